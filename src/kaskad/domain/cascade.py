@@ -1,0 +1,153 @@
+"""The cascade as one object: what `definition.py` makes from YAML or JSON and `decide.py` runs.
+
+Everything here is frozen and already checked; times are milliseconds, steps know their own number.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from kaskad.domain.condition import Condition
+from kaskad.domain.terms import Channel, MessageClass, Reaction
+
+
+class Span(Struct, frozen=True):
+    """A duration that keeps its unit: `P1D` is the same wall time next day, `PT24H` 24 elapsed hours (C1).
+
+    Calendar parts (`months`, `days`) are counted on the wall clock first, then `ms` elapsed.
+    """
+
+    ms: int = 0
+    days: int = 0
+    months: int = 0
+
+
+class Money(Struct, frozen=True):
+    """An amount in minor units (tiyn, kopecks) of an ISO 4217 currency."""
+
+    minor: int
+    currency: str
+
+
+class Clock(Struct, frozen=True):
+    """Move on when `span` after `start` has passed and `unless` has not come. `start` None: since sent."""
+
+    unless: Reaction
+    span: Span
+    start: Reaction | None = None
+
+
+class Anchor(Struct, frozen=True):
+    """When a step is due, instead of following the step before it.
+
+    `path` names the instant (`trigger.starts_at`); `by` is subtracted when `before`, else added.
+    `day` 3 means the third day of the run, at the wall time of its start; then `path` is empty.
+    """
+
+    path: str = ""
+    before: bool = True
+    by: Span = Span()
+    day: int = 0
+    earliest_ok: Span | None = None  # how far a step may be moved earlier than due (C8); None: 24 h
+
+
+class Button(Struct, frozen=True):
+    text: str
+    url: str = ""
+    reply: str = ""
+
+
+class Content(Struct, frozen=True):
+    """What is said; templates in Liquid. Which fields count depends on the channel."""
+
+    template: str = ""
+    subject: str = ""
+    html: str = ""
+    mjml: str = ""
+    text: str = ""
+    say: str = ""
+    script: str = ""
+    buttons: tuple[Button, ...] = ()
+    media: tuple[str, ...] = ()
+
+
+class Variant(Struct, frozen=True):
+    id: str
+    weight: int
+    content: Content
+
+
+class Step(Struct, frozen=True):
+    number: int
+    id: str
+    channels: tuple[Channel, ...]
+    content: Content
+    variants: tuple[Variant, ...] = ()
+    success: Reaction | None = None  # None: the channel's default
+    wait: tuple[Clock, ...] = ()  # (): the channel's default clocks
+    at: Anchor | None = None
+    condition: Condition | None = None
+    holdout: int = 0  # of 10 000
+    on_fail: str = "next"  # next | retry | stop
+    keys: dict[str, str] = field(default_factory=dict)  # confirm | agent | opt_out
+    only_branch: bool = False
+    urgent: bool = False
+    account: str = ""
+    next: int | None = None  # the step that silence leads to; None: the run ends
+
+
+class Trigger(Struct, frozen=True):
+    """What enrols. Exactly one of `event`, `broadcast`, `date` is set."""
+
+    event: str = ""
+    key: str = ""
+    delay: Span = Span()
+    condition: Condition | None = None
+    broadcast: str = ""
+    pace_per_hour: int = 0  # 0: as fast as it goes
+    date: str = ""
+
+
+class Goal(Struct, frozen=True):
+    event: str
+    match: dict[str, str] = field(default_factory=dict)  # event property -> path in the run
+    within: Span = Span(days=7)
+    value: str = ""
+
+
+class Reentry(Struct, frozen=True):
+    rule: str = "after_finish"  # once_ever | after_finish | restart | parallel_by_key
+    cooldown: Span = Span(days=7)
+
+
+class Branch(Struct, frozen=True):
+    step: int
+    reaction: Reaction
+    go: int
+    unless_goal_in: Span | None = None
+
+
+class Budget(Struct, frozen=True):
+    total: Money | None = None
+    per_contact: Money | None = None
+
+
+class Cascade(Struct, frozen=True):
+    id: str
+    title: str
+    message_class: MessageClass
+    trigger: Trigger
+    steps: tuple[Step, ...]
+    topic: str = ""
+    brand: str = ""
+    goal: Goal | None = None
+    stop_on: tuple[Reaction, ...] = ()
+    exit_if: Condition | None = None
+    holdout: int | None = None  # of 10 000; None: the class's default
+    priority: int = 50
+    budget: Budget = Budget()
+    branches: tuple[Branch, ...] = ()
+    reentry: Reentry = Reentry()
+    max_lateness: Span | None = None
+    urgent: bool = False
+    first: int = 0
