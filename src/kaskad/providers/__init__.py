@@ -1,0 +1,18 @@
+"""The providers, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kaskad.domain.errors import NotFound
+from kaskad.providers.base import Provider
+
+PROVIDERS: Mapping[str, Provider] = {}
+
+
+def provider(name: str) -> Provider:
+    """Return the provider with this name; raises NotFound with the names that exist."""
+    try:
+        return PROVIDERS[name]
+    except KeyError:
+        raise NotFound(f"There is no provider {name!r}; there are: {', '.join(sorted(PROVIDERS))}") from None

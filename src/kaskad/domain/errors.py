@@ -1,0 +1,76 @@
+"""The few ways in which Kaskad fails. A text says what, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kaskad.domain.terms import Reason
+
+
+class KaskadError(Exception):
+    """What is told to the person as it stands; anything else is a defect of ours."""
+
+
+class NotFound(KaskadError):
+    """What was named does not exist."""
+
+
+class Conflict(KaskadError):
+    """The change does not fit what is there now (taken name, changed in between)."""
+
+
+class Invalid(KaskadError):
+    """What was given breaks rules; `problems` holds all of them, each a whole sentence."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class SendError(KaskadError):
+    """A provider did not take a message, or nobody knows whether it did.
+
+    `accepted` False: it is proven that nothing was accepted, so another attempt is safe.
+    `accepted` None: unknown, the request may have had its effect; never sent again on a guess.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        code: str = "",
+        retry_after_ms: int | None = None,
+        accepted: bool | None = False,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.code = code
+        self.retry_after_ms = retry_after_ms
+        self.accepted = accepted
+
+
+class BadSignature(KaskadError):
+    """A webhook or a link was not signed by whom it claims."""
+
+
+class StoreError(KaskadError):
+    """The database could not do its work; nothing of the transaction was kept, unless the text says
+    that this is unknown."""
+
+
+class Unavailable(StoreError):
+    """The database cannot be reached or opened."""
+
+
+class Full(StoreError):
+    """There is no room left to write."""
+
+
+class Locked(StoreError):
+    """Another process holds the database; the same may work later."""
+
+
+class Corrupted(StoreError):
+    """The file is damaged or is no database of ours."""

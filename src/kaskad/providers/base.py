@@ -1,0 +1,322 @@
+"""The shapes that a provider fills and those that it builds and reads; a provider does no I/O.
+
+A provider is tables (statuses, errors), capabilities as data, and functions that build a request and read
+an answer. `engine/transport` sends; time-outs, lost answers, retries and redaction exist once, there.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from msgspec import Struct, field
+
+from kaskad.domain.cascade import Button, Money
+from kaskad.domain.errors import BadSignature, SendError
+from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
+
+
+class Setting(Struct, frozen=True):
+    """One field of an account's form; a secret is kept encrypted and never shown again."""
+
+    name: str
+    secret: bool = False
+    required: bool = True
+    default: str = ""
+    help: str = ""
+
+
+class Limits(Struct, frozen=True):
+    """What an account may be asked for at once; 0 means the provider's default."""
+
+    concurrency: int = 0
+    per_second: float = 0.0
+    burst: int = 0
+
+
+class Prices(Struct, frozen=True):
+    """What a message costs before it is sent; `per` is `message` or `part` (of an SMS)."""
+
+    price: Money | None = None
+    per: str = "message"
+
+
+class Capabilities(Struct, frozen=True):
+    """What a provider can do, as data: the engine and the checks ask here and nowhere else."""
+
+    receipts: frozenset[Kind] = frozenset()  # what it reports by itself
+    reactions: frozenset[Reaction] = frozenset()  # what of a person it can tell
+    echoes_reference: bool = False  # receipts carry our reference; otherwise its own id is looked up
+    idempotent: bool = False  # the same key is never sent twice: an unknown outcome may be retried
+    reports_sent: bool = False  # "accepted" means queued there; a later receipt says sent
+    price_in_receipt: bool = False
+    ttl: bool = False  # takes `valid_for_ms`
+    cancel: bool = False
+    batch: int = 1  # messages in one request
+    buttons: int = 0
+    media: bool = False
+    max_text: int = 0  # characters; 0: no limit known
+    concurrency: int = 10  # default limits of an account
+    per_second: float = 10.0
+    burst: int = 10
+
+
+class Account(Struct, frozen=True):
+    """A provider's credentials, limits and prices; `account["name"]` reads a setting or a secret."""
+
+    id: int
+    name: str
+    provider: str
+    channel: Channel
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    prices: Prices = Prices()
+    priority: int = 0  # lower is asked first
+    backup_id: int | None = None
+    enabled: bool = True
+
+    def __getitem__(self, name: str) -> str:
+        """Return a secret or a setting, "" where it was left empty."""
+        return self.secrets.get(name) or self.settings.get(name, "")
+
+    def __repr__(self) -> str:
+        """Return text without secrets, for logs and tracebacks."""
+        return f"Account({self.id}, {self.name!r}, {self.provider!r})"
+
+
+class Outgoing(Struct, frozen=True, gc=False):
+    """One message as the engine hands it over: rendered, addressed, signed.
+
+    `reference` is an opaque signed text that names contact, run and step and comes back in receipts;
+    `key` is the idempotency key of the message, the same for each attempt; `at` the instant of this attempt.
+    """
+
+    reference: str
+    key: str
+    channel: Channel
+    to: str
+    at: int
+    message_class: MessageClass = MessageClass.SERVICE
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    say: str = ""
+    script: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)  # digit -> confirm | agent | opt_out
+    buttons: tuple[Button, ...] = ()
+    media: tuple[str, ...] = ()
+    status_url: str = ""  # where receipts go, for providers that are told so with each message
+    unsubscribe_url: str = ""
+    valid_for_ms: int = 0  # later than that it need not arrive; 0: no limit
+    contact_name: str = ""
+    language: str = ""
+
+    def __repr__(self) -> str:
+        """Return text without address and body, for logs and tracebacks."""
+        return f"Outgoing({self.reference!r}, {self.channel.value})"
+
+
+class Accepted(Struct, frozen=True, gc=False):
+    """A provider took a message. `kind` None: queued there, a receipt will say when it is sent."""
+
+    provider_id: str = ""
+    cost: Money | None = None
+    kind: Kind | None = Kind.SENT
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What a provider says of one message; found by `reference`, else by `provider_id`.
+
+    `kind` None: a word that changes nothing, or that we do not know: kept, shown, applied to nobody.
+    `event` is the provider's own id of this report, "" where it has none: the kind counts once then.
+    """
+
+    kind: Kind | None
+    event: str = ""
+    name: str = ""  # the provider's word for it
+    reference: str = ""
+    provider_id: str = ""
+    at: int | None = None  # None: the payload does not say
+    reason: Reason | None = None
+    code: str = ""
+    detail: str = ""
+    cost: Money | None = None
+    text: str = ""  # of a reply
+    key: str = ""  # pressed, or the payload of a button
+    raw: bytes = b""
+
+
+class Inbound(Struct, frozen=True, kw_only=True):
+    """What a person did that belongs to no message of ours that it names: a reply, a stop word, a block."""
+
+    channel: Channel
+    address: str
+    kind: Kind
+    event: str = ""
+    at: int | None = None
+    text: str = ""
+    raw: bytes = b""
+
+
+class Request(Struct, frozen=True):
+    """An HTTP request: one that we send, or a webhook that we got (header names in lower case there)."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @classmethod
+    def of_json(cls, url: str, value: Any, headers: Mapping[str, str] | None = None) -> Self:
+        """Return a POST of `value` as JSON."""
+        return cls("POST", url, {"Content-Type": "application/json", **(headers or {})}, encode(value))
+
+    @classmethod
+    def form(
+        cls, method: str, url: str, fields: Mapping[str, str], *, basic: tuple[str, str] | None = None
+    ) -> Self:
+        """Return a request with form fields, and basic authentication where given."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        if basic is not None:
+            headers["Authorization"] = "Basic " + b64encode(":".join(basic).encode()).decode()
+        return cls(method, url, headers, urlencode(fields).encode())
+
+    def json(self) -> Any:
+        """Return the body as JSON; raises ValueError where it is none."""
+        return decode(self.body)
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of a form body; of repeated ones the last."""
+        return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
+
+    def __repr__(self) -> str:
+        """Return text without URL, headers and body: any of them may hold a secret."""
+        return f"Request({self.method}, {len(self.body)} bytes)"
+
+
+class Response(Struct, frozen=True, gc=False):
+    """An HTTP answer; header names are looked up in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the body as JSON; raises SendError where it is none, unknown unless the status refuses."""
+        try:
+            return decode(self.body)
+        except ValueError:
+            raise status_error(self, "the answer is not JSON") from None
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder().decode
+
+STATUSES: Mapping[int, Reason] = {  # what an HTTP status says by itself, where a provider has no better word
+    400: Reason.CONTENT,
+    401: Reason.AUTH,
+    402: Reason.AUTH,
+    403: Reason.AUTH,
+    404: Reason.AUTH,
+    405: Reason.AUTH,
+    410: Reason.AUTH,
+    413: Reason.CONTENT,
+    415: Reason.AUTH,
+    422: Reason.CONTENT,
+    429: Reason.RATE_LIMITED,
+}
+
+
+def status_error(response: Response, detail: str = "", *, code: str = "") -> SendError:
+    """Return the error that the status alone tells: only 4xx proves that nothing was accepted.
+
+    Redirects are not followed: a 3xx is a wrong URL, so configuration.
+    """
+    status, wait = response.status, retry_after_ms(response)
+    text = f"HTTP {status}" + (f": {detail}" if detail else "")
+    if 300 <= status < 500:
+        reason = STATUSES.get(status, Reason.AUTH if status < 400 else Reason.OTHER)
+        return SendError(reason, text, code=code, retry_after_ms=wait)
+    return SendError(Reason.AMBIGUOUS, text, code=code, retry_after_ms=wait, accepted=None)
+
+
+def retry_after_ms(response: Response) -> int | None:
+    """Return the wait of `Retry-After` (seconds, or a date against the answer's own `Date`); None: none."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(int(text), 86_400) * 1000
+    try:
+        span = parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return max(0, min(int(span.total_seconds()), 86_400)) * 1000
+
+
+class Provider:
+    """What a provider's file defines; a request and an answer are values, nothing here calls out."""
+
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    channels: ClassVar[frozenset[Channel]]
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    transport: ClassVar[str] = "http"  # the file in engine/transport that carries it
+
+    def build_request(self, outgoing: Outgoing, account: Account) -> Request:
+        """Return the request that sends `outgoing`; raises SendError for what the service would lose."""
+        raise NotImplementedError
+
+    def read_response(self, response: Response) -> Accepted:
+        """Return what the service took; raises SendError where it refused, or where nobody can know."""
+        raise NotImplementedError
+
+    def build_batch(self, outgoing: Sequence[Outgoing], account: Account) -> Request:
+        """Return one request for up to `capabilities.batch` messages."""
+        raise NotImplementedError
+
+    def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
+        """Raise BadSignature unless the account's service sent `hook`; by default nothing is believed."""
+        raise BadSignature(f"{self.name} sends no webhooks")
+
+    def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
+        """Return what a verified webhook says; raises ValueError where its body cannot be read at all."""
+        return []
+
+    def auth_request(self, account: Account) -> Request | None:
+        """Return the request for an access token; None where the service needs none."""
+        return None
+
+    def read_auth(self, response: Response) -> tuple[str, int]:
+        """Return the token and its life in milliseconds."""
+        raise NotImplementedError
+
+    def poll_request(self, account: Account, cursor: str) -> Request | None:
+        """Return the request for what happened since `cursor`; None where the service is not polled."""
+        return None
+
+    def read_poll(self, response: Response, account: Account) -> tuple[list[Receipt | Inbound], str]:
+        """Return what happened, and the next cursor."""
+        raise NotImplementedError
+
+    def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:
+        """Return the requests that make the service report to `webhook_url`."""
+        return []
+
+
+def limits_of(account: Account, capabilities: Capabilities) -> Limits:
+    """Return the account's limits with the provider's defaults where the account sets none."""
+    own = account.limits
+    return Limits(
+        concurrency=own.concurrency or capabilities.concurrency,
+        per_second=own.per_second or capabilities.per_second,
+        burst=own.burst or capabilities.burst,
+    )
