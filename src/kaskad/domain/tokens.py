@@ -1,0 +1,140 @@
+"""Signed texts that come back to us: references at providers, tracked links, pixels, unsubscribing.
+
+A token is base64url(key id ‖ ids ‖ HMAC-SHA256 cut to 80 bits). Each purpose has a key of its own, so
+that a token made for one is worth nothing for another. Keys rotate: the first signs, all are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from binascii import Error as NotBase64
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Sequence
+
+MAC_BYTES = 10
+HOUR_MS = 3_600_000
+PIXEL = -1
+HONEYPOT = -2
+MAX_LINK = 253  # link indexes are kept as one byte, the pixel and the honeypot below them
+MAX_STEP = 255
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+
+
+class BadToken(ValueError):  # noqa: N818
+    """A token that is not ours, has been changed, belongs to another purpose, or has expired."""
+
+
+class Signer:
+    """Makes and reads tokens under `keys`, pairs of a key id (0 to 255) and a secret, newest first."""
+
+    def __init__(self, keys: Sequence[tuple[int, bytes]]) -> None:
+        if not keys:
+            raise ValueError("a signer needs a key: add one to the settings")
+        for key_id, secret in keys:
+            if not 0 <= key_id <= 255:
+                raise ValueError(f"key id {key_id} is not between 0 and 255")
+            if len(secret) < 16:
+                raise ValueError(f"the secret of key {key_id} has under 16 bytes")
+        self._reference, self._link, self._open, self._unsubscribe = (
+            {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
+            for purpose in (b"reference", b"link", b"open", b"unsubscribe")
+        )
+        self._head = keys[0][0]
+
+    def reference(self, contact_id: int, run_id: int, step: int) -> str:
+        """Return what providers know a message by; it never expires."""
+        return self._sign(self._reference, _ids(contact_id, run_id, step))
+
+    def read_reference(self, text: str) -> tuple[int, int, int]:
+        """Return (contact_id, run_id, step); raises BadToken."""
+        return _read_ids(self._open_up(self._reference, text), tail=0)
+
+    def link(self, contact_id: int, run_id: int, step: int, index: int, expires_at: int) -> str:
+        """Return the token of a message's link; it holds until the end of the hour of `expires_at`."""
+        tail = (index + 2 << 24) + -(-expires_at // HOUR_MS)
+        return self._sign(self._link, _ids(contact_id, run_id, step) + tail.to_bytes(4, "big"))
+
+    def read_link(self, text: str, now: int) -> tuple[int, int, int, int]:
+        """Return (contact_id, run_id, step, index); raises BadToken, also for an expired token."""
+        body = self._open_up(self._link, text)
+        if int.from_bytes(body[-3:], "big") * HOUR_MS < now:
+            raise BadToken("the link has expired")
+        return *_read_ids(body, tail=4), body[-4] - 2
+
+    def pixel(self, contact_id: int, run_id: int, step: int) -> str:
+        """Return the token of a message's open pixel; it never expires."""
+        return self._sign(self._open, _ids(contact_id, run_id, step))
+
+    def read_pixel(self, text: str) -> tuple[int, int, int]:
+        """Return (contact_id, run_id, step); raises BadToken."""
+        return _read_ids(self._open_up(self._open, text), tail=0)
+
+    def unsubscribe(self, contact_id: int, run_id: int, step: int) -> str:
+        """Return the token of a message's unsubscribe link; by law and by us it never expires."""
+        return self._sign(self._unsubscribe, _ids(contact_id, run_id, step))
+
+    def read_unsubscribe(self, text: str) -> tuple[int, int, int]:
+        """Return (contact_id, run_id, step); raises BadToken."""
+        return _read_ids(self._open_up(self._unsubscribe, text), tail=0)
+
+    def _sign(self, keys: dict[int, _Key], ids: bytes) -> str:
+        body = _BYTE[self._head] + ids
+        return _text(body + keys[self._head].mac(body))
+
+    def _open_up(self, keys: dict[int, _Key], text: str) -> bytes:
+        try:
+            raw = text.encode("ascii")
+            data = a2b_base64(raw.translate(_FROM_URL) + b"=" * (-len(raw) % 4))
+        except (UnicodeEncodeError, NotBase64):
+            raise BadToken("not a token") from None
+        # base64 has several spellings of the same bytes; only the one that we make counts
+        if len(data) <= MAC_BYTES or _text(data) != text:
+            raise BadToken("not a token")
+        body = data[:-MAC_BYTES]
+        key = keys.get(body[0])
+        if key is None or not hmac.compare_digest(key.mac(body), data[-MAC_BYTES:]):
+            raise BadToken("the signature is not ours")
+        return body
+
+
+_BYTE = [bytes((n,)) for n in range(256)]
+
+
+class _Key:
+    """HMAC-SHA256 (RFC 2104) with both pads hashed once: 1 µs a token, where `hmac.digest` takes 2.5."""
+
+    def __init__(self, secret: bytes) -> None:
+        block = secret.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def mac(self, body: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(body)
+        outer.update(inner.digest())
+        return outer.digest()[:MAC_BYTES]
+
+
+def _text(data: bytes) -> str:
+    return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+
+def _ids(contact_id: int, run_id: int, step: int) -> bytes:
+    """Return the ids in as few bytes as they need: the sizes of the first two, then each, then the step."""
+    if contact_id < 0 or run_id < 0 or not 0 <= step <= MAX_STEP:
+        raise ValueError(f"cannot sign contact {contact_id}, run {run_id}, step {step}")
+    contact, run = (contact_id.bit_length() + 7) // 8, (run_id.bit_length() + 7) // 8
+    packed = ((((contact << 4) | run) << (8 * contact) | contact_id) << (8 * run) | run_id) << 8 | step
+    return packed.to_bytes(contact + run + 2, "big")
+
+
+def _read_ids(body: bytes, *, tail: int) -> tuple[int, int, int]:
+    contact, run = body[1] >> 4, body[1] & 15
+    if len(body) != contact + run + 3 + tail:
+        raise BadToken("not a token of this purpose")
+    middle = 2 + contact
+    ids = int.from_bytes(body[2:middle], "big"), int.from_bytes(body[middle : middle + run], "big")
+    return *ids, body[middle + run]
