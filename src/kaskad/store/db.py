@@ -1,0 +1,88 @@
+"""The database as everything above sees it: transactions that run named statements.
+
+    db = open_database("kaskad.db")            # or postgresql://…
+    with db.write() as tx:
+        tx.run("set_setting", name="brand", value="{}")
+
+A transaction is an argument of the functions that use it, so that the caller chooses what commits together.
+Unknown names raise KeyError and wrong parameters TypeError: both are defects of ours, found by tests.
+What the database itself refuses becomes a `StoreError`, or `Conflict` for a broken constraint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from kaskad.store.statements import Dialect, Statement
+
+Row = tuple[Any, ...]
+
+
+class Transaction(Protocol):
+    """What can be asked within one transaction. Rows are tuples in the order of the statement's columns."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The database's kind, for logs and tests: callers never branch on it."""
+
+    def all(self, name: str, /, **params: Any) -> list[Row]:
+        """Return all rows of the statement."""
+
+    def one(self, name: str, /, **params: Any) -> Row | None:
+        """Return the first row, or None."""
+
+    def run(self, name: str, /, **params: Any) -> int:
+        """Return how many rows the statement changed."""
+
+    def many(self, name: str, rows: Sequence[Row], /) -> list[Row]:
+        """Run the statement for each row (its values are `:c1`, `:c2`, …); return what RETURNING gave, or []."""
+
+    def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
+        """Run the statement for each row; return how many rows of tables were changed."""
+
+    def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
+        """Return the rows of a statement that looks among `:ids`."""
+
+    def script(self, text: str, /) -> None:
+        """Run several statements without parameters: for migrations."""
+
+
+class Database(Protocol):
+    """One database, safe to share between threads."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def name(self) -> str:
+        """The path or the address without its password, for messages."""
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction that is committed at the end, or rolled back by an exception."""
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction that sees one state of the database throughout and may not change it."""
+
+    def hold(self, owner: str) -> AbstractContextManager[None]:
+        """Keep other servers off this SQLite file; raises Locked, naming the holder. PostgreSQL needs none."""
+
+    def statement(self, name: str) -> Statement:
+        """Return the statement of that name in this database's words."""
+
+    def close(self) -> None: ...
+
+
+def open_database(where: str) -> Database:
+    """Return the database at a `postgresql://` address or in the SQLite file of that path, made if missing.
+
+    Raises Unavailable, Corrupted.
+    """
+    if where.startswith(("postgresql://", "postgres://")):
+        from kaskad.store.postgres import PostgresDatabase  # the driver is loaded only where it is used
+
+        return PostgresDatabase(where)
+    from kaskad.store.sqlite import SqliteDatabase
+
+    return SqliteDatabase(where)

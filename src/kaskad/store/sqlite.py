@@ -1,0 +1,196 @@
+"""SQLite by apsw: one writing connection, a few reading ones, WAL, every commit synced to the disk."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import queue
+import sys
+import threading
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+
+from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked, StoreError, Unavailable
+from kaskad.store.db import Row
+from kaskad.store.statements import Dialect, Statement, statements
+
+READERS: Final = 4
+BUSY_MS: Final = 5_000
+CACHE_KIB: Final = 64 * 1024
+MMAP_BYTES: Final = 256 * 1024 * 1024
+# A checkpoint copies the WAL into the file with two syncs, and a page that was changed often is copied once.
+# 4 000 pages (16 MiB) makes them four times rarer than the default and still lasts only tens of milliseconds.
+CHECKPOINT_PAGES: Final = 4_000
+STATEMENT_CACHE: Final = 256
+
+
+class SqliteTransaction:
+    """One transaction of a connection; see `db.Transaction`."""
+
+    dialect: Final[Dialect] = "sqlite"
+
+    def __init__(self, connection: apsw.Connection, known: dict[str, Statement]) -> None:
+        self._connection = connection
+        self._known = known
+
+    def all(self, name: str, /, **params: Any) -> list[Row]:
+        statement = self._known[name]
+        if params.keys() != statement.parameters:
+            raise TypeError(_wrong_parameters(statement, params))
+        return self._connection.execute(statement.text, params).fetchall()
+
+    def one(self, name: str, /, **params: Any) -> Row | None:
+        rows = self.all(name, **params)
+        return rows[0] if rows else None
+
+    def run(self, name: str, /, **params: Any) -> int:
+        before = self._connection.total_changes()
+        self.all(name, **params)
+        return self._connection.total_changes() - before
+
+    def many(self, name: str, rows: Sequence[Row], /) -> list[Row]:
+        return self._connection.executemany(self._known[name].text, rows).fetchall() if rows else []
+
+    def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
+        before = self._connection.total_changes()
+        self.many(name, rows)
+        return self._connection.total_changes() - before
+
+    def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
+        if not ids:
+            return []
+        return self.all(name, ids=apsw.carray(array("q", ids)), **params)
+
+    def script(self, text: str, /) -> None:
+        for _ in self._connection.execute(text):  # lazy: a statement runs when the one before is exhausted
+            pass
+
+
+class SqliteDatabase:
+    """One SQLite file; see `db.Database`."""
+
+    dialect: Final[Dialect] = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._known = dict(statements("sqlite"))
+        self._lock = threading.RLock()
+        self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
+        for _ in range(READERS):
+            self._readers.put(None)  # opened when first needed
+        with self._told():
+            self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            self._writer.pragma("journal_mode", "wal")
+            self._writer.pragma("synchronous", "full")
+            self._writer.wal_autocheckpoint(CHECKPOINT_PAGES)
+
+    @contextmanager
+    def write(self) -> Iterator[SqliteTransaction]:
+        with self._lock, self._told():
+            if self._writer.in_transaction:
+                raise RuntimeError("write() inside write(): pass the transaction on instead")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self._writer, self._known)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:  # some errors of the disk have already rolled back
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        with self._told():
+            reader = self._readers.get()
+            try:
+                if reader is None:
+                    reader = self._open(apsw.SQLITE_OPEN_READONLY)
+                reader.execute("BEGIN")
+                try:
+                    yield SqliteTransaction(reader, self._known)
+                finally:
+                    reader.execute("ROLLBACK")
+            finally:
+                self._readers.put(reader)
+
+    @contextmanager
+    def hold(self, owner: str) -> Iterator[None]:
+        lock = Path(f"{self.name}.lock")
+        with lock.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise Locked(
+                    f"{self.name} is in use by {holder}: stop it first, or use its address."
+                ) from None
+            file.truncate(0)
+            file.write(f"{owner}, process {os.getpid()}: {' '.join(sys.argv)}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)  # the file stays: removing it could let two in
+
+    def statement(self, name: str) -> Statement:
+        return self._known[name]
+
+    def close(self) -> None:
+        with self._lock:
+            for _ in range(READERS):
+                reader = self._readers.get()
+                if reader is not None:
+                    reader.close()
+            self._writer.close()
+
+    def _open(self, flags: int) -> apsw.Connection:
+        connection = apsw.Connection(self.name, flags=flags, statementcachesize=STATEMENT_CACHE)
+        connection.set_busy_timeout(BUSY_MS)
+        connection.pragma("cache_size", -CACHE_KIB)
+        connection.pragma("mmap_size", MMAP_BYTES)
+        connection.pragma("foreign_keys", 1)
+        connection.pragma("temp_store", "memory")
+        return connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as error:
+            raise self._in_words(error) from error
+
+    def _in_words(self, error: apsw.Error) -> KaskadError:
+        at = self.name
+        match error:
+            case apsw.FullError():
+                return Full(
+                    f"No room left on the disk of {at}: make room, then start again. Nothing accepted is lost."
+                )
+            case apsw.BusyError() | apsw.LockedError():
+                return Locked(f"Another program keeps {at} locked: close it, then try again.")
+            case apsw.CorruptError() | apsw.NotADBError():
+                return Corrupted(
+                    f"{at} is damaged or is no SQLite database ({error}): restore it from a backup."
+                )
+            case apsw.CantOpenError():
+                return Unavailable(f"Cannot open {at}: check that its folder exists and may be written.")
+            case apsw.ReadOnlyError() | apsw.PermissionsError():
+                return Unavailable(
+                    f"{at} may not be written: check its permissions, its folder's and the disk's."
+                )
+            case apsw.IOError():
+                return Unavailable(f"The disk of {at} failed ({error}): check it, then start again.")
+            case apsw.ConstraintError():
+                return Conflict(str(error))
+            case _:
+                return StoreError(f"{at}: {error}")
+
+
+def _wrong_parameters(statement: Statement, params: dict[str, Any]) -> str:
+    return f"{statement.name} takes {sorted(statement.parameters)}, not {sorted(params)}"
