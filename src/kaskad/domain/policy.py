@@ -1,0 +1,192 @@
+"""Policy: when people may be written to, and how often, as data with defaults for every class.
+
+The defaults are those of domain.md C6, E15, E7, E5; settings hold a Policy as JSON, and what a setting leaves
+out keeps its default. Law (who may be written to at all) is elsewhere: here are hours, caps and waits.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Self
+
+from msgspec import Struct
+
+from kaskad.domain.terms import Channel, MessageClass
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+CALLS = (Channel.ROBOT_CALL, Channel.AGENT_CALL)
+MAIL = (Channel.EMAIL,)
+TEXTS = tuple(channel for channel in Channel if channel not in CALLS + MAIL)  # push, messengers, SMS
+
+_ADVERTISING = (MessageClass.ADVERTISING,)
+_NOTIFYING = (MessageClass.SERVICE, MessageClass.ADVERTISING)
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+
+
+class Days(StrEnum):
+    """On which days of the contact's country a window is open."""
+
+    EVERY = "every"
+    NOT_HOLIDAYS = "not_holidays"  # all but public holidays
+    WORKING = "working"  # without week-ends and holidays, with week-end days that a country works
+
+
+class Window(Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True):
+    """Allowed local time for the messages that fit it; an empty selector fits all.
+
+    `hours` are `HH:MM-HH:MM`, any of which allows; the end is excluded, may be `24:00`, and may lie after
+    midnight (`22:00-02:00`). The day that counts is always that of the instant itself. A `legal` window
+    holds for urgent messages too (C9). Raises ValueError for hours that cannot be read.
+    """
+
+    hours: tuple[str, ...] = ("00:00-24:00",)
+    days: Days = Days.EVERY
+    channels: tuple[Channel, ...] = ()
+    classes: tuple[MessageClass, ...] = ()
+    countries: tuple[str, ...] = ()  # ISO 3166-1 alpha-2
+    legal: bool = False
+
+    def __post_init__(self) -> None:
+        self.spans()
+
+    def fits(self, channel: Channel, message_class: MessageClass, country: str) -> bool:
+        """Return whether the window speaks about such a message to a contact of that country."""
+        return (
+            (not self.channels or channel in self.channels)
+            and (not self.classes or message_class in self.classes)
+            and (not self.countries or country in self.countries)
+        )
+
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Return the allowed minutes of a day, `(from, until)` with until excluded, never over midnight."""
+        spans: list[tuple[int, int]] = []
+        for text in self.hours:
+            match = _HOURS.fullmatch(text)
+            if match is None:
+                raise ValueError(f"hours {text!r}: write them like 09:00-21:00")
+            opens, closes = (int(match[i]) * 60 + int(match[i + 1]) for i in (1, 3))
+            if closes > 1440 or opens == closes:
+                raise ValueError(f"hours {text!r}: the end must differ from the start and be at most 24:00")
+            spans += [(opens, closes)] if opens < closes else [(0, closes), (opens, 1440)]
+        return tuple(span for span in spans if span[0] < span[1])
+
+
+WindowRule = tuple[Window, ...]  # all of them must be open; (): always open
+
+WINDOWS: tuple[Window, ...] = (
+    Window(("08:00-22:00",), channels=MAIL, classes=_NOTIFYING),
+    Window(("09:00-21:00",), channels=TEXTS, classes=(MessageClass.SERVICE,)),
+    Window(("09:00-21:00",), Days.NOT_HOLIDAYS, channels=TEXTS, classes=_ADVERTISING),
+    # Transactional messages go at once, but nobody is called at night unless it is urgent (C9).
+    Window(("10:00-20:00",), Days.WORKING, channels=CALLS, classes=(MessageClass.TRANSACTIONAL, *_NOTIFYING)),
+    # Kazakhstan's carriers: advertising and notifying SMS on working days only, whatever the sender's hours.
+    Window(("09:00-21:00",), Days.WORKING, (Channel.SMS,), _NOTIFYING, ("KZ",), legal=True),
+    # 47 CFR 64.1200 (c): calls and texts that solicit, local time of the called party.
+    Window(("08:00-21:00",), Days.EVERY, (Channel.SMS, *CALLS), _ADVERTISING, ("US",), legal=True),
+    # France, sales calls since 11 Aug 2026.
+    Window(("10:00-13:00", "14:00-20:00"), Days.WORKING, CALLS, _ADVERTISING, ("FR",), legal=True),
+)
+
+
+class Counted(StrEnum):
+    """What a cap counts."""
+
+    TOUCHES = "touches"  # of every class: also those that are themselves never capped
+    RUNS = "runs"  # runs of the capped classes, by their first touch
+
+
+class Cap(Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `limit` in `days` local calendar days, today included; `days` 0: in one run.
+
+    With `channels`, only touches on these are counted and only messages on these are capped.
+    """
+
+    limit: int
+    days: int
+    counts: Counted = Counted.TOUCHES
+    channels: tuple[Channel, ...] = ()
+    classes: tuple[MessageClass, ...] = _ADVERTISING
+
+
+CAPS: tuple[Cap, ...] = (
+    Cap(1, 1, Counted.RUNS),
+    Cap(2, 7, Counted.RUNS),
+    Cap(4, 0),
+    Cap(6, 7),
+    Cap(1, 1, channels=CALLS),
+    Cap(2, 7, channels=CALLS),
+)
+
+
+class PerClass(Struct, frozen=True, forbid_unknown_fields=True):
+    """One number for each message class."""
+
+    emergency: int = 0
+    transactional: int = 0
+    service: int = 0
+    advertising: int = 0
+
+    def of(self, message_class: MessageClass) -> int:
+        """Return the number of that class."""
+        return int(getattr(self, message_class.value))
+
+
+class PerFamily(Struct, frozen=True, forbid_unknown_fields=True):
+    """One number for each family of channels: e-mail, SMS, chats (messengers and push), calls."""
+
+    email: int
+    sms: int
+    chat: int
+    call: int
+
+    def of(self, channel: Channel) -> int:
+        """Return the number of that channel's family."""
+        if channel in CALLS:
+            return self.call
+        if channel in (Channel.EMAIL, Channel.SMS):
+            return self.email if channel is Channel.EMAIL else self.sms
+        return self.chat
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True):
+    """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
+
+    zone: str = "UTC"  # the brand's: for contacts of whom nothing is known (C5)
+    country: str = ""  # the brand's: for contacts of whom nothing is known
+    windows: tuple[Window, ...] = WINDOWS
+    window_jitter_ms: int = 30 * MINUTE  # an opening window lets its backlog out over this time (C7)
+    caps: tuple[Cap, ...] = CAPS
+    min_gap_ms: PerClass = PerClass(service=HOUR, advertising=HOUR)  # between touches of one run (E15)
+    run_gap_ms: PerClass = PerClass(service=HOUR, advertising=24 * HOUR)  # of different runs (E15)
+    holdout: PerClass = PerClass(advertising=1000)
+    max_lateness_ms: int = 12 * HOUR  # later than due: the step is skipped (E7, E14)
+    outage_skip_after_ms: int = 2 * HOUR  # provider down for longer: the step is skipped (E7)
+    outage_skip_after_urgent_ms: int = 10 * MINUTE
+    receipt_ttl_ms: PerFamily = PerFamily(72 * HOUR, 72 * HOUR, 24 * HOUR, 24 * HOUR)  # then `unknown` (E5)
+    late_open_hold_ms: int = 4 * HOUR  # a human open where a click is required postpones the next step (E2)
+    suspected_click_hold_ms: int = 15 * MINUTE  # wait for a second signal after a doubtful click (2.3)
+    earliest_ok_ms: int = 24 * HOUR  # how far an anchored step may be moved earlier than due (C8)
+    missed_margin_ms: int = 30 * MINUTE  # a missed anchored step is left out if the next is so near (C8)
+    channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
+
+    def rule(
+        self, channel: Channel, message_class: MessageClass, country: str = "", *, urgent: bool = False
+    ) -> WindowRule:
+        """Return the windows that such a message has to keep; urgent ones only keep the legal (C9)."""
+        urgent = urgent and message_class is not MessageClass.ADVERTISING
+        return tuple(
+            window
+            for window in self.windows
+            if (window.legal or not urgent) and window.fits(channel, message_class, country)
+        )
+
+    @classmethod
+    def unlimited(cls) -> Self:
+        """Return a policy without windows, caps, gaps, hold-outs and jitter, for demo and benchmark."""
+        none = PerClass()
+        return cls(windows=(), window_jitter_ms=0, caps=(), min_gap_ms=none, run_gap_ms=none, holdout=none)
