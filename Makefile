@@ -1,0 +1,67 @@
+# `make help` lists the targets. All need only Python 3.11 or later; everything else goes into .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The Python to build .venv with; `make install PYTHON=python3.12` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+TESTS ?= tests
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install lock test check lint format crash bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+install: $(STAMP) ## make .venv with kaskad and the locked development dependencies
+
+# The stamp holds where and with what .venv was made: a copied or moved one is made anew.
+$(STAMP): pyproject.toml requirements-dev.lock
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "Kaskad needs Python 3.11 or later, and '$(or $(PYTHON),python3)' is none." \
+		     "Install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; fi
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| $(PYTHON) -m venv --clear .venv \
+		|| { echo "'$(PYTHON) -m venv' failed; Debian and Ubuntu keep it in the package python3-venv." >&2; exit 1; }
+	$(BIN)/python -m pip install -q "$$(grep '^pip==' requirements-dev.lock)"
+	$(BIN)/python -m pip install -q --constraint requirements-dev.lock \
+		--build-constraint requirements-dev.lock --editable . --group dev
+	@touch $@
+
+lock: ## renew requirements-dev.lock from pyproject.toml
+	rm -rf .venv/lock
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install -q --upgrade pip
+	.venv/lock/bin/python -m pip install -q --editable . --group dev hatchling
+	{ echo "# Versions for development and tests; 'make lock' renews them."; \
+	  .venv/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^setuptools=='; } \
+		> requirements-dev.lock
+	rm -rf .venv/lock
+
+test: install ## run the tests; `make test TESTS=tests/domain` runs some
+	$(BIN)/python -m pytest -n 2 -q $(TESTS)
+
+check: lint ## ruff, mypy --strict and the direction of imports
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-logo --no-cache
+
+lint: install ## ruff only
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: install ## put the code into its one form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+crash: install ## kill the server 200 times under load and count what was sent (long)
+	$(BIN)/python -m tests.crash
+
+bench: install ## the benchmark of 200 000 contacts, figures as JSON
+	$(BIN)/kaskad bench --contacts 200000 --json
+
+clean: ## remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

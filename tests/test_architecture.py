@@ -1,0 +1,81 @@
+"""The shape of the code: where imports point, how long a function and a file may be."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "kaskad").rglob("*.py"))
+PURE_LIBRARIES = {
+    "babel",
+    "cryptography",
+    "email_validator",
+    "holidays",
+    "kaskad",
+    "liquid",
+    "msgspec",
+    "phonenumbers",
+    "ruamel",
+}
+
+
+def functions(path: Path) -> list[tuple[str, int]]:
+    """Return the name and the number of lines of every function in a file."""
+    return [
+        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_imports_point_downwards() -> None:
+    code = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert code == 0, "run `make check` to see which import points the wrong way"
+
+
+def test_the_domain_imports_only_the_standard_library_and_pure_libraries() -> None:
+    allowed = PURE_LIBRARIES | set(sys.stdlib_module_names)
+    strangers = {
+        f"{path.name}: {name}"
+        for path in SOURCES
+        if path.parent.name == "domain"
+        for name in imports(path) - allowed
+    }
+    assert not strangers
+
+
+def test_fewer_than_one_function_in_forty_is_longer_than_sixty_lines() -> None:
+    lengths = [found for path in SOURCES for found in functions(path)]
+    long = [name for name, lines in lengths if lines > 60]
+    assert len(long) < 0.025 * len(lengths), long
+
+
+def test_no_file_is_longer_than_five_hundred_lines() -> None:
+    lengths = {str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines()) for p in SOURCES}
+    assert not {name: lines for name, lines in lengths.items() if lines > 500}
+
+
+def test_the_lock_file_pins_every_direct_dependency_and_names_no_host() -> None:
+    lock = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+    assert "://" not in lock
+    assert " @ " not in lock
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lock.splitlines() if "==" in line}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    names = {re.split(r"[\[<>=!~ ;]", line)[0].lower().replace("_", "-") for line in wanted}
+    assert names <= pinned, f"run `make lock`: {sorted(names - pinned)}"
