@@ -1,0 +1,91 @@
+"""The root of the command line: finds the groups of commands, and words every failure.
+
+A group's file imports at its top only what describes its commands (typer, the standard library);
+what does their work is imported inside them, so that `kaskad --help` answers at once.
+Exit codes: 0 fine, 1 a problem was found, 2 used wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Annotated
+
+import typer
+
+import kaskad.cli
+from kaskad.domain.errors import Invalid, KaskadError
+
+
+def build_app() -> typer.Typer:
+    """Return the `kaskad` command with the commands of every group in this package."""
+    app = typer.Typer(
+        name="kaskad",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for module in iter_modules(kaskad.cli.__path__):
+        if module.name != "root":
+            register = getattr(import_module(f"kaskad.cli.{module.name}"), "register", None)
+            if register is not None:
+                register(app)
+    return app
+
+
+def run(arguments: list[str]) -> int:
+    """Return the exit code of one command; whatever goes wrong has been said on standard error."""
+    try:
+        typer.main.get_command(build_app())(args=arguments, prog_name="kaskad")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+    except Exception as error:
+        if os.environ.get("KASKAD_DEBUG") == "1":
+            raise
+        _say(explain(error))
+        return 1
+    return 0
+
+
+def explain(error: Exception) -> str:
+    """Return what a person needs to know of a failure, one problem a line."""
+    match error:
+        case Invalid():
+            return "\n".join(str(problem) for problem in error.problems)
+        case KaskadError():
+            return str(error)
+        case OSError() if error.strerror:
+            names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+            return ": ".join([*names, error.strerror])
+    return (
+        f"a defect in kaskad: {type(error).__name__}: {error}\n"
+        "Run the command again with KASKAD_DEBUG=1 to see where, and report what it shows."
+    )
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        print(f"kaskad: {line}", file=sys.stderr)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"kaskad {version('kaskad')}")
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Cascade messaging: one message, several channels in turn, until the person answers."""

@@ -1,0 +1,102 @@
+"""The root command: what is shown, said and returned."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+
+from kaskad.cli import root
+from kaskad.domain.errors import Conflict, Invalid, NotFound, Unavailable
+
+# What does the work of a command and must not be loaded to describe it.
+HEAVY = ("aiohttp", "apsw", "holidays", "liquid", "phonenumbers", "psycopg", "ruamel", "starlette", "uvicorn")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Return a command `fail` that raises what its `error` holds."""
+    box = SimpleNamespace(error=None)
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def fail() -> None:
+        raise box.error
+
+    app.callback()(lambda: None)
+    monkeypatch.setattr(root, "build_app", lambda: app)
+    monkeypatch.delenv("KASKAD_DEBUG", raising=False)
+    return box
+
+
+def test_help_and_version_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run(["--help"]) == 0
+    assert "Cascade messaging" in capsys.readouterr().out
+    assert root.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"kaskad {version('kaskad')}\n"
+
+
+def test_an_unknown_command_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run(["cascade-of-nothing"]) == 2
+    assert "cascade-of-nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            Invalid(["Step 1 has no text.", "Step 2 waits 0 s."]),
+            "kaskad: Step 1 has no text.\nkaskad: Step 2 w",
+        ),
+        (NotFound("There is no cascade 'x'."), "kaskad: There is no cascade 'x'.\n"),
+        (Conflict("taken"), "kaskad: taken\n"),
+        (Unavailable("no database"), "kaskad: no database\n"),
+        (FileNotFoundError(2, "No such file", "people.csv"), "kaskad: people.csv: No such file\n"),
+        (ZeroDivisionError("division by zero"), "kaskad: a defect in kaskad: ZeroDivisionError"),
+    ],
+)
+def test_a_failure_is_said_without_a_stack_trace(
+    failing: SimpleNamespace, capsys: pytest.CaptureFixture[str], error: Exception, said: str
+) -> None:
+    failing.error = error
+    assert root.run(["fail"]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(said)
+    assert "Traceback" not in told.out + told.err
+
+
+def test_an_interruption_ends_with_130(failing: SimpleNamespace) -> None:
+    failing.error = KeyboardInterrupt()
+    assert root.run(["fail"]) == 130
+
+
+def test_a_command_chooses_its_own_exit_code(failing: SimpleNamespace) -> None:
+    failing.error = typer.Exit(1)
+    assert root.run(["fail"]) == 1
+
+
+def test_on_request_the_stack_trace_is_shown(
+    failing: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KASKAD_DEBUG", "1")
+    failing.error = NotFound("x")
+    with pytest.raises(NotFound):
+        root.run(["fail"])
+
+
+def test_describing_the_commands_loads_none_of_what_does_their_work() -> None:
+    program = (
+        "import sys; from kaskad.cli.root import build_app; build_app();"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_installed_program_is_the_root_command() -> None:
+    program = Path(sys.executable).parent / "kaskad"
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"kaskad {version('kaskad')}\n")
