@@ -1,0 +1,502 @@
+"""Conditions: the small language of `if`, `exit_if` and segments. Parsed once, tested for one person.
+
+    trigger.total >= 50000 and contact.city in ["Алматы", "Астана"] and not steps.letter.opened
+    event("purchase").count(7d) > 2 or segment("vip") or contact.created_at < now - 30d
+
+No code is executed: a text becomes a tree of frozen values, bounded in length and depth. A comparison with
+a name that is not there is false, and the verdict says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+MAX_LENGTH = 2_000
+MAX_DEPTH = 32
+MAX_ITEMS = 500
+MAX_REASON = 300
+
+ROOTS = ("contact", "trigger", "run", "steps")
+STEP_FIELDS = (
+    "sent",
+    "delivered",
+    "opened",
+    "read",
+    "answered",
+    "clicked",
+    "replied",
+    "reacted",
+    "failed",
+    "skipped",
+    "unknown",
+    "state",
+    "channel",
+    "reason",
+)
+AGGREGATES = ("count", "sum", "first", "last")
+
+# Which orders of left to right each comparison accepts.
+COMPARISONS = {"==": (0,), "!=": (-1, 1), "<": (-1,), "<=": (-1, 0), ">": (1,), ">=": (0, 1)}
+
+
+class ConditionError(ValueError):
+    """A text that is no condition: what is wrong, at which character (from 0), and what to write instead."""
+
+    def __init__(self, message: str, offset: int, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message, self.offset, self.remedy = message, offset, remedy
+
+
+class Literal(Struct, frozen=True, tag=True):
+    value: str | int | float | bool | None
+
+
+class Duration(Struct, frozen=True, tag=True):
+    ms: int
+    text: str
+
+
+class Date(Struct, frozen=True, tag=True):
+    at: int
+
+
+class Now(Struct, frozen=True, tag=True):
+    pass
+
+
+class Items(Struct, frozen=True, tag=True):
+    nodes: tuple[Node, ...]
+
+
+class Name(Struct, frozen=True, tag=True):
+    path: tuple[str, ...]
+
+
+class Segment(Struct, frozen=True, tag=True):
+    name: str
+
+
+class Event(Struct, frozen=True, tag=True):
+    """A figure over the person's events of a name, of the last `within_ms` if set."""
+
+    name: str
+    aggregate: str = "count"
+    property: str = ""
+    within_ms: int | None = None
+
+
+class Sum(Struct, frozen=True, tag=True):
+    left: Node
+    minus: bool
+    right: Node
+
+
+class Compare(Struct, frozen=True, tag=True):
+    operator: str  # one of COMPARISONS, or: in, contains
+    left: Node
+    right: Node
+
+
+class Exists(Struct, frozen=True, tag=True):
+    node: Node
+
+
+class Not(Struct, frozen=True, tag=True):
+    node: Node
+
+
+class All(Struct, frozen=True, tag=True):
+    nodes: tuple[Node, ...]
+
+
+class Any(Struct, frozen=True, tag=True):
+    nodes: tuple[Node, ...]
+
+
+Node = (
+    Literal
+    | Duration
+    | Date
+    | Now
+    | Items
+    | Name
+    | Segment
+    | Event
+    | Sum
+    | Compare
+    | Exists
+    | Not
+    | All
+    | Any
+)
+
+
+class Verdict(Struct, frozen=True):
+    value: bool
+    reason: str
+
+
+class Condition(Struct, frozen=True):
+    """A checked condition; `text` is as written."""
+
+    text: str
+    tree: Node
+
+    def names(self) -> set[str]:
+        """Return the dotted paths that the condition reads: `contact.city`, `steps.letter.opened`."""
+        return {".".join(node.path) for node in walk(self.tree) if isinstance(node, Name)}
+
+    def test(self, scope: Mapping[str, object], now: int) -> Verdict:
+        """Return whether it holds for one person at `now` (milliseconds), and why.
+
+        `scope` has the roots as mappings, `events` as lists of mappings with `at` (milliseconds) by name,
+        and `segments` as a collection of the names of the person's segments.
+        """
+        verdict = _holds(self.tree, _Person(scope, now))
+        return Verdict(verdict.value, verdict.reason[:MAX_REASON])
+
+
+def parse(text: str) -> Condition:
+    """Return the condition that the text says; raises ConditionError with the place and a remedy."""
+    # Imported here because the parser makes this module's values.
+    from kaskad.domain.condition_parser import parse_tree
+
+    return Condition(text=text, tree=parse_tree(text))
+
+
+def walk(node: Node) -> list[Node]:
+    """Return the node and all below it."""
+    found = [node]
+    for child in _children(node):
+        found.extend(walk(child))
+    return found
+
+
+def _children(node: Node) -> tuple[Node, ...]:
+    match node:
+        case Items() | All() | Any():
+            return node.nodes
+        case Sum() | Compare():
+            return (node.left, node.right)
+        case Exists() | Not():
+            return (node.node,)
+        case _:
+            return ()
+
+
+class _Instant(int):
+    """Milliseconds since 1970 that came from a date, so that a text beside it is read as a date."""
+
+
+class _UndefinedError(Exception):
+    """Something that the condition names is not there; the text says what."""
+
+
+class _Person(Struct):
+    scope: Mapping[str, object]
+    now: int
+
+
+def _holds(node: Node, person: _Person) -> Verdict:
+    match node:
+        case All(nodes):
+            return _every(nodes, person)
+        case Any(nodes):
+            return _some(nodes, person)
+        case Not(inner):
+            verdict = _holds(inner, person)
+            return Verdict(not verdict.value, verdict.reason)
+    try:
+        match node:
+            case Compare():
+                return _compare(node, person)
+            case Exists(inner):
+                return _exists(inner, person)
+            case _:
+                value = _value(node, person)
+                return Verdict(_truth(value), f"{show(node)} is {_say(value)}")
+    except _UndefinedError as missing:
+        return Verdict(False, str(missing))
+
+
+def _every(nodes: tuple[Node, ...], person: _Person) -> Verdict:
+    reasons = []
+    for node in nodes:
+        verdict = _holds(node, person)
+        if not verdict.value:
+            return verdict
+        reasons.append(verdict.reason)
+    return Verdict(True, "; ".join(reasons))
+
+
+def _some(nodes: tuple[Node, ...], person: _Person) -> Verdict:
+    reasons = []
+    for node in nodes:
+        verdict = _holds(node, person)
+        if verdict.value:
+            return verdict
+        reasons.append(verdict.reason)
+    return Verdict(False, "; ".join(reasons))
+
+
+def _exists(node: Node, person: _Person) -> Verdict:
+    try:
+        value = _value(node, person)
+    except _UndefinedError as missing:
+        return Verdict(False, str(missing))
+    if isinstance(node, Event) and node.aggregate == "count":
+        return Verdict(value != 0, f"{show(node)} is {_say(value)}")
+    return Verdict(value is not None, f"{show(node)} is {_say(value)}")
+
+
+def _compare(node: Compare, person: _Person) -> Verdict:
+    left, right = _value(node.left, person), _value(node.right, person)
+    reason = f"{show(node.left)} is {_say(left)}"
+    if _children(node.right) or isinstance(node.right, Name | Event):
+        reason += f", {show(node.right)} is {_say(right)}"
+    match node.operator:
+        case "in":
+            return Verdict(_contains(right, left), reason)
+        case "contains":
+            return Verdict(_contains(left, right), reason)
+    left, right = _align(left, right)
+    if node.operator in ("==", "!="):
+        return Verdict((left == right) is (node.operator == "=="), reason)
+    order = _order(left, right)
+    if order is None:
+        return Verdict(False, f"{reason}, which cannot be compared with {_say(right)}")
+    return Verdict(order in COMPARISONS[node.operator], reason)
+
+
+def _contains(whole: object, part: object) -> bool:
+    if isinstance(whole, str):
+        return isinstance(part, str) and part.casefold() in whole.casefold()
+    if isinstance(whole, Mapping):
+        return part in whole if isinstance(part, str) else False
+    if isinstance(whole, Collection):
+        return any(_equal(part, item) for item in whole)
+    return False
+
+
+def _equal(one: object, other: object) -> bool:
+    left, right = _align(one, other)
+    return left == right
+
+
+def _order(left: object, right: object) -> int | None:
+    """Return -1, 0 or 1 as left is less, the same or more, or None where the two have no order."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return None
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return (left > right) - (left < right)
+    if isinstance(left, str) and isinstance(right, str):
+        return (left > right) - (left < right)
+    return None
+
+
+def _align(left: object, right: object) -> tuple[object, object]:
+    """Return both sides in one type where a text stands for a number or a date, as it does from CSV files."""
+    if isinstance(left, str) and not isinstance(right, str):
+        return _read_as(left, right), right
+    if isinstance(right, str) and not isinstance(left, str):
+        return left, _read_as(right, left)
+    if isinstance(left, bool) != isinstance(right, bool):
+        return left, (right,)  # 1 is not true
+    return left, right
+
+
+def _read_as(text: str, example: object) -> object:
+    if isinstance(example, _Instant):
+        at = read_instant(text)
+        return text if at is None else at
+    if isinstance(example, bool):
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
+    if isinstance(example, int | float):
+        return _number(text)
+    return text
+
+
+def _number(text: str) -> object:
+    if len(text) > 40:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        try:
+            value = float(text)
+        except ValueError:
+            return text
+        return value if value == value else text
+
+
+def read_instant(text: str) -> int | None:
+    """Return the milliseconds of an ISO 8601 date or date and time (UTC where it names no zone), or None."""
+    if len(text) > 40:
+        return None
+    try:
+        when = datetime.fromisoformat(text.strip())
+        aware = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "false", "0", "no")
+    return bool(value)
+
+
+def _value(node: Node, person: _Person) -> object:
+    match node:
+        case Literal(value):
+            return value
+        case Name(path):
+            return _look_up(path, person.scope)
+        case Items(nodes):
+            return [_value(item, person) for item in nodes]
+        case Duration(ms):
+            return ms
+        case Date(at):
+            return _Instant(at)
+        case Now():
+            return _Instant(person.now)
+        case Event():
+            return _aggregate(node, person)
+        case Segment(name):
+            segments = person.scope.get("segments")
+            if not isinstance(segments, Collection):
+                raise _UndefinedError("segments are not known here")
+            return name in segments
+        case Sum():
+            return _sum(node, person)
+        case _:
+            return _holds(node, person).value
+
+
+def _look_up(path: tuple[str, ...], scope: Mapping[str, object]) -> object:
+    value: object = scope
+    for depth, key in enumerate(path):
+        if not isinstance(value, Mapping) or key not in value:
+            raise _UndefinedError(f"{'.'.join(path[: depth + 1])} is not defined")
+        value = value[key]
+    return value
+
+
+def _aggregate(node: Event, person: _Person) -> object:
+    events = person.scope.get("events")
+    if not isinstance(events, Mapping):
+        raise _UndefinedError("events are not known here")
+    found = events.get(node.name, ())
+    since = None if node.within_ms is None else person.now - node.within_ms
+    chosen = [
+        event
+        for event in (found if isinstance(found, Sequence) else ())
+        if isinstance(event, Mapping)
+        and isinstance(at := event.get("at"), int)
+        and at <= person.now
+        and (since is None or at > since)
+    ]
+    match node.aggregate:
+        case "count":
+            return len(chosen)
+        case "sum":
+            numbers = (_amount(event.get(node.property)) for event in chosen)
+            return sum(number for number in numbers if number is not None)
+    if not chosen:
+        raise _UndefinedError(f'there is no event "{node.name}"')
+    pick = min if node.aggregate == "first" else max
+    return _Instant(pick(event["at"] for event in chosen))
+
+
+def _amount(value: object) -> int | float | None:
+    read = _number(value) if isinstance(value, str) else value
+    return read if isinstance(read, int | float) and not isinstance(read, bool) else None
+
+
+def _sum(node: Sum, person: _Person) -> object:
+    left, right = _value(node.left, person), _value(node.right, person)
+    timed = any(isinstance(side, _Instant) for side in (left, right)) or any(
+        isinstance(side, Duration) for side in (node.left, node.right)
+    )
+    one = _operand(left, timed, show(node.left))
+    other = _operand(right, timed, show(node.right))
+    total = one - other if node.minus else one + other
+    if isinstance(total, int) and isinstance(one, _Instant) != isinstance(other, _Instant):
+        return _Instant(total)
+    return total
+
+
+def _operand(value: object, timed: bool, name: str) -> int | float:
+    if isinstance(value, str):
+        at = read_instant(value) if timed else None
+        if at is not None:
+            return _Instant(at)
+    amount = _amount(value)
+    if amount is None:
+        raise _UndefinedError(f"{name} is {_say(value)}, which is not a number or a date")
+    return _Instant(value) if isinstance(value, _Instant) else amount
+
+
+def _say(value: object) -> str:
+    match value:
+        case _Instant():
+            return say_instant(value)
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "null"
+        case str():
+            return '"' + (value if len(value) <= 60 else value[:59] + "…") + '"'
+        case int() | float():
+            return str(value)
+        case Mapping():
+            return f"a mapping of {len(value)}"
+        case Collection():
+            return f"a list of {len(value)}"
+        case _:
+            return type(value).__name__
+
+
+def say_instant(at: int) -> str:
+    """Return an instant as text in UTC; what no calendar has is shown as its number."""
+    try:
+        return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return str(at)
+
+
+def show(node: Node) -> str:
+    """Return the node in the words of the language, shortened where it is long."""
+    match node:
+        case Literal(value):
+            return _say(value)
+        case Duration(_, text):
+            return text
+        case Date(at):
+            return say_instant(at)
+        case Now():
+            return "now"
+        case Items(nodes):
+            return "[" + ", ".join(show(item) for item in nodes[:3]) + (", …]" if len(nodes) > 3 else "]")
+        case Name(path):
+            return ".".join(path)
+        case Segment(name):
+            return f'segment("{name}")'
+        case Event(name, aggregate):
+            return f'event("{name}").{aggregate}'
+        case Sum(left, minus, right):
+            return f"{show(left)} {'-' if minus else '+'} {show(right)}"
+        case Compare(operator, left, right):
+            return f"{show(left)} {operator} {show(right)}"
+        case Exists(inner):
+            return f"exists {show(inner)}"
+        case Not(inner):
+            return f"not {show(inner)}"
+        case All(nodes):
+            return " and ".join(show(part) for part in nodes)
+        case Any(nodes):
+            return " or ".join(show(part) for part in nodes)
