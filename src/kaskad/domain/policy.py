@@ -63,7 +63,7 @@ class Window(Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True):
         )
 
     def spans(self) -> tuple[tuple[int, int], ...]:
-        """Return the allowed minutes of a day, `(from, until)` with until excluded, never over midnight."""
+        """Return the allowed minutes of a day, `(from, until)` with until excluded, in order and apart."""
         spans: list[tuple[int, int]] = []
         for text in self.hours:
             match = _HOURS.fullmatch(text)
@@ -73,7 +73,13 @@ class Window(Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True):
             if closes > 1440 or opens == closes:
                 raise ValueError(f"hours {text!r}: the end must differ from the start and be at most 24:00")
             spans += [(opens, closes)] if opens < closes else [(0, closes), (opens, 1440)]
-        return tuple(span for span in spans if span[0] < span[1])
+        apart: list[tuple[int, int]] = []
+        for opens, closes in sorted(spans):
+            if apart and opens <= apart[-1][1]:
+                apart[-1] = apart[-1][0], max(apart[-1][1], closes)
+            elif opens < closes:
+                apart.append((opens, closes))
+        return tuple(apart)
 
 
 WindowRule = tuple[Window, ...]  # all of them must be open; (): always open
