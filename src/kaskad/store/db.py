@@ -37,7 +37,7 @@ class Transaction(Protocol):
         """Return how many rows the statement changed."""
 
     def many(self, name: str, rows: Sequence[Row], /) -> list[Row]:
-        """Run the statement for each row (its values are `:c1`, `:c2`, …); return what RETURNING gave, or []."""
+        """Run the statement for each row (`:c1`, `:c2`, …); return what RETURNING gave, or []."""
 
     def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
         """Run the statement for each row; return how many rows of tables were changed."""
@@ -66,7 +66,7 @@ class Database(Protocol):
         """Return a transaction that sees one state of the database throughout and may not change it."""
 
     def hold(self, owner: str) -> AbstractContextManager[None]:
-        """Keep other servers off this SQLite file; raises Locked, naming the holder. PostgreSQL needs none."""
+        """Keep other servers off this SQLite file; raises Locked, naming the holder."""
 
     def statement(self, name: str) -> Statement:
         """Return the statement of that name in this database's words."""
@@ -75,7 +75,7 @@ class Database(Protocol):
 
 
 def open_database(where: str) -> Database:
-    """Return the database at a `postgresql://` address or in the SQLite file of that path, made if missing.
+    """Return the database at `postgresql://…`, or in the SQLite file `[sqlite:]path`, made if missing.
 
     Raises Unavailable, Corrupted.
     """
@@ -85,4 +85,4 @@ def open_database(where: str) -> Database:
         return PostgresDatabase(where)
     from kaskad.store.sqlite import SqliteDatabase
 
-    return SqliteDatabase(where)
+    return SqliteDatabase(where.removeprefix("sqlite:"))

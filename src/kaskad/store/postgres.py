@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors
-from psycopg.abc import AdaptContext, Buffer, PyFormat
+from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Format
@@ -30,28 +30,33 @@ OLDEST: Final = 150_000
 class _Array:
     """A parameter already in PostgreSQL's binary form."""
 
-    __slots__ = ("data", "oid")
+    __slots__ = ("data",)
 
-    def __init__(self, oid: int, data: bytes) -> None:
-        self.oid = oid
+    def __init__(self, data: bytes) -> None:
         self.data = data
+
+
+class _Bigints(_Array):
+    __slots__ = ()
+
+
+class _Integers(_Array):
+    __slots__ = ()
 
 
 class _ArrayDumper(Dumper):
     format = Format.BINARY
 
-    def __init__(self, cls: type, context: AdaptContext | None = None, oid: int = 0) -> None:
-        super().__init__(cls, context)
-        self.oid = oid
-
-    def get_key(self, obj: _Array, format: PyFormat) -> tuple[type, int]:
-        return (self.cls, obj.oid)
-
-    def upgrade(self, obj: _Array, format: PyFormat) -> _ArrayDumper:
-        return _ArrayDumper(self.cls, oid=obj.oid)
-
     def dump(self, obj: _Array) -> Buffer:
         return obj.data
+
+
+class _BigintsDumper(_ArrayDumper):
+    oid = 1016
+
+
+class _IntegersDumper(_ArrayDumper):
+    oid = 1007
 
 
 class _BigintDumper(Dumper):
@@ -70,30 +75,38 @@ class _NumberLoader(NumericBinaryLoader):
         return int(number) if number == number.to_integral_value() else float(number)
 
 
-def _numbers(values: Sequence[int | None], oid: int, code: str, size: int, array_oid: int) -> _Array | str:
+def _packed(values: array[int], oid: int) -> bytes:
     """Return numbers as a binary array: twice as fast to make and to read as its text.
 
     An element is its length in 4 bytes and its value, so the bytes are laid out column by column.
     """
-    if None in values:
-        return "{" + ",".join("NULL" if value is None else str(int(value)) for value in values) + "}"
-    packed = array(code, values)  # type: ignore[arg-type]
     if byteorder == "little":
-        packed.byteswap()
-    plain, width, count = packed.tobytes(), size + 4, len(packed)
+        values.byteswap()
+    plain, count, size = values.tobytes(), len(values), values.itemsize
+    width = size + 4
     data = bytearray(width * count)
     data[3::width] = bytes((size,)) * count
     for place in range(size):
         data[4 + place :: width] = plain[place::size]
-    return _Array(array_oid, pack("!iiIii", 1, 0, oid, count, 1) + data)
+    return pack("!iiIii", 1, 0, oid, count, 1) + data
 
 
 def _bigints(values: Sequence[int | None]) -> _Array | str:
-    return _numbers(values, 20, "q", 8, 1016)
+    try:
+        return _Bigints(_packed(array("q", values), 20))  # type: ignore[arg-type]
+    except TypeError:  # there is a None, which this form has no room for
+        return _numbers(values)
 
 
 def _integers(values: Sequence[int | None]) -> _Array | str:
-    return _numbers(values, 23, "i", 4, 1007)
+    try:
+        return _Integers(_packed(array("i", values), 23))  # type: ignore[arg-type]
+    except TypeError:
+        return _numbers(values)
+
+
+def _numbers(values: Sequence[int | None]) -> str:
+    return "{" + ",".join(["NULL" if value is None else str(int(value)) for value in values]) + "}"
 
 
 def _texts(values: Sequence[str | None]) -> str:
@@ -201,9 +214,8 @@ class PostgresDatabase:
         self._pool.put(first)
         if first.info.server_version < OLDEST:
             self.close()
-            raise Unavailable(
-                f"{self.name} is PostgreSQL {first.info.server_version // 10_000}: 15 is the oldest."
-            )
+            found = first.info.server_version // 10_000
+            raise Unavailable(f"{self.name} is PostgreSQL {found}: 15 is the oldest that Kaskad works with.")
 
     def write(self) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction(b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT")
@@ -248,7 +260,8 @@ class PostgresDatabase:
         adapters = connection.adapters
         for kind in (int, bool):  # one type for all numbers, so that a statement is prepared once
             adapters.register_dumper(kind, _BigintDumper)
-        adapters.register_dumper(_Array, _ArrayDumper)
+        adapters.register_dumper(_Bigints, _BigintsDumper)
+        adapters.register_dumper(_Integers, _IntegersDumper)
         adapters.register_loader("numeric", _NumberLoader)  # SUM of bigint: SQLite gives an integer too
         return connection
 
@@ -265,14 +278,10 @@ class PostgresDatabase:
             case errors.DiskFull() | errors.OutOfMemory():
                 return Full(f"{at} has no room left ({what}): make room there. Nothing is lost.")
             case errors.DeadlockDetected() | errors.LockNotAvailable() | errors.SerializationFailure():
-                return Locked(
-                    f"{at}: another transaction was in the way ({what}): the same may be tried again."
-                )
+                return Locked(f"{at}: another transaction was in the way ({what}): try again.")
             case errors.IntegrityError():
                 return Conflict(what)
             case errors.OperationalError() | errors.InterfaceError():
-                return Unavailable(
-                    f"{at} cannot be reached ({what}): check that it runs and that the address is right."
-                )
+                return Unavailable(f"{at} cannot be reached ({what}): check that it runs, and its address.")
             case _:
                 return StoreError(f"{at}: {what}")

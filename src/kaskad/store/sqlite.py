@@ -127,9 +127,7 @@ class SqliteDatabase:
             except BlockingIOError:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
-                raise Locked(
-                    f"{self.name} is in use by {holder}: stop it first, or use its address."
-                ) from None
+                raise Locked(f"{self.name} is in use by {holder}: stop it first.") from None
             file.truncate(0)
             file.write(f"{owner}, process {os.getpid()}: {' '.join(sys.argv)}\n")
             file.flush()
@@ -170,20 +168,16 @@ class SqliteDatabase:
         match error:
             case apsw.FullError():
                 return Full(
-                    f"No room left on the disk of {at}: make room, then start again. Nothing accepted is lost."
+                    f"No room left for {at}: make room on its disk, then start again. Nothing is lost."
                 )
             case apsw.BusyError() | apsw.LockedError():
                 return Locked(f"Another program keeps {at} locked: close it, then try again.")
             case apsw.CorruptError() | apsw.NotADBError():
-                return Corrupted(
-                    f"{at} is damaged or is no SQLite database ({error}): restore it from a backup."
-                )
+                return Corrupted(f"{at} is damaged or is no SQLite database ({error}): restore a backup.")
             case apsw.CantOpenError():
                 return Unavailable(f"Cannot open {at}: check that its folder exists and may be written.")
             case apsw.ReadOnlyError() | apsw.PermissionsError():
-                return Unavailable(
-                    f"{at} may not be written: check its permissions, its folder's and the disk's."
-                )
+                return Unavailable(f"{at} may not be written: check its permissions and its folder's.")
             case apsw.IOError():
                 return Unavailable(f"The disk of {at} failed ({error}): check it, then start again.")
             case apsw.ConstraintError():

@@ -1,0 +1,115 @@
+"""Bring a database's tables up to this program: numbered files, forward only, each in one transaction.
+
+A file is `0001_name.sql` and is never edited once released: its checksum is kept and compared. Words that
+differ stand in marked comments, `/* sqlite: … */` and `/* postgresql: … */`. `/* by contact */` behind a
+table's closing parenthesis marks a large table: SQLite keeps it clustered by its key, PostgreSQL spreads it
+over hash partitions where the first upgrade asked for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from msgspec import Struct
+
+from kaskad.domain.errors import StoreError
+from kaskad.store.db import Database, Transaction
+from kaskad.store.statements import Dialect, resolve
+
+_FILE = re.compile(r"(\d{4})_(\w+)\.sql")
+_LARGE = re.compile(r"CREATE TABLE (\w+)((?:(?!CREATE TABLE)[^;])*?)\s*/\* by contact \*/;")
+_COMMENT = re.compile(r"--[^\n]*")
+
+
+class Migration(Struct, frozen=True):
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.text.encode()).hexdigest()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Return the package's migrations in their order."""
+    folder = files("kaskad.store") / "migrations"
+    found = [(_FILE.fullmatch(entry.name), entry) for entry in folder.iterdir()]
+    read = [Migration(int(name[1]), name[2], entry.read_text("utf-8")) for name, entry in found if name]
+    return tuple(sorted(read, key=lambda migration: migration.number))
+
+
+def upgrade(db: Database, partitions: int = 0, known: Sequence[Migration] | None = None) -> list[Migration]:
+    """Return the migrations that were missing, now applied; none when the database is up to date.
+
+    `partitions` is how many parts each large table gets on PostgreSQL. It counts only for an empty
+    database: later migrations follow it. Raises StoreError for a database that this program cannot upgrade.
+    """
+    applied = []
+    while migration := _upgrade_once(db, partitions, migrations() if known is None else known):
+        applied.append(migration)
+    return applied
+
+
+def _upgrade_once(db: Database, partitions: int, known: Sequence[Migration]) -> Migration | None:
+    with db.write() as tx:
+        tx.all("lock_migrations")
+        tx.run("create_migrations")
+        done = tx.all("migrations")
+        _check(db.name, done, known)
+        if len(done) == len(known):
+            return None
+        migration = known[len(done)]
+        if db.dialect == "sqlite":
+            partitions = 0
+        elif done:
+            partitions = done[0][3]
+        _apply(tx, migration, partitions)
+        return migration
+
+
+def _apply(tx: Transaction, migration: Migration, partitions: int) -> None:
+    tx.script(words_for(migration.text, tx.dialect, partitions))
+    tx.run(
+        "add_migration",
+        number=migration.number,
+        name=migration.name,
+        checksum=migration.checksum,
+        partitions=partitions,
+    )
+
+
+def _check(database: str, done: Sequence[tuple[int, str, str, int]], known: Sequence[Migration]) -> None:
+    if len(done) > len(known):
+        newest = f"{done[-1][0]:04} {done[-1][1]}"
+        raise StoreError(f"{database} was made by a newer Kaskad (migration {newest}): use that one.")
+    for (number, name, checksum, _), migration in zip(done, known, strict=False):
+        if (number, checksum) != (migration.number, migration.checksum):
+            raise StoreError(
+                f"{database} was made by migration {number:04} {name}, which is not the one of this program: "
+                f"use the release that made it, or a new database."
+            )
+
+
+def words_for(text: str, dialect: Dialect, partitions: int) -> str:
+    """Return a migration's SQL in the words of one database, large tables as they are kept there."""
+    plain = _COMMENT.sub("", resolve(text, dialect))
+    if dialect == "sqlite":
+        return _LARGE.sub(r"CREATE TABLE \1\2 WITHOUT ROWID;", plain)
+    if not partitions:
+        return plain
+
+    def spread(table: re.Match[str]) -> str:
+        parts = "".join(
+            f"\nCREATE TABLE {table[1]}_{part} PARTITION OF {table[1]}"
+            f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});"
+            for part in range(partitions)
+        )
+        return f"CREATE TABLE {table[1]}{table[2]} PARTITION BY HASH (contact_id);{parts}"
+
+    return _LARGE.sub(spread, plain)

@@ -1,0 +1,77 @@
+"""Databases are brought up to date once, in order, and only by the program that they belong to."""
+
+import threading
+
+import pytest
+
+from kaskad.domain.errors import StoreError
+from kaskad.store.db import Database
+from kaskad.store.migrate import Migration, migrations, upgrade, words_for
+
+FIRST = Migration(
+    1, "first", "CREATE TABLE pets (contact_id BIGINT NOT NULL PRIMARY KEY, name TEXT) /* by contact */;"
+)
+SECOND = Migration(2, "second", "CREATE TABLE toys (contact_id BIGINT PRIMARY KEY) /* by contact */;")
+BROKEN = Migration(2, "broken", "CREATE TABLE toys (id BIGINT PRIMARY KEY); INSERT INTO nowhere VALUES (1);")
+
+
+def test_an_empty_database_gets_every_migration_once(empty: Database) -> None:
+    assert [migration.number for migration in upgrade(empty)] == [m.number for m in migrations()]
+    assert upgrade(empty) == []
+
+
+def test_the_numbers_of_the_migrations_have_no_gap() -> None:
+    assert [migration.number for migration in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_a_migration_that_fails_leaves_nothing(empty: Database) -> None:
+    with pytest.raises(StoreError):
+        upgrade(empty, known=[FIRST, BROKEN])
+    assert upgrade(empty, known=[FIRST, SECOND]) == [SECOND]
+
+
+def test_an_edited_migration_is_refused(empty: Database) -> None:
+    upgrade(empty, known=[FIRST])
+    edited = Migration(1, "first", FIRST.text + " ")
+    with pytest.raises(StoreError, match="0001 first"):
+        upgrade(empty, known=[edited, SECOND])
+
+
+def test_a_newer_database_is_refused(empty: Database) -> None:
+    upgrade(empty, known=[FIRST, SECOND])
+    with pytest.raises(StoreError, match="newer Kaskad"):
+        upgrade(empty, known=[FIRST])
+
+
+def test_two_programs_that_start_at_once_upgrade_once(empty: Database) -> None:
+    applied: list[Migration] = []
+    starts = [threading.Thread(target=lambda: applied.extend(upgrade(empty))) for _ in range(4)]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    assert applied == list(migrations())
+
+
+def test_later_tables_are_spread_as_the_first_ones(empty: Database) -> None:
+    upgrade(empty, partitions=4, known=[FIRST])
+    upgrade(empty, known=[FIRST, SECOND])
+    with empty.read() as tx:
+        assert {row[3] for row in tx.all("migrations")} == {4 if empty.dialect == "postgresql" else 0}
+
+
+def test_large_tables_are_clustered_or_spread() -> None:
+    text = "CREATE TABLE small (id BIGINT);\n-- no; this is /* by contact */;\n" + FIRST.text
+    assert "name TEXT) WITHOUT ROWID;" in words_for(text, "sqlite", 0)
+    assert "PARTITION" not in words_for(text, "postgresql", 0)
+    spread = words_for(text, "postgresql", 2)
+    assert "CREATE TABLE small (id BIGINT);" in spread
+    assert "PARTITION OF pets FOR VALUES WITH (MODULUS 2, REMAINDER 1);" in spread
+    assert spread.count("PARTITION OF") == 2
+
+
+def test_every_table_by_contact_is_found() -> None:
+    for migration in migrations():
+        marked = sum("/* by contact */;" in line for line in migration.text.splitlines())
+        assert words_for(migration.text, "sqlite", 0).count("WITHOUT ROWID;") >= marked
+        assert words_for(migration.text, "postgresql", 1).count("PARTITION OF") == marked
