@@ -118,6 +118,21 @@ class Cap(Struct, frozen=True, forbid_unknown_fields=True):
     channels: tuple[Channel, ...] = ()
     classes: tuple[MessageClass, ...] = _ADVERTISING
 
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.days < 0:
+            raise ValueError("a cap needs a limit of at least 1, and days of at least 0 (0: in one run)")
+        if self.counts is Counted.RUNS and not self.days:
+            raise ValueError("a cap that counts runs needs days")
+
+    def fits(self, channel: Channel, message_class: MessageClass) -> bool:
+        """Return whether such a message is held back by this cap."""
+        return message_class in self.classes and (not self.channels or channel in self.channels)
+
+    def words(self) -> str:
+        """Return the cap as people read it: `6 touches in 7 days`."""
+        where = f" on {', '.join(self.channels)}" if self.channels else ""
+        return f"{self.limit} {self.counts}{where} in {f'{self.days} days' if self.days else 'one run'}"
+
 
 CAPS: tuple[Cap, ...] = (
     Cap(1, 1, Counted.RUNS),
@@ -139,7 +154,7 @@ class PerClass(Struct, frozen=True, forbid_unknown_fields=True):
 
     def of(self, message_class: MessageClass) -> int:
         """Return the number of that class."""
-        return int(getattr(self, message_class.value))
+        return int(getattr(self, message_class))
 
 
 class PerFamily(Struct, frozen=True, forbid_unknown_fields=True):
