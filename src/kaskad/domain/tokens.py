@@ -23,7 +23,7 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 
-class BadToken(ValueError):  # noqa: N818
+class BadToken(ValueError):
     """A token that is not ours, has been changed, belongs to another purpose, or has expired."""
 
 

@@ -1,0 +1,124 @@
+"""Amounts of money: read from a definition, shown to people, and the price of a message.
+
+Currencies and their minor units: ISO 4217, https://www.six-group.com/en/products-services/financial-information/data-standards.html
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Literal
+
+from msgspec import Struct
+
+from kaskad.domain.cascade import Money
+
+_CURRENCIES = {  # digits of the minor unit: codes
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    2: """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+    CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL
+    HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP
+    MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD
+    SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS
+    VED VES WST XCD XCG YER ZAR ZMW ZWG
+    """,
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+DIGITS = {code: digits for digits, codes in _CURRENCIES.items() for code in codes.split()}
+SYMBOLS = {
+    "RUB": "₽", "KZT": "₸", "USD": "$", "EUR": "€", "GBP": "£", "UAH": "₴", "TRY": "₺", "INR": "₹",
+    "GEL": "₾", "AMD": "֏", "AZN": "₼", "ILS": "₪", "CNY": "¥", "JPY": "¥", "KRW": "₩", "VND": "₫",
+    "PLN": "zł", "BYN": "Br",
+}  # fmt: skip
+MAX_MINOR = 2**63 - 1
+
+_AMOUNT = re.compile(r"\s*(\d[\d _\u00a0\u202f]*(?:[.,]\d+)?)\s*([A-Za-z]{3})\s*")
+
+
+class BadMoney(ValueError):
+    """An amount that cannot be read; the text says what to write instead."""
+
+
+class Price(Struct, frozen=True):
+    """What an account takes for one message, or for each part of an SMS."""
+
+    minor: int
+    currency: str
+    per: Literal["message", "part"] = "message"
+
+
+def parse_money(text: str) -> Money:
+    """Return the amount in `text`, such as "50000 KZT" or "0.05 RUB"; raises BadMoney."""
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise BadMoney(f"{text!r} is not an amount: write a number and a currency, such as 50000 KZT")
+    currency = match[2].upper()
+    digits = DIGITS.get(currency)
+    if digits is None:
+        raise BadMoney(f"{match[2]} is not a currency of ISO 4217: write such as KZT, RUB or USD")
+    number = Decimal(re.sub(r"[ _\u00a0\u202f]", "", match[1]).replace(",", "."))
+    minor = number.scaleb(digits)
+    if minor != minor.to_integral_value():
+        least = Decimal(1).scaleb(-digits)
+        raise BadMoney(f"{text!r} is finer than {currency} goes: the smallest amount is {least} {currency}")
+    if minor > MAX_MINOR:
+        raise BadMoney(f"{text!r} is more than can be counted")
+    return Money(int(minor), currency)
+
+
+def price_of(price: Price, parts: int = 1) -> Money:
+    """Return the price of one message that is sent as `parts` parts."""
+    return Money(price.minor * parts if price.per == "part" else price.minor, price.currency)
+
+
+def format_money(money: Money, language: str = "en") -> str:
+    """Return `money` as people of `language` write it: 12 500,50 ₽ in Russian, ₽12,500.50 otherwise."""
+    digits = DIGITS.get(money.currency, 2)
+    return _dressed(Decimal(money.minor).scaleb(-digits), money.currency, language)
+
+
+def format_amount(amount: object, currency: str, language: str = "en") -> str:
+    """Return `amount`, a number or its text in whole units of `currency`, like `format_money`.
+
+    Raises BadMoney where `amount` is no finite number.
+    """
+    return _dressed(_decimal(amount), currency.upper(), language)
+
+
+def format_number(number: object, language: str = "en") -> str:
+    """Return a number with its thousands set apart, such as 12 500 or 12,500; raises BadMoney."""
+    value = _decimal(number)
+    return _grouped(value, max(0, -int(value.normalize().as_tuple().exponent)), language)
+
+
+def _decimal(amount: object) -> Decimal:
+    try:
+        value = Decimal(str(amount).strip().replace(",", "."))
+    except InvalidOperation:
+        raise BadMoney(f"{str(amount)[:40]!r} is not a number") from None
+    if isinstance(amount, bool) or not value.is_finite() or abs(value) > MAX_MINOR or value.adjusted() < -30:
+        raise BadMoney(f"{str(amount)[:40]!r} is not a number that can be shown")
+    return value
+
+
+def _dressed(value: Decimal, currency: str, language: str) -> str:
+    digits = DIGITS.get(currency, 2)
+    rounded = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    # Whole amounts go without their zeros: it is what a person writes, and an SMS has no room.
+    number = _grouped(abs(rounded), 0 if rounded == rounded.to_integral_value() else digits, language)
+    sign = "-" if rounded < 0 else ""
+    symbol = SYMBOLS.get(currency)
+    if language[:2].lower() in _SPACED:
+        return f"{sign}{number}\u00a0{symbol or currency}"
+    return f"{sign}{symbol}{number}" if symbol else f"{sign}{currency}\u00a0{number}"
+
+
+_SPACED = frozenset({"ru", "kk", "uk", "be", "ky", "uz"})  # 12 500,50 with the currency behind
+
+
+def _grouped(value: Decimal, digits: int, language: str) -> str:
+    text = f"{value:,.{digits}f}"
+    if language[:2].lower() in _SPACED:
+        return text.translate({ord(","): "\u00a0", ord("."): ","})
+    return text

@@ -1,0 +1,128 @@
+"""Marketers' templates: a text with Liquid in it, compiled once and filled for each person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from liquid.exceptions import LiquidError
+
+from kaskad.domain.template.fast import Unusual, compile_fast
+from kaskad.domain.template.liquid import HTML, PLAIN, Context, Filled
+from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderError
+
+__all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile_text"]
+
+_UNUSUAL = (Unusual, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, LiquidError)
+MAX_SOURCE = 200_000  # bytes
+HOW_TO_LINK = 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
+REFERENCE = "https://jg-rp.github.io/liquid/"
+
+
+class Template:
+    """A compiled text. `variables` are the dotted names that it reads."""
+
+    __slots__ = ("_fast", "_liquid", "name", "variables")
+
+    def __init__(self, name: str, liquid: Filled, variables: frozenset[str]) -> None:
+        self.name = name
+        self.variables = variables
+        self._liquid = liquid
+        self._fast: Callable[[Mapping[str, Any]], str] | None = compile_fast(liquid)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the text keeps to the part of Liquid that is compiled to Python."""
+        return self._fast is not None
+
+    def render(self, scope: Mapping[str, object]) -> str:
+        """Return the text for `scope`; `scope["link"]`, if any, turns destinations into tracked addresses.
+
+        Raises MissingVariable with all names that are shown and not there, and RenderError for the rest.
+        """
+        if self._fast is not None:
+            try:
+                return self._fast(scope)
+            except RenderError:
+                raise
+            except (
+                Unusual,
+                LookupError,
+                TypeError,
+                ValueError,
+                ArithmeticError,
+                AttributeError,
+                LiquidError,
+            ):
+                pass  # python-liquid says what is wrong, if anything is
+        return self.render_slowly(scope)
+
+    def render_slowly(self, scope: Mapping[str, object]) -> str:
+        """Return the text as python-liquid itself renders it, with the same errors as `render`."""
+        context = Context(self._liquid, globals=scope)
+        buffer = context.get_buffer()
+        try:
+            self._liquid.render_with_context(context, buffer)
+        except LiquidError as problem:
+            place = f", line {line}" if (line := _line(problem)) else ""
+            raise RenderError(f"Template {self.name!r}{place}: {problem.message}") from None
+        except RenderError:
+            raise
+        except (*_UNUSUAL, RecursionError) as problem:  # python-liquid lets some of Python's own through
+            raise RenderError(f"Template {self.name!r} cannot be filled: {problem}") from None
+        if context.missing:
+            raise MissingVariable(self.name, tuple(context.missing))
+        return buffer.getvalue()
+
+
+def compile_text(source: str, *, name: str, autoescape: bool = False) -> Template:
+    """Return the compiled `source`; with `autoescape`, values are made safe for HTML. Raises BadTemplate."""
+    size = len(source.encode("utf-8", "replace"))
+    if size > MAX_SOURCE:
+        raise BadTemplate(
+            name, 1, f"{size} bytes are over the {MAX_SOURCE} that a template may have", "shorten it"
+        )
+    try:
+        liquid = (HTML if autoescape else PLAIN).from_string(source, name=name)
+    except LiquidError as problem:
+        line = _line(problem) or source.count("\n") + 1  # without a place: the text ends too early
+        raise BadTemplate(name, line, str(problem.message), _remedy(str(problem.message))) from None
+    except RecursionError:
+        raise BadTemplate(name, 1, "blocks stand too deep in each other", "take some apart") from None
+    assert isinstance(liquid, Filled)
+    analysis = liquid.analyze(include_partials=False)
+    for called, spans in analysis.filters.items():
+        if called not in liquid.env.filters:
+            line = source.count("\n", 0, spans[0].index) + 1
+            raise BadTemplate(
+                name, line, f"unknown filter {called!r}", f"see {REFERENCE} for those there are"
+            )
+    variables = frozenset(str(variable) for found in analysis.globals.values() for variable in found)
+    if "link" in variables:
+        raise BadTemplate(
+            name, 1, "link is not a variable", 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
+        )
+    return Template(name, liquid, variables)
+
+
+def _line(problem: LiquidError) -> int:
+    token = problem.token
+    if token is None or token.start_index < 0:
+        return 0
+    return token.source.count("\n", 0, token.start_index) + 1
+
+
+_REMEDIES = (
+    ("unexpected tag", f"see {REFERENCE} for the tags there are, and close what is open"),
+    ("expected tag end", "close the block with that tag"),
+    ("expected '}}'", "close the braces"),
+    ("missing tag name", "close the braces"),
+    ("link(", HOW_TO_LINK),
+)
+
+
+def _remedy(problem: str) -> str:
+    for part, remedy in _REMEDIES:
+        if part in problem:
+            return remedy
+    return f"mend it; the language is described at {REFERENCE}"

@@ -1,0 +1,257 @@
+"""Liquid as marketers may use it: python-liquid, strict, within limits, with filters and links of ours.
+
+https://jg-rp.github.io/liquid/ is the reference of the language. Left out: `include` and `render` (there
+is nothing to include), and the clock (`now`, `today`): a text depends on its scope alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial, wraps
+from html import unescape
+from typing import Any, TextIO
+
+from liquid import BoundTemplate, Environment, Markup, RenderContext, TokenStream, Undefined, escape
+from liquid.ast import BlockNode, Node
+from liquid.builtin.expressions import FilteredExpression, tokenize
+from liquid.builtin.output import Output, OutputNode
+from liquid.exceptions import LiquidSyntaxError
+from liquid.expression import Expression
+from liquid.parser import get_parser
+from liquid.stringify import to_liquid_string
+from liquid.tag import Tag
+from liquid.token import TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG, Token
+from liquid.utils import ReadOnlyChainMap
+
+from kaskad.domain.money import BadMoney, format_amount, format_number
+from kaskad.domain.template.problem import RenderError
+
+MAX_VALUE = 50_000  # characters that go into or come out of a filter
+MAX_ITEMS = 2_000
+MAX_BITS = 256
+MAX_OUTPUT = 500_000  # bytes
+
+Filter = Callable[..., object]
+
+
+class Missing(Undefined):
+    """A variable that is not there: false in conditions, its default where it has one, else noted."""
+
+    __slots__ = ("noted",)
+    force_liquid_default = True
+    noted: dict[str, None]
+
+    def poke(self) -> bool:
+        self.noted.setdefault(self.name)
+        return True
+
+    def __str__(self) -> str:
+        self.poke()
+        return ""
+
+    def __iter__(self) -> Iterator[Any]:
+        self.poke()
+        return iter(())
+
+    def __len__(self) -> int:
+        self.poke()
+        return 0
+
+
+class Context(RenderContext):
+    """A context that notes missing variables and knows no clock."""
+
+    __slots__ = ("missing",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.missing: dict[str, None] = {}
+        self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
+
+    def get(self, path: list[object], *, token: Token | None, default: object = None) -> object:
+        """Return the value at `path`, or a `Missing` that bears the whole path as its name."""
+        value = super().get(path, token=token)
+        if isinstance(value, Missing):
+            value.name = ".".join(str(segment) for segment in path)
+            value.noted = self.missing
+        return value
+
+    def link(self, destination: str) -> str:
+        """Return the tracked address of `destination`, or itself where the scope tracks nothing."""
+        return follow(self.globals, destination)
+
+
+class Filled(BoundTemplate):
+    context_class = Context
+
+
+def follow(scope: Mapping[str, object], destination: str) -> str:
+    """Return what the scope's `link` makes of `destination`."""
+    link = scope.get("link")
+    return str(link(destination)) if callable(link) else destination
+
+
+def destination_of(value: object) -> str:
+    """Return the plain address in a value that may have been escaped for HTML."""
+    if isinstance(value, Markup):
+        return str(value.unescape()).strip()
+    return to_liquid_string(value, autoescape=False).strip()
+
+
+class LinkOutput(OutputNode):
+    """`{{ link(trigger.cart_url) }}`: the tracked address of a destination."""
+
+    def __str__(self) -> str:
+        return f"{{{{ link({self.expression}) }}}}"
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        assert isinstance(context, Context)
+        url = context.link(destination_of(self.expression.evaluate(context)))
+        return buffer.write(escape(url) if context.autoescape else url)
+
+
+class LinkBlock(Node):
+    """`{% link %}https://…{{ x }}{% endlink %}`: what stands between is the destination."""
+
+    __slots__ = ("block",)
+
+    def __init__(self, token: Token, block: BlockNode) -> None:
+        super().__init__(token)
+        self.block = block
+        self.blank = False
+        self.block.blank = False
+
+    def __str__(self) -> str:
+        return f"{{% link %}}{self.block}{{% endlink %}}"
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        assert isinstance(context, Context)
+        inner = context.get_buffer(buffer)
+        self.block.render(context, inner)
+        text = inner.getvalue()
+        url = context.link((unescape(text) if context.autoescape else text).strip())
+        return buffer.write(escape(url) if context.autoescape else url)
+
+    def children(self, _context: RenderContext, *, include_partials: bool = True) -> Iterable[Node]:
+        yield self.block
+
+
+_CALL = re.compile(r"link\s*\((.*)\)\s*", re.DOTALL)
+_NOT_A_CALL = re.compile(r"""["'].*?["']|\blink\s*\(""", re.DOTALL)
+
+
+class LinkingOutput(Output):
+    """Output that also reads `link(…)`, which Liquid itself has no way to write."""
+
+    def parse(self, stream: TokenStream) -> OutputNode:
+        token = stream.eat(TOKEN_OUTPUT)
+        inner = stream.expect(TOKEN_EXPRESSION)
+        call = _CALL.fullmatch(inner.value)
+        if call is None:
+            if any(found[0].startswith("link") for found in _NOT_A_CALL.finditer(inner.value)):
+                raise LiquidSyntaxError("link(…) must stand alone in its {{ }}", token=inner)
+            return self.node_class(token, self._expression(inner.value, inner))
+        shifted = Token(inner.kind, call[1], inner.start_index + call.start(1), inner.source)
+        return LinkOutput(token, self._expression(call[1], shifted))
+
+    def _expression(self, text: str, token: Token) -> Expression:
+        return FilteredExpression.parse(self.env, TokenStream(tokenize(text, token)))
+
+
+class LinkTag(Tag):
+    name = "link"
+    end = "endlink"
+
+    def parse(self, stream: TokenStream) -> Node:
+        token = stream.eat(TOKEN_TAG)
+        block = get_parser(self.env).parse_block(stream, frozenset((self.end, TOKEN_EOF)))
+        stream.expect(TOKEN_TAG, value=self.end)
+        return LinkBlock(token, block)
+
+
+class LimitedEnvironment(Environment):
+    """Liquid within the limits of ours; see design, "marketers' templates"."""
+
+    template_class = Filled
+    block_nesting_limit = 20
+    context_depth_limit = 20
+    loop_iteration_limit = 10_000
+    local_namespace_limit = 500_000
+    output_stream_limit = MAX_OUTPUT
+
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        super().setup_tags_and_filters(extra=extra)
+        self.add_tag(LinkingOutput)
+        self.add_tag(LinkTag)
+        del self.tags["include"], self.tags["render"]
+        self.filters.update(money=_money, number=_number)
+        for name, function in self.filters.items():
+            if getattr(function, "with_environment", False):
+                function = partial(function, environment=self)
+            self.filters[name] = _guarded(name, function)
+
+
+def _money(value: object, currency: object, language: object = "ru") -> str:
+    return _shown(format_amount, value, str(currency), str(language))
+
+
+def _number(value: object, language: object = "ru") -> str:
+    return _shown(format_number, value, str(language))
+
+
+def _shown(function: Callable[..., str], value: object, *args: str) -> str:
+    try:
+        return function(value, *args)
+    except BadMoney as problem:
+        raise RenderError(str(problem)) from None
+
+
+def _guarded(name: str, function: Filter) -> Filter:
+    """Return a filter that refuses what is too large before and after, and notes missing variables."""
+
+    @wraps(function)
+    def guarded(value: object, *args: object, **kwargs: object) -> object:
+        for given in (value, *args, *kwargs.values()):
+            if isinstance(given, Missing) and name != "default":
+                given.poke()
+            _check_size(name, given)
+        if name == "date" and isinstance(value, str) and value.strip().lower() in ("now", "today"):
+            raise RenderError("the date filter knows no clock: put the instant into the trigger's properties")
+        growth = _GROWTH.get(name)
+        if growth is not None and growth(value, *args) > MAX_VALUE:
+            raise RenderError(f"the filter {name} would make a text over {MAX_VALUE} characters")
+        result = function(value, *args, **kwargs)
+        _check_size(name, result)
+        return result
+
+    guarded.with_environment = False  # type: ignore[attr-defined]
+    return guarded
+
+
+def _check_size(name: str, value: object) -> None:
+    if isinstance(value, str):
+        if len(value) > MAX_VALUE:
+            raise RenderError(f"the filter {name} met a text over {MAX_VALUE} characters")
+    elif isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            raise RenderError(f"the filter {name} met a number over {MAX_BITS} bits")
+    elif isinstance(value, (list, tuple, range, dict)) and len(value) > MAX_ITEMS:
+        raise RenderError(f"the filter {name} met a list over {MAX_ITEMS} items")
+
+
+def _replaced(value: object, old: object = "", new: object = "", *_: object) -> int:
+    text = str(value)
+    return len(text) + text.count(str(old)) * len(str(new))
+
+
+def _joined(value: object, separator: object = " ", *_: object) -> int:
+    items = value if isinstance(value, (list, tuple, range)) else ()
+    return sum(len(item) if isinstance(item, str) else 20 for item in items) + len(items) * len(
+        str(separator)
+    )
+
+
+_GROWTH: dict[str, Callable[..., int]] = {"replace": _replaced, "join": _joined}
+PLAIN = LimitedEnvironment(undefined=Missing)
+HTML = LimitedEnvironment(undefined=Missing, autoescape=True)

@@ -1,0 +1,29 @@
+"""What can be wrong with a template when it is written, and when it is filled."""
+
+from __future__ import annotations
+
+
+class BadTemplate(ValueError):
+    """A template that cannot be used: where, what is wrong, and what to do."""
+
+    def __init__(self, name: str, line: int, problem: str, remedy: str) -> None:
+        super().__init__(f"Template {name!r}, line {line}: {problem}: {remedy}")
+        self.name = name
+        self.line = line
+        self.problem = problem
+        self.remedy = remedy
+
+
+class RenderError(ValueError):
+    """A template that cannot be filled for this person; the message must not be sent."""
+
+
+class MissingVariable(RenderError):
+    """Variables that the text shows and this person lacks; `{{ x | default: "…" }}` would help."""
+
+    def __init__(self, template: str, names: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Template {template!r} shows {', '.join(names)}, which this person lacks: "
+            f"add it, or write {{{{ {names[0]} | default: … }}}}"
+        )
+        self.names = names

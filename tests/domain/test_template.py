@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from liquid import Environment, StrictUndefined
+
+from kaskad.domain.template import MAX_SOURCE, BadTemplate, MissingVariable, RenderError, compile_text
+
+SCOPE = {
+    "contact": {"name": "Иван", "vip": True, "age": 40, "nick": "", "nothing": None},
+    "trigger": {
+        "total": 12500.5,
+        "cart_url": "https://shop.example/c?a=1&b=2",
+        "lines": [{"title": "A"}, {"title": "B"}],
+    },
+    "steps": {"letter": {"sent": True}, "chat": {"sent": False}},
+}
+
+
+def render(source: str, *, autoescape: bool = False, **more: object) -> str:
+    return compile_text(source, name="test", autoescape=autoescape).render({**SCOPE, **more})
+
+
+# -- the same as python-liquid
+
+ROOTS = ("contact", "trigger", "steps")
+KEYS = ("name", "vip", "total", "letter", "sent", "size", "first", "x-y", "missing")
+words = st.text("abИß <>&'\"\n", max_size=6)
+leaves = st.one_of(
+    words,
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 10**6),
+    st.floats(allow_nan=False),
+    st.lists(words, max_size=2),
+)
+inner = st.dictionaries(st.sampled_from(KEYS), leaves, max_size=6)
+scopes = st.fixed_dictionaries(
+    {},
+    optional={
+        root: st.dictionaries(st.sampled_from(KEYS), leaves | inner, min_size=3, max_size=9) for root in ROOTS
+    },
+)
+paths = st.builds(
+    lambda root, keys: ".".join((root, *keys)),
+    st.sampled_from(ROOTS),
+    st.lists(st.sampled_from(KEYS), max_size=3),
+)
+literals = st.sampled_from(['"друг"', "'<b>'", '""', "0", "7", "-1", "2.5", "true", "false", "nil", "empty"])
+plain_filters = ["upcase", "downcase", "capitalize", "escape", "strip", 'append: "!"', 'default: "x"']
+other_filters = [
+    *(
+        "size",
+        "url_encode",
+        "newline_to_br",
+        "strip_html",
+        "round",
+        "first",
+        "last",
+        "default",
+        "truncate: 3",
+    ),
+    *('money: "KZT"', 'money: "RUB", "en"', 'default: "x", allow_false: true', "number", "date: '%d'"),
+]
+operators = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "contains"])
+
+
+@st.composite
+def expressions(draw):
+    text = draw(paths | literals)
+    for _ in range(draw(st.integers(0, 2))):
+        name = draw(st.sampled_from([*plain_filters, *other_filters, "default:", "append:", "plus:"]))
+        text += f" | {name}" + (f" {draw(paths | literals)}" if name.endswith(":") else "")
+    return text
+
+
+@st.composite
+def conditions(draw):
+    tests = [draw(paths)]
+    for _ in range(draw(st.integers(0, 2))):
+        compared = draw(st.booleans())
+        tests.append(f"{draw(paths)} {draw(operators)} {draw(literals | paths)}" if compared else draw(paths))
+    return "".join(f"{test} {draw(st.sampled_from(['and', 'or']))} " for test in tests[1:]) + tests[0]
+
+
+@st.composite
+def pieces(draw, depth=3):
+    text = ""
+    for _ in range(draw(st.integers(0, 3))):
+        kind = draw(st.integers(0, 10 if depth else 4))
+        if kind <= 1:
+            text += draw(
+                st.sampled_from(["", " ", "a", "Ж\n", "<b>", "{", "}}", "&amp;", "https://a.b/?c&amp;d"])
+            )
+        elif kind == 2:
+            text += f"{{{{ {draw(expressions())} }}}}"
+        elif kind == 3:
+            text += f"{{{{- link({draw(expressions())}) -}}}}"
+        elif kind == 4:
+            text += (
+                f"{{% assign {draw(st.sampled_from(ROOTS))} = {draw(expressions())} %}}" if depth < 2 else ""
+            )
+        else:
+            text += draw(blocks(kind, depth - 1))
+    return text
+
+
+@st.composite
+def blocks(draw, kind, depth):
+    one, two = draw(pieces(depth)), draw(pieces(depth))
+    if kind <= 6:
+        return f"{{% if {draw(conditions())} %}}{one}{{% endif %}}{two}"
+    if kind == 7:
+        return f"{{% if {draw(conditions())} %}}{one}{{% else %}}{two}{{% endif %}}"
+    if kind == 8:
+        return f"{{% if {draw(conditions())} %}}{one}{{% elsif {draw(conditions())} %}}{two}{{% endif %}}"
+    if kind == 9:
+        return f"{{% for i in {draw(paths)} %}}{one}{{% endfor %}}{two}"
+    return f"{{% link %}}{one}{{% endlink %}}{two}"
+
+
+def attempt(render, scope):
+    followed: list[str] = []
+
+    def link(destination: str) -> str:
+        followed.append(destination)
+        return f"<{destination}>"
+
+    try:
+        return render({**scope, "link": link}), followed
+    except RenderError as problem:
+        return type(problem), str(problem)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pieces(), scopes, st.booleans())
+def test_the_fast_road_ends_where_python_liquid_does(source, scope, autoescape):
+    try:
+        template = compile_text(source, name="test", autoescape=autoescape)
+    except BadTemplate:
+        return
+    assert attempt(template.render, scope) == attempt(template.render_slowly, scope)
+
+
+plain_pieces = st.lists(
+    st.one_of(
+        st.text("ab Ж\n", max_size=5),
+        st.builds("{{{{ {} }}}}".format, paths),
+        st.builds("{{{{ {} | {} }}}}".format, paths, st.sampled_from(plain_filters)),
+        st.builds("{{% if {} %}}да{{% else %}}нет{{% endif %}}".format, paths),
+    ),
+    max_size=6,
+).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(plain_pieces, scopes, st.booleans())
+def test_what_is_rendered_is_what_bare_python_liquid_renders(source, scope, autoescape):
+    try:
+        ours = compile_text(source, name="test", autoescape=autoescape).render(scope)
+    except RenderError:
+        return
+    assert ours == Environment(autoescape=autoescape).from_string(source).render(scope)
+
+
+@settings(deadline=None)
+@given(st.builds("{{{{ {} }}}}".format, paths), scopes)
+def test_a_variable_is_missing_for_us_when_it_is_for_strict_python_liquid(source, scope):
+    template = Environment(undefined=StrictUndefined).from_string(source)
+    try:
+        template.render(scope)
+    except Exception:
+        with pytest.raises(MissingVariable):
+            compile_text(source, name="test").render(scope)
+    else:
+        compile_text(source, name="test").render(scope)
+
+
+# -- what marketers write
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ contact.name }}, корзина ждёт", "Иван, корзина ждёт"),
+        ("{{ contact.surname | default: 'друг' }}", "друг"),
+        ("{{ contact.nick | default: contact.name }}", "Иван"),
+        ("{{ contact.nothing }}", ""),
+        ("{{ contact.name | upcase }} {{ contact.name | downcase | capitalize }}", "ИВАН Иван"),
+        ("{% if steps.letter.sent %}попало в спам{% else %}привет{% endif %}", "попало в спам"),
+        ("{% if steps.chat.sent %}а{% elsif contact.age >= 18 %}б{% endif %}", "б"),
+        ("{% if steps.sms.sent %}а{% endif %}б", "б"),
+        ("{% if contact.vip and trigger.total > 1000 or contact.none %}а{% endif %}", "а"),
+        ('{{ trigger.total | money: "KZT" }}', "12\u00a0500,50\u00a0₸"),
+        ('{{ trigger.total | money: "KZT", "en" }}', "₸12,500.50"),
+        ("{{ trigger.total | number }}", "12\u00a0500,5"),
+        ("{{ link(trigger.cart_url) }}", "https://shop.example/c?a=1&b=2"),
+    ],
+)
+def test_common_texts_take_the_fast_road(source, expected):
+    template = compile_text(source, name="test")
+    assert template.is_fast
+    assert template.render(SCOPE) == expected
+
+
+def test_a_loop_takes_the_slow_road_and_arrives():
+    template = compile_text("{% for line in trigger.lines %}{{ line.title }};{% endfor %}", name="test")
+    assert not template.is_fast
+    assert template.render(SCOPE) == "A;B;"
+
+
+def test_all_missing_variables_are_named_at_once():
+    with pytest.raises(MissingVariable) as caught:
+        render("{{ contact.surname }} {{ contact.name }} {{ trigger.city | upcase }} {{ contact.surname }}")
+    assert caught.value.names == ("contact.surname", "trigger.city")
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ x | plus: 1 }}", "{{ 1 | plus: x }}", "{{ x | date: '%d' }}", "{{ x | join }}"]
+)
+def test_no_filter_hides_a_missing_variable(source):
+    with pytest.raises(MissingVariable) as caught:
+        render(source)
+    assert caught.value.names == ("x",)
+
+
+def test_a_person_never_sees_a_loop_over_nothing():
+    with pytest.raises(MissingVariable):
+        render("{% for line in trigger.products %}{{ line }}{% endfor %}")
+    assert render("{% if trigger.products %}{% for l in trigger.products %}{% endfor %}{% endif %}ok") == "ok"
+
+
+def test_values_are_made_safe_in_html_and_only_there():
+    nasty = {"name": "<script>alert('x')</script>&"}
+    assert render("<b>{{ contact.name }}</b>", autoescape=True, contact=nasty) == (
+        "<b>&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;</b>"
+    )
+    assert render("{{ contact.name }}", contact=nasty) == nasty["name"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ link(trigger.cart_url) }}",
+        "{{ link( 'https://shop.example/c?a=1&b=2' ) }}",
+        '{{- link("https://shop.example/c" | append: "?a=1&b=2") -}}',
+        "{% link %}https://shop.example/c?a={{ 1 }}&amp;b=2{% endlink %}",
+    ],
+)
+def test_links_reach_the_maker_bare_and_come_back_escaped(source):
+    template = compile_text(source, name="test", autoescape=True)
+    assert template.is_fast
+    for fill in (template.render, template.render_slowly):
+        followed: list[str] = []
+        assert (
+            fill({**SCOPE, "link": lambda url, to=followed: to.append(url) or "https://t/?x&y"})
+            == "https://t/?x&amp;y"
+        )
+        assert followed == ["https://shop.example/c?a=1&b=2"]
+
+
+def test_the_names_that_a_template_reads_are_known():
+    source = "{% assign a = contact.name %}{{ a }}{{ link(trigger.url) }}{% if steps.x.sent %}{% endif %}"
+    assert compile_text(source, name="test").variables == {"contact.name", "trigger.url", "steps.x.sent"}
+
+
+# -- what is refused
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "problem"),
+    [
+        ("один\nдва {{ contact.name", 2, "expected '}}'"),
+        ("\n\n{% if x %}", 3, "expected tag endif"),
+        ("\n{% if x %}\n{{ x | upcse }}{% endif %}", 3, "unknown filter 'upcse'"),
+        ("{% include 'secret' %}", 1, "unexpected tag 'include'"),
+        ("\n{% render 'secret' %}", 2, "unexpected tag 'render'"),
+        ("{{ link(a) | upcase }}", 1, "must stand alone"),
+        ("{{ link }}", 1, "link is not a variable"),
+        ("a" * (MAX_SOURCE + 1), 1, "are over the"),
+        ("{% if a %}" * 40 + "{% endif %}" * 40, 1, "nesting"),
+    ],
+)
+def test_a_bad_template_says_where_what_and_what_to_do(source, line, problem):
+    with pytest.raises(BadTemplate) as caught:
+        compile_text(source, name="cart")
+    assert caught.value.line == line
+    assert problem in caught.value.problem
+    assert caught.value.remedy
+    assert str(caught.value).startswith(f"Template 'cart', line {line}: ")
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ 'now' | date: '%Y' }}", "{{ 'Today ' | date: '%Y' }}", "{{ now }}", "{{ today }}"]
+)
+def test_there_is_no_clock_in_a_template(source):
+    with pytest.raises(RenderError):
+        render(source)
+
+
+BOMB = "{% assign x = 'aaaaaaaaaa' %}"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "source",
+    [
+        BOMB + "{% assign x = x | append: x %}" * 40 + "{{ x }}",
+        BOMB + "{% assign x = x | replace: 'a', x %}" * 8 + "{{ x }}",
+        "{% assign x = 9 %}" + "{% assign x = x | times: x %}" * 40 + "{{ x }}",
+        "{% for i in (1..1000000000) %}a{% endfor %}",
+        "{% for i in (1..9000) %}{% for j in (1..9000) %}{% endfor %}{% endfor %}",
+        "{{ (1..1000000000) | join: 'x' }}",
+        BOMB + "{% for i in (1..9000) %}" + "{{ x }}" * 50 + "{% endfor %}",
+        "{% assign x = 'a,b' | split: ',' %}" + "{% assign x = x | concat: x %}" * 40,
+        "{% assign s = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' %}"
+        + "{% assign s = s | append: s %}" * 9
+        + "{% assign l = 'a,a,a,a,a,a,a,a,a,a,a' | split: ',' %}{{ l | join: s }}",
+    ],
+)
+def test_a_bomb_fails_cleanly_and_soon(source):
+    with pytest.raises(RenderError):
+        render(source)
