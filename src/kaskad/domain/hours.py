@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -70,12 +71,12 @@ def _shift(at: int, months: int, days: int, zone: str) -> int:
 def _instant(wall: datetime, zone: str) -> int:
     """Return the instant of a wall time: after a gap by as much as it lies in it, first of a fold (C2)."""
     # zoneinfo reads fold=0 with the offset before the change, which is just that in both cases.
-    offset = wall.replace(tzinfo=ZoneInfo(zone), fold=0).utcoffset() or timedelta()
+    offset = wall.replace(tzinfo=zone_info(zone), fold=0).utcoffset() or timedelta()
     return (wall - _EPOCH - offset) // _MS
 
 
 def _offset(at: int, zone: str) -> int:
-    there = datetime.fromtimestamp(at // 1000, UTC).astimezone(ZoneInfo(zone))
+    there = datetime.fromtimestamp(at // 1000, UTC).astimezone(zone_info(zone))
     return (there.utcoffset() or timedelta()) // _MS
 
 
@@ -84,11 +85,25 @@ def _offset(at: int, zone: str) -> int:
 
 def is_zone(name: str) -> bool:
     """Return whether `name` is an IANA zone that we know."""
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError):  # not there, a folder of zones, or no name at all
-        return False
-    return True
+    return name in _zone_names()
+
+
+@cache
+def zone_info(name: str) -> ZoneInfo:
+    """Return the zone; raises KeyError for a name that is none.
+
+    Its rules are those of the package tzdata, which can be kept up to date (C4): ZoneInfo(name) prefers the
+    system's, and these may be years old.
+    """
+    if not is_zone(name):
+        raise KeyError(f"no zone {name!r}: names look like Asia/Almaty")
+    with resources.files("tzdata.zoneinfo").joinpath(*name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text().split())
 
 
 def candidate_zones(phone: str) -> tuple[str, ...]:
