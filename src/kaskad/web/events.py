@@ -1,0 +1,202 @@
+"""Events of CRM and site over HTTP: triggers, goals and plain ones, single or many at once."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kaskad.domain.event import ContactRef, EventIn
+from kaskad.web.body import read_body
+from kaskad.web.intake import Durable, Intake
+from kaskad.web.problems import Problem, problem
+
+LIMIT = 5_000_000
+AT_ONCE = 10_000
+
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Contact(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    external_id: Text | None = None
+    email: Text | None = None
+    phone: Text | None = None
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True):
+    """An event as JSON; `at` is RFC 3339 with an offset, and now where it is missing."""
+
+    id: Text
+    name: Text
+    contact: Contact
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Refused(Struct, frozen=True):
+    index: int
+    id: str
+    detail: str
+
+
+class Taken(Struct, frozen=True, omit_defaults=True):
+    accepted: int
+    refused: tuple[Refused, ...] = ()
+
+
+_decode_many = msgspec.json.Decoder(list[Event]).decode
+_decode_one = msgspec.json.Decoder(Event).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+class Events:
+    """`POST /api/v1/events`."""
+
+    def __init__(self, intake: Intake, durable: Durable, clock: Callable[[], int], api_key: str) -> None:
+        self._intake = intake
+        self._durable = durable
+        self._clock = clock
+        self._api_key = api_key.encode()
+
+    async def receive(self, request: Request) -> Response:
+        """Answer 202 after the commit that keeps the events, with those that were refused.
+
+        Where the shape of any event is wrong, none is taken, and every problem is told.
+        """
+        if not self._is_allowed(request):
+            detail = "Send the key of the setting `api_key` as a bearer token."
+            return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+        body = await read_body(request, LIMIT)
+        try:
+            events = read_events(body)
+        except msgspec.ValidationError as error:
+            return problem(422, problems=find_problems(body) or [Problem(str(error))])
+        except (msgspec.DecodeError, RecursionError) as error:
+            return problem(400, f"The body is not JSON that can be read: {error}")
+        if len(events) > AT_ONCE:
+            return problem(422, f"At most {AT_ONCE:,} events are taken at once.")
+        if problems := _problems_of(events, b"\\u0000" in body):
+            return problem(422, problems=problems)
+        if not events:
+            return Response(msgspec.json.encode(Taken(0)), 202, media_type="application/json")
+        now = self._clock()
+        answers = await self._durable.wait(self._intake.events([_event_in(event, now) for event in events]))
+        refused = tuple(
+            Refused(index, event.id, answer)
+            for index, (event, answer) in enumerate(zip(events, answers, strict=True))
+            if answer is not None
+        )
+        if refused and len(refused) == len(events):
+            where = [Problem(told.detail, _pointer(body, told.index)) for told in refused]
+            return problem(422, problems=where)
+        taken = Taken(len(events) - len(refused), refused)
+        return Response(msgspec.json.encode(taken), 202, media_type="application/json")
+
+    def _is_allowed(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = token.strip().encode("latin-1")
+        return (
+            scheme.lower() == "bearer" and hmac.compare_digest(given, self._api_key) and bool(self._api_key)
+        )
+
+
+def read_events(body: bytes) -> list[Event]:
+    """Return the events of a body that holds one or an array; raises msgspec.DecodeError."""
+    return _decode_many(body) if _is_array(body) else [_decode_one(body)]
+
+
+def find_problems(body: bytes) -> list[Problem]:
+    """Return everything that is wrong with the shape of a body that is no events, in its order."""
+    try:
+        value = _decode_any(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return [Problem(f"The body is not JSON that can be read: {error}")]
+    if not isinstance(value, list):
+        return _find_in(value, Event, "")
+    return [found for index, item in enumerate(value) for found in _find_in(item, Event, f"/{index}")]
+
+
+def _find_in(value: object, struct: type[Struct], pointer: str) -> list[Problem]:
+    """Return the problems of one JSON value that should be a `struct`, each field looked at by itself."""
+    if not isinstance(value, dict):
+        return [Problem(f"Expected an object, got {_kind_of(value)}.", pointer)]
+    found = []
+    known = {spec.name: spec for spec in msgspec.structs.fields(struct)}
+    for name, spec in known.items():
+        if name not in value:
+            if spec.required:
+                found.append(Problem("This is missing.", f"{pointer}/{name}"))
+        elif isinstance(spec.type, type) and issubclass(spec.type, Struct):
+            found += _find_in(value[name], spec.type, f"{pointer}/{name}")
+        else:
+            try:
+                msgspec.convert(value[name], spec.type)
+            except msgspec.ValidationError as error:
+                found.append(Problem(str(error), f"{pointer}/{name}"))
+    for name in value.keys() - known.keys():
+        told = f"There is no such field; the fields are {', '.join(known)}."
+        found.append(Problem(told, f"{pointer}/{_escape(str(name))}"))
+    return found
+
+
+def _problems_of(events: list[Event], suspicious: bool) -> list[Problem]:
+    """Return what is wrong with events of the right shape; `suspicious`: there may be NUL characters."""
+    found = []
+    many = len(events) != 1
+    for index, event in enumerate(events):
+        at = f"/{index}" if many else ""
+        if event.contact == Contact():
+            found.append(Problem("Name the contact: id, external_id, email or phone.", f"{at}/contact"))
+        if suspicious and _holds_nul(msgspec.to_builtins(event)):
+            found.append(Problem("A text holds the character U+0000, which cannot be stored.", at))
+    return found
+
+
+def _holds_nul(value: Any) -> bool:
+    """Tell whether a text of a JSON value, keys included, holds U+0000."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str() as text:
+                if "\0" in text:
+                    return True
+            case dict() as pairs:
+                rest += [*pairs.keys(), *pairs.values()]
+            case list() as items:
+                rest += items
+    return False
+
+
+def _event_in(event: Event, now: int) -> EventIn:
+    contact = event.contact
+    return EventIn(
+        id=event.id,
+        name=event.name,
+        contact=ContactRef(contact.id, contact.external_id or "", contact.email or "", contact.phone or ""),
+        at=now if event.at is None else round(event.at.timestamp() * 1000),
+        properties=event.properties,
+    )
+
+
+def _is_array(body: bytes) -> bool:
+    return body.lstrip()[:1] == b"["
+
+
+def _pointer(body: bytes, index: int) -> str:
+    return f"/{index}" if _is_array(body) else ""
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _kind_of(value: object) -> str:
+    names = {dict: "an object", list: "an array", str: "a text", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,87 @@
+"""Failures as `application/problem+json` (RFC 9457), worded once for every route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+import msgspec
+from msgspec import Struct
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
+from kaskad.log import get_logger
+
+log = get_logger(__name__)
+
+RETRY_AFTER = {"Retry-After": "5"}
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong, and where: a JSON pointer (RFC 6901) into what was sent."""
+
+    detail: str
+    pointer: str = ""
+
+
+class Body(Struct, frozen=True, omit_defaults=True):
+    title: str
+    status: int
+    detail: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+def problem(
+    status: int,
+    detail: str = "",
+    problems: Sequence[Problem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer that says what is wrong."""
+    body = Body(HTTPStatus(status).phrase, status, detail, tuple(problems))
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+
+
+def on_http_error(_: Request, error: Exception) -> Response:
+    """Answer for an unknown path, a wrong method and the like."""
+    assert isinstance(error, HTTPException)
+    detail = "" if error.detail == HTTPStatus(error.status_code).phrase else error.detail
+    return problem(error.status_code, detail, headers=error.headers)
+
+
+def on_kaskad_error(_: Request, error: Exception) -> Response:
+    """Answer for a failure that a person can understand."""
+    match error:
+        case Invalid():
+            return problem(422, problems=[Problem(text) for text in error.problems])
+        case NotFound():
+            return problem(404, str(error))
+        case Conflict():
+            return problem(409, str(error))
+        case BadSignature():
+            return problem(401, str(error))
+        case StoreError():
+            log.error("not stored", error=type(error).__name__, detail=str(error))
+            return problem(503, "Nothing was stored; send it again.", headers=RETRY_AFTER)
+    return problem(400, str(error))
+
+
+def on_disconnect(_: Request, __: Exception) -> Response:
+    """Answer to nobody: the caller has gone before it said everything."""
+    return Response(status_code=400)
+
+
+def on_defect(request: Request, error: Exception) -> Response:
+    """Answer for a defect of ours; what it was stands in the log only."""
+    log.error("defect", path=request.url.path.split("/")[1], exc_info=error)
+    return problem(500, "A defect in kaskad; its log says more.")
+
+
+HANDLERS = {
+    HTTPException: on_http_error,
+    KaskadError: on_kaskad_error,
+    ClientDisconnect: on_disconnect,
+    Exception: on_defect,
+}

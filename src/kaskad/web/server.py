@@ -1,0 +1,96 @@
+"""The HTTP server: uvicorn in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kaskad.config import Settings
+from kaskad.domain.errors import Conflict
+from kaskad.log import get_logger
+
+log = get_logger(__name__)
+
+OPEN_AT_ONCE = 10_000  # connections; more are answered 503
+KEEP_ALIVE_S = (
+    75  # longer than a proxy in front keeps an idle connection, so that it never meets a closed one
+)
+
+
+class Server:
+    """Listens from `start` on until `stop`."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._settings = settings
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                log_level="critical",  # what goes wrong in a request is logged by problems.py
+                server_header=False,
+                proxy_headers=True,
+                forwarded_allow_ips=settings.proxies,
+                limit_concurrency=OPEN_AT_ONCE,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=10,
+            )
+        )
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return the address and port that it really listens on, also where port 0 was asked for."""
+        if self._socket is None:
+            return self._settings.host, self._settings.port
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def start(self) -> None:
+        """Listen; raises Conflict where the address is taken. Returns when connections are accepted."""
+        self._socket = listen(self._settings.host, self._settings.port)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="http", daemon=True
+        )
+        self._thread.start()
+        log.info("listening", host=self.address[0], port=self.address[1])
+
+    def stop(self, timeout_s: float = 15.0) -> None:
+        """Take no more connections, let requests under way end, and close. May be called twice."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        if self._socket is not None:
+            self._socket.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that connections can already be made to."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Conflict(
+            f"Cannot listen on {host}:{port}: {error.strerror}. See the setting `listen`."
+        ) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise Conflict(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with the setting `listen`."
+        ) from None
+    return listener

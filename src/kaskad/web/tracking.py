@@ -1,0 +1,123 @@
+"""Open pixels, tracked links and unsubscribing: what the links of a message lead to.
+
+A token that is unknown, changed or expired gets the neutral page and leaves no trace in the reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from email.parser import BytesParser
+from email.policy import HTTP
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from kaskad.domain.errors import StoreError
+from kaskad.domain.tokens import HONEYPOT, PIXEL, BadToken, Signer
+from kaskad.log import get_logger
+from kaskad.web.body import read_body
+from kaskad.web.intake import SCOPES, Durable, Intake
+from kaskad.web.page import page
+
+log = get_logger(__name__)
+
+GIF = (  # 43 bytes: one transparent pixel
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00"
+    b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+PIXEL_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+LINK_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+FORM_LIMIT = 16_384
+AGENT_LIMIT = 500
+
+
+class Tracking:
+    """`/o/{token}`, `/l/{token}` and `/u/{token}`."""
+
+    def __init__(self, intake: Intake, durable: Durable, signer: Signer, clock: Callable[[], int]) -> None:
+        self._intake = intake
+        self._durable = durable
+        self._signer = signer
+        self._clock = clock
+
+    async def open_pixel(self, request: Request) -> Response:
+        """Return the pixel, always; the hit is kept where the token is ours."""
+        try:
+            message = self._signer.read_pixel(request.path_params["token"])
+        except BadToken:
+            pass
+        else:
+            await self._keep(self._hit(request, message, PIXEL))
+        return Response(GIF, 200, PIXEL_HEADERS, "image/gif")
+
+    async def follow_link(self, request: Request) -> Response:
+        """Keep the hit, then redirect to where the frozen message says."""
+        try:
+            *message, link = self._signer.read_link(request.path_params["token"], self._clock())
+        except BadToken:
+            return page(request, "missing", status=404)
+        contact_id, run_id, step = message
+        if link == HONEYPOT:
+            await self._keep(self._hit(request, (contact_id, run_id, step), link))
+            return page(request, "missing", status=404)
+        url = await run_in_threadpool(self._intake.destination, contact_id, run_id, step, link)
+        if url is None or urlsplit(url).scheme not in ("http", "https"):
+            return page(request, "missing", status=404)
+        await self._keep(self._hit(request, (contact_id, run_id, step), link))
+        return RedirectResponse(url, 302, LINK_HEADERS)
+
+    async def ask_unsubscribe(self, request: Request) -> Response:
+        """Show the page whose button unsubscribes; scanners call this, so it changes nothing."""
+        try:
+            self._signer.read_unsubscribe(request.path_params["token"])
+        except BadToken:
+            return page(request, "missing", status=404)
+        return page(request, "ask", ("topic", "all"))
+
+    async def unsubscribe(self, request: Request) -> Response:
+        """Unsubscribe, then say so: the person's button, or the mail program's one click (RFC 8058)."""
+        try:
+            message = self._signer.read_unsubscribe(request.path_params["token"])
+        except BadToken:
+            return page(request, "missing", status=404)
+        body = await read_body(request, FORM_LIMIT)
+        wanted = form_fields(request.headers.get("content-type", ""), body).get("scope", "")
+        scope = wanted if wanted in SCOPES else SCOPES[0]
+        try:
+            await self._durable.wait(self._intake.unsubscribe(*message, scope))
+        except StoreError as error:
+            log.error("unsubscribe not stored", error=type(error).__name__, detail=str(error))
+            return page(request, "trouble", (scope,) if scope in ("topic", "all") else (), status=503)
+        if scope == "all":
+            return page(request, "done_all")
+        return page(request, "done", ("all",))
+
+    def _hit(self, request: Request, message: tuple[int, int, int], link: int) -> Future[None]:
+        ip = request.client.host if request.client else ""
+        agent = request.headers.get("user-agent", "")[:AGENT_LIMIT]
+        return self._intake.hit(message, link, request.method, ip, agent)
+
+    async def _keep(self, hit: Future[None]) -> None:
+        """Wait for a hit; a person who clicks gets the page also while the database is in trouble."""
+        try:
+            await self._durable.wait(hit)
+        except StoreError as error:
+            log.error("hit not stored", error=type(error).__name__, detail=str(error))
+
+
+def form_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """Return the fields of a form, urlencoded or multipart; {} where it cannot be read."""
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
+    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+    message = BytesParser(policy=HTTP).parsebytes(head + body)
+    fields = {}
+    for part in message.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        if isinstance(name, str) and isinstance(payload, bytes):
+            fields[name] = payload.decode("utf-8", "replace").strip()
+    return fields
