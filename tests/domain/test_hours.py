@@ -265,6 +265,13 @@ def test_more_than_one_change_of_the_clock_in_a_span_is_seen():
     assert next_allowed(first + 3 * HOUR // 2, rule, ("Europe/Berlin",)) == at("2026-10-26 01:00")
 
 
+def test_zone_rules_are_those_of_the_package_and_of_2024_in_kazakhstan():
+    assert wall(at("2024-02-29 17:59"), "Asia/Almaty") == "2024-02-29 23:59"
+    assert wall(at("2024-02-29 18:00"), "Asia/Almaty") == "2024-02-29 23:00"
+    with pytest.raises(KeyError, match="no zone"):
+        zone_info("Nowhere/Land")
+
+
 def test_a_window_that_the_change_of_the_clock_swallows_opens_the_next_day():
     rule = (Window(("02:00-03:00",)),)
     assert (
