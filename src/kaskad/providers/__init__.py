@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from kaskad.domain.errors import NotFound
 from kaskad.providers.base import Provider
+from kaskad.providers.generic_webhook import GenericWebhook
+from kaskad.providers.smtp import Smtp
 
-PROVIDERS: Mapping[str, Provider] = {}
+PROVIDERS: Mapping[str, Provider] = {each.name: each for each in (GenericWebhook(), Smtp())}
 
 
 def provider(name: str) -> Provider:

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from kaskad.domain.cascade import Button, Money
 from kaskad.domain.errors import BadSignature, SendError
+from kaskad.domain.money import Price
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
 
 
@@ -36,13 +37,6 @@ class Limits(Struct, frozen=True):
     concurrency: int = 0
     per_second: float = 0.0
     burst: int = 0
-
-
-class Prices(Struct, frozen=True):
-    """What a message costs before it is sent; `per` is `message` or `part` (of an SMS)."""
-
-    price: Money | None = None
-    per: str = "message"
 
 
 class Capabilities(Struct, frozen=True):
@@ -66,7 +60,7 @@ class Capabilities(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """A provider's credentials, limits and prices; `account["name"]` reads a setting or a secret."""
+    """A provider's credentials, limits and price; `account["name"]` reads a setting or a secret."""
 
     id: int
     name: str
@@ -75,7 +69,7 @@ class Account(Struct, frozen=True):
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
-    prices: Prices = Prices()
+    price: Price | None = None  # None: not known, counted as nothing
     priority: int = 0  # lower is asked first
     backup_id: int | None = None
     enabled: bool = True
@@ -89,7 +83,7 @@ class Account(Struct, frozen=True):
         return f"Account({self.id}, {self.name!r}, {self.provider!r})"
 
 
-class Outgoing(Struct, frozen=True, gc=False):
+class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
     """One message as the engine hands it over: rendered, addressed, signed.
 
     `reference` is an opaque signed text that names contact, run and step and comes back in receipts;

@@ -1,0 +1,167 @@
+"""What happens to parcels on an event loop: a few workers an account, one result for each parcel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from kaskad.domain.errors import KaskadError, SendError
+from kaskad.domain.terms import Reason
+from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.transport.http import Http
+from kaskad.engine.transport.smtp import Mailer
+from kaskad.providers import provider
+from kaskad.providers.base import Accepted, Account, Outgoing, limits_of
+from kaskad.providers.smtp import Smtp
+
+T = TypeVar("T")
+
+
+class Carrier:
+    """Carries parcels to the providers; used from its event loop only."""
+
+    def __init__(
+        self,
+        accounts: Mapping[int, Account],
+        clock: Callable[[], int],
+        on_results: Callable[[list[Result]], None],
+        *,
+        timeout_s: float = 30.0,
+        public_only: bool = False,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._http = Http(public_only=public_only)
+        self._mailer = Mailer()
+        self._accounts = accounts
+        self._clock = clock
+        self._on_results = on_results
+        self._timeout_s = timeout_s
+        self._waiting: dict[int, deque[Parcel]] = {}
+        self._working: dict[int, int] = {}  # workers by account
+        self._workers: set[asyncio.Task[None]] = set()
+        self._ended: list[Result] = []
+
+    def take(self, parcels: list[Parcel]) -> None:
+        """Start with what the accounts' concurrency allows; the rest waits its turn."""
+        for parcel in parcels:
+            self._waiting.setdefault(parcel.account_id, deque()).append(parcel)
+        for account_id in {parcel.account_id for parcel in parcels}:
+            self._start_workers(account_id)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let what is under way end for `timeout_s`; what waits ends as not sent, the rest as unknown."""
+        unsent = SendError(Reason.TRANSIENT, "we stopped before it was sent")
+        for waiting in self._waiting.values():
+            while waiting:
+                self._report(_failed(waiting.popleft(), self._clock(), unsent))
+        if self._workers:
+            await asyncio.wait(self._workers, timeout=timeout_s)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        self._http.close()
+        self._mailer.close()
+        self._deliver()
+
+    def _start_workers(self, account_id: int) -> None:
+        waiting, working = self._waiting[account_id], self._working.get(account_id, 0)
+        more = min(len(waiting), self._concurrency(account_id) - working)
+        for _ in range(more):
+            worker = self._loop.create_task(self._work(account_id, waiting))
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        self._working[account_id] = working + max(0, more)
+
+    def _concurrency(self, account_id: int) -> int:
+        account = self._accounts.get(account_id)
+        try:
+            return limits_of(account, provider(account.provider).capabilities).concurrency if account else 1
+        except KaskadError:
+            return 1
+
+    async def _work(self, account_id: int, waiting: deque[Parcel]) -> None:
+        try:
+            while waiting:
+                self._report(await self._carry(waiting.popleft()))
+        finally:
+            self._working[account_id] -= 1
+
+    async def _carry(self, parcel: Parcel) -> Result:
+        try:
+            accepted = await self._send(parcel)
+        except SendError as error:
+            return _failed(parcel, self._clock(), error)
+        except asyncio.CancelledError:
+            lost = SendError(Reason.AMBIGUOUS, "we stopped before the answer", accepted=None)
+            return _failed(parcel, self._clock(), lost)
+        except (
+            Exception
+        ) as failure:  # a defect of ours; its text may hold an address, so only its name is kept
+            detail = f"a defect in Kaskad ({type(failure).__name__})"
+            return _failed(parcel, self._clock(), SendError(Reason.AMBIGUOUS, detail, accepted=None))
+        return Result(
+            parcel.contact_id,
+            parcel.run_id,
+            parcel.step,
+            parcel.attempt,
+            parcel.account_id,
+            self._clock(),
+            provider_id=accepted.provider_id,
+            kind=accepted.kind,
+            cost=accepted.cost,
+        )
+
+    async def _send(self, parcel: Parcel) -> Accepted:
+        account = self._accounts.get(parcel.account_id)
+        if account is None:
+            raise SendError(Reason.AUTH, f"there is no account {parcel.account_id}")
+        try:
+            carrying = provider(account.provider)
+        except KaskadError as error:
+            raise SendError(Reason.AUTH, str(error)) from error
+        if isinstance(carrying, Smtp):
+            mail = _built(carrying.build_mail, parcel.outgoing, account)
+            return carrying.read_reply(await self._mailer.send(mail, account))
+        request = _built(carrying.build_request, parcel.outgoing, account)
+        return carrying.read_response(await self._http.post(request, self._timeout_s))
+
+    def _report(self, result: Result) -> None:
+        """Keep a result until the loop has run what is ready now, so that results go in batches."""
+        if not self._ended:
+            self._loop.call_soon(self._deliver)
+        self._ended.append(result)
+
+    def _deliver(self) -> None:
+        ended, self._ended = self._ended, []
+        if ended:
+            self._on_results(ended)
+
+
+def _built(build: Callable[[Outgoing, Account], T], outgoing: Outgoing, account: Account) -> T:
+    """Return the built request; whatever goes wrong here, nothing has been sent."""
+    try:
+        return build(outgoing, account)
+    except SendError:
+        raise
+    except Exception as failure:
+        raise SendError(
+            Reason.OTHER, f"the message could not be built ({type(failure).__name__})"
+        ) from failure
+
+
+def _failed(parcel: Parcel, at: int, error: SendError) -> Result:
+    return Result(
+        parcel.contact_id,
+        parcel.run_id,
+        parcel.step,
+        parcel.attempt,
+        parcel.account_id,
+        at,
+        reason=error.reason,
+        detail=error.detail,
+        code=error.code,
+        retry_after_ms=error.retry_after_ms,
+        accepted=error.accepted,
+    )

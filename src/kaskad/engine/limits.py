@@ -1,0 +1,185 @@
+"""How much an account may be asked now: slots, tokens, pauses. Pure, in milliseconds; one thread's own.
+
+Of two clocks these see the engine's; where it jumps back they wait, where it jumps forward they give a burst.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from kaskad.domain.terms import Reason
+
+TOKEN = 1_000_000  # units in one token: rates of a thousandth a second stay whole numbers
+BASE_MS = 1_000
+CAP_MS = 15 * 60_000
+
+
+class TokenBucket:
+    """At most `burst` at once and `per_second` in the long run."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._rate = max(1, round(per_second * 1000))  # units a millisecond
+        self._size = max(1, burst) * TOKEN
+        self._units = self._size
+        self._seen: int | None = None
+
+    def available(self, now: int) -> int:
+        """Return the number of whole tokens."""
+        if self._seen is not None and now > self._seen:
+            self._units = min(self._size, self._units + (now - self._seen) * self._rate)
+        self._seen = now
+        return self._units // TOKEN
+
+    def take(self, now: int, wanted: int) -> int:
+        """Take up to `wanted` tokens and return how many there were."""
+        taken = max(0, min(wanted, self.available(now)))
+        self._units -= taken * TOKEN
+        return taken
+
+    def give_back(self, count: int) -> None:
+        """Return tokens that were not used."""
+        self._units = min(self._size, self._units + count * TOKEN)
+
+    def next_at(self, now: int) -> int | None:
+        """Return when there is a token again; None: now."""
+        if self.available(now):
+            return None
+        return now + -(-(TOKEN - self._units) // self._rate)
+
+
+class Breaker:
+    """Stops asking a provider that fails, and tries it again with one message at a time.
+
+    Opens after `failures` in a row, or when more than half of the last `window` have failed.
+    """
+
+    def __init__(self, *, failures: int = 5, window: int = 40, pause_ms: int = 10_000, key: str = "") -> None:
+        self._limit = failures
+        self._window = window
+        self._pause_ms = pause_ms
+        self._key = key
+        self._row = 0
+        self._recent: list[bool] = []  # True: failed
+        self._opened = 0  # times in a row
+        self._probing = False
+        self.open_until: int | None = None
+
+    def allow(self, now: int, wanted: int) -> int:
+        """Return how many of `wanted` may go now: all, none, or one as a probe."""
+        if self.open_until is None:
+            return wanted
+        if now < self.open_until or self._probing or wanted < 1:
+            return 0
+        self._probing = True
+        return 1
+
+    def give_back(self) -> None:
+        """Take back a probe that was not sent."""
+        self._probing = False
+
+    def record(self, now: int, failed: bool) -> None:
+        """Count how one message ended; what ends while the breaker is open tells nothing new."""
+        if self.open_until is not None:
+            if not self._probing:
+                return
+            self._probing = False
+            if failed:
+                self._open(now)
+            else:
+                self._close()
+            return
+        self._row = self._row + 1 if failed else 0
+        self._recent = [*self._recent[-self._window + 1 :], failed] if failed or self._recent else []
+        many = len(self._recent) >= self._window and sum(self._recent) * 2 > self._window
+        if self._row >= self._limit or many:
+            self._open(now)
+
+    def trip(self, now: int) -> None:
+        """Open at once: the account itself is wrong."""
+        if self.open_until is None or self._probing:
+            self._probing = False
+            self._open(now)
+
+    def next_at(self, now: int) -> int | None:
+        """Return when a probe may go; None: nothing is held back, or a probe is under way."""
+        return self.open_until if self.open_until is not None and self.open_until > now else None
+
+    def _open(self, now: int) -> None:
+        self._opened += 1
+        self.open_until = now + backoff(self._opened, self._key, base_ms=self._pause_ms, cap_ms=10 * 60_000)
+
+    def _close(self) -> None:
+        self.open_until = None
+        self._row = self._opened = 0
+        self._recent = []
+
+
+def backoff(attempt: int, key: str, *, base_ms: int = BASE_MS, cap_ms: int = CAP_MS) -> int:
+    """Return how long to wait after the `attempt`-th failure (1, 2, …): doubling, the upper half by chance.
+
+    The chance is a hash of `key` and `attempt`, so that a replay waits as long.
+    """
+    full = min(cap_ms, base_ms << min(max(attempt, 1) - 1, 32))
+    draw = int.from_bytes(blake2b(f"{key}:{attempt}".encode(), digest_size=4).digest(), "big")
+    return full // 2 + full // 2 * draw // 0xFFFFFFFF
+
+
+class AccountLimits:
+    """What one account may be asked: free slots, tokens, the provider's wish to wait, the breaker."""
+
+    def __init__(self, concurrency: int, bucket: TokenBucket, breaker: Breaker) -> None:
+        self.concurrency = concurrency
+        self.bucket = bucket
+        self.breaker = breaker
+        self.in_flight = 0
+        self._until = 0  # of Retry-After
+
+    def grant(self, now: int, wanted: int) -> int:
+        """Return how many of `wanted` may go now, and count them as under way."""
+        free = min(wanted, self.concurrency - self.in_flight)
+        if free < 1 or now < self._until:
+            return 0
+        tokens = min(free, self.bucket.available(now))
+        granted = self.bucket.take(now, self.breaker.allow(now, tokens))
+        self.in_flight += granted
+        return granted
+
+    def give_back(self, count: int) -> None:
+        """Undo a grant that was not used: the last look has stopped the message."""
+        if count:
+            self.release(count)
+            self.bucket.give_back(count)
+            self.breaker.give_back()
+
+    def release(self, count: int) -> None:
+        """Free the slots of messages that have ended."""
+        self.in_flight = max(0, self.in_flight - count)
+
+    def penalise(self, until: int) -> None:
+        """Let nothing go before `until`, as the provider has asked."""
+        self._until = max(self._until, until)
+
+    def settle(self, now: int, reason: Reason | None, retry_after_ms: int | None = None) -> None:
+        """Free the slot of one message and learn from its end; `reason` None: accepted.
+
+        A refusal of the person or of the text says that the provider works.
+        """
+        self.release(1)
+        if reason is Reason.AUTH:
+            self.breaker.trip(now)
+        elif reason is not Reason.RATE_LIMITED:
+            self.breaker.record(now, reason in (Reason.TRANSIENT, Reason.AMBIGUOUS))
+        else:
+            self.breaker.record(now, failed=False)
+            self.penalise(now + (BASE_MS if retry_after_ms is None else retry_after_ms))
+        if retry_after_ms is not None and reason is not Reason.RATE_LIMITED:
+            self.penalise(now + retry_after_ms)
+
+    def next_at(self, now: int) -> int | None:
+        """Return when more may go by the passing of time; None: now, or when something under way ends."""
+        instants = [
+            self.bucket.next_at(now),
+            self.breaker.next_at(now),
+            self._until if self._until > now else None,
+        ]
+        return max((at for at in instants if at is not None), default=None)

@@ -1,0 +1,257 @@
+"""Sending from a process of its own, so that the tick keeps Python's lock to itself.
+
+Both ends speak frames over a socket pair: four bytes of length, then MessagePack. When the parent dies the
+socket ends and the child stops at once; when the child dies, what was under way ends as unknown and the
+next message starts another child. Secrets of accounts go through the socket only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.errors import Unavailable
+from kaskad.domain.terms import Reason
+from kaskad.engine.carrier import Carrier
+from kaskad.engine.dispatch import new_loop
+from kaskad.engine.parcel import Parcel, Result
+from kaskad.providers.base import Account
+
+
+class Setup(Struct, frozen=True, tag=True):
+    """The first frame to a child."""
+
+    timeout_s: float
+    public_only: bool
+
+
+class Accounts(Struct, frozen=True, tag=True):
+    """All accounts as they are from now on."""
+
+    accounts: dict[int, Account]
+
+
+class Parcels(Struct, frozen=True, tag=True):
+    parcels: list[Parcel]
+
+
+class Stop(Struct, frozen=True, tag=True):
+    timeout_s: float
+
+
+encode = msgspec.msgpack.Encoder().encode
+Key = tuple[int, int, int, int]
+
+
+class Sender:
+    """Like `Dispatcher`, from a child process. `on_results` is called in a thread of this process."""
+
+    def __init__(
+        self,
+        accounts: Mapping[int, Account],
+        clock: Callable[[], int],
+        on_results: Callable[[list[Result]], None],
+        *,
+        timeout_s: float = 30.0,
+        public_only: bool = False,
+    ) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._on_results = on_results
+        self._setup = Setup(timeout_s, public_only)
+        self._lock = threading.Lock()
+        self._closing = False
+        self._child: Child | None = None
+
+    def submit(self, parcels: list[Parcel]) -> None:
+        """Hand over parcels from any thread; raises Unavailable once it is closed."""
+        if not parcels:
+            return
+        with self._lock:
+            if self._closing:
+                raise Unavailable("the sender is closed")
+            if self._child is None or not self._child.take(parcels, dict(self._accounts)):
+                self._child = Child(self._setup, self._clock, self._on_results)
+                if not self._child.take(parcels, dict(self._accounts)):
+                    raise Unavailable("the sending process ends as soon as it starts")
+
+    def close(self, timeout_s: float) -> None:
+        """Let what is under way end, for at most `timeout_s`; may be called twice."""
+        with self._lock:
+            self._closing = True
+            child, self._child = self._child, None
+        if child is not None:
+            child.stop(timeout_s)
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, for whoever measures it."""
+        return self._child.pid if self._child else None
+
+
+class Child:
+    """One child process with the threads that write to it and read from it."""
+
+    def __init__(
+        self, setup: Setup, clock: Callable[[], int], on_results: Callable[[list[Result]], None]
+    ) -> None:
+        self._clock = clock
+        self._on_results = on_results
+        self._known: dict[int, Account] | None = None
+        self._lock = threading.Lock()
+        self._under_way: dict[Key, Parcel] = {}
+        self._alive = True
+        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "kaskad.engine.sender", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        self.pid = self._process.pid
+        self._write(setup)
+        threading.Thread(target=self._writing, name="sender-out", daemon=True).start()
+        self._reader = threading.Thread(target=self._reading, name="sender-in", daemon=True)
+        self._reader.start()
+
+    def take(self, parcels: list[Parcel], accounts: dict[int, Account]) -> bool:
+        """Return whether the child has the parcels: each will have its result."""
+        with self._lock:
+            if not self._alive:
+                return False
+            self._under_way.update({_key(parcel): parcel for parcel in parcels})
+            if accounts != self._known:
+                self._known = accounts
+                self._write(Accounts(accounts))
+            self._write(Parcels(parcels))
+            return True
+
+    def stop(self, timeout_s: float) -> None:
+        """End the child after what is under way, or after `timeout_s` and a little."""
+        self._write(Stop(timeout_s))
+        self._reader.join(timeout_s + 2.0)
+        self._process.kill()
+        self._reader.join()
+
+    def _write(self, frame: Setup | Accounts | Parcels | Stop) -> None:
+        self._frames.put(_framed(encode(frame)))
+
+    def _writing(self) -> None:
+        """Write in a thread of its own, so that a child that hangs does not hang the tick."""
+        with self._socket.dup() as own:
+            while (frame := self._frames.get()) is not None:
+                try:
+                    own.sendall(frame)
+                except OSError:
+                    return  # the reader sees it too
+
+    def _reading(self) -> None:
+        decode = msgspec.msgpack.Decoder(list[Result]).decode
+        with self._socket, self._socket.makefile("rb") as stream:
+            while (frame := _read(stream.read)) is not None:
+                self._deliver(decode(frame))
+        self._frames.put(None)
+        self._process.kill()
+        self._process.wait()
+        self._bury()
+
+    def _deliver(self, results: list[Result]) -> None:
+        at = self._clock()
+        with self._lock:
+            for result in results:
+                self._under_way.pop(_key(result), None)
+        self._on_results([msgspec.structs.replace(result, at=at) for result in results])
+
+    def _bury(self) -> None:
+        """End as unknown what a dead child had: it may have sent it."""
+        with self._lock:
+            self._alive = False
+            lost, self._under_way = list(self._under_way.values()), {}
+        if lost:
+            at = self._clock()
+            self._on_results([_unknown(parcel, at) for parcel in lost])
+
+
+def _key(item: Parcel | Result) -> Key:
+    return item.contact_id, item.run_id, item.step, item.attempt
+
+
+def _unknown(parcel: Parcel, at: int) -> Result:
+    return Result(
+        *_key(parcel),
+        parcel.account_id,
+        at,
+        reason=Reason.AMBIGUOUS,
+        detail="the sending process ended before the answer",
+        accepted=None,
+    )
+
+
+def _framed(payload: bytes) -> bytes:
+    return len(payload).to_bytes(4, "big") + payload
+
+
+def _read(read: Callable[[int], bytes]) -> bytes | None:
+    """Return one frame; None at the end, also in the middle of a frame."""
+    head = read(4)
+    if len(head) < 4:
+        return None
+    size = int.from_bytes(head, "big")
+    frame = read(size)
+    return frame if len(frame) == size else None
+
+
+async def serve(theirs: socket.socket) -> None:
+    """Send what comes over the socket until the parent says stop, or is gone."""
+    reader, writer = await asyncio.open_connection(sock=theirs)
+    decode = msgspec.msgpack.Decoder(Setup | Accounts | Parcels | Stop).decode
+    accounts: dict[int, Account] = {}
+    carrier: Carrier | None = None
+    while (frame := await _frame(reader)) is not None:
+        match decode(frame):
+            case Setup(timeout_s, public_only):
+                carrier = Carrier(
+                    accounts,
+                    lambda: 0,  # the parent has the clock
+                    lambda results: writer.write(_framed(encode(results))),
+                    timeout_s=timeout_s,
+                    public_only=public_only,
+                )
+            case Accounts(now):
+                accounts.clear()
+                accounts.update(now)
+            case Parcels(parcels) if carrier is not None:
+                carrier.take(parcels)
+            case Stop(timeout_s) if carrier is not None:
+                await carrier.stop(timeout_s)
+                writer.close()
+                await writer.wait_closed()
+                return
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes | None:
+    try:
+        return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+def main() -> None:
+    """Be the child; an interrupt from the terminal is the parent's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

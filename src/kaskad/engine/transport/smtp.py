@@ -1,0 +1,177 @@
+"""Carry mails to mail servers over sessions that are used for many mails each."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import aiosmtplib
+from aiosmtplib import (
+    SMTPException,
+    SMTPReadTimeoutError,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+
+from kaskad.domain.errors import SendError
+from kaskad.domain.terms import Reason
+from kaskad.providers.base import Account
+from kaskad.providers.smtp import Mail, Reply
+
+MAILS_PER_SESSION = 100  # many servers close after as many
+IDLE_S = 20.0
+_LOST = (SMTPServerDisconnected, SMTPTimeoutError, SMTPReadTimeoutError, OSError)
+
+
+class Session:
+    """One connection to a mail server, past EHLO, STARTTLS and login."""
+
+    def __init__(self, client: aiosmtplib.SMTP, account: Account) -> None:
+        self.client = client
+        self.account = account
+        self.mails = 0
+        self.idle_since = 0.0
+
+    async def carry(self, mail: Mail) -> Reply:
+        """Return the server's last word on a mail.
+
+        Raises SendError where there is none: before DATA proven not accepted, from then on unknown.
+        """
+        self.mails += 1
+        try:
+            await self.client.mail(mail.sender)
+            await self.client.rcpt(mail.to)
+        except SMTPResponseException as refusal:
+            return Reply(refusal.code, refusal.message)
+        except _LOST as error:
+            detail = "the mail server was lost before the mail was handed over"
+            raise SendError(Reason.TRANSIENT, detail) from error
+        try:
+            reply = await self.client.data(mail.content)
+        except SMTPResponseException as refusal:
+            return Reply(refusal.code, refusal.message)
+        except _LOST as error:
+            detail = "the mail server was lost before it confirmed the mail"
+            raise SendError(Reason.AMBIGUOUS, detail, accepted=None) from error
+        return Reply(reply.code, reply.message)
+
+    @property
+    def usable(self) -> bool:
+        return self.client.is_connected and self.mails < MAILS_PER_SESSION
+
+
+class Mailer:
+    """A pool of sessions by account; used from one event loop."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tls = tls
+        self._idle: dict[int, list[Session]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def send(self, mail: Mail, account: Account, timeout_s: float = 60.0) -> Reply:
+        """Return the server's last word on one mail; `timeout_s` bounds each of its answers.
+
+        A session that the server has closed meanwhile is replaced once, before anything was handed over.
+        """
+        session = self._take(account)
+        if session is not None:
+            try:
+                reply = await self._carry(session, mail)
+            except SendError as error:
+                if error.accepted is None:
+                    raise
+            else:
+                if reply.code != 421:
+                    return reply
+        opened = await self._open(account, timeout_s)
+        return opened if isinstance(opened, Reply) else await self._carry(opened, mail)
+
+    def close(self) -> None:
+        """Close all idle sessions."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for pool in self._idle.values():
+            for session in pool:
+                session.client.close()
+        self._idle.clear()
+
+    async def _carry(self, session: Session, mail: Mail) -> Reply:
+        """Carry one mail, and keep the session where it is as good as new."""
+        clean = False
+        try:
+            reply = await session.carry(mail)
+            clean = reply.code < 300 or (reply.code != 421 and await _reset(session.client))
+        finally:
+            if clean and session.usable:
+                self._keep(session)
+            else:
+                session.client.close()
+        return reply
+
+    def _take(self, account: Account) -> Session | None:
+        pool = self._idle.get(account.id)
+        while pool:
+            session = pool.pop()
+            if session.usable and session.account == account:
+                return session
+            session.client.close()
+        return None
+
+    def _keep(self, session: Session) -> None:
+        session.idle_since = self._loop.time()
+        self._idle.setdefault(session.account.id, []).append(session)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(IDLE_S, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle too long."""
+        old = self._loop.time() - IDLE_S
+        for pool in self._idle.values():
+            for session in [session for session in pool if session.idle_since <= old]:
+                pool.remove(session)
+                session.client.close()
+        left = any(self._idle.values())
+        self._sweeper = self._loop.call_later(IDLE_S, self._sweep) if left else None
+
+    async def _open(self, account: Account, timeout_s: float) -> Session | Reply:
+        """Return a new session, or the reply by which the server refused it."""
+        try:
+            client = self._client(account, timeout_s)
+            await client.connect()
+        except SMTPResponseException as refusal:  # at the greeting, EHLO, STARTTLS or login
+            return Reply(refusal.code, refusal.message)
+        except ValueError as error:
+            raise SendError(Reason.AUTH, f"account {account.name!r}: {error}") from error
+        except _LOST as error:
+            detail = f"could not connect to the mail server ({type(error).__name__})"
+            raise SendError(Reason.TRANSIENT, detail) from error
+        except SMTPException as error:  # no STARTTLS or no login there
+            detail = f"the mail server lacks what the account asks for ({type(error).__name__})"
+            raise SendError(Reason.AUTH, detail) from error
+        return Session(client, account)
+
+    def _client(self, account: Account, timeout_s: float) -> aiosmtplib.SMTP:
+        security = account["security"] or "starttls"
+        if security not in ("starttls", "tls", "none"):
+            raise ValueError("security must be starttls, tls or none")
+        return aiosmtplib.SMTP(
+            hostname=account["host"],
+            port=int(account["port"] or 587),
+            username=account["user"] or None,
+            password=account["password"] or None,
+            timeout=timeout_s,
+            use_tls=security == "tls",
+            start_tls=security == "starttls",
+            tls_context=self._tls if security != "none" else None,
+        )
+
+
+async def _reset(client: aiosmtplib.SMTP) -> bool:
+    """Return whether the session is as good as new after a refusal."""
+    try:
+        await client.rset()
+    except (SMTPException, OSError):
+        return False
+    return True
