@@ -1,0 +1,169 @@
+"""The whole definition from its tree: everything about the cascade that is not a step."""
+
+from __future__ import annotations
+
+import re
+
+from kaskad.domain.cascade import Budget, Cascade, Goal, Reentry, Span, Trigger
+from kaskad.domain.definition.branches import read_branches
+from kaskad.domain.definition.form import Form, word_of
+from kaskad.domain.definition.schema import KEYS, REENTRY
+from kaskad.domain.definition.source import Mapping, Scalar
+from kaskad.domain.definition.steps import REACTION_WORDS, read_steps
+from kaskad.domain.terms import MessageClass, Reaction
+
+CLASS_WORDS = {member.value: member for member in MessageClass}
+CLASS_HABITS = {
+    "marketing": "advertising",
+    "promo": "advertising",
+    "ads": "advertising",
+    "otp": "transactional",
+}
+_STOPS = {"reply": Reaction.REPLIED, "replied": Reaction.REPLIED}
+_ALWAYS_STOPS = (
+    "opt_out",
+    "optout",
+    "unsubscribe",
+    "unsubscribed",
+    "complaint",
+    "complained",
+    "erasure",
+    "goal",
+)
+_PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])")
+_AN_HOUR = {"s": 3_600, "m": 60, "h": 1}
+DEFAULT_WITHIN = Span(days=7)
+
+
+def read_cascade(form: Form) -> Cascade:
+    """Return the cascade as far as it can be read; the report says what could not."""
+    form.require("cascade", "begin with a unique name, for example `cascade: abandoned-cart`")
+    form.require("class", "write advertising, service, transactional or emergency")
+    form.require("trigger", "say what enrols, for example `trigger: {event: cart_abandoned, key: cart_id}`")
+    form.require("steps", "add at least one step")
+    steps = read_steps(form)
+    name = form.slug("cascade")
+    trigger = _trigger(form)
+    return Cascade(
+        id=name,
+        title=form.text("title") or name,
+        message_class=form.word("class", CLASS_WORDS, CLASS_HABITS) or MessageClass.ADVERTISING,
+        trigger=trigger,
+        steps=steps,
+        topic=form.slug("topic"),
+        brand=form.slug("brand"),
+        goal=_goal(form.form("goal", KEYS["goal"])),
+        stop_on=_stop_on(form),
+        exit_if=form.condition("exit_if"),
+        holdout=form.percent("holdout"),
+        priority=form.integer("priority", 0, 100, 50),
+        budget=_budget(form.form("budget", KEYS["budget"])),
+        branches=read_branches(form, steps),
+        reentry=_reentry(form, trigger),
+        max_lateness=form.span("max_lateness"),
+        urgent=form.flag("urgent"),
+        first=next((step.number for step in steps if not step.only_branch), 0),
+    )
+
+
+def _trigger(top: Form) -> Trigger:
+    form = top.form("trigger", KEYS["trigger"])
+    if form is None:
+        return Trigger()
+    kinds = [key for key in ("event", "broadcast", "date") if form.has(key)]
+    if len(kinds) != 1:
+        remedy = (
+            "write `{event: cart_abandoned, key: cart_id}`, `{broadcast: segment}` or `{date: attribute}`"
+        )
+        form.report.error(form.path, "a trigger is exactly one of `event`, `broadcast`, `date`", remedy)
+    else:
+        for key, kind in (("key", "event"), ("delay", "event"), ("if", "event"), ("pace", "broadcast")):
+            if form.has(key) and kind != kinds[0]:
+                form.report.error(
+                    form.at(key), f"`{key}` goes with `{kind}`, not with `{kinds[0]}`", "remove it"
+                )
+    return Trigger(
+        event=form.name("event"),
+        key=form.name("key"),
+        delay=form.span("delay") or Span(),
+        condition=form.condition("if"),
+        broadcast=form.slug("broadcast"),
+        pace_per_hour=_pace(form),
+        date=form.name("date").removeprefix("contact."),
+    )
+
+
+def _pace(form: Form) -> int:
+    text = form.text("pace").strip()
+    if not text:
+        return 0
+    found = _PACE.fullmatch(text)
+    pace = (
+        0 if found is None else int(found[1]) // 24 if found[2] == "d" else int(found[1]) * _AN_HOUR[found[2]]
+    )
+    if pace < 1:
+        form.report.error(form.at("pace"), f"`{text[:40]}` is not a pace", "write 1000/h, 20/m or 5/s")
+    return pace
+
+
+def _goal(form: Form | None) -> Goal | None:
+    if form is None:
+        return None
+    form.require("event", "name the event, for example `event: purchase`")
+    match = {}
+    wanted = form.form("match", _all_keys(form.node("match")))
+    for key in wanted.names() if wanted else ():
+        assert wanted is not None
+        path = wanted.name(key)
+        if path and path.partition(".")[0] not in ("trigger", "contact", "run"):
+            wanted.report.error(
+                wanted.at(key),
+                f"`{path}` is no value of the run",
+                f"write `{key}: trigger.{path}` or contact.…",
+            )
+        match[key] = path
+    return Goal(form.name("event"), match, form.span("within") or DEFAULT_WITHIN, form.name("value"))
+
+
+def _all_keys(node: object) -> list[str]:
+    return [key.text for key, _ in node.pairs] if isinstance(node, Mapping) else []
+
+
+def _stop_on(form: Form) -> tuple[Reaction, ...]:
+    found = []
+    for node, path in form.items("stop_on", 10):
+        if isinstance(node, Scalar) and node.text in _ALWAYS_STOPS:
+            form.report.error(path, f"`{node.text}` always stops a run", "remove it here")
+        elif isinstance(node, Scalar) and node.text in REACTION_WORDS and node.text not in _STOPS:
+            remedy = f"write `success: {node.text}` in the step"
+            form.report.error(path, f"`{node.text}` ends a run only where a step asks for it", remedy)
+        elif (stop := word_of(node, path, form.report, _STOPS)) is not None:
+            found.append(stop)
+    return tuple(dict.fromkeys(found))
+
+
+def _budget(form: Form | None) -> Budget:
+    if form is None:
+        return Budget()
+    total, single = form.money("total"), form.money("per_contact")
+    if total and single and total.currency != single.currency:
+        form.report.error(
+            form.at("per_contact"),
+            f"{single.currency} and {total.currency} in one budget",
+            "use one currency",
+        )
+    return Budget(total, single)
+
+
+def _reentry(top: Form, trigger: Trigger) -> Reentry:
+    node = top.node("reentry")
+    if node is None:
+        return Reentry()
+    if isinstance(node, Mapping):
+        form = Form(node, top.at("reentry"), KEYS["reentry"], top.report)
+        form.require("after_finish", "write `{after_finish: 7d}`, or one of " + ", ".join(REENTRY))
+        return Reentry(cooldown=form.span("after_finish") or Reentry().cooldown)
+    rule = top.word("reentry", {word: word for word in REENTRY}) or "after_finish"
+    if rule == "parallel_by_key" and not trigger.key:
+        top.report.error(top.at("reentry"), "`parallel_by_key` needs a key", "add `key` to the trigger")
+    return Reentry(rule=rule)
