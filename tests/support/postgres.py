@@ -1,9 +1,9 @@
 """A PostgreSQL server for tests: the one that KASKAD_TEST_POSTGRES names, or one of our own for the session.
 
-    with postgres_server() as server:
-        url = server.create()     # an empty database
-        …
-        server.drop(url)
+with postgres_server() as server:
+    url = server.create()     # an empty database
+    …
+    server.drop(url)
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from kaskad.store.db import Database
+
 STARTS = 3
 
 
@@ -30,11 +32,10 @@ class PostgresServer:
         self.url = url
         self._numbers = count(1)
 
-    def create(self, template: str = "") -> str:
-        """Return the address of a new database, empty or a copy of the one at `template`."""
+    def create(self) -> str:
+        """Return the address of a new, empty database."""
         name = f"kaskad_test_{os.getpid()}_{next(self._numbers)}"
-        source = f" TEMPLATE {_database(template)}" if template else ""
-        self._run(f"CREATE DATABASE {name}{source} STRATEGY file_copy" if source else f"CREATE DATABASE {name}")
+        self._run(f"CREATE DATABASE {name}")
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def drop(self, url: str) -> None:
@@ -59,6 +60,18 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield PostgresServer(_start(folder))
     finally:
         _stop(folder)
+
+
+def clear(db: Database) -> None:
+    """Remove every row, but not the tables: much quicker than a new database."""
+    with db.write() as tx:
+        tx.script(
+            """DO $$ DECLARE name text; BEGIN
+                 SET LOCAL session_replication_role = replica; -- foreign keys wait
+                 FOR name IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+                              AND relnamespace = 'public'::regnamespace AND relname <> 'migrations'
+                 LOOP EXECUTE format('DELETE FROM %I', name); END LOOP; END $$"""
+        )
 
 
 def _start(folder: Path) -> str:

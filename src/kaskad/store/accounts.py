@@ -1,0 +1,85 @@
+"""Table `accounts`: a provider's credentials, limits and prices. Secrets are encrypted and never printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from kaskad.domain.terms import Channel
+from kaskad.store.db import Row, Transaction
+from kaskad.store.vault import Vault
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """One account as it is kept; the engine reads `limits` and `prices` as its provider's shapes."""
+
+    name: str
+    provider: str
+    channel: Channel
+    id: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    prices: Mapping[str, Any] = field(default_factory=dict)
+    priority: int = 0
+    backup_id: int | None = None
+    enabled: bool = True
+
+    def __repr__(self) -> str:
+        """Return text without secrets, for logs and tracebacks."""
+        return f"Account({self.id}, {self.name!r}, {self.provider!r})"
+
+
+def save(tx: Transaction, vault: Vault, account: Account) -> int:
+    """Keep the account under its name, in place of one that has it; return its id."""
+    row = tx.one(
+        "save_account",
+        name=account.name,
+        provider=account.provider,
+        channel=account.channel.code,
+        settings=_json(account.settings),
+        secrets=vault.encrypt(account.secrets),
+        priority=account.priority,
+        backup_id=account.backup_id,
+        limits=_json(account.limits),
+        prices=_json(account.prices),
+        enabled=int(account.enabled),
+    )
+    assert row is not None
+    return int(row[0])
+
+
+def all_accounts(tx: Transaction, vault: Vault) -> list[Account]:
+    """Return every account with its secrets readable, in the order in which they are asked."""
+    return [_account(row, vault) for row in tx.all("accounts")]
+
+
+def rotate_secrets(tx: Transaction, vault: Vault) -> int:
+    """Write all secrets anew under the vault's first key; return how many accounts have some."""
+    rows = tx.all("accounts")
+    for row in rows:
+        tx.run("put_account_secrets", id=row[0], secrets=vault.rotate(row[5]))
+    return len(rows)
+
+
+def _account(row: Row, vault: Vault) -> Account:
+    return Account(
+        id=row[0],
+        name=row[1],
+        provider=row[2],
+        channel=Channel.of(row[3]),
+        settings=msgspec.json.decode(row[4]),
+        secrets=vault.decrypt(row[5], dict[str, str]),
+        priority=row[6],
+        backup_id=row[7],
+        limits=msgspec.json.decode(row[8]),
+        prices=msgspec.json.decode(row[9]),
+        enabled=bool(row[10]),
+    )
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,233 @@
+"""Tables `contacts`, `addresses`, `consents` and `proofs`: who can be reached, where, and who allowed it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field, structs
+
+from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.terms import Channel
+from kaskad.store.db import Row, Transaction
+from kaskad.store.suppressions import SUPPRESSED, AddressKey, suppressed
+
+INVALID = 1  # health of an address
+# What stands for a person where no external id is given, best first; then any other address.
+_IDENTIFYING = (Channel.EMAIL, Channel.SMS)
+
+
+class Address(Struct, frozen=True):
+    """Where a contact can be reached, normalised: lower-case e-mail, E.164, chat id."""
+
+    channel: Channel
+    value: str
+    preferred: int | None = None  # order of the contact's own preference; None: leave it as it is
+
+    @property
+    def key(self) -> AddressKey:
+        return (self.channel, self.value)
+
+
+class Consent(Struct, frozen=True, kw_only=True):
+    """A grant or a withdrawal. `at` is when the person acted, not when we were told: where that is unknown
+    it is 0, and any withdrawal counts more."""
+
+    granted: bool
+    at: int
+    purpose: int = ANY  # code of a message class
+    channels: int = ALL_CHANNELS  # bits 1 << channel code
+    topic: str = ""
+    expires_at: int | None = None
+    proof: str | None = None  # JSON; None: unproven
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """What is told of a contact. None leaves what is known; attributes are merged, None removes one."""
+
+    external_id: str | None = None
+    zone: str | None = None
+    language: str | None = None
+    country: str | None = None
+    tracking: bool | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    addresses: Sequence[Address] = ()
+    consents: Sequence[Consent] = ()
+
+
+class _Kept(Struct, frozen=True):
+    """A row of `contacts`."""
+
+    id: int
+    external_id: str | None = None
+    zone: str | None = None
+    language: str | None = None
+    country: str | None = None
+    tracking: int = 1
+    attributes: str = "{}"
+
+
+def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: int) -> list[int]:
+    """Make or change contacts, with their addresses and consents; return their ids, in the same order.
+
+    A contact is known by its external id, else by its e-mail, its phone, or another address; one without an
+    external id takes the one that comes with its address. The same person twice in a batch is one contact.
+    """
+    tx.all("lock_contacts")
+    ids = _identify(tx, contacts)
+    known = {row[0]: _Kept(*row) for row in tx.among("contacts_among", sorted(set(ids)))}
+    for contact_id, contact in zip(ids, contacts, strict=True):
+        known[contact_id] = _merged(known.get(contact_id) or _Kept(contact_id), contact)
+    tx.changed_many("put_contacts", [(*structs.astuple(kept), now) for kept in known.values()])
+    _put_addresses(tx, hash_key, ids, contacts, now)
+    _put_consents(tx, ids, contacts)
+    return ids
+
+
+def mark_invalid(tx: Transaction, addresses: Iterable[tuple[int, Channel, str]], at: int) -> int:
+    """Keep that addresses (contact id, channel, value) do not exist; return how many were good until now."""
+    rows = [(contact_id, channel.code, value, INVALID, at) for contact_id, channel, value in addresses]
+    return tx.changed_many("set_health", rows)
+
+
+def _identify(tx: Transaction, contacts: Sequence[Contact]) -> list[int]:
+    """Return each contact's id: known, that of an earlier one of the batch, or new."""
+    known = _Known(tx, contacts)
+    new = [contact for contact in contacts if known.find(contact) is None]
+    fresh = iter(tx.all("next_contact_ids", count=len(new)) if new else ())
+    ids = []
+    for contact in contacts:
+        contact_id = known.find(contact)
+        if contact_id is None:
+            (contact_id,) = next(fresh)
+        known.remember(contact, contact_id)
+        ids.append(contact_id)
+    return ids
+
+
+class _Known:
+    """Who stands behind external ids and addresses, in the database and earlier in the batch."""
+
+    def __init__(self, tx: Transaction, contacts: Sequence[Contact]) -> None:
+        external = {(contact.external_id,) for contact in contacts if contact.external_id is not None}
+        keys = {(key[0].code, key[1]) for contact in contacts if (key := _identity(contact)) is not None}
+        self._by_external: dict[str, int] = dict(tx.many("contacts_by_external", sorted(external)))
+        self._holders: dict[tuple[int, str], set[int]] = defaultdict(set)
+        self._owner: dict[int, str | None] = {}  # contact id -> its external id
+        for channel, value, contact_id, external_id in tx.many("contacts_by_address", sorted(keys)):
+            self._holders[channel, value].add(contact_id)
+            self._owner[contact_id] = external_id
+
+    def find(self, contact: Contact) -> int | None:
+        if contact.external_id in self._by_external:
+            return self._by_external[contact.external_id]
+        key = _identity(contact)
+        holders = self._holders[key[0].code, key[1]] if key else set()
+        if contact.external_id is not None:  # another external id at the address is another person
+            holders = {holder for holder in holders if self._owner.get(holder) is None}
+        return min(holders, default=None)
+
+    def remember(self, contact: Contact, contact_id: int) -> None:
+        if contact.external_id is not None:
+            self._by_external[contact.external_id] = contact_id
+            self._owner[contact_id] = contact.external_id
+        for address in contact.addresses:
+            self._holders[address.channel.code, address.value].add(contact_id)
+
+
+def _identity(contact: Contact) -> AddressKey | None:
+    ranked = {address.channel: address.key for address in reversed(contact.addresses)}
+    return next((ranked[channel] for channel in (*_IDENTIFYING, *ranked) if channel in ranked), None)
+
+
+def _merged(kept: _Kept, contact: Contact) -> _Kept:
+    attributes = kept.attributes
+    if contact.attributes:
+        merged = {**msgspec.json.decode(kept.attributes), **contact.attributes}
+        left = {name: value for name, value in merged.items() if value is not None}
+        attributes = msgspec.json.encode(left).decode()
+    return _Kept(
+        kept.id,
+        contact.external_id or kept.external_id,
+        contact.zone or kept.zone,
+        contact.language or kept.language,
+        contact.country or kept.country,
+        kept.tracking if contact.tracking is None else int(contact.tracking),
+        attributes,
+    )
+
+
+def _put_addresses(
+    tx: Transaction, hash_key: bytes, ids: Sequence[int], contacts: Sequence[Contact], now: int
+) -> None:
+    found = {
+        (contact_id, *address.key): address
+        for contact_id, contact in zip(ids, contacts, strict=True)
+        for address in contact.addresses
+    }
+    stopped = suppressed(tx, hash_key, [address.key for address in found.values()])
+    rows = [
+        (
+            contact_id,
+            address.channel.code,
+            address.value,
+            _health(address, stopped),
+            address.preferred or 0,
+            now,
+        )
+        for (contact_id, *_), address in sorted(found.items())
+    ]
+    tx.changed_many("share_addresses", sorted(set(tx.many("put_addresses", rows))))
+    preferred = [
+        (contact_id, address.channel.code, address.value, address.preferred)
+        for (contact_id, *_), address in found.items()
+        if address.preferred is not None
+    ]
+    tx.changed_many("prefer_addresses", preferred)
+
+
+def _health(address: Address, stopped: set[AddressKey]) -> int:
+    return SUPPRESSED if address.key in stopped else 0
+
+
+def _put_consents(tx: Transaction, ids: Sequence[int], contacts: Sequence[Contact]) -> None:
+    told = {
+        (contact_id, consent): None  # once, however often the batch says it
+        for contact_id, contact in zip(ids, contacts, strict=True)
+        for consent in contact.consents
+    }
+    if not told:
+        return
+    proofs = _proofs(tx, {consent.proof for _, consent in told if consent.proof is not None})
+    last: dict[int, int] = dict(tx.among("last_consent_ids", sorted({contact_id for contact_id, _ in told})))
+    numbers = {contact_id: count(last.get(contact_id, 0) + 1) for contact_id, _ in told}
+    tx.changed_many(
+        "put_consents",
+        [
+            _consent_row(contact_id, next(numbers[contact_id]), consent, proofs)
+            for contact_id, consent in told
+        ],
+    )
+
+
+def _consent_row(contact_id: int, number: int, consent: Consent, proofs: Mapping[str, int]) -> Row:
+    return (
+        contact_id,
+        number,
+        int(consent.granted),
+        consent.purpose,
+        consent.channels,
+        consent.topic,
+        consent.at,
+        consent.expires_at,
+        None if consent.proof is None else proofs[consent.proof],
+    )
+
+
+def _proofs(tx: Transaction, details: set[str]) -> dict[str, int]:
+    rows = sorted((detail,) for detail in details)
+    tx.changed_many("put_proofs", rows)
+    return dict(tx.many("proofs_by_detail", rows))

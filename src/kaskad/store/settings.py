@@ -1,0 +1,33 @@
+"""Table `settings`: what the installation has decided or made once, by name, as JSON."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from kaskad.store.db import Transaction
+
+T = TypeVar("T")
+
+
+def get(tx: Transaction, name: str, kind: type[T]) -> T | None:
+    """Return the setting as a `kind`, or None where it was never put."""
+    row = tx.one("setting", name=name)
+    return None if row is None else msgspec.json.decode(row[0], type=kind)
+
+
+def put(tx: Transaction, name: str, value: object) -> None:
+    """Keep `value`, anything that JSON can hold, in place of what was there."""
+    tx.run("put_setting", name=name, value=_json(value))
+
+
+def put_first(tx: Transaction, name: str, value: T, kind: type[T]) -> T:
+    """Keep `value` unless the setting is there already; return what is there now."""
+    tx.run("add_setting", name=name, value=_json(value))
+    kept = get(tx, name, kind)
+    return value if kept is None else kept
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

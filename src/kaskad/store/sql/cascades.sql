@@ -1,0 +1,55 @@
+-- name: put_cascade
+-- A new cascade gets the next id, a known one keeps its own and its state.
+INSERT INTO cascades (id, slug, changed_at)
+SELECT coalesce(max(id), 0) + 1, :slug, :now FROM cascades WHERE true
+ON CONFLICT (slug) DO UPDATE SET changed_at = excluded.changed_at
+RETURNING id, version_id;
+
+-- name: put_version
+INSERT INTO versions (id, cascade_id, number, source, activated_at)
+SELECT coalesce(max(id), 0) + 1, :cascade_id,
+       coalesce((SELECT max(number) FROM versions WHERE cascade_id = :cascade_id), 0) + 1, :source, :now
+  FROM versions
+RETURNING id, number;
+
+-- name: enter_version
+UPDATE cascades SET version_id = :version_id WHERE id = :id;
+
+-- name: cascades
+SELECT id, slug, state, version_id, reserved, charged, changed_at FROM cascades ORDER BY slug;
+
+-- name: cascade_by_slug
+SELECT id, slug, state, version_id, reserved, charged, changed_at FROM cascades WHERE slug = :slug;
+
+-- name: cascade
+SELECT id, slug, state, version_id, reserved, charged, changed_at FROM cascades WHERE id = :id;
+
+-- name: version
+SELECT id, cascade_id, number, source, activated_at FROM versions WHERE id = :id;
+
+-- name: versions_of
+SELECT id, cascade_id, number, source, activated_at FROM versions WHERE cascade_id = :cascade_id ORDER BY number;
+
+-- name: set_cascade_state
+-- A stopped cascade stays so, whoever was quicker.
+UPDATE cascades SET state = :state, changed_at = :now WHERE id = :id AND state <> 'stopped';
+
+-- name: add_launch
+INSERT INTO launches (id, version_id, list_id, pace, started_at)
+SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now FROM launches
+RETURNING id;
+
+-- name: put_list
+INSERT INTO lists (id, name) SELECT coalesce(max(id), 0) + 1, :name FROM lists WHERE true
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING id;
+
+-- name: add_members
+INSERT INTO list_members (list_id, contact_id)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[]) */
+ON CONFLICT DO NOTHING;
+
+-- name: members
+-- Some of a list's contacts, after one of them, in the order of their ids.
+SELECT contact_id FROM list_members WHERE list_id = :list_id AND contact_id > :after
+ ORDER BY contact_id LIMIT :limit;

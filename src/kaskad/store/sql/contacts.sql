@@ -1,0 +1,125 @@
+-- name: lock_contacts
+-- One upsert or suppression at a time, so that two do not make the same person twice, miss that an address
+-- is shared, or add one that is being suppressed. SQLite has one writer anyway.
+SELECT /* sqlite: 1 */ /* postgresql: pg_advisory_xact_lock(7526466503) */;
+
+-- name: contacts_by_external (sqlite)
+SELECT external_id, id FROM contacts WHERE external_id = :c1;
+
+-- name: contacts_by_external (postgresql)
+SELECT external_id, id FROM contacts WHERE external_id IN (SELECT unnest(:c1::text[]));
+
+-- name: contacts_by_address (sqlite)
+SELECT a.channel, a.value, a.contact_id, c.external_id
+  FROM addresses a JOIN contacts c ON c.id = a.contact_id
+ WHERE a.channel = :c1 AND a.value = :c2;
+
+-- name: contacts_by_address (postgresql)
+SELECT a.channel, a.value, a.contact_id, c.external_id
+  FROM unnest(:c1::integer[], :c2::text[]) AS k (channel, value)
+  JOIN addresses a ON a.channel = k.channel AND a.value = k.value
+  JOIN contacts c ON c.id = a.contact_id;
+
+-- name: next_contact_ids (sqlite)
+WITH RECURSIVE next (id, left) AS (
+    SELECT coalesce(max(id), 0) + 1, :count - 1 FROM contacts
+    UNION ALL
+    SELECT id + 1, left - 1 FROM next WHERE left > 0
+)
+SELECT id FROM next;
+
+-- name: next_contact_ids (postgresql)
+SELECT nextval(pg_get_serial_sequence('contacts', 'id')) FROM generate_series(1, :count);
+
+-- name: contacts_among
+SELECT id, external_id, zone, language, country, tracking, attributes FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: put_contacts
+INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, created_at)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::text[],
+                                    :c6::integer[], :c7::text[], :c8::bigint[]) */
+ON CONFLICT (id) DO UPDATE SET
+       external_id = excluded.external_id, zone = excluded.zone, language = excluded.language,
+       country = excluded.country, tracking = excluded.tracking, attributes = excluded.attributes;
+
+-- name: put_addresses
+-- Returns those that are new; a known one keeps its health.
+INSERT INTO addresses (contact_id, channel, value, health, preferred, changed_at)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[], :c5::integer[],
+                                    :c6::bigint[]) */
+ON CONFLICT (contact_id, channel, value) DO NOTHING
+RETURNING channel, value;
+
+-- name: share_addresses (sqlite)
+-- Marks addresses that several contacts have (E11), all of them.
+UPDATE addresses SET shared = 1
+ WHERE channel = :c1 AND value = :c2 AND shared = 0
+   AND EXISTS (SELECT 1 FROM addresses other
+                WHERE other.value = :c2 AND other.channel = :c1 AND other.contact_id <> addresses.contact_id);
+
+-- name: share_addresses (postgresql)
+-- Marks addresses that several contacts have (E11), all of them.
+UPDATE addresses a SET shared = 1
+  FROM unnest(:c1::integer[], :c2::text[]) AS k (channel, value)
+ WHERE a.channel = k.channel AND a.value = k.value AND a.shared = 0
+   AND EXISTS (SELECT 1 FROM addresses other
+                WHERE other.value = k.value AND other.channel = k.channel AND other.contact_id <> a.contact_id);
+
+-- name: prefer_addresses (sqlite)
+UPDATE addresses SET preferred = :c4 WHERE contact_id = :c1 AND channel = :c2 AND value = :c3;
+
+-- name: prefer_addresses (postgresql)
+UPDATE addresses a SET preferred = k.preferred
+  FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[])
+       AS k (contact_id, channel, value, preferred)
+ WHERE a.contact_id = k.contact_id AND a.channel = k.channel AND a.value = k.value;
+
+-- name: set_health (sqlite)
+-- Health only gets worse here: a bounce does not lift a suppression.
+UPDATE addresses SET health = :c4, changed_at = :c5
+ WHERE contact_id = :c1 AND channel = :c2 AND value = :c3 AND health < :c4;
+
+-- name: set_health (postgresql)
+-- Health only gets worse here: a bounce does not lift a suppression.
+UPDATE addresses a SET health = k.health, changed_at = k.at
+  FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[], :c5::bigint[])
+       AS k (contact_id, channel, value, health, at)
+ WHERE a.contact_id = k.contact_id AND a.channel = k.channel AND a.value = k.value AND a.health < k.health;
+
+-- name: put_proofs
+INSERT INTO proofs (detail) /* sqlite: VALUES (:c1) */ /* postgresql: SELECT unnest(:c1::text[]) */
+ON CONFLICT DO NOTHING;
+
+-- name: proofs_by_detail (sqlite)
+SELECT detail, id FROM proofs WHERE detail = :c1;
+
+-- name: proofs_by_detail (postgresql)
+SELECT detail, id FROM proofs WHERE detail IN (SELECT unnest(:c1::text[]));
+
+-- name: last_consent_ids
+SELECT contact_id, max(id) FROM consents
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ GROUP BY contact_id;
+
+-- name: put_consents (sqlite)
+-- What a contact's history already says word for word is not said again: an import may be repeated.
+INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
+SELECT :c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9
+ WHERE NOT EXISTS (SELECT 1 FROM consents
+        WHERE contact_id = :c1 AND granted = :c3 AND purpose = :c4 AND channels = :c5 AND topic = :c6
+          AND at = :c7 AND expires_at IS :c8 AND proof_id IS :c9);
+
+-- name: put_consents (postgresql)
+-- What a contact's history already says word for word is not said again: an import may be repeated.
+INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
+SELECT k.*
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::text[],
+              :c7::bigint[], :c8::bigint[], :c9::bigint[])
+       AS k (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
+ WHERE NOT EXISTS (SELECT 1 FROM consents c
+        WHERE c.contact_id = k.contact_id AND c.granted = k.granted AND c.purpose = k.purpose
+          AND c.channels = k.channels AND c.topic = k.topic AND c.at = k.at
+          AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id);
