@@ -213,23 +213,24 @@ def _filtered(expression: Expression, env: Environment) -> Value:
     if type(expression) is not FilteredExpression:
         raise Unusual
     value = _primitive(expression.left, autoescape=env.autoescape)
+    told = True  # whether a KeyError or TypeError of `value` can only mean that the variable is missing
     for call in expression.filters or ():
-        value = _filter(value, call, env)
+        if not all(type(argument) is PositionalArgument for argument in call.args):
+            raise Unusual
+        given = [_primitive(argument.value, autoescape=env.autoescape) for argument in call.args]
+        if call.name == "default" and len(given) == 1 and told:
+            value = _default(value, given[0])
+        else:
+            value = _filter(value, call, given, env)
+            told = told and call.name in _METHODS
     return value
 
 
-def _filter(value: Value, call: Filter, env: Environment) -> Value:
-    if not all(type(argument) is PositionalArgument for argument in call.args):
-        raise Unusual
-    given = [_primitive(argument.value, autoescape=env.autoescape) for argument in call.args]
-    if call.name == "default" and len(given) == 1:
-        return _default(value, given[0])
+def _filter(value: Value, call: Filter, given: list[Value], env: Environment) -> Value:
     method = _METHODS.get(call.name)
     if method is not None and not given:
         return _method(value, method)
-    function = env.filters.get(call.name)
-    if function is None:
-        raise Unusual
+    function = env.filters[call.name]
     return lambda scope: function(value(scope), *[argument(scope) for argument in given])
 
 

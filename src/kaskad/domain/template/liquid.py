@@ -208,14 +208,21 @@ def _shown(function: Callable[..., str], value: object, *args: str) -> str:
 
 
 def _guarded(name: str, function: Filter) -> Filter:
-    """Return a filter that refuses what is too large before and after, and notes missing variables."""
+    """Return a filter that refuses what is too large before and after.
+
+    What is missing stays missing, so that a `default` behind other filters still helps.
+    """
 
     @wraps(function)
     def guarded(value: object, *args: object, **kwargs: object) -> object:
-        for given in (value, *args, *kwargs.values()):
-            if isinstance(given, Missing) and name != "default":
-                given.poke()
-            _check_size(name, given)
+        if name != "default":
+            if isinstance(value, Missing):
+                return value
+            for given in (*args, *kwargs.values()):
+                if isinstance(given, Missing):
+                    given.poke()
+                _check_size(name, given)
+        _check_size(name, value)
         if name == "date" and isinstance(value, str) and value.strip().lower() in ("now", "today"):
             raise RenderError("the date filter knows no clock: put the instant into the trigger's properties")
         growth = _GROWTH.get(name)
