@@ -185,14 +185,21 @@ def _check_content(
         if words.template and inline:
             remedy = "keep the template, or the texts"
             form.report.error(f"{place}.template", f"`template` and `{inline[0]}` stand together", remedy)
-        needs = {CHANNELS[channel].needs for channel in channels}
         for name in inline if channels else ():
-            if not needs & _USED_BY[name] or (name == "buttons" and set(channels) == {Channel.SMS}):
+            if not any(_uses(channel, name) for channel in channels):
                 shown = " or ".join(channels)
                 form.report.error(f"{place}.{name}", f"{shown} has no `{name}`", _instead(channels[0]))
     for index, words in enumerate([variant.content for variant in variants] or [content]):
         place = f"{form.at('variants')}[{index}]" if variants else form.path
         _check_needs(form, place, channels, _over(content, words))
+
+
+def _uses(channel: Channel, name: str) -> bool:
+    if name == "subject" and channel is Channel.PUSH:
+        return True
+    if name in ("buttons", "media") and channel is Channel.SMS:
+        return False
+    return CHANNELS[channel].needs in _USED_BY[name]
 
 
 def _over(content: Content, variant: Content) -> Content:
