@@ -68,6 +68,19 @@ def test_a_run_that_has_started_is_not_capped_as_a_start():
     assert ask(touches, NOON, policy=Policy(run_gap_ms=PerClass())).allowed
 
 
+def test_a_run_started_on_the_day_of_its_first_touch_not_of_its_last():
+    touches = [touch(at("2026-11-23 08:00"), run_id=7), touch(at("2026-11-24 08:00"), run_id=7)]
+    assert ask(touches, NOON, policy=Policy(run_gap_ms=PerClass())).allowed
+
+
+def test_of_several_limits_the_last_to_free_up_decides():
+    touches = [touch(at("2026-11-24 11:40"), 1, Channel.ROBOT_CALL), touch(at("2026-11-24 11:00"), run_id=7)]
+    verdict = ask(touches, NOON, channel=Channel.ROBOT_CALL)
+    assert verdict.at == at("2026-11-25 11:00") and "another run" in verdict.reason
+    verdict = ask(touches[:1], NOON, channel=Channel.ROBOT_CALL)
+    assert verdict.at == at("2026-11-25 00:00") and verdict.reason.startswith("1 touches")
+
+
 def test_a_third_run_in_seven_days_waits_until_the_first_is_a_week_old():
     touches = [touch(at("2026-11-18 15:00"), run_id=7), touch(at("2026-11-21 15:00"), run_id=8)]
     assert ask(touches, NOON).at == at("2026-11-25 00:00")
@@ -144,7 +157,7 @@ START = int(datetime(2026, 10, 30, 12, tzinfo=UTC).timestamp()) * 1000  # around
 touches_ = st.lists(
     st.builds(
         touch,
-        st.integers(START - 9 * DAY, START),
+        st.integers(START - 9 * DAY, START) | st.integers(START - DAY, START),
         st.integers(1, 4),
         st.sampled_from([Channel.EMAIL, Channel.SMS, Channel.ROBOT_CALL]),
         st.sampled_from([ADVERTISING, SERVICE]),

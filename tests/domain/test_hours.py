@@ -252,6 +252,22 @@ def test_the_reason_names_a_closed_window_just_when_one_is_closed(instant, rule,
     assert (hours.closed_by(instant, rule, zones_, country) == "") == is_open(instant, rule, zones_, country)
 
 
+def test_jitter_never_reaches_past_a_short_window_and_uses_all_of_one_over_midnight():
+    memory = Windows(Policy())
+    morning, evening = at("2026-11-24 06:00"), at("2026-11-24 23:50")
+    short, late = Window(("09:00-09:10",)), Window(("23:50-02:00",))
+    assert memory.next(morning, ((short,), ("UTC",), ""), 30 * MINUTE - 1) == at("2026-11-24 09:10") - 1
+    assert memory.next(morning, ((late,), ("UTC",), ""), 30 * MINUTE) == evening + 30 * MINUTE
+
+
+def test_a_window_that_opens_in_more_than_14_days_is_none():
+    both = ("UTC", "Europe/Berlin")
+    shared = (Window(("12:00-13:10",)),)  # open in both only while Berlin is one hour ahead
+    opens = at("2026-10-25 12:00")
+    assert next_allowed(opens - 14 * DAY, shared, both) == opens
+    assert next_allowed(opens - 14 * DAY - 1, shared, both) is None
+
+
 def test_a_rule_without_zones_is_refused_rather_than_open():
     with pytest.raises(ValueError, match="no zone"):
         next_allowed(0, (Window(("09:00-21:00",)),), ())

@@ -48,6 +48,8 @@ def test_latin_look_alikes_do_not_hide_a_stop(word, data):
         "ｓｔｏｐ",
         "СТОП, больше не пишите",
         "Стоп пожалуйста",
+        "стоп, хватит уже",
+        "Unsubscribe from everything",
         "Не пишите мне больше",
         "отпишите меня от рассылки",
         "Don't text me again",
