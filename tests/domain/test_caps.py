@@ -142,8 +142,6 @@ def test_an_unlimited_policy_caps_nothing():
     assert reach_ms(Policy.unlimited()) == 0
 
 
-# -- against counting by hand
-
 caps = st.builds(
     Cap,
     st.integers(1, 4),

@@ -40,9 +40,6 @@ def ask(rows, channel=Channel.SMS, message_class=ADVERTISING, topic="news", heal
     return may(rows, channel, message_class, topic, NOW, health)
 
 
-# -- advertising needs a proven grant
-
-
 @pytest.mark.parametrize(
     "rows",
     [
@@ -88,9 +85,6 @@ def test_a_message_without_a_topic_needs_a_grant_for_all_topics():
     assert ask([grant(), refusal(topic="news")], topic="") is None
 
 
-# -- service and transactional need none, and respect what covers them
-
-
 @pytest.mark.parametrize("message_class", [SERVICE, TRANSACTIONAL, EMERGENCY])
 def test_other_classes_need_no_grant(message_class):
     assert ask([], message_class=message_class) is None
@@ -117,9 +111,6 @@ def test_the_health_of_the_address_comes_first_for_every_class():
     for message_class in MessageClass:
         assert ask([grant()], message_class=message_class, health=1) is SkipReason.ADDRESS_INVALID
         assert ask([grant()], message_class=message_class, health=2) is SkipReason.SUPPRESSED
-
-
-# -- refusals
 
 
 def test_a_stop_by_sms_also_stops_robot_calls_and_the_reverse():

@@ -51,9 +51,6 @@ def wall(instant: int | None, zone: str) -> str:
     return there(instant, zone).strftime("%Y-%m-%d %H:%M")
 
 
-# -- spans (C1, C2, C3)
-
-
 def test_24_hours_and_one_day_differ_across_the_change_of_the_clock():
     noon = at("2026-10-24 12:00", "Europe/Berlin")
     assert wall(add(noon, Span(ms=24 * HOUR), "Europe/Berlin"), "Europe/Berlin") == "2026-10-25 11:00"
@@ -135,8 +132,6 @@ def test_a_local_day_starts_when_its_number_does(instant, zone):
     assert hours.local_day(start, zone) == day
     assert (there(instant, zone).date() - datetime(1970, 1, 1).date()).days == day
 
-
-# -- windows against an oracle that walks minute by minute
 
 clock = st.integers(0, 23 * 4 + 3).map(lambda quarter: f"{quarter // 4:02}:{quarter % 4 * 15:02}")
 spans = st.tuples(clock, clock).filter(lambda pair: pair[0] != pair[1]).map("-".join)
@@ -296,9 +291,6 @@ def test_a_window_that_the_change_of_the_clock_swallows_opens_the_next_day():
     )
 
 
-# -- scenarios of domain.md 10
-
-
 def default(channel: Channel, message_class: MessageClass, country: str = "") -> tuple[Window, ...]:
     return Policy().rule(channel, message_class, country)
 
@@ -393,9 +385,6 @@ def test_earliest_inside_the_last_minute_is_still_in_time():
     earliest = at("2026-11-23 20:59") + 30_000
     assert last_allowed_before(due, earliest, rule, ("UTC",)) == earliest
     assert last_allowed_before(due, earliest + 30_000, rule, ("UTC",)) is None
-
-
-# -- whose clock
 
 
 def test_an_own_zone_is_better_than_the_number_and_the_number_better_than_the_brand():

@@ -82,9 +82,6 @@ def test_an_unlimited_policy_asks_for_no_wait_at_all():
     assert not policy.caps and not policy.window_jitter_ms
 
 
-# -- settings
-
-
 @pytest.mark.parametrize("policy", [Policy(), Policy.unlimited()])
 def test_a_policy_survives_json(policy):
     assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy

@@ -33,9 +33,6 @@ _WEEK = 7 * DAY
 _MEMORY = 10_000  # answers a Windows keeps before it starts afresh
 
 
-# -- the wall clock
-
-
 def add(at: int, span: Span, zone: str) -> int:
     """Return the instant `span` after `at`: months and days on the zone's wall clock, then elapsed time."""
     return _shift(at, span.months, span.days, zone) + span.ms
@@ -78,9 +75,6 @@ def _instant(wall: datetime, zone: str) -> int:
 def _offset(at: int, zone: str) -> int:
     there = datetime.fromtimestamp(at // 1000, UTC).astimezone(zone_info(zone))
     return (there.utcoffset() or timedelta()) // _MS
-
-
-# -- whose clock
 
 
 def is_zone(name: str) -> bool:
@@ -136,9 +130,6 @@ def jitter(contact_id: int, step: int, max_ms: int) -> int:
     mixed = ((mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
     return (mixed ^ mixed >> 31) % (max_ms + 1)
-
-
-# -- windows
 
 
 def next_allowed(at: int, rule: WindowRule, zones: tuple[str, ...], country: str = "") -> int | None:
