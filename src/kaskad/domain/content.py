@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+from html import escape
 
-from kaskad.domain.cascade import Button
-from kaskad.domain.tokens import HONEYPOT, Signer
+from liquid import Markup
+from msgspec import Struct, structs
+
+from kaskad.domain.cascade import Button, Content, Variant
+from kaskad.domain.html import TAIL, text_of, track_hrefs
+from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
+from kaskad.domain.terms import Channel
+from kaskad.domain.tokens import HONEYPOT, MAX_LINK, Signer
+
+UNSUBSCRIBE = "unsubscribe_url"  # what a template calls the address where this contact leaves
+_WEB = ("http://", "https://")
+_UNTRACKED = ("mailto:", "tel:", "sms:", "#")
 
 
 class Rendered(Struct, frozen=True):
@@ -51,3 +62,149 @@ class LinkMaker(Struct, frozen=True):
     def unsubscribe(self) -> str:
         """Return the address where this contact leaves; it never expires."""
         return f"{self.base_url}/u/{self.signer.unsubscribe(self.contact_id, self.run_id, self.step)}"
+
+
+class CompiledContent:
+    """A step's content on one channel, ready to be rendered for many people."""
+
+    __slots__ = ("_buttons", "_leaves", "_media", "_texts", "variables")
+
+    def __init__(
+        self,
+        texts: dict[str, Template],
+        buttons: tuple[tuple[Template, Template | None, str], ...],
+        media: tuple[Template, ...],
+    ) -> None:
+        self._texts = texts
+        self._buttons = buttons
+        self._media = media
+        parts = [*texts.values(), *media, *(part for text, url, _ in buttons for part in (text, url) if part)]
+        names = frozenset[str]().union(*(part.variables for part in parts))
+        self._leaves = UNSUBSCRIBE in names
+        self.variables: frozenset[str] = names - {TAIL, UNSUBSCRIBE}
+
+    def render(self, scope: Mapping[str, object], links: LinkMaker) -> Rendered:
+        """Return the words for one person; raises MissingVariable and RenderError.
+
+        To the scope come `link`, `unsubscribe_url` (where there is a base URL) and what ends an HTML part.
+        """
+        follow = _Follower(links)
+        filling: dict[str, object] = {**scope, "link": follow}
+        texts = self._texts
+        if "html" in texts:
+            filling[TAIL] = _tail(links)
+        if self._leaves and links.base_url:
+            filling[UNSUBSCRIBE] = links.unsubscribe()
+        words = {kind: template.render(filling) for kind, template in texts.items()}
+        if "subject" in words:
+            words["subject"] = " ".join(words["subject"].split())  # one line: nothing may add a header
+        if not self._buttons and not self._media:
+            return Rendered(**words, buttons=(), media=(), links=tuple(follow.urls))
+        buttons = tuple(
+            Button(text.render(filling), url.render(filling) if url else "", reply)
+            for text, url, reply in self._buttons
+        )
+        media = tuple(template.render(filling) for template in self._media)
+        return Rendered(**words, buttons=buttons, media=media, links=tuple(follow.urls))
+
+
+class _Follower:
+    """Turns destinations into tracked addresses; the same destination gets the same one."""
+
+    __slots__ = ("maker", "urls")
+
+    def __init__(self, maker: LinkMaker) -> None:
+        self.maker = maker
+        self.urls: dict[str, str] = {}  # by destination; a link's index is its place
+
+    def __call__(self, destination: str) -> str:
+        base = self.maker.base_url
+        if destination[:8].lower().startswith(_WEB):
+            if not base or destination.startswith(f"{base}/"):  # ours already: unsubscribing is never tracked
+                return destination
+            url = self.urls.get(destination)
+            if url is None:
+                if len(self.urls) > MAX_LINK:
+                    raise RenderError(f"a message may have {MAX_LINK + 1} links, this one has more")
+                url = self.urls[destination] = self.maker.url(len(self.urls))
+            return url
+        if destination[:7].lower().startswith(_UNTRACKED):
+            return destination
+        raise RenderError(f"{destination[:80]!r} is not a web address: links begin with http:// or https://")
+
+
+def _tail(links: LinkMaker) -> Markup:
+    """Return what ends an HTML part: the link that only machines follow, and the pixel if it is allowed."""
+    if not links.base_url:
+        return Markup("")
+    pixel = _PIXEL.format(escape(links.open_pixel())) if links.pixel else ""
+    return Markup(_HONEYPOT.format(escape(links.honeypot())) + pixel)
+
+
+_HONEYPOT = (
+    '<a href="{}" aria-hidden="true" tabindex="-1" style="display:block;width:1px;height:1px;'
+    'overflow:hidden;opacity:0;font-size:0;line-height:0;mso-hide:all"></a>'
+)
+_PIXEL = '<img src="{}" width="1" height="1" alt="" style="display:block;width:1px;height:1px;border:0">'
+
+_KINDS = {
+    Channel.EMAIL: ("subject", "html", "text"),
+    Channel.ROBOT_CALL: ("say",),
+    Channel.AGENT_CALL: ("script",),
+}
+
+
+def compile_content(
+    content: Content, channel: Channel, variant: Variant | None = None, *, name: str = "content"
+) -> CompiledContent:
+    """Return `content` compiled for `channel`, with what `variant` says instead; raises BadTemplate.
+
+    A mail with HTML alone gets its text part here. `name` is what errors call the content.
+    """
+    if variant is not None:
+        content = _with_variant(content, variant)
+    if content.mjml and not content.html:
+        raise BadTemplate(name, 1, "MJML cannot be read yet", "give html")
+    kinds = _KINDS.get(channel, ("text",))
+    sources = {kind: source for kind in kinds if (source := getattr(content, kind))}
+    if not sources.keys() - {"subject"} and not content.media:
+        if content.template:
+            raise BadTemplate(
+                name, 1, f"there is no template {content.template!r}", "add it, or write the text here"
+            )
+        raise BadTemplate(name, 1, f"{channel} has nothing to say", f"give {' or '.join(kinds[-2:])}")
+    texts = {
+        kind: compile_text(source, name=f"{name}.{kind}")
+        for kind, source in sources.items()
+        if kind != "html"
+    }
+    if "html" in sources:
+        html = f"{name}.html"
+        texts["html"] = compile_text(track_hrefs(sources["html"]), name=html, autoescape=True)
+        if "text" not in texts:
+            texts["text"] = _text_part(sources["html"], name)
+    spoken = channel in (Channel.ROBOT_CALL, Channel.AGENT_CALL)
+    buttons = () if spoken else tuple(_button(button, name) for button in content.buttons)
+    media = tuple(compile_text(source, name=f"{name}.media") for source in content.media)
+    return CompiledContent(texts, buttons, media)
+
+
+def _with_variant(content: Content, variant: Variant) -> Content:
+    said = {field: value for field, value in structs.asdict(variant.content).items() if value}
+    return structs.replace(content, **said)
+
+
+def _text_part(source: str, name: str) -> Template:
+    try:
+        return compile_text(text_of(source), name=f"{name}.text")
+    except BadTemplate as problem:
+        what = f"no text part can be made of it ({problem.problem})"
+        raise BadTemplate(f"{name}.html", 1, what, "give text beside html") from None
+
+
+def _button(button: Button, name: str) -> tuple[Template, Template | None, str]:
+    text = compile_text(button.text, name=f"{name}.buttons")
+    if not button.url:
+        return text, None, button.reply
+    tracked = button.url if "link" in button.url else f"{{% link %}}{button.url}{{% endlink %}}"
+    return text, compile_text(tracked, name=f"{name}.buttons"), button.reply

@@ -94,6 +94,8 @@ def follow(scope: Mapping[str, object], destination: str) -> str:
 
 def destination_of(value: object) -> str:
     """Return the plain address in a value that may have been escaped for HTML."""
+    if type(value) is str:
+        return value.strip()
     if isinstance(value, Markup):
         return str(value.unescape()).strip()
     return to_liquid_string(value, autoescape=False).strip()
