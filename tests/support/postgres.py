@@ -3,7 +3,7 @@
 with postgres_server() as server:
     url = server.create()     # an empty database
     …
-    server.drop(url)
+    server.drop(url)  # or clear(db), which keeps the tables
 """
 
 from __future__ import annotations

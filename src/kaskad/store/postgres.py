@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from struct import pack
 from sys import byteorder
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import errors
@@ -22,9 +23,18 @@ from kaskad.domain.errors import Conflict, Full, KaskadError, Locked, StoreError
 from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
 
-POOL: Final = 8
+POOL: Final = 8  # connections for writing, and as many for reading
 CONNECT_S: Final = 5
 OLDEST: Final = 150_000
+# What writes goes by keys, in batches of one to thousands of rows. A plan made once for all sizes, by index,
+# takes 0.2 ms for one row where planning anew for 16 parts takes 0.7 ms, and never becomes a scan of whole
+# tables for a large batch. Reading for reports is planned as usual.
+BY_KEYS: Final = (
+    b"SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off;"
+    b" SET enable_mergejoin = off; SET enable_seqscan = off"
+)
+
+_Pool: TypeAlias = "queue.LifoQueue[psycopg.Connection[Row] | None]"
 
 
 class _Array:
@@ -143,7 +153,7 @@ class PostgresTransaction:
 
     dialect: Final[Dialect] = "postgresql"
 
-    def __init__(self, connection: psycopg.Connection[Row], known: dict[str, Statement]) -> None:
+    def __init__(self, connection: psycopg.Connection[Row], known: Mapping[str, Statement]) -> None:
         self._cursor = connection.cursor()
         self._known = known
 
@@ -172,16 +182,26 @@ class PostgresTransaction:
         return self._cursor.rowcount
 
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
-        return self.all(name, ids=_bigints(ids), **params) if ids else []
+        if len(ids) > 1:
+            return self.all(name, ids=_bigints(ids), **params)
+        if not ids:
+            return []
+        statement = self._checked(name, {"ids": ids[0], **params})
+        self._cursor.execute(for_one(statement.text), {"ids": ids[0], **params}, prepare=True, binary=True)
+        return self._cursor.fetchall()
 
     def script(self, text: str, /) -> None:
         self._cursor.execute(text.encode())
 
     def _execute(self, name: str, params: dict[str, Any]) -> None:
+        statement = self._checked(name, params)
+        self._cursor.execute(statement.text.encode(), params, prepare=True, binary=True)
+
+    def _checked(self, name: str, params: dict[str, Any]) -> Statement:
         statement = self._known[name]
         if params.keys() != statement.parameters:
             raise TypeError(f"{name} takes {sorted(statement.parameters)}, not {sorted(params)}")
-        self._cursor.execute(statement.text.encode(), params, prepare=True, binary=True)
+        return statement
 
     def _execute_columns(self, name: str, rows: Sequence[Row]) -> None:
         statement = self._known[name]
@@ -191,6 +211,16 @@ class PostgresTransaction:
             for number, (kind, column) in enumerate(zip(statement.columns, columns, strict=True), 1)
         }
         self._cursor.execute(statement.text.encode(), params, prepare=True, binary=True)
+
+
+@cache
+def for_one(text: str) -> bytes:
+    """Return a statement among `:ids` as it runs for one id: its plan can then cut off all parts but one.
+
+    For more ids the whole array is looked for in every part, in the order of the index: three times quicker
+    than going from id to id.
+    """
+    return text.replace("%(ids)s", "ARRAY[%(ids)s::bigint]").encode()
 
 
 class PostgresDatabase:
@@ -206,22 +236,26 @@ class PostgresDatabase:
         except psycopg.ProgrammingError as error:
             raise Unavailable(f"The database's address cannot be read: {error}") from None
         self.name = f"postgresql://{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
-        self._pool: queue.LifoQueue[psycopg.Connection[Row] | None] = queue.LifoQueue()
-        for _ in range(POOL - 1):
-            self._pool.put(None)  # opened when first needed
+        self._writers: _Pool = queue.LifoQueue()
+        self._readers: _Pool = queue.LifoQueue()
+        for pool in (self._writers, self._readers):
+            for _ in range(POOL):
+                pool.put(None)  # opened when first needed
         with self._told():
             first = self._connect()
-        self._pool.put(first)
+        self._readers.get()
+        self._readers.put(first)
         if first.info.server_version < OLDEST:
             self.close()
             found = first.info.server_version // 10_000
             raise Unavailable(f"{self.name} is PostgreSQL {found}: 15 is the oldest that Kaskad works with.")
 
     def write(self) -> AbstractContextManager[PostgresTransaction]:
-        return self._transaction(b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT")
+        return self._transaction(self._writers, b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT")
 
     def read(self) -> AbstractContextManager[PostgresTransaction]:
-        return self._transaction(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", b"ROLLBACK")
+        begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        return self._transaction(self._readers, begin, b"ROLLBACK")
 
     @contextmanager
     def hold(self, owner: str) -> Iterator[None]:
@@ -231,18 +265,21 @@ class PostgresDatabase:
         return self._known[name]
 
     def close(self) -> None:
-        for _ in range(POOL):
-            connection = self._pool.get()
-            if connection is not None:
-                connection.close()
+        for pool in (self._writers, self._readers):
+            for _ in range(POOL):
+                connection = pool.get()
+                if connection is not None:
+                    connection.close()
 
     @contextmanager
-    def _transaction(self, begin: bytes, end: bytes) -> Iterator[PostgresTransaction]:
-        connection = self._pool.get()
+    def _transaction(self, pool: _Pool, begin: bytes, end: bytes) -> Iterator[PostgresTransaction]:
+        connection = pool.get()
         try:
             with self._told():
                 if connection is None or connection.closed:
                     connection = self._connect()
+                    if pool is self._writers:
+                        connection.execute(BY_KEYS)
                 connection.execute(begin)
                 try:
                     yield PostgresTransaction(connection, self._known)
@@ -252,7 +289,7 @@ class PostgresDatabase:
                         connection.execute(b"ROLLBACK")
                     raise
         finally:
-            self._pool.put(None if connection is None or connection.closed else connection)
+            pool.put(None if connection is None or connection.closed else connection)
 
     def _connect(self) -> psycopg.Connection[Row]:
         connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)

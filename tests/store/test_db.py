@@ -1,0 +1,305 @@
+"""Both databases answer alike, keep all or nothing, and say what is wrong in words."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kaskad.domain.errors import Conflict, Corrupted, Full, Locked, StoreError, Unavailable
+from kaskad.domain.terms import Channel, Kind
+from kaskad.store import sqlite
+from kaskad.store.db import Database, open_database
+from kaskad.store.postgres import PostgresDatabase
+from kaskad.store.sqlite import SqliteDatabase
+from kaskad.store.statements import read
+from support.postgres import PostgresServer
+
+TABLE = """
+CREATE TABLE things (a BIGINT PRIMARY KEY, b TEXT, c INTEGER, d /* sqlite: BLOB */ /* postgresql: BYTEA */)
+"""
+STATEMENTS = (
+    """
+-- name: make_things
+"""
+    + TABLE
+    + """
+-- name: put_things
+INSERT INTO things (a, b, c, d)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::integer[], :c4::bytea[]) */
+ON CONFLICT DO NOTHING RETURNING a
+-- name: put_thing
+INSERT INTO things (a, b, c) VALUES (:a, :b, :c)
+-- name: things
+SELECT a, b, c, d FROM things ORDER BY a
+-- name: things_among
+SELECT a FROM things WHERE a /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND a < :below ORDER BY a
+-- name: sums
+SELECT sum(a), count(*), avg(c) FROM things
+-- name: grow
+UPDATE things SET c = c + :by WHERE c < :below
+-- name: empty
+DELETE FROM things
+"""
+)
+
+
+@pytest.fixture
+def things(empty: Database) -> Iterator[Database]:
+    """A database with one table, and statements of our own for it."""
+    assert isinstance(empty, SqliteDatabase | PostgresDatabase)
+    empty._known.update(read([("things.sql", STATEMENTS)], empty.dialect))
+    with empty.write() as tx:
+        tx.run("make_things")
+    yield empty
+
+
+texts = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8
+) | st.sampled_from(["", "NULL", "null", '"', "\\", "{a,b}", "привет, мир", "'%s'", "a:b"])
+bigs = st.integers(-(2**63), 2**63 - 1)
+smalls = st.integers(-(2**31), 2**31 - 1)
+rows = st.lists(
+    st.tuples(bigs, st.none() | texts, st.none() | smalls, st.none() | st.binary(max_size=4)),
+    unique_by=lambda row: row[0],
+    max_size=20,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(rows)
+def test_a_batch_comes_back_as_it_went_in(things: Database, batch: list[tuple[object, ...]]) -> None:
+    with things.write() as tx:
+        tx.run("empty")
+        assert sorted(tx.many("put_things", batch)) == sorted((row[0],) for row in batch)
+        assert tx.many("put_things", batch) == []
+        assert tx.all("things") == sorted(batch, key=lambda row: int(str(row[0])))
+
+
+def test_codes_and_truths_are_numbers_and_words_are_texts(things: Database) -> None:
+    with things.write() as tx:
+        tx.many("put_things", [(Kind.SENT, Channel.EMAIL, True, None), (2, None, None, None)])
+        assert tx.run("put_thing", a=Kind.GOAL, b=Channel.SMS, c=True) == 1
+        assert tx.all("things") == [(1, "email", 1, None), (2, None, None, None), (32, "sms", 1, None)]
+
+
+def test_sums_are_integers(things: Database) -> None:
+    with things.write() as tx:
+        tx.many("put_things", [(2**40, None, 1, None), (1, None, 2, None)])
+        row = tx.one("sums")
+    assert row == (2**40 + 1, 2, 1.5)
+    assert [type(value) for value in row] == [int, int, float]
+
+
+def test_changes_are_counted_also_in_batches(things: Database) -> None:
+    batch = [(number, None, number % 3, None) for number in range(9)]
+    with things.write() as tx:
+        assert tx.changed_many("put_things", batch) == 9
+        assert tx.changed_many("put_things", [*batch, (9, None, None, None)]) == 1
+        assert tx.run("grow", by=5, below=1) == 3
+        assert tx.run("grow", by=5, below=-1) == 0
+
+
+def test_nothing_asked_is_nothing_found(things: Database) -> None:
+    with things.write() as tx:
+        assert tx.many("put_things", []) == []
+        assert tx.changed_many("put_things", []) == 0
+        assert tx.among("things_among", [], below=1) == []
+        assert tx.one("things") is None
+
+
+@pytest.mark.parametrize("ids", [[3], [3, 5, 5, 1, 77], range(10), [-(2**63), 2**63 - 1, 4]])
+def test_looking_among_ids_finds_those_that_are_there(things: Database, ids: list[int]) -> None:
+    with things.write() as tx:
+        tx.many("put_things", [(number, None, None, None) for number in range(6)])
+        found = tx.among("things_among", ids, below=5)
+    assert found == [(number,) for number in range(5) if number in ids]
+
+
+def test_a_wrong_name_or_parameter_is_a_defect(things: Database) -> None:
+    with things.write() as tx:
+        with pytest.raises(KeyError):
+            tx.run("no_such_statement")
+        with pytest.raises(TypeError, match="put_thing"):
+            tx.run("put_thing", a=1, b="x")
+        with pytest.raises(TypeError, match="things_among"):
+            tx.among("things_among", [1], under=1)
+
+
+def test_an_exception_leaves_nothing(things: Database) -> None:
+    with pytest.raises(ZeroDivisionError), things.write() as tx:
+        tx.run("put_thing", a=1, b=None, c=None)
+        raise ZeroDivisionError
+    with pytest.raises(Conflict), things.write() as tx:
+        tx.run("put_thing", a=1, b=None, c=None)
+        tx.run("put_thing", a=1, b=None, c=None)
+    with things.read() as tx:
+        assert tx.all("things") == []
+
+
+def test_a_reader_sees_one_state_throughout_and_changes_nothing(things: Database) -> None:
+    with things.read() as reader:
+        assert reader.all("things") == []
+        with things.write() as writer:
+            writer.run("put_thing", a=1, b=None, c=None)
+        assert reader.all("things") == []
+    with things.read() as reader:
+        assert len(reader.all("things")) == 1
+    with pytest.raises(StoreError), things.read() as reader:
+        reader.run("put_thing", a=2, b=None, c=None)
+    with things.read() as reader:
+        assert len(reader.all("things")) == 1
+
+
+def test_many_threads_may_write_and_read(things: Database) -> None:
+    def work(first: int) -> None:
+        for number in range(first, first + 20):
+            with things.write() as tx:
+                tx.run("put_thing", a=number, b=None, c=None)
+            with things.read() as tx:
+                assert (number, None, None, None) in tx.all("things")
+
+    threads = [threading.Thread(target=work, args=(100 * n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with things.read() as tx:
+        assert len(tx.all("things")) == 240
+
+
+def test_a_write_inside_a_write_is_a_defect_on_sqlite(tmp_path: Path) -> None:
+    db = open_database(str(tmp_path / "kaskad.db"))
+    with pytest.raises(RuntimeError, match="inside"), db.write(), db.write():
+        pass
+    with db.write():
+        pass
+    db.close()
+
+
+def test_a_full_disk_is_said_and_what_was_kept_stays(tmp_path: Path) -> None:
+    db = SqliteDatabase(str(tmp_path / "kaskad.db"))
+    db._known.update(read([("things.sql", STATEMENTS)], "sqlite"))
+    with db.write() as tx:
+        tx.run("make_things")
+        tx.run("put_thing", a=1, b="kept", c=None)
+    db._writer.pragma("max_page_count", 10)
+    with pytest.raises(Full, match="make room"), db.write() as tx:
+        tx.many("put_things", [(number, "x" * 1_000, None, None) for number in range(2, 100)])
+    with db.read() as tx:
+        assert tx.all("things") == [(1, "kept", None, None)]
+    db._writer.pragma("max_page_count", 1_000_000)
+    with db.write() as tx:
+        tx.run("put_thing", a=2, b=None, c=None)
+    db.close()
+
+
+def test_a_locked_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_MS", 50)
+    path = str(tmp_path / "kaskad.db")
+    db = open_database(path)
+    other = apsw.Connection(path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Locked, match="close it"), db.write():
+        pass
+    other.execute("ROLLBACK")
+    with db.write():
+        pass
+    db.close()
+
+
+def test_a_file_that_is_no_database_is_said_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "kaskad.db"
+    path.write_bytes(b"a letter to Anna " * 500)
+    before = path.read_bytes()
+    with pytest.raises(Corrupted, match=r"kaskad\.db"):
+        open_database(str(path))
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "kaskad.db"
+    db = SqliteDatabase(str(path))
+    db._known.update(read([("things.sql", STATEMENTS)], "sqlite"))
+    with db.write() as tx:
+        tx.run("make_things")
+        tx.many("put_things", [(number, "x" * 500, None, None) for number in range(100)])
+    db.close()
+    content = bytearray(path.read_bytes())
+    content[4096 : 4096 * 8] = b"\xff" * (4096 * 7)
+    path.write_bytes(content)
+    db = SqliteDatabase(str(path))
+    db._known.update(read([("things.sql", STATEMENTS)], "sqlite"))
+    with pytest.raises(Corrupted, match="backup"), db.read() as tx:
+        tx.all("things")
+    db.close()
+
+
+def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="folder"):
+        open_database(str(tmp_path / "missing" / "kaskad.db"))
+
+
+def test_a_server_that_does_not_answer_is_said_without_its_password() -> None:
+    with pytest.raises(Unavailable) as caught:
+        open_database("postgresql://anna:swordfish@127.0.0.1:1/kaskad")
+    assert "127.0.0.1" in str(caught.value)
+    assert "swordfish" not in str(caught.value)
+    with pytest.raises(Unavailable, match="address"):
+        open_database("postgresql://localhost:port/kaskad")
+
+
+def test_a_lost_connection_is_said_and_replaced(postgres: PostgresServer) -> None:
+    url = postgres.create()
+    db = open_database(url)
+    killer = open_database(url)
+    assert isinstance(killer, PostgresDatabase)
+    with pytest.raises(Unavailable), db.write() as tx:
+        with killer.write() as other:
+            other.script(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        tx.script("SELECT 1")
+    with db.write() as tx:
+        tx.script("SELECT 1")
+    db.close()
+    killer.close()
+    postgres.drop(url)
+
+
+def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
+    path = str(tmp_path / "kaskad.db")
+    program = (
+        "import sys; from kaskad.store.db import open_database\n"
+        "with open_database(sys.argv[1]).hold('kaskad serve'): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        db = open_database(path)
+        with pytest.raises(Locked, match=rf"kaskad serve, process {holder.pid}\b"), db.hold("kaskad worker"):
+            pass
+        with db.write():
+            pass  # short writes of other commands stay possible
+        holder.kill()
+    with db.hold("kaskad worker"):
+        assert f"process {os.getpid()}" in Path(f"{path}.lock").read_text()
+    db.close()
+
+
+def test_every_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
+    db = SqliteDatabase(str(tmp_path / "kaskad.db"))
+    assert db._writer.pragma("journal_mode") == "wal"
+    assert db._writer.pragma("synchronous") == 2
+    db.close()

@@ -1,0 +1,146 @@
+"""Each hot statement touches one partition for a batch of one contact.
+
+A statement is hot when its comment says `-- hot`; its parameters stand in `-- example:` (see
+`store/sql/README.md`), so that a statement added later is looked at without a word here. Parts that the plan
+contains but never executes have been cut off at run time, and do not count. One that cannot keep to a part
+says why in `-- exception:`, and is listed in EXCEPTIONS.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from kaskad.store.db import Database, open_database
+from kaskad.store.migrate import upgrade
+from kaskad.store.postgres import BY_KEYS, for_one
+from kaskad.store.statements import Statement, read, statements
+from support.postgres import PostgresServer
+
+PARTS = 16
+EXCEPTIONS = {"put_provider_ids"}  # hot statements that say `-- exception:`
+HOT = {name: statement for name, statement in statements("postgresql").items() if statement.hot}
+
+PEOPLE = """
+    INSERT INTO contacts (id, created_at) SELECT i, 0 FROM generate_series(1, 50) i;
+    INSERT INTO addresses (contact_id, channel, value, changed_at)
+         SELECT i, 1, i || '@example.org', 0 FROM generate_series(1, 50) i;
+    INSERT INTO consents (contact_id, id, granted, purpose, channels, at)
+         SELECT i, 1, 1, 9, 0, 0 FROM generate_series(1, 50) i;
+    INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, wake_at, due_at,
+                      entered_at) SELECT i, 1, 1, 1, 0, 1, 3, 0, 0, 5, 0, 0 FROM generate_series(1, 50) i;
+    INSERT INTO messages (contact_id, run_id, step, channel, state, submitted_at)
+         SELECT i, 1, 0, 1, 2, 1 FROM generate_series(1, 50) i;
+    INSERT INTO facts (contact_id, run_id, step, kind, event, at)
+         SELECT i, 1, 0, 1, 'x', 1 FROM generate_series(1, 50) i;
+"""
+
+
+@pytest.fixture(scope="module")
+def partitioned(postgres: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
+    """Return a connection to a database of its own, in parts, with fifty people."""
+    url = postgres.create()
+    db = open_database(url)
+    upgrade(db, partitions=PARTS)
+    with db.write() as tx:
+        tx.script(PEOPLE)
+    db.close()
+    with psycopg.connect(url) as connection:
+        connection.execute(BY_KEYS)
+        connection.commit()
+        yield connection
+    postgres.drop(url)
+
+
+def example(statement: Statement) -> Any:
+    line = re.search(r"^example: (.*)$", statement.comment, re.MULTILINE)
+    assert line, f"{statement.name} is hot and has no `-- example:` with its parameters"
+    return json.loads(line[1])
+
+
+def literal(value: Any) -> str:
+    if isinstance(value, list):
+        inner = ",".join("NULL" if part is None else json.dumps(str(part)) for part in value)
+        return literal(f"{{{inner}}}")
+    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def parameters(statement: Statement) -> dict[str, tuple[str, str]]:
+    """Return the type and the literal of each parameter, as the driver sends them."""
+    given = example(statement)
+    if isinstance(given, list):
+        columns = list(zip(*given, strict=True))
+        assert len(columns) == len(statement.columns), (
+            f"{statement.name}: the example has not one value a column"
+        )
+        return {
+            f"c{number}": (f"{kind}[]", literal(list(column)))
+            for number, (kind, column) in enumerate(zip(statement.columns, columns, strict=True), 1)
+        }
+    kinds = {int: "bigint", list: "bigint[]", str: "text"}
+    return {name: (kinds[type(value)], literal(value)) for name, value in given.items()}
+
+
+def touched(connection: psycopg.Connection[Any], statement: Statement) -> set[str]:
+    """Return the parts that were scanned when the statement ran on its example, as a writer runs it."""
+    given = parameters(statement)
+    whole = statement.text
+    if "ids" in given:
+        whole, given["ids"] = for_one(whole).decode(), ("bigint", given["ids"][1].strip("'{}\""))
+    numbers = {name: number for number, name in enumerate(given, 1)}
+    text = re.sub(r"%\((\w+)\)s", lambda name: f"${numbers[name[1]]}", whole).replace("%%", "%")
+    types = f"({', '.join(kind for kind, _ in given.values())})" if given else ""
+    values = f"({', '.join(value for _, value in given.values())})" if given else ""
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        cursor.execute(f"PREPARE hot {types} AS {text}".encode())
+        try:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE hot {values}".encode())
+            row = cursor.fetchone()
+        finally:
+            if not connection.broken and connection.info.transaction_status.name != "INERROR":
+                cursor.execute(b"DEALLOCATE hot")
+    assert row is not None
+    return set(scanned(row[0][0]["Plan"]))
+
+
+def scanned(node: dict[str, Any]) -> Iterator[str]:
+    if (
+        node.get("Actual Loops")
+        and "Scan" in node["Node Type"]
+        and re.search(r"_\d+$", node.get("Relation Name", ""))
+    ):
+        yield node["Relation Name"]
+    for child in node.get("Plans", ()):
+        yield from scanned(child)
+
+
+@pytest.mark.parametrize("name", sorted(HOT.keys() - EXCEPTIONS))
+def test_a_hot_statement_touches_one_partition(name: str, partitioned: psycopg.Connection[Any]) -> None:
+    parts = touched(partitioned, HOT[name])
+    assert len({part.rpartition("_")[2] for part in parts}) <= 1, sorted(parts)
+
+
+def test_exceptions_are_those_that_say_why() -> None:
+    saying = {name for name, statement in HOT.items() if "exception:" in statement.comment}
+    assert saying == EXCEPTIONS
+
+
+def test_a_statement_that_looks_everywhere_is_found_out(partitioned: psycopg.Connection[Any]) -> None:
+    text = '-- name: x\n-- hot\n-- example: {"run_id": 1}\nSELECT 1 FROM messages WHERE run_id = :run_id'
+    (everywhere,) = read([("x.sql", text)], "postgresql").values()
+    assert len(touched(partitioned, everywhere)) == PARTS
+
+
+def test_every_example_runs(db: Database) -> None:
+    for name, statement in HOT.items():
+        given = example(statement)
+        with db.write() as tx:
+            if isinstance(given, list):
+                tx.many(name, [tuple(row) for row in given])
+            elif "ids" in given:
+                tx.among(name, given.pop("ids"), **given)
+            else:
+                tx.all(name, **given)
