@@ -110,12 +110,15 @@ class Kind(IntEnum):
     MACHINE_ANSWERED = 18
     SOFT_BOUNCED = 19  # the provider still tries
     KEYPRESS = 20
+    ASKED_AGENT = 21  # the key of a call that asks for a person
     # Facts of the run, not of a message (step -1):
     GOAL = 32
     CANCELLED = 33
     SUPERSEDED = 34
     ERASED = 35
     ANCHOR_CANCELLED = 36
+    # Only on its way in: what CRM or site told us of a contact, for triggers, goals and anchors
+    EVENT = 40
 
     @property
     def bit(self) -> int:

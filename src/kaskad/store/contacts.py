@@ -194,11 +194,19 @@ def _health(address: Address, stopped: set[AddressKey]) -> int:
 
 
 def _put_consents(tx: Transaction, ids: Sequence[int], contacts: Sequence[Contact]) -> None:
-    told = {
-        (contact_id, consent): None  # once, however often the batch says it
-        for contact_id, contact in zip(ids, contacts, strict=True)
-        for consent in contact.consents
-    }
+    add_consents(
+        tx,
+        [
+            (contact_id, consent)
+            for contact_id, contact in zip(ids, contacts, strict=True)
+            for consent in contact.consents
+        ],
+    )
+
+
+def add_consents(tx: Transaction, consents: Iterable[tuple[int, Consent]]) -> None:
+    """Keep grants and withdrawals of contacts; what is already known word for word is not kept again."""
+    told = dict.fromkeys(consents)  # once, however often the batch says it
     if not told:
         return
     proofs = _proofs(tx, {consent.proof for _, consent in told if consent.proof is not None})

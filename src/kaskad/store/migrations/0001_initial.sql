@@ -254,10 +254,12 @@ CREATE TABLE hits (                           -- every request to a pixel or lin
     method     TEXT NOT NULL,
     ip         TEXT NOT NULL,
     agent      TEXT NOT NULL,
-    actor      TEXT NOT NULL CHECK (actor IN ('human', 'suspected_machine', 'machine')),
-    reasons    TEXT NOT NULL
+    judge_at   BIGINT,                        -- when it is to be judged together with its neighbours; NULL: it was
+    actor      TEXT NOT NULL DEFAULT '' CHECK (actor IN ('', 'human', 'suspected_machine', 'machine')),
+    reasons    TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX hits_message ON hits (contact_id, run_id, step);
+CREATE INDEX hits_unjudged ON hits (judge_at) WHERE judge_at IS NOT NULL;
 
 CREATE TABLE raw_webhooks (
     id          /* sqlite: INTEGER */ /* postgresql: BIGINT GENERATED ALWAYS AS IDENTITY */ PRIMARY KEY,

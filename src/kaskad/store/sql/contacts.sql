@@ -123,3 +123,12 @@ SELECT k.*
         WHERE c.contact_id = k.contact_id AND c.granted = k.granted AND c.purpose = k.purpose
           AND c.channels = k.channels AND c.topic = k.topic AND c.at = k.at
           AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id);
+
+-- name: contact_by_id
+SELECT id FROM contacts WHERE id = :id AND erased_at IS NULL;
+
+-- name: contact_by_external_id
+SELECT id FROM contacts WHERE external_id = :external_id AND erased_at IS NULL;
+
+-- name: contact_by_address
+SELECT contact_id FROM addresses WHERE value = :value AND channel = :channel ORDER BY contact_id LIMIT 1;

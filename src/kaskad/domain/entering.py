@@ -1,0 +1,237 @@
+"""Entering a step: skip it with a reason, wait for its hour, or send; skipping goes on to the next at once."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from kaskad.domain import caps, consent, hours
+from kaskad.domain.cascade import Anchor, Span, Step
+from kaskad.domain.policy import HOUR, PerClass
+from kaskad.domain.run import Answers, Decision, Passages, Run, Send, failed
+from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
+from kaskad.domain.version import Version
+
+_CHANNELS = {channel.code: channel for channel in Channel}
+# Calls go to the number that SMS go to; every other channel has addresses of its own.
+ADDRESS_CHANNEL = {Channel.ROBOT_CALL.code: Channel.SMS.code, Channel.AGENT_CALL.code: Channel.SMS.code}
+_UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code)
+_PAUSE_LOOK_MS = HOUR
+_NO_GAP = PerClass()
+
+Skip = tuple[int, int, SkipReason, str]
+
+
+def enter(
+    version: Version, run: Run, passages: Passages, number: int | None, due_at: int,
+    answers: Answers, now: int, reason: str, refused: tuple[Skip, ...] = (),
+) -> Decision:  # fmt: skip
+    """Return the decision of a run that is to enter step `number`, not before `due_at`.
+
+    `refused` are steps of this very decision that the hand-over could not send (no text, no budget).
+    """
+    steps = version.cascade.steps
+    skips = list(refused)
+    number = steps[0].number if number == -1 else number
+    while number is not None:
+        step = steps[number]
+        if version.cascade.exit_if is not None and _true(version.cascade.exit_if, answers, now):
+            return _finish(run, number, Outcome.CANCELLED, "exit rule", skips)
+        found = _choose(version, run, step, answers, now)
+        if not isinstance(found, Send):
+            skips.append(found)
+            number, due_at, reason = step.next, now if step.at is None else 0, "skipped"
+            continue
+        at, why = _when(version, run, step, found, passages, due_at, answers, now)
+        if at is None:
+            skips.append(
+                (number, found.channel, why if isinstance(why, SkipReason) else SkipReason.TOO_LATE, "")
+            )
+            number, due_at, reason = step.next, now, "skipped"
+        elif at > now:
+            return Decision(RunState.PENDING.code if run.state == RunState.PENDING.code else RunState.ACTIVE.code,
+                            Phase.ENTER, number, at, at, reason, skips=tuple(skips), detail=str(why))  # fmt: skip
+        elif answers.paused:
+            return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
+                            due_at or now, "paused", skips=tuple(skips))  # fmt: skip
+        else:
+            return Decision(RunState.ACTIVE.code, Phase.SUBMITTED, number, None, due_at or now, reason,
+                            skips=tuple(skips), send=found)  # fmt: skip
+    return _exhausted(version, run, passages, skips)
+
+
+def _exhausted(version: Version, run: Run, passages: Passages, skips: list[Skip]) -> Decision:
+    outcome = Outcome.UNREACHABLE
+    late = [skip for skip in skips if skip[2] is SkipReason.TOO_LATE and version.cascade.steps[skip[0]].at]
+    for passage in passages.values():
+        if passage.state in _UNSENT:
+            continue
+        rule = version.rules[passage.step, passage.channel]
+        if passage.mask & rule.success:
+            return _finish(run, run.step, Outcome.RESPONDED, "no step left", skips, passage.step)
+        if not failed(passage.mask):
+            outcome = Outcome.EXHAUSTED
+    if outcome is Outcome.UNREACHABLE and late:
+        outcome = Outcome.EXPIRED
+    return _finish(run, run.step, outcome, "no step left", skips)
+
+
+def _finish(
+    run: Run, number: int, outcome: Outcome, reason: str, skips: list[Skip], step: int | None = None
+) -> Decision:
+    return Decision(RunState.FINISHED.code, Phase.ENTER, number, None, run.due_at, reason,
+                    outcome=outcome.code, outcome_step=step, skips=tuple(skips))  # fmt: skip
+
+
+def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) -> Send | Skip:
+    """Return what to send on the first channel that reaches this contact, or why none does."""
+    if step.condition is not None:
+        verdict = step.condition.test(answers.scope or {}, now)
+        if not verdict.value:
+            return step.number, step.channels[0].code, SkipReason.CONDITION_FALSE, verdict.reason
+    if step.holdout and share(version, run.contact_id, "holdout", step.id) < step.holdout:
+        return step.number, step.channels[0].code, SkipReason.STEP_HOLDOUT, ""
+    why = SkipReason.NO_ADDRESS
+    worst = step.channels[0].code
+    channels = step.channels if len(step.channels) == 1 else _preferred(step.channels, answers.preferred)
+    for channel in channels:
+        refusal = _refusal(version, step, channel, answers, now)
+        if refusal is None:
+            code = channel.code
+            to = answers.addresses[ADDRESS_CHANNEL.get(code, code)].value
+            return Send(step.number, code, answers.accounts[code], to, _variant(version, run, step))
+        if refusal is not SkipReason.NO_ADDRESS:
+            why, worst = refusal, channel.code
+    return step.number, worst, why, ""
+
+
+def _preferred(channels: tuple[Channel, ...], preferred: tuple[int, ...]) -> list[Channel]:
+    return sorted(channels, key=lambda c: preferred.index(c.code) if c.code in preferred else len(preferred))
+
+
+def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, now: int) -> SkipReason | None:
+    address = answers.addresses.get(ADDRESS_CHANNEL.get(channel.code, channel.code))
+    if address is None:
+        return SkipReason.NO_ADDRESS
+    if address.shared and step.number in answers.touched:
+        return SkipReason.DUPLICATE_ADDRESS
+    refusal = consent.may(
+        answers.consents, channel, version.cascade.message_class, version.cascade.topic, now, address.health
+    )
+    if refusal is not None:
+        return refusal
+    return None if answers.accounts.get(channel.code) else SkipReason.PROVIDER_DISABLED
+
+
+def _variant(version: Version, run: Run, step: Step) -> int | None:
+    if not step.variants:
+        return None
+    point = share(version, run.contact_id, "variant", step.id)
+    total = sum(variant.weight for variant in step.variants)
+    reached = 0
+    for number, variant in enumerate(step.variants):
+        reached += variant.weight
+        if point * total < reached * 10_000:
+            return number
+    return len(step.variants) - 1
+
+
+def share(version: Version, contact_id: int, purpose: str, name: str = "") -> int:
+    """Return where this contact falls among 10 000 equal shares: sticky for the cascade and the purpose."""
+    text = f"{version.cascade.id}\0{purpose}\0{name}\0{contact_id}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") % 10_000
+
+
+def _true(condition: object, answers: Answers, now: int) -> bool:
+    return bool(condition.test(answers.scope or {}, now).value)  # type: ignore[attr-defined]
+
+
+def _when(
+    version: Version, run: Run, step: Step, send: Send, passages: Passages, due_at: int,
+    answers: Answers, now: int,
+) -> tuple[int | None, object]:  # fmt: skip
+    """Return the earliest instant the step may be sent at and why then, or (None, skip reason)."""
+    policy = version.policy
+    urgent = step.urgent or version.cascade.urgent
+    channel = _CHANNELS[send.channel]
+    key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
+    if step.at is not None:
+        return _anchored(version, run, step, key, answers, now)
+    if now - due_at > policy.max_lateness_ms and due_at and not urgent:
+        return None, SkipReason.TOO_LATE
+    at = max(now, due_at, _gap_ends_at(version, passages))
+    if policy.caps or policy.run_gap_ms != _NO_GAP:
+        verdict = caps.check(
+            answers.touches, policy, version.cascade.message_class, channel, run.id, answers.zones[0], at,
+            urgent=urgent,
+        )  # fmt: skip
+        if not verdict.allowed:
+            if verdict.at is None or verdict.at - at > policy.max_lateness_ms:
+                return None, SkipReason.FREQUENCY_CAPPED
+            return verdict.at, verdict.reason
+    opens = version.windows.next(at, key, hours.jitter(run.contact_id, step.number, policy.window_jitter_ms))
+    if opens is None:
+        return None, SkipReason.WINDOW_IMPOSSIBLE
+    return opens, version.windows.why(key) if opens > at else ""
+
+
+def _gap_ends_at(version: Version, passages: Passages) -> int:
+    """Return when the minimum gap inside the run ends; what failed did not touch the person."""
+    gap = version.policy.min_gap_ms.of(version.cascade.message_class)
+    if not gap:
+        return 0
+    times = [p.submitted_at + gap for p in passages.values()
+             if p.submitted_at and p.state not in _UNSENT and not failed(p.mask)]  # fmt: skip
+    return max(times, default=0)
+
+
+def anchored_due(step: Step, run: Run, anchor_at: int, zone: str) -> int:
+    """Return when an anchored step is due by its anchor, before windows are looked at (C8)."""
+    at = step.at or Anchor()
+    if at.day:
+        return hours.add(run.entered_at, Span(days=at.day - 1), zone)
+    return hours.subtract(anchor_at, at.by, zone) if at.before else hours.add(anchor_at, at.by, zone)
+
+
+def _anchored(
+    version: Version, run: Run, step: Step, key: hours.WindowKey, answers: Answers, now: int
+) -> tuple[int | None, object]:
+    assert step.at is not None
+    policy = version.policy
+    anchor_at = (answers.anchors or {}).get(step.number)
+    if anchor_at is None and not step.at.day:
+        return None, SkipReason.CONDITION_FALSE
+    zone = answers.zones[0]
+    due_at = anchored_due(step, run, anchor_at or 0, zone)
+    if step.at.day or not step.at.before:  # nothing to be early for: later, like a relative step (C7)
+        if now - due_at > policy.max_lateness_ms:
+            return None, SkipReason.TOO_LATE
+        spread = hours.jitter(run.contact_id, step.number, policy.window_jitter_ms)
+        allowed = version.windows.next(max(due_at, now), key, spread)
+        return (allowed, "") if allowed is not None else (None, SkipReason.WINDOW_IMPOSSIBLE)
+    assert anchor_at is not None
+    if due_at <= now:
+        return _missed(version, run, step, anchor_at, answers, key, now)
+    earliest = due_at - policy.earliest_ok_ms
+    if step.at.earliest_ok is not None:
+        earliest = hours.subtract(due_at, step.at.earliest_ok, zone)
+    allowed = version.windows.last_before(due_at, max(earliest, now), key)
+    if allowed is None:
+        return None, SkipReason.WINDOW_IMPOSSIBLE
+    return allowed, version.windows.why(key) if allowed < due_at else "anchored"
+
+
+def _missed(
+    version: Version, run: Run, step: Step, anchor_at: int, answers: Answers, key: hours.WindowKey, now: int
+) -> tuple[int | None, object]:
+    """Of the anchored steps that were due before, only the last is sent, and never at or after the anchor."""
+    if now >= anchor_at:
+        return None, SkipReason.TOO_LATE
+    following = None if step.next is None else version.cascade.steps[step.next]
+    if following is not None and following.at is not None and following.at.before and not following.at.day:
+        next_anchor = (answers.anchors or {}).get(following.number, anchor_at)
+        next_due = anchored_due(following, run, next_anchor, answers.zones[0])
+        if next_due - now <= version.policy.missed_margin_ms:
+            return None, SkipReason.TOO_LATE
+    if version.windows.next(now, key) != now:
+        return None, SkipReason.TOO_LATE
+    return now, "late enrolment"

@@ -1,0 +1,194 @@
+"""A run as its rows tell it, the answers that a decision needs, and the decision.
+
+Instants are milliseconds since 1970 UTC, codes those of `terms.py`: these values are made by the
+thousand in every tick, straight from rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from kaskad.domain.caps import Touch
+from kaskad.domain.consent import ConsentRow
+from kaskad.domain.terms import Kind, MessageState, Outcome, SkipReason
+
+NOTHING: Mapping[int, int] = {}
+
+HUMAN = (
+    Kind.OPENED.bit | Kind.READ.bit | Kind.ANSWERED.bit | Kind.CLICKED.bit | Kind.REPLIED.bit
+    | Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit
+)  # fmt: skip
+_FAILED = Kind.REJECTED.bit | Kind.FAILED.bit | Kind.EXPIRED.bit
+_ARRIVED = Kind.DELIVERED.bit | HUMAN
+PLAIN = Kind.SENT.bit | Kind.DELIVERED.bit  # receipts that move no run unless a clock asks for them
+
+
+class Run(Struct, frozen=True, gc=False):
+    """One contact's passage through one version: the row of `runs`, in its order."""
+
+    contact_id: int
+    id: int
+    cascade_id: int
+    version_id: int
+    slot: int
+    state: int
+    phase: int
+    step: int
+    branch: int | None
+    seq: int
+    wake_at: int | None
+    due_at: int
+    entered_at: int
+    holdout: int = 0
+    outcome: int | None = None
+    outcome_step: int | None = None
+    late: int = 0
+    finished_at: int | None = None
+    marks: int = 0
+
+
+class Passage(Struct, frozen=True):
+    """One step in one run: the row of its message, or of its skip, with the facts folded in.
+
+    `first` has the earliest instant of each fact kind; it is empty while nothing but SENT and
+    DELIVERED is known. `retriable` says that the same submission may be repeated under its key.
+    """
+
+    step: int
+    channel: int
+    state: int
+    mask: int
+    submitted_at: int | None
+    sent_at: int | None
+    attempt: int = 0
+    account_id: int | None = None
+    price: int = 0
+    retriable: bool = False
+    first: Mapping[int, int] = NOTHING
+
+
+Passages = Mapping[int, Passage]  # by step
+Marks = Mapping[int, int]  # facts of the run itself: kind -> earliest instant
+
+
+class Address(Struct, frozen=True):
+    value: str
+    health: int = 0  # 0 good, 1 invalid, 2 suppressed
+    shared: bool = False
+
+
+class Answers(Struct):
+    """What the database says of one contact at this moment, asked for runs that are about to send."""
+
+    zones: tuple[str, ...]
+    country: str
+    addresses: Mapping[int, Address]  # by channel code
+    preferred: tuple[int, ...]
+    consents: tuple[ConsentRow, ...]
+    touches: tuple[Touch, ...]
+    accounts: Mapping[int, int]  # channel code -> account; 0: every account of it is out of service
+    paused: bool = False
+    touched: frozenset[int] = frozenset()  # steps whose address another contact shares and already got
+    scope: Mapping[str, object] | None = None  # what conditions look at
+    anchors: Mapping[int, int] | None = None  # anchored step -> its anchor's instant
+
+    def signature(self) -> tuple[object, ...]:
+        """Return what of the answers is kept with a decision: nothing that names a person."""
+        return (
+            self.zones, self.country, self.paused,
+            tuple((channel, address.health, address.shared) for channel, address in self.addresses.items()),
+            tuple((c.granted, c.purpose, c.channels, c.topic, c.proven) for c in self.consents),
+            tuple((t.at, t.run_id, t.channel_code, t.class_code) for t in self.touches),
+            tuple(self.accounts.items()), tuple(self.touched),
+            tuple(self.anchors.items()) if self.anchors else (),
+        )  # fmt: skip
+
+    def told(self) -> dict[str, object]:
+        """Return the same, with names, for the history of decisions."""
+        names = (
+            "zones",
+            "country",
+            "paused",
+            "addresses",
+            "consents",
+            "touches",
+            "accounts",
+            "touched",
+            "anchors",
+        )
+        return {
+            name: value for name, value in zip(names, self.signature(), strict=True) if value not in ((), "")
+        }
+
+
+class Send(Struct, frozen=True):
+    step: int
+    channel: int
+    account_id: int
+    to: str
+    variant: int | None
+
+
+class Decision(Struct, frozen=True):
+    """The run's next state and what to do for it. `reason` is one word for the log and the history."""
+
+    state: int
+    phase: int
+    step: int
+    wake_at: int | None
+    due_at: int
+    reason: str
+    branch: int | None = None
+    outcome: int | None = None
+    outcome_step: int | None = None
+    late: bool = False
+    skips: tuple[tuple[int, int, SkipReason, str], ...] = ()  # step, channel, reason, detail
+    send: Send | None = None
+    withdraw: int | None = None  # the step whose queued message is cancelled
+    doubt: int | None = None  # the step whose answer was lost: unknown from now on
+    repeat: int | None = None  # the step whose submission is repeated under its key
+    detail: str = ""
+
+
+def state_of(mask: int) -> MessageState:
+    """Return the message's state that its facts add up to, in whatever order they came.
+
+    Positive evidence beats a failure; a bounce beats a delivery (the DSN comes later), but not a
+    person's reaction.
+    """
+    if mask & (HUMAN & ~Kind.OPENED.bit):
+        return MessageState.READ
+    if mask & Kind.BOUNCED.bit and not mask & HUMAN:
+        return MessageState.BOUNCED
+    if mask & _ARRIVED:
+        return MessageState.DELIVERED
+    if mask & Kind.REJECTED.bit:
+        return MessageState.REJECTED
+    if mask & Kind.FAILED.bit:
+        return MessageState.FAILED
+    if mask & Kind.EXPIRED.bit:
+        return MessageState.EXPIRED
+    if mask & Kind.UNKNOWN.bit:
+        return MessageState.UNKNOWN
+    return MessageState.SENT if mask & Kind.SENT.bit else MessageState.SUBMITTED
+
+
+def failed(mask: int) -> bool:
+    """Say whether the message did not arrive and nothing positive contradicts that."""
+    if mask & HUMAN:
+        return False
+    return bool(mask & Kind.BOUNCED.bit) or (bool(mask & _FAILED) and not mask & Kind.DELIVERED.bit)
+
+
+FINISHED_BY = {
+    Kind.GOAL: Outcome.CONVERTED,
+    Kind.COMPLAINED: Outcome.COMPLAINED,
+    Kind.UNSUBSCRIBED: Outcome.OPTED_OUT,
+    Kind.REPLIED: Outcome.RESPONDED,
+    Kind.ERASED: Outcome.CANCELLED,
+    Kind.CANCELLED: Outcome.CANCELLED,
+    Kind.ANCHOR_CANCELLED: Outcome.CANCELLED,
+    Kind.SUPERSEDED: Outcome.SUPERSEDED,
+}

@@ -1,0 +1,115 @@
+"""A frozen version made ready to run: for each step and channel, what its clocks and its success look at."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step
+from kaskad.domain.channels import CHANNELS, mask_of, success_mask
+from kaskad.domain.condition import Event, walk
+from kaskad.domain.hours import Windows
+from kaskad.domain.policy import Policy
+from kaskad.domain.run import HUMAN
+from kaskad.domain.terms import Channel, Kind, Reaction
+
+_FAILURES = (
+    Kind.REJECTED.bit | Kind.FAILED.bit | Kind.BOUNCED.bit | Kind.EXPIRED.bit
+    | Kind.SUSPECTED_CLICKED.bit | Kind.ASKED_AGENT.bit
+)  # fmt: skip
+
+
+class ClockRule(Struct, frozen=True):
+    unless: int  # facts, any of which stops this clock
+    start: int  # facts, the first of which starts it; 0: since sent
+    span: Span
+
+
+class Rule(Struct, frozen=True):
+    """A step on one of its channels."""
+
+    success: int  # facts, any of which is the step's success
+    clocks: tuple[ClockRule, ...]
+    last: Span  # from the last reaction, when the conditions of all clocks are met
+    attends: int  # facts that can move a run; any other only changes the message
+
+
+class Version(Struct, frozen=True):
+    """A cascade's version with everything about it worked out that does not depend on a contact."""
+
+    id: int
+    cascade_id: int
+    cascade: Cascade
+    policy: Policy
+    windows: Windows
+    rules: dict[tuple[int, int], Rule]  # by step number and channel code
+    branches: tuple[Branch, ...]  # also the key of a call that asks for a person
+    branch_masks: tuple[dict[int, int], ...]  # of each branch: channel code -> facts that call for it
+    stops_on_reply: bool
+    has_conditions: bool
+    uses_trigger: bool  # in a text, a condition or an anchor
+    uses_steps: bool  # in a text
+    uses_events: bool
+    anchored: tuple[Step, ...]
+
+    @property
+    def class_code(self) -> int:
+        return self.cascade.message_class.code
+
+
+def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) -> Version:
+    """Return the version with its rules worked out."""
+    stops_on_reply = Reaction.REPLIED in cascade.stop_on
+    rules = {
+        (step.number, channel.code): _rule(step, channel, stops_on_reply)
+        for step in cascade.steps
+        for channel in step.channels
+    }
+    reacted = [
+        (branch, {c.code: mask_of(branch.reaction, c) for c in cascade.steps[branch.step].channels})
+        for branch in cascade.branches
+    ]
+    asked = [(branch, {Channel.ROBOT_CALL.code: Kind.ASKED_AGENT.bit}) for branch in _agent_keys(cascade)]
+    branches = reacted + asked
+    conditions = [c for c in (cascade.exit_if, *(step.condition for step in cascade.steps)) if c is not None]
+    anchored = tuple(step for step in cascade.steps if step.at is not None)
+    words = " ".join(_words(step) for step in cascade.steps)
+    return Version(
+        version_id, cascade_id, cascade, policy, Windows(policy), rules,
+        tuple(branch for branch, _ in branches), tuple(masks for _, masks in branches), stops_on_reply,
+        has_conditions=bool(conditions),
+        uses_trigger="trigger" in words or bool(anchored or conditions),
+        uses_steps="steps" in words,
+        uses_events=any(isinstance(node, Event) for c in conditions for node in walk(c.tree)),
+        anchored=anchored,
+    )  # fmt: skip
+
+
+def _words(step: Step) -> str:
+    contents = [step.content, *(variant.content for variant in step.variants)]
+    return " ".join(str(value) for content in contents for value in astuple(content))
+
+
+def _agent_keys(cascade: Cascade) -> list[Branch]:
+    """Return a branch from each call on which a key asks for a person to the next call by a person."""
+    found = []
+    for step in cascade.steps:
+        agents = [s for s in cascade.steps[step.number + 1 :] if Channel.AGENT_CALL in s.channels]
+        if agents and "agent" in step.keys.values():
+            found.append(Branch(step.number, Reaction.NONE, agents[0].number))
+    return found
+
+
+def _rule(step: Step, channel: Channel, stops_on_reply: bool) -> Rule:
+    traits = CHANNELS[channel]
+    success = success_mask(step.success, channel) | (Kind.REPLIED.bit if stops_on_reply else 0)
+    clocks = tuple(_clock(clock, channel) for clock in step.wait or traits.default_wait)
+    attends = success | _FAILURES | HUMAN
+    for clock in clocks:
+        attends |= clock.unless | clock.start
+    return Rule(success, clocks, traits.default_timeout, attends)
+
+
+def _clock(clock: Clock, channel: Channel) -> ClockRule:
+    start = mask_of(clock.start, channel) if clock.start else 0
+    return ClockRule(mask_of(clock.unless, channel), start, clock.span)

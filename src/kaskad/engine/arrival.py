@@ -1,0 +1,46 @@
+"""What arrives from outside, in the one shape in which it is made durable and applied."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kaskad.domain.terms import Kind
+
+
+class Arrival(Struct, frozen=True, gc=False):
+    """A fact about a message (`run_id`, `step`), or about a contact (`run_id` 0).
+
+    `event` is the sender's own id of it: the same fact counts once. `value` is JSON where there is more.
+    """
+
+    contact_id: int
+    run_id: int
+    step: int
+    kind: int
+    event: str
+    at: int
+    value: str | None = None
+
+
+class Unmatched(Struct, frozen=True, gc=False):
+    """A receipt that names only the provider's own id of the message."""
+
+    account_id: int
+    provider_id: str
+    kind: int
+    event: str
+    at: int
+    value: str | None = None
+
+
+class EventIn(Struct, frozen=True):
+    """What CRM or site tells of a contact; it names exactly one of its ids."""
+
+    id: str
+    name: str
+    contact_id: int
+    at: int
+    properties: str = "{}"
+
+
+CONTACT_KINDS = frozenset({Kind.EVENT, Kind.UNSUBSCRIBED, Kind.COMPLAINED, Kind.ERASED, Kind.CANCELLED})

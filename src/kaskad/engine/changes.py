@@ -1,0 +1,140 @@
+"""What one tick writes: rows collected first, then one statement for each table."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from kaskad.domain.errors import Conflict
+from kaskad.domain.run import Answers, Decision, Run
+from kaskad.domain.terms import MessageState, RunState
+from kaskad.store import runs as run_store
+from kaskad.store.db import Row, Transaction
+
+_FINISHED = RunState.FINISHED.code
+
+
+class Changes:
+    """Rows by table. `flush` writes them within the tick's transaction; afterwards nothing is left here."""
+
+    def __init__(self, known_inputs: dict[object, int]) -> None:
+        self.runs: list[Row] = []
+        self.messages: list[Row] = []
+        self.bodies: list[Row] = []
+        self.accepted: list[Row] = []
+        self.folded: list[Row] = []
+        self.requeued: list[Row] = []
+        self.withdrawn: list[Row] = []
+        self.attempts: list[Row] = []
+        self.facts: list[Row] = []
+        self.marks: list[Row] = []
+        self.decisions: list[Row] = []
+        self.provider_ids: list[Row] = []
+        self.reserved: dict[int, int] = {}
+        self.charged: dict[int, int] = {}
+        self._known_inputs = known_inputs
+        self._new_inputs: dict[int, str] = {}
+
+    def flush_facts(self, tx: Transaction) -> None:
+        """Write what results and the inbox have brought, before anything is decided."""
+        _many(tx, "accept_messages", self.accepted)
+        _many(tx, "put_facts", self.facts)
+        _many(tx, "fold_messages", self.folded)
+        _many(tx, "requeue_messages", self.requeued)
+        _many(tx, "put_attempts", self.attempts)
+        _many(tx, "put_provider_ids", self.provider_ids)
+        _many(tx, "mark_runs", self.marks)
+
+    def flush_moves(self, tx: Transaction) -> None:
+        """Write what was decided; raises Conflict, and so nothing happens, if a run or message had changed."""
+        if run_store.change(tx, self.runs) != len(self.runs):
+            raise Conflict("a run changed while it was decided about")
+        _many(tx, "withdraw_messages", self.withdrawn)
+        if self.messages and tx.changed_many("put_messages", self.messages) != len(self.messages):
+            raise Conflict("a message had already left")
+        _many(tx, "put_bodies", self.bodies)
+        _many(tx, "put_facts", self.facts)
+        _many(tx, "fold_messages", self.folded)
+        _many(tx, "requeue_messages", self.requeued)
+        _many(tx, "put_inputs", list(self._new_inputs.items()))
+        _many(tx, "put_decisions", self.decisions)
+        for cascade_id, amount in self.reserved.items():
+            tx.run("reserve_money", id=cascade_id, amount=amount)
+        for cascade_id, amount in self.charged.items():
+            tx.run("charge_money", id=cascade_id, amount=amount)
+
+    def run(self, run: Run, decision: Decision, now: int) -> None:
+        """Note the run's next state, unless nothing about it changes."""
+        finished_at = run.finished_at
+        if decision.state == _FINISHED and finished_at is None:
+            finished_at = now
+        before = (
+            run.state,
+            run.phase,
+            run.step,
+            run.branch,
+            run.wake_at,
+            run.outcome,
+            run.outcome_step,
+            run.late,
+        )
+        after = (decision.state, decision.phase, decision.step, decision.branch, decision.wake_at,
+                 decision.outcome, decision.outcome_step, int(decision.late))  # fmt: skip
+        if before == after:
+            return
+        self.runs.append((
+            run.contact_id, run.id, run.seq, decision.state, decision.phase, decision.step, decision.branch,
+            decision.wake_at, decision.due_at, decision.outcome, decision.outcome_step, int(decision.late),
+            finished_at,
+        ))  # fmt: skip
+
+    def skips(self, run: Run, decision: Decision) -> None:
+        """Note the steps that were passed over, each with its reason."""
+        for step, channel, reason, _ in decision.skips:
+            self.messages.append((
+                run.contact_id, run.id, step, channel, MessageState.SKIPPED.code, reason.code,
+                None, None, None, None, None, 0,
+            ))  # fmt: skip
+
+    def decision(self, run: Run, decision: Decision, answers: Answers | None, now: int) -> None:
+        """Note why; equal reasons and answers are stored once and shared."""
+        key = (
+            decision.reason, run.phase, run.step, decision.phase, decision.step, decision.outcome,
+            decision.skips, decision.detail, decision.send and (decision.send.channel, decision.send.account_id,
+            decision.send.variant), None if answers is None else answers.signature(),
+        )  # fmt: skip
+        input_id = self._known_inputs.get(key)
+        if input_id is None:
+            text = _explain(run, decision, answers)
+            input_id = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+            self._new_inputs[input_id] = text
+            self._known_inputs[key] = input_id
+        self.decisions.append((run.contact_id, run.id, run.seq, now, input_id))
+
+
+def _many(tx: Transaction, name: str, rows: list[Row]) -> None:
+    if rows:
+        tx.many(name, rows)
+        rows.clear()
+
+
+def _explain(run: Run, decision: Decision, answers: Answers | None) -> str:
+    send = decision.send
+    told: dict[str, object] = {
+        "reason": decision.reason,
+        "from": {"step": run.step, "phase": run.phase},
+        "to": {"step": decision.step, "phase": decision.phase, "outcome": decision.outcome},
+    }
+    if decision.skips:
+        told["skips"] = [
+            {"step": step, "channel": channel, "reason": why.value, "detail": detail}
+            for step, channel, why, detail in decision.skips
+        ]
+    if send is not None:
+        told["send"] = {"channel": send.channel, "account": send.account_id, "variant": send.variant}
+    if decision.detail:
+        told["detail"] = decision.detail
+    if answers is not None:
+        told["answers"] = answers.told()
+    return msgspec.json.encode(told).decode()

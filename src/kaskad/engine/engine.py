@@ -1,0 +1,215 @@
+"""The engine's thread: tick after tick, each one transaction; and the queues through which all others speak to it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import structlog
+
+from kaskad.domain.errors import Conflict, KaskadError, StoreError, Unavailable
+from kaskad.engine import catalog
+from kaskad.engine.dispatch import Dispatch
+from kaskad.engine.housekeeping import Housekeeping
+from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.receive import Delivery
+from kaskad.engine.tick import Ticked, tick
+from kaskad.engine.world import World
+from kaskad.store.db import Database, Transaction
+from kaskad.store.vault import Vault
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+_IDLE_S = 1.0
+_SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox too
+_TRIES = 5  # failing ticks in a row, before the engine stops
+
+
+class Engine:
+    """Runs the ticks of one process. `write`, `deliver` and `take_results` may be called from any thread."""
+
+    def __init__(
+        self, db: Database, vault: Vault, world: World, make_dispatch: Callable[[Engine], Dispatch]
+    ) -> None:
+        self.world = world
+        self._db, self._vault = db, vault
+        self._results: deque[Result] = deque()
+        self._deliveries: deque[Delivery] = deque()
+        self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any]]] = deque()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._problem: str | None = None
+        self._thread: threading.Thread | None = None
+        self._housekeeping = Housekeeping()
+        self.ticks = 0
+        with db.write() as tx:
+            catalog.load(tx, vault, world)
+        self._dispatch = make_dispatch(self)
+
+    def start(self) -> None:
+        """Begin to tick, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name="engine")
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """End after the tick under way; wait for the answers to what has been handed over, and keep them."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._dispatch.close(timeout_s)
+        if self._problem is None and self._thread is not None:
+            self._tick(closing=True)
+        self._refuse_waiting(Unavailable("The server is stopping; try again."))
+
+    def problem(self) -> str | None:
+        """Return why the engine does not work, or None."""
+        return self._problem
+
+    def write(self, change: Callable[[Transaction], T]) -> Future[T]:
+        """Run `change` in a transaction between two ticks; the future ends after its commit."""
+        future: Future[T] = Future()
+        self._put(self._writes, (change, future))
+        return future
+
+    def deliver(self, delivery: Delivery) -> Future[Any]:
+        """Take what has arrived; the future ends after the commit that keeps it."""
+        self._put(self._deliveries, delivery)
+        return delivery.done
+
+    def take_results(self, results: list[Result]) -> None:
+        """Take the ends of submissions, from the dispatcher."""
+        self._results.extend(results)
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Read cascades and accounts again, after a change."""
+        self.write(lambda tx: catalog.load(tx, self._vault, self.world)).result()
+
+    def _put(self, queue: deque[Any], item: Any) -> None:
+        future = item.done if isinstance(item, Delivery) else item[1]
+        if self._problem is not None or (self._stopping and self._thread is not None):
+            future.set_exception(Unavailable(self._problem or "The server is stopping; try again."))
+            return
+        queue.append(item)
+        self._wake.set()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                more = self._work()
+                failures = 0
+            except Conflict as error:
+                log.info("tick repeated", why=str(error))
+                more = True
+            except StoreError as error:
+                failures += 1
+                log.error("tick failed", why=str(error), tries=failures)
+                if failures >= _TRIES:
+                    self._give_up(str(error))
+                    return
+                more = False
+            except Exception as error:
+                log.exception("engine stopped")
+                self._give_up(f"The engine stopped because of a defect: {error!r}")
+                return
+            self._sleep(more, failures)
+
+    def _work(self) -> bool:
+        """Do the waiting writes and one tick; return whether there is more to do at once."""
+        self._do_writes()
+        return self._tick()
+
+    def _do_writes(self) -> None:
+        """Run the waiting changes in one transaction, or one by one where one of them fails."""
+        taken = [self._writes.popleft() for _ in range(len(self._writes))]
+        if not taken:
+            return
+        try:
+            with self._db.write() as tx:
+                values = [change(tx) for change, _ in taken]
+        except Exception:
+            for change, future in taken:
+                try:
+                    with self._db.write() as tx:
+                        value = change(tx)
+                except Exception as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(value)
+            return
+        for (_, future), value in zip(taken, values, strict=True):
+            future.set_result(value)
+
+    def _tick(self, closing: bool = False) -> bool:
+        results = [self._results.popleft() for _ in range(len(self._results))]
+        deliveries = [self._deliveries.popleft() for _ in range(len(self._deliveries))]
+        now = self.world.clock.now()
+        try:
+            with self._db.write() as tx:
+                ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
+                self._housekeeping.run(tx, self.world, now)
+                self.next_at = _next_at(tx, self.world, now)
+        except BaseException as error:
+            self._after_failure(results, deliveries, error)
+            raise
+        self._after_commit(ticked, results, deliveries)
+        return ticked.more
+
+    def _after_commit(self, ticked: Ticked, results: list[Result], deliveries: list[Delivery]) -> None:
+        self.ticks += 1
+        under_way = self.world.under_way
+        under_way.subtract(Counter(result.account_id for result in results))
+        under_way.update(parcel.account_id for parcel in ticked.parcels)
+        self._submit(ticked.parcels)
+        for delivery in deliveries:
+            delivery.done.set_result(delivery.problems)
+
+    def _submit(self, parcels: list[Parcel]) -> None:
+        if parcels:
+            self._dispatch.submit(parcels)
+
+    def _after_failure(self, results: list[Result], deliveries: list[Delivery], error: BaseException) -> None:
+        """Nothing of the tick was kept: the answers are tried again, what had not been answered is refused."""
+        self._results.extendleft(reversed(results))
+        self.world.forget_tick()
+        if not isinstance(error, KaskadError):
+            error = Unavailable(f"The engine stopped because of a defect: {error!r}")
+        for delivery in deliveries:
+            delivery.done.set_exception(error)
+
+    def _give_up(self, problem: str) -> None:
+        self._problem = problem
+        self._refuse_waiting(Unavailable(problem))
+
+    def _refuse_waiting(self, error: KaskadError) -> None:
+        while self._deliveries:
+            self._deliveries.popleft().done.set_exception(error)
+        while self._writes:
+            self._writes.popleft()[1].set_exception(error)
+
+    def _sleep(self, more: bool, failures: int) -> None:
+        if failures:
+            self._wake.wait(min(5.0, 0.2 * 2**failures))
+        elif not more and not (self._results or self._deliveries or self._writes):
+            idle_s = _IDLE_S if self._db.dialect == "sqlite" else _SHARED_IDLE_S
+            until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
+            if until_s > 0:
+                self._wake.wait(min(idle_s, until_s))
+        self._wake.clear()
+
+
+def _next_at(tx: Transaction, world: World, now: int) -> int | None:
+    """Return when something will be due that nobody wakes us for."""
+    instants = [
+        row[0] for name in ("next_wake_at", "next_judgement") if (row := tx.one(name)) and row[0] is not None
+    ]
+    for account_id, at in world.queued.items():
+        free_at = world.limits[account_id].next_at(now) if account_id in world.limits else None
+        instants.append(max(at, free_at or at))
+    return min(instants, default=None)

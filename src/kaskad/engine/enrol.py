@@ -1,0 +1,161 @@
+"""Step 3 of the tick: who enters a cascade, by a trigger or by a broadcast that is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.decide import goal_ends_at
+from kaskad.domain.entering import share
+from kaskad.domain.hours import add
+from kaskad.domain.run import Run
+from kaskad.domain.scope import condition_scope
+from kaskad.domain.terms import MessageState, Outcome, Phase, RunState
+from kaskad.domain.version import Version
+from kaskad.engine.look import look
+from kaskad.engine.world import World
+from kaskad.store import runs as run_store
+from kaskad.store.db import Row, Transaction
+
+_EPOCH_S = 1_735_689_600  # 2025-01-01: run ids are seconds since, so they fit four bytes and grow with time
+_HOUR_MS = 3_600_000
+
+
+class Request(Struct, frozen=True):
+    """A contact that is to enter a version, unless its re-entry rule refuses."""
+
+    version: Version
+    contact_id: int
+    at: int
+    key: str = ""
+    properties: dict[str, Any] = {}
+
+
+def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) -> None:
+    """Make the runs of those who may enter."""
+    if not requests:
+        return
+    known = run_store.of_contacts(tx, sorted({request.contact_id for request in requests}))
+    rows: list[Row] = []
+    data: list[Row] = []
+    for request in requests:
+        mine = known.setdefault(request.contact_id, [])
+        refusal = _refusal(tx, request, mine, now)
+        if refusal is not None:
+            world.refused_entry(request.version.cascade_id, refusal)
+            continue
+        if request.version.cascade.reentry.rule == "restart":
+            _supersede(tx, request, mine, now)
+        run = _new_run(request, mine, now)
+        mine.append(run)
+        rows.append((run.contact_id, run.id, run.cascade_id, run.version_id, run.slot, run.phase, run.step,
+                     run.wake_at, run.due_at, run.entered_at, run.holdout))  # fmt: skip
+        if request.properties or request.key:
+            properties = msgspec.json.encode(request.properties).decode()
+            data.append((run.contact_id, run.id, request.key, properties))
+    if rows:
+        tx.many("insert_runs", rows)
+    if data:
+        tx.many("put_run_data", data)
+
+
+def _new_run(request: Request, mine: Sequence[Run], now: int) -> Run:
+    version = request.version
+    run_id = max([now // 1000 - _EPOCH_S, *(run.id + 1 for run in mine)])
+    due_at = max(add(request.at, version.cascade.trigger.delay, version.policy.zone), now)
+    run = Run(
+        request.contact_id, run_id, version.cascade_id, version.id, _slot(request), RunState.PENDING.code,
+        Phase.ENTER, -1, None, 0, due_at, due_at, request.at,
+    )  # fmt: skip
+    if share(version, request.contact_id, "holdout") >= _holdout(version):
+        return run
+    ends_at = goal_ends_at(version, run)
+    return msgspec.structs.replace(run, holdout=1, wake_at=max(ends_at, now), due_at=ends_at)
+
+
+def _holdout(version: Version) -> int:
+    own = version.cascade.holdout
+    return version.policy.holdout.of(version.cascade.message_class) if own is None else own
+
+
+def _slot(request: Request) -> int:
+    if request.version.cascade.reentry.rule != "parallel_by_key" or not request.key:
+        return 0
+    return int.from_bytes(blake2b(request.key.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def _refusal(tx: Transaction, request: Request, mine: Sequence[Run], now: int) -> str | None:
+    """Return why the contact may not enter again (E13), or None."""
+    version, reentry = request.version, request.version.cascade.reentry
+    same = [run for run in mine if run.cascade_id == version.cascade_id]
+    condition = version.cascade.trigger.condition
+    if condition is not None and not _holds(tx, request, now):
+        return "trigger condition"
+    if not same:
+        return None
+    slot = _slot(request)
+    live = [run for run in same if run.outcome is None and run.slot == slot]
+    match reentry.rule:
+        case "once_ever":
+            return "once ever"
+        case "restart":
+            return "same key" if any(run.entered_at == request.at for run in live) else None
+        case "parallel_by_key":
+            return "same key" if live or any(run.slot == slot for run in same) else None
+        case _:
+            if live:
+                return "already in"
+            last = max(run.finished_at or run.entered_at for run in same)
+            return "cooldown" if now < add(last, reentry.cooldown, version.policy.zone) else None
+
+
+def _holds(tx: Transaction, request: Request, now: int) -> bool:
+    version = request.version
+    assert version.cascade.trigger.condition is not None
+    run = _new_run(request, (), now)
+    seen = look(tx, [(version, run)], now)
+    person = seen.people.get(request.contact_id)
+    attributes = person.attributes if person else {}
+    scope = condition_scope(
+        version, run, {}, attributes, request.properties, seen.events.get(request.contact_id, [])
+    )
+    return version.cascade.trigger.condition.test(scope, now).value
+
+
+def _supersede(tx: Transaction, request: Request, mine: list[Run], now: int) -> None:
+    """End the live runs that a restart replaces: before the new one, since only one may be live."""
+    old = [run for run in mine if run.cascade_id == request.version.cascade_id and run.outcome is None]
+    run_store.change(tx, [
+        (run.contact_id, run.id, run.seq, RunState.FINISHED.code, run.phase, run.step, run.branch, None, run.due_at,
+         Outcome.SUPERSEDED.code, None, 0, now)
+        for run in old
+    ])  # fmt: skip
+    tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
+    mine[:] = [run for run in mine if run not in old]
+
+
+def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
+    """Return the next contacts of the launches under way, no faster than their pace."""
+    requests: list[Request] = []
+    for launch_id, version_id, list_id, cursor, pace, started_at, enrolled in tx.all("running_launches"):
+        version = world.versions.get(version_id)
+        if version is None or world.paused(version.cascade_id):
+            continue
+        room = world.options.enrol_limit - len(requests)
+        if pace:
+            room = min(room, 1 + pace * (now - started_at) // _HOUR_MS - enrolled)
+        if room <= 0:
+            continue
+        if list_id is None:
+            ids = [row[0] for row in tx.all("contacts_after", after=cursor, limit=room)]
+        else:
+            ids = [row[0] for row in tx.all("members", list_id=list_id, after=cursor, limit=room)]
+        requests += [Request(version, contact_id, now) for contact_id in ids]
+        done = len(ids) < room
+        tx.run("advance_launch", id=launch_id, cursor=ids[-1] if ids else cursor, count=len(ids),
+               state="done" if done else "running")  # fmt: skip
+    return requests

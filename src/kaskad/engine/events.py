@@ -1,0 +1,130 @@
+"""Events of CRM and site: goals end runs, triggers begin them, anchors move."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kaskad.domain.decide import goal_ends_at
+from kaskad.domain.money import DIGITS
+from kaskad.domain.run import Run
+from kaskad.domain.scope import look_up
+from kaskad.domain.terms import Kind, Outcome
+from kaskad.domain.version import Version
+from kaskad.engine.arrival import Arrival
+from kaskad.engine.changes import Changes
+from kaskad.engine.enrol import Request
+from kaskad.engine.world import World
+from kaskad.store import runs as run_store
+from kaskad.store.db import Transaction
+from kaskad.store.runs import RunKey
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_OPEN = (None, Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code, Outcome.RESPONDED.code)
+
+
+def apply_events(
+    tx: Transaction,
+    world: World,
+    changes: Changes,
+    arrivals: Sequence[Arrival],
+    touched: set[RunKey],
+) -> list[Request]:
+    """Keep events, mark the runs whose goal they are; return who is to be enrolled because of them."""
+    if not arrivals:
+        return []
+    told = {(a.contact_id, a.event): (a, _decode(a.value or "{}")) for a in arrivals}
+    rows = [
+        (a.contact_id, a.event, str(event.get("name", "")), a.at, msgspec.json.encode(event.get("properties", {})).decode())
+        for a, event in told.values()
+    ]  # fmt: skip
+    new = [told[key] for key in map(tuple, tx.many("put_events", rows)) if key in told]
+    contact_ids = sorted({a.contact_id for a, _ in new})
+    runs = run_store.of_contacts(tx, contact_ids) if contact_ids else {}
+    data = _run_data(tx, contact_ids) if any(runs.values()) else {}
+    requests: list[Request] = []
+    for a, event in sorted(new, key=lambda pair: (pair[0].at, pair[0].event)):
+        name, properties = str(event.get("name", "")), dict(event.get("properties", {}))
+        for run in runs.get(a.contact_id, ()):
+            version = world.versions[run.version_id]
+            key, known = data.get((run.contact_id, run.id), ("", {}))
+            if _is_goal(version, run, known, a.at, name, properties):
+                changes.facts.append((run.contact_id, run.id, -1, Kind.GOAL.value, a.event, a.at, None))
+                changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, _value(version, properties)))
+                touched.add((run.contact_id, run.id))
+            if run.outcome is None and _moves_anchor(version, name, key, properties):
+                _move_anchor(tx, changes, run, a, known, properties)
+                touched.add((run.contact_id, run.id))
+        requests += [
+            Request(version, a.contact_id, a.at, key_of(version, properties), properties)
+            for version in world.triggered_by(name)
+        ]
+    return requests
+
+
+def key_of(version: Version, properties: dict[str, Any]) -> str:
+    """Return the trigger key that makes an enrolment idempotent."""
+    path = version.cascade.trigger.key
+    if not path:
+        return ""
+    value = look_up(path.removeprefix("trigger."), properties)
+    return "" if value is None else str(value)
+
+
+def _run_data(tx: Transaction, contact_ids: Sequence[int]) -> dict[RunKey, tuple[str, dict[str, Any]]]:
+    found: dict[RunKey, tuple[str, dict[str, Any]]] = defaultdict(lambda: ("", {}))
+    for contact_id, run_id, key, properties in tx.among("run_data_of", contact_ids):
+        found[contact_id, run_id] = (key, _decode(properties))
+    return found
+
+
+def _is_goal(
+    version: Version, run: Run, known: dict[str, Any], at: int, name: str, properties: dict[str, Any]
+) -> bool:
+    goal = version.cascade.goal
+    if goal is None or goal.event != name or run.outcome not in _OPEN:
+        return False
+    if not run.entered_at <= at < goal_ends_at(version, run):
+        return False
+    scope = {"trigger": known}
+    return all(look_up(own, properties) == look_up(path, scope) for own, path in goal.match.items())
+
+
+def _value(version: Version, properties: dict[str, Any]) -> int | None:
+    """Return the goal's worth in minor units; amounts are in whole units, as shops write them."""
+    goal = version.cascade.goal
+    amount = look_up(goal.value, properties) if goal and goal.value else None
+    if isinstance(amount, bool) or not isinstance(amount, int | float):
+        return None
+    total = version.cascade.budget.total
+    return int(round(amount * 10 ** DIGITS.get(total.currency if total else "", 2)))
+
+
+def _moves_anchor(version: Version, name: str, key: str, properties: dict[str, Any]) -> bool:
+    return (
+        bool(version.anchored)
+        and version.cascade.trigger.event == name
+        and key_of(version, properties) == key
+    )
+
+
+def _move_anchor(
+    tx: Transaction,
+    changes: Changes,
+    run: Run,
+    arrival: Arrival,
+    known: dict[str, Any],
+    properties: dict[str, Any],
+) -> None:
+    """The trigger told again for a live run moves its anchor, or cancels it (`cancelled: true`)."""
+    if properties.get("cancelled") is True:
+        changes.facts.append(
+            (run.contact_id, run.id, -1, Kind.ANCHOR_CANCELLED.value, arrival.event, arrival.at, None)
+        )
+        changes.marks.append((run.contact_id, run.id, Kind.ANCHOR_CANCELLED.bit, None))
+        return
+    merged = msgspec.json.encode({**known, **properties}).decode()
+    tx.run("update_run_properties", contact_id=run.contact_id, run_id=run.id, properties=merged)

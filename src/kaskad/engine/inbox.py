@@ -1,0 +1,173 @@
+"""Step 2 of the tick: everything that has arrived is applied before any timer may fire."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from kaskad.domain import keywords
+from kaskad.domain.consent import Scope
+from kaskad.domain.run import Run, state_of
+from kaskad.domain.terms import Kind, Reason
+from kaskad.engine.arrival import Arrival
+from kaskad.engine.changes import Changes
+from kaskad.engine.enrol import Request
+from kaskad.engine.events import apply_events
+from kaskad.engine.optout import Refusals
+from kaskad.engine.world import World
+from kaskad.store import runs as run_store
+from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import MessageKey, RunKey
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_OF_RUNS = (Kind.ERASED, Kind.CANCELLED, Kind.SUPERSEDED, Kind.ANCHOR_CANCELLED)
+_FAILURES = (Kind.FAILED, Kind.REJECTED, Kind.BOUNCED)
+_SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
+_REASONS = {reason.value: reason.code for reason in Reason}
+_KEYS = {"confirm": Kind.CLICKED, "agent": Kind.ASKED_AGENT}
+
+
+class Applied(msgspec.Struct):
+    """What the inbox has changed: runs to decide about, and contacts to enrol."""
+
+    touched: set[RunKey]
+    requests: list[Request]
+
+
+def apply_arrivals(
+    tx: Transaction, world: World, changes: Changes, arrivals: Sequence[Arrival], now: int
+) -> Applied:
+    """Note all that has arrived; facts told before change nothing."""
+    applied = Applied(set(), [])
+    if not arrivals:
+        return applied
+    told: list[Arrival] = []
+    others: dict[int, list[Arrival]] = defaultdict(list)
+    for arrival in arrivals:
+        if arrival.run_id and arrival.step >= 0:
+            told.append(arrival)
+        else:
+            others[arrival.kind].append(arrival)
+    refusals = Refusals(world, now)
+    facts = _MessageFacts(tx, world, changes, refusals, now)
+    told += [found for a in others.pop(Kind.REPLIED.value, ()) for found in _answered(tx, a, refusals)]
+    if told:
+        facts.apply(told)
+    for kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
+        for arrival in others.pop(kind.value, ()):
+            refusals.add(arrival, None)
+    applied.touched |= facts.touched | refusals.apply(tx, changes)
+    applied.requests += apply_events(tx, world, changes, others.pop(Kind.EVENT.value, []), applied.touched)
+    for kind in _OF_RUNS:
+        if arrived := others.pop(kind.value, None):
+            _mark(tx, changes, arrived, applied)
+    return applied
+
+
+class _MessageFacts:
+    """Facts about messages: kept, and folded into the message's mask."""
+
+    def __init__(self, tx: Transaction, world: World, changes: Changes, refusals: Refusals, now: int) -> None:
+        self._tx, self._world, self._changes, self._refusals, self._now = tx, world, changes, refusals, now
+        self.touched: set[RunKey] = set()
+        self._costs: dict[MessageKey, int] = {}
+        self._reasons: dict[MessageKey, int] = {}
+
+    def apply(self, told: Sequence[Arrival]) -> None:
+        """Note the facts; runs that one of them can move are `touched`."""
+        keys = sorted({(a.contact_id, a.run_id, a.step) for a in told})
+        rows = {(row[0], row[1], row[2]): row for row in self._tx.many("load_messages", keys)}
+        masks: dict[MessageKey, int] = {}
+        attends, facts, touched = self._world.attends, self._changes.facts, self.touched
+        for a in told:
+            key = (a.contact_id, a.run_id, a.step)
+            row = rows.get(key)
+            if row is None:
+                continue  # erased since, or never ours
+            facts.append((*key, a.kind, a.event, a.at, a.value))
+            bit = 1 << a.kind
+            if a.value is not None or a.kind in _SPECIAL:
+                bit |= self._special(a, row)
+            known: int = masks.get(key, row[5])
+            if known & bit != bit:
+                masks[key] = known | bit
+                if bit & attends:
+                    touched.add((a.contact_id, a.run_id))
+        costs, reasons = self._costs, self._reasons
+        for key in masks.keys() | costs.keys():
+            mask: int = masks.get(key, rows[key][5])
+            self._changes.folded.append((*key, mask, state_of(mask).code, costs.get(key), reasons.get(key)))
+
+    def _special(self, arrival: Arrival, row: Row) -> int:
+        """Take what a fact tells besides itself: price, reason, words, a key; return the bit that it adds."""
+        key = (arrival.contact_id, arrival.run_id, arrival.step)
+        more = _decode(arrival.value) if arrival.value else {}
+        cost = more.get("cost")
+        if isinstance(cost, int) and cost != row[6]:
+            self._costs[key] = cost
+            self._charge(key, cost - (row[6] or 0))
+        if arrival.kind in _FAILURES:
+            reason = more.get("reason", "")
+            if reason in _REASONS:
+                self._reasons[key] = _REASONS[reason]
+            if reason == Reason.INVALID_ADDRESS.value:
+                self._world.spoil_address(self._tx, *key, self._now)
+        elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
+            self._refusals.add(arrival, row[3])
+        elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):
+            self._refusals.add(arrival, row[3], Scope.CHANNEL)
+        elif arrival.kind == Kind.KEYPRESS:
+            return self._pressed(arrival, row, str(more.get("key", "")))
+        return 0
+
+    def _pressed(self, arrival: Arrival, row: Row, digit: str) -> int:
+        """Return the bit of what a key of a call means in its step, noting that fact too; 0 for none."""
+        runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
+        keys = self._world.versions[runs[0].version_id].cascade.steps[arrival.step].keys if runs else {}
+        meaning = keys.get(digit, "")
+        if meaning == "opt_out":
+            self._refusals.add(arrival, row[3], Scope.CHANNEL)
+        kind = _KEYS.get(meaning)
+        if kind is None:
+            return 0
+        key = (arrival.contact_id, arrival.run_id, arrival.step)
+        self._changes.facts.append((*key, kind.value, arrival.event, arrival.at, None))
+        return kind.bit
+
+    def _charge(self, key: MessageKey, amount: int) -> None:
+        runs = run_store.load(self._tx, [key[:2]])
+        if runs:
+            charged = self._changes.charged
+            charged[runs[0].cascade_id] = charged.get(runs[0].cascade_id, 0) + amount
+
+
+def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals) -> list[Arrival]:
+    """A reply that names no message answers the last one on its channel."""
+    more = _decode(arrival.value or "{}")
+    channel = int(more.get("channel", 0))
+    row = tx.one("last_message_on_channel", contact_id=arrival.contact_id, channel=channel)
+    if row is None:
+        if keywords.is_stop(str(more.get("text", ""))):
+            refusals.add(arrival, channel, Scope.CHANNEL)
+        return []
+    return [Arrival(arrival.contact_id, row[0], row[1], arrival.kind, arrival.event, arrival.at, arrival.value)]
+
+
+def _mark(tx: Transaction, changes: Changes, arrivals: Iterable[Arrival], applied: Applied) -> None:
+    """Note what happened to one run, or to every live run of a contact."""
+    arrived = list(arrivals)
+    found = run_store.of_contacts(tx, sorted({a.contact_id for a in arrived}))
+    for a in arrived:
+        for run in found.get(a.contact_id, ()):
+            if run.outcome is None and a.run_id in (0, run.id):
+                mark(changes, run, Kind(a.kind), a.event, a.at)
+                applied.touched.add((run.contact_id, run.id))
+
+
+def mark(changes: Changes, run: Run, kind: Kind, event: str, at: int, value: int | None = None) -> None:
+    """Note a fact of the run itself."""
+    changes.facts.append((run.contact_id, run.id, -1, kind.value, event, at, None))
+    changes.marks.append((run.contact_id, run.id, kind.bit, value))

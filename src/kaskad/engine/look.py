@@ -1,0 +1,173 @@
+"""The last look: everything that the answers about contacts need, read for a whole batch at once (E1)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain import caps, hours
+from kaskad.domain.consent import ConsentRow
+from kaskad.domain.decide import patience_ms
+from kaskad.domain.policy import PerClass
+from kaskad.domain.run import Address, Answers, Passage, Run
+from kaskad.domain.scope import condition_scope, instant_at
+from kaskad.domain.terms import Channel
+from kaskad.domain.version import Version
+from kaskad.engine.world import World
+from kaskad.store.db import Row, Transaction
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_PHONE = Channel.SMS.code
+_NO_GAP = PerClass()
+
+
+class Person(Struct, frozen=True):
+    """A contact as texts and conditions see it."""
+
+    zone: str | None
+    language: str
+    country: str
+    tracking: bool
+    attributes: dict[str, Any]
+
+
+NOBODY = Person(None, "", "", False, {})
+
+
+class Look(Struct):
+    """What one tick has read about its contacts."""
+
+    people: dict[int, Person]
+    addresses: Mapping[int, dict[int, Address]]
+    consents: Mapping[int, list[ConsentRow]]
+    touches: Mapping[int, list[caps.Touch]]
+    properties: Mapping[tuple[int, int], dict[str, Any]]
+    events: Mapping[int, list[tuple[str, int, dict[str, Any]]]]
+
+
+def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> Look:
+    """Read what is known of the contacts of runs that are about to enter a step."""
+    ids = sorted({run.contact_id for _, run in entering})
+    versions = {version.id: version for version, _ in entering}.values()
+    people = {
+        row[0]: Person(row[1], row[2] or "", row[3] or "", bool(row[4]), _decode(row[5]))
+        for row in tx.among("look_contacts", ids)
+    }
+    addresses: dict[int, dict[int, Address]] = defaultdict(dict)
+    for contact_id, channel, value, health, shared in tx.among("look_addresses", ids):
+        addresses[contact_id][channel] = Address(value, health, bool(shared))  # the last one is the best
+    consents: dict[int, list[ConsentRow]] = defaultdict(list)
+    for row in tx.among("look_consents", ids):
+        consents[row[0]].append(ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7])))
+    capped = [v for v in versions if v.policy.caps or v.policy.run_gap_ms != _NO_GAP]
+    reach = max((caps.reach_ms(v.policy) for v in capped), default=0)
+    touches = _touches(tx, ids, now - reach) if capped else {}
+    triggered = [run for version, run in entering if version.uses_trigger]
+    watched = sorted({run.contact_id for version, run in entering if version.uses_events})
+    return Look(
+        people,
+        addresses,
+        consents,
+        touches,
+        _properties(tx, triggered),
+        _events(tx, watched) if watched else {},
+    )
+
+
+def _touches(tx: Transaction, ids: Sequence[int], since: int) -> dict[int, list[caps.Touch]]:
+    found: dict[int, list[caps.Touch]] = defaultdict(list)
+    for contact_id, at, run_id, channel, lane in tx.among("touches_of", ids, since=since):
+        found[contact_id].append(caps.Touch(at, run_id, channel, lane))
+    return found
+
+
+def _properties(tx: Transaction, runs: Iterable[Run]) -> dict[tuple[int, int], dict[str, Any]]:
+    ids = sorted({run.contact_id for run in runs})
+    rows: list[Row] = tx.among("run_data_of", ids) if ids else []
+    return {(row[0], row[1]): _decode(row[3]) for row in rows}
+
+
+def _events(tx: Transaction, ids: Sequence[int]) -> dict[int, list[tuple[str, int, dict[str, Any]]]]:
+    found: dict[int, list[tuple[str, int, dict[str, Any]]]] = defaultdict(list)
+    for contact_id, name, at, properties in tx.among("events_of_contacts", ids, since=0):
+        found[contact_id].append((name, at, _decode(properties)))
+    return found
+
+
+class Desk:
+    """Answers for runs, one by one, from what `look` has read."""
+
+    def __init__(self, tx: Transaction, world: World, seen: Look, now: int) -> None:
+        self._tx, self._world, self._seen, self._now = tx, world, seen, now
+        self._accounts: dict[int, Mapping[int, int]] = {}
+        self._zones: dict[tuple[str | None, str, str], tuple[str, ...]] = {}
+
+    def answers(self, version: Version, run: Run, passages: Mapping[int, Passage]) -> Answers:
+        """Return what a decision about this run needs to know of its contact."""
+        contact_id = run.contact_id
+        seen = self._seen
+        person = seen.people.get(contact_id, NOBODY)
+        addresses = seen.addresses.get(contact_id, {})
+        phone = addresses[_PHONE].value if person.zone is None and _PHONE in addresses else ""
+        properties = seen.properties.get((contact_id, run.id), {})
+        answers = Answers(
+            self._zones_of(person.zone, phone, version.policy.zone),
+            person.country or version.policy.country,
+            addresses,
+            (),
+            tuple(seen.consents.get(contact_id, ())),
+            tuple(seen.touches.get(contact_id, ())),
+            self._accounts_for(version, run),
+            self._world.paused(run.cascade_id),
+        )
+        if any(address.shared for address in addresses.values()):
+            answers.touched = self._touched(version, run, addresses)
+        if version.has_conditions:
+            events = seen.events.get(contact_id, [])
+            answers.scope = condition_scope(version, run, passages, person.attributes, properties, events)
+        if version.anchored:
+            answers.anchors = {
+                step.number: at
+                for step in version.anchored
+                if (at := instant_at(step.at.path if step.at else "", properties, person.attributes))
+                is not None
+            }
+        return answers
+
+    def person(self, contact_id: int) -> Person:
+        return self._seen.people.get(contact_id, NOBODY)
+
+    def properties(self, run: Run) -> dict[str, Any]:
+        return self._seen.properties.get((run.contact_id, run.id), {})
+
+    def _accounts_for(self, version: Version, run: Run) -> Mapping[int, int]:
+        patience = patience_ms(version, max(run.step, 0))
+        if patience not in self._accounts:
+            self._accounts[patience] = self._world.available(self._now, patience)
+        return self._accounts[patience]
+
+    def _zones_of(self, known: str | None, phone: str, brand: str) -> tuple[str, ...]:
+        key = (known, phone, brand)
+        zones = self._zones.get(key)
+        if zones is None:
+            zones = self._zones[key] = hours.zones_for(known, phone, brand)
+        return zones
+
+    def _touched(self, version: Version, run: Run, addresses: Mapping[int, Address]) -> frozenset[int]:
+        since = self._now - 7 * 86_400_000
+        return frozenset(
+            row[0]
+            for address in addresses.values()
+            if address.shared
+            for row in self._tx.all(
+                "touched_by_sharers",
+                value=address.value,
+                contact_id=run.contact_id,
+                version_id=version.id,
+                since=since,
+            )  # fmt: skip
+        )

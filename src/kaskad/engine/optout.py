@@ -1,0 +1,78 @@
+"""A person's "no": the withdrawal is kept, and every live run that it concerns ends in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from kaskad.domain.consent import OptOut, Scope, effect_of_opt_out, withdrawal
+from kaskad.domain.terms import Channel, Kind, Outcome
+from kaskad.engine.arrival import Arrival
+from kaskad.engine.changes import Changes
+from kaskad.engine.world import World
+from kaskad.store import contacts
+from kaskad.store import runs as run_store
+from kaskad.store.db import Transaction
+from kaskad.store.runs import RunKey
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Refusals:
+    """The opt-outs and complaints of one tick."""
+
+    def __init__(self, world: World, now: int) -> None:
+        self._world, self._now = world, now
+        self._added: dict[tuple[int, int, str], tuple[Arrival, int | None, Scope]] = {}
+
+    def add(self, arrival: Arrival, channel: int | None, scope: Scope | None = None) -> None:
+        """Note a refusal; `channel` None: that of the arrival's value, or of its message."""
+        if scope is None:
+            told = _decode(arrival.value).get("scope", "") if arrival.value else ""
+            scope = Scope(told) if told in set(Scope) else Scope.TOPIC
+            scope = Scope.COMPLAINT if arrival.kind == Kind.COMPLAINED else scope
+        self._added[arrival.contact_id, arrival.run_id, scope.value] = (arrival, channel, scope)
+
+    def apply(self, tx: Transaction, changes: Changes) -> set[RunKey]:
+        """Write the withdrawals, mark the runs that end; return these."""
+        if not self._added:
+            return set()
+        touched: set[RunKey] = set()
+        found = run_store.of_contacts(tx, sorted({contact_id for contact_id, _, _ in self._added}))
+        refused: list[tuple[int, contacts.Consent]] = []
+        for arrival, channel, scope in self._added.values():
+            runs = found.get(arrival.contact_id, [])
+            opt_out = self._opt_out(arrival, channel, scope, {run.id: run.version_id for run in runs})
+            row = withdrawal(opt_out, arrival.at)
+            proof = msgspec.json.encode({"act": scope.value, "event": arrival.event}).decode()
+            refused.append((arrival.contact_id, contacts.Consent(
+                granted=False, at=row.at, purpose=row.purpose, channels=row.channels, topic=row.topic, proof=proof,
+            )))  # fmt: skip
+            for run in runs:
+                version = self._world.versions[run.version_id]
+                effect = effect_of_opt_out(
+                    opt_out, version.cascade.message_class, version.cascade.topic,
+                    channel_stop_ends_advertising=version.policy.channel_stop_ends_advertising,
+                )  # fmt: skip
+                if effect.outcome is None or run.outcome is not None:
+                    continue
+                kind = Kind.COMPLAINED if effect.outcome is Outcome.COMPLAINED else Kind.UNSUBSCRIBED
+                changes.facts.append(
+                    (run.contact_id, run.id, -1, kind.value, arrival.event, arrival.at, None)
+                )
+                changes.marks.append((run.contact_id, run.id, kind.bit, None))
+                touched.add((run.contact_id, run.id))
+        contacts.add_consents(tx, refused)
+        return touched
+
+    def _opt_out(
+        self, arrival: Arrival, channel: int | None, scope: Scope, versions: dict[int, int]
+    ) -> OptOut:
+        version = self._world.versions.get(versions.get(arrival.run_id, 0))
+        if channel is None and version is not None and arrival.step >= 0:
+            channel = version.cascade.steps[arrival.step].channels[0].code
+        if channel is None and arrival.value:
+            channel = int(_decode(arrival.value).get("channel", 0)) or None
+        topic = version.cascade.topic if version is not None else ""
+        return OptOut(scope, Channel.of(channel) if channel else Channel.EMAIL, topic)

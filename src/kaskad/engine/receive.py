@@ -1,0 +1,163 @@
+"""Intake inside the tick: what the web has taken is kept, and turned into arrivals that can be applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from kaskad.domain.event import ContactRef, EventIn
+from kaskad.domain.machine import Hit, classify
+from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.tokens import HONEYPOT, PIXEL
+from kaskad.engine.arrival import Arrival, Unmatched
+from kaskad.engine.parcel import Result
+from kaskad.engine.world import World
+from kaskad.store.db import Row, Transaction
+
+JUDGE_AFTER_MS = 10_000  # scanners that visit every link do so within this time (domain rules 2.3)
+_BATCH = 1_000
+
+
+class InboundIn(Struct, frozen=True):
+    """What a person did who is known by an address only."""
+
+    channel: Channel
+    address: str
+    kind: int
+    event: str
+    at: int
+    text: str = ""
+
+
+class Delivery(Struct):
+    """One request's worth of intake. `done` is ended after the commit that keeps it."""
+
+    done: Future[Any]
+    arrivals: Sequence[Arrival] = ()
+    unmatched: Sequence[Unmatched] = ()
+    inbound: Sequence[InboundIn] = ()
+    raw: Sequence[Row] = ()
+    hits: Sequence[Row] = ()
+    events: Sequence[EventIn] = ()
+    problems: list[str | None] = field(default_factory=list)  # of the events, filled by the tick
+
+
+def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[Arrival]:
+    """Keep what was delivered, and return what it means."""
+    raw = [row for delivery in deliveries for row in delivery.raw]
+    if raw:
+        tx.many("put_raw_webhooks", raw)
+    hits = [row for delivery in deliveries for row in delivery.hits]
+    if hits:
+        tx.many("put_hits", hits)
+    arrivals = [arrival for delivery in deliveries for arrival in delivery.arrivals]
+    arrivals += _match(tx, [one for delivery in deliveries for one in delivery.unmatched], now)
+    for delivery in deliveries:
+        if delivery.events:
+            arrivals += _read_events(tx, delivery)
+        for one in delivery.inbound:
+            arrivals += _read_inbound(tx, one)
+    arrivals += _hold_clicks(hits)
+    return arrivals
+
+
+def _match(tx: Transaction, unmatched: Sequence[Unmatched], now: int) -> list[Arrival]:
+    """Find messages by the provider's id; what came before we knew the id waits among the orphans (E4)."""
+    found: list[Arrival] = []
+    orphans: list[Row] = []
+    for one in unmatched:
+        row = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
+        if row is None:
+            orphans.append((one.account_id, one.provider_id, now, one.kind, one.event, one.at, one.value))
+        else:
+            found.append(Arrival(row[0], row[1], row[2], one.kind, one.event, one.at, one.value))
+    if orphans:
+        tx.many("put_orphans", orphans)
+    return found
+
+
+def match_orphans(tx: Transaction, results: Iterable[Result]) -> list[Arrival]:
+    """Return receipts that were quicker than the answers in `results`."""
+    known = {
+        (r.account_id, r.provider_id): (r.contact_id, r.run_id, r.step) for r in results if r.provider_id
+    }
+    if not known or tx.one("any_orphans") is None:
+        return []
+    rows = tx.many("take_orphans", sorted(known))
+    return [Arrival(*known[row[0], row[1]], *row[2:]) for row in rows]
+
+
+def _read_events(tx: Transaction, delivery: Delivery) -> list[Arrival]:
+    found: list[Arrival] = []
+    for event in delivery.events:
+        contact_id = find_contact(tx, event.contact)
+        delivery.problems.append(None if contact_id else "no such contact: create it first, or check its id")
+        if contact_id:
+            told = msgspec.json.encode({"name": event.name, "properties": event.properties}).decode()
+            found.append(Arrival(contact_id, 0, -1, Kind.EVENT.value, event.id, event.at, told))
+    return found
+
+
+def find_contact(tx: Transaction, ref: ContactRef) -> int | None:
+    """Return the first contact that one of the given ids is known for, or None."""
+    row: Row | None = None
+    if ref.id is not None:
+        row = tx.one("contact_by_id", id=ref.id)
+    if row is None and ref.external_id:
+        row = tx.one("contact_by_external_id", external_id=ref.external_id)
+    for channel, value in ((Channel.EMAIL, ref.email.lower()), (Channel.SMS, ref.phone)):
+        if row is None and value:
+            row = tx.one("contact_by_address", channel=channel.code, value=value)
+    return int(row[0]) if row else None
+
+
+def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
+    row = tx.one("contact_by_address", channel=one.channel.code, value=one.address)
+    if row is None:
+        return []
+    told = msgspec.json.encode({"channel": one.channel.code, "text": one.text}).decode()
+    return [Arrival(row[0], 0, -1, one.kind, one.event, one.at, told)]
+
+
+def _hold_clicks(hits: Sequence[Row]) -> list[Arrival]:
+    """A click holds its run at once; who clicked is judged when its neighbours are known."""
+    return [
+        Arrival(contact_id, run_id, step, Kind.SUSPECTED_CLICKED.value, f"hit:{at}:{link}", at)
+        for contact_id, run_id, step, link, at, method, *_ in hits
+        if link >= 0 and method not in ("HEAD", "OPTIONS")
+    ]
+
+
+def judge_hits(tx: Transaction, now: int) -> list[Arrival]:
+    """Judge the hits whose time has come, each with all others of its message; return what people did."""
+    found: list[Arrival] = []
+    for contact_id, run_id, step in tx.all("unjudged_messages", now=now, limit=_BATCH):
+        key = {"contact_id": contact_id, "run_id": run_id, "step": step}
+        rows = tx.all("hits_of_message", **key)
+        sent = tx.one("sent_at_of", **key)
+        body = tx.one("body_of", **key)
+        links = len(msgspec.json.decode(body[0]).get("links", ())) if body else 0
+        hits = [Hit(*row[1:6]) for row in rows]
+        sent_at = (sent[0] or sent[1]) if sent else None
+        verdicts = classify(hits, sent_at, links)
+        for row, verdict in zip(rows, verdicts, strict=True):
+            if row[6] != verdict.actor:
+                tx.run("judge_hit", id=row[0], actor=verdict.actor, reasons=" ".join(verdict.reasons))
+                found += _fact_of(contact_id, run_id, step, row, verdict.actor)
+    return found
+
+
+_CLICKS = {"human": Kind.CLICKED, "machine": Kind.MACHINE_CLICKED}
+_OPENS = {"human": Kind.OPENED, "machine": Kind.MACHINE_OPENED, "suspected_machine": Kind.MACHINE_OPENED}
+
+
+def _fact_of(contact_id: int, run_id: int, step: int, row: Row, actor: str) -> list[Arrival]:
+    hit_id, at, _, link = row[:4]
+    kind = _OPENS.get(actor) if link == PIXEL else _CLICKS.get(actor)
+    if link == HONEYPOT:
+        kind = Kind.MACHINE_CLICKED
+    return [Arrival(contact_id, run_id, step, kind.value, f"hit:{hit_id}", at)] if kind else []

@@ -1,0 +1,114 @@
+"""Step 1 of the tick: what the providers answered to the messages that were handed to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kaskad.domain.run import state_of
+from kaskad.domain.terms import Kind, MessageState, Reason
+from kaskad.engine.changes import Changes
+from kaskad.engine.limits import backoff
+from kaskad.engine.parcel import Result
+from kaskad.engine.world import World
+from kaskad.store import runs as run_store
+from kaskad.store.db import Transaction
+from kaskad.store.runs import MessageKey, RunKey
+
+MAX_ATTEMPTS = 12  # proven failures in a row; the step's patience normally ends the matter before
+
+# Refusals that a later attempt, or another account, may overcome; all others end the message.
+_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH})
+
+
+def apply_results(
+    tx: Transaction, world: World, changes: Changes, results: Sequence[Result], now: int
+) -> set[RunKey]:
+    """Note how submissions ended; return the runs that this concerns."""
+    touched: set[RunKey] = set()
+    refused: list[Result] = []
+    for result in results:
+        world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
+        touched.add((result.contact_id, result.run_id))
+        if result.reason is None:
+            _accepted(world, changes, result)
+        elif result.accepted is None and result.account_id not in world.retriable:
+            _unknown(changes, result)
+        else:
+            refused.append(result)
+        if result.reason is not None or result.account_id in world.down_since:
+            world.watch_breaker(result.account_id, now)
+    if refused:
+        _refuse(tx, world, changes, refused, now)
+    return touched
+
+
+def _accepted(world: World, changes: Changes, result: Result) -> None:
+    """The provider took it; `kind` None means that a receipt will say when it is sent."""
+    key = (result.contact_id, result.run_id, result.step)
+    cost = result.cost.minor if result.cost else None
+    changes.accepted.append((*key, result.kind.bit if result.kind else 0, result.at, cost))
+    if result.provider_id and not world.capabilities[result.account_id].echoes_reference:
+        changes.provider_ids.append((result.account_id, result.provider_id, *key))
+
+
+def _unknown(changes: Changes, result: Result) -> None:
+    """The answer was lost: never sent again on a guess (E6); the step's clock runs from the submission."""
+    key = (result.contact_id, result.run_id, result.step)
+    changes.facts.append((*key, Kind.UNKNOWN.value, "answer", result.at, _json(result)))
+    changes.folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, Reason.AMBIGUOUS.code))
+
+
+def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Result], now: int) -> None:
+    """Send again later where that is proven safe, else the message has failed and the run moves on."""
+    keys = [(r.contact_id, r.run_id, r.step) for r in results]
+    known = {(row[0], row[1], row[2]): row for row in tx.many("load_messages", sorted(keys))}
+    bounced: list[MessageKey] = []
+    for result, key in zip(results, keys, strict=True):
+        row = known.get(key)
+        if row is None or row[4] != MessageState.SUBMITTED.code:
+            continue  # a receipt was quicker, and knows better
+        assert result.reason is not None
+        changes.attempts.append((*key, result.attempt, result.account_id, result.at, now, result.reason.code,
+                                 result.detail[:500]))  # fmt: skip
+        repeat = result.accepted is None and result.attempt < run_store.MAX_REPEATS
+        if repeat or (result.accepted is False and _try_again(world, result)):
+            not_before = now + (result.retry_after_ms or backoff(result.attempt, f"{key}"))
+            account_id = _next_account(world, result, now)
+            not_before = now if account_id != result.account_id else not_before
+            changes.requeued.append((*key, not_before, account_id))
+            world.has_queued(account_id, not_before)
+        elif result.accepted is None:
+            _unknown(changes, result)
+        else:
+            changes.facts.append((*key, Kind.REJECTED.value, "answer", result.at, _json(result)))
+            state = state_of(row[5] | Kind.REJECTED.bit)
+            changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, result.reason.code))
+            if result.reason is Reason.INVALID_ADDRESS:
+                bounced.append(key)
+    for contact_id, run_id, step in bounced:
+        world.spoil_address(tx, contact_id, run_id, step, now)
+
+
+def _try_again(world: World, result: Result) -> bool:
+    if result.attempt >= MAX_ATTEMPTS:
+        return False
+    return result.reason in _AGAIN
+
+
+def _next_account(world: World, result: Result, now: int) -> int:
+    """Return the account for the next attempt: another of the channel where this one is down."""
+    if result.account_id not in world.down_since and result.reason is not Reason.AUTH:
+        return result.account_id
+    channel = world.accounts[result.account_id].channel.code
+    return world.available(now, 1 << 60).get(channel) or result.account_id
+
+
+def _json(result: Result) -> str:
+    told = {
+        "reason": result.reason.value if result.reason else "",
+        "code": result.code,
+        "detail": result.detail[:500],
+    }
+    return msgspec.json.encode(told).decode()

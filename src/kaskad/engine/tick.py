@@ -1,0 +1,77 @@
+"""One tick: one transaction in which everything happens in a fixed order.
+
+1. results of the sends that have finished; 2. the inbox; 3. new enrolments; 4. the runs that are due;
+5. hand-over. Reactions therefore come before timers, always. The order is the promise: see
+docs/architecture.md before changing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from kaskad.engine.arrival import Arrival
+from kaskad.engine.changes import Changes
+from kaskad.engine.enrol import broadcast, enrol
+from kaskad.engine.inbox import apply_arrivals
+from kaskad.engine.move import move
+from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.receive import Delivery, judge_hits, match_orphans, receive
+from kaskad.engine.results import apply_results
+from kaskad.engine.world import World
+from kaskad.store.db import Transaction
+
+
+class Ticked(Struct):
+    """What a tick has done; `parcels` go out after its commit only."""
+
+    parcels: list[Parcel]
+    moved: int
+    applied: int
+    more: bool  # something is left that could be done at once
+
+
+def tick(
+    tx: Transaction, world: World, results: Sequence[Result], deliveries: Sequence[Delivery], now: int,
+    *, closing: bool = False,
+) -> Ticked:  # fmt: skip
+    """Run one tick on what has come in; deliveries to this process need not go through the inbox.
+
+    `closing`: nothing new is begun or handed over, only what has come in is kept.
+    """
+    changes = Changes(world.known_inputs)
+    touched = apply_results(tx, world, changes, results, now)
+    changes.flush_facts(tx)
+
+    stored = _take_inbox(tx, world)
+    arrivals = [*stored, *receive(tx, deliveries, now), *match_orphans(tx, results), *judge_hits(tx, now)]
+    applied = apply_arrivals(tx, world, changes, arrivals, now)
+    changes.flush_facts(tx)
+
+    enrol(tx, world, applied.requests, now)
+    if closing:
+        return Ticked([], 0, len(arrivals), False)
+    enrol(tx, world, broadcast(tx, world, now), now)
+
+    backlog = len(stored) == world.options.inbox_limit
+    timers = _timers_may_fire(tx, world, backlog, now)
+    moved = move(tx, world, touched | applied.touched, now, timers=timers)
+    return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog)
+
+
+def _take_inbox(tx: Transaction, world: World) -> list[Arrival]:
+    """Return what lies in the inbox, oldest first, and clear it there."""
+    rows = tx.all("take_inbox", limit=world.options.inbox_limit)
+    if rows:
+        tx.among("clear_inbox", [row[0] for row in rows])
+    return [Arrival(*row[1:]) for row in rows]
+
+
+def _timers_may_fire(tx: Transaction, world: World, backlog: bool, now: int) -> bool:
+    """While an old entry is unapplied timers wait, for a bounded time (reactions before timers)."""
+    if not backlog:
+        return True
+    row = tx.one("oldest_inbox")
+    age = 0 if row is None or row[0] is None else now - row[0]
+    return not world.options.inbox_patience_ms < age < world.options.timer_patience_ms

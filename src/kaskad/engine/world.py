@@ -1,0 +1,189 @@
+"""What the engine keeps in memory between ticks: versions, accounts and their limits, keys, the clock."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.content import CompiledContent, compile_content
+from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.tokens import Signer
+from kaskad.domain.version import Version
+from kaskad.engine.clock import Clock
+from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
+from kaskad.providers import provider
+from kaskad.providers.base import Account, Capabilities, limits_of
+from kaskad.store import contacts
+from kaskad.store import runs as run_store
+from kaskad.store.db import Transaction
+
+_ALWAYS = (
+    Kind.SENT.bit
+    | Kind.UNKNOWN.bit
+    | Kind.UNSUBSCRIBED.bit
+    | Kind.COMPLAINED.bit
+    | Kind.SUSPECTED_CLICKED.bit
+)
+
+
+class Options(Struct, frozen=True):
+    """How this process works; times in milliseconds."""
+
+    base_url: str = ""  # of tracked links and webhooks; "" sends links as they are
+    submit_guard_ms: int = 90_000  # longer than any transport waits for an answer
+    link_life_ms: int = 90 * 86_400_000
+    due_limit: int = 4_000  # runs moved in one tick
+    inbox_limit: int = 10_000
+    enrol_limit: int = 4_000
+    inbox_patience_ms: int = 1_000  # with an older entry unapplied, timers wait …
+    timer_patience_ms: int = 30_000  # … but no longer than this
+    keep_bodies: bool = True
+
+
+class CascadeState(Struct):
+    id: int
+    slug: str
+    state: str
+    version_id: int | None
+
+
+class World:
+    """The engine's memory. Filled by `catalog.load`, read by the tick's thread only."""
+
+    def __init__(self, clock: Clock, signer: Signer, options: Options) -> None:
+        self.clock = clock
+        self.signer = signer
+        self.options = options
+        self.versions: dict[int, Version] = {}
+        self.cascades: dict[int, CascadeState] = {}
+        self.accounts: dict[int, Account] = {}
+        self.limits: dict[int, AccountLimits] = {}
+        self.capabilities: dict[int, Capabilities] = {}
+        self.by_channel: dict[int, list[Account]] = {}
+        self.retriable: frozenset[int] = frozenset()
+        self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
+        self.known_inputs: dict[object, int] = {}
+        self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
+        self.under_way: Counter[int] = (
+            Counter()
+        )  # parcels handed over whose result is not applied, by account
+        self.attends = 0  # facts that can move a run of any version
+        self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
+        self._triggers: dict[str, list[Version]] = {}
+        self._contents: dict[tuple[int, int, int | None, int], CompiledContent] = {}
+
+    def set_accounts(self, accounts: Iterable[Account]) -> None:
+        """Replace the accounts; limits of those that stay keep their tokens and slots."""
+        self.accounts = {account.id: account for account in accounts}
+        channels: dict[int, list[Account]] = defaultdict(list)
+        retriable = set()
+        for account in sorted(self.accounts.values(), key=lambda a: (a.priority, a.id)):
+            able = provider(account.provider).capabilities
+            self.capabilities[account.id] = able
+            if able.idempotent and account["idempotent"] != "no":
+                retriable.add(account.id)
+            if account.enabled:
+                channels[account.channel.code].append(account)
+            if account.id not in self.limits:
+                own = limits_of(account, able)
+                bucket = TokenBucket(own.per_second, own.burst)
+                self.limits[account.id] = AccountLimits(own.concurrency, bucket, Breaker(key=account.name))
+        self.by_channel = dict(channels)
+        self.retriable = frozenset(retriable)
+
+    def set_versions(self, versions: Iterable[Version], cascades: Iterable[CascadeState]) -> None:
+        """Replace what is known of cascades; `versions` are all that may still have live runs."""
+        self.versions = {version.id: version for version in versions}
+        self.cascades = {cascade.id: cascade for cascade in cascades}
+        triggers: dict[str, list[Version]] = defaultdict(list)
+        self.attends = _ALWAYS
+        for version in self.versions.values():
+            for rule in version.rules.values():
+                self.attends |= rule.attends
+        for cascade in self.cascades.values():
+            current = self.versions.get(cascade.version_id or 0)
+            if current is not None and current.cascade.trigger.event and cascade.state == "active":
+                triggers[current.cascade.trigger.event].append(current)
+        self._triggers = dict(triggers)
+
+    def triggered_by(self, event: str) -> list[Version]:
+        """Return the current versions of active cascades that the event enrols into."""
+        return self._triggers.get(event, [])
+
+    def refused_entry(self, cascade_id: int, reason: str) -> None:
+        """Count an enrolment that a re-entry rule or the trigger's condition refused."""
+        self.refusals[cascade_id, reason] += 1
+
+    def spoil_address(self, tx: Transaction, contact_id: int, run_id: int, step: int, now: int) -> None:
+        """Mark the address that a message went to as one that does not exist (E8)."""
+        row = tx.one("body_of", contact_id=contact_id, run_id=run_id, step=step)
+        run = run_store.load(tx, [(contact_id, run_id)])
+        if row is None or not run:
+            return
+        to = msgspec.json.decode(row[0]).get("to", "")
+        channels = self.versions[run[0].version_id].cascade.steps[step].channels
+        contacts.mark_invalid(tx, [(contact_id, channel, to) for channel in channels], now)
+
+    def content(self, version: Version, step: int, variant: int | None, channel: int) -> CompiledContent:
+        """Return the compiled content of a step's variant on a channel."""
+        key = (version.id, step, variant, channel)
+        compiled = self._contents.get(key)
+        if compiled is None:
+            compiled = self._contents[key] = compile_content(
+                version.cascade.steps[step].content, Channel.of(channel),
+                None if variant is None else version.cascade.steps[step].variants[variant],
+            )  # fmt: skip
+        return compiled
+
+    def paused(self, cascade_id: int) -> bool:
+        state = self.cascades.get(cascade_id)
+        return state is None or state.state != "active"
+
+    def available(self, now: int, patience_ms: int) -> Mapping[int, int]:
+        """Return for each channel the account to use: the first that works, else one not down for too long."""
+        found: dict[int, int] = {}
+        for channel, accounts in self.by_channel.items():
+            working = [a.id for a in accounts if self._works(a.id, now)]
+            waiting = [a.id for a in accounts if now - self.down_since.get(a.id, now) < patience_ms]
+            found[channel] = next(iter(working + waiting), 0)
+        return found
+
+    def _works(self, account_id: int, now: int) -> bool:
+        open_until = self.limits[account_id].breaker.open_until
+        return open_until is None or open_until <= now
+
+    def watch_breaker(self, account_id: int, now: int) -> None:
+        """Note since when an account has been down, or that it works again."""
+        if self.limits[account_id].breaker.open_until is None:
+            self.down_since.pop(account_id, None)
+        else:
+            self.down_since.setdefault(account_id, now)
+
+    def free(self, account_id: int, now: int) -> int:
+        """Return how many messages the account could take now, without taking the slots."""
+        limits = self.limits[account_id]
+        if (limits.next_at(now) or now) > now:
+            return 0
+        return max(0, min(limits.concurrency - limits.in_flight, limits.bucket.available(now)))
+
+    def forget_tick(self) -> None:
+        """Undo what a tick that was rolled back has noted here."""
+        self.known_inputs.clear()
+        for account_id, limits in self.limits.items():
+            limits.in_flight = self.under_way[account_id]
+            self.has_queued(account_id, 0)
+
+    def has_queued(self, account_id: int | None, at: int) -> None:
+        """Note that a message waits for the account, not before `at`."""
+        if account_id is not None:
+            self.queued[account_id] = min(at, self.queued.get(account_id, at))
+
+    def queue_drained(self, account_id: int, later: int | None) -> None:
+        """Note that all that may go now has been taken; the rest waits until `later`."""
+        if later is None:
+            self.queued.pop(account_id, None)
+        else:
+            self.queued[account_id] = later

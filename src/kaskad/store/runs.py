@@ -1,0 +1,82 @@
+"""Runs and their messages as the engine reads and writes them: lists in, lists out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from kaskad.domain.run import NOTHING, PLAIN, Marks, Passage, Run
+from kaskad.store.db import Row, Transaction
+
+RunKey = tuple[int, int]  # contact, run
+MessageKey = tuple[int, int, int]  # contact, run, step
+
+
+def claim_due(tx: Transaction, now: int, limit: int) -> list[Run]:
+    """Return runs whose timer is due, oldest first; those with something unapplied in the inbox are left."""
+    return [Run(*row) for row in tx.all("claim_due_runs", now=now, limit=limit)]
+
+
+def load(tx: Transaction, keys: Collection[RunKey]) -> list[Run]:
+    """Return these runs, locked against other workers where there are any."""
+    return [Run(*row) for row in tx.many("load_runs", sorted(keys))] if keys else []
+
+
+def of_contacts(tx: Transaction, contact_ids: Sequence[int]) -> dict[int, list[Run]]:
+    """Return all runs of these contacts, oldest first."""
+    found: dict[int, list[Run]] = defaultdict(list)
+    for row in tx.among("runs_of_contacts", contact_ids):
+        found[row[0]].append(Run(*row))
+    return found
+
+
+def passages(
+    tx: Transaction, runs: Sequence[Run], retriable: Collection[int]
+) -> tuple[dict[RunKey, dict[int, Passage]], dict[RunKey, Marks]]:
+    """Return of each run its messages by step, and the facts of the run itself.
+
+    `retriable` are the accounts at which the same key is never sent twice.
+    """
+    keys = [(run.contact_id, run.id) for run in runs]
+    rows = tx.many("messages_of_runs", [key for key, run in zip(keys, runs, strict=True) if run.step >= 0])
+    told = {(row[0], row[1]) for row in rows if row[5] & ~PLAIN}
+    told.update(key for key, run in zip(keys, runs, strict=True) if run.marks)
+    firsts = _first_facts(tx, told)
+    found: dict[RunKey, dict[int, Passage]] = {key: {} for key in keys}
+    for (
+        contact_id,
+        run_id,
+        step,
+        channel,
+        state,
+        mask,
+        submitted_at,
+        sent_at,
+        attempt,
+        account,
+        price,
+    ) in rows:
+        first = firsts.get((contact_id, run_id, step), NOTHING) if firsts else NOTHING
+        found[contact_id, run_id][step] = Passage(
+            step, channel, state, mask, submitted_at, sent_at, attempt, account, price,
+            account in retriable and attempt < MAX_REPEATS, first,
+        )  # fmt: skip
+    marks = {key: firsts[*key, -1] for key in told if (*key, -1) in firsts}
+    return found, marks
+
+
+MAX_REPEATS = 3  # of one submission under its idempotency key, before it is called unknown
+
+
+def _first_facts(tx: Transaction, keys: Iterable[RunKey]) -> dict[MessageKey, Mapping[int, int]]:
+    found: dict[MessageKey, dict[int, int]] = defaultdict(dict)
+    wanted = sorted(keys)
+    for contact_id, run_id, step, kind, at in tx.many("first_facts", wanted) if wanted else ():
+        found[contact_id, run_id, step][kind] = at
+    return dict(found)
+
+
+def change(tx: Transaction, rows: Sequence[Row]) -> int:
+    """Write runs as (contact, run, seq as read, state, phase, step, branch, wake_at, due_at, outcome,
+    outcome_step, late, finished_at); return how many were still as read."""
+    return tx.changed_many("update_runs", rows) if rows else 0

@@ -1,0 +1,90 @@
+-- name: put_inbox (sqlite)
+-- What has arrived, made durable before it is answered.
+INSERT INTO inbox (received_at, contact_id, run_id, step, kind, event, at, value)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8);
+
+-- name: put_inbox (postgresql)
+-- What has arrived, made durable before it is answered.
+INSERT INTO inbox (received_at, contact_id, run_id, step, kind, event, at, value)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::integer[], :c5::integer[], :c6::text[],
+                     :c7::bigint[], :c8::text[]);
+
+-- name: fence_runs
+-- Wait for a tick that is deciding about these contacts, so that no timer overtakes what we are answering.
+SELECT contact_id FROM runs
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND outcome IS NULL /* postgresql: ORDER BY contact_id, id FOR SHARE */;
+
+-- name: take_inbox
+-- exception: a queue, claimed by age.
+SELECT id, contact_id, run_id, step, kind, event, at, value FROM inbox
+ ORDER BY id LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */;
+
+-- name: clear_inbox
+DELETE FROM inbox WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: oldest_inbox
+SELECT min(received_at) FROM inbox;
+
+-- name: put_orphans (sqlite)
+-- A receipt that came before we knew the provider's id (E4).
+INSERT INTO orphans (account_id, provider_id, received_at, kind, event, at, value)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7);
+
+-- name: put_orphans (postgresql)
+-- A receipt that came before we knew the provider's id (E4).
+INSERT INTO orphans (account_id, provider_id, received_at, kind, event, at, value)
+SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::bigint[], :c4::integer[], :c5::text[], :c6::bigint[],
+                     :c7::text[]);
+
+-- name: take_orphans (sqlite)
+DELETE FROM orphans WHERE account_id = :c1 AND provider_id = :c2
+RETURNING account_id, provider_id, kind, event, at, value;
+
+-- name: take_orphans (postgresql)
+DELETE FROM orphans o USING unnest(:c1::bigint[], :c2::text[]) AS k (account_id, provider_id)
+ WHERE o.account_id = k.account_id AND o.provider_id = k.provider_id
+RETURNING o.account_id, o.provider_id, o.kind, o.event, o.at, o.value;
+
+-- name: any_orphans
+SELECT 1 FROM orphans LIMIT 1;
+
+-- name: drop_old_orphans
+DELETE FROM orphans WHERE received_at < :before;
+
+-- name: put_raw_webhooks (sqlite)
+INSERT INTO raw_webhooks (account_id, received_at, headers, body, problem) VALUES (:c1, :c2, :c3, :c4, :c5);
+
+-- name: put_raw_webhooks (postgresql)
+INSERT INTO raw_webhooks (account_id, received_at, headers, body, problem)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::text[], :c4::bytea[], :c5::text[]);
+
+-- name: put_hits (sqlite)
+INSERT INTO hits (contact_id, run_id, step, link, at, method, ip, agent, judge_at)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9);
+
+-- name: put_hits (postgresql)
+INSERT INTO hits (contact_id, run_id, step, link, at, method, ip, agent, judge_at)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::text[],
+                     :c7::text[], :c8::text[], :c9::bigint[]);
+
+-- name: unjudged_messages
+-- Messages with hits that are due to be judged.
+SELECT DISTINCT contact_id, run_id, step FROM hits WHERE judge_at <= :now LIMIT :limit;
+
+-- name: next_judgement
+SELECT min(judge_at) FROM hits WHERE judge_at IS NOT NULL;
+
+-- name: hits_of_message
+SELECT id, at, method, link, ip, agent, actor FROM hits
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY at, id;
+
+-- name: judge_hit
+UPDATE hits SET actor = :actor, reasons = :reasons, judge_at = NULL WHERE id = :id;
+
+-- name: sent_at_of
+SELECT sent_at, submitted_at, mask FROM messages
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: drop_old_webhooks
+DELETE FROM raw_webhooks WHERE received_at < :before AND problem IS NULL;

@@ -1,0 +1,37 @@
+-- name: look_contacts
+-- hot
+-- example: {"ids": [1]}
+SELECT id, zone, language, country, tracking, attributes FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND erased_at IS NULL;
+
+-- name: look_addresses
+-- hot
+-- example: {"ids": [1]}
+SELECT contact_id, channel, value, health, shared FROM addresses
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY contact_id, health DESC, preferred;
+
+-- name: look_consents
+-- hot
+-- example: {"ids": [1]}
+SELECT contact_id, granted, purpose, channels, topic, at, expires_at,
+       CASE WHEN proof_id IS NULL THEN 0 ELSE 1 END FROM consents
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: touched_by_sharers
+-- Steps of a version that already reached somebody with the same address (E11).
+SELECT m.step FROM addresses a
+  JOIN messages m ON m.contact_id = a.contact_id AND m.channel = a.channel
+  JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+ WHERE a.value = :value AND a.contact_id <> :contact_id AND r.version_id = :version_id
+   AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12);
+
+-- name: reserve_money
+UPDATE cascades SET reserved = reserved + :amount WHERE id = :id;
+
+-- name: charge_money
+UPDATE cascades SET charged = charged + :amount WHERE id = :id;
+
+-- name: reserved_money
+SELECT reserved FROM cascades WHERE id = :id /* postgresql: FOR UPDATE */;

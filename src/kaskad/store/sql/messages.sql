@@ -1,0 +1,200 @@
+-- name: messages_of_runs (sqlite)
+-- hot
+-- example: [[1, 1]]
+SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price
+  FROM messages WHERE contact_id = :c1 AND run_id = :c2 ORDER BY step;
+
+-- name: messages_of_runs (postgresql)
+-- hot
+-- example: [[1, 1]]
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.submitted_at, m.sent_at, m.attempt,
+       m.account_id, m.price
+  FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id
+ ORDER BY m.contact_id, m.run_id, m.step;
+
+-- name: touches_of
+-- hot
+-- What left us for these contacts since :since, for the frequency caps.
+-- example: {"ids": [1], "since": 0}
+SELECT contact_id, submitted_at, run_id, channel, lane FROM messages
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND submitted_at >= :since AND state NOT IN (0, 1, 6, 11, 12);
+
+-- name: load_messages (sqlite)
+-- hot
+-- example: [[1, 1, 0]]
+SELECT contact_id, run_id, step, channel, state, mask, cost FROM messages
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: load_messages (postgresql)
+-- hot
+-- example: [[1, 1, 0]]
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+   FOR UPDATE OF m;
+
+-- name: put_messages (sqlite)
+-- hot
+-- A message that is queued, submitted or skipped. One that has left us is never written again: 0 rows then.
+-- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10]]
+INSERT INTO messages (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
+                      submitted_at, price, attempt)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11, :c12, :c5 = 2)
+ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
+       channel = excluded.channel, state = excluded.state, reason = excluded.reason,
+       variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
+       not_before = excluded.not_before, submitted_at = excluded.submitted_at, price = excluded.price,
+       attempt = messages.attempt + excluded.attempt
+ WHERE messages.state IN (0, 1);
+
+-- name: put_messages (postgresql)
+-- hot
+-- A message that is queued, submitted or skipped. One that has left us is never written again: 0 rows then.
+-- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10]]
+INSERT INTO messages (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
+                      submitted_at, price, attempt)
+SELECT k.*, (k.state = 2)::integer
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::integer[], :c6::integer[],
+              :c7::integer[], :c8::bigint[], :c9::integer[], :c10::bigint[], :c11::bigint[], :c12::bigint[])
+       AS k (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
+             submitted_at, price)
+ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
+       channel = excluded.channel, state = excluded.state, reason = excluded.reason,
+       variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
+       not_before = excluded.not_before, submitted_at = excluded.submitted_at, price = excluded.price,
+       attempt = messages.attempt + excluded.attempt
+ WHERE messages.state IN (0, 1);
+
+-- name: accept_messages (sqlite)
+-- hot
+-- The provider took them. A receipt that was quicker has already said more, so the state only grows.
+-- example: [[1, 1, 0, 2, 5, null]]
+UPDATE messages SET state = CASE WHEN state = 2 AND :c4 <> 0 THEN 3 ELSE state END, mask = mask | :c4,
+       sent_at = coalesce(sent_at, :c5), cost = coalesce(:c6, cost)
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: accept_messages (postgresql)
+-- hot
+-- The provider took them. A receipt that was quicker has already said more, so the state only grows.
+-- example: [[1, 1, 0, 2, 5, null]]
+UPDATE messages m SET state = CASE WHEN m.state = 2 AND k.mask <> 0 THEN 3 ELSE m.state END,
+       mask = m.mask | k.mask, sent_at = coalesce(m.sent_at, k.at), cost = coalesce(k.cost, m.cost)
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::bigint[], :c6::bigint[])
+       AS k (contact_id, run_id, step, mask, at, cost)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
+
+-- name: fold_messages (sqlite)
+-- hot
+-- New facts: the mask is their union, the state follows from it.
+-- example: [[1, 1, 0, 6, 4, null, null]]
+UPDATE messages SET mask = mask | :c4, state = :c5, cost = coalesce(:c6, cost), reason = coalesce(:c7, reason)
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: fold_messages (postgresql)
+-- hot
+-- New facts: the mask is their union, the state follows from it.
+-- example: [[1, 1, 0, 6, 4, null, null]]
+UPDATE messages m SET mask = m.mask | k.mask, state = k.state, cost = coalesce(k.cost, m.cost),
+       reason = coalesce(k.reason, m.reason)
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::integer[], :c6::bigint[],
+              :c7::integer[])
+       AS k (contact_id, run_id, step, mask, state, cost, reason)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
+
+-- name: requeue_messages (sqlite)
+-- It is proven that nothing was accepted, or the key makes repeating safe: handed over again later.
+UPDATE messages SET state = 1, not_before = :c4, account_id = :c5
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state IN (1, 2);
+
+-- name: requeue_messages (postgresql)
+-- It is proven that nothing was accepted, or the key makes repeating safe: handed over again later.
+UPDATE messages m SET state = 1, not_before = k.not_before, account_id = k.account_id
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::bigint[])
+       AS k (contact_id, run_id, step, not_before, account_id)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state IN (1, 2);
+
+-- name: withdraw_messages (sqlite)
+-- A queued message that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
+UPDATE messages SET state = :c4, not_before = NULL
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state = 1;
+
+-- name: withdraw_messages (postgresql)
+-- A queued message that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
+UPDATE messages m SET state = k.state, not_before = NULL
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[])
+       AS k (contact_id, run_id, step, state)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state = 1;
+
+-- name: queued_messages
+-- What may be handed over for an account now, best lane first.
+SELECT contact_id, run_id, step FROM messages
+ WHERE state = 1 AND account_id = :account_id AND not_before <= :now
+ ORDER BY lane, not_before
+ LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */;
+
+-- name: queued_accounts
+SELECT account_id, min(not_before), count(*) FROM messages WHERE state = 1 GROUP BY account_id;
+
+-- name: last_message_on_channel
+-- The message that a reply without a reference most likely answers.
+SELECT run_id, step FROM messages
+ WHERE contact_id = :contact_id AND channel = :channel AND state NOT IN (0, 1, 11, 12)
+ ORDER BY submitted_at DESC LIMIT 1;
+
+-- name: silent_messages
+-- Sent, and nothing heard since: their receipt TTL may have run out (E5).
+SELECT contact_id, run_id, step, channel, sent_at FROM messages
+ WHERE state = 3 AND contact_id > :after AND sent_at < :before
+ ORDER BY contact_id LIMIT :limit;
+
+-- name: put_bodies (sqlite)
+-- hot
+-- example: [[1, 99, 0, "{}"]]
+INSERT INTO message_bodies (contact_id, run_id, step, body) VALUES (:c1, :c2, :c3, :c4)
+ON CONFLICT (contact_id, run_id, step) DO UPDATE SET body = excluded.body;
+
+-- name: put_bodies (postgresql)
+-- hot
+-- example: [[1, 99, 0, "{}"]]
+INSERT INTO message_bodies (contact_id, run_id, step, body)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::text[])
+ON CONFLICT (contact_id, run_id, step) DO UPDATE SET body = excluded.body;
+
+-- name: body_of
+SELECT body FROM message_bodies WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: put_attempts (sqlite)
+INSERT INTO attempts (contact_id, run_id, step, attempt, account_id, submitted_at, ended_at, reason, detail)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) ON CONFLICT DO NOTHING;
+
+-- name: put_attempts (postgresql)
+INSERT INTO attempts (contact_id, run_id, step, attempt, account_id, submitted_at, ended_at, reason, detail)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[],
+                     :c6::bigint[], :c7::bigint[], :c8::integer[], :c9::text[]) ON CONFLICT DO NOTHING;
+
+-- name: put_provider_ids (sqlite)
+-- hot
+-- exception: found by the provider's own id, so not spread by contact.
+-- example: [[1, "x", 1, 1, 0]]
+INSERT INTO provider_ids (account_id, provider_id, contact_id, run_id, step) VALUES (:c1, :c2, :c3, :c4, :c5)
+ON CONFLICT DO NOTHING;
+
+-- name: put_provider_ids (postgresql)
+-- hot
+-- exception: found by the provider's own id, so not spread by contact.
+-- example: [[1, "x", 1, 1, 0]]
+INSERT INTO provider_ids (account_id, provider_id, contact_id, run_id, step)
+SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::bigint[], :c4::bigint[], :c5::integer[])
+ON CONFLICT DO NOTHING;
+
+-- name: by_provider_id
+SELECT contact_id, run_id, step FROM provider_ids WHERE account_id = :account_id AND provider_id = :provider_id;
+
+-- name: contact_bodies
+SELECT run_id, step, body FROM message_bodies WHERE contact_id = :contact_id;
+
+-- name: next_queued
+-- When the next message that still has to wait may be handed over.
+SELECT min(not_before) FROM messages WHERE state = 1 AND account_id = :account_id AND not_before > :now;

@@ -1,0 +1,109 @@
+-- name: claim_due_runs
+-- The runs whose timer is due, oldest first; not those about whom something lies unapplied in the inbox.
+SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
+       r.wake_at, r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late, r.finished_at, r.marks
+  FROM runs r
+ WHERE r.wake_at <= :now
+   AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.contact_id = r.contact_id)
+ ORDER BY r.wake_at
+ LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
+
+-- name: load_runs (sqlite)
+-- hot
+-- example: [[1, 1]]
+SELECT contact_id, id, cascade_id, version_id, slot, state, phase, step, branch, seq,
+       wake_at, due_at, entered_at, holdout, outcome, outcome_step, late, finished_at, marks
+  FROM runs WHERE contact_id = :c1 AND id = :c2;
+
+-- name: load_runs (postgresql)
+-- hot
+-- example: [[1, 1]]
+SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
+       r.wake_at, r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late, r.finished_at, r.marks
+  FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, id)
+  JOIN runs r ON r.contact_id = k.contact_id AND r.id = k.id
+   FOR UPDATE OF r;
+
+-- name: runs_of_contacts
+-- All runs of these contacts, for re-entry, goals and opt-outs.
+SELECT contact_id, id, cascade_id, version_id, slot, state, phase, step, branch, seq,
+       wake_at, due_at, entered_at, holdout, outcome, outcome_step, late, finished_at, marks
+  FROM runs WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY contact_id, id;
+
+-- name: insert_runs (sqlite)
+-- hot
+-- example: [[1, 99, 1, 1, 0, 0, -1, 0, 0, 0, 0]]
+INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, phase, step, wake_at, due_at, entered_at,
+                  holdout, state, seq)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11, 0, 0)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_runs (postgresql)
+-- hot
+-- example: [[1, 99, 1, 1, 0, 0, -1, 0, 0, 0, 0]]
+INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, phase, step, wake_at, due_at, entered_at,
+                  holdout, state, seq)
+SELECT k.*, 0, 0
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[], :c6::integer[],
+              :c7::integer[], :c8::bigint[], :c9::bigint[], :c10::bigint[], :c11::integer[]) AS k
+ON CONFLICT DO NOTHING;
+
+-- name: update_runs (sqlite)
+-- hot
+-- Only a run that is still as it was read is changed (c3: its seq then).
+-- example: [[1, 1, 0, 1, 3, 0, null, 5, 5, null, null, 0, null]]
+UPDATE runs SET state = :c4, phase = :c5, step = :c6, branch = :c7, wake_at = :c8, due_at = :c9,
+       outcome = :c10, outcome_step = :c11, late = :c12, finished_at = :c13, seq = seq + 1
+ WHERE contact_id = :c1 AND id = :c2 AND seq = :c3;
+
+-- name: update_runs (postgresql)
+-- hot
+-- Only a run that is still as it was read is changed (c3: its seq then).
+-- example: [[1, 1, 0, 1, 3, 0, null, 5, 5, null, null, 0, null]]
+UPDATE runs r SET state = k.state, phase = k.phase, step = k.step, branch = k.branch, wake_at = k.wake_at,
+       due_at = k.due_at, outcome = k.outcome, outcome_step = k.outcome_step, late = k.late,
+       finished_at = k.finished_at, seq = r.seq + 1
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::integer[], :c6::integer[],
+              :c7::integer[], :c8::bigint[], :c9::bigint[], :c10::integer[], :c11::integer[], :c12::integer[],
+              :c13::bigint[])
+       AS k (contact_id, id, seq, state, phase, step, branch, wake_at, due_at, outcome, outcome_step, late,
+             finished_at)
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq;
+
+-- name: mark_runs (sqlite)
+-- What happened to the run itself: a goal, an opt-out, a cancellation.
+UPDATE runs SET marks = marks | :c3, value = coalesce(:c4, value) WHERE contact_id = :c1 AND id = :c2;
+
+-- name: mark_runs (postgresql)
+-- What happened to the run itself: a goal, an opt-out, a cancellation.
+UPDATE runs r SET marks = r.marks | k.mask, value = coalesce(k.value, r.value)
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[]) AS k (contact_id, id, mask, value)
+ WHERE r.contact_id = k.contact_id AND r.id = k.id;
+
+-- name: wake_held_runs
+-- Runs that wanted to send while their cascade was paused look again now.
+UPDATE runs SET state = 1, wake_at = :now, seq = seq + 1 WHERE cascade_id = :cascade_id AND state = 2;
+
+-- name: next_wake_at
+SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL;
+
+-- name: live_run_keys_of_cascade
+SELECT contact_id, id FROM runs
+ WHERE cascade_id = :cascade_id AND outcome IS NULL AND (contact_id > :after)
+ ORDER BY contact_id LIMIT :limit;
+
+-- name: put_run_data (sqlite)
+INSERT INTO run_data (contact_id, run_id, trigger_key, properties) VALUES (:c1, :c2, :c3, :c4)
+ON CONFLICT DO NOTHING;
+
+-- name: put_run_data (postgresql)
+INSERT INTO run_data (contact_id, run_id, trigger_key, properties)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::text[], :c4::text[]) ON CONFLICT DO NOTHING;
+
+-- name: run_data_of
+SELECT contact_id, run_id, trigger_key, properties FROM run_data
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: update_run_properties
+UPDATE run_data SET properties = :properties WHERE contact_id = :contact_id AND run_id = :run_id;
