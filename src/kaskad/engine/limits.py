@@ -5,6 +5,7 @@ Of two clocks these see the engine's; where it jumps back they wait, where it ju
 
 from __future__ import annotations
 
+from collections import deque
 from hashlib import blake2b
 
 from kaskad.domain.terms import Reason
@@ -55,11 +56,10 @@ class Breaker:
 
     def __init__(self, *, failures: int = 5, window: int = 40, pause_ms: int = 10_000, key: str = "") -> None:
         self._limit = failures
-        self._window = window
         self._pause_ms = pause_ms
         self._key = key
         self._row = 0
-        self._recent: list[bool] = []  # True: failed
+        self._recent: deque[bool] = deque(maxlen=window)  # True: failed
         self._opened = 0  # times in a row
         self._probing = False
         self.open_until: int | None = None
@@ -89,9 +89,8 @@ class Breaker:
                 self._close()
             return
         self._row = self._row + 1 if failed else 0
-        self._recent = [*self._recent[-self._window + 1 :], failed] if failed or self._recent else []
-        many = len(self._recent) >= self._window and sum(self._recent) * 2 > self._window
-        if self._row >= self._limit or many:
+        self._recent.append(failed)
+        if failed and (self._row >= self._limit or self._mostly_failed()):
             self._open(now)
 
     def trip(self, now: int) -> None:
@@ -104,6 +103,9 @@ class Breaker:
         """Return when a probe may go; None: nothing is held back, or a probe is under way."""
         return self.open_until if self.open_until is not None and self.open_until > now else None
 
+    def _mostly_failed(self) -> bool:
+        return len(self._recent) == self._recent.maxlen and sum(self._recent) * 2 > len(self._recent)
+
     def _open(self, now: int) -> None:
         self._opened += 1
         self.open_until = now + backoff(self._opened, self._key, base_ms=self._pause_ms, cap_ms=10 * 60_000)
@@ -111,7 +113,7 @@ class Breaker:
     def _close(self) -> None:
         self.open_until = None
         self._row = self._opened = 0
-        self._recent = []
+        self._recent.clear()
 
 
 def backoff(attempt: int, key: str, *, base_ms: int = BASE_MS, cap_ms: int = CAP_MS) -> int:

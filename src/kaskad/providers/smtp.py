@@ -30,7 +30,6 @@ ENHANCED: dict[str, Reason] = {  # RFC 3463, class.subject.detail; the longest p
     "5.5": Reason.AUTH,  # protocol: a fault of ours or of the settings
     "5.6": Reason.CONTENT,
     "5.7": Reason.OTHER,  # policy, spam, SPF, DMARC: not the address' fault
-    "5.7.0": Reason.AUTH,
     "5.7.8": Reason.AUTH,
     "5.7.9": Reason.AUTH,
     "5.7.14": Reason.AUTH,
@@ -62,7 +61,12 @@ CODES: dict[int, Reason] = {  # RFC 5321 4.2.3, where the reply has no enhanced 
 }
 _ENHANCED = re.compile(r"\A([245]\.\d{1,3}\.\d{1,3})\b")
 _THROTTLED = re.compile(r"throttl|too many|rate limit|try again later.*rate", re.IGNORECASE)
-_RELAY = re.compile(r"relay", re.IGNORECASE)
+_RELAY = re.compile(
+    r"relay(ing)?( access)? (denied|prohibited|not (allowed|permitted))"
+    r"|(unable|not permitted|not allowed) to relay",
+    re.IGNORECASE,
+)
+_LOGIN = (530, 534, 535, 538)  # whatever the enhanced code
 _ATOM = re.compile(r"\A[A-Za-z0-9._=+-]{1,200}\Z")
 
 
@@ -113,7 +117,10 @@ class Smtp(Provider):
         if not _plain(to):
             raise SendError(Reason.INVALID_ADDRESS, "the address can't be written in an envelope")
         headers = "".join(f"{name}: {value}\r\n" for name, value in _headers(outgoing, account, to))
-        return Mail(account["bounces"] or sender, to, headers.encode("ascii") + _body(outgoing))
+        envelope = account["bounces"] or sender
+        if not _plain(envelope):
+            raise SendError(Reason.AUTH, "the address for bounces is no address: write bounces@example.org")
+        return Mail(envelope, to, headers.encode("ascii") + _body(outgoing))
 
     def read_reply(self, reply: Reply) -> Accepted:
         """Return the acceptance; raises SendError by the enhanced code, else by the basic one."""
@@ -126,7 +133,7 @@ class Smtp(Provider):
             reason = Reason.TRANSIENT if reply.code < 500 else Reason.OTHER
         if reply.code < 500 and _THROTTLED.search(reply.text):
             reason = Reason.RATE_LIMITED
-        elif reply.code in (550, 554) and _RELAY.search(reply.text):
+        elif reply.code in _LOGIN or _RELAY.search(reply.text):
             reason = Reason.AUTH
         # The text itself may repeat the address: only its code is kept.
         raise SendError(reason, f"the mail server answered {reply.code}", code=code)
@@ -158,19 +165,29 @@ def _headers(outgoing: Outgoing, account: Account, to: str) -> list[tuple[str, s
     if not _ATOM.match(local):
         local = sha256(local.encode()).hexdigest()
     headers = [
-        ("From", formataddr((sender_name, sender))),
-        ("To", formataddr((_line(outgoing.contact_name), to))),
-        ("Subject", Header(_line(outgoing.subject), "utf-8", header_name="Subject").encode(linesep="\r\n")),
+        ("From", _named(sender_name, sender)),
+        ("To", _named(outgoing.contact_name, to)),
+        ("Subject", _words(outgoing.subject, "Subject")),
         ("Date", formatdate(outgoing.at / 1000)),
         ("Message-ID", f"<{local}@{domain}>"),
         ("MIME-Version", "1.0"),
     ]
     if account["reply_to"]:
-        headers.append(("Reply-To", _line(account["reply_to"])))
+        headers.append(("Reply-To", _named(*parseaddr(account["reply_to"]))))
     if outgoing.unsubscribe_url:  # on one line: folding breaks DKIM (nodemailer issue 1654)
         headers.append(("List-Unsubscribe", f"<{_line(outgoing.unsubscribe_url)}>"))
         headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     return headers
+
+
+def _named(name: str, address: str) -> str:
+    name = _line(name)
+    return formataddr((name, address)) if name.isascii() else f"{_words(name, 'From')} <{address}>"
+
+
+def _words(text: str, header: str) -> str:
+    """Return text as RFC 2047 words, folded, on however many lines it takes."""
+    return Header(_line(text), header_name=header, charset="utf-8").encode(linesep="\r\n")
 
 
 def _line(text: str) -> str:

@@ -153,8 +153,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:  # also an upgrade, which nobody asked for
-            self.fail("the answer is not HTTP")
-            return
+            if not self._whole:
+                self.fail("the answer is not HTTP")
+                return
+            self._surplus = True
         if self._whole:
             self._finish(self._keep and not self._surplus)
 

@@ -1,0 +1,205 @@
+"""Every parcel has exactly one result, from a thread and from a process, whatever the provider does."""
+
+import logging
+import os
+import signal
+import threading
+from collections import Counter
+
+import pytest
+
+from kaskad.domain.errors import Unavailable
+from kaskad.domain.terms import Kind, Reason
+from kaskad.engine.dispatch import Dispatcher, Parcel
+from kaskad.engine.sender import Sender
+from support.faults import OK, Peer, free_port, message, serving, until, webhook_account
+
+THROTTLED = b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+BROKEN = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.fixture(params=[Dispatcher, Sender], ids=["thread", "process"])
+def start(request):
+    """Start a dispatcher that collects its results; all are closed at the end."""
+    started = []
+
+    def make(accounts, **options):
+        results = []
+        dispatcher = request.param({a.id: a for a in accounts}, lambda: 1234, results.extend, **options)
+        started.append(dispatcher)
+        return dispatcher, results
+
+    yield make
+    for dispatcher in started:
+        dispatcher.close(0.0)
+
+
+def parcel(number, account_id=1, **fields):
+    return Parcel(number, 5, 2, 1, account_id, message(number, **fields))
+
+
+def carried(start, account, count=1, **options):
+    dispatcher, results = start([account], **options)
+    dispatcher.submit([parcel(number) for number in range(count)])
+    until(lambda: len(results) >= count)
+    dispatcher.close(1.0)
+    assert sorted(result.contact_id for result in results) == list(range(count))
+    return results[0] if count == 1 else results
+
+
+def test_an_accepted_message_has_its_id_and_time(start):
+    body = b'{"id": "m-1", "cost": {"amount": "1.44", "currency": "RUB"}}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with serving(lambda peer: peer.answer(answer)) as server:
+        result = carried(start, webhook_account(server.url))
+    assert (result.contact_id, result.run_id, result.step) == (0, 5, 2)
+    assert (result.attempt, result.account_id) == (1, 1)
+    assert (result.provider_id, result.kind, result.reason, result.accepted) == ("m-1", Kind.SENT, None, True)
+    assert (result.cost.minor, result.cost.currency, result.at) == (144, "RUB", 1234)
+
+
+@pytest.mark.parametrize(
+    "answer, reason, accepted",
+    [
+        (THROTTLED, Reason.RATE_LIMITED, False),
+        (BROKEN, Reason.AMBIGUOUS, None),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", Reason.AUTH, False),
+        (b"what?\r\n\r\n", Reason.AMBIGUOUS, None),
+    ],
+    ids=["429", "503", "403", "garbage"],
+)
+def test_refusals_and_doubt_are_told_apart(start, answer, reason, accepted):
+    with serving(lambda peer: peer.answer(answer)) as server:
+        result = carried(start, webhook_account(server.url))
+    assert (result.reason, result.accepted) == (reason, accepted)
+    assert result.retry_after_ms == (7000 if answer is THROTTLED else None)
+
+
+def test_a_refused_connection_and_a_hanging_server_are_told_apart(start):
+    assert carried(start, webhook_account(f"http://127.0.0.1:{free_port()}/")).accepted is False
+    with serving(Peer.hang) as server:
+        assert carried(start, webhook_account(server.url), timeout_s=0.3).accepted is None
+
+
+def test_thousands_of_messages_have_one_result_each_and_keep_to_the_concurrency(start):
+    now, most, lock = Counter(), [0], threading.Lock()
+
+    def watch(peer):
+        while peer.request():
+            with lock:
+                now["open"] += 1
+                most[0] = max(most[0], now["open"])
+            with lock:
+                now["open"] -= 1
+            peer.socket.sendall(OK)
+
+    with serving(watch) as server:
+        results = carried(start, webhook_account(server.url, concurrency=5), 2000)
+    assert {result.reason for result in results} == {None}
+    assert len(server.requests) == 2000 and server.connections <= 5 and most[0] <= 5
+
+
+def test_an_account_that_hangs_does_not_hold_up_another(start):
+    with serving(Peer.hang) as slow, serving(lambda peer: peer.answer(OK)) as quick:
+        dispatcher, results = start([webhook_account(slow.url, 1), webhook_account(quick.url, 2)])
+        dispatcher.submit([parcel(number, 1) for number in range(20)])
+        dispatcher.submit([parcel(number, 2) for number in range(100, 150)])
+        until(lambda: len(results) == 50)
+        assert {result.account_id for result in results} == {2}
+        dispatcher.close(0.1)
+    ends = {result.contact_id: result for result in results if result.account_id == 1}
+    assert len(ends) == 20 and len(results) == 70
+    assert Counter(result.accepted for result in ends.values()) == {None: 8, False: 12}
+
+
+def test_unknown_account_and_unknown_provider_are_results_too(start):
+    import msgspec
+
+    strange = msgspec.structs.replace(webhook_account("http://localhost/", 2), provider="pigeon")
+    dispatcher, results = start([strange])
+    dispatcher.submit([parcel(1, 2), parcel(2, 77)])
+    until(lambda: len(results) == 2)
+    assert {(result.reason, result.accepted) for result in results} == {(Reason.AUTH, False)}
+
+
+def test_a_changed_account_counts_from_the_next_message(start):
+    accounts = {}
+    with serving(lambda peer: peer.answer(OK)) as first, serving(lambda peer: peer.answer(OK)) as second:
+        dispatcher, results = start([])
+        accounts = dispatcher._accounts if isinstance(dispatcher, Sender) else dispatcher._carrier._accounts
+        for number, server in enumerate([first, second]):
+            accounts[1] = webhook_account(server.url)
+            dispatcher.submit([parcel(number)])
+            until(lambda wanted=number + 1: len(results) == wanted)
+    assert len(first.requests) == len(second.requests) == 1
+
+
+def test_nothing_is_taken_after_closing(start):
+    dispatcher, _ = start([webhook_account("http://localhost/")])
+    dispatcher.close(0.0)
+    dispatcher.close(0.0)
+    with pytest.raises(Unavailable):
+        dispatcher.submit([parcel(1)])
+
+
+def test_closing_waits_for_what_is_under_way(start):
+    go = threading.Event()
+
+    def late(peer):
+        peer.request()
+        go.wait(5)
+        peer.socket.sendall(OK)
+
+    with serving(late) as server:
+        dispatcher, results = start([webhook_account(server.url)])
+        dispatcher.submit([parcel(1)])
+        until(lambda: len(server.requests) == 1)
+        threading.Timer(0.2, go.set).start()
+        dispatcher.close(5.0)
+    assert [result.reason for result in results] == [None]
+
+
+def test_a_defect_in_a_provider_is_a_result_and_not_the_end(monkeypatch):
+    from kaskad.providers.generic_webhook import GenericWebhook
+
+    def broken(self, *arguments):
+        raise KeyError("marked body")
+
+    for method, accepted in [("build_request", False), ("read_response", None)]:
+        with serving(lambda peer: peer.answer(OK)) as server, monkeypatch.context() as patch:
+            patch.setattr(GenericWebhook, method, broken)
+            results = []
+            dispatcher = Dispatcher({1: webhook_account(server.url)}, lambda: 0, results.extend)
+            dispatcher.submit([parcel(1), parcel(2)])
+            until(lambda results=results: len(results) == 2)
+            dispatcher.close(1.0)
+        assert [result.accepted for result in results] == [accepted] * 2
+        assert "marked" not in results[0].detail
+
+
+def test_a_killed_sending_process_leaves_unknown_results_and_is_replaced():
+    with serving(Peer.hang) as slow, serving(lambda peer: peer.answer(OK)) as quick:
+        results = []
+        accounts = {1: webhook_account(slow.url, 1), 2: webhook_account(quick.url, 2)}
+        sender = Sender(accounts, lambda: 9, results.extend)
+        sender.submit([parcel(number) for number in range(5)])
+        until(lambda: slow.connections == 5)
+        os.kill(sender.pid, signal.SIGKILL)
+        until(lambda: len(results) == 5)
+        assert {(result.reason, result.accepted) for result in results} == {(Reason.AMBIGUOUS, None)}
+        sender.submit([parcel(7, 2)])
+        until(lambda: len(results) == 6)
+        assert results[-1].reason is None
+        sender.close(1.0)
+
+
+def test_neither_body_nor_address_nor_secret_is_logged_or_reported(start, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    for fault in (THROTTLED, BROKEN, b"what?\r\n\r\n", OK):
+        with serving(lambda peer, fault=fault: peer.answer(fault)) as server:
+            result = carried(start, webhook_account(server.url + "/marked-path"))
+            assert "marked" not in repr(result) and "15550100" not in repr(result)
+    assert "marked" not in repr(parcel(1)) and "15550100" not in repr(parcel(1))
+    assert "marked" not in repr(webhook_account("http://localhost/marked"))
+    written = caplog.text + "".join(capfd.readouterr())
+    assert "marked" not in written and "15550100" not in written

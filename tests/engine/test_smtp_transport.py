@@ -1,0 +1,215 @@
+"""The mail transport against aiosmtpd, and against servers that break off."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+from kaskad.domain.errors import SendError
+from kaskad.domain.terms import Channel, Reason
+from kaskad.engine.dispatch import new_loop
+from kaskad.engine.transport import smtp as transport
+from kaskad.engine.transport.smtp import Mailer
+from kaskad.providers.base import Account
+from kaskad.providers.smtp import Mail
+from support.faults import free_port
+
+MAIL = Mail("shop@example.org", "ann@example.org", b"Subject: x\r\n\r\n.dot\r\nbody\r\n")
+
+
+class Inbox:
+    """A server's handler that keeps mails and refuses whom it is told to."""
+
+    def __init__(self):
+        self.mails = []
+        self.sessions = set()
+        self.connected = 0
+
+    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
+        if address.startswith("gone"):
+            return "550 5.1.1 no such person"
+        if address.startswith("busy"):
+            return "421 4.7.0 too many, go away"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        if envelope.rcpt_tos[0].startswith("spam"):
+            return "554 5.7.1 refused"
+        self.sessions.add(session.peer)
+        self.mails.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        return "250 2.0.0 queued as 1"
+
+
+@contextlib.contextmanager
+def mail_server(**options):
+    inbox = Inbox()
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
+    controller.start()
+    try:
+        yield inbox, controller.port
+    finally:
+        controller.stop()
+
+
+@contextlib.contextmanager
+def breaking(script):
+    """A server that speaks `script` (a list of what to wait for and what to say) and hangs up, or hangs."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rb") as lines:
+                    connection.sendall(b"220 hello\r\n")
+                    for awaited, said in script:
+                        while not (line := lines.readline()).upper().startswith(awaited):
+                            if not line:
+                                break
+                        if said is None:
+                            lines.read()
+                            break
+                        connection.sendall(said)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+
+
+def account(port, **fields):
+    settings = {"host": "127.0.0.1", "port": str(port), "security": "none", "sender": "shop@example.org"}
+    secrets = {name: fields.pop(name) for name in ("password",) if name in fields}
+    return Account(1, "mail", "smtp", Channel.EMAIL, {**settings, **fields}, secrets)
+
+
+def sent(account, *mails, timeout_s=2.0, together=False):
+    """Send mails over one pool; an error stands in the place of its reply."""
+
+    async def one(mailer, mail):
+        try:
+            return await mailer.send(mail, account, timeout_s)
+        except SendError as error:
+            return error
+
+    async def run():
+        mailer = Mailer()
+        if together:
+            ends = await asyncio.gather(*[one(mailer, mail) for mail in mails])
+        else:
+            ends = [await one(mailer, mail) for mail in mails]
+        mailer.close()
+        return ends
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        ends = runner.run(run())
+    return ends[0] if len(mails) == 1 else ends
+
+
+def to(address):
+    return Mail(MAIL.sender, address, MAIL.content)
+
+
+def test_a_mail_arrives_as_it_was_written():
+    with mail_server() as (inbox, port):
+        reply = sent(account(port), MAIL)
+    assert reply.code == 250
+    assert inbox.mails == [("shop@example.org", ["ann@example.org"], MAIL.content)]
+
+
+def test_a_session_carries_many_mails_also_after_refusals():
+    mails = [MAIL, to("gone@example.org"), MAIL, to("spam@example.org"), MAIL]
+    with mail_server() as (inbox, port):
+        replies = sent(account(port), *mails)
+    assert [reply.code for reply in replies] == [250, 550, 250, 554, 250]
+    assert replies[1].text == "5.1.1 no such person"
+    assert len(inbox.mails) == 3 and len(inbox.sessions) == 1
+
+
+def test_a_session_ends_after_as_many_mails_as_servers_take(monkeypatch):
+    monkeypatch.setattr(transport, "MAILS_PER_SESSION", 3)
+    with mail_server() as (inbox, port):
+        sent(account(port), *[MAIL] * 7)
+    assert len(inbox.mails) == 7 and len(inbox.sessions) == 3
+
+
+def test_mails_at_the_same_time_never_share_a_session():
+    with mail_server() as (inbox, port):
+        replies = sent(account(port), *[to(f"person{n}@example.org") for n in range(20)], together=True)
+    assert {reply.code for reply in replies} == {250}
+    assert sorted(mail[1][0] for mail in inbox.mails) == sorted(f"person{n}@example.org" for n in range(20))
+
+
+def test_a_server_that_wants_a_rest_gets_a_new_session_once():
+    with mail_server() as (inbox, port):
+        first, busy, after = sent(account(port), MAIL, to("busy@example.org"), MAIL)
+    assert (first.code, busy.code, after.code) == (250, 421, 250)
+    assert len(inbox.sessions) == 2
+
+
+def test_a_wrong_password_is_the_servers_reply():
+    def check(server, session, envelope, mechanism, data):
+        return AuthResult(success=data.password == b"right", handled=False)
+
+    options = {"authenticator": check, "auth_require_tls": False}
+    with mail_server(**options) as (inbox, port):
+        assert sent(account(port, user="shop", password="wrong"), MAIL).code == 535
+        assert sent(account(port, user="shop", password="right"), MAIL).code == 250
+        assert len(inbox.mails) == 1
+
+
+def test_a_server_without_the_asked_encryption_gets_no_mail_and_no_password():
+    with mail_server() as (inbox, port):
+        error = sent(account(port, security="starttls", user="shop", password="right"), MAIL)
+    assert error.reason is Reason.AUTH and error.accepted is False and not inbox.mails
+
+
+def test_no_server_proves_that_nothing_was_accepted():
+    error = sent(account(free_port()), MAIL)
+    assert error.reason is Reason.TRANSIENT and error.accepted is False
+
+
+@pytest.mark.parametrize("setting", [{"port": "x"}, {"security": "ssl"}])
+def test_a_setting_that_makes_no_sense_stops_the_account(setting):
+    error = sent(account(25, **setting) if "port" not in setting else account("x"), MAIL)
+    assert error.reason is Reason.AUTH and error.accepted is False
+
+
+HELLO = [(b"EHLO", b"250 here\r\n")]
+BEFORE = {
+    "hang at greeting": [(b"NEVER", None)],
+    "hang at sender": [*HELLO, (b"MAIL", None)],
+    "hang at recipient": [*HELLO, (b"MAIL", b"250 ok\r\n"), (b"RCPT", None)],
+    "gone at recipient": [*HELLO, (b"MAIL", b"250 ok\r\n"), (b"RCPT", b"")],
+}
+DATA = [*HELLO, (b"MAIL", b"250 ok\r\n"), (b"RCPT", b"250 ok\r\n"), (b"DATA", b"354 go\r\n")]
+AFTER = {
+    "hang after the dot": [*DATA, (b".\r\n", None)],
+    "gone after the dot": [*DATA, (b".\r\n", b"")],
+}
+
+
+@pytest.mark.parametrize("script", BEFORE.values(), ids=BEFORE)
+def test_what_breaks_before_the_mail_is_handed_over_was_not_accepted(script):
+    with breaking(script) as port:
+        error = sent(account(port), MAIL, timeout_s=0.3)
+    assert error.reason is Reason.TRANSIENT and error.accepted is False
+
+
+@pytest.mark.parametrize("script", AFTER.values(), ids=AFTER)
+def test_what_breaks_after_the_final_dot_is_unknown(script):
+    with breaking(script) as port:
+        error = sent(account(port), MAIL, timeout_s=0.3)
+    assert error.reason is Reason.AMBIGUOUS and error.accepted is None
+
+
+def test_a_session_closed_by_the_server_meanwhile_is_replaced():
+    with breaking([*DATA, (b".\r\n", b"250 ok\r\n")]) as port:  # one mail each
+        replies = sent(account(port), MAIL, MAIL, MAIL)
+    assert [reply.code for reply in replies] == [250, 250, 250]

@@ -1,0 +1,126 @@
+"""Every provider against its cases: what we build, and what we read in the provider's own words.
+
+A case is a JSON file: `source` of the payload, what it `covers`, a `message` with the provider's `response`
+or `reply`, or a `webhook`; and our half, `request` or `mail` and `read`, which `--update-cases` rewrites.
+"""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kaskad.domain.errors import BadSignature, SendError
+from kaskad.domain.terms import Coded, Kind, Reason
+from kaskad.providers import PROVIDERS
+from kaskad.providers.base import Account, Outgoing, Request, Response
+from kaskad.providers.smtp import Reply
+
+HERE = Path(__file__).parent
+CASES = sorted((HERE / "cases").glob("*/*.json"))
+ACCOUNTS = json.loads((HERE / "accounts.json").read_text())
+SENDS = {"accepted", "rejected", "throttled"}
+REPORTS = {"receipt", "bad_signature"}
+
+
+def account(provider, name):
+    return msgspec.convert({"id": 1, "name": name, "provider": provider, **ACCOUNTS[provider][name]}, Account)
+
+
+def shown(value):
+    """Return a value as it stands in a case: without defaults, enumerations by name."""
+    if isinstance(value, SendError):
+        fields = ("reason", "detail", "code", "retry_after_ms", "accepted")
+        return {"error": {name: shown(getattr(value, name)) for name in fields}}
+    if isinstance(value, msgspec.Struct):
+        defaults = dict(zip(value.__struct_fields__[::-1], value.__struct_defaults__[::-1], strict=False))
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        told = {n: shown(v) for n, v in fields.items() if n not in defaults or v != defaults[n]}
+        return {type(value).__name__: told}
+    if isinstance(value, Coded):
+        return value.value
+    if isinstance(value, Kind):
+        return value.name.lower()
+    if isinstance(value, bytes):
+        return value.decode()
+    return value
+
+
+def attempt(function, *arguments):
+    try:
+        return shown(function(*arguments))
+    except SendError as error:
+        return shown(error)
+
+
+def ours(case, provider):
+    """Return our half of a case."""
+    chosen = account(provider.name, case.get("account", "one"))
+    if "webhook" in case:
+        got = case["webhook"]
+        hook = Request("POST", "https://k.example.org/hooks/1", got["headers"], got["body"].encode())
+        try:
+            provider.verify_webhook(hook, chosen, case["now"])
+            return {"read": [shown(item) for item in provider.read_webhook(hook, chosen)]}
+        except BadSignature as error:
+            return {"read": {"bad_signature": str(error)}}
+        except ValueError:
+            return {"read": "unreadable"}
+    outgoing = msgspec.convert(case["message"], Outgoing)
+    if "reply" in case:
+        reply = msgspec.convert(case["reply"], Reply)
+        mail = shown(provider.build_mail(outgoing, chosen))
+        return {"mail": mail, "read": attempt(provider.read_reply, reply)}
+    answer = case["response"]
+    response = Response(answer["status"], answer["headers"], answer["body"].encode())
+    return {
+        "request": shown(provider.build_request(outgoing, chosen)),
+        "read": attempt(provider.read_response, response),
+    }
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_we_build_and_read_what_the_case_says(path, request):
+    case = json.loads(path.read_text())
+    built = ours(case, PROVIDERS[path.parent.name])
+    if request.config.getoption("--update-cases", default=False):
+        path.write_text(json.dumps({**case, **built}, ensure_ascii=False, indent=2) + "\n")
+        return
+    assert built == {name: case.get(name) for name in built}
+    assert case["source"], "a case names where its payload is documented"
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_has_its_cases(name):
+    covered = {json.loads(path.read_text())["covers"] for path in CASES if path.parent.name == name}
+    needed = SENDS | (REPORTS if PROVIDERS[name].capabilities.receipts else set())
+    assert needed <= covered, f"{name} has no case of: {', '.join(sorted(needed - covered))}"
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_what_a_case_covers_is_what_we_read_in_it(name):
+    for path in CASES:
+        case = json.loads(path.read_text())
+        if path.parent.name != name:
+            continue
+        error = case["read"].get("error", {}) if isinstance(case["read"], dict) else {}
+        match case["covers"]:
+            case "accepted":
+                assert "Accepted" in case["read"], path
+            case "rejected":
+                assert error["reason"] != Reason.RATE_LIMITED.value, path
+            case "throttled":
+                assert error["reason"] == Reason.RATE_LIMITED.value and error["accepted"] is False, path
+            case "unknown":
+                assert error["accepted"] is None, path
+            case "bad_signature":
+                assert "bad_signature" in case["read"], path
+            case "receipt":
+                assert all("Receipt" in item for item in case["read"]) and case["read"], path
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_describes_itself(name):
+    provider = PROVIDERS[name]
+    assert provider.name == name and provider.title and provider.channels and type(provider).__doc__
+    assert len({setting.name for setting in provider.settings}) == len(provider.settings)
