@@ -23,8 +23,6 @@ values = st.recursive(
     max_leaves=8,
 )
 WORDS = "id name reference message_id recipient channel cost occurred_at error_class machine final text key"
-    """id name reference message_id recipient channel cost occurred_at error_class machine final text key"""
-)
 events = st.dictionaries(st.sampled_from(WORDS.split()), values)
 named = st.sampled_from(["delivered", "bounced_soft", "clicked", "busy", "no such name"])
 bodies = st.one_of(
