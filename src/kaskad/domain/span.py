@@ -16,11 +16,11 @@ MAX_DAYS = 3_660  # ten years: what a cascade can wait for, far inside what a ca
 MAX_MS = MAX_DAYS * 24 * HOUR_MS
 MAX_MONTHS = 120
 
-_SHORT = re.compile(r"(\d{1,7})\s*(mo|ms|min|s|m|h|d|w)(?![a-z])", re.IGNORECASE)
+_SHORT = re.compile(r"(\d{1,12})\s*(mo|ms|min|s|m|h|d|w)(?![a-z])", re.IGNORECASE | re.ASCII)
 _ISO = re.compile(
     r"P(?:(?P<years>\d{1,3})Y)?(?:(?P<months>\d{1,3})M)?(?:(?P<weeks>\d{1,4})W)?(?:(?P<days>\d{1,5})D)?"
     r"(?:T(?:(?P<hours>\d{1,6})H)?(?:(?P<minutes>\d{1,7})M)?(?:(?P<seconds>\d{1,9}(?:\.\d{1,3})?)S)?)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _UNITS_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "min": MINUTE_MS, "h": HOUR_MS}
 

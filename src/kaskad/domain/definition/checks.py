@@ -38,7 +38,8 @@ def check_whole(cascade: Cascade, report: Report) -> None:
         _check_condition(step.condition, f"{place}.if", numbers, step.number, report)
         _check_texts(step.content, place, numbers, step.number, report)
         for index, variant in enumerate(step.variants):
-            _check_texts(variant.content, f"{place}.variants[{index}]", numbers, step.number, report)
+            own = _own(variant.content, step.content)
+            _check_texts(own, f"{place}.variants[{index}]", numbers, step.number, report)
         if step.urgent and cascade.message_class is MessageClass.ADVERTISING:
             report.error(
                 f"{place}.urgent", "advertising is never urgent", "remove `urgent`, or change the class"
@@ -48,6 +49,12 @@ def check_whole(cascade: Cascade, report: Report) -> None:
     if cascade.urgent and cascade.message_class is MessageClass.ADVERTISING:
         report.error("urgent", "advertising is never urgent", "remove `urgent`, or change the class")
     _warn(cascade, report)
+
+
+def _own(variant: Content, content: Content) -> Content:
+    """Return what a variant says differently from its step, whose own words are checked there."""
+    names = [name for name in content.__struct_fields__ if getattr(variant, name) != getattr(content, name)]
+    return Content(**{name: getattr(variant, name) for name in names})
 
 
 def _check_condition(
@@ -171,7 +178,8 @@ def _warn_step(step: Step, cascade: Cascade, report: Report) -> None:
         report.warn(place, "the robot call offers no key to refuse", "add `keys: {9: opt_out}` and say so")
     if Channel.SMS in step.channels:
         contents = [(place, step.content)]
-        contents += [(f"{place}.variants[{i}]", one.content) for i, one in enumerate(step.variants)]
+        for index, variant in enumerate(step.variants):
+            contents.append((f"{place}.variants[{index}]", _own(variant.content, step.content)))
         for path, content in contents:
             _warn_sms(content.text, f"{path}.text", report)
 

@@ -42,7 +42,7 @@ HABITS = {
     "then": "go",
     "goto": "go",
 }
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%")
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%", re.ASCII)
 
 
 class Report:

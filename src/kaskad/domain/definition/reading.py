@@ -30,7 +30,7 @@ _ALWAYS_STOPS = (
     "erasure",
     "goal",
 )
-_PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])")
+_PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])", re.ASCII)
 _AN_HOUR = {"s": 3_600, "m": 60, "h": 1}
 DEFAULT_WITHIN = Span(days=7)
 

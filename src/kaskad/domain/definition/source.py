@@ -32,8 +32,10 @@ MAX_NODES = 20_000  # after aliases have been followed
 
 Value = str | int | float | bool | None
 
-_INTEGER = re.compile(r"[-+]?\d{1,18}")
-_FLOAT = re.compile(r"[-+]?(?:\d{1,18}\.\d{0,18}|\.\d{1,18}|\d{1,18}(?:\.\d{1,18})?[eE][-+]?\d{1,2})")
+_INTEGER = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_FLOAT = re.compile(
+    r"[-+]?(?:\d{1,18}\.\d{0,18}|\.\d{1,18}|\d{1,18}(?:\.\d{1,18})?[eE][-+]?\d{1,2})", re.ASCII
+)
 _CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),

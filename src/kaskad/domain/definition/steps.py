@@ -50,7 +50,7 @@ _USED_BY = {
     "buttons": {Needs.TEXT},
     "media": {Needs.MAIL, Needs.TEXT},
 }
-_DAY = re.compile(r"(?:day\s+)?(\d{1,3})")
+_DAY = re.compile(r"(?:day\s+)?(\d{1,3})", re.ASCII)
 
 
 def read_steps(form: Form) -> tuple[Step, ...]:
@@ -94,7 +94,7 @@ def _step(number: int, form: Form) -> Step:
         id=form.slug("id"),
         channels=channels,
         content=content,
-        variants=variants,
+        variants=tuple(Variant(one.id, one.weight, _over(content, one.content)) for one in variants),
         success=form.word("success", {**REACTION_WORDS, "none": Reaction.NONE}, REACTION_HABITS),
         wait=_wait(form),
         at=_anchor(form.form("at", KEYS["at"])),
@@ -164,15 +164,15 @@ def _variants(form: Form) -> tuple[Variant, ...]:
         form.report.error(
             form.at("variants"), "one variant compares nothing", "add another, or write its text in the step"
         )
-    found: dict[str, Variant] = {}
+    found: list[Variant] = []
     for node, path in items:
         one = Form(node, path, KEYS["variant"], form.report)
         one.require("id", "name the variant, for example `id: a`")
         name, weight, content = one.slug("id"), one.integer("weight", 1, 1_000, 1), _content(one)
-        if name in found:
+        if name and name in [other.id for other in found]:
             form.report.error(one.at("id"), f"two variants are named `{name}`", "give each its own id")
-        found[name or path] = Variant(name, weight, content)
-    return tuple(found.values())
+        found.append(Variant(name, weight, content))
+    return tuple(found)
 
 
 def _check_content(
@@ -203,12 +203,11 @@ def _uses(channel: Channel, name: str) -> bool:
 
 
 def _over(content: Content, variant: Content) -> Content:
-    """Return what is said where the variant's words stand over the step's."""
-    if variant.template:
-        return variant
-    return Content(
-        **{name: getattr(variant, name) or getattr(content, name) for name in content.__struct_fields__}
-    )
+    """Return what a variant says: its own words, and the step's where it has none."""
+    if variant.template or variant == Content():
+        return variant if variant.template else content
+    own = {name: getattr(variant, name) or getattr(content, name) for name in content.__struct_fields__}
+    return Content(**{**own, "template": ""})
 
 
 def _check_needs(form: Form, place: str, channels: tuple[Channel, ...], words: Content) -> None:
@@ -309,7 +308,7 @@ def _day(form: Form) -> int:
 def _phone_keys(form: Form, channels: tuple[Channel, ...]) -> dict[str, str]:
     if form.has("keys") and channels and Channel.ROBOT_CALL not in channels:
         form.report.error(form.at("keys"), "only robot_call has `keys`", "remove them")
-    keys = form.form("keys", "0123456789*#")
+    keys = form.form("keys", tuple("0123456789*#"))
     if keys is None:
         return {}
     found = {}
