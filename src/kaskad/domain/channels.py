@@ -170,9 +170,9 @@ def satisfies(kind_mask: int, reaction: Reaction, channel: Channel) -> bool:
 
 def _masks(channel: Channel) -> dict[Reaction, int]:
     voice = CHANNELS[channel].family is Family.CALL
-    keypress = Kind.KEYPRESS.bit if voice else 0
+    keypress = Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit if voice else 0
     confirmed = Kind.CLICKED.bit if voice else 0
-    clicked = Kind.CLICKED.bit | Kind.REPLIED.bit
+    clicked = Kind.CLICKED.bit | Kind.REPLIED.bit | (Kind.ASKED_AGENT.bit if voice else 0)
     seen = Kind.OPENED.bit | Kind.READ.bit | Kind.ANSWERED.bit | clicked | keypress
     masks = {
         Reaction.NONE: 0,
