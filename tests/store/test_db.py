@@ -257,18 +257,20 @@ def test_a_server_that_does_not_answer_is_said_without_its_password() -> None:
         open_database("postgresql://localhost:port/kaskad")
 
 
-def test_a_lost_connection_is_said_and_replaced(postgres: PostgresServer) -> None:
+@pytest.mark.parametrize(("goes_on", "said"), [(True, "cannot be reached"), (False, "unknown")])
+def test_a_lost_connection_is_said_and_replaced(postgres: PostgresServer, goes_on: bool, said: str) -> None:
     url = postgres.create()
     db = open_database(url)
     killer = open_database(url)
     assert isinstance(killer, PostgresDatabase)
-    with pytest.raises(Unavailable), db.write() as tx:
+    with pytest.raises(Unavailable, match=said), db.write() as tx:
         with killer.write() as other:
             other.script(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND datname = current_database()"
             )
-        tx.script("SELECT 1")
+        if goes_on:
+            tx.script("SELECT 1")
     with db.write() as tx:
         tx.script("SELECT 1")
     db.close()

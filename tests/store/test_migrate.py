@@ -1,6 +1,6 @@
 """Databases are brought up to date once, in order, and only by the program that they belong to."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -44,13 +44,9 @@ def test_a_newer_database_is_refused(empty: Database) -> None:
 
 
 def test_two_programs_that_start_at_once_upgrade_once(empty: Database) -> None:
-    applied: list[Migration] = []
-    starts = [threading.Thread(target=lambda: applied.extend(upgrade(empty))) for _ in range(4)]
-    for start in starts:
-        start.start()
-    for start in starts:
-        start.join()
-    assert applied == list(migrations())
+    with ThreadPoolExecutor(4) as programs:
+        applied = list(programs.map(upgrade, [empty] * 4))
+    assert [migration for part in applied for migration in part] == list(migrations())
 
 
 def test_later_tables_are_spread_as_the_first_ones(empty: Database) -> None:

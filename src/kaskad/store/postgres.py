@@ -283,13 +283,21 @@ class PostgresDatabase:
                 connection.execute(begin)
                 try:
                     yield PostgresTransaction(connection, self._known)
-                    connection.execute(end)
+                    self._end(connection, end)
                 except BaseException:
                     if not connection.closed:
                         connection.execute(b"ROLLBACK")
                     raise
         finally:
             pool.put(None if connection is None or connection.closed else connection)
+
+    def _end(self, connection: psycopg.Connection[Row], end: bytes) -> None:
+        try:
+            connection.execute(end)
+        except psycopg.OperationalError as error:
+            if not connection.closed:
+                raise
+            raise Unavailable(f"{self.name} was lost at a commit: whether it was kept is unknown.") from error
 
     def _connect(self) -> psycopg.Connection[Row]:
         connection = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)
