@@ -12,6 +12,7 @@ from kaskad.domain.cascade import Anchor, Branch, Clock, Money, Reentry, Span
 from kaskad.domain.definition import json_schema, load, to_cascade
 from kaskad.domain.definition.checks import longest
 from kaskad.domain.definition.problem import MAX_PROBLEMS
+from kaskad.domain.definition.schema import KEYS
 from kaskad.domain.definition.source import MAX_NODES, MAX_SIZE
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel, MessageClass, Reaction
@@ -230,6 +231,11 @@ def test_problems_come_in_the_order_of_the_text():
         (step(text=None, variants=[{"id": "a", "text": "x"}] * 2), "named `a`", "own id"),
         (step(variants=[{"id": "a", "weight": 0, "text": "x"}, {"id": "b"}]), "from 1 to 1000", ""),
         (step(channel="vk", buttons=[{"text": "a"}]), "either `url` or `reply`", ""),
+        (
+            replaced("text: hello", "text: hello, and more"),
+            "`and more` is not known",
+            "comma in quotation marks",
+        ),
         (top(foo=1), "`foo` is not known", "known here"),
         (top(name="x"), "`name` is not known", "`title`"),
         (top(holdout="x"), "under 100%", "10%"),
@@ -527,3 +533,53 @@ def test_values_of_any_kind_in_a_step_are_only_problems(changes, number):
     data["steps"][number].update(changes)
     loaded = load(json.dumps(data, ensure_ascii=False), name="x")
     assert loaded.cascade is not None or loaded.errors
+
+
+PLACES = {
+    "cascade": (),
+    "trigger": ("trigger",),
+    "reentry": ("reentry",),
+    "goal": ("goal",),
+    "budget": ("budget",),
+    "step": ("steps", 0),
+    "clock": ("steps", 0, "wait", 0),
+    "at": ("steps", 0, "at"),
+    "variant": ("steps", 0, "variants", 0),
+    "button": ("steps", 0, "buttons", 0),
+    "branch": ("branches", 0),
+}
+EVERY_KEY = [(name, key) for name, keys in KEYS.items() for key in keys]
+
+
+@pytest.mark.parametrize(("name", "key"), EVERY_KEY)
+def test_every_key_of_the_schema_is_read(name, key):
+    data = YAML(typ="safe").load(MINIMAL)
+    data["steps"][0].update(
+        channel="vk",
+        wait=[{"unless": "read", "for": "2h"}],
+        buttons=[{"text": "a", "url": "https://example.org"}],
+    )
+    data.update(
+        reentry={"after_finish": "7d"},
+        budget={"total": "5 KZT"},
+        branches=[{"when": "one.read", "go": "one"}],
+    )
+    if name == "variant":
+        data["steps"][0]["variants"] = [{"id": "a", "text": "a"}, {"id": "b", "text": "b"}]
+    if name == "at":
+        data["steps"][0]["at"] = (
+            {} if key in ("before", "after", "on") else {"before": "trigger.x", "by": "1h"}
+        )
+    place = data
+    for part in PLACES[name]:
+        place = place[part]
+    place[key] = {"no such key": [[]]}
+    path = re.sub(
+        r"\.(?=\[)", "", ".".join(f"[{part}]" if isinstance(part, int) else part for part in PLACES[name])
+    )
+    path = f"{path}.{key}" if path else key
+    assert [problem for problem in load(json.dumps(data), name="x").errors if problem.path.startswith(path)]
+
+
+def test_a_place_is_known_for_every_part_of_the_schema():
+    assert set(PLACES) == set(KEYS)

@@ -107,6 +107,8 @@ class Form:
             self.report.add(Problem(key.line, key.column, self.at(name), problem, "keep one of them"))
         elif name not in known:
             remedy = did_you_mean(name, known, HABITS)
+            if isinstance(value, Scalar) and value.text == "" and not remedy.startswith("did"):
+                remedy = "put a text that has a comma in quotation marks"
             shown = f"`{name[:40]}` is not known in {_place(self.path)}"
             self.report.add(Problem(key.line, key.column, self.at(name[:40]), shown, remedy))
         else:
