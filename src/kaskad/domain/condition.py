@@ -21,20 +21,8 @@ MAX_REASON = 300
 
 ROOTS = ("contact", "trigger", "run", "steps")
 STEP_FIELDS = (
-    "sent",
-    "delivered",
-    "opened",
-    "read",
-    "answered",
-    "clicked",
-    "replied",
-    "reacted",
-    "failed",
-    "skipped",
-    "unknown",
-    "state",
-    "channel",
-    "reason",
+    *("sent", "delivered", "opened", "read", "answered", "clicked", "replied", "reacted"),
+    *("failed", "skipped", "unknown", "state", "channel", "reason"),
 )
 AGGREGATES = ("count", "sum", "first", "last")
 
@@ -322,14 +310,13 @@ def _read_as(text: str, example: object) -> object:
 def _number(text: str) -> object:
     if len(text) > 40:
         return text
-    try:
-        return int(text)
-    except ValueError:
+    for kind in (int, float):
         try:
-            value = float(text)
+            value = kind(text)
         except ValueError:
-            return text
-        return value if value == value else text
+            continue
+        return value if value == value else text  # not a number is no number
+    return text
 
 
 def read_instant(text: str) -> int | None:
