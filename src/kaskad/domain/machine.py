@@ -110,7 +110,7 @@ class Setting(Struct):
 
 
 def _after(hit: Hit, setting: Setting, low_ms: float, high_ms: int) -> bool:
-    """Return whether the hit came within (low, high] after sending; before it means: faster than the answer."""
+    """Return whether the hit came within (low, high] after sending."""
     return setting.sent_at is not None and low_ms < hit.at - setting.sent_at <= high_ms
 
 
@@ -123,6 +123,7 @@ RULES: tuple[tuple[str, int, Callable[[Hit, Setting], object]], ...] = (
     ("preview_agent", 5, lambda hit, _: _preview(hit.agent)),
     ("bare_agent", 3, lambda hit, _: _bare(hit.agent)),
     ("burst", 4, lambda hit, setting: hit in setting.burst),
+    # also before: a fast machine is here sooner than the provider's answer
     ("instant", 3, lambda hit, setting: _after(hit, setting, float("-inf"), 5_000)),
     ("soon", 1, lambda hit, setting: _after(hit, setting, 5_000, 60_000)),
     ("relay_open", 5, lambda hit, setting: hit.link == PIXEL and setting.ranges.kind(hit.ip) == "relay"),

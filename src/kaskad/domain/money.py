@@ -95,9 +95,9 @@ def format_number(number: object, language: str = "en") -> str:
 def _decimal(amount: object) -> Decimal:
     try:
         value = Decimal(str(amount).strip().replace(",", "."))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         raise BadMoney(f"{str(amount)[:40]!r} is not a number") from None
-    if isinstance(amount, bool) or not value.is_finite() or abs(value) > MAX_MINOR or value.adjusted() < -30:
+    if isinstance(amount, bool) or not value.is_finite() or not -30 <= value.adjusted() < 19:
         raise BadMoney(f"{str(amount)[:40]!r} is not a number that can be shown")
     return value
 
