@@ -123,3 +123,19 @@ def test_an_end_after_the_loop_has_closed_is_no_error(capsys):
     asyncio.run(leave())
     future.set_result(None)
     assert capsys.readouterr().err == ""
+
+
+def test_requests_that_share_a_future_all_end_with_it_also_after_some_gave_up():
+    async def check():
+        durable = Durable(limit_s=0.05)
+        batch = Future()
+        early = [asyncio.ensure_future(durable.wait(batch)) for _ in range(3)]
+        assert [type(result) for result in await asyncio.gather(*early, return_exceptions=True)] == [
+            Unavailable
+        ] * 3
+        late = [asyncio.ensure_future(durable.wait(batch)) for _ in range(3)]
+        threading.Timer(0.01, batch.set_result, ("kept",)).start()
+        assert await asyncio.gather(*late) == ["kept"] * 3
+        assert await durable.wait(batch) == "kept"
+
+    asyncio.run(check())

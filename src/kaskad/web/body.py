@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """Return the raw body; raises HTTPException 413 where it has more than `limit` bytes."""
-    message = await request.receive()
+    message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
-        declared = request.headers.get("content-length", "")
+        declared = Headers(scope=scope).get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         parts, size = [body], len(body)
         while message.get("more_body") and size <= limit:
-            message = await request.receive()
+            message = await receive()
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         body = b"".join(parts)

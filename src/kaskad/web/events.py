@@ -73,7 +73,7 @@ class Events:
         if not self._is_allowed(request):
             detail = "Send the key of the setting `api_key` as a bearer token."
             return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
-        body = await read_body(request, LIMIT)
+        body = await read_body(request.scope, request.receive, LIMIT)
         try:
             events = read_events(body)
         except msgspec.ValidationError as error:

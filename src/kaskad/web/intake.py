@@ -6,7 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import EventIn
@@ -18,7 +19,10 @@ SCOPES = ("topic", "channel", "advertising", "all")  # what a person can leave, 
 
 
 class Intake(Protocol):
-    """The engine as seen by HTTP. Its futures end after the commit that makes what was told durable."""
+    """The engine as seen by HTTP. Its futures end after the commit that makes what was told durable.
+
+    Calls that one commit will serve may return the same future: that is cheaper than one each.
+    """
 
     def account(self, name: str) -> tuple[Account, Provider] | None:
         """Return an account and its provider from memory."""
@@ -52,34 +56,38 @@ class Intake(Protocol):
 class Durable:
     """Lets coroutines of one event loop wait for futures that other threads end.
 
-    A commit ends hundreds of futures at once: they are gathered, and the loop is woken once for all.
+    A commit serves hundreds of requests: the loop is woken once for all futures that it ends, and
+    requests that were given the same future share what they wait on.
     """
 
     def __init__(self, limit_s: float = 20.0) -> None:
         self._limit_s = limit_s
-        self._ended: deque[tuple[asyncio.Future[Any], Future[Any]]] = deque()
+        self._ended: deque[Future[Any]] = deque()
         self._woken = False
-        self._waiting: dict[asyncio.Future[Any], float] = {}  # in the order of their deadlines
+        self._waiting: dict[Future[Any], _Waiter[Any]] = {}  # in the order of their deadlines
         self._sweep: asyncio.TimerHandle | None = None
 
     async def wait(self, future: Future[T]) -> T:
         """Return the result of `future`; raises Unavailable when it takes longer than the limit."""
-        if future.done():
-            return future.result()
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[T] = loop.create_future()
-        self._waiting[waiter] = loop.time() + self._limit_s
-        if self._sweep is None:
-            self._sweep = loop.call_later(self._limit_s, self._give_up, loop)
-        future.add_done_callback(lambda ended: self._on_end(loop, waiter, ended))
-        try:
-            return await waiter
-        finally:
-            self._waiting.pop(waiter, None)
+        waiter: _Waiter[T] | None = self._waiting.get(future)
+        if waiter is None:
+            if future.done():
+                return future.result()
+            waiter = self._await(future)
+        return await waiter.woken
 
-    def _on_end(self, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[T], ended: Future[T]) -> None:
+    def _await(self, future: Future[T]) -> _Waiter[T]:
+        loop = asyncio.get_running_loop()
+        waiter: _Waiter[T] = _Waiter(loop.create_future(), loop.time() + self._limit_s)
+        self._waiting[future] = waiter
+        if self._sweep is None:
+            self._sweep = loop.call_at(waiter.deadline, self._give_up, loop)
+        future.add_done_callback(partial(self._on_end, loop))
+        return waiter
+
+    def _on_end(self, loop: asyncio.AbstractEventLoop, ended: Future[Any]) -> None:
         """Note the end of a future, in the thread that ended it."""
-        self._ended.append((waiter, ended))
+        self._ended.append(ended)
         if not self._woken:
             self._woken = True
             try:
@@ -90,23 +98,34 @@ class Durable:
     def _wake(self) -> None:
         self._woken = False  # before the deque is emptied, so that no later end goes unnoticed
         while self._ended:
-            waiter, ended = self._ended.popleft()
-            if waiter.done():
+            ended = self._ended.popleft()
+            waiter = self._waiting.pop(ended, None)
+            if waiter is None or waiter.woken.done():
                 continue
             if ended.cancelled():
-                waiter.set_exception(Unavailable("The server is stopping; try again."))
+                waiter.woken.set_exception(Unavailable("The server is stopping; try again."))
             elif (error := ended.exception()) is not None:
-                waiter.set_exception(error)
+                waiter.woken.set_exception(error)
             else:
-                waiter.set_result(ended.result())
+                waiter.woken.set_result(ended.result())
 
     def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
         """Fail what has waited too long, and look again when the next one would have."""
-        now = loop.time()
         self._sweep = None
-        for waiter, deadline in self._waiting.items():
-            if deadline > now:
-                self._sweep = loop.call_at(deadline, self._give_up, loop)
+        for future, waiter in list(self._waiting.items()):
+            if waiter.deadline > loop.time():
+                self._sweep = loop.call_at(waiter.deadline, self._give_up, loop)
                 break
-            if not waiter.done():
-                waiter.set_exception(Unavailable("The database has not answered in time; try again."))
+            del self._waiting[future]
+            if not waiter.woken.done():
+                waiter.woken.set_exception(Unavailable("The database has not answered in time; try again."))
+
+
+class _Waiter(Generic[T]):
+    """What the requests that were given one future wait on."""
+
+    __slots__ = ("deadline", "woken")
+
+    def __init__(self, woken: asyncio.Future[T], deadline: float) -> None:
+        self.woken = woken
+        self.deadline = deadline

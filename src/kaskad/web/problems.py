@@ -10,6 +10,7 @@ from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
 from kaskad.log import get_logger
@@ -85,3 +86,11 @@ HANDLERS = {
     ClientDisconnect: on_disconnect,
     Exception: on_defect,
 }
+
+
+def answer(scope: Scope, error: Exception) -> Response:
+    """Return the answer for a failure outside of Starlette's own handling."""
+    for kind, handler in HANDLERS.items():
+        if isinstance(error, kind):
+            return handler(Request(scope), error)
+    raise error

@@ -83,7 +83,7 @@ class Tracking:
             message = self._signer.read_unsubscribe(request.path_params["token"])
         except BadToken:
             return page(request, "missing", status=404)
-        body = await read_body(request, FORM_LIMIT)
+        body = await read_body(request.scope, request.receive, FORM_LIMIT)
         wanted = form_fields(request.headers.get("content-type", ""), body).get("scope", "")
         scope = wanted if wanted in SCOPES else SCOPES[0]
         try:
