@@ -189,23 +189,21 @@ class _Person(Struct):
 
 
 def _holds(node: Node, person: _Person) -> Verdict:
-    match node:
-        case All(nodes):
-            return _every(nodes, person)
-        case Any(nodes):
-            return _some(nodes, person)
-        case Not(inner):
-            verdict = _holds(inner, person)
-            return Verdict(not verdict.value, verdict.reason)
     try:
         match node:
             case Compare():
                 return _compare(node, person)
-            case Exists(inner):
-                return _exists(inner, person)
-            case _:
-                value = _value(node, person)
-                return Verdict(_truth(value), f"{show(node)} is {_say(value)}")
+            case All():
+                return _every(node.nodes, person)
+            case Any():
+                return _some(node.nodes, person)
+            case Not():
+                verdict = _holds(node.node, person)
+                return Verdict(not verdict.value, verdict.reason)
+            case Exists():
+                return _exists(node.node, person)
+        value = _value(node, person)
+        return Verdict(_truth(value), f"{show(node)} is {_say(value)}")
     except _UndefinedError as missing:
         return Verdict(False, str(missing))
 
@@ -243,13 +241,12 @@ def _exists(node: Node, person: _Person) -> Verdict:
 def _compare(node: Compare, person: _Person) -> Verdict:
     left, right = _value(node.left, person), _value(node.right, person)
     reason = f"{show(node.left)} is {_say(left)}"
-    if _children(node.right) or isinstance(node.right, Name | Event):
+    if not isinstance(node.right, Literal) and not (isinstance(node.right, Items) and node.operator == "in"):
         reason += f", {show(node.right)} is {_say(right)}"
-    match node.operator:
-        case "in":
-            return Verdict(_contains(right, left), reason)
-        case "contains":
-            return Verdict(_contains(left, right), reason)
+    if node.operator == "in":
+        return Verdict(_contains(right, left), reason)
+    if node.operator == "contains":
+        return Verdict(_contains(left, right), reason)
     left, right = _align(left, right)
     if node.operator in ("==", "!="):
         return Verdict((left == right) is (node.operator == "=="), reason)
@@ -278,7 +275,7 @@ def _order(left: object, right: object) -> int | None:
     """Return -1, 0 or 1 as left is less, the same or more, or None where the two have no order."""
     if isinstance(left, bool) or isinstance(right, bool):
         return None
-    if isinstance(left, int | float) and isinstance(right, int | float):
+    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
         return (left > right) - (left < right)
     if isinstance(left, str) and isinstance(right, str):
         return (left > right) - (left < right)
@@ -339,25 +336,25 @@ def _truth(value: object) -> bool:
 
 def _value(node: Node, person: _Person) -> object:
     match node:
-        case Literal(value):
-            return value
-        case Name(path):
-            return _look_up(path, person.scope)
-        case Items(nodes):
-            return [_value(item, person) for item in nodes]
-        case Duration(ms):
-            return ms
-        case Date(at):
-            return _Instant(at)
+        case Name():
+            return _look_up(node.path, person.scope)
+        case Literal():
+            return node.value
+        case Items():
+            return [_value(item, person) for item in node.nodes]
+        case Duration():
+            return node.ms
+        case Date():
+            return _Instant(node.at)
         case Now():
             return _Instant(person.now)
         case Event():
             return _aggregate(node, person)
-        case Segment(name):
+        case Segment():
             segments = person.scope.get("segments")
             if not isinstance(segments, Collection):
                 raise _UndefinedError("segments are not known here")
-            return name in segments
+            return node.name in segments
         case Sum():
             return _sum(node, person)
         case _:
@@ -430,16 +427,16 @@ def _operand(value: object, timed: bool, name: str) -> int | float:
 
 def _say(value: object) -> str:
     match value:
-        case _Instant():
-            return say_instant(value)
-        case bool():
-            return "true" if value else "false"
-        case None:
-            return "null"
         case str():
             return '"' + (value if len(value) <= 60 else value[:59] + "…") + '"'
+        case bool():
+            return "true" if value else "false"
+        case _Instant():
+            return say_instant(value)
         case int() | float():
             return str(value)
+        case None:
+            return "null"
         case Mapping():
             return f"a mapping of {len(value)}"
         case Collection():
@@ -459,6 +456,8 @@ def say_instant(at: int) -> str:
 def show(node: Node) -> str:
     """Return the node in the words of the language, shortened where it is long."""
     match node:
+        case Name():
+            return ".".join(node.path)
         case Literal(value):
             return _say(value)
         case Duration(_, text):
@@ -469,8 +468,6 @@ def show(node: Node) -> str:
             return "now"
         case Items(nodes):
             return "[" + ", ".join(show(item) for item in nodes[:3]) + (", …]" if len(nodes) > 3 else "]")
-        case Name(path):
-            return ".".join(path)
         case Segment(name):
             return f'segment("{name}")'
         case Event(name, aggregate):
