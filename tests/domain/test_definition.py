@@ -489,7 +489,7 @@ edits = st.lists(st.tuples(places, st.integers(0, 12), st.sampled_from(DAMAGE)),
 
 
 @given(edits)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_no_damage_to_a_good_definition_shows_a_stack_trace(changes):
     text = DESIGN
     for place, length, new in changes:
@@ -515,7 +515,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(keys, trees, max_size=6))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_values_of_any_kind_at_any_key_are_only_problems(changes):
     data = {**YAML(typ="safe").load(DESIGN), **changes}
     text = json.dumps(data, ensure_ascii=False)
@@ -527,7 +527,7 @@ step_keys = st.sampled_from(sorted(json_schema()["$defs"]["step"]["properties"])
 
 
 @given(st.dictionaries(step_keys, trees, max_size=4), st.integers(0, 4))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_values_of_any_kind_in_a_step_are_only_problems(changes, number):
     data = YAML(typ="safe").load(DESIGN)
     data["steps"][number].update(changes)
