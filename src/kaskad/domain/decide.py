@@ -18,7 +18,6 @@ from kaskad.domain.policy import DAY
 from kaskad.domain.run import (
     FINISHED_BY,
     HUMAN,
-    PLAIN,
     Answers,
     Decision,
     Marks,
@@ -31,6 +30,10 @@ from kaskad.domain.terms import Kind, MessageState, Outcome, Phase, RunState
 from kaskad.domain.version import Rule, Version
 
 ACTIVE, FINISHED = RunState.ACTIVE.code, RunState.FINISHED.code
+# An enum's members cost a function call each time they are named, and this runs for every run in every tick.
+_ENTER, _WAITING = Phase.ENTER, Phase.WAITING
+_QUEUED, _CANCELLED = MessageState.QUEUED.code, MessageState.CANCELLED.code
+_SUSPECTED, _MACHINE_CLICKED = Kind.SUSPECTED_CLICKED.value, Kind.MACHINE_CLICKED.bit
 _PRECEDENCE = {outcome.code: rank for rank, outcome in enumerate((
     Outcome.CONVERTED, Outcome.COMPLAINED, Outcome.OPTED_OUT, Outcome.CANCELLED, Outcome.SUPERSEDED,
     Outcome.RESPONDED,
@@ -57,7 +60,10 @@ def decide(
 
 def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: int) -> Decision | Enter:
     """Return what follows from the facts and the clocks alone."""
-    end = ending(version, run, passages, marks)
+    moved = bool(marks)
+    for passage in passages.values():
+        moved = moved or bool(passage.mask & version.moving)
+    end = ending(version, run, passages, marks) if moved else None
     if end is not None:
         return _finish(run, *end)
     if run.outcome is not None:
@@ -67,15 +73,16 @@ def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: in
         if now < ends_at:
             return _keep(run, ends_at, "hold-out")
         return _finish(run, Outcome.EXHAUSTED.code, None, "hold-out is over", False)
-    branch = _branch(version, run, passages)
+    branch = _branch(version, run, passages) if moved else None
     if branch is not None:
         return _follow_branch(version, run, passages, *branch, now)
-    passage = passages.get(run.step)
-    if run.phase == Phase.ENTER or passage is None:
-        return Enter(run.step, max(run.due_at, _held_until(version, run, passages)), "due")
-    if passage.state == MessageState.QUEUED.code:
-        return _queued(version, run, passages, now)
-    return _sent(version, run, passages, passage, now)
+    held_until = _held_until(version, run, passages) if moved else 0
+    current = passages.get(run.step)
+    if run.phase == _ENTER or current is None:
+        return Enter(run.step, max(run.due_at, held_until), "due")
+    if current.state == _QUEUED:
+        return _queued(version, run, held_until, now)
+    return _sent(version, run, current, held_until, now)
 
 
 def ending(
@@ -85,13 +92,13 @@ def ending(
 
     The earliest ending counts; a goal turns a response into a conversion whenever it comes in time.
     """
-    ends = [
+    ends: list[tuple[int, int, int, int | None]] = [
         (at, _PRECEDENCE[FINISHED_BY[Kind(kind)].code], FINISHED_BY[Kind(kind)].code, None)
         for kind, at in marks.items()
         if kind != Kind.GOAL or at < goal_ends_at(version, run)
     ] if marks else []  # fmt: skip
     for passage in passages.values():
-        if passage.mask & ~PLAIN or passage.mask & Kind.DELIVERED.bit:
+        if passage.mask & version.moving:
             at = _success_at(version, run, passages, passage)
             if at is not None:
                 ends.append((at, _PRECEDENCE[Outcome.RESPONDED.code], Outcome.RESPONDED.code, passage.step))
@@ -131,9 +138,9 @@ def deadline(rule: Rule, passage: Passage, zone: str) -> int:
     return best
 
 
-def _sent(version: Version, run: Run, passages: Passages, passage: Passage, now: int) -> Decision | Enter:
+def _sent(version: Version, run: Run, passage: Passage, held_until: int, now: int) -> Decision | Enter:
     step = version.cascade.steps[run.step]
-    if failed(passage.mask) or passage.state == MessageState.CANCELLED.code:
+    if failed(passage.mask) or passage.state == _CANCELLED:
         if step.on_fail == "stop":
             return _finish(run, Outcome.FAILED.code, run.step, "failed", False)
         return Enter(step.next, now, "failed")
@@ -143,15 +150,15 @@ def _sent(version: Version, run: Run, passages: Passages, passage: Passage, now:
         return _in_doubt(version, run, passage, now)
     rule = version.rules[run.step, passage.channel]
     ends_at = deadline(rule, passage, version.policy.zone)
-    suspected_at = passage.first.get(Kind.SUSPECTED_CLICKED)
-    if suspected_at is not None and not passage.mask & Kind.MACHINE_CLICKED.bit:  # may still be a person
+    suspected_at = passage.first.get(_SUSPECTED) if passage.first else None
+    if suspected_at is not None and not passage.mask & _MACHINE_CLICKED:  # may still be a person
         ends_at = max(ends_at, suspected_at + version.policy.suspected_click_hold_ms)
     following = None if step.next is None else version.cascade.steps[step.next]
     if following is not None and following.at is not None:
         return Enter(step.next, 0, "anchored")
-    due_at = max(ends_at, _held_until(version, run, passages))
+    due_at = max(ends_at, held_until)
     if now < due_at:
-        return _live(run, Phase.WAITING, run.step, due_at, due_at, "waiting")
+        return _live(_WAITING, run.step, due_at, due_at, "waiting")
     return Enter(step.next, due_at, "silence")
 
 
@@ -159,22 +166,17 @@ def _in_doubt(version: Version, run: Run, passage: Passage, now: int) -> Decisio
     """The submit guard ran out: repeat under the same key where that is safe, else never again (E6)."""
     if passage.retriable:
         wake_at = now + patience_ms(version, run.step)
-        return _live(
-            run, Phase.QUEUED, run.step, wake_at, run.due_at, "repeated under its key", repeat=run.step
-        )
+        return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "repeated under its key", repeat=run.step)
     rule = version.rules[run.step, passage.channel]
     wake_at = max(deadline(rule, passage, version.policy.zone), now)
-    return _live(run, Phase.WAITING, run.step, wake_at, wake_at, "answer lost", doubt=run.step)
+    return _live(Phase.WAITING, run.step, wake_at, wake_at, "answer lost", doubt=run.step)
 
 
-def _queued(version: Version, run: Run, passages: Passages, now: int) -> Decision | Enter:
-    held_until = _held_until(version, run, passages)
+def _queued(version: Version, run: Run, held_until: int, now: int) -> Decision | Enter:
     if held_until > now:
-        return _live(run, Phase.ENTER, run.step, held_until, held_until, "reacted", withdraw=run.step)
+        return _live(Phase.ENTER, run.step, held_until, held_until, "reacted", withdraw=run.step)
     if run.phase != Phase.QUEUED:
-        return _live(
-            run, Phase.QUEUED, run.step, now + patience_ms(version, run.step), run.due_at, "queued again"
-        )
+        return _live(Phase.QUEUED, run.step, now + patience_ms(version, run.step), run.due_at, "queued again")
     if run.wake_at is not None and now < run.wake_at:
         return _keep(run, run.wake_at, "queued")
     return Enter(run.step, run.due_at, "queued too long")
@@ -246,8 +248,7 @@ def _follow_branch(
         return Enter(branch.go, go_at, "branch")
     current = passages.get(run.step)
     queued = current is not None and current.state == MessageState.QUEUED.code
-    return _live(
-        run, Phase.BRANCH, run.step, go_at, go_at, "branch waits for the goal",
+    return _live(Phase.BRANCH, run.step, go_at, go_at, "branch waits for the goal",
         branch=number, withdraw=run.step if queued else None,
     )  # fmt: skip
 
@@ -270,8 +271,8 @@ def _keep(run: Run, wake_at: int | None, reason: str) -> Decision:
 
 
 def _live(
-    run: Run, phase: Phase, step: int, wake_at: int, due_at: int, reason: str, *,
-    branch: int | None = None, withdraw: int | None = None, doubt: int | None = None, repeat: int | None = None,
+    phase: Phase, step: int, wake_at: int, due_at: int, reason: str, *, branch: int | None = None,
+    withdraw: int | None = None, doubt: int | None = None, repeat: int | None = None,
 ) -> Decision:  # fmt: skip
     return Decision(ACTIVE, phase, step, wake_at, due_at, reason, branch,
                     withdraw=withdraw, doubt=doubt, repeat=repeat)  # fmt: skip

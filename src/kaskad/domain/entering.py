@@ -1,4 +1,4 @@
-"""Entering a step: skip it with a reason, wait for its hour, or send; skipping goes on to the next at once."""
+"""Entering a step: skip it with a reason, wait for its hour, or send. A skip goes on to the next at once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _CHANNELS = {channel.code: channel for channel in Channel}
 # Calls go to the number that SMS go to; every other channel has addresses of its own.
 ADDRESS_CHANNEL = {Channel.ROBOT_CALL.code: Channel.SMS.code, Channel.AGENT_CALL.code: Channel.SMS.code}
 _UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code)
+_PENDING, _ACTIVE = RunState.PENDING.code, RunState.ACTIVE.code
+_SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
 _NO_GAP = PerClass()
 
@@ -48,13 +50,14 @@ def enter(
             )
             number, due_at, reason = step.next, now, "skipped"
         elif at > now:
-            return Decision(RunState.PENDING.code if run.state == RunState.PENDING.code else RunState.ACTIVE.code,
-                            Phase.ENTER, number, at, at, reason, skips=tuple(skips), detail=str(why))  # fmt: skip
+            state = _PENDING if run.state == _PENDING and not skips else _ACTIVE
+            return Decision(state, Phase.ENTER, number, at, at, reason,
+                            skips=tuple(skips), detail=str(why))  # fmt: skip
         elif answers.paused:
             return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
                             due_at or now, "paused", skips=tuple(skips))  # fmt: skip
         else:
-            return Decision(RunState.ACTIVE.code, Phase.SUBMITTED, number, None, due_at or now, reason,
+            return Decision(_ACTIVE, _SUBMITTED, number, None, due_at or now, reason,
                             skips=tuple(skips), send=found)  # fmt: skip
     return _exhausted(version, run, passages, skips)
 

@@ -7,6 +7,7 @@ thousand in every tick, straight from rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ HUMAN = (
     Kind.OPENED.bit | Kind.READ.bit | Kind.ANSWERED.bit | Kind.CLICKED.bit | Kind.REPLIED.bit
     | Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit
 )  # fmt: skip
+_BOUNCED, _DELIVERED = Kind.BOUNCED.bit, Kind.DELIVERED.bit
 _FAILED = Kind.REJECTED.bit | Kind.FAILED.bit | Kind.EXPIRED.bit
 _ARRIVED = Kind.DELIVERED.bit | HUMAN
 PLAIN = Kind.SENT.bit | Kind.DELIVERED.bit  # receipts that move no run unless a clock asks for them
@@ -152,6 +154,7 @@ class Decision(Struct, frozen=True):
     detail: str = ""
 
 
+@lru_cache(maxsize=4096)
 def state_of(mask: int) -> MessageState:
     """Return the message's state that its facts add up to, in whatever order they came.
 
@@ -160,26 +163,29 @@ def state_of(mask: int) -> MessageState:
     """
     if mask & (HUMAN & ~Kind.OPENED.bit):
         return MessageState.READ
-    if mask & Kind.BOUNCED.bit and not mask & HUMAN:
+    if mask & _BOUNCED and not mask & HUMAN:
         return MessageState.BOUNCED
     if mask & _ARRIVED:
         return MessageState.DELIVERED
-    if mask & Kind.REJECTED.bit:
-        return MessageState.REJECTED
-    if mask & Kind.FAILED.bit:
-        return MessageState.FAILED
-    if mask & Kind.EXPIRED.bit:
-        return MessageState.EXPIRED
-    if mask & Kind.UNKNOWN.bit:
-        return MessageState.UNKNOWN
+    for kind, state in _ENDS:
+        if mask & kind.bit:
+            return state
     return MessageState.SENT if mask & Kind.SENT.bit else MessageState.SUBMITTED
+
+
+_ENDS = (
+    (Kind.REJECTED, MessageState.REJECTED),
+    (Kind.FAILED, MessageState.FAILED),
+    (Kind.EXPIRED, MessageState.EXPIRED),
+    (Kind.UNKNOWN, MessageState.UNKNOWN),
+)
 
 
 def failed(mask: int) -> bool:
     """Say whether the message did not arrive and nothing positive contradicts that."""
     if mask & HUMAN:
         return False
-    return bool(mask & Kind.BOUNCED.bit) or (bool(mask & _FAILED) and not mask & Kind.DELIVERED.bit)
+    return bool(mask & _BOUNCED) or (bool(mask & _FAILED) and not mask & _DELIVERED)
 
 
 FINISHED_BY = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 from msgspec.structs import astuple
 
@@ -46,6 +48,7 @@ class Version(Struct, frozen=True):
     branches: tuple[Branch, ...]  # also the key of a call that asks for a person
     branch_masks: tuple[dict[int, int], ...]  # of each branch: channel code -> facts that call for it
     stops_on_reply: bool
+    moving: int  # facts that can end a run, postpone a step or call for a branch
     has_conditions: bool
     uses_trigger: bool  # in a text, a condition or an anchor
     uses_steps: bool  # in a text
@@ -77,12 +80,20 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
     return Version(
         version_id, cascade_id, cascade, policy, Windows(policy), rules,
         tuple(branch for branch, _ in branches), tuple(masks for _, masks in branches), stops_on_reply,
+        moving=_moving([rule.success for rule in rules.values()], [masks for _, masks in branches]),
         has_conditions=bool(conditions),
         uses_trigger="trigger" in words or bool(anchored or conditions),
         uses_steps="steps" in words,
         uses_events=any(isinstance(node, Event) for c in conditions for node in walk(c.tree)),
         anchored=anchored,
     )  # fmt: skip
+
+
+def _moving(successes: Iterable[int], branches: Iterable[dict[int, int]]) -> int:
+    moving = HUMAN
+    for mask in [*successes, *(mask for masks in branches for mask in masks.values())]:
+        moving |= mask
+    return moving
 
 
 def _words(step: Step) -> str:

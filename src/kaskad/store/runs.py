@@ -71,8 +71,10 @@ MAX_REPEATS = 3  # of one submission under its idempotency key, before it is cal
 def _first_facts(tx: Transaction, keys: Iterable[RunKey]) -> dict[MessageKey, Mapping[int, int]]:
     found: dict[MessageKey, dict[int, int]] = defaultdict(dict)
     wanted = sorted(keys)
-    for contact_id, run_id, step, kind, at in tx.many("first_facts", wanted) if wanted else ():
-        found[contact_id, run_id, step][kind] = at
+    for contact_id, run_id, step, kind, at in tx.many("facts_of_runs", wanted) if wanted else ():
+        first = found[contact_id, run_id, step]
+        if kind not in first or at < first[kind]:
+            first[kind] = at
     return dict(found)
 
 

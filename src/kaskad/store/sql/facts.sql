@@ -14,21 +14,17 @@ SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[
                      :c7::text[])
 ON CONFLICT DO NOTHING;
 
--- name: first_facts (sqlite)
+-- name: facts_of_runs (sqlite)
 -- hot
--- The earliest instant of each kind, of the run and of its messages.
 -- example: [[1, 1]]
-SELECT contact_id, run_id, step, kind, min(at) FROM facts
- WHERE contact_id = :c1 AND run_id = :c2 GROUP BY contact_id, run_id, step, kind;
+SELECT contact_id, run_id, step, kind, at FROM facts WHERE contact_id = :c1 AND run_id = :c2;
 
--- name: first_facts (postgresql)
+-- name: facts_of_runs (postgresql)
 -- hot
--- The earliest instant of each kind, of the run and of its messages.
 -- example: [[1, 1]]
-SELECT f.contact_id, f.run_id, f.step, f.kind, min(f.at)
+SELECT f.contact_id, f.run_id, f.step, f.kind, f.at
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
-  JOIN facts f ON f.contact_id = k.contact_id AND f.run_id = k.run_id
- GROUP BY f.contact_id, f.run_id, f.step, f.kind;
+  JOIN facts f ON f.contact_id = k.contact_id AND f.run_id = k.run_id;
 
 -- name: facts_of_run
 SELECT step, kind, event, at, value FROM facts WHERE contact_id = :contact_id AND run_id = :run_id ORDER BY at, kind;

@@ -2,7 +2,7 @@
 -- hot
 -- example: [[1, 1]]
 SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price
-  FROM messages WHERE contact_id = :c1 AND run_id = :c2 ORDER BY step;
+  FROM messages WHERE contact_id = :c1 AND run_id = :c2;
 
 -- name: messages_of_runs (postgresql)
 -- hot
@@ -10,8 +10,7 @@ SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, at
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.submitted_at, m.sent_at, m.attempt,
        m.account_id, m.price
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
-  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id
- ORDER BY m.contact_id, m.run_id, m.step;
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id;
 
 -- name: touches_of
 -- hot
