@@ -15,6 +15,7 @@ PURE_LIBRARIES = {
     "cryptography",
     "email_validator",
     "holidays",
+    "inscriptis",
     "kaskad",
     "liquid",
     "msgspec",

@@ -6,10 +6,6 @@ import re
 from collections.abc import Callable
 from html import unescape
 
-from inscriptis import get_text  # type: ignore[import-untyped]
-from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
-from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
-
 TAIL = "kaskad_tail"  # the variable that brings the honeypot and the pixel
 
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -39,6 +35,11 @@ def track_hrefs(source: str) -> str:
 
 def text_of(source: str) -> str:
     """Return the text part for `source`, itself a template: addresses follow their words in brackets."""
+    # Imported late: with lxml it takes half a second, and only letters without a text part need it.
+    from inscriptis import get_text  # type: ignore[import-untyped]
+    from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
+    from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
+
     held = _Held(source)
     text = held.replace_hrefs(lambda value: held.keep(f"{{% link %}}{unescape(value)}{{% endlink %}}"))
     # Mails use tables for layout, and Liquid between their rows would be thrown out of them.
