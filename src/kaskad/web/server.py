@@ -28,7 +28,7 @@ class Server:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                loop="uvloop",
+                loop="auto",
                 http="httptools",
                 ws="none",
                 lifespan="off",
