@@ -3,8 +3,11 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -191,6 +194,47 @@ def test_a_killed_sending_process_leaves_unknown_results_and_is_replaced():
         until(lambda: len(results) == 6)
         assert results[-1].reason is None
         sender.close(1.0)
+
+
+PARENT = """
+import sys, time
+from kaskad.domain.terms import Channel
+from kaskad.engine.dispatch import Parcel
+from kaskad.engine.sender import Sender
+from kaskad.providers.base import Account, Limits, Outgoing
+
+account = Account(
+    1, "a", "generic_webhook", Channel.SMS, {"url": sys.argv[1]}, {"secret": "s"},
+    limits=Limits(concurrency=2),
+)
+sender = Sender({1: account}, lambda: 0, print)
+sender.submit([
+    Parcel(n, 1, 0, 1, 1, Outgoing(f"r{n}", f"k{n}", Channel.SMS, "+15550100", 0, text="x"))
+    for n in range(50)
+])
+print(sender.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_sending_process_stops_at_once_when_its_parent_is_killed(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(PARENT)
+    with serving(Peer.hang) as server:
+        command = [sys.executable, str(program), server.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+            child = int(parent.stdout.readline())
+            until(lambda: server.connections == 2)
+            parent.kill()
+        until(lambda: not alive(child))
+    assert server.connections == 2
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_neither_body_nor_address_nor_secret_is_logged_or_reported(start, caplog, capfd):

@@ -209,6 +209,13 @@ def test_what_breaks_after_the_final_dot_is_unknown(script):
     assert error.reason is Reason.AMBIGUOUS and error.accepted is None
 
 
+def test_a_mail_that_meets_the_end_of_a_session_goes_over_a_new_one():
+    once = [*DATA, (b".\r\n", b"250 ok\r\n"), (b"MAIL", b"421 4.4.2 enough for today\r\n")]
+    with breaking(once) as port:
+        replies = sent(account(port), MAIL, MAIL, MAIL)
+    assert [reply.code for reply in replies] == [250, 250, 250]
+
+
 def test_a_session_closed_by_the_server_meanwhile_is_replaced():
     with breaking([*DATA, (b".\r\n", b"250 ok\r\n")]) as port:  # one mail each
         replies = sent(account(port), MAIL, MAIL, MAIL)

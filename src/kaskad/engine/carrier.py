@@ -95,7 +95,8 @@ class Carrier:
             return _failed(parcel, self._clock(), error)
         except asyncio.CancelledError:
             lost = SendError(Reason.AMBIGUOUS, "we stopped before the answer", accepted=None)
-            return _failed(parcel, self._clock(), lost)
+            self._report(_failed(parcel, self._clock(), lost))
+            raise
         except (
             Exception
         ) as failure:  # a defect of ours; its text may hold an address, so only its name is kept

@@ -8,6 +8,7 @@ next message starts another child. Secrets of accounts go through the socket onl
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -70,7 +71,7 @@ class Sender:
         self._setup = Setup(timeout_s, public_only)
         self._lock = threading.Lock()
         self._closing = False
-        self._child: Child | None = None
+        self._child: Child | None = Child(self._setup, clock, on_results)
 
     def submit(self, parcels: list[Parcel]) -> None:
         """Hand over parcels from any thread; raises Unavailable once it is closed."""
@@ -237,6 +238,7 @@ async def serve(theirs: socket.socket) -> None:
                 writer.close()
                 await writer.wait_closed()
                 return
+    os._exit(1)  # the parent is gone: nobody would learn of what is sent from here on
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes | None:
@@ -247,8 +249,9 @@ async def _frame(reader: asyncio.StreamReader) -> bytes | None:
 
 
 def main() -> None:
-    """Be the child; an interrupt from the terminal is the parent's to handle."""
+    """Be the child; signals to the whole group are the parent's to handle, which then stops us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(serve(socket.socket(fileno=int(sys.argv[1]))))
 

@@ -191,7 +191,8 @@ def _words(text: str, header: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    """Return text on one line, without control characters."""
+    return "".join(sign for sign in " ".join(text.split()) if sign >= " " and sign != "\x7f")
 
 
 def _body(outgoing: Outgoing) -> bytes:
