@@ -15,7 +15,6 @@ from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import HONEYPOT, PIXEL
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.parcel import Result
-from kaskad.engine.world import World
 from kaskad.store.db import Row, Transaction
 
 JUDGE_AFTER_MS = 10_000  # scanners that visit every link do so within this time (domain rules 2.3)
@@ -143,7 +142,7 @@ def judge_hits(tx: Transaction, now: int) -> list[Arrival]:
         links = len(msgspec.json.decode(body[0]).get("links", ())) if body else 0
         hits = [Hit(*row[1:6]) for row in rows]
         sent_at = (sent[0] or sent[1]) if sent else None
-        verdicts = classify(hits, sent_at, links)
+        verdicts = classify(hits, sent_at=sent_at, links=links)
         for row, verdict in zip(rows, verdicts, strict=True):
             if row[6] != verdict.actor:
                 tx.run("judge_hit", id=row[0], actor=verdict.actor, reasons=" ".join(verdict.reasons))

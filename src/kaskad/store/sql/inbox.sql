@@ -60,13 +60,21 @@ INSERT INTO raw_webhooks (account_id, received_at, headers, body, problem)
 SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::text[], :c4::bytea[], :c5::text[]);
 
 -- name: put_hits (sqlite)
+-- An open (link -1) is kept only of a contact who may be tracked: the pixels of letters that went before a
+-- withdrawal still answer, and leave no trace.
 INSERT INTO hits (contact_id, run_id, step, link, at, method, ip, agent, judge_at)
-VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9);
+SELECT :c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9
+ WHERE :c4 <> -1 OR EXISTS (SELECT 1 FROM contacts WHERE id = :c1 AND tracking = 1);
 
 -- name: put_hits (postgresql)
+-- An open (link -1) is kept only of a contact who may be tracked: the pixels of letters that went before a
+-- withdrawal still answer, and leave no trace.
 INSERT INTO hits (contact_id, run_id, step, link, at, method, ip, agent, judge_at)
-SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::text[],
-                     :c7::text[], :c8::text[], :c9::bigint[]);
+SELECT k.*
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::text[],
+              :c7::text[], :c8::text[], :c9::bigint[])
+       AS k (contact_id, run_id, step, link, at, method, ip, agent, judge_at)
+ WHERE k.link <> -1 OR EXISTS (SELECT 1 FROM contacts c WHERE c.id = k.contact_id AND c.tracking = 1);
 
 -- name: unjudged_messages
 -- Messages with hits that are due to be judged.
