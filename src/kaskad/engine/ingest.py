@@ -1,0 +1,154 @@
+"""Intake: what HTTP has taken, put into the engine's words and made durable by its next tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from kaskad.domain.errors import NotFound
+from kaskad.domain.event import EventIn
+from kaskad.domain.terms import Kind
+from kaskad.domain.tokens import BadToken
+from kaskad.engine.arrival import Arrival, Unmatched
+from kaskad.engine.engine import Engine
+from kaskad.engine.receive import JUDGE_AFTER_MS, Delivery, InboundIn
+from kaskad.log import get_logger
+from kaskad.providers import provider
+from kaskad.providers.base import Account, Inbound, Provider, Receipt
+from kaskad.store.db import Database
+
+log = get_logger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Ingest:
+    """The `Intake` of `web/intake.py` over one engine. Any thread may call it.
+
+    `real_time` False: the engine's clock runs ahead of the world's, so instants in payloads mean nothing
+    to it, and what is told counts from when it came.
+    """
+
+    def __init__(self, engine: Engine, db: Database, *, real_time: bool = True) -> None:
+        self._engine = engine
+        self._world = engine.world
+        self._db = db
+        self._real_time = real_time
+
+    def account(self, name: str) -> tuple[Account, Provider] | None:
+        """Return an account and its provider from memory."""
+        for account in list(self._world.accounts.values()):
+            if account.name == name:
+                try:
+                    return account, provider(account.provider)
+                except NotFound:
+                    return None
+        return None
+
+    def receipts(
+        self,
+        account: Account,
+        receipts: Sequence[Receipt | Inbound],
+        headers: Mapping[str, str],
+        body: bytes,
+        problem: str | None,
+    ) -> Future[None]:
+        """Keep a verified webhook raw, and what it says of messages and of people."""
+        now = self._world.clock.now()
+        arrivals: list[Arrival] = []
+        unmatched: list[Unmatched] = []
+        inbound: list[InboundIn] = []
+        for told in receipts:
+            if isinstance(told, Inbound):
+                inbound.append(self._inbound(told, now))
+            elif told.kind is not None:
+                found = self._receipt(account, told, told.kind, now)
+                if isinstance(found, Arrival):
+                    arrivals.append(found)
+                elif found is not None:
+                    unmatched.append(found)
+        kept = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
+        raw = [(account.id, now, _encode(kept).decode(), body, problem)]
+        return self._engine.deliver(
+            Delivery(Future(), arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw)
+        )
+
+    def hit(self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str) -> Future[None]:
+        """Keep a request to a pixel or link; who made it is judged when its neighbours are known."""
+        now = self._world.clock.now()
+        row = (*message, link, now, method, ip, agent, now + JUDGE_AFTER_MS)
+        return self._engine.deliver(Delivery(Future(), hits=[row]))
+
+    def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
+        """Return where a link of the frozen message leads; None for a message that has been erased."""
+        with self._db.read() as tx:
+            row = tx.one("body_of", contact_id=contact_id, run_id=run_id, step=step)
+        links = msgspec.json.decode(row[0]).get("links", []) if row else []
+        return str(links[link]) if 0 <= link < len(links) else None
+
+    def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
+        """Withdraw consent by the link of a message; the runs concerned end in the same transaction."""
+        told = _encode({"scope": scope}).decode()
+        now = self._world.clock.now()
+        arrival = Arrival(contact_id, run_id, step, Kind.UNSUBSCRIBED.value, f"link {scope}", now, told)
+        return self._engine.deliver(Delivery(Future(), arrivals=[arrival]))
+
+    def events(self, events: list[EventIn]) -> Future[list[str | None]]:
+        """Keep events of CRM and site; the result tells of each why it was refused, or None."""
+        return self._engine.deliver(Delivery(Future(), events=events))
+
+    def problem(self) -> str | None:
+        """Return why nothing can be taken now; None where all is well."""
+        return self._engine.problem()
+
+    def _receipt(
+        self, account: Account, told: Receipt, kind: Kind, now: int
+    ) -> Arrival | Unmatched | None:
+        """Return what a receipt says of a message; None where it names none of ours."""
+        event = told.event or _once(kind)
+        at, value = self._at(told.at, now), _value(account, told)
+        if told.reference:
+            try:
+                message = self._world.signer.read_reference(told.reference)
+            except BadToken:
+                log.warning("receipt of no message of ours", account=account.name)
+            else:
+                return Arrival(*message, kind.value, event, at, value)
+        if told.provider_id:
+            return Unmatched(account.id, told.provider_id, kind.value, event, at, value)
+        return None
+
+    def _inbound(self, told: Inbound, now: int) -> InboundIn:
+        event = told.event or f"{_once(told.kind)} {blake2b(told.raw, digest_size=8).hexdigest()}"
+        at = self._at(told.at, now)
+        return InboundIn(told.channel, told.address, told.kind.value, event, at, told.text)
+
+    def _at(self, told: int | None, now: int) -> int:
+        """Return when it happened: what the payload says, unless that is yet to come."""
+        return now if told is None or not self._real_time else min(told, now)
+
+
+def _once(kind: Kind) -> str:
+    """Return the event id of a report that has none of its own: its kind counts once for the message."""
+    return kind.name.lower()
+
+
+def _value(account: Account, told: Receipt) -> str | None:
+    """Return what the receipt tells besides its kind, as JSON; None where that is nothing."""
+    more: dict[str, Any] = {}
+    if told.reason is not None:
+        more["reason"] = told.reason.value
+    for name in ("code", "detail", "text", "key"):
+        if text := getattr(told, name):
+            more[name] = text
+    if told.cost is not None:
+        if account.price is None or account.price.currency == told.cost.currency:
+            more["cost"] = told.cost.minor
+        else:  # adding tenge to roubles would make every sum wrong
+            log.warning("cost in another currency left out", account=account.name, currency=told.cost.currency)
+    return _encode(more).decode() if more else None
