@@ -44,6 +44,17 @@ def test_an_unknown_command_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> 
     assert "cascade-of-nothing" in capsys.readouterr().err
 
 
+def test_a_wrong_use_is_said_in_whole_lines_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/" + "/".join(["a-long-name-of-a-folder"] * 20)
+    assert root.run(["check", path + "/none.yaml"]) == 2
+    assert path + "/none.yaml" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run([]) == 0
+    assert "check" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -23,7 +23,6 @@ def build_app() -> typer.Typer:
     """Return the `kaskad` command with the commands of every group in this package."""
     app = typer.Typer(
         name="kaskad",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,18 +39,22 @@ def build_app() -> typer.Typer:
 def run(arguments: list[str]) -> int:
     """Return the exit code of one command; whatever goes wrong has been said on standard error."""
     try:
-        typer.main.get_command(build_app())(args=arguments, prog_name="kaskad")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except KeyboardInterrupt:
+        command = typer.main.get_command(build_app())
+        code = command.main(args=arguments or ["--help"], prog_name="kaskad", standalone_mode=False)
+    except typer.TyperException as error:  # used wrongly: in whole lines, so that a path can be copied
+        _say(f"{error.format_message()}\n`kaskad --help` shows what there is.")
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except Exception as error:
         if os.environ.get("KASKAD_DEBUG") == "1":
             raise
         _say(explain(error))
         return 1
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def explain(error: Exception) -> str:
