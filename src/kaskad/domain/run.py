@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kaskad.domain.caps import Touch
 from kaskad.domain.consent import ConsentRow
-from kaskad.domain.terms import Kind, MessageState, Outcome, SkipReason
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, SkipReason
 
 NOTHING: Mapping[int, int] = {}
 
@@ -51,7 +51,7 @@ class Run(Struct, frozen=True, gc=False):
     marks: int = 0
 
 
-class Passage(Struct, frozen=True):
+class Passage(Struct, frozen=True, gc=False):
     """One step in one run: the row of its message, or of its skip, with the facts folded in.
 
     `first` has the earliest instant of each fact kind; it is empty while nothing but SENT and
@@ -75,13 +75,13 @@ Passages = Mapping[int, Passage]  # by step
 Marks = Mapping[int, int]  # facts of the run itself: kind -> earliest instant
 
 
-class Address(Struct, frozen=True):
+class Address(Struct, frozen=True, gc=False):
     value: str
     health: int = 0  # 0 good, 1 invalid, 2 suppressed
-    shared: bool = False
+    shared: int = 0  # 1: another contact has it too
 
 
-class Answers(Struct):
+class Answers(Struct, gc=False):
     """What the database says of one contact at this moment, asked for runs that are about to send."""
 
     zones: tuple[str, ...]
@@ -95,37 +95,29 @@ class Answers(Struct):
     touched: frozenset[int] = frozenset()  # steps whose address another contact shares and already got
     scope: Mapping[str, object] | None = None  # what conditions look at
     anchors: Mapping[int, int] | None = None  # anchored step -> its anchor's instant
+    told_addresses: int = 0  # `address_bits` of all addresses: what of them is kept with a decision
 
     def signature(self) -> tuple[object, ...]:
         """Return what of the answers is kept with a decision: nothing that names a person."""
         return (
             self.zones, self.country, self.paused,
-            tuple((channel, address.health, address.shared) for channel, address in self.addresses.items()),
-            tuple((c.granted, c.purpose, c.channels, c.topic, c.proven) for c in self.consents),
-            tuple((t.at, t.run_id, t.channel_code, t.class_code) for t in self.touches),
-            tuple(self.accounts.items()), tuple(self.touched),
+            self.told_addresses,
+            tuple([(c.granted, c.purpose, c.channels, c.topic, c.proven) for c in self.consents]),
+            tuple([(t.at, t.run_id, t.channel_code, t.class_code) for t in self.touches]),
+            tuple(self.accounts.items()), self.touched,
             tuple(self.anchors.items()) if self.anchors else (),
         )  # fmt: skip
 
     def told(self) -> dict[str, object]:
         """Return the same, with names, for the history of decisions."""
-        names = (
-            "zones",
-            "country",
-            "paused",
-            "addresses",
-            "consents",
-            "touches",
-            "accounts",
-            "touched",
-            "anchors",
-        )
-        return {
-            name: value for name, value in zip(names, self.signature(), strict=True) if value not in ((), "")
-        }
+        values = zip(_TOLD, self.signature(), strict=True)
+        return {name: value for name, value in values if value not in ((), "", frozenset())}
 
 
-class Send(Struct, frozen=True):
+_TOLD = ("zones", "country", "paused", "addresses", "consents", "touches", "accounts", "touched", "anchors")
+
+
+class Send(Struct, frozen=True, gc=False):
     step: int
     channel: int
     account_id: int
@@ -133,7 +125,7 @@ class Send(Struct, frozen=True):
     variant: int | None
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """The run's next state and what to do for it. `reason` is one word for the log and the history."""
 
     state: int
@@ -179,6 +171,14 @@ _ENDS = (
     (Kind.EXPIRED, MessageState.EXPIRED),
     (Kind.UNKNOWN, MessageState.UNKNOWN),
 )
+
+
+def address_bits(channel: int, health: int, shared: int) -> int:
+    """Return what of an address is kept with a decision: four bits at the place of its channel."""
+    return (1 | health << 1 | shared << 3) << channel * 4
+
+
+SHARED = sum(address_bits(channel.code, 0, 1) & ~address_bits(channel.code, 0, 0) for channel in Channel)
 
 
 def failed(mask: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -34,6 +34,7 @@ class Rule(Struct, frozen=True):
     clocks: tuple[ClockRule, ...]
     last: Span  # from the last reaction, when the conditions of all clocks are met
     attends: int  # facts that can move a run; any other only changes the message
+    silence_ms: int | None = None  # from sent to moving on where nobody reacts; None: ask `deadline`
 
 
 class Version(Struct, frozen=True):
@@ -64,7 +65,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
     """Return the version with its rules worked out."""
     stops_on_reply = Reaction.REPLIED in cascade.stop_on
     rules = {
-        (step.number, channel.code): _rule(step, channel, stops_on_reply)
+        (step.number, channel.code): _rule(cascade, step, channel, stops_on_reply)
         for step in cascade.steps
         for channel in step.channels
     }
@@ -111,14 +112,23 @@ def _agent_keys(cascade: Cascade) -> list[Branch]:
     return found
 
 
-def _rule(step: Step, channel: Channel, stops_on_reply: bool) -> Rule:
+def _rule(cascade: Cascade, step: Step, channel: Channel, stops_on_reply: bool) -> Rule:
     traits = CHANNELS[channel]
     success = success_mask(step.success, channel) | (Kind.REPLIED.bit if stops_on_reply else 0)
     clocks = tuple(_clock(clock, channel) for clock in step.wait or traits.default_wait)
     attends = success | _FAILURES | HUMAN
     for clock in clocks:
         attends |= clock.unless | clock.start
-    return Rule(success, clocks, traits.default_timeout, attends)
+    return Rule(success, clocks, traits.default_timeout, attends, _silence_ms(cascade, step, clocks))
+
+
+def _silence_ms(cascade: Cascade, step: Step, clocks: Sequence[ClockRule]) -> int | None:
+    """Return how long plain silence lasts, where that is the same number for everybody."""
+    spans = [clock.span for clock in clocks if not clock.start]
+    anchored = step.next is not None and cascade.steps[step.next].at is not None
+    if anchored or not spans or any(span.days or span.months for span in spans):
+        return None
+    return min(span.ms for span in spans)
 
 
 def _clock(clock: Clock, channel: Channel) -> ClockRule:

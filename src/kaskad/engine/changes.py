@@ -66,23 +66,11 @@ class Changes:
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
         """Note the run's next state, unless nothing about it changes."""
+        if decision.wake_at == run.wake_at and _same(run, decision):
+            return
         finished_at = run.finished_at
         if decision.state == _FINISHED and finished_at is None:
             finished_at = now
-        before = (
-            run.state,
-            run.phase,
-            run.step,
-            run.branch,
-            run.wake_at,
-            run.outcome,
-            run.outcome_step,
-            run.late,
-        )
-        after = (decision.state, decision.phase, decision.step, decision.branch, decision.wake_at,
-                 decision.outcome, decision.outcome_step, int(decision.late))  # fmt: skip
-        if before == after:
-            return
         self.runs.append((
             run.contact_id, run.id, run.seq, decision.state, decision.phase, decision.step, decision.branch,
             decision.wake_at, decision.due_at, decision.outcome, decision.outcome_step, int(decision.late),
@@ -111,6 +99,13 @@ class Changes:
             self._new_inputs[input_id] = text
             self._known_inputs[key] = input_id
         self.decisions.append((run.contact_id, run.id, run.seq, now, input_id))
+
+
+def _same(run: Run, decision: Decision) -> bool:
+    return (run.state, run.phase, run.step, run.branch, run.outcome, run.outcome_step, run.late) == (
+        decision.state, decision.phase, decision.step, decision.branch, decision.outcome,
+        decision.outcome_step, decision.late,
+    )  # fmt: skip
 
 
 def _many(tx: Transaction, name: str, rows: list[Row]) -> None:

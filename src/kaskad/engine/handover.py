@@ -10,11 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain import sms
+from kaskad.domain.cascade import Button
 from kaskad.domain.content import LinkMaker, Rendered
 from kaskad.domain.money import price_of
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
-from kaskad.domain.template import MissingVariable
+from kaskad.domain.template import RenderError
 from kaskad.domain.terms import Channel, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.look import Person
@@ -26,7 +27,21 @@ _CHANNELS = {channel.code: channel for channel in Channel}
 _encode = msgspec.json.Encoder().encode
 
 
-class Written(Struct, frozen=True):
+class _Body(Struct, omit_defaults=True, gc=False):
+    """What is kept of a message: where it went, what it said, where its links lead."""
+
+    to: str
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    say: str = ""
+    script: str = ""
+    buttons: tuple[Button, ...] = ()
+    media: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+
+
+class Written(Struct, frozen=True, gc=False):
     """A message with its words; `price` in minor units."""
 
     outgoing: Outgoing
@@ -69,13 +84,18 @@ class Writer:
             scope["steps"] = steps_scope(version, passages)
         try:
             words = compiled.render(scope, links)
-        except MissingVariable as missing:
-            return Refusal(SkipReason.NO_TEMPLATE, str(missing))
+        except RenderError as problem:
+            return Refusal(SkipReason.NO_TEMPLATE, str(problem))
         price = self._price(send, words)
         if not self._affordable(version, passages, price):
             return Refusal(SkipReason.OVER_BUDGET, "")
         outgoing = self._outgoing(version, run, send, words, person, links, valid_for_ms)
-        body = _encode({"to": send.to, **_told(words)}).decode() if self._world.options.keep_bodies else ""
+        body = ""
+        if self._world.options.keep_bodies:
+            body = _encode(_Body(
+                send.to, words.subject, words.html, words.text, words.say, words.script, words.buttons,
+                words.media, words.links,
+            )).decode()  # fmt: skip
         return Written(outgoing, body, price)
 
     def _outgoing(
@@ -127,11 +147,6 @@ class Writer:
                 return False
             self._reserved[version.cascade_id] += price
         return True
-
-
-def _told(words: Rendered) -> dict[str, Any]:
-    """Return what is worth keeping of a message: what it said, and where its links lead."""
-    return {name: value for name in words.__struct_fields__ if (value := getattr(words, name))}
 
 
 def allocate(world: World, wanted: Sequence[tuple[int, int, int]], now: int) -> set[int]:

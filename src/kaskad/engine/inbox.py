@@ -91,14 +91,14 @@ class _MessageFacts:
             bit = 1 << a.kind
             if a.value is not None or a.kind in _SPECIAL:
                 bit |= self._special(a, row)
-            known: int = masks.get(key, row[5])
+            known = masks.get(key) or int(row[5])
             if known & bit != bit:
                 masks[key] = known | bit
                 if bit & attends:
                     touched.add((a.contact_id, a.run_id))
         costs, reasons = self._costs, self._reasons
         for key in masks.keys() | costs.keys():
-            mask: int = masks.get(key, rows[key][5])
+            mask = masks.get(key) or int(rows[key][5])
             self._changes.folded.append((*key, mask, state_of(mask).code, costs.get(key), reasons.get(key)))
 
     def _special(self, arrival: Arrival, row: Row) -> int:
@@ -153,7 +153,9 @@ def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals) -> list[Arr
         if keywords.is_stop(str(more.get("text", ""))):
             refusals.add(arrival, channel, Scope.CHANNEL)
         return []
-    return [Arrival(arrival.contact_id, row[0], row[1], arrival.kind, arrival.event, arrival.at, arrival.value)]
+    return [
+        Arrival(arrival.contact_id, row[0], row[1], arrival.kind, arrival.event, arrival.at, arrival.value)
+    ]
 
 
 def _mark(tx: Transaction, changes: Changes, arrivals: Iterable[Arrival], applied: Applied) -> None:

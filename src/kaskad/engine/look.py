@@ -13,7 +13,7 @@ from kaskad.domain import caps, hours
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.decide import patience_ms
 from kaskad.domain.policy import PerClass
-from kaskad.domain.run import Address, Answers, Passage, Run
+from kaskad.domain.run import SHARED, Address, Answers, Passage, Run
 from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
@@ -43,6 +43,7 @@ class Look(Struct):
 
     people: dict[int, Person]
     addresses: Mapping[int, dict[int, Address]]
+    bits: Mapping[int, int]  # `address_bits` of each contact
     consents: Mapping[int, list[ConsentRow]]
     touches: Mapping[int, list[caps.Touch]]
     properties: Mapping[tuple[int, int], dict[str, Any]]
@@ -58,11 +59,15 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
         for row in tx.among("look_contacts", ids)
     }
     addresses: dict[int, dict[int, Address]] = defaultdict(dict)
+    bits: dict[int, int] = defaultdict(int)
     for contact_id, channel, value, health, shared in tx.among("look_addresses", ids):
-        addresses[contact_id][channel] = Address(value, health, bool(shared))  # the last one is the best
+        addresses[contact_id][channel] = Address(value, health, shared)  # the last one is the best
+        bits[contact_id] |= (1 | health << 1 | shared << 3) << channel * 4
     consents: dict[int, list[ConsentRow]] = defaultdict(list)
     for row in tx.among("look_consents", ids):
-        consents[row[0]].append(ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7])))
+        consents[row[0]].append(
+            ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]))
+        )
     capped = [v for v in versions if v.policy.caps or v.policy.run_gap_ms != _NO_GAP]
     reach = max((caps.reach_ms(v.policy) for v in capped), default=0)
     touches = _touches(tx, ids, now - reach) if capped else {}
@@ -71,6 +76,7 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
     return Look(
         people,
         addresses,
+        bits,
         consents,
         touches,
         _properties(tx, triggered),
@@ -112,6 +118,7 @@ class Desk:
         seen = self._seen
         person = seen.people.get(contact_id, NOBODY)
         addresses = seen.addresses.get(contact_id, {})
+        bits = seen.bits.get(contact_id, 0)
         phone = addresses[_PHONE].value if person.zone is None and _PHONE in addresses else ""
         properties = seen.properties.get((contact_id, run.id), {})
         answers = Answers(
@@ -123,8 +130,9 @@ class Desk:
             tuple(seen.touches.get(contact_id, ())),
             self._accounts_for(version, run),
             self._world.paused(run.cascade_id),
+            told_addresses=bits,
         )
-        if any(address.shared for address in addresses.values()):
+        if bits & SHARED:
             answers.touched = self._touched(version, run, addresses)
         if version.has_conditions:
             events = seen.events.get(contact_id, [])

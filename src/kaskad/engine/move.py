@@ -12,14 +12,14 @@ from msgspec import Struct
 
 from kaskad.domain import entering
 from kaskad.domain.decide import Enter, patience_ms, settle
-from kaskad.domain.run import NOTHING, Answers, Decision, Marks, Passages, Run, Send
+from kaskad.domain.run import NOTHING, Answers, Decision, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
 from kaskad.engine.changes import Changes
-from kaskad.engine.parcel import Parcel
 from kaskad.engine.handover import Refusal, Writer, Written, allocate
 from kaskad.engine.look import Desk, look
-from kaskad.engine.world import World
+from kaskad.engine.parcel import Parcel
+from kaskad.engine.world import Handed, World
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
@@ -149,7 +149,7 @@ class _Mover:
         address = item.answers.addresses[_PHONES.get(send.channel, send.channel)]
         written = writer.write(
             item.version, run, send, item.passages, self._desk.person(run.contact_id),
-            self._desk.properties(run), address.shared, 0,
+            self._desk.properties(run), bool(address.shared), 0,
         )  # fmt: skip
         if isinstance(written, Refusal):
             self._world.limits[send.account_id].give_back(1)
@@ -164,6 +164,9 @@ class _Mover:
             reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.price
         self._note(item, Phase.SUBMITTED, guard_at)
         parcels.append(self._parcel(item, written))
+        silence_ms = item.version.rules[send.step, send.channel].silence_ms
+        if silence_ms is not None:
+            self._world.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
 
     def _parcel(self, item: _Sending, written: Written) -> Parcel:
         run, send = item.run, item.send

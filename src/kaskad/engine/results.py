@@ -13,9 +13,11 @@ from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
 from kaskad.engine.world import World
 from kaskad.store import runs as run_store
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
 
+_SENT = Kind.SENT
+_SENT_BIT = Kind.SENT.bit
 MAX_ATTEMPTS = 12  # proven failures in a row; the step's patience normally ends the matter before
 
 # Refusals that a later attempt, or another account, may overcome; all others end the message.
@@ -28,27 +30,43 @@ def apply_results(
     """Note how submissions ended; return the runs that this concerns."""
     touched: set[RunKey] = set()
     refused: list[Result] = []
+    waiting: list[Row] = []
     for result in results:
         world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
-        touched.add((result.contact_id, result.run_id))
         if result.reason is None:
             _accepted(world, changes, result)
-        elif result.accepted is None and result.account_id not in world.retriable:
+            row = _waiting(world, result)
+            if row is not None:
+                waiting.append(row)
+            else:
+                touched.add((result.contact_id, result.run_id))
+            continue
+        touched.add((result.contact_id, result.run_id))
+        if result.accepted is None and result.account_id not in world.retriable:
             _unknown(changes, result)
         else:
             refused.append(result)
-        if result.reason is not None or result.account_id in world.down_since:
-            world.watch_breaker(result.account_id, now)
+        world.watch_breaker(result.account_id, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
+    if waiting and tx.changed_many("begin_waiting", waiting) != len(waiting):
+        touched.update((row[0], row[1]) for row in waiting)  # something else has happened to some of them
     return touched
+
+
+def _waiting(world: World, result: Result) -> Row | None:
+    """Return the run's row where only its clock has to begin; all else is for `decide`."""
+    handed = world.handed.pop((result.contact_id, result.run_id, result.step), None)
+    if handed is None or result.kind != _SENT or result.account_id in world.down_since:
+        return None
+    return result.contact_id, result.run_id, handed.seq, result.at + handed.silence_ms
 
 
 def _accepted(world: World, changes: Changes, result: Result) -> None:
     """The provider took it; `kind` None means that a receipt will say when it is sent."""
     key = (result.contact_id, result.run_id, result.step)
     cost = result.cost.minor if result.cost else None
-    changes.accepted.append((*key, result.kind.bit if result.kind else 0, result.at, cost))
+    changes.accepted.append((*key, _SENT_BIT if result.kind == _SENT else 0, result.at, cost))
     if result.provider_id and not world.capabilities[result.account_id].echoes_reference:
         changes.provider_ids.append((result.account_id, result.provider_id, *key))
 

@@ -43,6 +43,13 @@ class Options(Struct, frozen=True):
     keep_bodies: bool = True
 
 
+class Handed(Struct, frozen=True, gc=False):
+    """A submission under way: what its run was left at, and how long plain silence lasts after it."""
+
+    seq: int
+    silence_ms: int
+
+
 class CascadeState(Struct):
     id: int
     slug: str
@@ -70,6 +77,7 @@ class World:
         self.under_way: Counter[int] = (
             Counter()
         )  # parcels handed over whose result is not applied, by account
+        self.handed: dict[tuple[int, int, int], Handed] = {}
         self.attends = 0  # facts that can move a run of any version
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
