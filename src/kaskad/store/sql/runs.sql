@@ -76,7 +76,7 @@ UPDATE runs r SET state = k.state, phase = k.phase, step = k.step, branch = k.br
 -- The provider took the message and nothing else has happened: the step's clock begins.
 -- example: [[1, 1, 0, 5]]
 UPDATE runs SET phase = 3, wake_at = :c4, due_at = :c4, seq = seq + 1
- WHERE contact_id = :c1 AND id = :c2 AND seq = :c3 AND phase = 2 AND outcome IS NULL;
+ WHERE contact_id = :c1 AND id = :c2 AND seq = :c3;
 
 -- name: begin_waiting (postgresql)
 -- hot
@@ -84,7 +84,7 @@ UPDATE runs SET phase = 3, wake_at = :c4, due_at = :c4, seq = seq + 1
 -- example: [[1, 1, 0, 5]]
 UPDATE runs r SET phase = 3, wake_at = k.wake_at, due_at = k.wake_at, seq = r.seq + 1
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[]) AS k (contact_id, id, seq, wake_at)
- WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq AND r.phase = 2 AND r.outcome IS NULL;
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq;
 
 -- name: mark_runs (sqlite)
 -- What happened to the run itself: a goal, an opt-out, a cancellation.
