@@ -85,16 +85,20 @@ class Changes:
                 None, None, None, None, None, 0,
             ))  # fmt: skip
 
-    def decision(self, run: Run, decision: Decision, answers: Answers | None, now: int) -> None:
-        """Note why; equal reasons and answers are stored once and shared."""
+    def decision(
+        self, run: Run, decision: Decision, answers: Answers | None, now: int, phase: int | None = None
+    ) -> None:
+        """Note why; equal reasons and answers are stored once and shared. `phase`: where a send has got to."""
+        phase = decision.phase if phase is None else phase
+        send = decision.send
         key = (
-            decision.reason, run.phase, run.step, decision.phase, decision.step, decision.outcome,
-            decision.skips, decision.detail, decision.send and (decision.send.channel, decision.send.account_id,
-            decision.send.variant), None if answers is None else answers.signature(),
+            decision.reason, run.phase, run.step, phase, decision.step, decision.outcome, decision.skips,
+            decision.detail, send and (send.channel, send.account_id, send.variant),
+            answers and answers.signature(),
         )  # fmt: skip
         input_id = self._known_inputs.get(key)
         if input_id is None:
-            text = _explain(run, decision, answers)
+            text = _explain(run, decision, answers, phase)
             input_id = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
             self._new_inputs[input_id] = text
             self._known_inputs[key] = input_id
@@ -114,12 +118,12 @@ def _many(tx: Transaction, name: str, rows: list[Row]) -> None:
         rows.clear()
 
 
-def _explain(run: Run, decision: Decision, answers: Answers | None) -> str:
+def _explain(run: Run, decision: Decision, answers: Answers | None, phase: int) -> str:
     send = decision.send
     told: dict[str, object] = {
         "reason": decision.reason,
         "from": {"step": run.step, "phase": run.phase},
-        "to": {"step": decision.step, "phase": decision.phase, "outcome": decision.outcome},
+        "to": {"step": decision.step, "phase": phase, "outcome": decision.outcome},
     }
     if decision.skips:
         told["skips"] = [

@@ -38,7 +38,9 @@ class Engine:
         self.world = world
         self._db, self._vault = db, vault
         self._results: deque[Result] = deque()
-        self._deliveries: deque[Delivery] = deque()
+        self._deliveries: list[Delivery] = []
+        self._shared: Future[None] = Future()
+        self._lock = threading.Lock()  # what is delivered and the future that it shares belong together
         self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any]]] = deque()
         self._wake = threading.Event()
         self._stopping = False
@@ -73,13 +75,29 @@ class Engine:
     def write(self, change: Callable[[Transaction], T]) -> Future[T]:
         """Run `change` in a transaction between two ticks; the future ends after its commit."""
         future: Future[T] = Future()
-        self._put(self._writes, (change, future))
+        with self._lock:
+            refusal = self._refusal()
+            if refusal is None:
+                self._writes.append((change, future))
+        if refusal is not None:
+            return _failed(refusal)
+        self._wake.set()
         return future
 
     def deliver(self, delivery: Delivery) -> Future[Any]:
-        """Take what has arrived; the future ends after the commit that keeps it."""
-        self._put(self._deliveries, delivery)
-        return delivery.done
+        """Take what has arrived; the future ends after the commit that keeps it.
+
+        All that one tick will keep share a future, unless the delivery brings its own.
+        """
+        with self._lock:
+            future = delivery.done or self._shared
+            refusal = self._refusal()
+            if refusal is None:
+                self._deliveries.append(delivery)
+        if refusal is not None:
+            return _failed(refusal)
+        self._wake.set()
+        return future
 
     def take_results(self, results: list[Result]) -> None:
         """Take the ends of submissions, from the dispatcher."""
@@ -90,13 +108,10 @@ class Engine:
         """Read cascades and accounts again, after a change."""
         self.write(lambda tx: catalog.load(tx, self._vault, self.world)).result()
 
-    def _put(self, queue: deque[Any], item: Any) -> None:
-        future = item.done if isinstance(item, Delivery) else item[1]
+    def _refusal(self) -> Unavailable | None:
         if self._problem is not None or (self._stopping and self._thread is not None):
-            future.set_exception(Unavailable(self._problem or "The server is stopping; try again."))
-            return
-        queue.append(item)
-        self._wake.set()
+            return Unavailable(self._problem or "The server is stopping; try again.")
+        return None
 
     def _run(self) -> None:
         failures = 0
@@ -148,7 +163,7 @@ class Engine:
 
     def _tick(self, closing: bool = False) -> bool:
         results = [self._results.popleft() for _ in range(len(self._results))]
-        deliveries = [self._deliveries.popleft() for _ in range(len(self._deliveries))]
+        deliveries, shared = self._take_deliveries()
         now = self.world.clock.now()
         try:
             with self._db.write() as tx:
@@ -156,40 +171,54 @@ class Engine:
                 self._housekeeping.run(tx, self.world, now)
                 self.next_at = _next_at(tx, self.world, now)
         except BaseException as error:
-            self._after_failure(results, deliveries, error)
+            self._after_failure(results, deliveries, shared, error)
             raise
-        self._after_commit(ticked, results, deliveries)
+        self._after_commit(ticked, results, deliveries, shared)
         return ticked.more
 
-    def _after_commit(self, ticked: Ticked, results: list[Result], deliveries: list[Delivery]) -> None:
+    def _take_deliveries(self) -> tuple[list[Delivery], Future[None]]:
+        """Return what has been delivered, and the future that those share who brought none."""
+        with self._lock:
+            taken, self._deliveries = self._deliveries, []
+            shared = self._shared
+            if taken:
+                self._shared = Future()
+        return taken, shared
+
+    def _after_commit(
+        self, ticked: Ticked, results: list[Result], deliveries: list[Delivery], shared: Future[None]
+    ) -> None:
         self.ticks += 1
         under_way = self.world.under_way
         under_way.subtract(Counter(result.account_id for result in results))
         under_way.update(parcel.account_id for parcel in ticked.parcels)
         self._submit(ticked.parcels)
         for delivery in deliveries:
-            delivery.done.set_result(delivery.problems)
+            if delivery.done is not None:
+                delivery.done.set_result(delivery.problems)
+        if deliveries:
+            shared.set_result(None)
 
     def _submit(self, parcels: list[Parcel]) -> None:
         if parcels:
             self._dispatch.submit(parcels)
 
-    def _after_failure(self, results: list[Result], deliveries: list[Delivery], error: BaseException) -> None:
+    def _after_failure(
+        self, results: list[Result], deliveries: list[Delivery], shared: Future[None], error: BaseException
+    ) -> None:
         """Nothing of the tick was kept: the answers are tried again, what had not been answered is refused."""
         self._results.extendleft(reversed(results))
         self.world.forget_tick()
         if not isinstance(error, KaskadError):
             error = Unavailable(f"The engine stopped because of a defect: {error!r}")
-        for delivery in deliveries:
-            delivery.done.set_exception(error)
+        _refuse(deliveries, shared, error)
 
     def _give_up(self, problem: str) -> None:
         self._problem = problem
         self._refuse_waiting(Unavailable(problem))
 
     def _refuse_waiting(self, error: KaskadError) -> None:
-        while self._deliveries:
-            self._deliveries.popleft().done.set_exception(error)
+        _refuse(*self._take_deliveries(), error)
         while self._writes:
             self._writes.popleft()[1].set_exception(error)
 
@@ -202,6 +231,20 @@ class Engine:
             if until_s > 0:
                 self._wake.wait(min(idle_s, until_s))
         self._wake.clear()
+
+
+def _failed(error: KaskadError) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
+def _refuse(deliveries: list[Delivery], shared: Future[None], error: BaseException) -> None:
+    for delivery in deliveries:
+        if delivery.done is not None:
+            delivery.done.set_exception(error)
+    if deliveries:
+        shared.set_exception(error)
 
 
 def _next_at(tx: Transaction, world: World, now: int) -> int | None:

@@ -103,7 +103,6 @@ class Writer:
         valid_for_ms: int,
     ) -> Outgoing:  # fmt: skip
         base_url = links.base_url
-        account = self._world.accounts[send.account_id]
         return Outgoing(
             reference=self._world.signer.reference(run.contact_id, run.id, send.step),
             key=f"{run.contact_id}:{run.id}:{send.step}",
@@ -119,7 +118,7 @@ class Writer:
             keys=version.cascade.steps[send.step].keys,
             buttons=words.buttons,
             media=words.media,
-            status_url=f"{base_url}/hooks/{account.name}" if base_url else "",
+            status_url=self._world.status_urls[send.account_id],
             unsubscribe_url=links.unsubscribe() if base_url else "",
             valid_for_ms=valid_for_ms,
             contact_name=str(person.attributes.get("name", "")),

@@ -75,14 +75,14 @@ class Ingest:
         kept = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
         raw = [(account.id, now, _encode(kept).decode(), body, problem)]
         return self._engine.deliver(
-            Delivery(Future(), arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw)
+            Delivery(None, arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw)
         )
 
     def hit(self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str) -> Future[None]:
         """Keep a request to a pixel or link; who made it is judged when its neighbours are known."""
         now = self._world.clock.now()
         row = (*message, link, now, method, ip, agent, now + JUDGE_AFTER_MS)
-        return self._engine.deliver(Delivery(Future(), hits=[row]))
+        return self._engine.deliver(Delivery(None, hits=[row]))
 
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
         """Return where a link of the frozen message leads; None for a message that has been erased."""
@@ -96,7 +96,7 @@ class Ingest:
         told = _encode({"scope": scope}).decode()
         now = self._world.clock.now()
         arrival = Arrival(contact_id, run_id, step, Kind.UNSUBSCRIBED.value, f"link {scope}", now, told)
-        return self._engine.deliver(Delivery(Future(), arrivals=[arrival]))
+        return self._engine.deliver(Delivery(None, arrivals=[arrival]))
 
     def events(self, events: list[EventIn]) -> Future[list[str | None]]:
         """Keep events of CRM and site; the result tells of each why it was refused, or None."""
@@ -106,9 +106,7 @@ class Ingest:
         """Return why nothing can be taken now; None where all is well."""
         return self._engine.problem()
 
-    def _receipt(
-        self, account: Account, told: Receipt, kind: Kind, now: int
-    ) -> Arrival | Unmatched | None:
+    def _receipt(self, account: Account, told: Receipt, kind: Kind, now: int) -> Arrival | Unmatched | None:
         """Return what a receipt says of a message; None where it names none of ours."""
         event = told.event or _once(kind)
         at, value = self._at(told.at, now), _value(account, told)
@@ -150,5 +148,7 @@ def _value(account: Account, told: Receipt) -> str | None:
         if account.price is None or account.price.currency == told.cost.currency:
             more["cost"] = told.cost.minor
         else:  # adding tenge to roubles would make every sum wrong
-            log.warning("cost in another currency left out", account=account.name, currency=told.cost.currency)
+            log.warning(
+                "cost in another currency left out", account=account.name, currency=told.cost.currency
+            )
     return _encode(more).decode() if more else None

@@ -16,7 +16,7 @@ from kaskad.domain.run import NOTHING, Answers, Decision, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
 from kaskad.engine.changes import Changes
-from kaskad.engine.handover import Refusal, Writer, Written, allocate
+from kaskad.engine.handover import Refusal, Writer, allocate
 from kaskad.engine.look import Desk, look
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.world import Handed, World
@@ -25,6 +25,8 @@ from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
+_ACTIVE = RunState.ACTIVE.code
+_QUEUED_PHASE, _SUBMITTED_PHASE = Phase.QUEUED, Phase.SUBMITTED
 _PHONES = entering.ADDRESS_CHANNEL
 
 
@@ -101,7 +103,7 @@ class _Mover:
             version = self._world.versions[run.version_id]
             settled = settle(version, run, passages[key], marks.get(key, NOTHING), now)
             if isinstance(settled, Decision):
-                if settled.phase != Phase.QUEUED or settled.outcome is not None or key not in ready:
+                if settled.phase != _QUEUED_PHASE or settled.outcome is not None or key not in ready:
                     self._apply(version, run, settled, passages[key], None)
                     continue
                 settled = Enter(run.step, run.due_at, "handed over")
@@ -131,11 +133,11 @@ class _Mover:
     def hand_over(self) -> list[Parcel]:
         """Give slots to what is to be sent, queue the rest; a message that cannot be written goes on at once."""
         parcels: list[Parcel] = []
+        writer = Writer(self._world, self._tx, self._now)
         while self._sending:
             sending, self._sending = self._sending, []
             wanted = [(s.send.account_id, s.version.class_code, s.decision.due_at) for s in sending]
             chosen = allocate(self._world, wanted, self._now)
-            writer = Writer(self._world, self._tx, self._now)
             for index, item in enumerate(sending):
                 if index in chosen:
                     self._submit(item, writer, parcels)
@@ -155,24 +157,20 @@ class _Mover:
             self._world.limits[send.account_id].give_back(1)
             self._refused(item, written)
             return
-        now, guard_at = self._now, self._now + self._world.options.submit_guard_ms
-        self._row(item, _SUBMITTED, None, now, written.price)
+        before = item.passages.get(send.step)
+        self._row(item, _SUBMITTED, None, self._now, written.price)
         if written.body:
             self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
-        if written.price:
+        added = written.price - (before.price if before else 0)  # an attempt more is no price more
+        if added:
             reserved = self.changes.reserved
-            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.price
-        self._note(item, Phase.SUBMITTED, guard_at)
-        parcels.append(self._parcel(item, written))
+            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + added
+        self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
+        attempt = 1 + (before.attempt if before else 0)
+        parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
         silence_ms = item.version.rules[send.step, send.channel].silence_ms
         if silence_ms is not None:
             self._world.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
-
-    def _parcel(self, item: _Sending, written: Written) -> Parcel:
-        run, send = item.run, item.send
-        before = item.passages.get(send.step)
-        attempt = 1 + (before.attempt if before else 0)
-        return Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing)
 
     def _refused(self, item: _Sending, refusal: Refusal) -> None:
         send, version, run = item.send, item.version, item.run
@@ -186,18 +184,12 @@ class _Mover:
     def _queue(self, item: _Sending) -> None:
         run, now = item.run, self._now
         before = item.passages.get(item.send.step)
-        already = before is not None and before.state == _QUEUED
-        if (
-            already
-            and before is not None
-            and before.account_id == item.send.account_id
-            and not item.decision.skips
-        ):
-            if run.wake_at is not None and run.wake_at > now:
-                return
+        if before is not None and before.state == _QUEUED and before.account_id == item.send.account_id:
+            if run.wake_at is not None and run.wake_at > now and not item.decision.skips:
+                return  # it waits already, and keeps its place
         wake_at = now + patience_ms(item.version, item.send.step)
         self._row(item, _QUEUED, now, None, 0)
-        self._note(item, Phase.QUEUED, wake_at)
+        self._note(item, _QUEUED_PHASE, wake_at)
         self._world.has_queued(item.send.account_id, now)
 
     def _row(self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int) -> None:
@@ -208,12 +200,14 @@ class _Mover:
         ))  # fmt: skip
 
     def _note(self, item: _Sending, phase: Phase, wake_at: int) -> None:
-        decision = item.decision
-        final = Decision(
-            RunState.ACTIVE.code, phase, item.send.step, wake_at, decision.due_at, decision.reason,
-            skips=decision.skips, send=item.send,
-        )  # fmt: skip
-        self._apply(item.version, item.run, final, item.passages, item.answers)
+        run, decision = item.run, item.decision
+        self.changes.runs.append((
+            run.contact_id, run.id, run.seq, _ACTIVE, phase, item.send.step, None, wake_at, decision.due_at,
+            None, None, 0, None,
+        ))  # fmt: skip
+        if decision.skips:
+            self.changes.skips(run, decision)
+        self.changes.decision(run, decision, item.answers, self._now, phase)
 
     def _apply(
         self, version: Version, run: Run, decision: Decision, passages: Passages, answers: Answers | None

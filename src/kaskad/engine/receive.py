@@ -33,9 +33,9 @@ class InboundIn(Struct, frozen=True):
 
 
 class Delivery(Struct):
-    """One request's worth of intake. `done` is ended after the commit that keeps it."""
+    """One request's worth of intake. `done` is ended after the commit that keeps it; None: with the tick's."""
 
-    done: Future[Any]
+    done: Future[Any] | None
     arrivals: Sequence[Arrival] = ()
     unmatched: Sequence[Unmatched] = ()
     inbound: Sequence[InboundIn] = ()

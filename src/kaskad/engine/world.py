@@ -67,6 +67,7 @@ class World:
         self.versions: dict[int, Version] = {}
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}
+        self.status_urls: dict[int, str] = {}  # where each account's receipts go; "" without a base URL
         self.limits: dict[int, AccountLimits] = {}
         self.capabilities: dict[int, Capabilities] = {}
         self.by_channel: dict[int, list[Account]] = {}
@@ -86,6 +87,10 @@ class World:
     def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace the accounts; limits of those that stay keep their tokens and slots."""
         self.accounts = {account.id: account for account in accounts}
+        base_url = self.options.base_url
+        self.status_urls = {
+            a.id: f"{base_url}/hooks/{a.name}" if base_url else "" for a in self.accounts.values()
+        }
         channels: dict[int, list[Account]] = defaultdict(list)
         retriable = set()
         for account in sorted(self.accounts.values(), key=lambda a: (a.priority, a.id)):
