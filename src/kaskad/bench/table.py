@@ -1,0 +1,69 @@
+"""The benchmark's figures beside the floors and goals that Kaskad sets itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kaskad.bench.cascade4 import Report
+    from kaskad.bench.ingest import Report as IngestReport
+
+Line = tuple[str, str, str, str]  # figure, measured, floor, goal
+
+# Of contacts a second, by mode and kind of database: floor, goal; stated for 200 000 contacts.
+_SPEED = {
+    ("noop", "SQLite"): ("10 000", "20 000"),
+    ("noop", "PostgreSQL"): ("4 000", "8 000"),
+    ("http", "SQLite"): ("4 000", "8 000"),
+}
+_DISK = {"SQLite": ("800", "500"), "PostgreSQL": ("2 500", "1 500")}
+
+
+def cascade4_table(report: Report) -> list[Line]:
+    """Return the lines of a CASCADE-4 report."""
+    figures, work = report.figures, report.work
+    kind = report.versions["database"].partition(" ")[0]
+    speed = _SPEED.get((work.mode, kind), ("", "")) if not work.rate else ("", "")
+    lag = ("250", "100") if work.rate else ("", "")
+    return [
+        ("contacts/s", number(figures.contacts_per_s), *speed),
+        ("sends due", number(figures.sends_due), "", ""),
+        ("sends made", number(figures.sends_made), "= due", "= due"),
+        ("events/s", number(figures.events_per_s), "", ""),
+        ("enrolled/s", number(figures.enrol_per_s), "", ""),
+        ("timer lag p50, ms", number(figures.timer_lag_p50_ms), "", ""),
+        ("timer lag p99, ms", number(figures.timer_lag_p99_ms), *lag),
+        ("CPU µs/contact", number(figures.cpu_s_per_1000 * 1000), "", ""),
+        ("  of it the driver's", number(figures.driver_us_per_contact), "", ""),
+        ("peak memory, MiB", number(figures.peak_mib), "400", "250"),
+        ("bytes/contact", number(figures.bytes_per_contact), *_DISK[kind]),
+        ("bytes in all", number(figures.bytes_per_contact * work.contacts), "", ""),
+    ]
+
+
+def ingest_table(report: IngestReport) -> list[Line]:
+    """Return the lines of an ingest report."""
+    return [
+        ("webhooks/s, one receipt each", number(report.webhooks_per_s), "10 000", "15 000"),
+        ("receipts/s in batches", number(report.receipts_per_s), "", "40 000"),
+        ("p50, ms", f"{report.p50_ms:.1f}", "", ""),
+        ("p99, ms", f"{report.p99_ms:.1f}", "", ""),
+        ("CPU µs/webhook", number(report.cpu_s_per_1000 * 1000), "", ""),
+        ("lost", number(report.lost), "0", "0"),
+    ]
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands apart, whole from 100 on."""
+    return f"{value:,.0f}".replace(",", " ") if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def show(lines: Sequence[Line]) -> str:
+    """Return the lines as a table in plain text."""
+    table = [("figure", "measured", "floor", "goal"), *lines]
+    widths = [max(len(line[column]) for line in table) for column in range(4)]
+    return "\n".join(
+        f"{name:<{widths[0]}}  {value:>{widths[1]}}  {floor:>{widths[2]}}  {goal:>{widths[3]}}".rstrip()
+        for name, value, floor, goal in table
+    )

@@ -1,0 +1,127 @@
+"""`kaskad bench`: how fast this machine is at Kaskad's own work, with the same code as in production."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kaskad.bench.cascade4 import Report
+
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+Db = Annotated[
+    str, typer.Option("--db", metavar="WHERE", help="A new SQLite file, postgresql://…, or postgresql.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(invoke_without_command=True)
+    group.callback()(bench)
+    group.command()(ingest)
+    app.add_typer(group, name="bench")
+
+
+def bench(
+    context: typer.Context,
+    contacts: Annotated[int, typer.Option(min=1, help="How many people go through the cascade.")] = 20_000,
+    mode: Annotated[str, typer.Option(help="noop: nothing is sent; http: to a local server.")] = "noop",
+    db: Db = "",
+    rate: Annotated[float, typer.Option(min=0, help="Contacts a second; 0: as fast as it goes.")] = 0,
+    overload: Annotated[bool, typer.Option("--overload", help="Everybody enters at once.")] = False,
+    latency_ms: Annotated[str, typer.Option(help="How long receipts take.")] = "20-50",
+    seed: Annotated[int, typer.Option(help="Draws who reacts and what fails.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, help="Of each of the four accounts, with http.")] = 256,
+    sender: Annotated[str, typer.Option(help="With http: thread or process.")] = "thread",
+    as_json: Json = False,
+) -> None:
+    """Carry people through CASCADE-4 on the real engine; 1 is returned unless sends made are sends due."""
+    if context.invoked_subcommand is not None:
+        return
+    import msgspec
+
+    from kaskad.bench.cascade4 import Work, as_data, run
+    from kaskad.log import configure
+
+    configure("warning")
+    _one_of("--mode", mode, "noop", "http")
+    _one_of("--sender", sender, "thread", "process")
+    work = Work(contacts, mode, db, rate, overload, _span(latency_ms), seed, concurrency, sender)
+    report = run(work, _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(as_data(report)), indent=2).decode())
+    else:
+        _print(report)
+    if not report.verdict.right:
+        _print_differences(report)
+        raise typer.Exit(1)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        typer.echo(f"\r\033[K{text}", err=True, nl=False)
+
+
+def _one_of(name: str, value: str, *choices: str) -> None:
+    if value not in choices:
+        raise typer.BadParameter(f"{value!r} must be one of {', '.join(choices)}", param_hint=name)
+
+
+def _span(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text)
+    least, most = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if least > most:
+        raise typer.BadParameter(f"{text!r} must be like 20-50", param_hint="--latency-ms")
+    return least, most
+
+
+def _print(report: Report) -> None:
+    from kaskad.bench.table import cascade4_table, show
+
+    _progress("")
+    work = report.work
+    versions = ", ".join(f"{name} {value}" for name, value in report.versions.items() if value != "none")
+    typer.echo(f"CASCADE-4, {work.contacts} contacts, {work.mode}, seed {work.seed}; {versions}")
+    policy = report.policy
+    caps = "; ".join(cap.words() for cap in policy.caps)
+    windows = f"{len(policy.windows)} windows, each 00:00-24:00"
+    typer.echo(f"Policy: {windows}; caps: {caps}; no gaps, no hold-outs")
+    typer.echo(show(cascade4_table(report)))
+
+
+def _print_differences(report: Report) -> None:
+    for name, found in report.verdict.differences():
+        if found.count:
+            some = ", ".join(f"contact {contact} step {step + 1}" for contact, step in found.examples)
+            typer.secho(f"{found.count} {name}: {some}", err=True, fg=typer.colors.RED)
+
+
+def ingest(
+    webhooks: Annotated[int, typer.Option(min=100, help="How many requests of each kind.")] = 20_000,
+    batch: Annotated[int, typer.Option(min=2, help="Receipts in one request of the second kind.")] = 50,
+    connections: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 64,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Send signed webhooks to the real server over HTTP, alone and in batches; none answered may be lost."""
+    import msgspec
+
+    from kaskad.bench.ingest import Work, run
+    from kaskad.bench.table import ingest_table, show
+    from kaskad.log import configure
+
+    configure("warning")
+    report = run(Work(webhooks, batch, connections, db), _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        _progress("")
+        typer.echo(f"{report.versions['database']}, {connections} connections, {batch} receipts in a batch")
+        typer.echo(show(ingest_table(report)))
+    if report.lost:
+        text = f"{report.lost} receipts were answered and are not in the database"
+        typer.secho(text, err=True, fg=typer.colors.RED)
+        raise typer.Exit(1)

@@ -1,0 +1,123 @@
+"""The benchmark does its work right, and notices when the engine does not; how fast is no test."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kaskad.bench.cascade4 import Report, Work, as_data, run
+from kaskad.bench.fates import ONE_FAILS_IN, REACT, Fates
+from kaskad.bench.outside import Noop
+from kaskad.bench.prepare import CHANNELS, definition, policy
+from kaskad.bench.table import cascade4_table, number, show
+from kaskad.bench.target import pattern
+from kaskad.cli.root import run as main
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.policy import CAPS, WINDOWS
+from kaskad.domain.terms import MessageClass
+from kaskad.engine.parcel import Parcel
+from support.postgres import PostgresServer
+
+KEYS = {
+    "contacts_per_s", "sends_due", "sends_made", "events_per_s", "timer_lag_p50_ms", "timer_lag_p99_ms",
+    "cpu_s_per_1000", "peak_mib", "bytes_per_contact", "enrol_per_s",
+}  # fmt: skip
+
+
+def correct(report: Report, contacts: int) -> None:
+    """Fail unless the report tells of everybody, and of plausible figures."""
+    figures = report.figures
+    assert report.verdict.right, report.verdict.differences()
+    assert figures.sends_due == figures.sends_made
+    assert 2.2 * contacts < figures.sends_made < 3.0 * contacts
+    assert len(report.verdict.lags) > contacts
+    assert 0 <= figures.timer_lag_p50_ms <= figures.timer_lag_p99_ms
+    assert 100 < figures.bytes_per_contact < 5_000
+    assert 0 < figures.cpu_s_per_1000 < 100
+    assert figures.driver_us_per_contact > 0
+    assert as_data(report).keys() >= KEYS
+    assert show(cascade4_table(report)).count("\n") > 8
+    msgspec.json.encode(as_data(report))
+
+
+def test_300_contacts_on_sqlite_get_what_is_due_and_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "bench.db"
+    correct(run(Work(contacts=300, db=str(file), latency_ms=(1, 30))), 300)
+    assert file.exists()
+
+
+def test_300_contacts_on_postgresql_get_what_is_due_and_no_more(postgres: PostgresServer) -> None:
+    url = postgres.create()
+    correct(run(Work(contacts=300, db=url)), 300)
+    postgres.drop(url)
+
+
+def test_300_contacts_over_http_get_what_is_due_and_no_more() -> None:
+    correct(run(Work(contacts=300, mode="http")), 300)
+
+
+def test_300_contacts_over_http_from_a_process_to_our_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    report = run(Work(contacts=300, mode="http", sender="process"))
+    correct(report, 300)
+    assert report.versions["receiver"] == "kaskad.bench.target"
+
+
+def test_overload_and_an_open_loop_change_nothing_about_who_is_sent_what() -> None:
+    correct(run(Work(contacts=300, overload=True, latency_ms=(500, 900))), 300)
+    correct(run(Work(contacts=300, rate=300.0)), 300)
+
+
+def test_a_send_that_the_outside_never_saw_is_told_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Noop.submit
+
+    def forgetful(self: Noop, parcels: list[Parcel]) -> None:
+        real(self, [parcel for parcel in parcels if parcel.contact_id != 5])
+
+    monkeypatch.setattr(Noop, "submit", forgetful)
+    monkeypatch.setattr("kaskad.bench.cascade4.STALL_S", 2.0)
+    report = run(Work(contacts=20))
+    assert not report.verdict.right
+    assert report.verdict.lost.count == 4
+
+
+def test_a_file_that_exists_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "precious.db"
+    file.write_bytes(b"precious")
+    assert main(["bench", "--db", str(file)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert file.read_bytes() == b"precious"
+
+
+def test_the_cascade_is_advertising_on_four_channels() -> None:
+    cascade = to_cascade(definition())
+    assert cascade.message_class is MessageClass.ADVERTISING
+    assert tuple(channel for step in cascade.steps for channel in step.channels) == CHANNELS
+
+
+def test_every_default_window_and_cap_is_asked() -> None:
+    assert len(policy().windows) == len(WINDOWS)
+    assert len(policy().caps) == len(CAPS)
+
+
+def test_the_fates_are_those_of_the_work_item() -> None:
+    fates = Fates(50_000, 3, (20, 50))
+    for step, share in enumerate(REACT):
+        reacted = sum(fates.reacts(contact_id, step) for contact_id in range(1, 50_001)) / 50_000
+        assert abs(reacted - share) < 0.01
+        failed = sum(fates.fails(contact_id, step) for contact_id in range(1, 50_001)) / 50_000
+        assert failed == 1 / ONE_FAILS_IN
+    assert {20 <= fates.latency_ms() <= 50 for _ in range(5_000)} == {True}
+
+
+def test_a_web_server_can_tell_a_number_modulo_twenty_by_its_digits() -> None:
+    import re
+
+    for remainder in range(ONE_FAILS_IN):
+        told = re.compile(pattern(remainder) + "$")
+        for contact_id in range(500):
+            assert bool(told.search(str(contact_id))) == (contact_id % ONE_FAILS_IN == remainder), contact_id
+
+
+def test_numbers_are_easy_to_read() -> None:
+    assert [number(x) for x in (1_234_567.8, 99.94, 3.0, 0.25)] == ["1 234 568", "99.9", "3", "0.2"]
