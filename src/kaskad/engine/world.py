@@ -86,7 +86,10 @@ class World:
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace the accounts; limits of those that stay keep their tokens and slots."""
-        self.accounts = {account.id: account for account in accounts}
+        given = {account.id: account for account in accounts}
+        for gone in self.accounts.keys() - given.keys():
+            del self.accounts[gone]
+        self.accounts.update(given)  # in place: the dispatcher reads this very mapping
         base_url = self.options.base_url
         self.status_urls = {
             a.id: f"{base_url}/hooks/{a.name}" if base_url else "" for a in self.accounts.values()
