@@ -18,11 +18,12 @@ class SystemClock:
     """Real time, possibly faster by `factor`, steady against jumps of the machine's wall clock.
 
     The wall clock is read once; from then on the boot clock counts, which also runs while a laptop sleeps.
+    It begins no earlier than `not_before`: where a database has been run faster than the world.
     """
 
-    def __init__(self, factor: float = 1.0) -> None:
+    def __init__(self, factor: float = 1.0, not_before: int = 0) -> None:
         self._factor = factor
-        self._start_ms = time.time_ns() // 1_000_000
+        self._start_ms = max(wall_ms(), not_before)
         self._boot_ns = self._ticks()
 
     def now(self) -> int:
@@ -35,6 +36,11 @@ class SystemClock:
     @staticmethod
     def _ticks() -> int:
         return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def wall_ms() -> int:
+    """Return the machine's own time in milliseconds since 1970 UTC, for what others have signed by theirs."""
+    return time.time_ns() // 1_000_000
 
 
 class HandClock:

@@ -20,10 +20,19 @@ from kaskad.web.tracking import Tracking
 HOOKS = "/hooks/"
 
 
-def build_app(intake: Intake, signer: Signer, clock: Callable[[], int], settings: Settings) -> ASGIApp:
-    """Return the application over one engine; `clock` gives milliseconds since 1970."""
+def build_app(
+    intake: Intake,
+    signer: Signer,
+    clock: Callable[[], int],
+    settings: Settings,
+    wall: Callable[[], int] | None = None,
+) -> ASGIApp:
+    """Return the application over one engine; `clock` gives milliseconds since 1970.
+
+    `wall` is by what the age of signatures is told, where `clock` runs faster than the world.
+    """
     durable = Durable()
-    hooks = Hooks(intake, durable, clock, settings.base_url)
+    hooks = Hooks(intake, durable, wall or clock, settings.base_url)
     events = Events(intake, durable, clock, settings.api_key)
     tracking = Tracking(intake, durable, signer, clock)
     health = Health(intake)

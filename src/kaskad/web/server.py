@@ -21,9 +21,9 @@ KEEP_ALIVE_S = (
 
 
 class Server:
-    """Listens from `start` on until `stop`."""
+    """Listens from `start` on until `stop`; on `listener` where the caller has one already."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, listener: socket.socket | None = None) -> None:
         self._settings = settings
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -45,7 +45,7 @@ class Server:
             )
         )
         self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
+        self._socket = listener
 
     @property
     def address(self) -> tuple[str, int]:
@@ -57,7 +57,7 @@ class Server:
 
     def start(self) -> None:
         """Listen; raises Conflict where the address is taken. Returns when connections are accepted."""
-        self._socket = listen(self._settings.host, self._settings.port)
+        self._socket = self._socket or listen(self._settings.host, self._settings.port)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._socket],), name="http", daemon=True
         )

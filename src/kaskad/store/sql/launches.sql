@@ -7,3 +7,15 @@ SELECT id FROM contacts WHERE id > :after AND erased_at IS NULL ORDER BY id LIMI
 
 -- name: advance_launch
 UPDATE launches SET cursor = :cursor, enrolled = enrolled + :count, state = :state WHERE id = :id;
+
+-- name: launched_members
+-- Everybody whom a launch of this cascade was for, whether or not they have entered yet.
+SELECT DISTINCT m.contact_id FROM launches l
+  JOIN versions v ON v.id = l.version_id
+  JOIN list_members m ON m.list_id = l.list_id
+ WHERE v.cascade_id = :cascade_id;
+
+-- name: open_launches
+-- How many launches of this cascade are still under way.
+SELECT count(*) FROM launches l JOIN versions v ON v.id = l.version_id
+ WHERE v.cascade_id = :cascade_id AND l.state IN ('running', 'paused');

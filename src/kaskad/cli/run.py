@@ -1,0 +1,294 @@
+"""`kaskad run`: one cascade, one file of people, and everything from the import to the report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kaskad.analytics.reach import Report, Trip
+    from kaskad.cli.show import Screen
+    from kaskad.config import Settings
+    from kaskad.domain.cascade import Cascade
+    from kaskad.engine.people import People
+    from kaskad.store.accounts import Account
+    from kaskad.store.cascades import VersionRow
+    from kaskad.web.service import Service
+
+ACCOUNTS = "accounts.yaml"
+EVERYBODY = 1_000_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(run)
+
+
+def run(
+    cascade: Annotated[Path, typer.Argument(metavar="CASCADE", help="The definition, YAML or JSON.")],
+    people: Annotated[Path, typer.Option(help="CSV of the people; its first line names the columns.")],
+    accounts: Annotated[
+        Path | None,
+        typer.Option(help=f"YAML of the accounts; else {ACCOUNTS} beside the cascade, or the database's."),
+    ] = None,
+    db: Annotated[str, typer.Option(help="SQLite file or postgresql://…; made where there is none.")] = "",
+    country: Annotated[
+        str, typer.Option(help="Where numbers without country code are from, such as KZ.")
+    ] = "",
+    listen: Annotated[str, typer.Option(help="Address for links and receipts; port 0: any free one.")] = "",
+    base_url: Annotated[str, typer.Option(help="How the outside world reaches that address.")] = "",
+    time_factor: Annotated[
+        float, typer.Option(min=1.0, max=100_000.0, help="Let time pass so much faster.")
+    ] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Carry people through a cascade and report who was reached, by what, for how much.
+
+    Imports the people, activates the cascade, sends, takes clicks and receipts, and ends when everybody has been
+    carried through. Stop it with Ctrl-C: the same command goes on where it stopped, and sends nothing twice.
+
+    Columns of the CSV: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language, country,
+    consent (yes, no or its date; consent_email and so on for one channel), tracking. trigger.x is a property of the
+    event that the cascade begins with; any other column is an attribute of the contact.
+    """
+    from kaskad.cli.show import Screen
+    from kaskad.domain.errors import Invalid
+    from kaskad.web.service import serving
+
+    screen = Screen(quiet=as_json and not sys.stderr.isatty())
+    source, definition = _read_cascade(cascade, screen)
+    settings = _settings(db, listen, base_url)
+    data = _read(people, "--people")
+    country = country.upper()
+    if country and not (len(country) == 2 and country.isalpha()):
+        raise Invalid([f"--country {country!r} is no code of two letters, such as KZ or RU"])
+    told, accounts_from = _read_accounts(accounts, cascade)
+    screen.log_to_screen(settings.log_level)
+    with _interruptible(), serving(
+        settings, f"kaskad run {cascade}", time_factor=time_factor, base_url=_public(base_url, listen, settings)
+    ) as service:  # fmt: skip
+        _use_accounts(service, definition, told, accounts_from, screen)
+        version, file = _bring_in(service, definition, source, data, people, country or None, screen)
+        finished = _carry(service, version, definition, screen)
+        report, trips = _report(service, version, definition)
+    if as_json:
+        typer.echo(_as_json(report, trips, file))
+    else:
+        screen.report(report, trips)
+    if not finished:
+        screen.say(
+            f"Stopped with {report.under_way} under way. Nothing is lost: the same command goes on from here."
+        )
+        raise typer.Exit(130)
+
+
+def _read_cascade(path: Path, screen: Screen) -> tuple[str, Cascade]:
+    from kaskad.domain.definition import load
+    from kaskad.domain.errors import Invalid
+
+    try:
+        text = _read(path, "CASCADE").decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid([f"{path} is not UTF-8 text: save it as UTF-8"]) from None
+    loaded = load(text, name=str(path))
+    if loaded.cascade is None:
+        raise Invalid([problem.text(str(path)) for problem in loaded.errors])
+    if loaded.warnings:
+        count = len(loaded.warnings)
+        screen.say(f"{count} warning{'s' * (count > 1)} about the cascade: `kaskad check {path}` shows them.")
+    return text, loaded.cascade
+
+
+def _read(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint=option) from None
+
+
+def _settings(db: str, listen: str, base_url: str) -> Settings:
+    """Return the installation's settings with what the command line says instead; raises Invalid."""
+    from msgspec import structs
+
+    from kaskad import config
+    from kaskad.domain.errors import Invalid
+
+    if db and not db.startswith(("postgresql://", "postgres://", "sqlite:")):
+        db = f"sqlite:{db}"
+    given = {"database": db, "listen": listen, "base_url": base_url}
+    given = {name: value for name, value in given.items() if value}
+    problems = [
+        f"--{'db' if name == 'database' else name.replace('_', '-')}: {problem}"
+        for name, value in given.items()
+        if (problem := config.CHECKS[name](value))
+    ]
+    if problems:
+        raise Invalid(problems)
+    return structs.replace(config.load(), **given)
+
+
+def _public(base_url: str, listen: str, settings: Settings) -> str:
+    """Return the address for links; "" is the one listened on, where nothing else was set."""
+    from kaskad.config import Settings
+
+    return "" if not base_url and (listen or settings.base_url == Settings().base_url) else settings.base_url
+
+
+def _read_accounts(given: Path | None, cascade: Path) -> tuple[list[Account], Path | None]:
+    from kaskad.domain.errors import Invalid
+    from kaskad.engine.account_file import read_accounts
+
+    beside = cascade.parent / ACCOUNTS
+    path = given or (beside if beside.exists() else None)
+    if path is None:
+        return [], None
+    try:
+        return read_accounts(_read(path, "--accounts").decode("utf-8"), str(path), os.environ), path
+    except UnicodeDecodeError:
+        raise Invalid([f"{path} is not UTF-8 text: save it as UTF-8"]) from None
+
+
+def _use_accounts(
+    service: Service, cascade: Cascade, told: Sequence[Account], path: Path | None, screen: Screen
+) -> None:
+    """Keep the accounts of the file; raises Invalid where a step has none, before anything is changed."""
+    from kaskad.domain.errors import Invalid
+    from kaskad.store import accounts as account_store
+    from kaskad.store.db import Transaction
+
+    with service.db.read() as tx:
+        kept = account_store.all_accounts(tx, service.vault)
+    everything = {account.name: account for account in [*kept, *told]}
+    usable = [account for account in everything.values() if account.enabled]
+    if problems := missing_accounts(cascade, usable, path):
+        raise Invalid(problems)
+
+    def change(tx: Transaction) -> None:
+        for account in told:
+            account_store.save(tx, service.vault, account)
+
+    service.engine.write(change).result()
+    wanted = {channel for step in cascade.steps for channel in step.channels}
+    names = ", ".join(
+        f"{account.channel} by {account.name}" for account in usable if account.channel in wanted
+    )
+    screen.say(f"accounts    {names} ({path or service.db.name})")
+
+
+def missing_accounts(cascade: Cascade, usable: Sequence[Account], path: Path | None) -> list[str]:
+    """Return what the steps lack, in words."""
+    where = (
+        f"add one to {path}" if path else f"put one into {ACCOUNTS} beside the cascade, or give --accounts"
+    )
+    channels = {account.channel for account in usable}
+    names = {account.name for account in usable}
+    found = []
+    for step in cascade.steps:
+        if not channels & set(step.channels):
+            uses = " or ".join(step.channels)
+            found.append(
+                f"Step {step.number + 1} ({step.id}) of {cascade.id!r} uses {uses}, which has no account: "
+                f"{where}, or choose another channel."
+            )
+        elif step.account and step.account not in names:
+            found.append(
+                f"Step {step.number + 1} ({step.id}) of {cascade.id!r} names account {step.account!r}, "
+                f"which does not exist: {where}."
+            )
+    return found
+
+
+def _bring_in(
+    service: Service,
+    cascade: Cascade,
+    source: str,
+    data: bytes,
+    path: Path,
+    country: str | None,
+    screen: Screen,
+) -> tuple[VersionRow, People]:
+    """Import the people, activate the cascade, and let everybody enter who has not yet."""
+    from kaskad.engine.launch import activate, first_told, import_people, let_enter
+    from kaskad.engine.people import read_people
+
+    engine = service.engine
+    read = read_people(data, path.name, country, 0)  # a file that cannot be read leaves no trace
+    file = read_people(data, path.name, country, first_told(engine, data)) if read.has_consents else read
+    imported = import_people(engine, service.vault, file.people)
+    version = activate(engine, cascade, source)
+    screen.brought_in(service, cascade, version, file, imported.new, path)
+    refused = sum(engine.world.refusals.values())
+    entered = let_enter(engine, service.db, version, cascade, file.people, imported.contact_ids)
+    screen.entered(entered, sum(engine.world.refusals.values()) - refused)
+    return version, file
+
+
+def _carry(service: Service, version: VersionRow, cascade: Cascade, screen: Screen) -> bool:
+    """Wait until nobody is under way; return False where somebody said stop before."""
+    from kaskad.analytics.reach import progress
+    from kaskad.domain.errors import Unavailable
+
+    kept_at = time.monotonic()
+    with screen.watching(service, cascade) as show:
+        try:
+            while True:
+                if problem := service.engine.problem():
+                    raise Unavailable(problem)
+                began = time.monotonic()
+                with service.db.read() as tx:
+                    now = progress(tx, version.cascade_id, cascade)
+                if not now.under_way and not now.launches:
+                    return True
+                show(now)
+                took = time.monotonic() - began
+                if time.monotonic() - kept_at > 2:
+                    service.keep_time()
+                    kept_at = time.monotonic()
+                time.sleep(max(0.25, 10 * took))
+        except KeyboardInterrupt:
+            return False
+
+
+def _report(service: Service, version: VersionRow, cascade: Cascade) -> tuple[Report, list[Trip]]:
+    from kaskad.analytics.reach import report, trips
+
+    with service.db.read() as tx:
+        made = report(tx, version.cascade_id, cascade, service.clock.now())
+        return made, trips(tx, version.cascade_id, cascade, EVERYBODY)
+
+
+def _as_json(report: Report, trips: Sequence[Trip], file: People) -> str:
+    import msgspec
+
+    from kaskad.domain.ids import run_text
+
+    told: dict[str, Any] = {
+        "report": report,
+        "people": [
+            {"run": run_text(trip.contact_id, trip.run_id), **msgspec.structs.asdict(trip)} for trip in trips
+        ],
+        "import": {"people": len(file.people), "consented": file.consented, "notes": file.notes},
+    }
+    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGTERM stop as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,293 @@
+"""What `kaskad run` shows: what was read, how far it has come, and the report. Loaded by the command only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from kaskad import log
+from kaskad.analytics.reach import Amounts, Level, Line, Progress, Report, Trip, money
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.money import format_money
+from kaskad.domain.terms import MessageClass
+from kaskad.engine.launch import Entered
+from kaskad.engine.people import People
+from kaskad.store.cascades import VersionRow
+from kaskad.web.service import Service
+
+NOTES_SHOWN = 20
+PEOPLE_SHOWN = 60
+QUIET_S = 15.0  # between lines where nobody looks at a terminal
+_LEVELS = {
+    "delivered": "delivered to",
+    "seen": "seen by",
+    "seen_or_sms_delivered": "seen by, an SMS delivered counted as seen",
+    "reacted": "reacted",
+}
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+class Screen:
+    """Progress and notes go to standard error, the report to standard output."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._err = Console(stderr=True, highlight=False, quiet=quiet)
+        self._out = Console(highlight=False)
+        if not self._out.is_terminal:
+            self._out.width = 140
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        self._err.print(Text(text), soft_wrap=True)
+
+    def log_to_screen(self, level: str) -> None:
+        """Let what the engine logs stand above the progress instead of through it."""
+        level = "warning" if level == "info" else level
+        log.configure(level, "text", _Lines(self._err))  # type: ignore[arg-type]
+
+    def brought_in(
+        self, service: Service, cascade: Cascade, version: VersionRow, file: People, new: int, path: Path
+    ) -> None:
+        """Tell what was read and what is assumed."""
+        for line in _file_lines(file, new, path):
+            self.say(line)
+        self.say(_consent_line(cascade, file))
+        steps = " → ".join(f"{step.id} ({'/'.join(step.channels)})" for step in cascade.steps)
+        self.say(f"cascade     {cascade.id}, version {version.number}: {steps}")
+        self.say(f"database    {service.db.name}; links and receipts at {service.base_url}")
+        if service.factor != 1.0:
+            self.say(
+                f"time        runs {service.factor:g} times as fast as the world's: for trying out, not for people"
+            )
+        elif service.ahead_ms > 60_000:
+            self.say(
+                f"time        this database was run faster before and is {_span(service.ahead_ms)} ahead of the "
+                "world: use another one for real messages"
+            )
+
+    def entered(self, entered: Entered, refused: int) -> None:
+        """Tell how many come in now."""
+        words = [f"{entered.asked - refused} now"]
+        if refused:
+            words.append(f"{refused} not: the trigger's condition or the re-entry rule")
+        if entered.before:
+            words.append(f"{entered.before} by an earlier run of this command, which goes on")
+        self.say(f"entered     {', '.join(words)}")
+
+    @contextmanager
+    def watching(self, service: Service, cascade: Cascade) -> Iterator[Callable[[Progress], None]]:
+        """Return what shows progress: a table that changes on a terminal, else a line now and then."""
+        if not self._err.is_terminal:
+            yield self._ticker(service)
+            return
+        with Live(console=self._err, refresh_per_second=4, transient=True) as live:
+            yield lambda now: live.update(_progress_table(service, cascade, now))
+
+    def report(self, report: Report, trips: Sequence[Trip]) -> None:
+        """Print the report."""
+        out = self._out
+        out.print()
+        out.print(Text(f"{report.title or report.cascade}", style="bold"), _at(report.as_of))
+        out.print(_entered_line(report))
+        if report.lines:
+            out.print(_report_table(report))
+        for title, reasons in (("Skipped", report.skips), ("Failed", report.failures)):
+            if reasons:
+                out.print(Text(f"{title}: {_reasons(reasons)}"))
+        if report.entered:
+            out.print(_reach_table(report.levels))
+            _print_people(out, report, trips)
+
+    def _ticker(self, service: Service) -> Callable[[Progress], None]:
+        shown = ""
+        shown_at = float("-inf")
+
+        def show(now: Progress) -> None:
+            nonlocal shown, shown_at
+            text = _progress_line(service, now)
+            if text != shown and time.monotonic() - shown_at >= QUIET_S:
+                shown, shown_at = text, time.monotonic()
+                self.say(text)
+
+        return show
+
+
+class _Lines:
+    """A stream whose lines a console prints."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        self._console.print(Text.from_ansi(text.rstrip("\n")), soft_wrap=True)
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return self._console.is_terminal
+
+
+def _file_lines(file: People, new: int, path: Path) -> Iterator[str]:
+    how = f"{file.encoding.upper()}, {_DELIMITERS.get(file.delimiter, file.delimiter)}"
+    rejected = sum(note.rejected for note in file.notes)
+    left = f", {rejected} rows left out" if rejected else ""
+    yield f"people      {len(file.people)} in {path.name} ({how}), {new} of them new{left}"
+    for note in file.notes[:NOTES_SHOWN]:
+        yield f"  row {note.row}: {note.text}{'; the row is left out' if note.rejected else ''}"
+    if len(file.notes) > NOTES_SHOWN:
+        yield f"  … and {len(file.notes) - NOTES_SHOWN} more; --json lists all"
+    triggers = [
+        name.removeprefix("trigger.") for name in file.columns.values() if name.startswith("trigger.")
+    ]
+    attributes = [
+        name.removeprefix("contact.") for name in file.columns.values() if name.startswith("contact.")
+    ]
+    if attributes:
+        yield f"  of the contact: {', '.join(attributes)}"
+    if triggers:
+        yield f"  of the trigger: {', '.join(triggers)}"
+
+
+def _consent_line(cascade: Cascade, file: People) -> str:
+    """Say which consent was taken for granted: none but what the file shows."""
+    without = len(file.people) - file.consented
+    if not file.has_consents:
+        shown = "consent     the file has no column consent, so none is assumed"
+    else:
+        shown = f"consent     of {file.consented}, each kept with file, row and time as its proof"
+        shown += f"; none is assumed of the other {without}" if without else ""
+    if cascade.message_class is MessageClass.ADVERTISING and without:
+        return f"{shown}. This cascade is advertising: without consent its steps are skipped (no_consent)"
+    if cascade.message_class is MessageClass.ADVERTISING or not without:
+        return shown
+    return f"{shown}. This cascade is {cascade.message_class}: it needs none, and a refusal stops it"
+
+
+def _progress_line(service: Service, now: Progress) -> str:
+    steps = ", ".join(f"{line.id} {line.sent} sent {line.reacted} reacted" for line in now.lines)
+    return f"{_clock(service)} {now.under_way} under way; {steps or 'nothing sent yet'}{_next(service, now)}"
+
+
+def _progress_table(service: Service, cascade: Cascade, now: Progress) -> Group:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("step")
+    for title in ("sent", "delivered", "seen", "reacted", "failed", "waiting"):
+        table.add_column(title, justify="right")
+    known = {(line.step, line.channel): line for line in now.lines}
+    for step in cascade.steps:
+        lines = [known[step.number, c.value] for c in step.channels if (step.number, c.value) in known]
+        for line in lines or [Line(step.number, step.id, "/".join(step.channels))]:
+            counts = (line.sent, line.delivered, line.seen, line.reacted, line.failed, line.waiting)
+            table.add_row(f"{line.id} ({line.channel})", *(str(count) for count in counts))
+    under_way = f"{_clock(service)} {now.under_way} under way{_next(service, now)}. Ctrl-C stops."
+    return Group(table, Text(under_way))
+
+
+def _next(service: Service, now: Progress) -> str:
+    """Tell when something happens next, where that is not at once."""
+    if now.next_at is None:
+        return ""
+    wait_ms = (now.next_at - service.clock.now()) / service.factor
+    return f", the next at {_at(now.next_at)} (in {_span(int(wait_ms))})" if wait_ms > 5000 else ""
+
+
+def _clock(service: Service) -> str:
+    return f"[{_at(service.clock.now())}]"
+
+
+def _entered_line(report: Report) -> Text:
+    words = [f"Entered {report.entered}"]
+    words += [f"{count} {name.replace('_', ' ')}" for name, count in report.outcomes.items()]
+    if report.under_way:
+        words.append(f"{report.under_way} under way")
+    if report.holdouts:
+        until = f", {report.holdouts_under_way} still watched" if report.holdouts_under_way else ""
+        words.append(f"{report.holdouts} held out as the control group{until}")
+    return Text(" · ".join(words))
+
+
+def _report_table(report: Report) -> Table:
+    table = Table(header_style="bold", caption_justify="left", caption_style="dim")
+    table.caption = (
+        "Seen: opened, read or answered by a person. First: people whose first reaction of all it was."
+    )
+    table.add_column("Step")
+    table.add_column("Channel")
+    titles = ("Sent", "Delivered", "Seen", "Reacted", "First", "Machines", "Failed", "Unknown")
+    for title in titles:
+        table.add_column(title, justify="right")
+    table.add_column("Cost", justify="right")
+    for line in report.lines:
+        counts = (line.sent, line.delivered, line.seen, line.reacted, line.reached, line.machine, line.failed)
+        table.add_row(line.id, line.channel, *map(str, (*counts, line.unknown)), _money(line.cost))
+    table.add_section()
+    sums = [sum(getattr(line, name) for line in report.lines) for name in
+            ("sent", "delivered", "seen", "reacted", "reached", "machine", "failed", "unknown")]  # fmt: skip
+    table.add_row("all", "", *map(str, sums), _money(report.cost))
+    return table
+
+
+def _reach_table(levels: Sequence[Level]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Reach")
+    for title in ("people", "of entered", "cost each"):
+        table.add_column(title, justify="right")
+    for level in levels:
+        share = f"{level.share * 100:.0f} %"
+        table.add_row(_LEVELS[level.name], str(level.contacts), share, _money(level.cost_each))
+    return table
+
+
+def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
+    if len(trips) > PEOPLE_SHOWN:
+        out.print(f"{len(trips)} people: --json lists all, `kaskad explain ID` tells of one.")
+        return
+    currency = next(iter(report.cost), "")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("Who", "Outcome", "By"):
+        table.add_column(title)
+    table.add_column("Messages", justify="right")
+    table.add_column("Cost", justify="right")
+    for trip in trips:
+        who = " ".join(part for part in (trip.external_id or str(trip.contact_id), trip.name) if part)
+        outcome = "held out" if trip.holdout else trip.outcome.replace("_", " ") or "under way"
+        cost = _money({currency: trip.cost}) if currency and len(report.cost) == 1 else str(trip.cost or "")
+        table.add_row(Text(who), outcome, trip.by, str(trip.sent), cost)
+    out.print()
+    out.print(table)
+    out.print(Text("`kaskad explain ID` tells why, for each of them."))
+
+
+def _reasons(reasons: Mapping[str, Mapping[str, int]]) -> str:
+    return "; ".join(
+        f"{step} {', '.join(f'{count} {reason}' for reason, count in counts.items())}"
+        for step, counts in reasons.items()
+    )
+
+
+def _money(amounts: Amounts) -> str:
+    return " + ".join(format_money(each) for each in money(amounts)) or "-"
+
+
+def _at(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%a %d %b %Y %H:%M UTC")
+
+
+def _span(ms: int) -> str:
+    """Return a span as people say it."""
+    minutes = ms // 60_000
+    if minutes < 1:
+        return f"{max(1, ms // 1000)} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"

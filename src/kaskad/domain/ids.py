@@ -1,0 +1,18 @@
+"""How ids are written where people and other programs see them; inside they are integers."""
+
+from __future__ import annotations
+
+import re
+
+_run = re.compile(r"run_(\d{1,18})_(\d{1,18})").fullmatch
+
+
+def run_text(contact_id: int, run_id: int) -> str:
+    """Return the id of a run as the API and the command line write it."""
+    return f"run_{contact_id}_{run_id}"
+
+
+def read_run(text: str) -> tuple[int, int] | None:
+    """Return (contact id, run id) of a run's text, or None where it is none."""
+    found = _run(text)
+    return (int(found[1]), int(found[2])) if found else None

@@ -1,0 +1,125 @@
+"""One process of Kaskad put together from its settings: database, engine, sending, intake and HTTP server."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from msgspec import structs
+
+from kaskad.config import Settings
+from kaskad.domain.tokens import Signer
+from kaskad.engine.clock import SystemClock, wall_ms
+from kaskad.engine.dispatch import Dispatcher
+from kaskad.engine.engine import Engine
+from kaskad.engine.ingest import Ingest
+from kaskad.engine.world import Options, World
+from kaskad.store import settings as setting_store
+from kaskad.store.db import Database, Transaction, open_database
+from kaskad.store.migrate import upgrade
+from kaskad.store.vault import Vault, key_file, open_vault
+from kaskad.web.app import build_app
+from kaskad.web.server import Server, listen
+
+SIGNING = "signing_key"
+AHEAD = "clock"  # how far a database's time has come that was run faster than the world
+_GUARD_MS = 90_000
+
+
+class Service:
+    """What runs, for those who hold it; made and ended by `serving`."""
+
+    def __init__(
+        self, db: Database, vault: Vault, base_url: str, engine: Engine, clock: SystemClock, factor: float
+    ) -> None:
+        self.db = db
+        self.vault = vault
+        self.base_url = base_url
+        self.engine = engine
+        self.clock = clock
+        self.factor = factor
+
+    @property
+    def ahead_ms(self) -> int:
+        """Return how far this database's time is ahead of the world's."""
+        return max(0, self.clock.now() - wall_ms())
+
+    def keep_time(self) -> None:
+        """Keep how far a faster clock has come, so that the next start does not go back."""
+        if self.factor != 1.0 or self.ahead_ms > 1000:
+            now = self.clock.now()
+            self.engine.write(lambda tx: setting_store.put(tx, AHEAD, now)).result()
+
+
+@contextmanager
+def serving(
+    settings: Settings, owner: str, *, time_factor: float = 1.0, base_url: str = ""
+) -> Iterator[Service]:
+    """Run everything until the end of the block, then stop it in order and lose nothing.
+
+    `owner` is what a second process on the same SQLite file is told. `base_url` "" is that of the address
+    listened on. Raises StoreError for a database that can't be used, Conflict for an address that is taken.
+    """
+    with ExitStack() as stack:
+        listener = listen(settings.host, settings.port)
+        stack.callback(listener.close)
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        base_url = (base_url or f"http://{shown}:{port}").rstrip("/")
+        db = open_database(settings.database)
+        stack.callback(db.close)
+        stack.enter_context(db.hold(owner))
+        upgrade(db)
+        vault = vault_of(settings)
+        with db.write() as tx:
+            signer = Signer([(1, _signing_key(tx, vault))])
+            ahead_at = setting_store.get(tx, AHEAD, int) or 0
+        clock = SystemClock(time_factor, ahead_at)
+        world = World(clock, signer, _options(base_url, time_factor))
+        engine = Engine(db, vault, world, lambda own: Dispatcher(world.accounts, clock.now, own.take_results))
+        service = Service(db, vault, base_url, engine, clock, time_factor)
+        ingest = Ingest(engine, db, real_time=time_factor == 1.0 and service.ahead_ms < 1000)
+        own = structs.replace(settings, base_url=base_url)
+        server = Server(build_app(ingest, signer, clock.now, own, wall_ms), own, listener)
+        stack.callback(engine.stop)
+        engine.start()
+        stack.callback(server.stop)
+        server.start()
+        try:
+            yield service
+        finally:
+            if engine.problem() is None:
+                service.keep_time()
+
+
+def vault_of(settings: Settings) -> Vault:
+    """Return the vault of an installation, its key from the settings or from the file beside the database."""
+    return open_vault(settings.secret_key, key_file(settings.database))
+
+
+def database_file(settings: Settings) -> Path | None:
+    """Return the SQLite file, or None on PostgreSQL."""
+    if settings.database.startswith(("postgresql:", "postgres:")):
+        return None
+    return Path(settings.database.removeprefix("sqlite:"))
+
+
+def _options(base_url: str, factor: float) -> Options:
+    """Return the engine's options; what is patience with machines is counted in the world's time."""
+    plain = Options()
+    return Options(
+        base_url=base_url,
+        submit_guard_ms=int(_GUARD_MS * factor),
+        inbox_patience_ms=int(plain.inbox_patience_ms * factor),
+        timer_patience_ms=int(plain.timer_patience_ms * factor),
+    )
+
+
+def _signing_key(tx: Transaction, vault: Vault) -> bytes:
+    """Return the key of links and references, made at first use and kept encrypted."""
+    fresh = vault.encrypt(base64.b64encode(secrets.token_bytes(32)).decode()).decode()
+    token = setting_store.put_first(tx, SIGNING, fresh, str)
+    return base64.b64decode(vault.decrypt(token.encode(), str))
