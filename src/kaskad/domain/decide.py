@@ -8,11 +8,12 @@ The rules E1–E16 and C1–C10 are those of the field sheet; docs/architecture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kaskad.domain import entering
+from kaskad.domain import clocks, entering
 from kaskad.domain.hours import add
 from kaskad.domain.policy import DAY
 from kaskad.domain.run import (
@@ -26,14 +27,20 @@ from kaskad.domain.run import (
     Run,
     failed,
 )
-from kaskad.domain.terms import Kind, MessageState, Outcome, Phase, RunState
-from kaskad.domain.version import Rule, Version
+from kaskad.domain.terms import Kind, MessageState, Outcome, Phase, Reaction, RunState
+from kaskad.domain.version import Version
 
 ACTIVE, FINISHED = RunState.ACTIVE.code, RunState.FINISHED.code
 # An enum's members cost a function call each time they are named, and this runs for every run in every tick.
 _ENTER, _WAITING = Phase.ENTER, Phase.WAITING
-_QUEUED, _CANCELLED = MessageState.QUEUED.code, MessageState.CANCELLED.code
-_SUSPECTED, _MACHINE_CLICKED = Kind.SUSPECTED_CLICKED.value, Kind.MACHINE_CLICKED.bit
+_CREATED, _QUEUED = MessageState.CREATED.code, MessageState.QUEUED.code
+_SKIPPED, _CANCELLED = MessageState.SKIPPED.code, MessageState.CANCELLED.code
+_SUSPECTED, _JUDGED = Kind.SUSPECTED_CLICKED.value, Kind.MACHINE_CLICKED.bit | Kind.CLICKED.bit
+_IN_DOUBT = Kind.IN_DOUBT.bit
+_ENDED_BY_SILENCE = (
+    Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code, Outcome.EXPIRED.code, Outcome.FAILED.code,
+)  # fmt: skip
+_ENDED_BY_US = (Outcome.CANCELLED.code, Outcome.SUPERSEDED.code)  # by a rule, where no mark says so
 _PRECEDENCE = {outcome.code: rank for rank, outcome in enumerate((
     Outcome.CONVERTED, Outcome.COMPLAINED, Outcome.OPTED_OUT, Outcome.CANCELLED, Outcome.SUPERSEDED,
     Outcome.RESPONDED,
@@ -55,7 +62,33 @@ def decide(
     settled = settle(version, run, passages, marks, now)
     if isinstance(settled, Decision):
         return settled
-    return entering.enter(version, run, passages, settled.step, settled.due_at, ask(), now, settled.reason)
+    return enter(version, run, passages, settled, ask(), now)
+
+
+def enter(
+    version: Version, run: Run, passages: Passages, wish: Enter, answers: Answers, now: int,
+    refused: tuple[entering.Skip, ...] = (),
+) -> Decision:  # fmt: skip
+    """Return the decision of a run that is to enter a step.
+
+    `refused` are steps of this very decision that the hand-over could not send (no text, no budget). What
+    was queued for the step before is taken back; a message that may have arrived is left as it is (E6).
+    """
+    decision = entering.enter(
+        version, run, passages, wish.step, wish.due_at, answers, now, wish.reason, refused
+    )
+    current = passages.get(run.step)
+    if current is None or current.state != _QUEUED:
+        return decision
+    send = decision.send
+    if current.mask & _IN_DOUBT:
+        again = send is not None and (send.step, send.channel, send.account_id) == (
+            current.step, current.channel, current.account_id,
+        )  # fmt: skip
+        return decision if again else lost(version, run, current, now)
+    if (send is not None and send.step == run.step) or any(skip[0] == run.step for skip in decision.skips):
+        return decision
+    return replace(decision, withdraw=run.step)
 
 
 def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: int) -> Decision | Enter:
@@ -64,24 +97,27 @@ def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: in
     for passage in passages.values():
         moved = moved or bool(passage.mask & version.moving)
     end = ending(version, run, passages, marks) if moved else None
-    if end is not None:
-        return _finish(run, *end)
+    current = passages.get(run.step)
+    queued = current is not None and current.state == _QUEUED
     if run.outcome is not None:
-        return _keep(run, run.wake_at, "finished")
+        return _after_the_end(run, end, marks, queued)
+    if end is not None:
+        return _finish(run, *end, queued)
     if run.holdout:
         ends_at = goal_ends_at(version, run)
         if now < ends_at:
             return _keep(run, ends_at, "hold-out")
-        return _finish(run, Outcome.EXHAUSTED.code, None, "hold-out is over", False)
+        return _finish(run, Outcome.EXHAUSTED.code, None, "hold-out is over", False, queued)
     branch = _branch(version, run, passages) if moved else None
     if branch is not None:
-        return _follow_branch(version, run, passages, *branch, now)
+        return _follow_branch(version, run, *branch, queued, now)
     held_until = _held_until(version, run, passages) if moved else 0
-    current = passages.get(run.step)
-    if run.phase == _ENTER or current is None:
+    if current is None or current.state == _CREATED or (run.phase == _ENTER and queued):
         return Enter(run.step, max(run.due_at, held_until), "due")
-    if current.state == _QUEUED:
-        return _queued(version, run, held_until, now)
+    if current.state == _SKIPPED:
+        return Enter(version.cascade.steps[run.step].next, now, "skipped")
+    if queued:
+        return _queued(version, run, current, held_until, now)
     return _sent(version, run, current, held_until, now)
 
 
@@ -95,7 +131,7 @@ def ending(
     ends: list[tuple[int, int, int, int | None]] = [
         (at, _PRECEDENCE[FINISHED_BY[Kind(kind)].code], FINISHED_BY[Kind(kind)].code, None)
         for kind, at in marks.items()
-        if kind != Kind.GOAL or at < goal_ends_at(version, run)
+        if kind in FINISHED_BY and (kind != Kind.GOAL or at < goal_ends_at(version, run))
     ] if marks else []  # fmt: skip
     for passage in passages.values():
         if passage.mask & version.moving:
@@ -105,7 +141,7 @@ def ending(
     if not ends:
         return None
     at, _, outcome, step = min(ends, key=lambda end: (end[0], end[1], -1 if end[3] is None else end[3]))
-    late = run.outcome in (Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code)
+    late = bool(run.late) or run.outcome in _ENDED_BY_SILENCE
     if (
         outcome == Outcome.RESPONDED.code
         and Kind.GOAL in marks
@@ -121,88 +157,94 @@ def goal_ends_at(version: Version, run: Run) -> int:
     return add(run.entered_at, goal.within, "UTC") if goal else run.entered_at + 7 * DAY
 
 
-def deadline(rule: Rule, passage: Passage, zone: str) -> int:
-    """Return when silence moves the run on from this message, given its facts so far."""
-    sent_at = passage.sent_at or passage.submitted_at or 0
-    first = passage.first
-    best: int | None = None
-    for clock in rule.clocks:
-        if passage.mask & clock.unless:
-            continue
-        start = sent_at if not clock.start else _earliest(first, clock.start)
-        if start is not None:
-            expires = add(start, clock.span, zone)
-            best = expires if best is None or expires < best else best
-    if best is None:
-        best = add(max([sent_at, *first.values()]), rule.last, zone)
-    return best
-
-
 def _sent(version: Version, run: Run, passage: Passage, held_until: int, now: int) -> Decision | Enter:
     step = version.cascade.steps[run.step]
     if failed(passage.mask) or passage.state == _CANCELLED:
-        if step.on_fail == "stop":
-            return _finish(run, Outcome.FAILED.code, run.step, "failed", False)
-        return Enter(step.next, now, "failed")
-    if passage.sent_at is None and not passage.mask:
+        return _failed(version, run, passage, now)
+    if passage.sent_at is None and not passage.mask & ~_IN_DOUBT:
         if run.wake_at is None or now < run.wake_at:
             return _keep(run, run.wake_at, "submitted")
-        return _in_doubt(version, run, passage, now)
-    rule = version.rules[run.step, passage.channel]
-    ends_at = deadline(rule, passage, version.policy.zone)
-    suspected_at = passage.first.get(_SUSPECTED) if passage.first else None
-    if suspected_at is not None and not passage.mask & _MACHINE_CLICKED:  # may still be a person
-        ends_at = max(ends_at, suspected_at + version.policy.suspected_click_hold_ms)
+        return _unanswered(version, run, passage, now)
     following = None if step.next is None else version.cascade.steps[step.next]
     if following is not None and following.at is not None:
         return Enter(step.next, 0, "anchored")
-    due_at = max(ends_at, held_until)
+    rule = version.rules[run.step, passage.channel]
+    due_at = max(clocks.deadline(rule, passage, version.policy.zone), held_until)
     if now < due_at:
         return _live(_WAITING, run.step, due_at, due_at, "waiting")
     return Enter(step.next, due_at, "silence")
 
 
-def _in_doubt(version: Version, run: Run, passage: Passage, now: int) -> Decision:
+def _failed(version: Version, run: Run, passage: Passage, now: int) -> Decision | Enter:
+    """The message did not arrive: go on at once, unless the step says otherwise."""
+    step = version.cascade.steps[run.step]
+    if step.on_fail == "stop":
+        return _finish(run, Outcome.FAILED.code, run.step, "failed", False, False)
+    again_at = clocks.retry_at(version, run, passage, now) if step.on_fail == "retry" else None
+    if again_at is None:
+        return Enter(step.next, now, "failed")
+    answered = passage.sent_at is not None or passage.mask & Kind.REJECTED.bit
+    if not answered and run.wake_at is not None and now < run.wake_at:
+        return _keep(run, run.wake_at, "failed, not answered yet")
+    if not answered:
+        return Enter(step.next, now, "failed")
+    return _live(_ENTER, run.step, again_at, again_at, "tried again", retry=run.step)
+
+
+def _unanswered(version: Version, run: Run, passage: Passage, now: int) -> Decision:
     """The submit guard ran out: repeat under the same key where that is safe, else never again (E6)."""
-    if passage.retriable:
-        wake_at = now + patience_ms(version, run.step)
-        return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "repeated under its key", repeat=run.step)
-    rule = version.rules[run.step, passage.channel]
-    wake_at = max(deadline(rule, passage, version.policy.zone), now)
-    return _live(Phase.WAITING, run.step, wake_at, wake_at, "answer lost", doubt=run.step)
+    if not passage.retriable:
+        return lost(version, run, passage, now)
+    wake_at = now + clocks.patience_ms(version, run.step)
+    return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "repeated under its key", repeat=run.step)
 
 
-def _queued(version: Version, run: Run, held_until: int, now: int) -> Decision | Enter:
-    if held_until > now:
-        return _live(Phase.ENTER, run.step, held_until, held_until, "reacted", withdraw=run.step)
+def lost(version: Version, run: Run, passage: Passage, now: int) -> Decision:
+    """Return that nobody will know what became of the message: its step's clock carries the run on."""
+    rule = version.rules[passage.step, passage.channel]
+    wake_at = max(clocks.deadline(rule, passage, version.policy.zone), now)
+    return _live(_WAITING, passage.step, wake_at, wake_at, "answer lost", doubt=passage.step)
+
+
+def _queued(version: Version, run: Run, passage: Passage, held_until: int, now: int) -> Decision | Enter:
+    doubtful = passage.mask & _IN_DOUBT
+    if held_until > now and not doubtful:
+        return _live(_ENTER, run.step, held_until, held_until, "reacted", withdraw=run.step)
     if run.phase != Phase.QUEUED:
-        return _live(Phase.QUEUED, run.step, now + patience_ms(version, run.step), run.due_at, "queued again")
+        wake_at = now + clocks.patience_ms(version, run.step)
+        return _live(Phase.QUEUED, run.step, wake_at, run.due_at, "queued again")
     if run.wake_at is not None and now < run.wake_at:
         return _keep(run, run.wake_at, "queued")
-    return Enter(run.step, run.due_at, "queued too long")
-
-
-def patience_ms(version: Version, number: int) -> int:
-    """Return how long a message may wait for its account before the step looks for another way (E7)."""
-    if version.cascade.urgent or version.cascade.steps[number].urgent:
-        return version.policy.outage_skip_after_urgent_ms
-    return version.policy.outage_skip_after_ms
+    return lost(version, run, passage, now) if doubtful else Enter(run.step, run.due_at, "queued too long")
 
 
 def _held_until(version: Version, run: Run, passages: Passages) -> int:
-    """Return until when a weaker reaction to an earlier message postpones the next unsent step (E2)."""
-    held = 0
+    """Return until when reactions hold the next unsent step back.
+
+    A weaker one to an earlier message postpones it (E2); a click waits for the verdict who clicked (2.3).
+    """
+    held, policy = 0, version.policy
     for passage in passages.values():
-        if passage.step >= run.step or not passage.mask & HUMAN:
-            continue
-        rule = version.rules[passage.step, passage.channel]
-        for kind, at in passage.first.items():
-            if not 1 << kind & HUMAN:
-                continue
-            spans = [c.span for c in rule.clocks if c.start & 1 << kind and not passage.mask & c.unless]
-            until = add(at, spans[0], version.policy.zone) if spans else at + version.policy.late_open_hold_ms
-            held = max(held, until)
+        suspected_at = passage.first.get(_SUSPECTED) if passage.first else None
+        if suspected_at is not None and not passage.mask & _JUDGED:
+            held = max(held, suspected_at + policy.suspected_click_hold_ms)
+        if passage.mask & HUMAN and passage.step < run.step and _wants_more(version, run, passages, passage):
+            rule = version.rules[passage.step, passage.channel]
+            for kind, at in passage.first.items():
+                if 1 << kind & HUMAN:
+                    spans = [
+                        c.span for c in rule.clocks if c.start & 1 << kind and not passage.mask & c.unless
+                    ]
+                    until = add(at, spans[0], policy.zone) if spans else at + policy.late_open_hold_ms
+                    held = max(held, until)
     return held
+
+
+def _wants_more(version: Version, run: Run, passages: Passages, passage: Passage) -> bool:
+    """Say whether the step waits for a stronger reaction: it wants one, and no branch answers this one."""
+    if version.cascade.steps[passage.step].success is Reaction.NONE:
+        return False
+    return not _taken_over(version, run, passages, passage)
 
 
 def _success_at(version: Version, run: Run, passages: Passages, passage: Passage) -> int | None:
@@ -213,7 +255,7 @@ def _success_at(version: Version, run: Run, passages: Passages, passage: Passage
     hit = passage.mask & rule.success
     if not hit or (version.branches and _taken_over(version, run, passages, passage)):
         return None
-    at = _earliest(passage.first, hit)
+    at = clocks.earliest(passage.first, hit)
     return passage.sent_at or run.entered_at if at is None else at
 
 
@@ -234,35 +276,35 @@ def _branch(version: Version, run: Run, passages: Passages) -> tuple[int, int] |
             continue
         hit = passage.mask & version.branch_masks[number].get(passage.channel, 0)
         if hit:
-            at = _earliest(passage.first, hit)
+            at = clocks.earliest(passage.first, hit)
             return number, at if at is not None else passage.sent_at or run.entered_at
     return None
 
 
 def _follow_branch(
-    version: Version, run: Run, passages: Passages, number: int, at: int, now: int
-) -> Decision | Enter:
+    version: Version, run: Run, number: int, at: int, queued: bool, now: int
+) -> Decision | Enter:  # fmt: skip
     branch = version.branches[number]
     go_at = add(at, branch.unless_goal_in, version.policy.zone) if branch.unless_goal_in else at
     if now >= go_at:
         return Enter(branch.go, go_at, "branch")
-    current = passages.get(run.step)
-    queued = current is not None and current.state == MessageState.QUEUED.code
     return _live(Phase.BRANCH, run.step, go_at, go_at, "branch waits for the goal",
-        branch=number, withdraw=run.step if queued else None,
-    )  # fmt: skip
+                 branch=number, withdraw=run.step if queued else None)  # fmt: skip
 
 
-def _earliest(first: Mapping[int, int], mask: int) -> int | None:
-    return min((at for kind, at in first.items() if 1 << kind & mask), default=None)
+def _after_the_end(
+    run: Run, end: tuple[int, int | None, str, bool] | None, marks: Marks, queued: bool
+) -> Decision:
+    """A finished run sends nothing; its outcome becomes what its facts say, unless we ended it ourselves."""
+    told = {FINISHED_BY[Kind(kind)].code for kind in marks if kind in FINISHED_BY}
+    if end is not None and (run.outcome not in _ENDED_BY_US or run.outcome in told):
+        return _finish(run, *end, queued)
+    return replace(_keep(run, None, "finished"), withdraw=run.step if queued else None)
 
 
-def _finish(run: Run, outcome: int, step: int | None, reason: str, late: bool) -> Decision:
-    withdraw = run.step if run.phase == Phase.QUEUED else None
-    return Decision(
-        FINISHED, run.phase, run.step, None, run.due_at, reason,
-        outcome=outcome, outcome_step=step, late=late, withdraw=withdraw,
-    )  # fmt: skip
+def _finish(run: Run, outcome: int, step: int | None, reason: str, late: bool, queued: bool) -> Decision:
+    return Decision(FINISHED, run.phase, run.step, None, run.due_at, reason, outcome=outcome,
+                    outcome_step=step, late=late, withdraw=run.step if queued else None)  # fmt: skip
 
 
 def _keep(run: Run, wake_at: int | None, reason: str) -> Decision:
@@ -273,6 +315,7 @@ def _keep(run: Run, wake_at: int | None, reason: str) -> Decision:
 def _live(
     phase: Phase, step: int, wake_at: int, due_at: int, reason: str, *, branch: int | None = None,
     withdraw: int | None = None, doubt: int | None = None, repeat: int | None = None,
+    retry: int | None = None,
 ) -> Decision:  # fmt: skip
     return Decision(ACTIVE, phase, step, wake_at, due_at, reason, branch,
-                    withdraw=withdraw, doubt=doubt, repeat=repeat)  # fmt: skip
+                    withdraw=withdraw, doubt=doubt, repeat=repeat, retry=retry)  # fmt: skip

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from msgspec import Struct
+
 from kaskad.domain import caps, consent, hours
-from kaskad.domain.cascade import Anchor, Span, Step
-from kaskad.domain.policy import HOUR, PerClass
+from kaskad.domain.cascade import Step
+from kaskad.domain.clocks import anchored_due
+from kaskad.domain.policy import HOUR, MINUTE, PerClass
 from kaskad.domain.run import Answers, Decision, Passages, Run, Send, failed
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
@@ -14,13 +17,24 @@ from kaskad.domain.version import Version
 _CHANNELS = {channel.code: channel for channel in Channel}
 # Calls go to the number that SMS go to; every other channel has addresses of its own.
 ADDRESS_CHANNEL = {Channel.ROBOT_CALL.code: Channel.SMS.code, Channel.AGENT_CALL.code: Channel.SMS.code}
-_UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code)
+_UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code,
+           MessageState.QUEUED.code)  # fmt: skip
 _PENDING, _ACTIVE = RunState.PENDING.code, RunState.ACTIVE.code
 _SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
+_PUNCTUAL_MS = MINUTE  # no later than this is on time for an anchored step
 _NO_GAP = PerClass()
 
 Skip = tuple[int, int, SkipReason, str]
+
+
+class When(Struct, frozen=True, gc=False):
+    """When a step may be sent and why then; `at` None: never, and `why` is the skip reason."""
+
+    at: int | None
+    why: SkipReason | str
+    due_at: int = 0  # from when on lateness counts
+    detail: str = ""
 
 
 def enter(
@@ -38,28 +52,46 @@ def enter(
         step = steps[number]
         if version.cascade.exit_if is not None and _true(version.cascade.exit_if, answers, now):
             return _finish(run, number, Outcome.CANCELLED, "exit rule", skips)
-        found = _choose(version, run, step, answers, now)
-        if not isinstance(found, Send):
-            skips.append(found)
-            number, due_at, reason = step.next, now if step.at is None else 0, "skipped"
-            continue
-        at, why = _when(version, run, step, found, passages, due_at, answers, now)
-        if at is None:
-            skips.append(
-                (number, found.channel, why if isinstance(why, SkipReason) else SkipReason.TOO_LATE, "")
-            )
-            number, due_at, reason = step.next, now, "skipped"
-        elif at > now:
-            state = _PENDING if run.state == _PENDING and not skips else _ACTIVE
-            return Decision(state, Phase.ENTER, number, at, at, reason,
-                            skips=tuple(skips), detail=str(why))  # fmt: skip
-        elif answers.paused:
+        if due_at > now and step.at is None:  # woken early: whether it can be sent is asked when it is due
+            return _wait(run, number, When(due_at, "", due_at), reason, skips)
+        found = _look_at(version, run, step, passages, due_at, answers, now)
+        if isinstance(found, When):
+            return _wait(run, number, found, reason, skips)
+        if answers.paused:
             return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
                             due_at or now, "paused", skips=tuple(skips))  # fmt: skip
-        else:
+        if isinstance(found, Send):
             return Decision(_ACTIVE, _SUBMITTED, number, None, due_at or now, reason,
                             skips=tuple(skips), send=found)  # fmt: skip
+        skips.append(found)
+        number, due_at, reason = step.next, now, "skipped"
     return _exhausted(version, run, passages, skips)
+
+
+def _look_at(
+    version: Version, run: Run, step: Step, passages: Passages, due_at: int, answers: Answers, now: int
+) -> Send | Skip | When:
+    """Return what to send now, until when to wait, or why the step is passed over.
+
+    An anchored step that would be passed over now is asked again when it is due.
+    """
+    found = _choose(version, run, step, answers, now)
+    if not isinstance(found, Send) and step.at is None:
+        return found
+    channel = found.channel if isinstance(found, Send) else found[1]
+    when = _when(version, run, step, channel, passages, due_at, answers, now)
+    if when.at is not None and when.at > now:
+        return when
+    if isinstance(found, Send) and when.at is None:
+        why = when.why if isinstance(when.why, SkipReason) else SkipReason.TOO_LATE
+        return step.number, channel, why, when.detail
+    return found
+
+
+def _wait(run: Run, number: int, when: When, reason: str, skips: list[Skip]) -> Decision:
+    state = _PENDING if run.state == _PENDING and not skips else _ACTIVE
+    return Decision(state, Phase.ENTER, number, when.at, when.due_at, reason,
+                    skips=tuple(skips), detail=str(when.why))  # fmt: skip
 
 
 def _exhausted(version: Version, run: Run, passages: Passages, skips: list[Skip]) -> Decision:
@@ -149,92 +181,119 @@ def _true(condition: object, answers: Answers, now: int) -> bool:
 
 
 def _when(
-    version: Version, run: Run, step: Step, send: Send, passages: Passages, due_at: int,
+    version: Version, run: Run, step: Step, channel_code: int, passages: Passages, due_at: int,
     answers: Answers, now: int,
-) -> tuple[int | None, object]:  # fmt: skip
-    """Return the earliest instant the step may be sent at and why then, or (None, skip reason)."""
-    policy = version.policy
+) -> When:  # fmt: skip
+    """Return the earliest instant the step may be sent at and why then, or why never."""
     urgent = step.urgent or version.cascade.urgent
-    channel = _CHANNELS[send.channel]
+    channel = _CHANNELS[channel_code]
     key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
     if step.at is not None:
-        return _anchored(version, run, step, key, answers, now)
-    if now - due_at > policy.max_lateness_ms and due_at and not urgent:
-        return None, SkipReason.TOO_LATE
-    at = max(now, due_at, _gap_ends_at(version, passages))
-    if policy.caps or policy.run_gap_ms != _NO_GAP:
-        verdict = caps.check(
-            answers.touches, policy, version.cascade.message_class, channel, run.id, answers.zones[0], at,
-            urgent=urgent,
+        when = _anchored(version, run, step, key, answers, now)
+        held = when.at is not None and when.at <= now and _capped(
+            version, run, step, channel, answers, now, when.due_at, urgent
         )  # fmt: skip
-        if not verdict.allowed:
-            if verdict.at is None or verdict.at - at > policy.max_lateness_ms:
-                return None, SkipReason.FREQUENCY_CAPPED
-            return verdict.at, verdict.reason
-    opens = version.windows.next(at, key, hours.jitter(run.contact_id, step.number, policy.window_jitter_ms))
+        return held or when
+    if due_at and now > _latest(version, due_at) and not urgent:
+        return When(None, SkipReason.TOO_LATE)
+    at = max(now, due_at, 0 if urgent else _gap_ends_at(version, passages, step.number))
+    held = _capped(version, run, step, channel, answers, at, due_at or at, urgent)
+    if held:
+        return held
+    opens = version.windows.next(
+        at, key, hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
+    )
     if opens is None:
-        return None, SkipReason.WINDOW_IMPOSSIBLE
-    return opens, version.windows.why(key) if opens > at else ""
+        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
+    return When(opens, version.windows.why(key) if opens > at else "", opens)
 
 
-def _gap_ends_at(version: Version, passages: Passages) -> int:
+def _capped(
+    version: Version, run: Run, step: Step, channel: Channel, answers: Answers, at: int, due_at: int,
+    urgent: bool,
+) -> When | None:  # fmt: skip
+    """Return until when a cap holds the step back, or None (E14, E15); never until it is too late.
+
+    Steps that count back from an anchor keep their distance by themselves, and cannot be sent later.
+    """
+    policy = version.policy
+    if not policy.caps and policy.run_gap_ms == _NO_GAP:
+        return None
+    counted_back = step.at is not None and step.at.before and not step.at.day
+    touches = answers.touches
+    if counted_back:
+        gap = policy.min_gap_ms.of(version.cascade.message_class)
+        touches = tuple([t for t in touches if t.run_id != run.id or t.at + gap <= at])
+    verdict = caps.check(
+        touches, policy, version.cascade.message_class, channel, run.id, answers.zones[0], at, urgent=urgent
+    )
+    if verdict.allowed:
+        return None
+    if verdict.at is None or counted_back or verdict.at > _latest(version, due_at):
+        return When(None, SkipReason.FREQUENCY_CAPPED, detail=verdict.reason)
+    return When(verdict.at, verdict.reason, due_at)
+
+
+def _latest(version: Version, due_at: int) -> int:
+    """Return until when a step that was due then may still be sent."""
+    own = version.cascade.max_lateness
+    if own is None:
+        return due_at + version.policy.max_lateness_ms
+    return hours.add(due_at, own, version.policy.zone)
+
+
+def _gap_ends_at(version: Version, passages: Passages, number: int) -> int:
     """Return when the minimum gap inside the run ends; what failed did not touch the person."""
     gap = version.policy.min_gap_ms.of(version.cascade.message_class)
     if not gap:
         return 0
-    times = [p.submitted_at + gap for p in passages.values()
-             if p.submitted_at and p.state not in _UNSENT and not failed(p.mask)]  # fmt: skip
+    touches = [p for p in passages.values()
+               if p.step != number and p.state not in _UNSENT and not failed(p.mask)]  # fmt: skip
+    times = [passage.submitted_at + gap for passage in touches if passage.submitted_at]
     return max(times, default=0)
-
-
-def anchored_due(step: Step, run: Run, anchor_at: int, zone: str) -> int:
-    """Return when an anchored step is due by its anchor, before windows are looked at (C8)."""
-    at = step.at or Anchor()
-    if at.day:
-        return hours.add(run.entered_at, Span(days=at.day - 1), zone)
-    return hours.subtract(anchor_at, at.by, zone) if at.before else hours.add(anchor_at, at.by, zone)
 
 
 def _anchored(
     version: Version, run: Run, step: Step, key: hours.WindowKey, answers: Answers, now: int
-) -> tuple[int | None, object]:
+) -> When:
     assert step.at is not None
-    policy = version.policy
+    policy, zone = version.policy, answers.zones[0]
     anchor_at = (answers.anchors or {}).get(step.number)
     if anchor_at is None and not step.at.day:
-        return None, SkipReason.CONDITION_FALSE
-    zone = answers.zones[0]
+        return When(None, SkipReason.CONDITION_FALSE, detail=f"no instant at {step.at.path}")
     due_at = anchored_due(step, run, anchor_at or 0, zone)
-    if step.at.day or not step.at.before:  # nothing to be early for: later, like a relative step (C7)
-        if now - due_at > policy.max_lateness_ms:
-            return None, SkipReason.TOO_LATE
+    if anchor_at is None or not step.at.before:  # nothing to be early for: later, like a relative step (C7)
+        if now > _latest(version, due_at):
+            return When(None, SkipReason.TOO_LATE)
         spread = hours.jitter(run.contact_id, step.number, policy.window_jitter_ms)
         allowed = version.windows.next(max(due_at, now), key, spread)
-        return (allowed, "") if allowed is not None else (None, SkipReason.WINDOW_IMPOSSIBLE)
-    assert anchor_at is not None
+        return When(allowed, "" if allowed else SkipReason.WINDOW_IMPOSSIBLE, due_at)
     if due_at <= now:
-        return _missed(version, run, step, anchor_at, answers, key, now)
+        return _missed(version, run, step, due_at, anchor_at, answers, key, now)
     earliest = due_at - policy.earliest_ok_ms
     if step.at.earliest_ok is not None:
         earliest = hours.subtract(due_at, step.at.earliest_ok, zone)
     allowed = version.windows.last_before(due_at, max(earliest, now), key)
     if allowed is None:
-        return None, SkipReason.WINDOW_IMPOSSIBLE
-    return allowed, version.windows.why(key) if allowed < due_at else "anchored"
+        return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
+    return When(allowed, version.windows.why(key) if allowed < due_at else "anchored", allowed)
 
 
 def _missed(
-    version: Version, run: Run, step: Step, anchor_at: int, answers: Answers, key: hours.WindowKey, now: int
-) -> tuple[int | None, object]:
+    version: Version, run: Run, step: Step, due_at: int, anchor_at: int, answers: Answers,
+    key: hours.WindowKey, now: int,
+) -> When:  # fmt: skip
     """Of the anchored steps that were due before, only the last is sent, and never at or after the anchor."""
     if now >= anchor_at:
-        return None, SkipReason.TOO_LATE
+        return When(None, SkipReason.TOO_LATE)
+    late = now - due_at > _PUNCTUAL_MS
     following = None if step.next is None else version.cascade.steps[step.next]
-    if following is not None and following.at is not None and following.at.before and not following.at.day:
+    anchor = following.at if following is not None else None
+    if late and following is not None and anchor is not None and anchor.before and not anchor.day:
         next_anchor = (answers.anchors or {}).get(following.number, anchor_at)
         next_due = anchored_due(following, run, next_anchor, answers.zones[0])
         if next_due - now <= version.policy.missed_margin_ms:
-            return None, SkipReason.TOO_LATE
+            return When(None, SkipReason.TOO_LATE, detail=f"step {following.id!r} is nearer")
     if version.windows.next(now, key) != now:
-        return None, SkipReason.TOO_LATE
-    return now, "late enrolment"
+        return When(None, SkipReason.TOO_LATE)
+    return When(now, "late enrolment" if late else "anchored", now)

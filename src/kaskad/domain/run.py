@@ -69,6 +69,7 @@ class Passage(Struct, frozen=True, gc=False):
     price: int = 0
     retriable: bool = False
     first: Mapping[int, int] = NOTHING
+    reason: int | None = None  # of a failure
 
 
 Passages = Mapping[int, Passage]  # by step
@@ -143,6 +144,9 @@ class Decision(Struct, frozen=True, gc=False):
     withdraw: int | None = None  # the step whose queued message is cancelled
     doubt: int | None = None  # the step whose answer was lost: unknown from now on
     repeat: int | None = None  # the step whose submission is repeated under its key
+    retry: int | None = (
+        None  # the step whose message has failed and is tried again, as if it had not been sent
+    )
     detail: str = ""
 
 

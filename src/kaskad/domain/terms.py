@@ -111,6 +111,7 @@ class Kind(IntEnum):
     SOFT_BOUNCED = 19  # the provider still tries
     KEYPRESS = 20
     ASKED_AGENT = 21  # the key of a call that asks for a person
+    IN_DOUBT = 22  # an answer was lost; only the same account may be asked again, under the same key
     # Facts of the run, not of a message (step -1):
     GOAL = 32
     CANCELLED = 33

@@ -91,7 +91,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
 
 
 def _moving(successes: Iterable[int], branches: Iterable[dict[int, int]]) -> int:
-    moving = HUMAN
+    moving = HUMAN | Kind.SUSPECTED_CLICKED.bit
     for mask in [*successes, *(mask for masks in branches for mask in masks.values())]:
         moving |= mask
     return moving

@@ -7,8 +7,8 @@ from hashlib import blake2b
 import msgspec
 
 from kaskad.domain.errors import Conflict
-from kaskad.domain.run import Answers, Decision, Run
-from kaskad.domain.terms import MessageState, RunState
+from kaskad.domain.run import Answers, Decision, Passage, Run
+from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 
@@ -25,6 +25,7 @@ class Changes:
         self.accepted: list[Row] = []
         self.folded: list[Row] = []
         self.requeued: list[Row] = []
+        self.reopened: list[Row] = []
         self.withdrawn: list[Row] = []
         self.attempts: list[Row] = []
         self.facts: list[Row] = []
@@ -51,6 +52,8 @@ class Changes:
         if run_store.change(tx, self.runs) != len(self.runs):
             raise Conflict("a run changed while it was decided about")
         _many(tx, "withdraw_messages", self.withdrawn)
+        _many(tx, "put_attempts", self.attempts)
+        _many(tx, "reopen_messages", self.reopened)
         if self.messages and tx.changed_many("put_messages", self.messages) != len(self.messages):
             raise Conflict("a message had already left")
         _many(tx, "put_bodies", self.bodies)
@@ -76,6 +79,14 @@ class Changes:
             decision.wake_at, decision.due_at, decision.outcome, decision.outcome_step, int(decision.late),
             finished_at,
         ))  # fmt: skip
+
+    def reopen(self, run: Run, passage: Passage, now: int) -> None:
+        """Note that a failed attempt is over and its message is as if it had not been sent."""
+        key = (run.contact_id, run.id, passage.step)
+        reason = Reason.OTHER.code if passage.reason is None else passage.reason
+        self.attempts.append((*key, passage.attempt, passage.account_id, passage.submitted_at, now, reason,
+                              "failed"))  # fmt: skip
+        self.reopened.append(key)
 
     def skips(self, run: Run, decision: Decision) -> None:
         """Note the steps that were passed over, each with its reason."""

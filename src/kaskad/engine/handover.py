@@ -16,7 +16,7 @@ from kaskad.domain.money import price_of
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.template import RenderError
-from kaskad.domain.terms import Channel, SkipReason
+from kaskad.domain.terms import Channel, MessageState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.look import Person
 from kaskad.engine.world import World
@@ -42,11 +42,12 @@ class _Body(Struct, omit_defaults=True, gc=False):
 
 
 class Written(Struct, frozen=True, gc=False):
-    """A message with its words; `price` in minor units."""
+    """A message with its words; `price` in minor units, of which `more` was not reserved before."""
 
     outgoing: Outgoing
     body: str
     price: int
+    more: int
 
 
 class Refusal(Struct, frozen=True):
@@ -69,11 +70,9 @@ class Writer:
         properties: Mapping[str, Any], shared: bool, valid_for_ms: int,
     ) -> Written | Refusal:  # fmt: skip
         """Return the message ready to go, or why it cannot be written or paid."""
-        if shared:
-            once = (version.id, send.step, send.to)
-            if once in self._addresses:
-                return Refusal(SkipReason.DUPLICATE_ADDRESS, "")
-            self._addresses.add(once)
+        once = (version.id, send.step, send.to)
+        if shared and once in self._addresses:
+            return Refusal(SkipReason.DUPLICATE_ADDRESS, "")
         links = LinkMaker(
             self._world.signer, self._world.options.base_url, run.contact_id, run.id, send.step,
             self._now + self._world.options.link_life_ms, person.tracking,
@@ -87,8 +86,12 @@ class Writer:
         except RenderError as problem:
             return Refusal(SkipReason.NO_TEMPLATE, str(problem))
         price = self._price(send, words)
-        if not self._affordable(version, passages, price):
+        before = passages.get(send.step)
+        more = max(0, price - (before.price if before else 0))  # another attempt costs no other price
+        if not self._affordable(version, passages, more):
             return Refusal(SkipReason.OVER_BUDGET, "")
+        if shared:
+            self._addresses.add(once)
         outgoing = self._outgoing(version, run, send, words, person, links, valid_for_ms)
         body = ""
         if self._world.options.keep_bodies:
@@ -96,7 +99,7 @@ class Writer:
                 send.to, words.subject, words.html, words.text, words.say, words.script, words.buttons,
                 words.media, words.links,
             )).decode()  # fmt: skip
-        return Written(outgoing, body, price)
+        return Written(outgoing, body, price, more)
 
     def _outgoing(
         self, version: Version, run: Run, send: Send, words: Rendered, person: Person, links: LinkMaker,
@@ -131,20 +134,20 @@ class Writer:
             return 0
         return price_of(price, sms.parts(words.text) if price.per == "part" else 1).minor
 
-    def _affordable(self, version: Version, passages: Passages, price: int) -> bool:
-        """Reserve the price if the cascade's budget and the contact's allow it."""
+    def _affordable(self, version: Version, passages: Passages, more: int) -> bool:
+        """Reserve `more` if the cascade's budget and the contact's allow it."""
         budget = version.cascade.budget
         if budget.per_contact is not None:
-            spent = sum(passage.price for passage in passages.values())
-            if spent + price > budget.per_contact.minor:
+            spent = sum(p.price for p in passages.values() if p.state != MessageState.REJECTED.code)
+            if spent + more > budget.per_contact.minor:
                 return False
         if budget.total is not None:
             if version.cascade_id not in self._reserved:
                 row = self._tx.one("reserved_money", id=version.cascade_id)
                 self._reserved[version.cascade_id] = row[0] if row else 0
-            if self._reserved[version.cascade_id] + price > budget.total.minor:
+            if self._reserved[version.cascade_id] + more > budget.total.minor:
                 return False
-            self._reserved[version.cascade_id] += price
+            self._reserved[version.cascade_id] += more
         return True
 
 

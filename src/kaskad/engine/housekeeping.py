@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kaskad.domain.run import state_of
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.engine.world import World
 from kaskad.store.db import Transaction
 
@@ -42,9 +41,8 @@ class Housekeeping:
         for contact_id, run_id, step, channel, sent_at in rows:
             if now - sent_at >= policy.receipt_ttl_ms.of(Channel.of(channel)):
                 key = (contact_id, run_id, step)
-                mask = Kind.SENT.bit | Kind.UNKNOWN.bit
                 facts.append((*key, Kind.UNKNOWN.value, "receipt ttl", now, None))
-                folded.append((*key, mask, state_of(mask).code, None, None))
+                folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
         if facts:
             tx.many("put_facts", facts)
             tx.many("fold_messages", folded)

@@ -11,7 +11,7 @@ import msgspec
 from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
 from kaskad.domain.run import Run, state_of
-from kaskad.domain.terms import Kind, Reason
+from kaskad.domain.terms import Kind, MessageState, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
@@ -25,6 +25,8 @@ from kaskad.store.runs import MessageKey, RunKey
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _OF_RUNS = (Kind.ERASED, Kind.CANCELLED, Kind.SUPERSEDED, Kind.ANCHOR_CANCELLED)
 _FAILURES = (Kind.FAILED, Kind.REJECTED, Kind.BOUNCED)
+_NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
+_SUBMITTED = MessageState.SUBMITTED.code
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
 _KEYS = {"confirm": Kind.CLICKED, "agent": Kind.ASKED_AGENT}
@@ -87,6 +89,12 @@ class _MessageFacts:
             row = rows.get(key)
             if row is None:
                 continue  # erased since, or never ours
+            if (
+                a.kind in _NEGATIVE
+                and (row[7] > 1 or row[4] < _SUBMITTED)
+                and self._of_earlier_attempt(a, row)
+            ):
+                continue
             facts.append((*key, a.kind, a.event, a.at, a.value))
             bit = 1 << a.kind
             if a.value is not None or a.kind in _SPECIAL:
@@ -99,7 +107,17 @@ class _MessageFacts:
         costs, reasons = self._costs, self._reasons
         for key in masks.keys() | costs.keys():
             mask = masks.get(key) or int(rows[key][5])
-            self._changes.folded.append((*key, mask, state_of(mask).code, costs.get(key), reasons.get(key)))
+            state = state_of(mask).code
+            if state == _SUBMITTED:  # nothing decisive is known
+                state = rows[key][4]
+            self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
+
+    def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:
+        """Say whether a failure is of an attempt that another has followed: of that one it says nothing."""
+        facts = self._tx.all("facts_of_run", contact_id=arrival.contact_id, run_id=arrival.run_id)
+        failures = {(fact[1], fact[2]) for fact in facts if fact[0] == arrival.step and fact[1] in _NEGATIVE}
+        known = (arrival.kind, arrival.event) in failures
+        return known or (bool(failures) and row[8] is not None and arrival.at < row[8])
 
     def _special(self, arrival: Arrival, row: Row) -> int:
         """Take what a fact tells besides itself: price, reason, words, a key; return the bit that it adds."""

@@ -10,10 +10,10 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain import caps, hours
+from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
-from kaskad.domain.decide import patience_ms
 from kaskad.domain.policy import PerClass
-from kaskad.domain.run import SHARED, Address, Answers, Passage, Run
+from kaskad.domain.run import SHARED, Address, Answers, Passage, Run, Send
 from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
@@ -45,7 +45,7 @@ class Look(Struct):
     addresses: Mapping[int, dict[int, Address]]
     bits: Mapping[int, int]  # `address_bits` of each contact
     consents: Mapping[int, list[ConsentRow]]
-    touches: Mapping[int, list[caps.Touch]]
+    touches: dict[int, list[caps.Touch]]
     properties: Mapping[tuple[int, int], dict[str, Any]]
     events: Mapping[int, list[tuple[str, int, dict[str, Any]]]]
 
@@ -148,6 +148,11 @@ class Desk:
 
     def person(self, contact_id: int) -> Person:
         return self._seen.people.get(contact_id, NOBODY)
+
+    def note_touch(self, version: Version, run: Run, send: Send) -> None:
+        """Count a message of this tick among the contact's touches."""
+        touch = caps.Touch(self._now, run.id, send.channel, version.class_code)
+        self._seen.touches.setdefault(run.contact_id, []).append(touch)
 
     def properties(self, run: Run) -> dict[str, Any]:
         return self._seen.properties.get((run.contact_id, run.id), {})

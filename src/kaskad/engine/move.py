@@ -5,13 +5,15 @@ Everything is done for the whole batch: load, decide, look, decide, write the wo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct
 
 from kaskad.domain import entering
-from kaskad.domain.decide import Enter, patience_ms, settle
+from kaskad.domain.clocks import patience_ms, valid_for_ms
+from kaskad.domain.decide import Enter, enter, settle
 from kaskad.domain.run import NOTHING, Answers, Decision, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
@@ -26,6 +28,7 @@ from kaskad.store.runs import RunKey
 
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _ACTIVE = RunState.ACTIVE.code
+_CREATED = MessageState.CREATED.code
 _QUEUED_PHASE, _SUBMITTED_PHASE = Phase.QUEUED, Phase.SUBMITTED
 _PHONES = entering.ADDRESS_CHANNEL
 
@@ -84,6 +87,12 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
     return found
 
 
+def _rank(entering: tuple[Version, Run, Passages, Enter]) -> tuple[int, int, int]:
+    """Return what decides between the runs of one contact: class, priority, age (E14)."""
+    version, _, _, wish = entering
+    return version.class_code, -version.cascade.priority, wish.due_at
+
+
 class _Mover:
     """One tick's decisions."""
 
@@ -115,11 +124,14 @@ class _Mover:
         now = self._now
         seen = look(self._tx, [(version, run) for version, run, _, _ in entering_runs], now)
         self._desk = desk = Desk(self._tx, self._world, seen, now)
-        for version, run, passed, enter in entering_runs:
+        runs_of = Counter([run.contact_id for _, run, _, _ in entering_runs])
+        if len(runs_of) < len(entering_runs):
+            entering_runs.sort(key=_rank)
+        for version, run, passed, wish in entering_runs:
             answers = desk.answers(version, run, passed)
-            decision = entering.enter(
-                version, run, passed, enter.step, enter.due_at, answers, now, enter.reason
-            )
+            decision = enter(version, run, passed, wish, answers, now)
+            if decision.send is not None and runs_of[run.contact_id] > 1:
+                desk.note_touch(version, run, decision.send)  # for the caps of the contact's other runs
             self._keep(version, run, passed, answers, decision)
 
     def _keep(
@@ -131,7 +143,7 @@ class _Mover:
             self._sending.append(_Sending(version, run, passages, answers, decision, decision.send))
 
     def hand_over(self) -> list[Parcel]:
-        """Give slots to what is to be sent, queue the rest; a message that cannot be written goes on at once."""
+        """Give slots to what is to be sent, queue the rest; what cannot be written moves on at once."""
         parcels: list[Parcel] = []
         writer = Writer(self._world, self._tx, self._now)
         while self._sending:
@@ -148,10 +160,14 @@ class _Mover:
     def _submit(self, item: _Sending, writer: Writer, parcels: list[Parcel]) -> None:
         assert self._desk is not None
         run, send = item.run, item.send
-        address = item.answers.addresses[_PHONES.get(send.channel, send.channel)]
+        answers = item.answers
+        address = answers.addresses[_PHONES.get(send.channel, send.channel)]
+        valid = valid_for_ms(
+            item.version, run, send.step, send.channel, answers.anchors, answers.zones[0], self._now
+        )
         written = writer.write(
             item.version, run, send, item.passages, self._desk.person(run.contact_id),
-            self._desk.properties(run), bool(address.shared), 0,
+            self._desk.properties(run), bool(address.shared), valid,
         )  # fmt: skip
         if isinstance(written, Refusal):
             self._world.limits[send.account_id].give_back(1)
@@ -161,10 +177,9 @@ class _Mover:
         self._row(item, _SUBMITTED, None, self._now, written.price)
         if written.body:
             self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
-        added = written.price - (before.price if before else 0)  # an attempt more is no price more
-        if added:
+        if written.more:
             reserved = self.changes.reserved
-            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + added
+            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         attempt = 1 + (before.attempt if before else 0)
         parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
@@ -175,20 +190,19 @@ class _Mover:
     def _refused(self, item: _Sending, refusal: Refusal) -> None:
         send, version, run = item.send, item.version, item.run
         skip = (send.step, send.channel, refusal.reason, refusal.detail)
-        decision = entering.enter(
-            version, run, item.passages, version.cascade.steps[send.step].next, self._now, item.answers,
-            self._now, "skipped", (*item.decision.skips, skip),
-        )  # fmt: skip
+        wish = Enter(version.cascade.steps[send.step].next, self._now, "skipped")
+        skips = (*item.decision.skips, skip)
+        decision = enter(version, run, item.passages, wish, item.answers, self._now, skips)
         self._keep(version, run, item.passages, item.answers, decision)
 
     def _queue(self, item: _Sending) -> None:
         run, now = item.run, self._now
         before = item.passages.get(item.send.step)
-        if before is not None and before.state == _QUEUED and before.account_id == item.send.account_id:
-            if run.wake_at is not None and run.wake_at > now and not item.decision.skips:
-                return  # it waits already, and keeps its place
+        waits = before is not None and before.state == _QUEUED and before.account_id == item.send.account_id
+        if waits and run.phase == _QUEUED_PHASE and run.wake_at is not None and run.wake_at > now:
+            return  # it keeps its place
         wake_at = now + patience_ms(item.version, item.send.step)
-        self._row(item, _QUEUED, now, None, 0)
+        self._row(item, _QUEUED, now, before.submitted_at if before else None, before.price if before else 0)
         self._note(item, _QUEUED_PHASE, wake_at)
         self._world.has_queued(item.send.account_id, now)
 
@@ -207,6 +221,8 @@ class _Mover:
         ))  # fmt: skip
         if decision.skips:
             self.changes.skips(run, decision)
+        if decision.withdraw is not None:
+            self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
         self.changes.decision(run, decision, item.answers, self._now, phase)
 
     def _apply(
@@ -225,8 +241,11 @@ class _Mover:
             changes.facts.append((*key, Kind.UNKNOWN.value, "guard", now, None))
             changes.folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
         if decision.repeat is not None:
-            account_id = passages[decision.repeat].account_id
-            changes.requeued.append((run.contact_id, run.id, decision.repeat, now, account_id))
+            key, account_id = (run.contact_id, run.id, decision.repeat), passages[decision.repeat].account_id
+            changes.folded.append((*key, Kind.IN_DOUBT.bit, _QUEUED, None, None))
+            changes.requeued.append((*key, now, account_id))
             self._world.has_queued(account_id, now)
+        if decision.retry is not None:
+            changes.reopen(run, passages[decision.retry], now)
         if answers is not None or decision.outcome is not None or decision.doubt is not None:
             changes.decision(run, decision, answers, now)

@@ -42,10 +42,7 @@ def apply_results(
                 touched.add((result.contact_id, result.run_id))
             continue
         touched.add((result.contact_id, result.run_id))
-        if result.accepted is None and result.account_id not in world.retriable:
-            _unknown(changes, result)
-        else:
-            refused.append(result)
+        refused.append(result)
         world.watch_breaker(result.account_id, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
@@ -90,14 +87,17 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
         assert result.reason is not None
         changes.attempts.append((*key, result.attempt, result.account_id, result.at, now, result.reason.code,
                                  result.detail[:500]))  # fmt: skip
-        repeat = result.accepted is None and result.attempt < run_store.MAX_REPEATS
-        if repeat or (result.accepted is False and _try_again(world, result)):
+        lost = result.accepted is None
+        doubtful = lost or row[5] & Kind.IN_DOUBT.bit  # then no other account may be asked
+        if _try_again(world, result):
             not_before = now + (result.retry_after_ms or backoff(result.attempt, f"{key}"))
-            account_id = _next_account(world, result, now)
+            account_id = result.account_id if doubtful else _next_account(world, result, now)
             not_before = now if account_id != result.account_id else not_before
+            if lost:
+                changes.folded.append((*key, Kind.IN_DOUBT.bit, MessageState.QUEUED.code, None, None))
             changes.requeued.append((*key, not_before, account_id))
             world.has_queued(account_id, not_before)
-        elif result.accepted is None:
+        elif lost or (doubtful and result.reason in _AGAIN):
             _unknown(changes, result)
         else:
             changes.facts.append((*key, Kind.REJECTED.value, "answer", result.at, _json(result)))
@@ -110,9 +110,9 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
 
 
 def _try_again(world: World, result: Result) -> bool:
-    if result.attempt >= MAX_ATTEMPTS:
-        return False
-    return result.reason in _AGAIN
+    if result.accepted is None:
+        return result.account_id in world.retriable and result.attempt < run_store.MAX_REPEATS
+    return result.reason in _AGAIN and result.attempt < MAX_ATTEMPTS
 
 
 def _next_account(world: World, result: Result, now: int) -> int:

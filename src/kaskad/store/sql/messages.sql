@@ -1,14 +1,14 @@
 -- name: messages_of_runs (sqlite)
 -- hot
 -- example: [[1, 1]]
-SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price
+SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price, reason
   FROM messages WHERE contact_id = :c1 AND run_id = :c2;
 
 -- name: messages_of_runs (postgresql)
 -- hot
 -- example: [[1, 1]]
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.submitted_at, m.sent_at, m.attempt,
-       m.account_id, m.price
+       m.account_id, m.price, m.reason
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id;
 
@@ -23,13 +23,13 @@ SELECT contact_id, submitted_at, run_id, channel, lane FROM messages
 -- name: load_messages (sqlite)
 -- hot
 -- example: [[1, 1, 0]]
-SELECT contact_id, run_id, step, channel, state, mask, cost FROM messages
+SELECT contact_id, run_id, step, channel, state, mask, cost, attempt, submitted_at FROM messages
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
 -- name: load_messages (postgresql)
 -- hot
 -- example: [[1, 1, 0]]
-SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.attempt, m.submitted_at
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
    FOR UPDATE OF m;
@@ -44,7 +44,8 @@ VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11, :c12, :c5 = 2)
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        channel = excluded.channel, state = excluded.state, reason = excluded.reason,
        variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
-       not_before = excluded.not_before, submitted_at = excluded.submitted_at, price = excluded.price,
+       not_before = excluded.not_before, submitted_at = excluded.submitted_at, sent_at = NULL,
+       price = excluded.price,
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);
 
@@ -62,7 +63,8 @@ SELECT k.*, (k.state = 2)::integer
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        channel = excluded.channel, state = excluded.state, reason = excluded.reason,
        variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
-       not_before = excluded.not_before, submitted_at = excluded.submitted_at, price = excluded.price,
+       not_before = excluded.not_before, submitted_at = excluded.submitted_at, sent_at = NULL,
+       price = excluded.price,
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);
 
@@ -70,7 +72,7 @@ ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
 -- hot
 -- The provider took them. A receipt that was quicker has already said more, so the state only grows.
 -- example: [[1, 1, 0, 2, 5, null]]
-UPDATE messages SET state = CASE WHEN state = 2 AND :c4 <> 0 THEN 3 ELSE state END, mask = mask | :c4,
+UPDATE messages SET state = CASE WHEN state IN (1, 2) AND :c4 <> 0 THEN 3 ELSE state END, mask = mask | :c4,
        sent_at = coalesce(sent_at, :c5), cost = coalesce(:c6, cost)
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
@@ -78,7 +80,7 @@ UPDATE messages SET state = CASE WHEN state = 2 AND :c4 <> 0 THEN 3 ELSE state E
 -- hot
 -- The provider took them. A receipt that was quicker has already said more, so the state only grows.
 -- example: [[1, 1, 0, 2, 5, null]]
-UPDATE messages m SET state = CASE WHEN m.state = 2 AND k.mask <> 0 THEN 3 ELSE m.state END,
+UPDATE messages m SET state = CASE WHEN m.state IN (1, 2) AND k.mask <> 0 THEN 3 ELSE m.state END,
        mask = m.mask | k.mask, sent_at = coalesce(m.sent_at, k.at), cost = coalesce(k.cost, m.cost)
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::bigint[], :c6::bigint[])
        AS k (contact_id, run_id, step, mask, at, cost)
@@ -114,6 +116,17 @@ UPDATE messages m SET state = 1, not_before = k.not_before, account_id = k.accou
        AS k (contact_id, run_id, step, not_before, account_id)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state IN (1, 2);
 
+-- name: reopen_messages (sqlite)
+-- A failed message that is tried again: as if it had not been sent, but for the count of its attempts.
+UPDATE messages SET state = 0, mask = 0, reason = NULL, price = 0
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state IN (6, 7, 9);
+
+-- name: reopen_messages (postgresql)
+-- A failed message that is tried again: as if it had not been sent, but for the count of its attempts.
+UPDATE messages m SET state = 0, mask = 0, reason = NULL, price = 0
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state IN (6, 7, 9);
+
 -- name: withdraw_messages (sqlite)
 -- A queued message that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
 UPDATE messages SET state = :c4, not_before = NULL
@@ -143,9 +156,9 @@ SELECT run_id, step FROM messages
  ORDER BY submitted_at DESC LIMIT 1;
 
 -- name: silent_messages
--- Sent, and nothing heard since: their receipt TTL may have run out (E5).
-SELECT contact_id, run_id, step, channel, sent_at FROM messages
- WHERE state = 3 AND contact_id > :after AND sent_at < :before
+-- Handed over or sent, and nothing heard since: their receipt TTL may have run out (E5).
+SELECT contact_id, run_id, step, channel, coalesce(sent_at, submitted_at) FROM messages
+ WHERE state IN (2, 3) AND contact_id > :after AND coalesce(sent_at, submitted_at) < :before
  ORDER BY contact_id LIMIT :limit;
 
 -- name: put_bodies (sqlite)
