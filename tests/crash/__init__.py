@@ -1,0 +1,1 @@
+"""The crash test: the whole server is killed under load, and what left it is counted outside."""

@@ -1,0 +1,248 @@
+"""Kill the server again and again under load, start it again at once, and let the judge see what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field, structs
+
+from crash.judge import Verdict, judge
+from crash.outside import Outside, Weather
+from crash.place import Setup, ShiftedClock, boot_ns, prepare
+from crash.records import Records
+from support.faults import free_port
+
+HOUR_MS = 3_600_000
+TESTS = Path(__file__).resolve().parent.parent
+AT_PROVIDER = "submitted, at the provider, not answered"
+UNSEEN = "submitted, not at the provider yet"
+UNKEPT = "answered, the result not kept"
+IDLE = "nothing under way"
+
+
+class Plan(Struct, frozen=True):
+    """One variant of the crash test."""
+
+    name: str
+    kills: int
+    postgres: bool = False
+    workers: int = 1
+    idempotent: bool = False
+    sender: bool = False
+    jumps: bool = False
+    mutant: str = ""
+    per_second: float = 40.0  # people who enter
+    people: int = 4_000  # at most
+    concurrency: int = 4
+    factor: float = 3.0
+    seed: int = 1
+    drain_s: float = 60.0
+    weather: Weather = Weather()
+
+
+class Played(Struct):
+    """What came of a plan."""
+
+    plan: Plan
+    verdict: Verdict
+    points: Counter[str] = field(default_factory=Counter)  # kills by kill point
+    seconds: float = 0.0
+
+    @property
+    def steered(self) -> int:
+        """Return how many kills fell between the commit of `submitted` and the answer."""
+        return self.points[AT_PROVIDER] + self.points[UNSEEN]
+
+
+class Nursery:
+    """The process that forks servers; see `server.py`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, log: Path) -> Nursery:
+        with log.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "crash.server", stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE, stderr=out, cwd=TESTS,
+                env={**os.environ, "PYTHONPATH": str(TESTS)},
+            )  # fmt: skip
+        return cls(process)
+
+    async def fork(self, setup: Setup) -> int:
+        return int((await self._ask({"start": setup}))["pid"])
+
+    async def kill(self, pid: int) -> int:
+        """Kill a server at once; return the exit code it had: -9, unless it had ended by itself."""
+        os.kill(pid, signal.SIGKILL)
+        return int((await self._ask({"reap": pid}))["status"])
+
+    async def stop(self) -> None:
+        """End the nursery, and with it all its servers."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(command) + b"\n")
+        answer = await self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the nursery has ended")
+        told: dict[str, Any] = msgspec.json.decode(answer)
+        return told
+
+
+class Driver:
+    """One plan under way."""
+
+    def __init__(self, plan: Plan, database: str, folder: Path) -> None:
+        self.plan, self.database = plan, database
+        self.log = folder / "servers.log"
+        self.chance = random.Random(plan.seed)
+        self.ports = [free_port() for _ in range(plan.workers)]
+        self.outside = Outside(
+            self.ports, plan.weather, idempotent=plan.idempotent, factor=plan.factor, seed=plan.seed,
+            people=plan.people,
+        )  # fmt: skip
+        self.setup = Setup(
+            database, 0, boot_ns(), time.time_ns() // 1_000_000, plan.factor, sender=plan.sender,
+            mutant=plan.mutant, guard_ms=int(1_000 * plan.factor),
+        )  # fmt: skip
+        self.points: Counter[str] = Counter()
+        self.deaths: list[int] = []  # exit codes of servers that ended by themselves
+        self.pids: list[int] = []
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def play(self) -> Played:
+        """Go through the plan; stop early only where a server ends by itself."""
+        began = time.monotonic()
+        plan, outside = self.plan, self.outside
+        await outside.start()
+        self._prepare()
+        self.nursery = await Nursery.start(self.log)
+        try:
+            for worker in range(plan.workers):
+                self.pids.append(await self._start(worker))
+            carts = asyncio.create_task(outside.tell_of_carts(plan.per_second))
+            await outside.until(lambda: outside.accepted >= 3, 20.0)
+            for number in range(1, plan.kills + 1):
+                await self._kill(number)
+                if self.deaths:
+                    break
+            carts.cancel()
+            await self._drain()
+        finally:
+            await self.nursery.stop()
+            await outside.close()
+        limit = plan.kills * plan.concurrency
+        with Records(self.database) as records:
+            verdict = judge(records, outside, per_account=limit, compare_times=not plan.jumps)
+        verdict.problems += [f"a server ended by itself with code {code}" for code in self.deaths]
+        return Played(plan, verdict, self.points, time.monotonic() - began)
+
+    def _prepare(self) -> None:
+        plan = self.plan
+        prepare(
+            self.database, self.outside.url, plan.people, concurrency=plan.concurrency, idempotent=plan.idempotent
+        )
+
+    async def _start(self, worker: int, shift_ms: int = 0) -> int:
+        if self.plan.jumps and not shift_ms:
+            shift_ms = self.chance.randint(-3 * HOUR_MS, 3 * HOUR_MS)
+        return await self.nursery.fork(
+            structs.replace(self.setup, port=self.ports[worker], shift_ms=shift_ms)
+        )
+
+    async def _kill(self, number: int) -> None:
+        """Choose a moment, kill one server, note what it had under way, and start it again at once."""
+        outside, chance = self.outside, self.chance
+        worker = chance.randrange(self.plan.workers)
+        if chance.random() < 0.1:
+            await self._disturb(chance.uniform(0.05, 0.3))
+        await self._moment(chance.choices(("held", "accepted", "soon", "any"), (4, 2, 1, 3))[0])
+        outside.kills = number
+        answered = set(outside.answered)
+        code = await self.nursery.kill(self.pids[worker])
+        if code != -signal.SIGKILL:
+            self.deaths.append(code)
+        outside.release()
+        await asyncio.sleep(0)  # let the provider's side see that the connections are gone
+        if self.plan.workers == 1:
+            self._note(answered)
+        self.pids[worker] = await self._start(worker)
+        if self.plan.workers > 1:
+            await asyncio.sleep(self.plan.weather.answer_s + 0.01)  # until the answers have found nobody
+            self.points[AT_PROVIDER if outside.cut_at[number] else IDLE] += 1
+
+    async def _moment(self, kind: str) -> None:
+        """Wait for the moment of a kill: by what the provider sees, so that no machine is too fast for it."""
+        outside, chance = self.outside, self.chance
+        if kind == "held":
+            outside.hold()
+            wanted = chance.randint(1, 2 * self.plan.concurrency * self.plan.workers)
+            await outside.until(lambda: len(outside.held_keys()) >= wanted, 0.5)
+        elif kind == "accepted":
+            wanted = outside.accepted + chance.randint(5, 30)
+            await outside.until(lambda: outside.accepted >= wanted, 1.5)
+        else:
+            await asyncio.sleep(chance.uniform(0, 0.05) if kind == "soon" else chance.uniform(0.1, 0.8))
+
+    async def _disturb(self, seconds: float) -> None:
+        task = asyncio.create_task(self.outside.refuse_for(seconds))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _note(self, answered: set[str]) -> None:
+        """Tell from the database what the only server had handed over without keeping its end."""
+        with Records(self.database) as records:
+            doubtful = records.submitted()
+        held = self.outside.held_keys()
+        if doubtful & held - answered:
+            self.points[AT_PROVIDER] += 1
+        elif doubtful - self.outside.sends.keys():
+            self.points[UNSEEN] += 1
+        elif doubtful:
+            self.points[UNKEPT] += 1
+        else:
+            self.points[IDLE] += 1
+
+    async def _drain(self) -> None:
+        """Let everybody come to an end, on a clock that is behind nothing."""
+        if self.plan.jumps:
+            for worker, pid in enumerate(self.pids):
+                await self.nursery.kill(pid)
+                self.pids[worker] = await self._start(worker, 3 * HOUR_MS + 60_000)
+        if not self.deaths:
+            await _until(self._is_over, self.plan.drain_s)
+
+    def _is_over(self) -> bool:
+        if not self.outside.quiet:
+            return False
+        with Records(self.database) as records:
+            return records.live() == 0
+
+
+async def _until(condition: Callable[[], bool], timeout_s: float) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition() and time.monotonic() < end:
+        await asyncio.sleep(0.2)
+
+
+def play(plan: Plan, database: str, folder: Path) -> Played:
+    """Play one plan on an empty database; the servers' log is left in `folder`."""
+    return asyncio.run(Driver(plan, database, folder).play())
+
+
+__all__ = ["Driver", "Plan", "Played", "ShiftedClock", "play"]
