@@ -67,15 +67,18 @@ class Writer:
 
     def write(
         self, version: Version, run: Run, send: Send, passages: Passages, person: Person,
-        properties: Mapping[str, Any], shared: bool, valid_for_ms: int,
+        properties: Mapping[str, Any], shared: bool, valid_for_ms: int, due_at: int,
     ) -> Written | Refusal:  # fmt: skip
-        """Return the message ready to go, or why it cannot be written or paid."""
+        """Return the message ready to go, or why it cannot be written or paid.
+
+        Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
+        """
         once = (version.id, send.step, send.to)
         if shared and once in self._addresses:
             return Refusal(SkipReason.DUPLICATE_ADDRESS, "")
         links = LinkMaker(
             self._world.signer, self._world.options.base_url, run.contact_id, run.id, send.step,
-            self._now + self._world.options.link_life_ms, person.tracking,
+            due_at + self._world.options.link_life_ms, person.tracking,
         )  # fmt: skip
         compiled = self._world.content(version, send.step, send.variant, send.channel)
         scope: dict[str, Any] = {"contact": person.attributes, "trigger": properties, "run": run_scope(run)}

@@ -102,7 +102,7 @@ class _MessageFacts:
             known = masks.get(key) or int(row[5])
             if known & bit != bit:
                 masks[key] = known | bit
-                if bit & attends:
+                if bit & attends or row[4] < _SUBMITTED:  # queued again in doubt: it has arrived after all
                     touched.add((a.contact_id, a.run_id))
         costs, reasons = self._costs, self._reasons
         for key in masks.keys() | costs.keys():

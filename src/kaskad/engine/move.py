@@ -14,7 +14,7 @@ from msgspec import Struct
 from kaskad.domain import entering
 from kaskad.domain.clocks import patience_ms, valid_for_ms
 from kaskad.domain.decide import Enter, enter, settle
-from kaskad.domain.run import NOTHING, Answers, Decision, Passages, Run, Send
+from kaskad.domain.run import NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
 from kaskad.engine.changes import Changes
@@ -167,7 +167,7 @@ class _Mover:
         )
         written = writer.write(
             item.version, run, send, item.passages, self._desk.person(run.contact_id),
-            self._desk.properties(run), bool(address.shared), valid,
+            self._desk.properties(run), bool(address.shared), valid, item.decision.due_at or self._now,
         )  # fmt: skip
         if isinstance(written, Refusal):
             self._world.limits[send.account_id].give_back(1)
@@ -225,6 +225,19 @@ class _Mover:
             self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
         self.changes.decision(run, decision, item.answers, self._now, phase)
 
+    def _withdraw(self, run: Run, decision: Decision, passage: Passage) -> None:
+        """Take a queued message back; one that may have left before can only be called unknown (E6)."""
+        if passage.mask & Kind.IN_DOUBT.bit:
+            self._doubt(run, passage.step)
+            return
+        gone = MessageState.CREATED if decision.outcome is None else MessageState.CANCELLED
+        self.changes.withdrawn.append((run.contact_id, run.id, passage.step, gone.code))
+
+    def _doubt(self, run: Run, step: int) -> None:
+        key = (run.contact_id, run.id, step)
+        self.changes.facts.append((*key, Kind.UNKNOWN.value, "guard", self._now, None))
+        self.changes.folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
+
     def _apply(
         self, version: Version, run: Run, decision: Decision, passages: Passages, answers: Answers | None
     ) -> None:
@@ -234,12 +247,9 @@ class _Mover:
         if decision.skips:
             changes.skips(run, decision)
         if decision.withdraw is not None:
-            gone = MessageState.CREATED if decision.outcome is None else MessageState.CANCELLED
-            changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, gone.code))
+            self._withdraw(run, decision, passages[decision.withdraw])
         if decision.doubt is not None:
-            key = (run.contact_id, run.id, decision.doubt)
-            changes.facts.append((*key, Kind.UNKNOWN.value, "guard", now, None))
-            changes.folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
+            self._doubt(run, decision.doubt)
         if decision.repeat is not None:
             key, account_id = (run.contact_id, run.id, decision.repeat), passages[decision.repeat].account_id
             changes.folded.append((*key, Kind.IN_DOUBT.bit, _QUEUED, None, None))

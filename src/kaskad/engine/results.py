@@ -82,8 +82,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     bounced: list[MessageKey] = []
     for result, key in zip(results, keys, strict=True):
         row = known.get(key)
-        if row is None or row[4] != MessageState.SUBMITTED.code:
-            continue  # a receipt was quicker, and knows better
+        if row is None or row[4] != MessageState.SUBMITTED.code or row[7] != result.attempt:
+            continue  # a receipt was quicker, and knows better; or another process has sent it again
         assert result.reason is not None
         changes.attempts.append((*key, result.attempt, result.account_id, result.at, now, result.reason.code,
                                  result.detail[:500]))  # fmt: skip
