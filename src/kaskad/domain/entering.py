@@ -17,6 +17,7 @@ from kaskad.domain.version import Version
 _CHANNELS = {channel.code: channel for channel in Channel}
 # Calls go to the number that SMS go to; every other channel has addresses of its own.
 ADDRESS_CHANNEL = {Channel.ROBOT_CALL.code: Channel.SMS.code, Channel.AGENT_CALL.code: Channel.SMS.code}
+_OPEN = (MessageState.CREATED.code, MessageState.QUEUED.code)
 _UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code,
            MessageState.QUEUED.code)  # fmt: skip
 _PENDING, _ACTIVE = RunState.PENDING.code, RunState.ACTIVE.code
@@ -49,7 +50,10 @@ def enter(
     skips = list(refused)
     number = steps[0].number if number == -1 else number
     while number is not None:
-        step = steps[number]
+        step, before = steps[number], passages.get(number)
+        if before is not None and before.state not in _OPEN:  # whatever led here: what has left us is over
+            number, due_at = step.next, now
+            continue
         if version.cascade.exit_if is not None and _true(version.cascade.exit_if, answers, now):
             return _finish(run, number, Outcome.CANCELLED, "exit rule", skips)
         if due_at > now and step.at is None:  # woken early: whether it can be sent is asked when it is due
