@@ -47,7 +47,7 @@ def test_a_reaction_makes_nothing_more_due() -> None:
 def test_a_reaction_that_intake_confirms_after_the_next_send_does_not_blame_that_send() -> None:
     found = verdict(*REACTION[:2], (1_005, SENT, 1), (1_006, ACCEPTED, 1), (1_007, REACTED, 0))
     assert found.right
-    assert (found.sends_due, found.sends_made) == (2, 2)
+    assert (found.sends_due, found.sends_made, found.late) == (2, 2, 1)
 
 
 def test_a_failed_step_makes_the_next_due_at_once() -> None:

@@ -19,7 +19,7 @@ from kaskad.bench.checker import Verdict, check
 from kaskad.bench.fates import Fates
 from kaskad.bench.journal import Journal, What
 from kaskad.bench.measure import cpu_s, own_peak_mib, peak_mib
-from kaskad.bench.outside import Noop, Watched
+from kaskad.bench.outside import Noop, Receipts, Reporting, Watched
 from kaskad.bench.place import Place, growth, open_place
 from kaskad.bench.target import target
 from kaskad.domain.errors import Unavailable
@@ -53,6 +53,8 @@ class Work(Struct, frozen=True):
     seed: int = 1
     concurrency: int = 256  # of each account, in http mode
     sender: str = "thread"  # thread | process, in http mode; as it is served: a thread
+    receipts: str = "webhooks"  # webhooks | direct, in http mode: over HTTP, or straight to the engine
+    batch: int = 50  # receipts in one webhook, at most
 
 
 class Figures(Struct, frozen=True):
@@ -68,6 +70,7 @@ class Figures(Struct, frozen=True):
     peak_mib: float
     bytes_per_contact: float
     enrol_per_s: float
+    late_reactions: int  # confirmed by intake only after the next step had gone
     seconds: float
     ticks: int
     driver_us_per_contact: float
@@ -117,7 +120,7 @@ class Measured:
         self._journal = Journal()
         self._fates = fates
         options = Options(enrol_limit=work.contacts) if work.overload else Options()
-        world = World(self._clock, Signer([(1, b"a key of a benchmark's database.")]), options)
+        world = World(self._clock, Signer([(1, prepared.SIGNING)]), options)
         self._outside: Noop | Watched | None = None
         self._engine = Engine(db, vault, world, self._dispatch)
         self._enrolled_s = 0.0
@@ -157,6 +160,7 @@ class Measured:
             peak_mib=round(most_mib, 1),
             bytes_per_contact=round(growth(before, after) / count, 1),
             enrol_per_s=round(count / self._enrolled_s, 1),
+            late_reactions=verdict.late,
             seconds=round(seconds, 3),
             ticks=self._engine.ticks,
             driver_us_per_contact=round(self._outside.spent_s / count * 1e6, 2),
@@ -180,8 +184,15 @@ class Measured:
             kind = Sender if self._work.sender == "process" else Dispatcher
             return kind(engine.world.accounts, self._clock.now, on_results)
 
-        self._outside = Watched(make, engine, self._clock, self._fates, self._journal)
+        self._outside = Watched(make, engine, self._clock, self._receipts(engine), self._journal)
         return self._outside
+
+    def _receipts(self, engine: Engine) -> Reporting:
+        if self._work.receipts == "direct":
+            return Receipts(engine.deliver, self._clock, self._fates, self._journal)
+        from kaskad.bench.webhooks import Webhooks
+
+        return Webhooks(engine, self._db, self._clock, self._fates, self._journal, self._work.batch)
 
     def _wait(self, began: float, say: Callable[[str], None]) -> None:
         """Return when every run has ended, or nothing has happened for too long."""

@@ -29,7 +29,11 @@ class Difference(Struct):
 
 
 class Verdict(Struct):
-    """What was due against what was made. `lags` are milliseconds from each timer to the send it caused."""
+    """What was due against what was made. `lags` are milliseconds from each timer to the send it caused.
+
+    `late` are reactions that intake confirmed only after the next step had gone: no fault of the timers, but
+    where it is not the people who are slow, intake is.
+    """
 
     sends_due: int = 0
     sends_made: int = 0
@@ -43,6 +47,7 @@ class Verdict(Struct):
     )  # the step before was not sent, or its end was not known
     too_early: Difference = field(default_factory=Difference)  # before the time-out
     lags: list[int] = field(default_factory=list)
+    late: int = 0
 
     @property
     def right(self) -> bool:
@@ -79,6 +84,7 @@ def check(entries: Sequence[Entry], entered: Iterable[int], timeout_ms: int) -> 
                 case What.SENT:
                     _sent(verdict, person, contact_id, step, entry.at, timeout_ms)
                 case What.REACTED:
+                    verdict.late += not person.reacted and step < person.next_step - 1
                     person.reacted = True
                 case _ if step == person.next_step - 1:
                     _ended(verdict, person, entry)

@@ -134,6 +134,8 @@ def _server(database: str, work: Work, receiver: str) -> Iterator[tuple[int, str
         while line := process.stdout.readline().strip():
             contact_id, run_id, reference = line.split()
             messages.append(Message(int(contact_id), int(run_id), reference))
+        if not messages:
+            raise Unavailable("the server of the benchmark has sent nothing; what it says stands above")
         yield process.pid, url, messages
     finally:
         process.stdout.close()

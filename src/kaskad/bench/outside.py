@@ -35,6 +35,17 @@ class Taker(Protocol):
     def take_results(self, results: list[Result]) -> None: ...
 
 
+class Reporting(Protocol):
+    """What brings receipts to the engine."""
+
+    spent_s: float  # CPU time of this process that was the driver's
+    brought: int  # receipts
+
+    def plan(self, accepted: Iterable[tuple[int, int, int]], now: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Receipts:
     """Brings receipts after their latency, from a thread of its own, through the engine's intake."""
 
@@ -168,10 +179,10 @@ class Watched:
 
     def __init__(
         self, make: Callable[[Callable[[list[Result]], None]], Dispatch], engine: Taker, clock: Clock,
-        fates: Fates, journal: Journal,
+        receipts: Reporting, journal: Journal,
     ) -> None:  # fmt: skip
         self._engine, self._clock, self._journal = engine, clock, journal
-        self.receipts = Receipts(engine.deliver, clock, fates, journal)
+        self.receipts = receipts
         self._spent_s = 0.0
         self.inner = make(self._on_results)
 

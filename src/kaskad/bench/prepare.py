@@ -15,6 +15,7 @@ from kaskad.store.vault import Vault
 
 CHANNELS = (Channel.WHATSAPP, Channel.VIBER, Channel.VK, Channel.FACEBOOK_MESSENGER)
 SECRET = "a secret of the benchmark's accounts"
+SIGNING = b"a key of a benchmark's database."
 TIMEOUT_MS = 1_000
 _BATCH = 5_000
 _PROOF = '{"act":"form","text":"Yes, send me offers","language":"en","source":"https://shop.example.org/"}'

@@ -30,6 +30,7 @@ def cascade4_table(report: Report) -> list[Line]:
         ("contacts/s", number(figures.contacts_per_s), *speed),
         ("sends due", number(figures.sends_due), "", ""),
         ("sends made", number(figures.sends_made), "= due", "= due"),
+        ("reactions heard late", number(figures.late_reactions), "", ""),
         ("events/s", number(figures.events_per_s), "", ""),
         ("enrolled/s", number(figures.enrol_per_s), "", ""),
         ("timer lag p50, ms", number(figures.timer_lag_p50_ms), "", ""),

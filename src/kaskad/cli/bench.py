@@ -36,6 +36,8 @@ def bench(
     seed: Annotated[int, typer.Option(help="Draws who reacts and what fails.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Of each of the four accounts, with http.")] = 256,
     sender: Annotated[str, typer.Option(help="With http: thread or process.")] = "thread",
+    receipts: Annotated[str, typer.Option(help="With http: webhooks or direct.")] = "webhooks",
+    batch: Annotated[int, typer.Option(min=1, help="Receipts in one webhook, at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Carry people through CASCADE-4 on the real engine; 1 is returned unless sends made are sends due."""
@@ -48,8 +50,10 @@ def bench(
 
     configure("warning")
     _one_of("--mode", mode, "noop", "http")
+    _one_of("--receipts", receipts, "webhooks", "direct")
     _one_of("--sender", sender, "thread", "process")
-    work = Work(contacts, mode, db, rate, overload, _span(latency_ms), seed, concurrency, sender)
+    work = Work(contacts, mode, db, rate, overload, _span(latency_ms), seed, concurrency, sender,
+                receipts, batch)  # fmt: skip
     report = run(work, _progress)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(as_data(report)), indent=2).decode())
