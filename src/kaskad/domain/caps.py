@@ -41,17 +41,19 @@ def check(
     now: int,
     *,
     urgent: bool = False,
+    own_gap: bool = True,
 ) -> CapVerdict:
     """Return whether one more touch is allowed now, and if not the first instant at which it would be.
 
     `touches` are those of this run and of the last `reach_ms(policy)`, in any order; `zone` is the contact's
     own or its likeliest. Urgent messages that are not advertising, and emergencies, are never held (C9).
+    `own_gap` False: the run's own touches may be as near to each other as they like.
     """
     if not touches or message_class is MessageClass.EMERGENCY:
         return ALLOWED
     if urgent and message_class is not MessageClass.ADVERTISING:
         return ALLOWED
-    held = _gaps(touches, policy, message_class, run_id)
+    held = _gaps(touches, policy, message_class, run_id, own_gap)
     for cap in policy.caps:
         if cap.fits(channel, message_class):
             held.append((_frees(cap, touches, run_id, zone), cap.words()))
@@ -73,11 +75,11 @@ def reach_ms(policy: Policy) -> int:
 
 
 def _gaps(
-    touches: Sequence[Touch], policy: Policy, message_class: MessageClass, run_id: int
+    touches: Sequence[Touch], policy: Policy, message_class: MessageClass, run_id: int, own_gap: bool
 ) -> list[tuple[int | None, str]]:
     own, other = policy.min_gap_ms.of(message_class), policy.run_gap_ms.of(message_class)
     held: list[tuple[int | None, str]] = []
-    if own:
+    if own and own_gap:
         last = max((touch.at for touch in touches if touch.run_id == run_id), default=None)
         if last is not None:
             held.append((last + own, f"{own // MINUTE} min after the touch before in this run"))

@@ -260,12 +260,22 @@ def _success_at(version: Version, run: Run, passages: Passages, passage: Passage
 
 
 def _taken_over(version: Version, run: Run, passages: Passages, passage: Passage) -> bool:
-    return any(
-        branch.step == passage.step
-        and passage.mask & version.branch_masks[number].get(passage.channel, 0)
-        and (branch.go in passages or branch.go >= run.step)
-        for number, branch in enumerate(version.branches)
-    )
+    """Say whether a branch answers this message's reaction, so that it ends nothing."""
+    for number, branch in enumerate(version.branches):
+        hit = passage.mask & version.branch_masks[number].get(passage.channel, 0)
+        if branch.step == passage.step and hit and _leads(version, run, passages, branch.go, passage, hit):
+            return True
+    return False
+
+
+def _leads(version: Version, run: Run, passages: Passages, go: int, passage: Passage, hit: int) -> bool:
+    """Say whether the reaction led, or can lead, to the branch's step: not where that went out before."""
+    there = passages.get(go)
+    if there is None or there.state in (_CREATED, _QUEUED):
+        return go >= run.step
+    if there.state == _SKIPPED or there.submitted_at is None:
+        return version.cascade.steps[go].only_branch
+    return (clocks.earliest(passage.first, hit) or 0) <= there.submitted_at
 
 
 def _branch(version: Version, run: Run, passages: Passages) -> tuple[int, int] | None:

@@ -224,13 +224,10 @@ def _capped(
     if not policy.caps and policy.run_gap_ms == _NO_GAP:
         return None
     counted_back = step.at is not None and step.at.before and not step.at.day
-    touches = answers.touches
-    if counted_back:
-        gap = policy.min_gap_ms.of(version.cascade.message_class)
-        touches = tuple([t for t in touches if t.run_id != run.id or t.at + gap <= at])
     verdict = caps.check(
-        touches, policy, version.cascade.message_class, channel, run.id, answers.zones[0], at, urgent=urgent
-    )
+        answers.touches, policy, version.cascade.message_class, channel, run.id, answers.zones[0], at,
+        urgent=urgent, own_gap=not counted_back,
+    )  # fmt: skip
     if verdict.allowed:
         return None
     if verdict.at is None or counted_back or verdict.at > _latest(version, due_at):
