@@ -1,9 +1,9 @@
 """Servers to try the examples against, and the people behind them: `python examples/receivers.py`.
 
-A mail server at 127.0.0.1:2525 and, at 127.0.0.1:8025, a web server that takes what accounts.yaml sends there.
-Both are real: mails come over SMTP, messages and calls as signed POSTs. They print what arrives. Some of the
-people open, click, answer the telephone or unsubscribe; a bank's mail gateway follows every link; two addresses
-do not exist. Who does what follows from the address, so that it is the same each time.
+A mail server at 127.0.0.1:2525 and, at 127.0.0.1:8025, a web server that takes what accounts.yaml sends
+there. Both are real: mails come over SMTP, messages and calls as signed POSTs. They print what arrives. Some
+people open, click, answer the telephone or unsubscribe; a bank's mail gateway follows every link; two
+addresses do not exist. Who does what follows from the address, so that it is the same each time.
 """
 
 import argparse
@@ -105,7 +105,7 @@ class MailBox:
             world.later(0.8, self.act, f"      {to} opens it", pixels[0])
             if chance(to) < 28:
                 world.later(1.0, self.act, f"      {to} clicks", links[0])
-        elif chance(to) > 94 and leave:
+        elif chance(to) > 90 and leave:
             world.later(1.0, self.unsubscribe, to, leave)
 
     def act(self, told, url):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -52,31 +51,39 @@ def run(
 ) -> None:
     """Carry people through a cascade and report who was reached, by what, for how much.
 
-    Imports the people, activates the cascade, sends, takes clicks and receipts, and ends when everybody has been
-    carried through. Stop it with Ctrl-C: the same command goes on where it stopped, and sends nothing twice.
+    Imports the people, activates the cascade, sends, takes clicks and receipts, and ends when everybody has
+    been carried through. Stop it with Ctrl-C: the same command goes on where it stopped, and sends nothing
+    twice.
 
-    Columns of the CSV: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language, country,
-    consent (yes, no or its date; consent_email and so on for one channel), tracking. trigger.x is a property of the
-    event that the cascade begins with; any other column is an attribute of the contact.
+    Columns of the CSV: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language,
+    country, consent (yes, no or its date; consent_email and so on for one channel), tracking. trigger.x is
+    a property of the event that the cascade begins with; any other column is an attribute of the contact.
     """
     from kaskad.cli.show import Screen
     from kaskad.domain.errors import Invalid
+    from kaskad.engine.launch import first_told
     from kaskad.web.service import serving
 
-    screen = Screen(quiet=as_json and not sys.stderr.isatty())
+    screen = Screen()
     source, definition = _read_cascade(cascade, screen)
     settings = _settings(db, listen, base_url)
     data = _read(people, "--people")
     country = country.upper()
     if country and not (len(country) == 2 and country.isalpha()):
         raise Invalid([f"--country {country!r} is no code of two letters, such as KZ or RU"])
+    file = _read_people(data, people.name, country, 0)  # what cannot be read leaves no trace
     told, accounts_from = _read_accounts(accounts, cascade)
     screen.log_to_screen(settings.log_level)
-    with _interruptible(), serving(
-        settings, f"kaskad run {cascade}", time_factor=time_factor, base_url=_public(base_url, listen, settings)
-    ) as service:  # fmt: skip
+    public = _public(base_url, listen, settings)
+    owner = f"kaskad run {cascade}"
+    with (
+        _interruptible(),
+        serving(settings, owner, time_factor=time_factor, base_url=public) as service,
+    ):
         _use_accounts(service, definition, told, accounts_from, screen)
-        version, file = _bring_in(service, definition, source, data, people, country or None, screen)
+        if file.has_consents:  # their proof tells when the file was first imported
+            file = _read_people(data, people.name, country, first_told(service.engine, data))
+        version = _bring_in(service, definition, source, file, people, screen)
         finished = _carry(service, version, definition, screen)
         report, trips = _report(service, version, definition)
     if as_json:
@@ -206,29 +213,26 @@ def missing_accounts(cascade: Cascade, usable: Sequence[Account], path: Path | N
     return found
 
 
-def _bring_in(
-    service: Service,
-    cascade: Cascade,
-    source: str,
-    data: bytes,
-    path: Path,
-    country: str | None,
-    screen: Screen,
-) -> tuple[VersionRow, People]:
-    """Import the people, activate the cascade, and let everybody enter who has not yet."""
-    from kaskad.engine.launch import activate, first_told, import_people, let_enter
+def _read_people(data: bytes, name: str, country: str, told_at: int) -> People:
     from kaskad.engine.people import read_people
 
+    return read_people(data, name, country or None, told_at)
+
+
+def _bring_in(
+    service: Service, cascade: Cascade, source: str, file: People, path: Path, screen: Screen
+) -> VersionRow:
+    """Import the people, activate the cascade, and let everybody enter who has not yet."""
+    from kaskad.engine.launch import activate, import_people, let_enter
+
     engine = service.engine
-    read = read_people(data, path.name, country, 0)  # a file that cannot be read leaves no trace
-    file = read_people(data, path.name, country, first_told(engine, data)) if read.has_consents else read
     imported = import_people(engine, service.vault, file.people)
     version = activate(engine, cascade, source)
     screen.brought_in(service, cascade, version, file, imported.new, path)
     refused = sum(engine.world.refusals.values())
     entered = let_enter(engine, service.db, version, cascade, file.people, imported.contact_ids)
     screen.entered(entered, sum(engine.world.refusals.values()) - refused)
-    return version, file
+    return version
 
 
 def _carry(service: Service, version: VersionRow, cascade: Cascade, screen: Screen) -> bool:

@@ -38,8 +38,8 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 class Screen:
     """Progress and notes go to standard error, the report to standard output."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._err = Console(stderr=True, highlight=False, quiet=quiet)
+    def __init__(self) -> None:
+        self._err = Console(stderr=True, highlight=False)
         self._out = Console(highlight=False)
         if not self._out.is_terminal:
             self._out.width = 140
@@ -64,14 +64,11 @@ class Screen:
         self.say(f"cascade     {cascade.id}, version {version.number}: {steps}")
         self.say(f"database    {service.db.name}; links and receipts at {service.base_url}")
         if service.factor != 1.0:
-            self.say(
-                f"time        runs {service.factor:g} times as fast as the world's: for trying out, not for people"
-            )
+            fast = f"runs {service.factor:g} times as fast as the world's"
+            self.say(f"time        {fast}: for trying out, not for people")
         elif service.ahead_ms > 60_000:
-            self.say(
-                f"time        this database was run faster before and is {_span(service.ahead_ms)} ahead of the "
-                "world: use another one for real messages"
-            )
+            ahead = f"is {_span(service.ahead_ms)} ahead of the world's, for it was run faster before"
+            self.say(f"time        {ahead}: use another database for real messages")
 
     def entered(self, entered: Entered, refused: int) -> None:
         """Tell how many come in now."""
@@ -223,7 +220,7 @@ def _report_table(report: Report) -> Table:
     )
     table.add_column("Step")
     table.add_column("Channel")
-    titles = ("Sent", "Delivered", "Seen", "Reacted", "First", "Machines", "Failed", "Unknown")
+    titles = ("Sent", "Delivered", "Seen", "Reacted", "First", "Machines", "Failed", "No receipt")
     for title in titles:
         table.add_column(title, justify="right")
     table.add_column("Cost", justify="right")

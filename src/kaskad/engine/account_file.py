@@ -84,12 +84,14 @@ class _Reader:
         channel = self._channel(told, carrying)
         settings, secrets = self._settings(told, carrying)
         price, limits = self._price(told), self._limits(told)
+        priority, enabled = told.get("priority", 0), told.get("enabled", True)
+        if not isinstance(priority, int) or not isinstance(enabled, bool):
+            self._say("priority is a whole number (lower is asked first), enabled is true or false")
         if len(self.problems) > before or carrying is None or channel is None:
             return None
         return Account(
             name=name, provider=carrying.name, channel=channel, settings=settings, secrets=secrets,
-            limits=limits, prices=price, priority=int(told.get("priority", 0)),
-            enabled=bool(told.get("enabled", True)),
+            limits=limits, prices=price, priority=priority, enabled=enabled,
         )  # fmt: skip
 
     def _say(self, problem: str) -> None:
@@ -161,9 +163,14 @@ class _Reader:
 
     def _limits(self, told: Mapping[str, Any]) -> dict[str, Any]:
         given = told.get("limits") or {}
+        known = Limits.__struct_fields__
         try:
-            limits = msgspec.convert(given, Limits, strict=True)
+            limits = msgspec.convert(given, Limits)
+            unknown = sorted(str(name) for name in given.keys() - set(known))
+            problem = f"there is no {unknown[0]!r}" if unknown else ""
         except msgspec.ValidationError as error:
-            self._say(f"limits: {error}; they are concurrency, per_second and burst")
+            problem = str(error)
+        if problem:
+            self._say(f"limits: {problem}; they are {', '.join(known)}")
             return {}
         return msgspec.structs.asdict(limits)

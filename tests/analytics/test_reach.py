@@ -1,0 +1,209 @@
+"""The report, counted again slowly from the rows of messages and facts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from kaskad.analytics.reach import HUMAN_KINDS, Report, report, trips
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.run import state_of
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
+from kaskad.store import accounts
+from kaskad.store.db import Database, open_database
+from kaskad.store.migrate import upgrade
+from kaskad.store.vault import Vault
+
+CASCADE = to_cascade(
+    """
+cascade: three
+title: Three
+class: service
+topic: x
+trigger: {broadcast: all}
+goal: {event: purchase}
+steps:
+  - {id: letter, channel: email, subject: a, text: a, wait: 1h}
+  - {id: chat, channel: [telegram, whatsapp], text: a, wait: 1h}
+  - {id: sms, channel: sms, text: a, wait: 1h}
+""",
+    name="three",
+)
+CHANNELS = {0: [Channel.EMAIL], 1: [Channel.TELEGRAM, Channel.WHATSAPP], 2: [Channel.SMS]}
+CURRENCIES = {Channel.EMAIL: "KZT", Channel.TELEGRAM: "KZT", Channel.WHATSAPP: "USD", Channel.SMS: "KZT"}
+FACTS = [kind for kind in Kind if kind < Kind.GOAL]
+
+message = st.one_of(
+    st.none(),
+    st.tuples(st.just("skip"), st.sampled_from(SkipReason)),
+    st.tuples(
+        st.just("sent"),
+        st.sets(st.sampled_from(FACTS), max_size=5),
+        st.integers(0, 50),
+        st.none() | st.integers(0, 50),
+        st.sampled_from([0, 1]),
+    ),
+)
+person = st.tuples(
+    st.booleans(), st.none() | st.sampled_from(Outcome), st.tuples(message, message, message), st.booleans()
+)
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    path: Path = tmp_path_factory.mktemp("reach") / "kaskad.db"
+    db = open_database(str(path))
+    upgrade(db)
+    vault = Vault(["v" * 40])
+    with db.write() as tx:
+        for channel, currency in CURRENCIES.items():
+            prices = {"minor": 1, "currency": currency}
+            accounts.save(tx, vault, accounts.Account(
+                name=channel.value, provider="generic_webhook", channel=channel, prices=prices
+            ))  # fmt: skip
+        tx.script('INSERT INTO contacts (id, attributes, created_at) VALUES (1, \'{"name": "A"}\', 0)')
+        tx.script("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) "
+                  "INSERT INTO contacts (id, created_at) SELECT i, 0 FROM n")  # fmt: skip
+    yield db
+    db.close()
+
+
+def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:
+    """Write runs and messages; return the messages as plain rows."""
+    with db.write() as tx:
+        ids = {row[1]: row[0] for row in tx.all("accounts")}
+        tx.script("DELETE FROM facts; DELETE FROM messages; DELETE FROM runs")
+        rows = []
+        for contact, (holdout, outcome, messages, _) in enumerate(people, 1):
+            code, wake = (outcome.code, "NULL") if outcome else ("NULL", "5")
+            state = 3 if outcome else 1
+            tx.script(
+                "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
+                "wake_at, due_at, entered_at, holdout, outcome) "
+                f"VALUES ({contact}, 1, 7, 1, 0, {state}, 3, 0, 0, {wake}, 0, 0, {int(holdout)}, {code})"
+            )
+            for step, told in enumerate(messages):
+                if told is None:
+                    continue
+                row = _row(contact, step, told)
+                row["holdout"] = holdout
+                rows.append(row)
+                account = "NULL" if row["skip"] else ids[row["channel"].value]
+                cost = "NULL" if row["cost"] is None else row["cost"]
+                reason = "NULL" if row["reason"] is None else row["reason"].code
+                tx.script(
+                    "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, reason, "
+                    f"account_id, price, cost) VALUES ({contact}, 1, {step}, {row['channel'].code}, "
+                    f"{row['state'].code}, {row['mask']}, {reason}, {account}, {row['price']}, {cost})"
+                )
+                tx.many("put_facts", [
+                    (contact, 1, step, kind.value, "e", at_of(step, kind), None) for kind in row["facts"]
+                ])  # fmt: skip
+    return rows
+
+
+def at_of(step: int, kind: Kind) -> int:
+    """Return when a fact happened: some of later steps before those of earlier ones."""
+    return 100 - step * 7 + kind.value
+
+
+def _row(contact: int, step: int, told: Any) -> dict[str, Any]:
+    if told[0] == "skip":
+        return {"contact": contact, "step": step, "channel": CHANNELS[step][0], "skip": True,
+                "reason": told[1], "state": MessageState.SKIPPED, "mask": 0, "facts": [], "price": 0, "cost": None}  # fmt: skip
+    _, facts, price, cost, which = told
+    mask = sum(kind.bit for kind in facts)
+    return {"contact": contact, "step": step, "channel": CHANNELS[step][which % len(CHANNELS[step])],
+            "skip": False, "reason": None, "state": state_of(mask), "mask": mask,
+            "facts": sorted(facts), "price": price, "cost": cost}  # fmt: skip
+
+
+SENT = {"sent", "delivered", "read", "failed", "bounced", "expired", "unknown"}
+ACTED = {Kind.CLICKED, Kind.REPLIED, Kind.KEYPRESS, Kind.ASKED_AGENT}
+LOOKED = ACTED | {Kind.OPENED, Kind.READ, Kind.ANSWERED}
+
+
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(person, max_size=12))
+def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, people: list[Any]) -> None:
+    rows = fill(db, people)
+    with db.read() as tx:
+        told = report(tx, 7, CASCADE, 1)
+        listed = trips(tx, 7, CASCADE, 1000)
+    live = [p for p in people if not p[0]]
+    assert told.entered == len(live) and told.holdouts == len(people) - len(live)
+    assert told.outcomes == dict(Counter(p[1].value for p in live if p[1]))
+    assert told.under_way == sum(p[1] is None for p in live)
+    check_lines(told, rows)
+    check_reach(told, rows, len(live))
+    assert {trip.contact_id: trip.sent for trip in listed} == {
+        contact: sum(r["state"].value in SENT for r in rows if r["contact"] == contact)
+        for contact in range(1, len(people) + 1)
+    }  # fmt: skip
+
+
+def check_lines(told: Report, rows: list[dict[str, Any]]) -> None:
+    mine = [row for row in rows if not row["skip"]]
+    for line in told.lines:
+        of = [r for r in mine if r["step"] == line.step and r["channel"].value == line.channel]
+        assert line.sent == sum(r["state"].value in SENT for r in of)
+        assert line.delivered == sum(r["state"].value in ("delivered", "read") for r in of)
+        assert line.seen == sum(bool(LOOKED & set(r["facts"])) for r in of)
+        assert line.reacted == sum(bool(ACTED & set(r["facts"])) for r in of)
+        machines = {Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.MACHINE_ANSWERED}
+        assert line.machine == sum(bool(machines & set(r["facts"])) for r in of)
+        assert line.failed == sum(
+            r["state"].value in ("rejected", "failed", "bounced", "expired") for r in of
+        )
+        assert line.unknown == sum(r["state"].value == "unknown" for r in of)
+        currency = CURRENCIES[Channel(line.channel)] if of else ""
+        if of:
+            assert line.cost == {currency: sum(cost_of(r) for r in of)}
+    assert sum(line.sent for line in told.lines) == sum(r["state"].value in SENT for r in mine)
+    steps = ["letter", "chat", "sms"]
+    skipped = Counter((steps[r["step"]], r["reason"].value) for r in rows if r["skip"])
+    assert skipped == Counter({(s, why): n for s, whys in told.skips.items() for why, n in whys.items()})
+    failed = Counter(
+        (steps[r["step"]], Reason.OTHER.value)
+        for r in mine if r["state"].value in ("rejected", "failed", "bounced", "expired")
+    )  # fmt: skip
+    assert failed == Counter({(s, why): n for s, whys in told.failures.items() for why, n in whys.items()})
+
+
+def cost_of(row: dict[str, Any]) -> int:
+    if row["cost"] is not None:
+        return int(row["cost"])
+    return int(row["price"]) if row["state"].value in SENT else 0
+
+
+def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
+    reached: dict[str, set[int]] = defaultdict(set)
+    firsts: dict[int, tuple[int, int, str]] = {}
+    for r in rows:
+        arrived = r["state"].value in ("delivered", "read")
+        human = [kind for kind in r["facts"] if kind.value in HUMAN_KINDS]
+        for kind in human:
+            at = (at_of(r["step"], kind), r["step"], r["channel"].value)
+            firsts[r["contact"]] = min(firsts.get(r["contact"], at), at)
+        if r["holdout"]:
+            continue
+        for name, yes in (
+            ("delivered", arrived), ("seen", bool(human)), ("reacted", bool(ACTED & set(r["facts"]))),
+            ("seen_or_sms_delivered", bool(human) or (arrived and r["channel"] is Channel.SMS)),
+        ):  # fmt: skip
+            if yes:
+                reached[name].add(r["contact"])
+    for level in told.levels:
+        assert level.contacts == len(reached[level.name])
+        assert level.share == (level.contacts / entered if entered else 0)
+        if level.contacts:
+            assert level.cost_each == {c: -(-m // level.contacts) for c, m in told.cost.items()}
+    by = Counter((step, channel) for _, step, channel in firsts.values())
+    assert by == Counter({(line.step, line.channel): line.reached for line in told.lines if line.reached})

@@ -1,0 +1,90 @@
+"""`kaskad run` and `kaskad explain` on the terminal: what is said before anything is sent, and in trouble."""
+
+from pathlib import Path
+
+import pytest
+
+from kaskad.cli import root
+
+CASCADE = """
+cascade: notice
+title: A notice
+class: advertising
+topic: news
+holdout: 0%
+trigger: {broadcast: all}
+goal: {event: purchase}
+steps:
+  - {id: letter, channel: email, subject: News, text: "News {{ unsubscribe_url }}", wait: 1h}
+  - {id: chat, channel: [telegram, whatsapp], text: "News {{ unsubscribe_url }}", wait: 1h}
+"""
+ACCOUNTS = """
+accounts:
+  - {name: mail, provider: smtp, settings: {host: 127.0.0.1, port: 9, security: none, sender: s@example.org}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KASKAD_DATABASE", raising=False)
+    (tmp_path / "notice.yaml").write_text(CASCADE)
+    (tmp_path / "people.csv").write_text("id,email,city\n1,ann@example.org,Almaty\n2,,Aktau\n,,Oral\n")
+    (tmp_path / "accounts.yaml").write_text(ACCOUNTS)
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
+    given = ["run", "notice.yaml", "--people", "people.csv", "--listen", "127.0.0.1:0", *arguments]
+    assert root.run(given) == code
+    shown = capsys.readouterr()
+    return " ".join((shown.err + shown.out).split())
+
+
+def test_a_step_without_account_is_refused_before_anything_is_imported(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = said(capsys, code=1)
+    assert "Step 2 (chat) of 'notice' uses telegram or whatsapp, which has no account: add one to " in told
+    assert "accounts.yaml" in told
+    assert root.run(["explain", "1"]) == 1
+    assert "There is no contact '1'" in capsys.readouterr().err
+
+
+def test_without_consent_advertising_is_skipped_and_the_report_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "notice.yaml").write_text(CASCADE[: CASCADE.index("  - {id: chat")])
+    told = said(capsys, "--time-factor", "3600", code=0)
+    assert "people 2 in people.csv (UTF-8, commas), 2 of them new, 1 rows left out" in told
+    assert "row 4: nothing in it names or reaches a person; the row is left out" in told
+    assert "the file has no column consent, so none is assumed. This cascade is advertising:" in told
+    assert "runs 3600 times as fast as the world's: for trying out" in told
+    assert "Entered 2 · 2 unreachable" in told
+    assert "Skipped: letter 1 no_consent, 1 no_address" in told or "1 no_address, 1 no_consent" in told
+    assert root.run(["explain", "ann@example.org"]) == 0
+    explained = capsys.readouterr().out
+    assert "letter (email) skipped: no consent" in explained and "unreachable" in explained
+    assert root.run(["explain", "1", "--json"]) == 0
+    assert '"reason": "no_consent"' in capsys.readouterr().out
+
+
+def test_what_is_wrong_is_said_in_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nobody.csv: No such file or directory" in said(capsys, "--people", "nobody.csv", code=2)
+    assert "--listen: '8000' must be an address and a port" in said(capsys, "--listen", "8000", code=1)
+    assert "--country 'KAZ' is no code of two letters" in said(capsys, "--country", "kaz", code=1)
+    (folder / "accounts.yaml").write_text("accounts: [{name: x}]")
+    assert "account 1 (x): name its provider: generic_webhook, smtp" in said(capsys, code=1)
+    (folder / "people.csv").write_text("city\nAktau\n")
+    assert "people.csv: no column names or reaches a person" in said(capsys, code=1)
+    (folder / "notice.yaml").write_text("cascade: 1\n")
+    assert "notice.yaml:" in said(capsys, code=1)
+    assert not (folder / "kaskad.db").exists()
+
+
+def test_explain_without_a_database_says_so_and_makes_none(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert root.run(["explain", "1"]) == 1
+    assert "There is no database kaskad.db: name it with --db." in capsys.readouterr().err
+    assert not (folder / "kaskad.db").exists()
