@@ -60,7 +60,7 @@ class Changes:
         _many(tx, "put_facts", self.facts)
         _many(tx, "fold_messages", self.folded)
         _many(tx, "requeue_messages", self.requeued)
-        _many(tx, "put_inputs", list(self._new_inputs.items()))
+        _many(tx, "put_inputs", sorted(self._new_inputs.items()))
         _many(tx, "put_decisions", self.decisions)
         for cascade_id, amount in self.reserved.items():
             tx.run("reserve_money", id=cascade_id, amount=amount)

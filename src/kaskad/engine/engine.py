@@ -6,18 +6,20 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from itertools import count
+from time import monotonic
 from typing import Any, TypeVar
 
 import structlog
 
-from kaskad.domain.errors import Conflict, KaskadError, StoreError, Unavailable
+from kaskad.domain.errors import Conflict, KaskadError, Locked, StoreError, Unavailable
 from kaskad.engine import catalog
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.housekeeping import Housekeeping
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import Ticked, tick
-from kaskad.engine.world import World
+from kaskad.engine.world import StaleCatalog, World
 from kaskad.store.db import Database, Transaction
 from kaskad.store.vault import Vault
 
@@ -26,6 +28,8 @@ log = structlog.get_logger()
 
 _IDLE_S = 1.0
 _SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox too
+_RELOAD_S = 2.0  # so soon does what other processes change there count here
+_REPEATS = 20  # of a tick that a change of another process has undone
 _TRIES = 5  # failing ticks in a row, before the engine stops
 
 
@@ -48,8 +52,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
         self.ticks = 0
-        with db.write() as tx:
-            catalog.load(tx, vault, world)
+        world.shared = db.dialect == "postgresql"
+        self._load()
         self._dispatch = make_dispatch(self)
 
     def start(self) -> None:
@@ -137,6 +141,8 @@ class Engine:
 
     def _work(self) -> bool:
         """Do the waiting writes and one tick; return whether there is more to do at once."""
+        if self.world.shared and monotonic() - self._loaded_s > _RELOAD_S:
+            self._load()  # another process may have activated a cascade, changed an account or died
         self._do_writes()
         return self._tick()
 
@@ -164,17 +170,44 @@ class Engine:
     def _tick(self, closing: bool = False) -> bool:
         results = [self._results.popleft() for _ in range(len(self._results))]
         deliveries, shared = self._take_deliveries()
-        now = self.world.clock.now()
         try:
-            with self._db.write() as tx:
-                ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
-                self._housekeeping.run(tx, self.world, now)
-                self.next_at = _next_at(tx, self.world, now)
+            ticked = self._transact(results, deliveries, closing)
         except BaseException as error:
             self._after_failure(results, deliveries, shared, error)
             raise
         self._after_commit(ticked, results, deliveries, shared)
         return ticked.more
+
+    def _transact(self, results: list[Result], deliveries: list[Delivery], closing: bool) -> Ticked:
+        """Run one tick, and again where a row had changed or another process was in the way."""
+        for tries in count(1):
+            try:
+                now = self.world.clock.now()
+                with self._db.write() as tx:
+                    ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
+                    self._housekeeping.run(tx, self.world, now)
+                    self.next_at = _next_at(tx, self.world, now)
+                return ticked
+            except (Conflict, Locked) as error:
+                passing = isinstance(error, Conflict) or self.world.shared
+                if not passing or tries >= _REPEATS:
+                    raise
+                log.info("tick repeated", why=str(error))
+                self._begin_again(deliveries, error)
+        raise AssertionError
+
+    def _begin_again(self, deliveries: list[Delivery], error: KaskadError) -> None:
+        """Forget what a rolled-back tick has noted in memory; read what others have changed."""
+        self.world.forget_tick()
+        for delivery in deliveries:
+            delivery.problems.clear()
+        if isinstance(error, StaleCatalog):
+            self._load()
+
+    def _load(self) -> None:
+        with self._db.write() as tx:
+            catalog.load(tx, self._vault, self.world)
+        self._loaded_s = monotonic()
 
     def _take_deliveries(self) -> tuple[list[Delivery], Future[None]]:
         """Return what has been delivered, and the future that those share who brought none."""
@@ -226,7 +259,7 @@ class Engine:
         if failures:
             self._wake.wait(min(5.0, 0.2 * 2**failures))
         elif not more and not (self._results or self._deliveries or self._writes):
-            idle_s = _IDLE_S if self._db.dialect == "sqlite" else _SHARED_IDLE_S
+            idle_s = _SHARED_IDLE_S if self.world.shared else _IDLE_S
             until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
             if until_s > 0:
                 self._wake.wait(min(idle_s, until_s))
@@ -253,6 +286,8 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
         row[0] for name in ("next_wake_at", "next_judgement") if (row := tx.one(name)) and row[0] is not None
     ]
     for account_id, at in world.queued.items():
-        free_at = world.limits[account_id].next_at(now) if account_id in world.limits else None
-        instants.append(max(at, free_at or at))
+        limits = world.limits.get(account_id)
+        if limits is None or limits.busy:
+            continue  # the end of something under way will wake us
+        instants.append(max(at, limits.next_at(now) or at))
     return min(instants, default=None)

@@ -41,7 +41,7 @@ def apply_events(
         (a.contact_id, a.event, str(event.get("name", "")), a.at, msgspec.json.encode(event.get("properties", {})).decode())
         for a, event in told.values()
     ]  # fmt: skip
-    new = [told[key] for key in map(tuple, tx.many("put_events", rows)) if key in told]
+    new = [told[key] for key in map(tuple, tx.many("put_events", sorted(rows))) if key in told]
     contact_ids = sorted({a.contact_id for a, _ in new})
     runs = run_store.of_contacts(tx, contact_ids) if contact_ids else {}
     data = _run_data(tx, contact_ids) if any(runs.values()) else {}

@@ -73,6 +73,11 @@ class Breaker:
         self._probing = True
         return 1
 
+    @property
+    def probing(self) -> bool:
+        """Say whether the one message that tries the provider again is under way."""
+        return self.open_until is not None and self._probing
+
     def give_back(self) -> None:
         """Take back a probe that was not sent."""
         self._probing = False
@@ -135,6 +140,11 @@ class AccountLimits:
         self.breaker = breaker
         self.in_flight = 0
         self._until = 0  # of Retry-After
+
+    @property
+    def busy(self) -> bool:
+        """Say whether nothing more may go before something under way has ended."""
+        return self.in_flight >= self.concurrency or self.breaker.probing
 
     def grant(self, now: int, wanted: int) -> int:
         """Return how many of `wanted` may go now, and count them as under way."""

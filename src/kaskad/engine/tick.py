@@ -20,6 +20,7 @@ from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, judge_hits, match_orphans, receive
 from kaskad.engine.results import apply_results
 from kaskad.engine.world import World
+from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 
 
@@ -41,11 +42,15 @@ def tick(
     `closing`: nothing new is begun or handed over, only what has come in is kept.
     """
     changes = Changes(world.known_inputs)
+    stored = _take_inbox(tx, world)
+    received = receive(tx, deliveries, now)
+    judged = judge_hits(tx, now)
+    if world.shared:
+        _lock(tx, results, stored, received, judged)
     touched = apply_results(tx, world, changes, results, now)
     changes.flush_facts(tx)
 
-    stored = _take_inbox(tx, world)
-    arrivals = [*stored, *receive(tx, deliveries, now), *match_orphans(tx, results), *judge_hits(tx, now)]
+    arrivals = [*stored, *received, *match_orphans(tx, results), *judged]
     applied = apply_arrivals(tx, world, changes, arrivals, now)
     changes.flush_facts(tx)
 
@@ -66,6 +71,13 @@ def _take_inbox(tx: Transaction, world: World) -> list[Arrival]:
     if rows:
         tx.among("clear_inbox", [row[0] for row in rows])
     return [Arrival(*row[1:]) for row in rows]
+
+
+def _lock(tx: Transaction, results: Sequence[Result], *arrived: Sequence[Arrival]) -> None:
+    """Lock all runs that this tick may touch at once and in order, so that two processes never wait in a ring."""
+    contacts = {result.contact_id for result in results}
+    contacts.update(arrival.contact_id for arrivals in arrived for arrival in arrivals)
+    run_store.lock(tx, sorted(contacts))
 
 
 def _timers_may_fire(tx: Transaction, world: World, backlog: bool, now: int) -> bool:

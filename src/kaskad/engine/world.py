@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.content import CompiledContent, compile_content
+from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
 from kaskad.domain.version import Version
@@ -50,6 +51,17 @@ class Handed(Struct, frozen=True, gc=False):
     silence_ms: int
 
 
+class StaleCatalog(Conflict):
+    """A run is of a version that another process has activated since we looked."""
+
+
+class Versions(dict[int, Version]):
+    """Versions by id; one that is not known is looked for again, since it must exist."""
+
+    def __missing__(self, version_id: int) -> Version:
+        raise StaleCatalog(f"version {version_id} is new here")
+
+
 class CascadeState(Struct):
     id: int
     slug: str
@@ -64,7 +76,8 @@ class World:
         self.clock = clock
         self.signer = signer
         self.options = options
-        self.versions: dict[int, Version] = {}
+        self.shared = False  # other processes work on the same database
+        self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}
         self.status_urls: dict[int, str] = {}  # where each account's receipts go; "" without a base URL
@@ -112,7 +125,7 @@ class World:
 
     def set_versions(self, versions: Iterable[Version], cascades: Iterable[CascadeState]) -> None:
         """Replace what is known of cascades; `versions` are all that may still have live runs."""
-        self.versions = {version.id: version for version in versions}
+        self.versions = Versions({version.id: version for version in versions})
         self.cascades = {cascade.id: cascade for cascade in cascades}
         triggers: dict[str, list[Version]] = defaultdict(list)
         self.attends = _ALWAYS
@@ -181,7 +194,7 @@ class World:
     def free(self, account_id: int, now: int) -> int:
         """Return how many messages the account could take now, without taking the slots."""
         limits = self.limits[account_id]
-        if (limits.next_at(now) or now) > now:
+        if limits.busy or (limits.next_at(now) or now) > now:
             return 0
         return max(0, min(limits.concurrency - limits.in_flight, limits.bucket.available(now)))
 

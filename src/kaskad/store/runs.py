@@ -22,6 +22,11 @@ def load(tx: Transaction, keys: Collection[RunKey]) -> list[Run]:
     return [Run(*row) for row in tx.many("load_runs", sorted(keys))] if keys else []
 
 
+def lock(tx: Transaction, contact_ids: Sequence[int]) -> None:
+    """Keep other workers from these contacts' runs until the transaction ends."""
+    tx.among("lock_runs", contact_ids)
+
+
 def of_contacts(tx: Transaction, contact_ids: Sequence[int]) -> dict[int, list[Run]]:
     """Return all runs of these contacts, oldest first."""
     found: dict[int, list[Run]] = defaultdict(list)

@@ -140,11 +140,12 @@ UPDATE messages m SET state = k.state, not_before = NULL
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state = 1;
 
 -- name: queued_messages
--- What may be handed over for an account now, best lane first.
-SELECT contact_id, run_id, step FROM messages
- WHERE state = 1 AND account_id = :account_id AND not_before <= :now
- ORDER BY lane, not_before
- LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */;
+-- What may be handed over for an account now, best lane first; not of runs that another worker has.
+SELECT m.contact_id, m.run_id, m.step FROM messages m
+       /* postgresql: JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id */
+ WHERE m.state = 1 AND m.account_id = :account_id AND m.not_before <= :now
+ ORDER BY m.lane, m.not_before
+ LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
 
 -- name: queued_accounts
 SELECT account_id, min(not_before), count(*) FROM messages WHERE state = 1 GROUP BY account_id;

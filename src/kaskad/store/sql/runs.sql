@@ -24,6 +24,14 @@ SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase,
   JOIN runs r ON r.contact_id = k.contact_id AND r.id = k.id
    FOR UPDATE OF r;
 
+-- name: lock_runs
+-- hot
+-- example: {"ids": [1]}
+-- Every worker locks in the same order, so that none waits for one that waits for it.
+SELECT contact_id FROM runs
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY contact_id, id /* postgresql: FOR UPDATE */;
+
 -- name: runs_of_contacts
 -- All runs of these contacts, for re-entry, goals and opt-outs.
 SELECT contact_id, id, cascade_id, version_id, slot, state, phase, step, branch, seq,
