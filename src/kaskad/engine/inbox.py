@@ -23,6 +23,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_DELIVERED, _DELIVERED_BIT = Kind.DELIVERED.value, Kind.DELIVERED.bit
 _OF_RUNS = (Kind.ERASED, Kind.CANCELLED, Kind.SUPERSEDED, Kind.ANCHOR_CANCELLED)
 _FAILURES = (Kind.FAILED, Kind.REJECTED, Kind.BOUNCED)
 _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
@@ -80,6 +81,7 @@ class _MessageFacts:
 
     def apply(self, told: Sequence[Arrival]) -> None:
         """Note the facts; runs that one of them can move are `touched`."""
+        told = self._deliver(told)
         keys = sorted({(a.contact_id, a.run_id, a.step) for a in told})
         rows = {(row[0], row[1], row[2]): row for row in self._tx.many("load_messages", keys)}
         masks: dict[MessageKey, int] = {}
@@ -111,6 +113,17 @@ class _MessageFacts:
             if state == _SUBMITTED:  # nothing decisive is known
                 state = rows[key][4]
             self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
+
+    def _deliver(self, told: Sequence[Arrival]) -> Sequence[Arrival]:
+        """Apply plain delivery receipts without reading anything; return what needs a closer look."""
+        if self._world.attends & _DELIVERED_BIT:
+            return told
+        plain = [a for a in told if a.kind == _DELIVERED and a.value is None]
+        keys = sorted({(a.contact_id, a.run_id, a.step) for a in plain})
+        if not keys or self._tx.changed_many("deliver_messages", keys) != len(keys):
+            return told  # some of them are not under way: the long way is right for all
+        self._changes.facts += [(a.contact_id, a.run_id, a.step, a.kind, a.event, a.at, None) for a in plain]
+        return [a for a in told if a.kind != _DELIVERED or a.value is not None]
 
     def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:
         """Say whether a failure is of an attempt that another has followed: of that one it says nothing."""

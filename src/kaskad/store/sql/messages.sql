@@ -104,6 +104,21 @@ UPDATE messages m SET mask = m.mask | k.mask, state = k.state, cost = coalesce(k
        AS k (contact_id, run_id, step, mask, state, cost, reason)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
 
+-- name: deliver_messages (sqlite)
+-- hot
+-- Plain delivery receipts, which move no run. What the state becomes is `state_of`'s, and tested against it.
+-- example: [[1, 1, 0]]
+UPDATE messages SET mask = mask | 4, state = CASE WHEN state IN (5, 8) THEN state ELSE 4 END
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state BETWEEN 2 AND 10;
+
+-- name: deliver_messages (postgresql)
+-- hot
+-- Plain delivery receipts, which move no run. What the state becomes is `state_of`'s, and tested against it.
+-- example: [[1, 1, 0]]
+UPDATE messages m SET mask = m.mask | 4, state = CASE WHEN m.state IN (5, 8) THEN m.state ELSE 4 END
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state BETWEEN 2 AND 10;
+
 -- name: requeue_messages (sqlite)
 -- It is proven that nothing was accepted, or the key makes repeating safe: handed over again later.
 UPDATE messages SET state = 1, not_before = :c4, account_id = :c5

@@ -1,0 +1,24 @@
+"""The short way of delivery receipts ends where the long way does."""
+
+import apsw
+
+from kaskad.domain.run import state_of
+from kaskad.domain.terms import Kind, MessageState
+from kaskad.store.statements import statements
+
+BITS = [kind for kind in Kind if kind.value <= 12]
+
+
+def test_a_delivered_message_has_the_state_that_its_facts_add_up_to() -> None:
+    text = statements("sqlite")["deliver_messages"].text
+    db = apsw.Connection(":memory:")
+    db.execute("CREATE TABLE messages (contact_id, run_id, step, mask, state)")
+    masks = [
+        sum(kind.bit for place, kind in enumerate(BITS) if chosen >> place & 1) for chosen in range(4096)
+    ]
+    rows = [(mask, mask, state_of(mask).code) for mask in masks]
+    db.executemany("INSERT INTO messages VALUES (?, 1, 0, ?, ?)", rows)
+    db.executemany(text, [(mask, 1, 0) for mask in masks])
+    for before, after, state in db.execute("SELECT contact_id, mask, state FROM messages"):
+        assert after == before | Kind.DELIVERED.bit
+        assert MessageState.of(state) is state_of(after), f"mask {before:b}"
