@@ -1,0 +1,259 @@
+"""Never twice, never lost: answers that are lost, refused, late or doubled, and processes that end."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaskad.domain.terms import Channel, Kind, Reason
+from support.stage import Stage, accepted, refused
+
+TEXT = """
+cascade: basket
+title: Basket
+class: service
+trigger: {event: left, key: cart_id}
+goal: {event: bought, match: {cart_id: trigger.cart_id}}
+steps:
+  - {id: sms, channel: sms, text: "{{ contact.name }}", wait: 2h}
+  - {id: chat, channel: telegram, text: t, wait: 2h}
+"""
+IDEMPOTENT = {"settings": {"url": "https://provider.example.org/", "idempotent": "yes"}}
+
+
+def begun(stage, text=TEXT):
+    stage.cascade(text)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    return ann
+
+
+def test_a_person_is_carried_from_step_to_step(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    assert stage.sent(ann) == ["sms"] and stage.states(ann) == {"sms": "sent"}
+    stage.passes("2h")
+    assert stage.sent(ann) == ["sms", "chat"]
+    stage.receipt(ann, Kind.CLICKED)
+    assert stage.outcome(ann) == "responded"
+
+
+def test_a_lost_answer_is_unknown_never_sent_again_and_the_clock_carries_on(either):
+    stage = Stage(either)
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False)
+    ann = begun(stage)
+    assert stage.states(ann) == {"sms": "unknown"}
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("2h")
+    assert stage.sent(ann) == ["sms", "chat"]
+
+
+def test_a_process_that_dies_with_an_answer_outstanding_leaves_one_unknown(either):
+    stage = Stage(either)
+    stage.answer = lambda parcel: None
+    ann = begun(stage)
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.restart()
+    stage.passes("1m")
+    assert stage.states(ann) == {"sms": "submitted"}
+    stage.passes("1m")
+    assert stage.states(ann) == {"sms": "unknown"} and stage.sent(ann) == ["sms"]
+
+
+def test_with_an_idempotency_key_the_same_message_is_repeated_under_it(either):
+    stage = Stage(either, account_each=IDEMPOTENT)
+    stage.answer = lambda parcel: None
+    ann = begun(stage)
+    stage.restart()
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("2m")
+    assert [p.outgoing.key for p in stage.parcels] == [stage.parcels[0].outgoing.key] * 2
+    assert stage.states(ann) == {"sms": "sent"} and [p.attempt for p in stage.parcels] == [1, 2]
+
+
+def test_a_message_in_doubt_is_never_given_to_the_backup_account(db):
+    """Whoever has the key must be asked again, or nobody: the first may have sent it."""
+    stage = Stage(db, account_each=IDEMPOTENT)
+    backup = stage.account(Channel.SMS, "backup", priority=9, **IDEMPOTENT)
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False)
+    stage.cascade(TEXT)
+    people = [stage.person(f"p{n}") for n in range(8)]  # enough to open the breaker
+    for person in people:
+        stage.event(person, "left", cart_id=1)
+    stage.passes("3h")
+    for person in people:
+        used = {p.account_id for p in stage.parcels if p.contact_id == person and p.step == 0}
+        attempts = [p for p in stage.parcels if p.contact_id == person and p.step == 0]
+        assert len(used) == 1 and len(attempts) <= 3
+    assert backup in {p.account_id for p in stage.parcels}, "the later ones went to the backup from the start"
+
+
+def test_a_message_in_doubt_is_not_called_rejected_by_a_later_refusal_to_connect(db):
+    stage = Stage(db, account_each=IDEMPOTENT)
+    answers = iter([False, True, True, True, True, True, True, True, True, True, True, True, True])
+    stage.answer = lambda parcel: refused(
+        parcel, stage.clock.now(), Reason.TRANSIENT if next(answers) else Reason.AMBIGUOUS,
+        proven=parcel.attempt > 1,
+    )  # fmt: skip
+    ann = begun(stage)
+    stage.passes("115m")
+    assert stage.states(ann)["sms"] in ("queued", "unknown")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("3h")
+    assert stage.states(ann)["sms"] in ("sent", "unknown")
+
+
+def test_a_queued_message_in_doubt_that_may_go_no_more_is_unknown_not_skipped(db):
+    stage = Stage(db, account_each=IDEMPOTENT)
+    stage.answer = lambda parcel: refused(
+        parcel, stage.clock.now(), Reason.AMBIGUOUS, proven=False, retry_after_ms=600_000
+    )
+    ann = begun(stage)
+    assert stage.states(ann) == {"sms": "queued"}
+    stage.says(Channel.SMS, "ann@sms.example.org", "стоп")
+    stage.passes("20m")
+    assert stage.states(ann)["sms"] == "unknown" and stage.sent(ann)[:1] == ["sms"]
+    assert len([p for p in stage.parcels if p.step == 0]) == 1
+
+
+def test_a_receipt_that_beats_the_lost_answer_is_believed(db):
+    stage = Stage(db)
+    held = []
+    stage.answer = lambda parcel: held.append(parcel)
+    ann = begun(stage)
+    stage.receipt(ann, Kind.DELIVERED)
+    stage.engine.take_results([refused(held[0], stage.clock.now(), Reason.AMBIGUOUS, proven=False)])
+    stage.works()
+    assert stage.states(ann) == {"sms": "delivered"}
+
+
+@pytest.mark.parametrize("reason", [Reason.RATE_LIMITED, Reason.TRANSIENT])
+def test_a_proven_refusal_for_now_is_tried_again_later_and_the_clock_starts_when_it_is_sent(db, reason):
+    stage = Stage(db)
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), reason)
+    ann = begun(stage)
+    assert stage.states(ann) == {"sms": "queued"}
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("1h")
+    assert stage.sent(ann) == ["sms", "sms"] and stage.states(ann) == {"sms": "sent"}
+    assert stage.run(ann).wake_at == stage.at(ann)[1] + 2 * 3_600_000
+
+
+def test_a_refusal_for_now_does_not_wait_for_the_gap_that_follows_a_touch(db):
+    from kaskad.domain.policy import Policy
+
+    stage = Stage(db, policy=Policy())
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.TRANSIENT)
+    ann = begun(stage)
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("1m")
+    assert stage.sent(ann) == ["sms", "sms"]
+
+
+def test_retry_after_is_kept_by_the_whole_account(db):
+    stage = Stage(db)
+    stage.answer = lambda parcel: refused(
+        parcel, stage.clock.now(), Reason.RATE_LIMITED, retry_after_ms=300_000
+    )
+    ann = begun(stage)
+    bob = stage.person("bob")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.event(bob, "left", cart_id=2)
+    assert stage.sent(bob) == [] and stage.states(bob) == {"sms": "queued"}
+    stage.passes("4m")
+    assert stage.sent(ann) == ["sms"] and stage.sent(bob) == []
+    stage.passes("2m")
+    assert stage.sent(ann) == ["sms", "sms"] and stage.sent(bob) == ["sms"]
+
+
+def test_a_wrong_account_is_given_up_for_its_backup_at_once(db):
+    stage = Stage(db)
+    backup = stage.account(Channel.SMS, "backup", priority=9)
+    stage.answer = lambda parcel: (
+        accepted(parcel, stage.clock.now())
+        if parcel.account_id == backup
+        else refused(parcel, stage.clock.now(), Reason.AUTH)
+    )
+    ann = begun(stage)
+    assert stage.sent(ann) == ["sms", "sms"] and stage.states(ann) == {"sms": "sent"}
+    assert [p.account_id == backup for p in stage.parcels] == [False, True]
+
+
+def test_a_refusal_for_good_fails_the_step_and_the_next_follows_at_once(db):
+    stage = Stage(db)
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.CONTENT)
+        if parcel.step == 0
+        else accepted(parcel, stage.clock.now())
+    )
+    ann = begun(stage)
+    assert stage.sent(ann) == ["sms", "chat"] and stage.states(ann) == {"sms": "rejected", "chat": "sent"}
+
+
+def test_an_address_that_does_not_exist_is_passed_over_from_then_on(db):
+    stage = Stage(db)
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+        if parcel.step == 0
+        else accepted(parcel, stage.clock.now())
+    )
+    stage.cascade(TEXT.replace("key: cart_id}", "key: cart_id}\nreentry: parallel_by_key"))
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    stage.event(ann, "left", cart_id=2)
+    assert stage.sent(ann) == ["sms", "chat", "chat"]
+    assert stage.states(ann)["sms"] == "address_invalid"
+
+
+def test_a_result_that_comes_twice_counts_once(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    before = stage.run(ann)
+    stage.engine.take_results([accepted(stage.parcels[0], stage.clock.now())])
+    stage.works()
+    assert stage.run(ann).wake_at == before.wake_at and stage.states(ann) == {"sms": "sent"}
+
+
+# on_fail: retry
+
+RETRY = TEXT.replace("wait: 2h}", "wait: 1d, on_fail: retry}", 1)
+
+
+def test_a_failure_reported_later_is_tried_again_as_another_attempt_of_the_same_message(either):
+    stage = Stage(either)
+    ann = begun(stage, RETRY)
+    stage.receipt(ann, Kind.FAILED, event="f1")
+    assert stage.states(ann) == {"sms": "created"}
+    stage.passes("2m")
+    assert stage.sent(ann) == ["sms", "sms"] and stage.states(ann) == {"sms": "sent"}
+    assert len({p.outgoing.key for p in stage.parcels}) == 1 and [p.attempt for p in stage.parcels] == [1, 2]
+
+
+def test_a_failure_told_again_after_the_next_attempt_says_nothing_of_that_one(either):
+    stage = Stage(either)
+    ann = begun(stage, RETRY)
+    stage.receipt(ann, Kind.FAILED, event="f1")
+    stage.receipt(ann, Kind.FAILED, event="f1")
+    stage.passes("2m")
+    stage.receipt(ann, Kind.FAILED, event="f1")
+    stage.receipt(ann, Kind.FAILED, event="f2", ago="2m")
+    assert stage.sent(ann) == ["sms", "sms"] and stage.states(ann) == {"sms": "sent"}
+    stage.receipt(ann, Kind.FAILED, event="f3")
+    stage.passes("20m")
+    assert stage.sent(ann) == ["sms"] * 3
+
+
+def test_three_retries_and_no_more(db):
+    stage = Stage(db)
+    ann = begun(stage, RETRY)
+    for number in range(6):
+        if stage.sent(ann)[-1] == "sms":
+            stage.receipt(ann, Kind.FAILED, event=f"f{number}")
+        stage.passes("100m")
+    assert stage.sent(ann) == ["sms"] * 4 + ["chat"]
+
+
+def test_a_dead_number_is_not_tried_again(db):
+    stage = Stage(db)
+    ann = begun(stage, RETRY)
+    stage.receipt(ann, Kind.FAILED, value='{"reason": "invalid_address"}')
+    assert stage.sent(ann) == ["sms", "chat"]
