@@ -58,7 +58,7 @@ format: install ## put the code into its one form
 	$(BIN)/ruff format
 
 crash: install ## kill the server 200 times under load and count what was sent (long)
-	$(BIN)/python -m tests.crash
+	PYTHONPATH=tests $(BIN)/python -m crash
 
 bench: install ## the benchmark of 200 000 contacts, figures as JSON
 	$(BIN)/kaskad bench --contacts 200000 --json

@@ -9,7 +9,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from msgspec import Struct, field, structs
 
 from crash.judge import Verdict, judge
 from crash.outside import Outside, Weather
-from crash.place import Setup, ShiftedClock, boot_ns, prepare
+from crash.place import Setup, boot_ns, prepare
 from crash.records import Records
 from support.faults import free_port
 
@@ -28,6 +29,7 @@ AT_PROVIDER = "submitted, at the provider, not answered"
 UNSEEN = "submitted, not at the provider yet"
 UNKEPT = "answered, the result not kept"
 IDLE = "nothing under way"
+ANOTHER = "none of its messages at the provider"  # of two workers only the provider can tell
 
 
 class Plan(Struct, frozen=True):
@@ -88,6 +90,10 @@ class Nursery:
         os.kill(pid, signal.SIGKILL)
         return int((await self._ask({"reap": pid}))["status"])
 
+    async def wait(self, pid: int) -> int:
+        """Return the exit code of a server that ends by itself."""
+        return int((await self._ask({"reap": pid}))["status"])
+
     async def stop(self) -> None:
         """End the nursery, and with it all its servers."""
         assert self._process.stdin is not None
@@ -128,37 +134,47 @@ class Driver:
     async def play(self) -> Played:
         """Go through the plan; stop early only where a server ends by itself."""
         began = time.monotonic()
-        plan, outside = self.plan, self.outside
-        await outside.start()
-        self._prepare()
-        self.nursery = await Nursery.start(self.log)
-        try:
-            for worker in range(plan.workers):
-                self.pids.append(await self._start(worker))
-            carts = asyncio.create_task(outside.tell_of_carts(plan.per_second))
-            await outside.until(lambda: outside.accepted >= 3, 20.0)
-            for number in range(1, plan.kills + 1):
+        async with self.going(), asyncio.timeout(3 * self.plan.kills + self.plan.drain_s + 60):
+            carts = asyncio.create_task(self.outside.tell_of_carts(self.plan.per_second))
+            await self.outside.until(lambda: self.outside.accepted >= 3, 20.0)
+            for number in range(1, self.plan.kills + 1):
                 await self._kill(number)
                 if self.deaths:
                     break
             carts.cancel()
-            await self._drain()
+            await self.drain()
+        return Played(self.plan, self.judged(self.plan.kills), self.points, time.monotonic() - began)
+
+    @asynccontextmanager
+    async def going(self) -> AsyncIterator[None]:
+        """Run the outside and the servers; end them, and no others, whatever happens."""
+        await self.outside.start()
+        self._prepare()
+        self.nursery = await Nursery.start(self.log)
+        try:
+            for worker in range(self.plan.workers):
+                self.pids.append(await self.start(worker))
+            yield
         finally:
             await self.nursery.stop()
-            await outside.close()
-        limit = plan.kills * plan.concurrency
+            await self.outside.close()
+
+    def judged(self, ends: int) -> Verdict:
+        """Return the verdict, when servers have ended `ends` times with something under way."""
+        limit = ends * self.plan.concurrency
         with Records(self.database) as records:
-            verdict = judge(records, outside, per_account=limit, compare_times=not plan.jumps)
+            verdict = judge(records, self.outside, per_account=limit, compare_times=not self.plan.jumps)
         verdict.problems += [f"a server ended by itself with code {code}" for code in self.deaths]
-        return Played(plan, verdict, self.points, time.monotonic() - began)
+        return verdict
 
     def _prepare(self) -> None:
-        plan = self.plan
+        plan, provider = self.plan, self.outside.url
         prepare(
-            self.database, self.outside.url, plan.people, concurrency=plan.concurrency, idempotent=plan.idempotent
+            self.database, provider, plan.people, concurrency=plan.concurrency, idempotent=plan.idempotent
         )
 
-    async def _start(self, worker: int, shift_ms: int = 0) -> int:
+    async def start(self, worker: int, shift_ms: int = 0) -> int:
+        """Start a server, its clock set wrong where the plan says so; return its process id."""
         if self.plan.jumps and not shift_ms:
             shift_ms = self.chance.randint(-3 * HOUR_MS, 3 * HOUR_MS)
         return await self.nursery.fork(
@@ -181,10 +197,10 @@ class Driver:
         await asyncio.sleep(0)  # let the provider's side see that the connections are gone
         if self.plan.workers == 1:
             self._note(answered)
-        self.pids[worker] = await self._start(worker)
+        self.pids[worker] = await self.start(worker)
         if self.plan.workers > 1:
             await asyncio.sleep(self.plan.weather.answer_s + 0.01)  # until the answers have found nobody
-            self.points[AT_PROVIDER if outside.cut_at[number] else IDLE] += 1
+            self.points[AT_PROVIDER if outside.cut_at[number] else ANOTHER] += 1
 
     async def _moment(self, kind: str) -> None:
         """Wait for the moment of a kill: by what the provider sees, so that no machine is too fast for it."""
@@ -218,12 +234,12 @@ class Driver:
         else:
             self.points[IDLE] += 1
 
-    async def _drain(self) -> None:
+    async def drain(self) -> None:
         """Let everybody come to an end, on a clock that is behind nothing."""
         if self.plan.jumps:
             for worker, pid in enumerate(self.pids):
                 await self.nursery.kill(pid)
-                self.pids[worker] = await self._start(worker, 3 * HOUR_MS + 60_000)
+                self.pids[worker] = await self.start(worker, 3 * HOUR_MS + 60_000)
         if not self.deaths:
             await _until(self._is_over, self.plan.drain_s)
 
@@ -243,6 +259,3 @@ async def _until(condition: Callable[[], bool], timeout_s: float) -> None:
 def play(plan: Plan, database: str, folder: Path) -> Played:
     """Play one plan on an empty database; the servers' log is left in `folder`."""
     return asyncio.run(Driver(plan, database, folder).play())
-
-
-__all__ = ["Driver", "Plan", "Played", "ShiftedClock", "play"]

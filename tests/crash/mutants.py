@@ -39,7 +39,7 @@ def send_before_commit(engine: Engine, db: Database) -> None:
 
 
 def timers_before_inbox(engine: Engine, db: Database) -> None:
-    """Store what arrives and answer for it, but let timers fire before it is applied, which is not at once."""
+    """Store what arrives and answer for it, but let timers fire before it is applied, some time later."""
     _rewrite(db, "claim_due_runs", r"\n\s*AND NOT EXISTS \(SELECT 1 FROM inbox[^)]*\)", "")
     patient, hasty = engine.world.options, structs.replace(engine.world.options, inbox_limit=0)
     applied_at = 0

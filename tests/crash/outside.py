@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from crash.place import API_KEY, EVENT, SECRET, STEPS, WAIT_MS
 
@@ -189,9 +189,19 @@ class Outside:
         send.attempts += 1
         if send.body != body:
             self.changed_bodies.append(key)
-        taken = _answer(200, {"id": f"m-{key}", "status": "sent"})
+        answer, accepts = _answer(200, {"id": f"m-{key}", "status": "sent"}), True
         if self._idempotent and send.accepted:
-            return taken, True
+            return answer, True
+        if trouble := self._trouble():
+            answer, accepts = trouble
+        if accepts:
+            self._accept(send, msgspec.json.decode(body)["reference"])
+        else:
+            send.refused += 1
+        return answer, accepts
+
+    def _trouble(self) -> tuple[bytes, bool] | None:
+        """Return an unusual answer and whether the message is accepted; None most of the time."""
         weather, draw = self._weather, self._chance.random()
         for share, answer, accepts in (
             (weather.rejected, _answer(422, {"error_class": "permanent_recipient"}), False),
@@ -203,14 +213,8 @@ class Outside:
         ):
             draw -= share
             if draw < 0:
-                break
-        else:
-            answer, accepts = taken, True
-        if accepts:
-            self._accept(send, msgspec.json.decode(body)["reference"])
-        else:
-            send.refused += 1
-        return answer, accepts
+                return answer, accepts
+        return None
 
     def _accept(self, send: Send, reference: str) -> None:
         contact_id, run_id, step = (int(part) for part in send.key.split(":"))

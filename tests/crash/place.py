@@ -32,7 +32,8 @@ topic: crash
 trigger: {event: cart_abandoned}
 reentry: {after_finish: 1s}
 steps:
-  - {id: s1, channel: whatsapp, text: "{{ contact.name }}, see {{ link('https://shop.example.org/cart') }}", success: read, wait: 1s}
+  - {id: s1, channel: whatsapp, success: read, wait: 1s,
+     text: "{{ contact.name }}, see {{ link('https://shop.example.org/cart') }}"}
   - {id: s2, channel: viber, text: "{{ contact.name }}, it still waits", success: read, wait: 1s}
   - {id: s3, channel: vk, text: "{{ contact.name }}, it goes tomorrow", success: read, wait: 1s}
   - {id: s4, channel: facebook_messenger, text: "{{ contact.name }}, last chance", success: read, wait: 1s}
@@ -53,7 +54,8 @@ class Setup(Struct, frozen=True):
     sender: bool = False
     mutant: str = ""
     busy_ms: int = 5_000
-    max_bytes: int = 0  # RLIMIT_FSIZE; 0: none
+    max_bytes: int = 0  # how large a file may grow (RLIMIT_FSIZE); 0: any size
+    max_pages: int = 0  # how many pages SQLite may use more than now; 0: any number
 
 
 def boot_ns() -> int:

@@ -76,7 +76,9 @@ class Records:
         return {":".join(map(str, row)) for row in found}
 
     def runs(self) -> list[Run]:
-        return [Run(*row) for row in self.rows("SELECT contact_id, id, outcome, step, phase, wake_at FROM runs")]
+        return [
+            Run(*row) for row in self.rows("SELECT contact_id, id, outcome, step, phase, wake_at FROM runs")
+        ]
 
     def messages(self) -> list[Message]:
         text = "SELECT contact_id, run_id, step, state, mask, account_id, submitted_at FROM messages"

@@ -1,4 +1,4 @@
-"""The server under test, and the nursery that forks it: a fork starts in milliseconds, an interpreter does not.
+"""The server under test, and the nursery that forks it: a fork starts at once, an interpreter does not.
 
     python -m crash.server    # reads one JSON line a command: {"start": Setup} or {"reap": pid}
 
@@ -68,6 +68,9 @@ def serve(setup: Setup) -> int:
     if setup.max_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (setup.max_bytes, setup.max_bytes))
     db = open_database(setup.database)
+    if setup.max_pages:
+        writer = db._writer  # type: ignore[attr-defined]
+        writer.pragma("max_page_count", writer.pragma("page_count") + setup.max_pages)
     clock, signer = ShiftedClock(setup), Signer([(1, SIGNING_KEY)])
     base_url = "http://kaskad.example.org"
     world = World(clock, signer, Options(base_url=base_url, submit_guard_ms=setup.guard_ms))
