@@ -78,7 +78,7 @@ class Nursery:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "crash.server", stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, stderr=out, cwd=TESTS,
-                env={**os.environ, "PYTHONPATH": str(TESTS)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
             )  # fmt: skip
         return cls(process)
 

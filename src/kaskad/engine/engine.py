@@ -48,6 +48,7 @@ class Engine:
         self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any]]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._halt = threading.Event()  # set with it
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
@@ -64,6 +65,7 @@ class Engine:
     def stop(self, timeout_s: float = 30.0) -> None:
         """End after the tick under way; wait for the answers to what has been handed over, and keep them."""
         self._stopping = True
+        self._halt.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -257,7 +259,7 @@ class Engine:
 
     def _sleep(self, more: bool, failures: int) -> None:
         if failures:
-            self._wake.wait(min(5.0, 0.2 * 2**failures))
+            self._halt.wait(min(5.0, 0.2 * 2**failures))  # nothing that arrives makes it work any sooner
         elif not more and not (self._results or self._deliveries or self._writes):
             idle_s = _SHARED_IDLE_S if self.world.shared else _IDLE_S
             until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
