@@ -53,16 +53,19 @@ def check(
         return ALLOWED
     if urgent and message_class is not MessageClass.ADVERTISING:
         return ALLOWED
-    held = _gaps(touches, policy, message_class, run_id, own_gap)
-    for cap in policy.caps:
-        if cap.fits(channel, message_class):
-            held.append((_frees(cap, touches, run_id, zone), cap.words()))
     at, reason = now, ""
-    for frees, words in held:
+    for ends_at, words in _gaps(touches, policy, message_class, run_id, own_gap):
+        if ends_at > at:
+            at, reason = ends_at, words
+    count = len(touches)
+    for cap in policy.caps:
+        if count < cap.limit or not cap.fits(channel, message_class):
+            continue
+        frees = _frees(cap, touches, run_id, zone)
         if frees is None:
-            return CapVerdict(False, None, words)
+            return CapVerdict(False, None, cap.words())
         if frees > at:
-            at, reason = frees, words
+            at, reason = frees, cap.words()
     # Without new touches every limit stays free once it is: the last one to free up decides.
     return CapVerdict(False, at, reason) if reason else ALLOWED
 
@@ -76,9 +79,9 @@ def reach_ms(policy: Policy) -> int:
 
 def _gaps(
     touches: Sequence[Touch], policy: Policy, message_class: MessageClass, run_id: int, own_gap: bool
-) -> list[tuple[int | None, str]]:
+) -> list[tuple[int, str]]:
     own, other = policy.min_gap_ms.of(message_class), policy.run_gap_ms.of(message_class)
-    held: list[tuple[int | None, str]] = []
+    held: list[tuple[int, str]] = []
     if own and own_gap:
         last = max((touch.at for touch in touches if touch.run_id == run_id), default=None)
         if last is not None:

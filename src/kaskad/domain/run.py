@@ -104,7 +104,7 @@ class Answers(Struct, gc=False):
             self.zones, self.country, self.paused,
             self.told_addresses,
             tuple([(c.granted, c.purpose, c.channels, c.topic, c.proven) for c in self.consents]),
-            tuple([(t.at, t.run_id, t.channel_code, t.class_code) for t in self.touches]),
+            len(self.touches),
             tuple(self.accounts.items()), self.touched,
             tuple(self.anchors.items()) if self.anchors else (),
         )  # fmt: skip

@@ -43,6 +43,6 @@ def _account(kept: account_store.Account) -> Account:
     return Account(
         id=kept.id, name=kept.name, provider=kept.provider, channel=kept.channel, settings=kept.settings,
         secrets=kept.secrets, limits=msgspec.convert(kept.limits, Limits),
-        price=msgspec.convert(kept.prices, Price) if kept.prices else None, priority=kept.priority, backup_id=kept.backup_id,
-        enabled=kept.enabled,
+        price=msgspec.convert(kept.prices, Price) if kept.prices else None, priority=kept.priority,
+        backup_id=kept.backup_id, enabled=kept.enabled,
     )  # fmt: skip

@@ -48,7 +48,7 @@ class Changes:
         _many(tx, "mark_runs", self.marks)
 
     def flush_moves(self, tx: Transaction) -> None:
-        """Write what was decided; raises Conflict, and so nothing happens, if a run or message had changed."""
+        """Write what was decided; raises Conflict if a run or a message had changed, so nothing happens."""
         if run_store.change(tx, self.runs) != len(self.runs):
             raise Conflict("a run changed while it was decided about")
         _many(tx, "withdraw_messages", self.withdrawn)
@@ -99,7 +99,7 @@ class Changes:
     def decision(
         self, run: Run, decision: Decision, answers: Answers | None, now: int, phase: int | None = None
     ) -> None:
-        """Note why; equal reasons and answers are stored once and shared. `phase`: where a send has got to."""
+        """Note why; equal reasons and answers are kept once. `phase`: where a send has got to."""
         phase = decision.phase if phase is None else phase
         send = decision.send
         key = (

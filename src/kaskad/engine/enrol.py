@@ -131,12 +131,17 @@ def _supersede(tx: Transaction, request: Request, mine: list[Run], now: int) -> 
     """End the live runs that a restart replaces: before the new one, since only one may be live."""
     old = [run for run in mine if run.cascade_id == request.version.cascade_id and run.outcome is None]
     run_store.change(tx, [
-        (run.contact_id, run.id, run.seq, RunState.FINISHED.code, run.phase, run.step, run.branch, None, run.due_at,
-         Outcome.SUPERSEDED.code, None, 0, now)
+        (run.contact_id, run.id, run.seq, RunState.FINISHED.code, run.phase, run.step, run.branch, None,
+         run.due_at, Outcome.SUPERSEDED.code, None, 0, now)
         for run in old
     ])  # fmt: skip
     tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
     mine[:] = [run for run in mine if run not in old]
+
+
+def next_entry_at(pace: int, started_at: int, enrolled: int) -> int | None:
+    """Return when a launch's next contact may enter; None: at once."""
+    return started_at + -(-enrolled * _HOUR_MS // pace) if pace else None
 
 
 def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:

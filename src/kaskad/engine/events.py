@@ -38,9 +38,9 @@ def apply_events(
         return []
     told = {(a.contact_id, a.event): (a, _decode(a.value or "{}")) for a in arrivals}
     rows = [
-        (a.contact_id, a.event, str(event.get("name", "")), a.at, msgspec.json.encode(event.get("properties", {})).decode())
+        (a.contact_id, a.event, str(event.get("name", "")), a.at, _json(event.get("properties", {})))
         for a, event in told.values()
-    ]  # fmt: skip
+    ]
     new = [told[key] for key in map(tuple, tx.many("put_events", sorted(rows))) if key in told]
     contact_ids = sorted({a.contact_id for a, _ in new})
     runs = run_store.of_contacts(tx, contact_ids) if contact_ids else {}
@@ -63,6 +63,10 @@ def apply_events(
             for version in world.triggered_by(name)
         ]
     return requests
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def key_of(version: Version, properties: dict[str, Any]) -> str:
@@ -100,7 +104,8 @@ def _value(version: Version, properties: dict[str, Any]) -> int | None:
     if isinstance(amount, bool) or not isinstance(amount, int | float):
         return None
     total = version.cascade.budget.total
-    return int(round(amount * 10 ** DIGITS.get(total.currency if total else "", 2)))
+    scale: int = 10 ** DIGITS.get(total.currency if total else "", 2)
+    return round(amount * scale)
 
 
 def _moves_anchor(version: Version, name: str, key: str, properties: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
 from kaskad.engine.optout import Refusals
+from kaskad.engine.spoil import spoil_addresses
 from kaskad.engine.world import World
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
@@ -78,6 +79,7 @@ class _MessageFacts:
         self.touched: set[RunKey] = set()
         self._costs: dict[MessageKey, int] = {}
         self._reasons: dict[MessageKey, int] = {}
+        self._spoiled: list[MessageKey] = []
 
     def apply(self, told: Sequence[Arrival]) -> None:
         """Note the facts; runs that one of them can move are `touched`."""
@@ -113,6 +115,7 @@ class _MessageFacts:
             if state == _SUBMITTED:  # nothing decisive is known
                 state = rows[key][4]
             self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
+        spoil_addresses(self._tx, self._world, self._spoiled, self._now)
 
     def _deliver(self, told: Sequence[Arrival]) -> Sequence[Arrival]:
         """Apply plain delivery receipts without reading anything; return what needs a closer look."""
@@ -145,7 +148,7 @@ class _MessageFacts:
             if reason in _REASONS:
                 self._reasons[key] = _REASONS[reason]
             if reason == Reason.INVALID_ADDRESS.value:
-                self._world.spoil_address(self._tx, *key, self._now)
+                self._spoiled.append(key)
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
             self._refusals.add(arrival, row[3])
         elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):

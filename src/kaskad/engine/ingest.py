@@ -42,13 +42,13 @@ class Ingest:
 
     def account(self, name: str) -> tuple[Account, Provider] | None:
         """Return an account and its provider from memory."""
-        for account in list(self._world.accounts.values()):
-            if account.name == name:
-                try:
-                    return account, provider(account.provider)
-                except NotFound:
-                    return None
-        return None
+        account = self._world.accounts_by_name.get(name)
+        if account is None:
+            return None
+        try:
+            return account, provider(account.provider)
+        except NotFound:
+            return None
 
     def receipts(
         self,

@@ -98,6 +98,11 @@ class Breaker:
         if failed and (self._row >= self._limit or self._mostly_failed()):
             self._open(now)
 
+    def succeed(self, now: int, count: int) -> None:
+        """Count messages that ended well."""
+        for _ in range(min(count, self._recent.maxlen or count)):  # more cannot be remembered
+            self.record(now, failed=False)
+
     def trip(self, now: int) -> None:
         """Open at once: the account itself is wrong."""
         if self.open_until is None or self._probing:
@@ -186,6 +191,11 @@ class AccountLimits:
             self.penalise(now + (BASE_MS if retry_after_ms is None else retry_after_ms))
         if retry_after_ms is not None and reason is not Reason.RATE_LIMITED:
             self.penalise(now + retry_after_ms)
+
+    def accepted(self, now: int, count: int) -> None:
+        """Free the slots of `count` messages that were taken."""
+        self.release(count)
+        self.breaker.succeed(now, count)
 
     def next_at(self, now: int) -> int | None:
         """Return when more may go by the passing of time; None: now, or when something under way ends."""

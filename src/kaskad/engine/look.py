@@ -44,6 +44,7 @@ class Look(Struct):
     people: dict[int, Person]
     addresses: Mapping[int, dict[int, Address]]
     bits: Mapping[int, int]  # `address_bits` of each contact
+    preferred: Mapping[int, tuple[int, ...]]  # channels in the contact's own order, where it has one
     consents: Mapping[int, list[ConsentRow]]
     touches: dict[int, list[caps.Touch]]
     properties: Mapping[tuple[int, int], dict[str, Any]]
@@ -60,7 +61,10 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
     }
     addresses: dict[int, dict[int, Address]] = defaultdict(dict)
     bits: dict[int, int] = defaultdict(int)
-    for contact_id, channel, value, health, shared in tx.among("look_addresses", ids):
+    wishes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for contact_id, channel, value, health, shared, preferred in tx.among("look_addresses", ids):
+        if preferred:
+            wishes[contact_id].append((preferred, channel))
         addresses[contact_id][channel] = Address(value, health, shared)  # the last one is the best
         bits[contact_id] |= (1 | health << 1 | shared << 3) << channel * 4
     consents: dict[int, list[ConsentRow]] = defaultdict(list)
@@ -77,6 +81,7 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
         people,
         addresses,
         bits,
+        {contact_id: tuple(channel for _, channel in sorted(own)) for contact_id, own in wishes.items()},
         consents,
         touches,
         _properties(tx, triggered),
@@ -125,7 +130,7 @@ class Desk:
             self._zones_of(person.zone, phone, version.policy.zone),
             person.country or version.policy.country,
             addresses,
-            (),
+            seen.preferred.get(contact_id, ()),
             tuple(seen.consents.get(contact_id, ())),
             tuple(seen.touches.get(contact_id, ())),
             self._accounts_for(version, run),
@@ -182,5 +187,5 @@ class Desk:
                 contact_id=run.contact_id,
                 version_id=version.id,
                 since=since,
-            )  # fmt: skip
+            )
         )

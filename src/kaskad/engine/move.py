@@ -56,7 +56,7 @@ def move(
     tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True
 ) -> Moved:
     """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go."""
-    limit = world.options.due_limit
+    limit = world.due_limit
     due = run_store.claim_due(tx, now, limit) if timers else []
     claimed = {(run.contact_id, run.id) for run in due}
     ready = {(row[0], row[1]) for row in _ready(tx, world, now)} if timers else set()
@@ -77,9 +77,7 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
             continue
         free = world.free(account_id, now)
         if free:
-            rows = tx.all(
-                "queued_messages", account_id=account_id, now=now, limit=min(free, world.options.due_limit)
-            )
+            rows = tx.all("queued_messages", account_id=account_id, now=now, limit=min(free, world.due_limit))
             if len(rows) < free:
                 later = tx.one("next_queued", account_id=account_id, now=now)
                 world.queue_drained(account_id, later[0] if later else None)
@@ -105,7 +103,7 @@ class _Mover:
     def decide(self, runs: list[Run], ready: Collection[RunKey]) -> None:
         """Decide about every run; those that are to send wait in a list for the hand-over."""
         now = self._now
-        passages, marks = run_store.passages(self._tx, runs, self._world.retriable)
+        passages, marks = run_store.passages(self._tx, runs, self._world.retriable, self._world.plain)
         entering_runs: list[tuple[Version, Run, Passages, Enter]] = []
         for run in runs:
             key = (run.contact_id, run.id)

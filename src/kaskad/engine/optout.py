@@ -1,4 +1,4 @@
-"""A person's "no": the withdrawal is kept, and every live run that it concerns ends in the same transaction."""
+"""A person's "no": the withdrawal is kept, and every run that it concerns ends in the same transaction."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Refusals:
             row = withdrawal(opt_out, arrival.at)
             proof = msgspec.json.encode({"act": scope.value, "event": arrival.event}).decode()
             refused.append((arrival.contact_id, contacts.Consent(
-                granted=False, at=row.at, purpose=row.purpose, channels=row.channels, topic=row.topic, proof=proof,
+                granted=False, at=row.at, purpose=row.purpose, channels=row.channels, topic=row.topic,
+                proof=proof,
             )))  # fmt: skip
             for run in runs:
                 version = self._world.versions[run.version_id]

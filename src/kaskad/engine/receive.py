@@ -33,7 +33,7 @@ class InboundIn(Struct, frozen=True):
 
 
 class Delivery(Struct):
-    """One request's worth of intake. `done` is ended after the commit that keeps it; None: with the tick's."""
+    """One request's worth of intake. `done` ends after the commit that keeps it; None: the tick's own."""
 
     done: Future[Any] | None
     arrivals: Sequence[Arrival] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -11,6 +12,7 @@ from kaskad.domain.terms import Kind, MessageState, Reason
 from kaskad.engine.changes import Changes
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
+from kaskad.engine.spoil import spoil_addresses
 from kaskad.engine.world import World
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
@@ -31,8 +33,11 @@ def apply_results(
     touched: set[RunKey] = set()
     refused: list[Result] = []
     waiting: list[Row] = []
+    accepted = Counter([result.account_id for result in results if result.reason is None])
+    for account_id, count in accepted.items():
+        world.limits[account_id].accepted(now, count)
+        world.watch_breaker(account_id, now)
     for result in results:
-        world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
         if result.reason is None:
             _accepted(world, changes, result)
             row = _waiting(world, result)
@@ -43,6 +48,7 @@ def apply_results(
             continue
         touched.add((result.contact_id, result.run_id))
         refused.append(result)
+        world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
         world.watch_breaker(result.account_id, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
@@ -105,8 +111,7 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
             changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, result.reason.code))
             if result.reason is Reason.INVALID_ADDRESS:
                 bounced.append(key)
-    for contact_id, run_id, step in bounced:
-        world.spoil_address(tx, contact_id, run_id, step, now)
+    spoil_addresses(tx, world, bounced, now)
 
 
 def _try_again(world: World, result: Result) -> bool:

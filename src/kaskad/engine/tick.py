@@ -74,7 +74,7 @@ def _take_inbox(tx: Transaction, world: World) -> list[Arrival]:
 
 
 def _lock(tx: Transaction, results: Sequence[Result], *arrived: Sequence[Arrival]) -> None:
-    """Lock all runs that this tick may touch at once and in order, so that two processes never wait in a ring."""
+    """Lock all runs that this tick may touch at once and in order: processes then never wait in a ring."""
     contacts = {result.contact_id for result in results}
     contacts.update(arrival.contact_id for arrivals in arrived for arrival in arrivals)
     run_store.lock(tx, sorted(contacts))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-import msgspec
 from msgspec import Struct
 
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
+from kaskad.domain.run import PLAIN
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
 from kaskad.domain.version import Version
@@ -17,9 +17,6 @@ from kaskad.engine.clock import Clock
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, limits_of
-from kaskad.store import contacts
-from kaskad.store import runs as run_store
-from kaskad.store.db import Transaction
 
 _ALWAYS = (
     Kind.SENT.bit
@@ -36,12 +33,16 @@ class Options(Struct, frozen=True):
     base_url: str = ""  # of tracked links and webhooks; "" sends links as they are
     submit_guard_ms: int = 90_000  # longer than any transport waits for an answer
     link_life_ms: int = 90 * 86_400_000
-    due_limit: int = 4_000  # runs moved in one tick
-    inbox_limit: int = 10_000
+    due_limit: int = 4_000  # runs moved in one tick, at most
     enrol_limit: int = 4_000
+    inbox_limit: int = 10_000
     inbox_patience_ms: int = 1_000  # with an older entry unapplied, timers wait …
     timer_patience_ms: int = 30_000  # … but no longer than this
     keep_bodies: bool = True
+
+
+TICK_S = 0.1
+MIN_DUE = 250
 
 
 class Handed(Struct, frozen=True, gc=False):
@@ -81,18 +82,21 @@ class World:
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}
         self.status_urls: dict[int, str] = {}  # where each account's receipts go; "" without a base URL
+        self.accounts_by_name: dict[str, Account] = {}
         self.limits: dict[int, AccountLimits] = {}
         self.capabilities: dict[int, Capabilities] = {}
         self.by_channel: dict[int, list[Account]] = {}
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.known_inputs: dict[object, int] = {}
+        self.due_limit = options.due_limit  # runs in one tick, now
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
         self.under_way: Counter[int] = (
             Counter()
         )  # parcels handed over whose result is not applied, by account
         self.handed: dict[tuple[int, int, int], Handed] = {}
         self.attends = 0  # facts that can move a run of any version
+        self.plain = PLAIN  # facts whose instants no clock of any version asks for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
         self._contents: dict[tuple[int, int, int | None, int], CompiledContent] = {}
@@ -103,6 +107,7 @@ class World:
         for gone in self.accounts.keys() - given.keys():
             del self.accounts[gone]
         self.accounts.update(given)  # in place: the dispatcher reads this very mapping
+        self.accounts_by_name = {account.name: account for account in self.accounts.values()}
         base_url = self.options.base_url
         self.status_urls = {
             a.id: f"{base_url}/hooks/{a.name}" if base_url else "" for a in self.accounts.values()
@@ -128,10 +133,12 @@ class World:
         self.versions = Versions({version.id: version for version in versions})
         self.cascades = {cascade.id: cascade for cascade in cascades}
         triggers: dict[str, list[Version]] = defaultdict(list)
-        self.attends = _ALWAYS
+        self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
             for rule in version.rules.values():
                 self.attends |= rule.attends
+                for clock in rule.clocks:
+                    self.plain &= ~clock.start
         for cascade in self.cascades.values():
             current = self.versions.get(cascade.version_id or 0)
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
@@ -145,16 +152,6 @@ class World:
     def refused_entry(self, cascade_id: int, reason: str) -> None:
         """Count an enrolment that a re-entry rule or the trigger's condition refused."""
         self.refusals[cascade_id, reason] += 1
-
-    def spoil_address(self, tx: Transaction, contact_id: int, run_id: int, step: int, now: int) -> None:
-        """Mark the address that a message went to as one that does not exist (E8)."""
-        row = tx.one("body_of", contact_id=contact_id, run_id=run_id, step=step)
-        run = run_store.load(tx, [(contact_id, run_id)])
-        if row is None or not run:
-            return
-        to = msgspec.json.decode(row[0]).get("to", "")
-        channels = self.versions[run[0].version_id].cascade.steps[step].channels
-        contacts.mark_invalid(tx, [(contact_id, channel, to) for channel in channels], now)
 
     def content(self, version: Version, step: int, variant: int | None, channel: int) -> CompiledContent:
         """Return the compiled content of a step's variant on a channel."""
@@ -172,7 +169,7 @@ class World:
         return state is None or state.state != "active"
 
     def available(self, now: int, patience_ms: int) -> Mapping[int, int]:
-        """Return for each channel the account to use: the first that works, else one not down for too long."""
+        """Return each channel's account to use: the first that works, else one not down for too long."""
         found: dict[int, int] = {}
         for channel, accounts in self.by_channel.items():
             working = [a.id for a in accounts if self._works(a.id, now)]
@@ -204,6 +201,13 @@ class World:
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]
             self.has_queued(account_id, 0)
+
+    def pace(self, moved: int, took_s: float) -> None:
+        """Fit the next ticks to about TICK_S: short enough to hear reactions in, long enough to be cheap."""
+        if moved and took_s > 2 * TICK_S:
+            self.due_limit = max(MIN_DUE, self.due_limit // 2)
+        elif moved >= self.due_limit and took_s < TICK_S:
+            self.due_limit = min(self.options.due_limit, self.due_limit * 2)
 
     def has_queued(self, account_id: int | None, at: int) -> None:
         """Note that a message waits for the account, not before `at`."""

@@ -73,6 +73,7 @@ ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
 -- The provider took them. A receipt that was quicker has already said more, so the state only grows.
 -- example: [[1, 1, 0, 2, 5, null]]
 UPDATE messages SET state = CASE WHEN state IN (1, 2) AND :c4 <> 0 THEN 3 ELSE state END, mask = mask | :c4,
+       not_before = CASE WHEN :c4 <> 0 THEN NULL ELSE not_before END,
        sent_at = coalesce(sent_at, :c5), cost = coalesce(:c6, cost)
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
@@ -81,7 +82,8 @@ UPDATE messages SET state = CASE WHEN state IN (1, 2) AND :c4 <> 0 THEN 3 ELSE s
 -- The provider took them. A receipt that was quicker has already said more, so the state only grows.
 -- example: [[1, 1, 0, 2, 5, null]]
 UPDATE messages m SET state = CASE WHEN m.state IN (1, 2) AND k.mask <> 0 THEN 3 ELSE m.state END,
-       mask = m.mask | k.mask, sent_at = coalesce(m.sent_at, k.at), cost = coalesce(k.cost, m.cost)
+       mask = m.mask | k.mask, not_before = CASE WHEN k.mask <> 0 THEN NULL ELSE m.not_before END,
+       sent_at = coalesce(m.sent_at, k.at), cost = coalesce(k.cost, m.cost)
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::bigint[], :c6::bigint[])
        AS k (contact_id, run_id, step, mask, at, cost)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
@@ -90,15 +92,16 @@ UPDATE messages m SET state = CASE WHEN m.state IN (1, 2) AND k.mask <> 0 THEN 3
 -- hot
 -- New facts: the mask is their union, the state follows from it.
 -- example: [[1, 1, 0, 6, 4, null, null]]
-UPDATE messages SET mask = mask | :c4, state = :c5, cost = coalesce(:c6, cost), reason = coalesce(:c7, reason)
+UPDATE messages SET mask = mask | :c4, state = :c5, not_before = NULL, cost = coalesce(:c6, cost),
+       reason = coalesce(:c7, reason)
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
 -- name: fold_messages (postgresql)
 -- hot
 -- New facts: the mask is their union, the state follows from it.
 -- example: [[1, 1, 0, 6, 4, null, null]]
-UPDATE messages m SET mask = m.mask | k.mask, state = k.state, cost = coalesce(k.cost, m.cost),
-       reason = coalesce(k.reason, m.reason)
+UPDATE messages m SET mask = m.mask | k.mask, state = k.state, not_before = NULL,
+       cost = coalesce(k.cost, m.cost), reason = coalesce(k.reason, m.reason)
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::integer[], :c6::bigint[],
               :c7::integer[])
        AS k (contact_id, run_id, step, mask, state, cost, reason)
@@ -158,12 +161,12 @@ UPDATE messages m SET state = k.state, not_before = NULL
 -- What may be handed over for an account now, best lane first; not of runs that another worker has.
 SELECT m.contact_id, m.run_id, m.step FROM messages m
        /* postgresql: JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id */
- WHERE m.state = 1 AND m.account_id = :account_id AND m.not_before <= :now
+ WHERE m.account_id = :account_id AND m.not_before <= :now
  ORDER BY m.lane, m.not_before
  LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
 
 -- name: queued_accounts
-SELECT account_id, min(not_before), count(*) FROM messages WHERE state = 1 GROUP BY account_id;
+SELECT account_id, min(not_before), count(*) FROM messages WHERE not_before IS NOT NULL GROUP BY account_id;
 
 -- name: last_message_on_channel
 -- The message that a reply without a reference most likely answers.
@@ -189,6 +192,15 @@ ON CONFLICT (contact_id, run_id, step) DO UPDATE SET body = excluded.body;
 INSERT INTO message_bodies (contact_id, run_id, step, body)
 SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::text[])
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET body = excluded.body;
+
+-- name: bodies_of (sqlite)
+SELECT contact_id, run_id, step, body FROM message_bodies
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: bodies_of (postgresql)
+SELECT b.contact_id, b.run_id, b.step, b.body
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN message_bodies b ON b.contact_id = k.contact_id AND b.run_id = k.run_id AND b.step = k.step;
 
 -- name: body_of
 SELECT body FROM message_bodies WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
@@ -225,4 +237,4 @@ SELECT run_id, step, body FROM message_bodies WHERE contact_id = :contact_id;
 
 -- name: next_queued
 -- When the next message that still has to wait may be handed over.
-SELECT min(not_before) FROM messages WHERE state = 1 AND account_id = :account_id AND not_before > :now;
+SELECT min(not_before) FROM messages WHERE account_id = :account_id AND not_before > :now;
