@@ -115,7 +115,8 @@ def at_of(step: int, kind: Kind) -> int:
 def _row(contact: int, step: int, told: Any) -> dict[str, Any]:
     if told[0] == "skip":
         return {"contact": contact, "step": step, "channel": CHANNELS[step][0], "skip": True,
-                "reason": told[1], "state": MessageState.SKIPPED, "mask": 0, "facts": [], "price": 0, "cost": None}  # fmt: skip
+                "reason": told[1], "state": MessageState.SKIPPED, "mask": 0, "facts": [], "price": 0,
+                "cost": None}  # fmt: skip
     _, facts, price, cost, which = told
     mask = sum(kind.bit for kind in facts)
     return {"contact": contact, "step": step, "channel": CHANNELS[step][which % len(CHANNELS[step])],

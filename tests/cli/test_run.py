@@ -56,7 +56,7 @@ def test_without_consent_advertising_is_skipped_and_the_report_says_so(
 ) -> None:
     (folder / "notice.yaml").write_text(CASCADE[: CASCADE.index("  - {id: chat")])
     told = said(capsys, "--time-factor", "3600", code=0)
-    assert "people 2 in people.csv (UTF-8, commas), 2 of them new, 1 rows left out" in told
+    assert "people 2 in people.csv (UTF-8, commas), 2 of them new, 1 row left out" in told
     assert "row 4: nothing in it names or reaches a person; the row is left out" in told
     assert "the file has no column consent, so none is assumed. This cascade is advertising:" in told
     assert "runs 3600 times as fast as the world's: for trying out" in told

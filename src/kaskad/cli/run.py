@@ -14,7 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from kaskad.analytics.reach import Report, Trip
-    from kaskad.cli.show import Screen
+    from kaskad.cli.screens.run import Screen
     from kaskad.config import Settings
     from kaskad.domain.cascade import Cascade
     from kaskad.engine.people import People
@@ -59,7 +59,7 @@ def run(
     country, consent (yes, no or its date; consent_email and so on for one channel), tracking. trigger.x is
     a property of the event that the cascade begins with; any other column is an attribute of the contact.
     """
-    from kaskad.cli.show import Screen
+    from kaskad.cli.screens.run import Screen
     from kaskad.domain.errors import Invalid
     from kaskad.engine.launch import first_told
     from kaskad.web.service import serving

@@ -91,10 +91,6 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.
 SELECT count(*), coalesce(sum(CASE WHEN phase IN (1, 2) THEN 1 ELSE 0 END), 0), min(wake_at)
   FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL AND holdout = 0;
 
--- name: report_holdouts
--- Hold-outs that still wait for the end of their time, and until when.
-SELECT count(*), max(wake_at) FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL AND holdout = 1;
-
 -- name: count_contacts
 SELECT count(*) FROM contacts;
 

@@ -1,4 +1,4 @@
-"""What `kaskad run` shows: what was read, how far it has come, and the report. Loaded by the command only."""
+"""What `kaskad run` shows: what was read, how far it has come, and the report."""
 
 from __future__ import annotations
 
@@ -100,6 +100,7 @@ class Screen:
             if reasons:
                 out.print(Text(f"{title}: {_reasons(reasons)}"))
         if report.entered:
+            out.print()
             out.print(_reach_table(report.levels))
             _print_people(out, report, trips)
 
@@ -137,7 +138,7 @@ class _Lines:
 def _file_lines(file: People, new: int, path: Path) -> Iterator[str]:
     how = f"{file.encoding.upper()}, {_DELIMITERS.get(file.delimiter, file.delimiter)}"
     rejected = sum(note.rejected for note in file.notes)
-    left = f", {rejected} rows left out" if rejected else ""
+    left = f", {rejected} row{'s' * (rejected > 1)} left out" if rejected else ""
     yield f"people      {len(file.people)} in {path.name} ({how}), {new} of them new{left}"
     for note in file.notes[:NOTES_SHOWN]:
         yield f"  row {note.row}: {note.text}{'; the row is left out' if note.rejected else ''}"
@@ -191,7 +192,11 @@ def _progress_table(service: Service, cascade: Cascade, now: Progress) -> Group:
 
 
 def _next(service: Service, now: Progress) -> str:
-    """Tell when something happens next, where that is not at once."""
+    """Tell what hinders sending, or when something happens next, where that is not at once."""
+    world = service.engine.world
+    down = sorted(world.accounts[each].name for each in list(world.down_since) if each in world.accounts)
+    if down:
+        return f"; no luck with {', '.join(down)}: check their settings and servers, it is tried again"
     if now.next_at is None:
         return ""
     wait_ms = (now.next_at - service.clock.now()) / service.factor
@@ -213,25 +218,37 @@ def _entered_line(report: Report) -> Text:
     return Text(" · ".join(words))
 
 
-def _report_table(report: Report) -> Table:
-    table = Table(header_style="bold", caption_justify="left", caption_style="dim")
-    table.caption = (
-        "Seen: opened, read or answered by a person. First: people whose first reaction of all it was."
-    )
-    table.add_column("Step")
-    table.add_column("Channel")
-    titles = ("Sent", "Delivered", "Seen", "Reacted", "First", "Machines", "Failed", "No receipt")
-    for title in titles:
-        table.add_column(title, justify="right")
-    table.add_column("Cost", justify="right")
-    for line in report.lines:
-        counts = (line.sent, line.delivered, line.seen, line.reacted, line.reached, line.machine, line.failed)
-        table.add_row(line.id, line.channel, *map(str, (*counts, line.unknown)), _money(line.cost))
-    table.add_section()
-    sums = [sum(getattr(line, name) for line in report.lines) for name in
-            ("sent", "delivered", "seen", "reacted", "reached", "machine", "failed", "unknown")]  # fmt: skip
-    table.add_row("all", "", *map(str, sums), _money(report.cost))
-    return table
+_COLUMNS = {  # title -> figure; the last three stand there only where there are any
+    "sent": "sent",
+    "delivered": "delivered",
+    "seen": "seen",
+    "reacted": "reacted",
+    "first": "reached",
+    "machines": "machine",
+    "failed": "failed",
+    "unheard": "unknown",
+}
+_MEANINGS = (
+    "seen: opened, read or answered by a person; first: people whose first reaction of all was to it",
+    "machines: scanners that opened or clicked; unheard: sent, and no receipt in time",
+)
+
+
+def _report_table(report: Report) -> Group:
+    lines = report.lines
+    sums = {title: sum(getattr(line, name) for line in lines) for title, name in _COLUMNS.items()}
+    shown = [title for title in _COLUMNS if sums[title] or title not in ("machines", "failed", "unheard")]
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("Messages", no_wrap=True)
+    for title in (*shown, "cost"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for line in lines:
+        counts = [str(getattr(line, _COLUMNS[title])) for title in shown]
+        table.add_row(f"{line.id} ({line.channel})", *counts, _money(line.cost))
+    table.add_row("all", *(str(sums[title]) for title in shown), _money(report.cost), style="bold")
+    unusual = sums["machines"] or sums["unheard"]
+    notes = [Text(text, style="dim") for text in _MEANINGS[: 2 if unusual else 1]]
+    return Group(Text(), table, *notes, Text())
 
 
 def _reach_table(levels: Sequence[Level]) -> Table:
