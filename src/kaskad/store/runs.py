@@ -36,15 +36,16 @@ def of_contacts(tx: Transaction, contact_ids: Sequence[int]) -> dict[int, list[R
 
 
 def passages(
-    tx: Transaction, runs: Sequence[Run], retriable: Collection[int]
+    tx: Transaction, runs: Sequence[Run], retriable: Collection[int], plain: int = PLAIN
 ) -> tuple[dict[RunKey, dict[int, Passage]], dict[RunKey, Marks]]:
     """Return of each run its messages by step, and the facts of the run itself.
 
-    `retriable` are the accounts at which the same key is never sent twice.
+    `retriable` are the accounts at which the same key is never sent twice, `plain` the facts whose instants
+    no clock asks for.
     """
     keys = [(run.contact_id, run.id) for run in runs]
     rows = tx.many("messages_of_runs", [key for key, run in zip(keys, runs, strict=True) if run.step >= 0])
-    told = {(row[0], row[1]) for row in rows if row[5] & ~PLAIN}
+    told = {(row[0], row[1]) for row in rows if row[5] & ~plain}
     told.update(key for key, run in zip(keys, runs, strict=True) if run.marks)
     firsts = _first_facts(tx, told)
     found: dict[RunKey, dict[int, Passage]] = {key: {} for key in keys}

@@ -8,9 +8,10 @@ SELECT id, zone, language, country, tracking, attributes FROM contacts
 -- name: look_addresses
 -- hot
 -- example: {"ids": [1]}
-SELECT contact_id, channel, value, health, shared FROM addresses
+-- The best address of a channel comes last: healthy, and first in the contact's own order (0: has none).
+SELECT contact_id, channel, value, health, shared, preferred FROM addresses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
- ORDER BY contact_id, health DESC, preferred;
+ ORDER BY contact_id, health DESC, CASE WHEN preferred = 0 THEN 0 ELSE 1 END, preferred DESC;
 
 -- name: look_consents
 -- hot
@@ -22,7 +23,8 @@ SELECT contact_id, granted, purpose, channels, topic, at, expires_at,
 -- name: touched_by_sharers
 -- Steps of a version that already reached somebody with the same address (E11).
 SELECT m.step FROM addresses a
-  JOIN messages m ON m.contact_id = a.contact_id AND m.channel = a.channel
+  JOIN messages m ON m.contact_id = a.contact_id
+       AND (m.channel = a.channel OR (a.channel = 8 AND m.channel IN (9, 10))) -- calls go to the SMS number
   JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE a.value = :value AND a.contact_id <> :contact_id AND r.version_id = :version_id
    AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12);
