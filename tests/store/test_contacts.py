@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Channel
 from kaskad.store.contacts import Address, Consent, Contact, mark_invalid, upsert
 from kaskad.store.db import Database, Transaction
@@ -19,7 +20,7 @@ CALL = Address(Channel.ROBOT_CALL, "+77010000001")
 
 def health(tx: Transaction, *ids: int) -> dict[tuple[int, int], tuple[int, int]]:
     rows = tx.among("look_addresses", ids)
-    return {(contact_id, channel): (bad, shared) for contact_id, channel, _, bad, shared in rows}
+    return {(contact_id, channel): (bad, shared) for contact_id, channel, _, bad, shared, *_ in rows}
 
 
 def test_a_contact_is_made_once_and_changed_afterwards(db: Database) -> None:
@@ -49,6 +50,13 @@ def test_a_contact_known_by_address_takes_the_external_id_that_comes_with_it(db:
         (first,) = upsert(tx, KEY, [Contact(addresses=[MAIL])], NOW)
         assert upsert(tx, KEY, [Contact(external_id="crm-1", addresses=[MAIL, PHONE])], NOW) == [first]
         assert upsert(tx, KEY, [Contact(external_id="crm-1")], NOW) == [first]
+        assert tx.one("contact_by_external_id", external_id="crm-1") == (first,)
+        assert tx.one("contact_by_external_id", external_id="crm-2") is None
+
+
+def test_an_external_id_belongs_to_one_contact_whatever_part_of_the_table_it_is_in(db: Database) -> None:
+    with pytest.raises(Conflict), db.write() as tx:
+        tx.changed_many("put_external_ids", [("crm-1", 1), ("crm-1", 2)])
 
 
 def test_two_external_ids_at_one_address_are_two_people_who_share_it(db: Database) -> None:
@@ -146,13 +154,13 @@ def test_it_does_not_matter_how_people_are_cut_into_batches(
     seen = []
     for batches in ([some], [some[:cut], some[cut:]]):
         with db.write() as tx:
-            tx.script("DELETE FROM addresses; DELETE FROM contacts;")
+            tx.script("DELETE FROM addresses; DELETE FROM external_ids; DELETE FROM contacts;")
             ids = [contact_id for batch in batches for contact_id in upsert(tx, KEY, batch, NOW)]
             groups = [ids.index(contact_id) for contact_id in ids]
             kept = health(tx, *set(ids))
             seen.append((groups, {(ids.index(i), channel): mark for (i, channel), mark in kept.items()}))
             values = tx.among("look_addresses", sorted(set(ids)))
-            for contact_id, channel, value, _, shared in values:
+            for contact_id, channel, value, _, shared, *_ in values:
                 others = {row[0] for row in values if row[1:3] == (channel, value)} - {contact_id}
                 assert shared == bool(others)
     assert seen[0] == seen[1]

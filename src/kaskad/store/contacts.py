@@ -77,11 +77,12 @@ def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: i
     external id takes the one that comes with its address. The same person twice in a batch is one contact.
     """
     tx.all("lock_contacts")
-    ids = _identify(tx, contacts)
+    ids, named = _identify(tx, contacts)
     known = {row[0]: _Kept(*row) for row in tx.among("contacts_among", sorted(set(ids)))}
     for contact_id, contact in zip(ids, contacts, strict=True):
         known[contact_id] = _merged(known.get(contact_id) or _Kept(contact_id), contact)
     tx.changed_many("put_contacts", [(*structs.astuple(kept), now) for kept in known.values()])
+    tx.changed_many("put_external_ids", named)
     _put_addresses(tx, hash_key, ids, contacts, now)
     _put_consents(tx, ids, contacts)
     return ids
@@ -93,8 +94,8 @@ def mark_invalid(tx: Transaction, addresses: Iterable[tuple[int, Channel, str]],
     return tx.changed_many("set_health", rows)
 
 
-def _identify(tx: Transaction, contacts: Sequence[Contact]) -> list[int]:
-    """Return each contact's id: known, that of an earlier one of the batch, or new."""
+def _identify(tx: Transaction, contacts: Sequence[Contact]) -> tuple[list[int], list[tuple[str, int]]]:
+    """Return each contact's id (known, that of an earlier one of the batch, or new), and new external ids."""
     known = _Known(tx, contacts)
     new = [contact for contact in contacts if known.find(contact) is None]
     fresh = iter(tx.all("next_contact_ids", count=len(new)) if new else ())
@@ -105,7 +106,7 @@ def _identify(tx: Transaction, contacts: Sequence[Contact]) -> list[int]:
             (contact_id,) = next(fresh)
         known.remember(contact, contact_id)
         ids.append(contact_id)
-    return ids
+    return ids, known.named
 
 
 class _Known:
@@ -114,6 +115,7 @@ class _Known:
     def __init__(self, tx: Transaction, contacts: Sequence[Contact]) -> None:
         external = {(contact.external_id,) for contact in contacts if contact.external_id is not None}
         keys = {(key[0].code, key[1]) for contact in contacts if (key := _identity(contact)) is not None}
+        self.named: list[tuple[str, int]] = []  # external ids that the batch brings
         self._by_external: dict[str, int] = dict(tx.many("contacts_by_external", sorted(external)))
         self._holders: dict[tuple[int, str], set[int]] = defaultdict(set)
         self._owner: dict[int, str | None] = {}  # contact id -> its external id
@@ -132,6 +134,8 @@ class _Known:
 
     def remember(self, contact: Contact, contact_id: int) -> None:
         if contact.external_id is not None:
+            if contact.external_id not in self._by_external:
+                self.named.append((contact.external_id, contact_id))
             self._by_external[contact.external_id] = contact_id
             self._owner[contact_id] = contact.external_id
         for address in contact.addresses:

@@ -3,7 +3,9 @@
 A file is `0001_name.sql` and is never edited once released: its checksum is kept and compared. Words that
 differ stand in marked comments, `/* sqlite: … */` and `/* postgresql: … */`. `/* by contact */` behind a
 table's closing parenthesis marks a large table: SQLite keeps it clustered by its key, PostgreSQL spreads it
-over hash partitions where the first upgrade asked for them.
+over hash partitions where the first upgrade asked for them. `/* by contact: id */` is the table whose own
+integer key is the contact's, by which SQLite clusters it as it is; `/* by contact, fillfactor 50 */` leaves
+half of each page on PostgreSQL for later versions of its rows.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from kaskad.store.db import Database, Transaction
 from kaskad.store.statements import Dialect, resolve
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
-_LARGE = re.compile(r"CREATE TABLE (\w+)((?:(?!CREATE TABLE)[^;])*?)\s*/\* by contact \*/;")
+_LARGE = re.compile(
+    r"CREATE TABLE (?P<name>\w+)(?P<body>(?:(?!CREATE TABLE)[^;])*?)\s*"
+    r"/\* by contact(?:: (?P<key>\w+))?(?:, fillfactor (?P<fill>\d+))? \*/;"
+)
 _COMMENT = re.compile(r"--[^\n]*")
 
 
@@ -100,16 +105,22 @@ def words_for(text: str, dialect: Dialect, partitions: int) -> str:
     """Return a migration's SQL in the words of one database, large tables as they are kept there."""
     plain = _COMMENT.sub("", resolve(text, dialect))
     if dialect == "sqlite":
-        return _LARGE.sub(r"CREATE TABLE \1\2 WITHOUT ROWID;", plain)
+        return _LARGE.sub(_clustered, plain)
+    return _LARGE.sub(lambda table: _spread(table, partitions), plain)
+
+
+def _clustered(table: re.Match[str]) -> str:
+    return f"CREATE TABLE {table['name']}{table['body']}{'' if table['key'] else ' WITHOUT ROWID'};"
+
+
+def _spread(table: re.Match[str], partitions: int) -> str:
+    name, body = table["name"], table["body"]
+    kept = f" WITH (fillfactor = {table['fill']})" if table["fill"] else ""
     if not partitions:
-        return plain
-
-    def spread(table: re.Match[str]) -> str:
-        parts = "".join(
-            f"\nCREATE TABLE {table[1]}_{part} PARTITION OF {table[1]}"
-            f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part});"
-            for part in range(partitions)
-        )
-        return f"CREATE TABLE {table[1]}{table[2]} PARTITION BY HASH (contact_id);{parts}"
-
-    return _LARGE.sub(spread, plain)
+        return f"CREATE TABLE {name}{body}{kept};"
+    parts = "".join(
+        f"\nCREATE TABLE {name}_{part} PARTITION OF {name}"
+        f" FOR VALUES WITH (MODULUS {partitions}, REMAINDER {part}){kept};"
+        for part in range(partitions)
+    )
+    return f"CREATE TABLE {name}{body} PARTITION BY HASH ({table['key'] or 'contact_id'});{parts}"

@@ -4,17 +4,25 @@
 SELECT /* sqlite: 1 */ /* postgresql: pg_advisory_xact_lock(7526466503) */;
 
 -- name: contacts_by_external (sqlite)
-SELECT external_id, id FROM contacts WHERE external_id = :c1;
+SELECT external_id, contact_id FROM external_ids WHERE external_id = :c1;
 
 -- name: contacts_by_external (postgresql)
-SELECT external_id, id FROM contacts WHERE external_id IN (SELECT unnest(:c1::text[]));
+SELECT external_id, contact_id FROM external_ids WHERE external_id IN (SELECT unnest(:c1::text[]));
+
+-- name: put_external_ids
+-- exception: unique over all contacts, so not spread by contact.
+-- An external id stays with its contact.
+INSERT INTO external_ids (external_id, contact_id)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::text[], :c2::bigint[]) */;
 
 -- name: contacts_by_address (sqlite)
+-- exception: an address may be in any part.
 SELECT a.channel, a.value, a.contact_id, c.external_id
   FROM addresses a JOIN contacts c ON c.id = a.contact_id
  WHERE a.channel = :c1 AND a.value = :c2;
 
 -- name: contacts_by_address (postgresql)
+-- exception: an address may be in any part.
 SELECT a.channel, a.value, a.contact_id, c.external_id
   FROM unnest(:c1::integer[], :c2::text[]) AS k (channel, value)
   JOIN addresses a ON a.channel = k.channel AND a.value = k.value
@@ -29,7 +37,7 @@ WITH RECURSIVE next (id, left) AS (
 SELECT id FROM next;
 
 -- name: next_contact_ids (postgresql)
-SELECT nextval(pg_get_serial_sequence('contacts', 'id')) FROM generate_series(1, :count);
+SELECT nextval('contact_ids') FROM generate_series(1, :count);
 
 -- name: contacts_among
 SELECT id, external_id, zone, language, country, tracking, attributes FROM contacts
@@ -128,7 +136,9 @@ SELECT k.*
 SELECT id FROM contacts WHERE id = :id AND erased_at IS NULL;
 
 -- name: contact_by_external_id
-SELECT id FROM contacts WHERE external_id = :external_id AND erased_at IS NULL;
+SELECT c.id FROM external_ids e JOIN contacts c ON c.id = e.contact_id
+ WHERE e.external_id = :external_id AND c.erased_at IS NULL;
 
 -- name: contact_by_address
+-- exception: an address may be in any part.
 SELECT contact_id FROM addresses WHERE value = :value AND channel = :channel ORDER BY contact_id LIMIT 1;

@@ -1,9 +1,11 @@
 -- name: put_inbox (sqlite)
+-- exception: a queue in the order of arrival, so not spread by contact.
 -- What has arrived, made durable before it is answered.
 INSERT INTO inbox (received_at, contact_id, run_id, step, kind, event, at, value)
 VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8);
 
 -- name: put_inbox (postgresql)
+-- exception: a queue in the order of arrival, so not spread by contact.
 -- What has arrived, made durable before it is answered.
 INSERT INTO inbox (received_at, contact_id, run_id, step, kind, event, at, value)
 SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::integer[], :c5::integer[], :c6::text[],
@@ -16,7 +18,7 @@ SELECT contact_id FROM runs
    AND outcome IS NULL /* postgresql: ORDER BY contact_id, id FOR SHARE */;
 
 -- name: take_inbox
--- exception: a queue, claimed by age.
+-- exception: a queue in the order of arrival, so not spread by contact.
 SELECT id, contact_id, run_id, step, kind, event, at, value FROM inbox
  ORDER BY id LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */;
 

@@ -92,16 +92,16 @@ UPDATE messages m SET state = CASE WHEN m.state IN (1, 2) AND k.mask <> 0 THEN 3
 -- hot
 -- New facts: the mask is their union, the state follows from it.
 -- example: [[1, 1, 0, 6, 4, null, null]]
-UPDATE messages SET mask = mask | :c4, state = :c5, not_before = NULL, cost = coalesce(:c6, cost),
-       reason = coalesce(:c7, reason)
+UPDATE messages SET mask = mask | :c4, state = :c5, cost = coalesce(:c6, cost),
+       not_before = CASE WHEN :c5 = 1 THEN not_before END, reason = coalesce(:c7, reason)
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
 -- name: fold_messages (postgresql)
 -- hot
 -- New facts: the mask is their union, the state follows from it.
 -- example: [[1, 1, 0, 6, 4, null, null]]
-UPDATE messages m SET mask = m.mask | k.mask, state = k.state, not_before = NULL,
-       cost = coalesce(k.cost, m.cost), reason = coalesce(k.reason, m.reason)
+UPDATE messages m SET mask = m.mask | k.mask, state = k.state, cost = coalesce(k.cost, m.cost),
+       not_before = CASE WHEN k.state = 1 THEN m.not_before END, reason = coalesce(k.reason, m.reason)
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::integer[], :c6::bigint[],
               :c7::integer[])
        AS k (contact_id, run_id, step, mask, state, cost, reason)
@@ -158,6 +158,7 @@ UPDATE messages m SET state = k.state, not_before = NULL
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state = 1;
 
 -- name: queued_messages
+-- exception: a queue, claimed by age: every part holds some of it.
 -- What may be handed over for an account now, best lane first; not of runs that another worker has.
 SELECT m.contact_id, m.run_id, m.step FROM messages m
        /* postgresql: JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id */
