@@ -1,4 +1,5 @@
 -- name: claim_due_runs
+-- exception: a queue, claimed by age: every part holds timers.
 -- The runs whose timer is due, oldest first; not those about whom something lies unapplied in the inbox.
 SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
        r.wake_at, r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late, r.finished_at, r.marks
