@@ -83,8 +83,9 @@ class Stage:
     @staticmethod
     def _account(channel: Channel, name: str, **changes: Any) -> accounts.Account:
         limits = {"concurrency": 1_000, "per_second": 1e6, "burst": 100_000}
+        own = {"url": "https://provider.example.org/", "idempotent": "no"}
         plain = accounts.Account(name=name, provider="generic_webhook", channel=channel, limits=limits,
-                                 settings={"url": "https://provider.example.org/", "idempotent": "no"})  # fmt: skip
+                                 settings=own)  # fmt: skip
         return replace(plain, **changes)
 
     def restart(self) -> None:
@@ -135,7 +136,7 @@ class Stage:
         told = contacts.Contact(
             external_id=name, zone=zone, attributes={"name": name, **changes.pop("attributes", {})},
             addresses=[contacts.Address(channel, value) for channel, value in values.items()],
-            consents=[contacts.Consent(granted=True, at=1, purpose=ANY, proof="{}")] if consented else [], **changes,
+            consents=[contacts.Consent(granted=True, at=1, purpose=ANY, proof="{}")] * consented, **changes,
         )  # fmt: skip
         with self.db.write() as tx:
             return contacts.upsert(tx, HASH_KEY, [told], self.clock.now())[0]
@@ -163,15 +164,15 @@ class Stage:
         self, contact_id: int, *kinds: Kind, step: int | None = None, event: str = "", ago: str = "0s",
         value: str | None = None,
     ) -> None:  # fmt: skip
-        """The provider reports, or the person does something, about a message: the last, or that of `step`."""
+        """The provider reports, or the person does something, about the last message, or that of `step`."""
         parcel = next(
             p for p in reversed(self.parcels) if p.contact_id == contact_id and step in (None, p.step)
         )
         at = self.clock.now() - parse_span(ago).ms
-        self.deliver(arrivals=[
-            Arrival(contact_id, parcel.run_id, parcel.step, kind, event or f"r{next(self._numbers)}", at, value)
-            for kind in kinds
-        ])  # fmt: skip
+        key = (contact_id, parcel.run_id, parcel.step)
+        self.deliver(
+            arrivals=[Arrival(*key, kind, event or f"r{next(self._numbers)}", at, value) for kind in kinds]
+        )
 
     def unmatched(self, account_id: int, provider_id: str, kind: Kind, event: str = "e") -> None:
         """A receipt that names only the provider's id."""

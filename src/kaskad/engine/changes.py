@@ -46,6 +46,9 @@ class Changes:
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "put_provider_ids", self.provider_ids)
         _many(tx, "mark_runs", self.marks)
+        for cascade_id, amount in self.charged.items():
+            tx.run("charge_money", id=cascade_id, amount=amount)
+        self.charged.clear()
 
     def flush_moves(self, tx: Transaction) -> None:
         """Write what was decided; raises Conflict if a run or a message had changed, so nothing happens."""
@@ -64,8 +67,6 @@ class Changes:
         _many(tx, "put_decisions", self.decisions)
         for cascade_id, amount in self.reserved.items():
             tx.run("reserve_money", id=cascade_id, amount=amount)
-        for cascade_id, amount in self.charged.items():
-            tx.run("charge_money", id=cascade_id, amount=amount)
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
         """Note the run's next state, unless nothing about it changes."""

@@ -104,7 +104,7 @@ def _refusal(tx: Transaction, request: Request, mine: Sequence[Run], now: int) -
         case "once_ever":
             return "once ever"
         case "restart":
-            return "same key" if any(run.entered_at == request.at for run in live) else None
+            return "same key" if live and _has_key(tx, request, live) else None
         case "parallel_by_key":
             return "same key" if live or any(run.slot == slot for run in same) else None
         case _:
@@ -112,6 +112,14 @@ def _refusal(tx: Transaction, request: Request, mine: Sequence[Run], now: int) -
                 return "already in"
             last = max(run.finished_at or run.entered_at for run in same)
             return "cooldown" if now < add(last, reentry.cooldown, version.policy.zone) else None
+
+
+def _has_key(tx: Transaction, request: Request, live: Sequence[Run]) -> bool:
+    """Say whether one of the live runs was begun by the same trigger key, or the very same event."""
+    if not request.key:
+        return any(run.entered_at == request.at for run in live)
+    keys = {row[1]: row[2] for row in tx.among("run_data_of", [request.contact_id])}
+    return any(keys.get(run.id, "") == request.key for run in live)
 
 
 def _holds(tx: Transaction, request: Request, now: int) -> bool:

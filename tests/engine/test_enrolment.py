@@ -1,0 +1,157 @@
+"""Who enters, and once: re-entry rules (E13), trigger conditions, goals by key (E10), broadcasts."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaskad.domain.terms import Kind, Outcome
+from kaskad.store import cascades
+from support.play import NOON
+from support.stage import Stage
+
+HEAD = """
+cascade: basket
+title: Basket
+class: service
+trigger: {event: left, key: cart_id}
+goal: {event: bought, match: {cart_id: trigger.cart_id}, within: 7d}
+"""
+STEPS = """
+steps:
+  - {id: sms, channel: sms, text: t, wait: 2h}
+  - {id: chat, channel: telegram, text: t, wait: 2h}
+"""
+
+
+def outcomes(stage, contact_id):
+    return [None if run.outcome is None else Outcome.of(run.outcome).value for run in stage.runs(contact_id)]
+
+
+def entered(db, rule=""):
+    stage = Stage(db)
+    stage.cascade(HEAD + rule + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    return stage, ann
+
+
+def test_a_second_event_while_the_run_is_live_is_passed_over(either):
+    stage, ann = entered(either)
+    stage.event(ann, "left", cart_id=2)
+    assert len(stage.runs(ann)) == 1 and stage.world.refusals[stage.run(ann).cascade_id, "already in"] == 1
+
+
+def test_after_the_end_the_cooldown_counts_from_the_end(either):
+    stage, ann = entered(either, "reentry: {after_finish: 2d}")
+    stage.passes("4h")
+    stage.passes("P1D")
+    stage.event(ann, "left", cart_id=2)
+    assert len(stage.runs(ann)) == 1
+    stage.passes("P1D")
+    stage.event(ann, "left", cart_id=3)
+    assert len(stage.runs(ann)) == 2
+
+
+def test_once_ever_is_once_ever(db):
+    stage, ann = entered(db, "reentry: once_ever")
+    stage.passes("P90D")
+    stage.event(ann, "left", cart_id=2)
+    assert len(stage.runs(ann)) == 1
+
+
+def test_a_restart_ends_the_run_before_and_cancels_what_it_had_queued(either):
+    stage, ann = entered(either, "reentry: restart")
+    stage.passes("1h")
+    stage.event(ann, "left", cart_id=2)
+    assert outcomes(stage, ann) == ["superseded", None] and stage.sent(ann) == ["sms", "sms"]
+    stage.receipt(ann, Kind.CLICKED, step=0)
+    assert outcomes(stage, ann) == ["superseded", "responded"]
+
+
+def test_a_restart_by_the_same_key_while_the_run_is_live_is_nothing(db):
+    stage, ann = entered(db, "reentry: restart")
+    stage.passes("1h")
+    stage.event(ann, "left", cart_id=1)
+    assert outcomes(stage, ann) == [None] and stage.sent(ann) == ["sms"]
+
+
+def test_parallel_runs_by_key_each_with_its_own_goal(either):
+    stage, ann = entered(either, "reentry: parallel_by_key")
+    stage.event(ann, "left", cart_id=2)
+    stage.event(ann, "left", cart_id=1)
+    assert len(stage.runs(ann)) == 2
+    stage.event(ann, "bought", cart_id=2)
+    assert outcomes(stage, ann) == [None, "converted"]
+
+
+def test_a_goal_with_another_key_or_before_the_run_is_no_goal(db):
+    stage, ann = entered(db)
+    stage.event(ann, "bought", cart_id=9)
+    stage.event(ann, "bought", cart_id=1, ago="1h")
+    assert outcomes(stage, ann) == [None]
+    stage.event(ann, "bought", cart_id=1)
+    assert outcomes(stage, ann) == ["converted"]
+
+
+def test_one_goal_ends_the_runs_of_all_cascades_that_want_it(db):
+    stage = Stage(db)
+    stage.cascade(HEAD + STEPS)
+    stage.cascade(HEAD.replace("basket", "other") + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    stage.event(ann, "bought", cart_id=1)
+    assert outcomes(stage, ann) == ["converted", "converted"]
+
+
+def test_the_same_event_told_again_enrols_once(either):
+    stage = Stage(either)
+    stage.cascade(HEAD + "reentry: restart" + STEPS)
+    ann = stage.person("ann")
+    for _ in range(3):
+        stage.event(ann, "left", id="order-7", cart_id=1)
+        stage.passes("1h")
+    assert len(stage.runs(ann)) == 1
+
+
+def test_a_trigger_s_condition_keeps_people_out(db):
+    stage = Stage(db)
+    stage.cascade(HEAD.replace("key: cart_id}", 'key: cart_id, if: "trigger.total >= 1000"}') + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1, total=500)
+    assert stage.runs(ann) == []
+    stage.event(ann, "left", cart_id=2, total=1500)
+    assert len(stage.runs(ann)) == 1
+
+
+def test_an_event_for_nobody_is_told_so(db):
+    stage = Stage(db)
+    assert "no such contact" in stage.deliver(events=[stage.told(42, "left")]).result()[0]
+
+
+@pytest.mark.parametrize(("pace", "after_an_hour"), [(0, 50), (20, 21)])
+def test_a_broadcast_takes_everybody_at_its_pace(db, pace, after_an_hour):
+    stage = Stage(db)
+    cascade = stage.cascade(HEAD.replace("{event: left, key: cart_id}", "{broadcast: everybody}").replace(
+        "match: {cart_id: trigger.cart_id}, ", "") + STEPS)  # fmt: skip
+    people = [stage.person(f"p{n}") for n in range(50)]
+    with db.write() as tx:
+        version = cascades.cascade(tx, cascade).version_id
+        cascades.launch(tx, version, None, pace, NOON)
+    stage.works()
+    for _ in range(60):
+        stage.sleeps("1m")
+        stage.works()
+    assert len({p.contact_id for p in stage.parcels if p.step == 0}) == after_an_hour
+    assert len(people) == 50
+
+
+def test_nobody_enters_a_paused_cascade_by_broadcast(db):
+    stage = Stage(db)
+    cascade = stage.cascade(HEAD.replace("{event: left, key: cart_id}", "{broadcast: everybody}").replace(
+        "match: {cart_id: trigger.cart_id}, ", "") + STEPS)  # fmt: skip
+    ann = stage.person("ann")
+    stage.pause(cascade)
+    with db.write() as tx:
+        cascades.launch(tx, cascades.cascade(tx, cascade).version_id, None, 0, NOON)
+    stage.works()
+    assert stage.runs(ann) == []

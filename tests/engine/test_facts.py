@@ -1,0 +1,253 @@
+"""What arrives: receipts that beat the answer, come twice or never; reactions, stop words, complaints."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.domain.policy import HOUR, Policy
+from kaskad.domain.terms import Channel, Kind, Outcome, Reason
+from kaskad.engine.arrival import Arrival
+from support.stage import Stage, accepted, refused
+
+HEAD = """
+cascade: basket
+title: Basket
+class: service
+topic: carts
+trigger: {event: left, key: cart_id}
+goal: {event: bought, match: {cart_id: trigger.cart_id}}
+"""
+STEPS = """
+steps:
+  - {id: sms, channel: sms, text: t, wait: 2h}
+  - {id: chat, channel: telegram, text: t, wait: 2h}
+  - {id: letter, channel: email, subject: s, text: t, wait: 2h}
+"""
+PROMO = HEAD.replace("basket", "promo").replace("class: service", "class: advertising\nholdout: 0%")
+
+
+def begun(stage, text=HEAD + STEPS, **options):
+    stage.cascade(text)
+    ann = stage.person("ann", **options)
+    stage.event(ann, "left", cart_id=1)
+    return ann
+
+
+# E3, E4, E5
+
+
+def test_a_receipt_for_an_unknown_id_waits_for_the_answer_that_names_it(either):
+    stage = Stage(either)
+    held = []
+    stage.answer = lambda parcel: held.append(parcel)
+    stage.cascade(HEAD + STEPS)
+    able = stage.world.capabilities
+    able.update({number: replace(own, echoes_reference=False) for number, own in able.items()})
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    account_id = held[0].account_id
+    stage.unmatched(account_id, "x-1", Kind.DELIVERED)
+    stage.unmatched(account_id, "x-2", Kind.DELIVERED)
+    stage.engine.take_results([accepted(held[0], stage.clock.now(), "x-1")])
+    stage.works()
+    assert stage.states(ann) == {"sms": "delivered"}
+    stage.unmatched(account_id, "x-1", Kind.CLICKED)
+    assert stage.outcome(ann) == "responded"
+
+
+def test_an_orphan_is_dropped_after_three_days(db):
+    stage = Stage(db)
+    stage.unmatched(1, "nobody's", Kind.DELIVERED)
+    assert stage.rows("any_orphans")
+    stage.passes("P4D")
+    assert not stage.rows("any_orphans")
+
+
+def test_a_receipt_told_again_changes_nothing(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    stage.receipt(ann, Kind.DELIVERED, event="d1")
+    before = stage.run(ann), stage.passages(ann)
+    for _ in range(3):
+        stage.receipt(ann, Kind.DELIVERED, event="d1")
+    assert (stage.run(ann), stage.passages(ann)) == before
+
+
+def test_a_cost_in_a_receipt_told_twice_is_charged_once(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    for _ in range(2):
+        stage.receipt(ann, Kind.DELIVERED, event="d1", value='{"cost": 1200}')
+    assert stage.rows("cascade", id=1)[0][5] == 1200
+
+
+def test_silence_about_a_message_becomes_unknown_after_its_ttl_and_holds_nobody_up(db):
+    stage = Stage(db, policy=Policy.unlimited())
+    ann = begun(stage, HEAD + STEPS.replace("wait: 2h", "wait: 100h", 1))
+    stage.passes("PT71H")
+    assert stage.states(ann) == {"sms": "sent"}
+    stage.passes("2h")
+    assert stage.states(ann) == {"sms": "unknown"} and stage.run(ann).wake_at == stage.at(ann)[0] + 100 * HOUR
+    stage.receipt(ann, Kind.DELIVERED)
+    assert stage.states(ann) == {"sms": "delivered"}
+
+
+def test_a_message_of_a_finished_run_whose_answer_was_lost_in_a_crash_becomes_unknown_too(db):
+    stage = Stage(db)
+    stage.answer = lambda parcel: None
+    ann = begun(stage)
+    stage.event(ann, "bought", cart_id=1)
+    stage.restart()
+    stage.passes("P4D")
+    assert stage.states(ann) == {"sms": "unknown"} and stage.outcome(ann) == "converted"
+
+
+def test_facts_about_messages_that_are_not_ours_are_passed_over(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    stage.deliver(
+        arrivals=[Arrival(ann, 999, 0, Kind.CLICKED, "e", 1), Arrival(777, 1, 0, Kind.CLICKED, "e", 1)]
+    )
+    assert stage.outcome(ann) is None
+
+
+def test_reactions_of_one_tick_come_before_its_timers(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    bob = stage.person("bob")
+    stage.event(bob, "left", cart_id=2)
+    stage.sleeps("2h")  # both are due, and ann's click waits in the same tick
+    stage.receipt(ann, Kind.CLICKED)
+    assert stage.sent(ann) == ["sms"] and stage.sent(bob) == ["sms", "chat"]
+
+
+def test_a_result_and_a_reaction_in_the_same_tick(db):
+    stage = Stage(db)
+    held = []
+    stage.answer = lambda parcel: held.append(parcel)
+    ann = begun(stage)
+    stage.engine.take_results([accepted(held[0], stage.clock.now())])
+    stage.receipt(ann, Kind.CLICKED)
+    assert stage.outcome(ann) == "responded" and stage.states(ann) == {"sms": "read"}
+
+
+@pytest.mark.parametrize("reason", [Reason.RATE_LIMITED, Reason.TRANSIENT])
+def test_a_run_that_ends_while_its_message_comes_back_to_the_queue_leaves_nothing_in_it(db, reason):
+    stage = Stage(db)
+    held = []
+    stage.answer = lambda parcel: held.append(parcel)
+    ann = begun(stage)
+    stage.engine.take_results([refused(held[0], stage.clock.now(), reason)])
+    stage.event(ann, "bought", cart_id=1)
+    assert stage.outcome(ann) == "converted" and stage.states(ann) == {"sms": "cancelled"}
+    assert stage.rows("queued_accounts") == []
+    stage.passes("1m")
+    late = stage.person("late")
+    stage.event(late, "left", cart_id=2)
+    stage.event(late, "bought", cart_id=2)
+    stage.engine.take_results([refused(held[1], stage.clock.now(), reason)])
+    stage.passes("1h")
+    assert stage.rows("queued_accounts") == [] and len(held) == 2
+
+
+# Replies and stop words
+
+
+def test_a_reply_on_a_two_way_number_answers_the_last_message_there(db):
+    stage = Stage(db)
+    ann = begun(stage, addresses={Channel.SMS: "+77010000001"})
+    stage.passes("2h")
+    stage.says(Channel.SMS, "+77010000001", "беру!")
+    assert stage.outcome(ann) == "responded" and stage.run(ann).outcome_step == 0
+
+
+def test_stop_closes_the_channel_and_ends_advertising(either):
+    stage = Stage(either)
+    ann = begun(stage, PROMO + STEPS, addresses={Channel.SMS: "+77010000001"})
+    stage.says(Channel.SMS, "+77010000001", " стоп. ")
+    assert stage.outcome(ann) == "opted_out"
+    stage.passes("P30D")
+    stage.event(ann, "left", cart_id=2)
+    assert stage.sent(ann) == ["sms", "chat"], "the other channels were not refused"
+
+
+def test_stop_to_a_number_we_have_not_written_to_is_kept_as_well(db):
+    stage = Stage(db)
+    stage.cascade(HEAD + STEPS)
+    ann = stage.person("ann", addresses={Channel.SMS: "+77010000001"})
+    stage.says(Channel.SMS, "+77010000001", "STOP")
+    stage.event(ann, "left", cart_id=1)
+    assert stage.states(ann) == {"sms": "no_consent", "chat": "sent"}
+
+
+def test_the_key_that_refuses_stops_calls_and_texts(db):
+    stage = Stage(db)
+    robot = "{id: robot, channel: robot_call, say: t, keys: {9: opt_out}, success: clicked, wait: 2h}"
+    call = f"\nsteps:\n  - {robot}\n"
+    ann = begun(stage, HEAD + call + STEPS.replace("\nsteps:\n", ""))
+    stage.receipt(ann, Kind.KEYPRESS, value='{"key": "9"}')
+    stage.passes("2h")
+    assert stage.states(ann)["sms"] == "no_consent" and stage.sent(ann)[-1] == "chat"
+
+
+def test_leaving_the_topic_ends_its_runs_and_no_others(db):
+    stage = Stage(db)
+    stage.cascade(HEAD + STEPS)
+    stage.cascade(HEAD.replace("basket", "other").replace("carts", "orders") + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    stage.receipt(ann, Kind.UNSUBSCRIBED)
+    outcomes = {stage.world.versions[run.version_id].cascade.id: run.outcome for run in stage.runs(ann)}
+    assert sorted(outcomes.values(), key=str) == [Outcome.OPTED_OUT.code, None]
+
+
+def test_an_opt_out_of_everything_leaves_what_is_transactional(db):
+    stage = Stage(db)
+    stage.cascade(HEAD + STEPS)
+    stage.cascade(HEAD.replace("basket", "receipt").replace("class: service", "class: transactional") + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    stage.deliver(arrivals=[
+        Arrival(ann, 0, -1, Kind.UNSUBSCRIBED, "u1", stage.clock.now(), '{"scope": "all"}')
+    ])  # fmt: skip
+    assert sorted((run.outcome for run in stage.runs(ann)), key=str) == [Outcome.OPTED_OUT.code, None]
+
+
+def test_a_complaint_finishes_advertising_and_refuses_all_of_it_later(either):
+    stage = Stage(either)
+    ann = begun(stage, PROMO + STEPS)
+    stage.receipt(ann, Kind.COMPLAINED)
+    assert stage.outcome(ann) == "complained"
+    stage.passes("P30D")
+    stage.event(ann, "left", cart_id=2)
+    assert set(stage.states(ann).values()) == {"no_consent"} and len(stage.parcels) == 1
+
+
+# Hits
+
+
+def test_a_person_s_click_holds_the_step_and_then_ends_the_run(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    stage.passes("7198s")
+    stage.hits(ann, 0)
+    stage.passes("5s")
+    assert stage.sent(ann) == ["sms"], "held until it is known who clicked"
+    stage.passes("10s")
+    assert stage.outcome(ann) == "responded" and stage.sent(ann) == ["sms"]
+
+
+def test_a_click_on_an_earlier_message_holds_the_next_step_too(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    stage.passes("2h")
+    stage.passes("7198s")
+    first = stage.parcels[0]
+    now = stage.clock.now()
+    row = (ann, first.run_id, 0, 0, now, "GET", "192.0.2.7", "Firefox", now + 10_000)
+    stage.deliver(hits=[row])
+    stage.passes("5s")
+    assert stage.sent(ann) == ["sms", "chat"]
+    stage.passes("10s")
+    assert stage.outcome(ann) == "responded" and stage.run(ann).outcome_step == 0
