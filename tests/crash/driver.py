@@ -186,7 +186,7 @@ class Driver:
         outside, chance = self.outside, self.chance
         worker = chance.randrange(self.plan.workers)
         if chance.random() < 0.1:
-            await self._disturb(chance.uniform(0.05, 0.3))
+            self._disturb(chance.uniform(0.05, 0.3))
         await self._moment(chance.choices(("held", "accepted", "soon", "any"), (4, 2, 1, 3))[0])
         outside.kills = number
         answered = set(outside.answered)
@@ -215,7 +215,7 @@ class Driver:
         else:
             await asyncio.sleep(chance.uniform(0, 0.05) if kind == "soon" else chance.uniform(0.1, 0.8))
 
-    async def _disturb(self, seconds: float) -> None:
+    def _disturb(self, seconds: float) -> None:
         task = asyncio.create_task(self.outside.refuse_for(seconds))
         self._background.add(task)
         task.add_done_callback(self._background.discard)

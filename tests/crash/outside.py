@@ -95,9 +95,11 @@ class Outside:
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def refuse_for(self, seconds: float) -> None:
-        """Refuse connections for a while, as a provider that restarts."""
-        assert self._listener is not None
-        self._listener.close()
+        """Refuse connections for a while, as a provider that restarts; once at a time."""
+        if self._listener is None:
+            return
+        listener, self._listener = self._listener, None
+        listener.close()
         await asyncio.sleep(seconds)
         await self.start()
 
