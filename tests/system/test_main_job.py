@@ -1,6 +1,6 @@
 """The main job in one command: `kaskad run` against a real mail server and a real web server.
 
-Seven people, each with one habit. The command runs as a process of its own, its clock 1200 times as fast.
+Seven people, each with one habit. The command runs as a process of its own, its clock 900 times as fast.
 """
 
 import importlib.util
@@ -41,7 +41,7 @@ steps:
     wait: [{unless: opened, for: 40m}, {unless: clicked, for: 20m, from: opened}]
   - {id: chat, channel: telegram, text: "{{ contact.name }}: {{ link(trigger.url) }}", wait: 40m}
   - {id: sms, channel: sms, text: "{{ contact.name }}: {{ link(trigger.url) }}", wait: 40m}
-  - {id: robot, channel: robot_call, say: "Hello {{ contact.name }}", keys: {1: confirm}, wait: 30m}
+  - {id: robot, channel: robot_call, say: "Hello {{ contact.name }}", keys: {1: confirm}, wait: 1h}
 """
 PEOPLE = """id,name,email,phone,telegram,trigger.cart_id,trigger.url
 ann,Ann,ann@example.org,+77010000001,1001,k1,https://shop.example.org/1
@@ -65,7 +65,8 @@ accounts:
   - {{name: robot, provider: generic_webhook, channel: robot_call, price: 37.50 KZT,
      settings: {{url: "http://127.0.0.1:{web}/", secret: only-for-trying-it-out}}}}
 """
-HUMAN_S = 0.25  # five minutes of theirs
+PATIENCE_S = 200  # with a machine that is busy with other things
+HUMAN_S = 0.25  # about four minutes of theirs
 
 
 def receivers_module() -> ModuleType:
@@ -119,7 +120,7 @@ class Scene:
             self.module.report(self.world, message, "keypress", key="1")
 
     def start(self, *more: str) -> subprocess.Popen[str]:
-        arguments = ["cart.yaml", "--people", "people.csv", "--time-factor", "1200",
+        arguments = ["cart.yaml", "--people", "people.csv", "--time-factor", "900",
                      "--listen", "127.0.0.1:0", "--json", *more]  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-c", "from kaskad.cli import main; main()", "run", *arguments],
@@ -128,8 +129,22 @@ class Scene:
 
     def run(self, *more: str) -> dict[str, Any]:
         process = self.start(*more)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, err
+        return dict(json.loads(out))
+
+    def wait_for_a_call(self) -> None:
+        """Wait until the first message to a chat, so that the run stands in its middle."""
+        limit = time.monotonic() + PATIENCE_S
+        while not self.world.calls and time.monotonic() < limit:
+            time.sleep(0.05)
+
+    def stop(self, process: subprocess.Popen[str], number: signal.Signals) -> dict[str, Any]:
+        """Interrupt a run and return the report that it leaves."""
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 130, err
+        assert "Nothing is lost: the same command goes on from here." in err
         return dict(json.loads(out))
 
     def arrived(self) -> Counter[tuple[str, str]]:
@@ -236,37 +251,25 @@ def test_one_who_is_added_to_the_file_enters_alone(played: Played) -> None:
     assert played.scene.arrived() - played.arrived == Counter({("email", "hal"): 1})
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_cleanly_and_goes_on_where_it_stopped(
-    make_scene: Callable[[], Scene], number: signal.Signals
-) -> None:
+def test_interrupted_it_goes_on_where_it_stopped(make_scene: Callable[[], Scene]) -> None:
     scene = make_scene()
     process = scene.start()
-    limit = time.monotonic() + 30
-    while not scene.world.calls and time.monotonic() < limit:
-        time.sleep(0.05)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
-    assert "Nothing is lost: the same command goes on from here." in err
-    assert json.loads(out)["report"]["under_way"] > 0
+    scene.wait_for_a_call()
+    assert scene.stop(process, signal.SIGINT)["report"]["under_way"] > 0
     told = scene.run()
     assert told["report"]["under_way"] == 0
     assert max(scene.arrived().values()) == 1
     assert {name for _, name in scene.arrived()} == set(WANTED)
 
 
-def test_a_second_server_on_the_same_database_refuses_and_names_the_first(
+def test_a_second_server_refuses_and_names_the_first_which_ends_cleanly(
     make_scene: Callable[[], Scene],
 ) -> None:
     scene = make_scene()
     first = scene.start()
-    limit = time.monotonic() + 30
-    while not scene.world.calls and time.monotonic() < limit:
-        time.sleep(0.05)
+    scene.wait_for_a_call()
     second = scene.start()
-    _, err = second.communicate(timeout=30)
-    first.terminate()
-    first.communicate(timeout=30)
+    _, err = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 1
     assert "in use by kaskad run cart.yaml, process" in err
+    assert scene.stop(first, signal.SIGTERM)["report"]["under_way"] > 0
