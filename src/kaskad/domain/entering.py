@@ -200,7 +200,7 @@ def _when(
         return held or when
     if due_at and now > _latest(version, due_at) and not urgent:
         return When(None, SkipReason.TOO_LATE)
-    at = max(now, due_at, 0 if urgent else _gap_ends_at(version, passages, step.number))
+    at = max(now, due_at, 0 if urgent else _gap_ends_at(version, passages))
     held = _capped(version, run, step, channel, answers, at, due_at or at, urgent)
     if held:
         return held
@@ -243,13 +243,13 @@ def _latest(version: Version, due_at: int) -> int:
     return hours.add(due_at, own, version.policy.zone)
 
 
-def _gap_ends_at(version: Version, passages: Passages, number: int) -> int:
+def _gap_ends_at(version: Version, passages: Passages) -> int:
     """Return when the minimum gap inside the run ends; what failed did not touch the person."""
     gap = version.policy.min_gap_ms.of(version.cascade.message_class)
     if not gap:
         return 0
     touches = [p for p in passages.values()
-               if p.step != number and p.state not in _UNSENT and not failed(p.mask)]  # fmt: skip
+               if p.state not in _UNSENT and not failed(p.mask)]  # fmt: skip
     times = [passage.submitted_at + gap for passage in touches if passage.submitted_at]
     return max(times, default=0)
 
