@@ -131,6 +131,7 @@ class _Mover:
             if decision.send is not None and runs_of[run.contact_id] > 1:
                 desk.note_touch(version, run, decision.send)  # for the caps of the contact's other runs
             self._keep(version, run, passed, answers, decision)
+            self.changes.flush_some(self._tx)
 
     def _keep(
         self, version: Version, run: Run, passages: Passages, answers: Answers, decision: Decision
@@ -153,6 +154,7 @@ class _Mover:
                     self._submit(item, writer, parcels)
                 else:
                     self._queue(item)
+                self.changes.flush_some(self._tx)
         return parcels
 
     def _submit(self, item: _Sending, writer: Writer, parcels: list[Parcel]) -> None:
@@ -195,6 +197,7 @@ class _Mover:
 
     def _queue(self, item: _Sending) -> None:
         run, now = item.run, self._now
+        self._world.has_queued(item.send.account_id, now)
         before = item.passages.get(item.send.step)
         waits = before is not None and before.state == _QUEUED and before.account_id == item.send.account_id
         if waits and run.phase == _QUEUED_PHASE and run.wake_at is not None and run.wake_at > now:
@@ -202,7 +205,6 @@ class _Mover:
         wake_at = now + patience_ms(item.version, item.send.step)
         self._row(item, _QUEUED, now, before.submitted_at if before else None, before.price if before else 0)
         self._note(item, _QUEUED_PHASE, wake_at)
-        self._world.has_queued(item.send.account_id, now)
 
     def _row(self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int) -> None:
         run, send = item.run, item.send
