@@ -1,4 +1,4 @@
-"""A message that waits for a slot is not forgotten when somebody better placed takes the slot it was to have."""
+"""A message that waits for a slot is not forgotten when somebody better placed takes the slot."""
 
 from kaskad.engine.receive import Delivery
 from support.stage import Stage, accepted
