@@ -1,4 +1,14 @@
-"""What of the 25 scenarios cannot be tested yet, and which part it waits for."""
+"""What the 25 scenarios share, and what of them cannot be tested yet, with the part that it waits for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from kaskad.domain.policy import Policy
+from support.stage import Stage
 
 MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     2: (("no second touch in reports as success", "analytics"),),
@@ -31,3 +41,53 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
         ("the task goes from the agent's screen", "agent tasks"),
     ),
 }
+
+GENERAL = """
+cascade: general
+title: General
+class: service
+topic: orders
+trigger: {event: left, key: cart_id}
+goal: {event: bought, match: {cart_id: trigger.cart_id}, within: 7d}
+steps:
+  - id: letter
+    channel: email
+    subject: "{{ contact.name }}"
+    html: '<a href="{{ link(trigger.url) }}">cart</a>'
+    wait: [{unless: opened, for: 24h}, {unless: clicked, for: 4h, from: opened}]
+  - {id: chat, channel: whatsapp, text: "{{ contact.name }}", wait: 6h}
+  - {id: sms, channel: sms, text: "{{ contact.name }}", wait: 2h}
+  - {id: robot, channel: robot_call, say: "{{ contact.name }}", wait: 2h}
+"""
+ADVERTISING = GENERAL.replace("class: service", "class: advertising\nholdout: 0%").replace("general", "promo")
+URL = "https://shop.example.org/cart"
+APPLE = "Mozilla/5.0"
+SCANNER = {"agent": "Mozilla/5.0 (Windows NT 10.0) SafeLinks", "ip": "192.0.2.9"}
+SMS_FIRST = """
+cascade: order
+title: Order
+class: service
+trigger: {event: left, key: cart_id}
+goal: {event: bought}
+steps:
+  - {id: sms, channel: sms, text: "{{ contact.name }}", success: replied, wait: 2h}
+  - {id: chat, channel: telegram, text: t, wait: 200h}
+"""
+
+
+def utc(*parts: int) -> int:
+    """Return an instant in milliseconds."""
+    return int(datetime(*parts, tzinfo=UTC).timestamp() * 1000)
+
+
+def limited(**changes: Any) -> Policy:
+    """Return a policy without limits but these."""
+    return replace(Policy.unlimited(), **changes)
+
+
+def begun(stage: Stage, text: str = GENERAL, **options: Any) -> int:
+    """Let one person enter a cascade; return who."""
+    stage.cascade(text)
+    ann = stage.person("ann", **options)
+    stage.event(ann, "left", cart_id=1, url=URL)
+    return ann

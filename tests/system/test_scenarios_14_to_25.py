@@ -1,0 +1,245 @@
+"""A real campaign's bad day: scenarios 14 to 25 of the domain rules; see test_scenarios.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.domain.policy import HOUR, MINUTE, Cap, Counted, PerClass, Policy
+from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
+from kaskad.store import contacts
+from kaskad.store.suppressions import suppress
+from support.play import NOON
+from support.scenarios import ADVERTISING, GENERAL, SMS_FIRST, URL, begun, limited, utc
+from support.stage import HASH_KEY, Stage, accepted, refused
+
+
+def test_scenario_14_a_cascade_is_edited_with_runs_in_flight(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    new = GENERAL.replace("  - {id: sms", "  - {id: push, channel: push, text: new, wait: 1h}\n  - {id: sms")
+    stage.cascade(new)
+    bob = stage.person("bob")
+    stage.event(bob, "left", cart_id=2, url=URL)
+    stage.passes("P3D")
+    assert stage.sent(ann) == ["letter", "chat", "sms", "robot"]
+    assert stage.sent(bob) == ["letter", "chat", "push", "sms", "robot"]
+
+
+@pytest.mark.parametrize("ticks", [1, 3])
+def test_scenario_15_one_cart_triggers_three_events(db, ticks):
+    stage = Stage(db)
+    stage.cascade(GENERAL)
+    ann = stage.person("ann")
+    events = [stage.told(ann, "left", cart_id=1, url=URL) for _ in range(3)]
+    if ticks == 1:
+        stage.deliver(events=events)
+    else:
+        for event in events:
+            stage.deliver(events=[event])
+            stage.sleeps("300ms")
+    assert len(stage.runs(ann)) == 1 and stage.sent(ann) == ["letter"]
+    stage.event(ann, "bought", cart_id=1)
+    stage.passes("P2D")
+    stage.event(ann, "left", cart_id=2, url=URL)
+    assert len(stage.runs(ann)) == 1 and stage.world.refusals[1, "cooldown"] == 1
+    stage.passes("P6D")
+    stage.event(ann, "left", cart_id=3, url=URL)
+    assert len(stage.runs(ann)) == 2
+
+
+def test_scenario_16_a_promotion_and_an_appointment_at_ten(db):
+    policy = limited(
+        caps=(Cap(1, 1, Counted.TOUCHES, classes=(MessageClass.ADVERTISING,)),),
+        run_gap_ms=PerClass(service=HOUR, advertising=HOUR),
+    )
+    stage = Stage(db, policy=policy, at=utc(2026, 6, 1, 22))
+    stage.cascade(ADVERTISING)
+    stage.cascade(GENERAL.replace("general", "appointment").replace("class: service", "class: transactional"))
+    ann = stage.person("ann", zone="Asia/Almaty")  # 03:00 there
+    stage.event(ann, "left", cart_id=1, url=URL)
+    first = stage.run(ann, stage.parcels[0].run_id)
+    assert len(stage.parcels) == 1 and stage.world.versions[first.version_id].cascade.id == "appointment"
+    promo = next(run for run in stage.runs(ann) if run.id != first.id)
+    assert promo.outcome is not None or promo.wake_at > stage.clock.now(), "capped for that local day"
+
+
+@pytest.mark.parametrize(
+    ("zone", "starts", "at"),
+    [
+        # A day before 02:30 of the next day, on the wall clock:
+        ("Europe/Berlin", utc(2027, 3, 29, 0, 30), utc(2027, 3, 28, 1, 30)),  # 02:30 does not exist: 03:30
+        ("Europe/Berlin", utc(2026, 10, 26, 1, 30), utc(2026, 10, 25, 0, 30)),  # 02:30 is twice: the first
+        ("Asia/Kathmandu", utc(2026, 6, 3, 3, 15), utc(2026, 6, 2, 3, 15)),  # 09:00
+        ("Australia/Lord_Howe", utc(2026, 10, 4, 22, 0), utc(2026, 10, 3, 22, 0)),
+        ("Australia/Lord_Howe", utc(2026, 10, 4, 1, 0), utc(2026, 10, 3, 1, 30)),  # moved by half an hour
+    ],
+)
+def test_scenario_17_nights_on_which_the_clock_changes(db, zone, starts, at):
+    stage = Stage(db, at=at - 40 * HOUR)
+    stage.cascade(SMS_FIRST.replace("wait: 2h}", "wait: 2h, at: {before: trigger.starts_at, by: 1d}}"))
+    ann = stage.person("ann", [Channel.SMS], zone=zone)
+    stage.event(ann, "left", cart_id=1, starts_at=starts // 1000)
+    stage.passes("P3D")
+    assert stage.at(ann) == [at]
+
+
+def test_scenario_18_a_number_whose_zone_nobody_knows(db):
+    stage = Stage(
+        db, policy=replace(Policy(), window_jitter_ms=0), at=utc(2027, 1, 12, 15)
+    )  # 18:00 in Moscow
+    stage.cascade(SMS_FIRST)
+    ann = stage.person("ann", [Channel.TELEGRAM], zone=None, addresses={Channel.SMS: "+79161234567"})
+    stage.event(ann, "left", cart_id=1)
+    stage.passes("P1D")
+    assert utc(2027, 1, 13, 7) <= stage.at(ann)[0] < utc(2027, 1, 13, 9)
+    told = [row[2] for row in stage.rows("decisions_of_run", contact_id=ann, run_id=stage.run(ann).id)]
+    assert any("possible zones" in text for text in told), "the reason is kept"
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (utc(2026, 6, 6, 5), utc(2026, 6, 8, 4)),  # a Saturday: Monday 09:00, UTC+5
+        (utc(2026, 3, 21, 5), utc(2026, 3, 26, 4)),  # Nauryz, and its days off
+    ],
+)
+def test_scenario_19_kazakhstan_on_saturday_and_on_nauryz(db, at, day):
+    stage = Stage(db, policy=replace(Policy(), window_jitter_ms=0), at=at)
+    promo = SMS_FIRST.replace("class: service", "class: advertising\nholdout: 0%\ntopic: t")
+    stage.cascade(promo)
+    stage.cascade(
+        SMS_FIRST.replace("order", "otp").replace("left", "asked").replace("service", "transactional")
+    )
+    ann = stage.person("ann", [Channel.SMS], zone="Asia/Almaty", country="KZ")
+    bob = stage.person("bob", [Channel.SMS], zone="Asia/Almaty", country="KZ")
+    stage.event(ann, "left", cart_id=1)
+    stage.event(bob, "asked", cart_id=2)
+    assert stage.sent(ann) == [] and stage.sent(bob) == ["sms"]
+    stage.passes("P6D")
+    assert [datetime.fromtimestamp(sent / 1000, UTC) for sent in stage.at(ann)[:1]] == [
+        datetime.fromtimestamp(day / 1000, UTC)
+    ]
+
+
+WEBINAR = """
+cascade: webinar
+title: Webinar
+class: service
+trigger: {event: registered, key: webinar_id}
+goal: {event: joined}
+steps:
+  - {id: day, channel: email, subject: s, text: t, at: {before: trigger.starts_at, by: 24h}}
+  - {id: hours, channel: telegram, text: t, at: {before: trigger.starts_at, by: 2h}}
+  - {id: minutes, channel: push, text: t, at: {before: trigger.starts_at, by: 30m}}
+"""
+
+
+def test_scenario_20_a_webinar_at_eight_in_the_morning(db):
+    stage = Stage(db, policy=replace(Policy(), window_jitter_ms=0))
+    stage.cascade(WEBINAR.replace("by: 30m}", "by: 30m, earliest_ok: 10m}"))
+    ann = stage.person("ann")
+    starts = utc(2026, 6, 4, 8)
+    stage.event(ann, "registered", webinar_id=1, starts_at=starts // 1000)
+    stage.passes("P4D")
+    assert stage.at(ann) == [starts - 24 * HOUR, utc(2026, 6, 3, 20, 59)]
+    assert stage.states(ann)["minutes"] == "window_impossible"
+
+
+def test_scenario_20_a_late_enrolment_gets_only_the_last_step(db):
+    stage = Stage(db)
+    stage.cascade(WEBINAR)
+    ann = stage.person("ann")
+    stage.event(ann, "registered", webinar_id=1, starts_at=(NOON + 20 * MINUTE) // 1000)
+    assert stage.sent(ann) == ["minutes"]
+    assert stage.states(ann) == {"day": "too_late", "hours": "too_late", "minutes": "sent"}
+
+
+def test_scenario_20_a_webinar_that_moves_takes_the_unsent_steps_along(db):
+    stage = Stage(db)
+    stage.cascade(WEBINAR)
+    ann = stage.person("ann")
+    starts = NOON + 30 * HOUR
+    stage.event(ann, "registered", webinar_id=1, starts_at=starts // 1000)
+    stage.passes("10h")
+    assert stage.sent(ann) == ["day"]
+    moved = starts + 24 * HOUR
+    stage.event(ann, "registered", webinar_id=1, starts_at=moved // 1000)
+    stage.passes("P3D")
+    assert stage.at(ann) == [starts - 24 * HOUR, moved - 2 * HOUR, moved - 30 * MINUTE]
+    bob = stage.person("bob")
+    stage.event(bob, "registered", webinar_id=2, starts_at=(stage.clock.at + 50 * HOUR) // 1000)
+    stage.event(bob, "registered", webinar_id=2, cancelled=True)
+    assert stage.outcome(bob) == "cancelled"
+
+
+def test_scenario_21_a_service_cascade_by_robot_and_telegram_needs_a_consent(db):
+    stage = Stage(db)
+    ann = begun(stage, GENERAL.replace("whatsapp", "telegram"), consented=False)
+    bob = stage.person("bob", consented=False)
+    with db.write() as tx:
+        contacts.add_consents(
+            tx, [(bob, contacts.Consent(granted=False, at=1, channels=1 << Channel.TELEGRAM.code))]
+        )
+    stage.event(bob, "left", cart_id=2, url=URL)
+    stage.passes("P3D")
+    assert stage.sent(ann) == ["letter", "chat", "sms", "robot"]
+    assert stage.states(bob)["chat"] == "no_consent"
+
+
+def test_scenario_22_without_consent_to_tracking_there_is_no_pixel_and_links_still_work(db):
+    stage = Stage(db)
+    begun(stage, tracking=False)
+    bob = stage.person("bob")
+    stage.event(bob, "left", cart_id=2, url=URL)
+    quiet, tracked = (parcel.outgoing.html for parcel in stage.parcels)
+    assert "/o/" not in quiet and "/o/" in tracked
+    assert "/l/" in quiet and "/l/" in tracked
+
+
+def test_scenario_23_an_sms_that_grows_to_two_parts_costs_two_and_the_budget_stops_it(db):
+    stage = Stage(db, account_each={"prices": {"minor": 2000, "currency": "KZT", "per": "part"}})
+    text = SMS_FIRST.replace("goal:", "budget: {total: 50 KZT}\ngoal:").replace(
+        '"{{ contact.name }}"', '"{{ contact.name }}, ваша корзина удалится завтра — оформите сейчас."'
+    )
+    stage.cascade(text.replace("  - {id: chat, channel: telegram, text: t, wait: 200h}\n", ""))
+    short = stage.person("Ян", [Channel.SMS])
+    long = stage.person("А" * 30, [Channel.SMS])
+    stage.event(short, "left", cart_id=1)
+    stage.event(long, "left", cart_id=2)
+    assert [stage.passages(short)[0].price] == [2000]
+    assert stage.states(long) == {"sms": "over_budget"}, "4000 more would be 6000 of 5000"
+    assert stage.rows("reserved_money", id=1)[0][0] == 2000
+
+
+def test_scenario_24_a_limit_of_the_person_at_the_provider_is_not_tried_again(db):
+    stage = Stage(db)
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.WINDOW)
+        if parcel.outgoing.channel is Channel.WHATSAPP and parcel.contact_id % 3 == 0
+        else accepted(parcel, stage.clock.now())
+    )
+    stage.cascade(GENERAL)
+    people = [stage.person(f"p{n}", [Channel.WHATSAPP, Channel.SMS]) for n in range(60)]
+    stage.deliver(events=[stage.told(p, "left", cart_id=p, url=URL) for p in people])
+    for person in people:
+        assert stage.sent(person) == (["chat", "sms"] if person % 3 == 0 else ["chat"])
+    assert not stage.world.down_since, "the provider works"
+
+
+def test_scenario_25_erasure_cancels_the_run_and_the_address_stays_suppressed(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    from kaskad.engine.arrival import Arrival
+
+    stage.deliver(arrivals=[Arrival(ann, 0, -1, Kind.ERASED, "erase-1", stage.clock.now())])
+    assert stage.outcome(ann) == "cancelled"
+    with db.write() as tx:
+        suppress(tx, HASH_KEY, [(Channel.SMS, "ann@sms.example.org")], "erased", stage.clock.now())
+    stage.passes("P2D")
+    assert stage.sent(ann) == ["letter"]
+    again = stage.person("ann-again", [Channel.SMS], addresses={Channel.SMS: "ann@sms.example.org"})
+    stage.event(again, "left", cart_id=9, url=URL)
+    assert stage.states(again)["sms"] == "suppressed" and stage.outcome(again) == "unreachable"
