@@ -6,12 +6,12 @@ from hashlib import blake2b
 
 import msgspec
 
-from kaskad.domain.errors import Conflict
 from kaskad.domain.run import Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 
+PIECE = 250  # runs that are written together while a tick goes on
 _FINISHED = RunState.FINISHED.code
 
 
@@ -50,23 +50,31 @@ class Changes:
             tx.run("charge_money", id=cascade_id, amount=amount)
         self.charged.clear()
 
+    def flush_some(self, tx: Transaction) -> None:
+        """Write what was decided so far, once that is a good piece: PostgreSQL works on it while we go on."""
+        if len(self.runs) >= PIECE:
+            self._flush_runs(tx)
+
     def flush_moves(self, tx: Transaction) -> None:
         """Write what was decided; raises Conflict if a run or a message had changed, so nothing happens."""
-        if run_store.change(tx, self.runs) != len(self.runs):
-            raise Conflict("a run changed while it was decided about")
+        self._flush_runs(tx)
+        _many(tx, "put_inputs", sorted(self._new_inputs.items()))
+        for cascade_id, amount in self.reserved.items():
+            tx.run("reserve_money", id=cascade_id, amount=amount)
+
+    def _flush_runs(self, tx: Transaction) -> None:
+        run_store.change(tx, self.runs)
+        self.runs.clear()
         _many(tx, "withdraw_messages", self.withdrawn)
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "reopen_messages", self.reopened)
-        if self.messages and tx.changed_many("put_messages", self.messages) != len(self.messages):
-            raise Conflict("a message had already left")
+        tx.change_each("put_messages", self.messages, "a message had already left")
+        self.messages.clear()
         _many(tx, "put_bodies", self.bodies)
         _many(tx, "put_facts", self.facts)
         _many(tx, "fold_messages", self.folded)
         _many(tx, "requeue_messages", self.requeued)
-        _many(tx, "put_inputs", sorted(self._new_inputs.items()))
         _many(tx, "put_decisions", self.decisions)
-        for cascade_id, amount in self.reserved.items():
-            tx.run("reserve_money", id=cascade_id, amount=amount)
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
         """Note the run's next state, unless nothing about it changes."""

@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from kaskad.domain.decide import goal_ends_at
 from kaskad.domain.entering import share
-from kaskad.domain.errors import Conflict
 from kaskad.domain.hours import add
 from kaskad.domain.run import Run
 from kaskad.domain.scope import condition_scope
@@ -58,8 +57,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
         if request.properties or request.key:
             properties = msgspec.json.encode(request.properties).decode()
             data.append((run.contact_id, run.id, request.key, properties))
-    if rows and tx.changed_many("insert_runs", rows) != len(rows):
-        raise Conflict("a contact has entered from elsewhere meanwhile")
+    tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
     if data:
         tx.many("put_run_data", data)
 

@@ -42,6 +42,10 @@ class Transaction(Protocol):
     def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
         """Run the statement for each row; return how many rows of tables were changed."""
 
+    def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
+        """Run the statement for each row; raises Conflict(problem), at the latest before the commit, unless
+        as many rows of tables were changed."""
+
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         """Return the rows of a statement that looks among `:ids`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from struct import pack
 from sys import byteorder
@@ -31,7 +31,7 @@ OLDEST: Final = 150_000
 # tables for a large batch. Reading for reports is planned as usual.
 BY_KEYS: Final = (
     b"SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off;"
-    b" SET enable_mergejoin = off; SET enable_seqscan = off"
+    b" SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off"
 )
 
 _Pool: TypeAlias = "queue.LifoQueue[psycopg.Connection[Row] | None]"
@@ -149,68 +149,106 @@ _ARRAYS: Final[dict[str, Callable[[Any], _Array | str]]] = {
 
 
 class PostgresTransaction:
-    """One transaction of a connection; see `db.Transaction`."""
+    """One transaction of a connection; see `db.Transaction`.
+
+    A writing one is a pipeline: what returns nothing is sent and not waited for, so that the server works
+    while we make the next statement. Where one fails, a later statement or the commit says so.
+    """
 
     dialect: Final[Dialect] = "postgresql"
 
-    def __init__(self, connection: psycopg.Connection[Row], known: Mapping[str, Statement]) -> None:
-        self._cursor = connection.cursor()
+    def __init__(
+        self, connection: psycopg.Connection[Row], known: Mapping[str, Statement], pipelined: bool
+    ) -> None:
+        self._connection = connection
         self._known = known
+        self._pipelined = pipelined
+        self._pipeline = ExitStack()
+        self._expected: list[tuple[psycopg.Cursor[Row], int, str]] = []
+        self._started = False
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
-        self._execute(name, params)
-        return self._cursor.fetchall() if self._cursor.description else []
+        statement = self._checked(name, params)
+        cursor = self._send(statement.text.encode(), params)
+        return cursor.fetchall() if statement.returns else []
 
     def one(self, name: str, /, **params: Any) -> Row | None:
-        self._execute(name, params)
-        return self._cursor.fetchone() if self._cursor.description else None
+        rows = self.all(name, **params)
+        return rows[0] if rows else None
 
     def run(self, name: str, /, **params: Any) -> int:
-        self._execute(name, params)
-        return self._cursor.rowcount
+        statement = self._checked(name, params)
+        return self._count(self._send(statement.text.encode(), params))
 
     def many(self, name: str, rows: Sequence[Row], /) -> list[Row]:
         if not rows:
             return []
-        self._execute_columns(name, rows)
-        return self._cursor.fetchall() if self._cursor.description else []
+        cursor = self._send_columns(name, rows)
+        return cursor.fetchall() if self._known[name].returns else []
 
     def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
-        if not rows:
-            return 0
-        self._execute_columns(name, rows)
-        return self._cursor.rowcount
+        return self._count(self._send_columns(name, rows)) if rows else 0
+
+    def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
+        if rows:
+            self._expected.append((self._send_columns(name, rows), len(rows), problem))
 
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         if len(ids) > 1:
             return self.all(name, ids=_bigints(ids), **params)
         if not ids:
             return []
-        statement = self._checked(name, {"ids": ids[0], **params})
-        self._cursor.execute(for_one(statement.text), {"ids": ids[0], **params}, prepare=True, binary=True)
-        return self._cursor.fetchall()
+        params["ids"] = ids[0]
+        statement = self._checked(name, params)
+        cursor = self._send(for_one(statement.text), params)
+        return cursor.fetchall() if statement.returns else []
 
     def script(self, text: str, /) -> None:
-        self._cursor.execute(text.encode())
+        self.settle()
+        self._connection.execute(text.encode())  # a pipeline takes no more than one statement at a time
 
-    def _execute(self, name: str, params: dict[str, Any]) -> None:
-        statement = self._checked(name, params)
-        self._cursor.execute(statement.text.encode(), params, prepare=True, binary=True)
+    def settle(self) -> None:
+        """Wait until all has been done that was sent; raises what has failed of it."""
+        self._started = False
+        self._pipeline.close()
+        for cursor, count, problem in self._expected:
+            if cursor.rowcount != count:
+                raise Conflict(problem)
+        self._expected.clear()
 
-    def _checked(self, name: str, params: dict[str, Any]) -> Statement:
+    def abandon(self) -> None:
+        """Leave the pipeline, whatever has failed in it: the transaction is about to be rolled back."""
+        self._expected.clear()
+        with suppress(psycopg.Error):
+            self._pipeline.close()
+
+    def _send(self, text: bytes, params: Mapping[str, Any]) -> psycopg.Cursor[Row]:
+        if self._pipelined and not self._started:
+            self._pipeline.enter_context(self._connection.pipeline())
+            self._started = True
+        cursor = self._connection.cursor()
+        cursor.execute(text, params, prepare=True, binary=True)
+        return cursor
+
+    def _count(self, cursor: psycopg.Cursor[Row]) -> int:
+        if self._started:
+            self.settle()
+        return cursor.rowcount
+
+    def _checked(self, name: str, params: Mapping[str, Any]) -> Statement:
         statement = self._known[name]
         if params.keys() != statement.parameters:
             raise TypeError(f"{name} takes {sorted(statement.parameters)}, not {sorted(params)}")
         return statement
 
-    def _execute_columns(self, name: str, rows: Sequence[Row]) -> None:
+    def _send_columns(self, name: str, rows: Sequence[Row]) -> psycopg.Cursor[Row]:
         statement = self._known[name]
         columns = zip(*rows, strict=True)
         params = {
             f"c{number}": _ARRAYS[kind](column)
             for number, (kind, column) in enumerate(zip(statement.columns, columns, strict=True), 1)
         }
-        self._cursor.execute(statement.text.encode(), params, prepare=True, binary=True)
+        return self._send(statement.text.encode(), params)
 
 
 @cache
@@ -282,7 +320,13 @@ class PostgresDatabase:
                         connection.execute(BY_KEYS)
                 connection.execute(begin)
                 try:
-                    yield PostgresTransaction(connection, self._known)
+                    tx = PostgresTransaction(connection, self._known, pool is self._writers)
+                    try:
+                        yield tx
+                    except BaseException:
+                        tx.abandon()
+                        raise
+                    tx.settle()
                     self._end(connection, end)
                 except BaseException:
                     if not connection.closed:

@@ -85,7 +85,7 @@ def _first_facts(tx: Transaction, keys: Iterable[RunKey]) -> dict[MessageKey, Ma
     return dict(found)
 
 
-def change(tx: Transaction, rows: Sequence[Row]) -> int:
+def change(tx: Transaction, rows: Sequence[Row]) -> None:
     """Write runs as (contact, run, seq as read, state, phase, step, branch, wake_at, due_at, outcome,
-    outcome_step, late, finished_at); return how many were still as read."""
-    return tx.changed_many("update_runs", rows) if rows else 0
+    outcome_step, late, finished_at); raises Conflict, at the latest before the commit, if one had changed."""
+    tx.change_each("update_runs", rows, "a run changed while it was decided about")

@@ -75,6 +75,10 @@ class SqliteTransaction:
         self.many(name, rows)
         return self._connection.total_changes() - before
 
+    def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
+        if self.changed_many(name, rows) != len(rows):
+            raise Conflict(problem)
+
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         if not ids:
             return []

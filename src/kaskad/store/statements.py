@@ -38,6 +38,7 @@ class Statement(Struct, frozen=True):
     source: str  # as written, marked comments resolved, `:name` kept
     parameters: frozenset[str]
     columns: tuple[str, ...]  # PostgreSQL: the element types of the arrays :c1, :c2, …
+    returns: bool  # rows
 
     @property
     def hot(self) -> bool:
@@ -109,8 +110,13 @@ def _statement(name: str, file: str, body: str, dialect: Dialect) -> Statement:
     text = _TOKEN.sub(word, source)
     if ";" in re.sub(r"'(?:[^']|'')*'", "", text):
         raise BadStatement(f"{file}: {name} is more than one statement")
+    returns = (
+        re.match(r"SELECT\b|WITH\b", source) is not None or re.search(r"\bRETURNING\b", source) is not None
+    )
     comment = "\n".join(line.removeprefix("--").strip() for line in lines[:start])
-    return Statement(name, file, comment, text, source, frozenset(parameters), _columns(name, source))
+    return Statement(
+        name, file, comment, text, source, frozenset(parameters), _columns(name, source), returns
+    )
 
 
 def _columns(name: str, source: str) -> tuple[str, ...]:
