@@ -74,11 +74,12 @@ class Nursery:
 
     @classmethod
     async def start(cls, log: Path) -> Nursery:
+        paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
         with log.open("ab") as out:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "crash.server", stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, stderr=out, cwd=TESTS,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])},
+                env={**os.environ, "PYTHONPATH": paths},
             )  # fmt: skip
         return cls(process)
 

@@ -54,6 +54,7 @@ class Setup(Struct, frozen=True):
     sender: bool = False
     mutant: str = ""
     busy_ms: int = 5_000
+    tries: int = 5  # failing ticks, before the engine stops
     max_bytes: int = 0  # how large a file may grow (RLIMIT_FSIZE); 0: any size
     max_pages: int = 0  # how many pages SQLite may use more than now; 0: any number
 

@@ -25,6 +25,7 @@ from crash.mutants import MUTANTS
 from crash.place import API_KEY, SIGNING_KEY, Setup, ShiftedClock, vault
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
+from kaskad.engine import engine as engine_module
 from kaskad.engine.clock import Clock
 from kaskad.engine.dispatch import Dispatch, Dispatcher
 from kaskad.engine.engine import Engine
@@ -65,6 +66,7 @@ def serve(setup: Setup) -> int:
     """Run a server until it is killed, or its engine gives up."""
     configure("info", "json")
     sqlite.BUSY_MS = setup.busy_ms  # type: ignore[misc]
+    engine_module._TRIES = setup.tries
     if setup.max_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (setup.max_bytes, setup.max_bytes))
     db = open_database(setup.database)

@@ -15,13 +15,13 @@ from crash.judge import Verdict
 from crash.outside import Weather
 from crash.server import STOPPED
 
-PLAN = Plan("disk", 0, people=600, per_second=150, drain_s=30, weather=Weather(hanging=0, cut=0))
+PLAN = Plan("disk", 0, people=200, per_second=150, drain_s=30, weather=Weather(hanging=0, cut=0))
 STOPS_S = 30.0
 
 
 def driver_in(folder: Path, **limits: int) -> Driver:
     driver = Driver(PLAN, str(folder / "kaskad.db"), folder)
-    driver.setup = structs.replace(driver.setup, busy_ms=100, **limits)
+    driver.setup = structs.replace(driver.setup, busy_ms=100, tries=3, **limits)
     return driver
 
 
