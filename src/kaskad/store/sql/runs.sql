@@ -114,7 +114,7 @@ SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL;
 
 -- name: live_run_keys_of_cascade
 SELECT contact_id, id FROM runs
- WHERE cascade_id = :cascade_id AND outcome IS NULL AND (contact_id > :after)
+ WHERE cascade_id = :cascade_id AND outcome IS NULL AND contact_id >= :after
  ORDER BY contact_id LIMIT :limit;
 
 -- name: put_run_data (sqlite)
