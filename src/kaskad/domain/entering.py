@@ -137,7 +137,7 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
         if refusal is None:
             code = channel.code
             to = answers.addresses[ADDRESS_CHANNEL.get(code, code)].value
-            return Send(step.number, code, answers.accounts[code], to, _variant(version, run, step))
+            return Send(step.number, code, _account(step, code, answers), to, _variant(version, run, step))
         if refusal is not SkipReason.NO_ADDRESS:
             why, worst = refusal, channel.code
     return step.number, worst, why, ""
@@ -158,7 +158,12 @@ def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, n
     )
     if refusal is not None:
         return refusal
-    return None if answers.accounts.get(channel.code) else SkipReason.PROVIDER_DISABLED
+    return None if _account(step, channel.code, answers) else SkipReason.PROVIDER_DISABLED
+
+
+def _account(step: Step, channel: int, answers: Answers) -> int:
+    """Return the account that carries the step on this channel; 0 where none is in service."""
+    return answers.named.get(step.account, 0) if step.account else answers.accounts.get(channel, 0)
 
 
 def _variant(version: Version, run: Run, step: Step) -> int | None:

@@ -96,6 +96,7 @@ class Answers(Struct, gc=False):
     touched: frozenset[int] = frozenset()  # steps whose address another contact shares and already got
     scope: Mapping[str, object] | None = None  # what conditions look at
     anchors: Mapping[int, int] | None = None  # anchored step -> its anchor's instant
+    named: Mapping[str, int] = {}  # accounts by name, for steps that name theirs; 0: out of service
     told_addresses: int = 0  # `address_bits` of all addresses: what of them is kept with a decision
 
     def signature(self) -> tuple[object, ...]:

@@ -55,6 +55,7 @@ class Version(Struct, frozen=True):
     uses_steps: bool  # in a text
     uses_events: bool
     anchored: tuple[Step, ...]
+    names_accounts: bool
 
     @property
     def class_code(self) -> int:
@@ -87,6 +88,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         uses_steps="steps" in words,
         uses_events=any(isinstance(node, Event) for c in conditions for node in walk(c.tree)),
         anchored=anchored,
+        names_accounts=any(step.account for step in cascade.steps),
     )  # fmt: skip
 
 

@@ -135,6 +135,7 @@ class Desk:
             tuple(seen.touches.get(contact_id, ())),
             self._accounts_for(version, run),
             self._world.paused(run.cascade_id),
+            named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=bits,
         )
         if bits & SHARED:
@@ -167,6 +168,12 @@ class Desk:
         if patience not in self._accounts:
             self._accounts[patience] = self._world.available(self._now, patience)
         return self._accounts[patience]
+
+    def _named_for(self, version: Version, run: Run) -> Mapping[str, int]:
+        in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))
+        return {
+            account.name: account.id for account in self._world.accounts.values() if account.id in in_service
+        }
 
     def _zones_of(self, known: str | None, phone: str, brand: str) -> tuple[str, ...]:
         key = (known, phone, brand)

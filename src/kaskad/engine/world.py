@@ -177,6 +177,14 @@ class World:
             found[channel] = next(iter(working + waiting), 0)
         return found
 
+    def in_service(self, now: int, patience_ms: int) -> set[int]:
+        """Return the accounts that are enabled and not down for too long."""
+        return {
+            account.id
+            for account in self.accounts.values()
+            if account.enabled and now - self.down_since.get(account.id, now) < max(1, patience_ms)
+        }
+
     def _works(self, account_id: int, now: int) -> bool:
         open_until = self.limits[account_id].breaker.open_until
         return open_until is None or open_until <= now
