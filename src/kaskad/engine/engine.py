@@ -138,7 +138,8 @@ class Engine:
             except StoreError as error:
                 failures += 1
                 log.error("tick failed", why=str(error), tries=failures)
-                if failures >= _TRIES:
+                away = isinstance(error, Unavailable) and self.world.shared  # a database server comes back
+                if failures >= _TRIES and not away:
                     self._give_up(str(error))
                     return
                 more = False

@@ -48,6 +48,15 @@ DELETE FROM orphans o USING unnest(:c1::bigint[], :c2::text[]) AS k (account_id,
  WHERE o.account_id = k.account_id AND o.provider_id = k.provider_id
 RETURNING o.account_id, o.provider_id, o.kind, o.event, o.at, o.value;
 
+-- name: known_orphans
+-- Receipts whose provider's id became known in another process while they were put here.
+SELECT p.contact_id, p.run_id, p.step, o.kind, o.event, o.at, o.value, o.id FROM orphans o
+  JOIN provider_ids p ON p.account_id = o.account_id AND p.provider_id = o.provider_id
+ LIMIT :limit /* postgresql: FOR UPDATE OF o SKIP LOCKED */;
+
+-- name: drop_orphans
+DELETE FROM orphans WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
 -- name: any_orphans
 SELECT 1 FROM orphans LIMIT 1;
 

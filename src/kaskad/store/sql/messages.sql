@@ -176,10 +176,14 @@ SELECT run_id, step FROM messages
  ORDER BY submitted_at DESC LIMIT 1;
 
 -- name: silent_messages
--- Handed over or sent, and nothing heard since: their receipt TTL may have run out (E5).
+-- Handed over or sent, and nothing heard since: their receipt TTL may have run out (E5). Some contacts at a
+-- time: nobody should wait while all messages are looked through.
 SELECT contact_id, run_id, step, channel, coalesce(sent_at, submitted_at) FROM messages
- WHERE state IN (2, 3) AND contact_id > :after AND coalesce(sent_at, submitted_at) < :before
- ORDER BY contact_id LIMIT :limit;
+ WHERE contact_id > :after AND contact_id <= :until AND state IN (2, 3)
+   AND coalesce(sent_at, submitted_at) < :before;
+
+-- name: last_messaged_contact
+SELECT max(contact_id) FROM messages;
 
 -- name: put_bodies (sqlite)
 -- hot
@@ -232,9 +236,6 @@ ON CONFLICT DO NOTHING;
 
 -- name: by_provider_id
 SELECT contact_id, run_id, step FROM provider_ids WHERE account_id = :account_id AND provider_id = :provider_id;
-
--- name: contact_bodies
-SELECT run_id, step, body FROM message_bodies WHERE contact_id = :contact_id;
 
 -- name: next_queued
 -- When the next message that still has to wait may be handed over.
