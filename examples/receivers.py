@@ -216,7 +216,10 @@ def main():
     options.add_argument("--delay", type=float, default=1.0, help="seconds that a person takes (1)")
     world = World(options.parse_args().delay)
     receivers = Receivers(world)
-    receivers.start()
+    try:
+        receivers.start()
+    except OSError as error:
+        raise SystemExit(f"Ports 2525 and 8025 are wanted here, and one is in use: {error}") from None
     print("Mail at 127.0.0.1:2525, messages and calls at http://127.0.0.1:8025. Ctrl-C ends.", flush=True)
     try:
         threading.Event().wait()
