@@ -215,8 +215,8 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--delay", type=float, default=1.0, help="seconds that a person takes (1)")
     world = World(options.parse_args().delay)
-    receivers = Receivers(world)
     try:
+        receivers = Receivers(world)
         receivers.start()
     except OSError as error:
         raise SystemExit(f"Ports 2525 and 8025 are wanted here, and one is in use: {error}") from None
