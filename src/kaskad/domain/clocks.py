@@ -33,6 +33,8 @@ _NO_PROOF = Kind.UNKNOWN.bit | Kind.IN_DOUBT.bit | Kind.BOUNCED.bit
 def deadline(rule: Rule, passage: Passage, zone: str) -> int:
     """Return when silence moves the run on from this message, given its facts so far."""
     sent_at = passage.sent_at or passage.submitted_at or 0
+    if rule.silence_ms is not None and not passage.mask & rule.attends:
+        return sent_at + rule.silence_ms
     first = passage.first
     best: int | None = None
     for clock in rule.clocks:
@@ -90,7 +92,10 @@ def valid_for_ms(
     That is until silence would move the run on, until the next step's date, and never past its own anchor.
     """
     steps, rule = version.cascade.steps, version.rules[number, channel]
-    step, anchors = steps[number], anchors or {}
+    step = steps[number]
+    if rule.silence_ms is not None and step.at is None:
+        return rule.silence_ms
+    anchors = anchors or {}
     following = None if step.next is None else steps[step.next]
     if following is not None and following.at is not None:
         known = following.at.day or following.number in anchors

@@ -209,12 +209,14 @@ def _when(
     held = _capped(version, run, step, channel, answers, at, due_at or at, urgent)
     if held:
         return held
-    opens = version.windows.next(
-        at, key, hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
-    )
+    opens = version.windows.next(at, key)
     if opens is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
-    return When(opens, version.windows.why(key) if opens > at else "", opens)
+    if opens == at:
+        return When(at, "", at)
+    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
+    opens = version.windows.next(at, key, spread)
+    return When(opens, version.windows.why(key), opens or 0)
 
 
 def _capped(
@@ -250,7 +252,7 @@ def _latest(version: Version, due_at: int) -> int:
 
 def _gap_ends_at(version: Version, passages: Passages) -> int:
     """Return when the minimum gap inside the run ends; what failed did not touch the person."""
-    gap = version.policy.min_gap_ms.of(version.cascade.message_class)
+    gap = version.gap_ms
     if not gap:
         return 0
     touches = [p for p in passages.values()

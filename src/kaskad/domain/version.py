@@ -56,6 +56,7 @@ class Version(Struct, frozen=True):
     uses_events: bool
     anchored: tuple[Step, ...]
     names_accounts: bool
+    gap_ms: int  # between touches of one run
 
     @property
     def class_code(self) -> int:
@@ -89,6 +90,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         uses_events=any(isinstance(node, Event) for c in conditions for node in walk(c.tree)),
         anchored=anchored,
         names_accounts=any(step.account for step in cascade.steps),
+        gap_ms=policy.min_gap_ms.of(cascade.message_class),
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from msgspec import Struct
 from kaskad.domain import sms
 from kaskad.domain.cascade import Button
 from kaskad.domain.content import LinkMaker, Rendered
-from kaskad.domain.money import price_of
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.template import RenderError
@@ -135,7 +134,7 @@ class Writer:
         price = self._world.accounts[send.account_id].price
         if price is None:
             return 0
-        return price_of(price, sms.parts(words.text) if price.per == "part" else 1).minor
+        return price.minor * sms.parts(words.text) if price.per == "part" else price.minor
 
     def _affordable(self, version: Version, passages: Passages, more: int) -> bool:
         """Reserve `more` if the cascade's budget and the contact's allow it."""
