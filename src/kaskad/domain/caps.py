@@ -11,7 +11,7 @@ from kaskad.domain.policy import DAY, MINUTE, Cap, Counted, Policy
 from kaskad.domain.terms import Channel, MessageClass
 
 
-class Touch(Struct, frozen=True):
+class Touch(Struct, frozen=True, gc=False):
     """A message that left us for the contact."""
 
     at: int

@@ -25,7 +25,7 @@ _GROUPS = {
 }
 
 
-class ConsentRow(Struct, frozen=True):
+class ConsentRow(Struct, frozen=True, gc=False):
     """A grant or a withdrawal, as table `consents` keeps them.
 
     A withdrawal for `ANY` purpose, on all channels and for all topics, is "all non-transactional"; narrowed

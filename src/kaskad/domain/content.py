@@ -19,7 +19,7 @@ _WEB = ("http://", "https://")
 _UNTRACKED = ("mailto:", "tel:", "sms:", "#")
 
 
-class Rendered(Struct, frozen=True):
+class Rendered(Struct, frozen=True, gc=False):
     """The words of one message; `links` are its destinations, and a link's index is its place there."""
 
     subject: str = ""
@@ -32,7 +32,7 @@ class Rendered(Struct, frozen=True):
     links: tuple[str, ...] = ()
 
 
-class LinkMaker(Struct, frozen=True):
+class LinkMaker(Struct, frozen=True, gc=False):
     """The addresses of ours in one message. Without a `base_url` links lead straight to their destination.
 
     `expires_at` is that of the links; `pixel` says whether this contact may be shown the open pixel.

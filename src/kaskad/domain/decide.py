@@ -47,7 +47,7 @@ _PRECEDENCE = {outcome.code: rank for rank, outcome in enumerate((
 ))}  # fmt: skip
 
 
-class Enter(Struct, frozen=True):
+class Enter(Struct, frozen=True, gc=False):
     """The run is to enter a step, not before `due_at`."""
 
     step: int | None

@@ -57,10 +57,7 @@ class Version(Struct, frozen=True):
     anchored: tuple[Step, ...]
     names_accounts: bool
     gap_ms: int  # between touches of one run
-
-    @property
-    def class_code(self) -> int:
-        return self.cascade.message_class.code
+    class_code: int
 
 
 def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) -> Version:
@@ -91,6 +88,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         anchored=anchored,
         names_accounts=any(step.account for step in cascade.steps),
         gap_ms=policy.min_gap_ms.of(cascade.message_class),
+        class_code=cascade.message_class.code,
     )  # fmt: skip
 
 

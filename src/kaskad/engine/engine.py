@@ -65,7 +65,7 @@ class Engine:
         # is left out of the collector's rounds, and these come rarely (15 % of a tick otherwise).
         gc.collect()
         gc.freeze()
-        gc.set_threshold(100_000, 20, 100)
+        gc.set_threshold(1_000_000, 20, 100)
         self._thread = threading.Thread(target=self._run, name="engine")
         self._thread.start()
 

@@ -25,7 +25,7 @@ _PHONE = Channel.SMS.code
 _NO_GAP = PerClass()
 
 
-class Person(Struct, frozen=True):
+class Person(Struct, frozen=True, gc=False):
     """A contact as texts and conditions see it."""
 
     zone: str | None

@@ -41,7 +41,7 @@ class Moved(Struct):
     more: bool
 
 
-class _Sending(Struct):
+class _Sending(Struct, gc=False):
     """A decision to send, with what its words need."""
 
     version: Version
