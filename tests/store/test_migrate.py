@@ -72,8 +72,8 @@ def test_a_table_of_contacts_is_spread_by_its_own_key_and_leaves_room_where_aske
     assert "PARTITION BY HASH (id);" in words_for(own, "postgresql", 2)
     half = "CREATE TABLE pets (contact_id BIGINT) /* by contact, fillfactor 50 */;"
     assert words_for(half, "sqlite", 0) == "CREATE TABLE pets (contact_id BIGINT) WITHOUT ROWID;"
-    assert words_for(half, "postgresql", 0).endswith("(contact_id BIGINT) WITH (fillfactor = 50);")
-    assert "REMAINDER 1) WITH (fillfactor = 50);" in words_for(half, "postgresql", 2)
+    assert words_for(half, "postgresql", 0).count("BIGINT) WITH (fillfactor = 50, ") == 1
+    assert words_for(half, "postgresql", 2).count(") WITH (fillfactor = 50, ") == 2
 
 
 def test_every_table_by_contact_is_found() -> None:

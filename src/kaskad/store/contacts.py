@@ -83,7 +83,7 @@ def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: i
         known[contact_id] = _merged(known.get(contact_id) or _Kept(contact_id), contact)
     tx.changed_many("put_contacts", [(*structs.astuple(kept), now) for kept in known.values()])
     tx.changed_many("put_external_ids", named)
-    _put_addresses(tx, hash_key, ids, contacts, now)
+    _put_addresses(tx, hash_key, ids, contacts)
     _put_consents(tx, ids, contacts)
     return ids
 
@@ -164,9 +164,7 @@ def _merged(kept: _Kept, contact: Contact) -> _Kept:
     )
 
 
-def _put_addresses(
-    tx: Transaction, hash_key: bytes, ids: Sequence[int], contacts: Sequence[Contact], now: int
-) -> None:
+def _put_addresses(tx: Transaction, hash_key: bytes, ids: Sequence[int], contacts: Sequence[Contact]) -> None:
     found = {
         (contact_id, *address.key): address
         for contact_id, contact in zip(ids, contacts, strict=True)
@@ -180,7 +178,6 @@ def _put_addresses(
             address.value,
             _health(address, stopped),
             address.preferred or 0,
-            now,
         )
         for (contact_id, *_), address in sorted(found.items())
     ]

@@ -27,6 +27,7 @@ _LARGE = re.compile(
     r"CREATE TABLE (?P<name>\w+)(?P<body>(?:(?!CREATE TABLE)[^;])*?)\s*"
     r"/\* by contact(?:: (?P<key>\w+))?(?:, fillfactor (?P<fill>\d+))? \*/;"
 )
+_VACUUM = "autovacuum_vacuum_scale_factor = 0.05"  # the default waits until a fifth of the table is dead
 _COMMENT = re.compile(r"--[^\n]*")
 
 
@@ -115,7 +116,7 @@ def _clustered(table: re.Match[str]) -> str:
 
 def _spread(table: re.Match[str], partitions: int) -> str:
     name, body = table["name"], table["body"]
-    kept = f" WITH (fillfactor = {table['fill']})" if table["fill"] else ""
+    kept = f" WITH (fillfactor = {table['fill']}, {_VACUUM})" if table["fill"] else ""
     if not partitions:
         return f"CREATE TABLE {name}{body}{kept};"
     parts = "".join(

@@ -1,7 +1,7 @@
 -- The tables of design: one text for SQLite and PostgreSQL. Words that differ stand in marked comments:
 -- /* sqlite: … */ and /* postgresql: … */ hold text for one of them; /* by contact */ marks a large table,
 -- which SQLite keeps WITHOUT ROWID (clustered by its key) and PostgreSQL may spread by hash of contact_id;
--- `fillfactor` is what PostgreSQL leaves of a page for later versions of its rows, in percent.
+-- `fillfactor` is how full, in percent, PostgreSQL packs a page: the rest is for later versions of its rows.
 -- Instants are milliseconds since 1970 UTC; codes are those of domain/terms.py; money is in minor units.
 -- PostgreSQL aligns values to their size, so the columns of large tables go by size: 8, 4, 2 bytes, texts.
 
@@ -63,7 +63,7 @@ CREATE TABLE external_ids (                   -- unique over all contacts, so no
 
 CREATE TABLE addresses (
     contact_id BIGINT NOT NULL,
-    changed_at BIGINT NOT NULL,
+    changed_at BIGINT,                        -- when its health last did; NULL: never
     preferred  INTEGER NOT NULL DEFAULT 0,
     channel    SMALLINT NOT NULL,
     health     SMALLINT NOT NULL DEFAULT 0 CHECK (health BETWEEN 0 AND 2), -- 0 good, 1 invalid, 2 suppressed
@@ -77,9 +77,9 @@ CREATE TABLE consents (                       -- append-only: a withdrawal is an
     contact_id BIGINT NOT NULL,
     at         BIGINT NOT NULL,
     expires_at BIGINT,
-    channels   BIGINT NOT NULL,               -- bits 1 << channel code; 0: all
     proof_id   BIGINT,                        -- NULL: unproven
     id         INTEGER NOT NULL,              -- 1, 2, … within the contact
+    channels   INTEGER NOT NULL,              -- bits 1 << channel code; 0: all
     granted    SMALLINT NOT NULL CHECK (granted IN (0, 1)),
     purpose    SMALLINT NOT NULL,             -- message class code; 9: any
     topic      TEXT NOT NULL DEFAULT '',      -- '': all
@@ -143,7 +143,7 @@ CREATE TABLE runs (
     PRIMARY KEY (contact_id, id),
     CHECK ((outcome IS NULL) = (wake_at IS NOT NULL)),  -- every live run has a next instant
     CHECK ((outcome IS NULL) = (state <> 3))
-) /* by contact, fillfactor 50 */;
+) /* by contact, fillfactor 60 */;
 CREATE INDEX runs_due ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE UNIQUE INDEX runs_live ON runs (contact_id, cascade_id, slot) WHERE outcome IS NULL;
 CREATE INDEX runs_held ON runs (cascade_id) WHERE state = 2;
@@ -175,7 +175,7 @@ CREATE TABLE messages (
     attempt      SMALLINT NOT NULL DEFAULT 0,
     PRIMARY KEY (contact_id, run_id, step),
     CHECK (state = 1 OR not_before IS NULL)
-) /* by contact, fillfactor 50 */;
+) /* by contact, fillfactor 80 */;
 -- Not by `state`, which every receipt changes: then no later version of a row would need a new entry anywhere.
 CREATE INDEX messages_queued ON messages (account_id, lane, not_before) WHERE not_before IS NOT NULL;
 

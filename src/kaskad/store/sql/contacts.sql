@@ -54,10 +54,9 @@ ON CONFLICT (id) DO UPDATE SET
 
 -- name: put_addresses
 -- Returns those that are new; a known one keeps its health.
-INSERT INTO addresses (contact_id, channel, value, health, preferred, changed_at)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6) */
-/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[], :c5::integer[],
-                                    :c6::bigint[]) */
+INSERT INTO addresses (contact_id, channel, value, health, preferred)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[], :c5::integer[]) */
 ON CONFLICT (contact_id, channel, value) DO NOTHING
 RETURNING channel, value;
 
