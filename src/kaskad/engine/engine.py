@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from kaskad.domain.errors import Conflict, KaskadError, Locked, StoreError, Unavailable
+from kaskad.domain.terms import Reason
 from kaskad.engine import catalog
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.enrol import next_entry_at
@@ -244,8 +245,13 @@ class Engine:
             shared.set_result(None)
 
     def _submit(self, parcels: list[Parcel]) -> None:
-        if parcels:
+        """Let the parcels go; those that nobody took come back as not sent, and are tried again."""
+        try:
             self._dispatch.submit(parcels)
+        except KaskadError as error:
+            log.error("nobody sends", why=str(error), messages=len(parcels))
+            now = self.world.clock.now()
+            self.take_results([_not_sent(parcel, now, str(error)) for parcel in parcels])
 
     def _after_failure(
         self, results: list[Result], deliveries: list[Delivery], shared: Future[None], error: BaseException
@@ -275,6 +281,13 @@ class Engine:
             if until_s > 0:
                 self._wake.wait(min(idle_s, until_s))
         self._wake.clear()
+
+
+def _not_sent(parcel: Parcel, at: int, why: str) -> Result:
+    return Result(
+        parcel.contact_id, parcel.run_id, parcel.step, parcel.attempt, parcel.account_id, at,
+        reason=Reason.TRANSIENT, detail=why, accepted=False,
+    )  # fmt: skip
 
 
 def _failed(error: KaskadError) -> Future[Any]:

@@ -13,9 +13,9 @@ from msgspec import structs
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock, wall_ms
-from kaskad.engine.dispatch import Dispatcher
 from kaskad.engine.engine import Engine
 from kaskad.engine.ingest import Ingest
+from kaskad.engine.sender import Sender
 from kaskad.engine.world import Options, World
 from kaskad.store import settings as setting_store
 from kaskad.store.db import Database, Transaction, open_database
@@ -79,7 +79,7 @@ def serving(
             ahead_at = setting_store.get(tx, AHEAD, int) or 0
         clock = SystemClock(time_factor, ahead_at)
         world = World(clock, signer, _options(base_url, time_factor))
-        engine = Engine(db, vault, world, lambda own: Dispatcher(world.accounts, clock.now, own.take_results))
+        engine = Engine(db, vault, world, lambda own: Sender(world.accounts, clock.now, own.take_results))
         service = Service(db, vault, base_url, engine, clock, time_factor)
         ingest = Ingest(engine, db, real_time=time_factor == 1.0 and service.ahead_ms < 1000)
         own = structs.replace(settings, base_url=base_url)
