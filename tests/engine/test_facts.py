@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from kaskad.domain.policy import HOUR, Policy
 from kaskad.domain.terms import Channel, Kind, Outcome, Reason
 from kaskad.engine.arrival import Arrival
+from kaskad.engine.receive import InboundIn
 from support.stage import Stage, accepted, refused
 
 HEAD = """
@@ -179,6 +180,20 @@ def test_stop_to_a_number_we_have_not_written_to_is_kept_as_well(db):
     stage.says(Channel.SMS, "+77010000001", "STOP")
     stage.event(ann, "left", cart_id=1)
     assert stage.states(ann) == {"sms": "no_consent", "chat": "sent"}
+
+
+def test_stops_on_two_channels_in_one_tick_both_count(db):
+    stage = Stage(db)
+    stage.cascade(HEAD + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left", cart_id=1)
+    now = stage.clock.now()
+    stage.deliver(inbound=[
+        InboundIn(channel, f"ann@{channel}.example.org", Kind.REPLIED, channel.value, now, "STOP")
+        for channel in (Channel.TELEGRAM, Channel.EMAIL, Channel.WHATSAPP)
+    ])  # fmt: skip
+    stage.passes("9h")
+    assert stage.sent(ann) == ["sms"]
 
 
 def test_the_key_that_refuses_stops_calls_and_texts(db):

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json
 
-from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.consent import ALL_CHANNELS, ANY, ConsentRow, may
 from kaskad.domain.errors import Invalid
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.terms import Channel, MessageClass, SkipReason
 from kaskad.engine.people import People, read_people
 
 AT = 1_790_000_000_000
@@ -84,9 +84,16 @@ def test_a_consent_is_kept_with_its_file_row_and_time() -> None:
     assert proof["imported_at"].startswith("2026-09-21")
     assert dated[0].at == 1_771_027_200_000
     assert not none and not unclear
-    assert (no[0].granted, no[0].purpose) == (False, MessageClass.ADVERTISING.code)
+    assert (no[0].granted, no[0].at, no[0].purpose) == (False, AT, MessageClass.ADVERTISING.code)
     assert file.consented == 2
     assert [note.row for note in file.notes] == [6]
+
+
+def test_a_no_takes_back_the_dated_yes_of_an_earlier_file() -> None:
+    told = [read(f"id,consent\n1,{cell}\n").people[0].contact.consents[0] for cell in ("2026-02-14", "no")]
+    rows = [ConsentRow(c.granted, c.purpose, c.channels, c.topic, c.at, proven=True) for c in told]
+    assert may(rows[:1], Channel.EMAIL, MessageClass.ADVERTISING, "", AT) is None
+    assert may(rows, Channel.EMAIL, MessageClass.ADVERTISING, "", AT + 1) is SkipReason.NO_CONSENT
 
 
 def test_a_consent_for_one_channel_opens_that_channel_only() -> None:

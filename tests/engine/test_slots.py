@@ -1,6 +1,10 @@
-"""A message that waits for a slot is not forgotten when somebody better placed takes the slot."""
+"""A message that waits for a slot is not forgotten, whoever takes it and whatever becomes of the tick."""
 
+from kaskad.domain.errors import Conflict
+from kaskad.domain.policy import HOUR
+from kaskad.domain.terms import Channel
 from kaskad.engine.receive import Delivery
+from kaskad.engine.world import Options
 from support.stage import Stage, accepted
 
 CASCADE = """
@@ -33,3 +37,47 @@ def test_what_loses_its_slot_to_a_better_lane_is_sent_later(db):
         stage.engine.take_results([accepted(stage.parcels[number], stage.clock.now())])
         stage.works()
     assert sorted(parcel.contact_id for parcel in stage.parcels) == sorted(waiting + hasty)
+
+
+def test_more_free_slots_than_a_tick_moves_runs_forget_nobody(db):
+    limits = {"concurrency": 10, "per_second": 1e6, "burst": 1000}
+    stage = Stage(db, options=Options(due_limit=4), account_each={"limits": limits})
+    stage.cascade(CASCADE.format("service"))
+    stage.answer = lambda parcel: None
+    people = [stage.person(f"p{n}") for n in range(40)]
+    stage.deliver(events=[stage.told(person, "service") for person in people])
+    assert len(stage.parcels) == 10
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.engine.take_results([accepted(parcel, stage.clock.now()) for parcel in stage.parcels])
+    stage.works()
+    assert sorted(parcel.contact_id for parcel in stage.parcels) == people
+
+
+def test_a_probe_that_a_rolled_back_tick_took_is_free_again(db):
+    stage = Stage(db)
+    stage.cascade(CASCADE.format("service"))
+    ann = stage.person("ann")
+    stage.world.limits[stage.world.accounts_by_name["email"].id].breaker.trip(stage.clock.now())
+    stage.clock.at += HOUR
+    broken = [Conflict("another process was quicker")]
+
+    class Once:
+        def run(self, *_):
+            if broken:
+                raise broken.pop()
+
+    stage.engine._housekeeping = Once()
+    stage.event(ann, "service")
+    assert stage.sent(ann) == ["letter"]
+
+
+def test_limits_that_somebody_changes_count_at_once_and_what_is_under_way_still_counts(db):
+    stage = Stage(db)
+    stage.cascade(CASCADE.format("service"))
+    stage.answer = lambda parcel: None
+    for n in range(3):
+        stage.event(stage.person(f"p{n}"), "service")
+    stage.account(Channel.EMAIL, "email", limits={"concurrency": 4, "per_second": 1e6, "burst": 1000})
+    for n in range(3, 6):
+        stage.event(stage.person(f"p{n}"), "service")
+    assert len(stage.parcels) == 4

@@ -39,7 +39,8 @@ def explain(
             if run_id in (None, row[0])
         ]
     if not runs:
-        raise NotFound(f"{who} has never entered a cascade.")
+        known = "There is no run" if run_id is not None else "No cascade has been entered by"
+        raise NotFound(f"{known} {who}.")
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(runs), indent=2).decode())
         return

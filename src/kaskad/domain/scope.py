@@ -25,6 +25,7 @@ _FLAGS = {
     "reacted": HUMAN,
     "delivered": Kind.DELIVERED.bit | HUMAN,
 }
+_EARLIEST, _LATEST = -2_208_988_800_000, 7_258_118_400_000  # 1900, 2200: 0001 and 9999 mean "none"
 _UNREACHED: dict[str, object] = {
     "sent": False, "failed": False, "skipped": False, "unknown": False, "state": "planned", "channel": "",
     "reason": "", **dict.fromkeys(_FLAGS, False),
@@ -86,5 +87,7 @@ def instant_at(path: str, properties: Mapping[str, Any], attributes: Mapping[str
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):  # seconds, as most systems write them; milliseconds past the year 5138
-        return int(value if value > 100_000_000_000 else value * 1000)
-    return read_instant(str(value))
+        at: float | None = value if value > 100_000_000_000 else value * 1000
+    else:
+        at = read_instant(str(value))
+    return int(at) if at is not None and _EARLIEST <= at < _LATEST else None

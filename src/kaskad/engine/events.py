@@ -23,6 +23,7 @@ from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_TOO_MUCH = 1e12  # whole units of a currency: an amount beyond is a mistake, and no column could hold any
 _OPEN = (None, Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code, Outcome.RESPONDED.code)
 
 
@@ -105,7 +106,7 @@ def _value(version: Version, properties: dict[str, Any]) -> int | None:
         return None
     total = version.cascade.budget.total
     scale: int = 10 ** DIGITS.get(total.currency if total else "", 2)
-    return round(amount * scale)
+    return round(amount * scale) if abs(amount) < _TOO_MUCH else None
 
 
 def _moves_anchor(version: Version, name: str, key: str, properties: dict[str, Any]) -> bool:

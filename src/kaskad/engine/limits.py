@@ -19,10 +19,15 @@ class TokenBucket:
     """At most `burst` at once and `per_second` in the long run."""
 
     def __init__(self, per_second: float, burst: int) -> None:
+        self._units = max(1, burst) * TOKEN
+        self._seen: int | None = None
+        self.change(per_second, burst)
+
+    def change(self, per_second: float, burst: int) -> None:
+        """Go on with another rate and size; the tokens that are left stay."""
         self._rate = max(1, round(per_second * 1000))  # units a millisecond
         self._size = max(1, burst) * TOKEN
-        self._units = self._size
-        self._seen: int | None = None
+        self._units = min(self._units, self._size)
 
     def available(self, now: int) -> int:
         """Return the number of whole tokens."""
@@ -145,6 +150,11 @@ class AccountLimits:
         self.breaker = breaker
         self.in_flight = 0
         self._until = 0  # of Retry-After
+
+    def change(self, concurrency: int, per_second: float, burst: int) -> None:
+        """Go on with other limits, as somebody has changed the account."""
+        self.concurrency = concurrency
+        self.bucket.change(per_second, burst)
 
     @property
     def busy(self) -> bool:

@@ -77,8 +77,9 @@ def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
             continue
         free = world.free(account_id, now)
         if free:
-            rows = tx.all("queued_messages", account_id=account_id, now=now, limit=min(free, world.due_limit))
-            if len(rows) < free:
+            limit = min(free, world.due_limit)
+            rows = tx.all("queued_messages", account_id=account_id, now=now, limit=limit)
+            if len(rows) < limit:
                 later = tx.one("next_queued", account_id=account_id, now=now)
                 world.queue_drained(account_id, later[0] if later else None)
             found += rows

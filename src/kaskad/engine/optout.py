@@ -24,7 +24,7 @@ class Refusals:
 
     def __init__(self, world: World, now: int) -> None:
         self._world, self._now = world, now
-        self._added: dict[tuple[int, int, str], tuple[Arrival, int | None, Scope]] = {}
+        self._added: dict[tuple[int, int, Scope, int | None], tuple[Arrival, int | None, Scope]] = {}
 
     def add(self, arrival: Arrival, channel: int | None, scope: Scope | None = None) -> None:
         """Note a refusal; `channel` None: that of the arrival's value, or of its message."""
@@ -32,14 +32,14 @@ class Refusals:
             told = _decode(arrival.value).get("scope", "") if arrival.value else ""
             scope = Scope(told) if told in set(Scope) else Scope.TOPIC
             scope = Scope.COMPLAINT if arrival.kind == Kind.COMPLAINED else scope
-        self._added[arrival.contact_id, arrival.run_id, scope.value] = (arrival, channel, scope)
+        self._added[arrival.contact_id, arrival.run_id, scope, channel] = (arrival, channel, scope)
 
     def apply(self, tx: Transaction, changes: Changes) -> set[RunKey]:
         """Write the withdrawals, mark the runs that end; return these."""
         if not self._added:
             return set()
         touched: set[RunKey] = set()
-        found = run_store.of_contacts(tx, sorted({contact_id for contact_id, _, _ in self._added}))
+        found = run_store.of_contacts(tx, sorted({contact_id for contact_id, *_ in self._added}))
         refused: list[tuple[int, contacts.Consent]] = []
         for arrival, channel, scope in self._added.values():
             runs = found.get(arrival.contact_id, [])

@@ -262,8 +262,10 @@ class _Reader:
             if granted is None:
                 self._note(row, f"{meaning} {cell!r} is neither yes, no nor a date: counted as none")
                 continue
+            # A "yes" without a date is older than all else that is known; a "no" is as new as the file.
+            since = at or (0 if granted else self._told_at)
             found.append(Consent(
-                granted=granted, at=at or 0, purpose=ANY if granted else _ADVERTISING,
+                granted=granted, at=since, purpose=ANY if granted else _ADVERTISING,
                 channels=_bits(meaning), proof=self._proof(row, cell),
             ))  # fmt: skip
         return found

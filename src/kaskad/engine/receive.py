@@ -57,7 +57,7 @@ def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[A
     arrivals += _match(tx, [one for delivery in deliveries for one in delivery.unmatched], now)
     for delivery in deliveries:
         if delivery.events:
-            arrivals += _read_events(tx, delivery)
+            arrivals += _read_events(tx, delivery, now)
         for one in delivery.inbound:
             arrivals += _read_inbound(tx, one)
     arrivals += _hold_clicks(hits)
@@ -90,14 +90,15 @@ def match_orphans(tx: Transaction, results: Iterable[Result]) -> list[Arrival]:
     return [Arrival(*known[row[0], row[1]], *row[2:]) for row in rows]
 
 
-def _read_events(tx: Transaction, delivery: Delivery) -> list[Arrival]:
+def _read_events(tx: Transaction, delivery: Delivery, now: int) -> list[Arrival]:
     found: list[Arrival] = []
     for event in delivery.events:
         contact_id = find_contact(tx, event.contact)
         delivery.problems.append(None if contact_id else "no such contact: create it first, or check its id")
         if contact_id:
             told = msgspec.json.encode({"name": event.name, "properties": event.properties}).decode()
-            found.append(Arrival(contact_id, 0, -1, Kind.EVENT.value, event.id, event.at, told))
+            at = min(max(event.at, 0), now)  # what is told has happened, and not before clocks began
+            found.append(Arrival(contact_id, 0, -1, Kind.EVENT.value, event.id, at, told))
     return found
 
 

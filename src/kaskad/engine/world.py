@@ -102,7 +102,7 @@ class World:
         self._contents: dict[tuple[int, int, int | None, int], CompiledContent] = {}
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
-        """Replace the accounts; limits of those that stay keep their tokens and slots."""
+        """Replace the accounts; those that stay keep the tokens and slots they have taken."""
         given = {account.id: account for account in accounts}
         for gone in self.accounts.keys() - given.keys():
             del self.accounts[gone]
@@ -121,10 +121,12 @@ class World:
                 retriable.add(account.id)
             if account.enabled:
                 channels[account.channel.code].append(account)
-            if account.id not in self.limits:
-                own = limits_of(account, able)
+            own, known = limits_of(account, able), self.limits.get(account.id)
+            if known is None:
                 bucket = TokenBucket(own.per_second, own.burst)
                 self.limits[account.id] = AccountLimits(own.concurrency, bucket, Breaker(key=account.name))
+            else:
+                known.change(own.concurrency, own.per_second, own.burst)
         self.by_channel = dict(channels)
         self.retriable = frozenset(retriable)
 
@@ -208,6 +210,7 @@ class World:
         self.known_inputs.clear()
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]
+            limits.breaker.give_back()  # its probe has not left; at worst a second one goes
             self.has_queued(account_id, 0)
 
     def pace(self, moved: int, took_s: float) -> None:
