@@ -55,6 +55,7 @@ class Engine:
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
+        self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
         world.shared = db.dialect == "postgresql"
         self._load()
@@ -196,8 +197,9 @@ class Engine:
                 now, began_s = self.world.clock.now(), monotonic()
                 with self._db.write() as tx:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
-                    self._housekeeping.run(tx, self.world, now)
-                    self.next_at = _next_at(tx, self.world, now)
+                    if self.world.options.moves:
+                        self._housekeeping.run(tx, self.world, now)
+                        self.next_at = _next_at(tx, self.world, now)
                 self.world.pace(ticked.moved, monotonic() - began_s)
                 return ticked
             except (Conflict, Locked) as error:

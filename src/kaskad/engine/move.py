@@ -58,16 +58,22 @@ def move(
     """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go."""
     limit = world.due_limit
     due = run_store.claim_due(tx, now, limit) if timers else []
+    full = len(due) == limit
     claimed = {(run.contact_id, run.id) for run in due}
     ready = {(row[0], row[1]) for row in _ready(tx, world, now)} if timers else set()
-    runs = due + run_store.load(tx, [key for key in {*touched, *ready} if key not in claimed])
+    loaded = run_store.load(tx, [key for key in {*touched, *ready} if key not in claimed])
+    if world.shared:  # the runs are ours now: nothing can come between a look at the inbox and the end
+        told = run_store.unapplied(tx, [*due, *loaded])
+        due = [run for run in due if run.contact_id not in told]
+        loaded = [run for run in loaded if run.contact_id not in told or (run.contact_id, run.id) in touched]
+    runs = due + loaded
     if not runs:
         return Moved([], 0, False)
     mover = _Mover(tx, world, now)
     mover.decide(runs, ready)
     parcels = mover.hand_over()
     mover.changes.flush_moves(tx)
-    return Moved(parcels, len(runs), len(due) == limit)
+    return Moved(parcels, len(runs), full)
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:

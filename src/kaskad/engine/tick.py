@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
@@ -41,6 +42,8 @@ def tick(
 
     `closing`: nothing new is begun or handed over, only what has come in is kept.
     """
+    if not world.options.moves:
+        return _keep(tx, deliveries, now)
     changes = Changes(world.known_inputs)
     stored = _take_inbox(tx, world)
     received = receive(tx, deliveries, now)
@@ -63,6 +66,18 @@ def tick(
     timers = _timers_may_fire(tx, world, backlog, now)
     moved = move(tx, world, touched | applied.touched, now, timers=timers)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog)
+
+
+def _keep(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> Ticked:
+    """Keep what has come in for the processes that move runs.
+
+    The fence stands before the inbox is written: a timer that fires sees what is in it, or was there first.
+    """
+    arrivals = receive(tx, deliveries, now)
+    if arrivals:
+        run_store.fence(tx, sorted({arrival.contact_id for arrival in arrivals}))
+        tx.many("put_inbox", [(now, *astuple(arrival)) for arrival in arrivals])
+    return Ticked([], 0, len(arrivals), False)
 
 
 def _take_inbox(tx: Transaction, world: World) -> list[Arrival]:

@@ -39,6 +39,7 @@ class Options(Struct, frozen=True):
     inbox_patience_ms: int = 1_000  # with an older entry unapplied, timers wait …
     timer_patience_ms: int = 30_000  # … but no longer than this
     keep_bodies: bool = True
+    moves: bool = True  # False: a process that only takes what arrives, for others to act on (PostgreSQL)
 
 
 TICK_S = 0.1

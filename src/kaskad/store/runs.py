@@ -27,6 +27,16 @@ def lock(tx: Transaction, contact_ids: Sequence[int]) -> None:
     tx.among("lock_runs", contact_ids)
 
 
+def fence(tx: Transaction, contact_ids: Sequence[int]) -> None:
+    """Wait for those who have these contacts' runs, and keep others from them until the transaction ends."""
+    tx.among("fence_runs", contact_ids)
+
+
+def unapplied(tx: Transaction, runs: Sequence[Run]) -> set[int]:
+    """Return those contacts of the runs about whom something lies in the inbox."""
+    return {row[0] for row in tx.among("inbox_contacts", sorted({run.contact_id for run in runs}))}
+
+
 def of_contacts(tx: Transaction, contact_ids: Sequence[int]) -> dict[int, list[Run]]:
     """Return all runs of these contacts, oldest first."""
     found: dict[int, list[Run]] = defaultdict(list)

@@ -17,6 +17,10 @@ SELECT contact_id FROM runs
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND outcome IS NULL /* postgresql: ORDER BY contact_id, id FOR SHARE */;
 
+-- name: inbox_contacts
+SELECT contact_id FROM inbox
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
 -- name: take_inbox
 -- exception: a queue in the order of arrival, so not spread by contact.
 SELECT id, contact_id, run_id, step, kind, event, at, value FROM inbox

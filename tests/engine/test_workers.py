@@ -1,0 +1,296 @@
+"""Several processes on one PostgreSQL database: two that move runs, and one that only takes what arrives."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+
+import pytest
+
+from kaskad.domain.policy import Policy
+from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.tokens import Signer
+from kaskad.engine import move
+from kaskad.engine.arrival import Arrival
+from kaskad.engine.catalog import POLICY
+from kaskad.engine.clock import SystemClock
+from kaskad.engine.engine import Engine
+from kaskad.engine.parcel import Parcel
+from kaskad.engine.receive import Delivery
+from kaskad.engine.world import Options, World
+from kaskad.store import accounts, cascades, contacts, settings
+from kaskad.store import runs as run_store
+from kaskad.store.db import Database, Transaction, open_database
+from kaskad.store.migrate import upgrade
+from support.faults import until
+from support.postgres import PostgresServer
+from support.stage import HASH_KEY, KEYS, VAULT, Stage, accepted
+
+THREE = """
+cascade: three
+title: Three
+class: service
+topic: news
+trigger: {broadcast: everybody}
+steps:
+  - {id: one, channel: whatsapp, text: "1", success: read, wait: 1s}
+  - {id: two, channel: viber, text: "2", success: read, wait: 1s}
+  - {id: three, channel: vk, text: "3", success: read, wait: 1s}
+"""
+CHANNELS = (Channel.WHATSAPP, Channel.VIBER, Channel.VK)
+INTAKE = Options(base_url="https://go.example.org", moves=False)
+
+
+class Process:
+    """What one process has of its own: connections, memory, an engine, and what it has sent."""
+
+    def __init__(self, url: str, options: Options) -> None:
+        self.db = open_database(url)
+        self.clock = SystemClock()
+        self.parcels: list[tuple[float, Parcel]] = []
+        world = World(self.clock, Signer(KEYS), options)
+        self.engine = Engine(self.db, VAULT, world, lambda engine: self)
+
+    def submit(self, parcels: list[Parcel]) -> None:
+        self.parcels += [(time.monotonic(), parcel) for parcel in parcels]
+        now = self.clock.now()
+        receipts = [Arrival(p.contact_id, p.run_id, p.step, Kind.DELIVERED.value, "d", now) for p in parcels]
+        self.engine.take_results([accepted(parcel, now) for parcel in parcels])
+        self.engine.deliver(Delivery(None, arrivals=receipts))
+
+    def close(self, timeout_s: float) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.engine.stop()
+        self.db.close()
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> Iterator[str]:
+    """A database in four parts with everything but people."""
+    url = postgres.create()
+    db = open_database(url)
+    upgrade(db, partitions=4)
+    with db.write() as tx:
+        settings.put(tx, POLICY, Policy.unlimited())
+        for channel in CHANNELS:
+            accounts.save(tx, VAULT, accounts.Account(
+                name=channel.value, provider="generic_webhook", channel=channel,
+                settings={"url": "https://provider.example.org/", "idempotent": "no"},
+                limits={"concurrency": 1_000, "per_second": 1e6, "burst": 100_000},
+            ))  # fmt: skip
+    db.close()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def twin(postgres: PostgresServer) -> Iterator[tuple[Stage, Database]]:
+    """An engine with a hand-moved clock, and what another process has of the same database."""
+    url = postgres.create()
+    own, other = open_database(url), open_database(url)
+    upgrade(own)
+    yield Stage(own), other
+    own.close()
+    other.close()
+    postgres.drop(url)
+
+
+def everybody(db: Database, number: int) -> list[int]:
+    """Make people and begin a broadcast to them."""
+    with db.write() as tx:
+        told = [
+            contacts.Contact(
+                external_id=f"c{n}", zone="UTC",
+                addresses=[contacts.Address(channel, f"{channel}{n}") for channel in CHANNELS],
+                consents=[contacts.Consent(granted=True, at=1, proof="{}")],
+            )
+            for n in range(number)
+        ]  # fmt: skip
+        ids = contacts.upsert(tx, HASH_KEY, told, 1)
+        row = cascades.save_version(tx, "three", THREE, 1)
+        cascades.set_state(tx, row.cascade_id, cascades.ACTIVE, 1)
+        cascades.launch(tx, row.id, None, 0, 1)
+    return ids
+
+
+def live(db: Database) -> int:
+    with db.read() as tx:
+        return sum(run.outcome is None for run in runs_of(tx, range(1, 10_000)))
+
+
+def runs_of(tx: Transaction, ids: range) -> list[run_store.Run]:
+    return [run for runs in run_store.of_contacts(tx, ids).values() for run in runs]
+
+
+def test_two_workers_and_an_intake_lose_nobody_and_send_nothing_twice_nor_to_who_has_read(url: str) -> None:
+    workers = [Process(url, Options(due_limit=40, enrol_limit=40)) for _ in range(2)]
+    intake = Process(url, INTAKE)
+    people = everybody(intake.db, 300)
+    for process in (*workers, intake):
+        process.engine.start()
+    read: dict[int, tuple[float, Future[None]]] = {}
+    seen: set[int] = set()
+    deadline = time.monotonic() + 40
+    try:
+        while time.monotonic() < deadline:
+            for _, parcel in [*workers[0].parcels, *workers[1].parcels]:
+                if parcel.contact_id % 3 == parcel.step and parcel.contact_id not in seen:
+                    seen.add(parcel.contact_id)
+                    read_by(intake, parcel, read)
+            with intake.db.read() as tx:
+                if len(runs_of(tx, range(1, 10_000))) == 300 and not live(intake.db):
+                    break
+            time.sleep(0.01)
+    finally:
+        for process in (*workers, intake):
+            process.stop()
+    check(url, people, workers, read)
+
+
+def read_by(intake: Process, parcel: Parcel, read: dict[int, tuple[float, Future[None]]]) -> None:
+    """The person reads a message; note when we were told that this is kept."""
+    now = intake.clock.now()
+    arrival = Arrival(parcel.contact_id, parcel.run_id, parcel.step, Kind.READ.value, "r", now)
+    future = intake.engine.deliver(Delivery(Future(), arrivals=[arrival]))
+    future.add_done_callback(lambda _: read.__setitem__(parcel.contact_id, (intake.clock.now(), future)))
+
+
+def check(
+    url: str, people: list[int], workers: list[Process], read: dict[int, tuple[float, Future[None]]]
+) -> None:
+    sent = [parcel for worker in workers for _, parcel in worker.parcels]
+    twice = Counter((parcel.contact_id, parcel.run_id, parcel.step) for parcel in sent)
+    assert set(twice.values()) == {1}
+    assert {parcel.contact_id for parcel in sent} == set(people)
+    assert all(worker.parcels for worker in workers), "one of the workers did nothing"
+    assert len(read) > 200
+    for parcel in sent:
+        told_at, future = read.get(parcel.contact_id, (parcel.outgoing.at, None))
+        assert future is None or future.result() is not None
+        assert parcel.outgoing.at <= told_at, "a timer has overtaken a fact that was answered"
+    steps = Counter(parcel.contact_id for parcel in sent)
+    assert all(steps[contact_id] == 3 for contact_id in people if contact_id not in read)
+    db = open_database(url)
+    with db.read() as tx:
+        runs = runs_of(tx, range(1, 10_000))
+        assert len(runs) == 300
+        assert all(run.outcome is not None for run in runs)
+        assert tx.one("oldest_inbox") == (None,)
+        facts = Counter(row[0] for run in runs for row in facts_of(tx, run))
+        assert facts[Kind.DELIVERED.value] == len(sent)
+        assert facts[Kind.READ.value] == len(read)
+    db.close()
+
+
+def facts_of(tx: Transaction, run: run_store.Run) -> list[tuple[int]]:
+    rows = tx.all("facts_of_run", contact_id=run.contact_id, run_id=run.id)
+    return [(row[1],) for row in rows]
+
+
+def begun(stage: Stage) -> int:
+    """Bring a person to the end of the first step's time; return the contact's id."""
+    stage.cascade(THREE.replace("broadcast: everybody", "event: left"))
+    ann = stage.person("ann")
+    stage.event(ann, "left")
+    assert stage.sent(ann) == ["one"]
+    stage.clock.at += 2_000
+    return ann
+
+
+def test_a_run_that_another_worker_has_is_left_to_it_without_waiting(twin: tuple[Stage, Database]) -> None:
+    stage, other = twin
+    ann = begun(stage)
+    with other.write() as tx:
+        assert [run.contact_id for run in run_store.claim_due(tx, stage.clock.now(), 10)] == [ann]
+        stage.works()
+        assert stage.sent(ann) == ["one"]
+    stage.works()
+    assert stage.sent(ann) == ["one", "two"]
+
+
+def test_intake_waits_for_a_tick_that_is_deciding_and_then_keeps_timers_away(
+    twin: tuple[Stage, Database],
+) -> None:
+    stage, other = twin
+    ann = begun(stage)
+    intake = Engine(other, VAULT, World(stage.clock, Signer(KEYS), INTAKE), lambda engine: stage)
+    run = stage.run(ann)
+    fact = Arrival(ann, run.id, 0, Kind.READ.value, "r", stage.clock.now())
+    future: Future[None] = intake.deliver(Delivery(Future(), arrivals=[fact]))
+    with ThreadPoolExecutor(1) as pool:
+        with stage.db.write() as tx:
+            assert run_store.claim_due(tx, stage.clock.now(), 10)
+            ticking = pool.submit(intake._work)
+            time.sleep(0.2)
+            assert not future.done(), "it was answered while somebody was deciding without it"
+        ticking.result(10)
+    assert future.done()
+    with other.write() as tx:
+        assert run_store.claim_due(tx, stage.clock.now(), 10) == [], "a timer before the inbox"
+    stage.works()
+    assert stage.sent(ann) == ["one"]
+    assert stage.outcome(ann) == "responded"
+
+
+def test_a_fact_that_comes_between_the_look_at_the_inbox_and_the_lock_is_not_overtaken(
+    twin: tuple[Stage, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, other = twin
+    ann = begun(stage)
+    row = (stage.clock.now(), ann, stage.run(ann).id, 0, Kind.READ.value, "r", stage.clock.now(), None)
+    numbers = count()
+
+    def claim(tx: Transaction, now: int, limit: int) -> list[run_store.Run]:
+        claimed = run_store.claim_due(tx, now, limit)
+        if not next(numbers):
+            with other.write() as elsewhere:
+                elsewhere.many("put_inbox", [row])
+        return claimed
+
+    monkeypatch.setattr(move, "run_store", _Claiming(claim))
+    stage.works()
+    stage.works()
+    assert stage.sent(ann) == ["one"]
+    assert stage.outcome(ann) == "responded"
+
+
+class _Claiming:
+    """The store's runs, claimed in another way."""
+
+    def __init__(self, claim: object) -> None:
+        self.claim_due = claim
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(run_store, name)
+
+
+def test_an_intake_that_is_stopped_has_kept_all_that_it_has_answered(url: str) -> None:
+    intake = Process(url, INTAKE)
+    everybody(intake.db, 1)
+    intake.engine.start()
+    futures = [
+        intake.engine.deliver(
+            Delivery(Future(), arrivals=[Arrival(1, 0, -1, Kind.CANCELLED.value, f"{n}", 1)])
+        )
+        for n in range(50)
+    ]
+    intake.engine.stop()
+    assert all(future.done() for future in futures)
+    answered = sum(future.exception() is None for future in futures)
+    with intake.db.read() as tx:
+        assert len(tx.among("inbox_contacts", [1])) == answered
+    intake.db.close()
+
+
+def test_what_another_process_changes_is_noticed(url: str) -> None:
+    worker, intake = Process(url, Options()), Process(url, INTAKE)
+    worker.engine.start()
+    people = everybody(intake.db, 5)
+    until(lambda: {parcel.contact_id for _, parcel in worker.parcels} == set(people))
+    worker.stop()
+    intake.stop()
