@@ -158,6 +158,11 @@ def test_a_receipt_by_the_providers_id_waits_until_we_know_the_id(site: Site) ->
     assert site.rows("orphans", "provider_id, kind, event") == [("p-1", Kind.DELIVERED, "e-1")]
 
 
+def test_a_letter_that_postgresql_cannot_keep_is_left_out_of_a_providers_ids(site: Site) -> None:
+    site.told(Receipt(kind=Kind.DELIVERED, provider_id="p\0-1", event="e\0-1"))
+    assert site.rows("orphans", "provider_id, event") == [("p-1", "e-1")]
+
+
 @pytest.mark.parametrize(
     "told", [Receipt(kind=None, name="odd", reference="x"), Receipt(kind=Kind.READ, reference="forged"),
              Receipt(kind=Kind.READ)],

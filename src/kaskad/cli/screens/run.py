@@ -168,7 +168,7 @@ def _consent_line(cascade: Cascade, file: People) -> str:
         return f"{shown}. This cascade is advertising: without consent its steps are skipped (no_consent)"
     if cascade.message_class is MessageClass.ADVERTISING or not without:
         return shown
-    return f"{shown}. This cascade is {cascade.message_class}: it needs none, and ends for whoever unsubscribes"
+    return f"{shown}. This cascade is {cascade.message_class}: it needs none, and ends for who unsubscribes"
 
 
 def _progress_line(service: Service, now: Progress) -> str:
