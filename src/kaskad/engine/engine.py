@@ -16,6 +16,7 @@ import structlog
 from kaskad.domain.errors import Conflict, KaskadError, Locked, StoreError, Unavailable
 from kaskad.domain.terms import Reason
 from kaskad.engine import catalog
+from kaskad.engine.clock import follow_database
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.enrol import next_entry_at
 from kaskad.engine.housekeeping import Housekeeping
@@ -29,9 +30,11 @@ from kaskad.store.vault import Vault
 T = TypeVar("T")
 log = structlog.get_logger()
 
+_GATHER_S = 0.01  # what comes in bits is taken together: a commit for each would cost more than its work
 _IDLE_S = 1.0
 _SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox too
 _RELOAD_S = 2.0  # so soon does what other processes change there count here
+_FOLLOW_S = 60.0  # between looks at the database's clock
 _REPEATS = 20  # of a tick that a change of another process has undone
 _TRIES = 5  # failing ticks in a row, before the engine stops
 
@@ -51,6 +54,7 @@ class Engine:
         self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any]]] = deque()
         self._wake = threading.Event()
         self._stopping = False
+        self._began_s = 0.0
         self._halt = threading.Event()  # set with it
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
@@ -58,6 +62,7 @@ class Engine:
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
         world.shared = db.dialect == "postgresql"
+        self._follow_clock()
         self._load()
         self._dispatch = make_dispatch(self)
 
@@ -153,6 +158,8 @@ class Engine:
 
     def _work(self) -> bool:
         """Do the waiting writes and one tick; return whether there is more to do at once."""
+        if self.world.shared and monotonic() - self._followed_s > _FOLLOW_S:
+            self._follow_clock()
         if self.world.shared and monotonic() - self._loaded_s > _RELOAD_S:
             self._load()  # another process may have activated a cascade, changed an account or died
         self._do_writes()
@@ -180,6 +187,7 @@ class Engine:
             future.set_result(value)
 
     def _tick(self, closing: bool = False) -> bool:
+        self._began_s = monotonic()
         results = [self._results.popleft() for _ in range(len(self._results))]
         deliveries, shared = self._take_deliveries()
         try:
@@ -218,6 +226,12 @@ class Engine:
         if isinstance(error, StaleCatalog):
             self._load()
 
+    def _follow_clock(self) -> None:
+        corrected_ms = follow_database(self.world.clock, self._db)
+        if corrected_ms:
+            log.info("clock follows the database's", ms=corrected_ms)
+        self._followed_s = monotonic()
+
     def _load(self) -> None:
         with self._db.write() as tx:
             catalog.load(tx, self._vault, self.world)
@@ -248,6 +262,8 @@ class Engine:
 
     def _submit(self, parcels: list[Parcel]) -> None:
         """Let the parcels go; those that nobody took come back as not sent, and are tried again."""
+        if not parcels:
+            return
         try:
             self._dispatch.submit(parcels)
         except KaskadError as error:
@@ -277,7 +293,9 @@ class Engine:
     def _sleep(self, more: bool, failures: int) -> None:
         if failures:
             self._halt.wait(min(5.0, 0.2 * 2**failures))  # nothing that arrives makes it work any sooner
-        elif not more and not (self._results or self._deliveries or self._writes):
+        elif not more and (self._results or self._deliveries or self._writes):
+            self._halt.wait(max(0.0, self._began_s + _GATHER_S - monotonic()))
+        elif not more:
             idle_s = _SHARED_IDLE_S if self.world.shared else _IDLE_S
             until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
             if until_s > 0:
