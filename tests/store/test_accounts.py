@@ -31,7 +31,7 @@ def test_an_account_comes_back_as_it_was_saved(db: Database) -> None:
 def test_an_account_saved_again_keeps_its_id(db: Database) -> None:
     with db.write() as tx:
         first = save(tx, VAULT, SMTP)
-        other = save(tx, VAULT, Account(name="sms", provider="smsc", channel=Channel.SMS, backup_id=first))
+        other = save(tx, VAULT, Account(name="sms", provider="smsc", channel=Channel.SMS))
         again = save(tx, VAULT, Account(name="mail", provider="smtp", channel=Channel.EMAIL, enabled=False))
         assert (again, other) == (first, first + 1)
         assert [account.enabled for account in all_accounts(tx, VAULT)] == [False, True]
@@ -52,3 +52,10 @@ def test_secrets_follow_a_change_of_the_key(db: Database) -> None:
         assert all_accounts(tx, Vault([new]))[0].secrets == {"password": "swordfish"}
         with pytest.raises(StoreError, match="another key"):
             all_accounts(tx, VAULT)
+
+
+def test_accounts_of_a_channel_come_in_the_order_of_their_priority(db: Database) -> None:
+    with db.write() as tx:
+        for name, priority in (("backup", 2), ("first", 1), ("last", 3)):
+            save(tx, VAULT, Account(name=name, provider="smsc", channel=Channel.SMS, priority=priority))
+        assert [account.name for account in all_accounts(tx, VAULT)] == ["first", "backup", "last"]

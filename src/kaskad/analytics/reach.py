@@ -150,7 +150,7 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
 
 
 def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[Line]:
-    currencies = {row[0]: msgspec.json.decode(row[9]).get("currency", "") for row in tx.all("accounts")}
+    currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
     lines: dict[tuple[int, int], Line] = {}
 
     def line(step: int, channel: int) -> Line:

@@ -44,5 +44,5 @@ def _account(kept: account_store.Account) -> Account:
         id=kept.id, name=kept.name, provider=kept.provider, channel=kept.channel, settings=kept.settings,
         secrets=kept.secrets, limits=msgspec.convert(kept.limits, Limits),
         price=msgspec.convert(kept.prices, Price) if kept.prices else None, priority=kept.priority,
-        backup_id=kept.backup_id, enabled=kept.enabled,
+        enabled=kept.enabled,
     )  # fmt: skip

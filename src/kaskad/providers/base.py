@@ -71,7 +71,6 @@ class Account(Struct, frozen=True):
     limits: Limits = Limits()
     price: Price | None = None  # None: not known, counted as nothing
     priority: int = 0  # lower is asked first
-    backup_id: int | None = None
     enabled: bool = True
 
     def __getitem__(self, name: str) -> str:

@@ -25,7 +25,6 @@ class Account(Struct, frozen=True, kw_only=True):
     limits: Mapping[str, Any] = field(default_factory=dict)
     prices: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
-    backup_id: int | None = None
     enabled: bool = True
 
     def __repr__(self) -> str:
@@ -43,7 +42,6 @@ def save(tx: Transaction, vault: Vault, account: Account) -> int:
         settings=_json(account.settings),
         secrets=vault.encrypt(account.secrets),
         priority=account.priority,
-        backup_id=account.backup_id,
         limits=_json(account.limits),
         prices=_json(account.prices),
         enabled=int(account.enabled),
@@ -74,10 +72,9 @@ def _account(row: Row, vault: Vault) -> Account:
         settings=msgspec.json.decode(row[4]),
         secrets=vault.decrypt(row[5], dict[str, str]),
         priority=row[6],
-        backup_id=row[7],
-        limits=msgspec.json.decode(row[8]),
-        prices=msgspec.json.decode(row[9]),
-        enabled=bool(row[10]),
+        limits=msgspec.json.decode(row[7]),
+        prices=msgspec.json.decode(row[8]),
+        enabled=bool(row[9]),
     )
 
 

@@ -17,8 +17,7 @@ CREATE TABLE accounts (
     channel    INTEGER NOT NULL,
     settings   TEXT NOT NULL,                 -- JSON, no secrets
     secrets    /* sqlite: BLOB */ /* postgresql: BYTEA */ NOT NULL, -- Fernet token over JSON
-    priority   INTEGER NOT NULL DEFAULT 0,    -- lower is asked first
-    backup_id  BIGINT,
+    priority   INTEGER NOT NULL DEFAULT 0,    -- lower is asked first; the next is the backup
     limits     TEXT NOT NULL,                 -- JSON: concurrency, per_second, burst
     prices     TEXT NOT NULL,                 -- JSON: minor units and currency a message (or SMS part)
     enabled    INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1))
