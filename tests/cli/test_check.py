@@ -85,6 +85,16 @@ def test_bytes_that_are_no_text_are_an_error_with_a_place(tmp_path, capsys):
     assert ":2:10: error: this is not UTF-8 text" in capsys.readouterr().out
 
 
+def test_what_cannot_be_shown_has_no_empty_line_and_no_caret(tmp_path, capsys):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("корзина".encode("cp1251"))
+    assert run(["check", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}:1:1: error: this is not UTF-8 text",
+        "    save the file as UTF-8",
+    ]
+
+
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, capsys):
     path = tmp_path / "evil.yaml"
     path.write_text("cascade: x\ntitle: \x1b[31mred\n", "utf-8")

@@ -34,7 +34,7 @@ def check(
         typer.echo(answer.decode())
     else:
         for one, (_, text) in zip(loaded, texts, strict=True):
-            _print(one, text if isinstance(text, str) else "")
+            _print(one, text if isinstance(text, str) else None)
     if any(one.errors for one in loaded):
         raise typer.Exit(1)
 
@@ -86,8 +86,8 @@ def _as_data(loaded: Loaded) -> dict[str, object]:
     }
 
 
-def _print(loaded: Loaded, text: str) -> None:
-    lines = re.split(r"\r\n|\r|\n", text)
+def _print(loaded: Loaded, text: str | None) -> None:
+    lines = [] if text is None else re.split(r"\r\n|\r|\n", text)
     for problem in loaded.problems:
         _print_problem(loaded.name, problem, lines)
     if loaded.cascade is None:
