@@ -77,6 +77,13 @@ class Changes:
         _many(tx, "requeue_messages", self.requeued)
         _many(tx, "put_decisions", self.decisions)
 
+    def drop(self, run: Run) -> None:
+        """Forget what was noted of a run and is not written yet."""
+        key = (run.contact_id, run.id)
+        for rows in (self.runs, self.messages, self.bodies, self.folded, self.requeued, self.reopened,
+                     self.withdrawn, self.attempts, self.facts, self.decisions):  # fmt: skip
+            rows[:] = [row for row in rows if row[:2] != key]
+
     def run(self, run: Run, decision: Decision, now: int) -> None:
         """Note the run's next state, unless nothing about it changes."""
         if decision.wake_at == run.wake_at and _same(run, decision):

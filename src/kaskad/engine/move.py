@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +16,9 @@ from msgspec import Struct
 from kaskad.domain import entering
 from kaskad.domain.clocks import patience_ms, valid_for_ms
 from kaskad.domain.decide import Enter, enter, settle
+from kaskad.domain.errors import Conflict, StoreError
+from kaskad.domain.ids import run_text
+from kaskad.domain.policy import HOUR
 from kaskad.domain.run import NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
@@ -22,9 +27,14 @@ from kaskad.engine.handover import Refusal, Writer, allocate
 from kaskad.engine.look import Desk, look
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.world import Handed, World
+from kaskad.log import get_logger
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
+
+log = get_logger(__name__)
+
+DEFECT_MS = HOUR  # until a run is looked at again that a defect has stopped
 
 _QUEUED, _SUBMITTED = MessageState.QUEUED.code, MessageState.SUBMITTED.code
 _ACTIVE = RunState.ACTIVE.code
@@ -115,12 +125,16 @@ class _Mover:
         for run in runs:
             key = (run.contact_id, run.id)
             version = self._world.versions[run.version_id]
-            settled = settle(version, run, passages[key], marks.get(key, NOTHING), now)
-            if isinstance(settled, Decision):
-                if settled.phase != _QUEUED_PHASE or settled.outcome is not None or key not in ready:
-                    self._apply(version, run, settled, passages[key], None)
-                    continue
-                settled = Enter(run.step, run.due_at, "handed over")
+            try:
+                settled = settle(version, run, passages[key], marks.get(key, NOTHING), now)
+                if isinstance(settled, Decision):
+                    if settled.phase != _QUEUED_PHASE or settled.outcome is not None or key not in ready:
+                        self._apply(version, run, settled, passages[key], None)
+                        continue
+                    settled = Enter(run.step, run.due_at, "handed over")
+            except Exception as error:
+                self._set_aside(run, passages[key], error)
+                continue
             entering_runs.append((version, run, passages[key], settled))
         if entering_runs:
             self._enter(entering_runs)
@@ -133,11 +147,14 @@ class _Mover:
         if len(runs_of) < len(entering_runs):
             entering_runs.sort(key=_rank)
         for version, run, passed, wish in entering_runs:
-            answers = desk.answers(version, run, passed)
-            decision = enter(version, run, passed, wish, answers, now)
-            if decision.send is not None and runs_of[run.contact_id] > 1:
-                desk.note_touch(version, run, decision.send)  # for the caps of the contact's other runs
-            self._keep(version, run, passed, answers, decision)
+            try:
+                answers = desk.answers(version, run, passed)
+                decision = enter(version, run, passed, wish, answers, now)
+                if decision.send is not None and runs_of[run.contact_id] > 1:
+                    desk.note_touch(version, run, decision.send)  # for the caps of the contact's other runs
+                self._keep(version, run, passed, answers, decision)
+            except Exception as error:
+                self._set_aside(run, passed, error)
             self.changes.flush_some(self._tx)
 
     def _keep(
@@ -157,10 +174,16 @@ class _Mover:
             wanted = [(s.send.account_id, s.version.class_code, s.decision.due_at) for s in sending]
             chosen = allocate(self._world, wanted, self._now)
             for index, item in enumerate(sending):
-                if index in chosen:
-                    self._submit(item, writer, parcels)
-                else:
-                    self._queue(item)
+                before = len(parcels)
+                try:
+                    if index in chosen:
+                        self._submit(item, writer, parcels)
+                    else:
+                        self._queue(item)
+                except Exception as error:
+                    self._set_aside(item.run, item.passages, error)
+                if index in chosen and len(parcels) == before:
+                    self._world.limits[item.send.account_id].give_back(1)
                 self.changes.flush_some(self._tx)
         return parcels
 
@@ -177,22 +200,21 @@ class _Mover:
             self._desk.properties(run), bool(address.shared), valid, item.decision.due_at or self._now,
         )  # fmt: skip
         if isinstance(written, Refusal):
-            self._world.limits[send.account_id].give_back(1)
             self._refused(item, written)
             return
         before = item.passages.get(send.step)
         self._row(item, _SUBMITTED, None, self._now, written.price)
         if written.body:
             self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
-        if written.more:
-            reserved = self.changes.reserved
-            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         attempt = 1 + (before.attempt if before else 0)
-        parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
         silence_ms = item.version.rules[send.step, send.channel].silence_ms
         if silence_ms is not None:
             self._world.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
+        if written.more:
+            reserved = self.changes.reserved
+            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
+        parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
 
     def _refused(self, item: _Sending, refusal: Refusal) -> None:
         send, version, run = item.send, item.version, item.run
@@ -212,6 +234,29 @@ class _Mover:
         wake_at = now + patience_ms(item.version, item.send.step)
         self._row(item, _QUEUED, now, before.submitted_at if before else None, before.price if before else 0)
         self._note(item, _QUEUED_PHASE, wake_at)
+
+    def _set_aside(self, run: Run, passages: Passages, error: Exception) -> None:
+        """Look at a run again later whose data we cannot cope with: a defect of ours stops nobody else.
+
+        What failed is told by its class and place only: a text may hold what is known of a person.
+        """
+        if isinstance(error, (StoreError, Conflict)):
+            raise error
+        place = extract_tb(error.__traceback__)[-1]
+        log.error("run set aside: a defect", run=run_text(run.contact_id, run.id), error=type(error).__name__,
+                  place=f"{Path(place.filename).name}:{place.lineno}")  # fmt: skip
+        changes, wake_at = self.changes, self._now + DEFECT_MS
+        changes.drop(run)
+        decision = Decision(
+            run.state, run.phase, run.step, wake_at, run.due_at, "defect", run.branch, run.outcome,
+            run.outcome_step, bool(run.late), detail=type(error).__name__,
+        )  # fmt: skip
+        changes.run(run, decision, self._now)
+        changes.decision(run, decision, None, self._now)
+        current = passages.get(run.step)
+        if current is not None and current.state == _QUEUED:  # else its turn would come at once, and again
+            changes.requeued.append((run.contact_id, run.id, run.step, wake_at, current.account_id))
+            self._world.has_queued(current.account_id, wake_at)
 
     def _row(self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int) -> None:
         run, send = item.run, item.send
