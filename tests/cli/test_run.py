@@ -51,6 +51,23 @@ def test_a_step_without_account_is_refused_before_anything_is_imported(
     assert "There is no contact '1'" in capsys.readouterr().err
 
 
+def test_a_price_in_another_currency_than_the_budget_is_refused_before_anything_is_imported(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = "budget: {total: 100 KZT}\nsteps:"
+    (folder / "notice.yaml").write_text(
+        CASCADE[: CASCADE.index("  - {id: chat")].replace("steps:", budget)
+    )
+    (folder / "accounts.yaml").write_text(ACCOUNTS.replace("provider: smtp", "provider: smtp, price: 1 RUB"))
+    told = said(capsys, code=1)
+    assert (
+        "Step 1 (letter) of 'notice' can be sent by account 'mail', whose price is in RUB, and the budget is "
+        "in KZT: give both in one currency, or disable the account in accounts.yaml."
+    ) in told
+    assert root.run(["explain", "1"]) == 1
+    assert "There is no contact '1'" in capsys.readouterr().err
+
+
 def test_without_consent_advertising_is_skipped_and_the_report_says_so(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,6 +130,19 @@ def test_a_budget_for_each_contact_stops_the_step_that_would_overspend_it(db):
     assert stage.states(ann) == {"sms": "sent", "chat": "over_budget"} and stage.outcome(ann) == "exhausted"
 
 
+def test_a_price_in_another_currency_than_the_budget_is_never_paid(db):
+    stage = Stage(db, account_each=PRICED)
+    stage.account(Channel.TELEGRAM, "telegram", prices={"minor": 1, "currency": "RUB"})
+    for budget in ("total", "per_contact"):
+        stage.cascade(HEAD.replace("basket", budget) + f"budget: {{{budget}: 100 RUB}}" + STEPS)
+        ann = stage.person(budget)
+        stage.event(ann, "left")
+        assert stage.states(ann) == {"sms": "over_budget", "chat": "sent"}
+        told = [row[2] for row in stage.rows("decisions_of_run", contact_id=ann, run_id=stage.run(ann).id)]
+        assert any("sms takes KZT, the budget is in RUB" in text for text in told)
+        stage.passes("9h")
+
+
 def test_being_refused_for_now_many_times_costs_nothing_more(db):
     stage = Stage(db, account_each=PRICED)
     stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.RATE_LIMITED)

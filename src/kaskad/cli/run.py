@@ -197,7 +197,7 @@ def missing_accounts(cascade: Cascade, usable: Sequence[Account], path: Path | N
     )
     channels = {account.channel for account in usable}
     names = {account.name for account in usable}
-    found = []
+    found = wrong_currencies(cascade, usable, path)
     for step in cascade.steps:
         if not channels & set(step.channels):
             uses = " or ".join(step.channels)
@@ -211,6 +211,23 @@ def missing_accounts(cascade: Cascade, usable: Sequence[Account], path: Path | N
                 f"which does not exist: {where}."
             )
     return found
+
+
+def wrong_currencies(cascade: Cascade, usable: Sequence[Account], path: Path | None) -> list[str]:
+    """Return which steps an account could carry whose price cannot be held against the budget, in words."""
+    budget = cascade.budget.total or cascade.budget.per_contact
+    if budget is None:
+        return []
+    where = f" in {path}" if path else ""
+    return [
+        f"Step {step.number + 1} ({step.id}) of {cascade.id!r} can be sent by account {account.name!r}, whose "
+        f"price is in {currency}, and the budget is in {budget.currency}: give both in one currency, or "
+        f"disable the account{where}."
+        for step in cascade.steps
+        for account in usable
+        if account.channel in step.channels and step.account in (None, "", account.name)
+        if (currency := account.prices.get("currency", budget.currency)) != budget.currency
+    ]
 
 
 def _read_people(data: bytes, name: str, country: str, told_at: int) -> People:

@@ -90,8 +90,9 @@ class Writer:
         price = self._price(send, words)
         before = passages.get(send.step)
         more = max(0, price - (before.price if before else 0))  # another attempt costs no other price
-        if not self._affordable(version, passages, more):
-            return Refusal(SkipReason.OVER_BUDGET, "")
+        refusal = self._over_budget(version, send, passages, more)
+        if refusal is not None:
+            return refusal
         if shared:
             self._addresses.add(once)
         outgoing = self._outgoing(version, run, send, words, person, links, valid_for_ms)
@@ -136,21 +137,25 @@ class Writer:
             return 0
         return price.minor * sms.parts(words.text) if price.per == "part" else price.minor
 
-    def _affordable(self, version: Version, passages: Passages, more: int) -> bool:
-        """Reserve `more` if the cascade's budget and the contact's allow it."""
+    def _over_budget(self, version: Version, send: Send, passages: Passages, more: int) -> Refusal | None:
+        """Reserve `more` if the cascade's budget and the contact's allow it; else return why they do not."""
         budget = version.cascade.budget
+        account, limit = self._world.accounts[send.account_id], budget.total or budget.per_contact
+        if limit is not None and account.price is not None and account.price.currency != limit.currency:
+            told = f"{account.name} takes {account.price.currency}, the budget is in {limit.currency}"
+            return Refusal(SkipReason.OVER_BUDGET, told)
         if budget.per_contact is not None:
             spent = sum(p.price for p in passages.values() if p.state != MessageState.REJECTED.code)
             if spent + more > budget.per_contact.minor:
-                return False
+                return Refusal(SkipReason.OVER_BUDGET, "")
         if budget.total is not None:
             if version.cascade_id not in self._reserved:
                 row = self._tx.one("reserved_money", id=version.cascade_id)
                 self._reserved[version.cascade_id] = row[0] if row else 0
             if self._reserved[version.cascade_id] + more > budget.total.minor:
-                return False
+                return Refusal(SkipReason.OVER_BUDGET, "")
             self._reserved[version.cascade_id] += more
-        return True
+        return None
 
 
 def allocate(world: World, wanted: Sequence[tuple[int, int, int]], now: int) -> set[int]:
