@@ -55,9 +55,7 @@ def test_a_price_in_another_currency_than_the_budget_is_refused_before_anything_
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     budget = "budget: {total: 100 KZT}\nsteps:"
-    (folder / "notice.yaml").write_text(
-        CASCADE[: CASCADE.index("  - {id: chat")].replace("steps:", budget)
-    )
+    (folder / "notice.yaml").write_text(CASCADE[: CASCADE.index("  - {id: chat")].replace("steps:", budget))
     (folder / "accounts.yaml").write_text(ACCOUNTS.replace("provider: smtp", "provider: smtp, price: 1 RUB"))
     told = said(capsys, code=1)
     assert (

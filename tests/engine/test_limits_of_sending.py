@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from kaskad.domain.cascade import Money
 from kaskad.domain.policy import HOUR, MINUTE, Cap, PerClass, Policy, Window
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reason, RunState
 from kaskad.store import cascades
@@ -141,6 +142,41 @@ def test_a_price_in_another_currency_than_the_budget_is_never_paid(db):
         told = [row[2] for row in stage.rows("decisions_of_run", contact_id=ann, run_id=stage.run(ann).id)]
         assert any("sms takes KZT, the budget is in RUB" in text for text in told)
         stage.passes("9h")
+
+
+def test_what_messages_cost_beyond_their_price_counts_against_the_budget(either):
+    stage = Stage(either, account_each=PRICED)
+    cost = Money(3000, "KZT")
+    stage.answer = lambda parcel: replace(accepted(parcel, stage.clock.now()), cost=cost)
+    cascade = stage.cascade(HEAD + "budget: {total: 75 KZT}" + STEPS)
+    people = [stage.person(f"p{n}") for n in range(4)]
+    for person in people:
+        stage.event(person, "left")
+    assert len(stage.parcels) == 3, "the third begins with 60 of 75 spent, the fourth with 90"
+    assert stage.rows("cascade", id=cascade)[0][5] == 9000
+
+
+def test_a_cost_is_counted_once_whoever_tells_it_first(either):
+    stage = Stage(either, account_each=PRICED)
+    stage.answer = lambda parcel: None
+    cascade = stage.cascade(HEAD + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left")
+    stage.receipt(ann, Kind.DELIVERED, Kind.READ, value='{"cost": 3000}')
+    answer = accepted(stage.parcels[0], stage.clock.now())
+    stage.engine.take_results([replace(answer, cost=Money(3100, "KZT"))])
+    stage.works()
+    stage.receipt(ann, Kind.DELIVERED, value='{"cost": 3100}')
+    assert stage.rows("cascade", id=cascade)[0][5] == 3100
+
+
+def test_a_cost_in_another_currency_than_the_price_is_left_out(db):
+    stage = Stage(db, account_each=PRICED)
+    stage.answer = lambda parcel: replace(accepted(parcel, stage.clock.now()), cost=Money(900, "RUB"))
+    cascade = stage.cascade(HEAD + STEPS)
+    ann = stage.person("ann")
+    stage.event(ann, "left")
+    assert stage.rows("cascade", id=cascade)[0][5] == 0 and stage.states(ann) == {"sms": "sent"}
 
 
 def test_being_refused_for_now_many_times_costs_nothing_more(db):

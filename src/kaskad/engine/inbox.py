@@ -140,9 +140,10 @@ class _MessageFacts:
         key = (arrival.contact_id, arrival.run_id, arrival.step)
         more = _decode(arrival.value) if arrival.value else {}
         cost = more.get("cost")
-        if isinstance(cost, int) and cost != row[6]:
+        known = self._costs.get(key, row[6])
+        if isinstance(cost, int) and cost != known:
             self._costs[key] = cost
-            self._charge(key, cost - (row[6] or 0))
+            self._charge(key, cost - (known or 0))
         if arrival.kind in _FAILURES:
             reason = more.get("reason", "")
             if reason in _REASONS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,9 +14,12 @@ from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
 from kaskad.engine.spoil import spoil_addresses
 from kaskad.engine.world import World
+from kaskad.log import get_logger
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
+
+log = get_logger(__name__)
 
 _SENT = Kind.SENT
 _SENT_BIT = Kind.SENT.bit
@@ -37,9 +40,10 @@ def apply_results(
     for account_id, count in accepted.items():
         world.limits[account_id].accepted(now, count)
         world.watch_breaker(account_id, now)
+    costs: dict[MessageKey, int] = {}
     for result in results:
         if result.reason is None:
-            _accepted(world, changes, result)
+            _accepted(world, changes, result, costs)
             row = _waiting(world, result)
             if row is not None:
                 waiting.append(row)
@@ -50,6 +54,8 @@ def apply_results(
         refused.append(result)
         world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
         world.watch_breaker(result.account_id, now)
+    if costs:
+        _charge(tx, changes, costs)
     if refused:
         _refuse(tx, world, changes, refused, now)
     if waiting and tx.changed_many("begin_waiting", waiting) != len(waiting):
@@ -65,13 +71,34 @@ def _waiting(world: World, result: Result) -> Row | None:
     return result.contact_id, result.run_id, handed.seq, result.at + handed.silence_ms
 
 
-def _accepted(world: World, changes: Changes, result: Result) -> None:
-    """The provider took it; `kind` None means that a receipt will say when it is sent."""
+def _accepted(world: World, changes: Changes, result: Result, costs: dict[MessageKey, int]) -> None:
+    """The provider took it, for `costs`; `kind` None means that a receipt will say when it is sent."""
     key = (result.contact_id, result.run_id, result.step)
-    cost = result.cost.minor if result.cost else None
+    cost = None
+    if result.cost is not None:
+        account = world.accounts.get(result.account_id)
+        price = account.price if account else None
+        if price is not None and price.currency == result.cost.currency:
+            cost = costs[key] = result.cost.minor
+        else:  # adding tenge to roubles would make every sum wrong
+            log.warning(
+                "cost in another currency left out", account=result.account_id, currency=result.cost.currency
+            )
     changes.accepted.append((*key, _SENT_BIT if result.kind == _SENT else 0, result.at, cost))
     if result.provider_id and not world.capabilities[result.account_id].echoes_reference:
         changes.provider_ids.append((result.account_id, result.provider_id, *key))
+
+
+def _charge(tx: Transaction, changes: Changes, costs: Mapping[MessageKey, int]) -> None:
+    """Count what the messages cost, each once: a receipt that was quicker may have told it."""
+    cascades = {
+        (run.contact_id, run.id): run.cascade_id for run in run_store.load(tx, {k[:2] for k in costs})
+    }
+    for row in tx.many("load_messages", sorted(costs)):
+        cascade_id = cascades.get((row[0], row[1]))
+        if cascade_id is not None:  # else erased since
+            more = costs[row[0], row[1], row[2]] - (row[6] or 0)
+            changes.charged[cascade_id] = changes.charged.get(cascade_id, 0) + more
 
 
 def _unknown(changes: Changes, result: Result) -> None:
