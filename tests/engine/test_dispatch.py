@@ -61,6 +61,15 @@ def test_an_accepted_message_has_its_id_and_time(start):
     assert (result.cost.minor, result.cost.currency, result.at) == (144, "RUB", 1234)
 
 
+def test_what_a_provider_says_is_kept_without_the_character_that_postgresql_refuses(start):
+    body = b'{"id": "m\\u0000-1", "detail": "n\\u0000o", "code": "7\\u00007"}'
+    for status, told in ((b"200 OK", "m-1"), (b"400 No", "no77")):
+        answer = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
+        with serving(lambda peer, answer=answer: peer.answer(answer)) as server:
+            result = carried(start, webhook_account(server.url))
+        assert result.provider_id + result.detail + result.code == told
+
+
 @pytest.mark.parametrize(
     "answer, reason, accepted",
     [

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
-from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.parcel import Parcel, Result, storable
 from kaskad.engine.transport.http import Http
 from kaskad.engine.transport.smtp import Mailer
 from kaskad.providers import provider
@@ -109,7 +109,7 @@ class Carrier:
             parcel.attempt,
             parcel.account_id,
             self._clock(),
-            provider_id=accepted.provider_id,
+            provider_id=storable(accepted.provider_id),
             kind=accepted.kind,
             cost=accepted.cost,
         )
@@ -161,8 +161,8 @@ def _failed(parcel: Parcel, at: int, error: SendError) -> Result:
         parcel.account_id,
         at,
         reason=error.reason,
-        detail=error.detail,
-        code=error.code,
+        detail=storable(error.detail),
+        code=storable(error.code),
         retry_after_ms=error.retry_after_ms,
         accepted=error.accepted,
     )

@@ -15,6 +15,7 @@ from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.engine import Engine
+from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Delivery, InboundIn
 from kaskad.log import get_logger
 from kaskad.providers import provider
@@ -108,7 +109,7 @@ class Ingest:
 
     def _receipt(self, account: Account, told: Receipt, kind: Kind, now: int) -> Arrival | Unmatched | None:
         """Return what a receipt says of a message; None where it names none of ours."""
-        event = _storable(told.event) or _once(kind)
+        event = storable(told.event) or _once(kind)
         at, value = self._at(told.at, now), _value(account, told)
         if told.reference:
             try:
@@ -118,13 +119,13 @@ class Ingest:
             else:
                 return Arrival(*message, kind.value, event, at, value)
         if told.provider_id:
-            return Unmatched(account.id, _storable(told.provider_id), kind.value, event, at, value)
+            return Unmatched(account.id, storable(told.provider_id), kind.value, event, at, value)
         return None
 
     def _inbound(self, told: Inbound, now: int) -> InboundIn:
-        event = _storable(told.event) or f"{_once(told.kind)} {blake2b(told.raw, digest_size=8).hexdigest()}"
+        event = storable(told.event) or f"{_once(told.kind)} {blake2b(told.raw, digest_size=8).hexdigest()}"
         at = self._at(told.at, now)
-        return InboundIn(told.channel, _storable(told.address), told.kind.value, event, at, told.text)
+        return InboundIn(told.channel, storable(told.address), told.kind.value, event, at, told.text)
 
     def _at(self, told: int | None, now: int) -> int:
         """Return when it happened: what the payload says, unless that is yet to come."""
@@ -134,11 +135,6 @@ class Ingest:
 def _once(kind: Kind) -> str:
     """Return the event id of a report that has none of its own: its kind counts once for the message."""
     return kind.name.lower()
-
-
-def _storable(text: str) -> str:
-    """Return a provider's text without U+0000, which PostgreSQL cannot keep."""
-    return text.replace("\0", "")
 
 
 def _value(account: Account, told: Receipt) -> str | None:

@@ -9,6 +9,11 @@ from kaskad.domain.terms import Kind, Reason
 from kaskad.providers.base import Outgoing
 
 
+def storable(text: str) -> str:
+    """Return a provider's text without U+0000, which PostgreSQL cannot keep."""
+    return text.replace("\0", "")
+
+
 class Parcel(Struct, frozen=True, gc=False, array_like=True):
     """A message whose `submitted` is committed, on its way to the account's provider."""
 
