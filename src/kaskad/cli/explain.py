@@ -217,7 +217,7 @@ def _lines(told: Mapping[str, Any], inputs: bool) -> Iterator[str]:
     if told["now_at"]:
         now = told["now_at"]
         step = now["step"] or "before the first step"
-        yield f"  {'now':20} {step}: {now['phase']}, until {_at(now['until'])}"
+        yield f"  {'now':23}  {step}: {now['phase']}, until {_at(now['until'])}"
     yield ""
 
 
@@ -230,10 +230,19 @@ def _decision_words(decision: Mapping[str, Any]) -> Iterator[str]:
         yield f"ended, {decision['outcome'].replace('_', ' ')}: {why}"
     elif "send" in decision:
         send = decision["send"]
-        yield f"{decision['step']} ({send['channel']} by {send['account']}) {decision['phase']}: {why}"
+        told = _once(decision["phase"], why)
+        yield f"{decision['step']} ({send['channel']} by {send['account']}) {told}"
     else:
-        detail = f", {decision['detail']}" if decision.get("detail") else ""
-        yield f"{decision['step']} {decision['phase']}: {why}{detail}"
+        yield f"{decision['step']} {_once(decision['phase'], why, decision.get('detail', ''))}"
+
+
+def _once(phase: str, *reasons: str) -> str:
+    """Return the phase with its reasons, none of which says what stands before it."""
+    said = [phase]
+    for reason in reasons:
+        if reason and not any(reason in before for before in said):
+            said.append(reason)
+    return f"{phase}: {', '.join(said[1:])}" if said[1:] else phase
 
 
 def _fact_words(fact: Mapping[str, Any]) -> str:
@@ -246,4 +255,4 @@ def _fact_words(fact: Mapping[str, Any]) -> str:
 def _at(at: int) -> str:
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
