@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kaskad.cli import root
+from kaskad.cli.explain import _decision_words
 
 CASCADE = """
 cascade: notice
@@ -79,7 +80,7 @@ def test_without_consent_advertising_is_skipped_and_the_report_says_so(
     assert "Skipped: letter 1 no_consent, 1 no_address" in told or "1 no_address, 1 no_consent" in told
     assert root.run(["explain", "ann@example.org"]) == 0
     explained = capsys.readouterr().out
-    assert "letter (email) skipped: no consent" in explained and "unreachable" in explained
+    assert " UTC  letter (email) skipped: no consent" in explained and "unreachable" in explained
     assert root.run(["explain", "1", "--json"]) == 0
     assert '"reason": "no_consent"' in capsys.readouterr().out
 
@@ -90,11 +91,27 @@ def test_what_is_wrong_is_said_in_words(folder: Path, capsys: pytest.CaptureFixt
     assert "--country 'KAZ' is no code of two letters" in said(capsys, "--country", "kaz", code=1)
     (folder / "accounts.yaml").write_text("accounts: [{name: x}]")
     assert "account 1 (x): name its provider: generic_webhook, smtp" in said(capsys, code=1)
+    (folder / "people.csv").write_text("id,email\n")
+    assert "people.csv: nobody in the file" in said(capsys, code=1)
+    (folder / "people.csv").write_text("id,email\n,\n,nonsense\n")
+    assert "people.csv: nobody in the file kaskad: people.csv, row 3: " in said(capsys, code=1)
     (folder / "people.csv").write_text("city\nAktau\n")
     assert "people.csv: no column names or reaches a person" in said(capsys, code=1)
     (folder / "notice.yaml").write_text("cascade: 1\n")
     assert "notice.yaml:" in said(capsys, code=1)
     assert not (folder / "kaskad.db").exists()
+
+
+def test_explain_says_each_thing_once() -> None:
+    send = {"channel": "email", "account": "mail"}
+    handed = {"reason": "handed over", "phase": "handed over", "step": "letter", "send": send}
+    assert list(_decision_words(handed)) == ["letter (email by mail) handed over"]
+    window = {"reason": "window 09:00-21:00", "phase": "waits for its hour", "step": "letter"}
+    once = ["letter waits for its hour: window 09:00-21:00"]
+    assert list(_decision_words(window)) == once
+    assert list(_decision_words({**window, "detail": "window 09:00-21:00"})) == once
+    more = {**window, "detail": "a cap of 1 in P1D"}
+    assert list(_decision_words(more)) == [f"{once[0]}, a cap of 1 in P1D"]
 
 
 def test_explain_without_a_database_says_so_and_makes_none(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS = "accounts.yaml"
 EVERYBODY = 1_000_000
+NOTES_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +61,6 @@ def run(
     a property of the event that the cascade begins with; any other column is an attribute of the contact.
     """
     from kaskad.cli.screens.run import Screen
-    from kaskad.domain.errors import Invalid
     from kaskad.engine.launch import first_told
     from kaskad.web.service import serving
 
@@ -68,9 +68,6 @@ def run(
     source, definition = _read_cascade(cascade, screen)
     settings = _settings(db, listen, base_url)
     data = _read(people, "--people")
-    country = country.upper()
-    if country and not (len(country) == 2 and country.isalpha()):
-        raise Invalid([f"--country {country!r} is no code of two letters, such as KZ or RU"])
     file = _read_people(data, people.name, country, 0)  # what cannot be read leaves no trace
     told, accounts_from = _read_accounts(accounts, cascade)
     screen.log_to_screen(settings.log_level)
@@ -91,10 +88,7 @@ def run(
     else:
         screen.report(report, trips)
     if not finished:
-        screen.say(
-            f"Stopped with {report.under_way} under way. Nothing is lost: the same command goes on from here."
-        )
-        raise typer.Exit(130)
+        _end_stopped(report, screen)
 
 
 def _read_cascade(path: Path, screen: Screen) -> tuple[str, Cascade]:
@@ -220,9 +214,9 @@ def wrong_currencies(cascade: Cascade, usable: Sequence[Account], path: Path | N
         return []
     where = f" in {path}" if path else ""
     return [
-        f"Step {step.number + 1} ({step.id}) of {cascade.id!r} can be sent by account {account.name!r}, whose "
-        f"price is in {currency}, and the budget is in {budget.currency}: give both in one currency, or "
-        f"disable the account{where}."
+        f"Step {step.number + 1} ({step.id}) of {cascade.id!r} can be sent by account {account.name!r}, "
+        f"whose price is in {currency}, and the budget is in {budget.currency}: give both in one currency, "
+        f"or disable the account{where}."
         for step in cascade.steps
         for account in usable
         if account.channel in step.channels and step.account in (None, "", account.name)
@@ -231,9 +225,18 @@ def wrong_currencies(cascade: Cascade, usable: Sequence[Account], path: Path | N
 
 
 def _read_people(data: bytes, name: str, country: str, told_at: int) -> People:
+    """Return the people of the file; raises Invalid where there is nobody, or no such country."""
+    from kaskad.domain.errors import Invalid
     from kaskad.engine.people import read_people
 
-    return read_people(data, name, country or None, told_at)
+    country = country.upper()
+    if country and not (len(country) == 2 and country.isalpha()):
+        raise Invalid([f"--country {country!r} is no code of two letters, such as KZ or RU"])
+    file = read_people(data, name, country or None, told_at)
+    if not file.people:
+        left_out = [f"{name}, row {note.row}: {note.text}" for note in file.notes[:NOTES_SHOWN]]
+        raise Invalid([f"{name}: nobody in the file", *left_out])
+    return file
 
 
 def _bring_in(
@@ -284,6 +287,13 @@ def _report(service: Service, version: VersionRow, cascade: Cascade) -> tuple[Re
     with service.db.read() as tx:
         made = report(tx, version.cascade_id, cascade, service.clock.now())
         return made, trips(tx, version.cascade_id, cascade, EVERYBODY)
+
+
+def _end_stopped(report: Report, screen: Screen) -> None:
+    """Tell what is left, and end as what was interrupted does."""
+    left = f"Stopped with {report.under_way} under way."
+    screen.say(f"{left} Nothing is lost: the same command goes on from here.")
+    raise typer.Exit(130)
 
 
 def _as_json(report: Report, trips: Sequence[Trip], file: People) -> str:
