@@ -149,10 +149,11 @@ def _try_again(world: World, result: Result) -> bool:
 
 def _next_account(world: World, result: Result, now: int) -> int:
     """Return the account for the next attempt: another of the channel where this one is down."""
-    if result.account_id not in world.down_since and result.reason is not Reason.AUTH:
+    account = world.accounts.get(result.account_id)  # None: deleted while the message was under way
+    works = result.account_id not in world.down_since and result.reason is not Reason.AUTH
+    if account is None or works:
         return result.account_id
-    channel = world.accounts[result.account_id].channel.code
-    return world.available(now, 1 << 60).get(channel) or result.account_id
+    return world.available(now, 1 << 60).get(account.channel.code) or result.account_id
 
 
 def _json(result: Result) -> str:
