@@ -1,6 +1,12 @@
 """The ends of things: an account that is gone, a stop that fails, an inbox that does not get empty."""
 
+import threading
+
+import pytest
+
+from kaskad.domain.errors import StoreError, Unavailable
 from kaskad.domain.terms import Reason
+from kaskad.engine.receive import Delivery
 from support.stage import Stage, refused
 
 CASCADE = """
@@ -26,3 +32,22 @@ def test_a_message_whose_account_is_deleted_meanwhile_does_not_stop_the_engine(d
     stage.engine.take_results([refused(stage.parcels[0], stage.clock.now(), Reason.AUTH)])
     stage.works()
     assert stage.states(ann)["letter"] == "queued"
+
+
+def test_a_stop_whose_last_tick_fails_tells_all_who_wait(db, monkeypatch):
+    stage = Stage(db)
+    engine = stage.engine
+    engine._thread = threading.Thread(target=lambda: None)
+    engine._thread.start()
+    delivery, write = engine.deliver(Delivery(None)), engine.write(lambda tx: None)
+
+    def full(*args, **named):
+        raise StoreError("no room")
+
+    monkeypatch.setattr(engine, "_transact", full)
+    with pytest.raises(StoreError, match="no room"):
+        engine.stop()
+    with pytest.raises(StoreError, match="no room"):
+        delivery.result(0)
+    with pytest.raises(Unavailable, match="stopping"):
+        write.result(0)

@@ -83,10 +83,12 @@ class Engine:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
-        self._dispatch.close(timeout_s)
-        if self._problem is None and self._thread is not None:
-            self._tick(closing=True)
-        self._refuse_waiting(Unavailable("The server is stopping; try again."))
+        try:
+            self._dispatch.close(timeout_s)
+            if self._problem is None and self._thread is not None:
+                self._tick(closing=True)
+        finally:  # whoever waits is told, whatever the database says
+            self._refuse_waiting(Unavailable("The server is stopping; try again."))
 
     def problem(self) -> str | None:
         """Return why the engine does not work, or None."""
