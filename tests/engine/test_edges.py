@@ -3,10 +3,14 @@
 import threading
 
 import pytest
+from structlog.testing import capture_logs
 
 from kaskad.domain.errors import StoreError, Unavailable
-from kaskad.domain.terms import Reason
+from kaskad.domain.terms import Kind, Reason
+from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import Delivery
+from kaskad.engine.tick import _keep, _timers_may_fire
+from kaskad.engine.world import Options
 from support.stage import Stage, refused
 
 CASCADE = """
@@ -51,3 +55,23 @@ def test_a_stop_whose_last_tick_fails_tells_all_who_wait(db, monkeypatch):
         delivery.result(0)
     with pytest.raises(Unavailable, match="stopping"):
         write.result(0)
+
+
+def test_that_timers_go_on_with_an_old_inbox_is_told_once(db):
+    stage = Stage(db, options=Options(inbox_limit=1, inbox_patience_ms=1_000, timer_patience_ms=30_000))
+    began = stage.clock.now()
+    with db.write() as tx:
+        _keep(tx, [Delivery(None, arrivals=[Arrival(1, 1, 0, Kind.OPENED, "e", began)])], began)
+
+    def fires(at, backlog=True):
+        with db.write() as tx:
+            return _timers_may_fire(tx, stage.world, backlog, began + at)
+
+    with capture_logs() as logs:
+        assert fires(1_000) and not fires(1_001) and not fires(29_999) and logs == []
+        assert fires(30_000) and fires(31_000)
+        assert [(told["event"], told["age_ms"]) for told in logs] == [
+            ("timers go on with an old inbox", 30_000)
+        ]
+        assert fires(32_000, backlog=False) and fires(33_000)
+    assert [told["age_ms"] for told in logs] == [30_000, 33_000]

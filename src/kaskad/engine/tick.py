@@ -21,8 +21,11 @@ from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, judge_hits, match_orphans, receive
 from kaskad.engine.results import apply_results
 from kaskad.engine.world import World
+from kaskad.log import get_logger
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
+
+log = get_logger(__name__)
 
 
 class Ticked(Struct):
@@ -97,8 +100,10 @@ def _lock(tx: Transaction, results: Sequence[Result], *arrived: Sequence[Arrival
 
 def _timers_may_fire(tx: Transaction, world: World, backlog: bool, now: int) -> bool:
     """While an old entry is unapplied timers wait, for a bounded time (reactions before timers)."""
-    if not backlog:
-        return True
-    row = tx.one("oldest_inbox")
-    age = 0 if row is None or row[0] is None else now - row[0]
-    return not world.options.inbox_patience_ms < age < world.options.timer_patience_ms
+    row = tx.one("oldest_inbox") if backlog else None
+    age_ms = 0 if row is None or row[0] is None else now - row[0]
+    old = age_ms >= world.options.timer_patience_ms
+    if old and not world.old_inbox:
+        log.warning("timers go on with an old inbox", age_ms=age_ms)
+    world.old_inbox = old
+    return old or age_ms <= world.options.inbox_patience_ms

@@ -89,6 +89,7 @@ class World:
         self.by_channel: dict[int, list[Account]] = {}
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
+        self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
         self.due_limit = options.due_limit  # runs in one tick, now
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
