@@ -6,12 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from kaskad.domain.errors import StoreError, Unavailable
-from kaskad.domain.terms import Kind, Reason
+from kaskad.domain.terms import Kind, Phase, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import _keep, _timers_may_fire
 from kaskad.engine.world import Options
-from support.stage import Stage, refused
+from support.stage import Stage, accepted, refused
 
 CASCADE = """
 cascade: plain
@@ -75,3 +75,24 @@ def test_that_timers_go_on_with_an_old_inbox_is_told_once(db):
         ]
         assert fires(32_000, backlog=False) and fires(33_000)
     assert [told["age_ms"] for told in logs] == [30_000, 33_000]
+
+
+def test_what_comes_in_while_stopping_is_decided_about_first_after_the_next_start(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann, bob = stage.person("ann"), stage.person("bob")
+    stage.answer = lambda parcel: None
+    stage.event(ann, "joined")
+    stage.event(bob, "joined")
+    stage.passes("1s")
+    now = stage.clock.now()
+    stage.engine.take_results(
+        [refused(stage.parcels[0], now, Reason.CONTENT), accepted(stage.parcels[1], now)]
+    )
+    stage.engine._tick(closing=True)
+    assert len(stage.parcels) == 2
+    assert stage.run(ann).wake_at == stage.run(bob).wake_at == now
+    stage.restart()
+    stage.works()
+    assert stage.sent(ann) == ["letter", "sms"]
+    assert stage.run(bob).phase == Phase.WAITING

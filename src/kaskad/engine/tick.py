@@ -43,7 +43,8 @@ def tick(
 ) -> Ticked:  # fmt: skip
     """Run one tick on what has come in; deliveries to this process need not go through the inbox.
 
-    `closing`: nothing new is begun or handed over, only what has come in is kept.
+    `closing`: nothing new is begun or handed over, only what has come in is kept; the runs concerned are
+    the first that the next start decides about.
     """
     if not world.options.moves:
         return _keep(tx, deliveries, now)
@@ -62,6 +63,7 @@ def tick(
 
     enrol(tx, world, applied.requests, now)
     if closing:
+        run_store.wake(tx, touched | applied.touched, now)
         return Ticked([], 0, len(arrivals), False)
     enrol(tx, world, broadcast(tx, world, now), now)
 

@@ -95,6 +95,12 @@ def _first_facts(tx: Transaction, keys: Iterable[RunKey]) -> dict[MessageKey, Ma
     return dict(found)
 
 
+def wake(tx: Transaction, keys: Collection[RunKey], now: int) -> None:
+    """Let these runs be decided about as soon as somebody looks."""
+    if keys:
+        tx.many("wake_runs", [(*key, now) for key in sorted(keys)])
+
+
 def change(tx: Transaction, rows: Sequence[Row]) -> None:
     """Write runs as (contact, run, seq as read, state, phase, step, branch, wake_at, due_at, outcome,
     outcome_step, late, finished_at); raises Conflict, at the latest before the commit, if one had changed."""
