@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from kaskad.domain.errors import StoreError, Unavailable
 from kaskad.domain.terms import Kind, Phase, Reason
 from kaskad.engine.arrival import Arrival
-from kaskad.engine.receive import Delivery
+from kaskad.engine.receive import MAX_HITS, Delivery
 from kaskad.engine.tick import _keep, _timers_may_fire
 from kaskad.engine.world import Options
 from support.stage import Stage, accepted, refused
@@ -96,3 +96,22 @@ def test_what_comes_in_while_stopping_is_decided_about_first_after_the_next_star
     stage.works()
     assert stage.sent(ann) == ["letter", "sms"]
     assert stage.run(bob).phase == Phase.WAITING
+
+
+def test_of_one_message_so_many_hits_are_kept_and_the_first_click_counts(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann, bob = stage.person("ann"), stage.person("bob")
+    stage.event(ann, "joined")
+    stage.event(bob, "joined")
+    run = stage.run(ann)
+    with capture_logs() as logs:
+        stage.hits(ann, 0)
+        stage.hits(ann, *[0] * (MAX_HITS - 51), method="HEAD")
+        stage.hits(ann, *[0] * 70, method="HEAD")
+        stage.hits(ann, *[0] * 70, method="HEAD")
+        stage.hits(bob, 0)
+    found = stage.rows("hits_of_message", contact_id=ann, run_id=run.id, step=0)
+    assert len(found) == MAX_HITS and {row[2] for row in found} == {"GET", "HEAD"}
+    assert [(told["run"], told["dropped"]) for told in logs] == [(f"run_{ann}_{run.id}", 20)]
+    assert len(stage.rows("hits_of_message", contact_id=bob, run_id=stage.run(bob).id, step=0)) == 1

@@ -10,14 +10,19 @@ import msgspec
 from msgspec import Struct, field
 
 from kaskad.domain.event import ContactRef, EventIn
+from kaskad.domain.ids import run_text
 from kaskad.domain.machine import Hit, classify
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import HONEYPOT, PIXEL
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.parcel import Result
+from kaskad.log import get_logger
 from kaskad.store.db import Row, Transaction
 
+log = get_logger(__name__)
+
 JUDGE_AFTER_MS = 10_000  # scanners that visit every link do so within this time (domain rules 2.3)
+MAX_HITS = 200  # kept of one message
 _BATCH = 1_000
 
 
@@ -50,7 +55,7 @@ def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[A
     raw = [row for delivery in deliveries for row in delivery.raw]
     if raw:
         tx.many("put_raw_webhooks", raw)
-    hits = [row for delivery in deliveries for row in delivery.hits]
+    hits = _within_cap(tx, [row for delivery in deliveries for row in delivery.hits])
     if hits:
         tx.many("put_hits", hits)
     arrivals = [arrival for delivery in deliveries for arrival in delivery.arrivals]
@@ -62,6 +67,28 @@ def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[A
             arrivals += _read_inbound(tx, one)
     arrivals += _hold_clicks(hits)
     return arrivals
+
+
+def _within_cap(tx: Transaction, hits: list[Row]) -> list[Row]:
+    """Return the hits that are kept: whoever calls one link again and again fills no disk with it."""
+    if not hits:
+        return hits
+    counts = {tuple(row[:3]): row[3] for row in tx.many("count_hits", sorted({row[:3] for row in hits}))}
+    full: dict[tuple[int, int, int], int] = {}  # messages that have their last hit now -> hits dropped
+    kept = []
+    for row in hits:
+        message = row[:3]
+        counts[message] = count = counts.get(message, 0) + 1
+        if count <= MAX_HITS:
+            kept.append(row)
+        if count == MAX_HITS:
+            full[message] = 0
+        elif message in full:
+            full[message] += 1
+    for (contact_id, run_id, step), dropped in full.items():
+        log.warning("no more hits of a message are kept", run=run_text(contact_id, run_id), step=step,
+                    kept=MAX_HITS, dropped=dropped)  # fmt: skip
+    return kept
 
 
 def _match(tx: Transaction, unmatched: Sequence[Unmatched], now: int) -> list[Arrival]:

@@ -91,6 +91,16 @@ SELECT k.*
        AS k (contact_id, run_id, step, link, at, method, ip, agent, judge_at)
  WHERE k.link <> -1 OR EXISTS (SELECT 1 FROM contacts c WHERE c.id = k.contact_id AND c.tracking = 1);
 
+-- name: count_hits (sqlite)
+SELECT contact_id, run_id, step, count(*) FROM hits
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 GROUP BY contact_id, run_id, step;
+
+-- name: count_hits (postgresql)
+SELECT h.contact_id, h.run_id, h.step, count(*)
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN hits h ON h.contact_id = k.contact_id AND h.run_id = k.run_id AND h.step = k.step
+ GROUP BY h.contact_id, h.run_id, h.step;
+
 -- name: unjudged_messages
 -- Messages with hits that are due to be judged.
 SELECT DISTINCT contact_id, run_id, step FROM hits WHERE judge_at <= :now LIMIT :limit;
