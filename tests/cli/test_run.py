@@ -78,6 +78,7 @@ def test_without_consent_advertising_is_skipped_and_the_report_says_so(
     assert "runs 3600 times as fast as the world's: for trying out" in told
     assert "Entered 2 · 2 unreachable" in told
     assert "Skipped: letter 1 no_consent, 1 no_address" in told or "1 no_address, 1 no_consent" in told
+    assert "no_address: the person has no address" in told and "exhausted:" not in told
     assert root.run(["explain", "ann@example.org"]) == 0
     explained = capsys.readouterr().out
     assert " UTC  letter (email) skipped: no consent" in explained and "unreachable" in explained

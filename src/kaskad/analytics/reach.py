@@ -85,6 +85,7 @@ class Report(Struct):
     lines: list[Line]
     skips: dict[str, dict[str, int]]  # step id -> reason -> how many
     failures: dict[str, dict[str, int]]
+    failure_words: dict[str, dict[str, dict[str, int]]]  # the same by the provider's own codes or words
     levels: list[Level]
     price: Amounts
     cost: Amounts
@@ -128,6 +129,7 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int) -> Repo
         lines=lines,
         skips=_reasons(tx.all("report_skips", cascade_id=cascade_id), names, SkipReason),
         failures=_reasons(tx.all("report_failures", cascade_id=cascade_id), names, Reason),
+        failure_words=_words(tx.all("report_failure_words", cascade_id=cascade_id), names),
         levels=_levels(tx, cascade_id, cost),
         price=price,
         cost=cost,
@@ -208,6 +210,14 @@ def _reasons(
         word = words.of(code).value if code is not None else Reason.OTHER.value
         found[names.get(step, str(step))][word] = count
     return dict(found)
+
+
+def _words(rows: list[Row], names: Mapping[int, str]) -> dict[str, dict[str, dict[str, int]]]:
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for step, code, word, count in rows:
+        reason = Reason.of(code).value if code is not None else Reason.OTHER.value
+        found.setdefault(names.get(step, str(step)), {}).setdefault(reason, {})[word] = count
+    return found
 
 
 def _total(parts: Any) -> Amounts:

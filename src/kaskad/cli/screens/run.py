@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -25,6 +26,7 @@ from kaskad.web.service import Service
 
 NOTES_SHOWN = 20
 PEOPLE_SHOWN = 60
+WORDS_SHOWN = 3  # of a provider for one reason
 QUIET_S = 15.0  # between lines where nobody looks at a terminal
 _LEVELS = {
     "delivered": "delivered to",
@@ -96,9 +98,12 @@ class Screen:
         out.print(_entered_line(report))
         if report.lines:
             out.print(_report_table(report))
-        for title, reasons in (("Skipped", report.skips), ("Failed", report.failures)):
-            if reasons:
-                out.print(Text(f"{title}: {_reasons(reasons)}"))
+        if report.skips:
+            out.print(Text(f"Skipped: {_reasons(report.skips)}"))
+        if report.failures:
+            out.print(Text(f"Failed: {_reasons(report.failures, report.failure_words)}"))
+        for line in _legend(report):
+            out.print(Text(line, style="dim"))
         if report.entered:
             out.print()
             out.print(_reach_table(report.levels))
@@ -282,9 +287,33 @@ def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
     out.print(Text("`kaskad explain ID` tells why, for each of them."))
 
 
-def _reasons(reasons: Mapping[str, Mapping[str, int]]) -> str:
+_LEGEND = {
+    "no_address": "the person has no address that the step's channels could use",
+    "window_impossible": "no hour in which the step may be sent comes in time",
+    "exhausted": "every step has been tried, and nobody reacted",
+}
+
+
+def _legend(report: Report) -> Iterator[str]:
+    """Explain those words of the report that do not explain themselves."""
+    told = set(report.outcomes).union(*report.skips.values())
+    return (f"{word}: {meaning}" for word, meaning in _LEGEND.items() if word in told)
+
+
+def _reasons(
+    reasons: Mapping[str, Mapping[str, int]],
+    words: Mapping[str, Mapping[str, Mapping[str, int]]] = MappingProxyType({}),
+) -> str:
+    """Return the reasons of each step, with the providers' own words for them where they had some."""
+
+    def part(step: str, reason: str, count: int) -> str:
+        own = list(words.get(step, {}).get(reason, {}).items())
+        said = [word if times == count else f"{times} {word}" for word, times in own[:WORDS_SHOWN]]
+        said += ["…"] * (len(own) > WORDS_SHOWN)
+        return f"{count} {reason}" + (f" ({', '.join(said)})" if said else "")
+
     return "; ".join(
-        f"{step} {', '.join(f'{count} {reason}' for reason, count in counts.items())}"
+        f"{step} {', '.join(part(step, reason, count) for reason, count in counts.items())}"
         for step, counts in reasons.items()
     )
 

@@ -43,6 +43,22 @@ SELECT m.step, m.reason, count(*)
  WHERE r.cascade_id = :cascade_id AND m.state IN (6, 7, 8, 9)
  GROUP BY m.step, m.reason;
 
+-- name: report_failure_words
+-- What providers called those failures: the code of each message's last one, else the words.
+SELECT step, reason, word, count(*)
+  FROM (SELECT m.step, m.reason,
+               (SELECT coalesce(nullif(f.value /* postgresql: ::json */ ->> 'code', ''),
+                                nullif(substr(f.value /* postgresql: ::json */ ->> 'detail', 1, 60), ''))
+                  FROM facts f
+                 WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id AND f.step = m.step
+                   AND f.kind IN (8, 9, 10, 11)
+                 ORDER BY f.at DESC, f.kind LIMIT 1) AS word
+          FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
+         WHERE r.cascade_id = :cascade_id AND m.state IN (6, 7, 8, 9)) AS failed
+ WHERE word IS NOT NULL
+ GROUP BY step, reason, word
+ ORDER BY count(*) DESC, word;
+
 -- name: report_reach
 -- Contacts who entered (hold-outs not), and those of them with at least one message delivered; seen by a person;
 -- seen, or an SMS delivered (which nobody can see being read); and reacted to.
