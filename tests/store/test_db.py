@@ -37,6 +37,13 @@ INSERT INTO things (a, b, c, d)
 ON CONFLICT DO NOTHING RETURNING a
 -- name: put_thing
 INSERT INTO things (a, b, c) VALUES (:a, :b, :c)
+-- name: add_things
+INSERT INTO things (a, b, c) /* sqlite: VALUES (:c1, NULL, 0) */
+/* postgresql: SELECT k, NULL, 0 FROM unnest(:c1::bigint[]) AS k */
+-- name: raise_things (sqlite)
+UPDATE things SET c = :c2 WHERE a = :c1
+-- name: raise_things (postgresql)
+UPDATE things t SET c = k.c FROM unnest(:c1::bigint[], :c2::integer[]) AS k (a, c) WHERE t.a = k.a
 -- name: things
 SELECT a, b, c, d FROM things ORDER BY a
 -- name: things_among
@@ -143,6 +150,52 @@ def test_an_exception_leaves_nothing(things: Database) -> None:
         tx.run("put_thing", a=1, b=None, c=None)
     with things.read() as tx:
         assert tx.all("things") == []
+
+
+def test_what_is_not_waited_for_is_refused_at_the_commit_at_the_latest(things: Database) -> None:
+    with pytest.raises(Conflict), things.write() as tx:
+        tx.many("add_things", [(1,), (2,)])
+        tx.many("add_things", [(2,), (3,)])
+    with pytest.raises(Conflict, match="somebody was quicker"), things.write() as tx:
+        tx.change_each("raise_things", [(1, 5)], "somebody was quicker")
+        tx.many("add_things", [(4,)])
+    with things.read() as tx:
+        assert tx.all("things") == []
+    with things.write() as tx:
+        tx.many("add_things", [(1,), (2,)])
+        tx.change_each("raise_things", [(1, 5), (2, 6)], "somebody was quicker")
+        assert [row[2] for row in tx.all("things")] == [5, 6], "what was sent before is seen"
+
+
+def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(postgres: PostgresServer) -> None:
+    url = postgres.create()
+    db = open_database(url)
+    assert isinstance(db, PostgresDatabase)
+    db._known.update(read([("things.sql", STATEMENTS)], "postgresql"))
+    with db.write() as tx:
+        tx.run("make_things")
+        tx.many("add_things", [(1,), (2,)])
+    both = threading.Barrier(2)
+    told: list[str] = []
+
+    def change(first: int, second: int) -> None:
+        try:
+            with db.write() as tx:
+                assert tx.changed_many("raise_things", [(first, 1)]) == 1
+                both.wait(10)
+                tx.many("raise_things", [(second, 1)])
+        except Locked as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=change, args=pair) for pair in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(told) == 1
+    assert "try again" in told[0]
+    db.close()
+    postgres.drop(url)
 
 
 def test_a_reader_sees_one_state_throughout_and_changes_nothing(things: Database) -> None:
