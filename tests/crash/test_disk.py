@@ -21,7 +21,8 @@ STOPS_S = 30.0
 
 def driver_in(folder: Path, **limits: int) -> Driver:
     driver = Driver(PLAN, str(folder / "kaskad.db"), folder)
-    driver.setup = structs.replace(driver.setup, busy_ms=100, tries=3, **limits)
+    # A guard that a busy machine does not outlast: what is in doubt here comes from the stop alone.
+    driver.setup = structs.replace(driver.setup, busy_ms=100, tries=3, guard_ms=5_000, **limits)
     return driver
 
 
