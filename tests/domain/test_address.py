@@ -8,14 +8,11 @@ from hypothesis import strategies as st
 from kaskad.domain.address import (
     BadAddress,
     country_of,
-    hash_address,
     normalise,
     normalise_email,
     normalise_phone,
 )
 from kaskad.domain.terms import Channel
-
-KEY = b"k" * 32
 
 
 @pytest.mark.parametrize(
@@ -137,24 +134,3 @@ def test_a_long_wrong_address_is_cut_in_the_error():
     with pytest.raises(BadAddress) as caught:
         normalise(Channel.TELEGRAM, "x" * 5000)
     assert len(str(caught.value)) < 200
-
-
-def test_a_hash_is_keyed_and_tells_channels_apart():
-    one = hash_address(KEY, Channel.EMAIL, "a@example.org")
-    assert len(one) == 16
-    assert one == hash_address(KEY, Channel.EMAIL, "a@example.org")
-    others = [
-        hash_address(b"x" * 32, Channel.EMAIL, "a@example.org"),
-        hash_address(KEY, Channel.EMAIL, "b@example.org"),
-        hash_address(KEY, Channel.PUSH, "a@example.org"),
-    ]
-    assert len({one, *others}) == 4
-
-
-def test_a_number_on_the_stop_list_is_there_for_sms_and_calls_alike():
-    phone = "+79161234567"
-    hashes = {
-        hash_address(KEY, channel, phone) for channel in (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)
-    }
-    assert len(hashes) == 1
-    assert hash_address(KEY, Channel.WHATSAPP, phone) not in hashes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -13,8 +12,6 @@ from kaskad.domain.terms import Channel
 
 _PHONES = frozenset({Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channel.WHATSAPP})
 _CHATS = frozenset({Channel.TELEGRAM, Channel.VK, Channel.MAX, Channel.FACEBOOK_MESSENGER, Channel.INSTAGRAM})
-# A number that wants no SMS wants no call either; not being on WhatsApp says nothing of the telephone.
-_HASHED_AS = {Channel.ROBOT_CALL: Channel.SMS, Channel.AGENT_CALL: Channel.SMS}
 
 _chat_id = re.compile(r"[1-9]\d{0,18}").fullmatch
 _viber_id = re.compile(r"[A-Za-z0-9+/]{16,64}={0,2}").fullmatch
@@ -94,12 +91,6 @@ def country_of(phone: str) -> str | None:
     except NumberParseException:
         return None
     return region if region and len(region) == 2 and region.isalpha() else None
-
-
-def hash_address(key: bytes, channel: Channel, value: str) -> bytes:
-    """Return the keyed hash, of 16 bytes, under which the stop-list knows a normalised address."""
-    kind = _HASHED_AS.get(channel, channel)
-    return blake2b(f"{kind.value}\0{value}".encode(), key=key, digest_size=16).digest()
 
 
 def _short(text: str) -> str:

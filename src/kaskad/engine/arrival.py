@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from kaskad.domain.terms import Kind
-
 
 class Arrival(Struct, frozen=True, gc=False):
     """A fact about a message (`run_id`, `step`), or about a contact (`run_id` 0).
@@ -31,16 +29,3 @@ class Unmatched(Struct, frozen=True, gc=False):
     event: str
     at: int
     value: str | None = None
-
-
-class EventIn(Struct, frozen=True):
-    """What CRM or site tells of a contact; it names exactly one of its ids."""
-
-    id: str
-    name: str
-    contact_id: int
-    at: int
-    properties: str = "{}"
-
-
-CONTACT_KINDS = frozenset({Kind.EVENT, Kind.UNSUBSCRIBED, Kind.COMPLAINED, Kind.ERASED, Kind.CANCELLED})

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain import sms
-from kaskad.domain.cascade import Button
 from kaskad.domain.content import LinkMaker, Rendered
+from kaskad.domain.money import price_of
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.template import RenderError
@@ -26,18 +26,10 @@ _CHANNELS = {channel.code: channel for channel in Channel}
 _encode = msgspec.json.Encoder().encode
 
 
-class _Body(Struct, omit_defaults=True, gc=False):
-    """What is kept of a message: where it went, what it said, where its links lead."""
+class _Body(Rendered, frozen=True, omit_defaults=True, gc=False):
+    """What is kept of a message: what it said, where its links lead, where it went."""
 
-    to: str
-    subject: str = ""
-    html: str = ""
-    text: str = ""
-    say: str = ""
-    script: str = ""
-    buttons: tuple[Button, ...] = ()
-    media: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
+    to: str = ""
 
 
 class Written(Struct, frozen=True, gc=False):
@@ -96,12 +88,10 @@ class Writer:
         if shared:
             self._addresses.add(once)
         outgoing = self._outgoing(version, run, send, words, person, links, valid_for_ms)
-        body = ""
-        if self._world.options.keep_bodies:
-            body = _encode(_Body(
-                send.to, words.subject, words.html, words.text, words.say, words.script, words.buttons,
-                words.media, words.links,
-            )).decode()  # fmt: skip
+        body = _encode(_Body(
+            words.subject, words.html, words.text, words.say, words.script, words.buttons, words.media,
+            words.links, send.to,
+        )).decode()  # fmt: skip
         return Written(outgoing, body, price, more)
 
     def _outgoing(
@@ -135,7 +125,7 @@ class Writer:
         price = self._world.accounts[send.account_id].price
         if price is None:
             return 0
-        return price.minor * sms.parts(words.text) if price.per == "part" else price.minor
+        return price_of(price, sms.parts(words.text) if price.per == "part" else 1).minor
 
     def _over_budget(self, version: Version, send: Send, passages: Passages, more: int) -> Refusal | None:
         """Reserve `more` if the cascade's budget and the contact's allow it; else return why they do not."""

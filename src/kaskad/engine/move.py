@@ -204,8 +204,7 @@ class _Mover:
             return
         before = item.passages.get(send.step)
         self._row(item, _SUBMITTED, None, self._now, written.price)
-        if written.body:
-            self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
+        self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         attempt = 1 + (before.attempt if before else 0)
         silence_ms = item.version.rules[send.step, send.channel].silence_ms

@@ -38,7 +38,6 @@ class Options(Struct, frozen=True):
     inbox_limit: int = 10_000
     inbox_patience_ms: int = 1_000  # with an older entry unapplied, timers wait …
     timer_patience_ms: int = 30_000  # … but no longer than this
-    keep_bodies: bool = True
     moves: bool = True  # False: a process that only takes what arrives, for others to act on (PostgreSQL)
 
 
