@@ -1,6 +1,9 @@
 """What every test run prints at its end."""
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 from support.scenarios import MISSING
 
@@ -13,3 +16,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for number, missing in sorted(MISSING.items()):
             for part, waits_for in missing:
                 terminalreporter.write_line(f"{number:>3}  {part:<62} {waits_for}")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Undo what a command run in this process has said of the log."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

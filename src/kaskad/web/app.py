@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
+from kaskad.web.api import keys
+from kaskad.web.api.views import ProblemBody
+from kaskad.web.auth import Keys
 from kaskad.web.events import Events
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
@@ -18,6 +24,12 @@ from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.tracking import Tracking
 
 HOOKS = "/hooks/"
+ROUTERS = (keys.router,)
+PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
+FAILURES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What is wrong, all of it.", "content": PROBLEM_CONTENT},
+    "5XX": {"description": "Nothing was done; try again.", "content": PROBLEM_CONTENT},
+}
 
 
 def build_app(
@@ -26,17 +38,28 @@ def build_app(
     clock: Callable[[], int],
     settings: Settings,
     wall: Callable[[], int] | None = None,
+    office: Office | None = None,
 ) -> ASGIApp:
     """Return the application over one engine; `clock` gives milliseconds since 1970.
 
-    `wall` is by what the age of signatures is told, where `clock` runs faster than the world.
+    `wall` is by what the age of signatures is told, where `clock` runs faster than the world. Without an
+    `office` there is intake only: webhooks, tracking, events.
     """
     durable = Durable()
     hooks = Hooks(intake, durable, wall or clock, settings.base_url)
-    events = Events(intake, durable, clock, settings.api_key)
+    known = Keys(office, settings.api_key)
+    events = Events(intake, durable, clock, known)
     tracking = Tracking(intake, durable, signer, clock)
     health = Health(intake)
-    routed = Starlette(
+    routed = FastAPI(
+        title="Kaskad",
+        description="Cascade messaging: one message, several channels in turn, until the person answers.",
+        version=version("kaskad"),
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=FAILURES,
         routes=[
             Route(HOOKS + "{account}", hooks, methods=["POST"]),
             Route("/o/{token}", tracking.open_pixel, methods=["GET"]),
@@ -47,8 +70,14 @@ def build_app(
             Route("/healthz", health.alive, methods=["GET"]),
             Route("/readyz", health.ready, methods=["GET"]),
         ],
-        exception_handlers=HANDLERS,
     )
+    for kind, handler in HANDLERS.items():
+        routed.add_exception_handler(kind, handler)
+    if office is not None:
+        routed.state.office = office
+        routed.state.keys = known
+        for router in ROUTERS:
+            routed.include_router(router)
     return Front(hooks, routed)
 
 

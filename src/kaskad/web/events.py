@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaskad.domain.event import ContactRef, EventIn
+from kaskad.web.auth import Keys
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
-from kaskad.web.problems import Problem, problem
+from kaskad.web.problems import Problem, escape, problem
 
 LIMIT = 5_000_000
 AT_ONCE = 10_000
@@ -59,20 +59,18 @@ _decode_any = msgspec.json.Decoder().decode
 class Events:
     """`POST /api/v1/events`."""
 
-    def __init__(self, intake: Intake, durable: Durable, clock: Callable[[], int], api_key: str) -> None:
+    def __init__(self, intake: Intake, durable: Durable, clock: Callable[[], int], keys: Keys) -> None:
         self._intake = intake
         self._durable = durable
         self._clock = clock
-        self._api_key = api_key.encode()
+        self._keys = keys
 
     async def receive(self, request: Request) -> Response:
         """Answer 202 after the commit that keeps the events, with those that were refused.
 
         Where the shape of any event is wrong, none is taken, and every problem is told.
         """
-        if not self._is_allowed(request):
-            detail = "Send the key of the setting `api_key` as a bearer token."
-            return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+        self._keys.check(request.headers.get("authorization", ""), "events:write")
         body = await read_body(request.scope, request.receive, LIMIT)
         try:
             events = read_events(body)
@@ -98,13 +96,6 @@ class Events:
             return problem(422, problems=where)
         taken = Taken(len(events) - len(refused), refused)
         return Response(msgspec.json.encode(taken), 202, media_type="application/json")
-
-    def _is_allowed(self, request: Request) -> bool:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = token.strip().encode("latin-1")
-        return (
-            scheme.lower() == "bearer" and hmac.compare_digest(given, self._api_key) and bool(self._api_key)
-        )
 
 
 def read_events(body: bytes) -> list[Event]:
@@ -142,7 +133,7 @@ def _find_in(value: object, struct: type[Struct], pointer: str) -> list[Problem]
                 found.append(Problem(str(error), f"{pointer}/{name}"))
     for name in value.keys() - known.keys():
         told = f"There is no such field; the fields are {', '.join(known)}."
-        found.append(Problem(told, f"{pointer}/{_escape(str(name))}"))
+        found.append(Problem(told, f"{pointer}/{escape(str(name))}"))
     return found
 
 
@@ -191,10 +182,6 @@ def _is_array(body: bytes) -> bool:
 
 def _pointer(body: bytes, index: int) -> str:
     return f"/{index}" if _is_array(body) else ""
-
-
-def _escape(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _kind_of(value: object) -> str:

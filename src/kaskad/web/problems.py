@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
 from msgspec import Struct
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -14,10 +16,12 @@ from starlette.types import Scope
 
 from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
 from kaskad.log import get_logger
+from kaskad.web.auth import Forbidden, Unknown
 
 log = get_logger(__name__)
 
 RETRY_AFTER = {"Retry-After": "5"}
+WHO = {"WWW-Authenticate": "Bearer"}
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -63,10 +67,35 @@ def on_kaskad_error(_: Request, error: Exception) -> Response:
             return problem(409, str(error))
         case BadSignature():
             return problem(401, str(error))
+        case Unknown():
+            return problem(401, str(error), headers=WHO)
+        case Forbidden():
+            return problem(403, str(error))
         case StoreError():
             log.error("not stored", error=type(error).__name__, detail=str(error))
             return problem(503, "Nothing was stored; send it again.", headers=RETRY_AFTER)
     return problem(400, str(error))
+
+
+def on_wrong_shape(_: Request, error: Exception) -> Response:
+    """Answer for a body or parameters of the wrong shape, with every problem."""
+    assert isinstance(error, RequestValidationError)
+    return problem(422, problems=[_shape_problem(found) for found in error.errors()])
+
+
+def _shape_problem(found: Mapping[str, Any]) -> Problem:
+    where = [str(part) for part in found["loc"]]
+    if found["type"] == "json_invalid":
+        return Problem(f"The body is not JSON that can be read: {found.get('ctx', {}).get('error', '')}")
+    source, *rest = where
+    if source == "body":
+        return Problem(f"{found['msg']}.", "".join(f"/{escape(part)}" for part in rest))
+    return Problem(f"{source} parameter {'.'.join(rest)}: {found['msg']}.")
+
+
+def escape(name: str) -> str:
+    """Return a member's name as a JSON pointer writes it."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def on_disconnect(_: Request, __: Exception) -> Response:
@@ -81,6 +110,7 @@ def on_defect(request: Request, error: Exception) -> Response:
 
 
 HANDLERS = {
+    RequestValidationError: on_wrong_shape,
     HTTPException: on_http_error,
     KaskadError: on_kaskad_error,
     ClientDisconnect: on_disconnect,

@@ -6,22 +6,27 @@ import base64
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from msgspec import structs
 
+from kaskad.actions.office import Office
 from kaskad.config import Settings
+from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.ingest import Ingest
+from kaskad.engine.parcel import Parcel
 from kaskad.engine.sender import Sender
 from kaskad.engine.world import Options, World
 from kaskad.store import settings as setting_store
-from kaskad.store.db import Database, Transaction, open_database
+from kaskad.store.db import Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault, key_file, open_vault
 from kaskad.web.app import build_app
+from kaskad.web.local import found_at
 from kaskad.web.server import Server, listen
 
 SIGNING = "signing_key"
@@ -30,15 +35,15 @@ _GUARD_MS = 90_000
 
 
 class Service:
-    """What runs, for those who hold it; made and ended by `serving`."""
+    """What runs, for those who hold it; made and ended by `serving`. `url` is the address listened on."""
 
-    def __init__(
-        self, db: Database, vault: Vault, base_url: str, engine: Engine, clock: SystemClock, factor: float
-    ) -> None:
-        self.db = db
-        self.vault = vault
-        self.base_url = base_url
-        self.engine = engine
+    def __init__(self, office: Office, clock: SystemClock, factor: float, url: str) -> None:
+        self.office = office
+        self.url = url
+        self.db = office.db
+        self.vault = office.vault
+        self.base_url = office.base_url
+        self.engine = office.engine
         self.clock = clock
         self.factor = factor
 
@@ -56,12 +61,13 @@ class Service:
 
 @contextmanager
 def serving(
-    settings: Settings, owner: str, *, time_factor: float = 1.0, base_url: str = ""
+    settings: Settings, owner: str, *, time_factor: float = 1.0, base_url: str = "", moves: bool = True
 ) -> Iterator[Service]:
     """Run everything until the end of the block, then stop it in order and lose nothing.
 
     `owner` is what a second process on the same SQLite file is told. `base_url` "" is that of the address
-    listened on. Raises StoreError for a database that can't be used, Conflict for an address that is taken.
+    listened on. `moves` False: nothing is decided or sent, what is asked for and arrives is only kept.
+    Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
         listener = listen(settings.host, settings.port)
@@ -78,21 +84,50 @@ def serving(
             signer = Signer([(1, _signing_key(tx, vault))])
             ahead_at = setting_store.get(tx, AHEAD, int) or 0
         clock = SystemClock(time_factor, ahead_at)
-        world = World(clock, signer, _options(base_url, time_factor))
-        engine = Engine(db, vault, world, lambda own: Sender(world.accounts, clock.now, own.take_results))
-        service = Service(db, vault, base_url, engine, clock, time_factor)
+        world = World(clock, signer, _options(base_url, time_factor, moves))
+        engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
+        office = Office(db, vault, engine, signer, base_url, secrets.token_urlsafe(32))
+        service = Service(office, clock, time_factor, f"http://{shown}:{port}")
         ingest = Ingest(engine, db, real_time=time_factor == 1.0 and service.ahead_ms < 1000)
         own = structs.replace(settings, base_url=base_url)
-        server = Server(build_app(ingest, signer, clock.now, own, wall_ms), own, listener)
+        server = Server(build_app(ingest, signer, clock.now, own, wall_ms, office), own, listener)
         stack.callback(engine.stop)
         engine.start()
         stack.callback(server.stop)
         server.start()
+        if moves and (file := database_file(settings)):
+            stack.enter_context(found_at(file, service.url, office.local_key))
         try:
             yield service
         finally:
             if engine.problem() is None:
                 service.keep_time()
+
+
+@contextmanager
+def attending(settings: Settings, owner: str) -> Iterator[Service]:
+    """Answer the API for this process only, where no server runs; nothing is decided or sent meanwhile."""
+    own = structs.replace(settings, listen="127.0.0.1:0")
+    with serving(own, owner, base_url=settings.base_url, moves=False) as service:
+        yield service
+
+
+class Nobody:
+    """Sends nothing: there is nothing to send where nothing is decided."""
+
+    def __init__(self, _: Engine) -> None:
+        pass
+
+    def submit(self, parcels: list[Parcel]) -> None:
+        """Refuse to send; raises Unavailable."""
+        raise Unavailable("This process sends nothing: start `kaskad serve`.")
+
+    def close(self, timeout_s: float) -> None:
+        """Do nothing: nothing is under way."""
+
+
+def _dispatch(clock: SystemClock, engine: Engine) -> Sender:
+    return Sender(engine.world.accounts, clock.now, engine.take_results)
 
 
 def vault_of(settings: Settings) -> Vault:
@@ -107,7 +142,7 @@ def database_file(settings: Settings) -> Path | None:
     return Path(settings.database.removeprefix("sqlite:"))
 
 
-def _options(base_url: str, factor: float) -> Options:
+def _options(base_url: str, factor: float, moves: bool) -> Options:
     """Return the engine's options; what is patience with machines is counted in the world's time."""
     plain = Options()
     return Options(
@@ -115,6 +150,7 @@ def _options(base_url: str, factor: float) -> Options:
         submit_guard_ms=int(_GUARD_MS * factor),
         inbox_patience_ms=int(plain.inbox_patience_ms * factor),
         timer_patience_ms=int(plain.timer_patience_ms * factor),
+        moves=moves,
     )
 
 

@@ -1,0 +1,1 @@
+"""What people ask for: one function a request, called alike by API, page and command."""

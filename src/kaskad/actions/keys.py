@@ -1,0 +1,67 @@
+"""Keys of the API: made, listed, revoked, and asked what they open."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.store import keys as key_store
+from kaskad.store.keys import ApiKey
+
+PREFIX = "kaskad_"
+
+ALL = "all"
+SCOPES: dict[str, str] = {
+    ALL: "everything",
+    "contacts:read": "see contacts, lists, segments and what happened to each person",
+    "contacts:write": "import and change contacts, lists, segments and consents",
+    "events:write": "tell what people did: triggers, goals, plain events",
+    "cascades:read": "see cascades, versions, runs, messages and reports",
+    "cascades:write": "change, activate, launch, pause, resume and stop cascades; cancel runs",
+    "accounts:read": "see providers' accounts without their secrets",
+    "accounts:write": "change providers' accounts and send tests",
+    "webhooks:write": "see and change outgoing webhooks",
+    "keys:write": "make and revoke keys",
+}
+
+
+class NewKey(Struct, frozen=True):
+    """A key just made. `key` is shown this once and kept nowhere."""
+
+    name: str
+    key: str
+    scopes: frozenset[str]
+
+
+def create(office: Office, name: str, scopes: Sequence[str]) -> NewKey:
+    """Make a key; raises Invalid for unknown scopes, Conflict for a taken name."""
+    problems = [
+        f"There is no scope {scope!r}: choose from {', '.join(SCOPES)}."
+        for scope in scopes
+        if scope not in SCOPES
+    ]
+    if not scopes:
+        problems.append(f"Name what the key opens: {', '.join(SCOPES)}.")
+    if problems:
+        raise Invalid(problems)
+    key = PREFIX + secrets.token_urlsafe(32)
+    try:
+        made = office.write(lambda tx: key_store.add(tx, name, key, scopes, office.now()))
+    except Conflict:
+        raise Conflict(f"There is a key {name!r} already: choose another name, or revoke that one.") from None
+    return NewKey(made.name, key, made.scopes)
+
+
+def listing(office: Office) -> list[ApiKey]:
+    """Return all keys that open something."""
+    with office.read() as tx:
+        return [key for key in key_store.all_keys(tx) if key.revoked_at is None]
+
+
+def revoke(office: Office, name: str) -> None:
+    """End a key at once; raises NotFound."""
+    office.write(lambda tx: key_store.revoke(tx, name, office.now()))

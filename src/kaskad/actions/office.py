@@ -1,0 +1,56 @@
+"""What every action works with: the database, the engine that writes to it, keys and clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as TooLate
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from msgspec import Struct
+
+from kaskad.domain.errors import Unavailable
+from kaskad.domain.tokens import Signer
+from kaskad.engine.engine import Engine
+from kaskad.store.db import Database, Transaction
+from kaskad.store.vault import Vault
+
+T = TypeVar("T")
+
+WAIT_S = 30.0  # for a turn between two ticks, and the commit
+
+
+class Office(Struct, frozen=True):
+    """One installation as its actions see it; any thread may use it.
+
+    `engine` moves runs in a server, and only takes what arrives in a command that found no server running.
+    """
+
+    db: Database
+    vault: Vault
+    engine: Engine
+    signer: Signer
+    base_url: str
+    local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
+
+    def now(self) -> int:
+        """Return the installation's time in milliseconds since 1970 UTC."""
+        return self.engine.world.clock.now()
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction that sees one state of the database."""
+        return self.db.read()
+
+    def write(self, change: Callable[[Transaction], T]) -> T:
+        """Run `change` in a transaction between two ticks, and return its result after the commit.
+
+        It should take no longer than about 20 ms: timers and reactions wait meanwhile. Raises Unavailable.
+        """
+        try:
+            return self.engine.write(change).result(WAIT_S)
+        except TooLate:
+            raise Unavailable("The engine has not come round in time; look whether it was done.") from None
+
+    def reload(self) -> None:
+        """Let the engine read cascades and accounts again, after they were changed."""
+        self.engine.reload()

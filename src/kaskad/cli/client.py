@@ -1,0 +1,167 @@
+"""How commands reach an installation: its running server, or where none runs the same API in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kaskad.config import Settings
+
+TIMEOUT_S = 60.0
+
+
+class Client:
+    """Calls the API; every failure is raised as what it is, to be worded by the root of the command line."""
+
+    def __init__(self, url: str, key: str) -> None:
+        import httpx2
+
+        self.url = url
+        self._http = httpx2.Client(
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S, trust_env=False
+        )
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON at `path` under /api/v1; parameters that are None are left out."""
+        return self.call("GET", path, query=query)
+
+    def post(self, path: str, value: Any = None, **query: Any) -> Any:
+        """Return what the API answers to `value`, sent as JSON."""
+        return self.call("POST", path, value, query)
+
+    def put(self, path: str, value: Any) -> Any:
+        """Return what the API answers to `value`, sent as JSON."""
+        return self.call("PUT", path, value)
+
+    def delete(self, path: str) -> Any:
+        """Return what the API answers."""
+        return self.call("DELETE", path)
+
+    def items(self, path: str, **query: Any) -> Iterator[Any]:
+        """Yield the items of all pages of a list."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, **query, cursor=cursor)
+            yield from page["items"]
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    def call(
+        self, method: str, path: str, value: Any = None, query: Mapping[str, Any] | None = None,
+        content: bytes | None = None, kind: str = "application/json",
+    ) -> Any:  # fmt: skip
+        """Return the answer's JSON, or None where it has none; `content` is a body that is no JSON value.
+
+        Raises Invalid, NotFound, Conflict, Unavailable and the like, as the server told.
+        """
+        import httpx2
+
+        asked = {name: given for name, given in (query or {}).items() if given is not None}
+        sent: dict[str, Any] = {"json": value} if value is not None else {}
+        if content is not None:
+            sent = {"content": content, "headers": {"Content-Type": kind}}
+        try:
+            answer = self._http.request(method, f"/api/v1{path}", params=asked, **sent)
+        except httpx2.HTTPError as error:
+            raise _gone(self.url, str(error)) from None
+        if answer.status_code >= 400:
+            raise _told(answer.status_code, answer.content)
+        return answer.json() if answer.content else None
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@contextmanager
+def reached(db: str = "") -> Iterator[Client]:
+    """Yield a client of the installation whose database is `db`, or that of the settings.
+
+    Raises NotFound where there is no database yet, Locked where another command holds it.
+    """
+    from kaskad import log
+    from kaskad.domain.errors import Locked
+    from kaskad.web.local import find
+    from kaskad.web.service import attending, database_file
+
+    settings = chosen(db)
+    file = database_file(settings)
+    _must_exist(file)
+    log.configure("warning", "text")  # what the command prints is its answer
+    try:
+        with attending(settings, "a kaskad command") as service:
+            yield from _talking(service.url, service.office.local_key)
+            return
+    except Locked:
+        found = find(file) if file else None
+        if found is None:
+            raise
+    yield from _talking(found.url, found.key)
+
+
+def chosen(db: str = "") -> Settings:
+    """Return the installation's settings, with the database that the command line names; raises Invalid."""
+    from msgspec import structs
+
+    from kaskad import config
+    from kaskad.domain.errors import Invalid
+
+    settings = config.load()
+    if not db:
+        return settings
+    if not db.startswith(("postgresql://", "postgres://", "sqlite:")):
+        db = f"sqlite:{db}"
+    if problem := config.CHECKS["database"](db):
+        raise Invalid([f"--db: {problem}"])
+    return structs.replace(settings, database=db)
+
+
+def _talking(url: str, key: str) -> Iterator[Client]:
+    client = Client(url, key)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _must_exist(file: Path | None) -> None:
+    from kaskad.domain.errors import NotFound
+
+    if file is not None and not file.exists():
+        raise NotFound(f"There is no database {file}: `kaskad init` makes one, --db names another.")
+
+
+def _gone(url: str, why: str) -> Exception:
+    from kaskad.domain.errors import Unavailable
+
+    return Unavailable(f"The server at {url} does not answer ({why}): start it again, then repeat this.")
+
+
+def _told(status: int, body: bytes) -> Exception:
+    """Return the failure that an answer tells."""
+    import msgspec
+
+    from kaskad.domain.errors import Conflict, Invalid, KaskadError, NotFound, Unavailable
+
+    try:
+        told = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        told = {}
+    detail = str(told.get("detail") or told.get("title") or f"The server answered {status}.")
+    problems = [_sentence(problem) for problem in told.get("problems", ())]
+    match status:
+        case 404:
+            return NotFound(detail)
+        case 409:
+            return Conflict(detail)
+        case 503:
+            return Unavailable(detail)
+    return Invalid(problems) if problems else KaskadError(detail)
+
+
+def _sentence(problem: Mapping[str, str]) -> str:
+    where = problem.get("pointer", "").lstrip("/")
+    return f"{where}: {problem['detail']}" if where else problem["detail"]

@@ -1,0 +1,30 @@
+"""What commands print: JSON for programs, plain columns for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+def as_text(value: object) -> str:
+    """Return a value as JSON that is laid out for reading."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows in columns as wide as they need; numbers stand at the right."""
+    shown = [list(head), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
+    widths = [max(len(line[column]) for line in shown) for column in range(len(head))]
+    right = [
+        bool(rows) and all(isinstance(row[column], int | float) for row in rows)
+        for column in range(len(head))
+    ]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if at_right else cell.ljust(width)
+            for cell, width, at_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in shown
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,31 @@
+-- name: add_api_key
+INSERT INTO api_keys (id, name, hash, scopes, created_at)
+SELECT coalesce(max(id), 0) + 1, :name, :hash, :scopes, :now FROM api_keys
+RETURNING id;
+
+-- name: api_keys
+SELECT id, name, scopes, created_at, revoked_at FROM api_keys ORDER BY id;
+
+-- name: api_key_by_hash
+SELECT id, name, scopes, created_at, revoked_at FROM api_keys WHERE hash = :hash AND revoked_at IS NULL;
+
+-- name: revoke_api_key
+-- The name becomes free for another key.
+UPDATE api_keys SET revoked_at = :now, name = name || ' (' || id || ')' WHERE name = :name AND revoked_at IS NULL;
+
+-- name: begin_idempotent
+-- 0 rows where the key is known already.
+INSERT INTO idempotency_keys (caller, name, request, created_at) VALUES (:caller, :name, :request, :now)
+ON CONFLICT DO NOTHING;
+
+-- name: idempotent
+SELECT request, created_at, status, body FROM idempotency_keys WHERE caller = :caller AND name = :name;
+
+-- name: end_idempotent
+UPDATE idempotency_keys SET status = :status, body = :body WHERE caller = :caller AND name = :name;
+
+-- name: drop_idempotent
+DELETE FROM idempotency_keys WHERE caller = :caller AND name = :name;
+
+-- name: drop_old_idempotent
+DELETE FROM idempotency_keys WHERE created_at < :before;

@@ -1,0 +1,99 @@
+"""`Idempotency-Key`: the same request sent twice is carried out once and answered twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from hashlib import sha256
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.store.db import Row
+from kaskad.web.auth import Keys
+
+KEPT_MS = 24 * 3_600_000
+LONGEST = 200
+_LOST_MS = 60_000  # an answer that has not come by then never will: the process has ended
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class IdempotentRoute(APIRoute):
+    """A route whose POST may carry an `Idempotency-Key`; answers are repeated for a day."""
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler with the look-up around it."""
+        inner = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            name = request.headers.get("idempotency-key")
+            if name is None or request.method != "POST":
+                return await inner(request)
+            if not 0 < len(name) <= LONGEST:
+                raise Invalid([f"Idempotency-Key must have 1 to {LONGEST} characters."])
+            keys: Keys = request.app.state.keys
+            caller = keys.caller(request.headers.get("authorization", "")).name
+            body = await request.body()
+            told = sha256(f"{request.url.path}?{request.url.query}\0".encode() + body).digest()
+            once = _Once(request.app.state.office, caller, name, told)
+            kept = await run_in_threadpool(once.begin)
+            if kept is not None:
+                return kept
+            try:
+                response = await inner(request)
+            except BaseException:
+                await run_in_threadpool(once.forget)
+                raise
+            await run_in_threadpool(once.end, response)
+            return response
+
+        return handler
+
+
+class _Once:
+    """One key of one caller."""
+
+    def __init__(self, office: Office, caller: str, name: str, told: bytes) -> None:
+        self._office, self._told = office, told
+        self._key = {"caller": caller, "name": name}
+
+    def begin(self) -> Response | None:
+        """Return the answer that was given before, or None where this is the first time."""
+        now = self._office.now()
+
+        def take(tx: Any) -> Row | None:
+            tx.run("drop_old_idempotent", before=now - KEPT_MS)
+            if tx.run("begin_idempotent", **self._key, request=self._told, now=now):
+                return None
+            row: Row = tx.one("idempotent", **self._key)
+            if row[2] is None and row[1] < now - _LOST_MS:
+                tx.run("drop_idempotent", **self._key)
+                tx.run("begin_idempotent", **self._key, request=self._told, now=now)
+                return None
+            return row
+
+        row = self._office.write(take)
+        if row is None:
+            return None
+        request, _, status, body = row
+        if bytes(request) != self._told:
+            raise Invalid(["This Idempotency-Key was used for another request: make a new one."])
+        if status is None:
+            raise Conflict("The first request with this Idempotency-Key is still under way.")
+        return Response(bytes(body), status, {"Idempotent-Replayed": "true"}, "application/json")
+
+    def end(self, response: Response) -> None:
+        """Keep the answer of a request that was carried out; forget one that was not."""
+        if not 200 <= response.status_code < 300:
+            self.forget()
+            return
+        status, body = response.status_code, bytes(response.body)
+        self._office.write(lambda tx: tx.run("end_idempotent", **self._key, status=status, body=body))
+
+    def forget(self) -> None:
+        """Let the same key be used again."""
+        self._office.write(lambda tx: tx.run("drop_idempotent", **self._key))

@@ -1,0 +1,66 @@
+"""Keys of the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from kaskad.actions import keys
+from kaskad.store.keys import ApiKey
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import Page, Told, View, instant
+from kaskad.web.auth import InOffice, Keys, may
+
+router = APIRouter(prefix="/api/v1/keys", tags=["keys"], route_class=IdempotentRoute)
+
+
+class KeyView(View):
+    """A key without the key itself."""
+
+    name: str
+    scopes: list[str]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, key: ApiKey) -> KeyView:
+        return cls(name=key.name, scopes=sorted(key.scopes), created_at=instant(key.created_at))
+
+
+class NewKey(Told):
+    """A key to make."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+    scopes: list[str]
+
+
+class MadeKey(View):
+    """A key just made; `key` is shown this once."""
+
+    name: str
+    key: str
+    scopes: list[str]
+
+
+@router.get("", dependencies=[may("keys:write")])
+def list_keys(office: InOffice) -> Page[KeyView]:
+    """List the keys that open something."""
+    return Page(items=[KeyView.of(key) for key in keys.listing(office)])
+
+
+@router.post("", status_code=201, dependencies=[may("keys:write")])
+def create_key(office: InOffice, told: NewKey) -> MadeKey:
+    """Make a key; it is shown in this answer only."""
+    made = keys.create(office, told.name, told.scopes)
+    return MadeKey(name=made.name, key=made.key, scopes=sorted(made.scopes))
+
+
+@router.delete("/{name}", status_code=204, dependencies=[may("keys:write")])
+def revoke_key(office: InOffice, request: Request, name: str) -> Response:
+    """Revoke a key; it opens nothing from now on."""
+    keys.revoke(office, name)
+    known: Keys = request.app.state.keys
+    known.forget()
+    return Response(status_code=204)

@@ -1,0 +1,108 @@
+"""Who calls, and what they may do: bearer keys with scopes."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from msgspec import Struct
+
+from kaskad.actions.keys import ALL
+from kaskad.actions.office import Office
+from kaskad.domain.errors import KaskadError
+from kaskad.store import keys as key_store
+
+REMEMBER_S = 2.0  # so long may a key that another process has revoked still work
+REMEMBERED = 10_000
+
+
+class Caller(Struct, frozen=True):
+    """Who called."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or ALL in self.scopes
+
+
+class Unknown(KaskadError):
+    """No key was given, or one that opens nothing."""
+
+
+class Forbidden(KaskadError):
+    """The key does not open this."""
+
+
+class Keys:
+    """Tells who holds a key. What the database said is remembered for a moment.
+
+    Without an office only the key of the settings opens anything.
+    """
+
+    def __init__(self, office: Office | None, own_key: str) -> None:
+        self._office = office
+        self._own = {"settings": own_key, "local": office.local_key if office else ""}
+        self._known: dict[bytes, tuple[float, Caller | None]] = {}
+
+    def caller(self, authorization: str) -> Caller:
+        """Return who sends this `Authorization` header; raises Unknown."""
+        scheme, _, given = authorization.partition(" ")
+        key = given.strip()
+        found = self._find(key) if scheme.lower() == "bearer" and key else None
+        if found is None:
+            raise Unknown("Send a key as a bearer token: `kaskad key create` makes one.")
+        return found
+
+    def check(self, authorization: str, scope: str) -> Caller:
+        """Return who calls, if they may do this; raises Unknown, Forbidden."""
+        caller = self.caller(authorization)
+        if not caller.may(scope):
+            raise Forbidden(f"This key does not open this: it needs the scope {scope}.")
+        return caller
+
+    def forget(self) -> None:
+        """Ask the database again: keys were changed here."""
+        self._known.clear()
+
+    def _find(self, key: str) -> Caller | None:
+        for name, own in self._own.items():
+            if own and hmac.compare_digest(key.encode(), own.encode()):
+                return Caller(name, frozenset({ALL}))
+        if self._office is None:
+            return None
+        digest, now = key_store.digest(key), time.monotonic()
+        until, caller = self._known.get(digest, (0.0, None))
+        if now >= until:
+            with self._office.read() as tx:
+                kept = key_store.find(tx, key)
+            caller = None if kept is None else Caller(kept.name, kept.scopes)
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[digest] = (now + REMEMBER_S, caller)
+        return caller
+
+
+_bearer = HTTPBearer(auto_error=False, description="A key of `kaskad key create`.")
+
+
+def office_of(request: Request) -> Office:
+    """Return the installation that the request came to."""
+    office: Office = request.app.state.office
+    return office
+
+
+def may(scope: str) -> Any:
+    """Return the dependency of a route that needs `scope`; raises Unknown, Forbidden."""
+
+    def check(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
+        keys: Keys = request.app.state.keys
+        return keys.check(request.headers.get("authorization", ""), scope)
+
+    return Depends(check)
+
+
+InOffice = Annotated[Office, Depends(office_of)]

@@ -1,0 +1,52 @@
+"""How a command on this machine finds the server that holds its SQLite file.
+
+Beside the file lies, while a server runs, `<file>.server`: its address and a key made for this run, readable
+by its owner only. Whoever can read it could read the database itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+
+class Found(Struct, frozen=True):
+    """A running server."""
+
+    url: str
+    key: str
+
+    def __repr__(self) -> str:
+        return f"Found({self.url!r})"
+
+
+@contextmanager
+def found_at(database: Path, url: str, key: str) -> Iterator[None]:
+    """Let commands find this server until the end of the block."""
+    file = _beside(database)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(msgspec.json.encode(Found(url, key)))
+    draft.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def find(database: Path) -> Found | None:
+    """Return what the server beside the file has told; also that of one that was killed."""
+    try:
+        return msgspec.json.decode(_beside(database).read_bytes(), type=Found)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _beside(database: Path) -> Path:
+    return database.with_name(f"{database.name}.server")
