@@ -120,6 +120,10 @@ class Kind(IntEnum):
     ANCHOR_CANCELLED = 36
     # Only on its way in: what CRM or site told us of a contact, for triggers, goals and anchors
     EVENT = 40
+    # and what a person did with a chat as a whole
+    STARTED = 41  # opened it, perhaps by a link with a token
+    BLOCKED = 42
+    UNBLOCKED = 43
 
     @property
     def bit(self) -> int:

@@ -8,8 +8,9 @@ from kaskad.domain.errors import NotFound
 from kaskad.providers.base import Provider
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.smtp import Smtp
+from kaskad.providers.telegram import Telegram
 
-PROVIDERS: Mapping[str, Provider] = {each.name: each for each in (GenericWebhook(), Smtp())}
+PROVIDERS: Mapping[str, Provider] = {each.name: each for each in (GenericWebhook(), Smtp(), Telegram())}
 
 
 def provider(name: str) -> Provider:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from kaskad.domain.cascade import Button, Money
-from kaskad.domain.errors import BadSignature, SendError
+from kaskad.domain.errors import BadSignature, Invalid, SendError
 from kaskad.domain.money import Price
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
 
@@ -145,7 +145,11 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
 
 class Inbound(Struct, frozen=True, kw_only=True):
-    """What a person did that belongs to no message of ours that it names: a reply, a stop word, a block."""
+    """What a person did who is known by an address: a reply, a stop word, a start, a block.
+
+    `provider_id` is the message that a reply answers, where it names one; one that is not ours, or not known
+    yet, makes it an answer to the last message on the channel. `text` of a STARTED is the token of its link.
+    """
 
     channel: Channel
     address: str
@@ -153,6 +157,8 @@ class Inbound(Struct, frozen=True, kw_only=True):
     event: str = ""
     at: int | None = None
     text: str = ""
+    provider_id: str = ""
+    language: str = ""  # of the person's application, ISO 639; "": not told
     raw: bytes = b""
 
 
@@ -301,8 +307,21 @@ class Provider:
         raise NotImplementedError
 
     def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:
-        """Return the requests that make the service report to `webhook_url`."""
+        """Return the requests that make the service report to `webhook_url`, or let itself be polled."""
         return []
+
+    def read_setup(self, response: Response) -> None:
+        """Raise SendError where the service did not do what a set-up or follow-up request asked."""
+        if not response.ok:
+            raise status_error(response)
+
+    def follow_up(self, told: Sequence[Receipt | Inbound], account: Account) -> list[Request]:
+        """Return the requests that the service expects after it has told this, once it is durable."""
+        return []
+
+    def opt_in_link(self, account: Account, token: str) -> str:
+        """Return the link that brings a person with `token` to us; raises Invalid where there is none."""
+        raise Invalid([f"{self.title or self.name} has no opt-in links"])
 
 
 def check_settings(provider: Provider, given: Mapping[str, str]) -> list[str]:
