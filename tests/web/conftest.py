@@ -34,6 +34,9 @@ class Doubtful(Provider):
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
         return [Receipt(kind=Kind.DELIVERED, reference=item["ref"], name=hook.url) for item in hook.json()]
 
+    def answer_webhook(self, hook: Request, account: Account) -> tuple[str, bytes]:
+        return ("text/xml", b"<Response/>") if b"words" in hook.body else ("", b"")
+
 
 class FakeIntake:
     """Keeps what it is told; another thread ends its futures, with `error` where one is set."""

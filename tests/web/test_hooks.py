@@ -29,6 +29,18 @@ def test_the_provider_sees_the_public_url_that_it_signed(site):
     assert site.intake.told[0][2][0].name == "https://go.example.org/hooks/main?a=%2F1&b"
 
 
+def test_a_service_that_acts_on_words_gets_them_once_the_webhook_is_durable(site):
+    answer = site.call("POST", "/hooks/main", b'[{"ref": "words"}]', SIGNED)
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/xml", b"<Response/>")
+    assert len(site.intake.told) == 1
+
+
+def test_words_that_cannot_be_made_do_not_make_the_provider_call_again(site):
+    site.intake.provider.answer_webhook = lambda *_: 1 / 0
+    answer = site.call("POST", "/hooks/main", b'[{"ref": "r1"}]', SIGNED)
+    assert (answer.status, answer.body) == (200, b"") and len(site.intake.told) == 1
+
+
 def test_a_wrong_signature_is_refused_and_nothing_is_kept(site):
     answer = site.call("POST", "/hooks/main", b"[]", {"X-Secret": "guess"})
     assert answer.status == 401

@@ -6,7 +6,7 @@ Currencies and their minor units: ISO 4217, https://www.six-group.com/en/product
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal
 
 from msgspec import Struct
@@ -65,6 +65,21 @@ def parse_money(text: str) -> Money:
     if minor > MAX_MINOR:
         raise BadMoney(f"{text!r} is more than can be counted")
     return Money(int(minor), currency)
+
+
+def charged(amount: object, currency: str) -> Money | None:
+    """Return what a service took in minor units, a part of one counted as whole; None: it cannot be read.
+
+    A `currency` of "" has two digits: the service names none.
+    """
+    digits = DIGITS.get(currency) if currency else 2
+    try:
+        value = Decimal(str(amount))
+    except InvalidOperation:
+        return None
+    if digits is None or isinstance(amount, bool) or not value.is_finite() or not 0 <= value < 10**9:
+        return None
+    return Money(int(value.scaleb(digits).to_integral_value(rounding=ROUND_CEILING)), currency)
 
 
 def price_of(price: Price, parts: int = 1) -> Money:

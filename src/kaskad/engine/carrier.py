@@ -7,6 +7,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import msgspec
+
+from kaskad.domain.cascade import Money
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
 from kaskad.engine.parcel import Parcel, Result, storable
@@ -126,7 +129,7 @@ class Carrier:
             mail = _built(carrying.build_mail, parcel.outgoing, account)
             return carrying.read_reply(await self._mailer.send(mail, account))
         request = _built(carrying.build_request, parcel.outgoing, account)
-        return carrying.read_response(await self._http.post(request, self._timeout_s))
+        return _priced(carrying.read_response(await self._http.post(request, self._timeout_s)), account)
 
     def _report(self, result: Result) -> None:
         """Keep a result until the loop has run what is ready now, so that results go in batches."""
@@ -150,6 +153,15 @@ def _built(build: Callable[[Outgoing, Account], T], outgoing: Outgoing, account:
         raise SendError(
             Reason.OTHER, f"the message could not be built ({type(failure).__name__})"
         ) from failure
+
+
+def _priced(accepted: Accepted, account: Account) -> Accepted:
+    """Return what was taken with its cost in the currency of the account, where the service names none."""
+    cost = accepted.cost
+    if cost is None or cost.currency:
+        return accepted
+    priced = Money(cost.minor, account.price.currency) if account.price else None
+    return msgspec.structs.replace(accepted, cost=priced)
 
 
 def _failed(parcel: Parcel, at: int, error: SendError) -> Result:

@@ -115,7 +115,10 @@ class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Accepted(Struct, frozen=True, gc=False):
-    """A provider took a message. `kind` None: queued there, a receipt will say when it is sent."""
+    """A provider took a message. `kind` None: queued there, a receipt will say when it is sent.
+
+    A `cost` whose currency is "" is in that of the account's price: the answer names none.
+    """
 
     provider_id: str = ""
     cost: Money | None = None
@@ -177,9 +180,17 @@ class Request(Struct, frozen=True):
 
     @classmethod
     def form(
-        cls, method: str, url: str, fields: Mapping[str, str], *, basic: tuple[str, str] | None = None
+        cls,
+        method: str,
+        url: str,
+        fields: Mapping[str, str] | Sequence[tuple[str, str]],
+        *,
+        basic: tuple[str, str] | None = None,
     ) -> Self:
-        """Return a request with form fields, and basic authentication where given."""
+        """Return a request with form fields, and basic authentication where given.
+
+        Pairs, where a name repeats.
+        """
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:
             headers["Authorization"] = "Basic " + b64encode(":".join(basic).encode()).decode()
@@ -260,6 +271,9 @@ def retry_after_ms(response: Response) -> int | None:
     return max(0, min(int(span.total_seconds()), 86_400)) * 1000
 
 
+NOTHING = ("", b"")  # an answer without a body
+
+
 class Provider:
     """What a provider's file defines; a request and an answer are values, nothing here calls out."""
 
@@ -289,6 +303,13 @@ class Provider:
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
         """Return what a verified webhook says; raises ValueError where its body cannot be read at all."""
         return []
+
+    def answer_webhook(self, hook: Request, account: Account) -> tuple[str, bytes]:
+        """Return the content type and the body of our answer, for services that act on what it says.
+
+        Asked once the webhook is verified, read and kept; whatever it raises is answered as nothing.
+        """
+        return NOTHING
 
     def auth_request(self, account: Account) -> Request | None:
         """Return the request for an access token; None where the service needs none."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 import msgspec
@@ -22,7 +21,7 @@ from msgspec import Struct, field
 
 from kaskad.domain.cascade import Button, Money
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.money import DIGITS
+from kaskad.domain.money import charged
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
 from kaskad.providers.base import (
     Accepted,
@@ -293,11 +292,4 @@ def _money(value: object) -> Money | None:
     if not isinstance(value, dict):
         return None
     currency = _text(value.get("currency")).upper()
-    try:
-        amount = Decimal(str(value.get("amount")))
-    except InvalidOperation:
-        return None
-    if currency not in DIGITS or not amount.is_finite() or not 0 <= amount < 10**9:
-        return None
-    minor = amount.scaleb(DIGITS[currency])
-    return Money(int(minor.to_integral_value(rounding="ROUND_CEILING")), currency)
+    return charged(value.get("amount"), currency) if currency else None

@@ -40,6 +40,11 @@ class Hooks:
         verify(provider, hook, account, self._clock())
         receipts, trouble = read_hook(provider, hook, account)
         await self._durable.wait(self._intake.receipts(account, receipts, hook.headers, body, trouble))
+        content_type, words = answer_of(provider, hook, account)
+        if words:
+            await send(_start(content_type, words))
+            await send({"type": "http.response.body", "body": words})
+            return
         await send(TAKEN)
         await send(END)
 
@@ -48,6 +53,23 @@ class Hooks:
         query = scope["query_string"]
         path = self._base_url + scope["raw_path"].decode("latin-1")
         return f"{path}?{query.decode('latin-1')}" if query else path
+
+
+def answer_of(provider: Provider, hook: base.Request, account: Account) -> tuple[str, bytes]:
+    """Return what the service is told; nothing where that cannot be made: it must not be told to retry."""
+    try:
+        return provider.answer_webhook(hook, account)
+    except Exception as error:
+        log.warning("webhook answered with nothing", account=account.name, error=type(error).__name__)
+        return base.NOTHING
+
+
+def _start(content_type: str, words: bytes) -> Message:
+    headers = [
+        (b"content-type", content_type.encode("latin-1")),
+        (b"content-length", str(len(words)).encode()),
+    ]
+    return {"type": "http.response.start", "status": 200, "headers": headers}
 
 
 def headers_of(scope: Scope) -> Mapping[str, str]:
