@@ -1,7 +1,8 @@
 """Every provider against its cases: what we build, and what we read in the provider's own words.
 
 A case is a JSON file: `source` of the payload, what it `covers`, a `message` with the provider's `response`
-or `reply`, or a `webhook`; and our half, `request` or `mail` and `read`, which `--update-cases` rewrites.
+or `reply`, or a `webhook`; and our half, `request` or `mail`, `read` and what we `answer`, which
+`--update-cases` rewrites. A case that names a `payload` holds that published file, byte for byte.
 """
 
 import json
@@ -58,10 +59,13 @@ def ours(case, provider):
     chosen = account(provider.name, case.get("account", "one"))
     if "webhook" in case:
         got = case["webhook"]
-        hook = Request("POST", "https://k.example.org/hooks/1", got["headers"], got["body"].encode())
+        url = got.get("url", "https://k.example.org/hooks/1")
+        hook = Request("POST", url, got["headers"], got["body"].encode())
         try:
             provider.verify_webhook(hook, chosen, case["now"])
-            return {"read": [shown(item) for item in provider.read_webhook(hook, chosen)]}
+            read = {"read": [shown(item) for item in provider.read_webhook(hook, chosen)]}
+            kind, words = provider.answer_webhook(hook, chosen)
+            return {**read, "answer": [kind, words.decode()]} if words else read
         except BadSignature as error:
             return {"read": {"bad_signature": str(error)}}
         except ValueError:
@@ -74,7 +78,7 @@ def ours(case, provider):
     answer = case["response"]
     response = Response(answer["status"], answer["headers"], answer["body"].encode())
     return {
-        "request": shown(provider.build_request(outgoing, chosen)),
+        "request": attempt(provider.build_request, outgoing, chosen),
         "read": attempt(provider.read_response, response),
     }
 
@@ -88,6 +92,9 @@ def test_we_build_and_read_what_the_case_says(path, request):
         return
     assert built == {name: case.get(name) for name in built}
     assert case["source"], "a case names where its payload is documented"
+    if "payload" in case:
+        body = (case.get("response") or case["webhook"])["body"]
+        assert body == (HERE / "payloads" / case["payload"]).read_text()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

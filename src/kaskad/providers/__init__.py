@@ -7,10 +7,21 @@ from collections.abc import Mapping
 from kaskad.domain.errors import NotFound
 from kaskad.providers.base import Provider
 from kaskad.providers.generic_webhook import GenericWebhook
+from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
+from kaskad.providers.twilio_voice import TwilioVoice
 
-PROVIDERS: Mapping[str, Provider] = {each.name: each for each in (GenericWebhook(), Smtp(), Telegram())}
+PROVIDERS: Mapping[str, Provider] = {
+    each.name: each
+    for each in (
+        GenericWebhook(),
+        SmscRu(),
+        Smtp(),
+        Telegram(),
+        TwilioVoice(),
+    )
+}
 
 
 def provider(name: str) -> Provider:

@@ -1,0 +1,327 @@
+"""Twilio Programmable Voice: a robot call. https://www.twilio.com/docs/voice/api/call-resource
+
+What the call says goes with the request (`Twiml`), and so nothing of it is kept for the time of the call.
+Our reference stands in the address of the reports, which Twilio signs. The text is said twice; a key may be
+pressed at any moment and comes to the `action` of `<Gather>`, which is answered with TwiML.
+
+No report tells the price: it stands in `GET …/Calls/<sid>.json` some time after the call, which nobody
+asks for here, so an account's own price counts. Twilio's voices speak no Kazakh: a Russian one reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import ClassVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from xml.sax.saxutils import escape, quoteattr
+
+from kaskad.domain.errors import SendError
+from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.providers.base import (
+    NOTHING,
+    Accepted,
+    Account,
+    Capabilities,
+    Inbound,
+    Outgoing,
+    Provider,
+    Receipt,
+    Request,
+    Response,
+    Setting,
+    status_error,
+)
+from kaskad.providers.signatures import check_twilio
+
+MAX_TWIML = 4000
+RING_S = 25  # longer and a voicemail takes the call
+LIMIT_S = 180
+LISTENED_S = 15  # from then on a person has heard it (domain rules 2.2)
+KEY_S = 5  # how long a key is waited for after the text
+
+STATUSES: dict[str, Kind | None] = {  # CallStatus: every documented value; None changes nothing
+    "queued": None,
+    "initiated": None,
+    "ringing": Kind.SENT,
+    "in-progress": Kind.SENT,  # somebody or something has picked up: who, the end of the call tells
+    "completed": Kind.DELIVERED,  # ANSWERED from LISTENED_S on
+    "busy": Kind.FAILED,
+    "no-answer": Kind.FAILED,
+    "failed": Kind.FAILED,
+    "canceled": Kind.FAILED,
+}
+ANSWERED_BY: dict[str, bool] = {  # AnsweredBy: is it a machine? In doubt it is a person, who is never cut off
+    "human": False,
+    "unknown": False,
+    "machine_start": True,
+    "machine_end_beep": True,
+    "machine_end_silence": True,
+    "machine_end_other": True,
+    "fax": True,
+}
+ERRORS: dict[str, Reason] = {  # https://www.twilio.com/docs/api/errors: of the request, or later in a report
+    "10001": Reason.AUTH,  # the account is not active
+    "10002": Reason.AUTH,  # a trial account may not do this
+    "10004": Reason.RATE_LIMITED,  # too many calls at once
+    "12100": Reason.CONTENT,  # the TwiML cannot be parsed
+    "13223": Reason.INVALID_ADDRESS,  # the number's format
+    "13224": Reason.INVALID_ADDRESS,
+    "13225": Reason.WINDOW,  # the number is blocked for the account
+    "13227": Reason.WINDOW,  # no permission for the country: other numbers can be called
+    "20001": Reason.CONTENT,  # parameters
+    "20003": Reason.AUTH,
+    "20005": Reason.AUTH,  # the account is not active
+    "20006": Reason.AUTH,  # access denied
+    "20008": Reason.AUTH,  # test credentials
+    "20404": Reason.AUTH,  # no such account
+    "20429": Reason.RATE_LIMITED,
+    "21201": Reason.INVALID_ADDRESS,  # no To
+    "21202": Reason.WINDOW,  # a premium number
+    "21203": Reason.AUTH,  # no international calls
+    "21205": Reason.AUTH,  # the address of the reports
+    "21208": Reason.CONTENT,  # Timeout
+    "21210": Reason.AUTH,  # From is not verified
+    "21211": Reason.INVALID_ADDRESS,
+    "21212": Reason.AUTH,  # From is no number
+    "21213": Reason.AUTH,  # no From
+    "21214": Reason.INVALID_ADDRESS,  # cannot be reached
+    "21215": Reason.WINDOW,  # no permission for the country
+    "21216": Reason.WINDOW,  # the account may not call this number
+    "21217": Reason.INVALID_ADDRESS,
+    "21219": Reason.AUTH,  # a trial account calls verified numbers only
+}
+SIP: dict[str, Reason] = {  # SipResponseCode of a failed call (RFC 3261, 21)
+    "404": Reason.INVALID_ADDRESS,
+    "410": Reason.INVALID_ADDRESS,
+    "484": Reason.INVALID_ADDRESS,  # incomplete
+    "604": Reason.INVALID_ADDRESS,
+}
+VOICES: dict[str, tuple[str, str]] = {  # contact's language -> language and voice of <Say>
+    "en": ("en-US", "Polly.Joanna"),
+    "ru": ("ru-RU", "Polly.Tatyana"),
+    "kk": ("ru-RU", "Polly.Tatyana"),
+}
+THANKS = {
+    "en": "Thank you. Your answer has been noted. Goodbye.",
+    "ru": "Спасибо, ваш ответ принят. До свидания.",
+    "kk": "Рахмет, жауабыңыз қабылданды. Сау болыңыз.",
+}
+XML = "text/xml; charset=utf-8"
+
+
+class TwilioVoice(Provider):
+    """A robot call that says a text, waits for a key, and tells people from machines."""
+
+    name = "twilio_voice"
+    title = "Twilio Voice"
+    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.ROBOT_CALL})
+    settings = (
+        Setting("account_sid", help="AC…"),
+        Setting("auth_token", secret=True, help="The primary one: it signs the reports"),
+        Setting("caller", help="The number that calls, +1…: yours at Twilio, or verified there"),
+        Setting("language", required=False, help="Of <Say>, such as ru-RU; empty: the contact's"),
+        Setting("voice", required=False, help="Of <Say>, such as Polly.Tatyana; empty: by the language"),
+        Setting("amd", default="on", help="on: tell machines from people, which costs extra; off"),
+        Setting("base_url", default="https://api.twilio.com"),
+    )
+    capabilities = Capabilities(
+        receipts=frozenset(
+            {
+                *(kind for kind in STATUSES.values() if kind),
+                Kind.ANSWERED,
+                Kind.MACHINE_ANSWERED,
+                Kind.KEYPRESS,
+            }
+        ),
+        reactions=frozenset({Reaction.DELIVERED, Reaction.ANSWERED, Reaction.CLICKED, Reaction.REPLIED}),
+        echoes_reference=True,
+        reports_sent=True,
+        max_text=MAX_TWIML,
+        concurrency=4,
+        per_second=1.0,  # more are queued there, and would ring later than we think
+        burst=1,
+    )
+
+    def build_request(self, outgoing: Outgoing, account: Account) -> Request:
+        if not outgoing.status_url:
+            raise SendError(
+                Reason.AUTH, "calls need Kaskad's base_url: without it nobody learns how they ended"
+            )
+        sid = account["account_sid"]
+        fields = [
+            ("To", outgoing.to),
+            ("From", account["caller"]),
+            ("Twiml", _twiml(outgoing, account)),
+            ("Timeout", str(RING_S)),
+            ("TimeLimit", str(LIMIT_S)),
+            ("StatusCallback", _url(outgoing, {})),
+            ("StatusCallbackMethod", "POST"),
+            *(("StatusCallbackEvent", name) for name in ("initiated", "ringing", "answered", "completed")),
+        ]
+        if account["amd"] != "off":
+            fields.append(("MachineDetection", "Enable"))
+        base_url = (account["base_url"] or "https://api.twilio.com").rstrip("/")
+        url = f"{base_url}/2010-04-01/Accounts/{sid}/Calls.json"
+        return Request.form("POST", url, fields, basic=(sid, account["auth_token"]))
+
+    def read_response(self, response: Response) -> Accepted:
+        if not response.ok:
+            raise _refusal(response)
+        answer = response.json()
+        sid = answer.get("sid") if isinstance(answer, dict) else None
+        if not isinstance(sid, str):
+            raise SendError(Reason.AMBIGUOUS, "the answer names no call", accepted=None)
+        return Accepted(sid, kind=None)
+
+    def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
+        signature = hook.headers.get("x-twilio-signature", "")
+        check_twilio(account["auth_token"], hook.url, _pairs(hook), signature)
+
+    def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
+        told, query = dict(_pairs(hook)), _query(hook)
+        if not told.get("CallSid"):
+            raise ValueError("the report names no call")
+        if "Digits" in told:
+            return [_keypress(told, query, hook.body)]
+        return [_report(told, query, hook.body)]
+
+    def answer_webhook(self, hook: Request, account: Account) -> tuple[str, bytes]:
+        """Return TwiML to a pressed key: thanks, or another chance where the key means nothing."""
+        told, query = dict(_pairs(hook)), _query(hook)
+        if "Digits" not in told:
+            return NOTHING
+        if _means_something(told, query):
+            said = _say(
+                THANKS.get(query.get("language", ""), THANKS["en"]), query.get("language", ""), account
+            )
+            return XML, f"<Response>{said}<Hangup/></Response>".encode()
+        return XML, f"<Response>{_gather(hook.url)}</Gather></Response>".encode()
+
+
+def _twiml(outgoing: Outgoing, account: Account) -> str:
+    """Return what the call says: the text twice, each time with room for a key where keys mean something."""
+    language = _language(outgoing)
+    said = _say(outgoing.say, language, account)
+    keys = "".join(sorted(outgoing.keys))
+    if keys:
+        action = _url(outgoing, {"keys": keys, "language": language})
+        said = f"{_gather(action)}{said}</Gather>"
+    text = f'<Response>{said}<Pause length="1"/>{said}</Response>'
+    if len(text) > MAX_TWIML:
+        told = f"the call says its text twice in {len(text)} characters of TwiML, Twilio takes {MAX_TWIML}"
+        raise SendError(Reason.CONTENT, told)
+    return text
+
+
+def _gather(action: str) -> str:
+    return f'<Gather input="dtmf" numDigits="1" timeout="{KEY_S}" action={quoteattr(action)} method="POST">'
+
+
+def _language(outgoing: Outgoing) -> str:
+    """Return the language of VOICES to speak: the contact's, else that of the letters."""
+    language = outgoing.language[:2].lower()
+    if language in VOICES:
+        return language
+    return "ru" if any("\u0400" <= sign <= "\u04ff" for sign in outgoing.say) else "en"
+
+
+def _say(text: str, language: str, account: Account) -> str:
+    spoken, voice = VOICES.get(language, VOICES["en"])
+    if account["language"]:
+        spoken, voice = account["language"], ""
+    voice = account["voice"] or voice
+    named = f" voice={quoteattr(voice)}" if voice else ""
+    clean = "".join(sign for sign in text if sign >= " " or sign in "\n\t")  # XML has no other controls
+    return f"<Say language={quoteattr(spoken)}{named}>{escape(clean)}</Say>"
+
+
+def _url(outgoing: Outgoing, more: Mapping[str, str]) -> str:
+    return f"{outgoing.status_url}?{urlencode({'reference': outgoing.reference, **more})}"
+
+
+def _refusal(response: Response) -> SendError:
+    """Return why it was refused: by Twilio's code, else by the HTTP status."""
+    try:
+        answer = response.json()
+    except SendError:
+        return status_error(response)
+    told = answer.get("code") if isinstance(answer, dict) else None
+    code = str(told) if isinstance(told, int | str) and not isinstance(told, bool) else ""
+    general = status_error(response, code=code)
+    if general.accepted is None or code not in ERRORS:
+        return general
+    detail = f"Twilio answered {code}"  # its words repeat the number
+    return SendError(ERRORS[code], detail, code=code, retry_after_ms=general.retry_after_ms)
+
+
+def _pairs(hook: Request) -> list[tuple[str, str]]:
+    return parse_qsl(hook.body.decode(errors="replace"), keep_blank_values=True)
+
+
+def _query(hook: Request) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(hook.url).query))
+
+
+def _means_something(told: Mapping[str, str], query: Mapping[str, str]) -> bool:
+    """Say whether the key that was pressed is one of the step's."""
+    return told["Digits"] in tuple(query.get("keys", ""))
+
+
+def _keypress(told: Mapping[str, str], query: Mapping[str, str], raw: bytes) -> Receipt:
+    return Receipt(
+        kind=Kind.KEYPRESS if _means_something(told, query) else None,
+        event=f"{told['CallSid']} key",  # the first key that means something counts
+        name="digits",
+        reference=query.get("reference", ""),
+        provider_id=told["CallSid"],
+        at=_instant(told),
+        key=told["Digits"],
+        raw=raw,
+    )
+
+
+def _report(told: Mapping[str, str], query: Mapping[str, str], raw: bytes) -> Receipt:
+    name = told.get("CallStatus", "")
+    kind = STATUSES.get(name)
+    if ANSWERED_BY.get(told.get("AnsweredBy", ""), False):
+        kind = Kind.MACHINE_ANSWERED
+    elif kind is Kind.DELIVERED and _seconds(told) >= LISTENED_S:
+        kind = Kind.ANSWERED
+    code, reason = "", None
+    if kind is Kind.FAILED:
+        code, reason = _failure(name, told)
+    return Receipt(
+        kind=kind,
+        event=f"{told['CallSid']} {name}",  # a call may be dialled again for the same message
+        name=name,
+        reference=query.get("reference", ""),
+        provider_id=told["CallSid"],
+        at=_instant(told),
+        reason=reason,
+        code=code,
+        detail=told.get("AnsweredBy", ""),
+        raw=raw,
+    )
+
+
+def _failure(name: str, told: Mapping[str, str]) -> tuple[str, Reason]:
+    """Return the code and the reason of a call that nobody took."""
+    if name != "failed":
+        return name.replace("-", "_"), Reason.OTHER
+    error, sip = told.get("ErrorCode", ""), told.get("SipResponseCode", "")
+    reason = ERRORS.get(error) or SIP.get(sip) or Reason.TRANSIENT
+    return error or (f"sip {sip}" if sip else name), reason
+
+
+def _seconds(told: Mapping[str, str]) -> int:
+    text = told.get("CallDuration", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+
+
+def _instant(told: Mapping[str, str]) -> int | None:
+    """Return milliseconds of `Timestamp` (RFC 2822)."""
+    try:
+        return round(parsedate_to_datetime(told["Timestamp"]).timestamp() * 1000)
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
