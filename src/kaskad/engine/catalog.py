@@ -22,7 +22,7 @@ POLICY = "policy"
 def load(tx: Transaction, vault: Vault, world: World) -> None:
     """Fill the world from the database; called at the start and after every change of these tables."""
     policy = settings.get(tx, POLICY, Policy) or Policy()
-    world.set_accounts(_account(kept) for kept in account_store.all_accounts(tx, vault))
+    world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []
     for cascade in cascades:
@@ -39,7 +39,8 @@ def read_version(row: cascade_store.VersionRow, policy: Policy) -> Version:
     return prepare(row.id, row.cascade_id, to_cascade(row.source, name=f"version {row.id}"), policy)
 
 
-def _account(kept: account_store.Account) -> Account:
+def to_send_by(kept: account_store.Account) -> Account:
+    """Return an account as providers and transports see it."""
     return Account(
         id=kept.id, name=kept.name, provider=kept.provider, channel=kept.channel, settings=kept.settings,
         secrets=kept.secrets, limits=msgspec.convert(kept.limits, Limits),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.domain.errors import NotFound
 from kaskad.domain.terms import Channel
 from kaskad.store.db import Row, Transaction
 from kaskad.store.vault import Vault
@@ -52,12 +53,18 @@ def save(tx: Transaction, vault: Vault, account: Account) -> int:
 
 def all_accounts(tx: Transaction, vault: Vault) -> list[Account]:
     """Return every account with its secrets readable, in the order in which they are asked."""
-    return [_account(row, vault) for row in tx.all("accounts")]
+    return [_account(row, vault) for row in tx.all("live_accounts")]
+
+
+def delete(tx: Transaction, vault: Vault, name: str, now: int) -> None:
+    """Let nothing go through the account any more and forget its secrets; raises NotFound."""
+    if not tx.run("delete_account", name=name, secrets=vault.encrypt({}), now=now):
+        raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
 
 
 def rotate_secrets(tx: Transaction, vault: Vault) -> int:
     """Write all secrets anew under the vault's first key; return how many accounts have some."""
-    rows = tx.all("accounts")
+    rows = tx.all("live_accounts")
     for row in rows:
         tx.run("put_account_secrets", id=row[0], secrets=vault.rotate(row[5]))
     return len(rows)

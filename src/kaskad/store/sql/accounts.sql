@@ -11,9 +11,23 @@ ON CONFLICT (name) DO UPDATE SET
 RETURNING id;
 
 -- name: accounts
--- In the order in which they are asked.
+-- Also those that were deleted: what went through them is still reported.
 SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled
   FROM accounts ORDER BY channel, priority, id;
+
+-- name: live_accounts
+-- In the order in which they are asked.
+SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled
+  FROM accounts WHERE deleted_at IS NULL ORDER BY channel, priority, id;
+
+-- name: delete_account
+-- The row stays without its secrets, so that its id, which messages keep, never becomes another account's.
+UPDATE accounts SET deleted_at = :now, name = name || ' (' || id || ')', secrets = :secrets, enabled = 0
+ WHERE name = :name AND deleted_at IS NULL;
+
+-- name: queue_lengths
+-- Messages that wait for their account.
+SELECT account_id, count(*) FROM messages WHERE not_before IS NOT NULL GROUP BY account_id;
 
 -- name: put_account_secrets
 UPDATE accounts SET secrets = :secrets WHERE id = :id;

@@ -1,0 +1,123 @@
+"""Providers' accounts: saved, shown with how they do, tried out, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.domain.address import BadAddress, normalise
+from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.engine.account_form import AccountForm
+from kaskad.engine.catalog import to_send_by
+from kaskad.engine.trial import Trial, TrialMessage, send_trial
+from kaskad.providers import PROVIDERS
+from kaskad.providers.base import Provider
+from kaskad.store import accounts as account_store
+from kaskad.store.accounts import Account
+
+
+class Doing(Struct, frozen=True):
+    """How an account does now. `breaker`: closed, open or probing; "" where this process sends nothing."""
+
+    queued: int
+    in_flight: int
+    breaker: str
+    open_until: int | None
+
+
+class Shown(Struct, frozen=True):
+    """An account, the address for its provider's webhooks, and how it does."""
+
+    account: Account
+    webhook_url: str
+    doing: Doing
+
+
+def providers() -> list[Provider]:
+    """Return every provider there is, by name."""
+    return [PROVIDERS[name] for name in sorted(PROVIDERS)]
+
+
+def listing(office: Office) -> list[Shown]:
+    """Return all accounts, in the order in which they are asked."""
+    with office.read() as tx:
+        kept = account_store.all_accounts(tx, office.vault)
+        queued = {row[0]: int(row[1]) for row in tx.all("queue_lengths")}
+    return [_shown(office, account, queued) for account in kept]
+
+
+def get(office: Office, name: str) -> Shown:
+    """Return one account; raises NotFound."""
+    for shown in listing(office):
+        if shown.account.name == name:
+            return shown
+    raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+
+
+def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
+    """Keep an account under its name, new or in place of the one that has it; raises Invalid.
+
+    `told` is what `engine.account_form` reads. Secrets that are left out stay as they are.
+    """
+    with office.read() as tx:
+        known = {account.name: account for account in account_store.all_accounts(tx, office.vault)}
+    form = AccountForm()
+    account = form.read({**told, "name": name}, known.get(name))
+    if account is None:
+        raise Invalid(form.problems)
+    office.write(lambda tx: account_store.save(tx, office.vault, account))
+    office.reload()
+    return get(office, name)
+
+
+def delete(office: Office, name: str) -> None:
+    """Let nothing go through an account any more; what went stays in the reports.
+
+    Raises NotFound, Conflict where a step of an active cascade names it.
+    """
+    get(office, name)
+    if naming := _steps_that_name(office, name):
+        raise Conflict(
+            f"{name!r} carries {', '.join(naming)}: let these steps name another account first, or none."
+        )
+    office.write(lambda tx: account_store.delete(tx, office.vault, name, office.now()))
+    office.reload()
+
+
+def try_out(office: Office, name: str, message: TrialMessage) -> Trial:
+    """Send one real message through an account, also a disabled one; raises NotFound, Invalid."""
+    shown = get(office, name)
+    account = to_send_by(shown.account)
+    try:
+        to = normalise(account.channel, message.to)
+    except BadAddress as error:
+        raise Invalid([str(error)]) from None
+    told = TrialMessage(to, message.subject, message.text, message.html, message.say)
+    return send_trial(account, told, office.signer, office.now, shown.webhook_url)
+
+
+def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -> Shown:
+    world = office.engine.world
+    url = f"{office.base_url}/hooks/{account.name}" if office.base_url else ""
+    limits = world.limits.get(account.id)
+    breaker, open_until = "", None
+    if limits is not None and world.options.moves:
+        open_until = limits.breaker.open_until
+        breaker = "closed" if open_until is None else "probing" if limits.breaker.probing else "open"
+    doing = Doing(queued.get(account.id, 0), world.under_way[account.id], breaker, open_until)
+    return Shown(account, url, doing)
+
+
+def _steps_that_name(office: Office, name: str) -> list[str]:
+    """Return the steps of current versions that only this account carries, in words."""
+    world = office.engine.world
+    found = []
+    for cascade in list(world.cascades.values()):
+        version = world.versions.get(cascade.version_id or 0)
+        if version is not None and cascade.state in ("active", "paused"):
+            steps = [step.id for step in version.cascade.steps if step.account == name]
+            found += [f"step {step!r} of cascade {cascade.slug!r}" for step in steps]
+    return found

@@ -1,0 +1,168 @@
+"""Read what people tell of one account, whether in a file, over the API or at a prompt.
+
+name: sms-main
+provider: generic_webhook
+channel: sms
+settings: {url: "https://sms.example.org/send"}
+secrets: {secret: "…"}
+price: 14 KZT per part
+limits: {per_second: 20}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from kaskad.domain.errors import NotFound
+from kaskad.domain.money import DIGITS, BadMoney, parse_money
+from kaskad.domain.terms import Channel
+from kaskad.providers import PROVIDERS, provider
+from kaskad.providers.base import Limits, Provider
+from kaskad.store.accounts import Account
+
+KEYS = ("name", "provider", "channel", "settings", "secrets", "price", "limits", "priority", "enabled")
+NAME_RULE = "give it a name of small letters, digits and -, such as sms-main: webhooks carry it"
+FARTHEST = 1_000_000  # priorities and limits beyond it are mistakes, and no column could hold any
+is_name = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}").fullmatch
+_CHANNELS = {channel.value: channel for channel in Channel}
+
+
+class AccountForm:
+    """Reads accounts and collects, as whole sentences, what is wrong with each.
+
+    `filled` puts values into the texts of settings, such as those of environment variables.
+    """
+
+    def __init__(self, filled: Callable[[str], str] = str) -> None:
+        self._filled = filled
+        self.problems: list[str] = []
+
+    def read(self, told: Mapping[str, Any], known: Account | None = None) -> Account | None:
+        """Return the account, or None where something is wrong with it.
+
+        Secrets that are left out stay those of `known`, the account that has the name now.
+        """
+        before = len(self.problems)
+        for key in told.keys() - set(KEYS):
+            self.say(f"there is no key {key!r}; the keys are {', '.join(KEYS)}")
+        name = str(told.get("name", ""))
+        if not is_name(name):
+            self.say(NAME_RULE)
+        carrying = self._provider(told)
+        channel = self._channel(told, carrying)
+        settings, secrets = self._settings(told, carrying, known)
+        price, limits = self._price(told), self._limits(told)
+        priority, enabled = self._place(told)
+        if len(self.problems) > before or carrying is None or channel is None:
+            return None
+        return Account(
+            name=name, provider=carrying.name, channel=channel, settings=settings, secrets=secrets,
+            limits=limits, prices=price, priority=priority, enabled=enabled,
+        )  # fmt: skip
+
+    def say(self, problem: str) -> None:
+        """Note what is wrong."""
+        self.problems.append(problem)
+
+    def _provider(self, told: Mapping[str, Any]) -> Provider | None:
+        try:
+            return provider(str(told["provider"]))
+        except KeyError:
+            self.say(f"name its provider: {', '.join(sorted(PROVIDERS))}")
+        except NotFound as error:
+            self.say(str(error))
+        return None
+
+    def _channel(self, told: Mapping[str, Any], carrying: Provider | None) -> Channel | None:
+        able = carrying.channels if carrying else frozenset(Channel)
+        only = next(iter(able)) if len(able) == 1 else None
+        channel = _CHANNELS.get(str(told.get("channel") or (only.value if only else "")))
+        if channel is None or channel not in able:
+            self.say(f"name its channel: {', '.join(c.value for c in Channel if c in able)}")
+            return None
+        return channel
+
+    def _settings(
+        self, told: Mapping[str, Any], carrying: Provider | None, known: Account | None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the settings and the secrets; which is which the provider says."""
+        given = {}
+        for part in ("settings", "secrets"):
+            values = told.get(part) or {}
+            if isinstance(values, dict):
+                given.update(values)
+            else:
+                self.say(f"write {part} as name: value")
+        if carrying is None:
+            return {}, {}
+        declared = {setting.name: setting for setting in carrying.settings}
+        values = {str(name): self._filled(str(value)) for name, value in given.items() if value is not None}
+        for name in sorted(values.keys() - declared.keys()):
+            self.say(f"{carrying.title} has no setting {name!r}; its settings are {', '.join(declared)}")
+        secret = {name for name, setting in declared.items() if setting.secret}
+        if known is not None and known.provider == carrying.name:
+            kept = {name: known.secrets[name] for name in secret & known.secrets.keys() if name not in given}
+            values.update(kept)
+        for name, setting in declared.items():
+            if not values.get(name):
+                if setting.default:
+                    values[name] = setting.default
+                elif setting.required:
+                    self.say(f"setting {name!r} is missing" + (f": {setting.help}" if setting.help else ""))
+        return (
+            {name: value for name, value in values.items() if name not in secret},
+            {name: value for name, value in values.items() if name in secret and value},
+        )
+
+    def _price(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        if told.get("price") is None:
+            return {}
+        amount, _, part = str(told["price"]).partition(" per ")
+        try:
+            money = parse_money(amount)
+        except BadMoney as error:
+            self.say(f"price: {error}")
+            return {}
+        if part.strip() not in ("", "message", "part"):
+            self.say("price: it is per message, or per part of an SMS: write such as 14 KZT per part")
+        return {"minor": money.minor, "currency": money.currency, "per": part.strip() or "message"}
+
+    def _limits(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        given = told.get("limits") or {}
+        known = Limits.__struct_fields__
+        try:
+            limits = msgspec.convert(given, Limits)
+            unknown = sorted(str(name) for name in given.keys() - set(known))
+            problem = f"there is no {unknown[0]!r}" if unknown else ""
+        except msgspec.ValidationError as error:
+            problem = str(error)
+        if not problem:
+            values = msgspec.structs.asdict(limits)
+            if all(0 <= value <= FARTHEST for value in values.values()):
+                return values
+            problem = f"each is from 0 (the provider's default) to {FARTHEST:,}"
+        self.say(f"limits: {problem}; they are {', '.join(known)}")
+        return {}
+
+    def _place(self, told: Mapping[str, Any]) -> tuple[int, bool]:
+        """Return the priority, and whether the account is in use."""
+        priority, enabled = told.get("priority", 0), told.get("enabled", True)
+        whole = isinstance(priority, int) and abs(priority) <= FARTHEST
+        if not whole or not isinstance(enabled, bool):
+            self.say("priority is a whole number (lower is asked first), enabled is true or false")
+            return 0, True
+        return priority, enabled
+
+
+def price_text(prices: Mapping[str, Any]) -> str | None:
+    """Return a kept price as people write it, such as 14.50 KZT per part; None: none is known."""
+    if not prices:
+        return None
+    currency = str(prices["currency"])
+    amount = Decimal(int(prices["minor"])).scaleb(-DIGITS.get(currency, 2))
+    return f"{amount} {currency} per {prices.get('per', 'message')}"
