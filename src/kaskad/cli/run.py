@@ -161,6 +161,7 @@ def _use_accounts(
     service: Service, cascade: Cascade, told: Sequence[Account], path: Path | None, screen: Screen
 ) -> None:
     """Keep the accounts of the file; raises Invalid where a step has none, before anything is changed."""
+    from kaskad.actions.readiness import missing_accounts
     from kaskad.domain.errors import Invalid
     from kaskad.store import accounts as account_store
     from kaskad.store.db import Transaction
@@ -169,7 +170,9 @@ def _use_accounts(
         kept = account_store.all_accounts(tx, service.vault)
     everything = {account.name: account for account in [*kept, *told]}
     usable = [account for account in everything.values() if account.enabled]
-    if problems := missing_accounts(cascade, usable, path):
+    beside = f"put one into {ACCOUNTS} beside the cascade, or give --accounts"
+    remedy = f"add one to {path}" if path else beside
+    if problems := missing_accounts(cascade, usable, remedy, str(path or "")):
         raise Invalid(problems)
 
     def change(tx: Transaction) -> None:
@@ -182,46 +185,6 @@ def _use_accounts(
         f"{account.channel} by {account.name}" for account in usable if account.channel in wanted
     )
     screen.say(f"accounts    {names} ({path or service.db.name})")
-
-
-def missing_accounts(cascade: Cascade, usable: Sequence[Account], path: Path | None) -> list[str]:
-    """Return what the steps lack, in words."""
-    where = (
-        f"add one to {path}" if path else f"put one into {ACCOUNTS} beside the cascade, or give --accounts"
-    )
-    channels = {account.channel for account in usable}
-    names = {account.name for account in usable}
-    found = wrong_currencies(cascade, usable, path)
-    for step in cascade.steps:
-        if not channels & set(step.channels):
-            uses = " or ".join(step.channels)
-            found.append(
-                f"Step {step.number + 1} ({step.id}) of {cascade.id!r} uses {uses}, which has no account: "
-                f"{where}, or choose another channel."
-            )
-        elif step.account and step.account not in names:
-            found.append(
-                f"Step {step.number + 1} ({step.id}) of {cascade.id!r} names account {step.account!r}, "
-                f"which does not exist: {where}."
-            )
-    return found
-
-
-def wrong_currencies(cascade: Cascade, usable: Sequence[Account], path: Path | None) -> list[str]:
-    """Return which steps an account could carry whose price cannot be held against the budget, in words."""
-    budget = cascade.budget.total or cascade.budget.per_contact
-    if budget is None:
-        return []
-    where = f" in {path}" if path else ""
-    return [
-        f"Step {step.number + 1} ({step.id}) of {cascade.id!r} can be sent by account {account.name!r}, "
-        f"whose price is in {currency}, and the budget is in {budget.currency}: give both in one currency, "
-        f"or disable the account{where}."
-        for step in cascade.steps
-        for account in usable
-        if account.channel in step.channels and step.account in (None, "", account.name)
-        if (currency := account.prices.get("currency", budget.currency)) != budget.currency
-    ]
 
 
 def _read_people(data: bytes, name: str, country: str, told_at: int) -> People:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_launch = re.compile(r"launch_(\d{1,18})").fullmatch
 _run = re.compile(r"run_(\d{1,18})_(\d{1,18})").fullmatch
 
 
@@ -16,3 +17,14 @@ def read_run(text: str) -> tuple[int, int] | None:
     """Return (contact id, run id) of a run's text, or None where it is none."""
     found = _run(text)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def launch_text(launch_id: int) -> str:
+    """Return the id of a launch as the API and the command line write it."""
+    return f"launch_{launch_id}"
+
+
+def read_launch(text: str) -> int | None:
+    """Return the id of a launch's text, or None where it is none."""
+    found = _launch(text)
+    return int(found[1]) if found else None

@@ -68,13 +68,19 @@ def import_people(engine: Engine, vault: Vault, people: Sequence[Person]) -> Imp
     return Imported(contact_ids, engine.write(count).result() - before)
 
 
-def activate(engine: Engine, cascade: Cascade, source: str) -> VersionRow:
-    """Freeze the definition as the version that people enter from now on, and return it."""
+def activate(engine: Engine, cascade: Cascade, source: str, *, resume: bool = True) -> VersionRow:
+    """Freeze the definition as the version that people enter from now on, and return it.
+
+    A cascade that is paused goes on, unless `resume` is False. Its draft has had its day.
+    """
     now = engine.world.clock.now()
 
     def change(tx: Transaction) -> VersionRow:
         version = cascade_store.save_version(tx, cascade.id, source, now)
-        cascade_store.set_state(tx, version.cascade_id, cascade_store.ACTIVE, now)
+        cascade_store.drop_draft(tx, version.cascade_id)
+        paused = cascade_store.cascade(tx, version.cascade_id).state == cascade_store.PAUSED
+        if resume or not paused:
+            cascade_store.set_state(tx, version.cascade_id, cascade_store.ACTIVE, now)
         return version
 
     version = engine.write(change).result()

@@ -34,6 +34,27 @@ class VersionRow(Struct, frozen=True):
     activated_at: int
 
 
+class DraftRow(Struct, frozen=True):
+    """A definition as written, not in force yet."""
+
+    source: str
+    saved_at: int
+
+
+class LaunchRow(Struct, frozen=True):
+    """A broadcast; `size` is of its audience when it began, None where that was not counted."""
+
+    id: int
+    version: int
+    audience: str
+    list_id: int | None
+    pace: int
+    started_at: int
+    enrolled: int
+    size: int | None
+    state: str
+
+
 def save_version(tx: Transaction, slug: str, source: str, now: int) -> VersionRow:
     """Freeze `source` as the cascade's next version, which new runs enter; return it.
 
@@ -50,6 +71,39 @@ def save_version(tx: Transaction, slug: str, source: str, now: int) -> VersionRo
     assert made is not None
     tx.run("enter_version", id=cascade_id, version_id=made[0])
     return VersionRow(made[0], cascade_id, made[1], source, now)
+
+
+def save_draft(tx: Transaction, slug: str, source: str, now: int) -> CascadeRow:
+    """Keep `source` as what is to be activated next; return the cascade, made as a draft where it is new.
+
+    A text that is the current version already leaves no draft. Raises Conflict for a stopped cascade.
+    """
+    row = tx.one("put_draft_cascade", slug=slug, now=now)
+    assert row is not None
+    kept = cascade(tx, row[0])
+    if kept.state == STOPPED:
+        raise Conflict(f"Cascade {slug!r} was stopped: give the new one another name.")
+    if kept.version_id is not None and version(tx, kept.version_id).source == source:
+        drop_draft(tx, kept.id)
+    else:
+        tx.run("put_draft", cascade_id=kept.id, source=source, now=now)
+    return kept
+
+
+def draft(tx: Transaction, cascade_id: int) -> DraftRow | None:
+    """Return what is to be activated next, or None where that is what runs already."""
+    row = tx.one("draft_of", cascade_id=cascade_id)
+    return None if row is None else DraftRow(*row)
+
+
+def drafted(tx: Transaction) -> set[int]:
+    """Return the cascades that have a draft."""
+    return {row[0] for row in tx.all("drafted")}
+
+
+def drop_draft(tx: Transaction, cascade_id: int) -> None:
+    """Forget the draft of a cascade, where it has one."""
+    tx.run("drop_draft", cascade_id=cascade_id)
 
 
 def cascade(tx: Transaction, cascade_id: int) -> CascadeRow:
@@ -72,6 +126,14 @@ def version(tx: Transaction, version_id: int) -> VersionRow:
     row = tx.one("version", id=version_id)
     if row is None:
         raise NotFound(f"There is no version {version_id}.")
+    return VersionRow(*row)
+
+
+def version_by_number(tx: Transaction, slug: str, number: int) -> VersionRow:
+    """Return the version that a cascade calls by that number; raises NotFound."""
+    row = tx.one("version_by_number", cascade_id=by_slug(tx, slug).id, number=number)
+    if row is None:
+        raise NotFound(f"Cascade {slug!r} has no version {number}.")
     return VersionRow(*row)
 
 
@@ -104,11 +166,41 @@ def members(tx: Transaction, list_id: int, *, after: int = 0, limit: int = 1_000
     return [row[0] for row in tx.all("members", list_id=list_id, after=after, limit=limit)]
 
 
-def launch(tx: Transaction, version_id: int, list_id: int | None, pace: int, now: int) -> int:
+def list_id(tx: Transaction, name: str) -> int:
+    """Return the id of the list of that name; raises NotFound."""
+    row = tx.one("list_by_name", name=name)
+    if row is None:
+        raise NotFound(f"There is no list {name!r}.")
+    return int(row[0])
+
+
+def size_of(tx: Transaction, list_id: int | None) -> int:
+    """Return how many contacts are in a list, or how many there are at all."""
+    row = tx.one("contacts_to_launch") if list_id is None else tx.one("list_size", list_id=list_id)
+    return int(row[0]) if row else 0
+
+
+def launch(
+    tx: Transaction, version_id: int, list_id: int | None, pace: int, now: int, *, size: int | None = None,
+    audience: str = "",
+) -> int:  # fmt: skip
     """Begin a broadcast to a list, or to everybody, `pace` contacts an hour (0: no limit); return its id."""
-    row = tx.one("add_launch", version_id=version_id, list_id=list_id, pace=pace, now=now)
+    row = tx.one(
+        "add_launch", version_id=version_id, list_id=list_id, pace=pace, now=now, size=size, audience=audience
+    )
     assert row is not None
     return int(row[0])
+
+
+def launches_of(tx: Transaction, cascade_id: int, *, before: int, limit: int) -> list[LaunchRow]:
+    """Return launches of a cascade with smaller ids than `before`, the latest first."""
+    rows = tx.all("launches_of", cascade_id=cascade_id, before=before, limit=limit)
+    return [LaunchRow(*row) for row in rows]
+
+
+def stop_launch(tx: Transaction, cascade_id: int, launch_id: int) -> bool:
+    """Let nobody enter any more by this launch; return False where it is over, or not the cascade's."""
+    return bool(tx.run("stop_launch", id=launch_id, cascade_id=cascade_id))
 
 
 def _cascade(row: Row | None, name: str) -> CascadeRow:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
-from kaskad.web.api import accounts, keys
+from kaskad.web.api import accounts, cascades, keys, launches
 from kaskad.web.api.views import ProblemBody
 from kaskad.web.auth import Keys
 from kaskad.web.events import Events
@@ -24,7 +24,13 @@ from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.tracking import Tracking
 
 HOOKS = "/hooks/"
-ROUTERS = (keys.router, accounts.providers_router, accounts.router)
+ROUTERS = (
+    keys.router,
+    accounts.providers_router,
+    accounts.router,
+    cascades.router,
+    launches.router,
+)
 PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "What is wrong, all of it.", "content": PROBLEM_CONTENT},

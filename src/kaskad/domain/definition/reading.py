@@ -32,6 +32,8 @@ _ALWAYS_STOPS = (
 )
 _PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])", re.ASCII)
 _AN_HOUR = {"s": 3_600, "m": 60, "h": 1}
+MAX_PACE = 1_000_000_000
+PACE_REMEDY = "write 1000/h, 20/m or 5/s"
 DEFAULT_WITHIN = Span(days=7)
 
 
@@ -97,13 +99,19 @@ def _pace(form: Form) -> int:
     text = form.text("pace").strip()
     if not text:
         return 0
-    found = _PACE.fullmatch(text)
-    pace = (
-        0 if found is None else int(found[1]) // 24 if found[2] == "d" else int(found[1]) * _AN_HOUR[found[2]]
-    )
+    pace = pace_an_hour(text)
     if pace < 1:
-        form.report.error(form.at("pace"), f"`{text[:40]}` is not a pace", "write 1000/h, 20/m or 5/s")
+        form.report.error(form.at("pace"), f"`{text[:40]}` is not a pace", PACE_REMEDY)
     return pace
+
+
+def pace_an_hour(text: str) -> int:
+    """Return the contacts an hour that a pace such as 1000/h, 20/m or 5/s means; 0 where it is none."""
+    found = _PACE.fullmatch(text.strip())
+    if found is None:
+        return 0
+    pace = int(found[1]) // 24 if found[2] == "d" else int(found[1]) * _AN_HOUR[found[2]]
+    return pace if pace <= MAX_PACE else 0
 
 
 def _goal(form: Form | None) -> Goal | None:

@@ -5,6 +5,30 @@ SELECT coalesce(max(id), 0) + 1, :slug, :now FROM cascades WHERE true
 ON CONFLICT (slug) DO UPDATE SET changed_at = excluded.changed_at
 RETURNING id, version_id;
 
+-- name: put_draft_cascade
+-- As put_cascade, but a new one waits to be activated.
+INSERT INTO cascades (id, slug, state, changed_at)
+SELECT coalesce(max(id), 0) + 1, :slug, 'draft', :now FROM cascades WHERE true
+ON CONFLICT (slug) DO UPDATE SET changed_at = excluded.changed_at
+RETURNING id, version_id;
+
+-- name: put_draft
+INSERT INTO drafts (cascade_id, source, saved_at) VALUES (:cascade_id, :source, :now)
+ON CONFLICT (cascade_id) DO UPDATE SET source = excluded.source, saved_at = excluded.saved_at;
+
+-- name: draft_of
+SELECT source, saved_at FROM drafts WHERE cascade_id = :cascade_id;
+
+-- name: drafted
+SELECT cascade_id FROM drafts;
+
+-- name: drop_draft
+DELETE FROM drafts WHERE cascade_id = :cascade_id;
+
+-- name: version_by_number
+SELECT id, cascade_id, number, source, activated_at FROM versions
+ WHERE cascade_id = :cascade_id AND number = :number;
+
 -- name: put_version
 INSERT INTO versions (id, cascade_id, number, source, activated_at)
 SELECT coalesce(max(id), 0) + 1, :cascade_id,
@@ -35,8 +59,8 @@ SELECT id, cascade_id, number, source, activated_at FROM versions WHERE cascade_
 UPDATE cascades SET state = :state, changed_at = :now WHERE id = :id AND state <> 'stopped';
 
 -- name: add_launch
-INSERT INTO launches (id, version_id, list_id, pace, started_at)
-SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now FROM launches
+INSERT INTO launches (id, version_id, list_id, pace, started_at, size, audience)
+SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :audience FROM launches
 RETURNING id;
 
 -- name: put_list
@@ -53,3 +77,9 @@ ON CONFLICT DO NOTHING;
 -- Some of a list's contacts, after one of them, in the order of their ids.
 SELECT contact_id FROM list_members WHERE list_id = :list_id AND contact_id > :after
  ORDER BY contact_id LIMIT :limit;
+
+-- name: list_by_name
+SELECT id FROM lists WHERE name = :name;
+
+-- name: list_size
+SELECT count(*) FROM list_members WHERE list_id = :list_id;

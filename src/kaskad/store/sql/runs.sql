@@ -142,3 +142,18 @@ SELECT contact_id, run_id, trigger_key, properties FROM run_data
 
 -- name: update_run_properties
 UPDATE run_data SET properties = :properties WHERE contact_id = :contact_id AND run_id = :run_id;
+
+-- name: count_runs
+-- Runs that began and runs under way, by cascade; hold-outs, who got nothing, are not counted.
+SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 0 END), 0) FROM runs
+ WHERE holdout = 0 GROUP BY cascade_id;
+
+-- name: count_runs_of
+-- The same of one cascade.
+SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 0 END), 0) FROM runs
+ WHERE cascade_id = :cascade_id AND holdout = 0 GROUP BY cascade_id;
+
+-- name: runs_in_flight
+-- Where the live runs of a cascade stand.
+SELECT version_id, step, count(*) FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL
+ GROUP BY version_id, step ORDER BY version_id, step;

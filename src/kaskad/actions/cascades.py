@@ -1,0 +1,334 @@
+"""Cascades: drafted, checked, compared, activated, paused, resumed and stopped."""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.actions.readiness import missing_accounts
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.definition import Loaded, Problem, load, to_cascade
+from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.engine import control, launch
+from kaskad.store import accounts as account_store
+from kaskad.store import cascades as store
+from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
+from kaskad.store.db import Transaction
+
+DRAFT, CURRENT = "draft", "current"
+
+
+class StepOutline(Struct, frozen=True):
+    """A step as lists and pages name it."""
+
+    id: str
+    channels: tuple[str, ...]
+
+
+class Overview(Struct, frozen=True):
+    """A cascade and where it stands. `entered` and `under_way` count runs without hold-outs."""
+
+    slug: str
+    title: str
+    state: str
+    message_class: str
+    trigger: str  # event, broadcast or date; "" where no definition can be read
+    steps: tuple[StepOutline, ...]
+    version: int | None
+    activated_at: int | None
+    drafted: bool
+    entered: int
+    under_way: int
+    changed_at: int
+
+
+class Whole(Struct, frozen=True):
+    """A cascade with its texts: `source` is what runs, `draft` what would be activated next."""
+
+    overview: Overview
+    source: str | None
+    draft: DraftRow | None
+
+
+class Saved(Struct, frozen=True):
+    """A definition that was saved, and all that is wrong with it."""
+
+    slug: str
+    state: str
+    ok: bool
+    problems: tuple[Problem, ...]
+
+
+class InFlight(Struct, frozen=True):
+    """How many runs stand at one step of one version; step "" is before the first."""
+
+    version: int
+    step: str
+    runs: int
+
+
+class Plan(Struct, frozen=True):
+    """What activating would change."""
+
+    slug: str
+    version: int  # the number it would get, or that of what runs already
+    changes: bool
+    diff: str
+    problems: tuple[Problem, ...]
+    missing: tuple[str, ...]
+    in_flight: tuple[InFlight, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Say whether it can be activated."""
+        return not self.missing and all(problem.severity != "error" for problem in self.problems)
+
+
+class Controlled(Struct, frozen=True):
+    """What a cascade is now, and how many runs that concerns."""
+
+    slug: str
+    state: str
+    runs: int
+    version: int | None = None
+
+
+def check(text: str, name: str = "definition") -> Loaded:
+    """Return what the text holds and all that is wrong with it; nothing is saved."""
+    return load(text, name=name)
+
+
+def put(office: Office, slug: str, text: str) -> Saved:
+    """Save a definition as the cascade's draft, with its mistakes if it has some; nothing runs by it yet.
+
+    Raises Invalid for a text that cannot be kept or names another cascade, Conflict for a stopped one.
+    """
+    if "\0" in text:
+        raise Invalid(["The text has the character U+0000 in it: take it out."])
+    loaded = _load(slug, text)
+    row = office.write(lambda tx: store.save_draft(tx, slug, text, office.now()))
+    return Saved(slug, row.state, not loaded.errors, loaded.problems)
+
+
+def listing(office: Office) -> list[Overview]:
+    """Return all cascades, by name."""
+    with office.read() as tx:
+        drafted, counts = store.drafted(tx), _counts(tx)
+        return [_overview(office, tx, row, row.id in drafted, counts) for row in store.all_cascades(tx)]
+
+
+def find(office: Office, slug: str) -> Whole:
+    """Return one cascade; raises NotFound."""
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        draft = store.draft(tx, row.id)
+        source = None if row.version_id is None else store.version(tx, row.version_id).source
+        return Whole(_overview(office, tx, row, draft is not None, _counts(tx, row.id)), source, draft)
+
+
+def versions(office: Office, slug: str) -> list[VersionRow]:
+    """Return the versions of a cascade, the latest first; raises NotFound."""
+    with office.read() as tx:
+        return store.versions_of(tx, store.by_slug(tx, slug).id)[::-1]
+
+
+def version(office: Office, slug: str, number: int) -> VersionRow:
+    """Return one version; raises NotFound."""
+    with office.read() as tx:
+        return store.version_by_number(tx, slug, number)
+
+
+def diff(office: Office, slug: str, old: str, new: str) -> str:
+    """Return how two texts of a cascade differ; each is a version's number, `current` or `draft`."""
+    with office.read() as tx:
+        return _diff(_text(tx, slug, old), _text(tx, slug, new), f"{slug} {old}", f"{slug} {new}")
+
+
+def activate(office: Office, slug: str) -> Controlled:
+    """Let people enter by the draft from now on; runs under way keep their version.
+
+    Without a draft the current version stays. A paused cascade stays paused. Raises NotFound, Conflict, and
+    Invalid for a draft with errors or without the accounts that it needs.
+    """
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        text = _next_text(tx, row)
+    loaded = _load(slug, text)
+    if loaded.cascade is None:
+        raise Invalid([problem.text(slug) for problem in loaded.errors])
+    if missing := _missing(office, loaded.cascade):
+        raise Invalid(missing)
+    made = launch.activate(office.engine, loaded.cascade, text, resume=False)
+    with office.read() as tx:
+        now = store.by_slug(tx, slug)
+        return Controlled(slug, now.state, _counts(tx, row.id).get(row.id, (0, 0))[1], made.number)
+
+
+def plan(office: Office, slug: str, text: str | None = None) -> Plan:
+    """Return what activating `text`, or else the draft, would change; nothing is saved."""
+    with office.read() as tx:
+        row = _known(tx, slug)
+        if text is None and row is None:
+            raise NotFound(f"There is no cascade {slug!r}.")
+        wanted = text if text is not None or row is None else _next_text(tx, row)
+        assert wanted is not None
+        current = store.version(tx, row.version_id) if row and row.version_id is not None else None
+        numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
+        flying = _in_flight(office, tx, row) if row else ()
+    loaded = _load(slug, wanted)
+    same = current is not None and current.source == wanted
+    missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
+    if row is not None and row.state == store.STOPPED:
+        missing = (f"Cascade {slug!r} was stopped: give the new one another name.",)
+    number = current.number if same and current else max(numbers, default=0) + 1
+    before = current.source if current else ""
+    change = _diff(before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}")
+    return Plan(slug, number, not same, change, loaded.problems, missing, flying)
+
+
+def pause(office: Office, slug: str) -> Controlled:
+    """Send nothing from now on; runs keep their places and clocks. Raises NotFound, Conflict."""
+    row = _begun(office, slug)
+    control.pause(office.engine, row.id)
+    return _controlled(office, slug)
+
+
+def resume(office: Office, slug: str) -> Controlled:
+    """Let a paused cascade send again; `runs` wanted to meanwhile. Raises NotFound, Conflict."""
+    row = _begun(office, slug)
+    woken = control.resume(office.engine, row.id)
+    return Controlled(slug, store.ACTIVE, woken)
+
+
+def stop(office: Office, slug: str) -> Controlled:
+    """End a cascade for good; `runs` were under way and are cancelled. Raises NotFound, Conflict."""
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+    return Controlled(slug, store.STOPPED, control.stop(office.engine, row.id))
+
+
+def definition_of(office: Office, tx: Transaction, row: CascadeRow) -> Cascade:
+    """Return the definition that runs; raises Conflict where none has been activated yet."""
+    if row.version_id is None:
+        raise Conflict(f"Cascade {row.slug!r} is a draft: activate it first.")
+    return cascade_of(office, tx, row.version_id)
+
+
+def cascade_of(office: Office, tx: Transaction, version_id: int) -> Cascade:
+    """Return the cascade of a version, from the engine's memory where it is there already."""
+    known = office.engine.world.versions.get(version_id)
+    if known is not None:
+        return known.cascade
+    return to_cascade(store.version(tx, version_id).source, name=f"version {version_id}")
+
+
+def _load(slug: str, text: str) -> Loaded:
+    """Return what the text holds; raises Invalid where it is the definition of another cascade."""
+    loaded = load(text, name=slug)
+    if loaded.cascade is not None and loaded.cascade.id != slug:
+        raise Invalid([f"The definition is of cascade {loaded.cascade.id!r}, and was sent for {slug!r}."])
+    return loaded
+
+
+def _missing(office: Office, cascade: Cascade) -> list[str]:
+    with office.read() as tx:
+        kept = account_store.all_accounts(tx, office.vault)
+    return missing_accounts(cascade, [account for account in kept if account.enabled])
+
+
+def _known(tx: Transaction, slug: str) -> CascadeRow | None:
+    try:
+        return store.by_slug(tx, slug)
+    except NotFound:
+        return None
+
+
+def _begun(office: Office, slug: str) -> CascadeRow:
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+    if row.version_id is None:
+        raise Conflict(f"Cascade {slug!r} is a draft: activate it first.")
+    return row
+
+
+def _controlled(office: Office, slug: str) -> Controlled:
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        return Controlled(slug, row.state, _counts(tx, row.id).get(row.id, (0, 0))[1])
+
+
+def _next_text(tx: Transaction, row: CascadeRow) -> str:
+    """Return the draft, or where there is none what runs already."""
+    draft = store.draft(tx, row.id)
+    if draft is not None:
+        return draft.source
+    if row.version_id is None:
+        raise Conflict(f"Cascade {row.slug!r} has no definition: put one first.")
+    return store.version(tx, row.version_id).source
+
+
+def _text(tx: Transaction, slug: str, which: str) -> str:
+    row = store.by_slug(tx, slug)
+    if which == DRAFT:
+        draft = store.draft(tx, row.id)
+        if draft is None:
+            raise NotFound(f"Cascade {slug!r} has no draft.")
+        return draft.source
+    if which == CURRENT:
+        if row.version_id is None:
+            raise NotFound(f"Cascade {slug!r} has no version yet: it is a draft.")
+        return store.version(tx, row.version_id).source
+    return store.version_by_number(tx, slug, int(which)).source
+
+
+def _diff(old: str, new: str, old_name: str, new_name: str) -> str:
+    lines = unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _counts(tx: Transaction, cascade_id: int | None = None) -> dict[int, tuple[int, int]]:
+    """Return by cascade how many runs have begun and how many are under way."""
+    if cascade_id is None:
+        return {row[0]: (row[1], row[2]) for row in tx.all("count_runs")}
+    return {row[0]: (row[1], row[2]) for row in tx.all("count_runs_of", cascade_id=cascade_id)}
+
+
+def _in_flight(office: Office, tx: Transaction, row: CascadeRow) -> tuple[InFlight, ...]:
+    numbers = {version.id: version.number for version in store.versions_of(tx, row.id)}
+    found = []
+    for version_id, step, runs in tx.all("runs_in_flight", cascade_id=row.id):
+        name = "" if step < 0 else cascade_of(office, tx, version_id).steps[step].id
+        found.append(InFlight(numbers[version_id], name, runs))
+    return tuple(found)
+
+
+def _overview(
+    office: Office, tx: Transaction, row: CascadeRow, drafted: bool, counts: dict[int, tuple[int, int]]
+) -> Overview:
+    current = None if row.version_id is None else store.version(tx, row.version_id)
+    draft = store.draft(tx, row.id) if current is None else None
+    cascade = load(draft.source, name=row.slug).cascade if draft else None
+    if current is not None:
+        cascade = cascade_of(office, tx, current.id)
+    entered, under_way = counts.get(row.id, (0, 0))
+    outline = [StepOutline(step.id, tuple(step.channels)) for step in cascade.steps] if cascade else []
+    return Overview(
+        slug=row.slug,
+        title=cascade.title if cascade else row.slug,
+        state=row.state,
+        message_class=cascade.message_class.value if cascade else "",
+        trigger=_trigger(cascade) if cascade else "",
+        steps=tuple(outline),
+        version=current.number if current else None,
+        activated_at=current.activated_at if current else None,
+        drafted=drafted,
+        entered=entered,
+        under_way=under_way,
+        changed_at=row.changed_at,
+    )
+
+
+def _trigger(cascade: Cascade) -> str:
+    return "event" if cascade.trigger.event else "date" if cascade.trigger.date else "broadcast"

@@ -1,0 +1,112 @@
+"""Launches: a cascade offered to many people, no faster than its pace."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kaskad.actions.cascades import definition_of
+from kaskad.actions.office import Office
+from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
+from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.ids import launch_text
+from kaskad.store import cascades as store
+from kaskad.store.cascades import LaunchRow
+from kaskad.store.db import Transaction
+
+EVERYBODY = "everybody"
+NOT_ACTIVE = {
+    store.DRAFT: "is a draft: activate it first",
+    store.PAUSED: "is paused: resume it first",
+    store.STOPPED: "was stopped for good",
+}
+
+
+class Audience(Struct, frozen=True):
+    """Whom a launch is for: exactly one of these."""
+
+    list: str = ""
+    segment: str = ""
+    everybody: bool = False
+
+    def __str__(self) -> str:
+        """Return the audience as it is shown."""
+        return f"list {self.list}" if self.list else f"segment {self.segment}" if self.segment else EVERYBODY
+
+
+class Begun(Struct, frozen=True):
+    """A launch that has just begun, and how many contacts it is for."""
+
+    id: int
+    size: int
+    pace: int
+
+
+def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begun:
+    """Let the people of `audience` enter the cascade's current version, at most `pace` of them an hour.
+
+    "" is the pace of the definition. Raises NotFound, Conflict where the cascade is not active, and Invalid.
+    """
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        if row.state in NOT_ACTIVE or row.version_id is None:
+            raise Conflict(f"Cascade {slug!r} {NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT])}.")
+        trigger = definition_of(office, tx, row).trigger
+    an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
+    if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
+        raise Invalid(problems)
+    version_id, now = row.version_id, office.now()
+
+    def change(tx: Transaction) -> Begun:
+        list_id = _members(tx, audience)
+        size = store.size_of(tx, list_id)
+        launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience))
+        return Begun(launch_id, size, an_hour)
+
+    return office.write(change)
+
+
+def listing(office: Office, slug: str, *, before: int, limit: int) -> list[LaunchRow]:
+    """Return launches of a cascade with ids below `before`, the latest first; raises NotFound."""
+    with office.read() as tx:
+        return store.launches_of(tx, store.by_slug(tx, slug).id, before=before, limit=limit)
+
+
+def find(office: Office, slug: str, launch_id: int) -> LaunchRow:
+    """Return one launch of a cascade; raises NotFound."""
+    found = listing(office, slug, before=launch_id + 1, limit=1)
+    if not found or found[0].id != launch_id:
+        raise NotFound(f"Cascade {slug!r} has no launch {launch_text(launch_id)}.")
+    return found[0]
+
+
+def stop(office: Office, slug: str, launch_id: int) -> LaunchRow:
+    """Let nobody enter any more by this launch; who has entered goes on. Raises NotFound, Conflict."""
+    found = find(office, slug, launch_id)
+
+    def change(tx: Transaction) -> bool:
+        return store.stop_launch(tx, store.by_slug(tx, slug).id, launch_id)
+
+    if not office.write(change):
+        raise Conflict(f"Launch {launch_text(launch_id)} is {found.state} already.")
+    return find(office, slug, launch_id)
+
+
+def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[str]:
+    found = []
+    if event:
+        found.append(
+            f"Cascade {slug!r} begins with the event {event!r}: send that event to let people enter, or give "
+            "it the trigger {broadcast: all}."
+        )
+    if sum((bool(audience.list), bool(audience.segment), audience.everybody)) != 1:
+        found.append("Say whom it is for: a list, a segment, or everybody.")
+    if no_pace:
+        found.append(f"The pace is contacts in a time: {PACE_REMEDY}.")
+    return found
+
+
+def _members(tx: Transaction, audience: Audience) -> int | None:
+    """Return the list that is to enter; None: everybody."""
+    if audience.segment:
+        raise NotFound(f"There is no segment {audience.segment!r}.")
+    return None if audience.everybody else store.list_id(tx, audience.list)

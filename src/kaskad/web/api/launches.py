@@ -1,0 +1,190 @@
+"""Launches of cascades, and their reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+
+from kaskad.actions import launches, reports
+from kaskad.actions.launches import Audience
+from kaskad.analytics.reach import Level, Line
+from kaskad.domain.errors import NotFound
+from kaskad.domain.ids import launch_text, read_launch
+from kaskad.store.cascades import LaunchRow
+from kaskad.web.api.cascades import READ, WRITE, Slug
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1/cascades/{slug}", tags=["cascades"], route_class=IdempotentRoute)
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Money = Annotated[dict[str, int], Field(description="Minor units (tiyn, kopecks) by currency.")]
+
+
+class NewLaunch(Told):
+    """Whom a launch is for, exactly one of the three, and how many may enter in a time."""
+
+    list: Name | None = None
+    segment: Name | None = None
+    everybody: bool = False
+    pace: Annotated[
+        str, Field(max_length=20, description="1000/h, 20/m, 5/s; else that of the definition.")
+    ] = ""
+
+
+class BegunView(View):
+    """A launch that has begun; `pace` 0 is as fast as it goes."""
+
+    id: str
+    size: int
+    pace: int
+
+
+class LaunchView(View):
+    """A launch; `enrolled` of `size` have been let in or were refused by the re-entry rule."""
+
+    id: str
+    version: int
+    audience: str
+    pace: int
+    started_at: datetime
+    enrolled: int
+    size: int | None
+    state: str
+
+    @classmethod
+    def of(cls, row: LaunchRow) -> LaunchView:
+        return cls(
+            id=launch_text(row.id),
+            version=row.version,
+            audience=row.audience,
+            pace=row.pace,
+            started_at=instant(row.started_at),
+            enrolled=row.enrolled,
+            size=row.size,
+            state=row.state,
+        )
+
+
+class LineView(View):
+    """One step on one channel, in messages; `reached`: contacts whose first reaction of all was to it."""
+
+    step: int
+    id: str
+    channel: str
+    sent: int
+    delivered: int
+    seen: int
+    reacted: int
+    machine: int
+    suspected: int
+    failed: int
+    unknown: int
+    waiting: int
+    reached: int
+    price: Money
+    cost: Money
+
+    @classmethod
+    def of(cls, line: Line) -> LineView:
+        return cls.model_validate(line, from_attributes=True)
+
+
+class LevelView(View):
+    """How many contacts were reached in one sense, their share of those who entered, the cost of each."""
+
+    name: str
+    contacts: int
+    share: float
+    cost_each: Money
+
+    @classmethod
+    def of(cls, level: Level) -> LevelView:
+        return cls.model_validate(level, from_attributes=True)
+
+
+Reasons = dict[str, dict[str, int]]
+
+
+class ReportView(View):
+    """How a cascade does as of one moment: who entered, who was reached, by what, for how much."""
+
+    cascade: str
+    title: str
+    state: str
+    version: int
+    launches: Annotated[int, Field(description="Launches under way.")]
+    as_of: datetime
+    entered: int
+    under_way: int
+    outcomes: dict[str, int]
+    holdouts: int
+    holdouts_under_way: int
+    lines: list[LineView]
+    skips: Annotated[Reasons, Field(description="Step, reason, how many.")]
+    failures: Reasons
+    failure_words: Annotated[
+        dict[str, Reasons], Field(description="Step, reason, the provider's code or words, how many.")
+    ]
+    levels: list[LevelView]
+    price: Money
+    cost: Money
+
+    @classmethod
+    def of(cls, told: reports.Told) -> ReportView:
+        made = told.report
+        return cls(
+            cascade=made.cascade,
+            title=made.title,
+            state=told.state,
+            version=told.version,
+            launches=told.launches,
+            as_of=instant(made.as_of),
+            entered=made.entered,
+            under_way=made.under_way,
+            outcomes=made.outcomes,
+            holdouts=made.holdouts,
+            holdouts_under_way=made.holdouts_under_way,
+            lines=[LineView.of(line) for line in made.lines],
+            skips=made.skips,
+            failures=made.failures,
+            failure_words=made.failure_words,
+            levels=[LevelView.of(level) for level in made.levels],
+            price=made.price,
+            cost=made.cost,
+        )
+
+
+@router.post("/launch", status_code=201, dependencies=[may(WRITE)])
+def begin_launch(office: InOffice, slug: Slug, told: NewLaunch) -> BegunView:
+    """Let the people of a list or a segment, or everybody, enter the cascade."""
+    audience = Audience(told.list or "", told.segment or "", told.everybody)
+    begun = launches.begin(office, slug, audience, told.pace)
+    return BegunView(id=launch_text(begun.id), size=begun.size, pace=begun.pace)
+
+
+@router.get("/launches", dependencies=[may(READ)])
+def list_launches(office: InOffice, slug: Slug, part: Annotated[Slice, Depends()]) -> Page[LaunchView]:
+    """List the launches of a cascade, the latest first, with how far they have come."""
+    before = part.after or LARGEST
+    found = launches.listing(office, slug, before=before, limit=part.limit + 1)
+    return part.page([LaunchView.of(row) for row in found], [row.id for row in found])
+
+
+@router.post("/launches/{launch}/stop", dependencies=[may(WRITE)])
+def stop_launch(office: InOffice, slug: Slug, launch: str) -> LaunchView:
+    """Let nobody enter any more by this launch; who has entered goes on."""
+    launch_id = read_launch(launch)
+    if launch_id is None:
+        raise NotFound(f"There is no launch {launch!r}: an id is like launch_12.")
+    return LaunchView.of(launches.stop(office, slug, launch_id))
+
+
+@router.get("/report", dependencies=[may(READ)])
+def show_report(office: InOffice, slug: Slug) -> ReportView:
+    """Report who entered, who was reached, by what, and for how much."""
+    return ReportView.of(reports.report(office, slug))
