@@ -1,4 +1,4 @@
-"""The short list of jobs that nobody waits for: receipt TTL, orphans, retention of raw webhooks."""
+"""The short list of jobs that nobody waits for: receipt TTL, orphans, retention of raw webhooks and links."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ DAY_MS = 86_400_000
 EVERY_MS = 60_000
 ORPHANS_MS = 72 * 3_600_000  # E4
 RAW_MS = 30 * DAY_MS
+OPT_INS_MS = 90 * DAY_MS  # after a link has expired
 PIECE_MS = 5_000  # between two pieces of a job
 _BATCH = 2_000
 _CONTACTS = 5_000
@@ -28,6 +29,7 @@ class Housekeeping:
             return
         tx.run("drop_old_orphans", before=now - ORPHANS_MS)
         tx.run("drop_old_webhooks", before=now - RAW_MS)
+        tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
         _match_late(tx, now)
         done = self._expire_receipts(tx, world, now)
         self._next_at = now + (EVERY_MS if done else PIECE_MS)

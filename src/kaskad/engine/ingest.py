@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
 from typing import Any
@@ -13,13 +13,14 @@ from kaskad.domain.errors import NotFound
 from kaskad.domain.event import EventIn
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
+from kaskad.engine import opt_in
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
-from kaskad.engine.receive import JUDGE_AFTER_MS, Delivery, InboundIn
+from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
 from kaskad.log import get_logger
 from kaskad.providers import provider
-from kaskad.providers.base import Account, Inbound, Provider, Receipt
+from kaskad.providers.base import Account, Inbound, Provider, Receipt, Request
 from kaskad.store.db import Database
 
 log = get_logger(__name__)
@@ -32,14 +33,19 @@ class Ingest:
     """The `Intake` of `web/intake.py` over one engine. Any thread may call it.
 
     `real_time` False: the engine's clock runs ahead of the world's, so instants in payloads mean nothing
-    to it, and what is told counts from when it came.
+    to it, and what is told counts from when it came. `errands` takes the requests that a provider expects
+    after it has told something; without it nobody makes them.
     """
 
-    def __init__(self, engine: Engine, db: Database, *, real_time: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, db: Database, *, real_time: bool = True,
+        errands: Callable[[Account, Sequence[Request]], None] | None = None,
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._world = engine.world
         self._db = db
         self._real_time = real_time
+        self._errands = errands
 
     def account(self, name: str) -> tuple[Account, Provider] | None:
         """Return an account and its provider from memory."""
@@ -58,15 +64,23 @@ class Ingest:
         headers: Mapping[str, str],
         body: bytes,
         problem: str | None,
+        acts: Sequence[Act] = (),
     ) -> Future[None]:
-        """Keep a verified webhook raw, and what it says of messages and of people."""
+        """Keep a verified webhook raw, and what it says of messages and of people.
+
+        `acts` are done in the same transaction.
+        """
         now = self._world.clock.now()
+        visits: list[opt_in.Visit] = []
         arrivals: list[Arrival] = []
         unmatched: list[Unmatched] = []
         inbound: list[InboundIn] = []
         for told in receipts:
             if isinstance(told, Inbound):
-                inbound.append(self._inbound(told, now))
+                if told.kind not in opt_in.CHATS:
+                    inbound.append(self._inbound(account, told, now))
+                if opt_in.concerns(told):
+                    visits.append(opt_in.Visit(account, told, self._at(told.at, now), self._world.hash_key))
             elif told.kind is not None:
                 found = self._receipt(account, told, told.kind, now)
                 if isinstance(found, Arrival):
@@ -75,9 +89,13 @@ class Ingest:
                     unmatched.append(found)
         kept = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
         raw = [(account.id, now, _encode(kept).decode(), body, problem)]
-        return self._engine.deliver(
-            Delivery(None, arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw)
+        future: Future[None] = self._engine.deliver(
+            Delivery(
+                None, arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw, acts=[*acts, *visits]
+            )
         )
+        self._answer(account, receipts, visits, future)
+        return future
 
     def hit(self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str) -> Future[None]:
         """Keep a request to a pixel or link; who made it is judged when its neighbours are known."""
@@ -107,6 +125,27 @@ class Ingest:
         """Return why nothing can be taken now; None where all is well."""
         return self._engine.problem()
 
+    def _answer(
+        self, account: Account, told: Sequence[Receipt | Inbound], visits: Sequence[opt_in.Visit],
+        kept: Future[None],
+    ) -> None:  # fmt: skip
+        """Give what the provider and the person expect now to the errands, once it is durable."""
+        errands = self._errands
+        if errands is None:
+            return
+        carrying = provider(account.provider)
+        requests = carrying.follow_up(told, account)
+
+        def after(ended: Future[None]) -> None:
+            if ended.cancelled() or ended.exception() is not None:
+                return  # it will be told again
+            said = [visit.say(self._world.clock.now()) for visit in visits]
+            texts = [carrying.build_request(outgoing, account) for outgoing in said if outgoing]
+            errands(account, [*requests, *texts])
+
+        if requests or visits:
+            kept.add_done_callback(after)
+
     def _receipt(self, account: Account, told: Receipt, kind: Kind, now: int) -> Arrival | Unmatched | None:
         """Return what a receipt says of a message; None where it names none of ours."""
         event = storable(told.event) or _once(kind)
@@ -122,10 +161,13 @@ class Ingest:
             return Unmatched(account.id, storable(told.provider_id), kind.value, event, at, value)
         return None
 
-    def _inbound(self, told: Inbound, now: int) -> InboundIn:
+    def _inbound(self, account: Account, told: Inbound, now: int) -> InboundIn:
         event = storable(told.event) or f"{_once(told.kind)} {blake2b(told.raw, digest_size=8).hexdigest()}"
         at = self._at(told.at, now)
-        return InboundIn(told.channel, storable(told.address), told.kind.value, event, at, told.text)
+        return InboundIn(
+            told.channel, storable(told.address), told.kind.value, event, at, told.text, account.id,
+            storable(told.provider_id),
+        )  # fmt: skip
 
     def _at(self, told: int | None, now: int) -> int:
         """Return when it happened: what the payload says, unless that is yet to come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -35,6 +35,11 @@ class InboundIn(Struct, frozen=True):
     event: str
     at: int
     text: str = ""
+    account_id: int = 0
+    provider_id: str = ""  # of the message that it answers, where it names one
+
+
+Act = Callable[[Transaction], Sequence[Arrival]]
 
 
 class Delivery(Struct):
@@ -47,6 +52,7 @@ class Delivery(Struct):
     raw: Sequence[Row] = ()
     hits: Sequence[Row] = ()
     events: Sequence[EventIn] = ()
+    acts: Sequence[Act] = ()  # what else it changes in the same transaction; run again with a repeated tick
     problems: list[str | None] = field(default_factory=list)  # of the events, filled by the tick
 
 
@@ -65,6 +71,8 @@ def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[A
             arrivals += _read_events(tx, delivery, now)
         for one in delivery.inbound:
             arrivals += _read_inbound(tx, one)
+        for act in delivery.acts:
+            arrivals += act(tx)
     arrivals += _hold_clicks(hits)
     return arrivals
 
@@ -143,10 +151,14 @@ def find_contact(tx: Transaction, ref: ContactRef) -> int | None:
 
 
 def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
+    told = msgspec.json.encode({"channel": one.channel.code, "text": one.text}).decode()
+    if one.provider_id:
+        row = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
+        if row is not None:
+            return [Arrival(row[0], row[1], row[2], one.kind, one.event, one.at, told)]
     row = tx.one("contact_by_address", channel=one.channel.code, value=one.address)
     if row is None:
         return []
-    told = msgspec.json.encode({"channel": one.channel.code, "text": one.text}).decode()
     return [Arrival(row[0], 0, -1, one.kind, one.event, one.at, told)]
 
 

@@ -77,6 +77,7 @@ class World:
         self.clock = clock
         self.signer = signer
         self.options = options
+        self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
         self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}

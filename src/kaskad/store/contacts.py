@@ -88,6 +88,12 @@ def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: i
     return ids
 
 
+def add_addresses(tx: Transaction, hash_key: bytes, contact_id: int, addresses: Sequence[Address]) -> None:
+    """Give a contact more addresses, or its own order to those that it has."""
+    tx.all("lock_contacts")
+    _put_addresses(tx, hash_key, [contact_id], [Contact(addresses=addresses)])
+
+
 def mark_invalid(tx: Transaction, addresses: Iterable[tuple[int, Channel, str]], at: int) -> int:
     """Keep that addresses (contact id, channel, value) do not exist; return how many were good until now."""
     rows = [(contact_id, channel.code, value, INVALID, at) for contact_id, channel, value in addresses]
