@@ -125,6 +125,9 @@ class Accepted(Struct, frozen=True, gc=False):
     kind: Kind | None = Kind.SENT
 
 
+UNREADABLE = "unreadable"  # name of a report that cannot be read, among others that can
+
+
 class Receipt(Struct, frozen=True, kw_only=True):
     """What a provider says of one message; found by `reference`, else by `provider_id`.
 

@@ -20,6 +20,7 @@ from kaskad.domain.errors import Invalid, SendError
 from kaskad.domain.keywords import is_stop
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
 from kaskad.providers.base import (
+    UNREADABLE,
     Accepted,
     Account,
     Capabilities,
@@ -162,7 +163,7 @@ class Telegram(Provider):
                 last = max(last, msgspec.json.decode(raw, type=_Numbered).update_id)
                 told.append(_told(bytes(raw)))
             except ValueError:  # one that we cannot read must not keep the others from us
-                told.append(Receipt(kind=None, name="unreadable", raw=bytes(raw)))
+                told.append(Receipt(kind=None, name=UNREADABLE, raw=bytes(raw)))
         return told, str(last + 1) if last >= 0 else ""
 
     def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:

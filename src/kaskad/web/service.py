@@ -17,8 +17,10 @@ from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
+from kaskad.engine.errands import Errands
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.parcel import Parcel
+from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
 from kaskad.engine.world import Options, World
 from kaskad.store import settings as setting_store
@@ -88,11 +90,17 @@ def serving(
         engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
         office = Office(db, vault, engine, signer, base_url, secrets.token_urlsafe(32))
         service = Service(office, clock, time_factor, f"http://{shown}:{port}")
-        ingest = Ingest(engine, db, real_time=time_factor == 1.0 and service.ahead_ms < 1000)
+        real_time = time_factor == 1.0 and service.ahead_ms < 1000
+        errands = Errands()
+        ingest = Ingest(engine, db, real_time=real_time, errands=errands.send if moves else None)
         own = structs.replace(settings, base_url=base_url)
         server = Server(build_app(ingest, signer, clock.now, own, wall_ms, office), own, listener)
         stack.callback(engine.stop)
         engine.start()
+        if moves:
+            stack.callback(errands.stop)
+            errands.start()
+            Poller(errands, ingest, engine).start()
         stack.callback(server.stop)
         server.start()
         if moves and (file := database_file(settings)):
