@@ -1,0 +1,50 @@
+"""Addresses and ids of a mail that name its message and prove that we made them.
+
+`b+<token>.<mac>@…` takes bounces (VERP), `u+…` unsubscribes by mail, `m+…` is the Message-ID, which comes
+back in replies and in the headers that bounces quote. The token is the message's reference in base32, because
+some servers write local parts in small letters; the mac is HMAC-SHA256 cut to 64 bits.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotEncoded
+
+BOUNCE, UNSUBSCRIBE, MESSAGE = "b", "u", "m"
+MAX_BYTES = 26  # of a reference: the local part stays within its 64 letters
+
+_MARKED = re.compile(r"(?<![a-z0-9])([bum])\+([a-z2-7]{4,42})\.([0-9a-f]{16})@", re.IGNORECASE)
+
+
+def local_part(kind: str, reference: str, secret: str) -> str | None:
+    """Return what stands before the @; None for a reference that does not fit."""
+    try:
+        token = urlsafe_b64decode(reference + "=" * (-len(reference) % 4))
+    except (NotEncoded, ValueError):
+        return None
+    if not 0 < len(token) <= MAX_BYTES or _reference(token) != reference:
+        return None
+    return f"{kind}+{b32encode(token).decode().rstrip('=').lower()}.{_mac(kind, token, secret)}"
+
+
+def find(text: str, secret: str) -> tuple[str, str] | None:
+    """Return the kind and the reference of the first address or id in `text` that we made, or None."""
+    for match in _MARKED.finditer(text) if secret else ():
+        kind, encoded, mac = (part.lower() for part in match.groups())
+        try:
+            token = b32decode(encoded.upper() + "=" * (-len(encoded) % 8))
+        except NotEncoded:
+            continue
+        if hmac.compare_digest(_mac(kind, token, secret), mac):
+            return kind, _reference(token)
+    return None
+
+
+def _reference(token: bytes) -> str:
+    return urlsafe_b64encode(token).decode().rstrip("=")
+
+
+def _mac(kind: str, token: bytes, secret: str) -> str:
+    return hmac.digest(secret.encode(), b"kaskad mail " + kind.encode() + token, "sha256")[:8].hex()
