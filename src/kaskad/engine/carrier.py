@@ -15,8 +15,9 @@ from kaskad.domain.terms import Reason
 from kaskad.engine.parcel import Parcel, Result, storable
 from kaskad.engine.transport.http import Http
 from kaskad.engine.transport.smtp import Mailer
+from kaskad.engine.transport.tokens import Tokens
 from kaskad.providers import provider
-from kaskad.providers.base import Accepted, Account, Outgoing, limits_of
+from kaskad.providers.base import Accepted, Account, Outgoing, Provider, Request, Response, limits_of
 from kaskad.providers.smtp import Smtp
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Carrier:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._http = Http(public_only=public_only)
+        self._tokens = Tokens(self._http)
         self._mailer = Mailer()
         self._accounts = accounts
         self._clock = clock
@@ -129,7 +131,27 @@ class Carrier:
             mail = _built(carrying.build_mail, parcel.outgoing, account)
             return carrying.read_reply(await self._mailer.send(mail, account))
         request = _built(carrying.build_request, parcel.outgoing, account)
-        return _priced(carrying.read_response(await self._http.post(request, self._timeout_s)), account)
+        if carrying.needs_token(account):
+            response = await self._authorized(carrying, request, account, parcel.outgoing.at)
+        else:
+            response = await self._http.post(request, self._timeout_s)
+        return _priced(carrying.read_response(response), account)
+
+    async def _authorized(self, carrying: Provider, request: Request, account: Account, now: int) -> Response:
+        """Return the answer to a request with an access token; a refused one is asked for anew, once."""
+        token = await self._token(carrying, account, now)
+        response = await self._http.post(carrying.authorize(request, token), self._timeout_s)
+        if response.status != 401:  # which proves that nothing was taken
+            return response
+        self._tokens.forget(account, token)
+        token = await self._token(carrying, account, now)
+        return await self._http.post(carrying.authorize(request, token), self._timeout_s)
+
+    async def _token(self, carrying: Provider, account: Account, now: int) -> str:
+        try:
+            return await self._tokens.of(account, carrying, now)
+        except asyncio.CancelledError:  # nothing has left yet, so this ends as not sent and not as unknown
+            raise SendError(Reason.TRANSIENT, "we stopped before it was sent") from None
 
     def _report(self, result: Result) -> None:
         """Keep a result until the loop has run what is ready now, so that results go in batches."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlencode
 
@@ -169,12 +170,16 @@ class Inbound(Struct, frozen=True, kw_only=True):
 
 
 class Request(Struct, frozen=True):
-    """An HTTP request: one that we send, or a webhook that we got (header names in lower case there)."""
+    """An HTTP request: one that we send, or a webhook that we got (header names in lower case there).
+
+    `key` is what a webhook is signed with, where it only names that (`Provider.key_request`).
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    key: bytes = b""
 
     @classmethod
     def of_json(cls, url: str, value: Any, headers: Mapping[str, str] | None = None) -> Self:
@@ -196,8 +201,23 @@ class Request(Struct, frozen=True):
         """
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:
-            headers["Authorization"] = "Basic " + b64encode(":".join(basic).encode()).decode()
+            headers["Authorization"] = basic_auth(basic)
         return cls(method, url, headers, urlencode(fields).encode())
+
+    @classmethod
+    def multipart(cls, url: str, fields: Sequence[tuple[str, str]], *, basic: tuple[str, str]) -> Self:
+        """Return a POST of form fields as parts (RFC 7578), with basic authentication."""
+        told = [(name.encode(), value.encode()) for name, value in fields]
+        boundary = sha256(b"\0".join(part for pair in told for part in pair)).hexdigest()[:32].encode()
+        pieces = [
+            b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (boundary, name, value)
+            for name, value in told
+        ]
+        headers = {
+            "Content-Type": f"multipart/form-data; boundary={boundary.decode()}",
+            "Authorization": basic_auth(basic),
+        }
+        return cls("POST", url, headers, b"".join(pieces) + b"--%s--\r\n" % boundary)
 
     def json(self) -> Any:
         """Return the body as JSON; raises ValueError where it is none."""
@@ -229,6 +249,11 @@ class Response(Struct, frozen=True, gc=False):
             return decode(self.body)
         except ValueError:
             raise status_error(self, "the answer is not JSON") from None
+
+
+def basic_auth(pair: tuple[str, str]) -> str:
+    """Return the value of the Authorization header for a user and a password (RFC 7617)."""
+    return "Basic " + b64encode(":".join(pair).encode()).decode()
 
 
 encode = msgspec.json.Encoder().encode
@@ -286,6 +311,7 @@ class Provider:
     settings: ClassVar[tuple[Setting, ...]] = ()
     capabilities: ClassVar[Capabilities] = Capabilities()
     transport: ClassVar[str] = "http"  # the file in engine/transport that carries it
+    unverified: ClassVar[tuple[str, ...]] = ()  # what no published source confirms, for the documentation
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         """Return the request that sends `outgoing`; raises SendError for what the service would lose."""
@@ -303,6 +329,14 @@ class Provider:
         """Raise BadSignature unless the account's service sent `hook`; by default nothing is believed."""
         raise BadSignature(f"{self.name} sends no webhooks")
 
+    def key_request(self, hook: Request, account: Account) -> Request | None:
+        """Return the request for the key or certificate that `hook` names; None where it names none.
+
+        The transport fetches and keeps it, and `verify_webhook` then finds it as `hook.key`. Nothing is
+        proven yet: raises BadSignature for an address that is not the service's.
+        """
+        return None
+
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
         """Return what a verified webhook says; raises ValueError where its body cannot be read at all."""
         return []
@@ -314,13 +348,25 @@ class Provider:
         """
         return NOTHING
 
-    def auth_request(self, account: Account) -> Request | None:
-        """Return the request for an access token; None where the service needs none."""
-        return None
+    def needs_token(self, account: Account) -> bool:
+        """Return whether requests of the account carry an access token that the service gives for a while."""
+        return False
+
+    def auth_request(self, account: Account, now: int) -> Request:
+        """Return the request for an access token, signed at `now` where the service wants that.
+
+        The transport keeps the token, asks anew before it ends, and once where the service refuses it.
+        """
+        raise NotImplementedError
 
     def read_auth(self, response: Response) -> tuple[str, int]:
-        """Return the token and its life in milliseconds."""
+        """Return the token and its life in milliseconds; raises SendError where there is none."""
         raise NotImplementedError
+
+    def authorize(self, request: Request, token: str) -> Request:
+        """Return `request` with the token that `auth_request` has brought."""
+        headers = {**request.headers, "Authorization": f"Bearer {token}"}
+        return Request(request.method, request.url, headers, request.body)
 
     def poll_request(self, account: Account, cursor: str) -> Request | None:
         """Return the request for what happened since `cursor`; None where the service is not polled."""

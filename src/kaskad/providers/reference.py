@@ -23,6 +23,9 @@ def _section(provider: Provider) -> str:
     lines += [_row(setting) for setting in provider.settings]
     lines += ["", "| can | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in _abilities(provider.capabilities)]
+    if provider.unverified:
+        lines += ["", "Not confirmed by a published source or a live account:", ""]
+        lines += [f"- {what}" for what in provider.unverified]
     return "\n".join(lines) + "\n"
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+from msgspec import structs
 from starlette.types import Message, Receive, Scope, Send
 
 from kaskad.domain.errors import BadSignature, NotFound
+from kaskad.engine.transport.keys import Keys
 from kaskad.log import get_logger
 from kaskad.providers import base
 from kaskad.providers.base import Account, Inbound, Provider, Receipt
@@ -14,6 +17,8 @@ from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 LIMIT = 5_000_000
 TAKEN: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
@@ -28,6 +33,7 @@ class Hooks:
         self._durable = durable
         self._clock = clock
         self._base_url = base_url.rstrip("/")
+        self._keys = Keys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 after the commit that keeps the webhook, whether or not it could be read."""
@@ -37,6 +43,9 @@ class Hooks:
         account, provider = found
         body = await read_body(scope, receive, LIMIT)
         hook = base.Request("POST", self._url(scope), headers_of(scope), body)
+        wanted = key_wanted(provider, hook, account)
+        if wanted is not None:
+            hook = structs.replace(hook, key=await self._keys.get(wanted))
         verify(provider, hook, account, self._clock())
         receipts, trouble = read_hook(provider, hook, account)
         await self._durable.wait(self._intake.receipts(account, receipts, hook.headers, body, trouble))
@@ -77,10 +86,19 @@ def headers_of(scope: Scope) -> Mapping[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
+def key_wanted(provider: Provider, hook: base.Request, account: Account) -> base.Request | None:
+    """Return the request for the key that a webhook names; raises BadSignature as `verify` does."""
+    return _believing(lambda: provider.key_request(hook, account), account)
+
+
 def verify(provider: Provider, hook: base.Request, account: Account, now: int) -> None:
     """Raise BadSignature unless the account's service sent the webhook, also where it can't be told."""
+    _believing(lambda: provider.verify_webhook(hook, account, now), account)
+
+
+def _believing(look: Callable[[], T], account: Account) -> T:
     try:
-        provider.verify_webhook(hook, account, now)
+        return look()
     except BadSignature as error:
         log.warning("webhook refused", account=account.name, why=str(error))
         raise BadSignature("The webhook's signature is not that of this account.") from error
