@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kaskad.domain.cascade import Cascade
 from kaskad.store.accounts import Account
 
-ADD_ONE = "add one with `kaskad account`"
+ADD_ONE = "add one with `kaskad account add`"
 
 
 def missing_accounts(

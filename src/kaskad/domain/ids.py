@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_contact = re.compile(r"con_(\d{1,18})").fullmatch
 _launch = re.compile(r"launch_(\d{1,18})").fullmatch
 _run = re.compile(r"run_(\d{1,18})_(\d{1,18})").fullmatch
 
@@ -27,4 +28,15 @@ def launch_text(launch_id: int) -> str:
 def read_launch(text: str) -> int | None:
     """Return the id of a launch's text, or None where it is none."""
     found = _launch(text)
+    return int(found[1]) if found else None
+
+
+def contact_text(contact_id: int) -> str:
+    """Return the id of a contact as the API and the command line write it."""
+    return f"con_{contact_id}"
+
+
+def read_contact(text: str) -> int | None:
+    """Return the contact id of its text, or None where it is none."""
+    found = _contact(text)
     return int(found[1]) if found else None

@@ -83,3 +83,6 @@ SELECT id FROM lists WHERE name = :name;
 
 -- name: list_size
 SELECT count(*) FROM list_members WHERE list_id = :list_id;
+
+-- name: version_numbers
+SELECT v.id, v.cascade_id, v.number, c.slug FROM versions v JOIN cascades c ON c.id = v.cascade_id;

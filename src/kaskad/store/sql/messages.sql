@@ -240,3 +240,17 @@ SELECT contact_id, run_id, step FROM provider_ids WHERE account_id = :account_id
 -- name: next_queued
 -- When the next message that still has to wait may be handed over.
 SELECT min(not_before) FROM messages WHERE account_id = :account_id AND not_before > :now;
+
+-- name: messages_of_contact
+-- A contact's messages and skips in the order of run and step, those after one of them; runs from :first to :last.
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.account_id, m.reason, m.variant, m.not_before,
+       m.submitted_at, m.sent_at, m.price, m.cost, m.attempt, r.cascade_id, r.version_id
+  FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+ WHERE m.contact_id = :contact_id AND m.run_id BETWEEN :first AND :last
+   AND (m.run_id, m.step) > (:run_id, :step)
+ ORDER BY m.run_id, m.step LIMIT :limit;
+
+-- name: attempts_of
+-- Submissions of a message that ended otherwise than accepted.
+SELECT attempt, account_id, submitted_at, ended_at, reason, detail FROM attempts
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY attempt;

@@ -115,8 +115,3 @@ SELECT count(*) FROM contacts;
 SELECT contact_id, id FROM events
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND name = :name;
-
--- name: runs_of_contact
-SELECT r.id, r.cascade_id, r.version_id, r.state, r.step, r.phase, r.wake_at, r.entered_at, r.holdout, r.outcome,
-       r.outcome_step, r.late, r.finished_at
-  FROM runs r WHERE r.contact_id = :contact_id ORDER BY r.id;

@@ -157,3 +157,41 @@ SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 
 -- Where the live runs of a cascade stand.
 SELECT version_id, step, count(*) FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL
  GROUP BY version_id, step ORDER BY version_id, step;
+
+-- name: runs_after
+-- Runs of a cascade or of all (:cascade_id 0) that fit the filters, in the order of contact and run, among the next
+-- :scan ones: however few fit, a page takes no longer than that. Filters: state and outcome codes (-1: any), and
+-- in :ids 256 times the version plus the step, unless :any_step is 1.
+SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome, outcome_step,
+       late, finished_at
+  FROM (SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome,
+               outcome_step, late, finished_at
+          FROM runs
+         WHERE (contact_id, id) > (:contact_id, :run_id)
+         ORDER BY contact_id, id LIMIT :scan) AS next
+ WHERE (:cascade_id = 0 OR cascade_id = :cascade_id) AND (:state = -1 OR state = :state)
+   AND (:outcome = -1 OR outcome = :outcome)
+   AND (:any_step = 1 OR version_id * 256 + step
+        /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */)
+ ORDER BY contact_id, id LIMIT :limit;
+
+-- name: run_key_after
+-- The last of the next :skip + 1 runs; no row where there are not so many.
+SELECT contact_id, id FROM runs WHERE (contact_id, id) > (:contact_id, :run_id)
+ ORDER BY contact_id, id LIMIT 1 OFFSET :skip;
+
+-- name: runs_of_contact_after
+-- The same of one contact, all of whose runs are looked at.
+SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome, outcome_step,
+       late, finished_at
+  FROM runs
+ WHERE contact_id = :contact_id AND id > :run_id AND (:cascade_id = 0 OR cascade_id = :cascade_id)
+   AND (:state = -1 OR state = :state) AND (:outcome = -1 OR outcome = :outcome)
+   AND (:any_step = 1 OR version_id * 256 + step
+        /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */)
+ ORDER BY id LIMIT :limit;
+
+-- name: run_by_key
+SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome, outcome_step,
+       late, finished_at
+  FROM runs WHERE contact_id = :contact_id AND id = :run_id;

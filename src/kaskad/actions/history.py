@@ -1,0 +1,104 @@
+"""Why: every decision about one run and all that was known, read from rows into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.actions.names import Names, step_name
+from kaskad.domain.terms import Channel, Kind, Outcome
+from kaskad.store.db import Row, Transaction
+
+PHASES = {0: "waits for its hour", 1: "queued", 2: "handed over", 3: "sent", 4: "waits for the goal"}
+
+
+class Skip(Struct, frozen=True):
+    """A step that was passed over without a message."""
+
+    step: str
+    channel: str
+    reason: str
+    detail: str
+
+
+class Sending(Struct, frozen=True):
+    """What a decision sent."""
+
+    channel: str
+    account: str
+    variant: int | None
+
+
+class Decided(Struct, frozen=True):
+    """One decision: what became of the run, and why. `inputs` is what was asked of the database for it."""
+
+    at: int
+    seq: int
+    reason: str
+    step: str | None
+    phase: str
+    outcome: str | None
+    skips: tuple[Skip, ...]
+    send: Sending | None
+    detail: str
+    inputs: Mapping[str, Any]
+
+
+class Fact(Struct, frozen=True):
+    """What a provider reported, a person did, or the business saw; step None: about the run itself."""
+
+    at: int
+    step: str | None
+    kind: str
+    event: str
+    value: Mapping[str, Any]
+
+
+def decisions(tx: Transaction, names: Names, contact_id: int, run_id: int, version_id: int) -> list[Decided]:
+    """Return every decision about a run, the oldest first."""
+    steps = names.steps(version_id)
+    rows = tx.all("decisions_of_run", contact_id=contact_id, run_id=run_id)
+    return [_decided(at, seq, msgspec.json.decode(detail), steps, names) for seq, at, detail in rows]
+
+
+def facts(
+    tx: Transaction, names: Names, contact_id: int, run_id: int, version_id: int, step: int | None = None
+) -> list[Fact]:
+    """Return the facts of a run, or of its message at `step`, the oldest first."""
+    steps = names.steps(version_id)
+    rows = tx.all("facts_of_run", contact_id=contact_id, run_id=run_id)
+    return [_fact(row, steps) for row in rows if step is None or row[0] == step]
+
+
+def _decided(at: int, seq: int, told: dict[str, Any], steps: list[str], names: Names) -> Decided:
+    to, send = told.get("to", {}), told.get("send")
+    sending = None
+    if send is not None:
+        account = names.accounts.get(send["account"], str(send["account"]))
+        sending = Sending(Channel.of(send["channel"]).value, account, send.get("variant"))
+    return Decided(
+        at=at,
+        seq=seq,
+        reason=told["reason"],
+        step=step_name(steps, to.get("step")),
+        phase=PHASES.get(to.get("phase"), ""),
+        outcome=Outcome.of(to["outcome"]).value if to.get("outcome") else None,
+        skips=tuple(_skip(skip, steps) for skip in told.get("skips", ())),
+        send=sending,
+        detail=told.get("detail", ""),
+        inputs=told.get("answers", {}),
+    )
+
+
+def _skip(told: dict[str, Any], steps: list[str]) -> Skip:
+    step, channel = step_name(steps, told["step"]) or "", Channel.of(told["channel"]).value
+    return Skip(step, channel, told["reason"], told.get("detail", ""))
+
+
+def _fact(row: Row, steps: list[str]) -> Fact:
+    step, kind, event, at, value = row
+    told = msgspec.json.decode(value, type=dict[str, Any]) if value else {}
+    return Fact(at, step_name(steps, step), Kind(kind).name.lower(), event, told)

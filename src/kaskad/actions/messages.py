@@ -1,0 +1,140 @@
+"""Messages: what was sent to whom, what became of it, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.actions import history
+from kaskad.actions.history import Fact
+from kaskad.actions.names import Names
+from kaskad.actions.office import Office
+from kaskad.actions.runs import LAST, find_contact
+from kaskad.domain.errors import NotFound
+from kaskad.domain.ids import run_text
+from kaskad.domain.terms import Channel, Kind, MessageState, Reason, SkipReason
+from kaskad.store.db import Row
+from kaskad.store.runs import RunKey
+
+BEFORE = (0, -1)  # every run and step
+
+
+class MessageView(Struct, frozen=True):
+    """A message, or the skip of a step, with its codes as words. Money is in minor units of `currency`."""
+
+    contact_id: int
+    run_id: int
+    number: int
+    cascade: str
+    version: int
+    version_id: int
+    step: str
+    channel: str
+    account: str | None
+    state: str
+    reason: str | None
+    variant: str | None
+    facts: tuple[str, ...]
+    not_before: int | None
+    submitted_at: int | None
+    sent_at: int | None
+    attempt: int
+    price: int
+    cost: int | None
+    currency: str
+
+
+class Attempt(Struct, frozen=True):
+    """A submission that ended otherwise than accepted."""
+
+    attempt: int
+    account: str
+    submitted_at: int
+    ended_at: int
+    reason: str
+    detail: str
+
+
+class Whole(Struct, frozen=True):
+    """A message with its words, its failed attempts and the facts about it."""
+
+    message: MessageView
+    body: Mapping[str, Any] | None
+    attempts: list[Attempt]
+    facts: list[Fact]
+
+
+def of_contact(office: Office, who: str, *, after: tuple[int, int] = BEFORE, limit: int) -> list[MessageView]:
+    """Return messages to a contact in the order of run and step, those after `after`; raises NotFound."""
+    with office.read() as tx:
+        names = Names(office, tx)
+        contact_id = find_contact(tx, who)
+        rows = tx.all(
+            "messages_of_contact", contact_id=contact_id, first=0, last=LAST, run_id=after[0], step=after[1],
+            limit=limit,
+        )  # fmt: skip
+        return [_view(names, row) for row in rows]
+
+
+def of_run(office: Office, key: RunKey, *, after: tuple[int, int] = BEFORE, limit: int) -> list[MessageView]:
+    """Return the messages of a run in the order of its steps, those after `after`; raises NotFound."""
+    with office.read() as tx:
+        if tx.one("run_by_key", contact_id=key[0], run_id=key[1]) is None:
+            raise NotFound(f"There is no run {run_text(*key)}.")
+        rows = tx.all(
+            "messages_of_contact", contact_id=key[0], first=key[1], last=key[1], run_id=after[0],
+            step=after[1], limit=limit,
+        )  # fmt: skip
+        names = Names(office, tx)
+        return [_view(names, row) for row in rows]
+
+
+def find(office: Office, key: RunKey, step: str) -> Whole:
+    """Return the message of a run at a step, named by its id; raises NotFound."""
+    found = [each for each in of_run(office, key, limit=256) if each.step == step]
+    if not found:
+        raise NotFound(f"{run_text(*key)} has no message at step {step!r}.")
+    message = found[0]
+    place = {"contact_id": key[0], "run_id": key[1], "step": message.number}
+    with office.read() as tx:
+        names = Names(office, tx)
+        body = tx.one("body_of", **place)
+        attempts = [
+            Attempt(row[0], names.accounts.get(row[1], str(row[1])), row[2], row[3],
+                    Reason.of(row[4]).value, row[5])
+            for row in tx.all("attempts_of", **place)
+        ]  # fmt: skip
+        facts = history.facts(tx, names, *key, message.version_id, message.number)
+    return Whole(message, msgspec.json.decode(body[0]) if body else None, attempts, facts)
+
+
+def _view(names: Names, row: Row) -> MessageView:
+    (contact_id, run_id, step, channel, state, mask, account_id, reason, variant, not_before, submitted_at,
+     sent_at, price, cost, attempt, _, version_id) = row  # fmt: skip
+    skipped = state == MessageState.SKIPPED.code
+    words = SkipReason if skipped else Reason
+    return MessageView(
+        contact_id=contact_id,
+        run_id=run_id,
+        number=step,
+        cascade=names.cascade(version_id),
+        version=names.number(version_id),
+        version_id=version_id,
+        step=names.step(version_id, step) or "",
+        channel=Channel.of(channel).value,
+        account=names.accounts.get(account_id) if account_id is not None else None,
+        state=MessageState.of(state).value,
+        reason=words.of(reason).value if reason is not None else None,
+        variant=names.variant(version_id, step, variant),
+        facts=tuple(kind.name.lower() for kind in Kind if mask & kind.bit),
+        not_before=not_before,
+        submitted_at=submitted_at,
+        sent_at=sent_at,
+        attempt=attempt,
+        price=price,
+        cost=cost,
+        currency=names.currencies.get(account_id, "") if account_id is not None else "",
+    )

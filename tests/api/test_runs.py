@@ -1,0 +1,151 @@
+"""Runs and messages over HTTP: where each person stands, what was sent, why, and how a run is cancelled."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kaskad.actions import runs
+from kaskad.domain.terms import Channel
+from support.faults import until
+from support.shop import Taker, equip, people, taking
+
+CASCADE = """cascade: {slug}
+class: service
+goal: {{event: purchase}}
+holdout: 0%
+trigger: {{broadcast: all}}
+steps:
+  - {{id: chat, channel: telegram, text: "Dear {{{{ contact.name }}}}", wait: 1h}}
+  - {{id: letter, channel: email, subject: News, text: "Hello {{{{ contact.name }}}}", wait: 1h}}
+"""
+NAMES = ("ann", "bob", "cid", "dan", "eve")
+
+
+@pytest.fixture(scope="module")
+def taker(api) -> Iterator[Taker]:
+    """Two cascades that all have entered; the chat of one person does not exist."""
+    with taking() as taker:
+        taker.refusing.add("bob@telegram.example.org")
+        equip(api.service, taker.url, Channel.EMAIL, Channel.TELEGRAM)
+        people(api.service, *NAMES, listed="all")
+        for slug in ("one", "two"):
+            api.put(f"/cascades/{slug}", content=CASCADE.format(slug=slug))
+            api.post(f"/cascades/{slug}/activate")
+            api.post(f"/cascades/{slug}/launch", {"list": "all"})
+        until(lambda: len(api.get("/cascades/one/runs?step=letter")["items"]) == 1)
+        until(lambda: len(api.get("/cascades/two/runs")["items"]) == 5)
+        yield taker
+
+
+def run_of(api, who, slug="one"):
+    (run,) = api.get(f"/cascades/{slug}/runs", params={"contact": who})["items"]
+    return run
+
+
+def test_runs_are_listed_by_cascade_contact_step_and_state(api, taker):
+    assert len(api.get("/runs")["items"]) == 10
+    assert {run["cascade"] for run in api.get("/runs?contact=ann")["items"]} == {"one", "two"}
+    run = run_of(api, "ann@email.example.org")
+    assert (run["state"], run["step"], run["phase"], run["version"]) == ("active", "chat", "waiting", 1)
+    assert run["outcome"] is None and run["wake_at"] > run["entered_at"]
+    assert (
+        run["contact"].startswith("con_")
+        and run["id"] == f"run_{run['contact'][4:]}_{run['id'].split('_')[2]}"
+    )
+    assert api.get(f"/runs/{run['id']}") == run
+    (moved,) = api.get("/cascades/one/runs?step=letter")["items"]
+    assert moved["id"] == run_of(api, "bob")["id"]
+    assert len(api.get("/cascades/one/runs?step=chat&state=active")["items"]) == 4
+    assert api.get("/runs?state=finished")["items"] == []
+    assert api.get("/runs?outcome=converted")["items"] == []
+
+
+def pages(api, path):
+    """Return the items of all pages, and how many pages there were."""
+    items, count, cursor = [], 0, None
+    while True:
+        page = api.get(f"{path}&cursor={cursor}" if cursor else path)
+        items, count, cursor = items + page["items"], count + 1, page["next"]
+        if cursor is None:
+            return items, count
+
+
+@pytest.mark.parametrize("path", ["/runs?limit=2", "/cascades/one/runs?limit=2", "/runs?contact=ann&limit=1"])
+def test_pages_hold_each_run_once(api, taker, path):
+    whole = api.get(path.replace("limit=", "limit=10"))
+    assert whole["next"] is None
+    items, count = pages(api, path)
+    assert items == whole["items"] and count >= 2
+
+
+def test_a_page_looks_at_a_bounded_number_of_runs(api, taker, monkeypatch):
+    monkeypatch.setattr(runs, "SCAN", 3)
+    items, count = pages(api, "/cascades/one/runs?step=letter")
+    assert [run["id"] for run in items] == [run_of(api, "bob")["id"]]
+    assert count == 4  # ten runs, three at a time
+
+
+def test_a_run_is_explained_with_its_decisions_and_facts(api, taker):
+    told = api.get(f"/runs/{run_of(api, 'bob')['id']}/explain")
+    first, *_, last = told["decisions"]
+    assert first["send"]["channel"] == "telegram" and first["send"]["account"] == "telegram"
+    assert last["step"] == "letter" and last["inputs"]
+    (rejected,) = [fact for fact in told["facts"] if fact["kind"] == "rejected"]
+    assert rejected["step"] == "chat" and rejected["value"]["code"] == "E404"
+    assert told["cascade"] == "one" and told["step"] == "letter"
+
+
+def test_messages_tell_their_words_price_and_attempts(api, taker):
+    run = run_of(api, "bob")["id"]
+    chat, letter = api.get("/messages", params={"run": run})["items"]
+    assert (chat["state"], chat["reason"], chat["step"]) == ("rejected", "invalid_address", "chat")
+    assert (letter["state"], letter["price"], letter["currency"], letter["account"]) == (
+        "sent", 1500, "KZT", "email",
+    )  # fmt: skip
+    assert "sent" in letter["facts"] and letter["sent_at"] >= letter["submitted_at"]
+    whole = api.get(f"/messages/{run}/letter")
+    assert whole["body"]["subject"] == "News" and "Hello Bob" in whole["body"]["text"]
+    assert whole["attempts"] == whole["history"] == []  # that it was taken is told by `sent_at`
+    (rejected,) = api.get(f"/messages/{run}/chat")["history"]
+    assert rejected["kind"] == "rejected" and rejected["step"] == "chat"
+    assert len(api.get("/messages?contact=bob")["items"]) == 4
+    items, count = pages(api, "/messages?contact=bob&limit=1")
+    assert items == api.get("/messages?contact=bob")["items"] and count == 4
+
+
+def test_a_cancelled_run_has_ended_before_the_answer(api, taker):
+    run = run_of(api, "eve")["id"]
+    ended = api.post(f"/runs/{run}/cancel")
+    assert (ended["outcome"], ended["state"], ended["wake_at"]) == ("cancelled", "finished", None)
+    assert api.get(f"/runs/{run}") == ended
+    again = api.call("POST", f"/runs/{run}/cancel")
+    assert again.status_code == 409 and "has ended already: cancelled" in again.json()["detail"]
+    (cancelled,) = api.get("/cascades/one/runs?outcome=cancelled")["items"]
+    assert cancelled["id"] == run
+    assert any(fact["kind"] == "cancelled" for fact in api.get(f"/runs/{run}/explain")["facts"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/runs?state=happy&outcome=sad&limit=0&cursor=x", 422),
+        ("GET", "/runs?cursor=1_99999999999", 422),
+        ("GET", "/runs?cursor=99999999999999999999_1", 422),
+        ("GET", "/runs?contact=%00", 422),
+        ("GET", "/runs?contact=nobody", 404),
+        ("GET", "/runs/run_x", 404),
+        ("GET", "/runs/run_999999999999999999_999999999999999999", 404),
+        ("GET", "/runs/run_1_1/explain", 404),
+        ("POST", "/runs/run_1_1/cancel", 404),
+        ("GET", "/cascades/one/runs?step=nothing", 404),
+        ("GET", "/cascades/nothing/runs", 404),
+        ("GET", "/messages", 422),
+        ("GET", "/messages?contact=ann&run=run_1_1", 422),
+        ("GET", "/messages?run=run_999999999999999999_999999999999999999", 404),
+        ("GET", "/messages/run_1_1/letter", 404),
+    ],
+)
+def test_bad_input_is_a_problem_and_never_a_defect(api, taker, method, path, status):
+    answer = api.call(method, path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
