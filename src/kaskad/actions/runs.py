@@ -68,9 +68,10 @@ class Listed(Struct, frozen=True):
 
 
 class Explained(Struct, frozen=True):
-    """A run with all that was decided about it and all that was known."""
+    """A run with all that was decided and known; `doing` is what it does now, in words."""
 
     run: RunView
+    doing: str
     decisions: list[Decided]
     facts: list[Fact]
 
@@ -111,7 +112,8 @@ def explain(office: Office, key: RunKey) -> Explained:
         names = Names(office, tx)
         run = _find(tx, names, key)
         decided = history.decisions(tx, names, *key, run.version_id)
-        return Explained(run, decided, history.facts(tx, names, *key, run.version_id))
+        doing = "" if run.phase is None else history.PHASES[Phase[run.phase.upper()].value]
+        return Explained(run, doing, decided, history.facts(tx, names, *key, run.version_id))
 
 
 def cancel(office: Office, key: RunKey, by: str = "") -> RunView:

@@ -27,14 +27,14 @@ def check(
     """Check cascade definitions: every problem at once, with its place and what to do."""
     import msgspec
 
-    texts = [(name, _read(name)) for name in files]
-    loaded = [_load(name, text) for name, text in texts]
+    texts = [(name, read(name)) for name in files]
+    loaded = [load_text(name, text) for name, text in texts]
     if as_json:
         answer = msgspec.json.format(msgspec.json.encode([_as_data(one) for one in loaded]), indent=2)
         typer.echo(answer.decode())
     else:
         for one, (_, text) in zip(loaded, texts, strict=True):
-            _print(one, text if isinstance(text, str) else None)
+            show_problems(one, text if isinstance(text, str) else None)
     if any(one.errors for one in loaded):
         raise typer.Exit(1)
 
@@ -48,7 +48,7 @@ def schema() -> None:
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-def _read(name: str) -> str | UnicodeDecodeError:
+def read(name: str) -> str | UnicodeDecodeError:
     """Return the text of a file, or why it is no text; a file that cannot be opened is wrong use."""
     from pathlib import Path
 
@@ -63,7 +63,8 @@ def _read(name: str) -> str | UnicodeDecodeError:
         return error
 
 
-def _load(name: str, text: str | UnicodeDecodeError) -> Loaded:
+def load_text(name: str, text: str | UnicodeDecodeError) -> Loaded:
+    """Return what the text of a file holds, with all that is wrong with it."""
     from kaskad.domain.definition import Loaded, Problem, load
 
     shown = "<stdin>" if name == "-" else name
@@ -86,7 +87,8 @@ def _as_data(loaded: Loaded) -> dict[str, object]:
     }
 
 
-def _print(loaded: Loaded, text: str | None) -> None:
+def show_problems(loaded: Loaded, text: str | None) -> None:
+    """Print what is wrong with a text, each with its line; and whether it can be used."""
     lines = [] if text is None else re.split(r"\r\n|\r|\n", text)
     for problem in loaded.problems:
         _print_problem(loaded.name, problem, lines)

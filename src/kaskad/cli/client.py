@@ -16,10 +16,11 @@ TIMEOUT_S = 60.0
 class Client:
     """Calls the API; every failure is raised as what it is, to be worded by the root of the command line."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, moves: bool = True) -> None:
         import httpx2
 
         self.url = url
+        self.moves = moves  # False: no server runs, what is asked for waits until one does
         self._http = httpx2.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S, trust_env=False
         )
@@ -93,7 +94,7 @@ def reached(db: str = "") -> Iterator[Client]:
     log.configure("warning", "text")  # what the command prints is its answer
     try:
         with attending(settings, "a kaskad command") as service:
-            yield from _talking(service.url, service.office.local_key)
+            yield from _talking(service.url, service.office.local_key, moves=False)
             return
     except Locked:
         found = find(file) if file else None
@@ -119,8 +120,8 @@ def chosen(db: str = "") -> Settings:
     return structs.replace(settings, database=db)
 
 
-def _talking(url: str, key: str) -> Iterator[Client]:
-    client = Client(url, key)
+def _talking(url: str, key: str, moves: bool = True) -> Iterator[Client]:
+    client = Client(url, key, moves)
     try:
         yield client
     finally:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -90,24 +90,18 @@ class Screen:
         with Live(console=self._err, refresh_per_second=4, transient=True) as live:
             yield lambda now: live.update(_progress_table(service, cascade, now))
 
+    @contextmanager
+    def refreshing(self) -> Iterator[Callable[[Report], None]]:
+        """Return what shows a report in place of the one before."""
+        with Live(console=self._out, auto_refresh=False, transient=True) as live:
+            yield lambda report: live.update(Group(*_report_parts(report)), refresh=True)
+
     def report(self, report: Report, trips: Sequence[Trip]) -> None:
-        """Print the report."""
-        out = self._out
-        out.print()
-        out.print(Text(f"{report.title or report.cascade}", style="bold"), _at(report.as_of))
-        out.print(_entered_line(report))
-        if report.lines:
-            out.print(_report_table(report))
-        if report.skips:
-            out.print(Text(f"Skipped: {_reasons(report.skips)}"))
-        if report.failures:
-            out.print(Text(f"Failed: {_reasons(report.failures, report.failure_words)}"))
-        for line in _legend(report):
-            out.print(Text(line, style="dim"))
-        if report.entered:
-            out.print()
-            out.print(_reach_table(report.levels))
-            _print_people(out, report, trips)
+        """Print the report; without `trips` it tells of no single person."""
+        for part in _report_parts(report):
+            self._out.print(part)
+        if report.entered and trips:
+            _print_people(self._out, report, trips)
 
     def _ticker(self, service: Service) -> Callable[[Progress], None]:
         shown = ""
@@ -210,6 +204,23 @@ def _next(service: Service, now: Progress) -> str:
 
 def _clock(service: Service) -> str:
     return f"[{_at(service.clock.now())}]"
+
+
+def _report_parts(report: Report) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text.assemble((report.title or report.cascade, "bold"), " ", _at(report.as_of))
+    yield _entered_line(report)
+    if report.lines:
+        yield _report_table(report)
+    if report.skips:
+        yield Text(f"Skipped: {_reasons(report.skips)}")
+    if report.failures:
+        yield Text(f"Failed: {_reasons(report.failures, report.failure_words)}")
+    for line in _legend(report):
+        yield Text(line, style="dim")
+    if report.entered:
+        yield Text()
+        yield _reach_table(report.levels)
 
 
 def _entered_line(report: Report) -> Text:

@@ -108,6 +108,7 @@ class FactView(View):
 class ExplainedView(RunView):
     """A run with every decision about it and all facts, the oldest first."""
 
+    doing: Annotated[str, Field(description="What the run does now, in words; empty for one that has ended.")]
     decisions: list[DecisionView]
     facts: list[FactView]
 
@@ -192,6 +193,7 @@ def explain_run(office: InOffice, run: RunId) -> ExplainedView:
     found = runs.explain(office, _key(run))
     return ExplainedView(
         **_run(found.run),
+        doing=found.doing,
         decisions=[DecisionView.model_validate(each, from_attributes=True) for each in found.decisions],
         facts=[FactView.model_validate(fact, from_attributes=True) for fact in found.facts],
     )

@@ -1,0 +1,194 @@
+"""`kaskad plan`, `apply`, `cascades`, `pause`, `resume`, `stop` and `launch`: cascades of an installation."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import CASCADE, DB, FILE, JSON
+
+if TYPE_CHECKING:
+    from kaskad.cli.client import Client
+
+YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YAML = "application/yaml"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (plan, apply, cascades, launch, pause, resume, stop):
+        app.command()(command)
+
+
+def plan(file: FILE, db: DB = "", as_json: JSON = False) -> None:
+    """Tell what activating a definition would change, and whether it can be; nothing is saved."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    slug, text = _definition(file)
+    with reached(db) as client:
+        told = client.call("POST", f"/cascades/{slug}/plan", content=text.encode(), kind=YAML)
+    if as_json:
+        typer.echo(as_text(told))
+    else:
+        _print_plan(told)
+    if not told["ok"]:
+        raise typer.Exit(1)
+
+
+def apply(file: FILE, yes: YES = False, db: DB = "", as_json: JSON = False) -> None:
+    """Save a definition and activate it, after showing what that changes."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    slug, text = _definition(file)
+    if not yes and (as_json or not sys.stdin.isatty()):
+        raise typer.BadParameter("nobody can be asked here: look at `kaskad plan`, then give --yes")
+    with reached(db) as client:
+        told = client.call("POST", f"/cascades/{slug}/plan", content=text.encode(), kind=YAML)
+        if not as_json:
+            _print_plan(told)
+        if not told["ok"]:
+            if as_json:
+                typer.echo(as_text(told))
+            raise typer.Exit(1)
+        if told["changes"] and not yes and not typer.confirm("Activate it?"):
+            raise typer.Abort
+        client.call("PUT", f"/cascades/{slug}", content=text.encode(), kind=YAML)
+        done = client.post(f"/cascades/{slug}/activate")
+    if as_json:
+        typer.echo(as_text(done))
+        return
+    paused = "; it is paused: `kaskad resume` lets it send" if done["state"] == "paused" else ""
+    typer.echo(f"{slug} is at version {done['version']}{paused}.")
+
+
+def cascades(db: DB = "", as_json: JSON = False) -> None:
+    """List the cascades with their states and how many people are in them."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        known = list(client.items("/cascades"))
+    if as_json:
+        typer.echo(as_text(known))
+    elif not known:
+        typer.echo("There are no cascades: `kaskad apply FILE` activates one.")
+    else:
+        rows = [
+            (
+                one["slug"], one["state"] + (" (draft waits)" if one["drafted"] and one["version"] else ""),
+                one["version"] or "", one["entered"], one["under_way"],
+                " → ".join("/".join(step["channels"]) for step in one["steps"]),
+            )
+            for one in known
+        ]  # fmt: skip
+        typer.echo(table(("CASCADE", "STATE", "VERSION", "ENTERED", "UNDER WAY", "STEPS"), rows))
+
+
+def launch(
+    cascade: CASCADE,
+    to_list: Annotated[str, typer.Option("--list", metavar="LIST", help="Everybody on this list.")] = "",
+    segment: Annotated[str, typer.Option(help="Everybody in this segment.")] = "",
+    everybody: Annotated[bool, typer.Option("--everybody", help="All contacts.")] = False,
+    pace: Annotated[str, typer.Option(help="At most so many: 1000/h, 20/m; else as the definition.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Show how far it has come until all are in.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Let many people enter a cascade, no faster than its pace."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    if (bool(to_list), bool(segment), everybody).count(True) != 1:
+        raise typer.BadParameter("say whom it is for: --list, --segment or --everybody")
+    told = {"list": to_list or None, "segment": segment or None, "everybody": everybody, "pace": pace}
+    with reached(db) as client:
+        begun = client.post(f"/cascades/{cascade}/launch", told)
+        if wait and client.moves:
+            begun = _watch(client, cascade, begun["id"])
+        waits = "" if client.moves else "; it begins as soon as `kaskad serve` runs"
+    if as_json:
+        typer.echo(as_text(begun))
+        return
+    speed = f", {begun['pace']} an hour" if begun["pace"] else ""
+    typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{waits}.")
+
+
+def pause(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
+    """Send nothing of a cascade from now on; its runs keep their places and their clocks."""
+    _control(cascade, "pause", "{slug} is paused; {runs} runs keep their places.", db, as_json)
+
+
+def resume(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
+    """Let a paused cascade send again."""
+    _control(cascade, "resume", "{slug} goes on; {runs} runs wanted to send meanwhile.", db, as_json)
+
+
+def stop(cascade: CASCADE, yes: YES = False, db: DB = "", as_json: JSON = False) -> None:
+    """End a cascade for good: its runs are cancelled, and nobody enters it any more."""
+    if not yes:
+        if as_json or not sys.stdin.isatty():
+            raise typer.BadParameter("nobody can be asked here, and this cannot be undone: give --yes")
+        typer.confirm(f"End {cascade} for good, and cancel all its runs?", abort=True)
+    _control(cascade, "stop", "{slug} is stopped; {runs} runs were cancelled.", db, as_json)
+
+
+def _control(cascade: str, action: str, words: str, db: str, as_json: bool) -> None:
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        told = client.post(f"/cascades/{cascade}/{action}")
+    typer.echo(as_text(told) if as_json else words.format(**told))
+
+
+def _definition(file: str) -> tuple[str, str]:
+    """Return a cascade's name and its text; ends the command where the text has errors."""
+    from kaskad.cli.check import load_text, read, show_problems
+
+    text = read(file)
+    loaded = load_text(file, text)
+    if loaded.cascade is None or not isinstance(text, str):
+        show_problems(loaded, text if isinstance(text, str) else None)
+        raise typer.Exit(1)
+    return loaded.cascade.id, text
+
+
+def _print_plan(told: dict[str, Any]) -> None:
+    """Print what would change, the warnings, and what is missing."""
+    if not told["changes"]:
+        typer.echo(f"{told['slug']} runs just so already, as version {told['version']}.")
+    for line in told["diff"].splitlines():
+        color = {"+": typer.colors.GREEN, "-": typer.colors.RED, "@": typer.colors.CYAN}.get(line[:1])
+        typer.secho(line, fg=color)
+    if told["changes"]:
+        typer.echo(f"{told['slug']} becomes version {told['version']}.")
+    for flying in told["in_flight"]:
+        where = f"at {flying['step']}" if flying["step"] else "before the first step"
+        typer.echo(f"  {flying['runs']} under way in version {flying['version']} {where}: they stay in it")
+    for problem in told["problems"]:
+        remedy = f"; {problem['remedy']}" if problem["remedy"] else ""
+        typer.secho(f"  line {problem['line']}: {problem['message']}{remedy}", fg=typer.colors.YELLOW)
+    for missing in told["missing"]:
+        typer.secho(missing, fg=typer.colors.RED, err=True)
+
+
+def _watch(client: Client, cascade: str, launch_id: str) -> dict[str, Any]:
+    """Show how far a launch has come until it is over, and return it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{cascade} {launch_id}", total=None)
+        while True:
+            found = next(
+                one for one in client.items(f"/cascades/{cascade}/launches") if one["id"] == launch_id
+            )
+            bar.update(task, total=found["size"], completed=found["enrolled"])
+            if found["state"] not in ("running", "paused"):
+                return dict(found)
+            time.sleep(0.5)

@@ -1,0 +1,65 @@
+"""`kaskad report`: how a cascade does, now or as it goes."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import CASCADE, DB, JSON
+
+if TYPE_CHECKING:
+    from kaskad.analytics.reach import Report
+
+EVERY_S = 2.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(report)
+
+
+def report(
+    cascade: CASCADE,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds; Ctrl-C ends.")
+    ] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Report who entered, who was reached, by what, and for how much."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.run import Screen
+
+    if watch and as_json:
+        raise typer.BadParameter("--watch is for people: programs ask again")
+    with reached(db) as client:
+        told = client.get(f"/cascades/{cascade}/report")
+        if as_json:
+            typer.echo(as_text(told))
+            return
+        if not watch:
+            Screen().report(_read(told), ())
+            return
+        try:
+            with Screen().refreshing() as show:
+                while told["under_way"] or told["launches"] or told["state"] == "active":
+                    show(_read(told))
+                    time.sleep(EVERY_S)
+                    told = client.get(f"/cascades/{cascade}/report")
+        except KeyboardInterrupt:
+            pass
+        Screen().report(_read(told), ())
+
+
+def _read(told: dict[str, Any]) -> Report:
+    """Return the report that the API has answered."""
+    import msgspec
+
+    from kaskad.analytics.reach import Report
+
+    at = datetime.fromisoformat(told["as_of"])
+    return msgspec.convert({**told, "as_of": int(at.timestamp() * 1000)}, Report)

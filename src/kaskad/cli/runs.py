@@ -1,0 +1,109 @@
+"""`kaskad runs`: where people stand in cascades, and how a run is cancelled."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+RUN = Annotated[str, typer.Argument(metavar="RUN", help="Such as run_12_345.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(help="Runs: list, show, cancel.", no_args_is_help=True)
+    group.command("list")(listing)
+    group.command("show")(show)
+    group.command("cancel")(cancel)
+    app.add_typer(group, name="runs")
+
+
+def listing(
+    cascade: Annotated[str, typer.Option(help="Of this cascade only.")] = "",
+    contact: Annotated[str, typer.Option(help="Of this contact: id, e-mail or phone.")] = "",
+    state: Annotated[str, typer.Option(help="pending, active, paused or finished.")] = "",
+    outcome: Annotated[str, typer.Option(help="Such as responded, converted, exhausted, cancelled.")] = "",
+    step: Annotated[str, typer.Option(help="That stand at this step of the cascade.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """List runs."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    if step and not cascade:
+        raise typer.BadParameter("--step needs --cascade: steps are its own")
+    path = f"/cascades/{cascade}/runs" if cascade else "/runs"
+    asked = {"contact": contact, "state": state, "outcome": outcome, "step": step}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value}
+    with reached(db) as client:
+        items = client.items(path, **given, limit=min(limit + 1, 1000))
+        found = list(islice(items, limit + 1))
+    if as_json:
+        typer.echo(as_text(found[:limit]))
+    elif not found:
+        typer.echo("There are no such runs.")
+    else:
+        rows = [
+            (
+                run["id"], run["cascade"], run["version"],
+                (run["outcome"] or run["state"]).replace("_", " "),
+                run["outcome_step"] or run["step"] or "", _minute(run["entered_at"]),
+            )
+            for run in found[:limit]
+        ]  # fmt: skip
+        typer.echo(table(("RUN", "CASCADE", "VERSION", "STATE", "STEP", "ENTERED"), rows))
+        if len(found) > limit:
+            typer.echo(f"… and more: --limit {limit * 10} shows more of them.")
+
+
+def show(run: RUN, db: DB = "", as_json: JSON = False) -> None:
+    """Show where a run stands, and its messages."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        told = client.get(f"/runs/{run}")
+        messages = list(client.items("/messages", run=run))
+    if as_json:
+        typer.echo(as_text({**told, "messages": messages}))
+        return
+    state = (told["outcome"] or told["state"]).replace("_", " ")
+    step = told["outcome_step"] or told["step"]
+    typer.echo(
+        f"{told['id']}  {told['cascade']}, version {told['version']}: {state}{f' at {step}' if step else ''}"
+    )
+    typer.echo(f"contact {told['contact']}, entered {_minute(told['entered_at'])}")
+    if told["wake_at"]:
+        typer.echo(f"looks again {_minute(told['wake_at'])}")
+    if messages:
+        rows = [
+            (each["step"], each["channel"], each["account"] or "", each["state"],
+             (each["reason"] or "").replace("_", " "), _minute(each["sent_at"] or each["submitted_at"]))
+            for each in messages
+        ]  # fmt: skip
+        typer.echo(table(("STEP", "CHANNEL", "ACCOUNT", "STATE", "WHY", "SENT"), rows))
+    typer.echo(f"`kaskad explain {run}` tells why.")
+
+
+def cancel(run: RUN, db: DB = "", as_json: JSON = False) -> None:
+    """End a run as cancelled: nothing more is sent by it."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        told = client.post(f"/runs/{run}/cancel")
+    if as_json:
+        typer.echo(as_text(told))
+    elif told["outcome"]:
+        typer.echo(f"{run} is cancelled.")
+    else:
+        typer.echo(f"{run} will be cancelled as soon as `kaskad serve` runs, before it sends anything.")
+
+
+def _minute(at: str | None) -> str:
+    return at[:16].replace("T", " ") + " UTC" if at else ""

@@ -1,0 +1,123 @@
+"""Cascades by commands: looked at, applied, launched, held, ended, reported and explained."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.cli.root import run
+from kaskad.config import Settings, load
+from kaskad.domain.terms import Channel
+from kaskad.web.service import Service, serving
+from support.faults import until
+from support.shop import equip, people, taking
+
+CASCADE = """cascade: news
+title: The news
+class: service
+goal: {event: purchase}
+holdout: 0%
+trigger: {broadcast: all}
+steps:
+  - {id: letter, channel: email, subject: News, text: "Hello {{ contact.name }}", wait: 1h}
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KASKAD_DATABASE", raising=False)
+    (tmp_path / "news.yaml").write_text(CASCADE)
+    assert run(["init"]) == 0
+    return tmp_path
+
+
+def here() -> Settings:
+    return replace(load(), listen="127.0.0.1:0")
+
+
+@pytest.fixture
+def service(home) -> Iterator[Service]:
+    with taking() as taker, serving(here(), "kaskad serve") as service:
+        equip(service, taker.url, Channel.EMAIL)
+        people(service, "ann", "bob", listed="vip")
+        yield service
+
+
+def said(capsys, *arguments: str, code: int = 0) -> str:
+    capsys.readouterr()
+    assert run(list(arguments)) == code
+    shown = capsys.readouterr()
+    return " ".join((shown.out + shown.err).split())
+
+
+def told(capsys, *arguments: str, code: int = 0):
+    capsys.readouterr()
+    assert run([*arguments, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_cascade_goes_from_file_to_report(service, capsys):
+    assert "There are no cascades" in said(capsys, "cascades")
+    plan = said(capsys, "plan", "news.yaml")
+    assert "+title: The news" in plan and "news becomes version 1." in plan
+    assert told(capsys, "cascades") == []
+    assert "give --yes" in said(capsys, "apply", "news.yaml", code=2)
+    assert "news is at version 1." in said(capsys, "apply", "news.yaml", "--yes")
+    assert "news runs just so already, as version 1." in said(capsys, "plan", "news.yaml")
+    assert "--list, --segment or --everybody" in said(capsys, "launch", "news", code=2)
+    begun = said(capsys, "launch", "news", "--list", "vip", "--pace", "100000/h", "--wait")
+    assert begun.startswith("launch_1: news for 2 contacts")
+    until(lambda: told(capsys, "report", "news")["lines"])
+    report = said(capsys, "report", "news")
+    assert "The news" in report and "Entered 2 · 2 under way" in report
+    assert "letter (email) 2 0 0 0 0 ₸30" in report and "Reach people" in report
+    assert "news active 1 2 2 email" in said(capsys, "cascades")
+
+    (first, second) = told(capsys, "runs", "list", "--cascade", "news")
+    assert first["id"] in said(capsys, "runs", "list", "--contact", "ann")
+    assert "… and more" in said(capsys, "runs", "list", "--limit", "1")
+    assert "letter email email sent" in said(capsys, "runs", "show", first["id"])
+    assert f"{first['id']} is cancelled." in said(capsys, "runs", "cancel", first["id"])
+    assert "has ended already" in said(capsys, "runs", "cancel", first["id"], code=1)
+    explained = said(capsys, "explain", first["id"], "--inputs")
+    assert "letter (email by email) handed over" in explained and "ended, cancelled" in explained
+    assert said(capsys, "explain", "bob@email.example.org").count("run_") == 1
+    assert told(capsys, "explain", second["id"])[0]["doing"] == "sent"
+
+    assert "news is paused; 1 runs keep their places." in said(capsys, "pause", "news")
+    assert "news goes on; 0 runs" in said(capsys, "resume", "news")
+    assert "give --yes" in said(capsys, "stop", "news", code=2)
+    assert "news is stopped; 1 runs were cancelled." in said(capsys, "stop", "news", "--yes")
+    assert "cancelled" in said(capsys, "report", "news", "--watch")  # it is over: the last report stands
+
+
+def test_what_cannot_be_activated_ends_with_code_1(home, capsys):
+    refused = said(capsys, "plan", "news.yaml", code=1)
+    assert "uses email, which has no account" in refused
+    assert "uses email, which has no account" in said(capsys, "apply", "news.yaml", "--yes", code=1)
+    assert told(capsys, "cascades") == []
+    (home / "news.yaml").write_text(CASCADE.replace("class: service", "class: servce"))
+    assert "news.yaml:3:" in said(capsys, "plan", "news.yaml", code=1)
+    assert "There is no cascade 'news'" in said(capsys, "report", "news", code=1)
+    assert "There is no cascade 'news'" in said(capsys, "pause", "news", code=1)
+    assert "nobody.yaml" in said(capsys, "plan", "nobody.yaml", code=2)
+
+
+def test_without_a_server_what_is_asked_for_waits_for_one(home, capsys):
+    with taking() as taker:
+        with serving(here(), "kaskad serve") as service:
+            equip(service, taker.url, Channel.EMAIL)
+            people(service, "ann", listed="vip")
+        assert "news is at version 1." in said(capsys, "apply", "news.yaml", "--yes")
+        waits = said(capsys, "launch", "news", "--list", "vip")
+        assert "it begins as soon as `kaskad serve` runs" in waits
+        assert told(capsys, "runs", "list") == [] and taker.messages == []
+        with serving(here(), "kaskad serve"):
+            until(lambda: taker.messages)
+        (only,) = told(capsys, "runs", "list")
+        assert "will be cancelled as soon as" in said(capsys, "runs", "cancel", only["id"])
+        with serving(here(), "kaskad serve"):
+            until(lambda: told(capsys, "runs", "list", "--outcome", "cancelled"))
