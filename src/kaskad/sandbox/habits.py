@@ -1,0 +1,166 @@
+"""What simulated people do when something reaches them: drawn from the profile and the seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+
+from kaskad.sandbox.calls import Pickup
+from kaskad.sandbox.deeds import Deeds, shown_links
+from kaskad.sandbox.line import Intent
+from kaskad.sandbox.person import Bubble, Call, Mail, Phone, Sim, Sms
+from kaskad.sandbox.profile import pick
+from kaskad.sandbox.twiml import offered_keys
+from kaskad.sandbox.world import Thing
+
+SCAN_MS = 1_500
+PREFETCH_MS = 20_000
+BOUNCE_MS = 600_000
+ANSWERS = {
+    "ru": ("Спасибо, посмотрю", "Да, интересно", "Перезвоните, пожалуйста", "Уже оформляю"),
+    "en": ("Thanks, I'll have a look", "Yes, please", "Please call me back", "On it already"),
+}
+STOPS = {"ru": "СТОП", "en": "STOP"}
+
+
+class Habits:
+    """The simulation of everybody who is not played by hand."""
+
+    def __init__(self, deeds: Deeds) -> None:
+        self._deeds = deeds
+        self._world = deeds.world
+        self.profile = deeds.world.profile
+
+    def on_arrival(self, phone: Phone, thing: Thing) -> None:
+        """Plan what the person does with what has just come."""
+        if phone.by_hand:
+            return
+        match thing:
+            case Mail():
+                self._on_mail(phone, thing)
+            case Bubble():
+                self._on_bubble(phone, thing)
+            case Sms():
+                self._on_sms(phone, thing)
+            case Call():
+                pass  # decided while it rings, by `pick_up` and `intent`
+
+    def _chance(self, phone: Phone, channel: str) -> random.Random:
+        """Return the randomness of the latest message on a channel."""
+        return self._world.chance(phone.person.key, channel, phone.seen.get(channel, 0))
+
+    def _later(self, phone: Phone, span_ms: float, act: Callable[[], Awaitable[object]]) -> None:
+        async def act_unless_by_hand() -> None:
+            if not phone.by_hand:
+                await act()
+
+        self._world.later(span_ms, act_unless_by_hand)
+
+    def _on_mail(self, phone: Phone, mail: Mail) -> None:
+        habits, deeds, chance = self.profile.mail, self._deeds, self._chance(phone, "email")
+        temper = phone.temper
+        if temper.scanned:
+            self._later(phone, SCAN_MS, lambda: deeds.scan(phone, mail))
+        if temper.prefetched:
+            self._later(phone, PREFETCH_MS, lambda: deeds.prefetch(phone, mail))
+        deed = pick(chance, {
+            "clicks": habits.clicks, "replies": habits.replies, "unsubscribes": habits.unsubscribes,
+            "opens": habits.opens,
+        })  # fmt: skip
+        open_ms = habits.open.draw_ms(chance, temper.pace)
+        then_ms = open_ms + habits.click.draw_ms(chance, temper.pace)
+        if not deed:
+            return
+        self._later(phone, open_ms, lambda: deeds.open_mail(phone, mail))
+        links = shown_links(mail.links, mail.unsubscribe)
+        if deed == "clicks" and links:
+            url = links[0].url
+            self._later(phone, then_ms, lambda: deeds.follow("email", phone, mail, url))
+        elif deed == "unsubscribes" and mail.unsubscribe:
+            self._later(phone, then_ms, lambda: deeds.unsubscribe(phone, mail))
+        elif deed in ("clicks", "replies"):
+            text = self._answer(phone, chance)
+            self._later(phone, then_ms, lambda: deeds.reply_to_mail(phone, mail, text))
+
+    def _on_bubble(self, phone: Phone, bubble: Bubble) -> None:
+        habits, deeds, chance = self.profile.chat, self._deeds, self._chance(phone, "telegram")
+        deed = pick(chance, {
+            "reacts": habits.reacts, "says_stop": habits.says_stop, "blocks": habits.blocks,
+        })  # fmt: skip
+        after_ms = habits.react.draw_ms(chance, phone.temper.pace)
+        if deed == "blocks":
+            self._later(phone, after_ms, lambda: deeds.block(phone))
+        elif deed == "says_stop":
+            self._later(phone, after_ms, lambda: deeds.write_to_bot(phone, self._stop(phone)))
+        elif deed == "reacts":
+            links = shown_links(bubble.links)
+            buttons = [button for row in bubble.buttons for button in row]
+            if chance.random() < habits.replies or not (links or buttons):
+                text = self._answer(phone, chance)
+                self._later(phone, after_ms, lambda: deeds.write_to_bot(phone, text))
+            elif buttons:
+                button = buttons[0] if chance.random() < 0.8 else chance.choice(buttons)
+                self._later(phone, after_ms, lambda: deeds.press(phone, bubble, button))
+            else:
+                url = links[0].url
+                self._later(phone, after_ms, lambda: deeds.follow("telegram", phone, bubble, url))
+
+    def _on_sms(self, phone: Phone, sms: Sms) -> None:
+        habits, deeds, chance = self.profile.sms, self._deeds, self._chance(phone, "sms")
+        deed = pick(chance, {"reacts": habits.reacts, "says_stop": habits.says_stop})
+        after_ms = habits.react.draw_ms(chance, phone.temper.pace)
+        if deed == "says_stop":
+            self._later(phone, after_ms, lambda: deeds.send_sms(phone, self._stop(phone)))
+        elif deed == "reacts":
+            if not sms.links or chance.random() < habits.replies:
+                text = self._answer(phone, chance)
+                self._later(phone, after_ms, lambda: deeds.send_sms(phone, text))
+            else:
+                url = sms.links[0].url
+                self._later(phone, after_ms, lambda: deeds.follow("sms", phone, sms, url))
+
+    def bounce(self, phone: Phone, mail: Mail) -> None:
+        """Let a mail that was taken come back as a bounce."""
+
+        async def send_back() -> None:
+            self._deeds.postman.bounce(phone, mail)
+
+        self._world.later(BOUNCE_MS, send_back)
+
+    def pick_up(self, phone: Phone | None) -> Pickup:
+        """Return what the called end does."""
+        if phone is None or (phone.temper.sim is Sim.MISSING and not phone.by_hand):
+            return Pickup("missing")
+        if phone.temper.sim is Sim.ABSENT:
+            return Pickup("silence")
+        chance, habits = self._world.chance(phone.person.key, "call", len(phone.calls)), self.profile.call
+        how = pick(chance, {"busy": habits.busy, "silence": habits.no_answer, "machine": habits.machine})
+        if how == "busy":
+            return Pickup("busy", 2_000)
+        return Pickup(how or "answer", habits.pick_up.draw_ms(chance, phone.temper.pace))
+
+    def intent(self, phone: Phone, words: str) -> Intent | None:
+        """Return what a listener is going to do after these words; they may do it before the end of them."""
+        habits = self.profile.call
+        chance = self._world.chance(phone.person.key, "keys", len(phone.calls))
+        answered = 1.0 - habits.busy - habits.no_answer - habits.machine
+        deed = pick(chance, {
+            "press": habits.presses / answered, "refuse": habits.refuses / answered,
+            "hang_up": habits.hangs_up / answered,
+        }) if answered > 0 else ""  # fmt: skip
+        wanted, refusing = offered_keys(words)
+        key = {"press": wanted, "refuse": refusing, "hang_up": "hang_up"}.get(deed, "")
+        return Intent(habits.think.draw_ms(chance, phone.temper.pace), key) if key else None
+
+    @staticmethod
+    def _answer(phone: Phone, chance: random.Random) -> str:
+        return chance.choice(ANSWERS[language_of(phone)])
+
+    @staticmethod
+    def _stop(phone: Phone) -> str:
+        return STOPS[language_of(phone)]
+
+
+def language_of(phone: Phone) -> str:
+    """Return the language in which a person answers."""
+    return "en" if phone.person.language == "en" else "ru"

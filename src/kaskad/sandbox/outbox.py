@@ -1,0 +1,151 @@
+"""What the sandbox sends by HTTP: receipts and updates to Kaskad, visits of people to links.
+
+People never leave this machine: an address that is neither loopback nor Kaskad's own is not called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlencode, urlsplit
+
+import httpx2
+from msgspec import Struct
+
+from kaskad.log import get_logger
+from kaskad.sandbox.faults import RECEIPTS
+from kaskad.sandbox.person import Phone
+from kaskad.sandbox.world import World
+
+log = get_logger(__name__)
+
+BROWSER = (
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/139.0.0.0 Mobile Safari/537.36"
+)
+SCANNER = "Mozilla/5.0 (compatible; Proofpoint URL Defense)"
+PREFETCH = "Mozilla/5.0"  # what Apple's mail privacy proxy calls itself
+TIMEOUT_S = 20.0
+FIRST_PAUSE_MS = 2_000
+SWAP_S = 2.0  # a receipt that waits to be overtaken waits no longer
+
+
+class Outgoing(Struct, frozen=True):
+    """One request of ours."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+class Answer(Struct, frozen=True):
+    """What came back; status 0: nothing did."""
+
+    status: int
+    body: bytes = b""
+    location: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+
+NOTHING = Answer(0)
+
+
+def form(url: str, fields: Mapping[str, str], method: str = "POST", **headers: str) -> Outgoing:
+    """Return fields as a form: in the body, or in the address where the method is GET."""
+    encoded = urlencode(fields)
+    if method == "GET":
+        return Outgoing("GET", f"{url}{'&' if '?' in url else '?'}{encoded}", headers)
+    return Outgoing(
+        method, url, {"Content-Type": "application/x-www-form-urlencoded", **headers}, encoded.encode()
+    )
+
+
+class Outbox:
+    """The one HTTP client. `home` is Kaskad's own address, "" where nobody told it."""
+
+    def __init__(self, world: World, home: str) -> None:
+        self._world = world
+        self.home = home
+        self._client = httpx2.AsyncClient(
+            timeout=TIMEOUT_S, trust_env=False, follow_redirects=False,
+            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=50),
+        )  # fmt: skip
+        self._held: dict[str, asyncio.Event] = {}
+
+    async def call(self, request: Outgoing) -> Answer:
+        """Return the answer; NOTHING where there is none. A redirect is not followed."""
+        try:
+            answer = await self._client.request(
+                request.method, request.url, headers=dict(request.headers), content=request.body or None
+            )
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            log.debug("no answer", error=type(error).__name__)
+            return NOTHING
+        return Answer(answer.status_code, answer.content, answer.headers.get("location", ""))
+
+    async def visit(
+        self, phone: Phone, url: str, method: str = "GET", agent: str = BROWSER, ip: str = "", body: str = ""
+    ) -> Answer:
+        """Call an address as a person's program does; NOTHING, uncalled, where it is outside."""
+        if not self.reaches(url):
+            return NOTHING
+        headers = {"User-Agent": agent, "X-Forwarded-For": ip or phone.ip}
+        if body:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return await self.call(Outgoing(method, url, headers, body.encode()))
+
+    def reaches(self, url: str) -> bool:
+        """Return whether people may call this address."""
+        try:
+            parts, home = urlsplit(url), urlsplit(self.home)
+            host = parts.hostname or ""
+            if parts.scheme not in ("http", "https") or not host:
+                return False
+            if self.home and (host, parts.port) == (home.hostname, home.port):
+                return True
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    def report(self, service: str, build: Callable[[bool], Outgoing], attempts: int = 5) -> None:
+        """Send a receipt by itself, repeated until it is answered 2xx; `build(False)` is signed wrongly."""
+        self._world.spawn(self._report(service, build, attempts))
+
+    async def _report(self, service: str, build: Callable[[bool], Outgoing], attempts: int) -> None:
+        fault = self._world.faults.strike(service, RECEIPTS)
+        kind = fault.kind if fault else ""
+        if kind == "lost":
+            return
+        if fault is not None and kind == "late":
+            await self._world.pace.wait(fault.seconds * 1000)
+        if kind == "reorder":
+            await self._overtaken(service)
+        if kind == "bad_signature":
+            await self.call(build(False))
+        await self._deliver(build(True), attempts)
+        if kind == "duplicate":
+            await self._deliver(build(True), attempts)
+        if kind != "reorder" and (held := self._held.pop(service, None)):
+            held.set()
+
+    async def _overtaken(self, service: str) -> None:
+        held = self._held.setdefault(service, asyncio.Event())
+        try:
+            await asyncio.wait_for(held.wait(), SWAP_S)
+        except TimeoutError:
+            self._held.pop(service, None)
+
+    async def _deliver(self, request: Outgoing, attempts: int) -> None:
+        for attempt in range(attempts):
+            if (await self.call(request)).ok:
+                return
+            await self._world.pace.wait(FIRST_PAUSE_MS * 2**attempt)
+        log.warning("a receipt was not taken", attempts=attempts)
+
+    async def close(self) -> None:
+        await self._client.aclose()

@@ -1,0 +1,144 @@
+"""The mail server: takes mails for the people's mailboxes, and refuses as real ones do."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import re
+import warnings
+from collections.abc import Callable
+from email.message import EmailMessage
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from kaskad.sandbox import links
+from kaskad.sandbox.accounts import Credentials
+from kaskad.sandbox.faults import REQUESTS
+from kaskad.sandbox.person import Link, Mail, Mailbox, Phone
+from kaskad.sandbox.world import World
+
+CHANNEL = "email"
+HANG_S = 3600.0
+SIZE_LIMIT = 25_000_000
+TAKEN = "250 2.0.0 Ok: queued as {}"
+MISSING = "550 5.1.1 <{}>: Recipient address rejected: User unknown in virtual mailbox table"
+FULL = "552 5.2.2 <{}>: Mailbox full"
+GREYLISTED = "450 4.7.1 <{}>: Recipient address rejected: Greylisted, try again in 5 minutes"
+FAULTS = {
+    "throttle": "421 4.7.0 Too many messages, slow down and try again later",
+    "error": "451 4.3.0 Temporary system problem, try again later",
+    "reject": "554 5.7.1 Message rejected as spam by content scanning",
+}
+_UNSUBSCRIBE = re.compile(r"<\s*(https?://[^>\s]+)\s*>")
+
+
+class MailServer:
+    """What aiosmtpd asks about each mail; `bounce` sends one back later."""
+
+    def __init__(self, world: World, keys: Credentials) -> None:
+        self.world = world
+        self._keys = keys
+        self._next = 1
+        self.bounce: Callable[[Phone, Mail], None] = lambda phone, mail: None
+
+    def protocol(self) -> SMTP:
+        """Return the protocol of one connection."""
+        login = bool(self._keys.smtp_user)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a login without TLS is unsafe, but for on this machine
+            return SMTP(
+                self,
+                hostname="mail.sandbox.example.org",
+                ident="Kaskad sandbox",
+                enable_SMTPUTF8=True,
+                data_size_limit=SIZE_LIMIT,
+                auth_required=login,
+                auth_require_tls=False,
+                authenticator=self._authenticate if login else None,
+            )
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Answer whether a mailbox takes mail."""
+        phone = self.world.find(CHANNEL, address)
+        mailbox = phone.temper.mailbox if phone is not None else Mailbox.MISSING
+        if phone is None or (mailbox is Mailbox.MISSING and not phone.by_hand):
+            return MISSING.format(address)
+        if mailbox is Mailbox.FULL and not phone.by_hand:
+            return FULL.format(address)
+        sender = envelope.mail_from or ""
+        if mailbox is Mailbox.GREYLISTED and sender not in phone.greeted:
+            phone.greeted.add(sender)
+            return GREYLISTED.format(address)
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Take a mail into its mailboxes."""
+        fault = self.world.faults.strike(CHANNEL, REQUESTS)
+        if fault is not None and fault.kind in FAULTS:
+            return FAULTS[fault.kind]
+        if fault is not None and fault.kind == "slow":
+            await self.world.pace.wait(fault.seconds * 1000)
+        content = envelope.content
+        raw = content if isinstance(content, bytes) else (content or "").encode()
+        for address in envelope.rcpt_tos:
+            phone = self.world.find(CHANNEL, address)
+            if phone is not None:
+                self._arrive(phone, envelope.mail_from or "", raw)
+        if fault is not None and fault.kind == "hang":
+            await asyncio.sleep(HANG_S)
+        return TAKEN.format(f"{self._next:08X}")
+
+    def _arrive(self, phone: Phone, return_path: str, raw: bytes) -> None:
+        mail = read_mail(raw, self._next, self.world.pace.now(), return_path)
+        self._next += 1
+        if phone.temper.mailbox is Mailbox.BOUNCES_LATER and not phone.by_hand:
+            self.bounce(phone, mail)
+            return
+        phone.mails.append(mail)
+        self.world.arrived(CHANNEL, phone, mail)
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
+    ) -> AuthResult:
+        keys = self._keys
+        good = isinstance(data, LoginPassword) and (data.login, data.password) == (
+            keys.smtp_user.encode(), keys.smtp_password.encode()
+        )  # fmt: skip
+        return AuthResult(success=good, handled=False)
+
+
+def read_mail(raw: bytes, number: int, at: int, return_path: str) -> Mail:
+    """Return a mail as its reader sees it."""
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    html, text = _part(message, "html"), _part(message, "plain")
+    marked, pictures = links.in_html(html)
+    unsubscribe = _UNSUBSCRIBE.search(_header(message, "List-Unsubscribe"))
+    found: tuple[Link, ...] = marked if html else links.in_text(text)
+    return Mail(
+        id=number, at=at, sender=_header(message, "From"), subject=_header(message, "Subject"), text=text,
+        html=html, links=found, pictures=pictures,
+        unsubscribe=unsubscribe[1] if unsubscribe else "",
+        one_click=_header(message, "List-Unsubscribe-Post") == "List-Unsubscribe=One-Click",
+        reply_to=_header(message, "Reply-To") or _header(message, "From"),
+        return_path=return_path, message_id=_header(message, "Message-ID"), raw=raw,
+    )  # fmt: skip
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    return " ".join(str(message.get(name, "")).split())
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    if part is None:
+        return ""
+    try:
+        return str(part.get_content())
+    except (LookupError, ValueError):  # a charset that nobody knows
+        payload = part.get_payload(decode=True)
+        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""

@@ -1,0 +1,230 @@
+"""Twilio's voice API: create a call, look at it, cancel or end it.
+
+https://www.twilio.com/docs/voice/api/call-resource
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from kaskad.domain.address import BadAddress, normalise_phone
+from kaskad.sandbox import spec, twiml
+from kaskad.sandbox.accounts import Credentials
+from kaskad.sandbox.calls import CHANNEL, Exchange, Order
+from kaskad.sandbox.faults import REQUESTS
+from kaskad.sandbox.person import Call
+
+HANG_S = 3600.0
+_URLS = ("Url", "FallbackUrl", "StatusCallback", "AsyncAmdStatusCallback")
+_EVENTS = ("initiated", "ringing", "answered", "completed")
+
+Fields = Mapping[str, Sequence[str]]
+
+
+class Refused(Exception):
+    """An error of the API: its HTTP status, its code, its words."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    def response(self) -> JSONResponse:
+        more = f"https://www.twilio.com/docs/errors/{self.code}"
+        told = {"code": self.code, "message": self.message, "more_info": more, "status": self.status}
+        return JSONResponse(told, self.status)
+
+
+class Twilio:
+    """`/2010-04-01/Accounts/{sid}/Calls…`."""
+
+    def __init__(self, exchange: Exchange, keys: Credentials) -> None:
+        self._exchange = exchange
+        self._keys = keys
+        self._world = exchange.world
+        self._orders: dict[str, Order] = {}
+        self._sids = random.Random(f"twilio:{self._world.seed}")
+
+    async def create(self, request: Request) -> Response:
+        """Queue a call."""
+        try:
+            self._authorise(request)
+            given = await _fields(request)
+            fault = self._world.faults.strike(CHANNEL, REQUESTS)
+            match fault.kind if fault else "":
+                case "throttle":
+                    raise Refused(429, 20429, "Too Many Requests")
+                case "error":
+                    return PlainTextResponse("Internal Server Error", 500)
+                case "reject":
+                    raise Refused(400, 21215, "Account not authorized to call the given number")
+                case "slow" if fault:
+                    await self._world.pace.wait(fault.seconds * 1000)
+            order = self._ordered(given)
+            phone = self._world.find("sms", order.to)
+            self._orders[order.sid] = order
+            self._world.spawn(self._exchange.carry(order, phone))
+            if fault is not None and fault.kind == "hang":
+                await asyncio.sleep(HANG_S)
+        except Refused as refusal:
+            return refusal.response()
+        return JSONResponse(self._shown(order), 201)
+
+    async def fetch(self, request: Request) -> Response:
+        """Show a call."""
+        try:
+            self._authorise(request)
+            return JSONResponse(self._shown(self._order(request)))
+        except Refused as refusal:
+            return refusal.response()
+
+    async def change(self, request: Request) -> Response:
+        """Cancel a call that has not been picked up, or end one that has."""
+        try:
+            self._authorise(request)
+            order = self._order(request)
+            given = await _fields(request)
+            name, problem = spec.twilio_problem("UpdateCall", given)
+            if problem:
+                raise Refused(400, 20001, f"{name} {problem}")
+            status = _one(given, "Status")
+            if not order.call.live:
+                raise Refused(400, 21220, "Invalid call state: the call is no longer active")
+            if status == "canceled" and order.call.status == "in-progress":
+                raise Refused(400, 21220, "Call is in progress: it cannot be canceled, only completed")
+            if status:
+                order.cancelled.set()
+                order.call.deeds.put_nowait("cancel")
+                if order.call.status != "in-progress":
+                    order.call.status = "canceled"
+        except Refused as refusal:
+            return refusal.response()
+        return JSONResponse(self._shown(order))
+
+    def order_of(self, call: Call) -> Order | None:
+        return self._orders.get(call.sid)
+
+    def _authorise(self, request: Request) -> None:
+        kind, _, encoded = request.headers.get("authorization", "").partition(" ")
+        try:
+            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            user = password = ""
+        keys = self._keys
+        good = kind.lower() == "basic" and (user, password) == (keys.twilio_sid, keys.twilio_token)
+        if not good or request.path_params["account"] != keys.twilio_sid:
+            raise Refused(401, 20003, "Authenticate")
+
+    def _order(self, request: Request) -> Order:
+        sid = request.path_params["sid"]
+        if sid not in self._orders:
+            raise Refused(404, 20404, f"The requested resource {request.url.path} was not found")
+        return self._orders[sid]
+
+    def _ordered(self, given: Fields) -> Order:
+        """Return the call that is asked for; raises Refused."""
+        if not _one(given, "To"):
+            raise Refused(400, 21201, "No 'To' number is specified")
+        if not _one(given, "From"):
+            raise Refused(400, 21213, "No 'From' number is specified")
+        name, problem = spec.twilio_problem("CreateCall", given)
+        if problem:
+            raise Refused(400, 20001, f"{name} {problem}")
+        to = self._number(_one(given, "To"))
+        if _one(given, "From") != self._keys.twilio_number:
+            raise Refused(400, 21210, f"The source phone number provided, {_one(given, 'From')}, is not yet "
+                                      "verified for your account.")  # fmt: skip
+        document, url = _one(given, "Twiml"), _one(given, "Url")
+        if not document and not url:
+            raise Refused(400, 21205, "Url parameter is required.")
+        if len(document) > twiml.LIMIT:
+            raise Refused(400, 21205, f"Twiml has {len(document)} characters, {twiml.LIMIT} are allowed")
+        for name in _URLS:
+            if (value := _one(given, name)) and not _is_url(value):
+                code = 21609 if name == "StatusCallback" else 21205
+                raise Refused(400, code, f"{name} is not a valid URL: {value}")
+        return self._new(given, to, document, url)
+
+    def _new(self, given: Fields, to: str, document: str, url: str) -> Order:
+        sid = f"CA{self._sids.getrandbits(128):032x}"
+        at = self._world.pace.now()
+        caller = _one(given, "From")
+        events = tuple(event for value in given.get("StatusCallbackEvent", ()) for event in value.split())
+        if unknown := [event for event in events if event not in _EVENTS]:
+            raise Refused(400, 21626, f"Invalid status callback event: {unknown[0]}")
+        asynchronous = _one(given, "AsyncAmd").lower() == "true"
+        return Order(
+            sid, to, caller, Call(sid, at, caller), at, document, url, _one(given, "Method") or "POST",
+            status_url=_one(given, "StatusCallback"),
+            status_method=_one(given, "StatusCallbackMethod") or "POST",
+            events=events or ("completed",),
+            ring_s=float(_one(given, "Timeout") or 60),
+            limit_s=float(_one(given, "TimeLimit") or 14_400),
+            detection=_one(given, "MachineDetection").replace("None", ""),
+            detection_url=_one(given, "AsyncAmdStatusCallback") if asynchronous else "",
+            detection_method=_one(given, "AsyncAmdStatusCallbackMethod") or "POST",
+        )  # fmt: skip
+
+    @staticmethod
+    def _number(text: str) -> str:
+        try:
+            return normalise_phone(text)
+        except BadAddress:
+            raise Refused(
+                400, 21211, f"The phone number you are attempting to call, {text}, is not valid."
+            ) from None
+
+    def _shown(self, order: Order) -> dict[str, object]:
+        """Return a call as the API shows it: every field of its description."""
+        call = order.call
+        uri = f"/2010-04-01/Accounts/{self._keys.twilio_sid}/Calls/{order.sid}"
+        told: dict[str, object] = dict.fromkeys(spec.call_fields())
+        told |= {
+            "sid": order.sid, "account_sid": self._keys.twilio_sid, "api_version": "2010-04-01",
+            "to": order.to, "to_formatted": order.to, "from": order.caller, "from_formatted": order.caller,
+            "status": call.status, "direction": "outbound-api", "queue_time": "0", "trunk_sid": "",
+            "annotation": "", "price_unit": "USD", "uri": f"{uri}.json", "forwarded_from": "",
+            "date_created": _date(order.created_at),
+            "date_updated": _date(order.ended_at or order.created_at),
+            "start_time": _date(order.started_at), "end_time": _date(order.ended_at),
+            "duration": str(call.duration_s) if order.ended_at else None,
+            "price": order.price or None, "answered_by": call.answered_by or None,
+            "subresource_uris": {"events": f"{uri}/Events.json", "recordings": f"{uri}/Recordings.json"},
+        }  # fmt: skip
+        return told
+
+
+async def _fields(request: Request) -> dict[str, list[str]]:
+    async with request.form() as form:
+        given: dict[str, list[str]] = {}
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                given.setdefault(name, []).append(value)
+        return given
+
+
+def _one(given: Fields, name: str) -> str:
+    return next(iter(given.get(name, ())), "")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "_" not in (parts.hostname or "")
+
+
+def _date(at: int) -> str | None:
+    return format_datetime(datetime.fromtimestamp(at // 1000, UTC)) if at else None
