@@ -1,0 +1,181 @@
+"""`kaskad sandbox`: a local world of providers and people, to try cascades against."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kaskad.engine.people import Person as Row
+    from kaskad.sandbox.person import Person
+    from kaskad.sandbox.profile import Profile
+    from kaskad.sandbox.serve import Sandbox
+
+PORT, SMTP_PORT = 8025, 2525
+KASKAD_URL = "http://127.0.0.1:8000"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(sandbox)
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of HTTP services and pages; 0: any.")] = PORT,
+    smtp_port: Annotated[int, typer.Option(min=0, max=65535, help="Of the mail server; 0: any.")] = SMTP_PORT,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="CSV of the people, as `kaskad run --people` has it; else whoever is written to."),
+    ] = None,
+    country: Annotated[
+        str, typer.Option(help="Where numbers without country code are from, such as KZ.")
+    ] = "",
+    kaskad_url: Annotated[str, typer.Option(help="Where Kaskad listens: receipts go there.")] = KASKAD_URL,
+    time_factor: Annotated[
+        float, typer.Option(min=1.0, max=100_000.0, help="Let people be so much faster.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Draws who does what: the same seed, the same people.")] = 1,
+    profile: Annotated[
+        Path | None, typer.Option(help="YAML of how people behave; else figures of the field's articles.")
+    ] = None,
+    mail_route: Annotated[
+        str, typer.Option(help="Where replies and bounces go, smtp://host:port; else to the account's hook.")
+    ] = "",
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Print the accounts.yaml that matches these ports, and end.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --accounts: as JSON.")] = False,
+) -> None:
+    """Run a local world: a mail server, Telegram, SMSC.ru and Twilio as they speak, and people who react.
+
+    Kaskad's own adapters talk to it; the accounts that `--accounts` prints differ from real ones by their
+    addresses only. At the address shown are the phones of everybody, on which you can be that person. Runs
+    until Ctrl-C. Nothing is kept, and nobody outside this machine is called.
+    """
+    from kaskad.log import configure
+    from kaskad.sandbox.serve import SandboxConfig, running
+
+    if accounts:
+        typer.echo(_accounts(port, smtp_port, as_json), nl=False)
+        return
+    configure("warning")
+    config = SandboxConfig(
+        port=port, smtp_port=smtp_port, people=_people(people, country), kaskad_url=kaskad_url,
+        time_factor=time_factor, seed=seed, profile=_profile(profile), mail_route=_route(mail_route),
+    )  # fmt: skip
+    with running(config) as world, _until_told() as told:
+        _greet(world)
+        told.wait()
+    _part(world)
+
+
+def _accounts(port: int, smtp_port: int, as_json: bool) -> str:
+    """Return the accounts as a file."""
+    import io
+
+    import msgspec
+    from ruamel.yaml import YAML
+
+    from kaskad.sandbox.accounts import Credentials, Place
+    from kaskad.sandbox.accounts import accounts as made
+
+    if not port or not smtp_port:
+        raise typer.BadParameter("--accounts needs ports: 0 is not known before the start")
+    told = {"accounts": made(Place(f"http://127.0.0.1:{port}", "127.0.0.1", smtp_port), Credentials())}
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
+    out = io.StringIO()
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(told, out)
+    return (
+        f"# The services of `kaskad sandbox`. Real ones have other addresses and secrets.\n{out.getvalue()}"
+    )
+
+
+def _people(path: Path | None, country: str) -> Sequence[Person]:
+    """Return the people of a CSV; raises Invalid."""
+    if path is None:
+        return ()
+    from kaskad.domain.errors import Invalid
+    from kaskad.engine.people import read_people
+
+    file = read_people(_read(path, "--people"), path.name, country.upper() or None, 0)
+    if not file.people:
+        raise Invalid([f"{path.name}: nobody in the file"])
+    for note in file.notes[:20]:
+        typer.echo(f"{path.name}, row {note.row}: {note.text}", err=True)
+    return [_person(row) for row in file.people]
+
+
+def _person(row: Row) -> Person:
+    from kaskad.domain.terms import Channel
+    from kaskad.sandbox.person import Person
+
+    contact = row.contact
+    reached = {address.channel: address.value for address in contact.addresses}
+    email, phone, chat_id = (reached.get(c, "") for c in (Channel.EMAIL, Channel.SMS, Channel.TELEGRAM))
+    return Person(
+        key=contact.external_id or email or phone or chat_id, name=str(contact.attributes.get("name", "")),
+        email=email, phone=phone, chat_id=chat_id, language=contact.language or "",
+        zone=(contact.zone or "").partition(" ")[0],
+    )  # fmt: skip
+
+
+def _profile(path: Path | None) -> Profile | None:
+    from kaskad.sandbox.profile import read_profile
+
+    return None if path is None else read_profile(_read(path, "--profile").decode("utf-8"), path.name)
+
+
+def _route(text: str) -> str:
+    if text and not text.startswith(("smtp://", "http://", "https://")):
+        raise typer.BadParameter(f"{text!r} must be like smtp://127.0.0.1:2526", param_hint="--mail-route")
+    return text
+
+
+def _read(path: Path, option: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint=option) from None
+
+
+def _greet(world: Sandbox) -> None:
+    who = f"{len(world.phones)} people" if world.phones else "whoever is written to"
+    lines = (
+        ("phones", f"{world.http_url}/ ({who})"), ("mail", f"smtp://{world.smtp_host}:{world.smtp_port}"),
+        ("telegram", f"{world.http_url}/telegram"), ("sms", f"{world.http_url}/smsc"),
+        ("calls", f"{world.http_url}/twilio"), ("receipts to", world.config.kaskad_url),
+    )  # fmt: skip
+    for name, text in lines:
+        typer.echo(f"{name:<12}{text}")
+    typer.echo("Ctrl-C ends it; `kaskad sandbox --accounts` prints the accounts.")
+
+
+def _part(world: Sandbox) -> None:
+    typer.echo("")
+    for channel, counts in world.counts().items():
+        words = f"{counts.received} received, {counts.reacted} reacted to, {counts.stopped} said no"
+        typer.echo(f"{channel:<12}{words}")
+
+
+@contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set."""
+    told = threading.Event()
+    before = {
+        number: signal.signal(number, lambda number, frame: told.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
