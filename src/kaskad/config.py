@@ -34,6 +34,7 @@ class Settings(Struct, frozen=True):
     secret_key: str = ""  # encrypts accounts' secrets and signs tokens; at least 32 characters
     api_key: str = ""  # the bearer key of /api/v1/events; empty: the API is closed
     proxies: str = "127.0.0.1"  # addresses whose X-Forwarded-For is believed, separated by commas
+    private_webhooks: str = "no"  # yes: outgoing webhooks may lead to private addresses
     log_level: str = "info"
     log_style: str = "auto"  # auto | text | json
 
@@ -168,6 +169,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "secret_key": _check_secret_key,
     "api_key": _check_api_key,
     "proxies": _check_proxies,
+    "private_webhooks": _one_of(("no", "yes")),
     "log_level": _one_of(LEVELS),
     "log_style": _one_of(STYLES),
 }

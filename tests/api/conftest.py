@@ -56,6 +56,7 @@ def _good(answer: httpx2.Response) -> Any:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Return an installation that the tests of one file share."""
     folder: Path = tmp_path_factory.mktemp("installation")
-    settings = Settings(database=f"sqlite:{folder / 'kaskad.db'}", listen="127.0.0.1:0")
+    database = f"sqlite:{folder / 'kaskad.db'}"
+    settings = Settings(database=database, listen="127.0.0.1:0", private_webhooks="yes")
     with serving(settings, "the tests") as service:
         yield Api(service)

@@ -31,6 +31,7 @@ class Office(Struct, frozen=True):
     engine: Engine
     signer: Signer
     base_url: str
+    private_webhooks: bool = False  # outgoing webhooks may lead to private addresses
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
 
     def now(self) -> int:

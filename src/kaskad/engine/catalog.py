@@ -8,11 +8,13 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import Version, prepare
+from kaskad.engine.outbox import Outbox
 from kaskad.engine.world import CascadeState, World
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
 from kaskad.store import settings
+from kaskad.store import webhooks as webhook_store
 from kaskad.store.db import Transaction
 from kaskad.store.suppressions import hash_key
 from kaskad.store.vault import Vault
@@ -33,6 +35,8 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             same = known is not None and known.policy == policy
             versions.append(known if known and same else read_version(row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
+    types = webhook_store.subscribed(tx)
+    world.outbox = Outbox(types) if types else None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
 
 

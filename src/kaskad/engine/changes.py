@@ -8,6 +8,7 @@ import msgspec
 
 from kaskad.domain.run import Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
+from kaskad.engine.outbox import Outbox
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 
@@ -19,7 +20,8 @@ _FINISHED = RunState.FINISHED.code
 class Changes:
     """Rows by table. `flush` writes them within the tick's transaction; afterwards nothing is left here."""
 
-    def __init__(self, known_inputs: dict[object, int]) -> None:
+    def __init__(self, known_inputs: dict[object, int], outbox: Outbox | None = None) -> None:
+        self._outbox = outbox
         self.runs: list[Row] = []
         self.messages: list[Row] = []
         self.bodies: list[Row] = []
@@ -40,6 +42,8 @@ class Changes:
 
     def flush_facts(self, tx: Transaction) -> None:
         """Write what results and the inbox have brought, before anything is decided."""
+        if self._outbox is not None:
+            self._outbox.note(tx, self.accepted, self.facts, ())
         _many(tx, "accept_messages", self.accepted)
         _many(tx, "put_facts", self.facts)
         _many(tx, "fold_messages", self.folded)
@@ -64,6 +68,8 @@ class Changes:
             tx.run("reserve_money", id=cascade_id, amount=amount)
 
     def _flush_runs(self, tx: Transaction) -> None:
+        if self._outbox is not None:
+            self._outbox.note(tx, (), self.facts, self.runs)
         run_store.change(tx, self.runs)
         self.runs.clear()
         _many(tx, "withdraw_messages", self.withdrawn)

@@ -49,7 +49,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             world.refused_entry(request.version.cascade_id, refusal)
             continue
         if request.version.cascade.reentry.rule == "restart":
-            _supersede(tx, request, mine, now)
+            _supersede(tx, world, request, mine, now)
         run = _new_run(request, mine, now)
         mine.append(run)
         rows.append((run.contact_id, run.id, run.cascade_id, run.version_id, run.slot, run.phase, run.step,
@@ -58,6 +58,8 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             properties = msgspec.json.encode(request.properties).decode()
             data.append((run.contact_id, run.id, request.key, properties))
     tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
+    if world.outbox is not None:
+        world.outbox.entered(tx, rows, now)
     if data:
         tx.many("put_run_data", data)
 
@@ -133,14 +135,17 @@ def _holds(tx: Transaction, request: Request, now: int) -> bool:
     return version.cascade.trigger.condition.test(scope, now).value
 
 
-def _supersede(tx: Transaction, request: Request, mine: list[Run], now: int) -> None:
+def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run], now: int) -> None:
     """End the live runs that a restart replaces: before the new one, since only one may be live."""
     old = [run for run in mine if run.cascade_id == request.version.cascade_id and run.outcome is None]
-    run_store.change(tx, [
+    rows: list[Row] = [
         (run.contact_id, run.id, run.seq, RunState.FINISHED.code, run.phase, run.step, run.branch, None,
          run.due_at, Outcome.SUPERSEDED.code, None, 0, now)
         for run in old
-    ])  # fmt: skip
+    ]  # fmt: skip
+    run_store.change(tx, rows)
+    if world.outbox is not None:
+        world.outbox.note(tx, (), (), rows)
     tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
     mine[:] = [run for run in mine if run not in old]
 

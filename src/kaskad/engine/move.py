@@ -113,7 +113,7 @@ class _Mover:
 
     def __init__(self, tx: Transaction, world: World, now: int) -> None:
         self._tx, self._world, self._now = tx, world, now
-        self.changes = Changes(world.known_inputs)
+        self.changes = Changes(world.known_inputs, world.outbox)
         self._sending: list[_Sending] = []
         self._desk: Desk | None = None
 

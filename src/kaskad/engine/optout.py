@@ -65,6 +65,11 @@ class Refusals:
                 changes.marks.append((run.contact_id, run.id, kind.bit, None))
                 touched.add((run.contact_id, run.id))
         contacts.add_consents(tx, refused)
+        if self._world.outbox is not None:
+            self._world.outbox.opted_out(tx, [
+                (told.contact_id, told.run_id, told.step, scope.value, told.event, told.at)
+                for told, _, scope in self._added.values()
+            ])  # fmt: skip
         return touched
 
     def _opt_out(

@@ -48,7 +48,7 @@ def tick(
     """
     if not world.options.moves:
         return _keep(tx, deliveries, now)
-    changes = Changes(world.known_inputs)
+    changes = Changes(world.known_inputs, world.outbox)
     stored = _take_inbox(tx, world)
     received = receive(tx, deliveries, now)
     judged = judge_hits(tx, now)

@@ -15,6 +15,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.domain.version import Version
 from kaskad.engine.clock import Clock
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
+from kaskad.engine.outbox import Outbox
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, limits_of
 
@@ -79,6 +80,7 @@ class World:
         self.options = options
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
+        self.outbox: Outbox | None = None  # None: nobody subscribes to outgoing webhooks
         self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
-from kaskad.web.api import accounts, cascades, keys, launches, runs
+from kaskad.web.api import accounts, cascades, keys, launches, runs, webhooks
 from kaskad.web.api.views import ProblemBody
 from kaskad.web.auth import Keys
 from kaskad.web.events import Events
@@ -31,6 +31,7 @@ ROUTERS = (
     cascades.router,
     launches.router,
     runs.router,
+    webhooks.router,
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {

@@ -18,6 +18,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import Errands
+from kaskad.engine.herald import Herald
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.poller import Poller
@@ -88,7 +89,8 @@ def serving(
         clock = SystemClock(time_factor, ahead_at)
         world = World(clock, signer, _options(base_url, time_factor, moves))
         engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
-        office = Office(db, vault, engine, signer, base_url, secrets.token_urlsafe(32))
+        private = settings.private_webhooks == "yes"
+        office = Office(db, vault, engine, signer, base_url, private, secrets.token_urlsafe(32))
         service = Service(office, clock, time_factor, f"http://{shown}:{port}")
         real_time = time_factor == 1.0 and service.ahead_ms < 1000
         errands = Errands()
@@ -103,6 +105,10 @@ def serving(
             Poller(errands, ingest, engine).start()
         stack.callback(server.stop)
         server.start()
+        if moves:
+            herald = Herald(engine, db, vault, wall_ms, public_only=not private)
+            herald.start()
+            stack.callback(herald.stop)
         if moves and (file := database_file(settings)):
             stack.enter_context(found_at(file, service.url, office.local_key))
         try:

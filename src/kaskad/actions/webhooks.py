@@ -1,0 +1,187 @@
+"""Outgoing webhooks: who is told of which events, tried out, given new secrets, and told again."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Invalid, NotFound
+from kaskad.engine import announce, herald
+from kaskad.engine.clock import wall_ms
+from kaskad.engine.herald import Answer
+from kaskad.engine.outbox import EventType
+from kaskad.engine.standard_webhooks import new_secret
+from kaskad.engine.transport.http import Http
+from kaskad.store import webhooks as webhook_store
+from kaskad.store.webhooks import DELIVERED, GIVEN_UP, WAITING, Delivery, Secret, Webhook
+
+BOTH_MS = 24 * 3_600_000  # so long does an old secret sign beside the new one
+TEST = "webhook.test"
+
+
+class Shown(Struct, frozen=True):
+    """A webhook with counts of its deliveries; `oldest_at` is when what waits longest came to be."""
+
+    webhook: Webhook
+    waiting: int
+    delivered: int
+    given_up: int
+    oldest_at: int | None
+
+
+def listing(office: Office) -> list[Shown]:
+    """Return all webhooks, the oldest first."""
+    with office.read() as tx:
+        webhooks = webhook_store.all_webhooks(tx, office.vault)
+        counts = {(row[0], row[1]): row[2:] for row in tx.all("count_deliveries")}
+    nothing = (0, None)
+    return [
+        Shown(
+            one,
+            waiting=counts.get((one.id, WAITING), nothing)[0],
+            delivered=counts.get((one.id, DELIVERED), nothing)[0],
+            given_up=counts.get((one.id, GIVEN_UP), nothing)[0],
+            oldest_at=counts.get((one.id, WAITING), nothing)[1],
+        )
+        for one in webhooks
+    ]
+
+
+def get(office: Office, webhook_id: int) -> Shown:
+    """Return one webhook; raises NotFound."""
+    for shown in listing(office):
+        if shown.webhook.id == webhook_id:
+            return shown
+    raise NotFound("There is no such webhook: `kaskad webhook list` shows them.")
+
+
+def add(office: Office, url: str, types: Sequence[str], description: str, enabled: bool) -> tuple[Shown, str]:
+    """Let an endpoint be told of events; return it with its secret, which is shown this once."""
+    _check(office, url, types)
+    secret = new_secret()
+    number = office.write(
+        lambda tx: webhook_store.add(
+            tx, office.vault, url, description, types, [Secret(secret)], enabled, wall_ms()
+        )
+    )
+    office.reload()
+    return get(office, number), secret
+
+
+def change(
+    office: Office, webhook_id: int, url: str, types: Sequence[str], description: str, enabled: bool
+) -> Shown:
+    """Change where and of what it is told; what waits goes to the new address. Raises NotFound, Invalid."""
+    get(office, webhook_id)
+    _check(office, url, types)
+    office.write(lambda tx: webhook_store.change(tx, webhook_id, url, description, types, enabled))
+    office.reload()
+    return get(office, webhook_id)
+
+
+def delete(office: Office, webhook_id: int) -> None:
+    """Tell it nothing any more, and forget what it was told; raises NotFound."""
+    office.write(lambda tx: webhook_store.delete(tx, webhook_id))
+    office.reload()
+
+
+def rotate(office: Office, webhook_id: int) -> str:
+    """Return a new secret; for a day messages carry the signatures of both. Raises NotFound."""
+    known = get(office, webhook_id).webhook.secrets
+    now, secret = wall_ms(), new_secret()
+    kept = [Secret(one.text, min(one.until or now + BOTH_MS, now + BOTH_MS)) for one in known
+            if one.until is None or one.until > now]  # fmt: skip
+    office.write(
+        lambda tx: webhook_store.put_secrets(tx, office.vault, webhook_id, [Secret(secret), *kept[:1]])
+    )
+    return secret
+
+
+def try_out(office: Office, webhook_id: int) -> Answer:
+    """Send an event of the type webhook.test now, once, and return what was answered; raises NotFound."""
+    webhook = get(office, webhook_id).webhook
+    now = wall_ms()
+    body = announce.body_of(TEST, now, {"webhook": webhook_id})
+    public_only = not office.private_webhooks
+
+    async def once() -> Answer:
+        http = Http(public_only=public_only)
+        try:
+            return await herald.call(http, webhook, f"msg_test_{secrets.token_hex(8)}", body, now)
+        finally:
+            http.close()
+
+    return asyncio.run(once())
+
+
+def deliveries(
+    office: Office, webhook_id: int, after: int, limit: int, state: int | None = None
+) -> list[Delivery]:
+    """Return up to `limit` of its deliveries after the one with the id `after`; raises NotFound."""
+    get(office, webhook_id)
+    with office.read() as tx:
+        return webhook_store.listing(tx, webhook_id, after, limit, -1 if state is None else state)
+
+
+def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0) -> int:
+    """Tell again what was given up since an instant, or one message that has ended; return how many."""
+    get(office, webhook_id)
+    now = wall_ms()
+    count = office.write(
+        lambda tx: tx.run(
+            "replay_deliveries", webhook_id=webhook_id, message_id=message_id, since=since, now=now
+        )
+    )
+    if message_id and not count:
+        raise NotFound(f"{message_id} is none of its deliveries that have ended.")
+    return count
+
+
+def _check(office: Office, url: str, types: Sequence[str]) -> None:
+    """Raise Invalid with everything that is wrong with a webhook."""
+    known = {kind.value for kind in EventType}
+    problems = [
+        f"There is no event type {name!r}: choose from {', '.join(sorted(known))}."
+        for name in types
+        if name not in known
+    ]
+    if not types:
+        problems.append(f"Name what it is to be told of: {', '.join(sorted(known))}.")
+    if problem := _wrong_url(url, private=office.private_webhooks):
+        problems.append(problem)
+    if problems:
+        raise Invalid(problems)
+
+
+def _wrong_url(url: str, *, private: bool) -> str:
+    """Return what is wrong with an address; a name that leads nowhere yet may be saved."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc or not url.isascii():
+        return (
+            f"{url[:200]!r} is no address: write such as https://crm.example.org/kaskad, without a password."
+        )
+    if any(ord(sign) <= 32 for sign in url):
+        return "The address holds a space or a control character: write them as %20 and the like."
+    if private:
+        return ""
+    try:
+        found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ""
+    if all(ipaddress.ip_address(str(entry[4][0]).split("%")[0]).is_global for entry in found):
+        return ""
+    return (
+        f"{host} is a private address, and whoever adds a webhook could reach your own network through it: "
+        'use a public one, or set private_webhooks = "yes" in the settings.'
+    )

@@ -1,0 +1,118 @@
+"""What the tick has to tell the subscribers of outgoing webhooks, written in its own transaction.
+
+`World.outbox` is None while nobody subscribes: then nothing is looked at and nothing written. How events are
+worded and delivered is in `announce.py` and `herald.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from kaskad.domain.terms import Kind, Outcome
+from kaskad.store.db import Row, Transaction
+
+
+class EventType(StrEnum):
+    """What subscribers can be told of."""
+
+    RUN_ENTERED = "run.entered"
+    RUN_FINISHED = "run.finished"
+    MESSAGE_SENT = "message.sent"
+    MESSAGE_FAILED = "message.failed"
+    MESSAGE_REACTED = "message.reacted"
+    CONTACT_OPTED_OUT = "contact.opted_out"
+
+
+MEANINGS = {
+    EventType.RUN_ENTERED: "a contact has entered a cascade",
+    EventType.RUN_FINISHED: "a run has ended, with its outcome; a later goal may give it another",
+    EventType.MESSAGE_SENT: "a provider has taken a message and sent it",
+    EventType.MESSAGE_FAILED: "a message was refused, bounced, expired or could not be delivered",
+    EventType.MESSAGE_REACTED: "a person opened, read, clicked, answered or replied; machines do not count",
+    EventType.CONTACT_OPTED_OUT: "a person said no, or complained",
+}
+
+_SENT = Kind.SENT.value
+_FAILURES = {
+    kind.value: kind.name.lower() for kind in (Kind.REJECTED, Kind.FAILED, Kind.BOUNCED, Kind.EXPIRED)
+}
+_REACTIONS = {
+    kind.value: kind.name.lower()
+    for kind in (Kind.OPENED, Kind.READ, Kind.ANSWERED, Kind.CLICKED, Kind.REPLIED, Kind.ASKED_AGENT)
+}
+_NOTHING = "{}"
+
+
+class Outbox:
+    """Picks from the rows of a tick what subscribers are to be told."""
+
+    def __init__(self, types: frozenset[str]) -> None:
+        self.types = types
+
+    def note(
+        self, tx: Transaction, accepted: Sequence[Row], facts: Sequence[Row], runs: Sequence[Row]
+    ) -> None:
+        """Keep what is to be told of rows that are about to be written; see `Changes` for their columns."""
+        rows: list[Row] = []
+        if EventType.MESSAGE_SENT in self.types:
+            rows += [_row(row[4], row[:3], EventType.MESSAGE_SENT) for row in accepted if row[3]]
+        for contact_id, run_id, step, kind, event, at, value in facts:
+            place = (contact_id, run_id, step)
+            if step < 0:
+                continue
+            if kind in _REACTIONS and EventType.MESSAGE_REACTED in self.types:
+                once = f"{kind} {event}" if kind == Kind.REPLIED else str(kind)
+                rows.append(_row(at, place, EventType.MESSAGE_REACTED, once, reaction=_REACTIONS[kind],
+                                 **_told(value, "text", "key")))  # fmt: skip
+            elif kind in _FAILURES and EventType.MESSAGE_FAILED in self.types:
+                once = f"{kind} {event} {at}"
+                rows.append(_row(at, place, EventType.MESSAGE_FAILED, once, how=_FAILURES[kind],
+                                 **_told(value, "reason", "code", "detail")))  # fmt: skip
+            elif kind == _SENT and EventType.MESSAGE_SENT in self.types:
+                rows.append(_row(at, place, EventType.MESSAGE_SENT))
+        if EventType.RUN_FINISHED in self.types:
+            rows += [_finished(row) for row in runs if row[9] is not None]
+        _put(tx, rows)
+
+    def entered(self, tx: Transaction, runs: Sequence[Row], now: int) -> None:
+        """Keep that runs have begun; `runs` are rows of `insert_runs`."""
+        if EventType.RUN_ENTERED in self.types:
+            _put(tx, [
+                _row(now, (row[0], row[1], -1), EventType.RUN_ENTERED) for row in runs
+            ])  # fmt: skip
+
+    def opted_out(self, tx: Transaction, refusals: Sequence[tuple[int, int, int, str, str, int]]) -> None:
+        """Keep that people said no: contact, run and step (0 and -1: none), scope, event, instant."""
+        if EventType.CONTACT_OPTED_OUT in self.types:
+            _put(tx, [
+                _row(at, place, EventType.CONTACT_OPTED_OUT, f"{scope} {event}", scope=scope)
+                for *place, scope, event, at in refusals
+            ])  # fmt: skip
+
+
+def _finished(row: Row) -> Row:
+    """Return what a run's row of `update_runs` tells of its end."""
+    outcome = Outcome.of(row[9])
+    at, step = row[12], -1 if row[10] is None else row[10]
+    return _row(at, (row[0], row[1], step), EventType.RUN_FINISHED, outcome.value, outcome=outcome.value,
+                late=bool(row[11]))  # fmt: skip
+
+
+def _row(at: int, place: Sequence[int], kind: EventType, once: str = "", **detail: object) -> Row:
+    contact_id, run_id, step = place
+    told = msgspec.json.encode(detail).decode() if detail else _NOTHING
+    return at, contact_id, run_id, step, kind.value, once, told
+
+
+def _told(value: str | None, *names: str) -> dict[str, object]:
+    """Return those of `names` that a fact's value tells."""
+    more = msgspec.json.decode(value) if value else {}
+    return {name: more[name] for name in names if more.get(name)}
+
+
+def _put(tx: Transaction, rows: list[Row]) -> None:
+    if rows:
+        tx.many("put_outbox", rows)

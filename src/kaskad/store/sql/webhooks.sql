@@ -1,0 +1,92 @@
+-- name: add_webhook
+INSERT INTO webhooks (id, url, description, types, secrets, enabled, created_at)
+SELECT coalesce(max(id), 0) + 1, :url, :description, :types, :secrets, :enabled, :now FROM webhooks
+RETURNING id;
+
+-- name: webhooks
+SELECT id, url, description, types, secrets, enabled, disabled_why, created_at FROM webhooks ORDER BY id;
+
+-- name: change_webhook
+UPDATE webhooks SET url = :url, description = :description, types = :types, enabled = :enabled,
+       disabled_why = CASE WHEN :enabled = 1 THEN '' ELSE disabled_why END
+ WHERE id = :id;
+
+-- name: put_webhook_secrets
+UPDATE webhooks SET secrets = :secrets WHERE id = :id;
+
+-- name: disable_webhook
+UPDATE webhooks SET enabled = 0, disabled_why = :why WHERE id = :id AND enabled = 1;
+
+-- name: delete_webhook
+DELETE FROM webhooks WHERE id = :id;
+
+-- name: put_outbox (sqlite)
+INSERT INTO outbox (at, contact_id, run_id, step, type, once, detail) VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7);
+
+-- name: put_outbox (postgresql)
+INSERT INTO outbox (at, contact_id, run_id, step, type, once, detail)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::integer[], :c5::text[], :c6::text[],
+                     :c7::text[]);
+
+-- name: outbox
+-- What is to be worded next, with what is known of its run, message and contact; the oldest first.
+SELECT o.id, o.at, o.contact_id, o.run_id, o.step, o.type, o.once, o.detail, r.version_id, r.cascade_id, m.channel,
+       c.external_id, r.holdout
+  FROM (SELECT id, at, contact_id, run_id, step, type, once, detail FROM outbox ORDER BY id LIMIT :limit) AS o
+  LEFT JOIN runs r ON r.contact_id = o.contact_id AND r.id = o.run_id
+  LEFT JOIN messages m ON m.contact_id = o.contact_id AND m.run_id = o.run_id AND m.step = o.step
+  LEFT JOIN contacts c ON c.id = o.contact_id
+ ORDER BY o.id;
+
+-- name: clear_outbox
+DELETE FROM outbox WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: put_deliveries (sqlite)
+-- Told once for each webhook: the same event again is dropped.
+INSERT INTO deliveries (webhook_id, message_id, type, body, created_at, next_at) VALUES (:c1, :c2, :c3, :c4, :c5, :c5)
+ON CONFLICT (webhook_id, message_id) DO NOTHING;
+
+-- name: put_deliveries (postgresql)
+-- Told once for each webhook: the same event again is dropped.
+INSERT INTO deliveries (webhook_id, message_id, type, body, created_at, next_at)
+SELECT k.webhook_id, k.message_id, k.type, k.body, k.now, k.now
+  FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::bigint[])
+       AS k (webhook_id, message_id, type, body, now)
+ON CONFLICT (webhook_id, message_id) DO NOTHING;
+
+-- name: due_delivery
+SELECT 1 FROM deliveries WHERE webhook_id = :webhook_id AND next_at <= :now LIMIT 1;
+
+-- name: claim_deliveries
+-- Begin the attempts that are due. One whose process dies comes due again at :again_at.
+UPDATE deliveries SET attempts = attempts + 1, next_at = :again_at
+ WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook_id AND next_at <= :now
+               ORDER BY next_at LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */)
+RETURNING id, message_id, type, body, attempts;
+
+-- name: end_delivery
+-- Only of the attempt that was begun: a slow one whose turn was taken meanwhile says nothing any more.
+UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, answer = :answer
+ WHERE id = :id AND attempts = :attempts AND state = 0;
+
+-- name: replay_deliveries
+-- What was given up is tried again as if for the first time; :message_id '' is all of them.
+UPDATE deliveries SET state = 0, next_at = :now, ended_at = NULL, attempts = 0
+ WHERE webhook_id = :webhook_id AND created_at >= :since
+   AND ((:message_id = '' AND state = 2) OR (message_id = :message_id AND state <> 0));
+
+-- name: deliveries
+-- :state -1 is all.
+SELECT id, message_id, type, body, created_at, next_at, ended_at, state, attempts, answer FROM deliveries
+ WHERE webhook_id = :webhook_id AND id > :after AND (:state < 0 OR state = :state)
+ ORDER BY id LIMIT :limit;
+
+-- name: count_deliveries
+SELECT webhook_id, state, count(*), min(CASE WHEN state = 0 THEN created_at END) FROM deliveries
+ GROUP BY webhook_id, state;
+
+-- name: drop_deliveries_of
+DELETE FROM deliveries WHERE webhook_id = :webhook_id;
+
+-- name: drop_old_deliveries
+DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE ended_at < :before LIMIT :limit);

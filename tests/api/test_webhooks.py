@@ -1,0 +1,255 @@
+"""Outgoing webhooks over real sockets: signed as the standard says, and again until they are taken."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import httpx2
+import pytest
+
+from kaskad.actions import webhooks
+from kaskad.config import Settings
+from kaskad.domain.errors import Invalid
+from kaskad.engine import herald
+from kaskad.store import cascades, contacts
+from kaskad.store import webhooks as store
+from kaskad.store.db import open_database
+from kaskad.web.service import serving
+from support.receiver import Receiver, receiver
+
+CASCADE = """
+cascade: told
+title: Told
+class: service
+trigger: {event: joined}
+goal: {event: bought}
+steps: [{id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}]
+"""
+
+
+@pytest.fixture
+def got():
+    with receiver() as listening:
+        yield listening
+
+
+def subscribe(api: Any, got: Receiver, *types: str) -> int:
+    made = api.post("/webhooks", {"url": got.url, "types": types or ["run.entered"]})
+    got.secret = made["secret"]
+    return made["id"]
+
+
+@pytest.fixture
+def shop(api):
+    """Return a function that lets one new person enter the cascade."""
+    office = api.service.office
+
+    def prepare(tx):
+        row = cascades.save_version(tx, "told", CASCADE, 1)
+        cascades.set_state(tx, row.cascade_id, cascades.ACTIVE, 1)
+
+    office.write(prepare)
+    office.reload()
+    numbers = iter(range(1_000))
+
+    def enter() -> None:
+        name = f"person-{time.monotonic_ns()}-{next(numbers)}"
+        person = contacts.Contact(external_id=name)
+        office.write(lambda tx: contacts.upsert(tx, b"h" * 32, [person], office.now()))
+        api.post("/events", {"id": name, "name": "joined", "contact": {"external_id": name}})
+
+    return enter
+
+
+@pytest.fixture(autouse=True)
+def _clean(api):
+    yield
+    for one in api.get("/webhooks")["items"]:
+        api.delete(f"/webhooks/{one['id']}")
+
+
+def state_of(api: Any, number: int, **wanted: int) -> dict[str, Any]:
+    """Return the webhook once its counts are as wanted."""
+    until = time.monotonic() + 10
+    while True:
+        told = api.get(f"/webhooks/{number}")
+        if all(told[name] == count for name, count in wanted.items()):
+            return told
+        assert time.monotonic() < until, told
+        time.sleep(0.05)
+
+
+def test_an_event_arrives_signed_by_the_standard(api, got, shop):
+    number = subscribe(api, got)
+    shop()
+    ((message_id, body),) = got.waits_for(1)
+    assert body["type"] == "run.entered" and body["data"]["cascade"] == "told"
+    assert message_id.startswith("msg_") and got.headers[0]["content-type"] == "application/json"
+    state_of(api, number, delivered=1, waiting=0)
+    (delivery,) = api.get(f"/webhooks/{number}/deliveries")["items"]
+    assert (delivery["id"], delivery["state"], delivery["attempts"]) == (message_id, "delivered", 1)
+
+
+def test_what_is_not_taken_comes_again_with_the_same_id(api, got, shop, monkeypatch):
+    monkeypatch.setattr(herald, "SCHEDULE_MS", (50, 50))
+    got.answer = lambda number: 500 if number < 3 else 200
+    number = subscribe(api, got)
+    shop()
+    came = got.waits_for(3)
+    assert len({message_id for message_id, _ in came}) == 1 and all(body for _, body in came)
+    assert state_of(api, number, delivered=1)["waiting"] == 0
+
+
+def test_what_is_given_up_is_shown_and_can_be_told_again(api, got, shop, monkeypatch):
+    monkeypatch.setattr(herald, "SCHEDULE_MS", (20,))
+    got.answer = lambda _: 503
+    number = subscribe(api, got)
+    shop()
+    state_of(api, number, given_up=1)
+    (delivery,) = api.get(f"/webhooks/{number}/deliveries", params={"state": "given_up"})["items"]
+    assert delivery["answer"] == "HTTP 503" and delivery["attempts"] == 2 and delivery["next_at"] is None
+    got.answer = lambda _: 200
+    assert api.post(f"/webhooks/{number}/replay", {})["replayed"] == 1
+    state_of(api, number, delivered=1, given_up=0)
+    assert api.post(f"/webhooks/{number}/replay", {"id": delivery["id"]})["replayed"] == 1
+    assert {message_id for message_id, _ in got.waits_for(4)} == {delivery["id"]}
+    assert api.call("POST", f"/webhooks/{number}/replay", {"id": "msg_x"}).status_code == 404
+
+
+def test_an_endpoint_that_is_gone_is_told_nothing_more(api, got, shop):
+    got.answer = lambda _: 410
+    number = subscribe(api, got)
+    shop()
+    got.waits_for(1)
+    told = state_of(api, number, waiting=1)
+    until = time.monotonic() + 5
+    while told["enabled"] and time.monotonic() < until:
+        told = api.get(f"/webhooks/{number}")
+    assert (told["enabled"], told["disabled_why"]) == (False, "it answered 410 Gone")
+    shop()
+    time.sleep(0.6)
+    assert len(got.got) == 1
+    again = api.put(f"/webhooks/{number}", {"url": got.url, "types": ["run.entered"]})
+    assert again["enabled"] and again["disabled_why"] == ""
+
+
+def test_a_slow_endpoint_keeps_nobody_else_waiting(api, got, shop):
+    with receiver() as slow:
+        slow.answer = lambda _: time.sleep(2) or 200
+        subscribe(api, slow)
+        subscribe(api, got)
+        began = time.monotonic()
+        for _ in range(12):
+            shop()
+        got.waits_for(12)
+        assert time.monotonic() - began < 2
+
+
+def test_a_new_secret_signs_beside_the_old_one(api, got, shop):
+    number = subscribe(api, got)
+    old = got.secret
+    new = api.post(f"/webhooks/{number}/secret")["secret"]
+    assert new != old and new.startswith("whsec_")
+    shop()
+    ((_, body),) = got.waits_for(1)
+    assert body  # by the old one
+    got.secret = new
+    shop()
+    assert got.waits_for(2)[1][1]
+    assert got.headers[1]["webhook-signature"].count("v1,") == 2
+
+
+def test_a_test_goes_at_once_and_tells_the_answer(api, got):
+    number = subscribe(api, got)
+    assert api.post(f"/webhooks/{number}/test") == {"ok": True, "status": 204, "answer": "HTTP 204"}
+    assert got.types() == ["webhook.test"]
+    got.answer = lambda _: 404
+    assert api.post(f"/webhooks/{number}/test")["ok"] is False
+    api.put(f"/webhooks/{number}", {"url": "http://127.0.0.1:1/", "types": ["run.entered"]})
+    answer = api.post(f"/webhooks/{number}/test")
+    assert (answer["status"], answer["ok"]) == (0, False) and "connect" in answer["answer"]
+
+
+def test_a_disabled_webhook_is_told_later_what_waited(api, got, shop, monkeypatch):
+    monkeypatch.setattr(herald, "SCHEDULE_MS", (20,) * 99)
+    got.answer = lambda _: 500
+    number = subscribe(api, got)
+    shop()
+    got.waits_for(2)
+    told = {"url": got.url, "types": ["run.entered"]}
+    api.put(f"/webhooks/{number}", {**told, "enabled": False})
+    shop()
+    got.answer = lambda _: 200
+    api.put(f"/webhooks/{number}", {**told, "enabled": True})
+    assert state_of(api, number, delivered=1, waiting=0)["given_up"] == 0
+
+
+def test_every_problem_is_told_at_once(api):
+    answer = api.call("POST", "/webhooks", {"url": "ftp://x", "types": ["run.entered", "mice"]})
+    assert answer.status_code == 422
+    answer = api.call("POST", "/webhooks", {"url": "https://user:pw@example.org", "types": ["run.entered"]})
+    assert "without a password" in answer.text
+    assert api.call("POST", "/webhooks", {"url": "https://example.org/", "types": []}).status_code == 422
+    assert api.call("GET", "/webhooks/99").status_code == 404
+    assert api.call("DELETE", "/webhooks/99").status_code == 404
+
+
+def test_a_private_address_is_refused_unless_a_setting_allows_it(tmp_path, got):
+    settings = Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0")
+    with serving(settings, "the tests") as service:
+        office = service.office
+        for url in (
+            got.url,
+            "http://localhost:1/",
+            "http://[::1]/",
+            "http://169.254.169.254/latest",
+            "http://0/",
+        ):
+            with pytest.raises(Invalid, match="private address"):
+                webhooks.add(office, url, ["run.entered"], "", True)
+        shown, _ = webhooks.add(office, "https://8.8.8.8/", ["run.entered"], "", True)
+        office.write(lambda tx: store.change(tx, shown.webhook.id, got.url, "", ["run.entered"], True))
+        answer = webhooks.try_out(office, shown.webhook.id)  # a name may lead elsewhere later
+        assert (answer.status, "private address" in answer.words, got.got) == (0, True, [])
+
+
+SERVE = """
+import sys
+from kaskad.config import Settings
+from kaskad.web.service import serving
+settings = Settings(database=sys.argv[1], listen="127.0.0.1:0", private_webhooks="yes")
+with serving(settings, "kaskad serve") as service:
+    print("at", service.url, service.office.local_key, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_an_attempt_whose_process_is_killed_is_made_again_under_the_same_id(tmp_path, got):
+    database = f"sqlite:{tmp_path / 'k.db'}"
+    hanging = threading.Event()
+    got.answer = lambda number: 204 if number > 1 else 204 + hanging.wait(20)
+    process = subprocess.Popen([sys.executable, "-c", SERVE, database], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)  # fmt: skip
+    url, key = next(line for line in process.stdout if line.startswith("at ")).split()[1:]
+    with httpx2.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {key}"}) as http:
+        made = http.post("/webhooks", json={"url": got.url, "types": ["run.entered"]}).json()
+        got.secret = made["secret"]
+        settings = Settings(database=database, listen="127.0.0.1:0", private_webhooks="yes")
+        event = [(5, 1, 2, -1, "run.entered", "", "{}")]
+        with contextlib.closing(open_database(database)) as db, db.write() as tx:
+            tx.many("put_outbox", event)
+        got.waits_for(1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    hanging.set()
+    with contextlib.closing(open_database(database)) as db, db.write() as tx:
+        (left,) = store.listing(tx, made["id"], 0, 9)
+        assert (left.state, left.attempts) == (store.WAITING, 1)
+        tx.script("UPDATE deliveries SET next_at = 0")  # its lease has run out
+    with serving(settings, "kaskad serve"):
+        first, again = got.waits_for(2)[:2]
+    assert first == again and first[1]["data"]["run"] == "run_1_2"
