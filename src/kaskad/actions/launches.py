@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kaskad.actions import segments
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
@@ -54,10 +55,11 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(problems)
+    frozen = segments.freeze(office, audience.segment) if audience.segment else None
     version_id, now = row.version_id, office.now()
 
     def change(tx: Transaction) -> Begun:
-        list_id = _members(tx, audience)
+        list_id = _members(tx, audience) if frozen is None else frozen
         size = store.size_of(tx, list_id)
         launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience))
         return Begun(launch_id, size, an_hour)
@@ -107,6 +109,4 @@ def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[
 
 def _members(tx: Transaction, audience: Audience) -> int | None:
     """Return the list that is to enter; None: everybody."""
-    if audience.segment:
-        raise NotFound(f"There is no segment {audience.segment!r}.")
     return None if audience.everybody else store.list_id(tx, audience.list)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -11,7 +12,9 @@ from msgspec import Struct
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
+from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
+from kaskad.engine.receive import Delivery
 from kaskad.store.db import Database, Transaction
 from kaskad.store.vault import Vault
 
@@ -49,6 +52,16 @@ class Office(Struct, frozen=True):
         """
         try:
             return self.engine.write(change).result(WAIT_S)
+        except TooLate:
+            raise Unavailable("The engine has not come round in time; look whether it was done.") from None
+
+    def tell(self, arrivals: Sequence[Arrival]) -> None:
+        """Let the engine take what has happened; return when it is kept, and applied where runs are moved.
+
+        Raises Unavailable.
+        """
+        try:
+            self.engine.deliver(Delivery(Future(), arrivals=arrivals)).result(WAIT_S)
         except TooLate:
             raise Unavailable("The engine has not come round in time; look whether it was done.") from None
 

@@ -15,7 +15,7 @@ _CHATS = frozenset({Channel.TELEGRAM, Channel.VK, Channel.MAX, Channel.FACEBOOK_
 
 _chat_id = re.compile(r"[1-9]\d{0,18}").fullmatch
 _viber_id = re.compile(r"[A-Za-z0-9+/]{16,64}={0,2}").fullmatch
-_token = re.compile(r"[\x21-\x7e]{8,4096}").fullmatch
+_token = re.compile(r"[\x21-\x7e]{8,2000}").fullmatch
 
 # Most mail addresses are plain; these pass email-validator for certain, at a tenth of its time.
 _plain_mail = re.compile(
@@ -47,7 +47,7 @@ def normalise(channel: Channel, text: str, country: str | None = None) -> str:
         # Business messages go to a number, a bot's to the id that Viber gave it.
         return text if _viber_id(text) and not text.isdigit() else normalise_phone(text, country)
     if not _token(text):
-        raise BadAddress(f"{_short(text)} is no {channel} token: it has 8 to 4096 visible characters")
+        raise BadAddress(f"{_short(text)} is no {channel} token: it has 8 to 2000 visible characters")
     return text
 
 

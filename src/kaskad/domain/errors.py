@@ -20,11 +20,15 @@ class Conflict(KaskadError):
 
 
 class Invalid(KaskadError):
-    """What was given breaks rules; `problems` holds all of them, each a whole sentence."""
+    """What was given breaks rules; `problems` holds all of them, each a whole sentence.
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    `pointers` tells of each where it stands in what was given: a JSON pointer, "" for the whole.
+    """
+
+    def __init__(self, problems: Sequence[str], pointers: Sequence[str] | None = None) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        self.pointers = ("",) * len(problems) if pointers is None else tuple(pointers)
 
 
 class SendError(KaskadError):

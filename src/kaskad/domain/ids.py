@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _contact = re.compile(r"con_(\d{1,18})").fullmatch
+_import = re.compile(r"imp_(\d{1,18})").fullmatch
 _launch = re.compile(r"launch_(\d{1,18})").fullmatch
 _run = re.compile(r"run_(\d{1,18})_(\d{1,18})").fullmatch
 
@@ -39,4 +40,15 @@ def contact_text(contact_id: int) -> str:
 def read_contact(text: str) -> int | None:
     """Return the contact id of its text, or None where it is none."""
     found = _contact(text)
+    return int(found[1]) if found else None
+
+
+def import_text(import_id: int) -> str:
+    """Return the id of an import as the API and the command line write it."""
+    return f"imp_{import_id}"
+
+
+def read_import(text: str) -> int | None:
+    """Return the import id of its text, or None where it is none."""
+    found = _import(text)
     return int(found[1]) if found else None

@@ -24,28 +24,31 @@ class Refusals:
 
     def __init__(self, world: World, now: int) -> None:
         self._world, self._now = world, now
-        self._added: dict[tuple[int, int, Scope, int | None], tuple[Arrival, int | None, Scope]] = {}
+        self._added: dict[tuple[object, ...], tuple[Arrival, int | None, Scope]] = {}
 
     def add(self, arrival: Arrival, channel: int | None, scope: Scope | None = None) -> None:
         """Note a refusal; `channel` None: that of the arrival's value, or of its message."""
         if scope is None:
-            told = _decode(arrival.value).get("scope", "") if arrival.value else ""
+            told = _told(arrival).get("scope", "")
             scope = Scope(told) if told in set(Scope) else Scope.TOPIC
             scope = Scope.COMPLAINT if arrival.kind == Kind.COMPLAINED else scope
-        self._added[arrival.contact_id, arrival.run_id, scope, channel] = (arrival, channel, scope)
+        key = (arrival.contact_id, arrival.run_id, scope, channel, arrival.value)
+        self._added[key] = (arrival, channel, scope)
 
     def apply(self, tx: Transaction, changes: Changes) -> set[RunKey]:
         """Write the withdrawals, mark the runs that end; return these."""
         if not self._added:
             return set()
         touched: set[RunKey] = set()
-        found = run_store.of_contacts(tx, sorted({contact_id for contact_id, *_ in self._added}))
+        found = run_store.of_contacts(
+            tx, sorted({arrival.contact_id for arrival, *_ in self._added.values()})
+        )
         refused: list[tuple[int, contacts.Consent]] = []
         for arrival, channel, scope in self._added.values():
             runs = found.get(arrival.contact_id, [])
             opt_out = self._opt_out(arrival, channel, scope, {run.id: run.version_id for run in runs})
             row = withdrawal(opt_out, arrival.at)
-            proof = msgspec.json.encode({"act": scope.value, "event": arrival.event}).decode()
+            proof = _proof(arrival, scope)
             refused.append((arrival.contact_id, contacts.Consent(
                 granted=False, at=row.at, purpose=row.purpose, channels=row.channels, topic=row.topic,
                 proof=proof,
@@ -78,7 +81,18 @@ class Refusals:
         version = self._world.versions.get(versions.get(arrival.run_id, 0))
         if channel is None and version is not None and arrival.step >= 0:
             channel = version.cascade.steps[arrival.step].channels[0].code
-        if channel is None and arrival.value:
-            channel = int(_decode(arrival.value).get("channel", 0)) or None
-        topic = version.cascade.topic if version is not None else ""
+        if channel is None:
+            channel = int(_told(arrival).get("channel", 0)) or None
+        topic = version.cascade.topic if version is not None else _told(arrival).get("topic", "")
         return OptOut(scope, Channel.of(channel) if channel else Channel.EMAIL, topic)
+
+
+def _told(arrival: Arrival) -> dict[str, Any]:
+    """Return what came with a refusal: `scope`, `channel` (code), `topic`, `proof`."""
+    return _decode(arrival.value) if arrival.value else {}
+
+
+def _proof(arrival: Arrival, scope: Scope) -> str:
+    """Return what is kept to show the refusal, as JSON: what its sender gave, else the event itself."""
+    given = _told(arrival).get("proof") or {"event": arrival.event}
+    return msgspec.json.encode({"act": scope.value, **given}).decode()

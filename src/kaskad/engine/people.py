@@ -10,8 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -55,6 +57,9 @@ _whole = re.compile(r"-?(?:0|[1-9]\d{0,14})").fullmatch
 _decimal = re.compile(r"-?\d{1,12}\.\d{1,9}").fullmatch
 _ENCODINGS = ("utf-8-sig", "cp1251")
 _DELIMITERS = ",;\t|"
+_LONGEST_HEADER = 65_536
+_LONGEST_ID = 200
+_AT_ONCE = 10_000
 
 
 class Person(Struct, frozen=True):
@@ -92,37 +97,79 @@ class People(Struct, frozen=True):
         return any(meaning.startswith("consent") for meaning in self.columns.values())
 
 
-def read_people(data: bytes, source: str, country: str | None, told_at: int) -> People:
-    """Return the people of a CSV file; raises Invalid for a file that cannot be read at all.
+class Piece(Struct, frozen=True):
+    """Some rows of a file."""
+
+    people: tuple[Person, ...]
+    notes: tuple[Note, ...]
+    rows: int  # read so far, with what was left out
+
+
+class PeopleFile:
+    """A CSV file whose first line has been understood; its rows are read when they are asked for.
 
     `country` is where numbers without a country code were written; `source` and `told_at` (when the file was
-    first imported) are kept as the proof of the consents in it.
+    first imported) are kept as the proof of the consents in it. Raises Invalid.
     """
-    text, encoding = _decoded(data, source)
-    delimiter = _delimiter(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        header = [name.strip() for name in next(rows, [])]
+
+    def __init__(self, data: bytes, source: str, country: str | None, told_at: int) -> None:
+        encoding = _encoding(data, source)
+        self.encoding = encoding.removesuffix("-sig")
+        self.rows_about = max(data.count(b"\n") - data.endswith(b"\n"), 0)  # lines, but for the header
+        text = io.TextIOWrapper(io.BytesIO(data), encoding, "replace", newline="")
+        self.delimiter = _delimiter(text.read(_LONGEST_HEADER))
+        text.seek(0)
+        self._source = source
+        self._rows = csv.reader(text, delimiter=self.delimiter)
+        with self._told():
+            header = [name.strip() for name in next(self._rows, [])]
         meanings = _meanings(header, source)
-        reader = _Reader(meanings, country, source, told_at)
-        for row, cells in enumerate(rows, 2):  # the header is row 1, as in a spreadsheet
-            reader.read(row, cells)
-    except csv.Error as error:
-        raise Invalid([f"{source}, line {rows.line_num}: {error}"]) from None
-    columns = dict(zip(header, meanings, strict=True))
-    return People(tuple(reader.people), tuple(reader.notes), columns, encoding, delimiter)
+        self.columns = dict(zip(header, meanings, strict=True))
+        self._reader = _Reader(meanings, country, source, told_at)
+
+    def pieces(self, rows: int) -> Iterator[Piece]:
+        """Yield the people of so many rows at a time; raises Invalid where the file breaks off."""
+        row = 1  # the header is row 1, as in a spreadsheet
+        while True:
+            with self._told():
+                taken = list(islice(self._rows, rows))
+            if not taken:
+                return
+            for cells in taken:
+                row += 1
+                self._reader.read(row, cells)
+            yield Piece(*self._reader.take(), row - 1)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except csv.Error as error:
+            raise Invalid([f"{self._source}, line {self._rows.line_num}: {error}"]) from None
 
 
-def _decoded(data: bytes, source: str) -> tuple[str, str]:
+def read_people(data: bytes, source: str, country: str | None, told_at: int) -> People:
+    """Return all people of a CSV file, as `PeopleFile` reads it; raises Invalid."""
+    file = PeopleFile(data, source, country, told_at)
+    pieces = list(file.pieces(_AT_ONCE))
+    people = tuple(person for piece in pieces for person in piece.people)
+    notes = tuple(note for piece in pieces for note in piece.notes)
+    return People(people, notes, file.columns, file.encoding, file.delimiter)
+
+
+def _encoding(data: bytes, source: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace"), "utf-16"
+        if "\0" in data.decode("utf-16", "replace"):
+            raise Invalid([f"{source} holds the character U+0000: save it as CSV in UTF-8"])
+        return "utf-16"
     if b"\0" in data:
         raise Invalid([f"{source} is no text: save it as CSV in UTF-8"])
     for encoding in _ENCODINGS:
         try:
-            return data.decode(encoding), encoding.removesuffix("-sig")
+            data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        return encoding
     raise Invalid([f"{source} is neither UTF-8 nor Windows-1251 text: save it as CSV in UTF-8"])
 
 
@@ -177,6 +224,13 @@ class _Reader:
         self.people: list[Person] = []
         self.notes: list[Note] = []
 
+    def take(self) -> tuple[tuple[Person, ...], tuple[Note, ...]]:
+        """Return who was read since the last call, and what could not be."""
+        people, notes = tuple(self.people), tuple(self.notes)
+        self.people.clear()
+        self.notes.clear()
+        return people, notes
+
     def read(self, row: int, cells: Sequence[str]) -> None:
         """Take one row, or note why not."""
         if not any(cell.strip() for cell in cells):
@@ -193,6 +247,9 @@ class _Reader:
             self._reject(row, "nothing in it names or reaches a person")
             return
         if external_id is not None:
+            if len(external_id) > _LONGEST_ID:
+                self._reject(row, f"its id has more than {_LONGEST_ID} characters")
+                return
             if external_id in self._seen:
                 self._reject(row, f"id {external_id!r} is already in row {self._seen[external_id]}")
                 return

@@ -1,4 +1,4 @@
-"""Tables `contacts`, `addresses`, `consents` and `proofs`: who can be reached, where, and who allowed it."""
+"""Tables `contacts`, `addresses`, `consents` and `proofs`, as they are changed; `cards.py` reads them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.suppressions import SUPPRESSED, AddressKey, suppressed
 
 INVALID = 1  # health of an address
+NAMES = ("name", "first_name", "last_name")  # attributes by which people are looked for
+_LONGEST_NAME = 300  # of what is searched: an index entry must stay short
 # What stands for a person where no external id is given, best first; then any other address.
 _IDENTIFYING = (Channel.EMAIL, Channel.SMS)
 
@@ -46,8 +48,12 @@ class Consent(Struct, frozen=True, kw_only=True):
 
 
 class Contact(Struct, frozen=True, kw_only=True):
-    """What is told of a contact. None leaves what is known; attributes are merged, None removes one."""
+    """What is told of a contact. None leaves what is known; attributes are merged, None removes one.
 
+    `id` is that of a contact known to exist; else it is found by its external id and addresses.
+    """
+
+    id: int | None = None
     external_id: str | None = None
     zone: str | None = None
     language: str | None = None
@@ -68,6 +74,14 @@ class _Kept(Struct, frozen=True):
     country: str | None = None
     tracking: int = 1
     attributes: str = "{}"
+    folded: str | None = None
+
+
+class Saved(Struct, frozen=True):
+    """The contacts of a batch, in its order, and those of them that are new."""
+
+    ids: list[int]
+    new: frozenset[int]
 
 
 def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: int) -> list[int]:
@@ -76,16 +90,38 @@ def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: i
     A contact is known by its external id, else by its e-mail, its phone, or another address; one without an
     external id takes the one that comes with its address. The same person twice in a batch is one contact.
     """
+    return save(tx, hash_key, contacts, now).ids
+
+
+def save(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: int) -> Saved:
+    """Do what `upsert` does, and return also who is new."""
     tx.all("lock_contacts")
     ids, named = _identify(tx, contacts)
     known = {row[0]: _Kept(*row) for row in tx.among("contacts_among", sorted(set(ids)))}
+    new = frozenset(ids) - known.keys()
     for contact_id, contact in zip(ids, contacts, strict=True):
         known[contact_id] = _merged(known.get(contact_id) or _Kept(contact_id), contact)
     tx.changed_many("put_contacts", [(*structs.astuple(kept), now) for kept in known.values()])
     tx.changed_many("put_external_ids", named)
     _put_addresses(tx, hash_key, ids, contacts)
     _put_consents(tx, ids, contacts)
-    return ids
+    return Saved(ids, new)
+
+
+def as_known(contact: Contact, contact_id: int) -> Contact:
+    """Return what is told as a change of the contact of that id."""
+    return structs.replace(contact, id=contact_id)
+
+
+def proof_text(proof: Mapping[str, Any]) -> str:
+    """Return a proof as it is kept: the same words are kept once, in whatever order they came."""
+    return msgspec.json.encode(proof, order="sorted").decode()
+
+
+def known_ids(tx: Transaction, contacts: Sequence[Contact]) -> list[int | None]:
+    """Return whom `upsert` would change for each contact, None where it would make one; change nothing."""
+    known = _Known(tx, contacts)
+    return [known.find(contact) for contact in contacts]
 
 
 def add_addresses(tx: Transaction, hash_key: bytes, contact_id: int, addresses: Sequence[Address]) -> None:
@@ -130,6 +166,8 @@ class _Known:
             self._owner[contact_id] = external_id
 
     def find(self, contact: Contact) -> int | None:
+        if contact.id is not None:
+            return contact.id
         if contact.external_id in self._by_external:
             return self._by_external[contact.external_id]
         key = _identity(contact)
@@ -148,17 +186,22 @@ class _Known:
             self._holders[address.channel.code, address.value].add(contact_id)
 
 
+def identity(contact: Contact) -> object:
+    """Return what a contact that nobody knows is told from others by."""
+    return contact.external_id or _identity(contact)
+
+
 def _identity(contact: Contact) -> AddressKey | None:
     ranked = {address.channel: address.key for address in reversed(contact.addresses)}
     return next((ranked[channel] for channel in (*_IDENTIFYING, *ranked) if channel in ranked), None)
 
 
 def _merged(kept: _Kept, contact: Contact) -> _Kept:
-    attributes = kept.attributes
+    attributes, folded = kept.attributes, kept.folded
     if contact.attributes:
         merged = {**msgspec.json.decode(kept.attributes), **contact.attributes}
         left = {name: value for name, value in merged.items() if value is not None}
-        attributes = msgspec.json.encode(left).decode()
+        attributes, folded = msgspec.json.encode(left).decode(), _folded(left)
     return _Kept(
         kept.id,
         contact.external_id or kept.external_id,
@@ -167,7 +210,19 @@ def _merged(kept: _Kept, contact: Contact) -> _Kept:
         contact.country or kept.country,
         kept.tracking if contact.tracking is None else int(contact.tracking),
         attributes,
+        folded,
     )
+
+
+def fold(text: str) -> str:
+    """Return a text as it is compared where case and the number of spaces mean nothing."""
+    return " ".join(text.casefold().split())
+
+
+def _folded(attributes: Mapping[str, Any]) -> str | None:
+    """Return the names of a person as they are searched; None where there is none."""
+    names = [name for key in NAMES if isinstance(name := attributes.get(key), str)]
+    return fold(" ".join(names))[:_LONGEST_NAME] or None
 
 
 def _put_addresses(tx: Transaction, hash_key: bytes, ids: Sequence[int], contacts: Sequence[Contact]) -> None:

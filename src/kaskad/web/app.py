@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
-from kaskad.web.api import accounts, cascades, keys, launches, runs, webhooks
+from kaskad.web.api import accounts, cascades, contacts, imports, keys, launches, lists, runs, webhooks
 from kaskad.web.api.views import ProblemBody
 from kaskad.web.auth import Keys
 from kaskad.web.events import Events
@@ -32,6 +32,10 @@ ROUTERS = (
     launches.router,
     runs.router,
     webhooks.router,
+    imports.router,
+    contacts.router,
+    lists.router,
+    lists.segment_router,
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {

@@ -60,7 +60,8 @@ def on_kaskad_error(_: Request, error: Exception) -> Response:
     """Answer for a failure that a person can understand."""
     match error:
         case Invalid():
-            return problem(422, problems=[Problem(text) for text in error.problems])
+            pairs = zip(error.problems, error.pointers, strict=True)
+            return problem(422, problems=[Problem(text, pointer) for text, pointer in pairs])
         case NotFound():
             return problem(404, str(error))
         case Conflict():

@@ -40,17 +40,18 @@ SELECT id FROM next;
 SELECT nextval('contact_ids') FROM generate_series(1, :count);
 
 -- name: contacts_among
-SELECT id, external_id, zone, language, country, tracking, attributes FROM contacts
+SELECT id, external_id, zone, language, country, tracking, attributes, folded FROM contacts
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: put_contacts
-INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, created_at)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8) */
+INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, folded, created_at)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::text[],
-                                    :c6::integer[], :c7::text[], :c8::bigint[]) */
+                                    :c6::integer[], :c7::text[], :c8::text[], :c9::bigint[]) */
 ON CONFLICT (id) DO UPDATE SET
        external_id = excluded.external_id, zone = excluded.zone, language = excluded.language,
-       country = excluded.country, tracking = excluded.tracking, attributes = excluded.attributes;
+       country = excluded.country, tracking = excluded.tracking, attributes = excluded.attributes,
+       folded = excluded.folded;
 
 -- name: put_addresses
 -- Returns those that are new; a known one keeps its health.

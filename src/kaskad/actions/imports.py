@@ -1,0 +1,163 @@
+"""Files of people: read in a thread, written in pieces between ticks, with a report that can be asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from hashlib import sha256
+
+from msgspec import Struct, structs
+
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict, KaskadError
+from kaskad.engine.clock import wall_ms
+from kaskad.engine.launch import first_told
+from kaskad.engine.people import PeopleFile, Person, Piece
+from kaskad.log import get_logger
+from kaskad.store import cascades as list_store
+from kaskad.store import contacts as contact_store
+from kaskad.store import imports as import_store
+from kaskad.store import segments, suppressions
+from kaskad.store.contacts import Consent, Contact
+from kaskad.store.db import Transaction
+from kaskad.store.imports import Import, Note
+
+log = get_logger(__name__)
+
+INTERRUPTED = "interrupted"
+NOTES_KEPT = 1_000
+_PIECE = 400  # rows written between two ticks: under 20 ms
+_SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
+
+
+class Wishes(Struct, frozen=True):
+    """How a file is brought in.
+
+    `basis` says where everybody in it, of whom no column says otherwise, has agreed to be written to; ""
+    is nowhere. `list_name` is whom to add them to; it is made where there is none.
+    """
+
+    source: str
+    country: str = ""
+    basis: str = ""
+    list_name: str = ""
+    dry_run: bool = False
+
+
+def start(office: Office, data: bytes, wishes: Wishes, wait_s: float) -> Import:
+    """Begin to bring in a CSV file; return how it stands when it has ended, or after `wait_s`.
+
+    Raises Invalid for a file that cannot be read at all, Conflict for a name that is a segment's.
+    """
+    with office.read() as tx:
+        if wishes.list_name and segments.find(tx, wishes.list_name) is not None:
+            raise Conflict(f"{wishes.list_name!r} is a segment: choose another name for the list.")
+    country = wishes.country.upper() or None
+    file = PeopleFile(data, wishes.source, country, 0)  # what cannot be read leaves no trace
+    if not wishes.dry_run:
+        file = PeopleFile(data, wishes.source, country, first_told(office.engine, data))
+    now = office.now()
+    import_id = office.write(lambda tx: import_store.add(
+        tx, source=wishes.source, owner=_owner(office), dry_run=wishes.dry_run, size=file.rows_about,
+        columns=file.columns, now=now, beat_at=wall_ms(),
+    ))  # fmt: skip
+    job = _Job(office, import_id, file, wishes)
+    thread = threading.Thread(target=job.run, name=f"import {import_id}", daemon=True)
+    thread.start()
+    thread.join(wait_s)
+    return show(office, import_id)
+
+
+def show(office: Office, import_id: int) -> Import:
+    """Return how an import stands; one whose process has ended is `interrupted`. Raises NotFound."""
+    with office.read() as tx:
+        found = import_store.get(tx, import_id)
+    stranger = found.owner != _owner(office)
+    gone = stranger and (not office.engine.world.shared or wall_ms() - found.beat_at > _SILENT_MS)
+    if found.state == import_store.RUNNING and gone:
+        why = "The server stopped meanwhile: import the file again, nobody is made twice."
+        return structs.replace(found, state=INTERRUPTED, problem=why)
+    return found
+
+
+class _Job:
+    """One import under way."""
+
+    def __init__(self, office: Office, import_id: int, file: PeopleFile, wishes: Wishes) -> None:
+        self._office, self._id, self._file, self._wishes = office, import_id, file, wishes
+        self._notes: list[Note] = []
+        self._rejected = 0
+        self._list_id: int | None = None
+        self._new: set[int] = set()  # of a dry run: hashes of who was counted as new
+
+    def run(self) -> None:
+        """Bring everybody in, and keep how it ended."""
+        problem = ""
+        try:
+            for piece in self._file.pieces(_PIECE):
+                self._take(piece)
+        except KaskadError as error:
+            problem = str(error)
+        except Exception as error:
+            log.exception("import failed", id=self._id)
+            problem = f"A defect in kaskad: {type(error).__name__}; the log says more."
+        state = import_store.FAILED if problem else import_store.DONE
+        try:
+            self._office.write(lambda tx: import_store.end(tx, self._id, state, problem, self._office.now()))
+        except KaskadError as error:  # the server is stopping: who asks later is told that it did
+            log.warning("end of import not kept", id=self._id, why=str(error))
+
+    def _take(self, piece: Piece) -> None:
+        """Write one piece in a transaction of its own, with how far it has come."""
+        people = [self._agreed(person) for person in piece.people]
+        self._rejected += sum(note.rejected for note in piece.notes)
+        room = NOTES_KEPT - len(self._notes)
+        self._notes += [Note(note.row, note.text, note.rejected) for note in piece.notes[: max(room, 0)]]
+        made = self._would_make(people) if self._wishes.dry_run else 0
+
+        def change(tx: Transaction) -> None:
+            new = made if self._wishes.dry_run else self._save(tx, people)
+            import_store.advance(tx, self._id, seen=piece.rows, made=new, changed=len(people) - new,
+                                 beat_at=wall_ms())  # fmt: skip
+            if piece.notes:
+                import_store.note(tx, self._id, self._rejected, self._notes)
+
+        self._office.write(change)
+
+    def _save(self, tx: Transaction, people: Sequence[Contact]) -> int:
+        """Make or change the contacts, add them to the list; return how many are new."""
+        if not people:
+            return 0
+        key = suppressions.hash_key(tx, self._office.vault)
+        saved = contact_store.save(tx, key, people, self._office.now())
+        if self._wishes.list_name:
+            if self._list_id is None:
+                self._list_id = list_store.save_list(tx, self._wishes.list_name)
+            list_store.add_members(tx, self._list_id, sorted(set(saved.ids)))
+        return len(saved.new)
+
+    def _would_make(self, people: Sequence[Contact]) -> int:
+        """Return how many of these people nobody knows yet, each counted once in the file."""
+        with self._office.read() as tx:
+            known = contact_store.known_ids(tx, people)
+        before = len(self._new)
+        self._new.update(
+            hash(contact_store.identity(contact))
+            for contact, contact_id in zip(people, known, strict=True)
+            if contact_id is None
+        )
+        return len(self._new) - before
+
+    def _agreed(self, person: Person) -> Contact:
+        """Return the contact, with the consent of the whole file where its own row says nothing."""
+        contact = person.contact
+        if not self._wishes.basis or contact.consents:
+            return contact
+        proof = {"act": "import", "basis": self._wishes.basis, "source": self._wishes.source}
+        given = Consent(granted=True, at=0, proof=contact_store.proof_text(proof))
+        return structs.replace(contact, consents=(given,))
+
+
+def _owner(office: Office) -> str:
+    """Return what tells this process from others and later ones."""
+    return sha256(office.local_key.encode()).hexdigest()[:16]

@@ -1,0 +1,85 @@
+"""Lists: people put together by hand, by an import, or by a segment at the moment of a launch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kaskad.actions import contacts
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict
+from kaskad.store import cards, segments
+from kaskad.store import cascades as launch_store
+from kaskad.store import lists as store
+from kaskad.store.db import Transaction
+from kaskad.store.lists import KnownList
+
+_PIECE = 2_000  # members written between two ticks
+
+
+def create(office: Office, name: str) -> KnownList:
+    """Make an empty list; raises Conflict for a name that a list or a segment has."""
+
+    def change(tx: Transaction) -> KnownList:
+        if store.find(tx, name) is not None:
+            raise Conflict(f"There is a list {name!r} already.")
+        if segments.find(tx, name) is not None:
+            raise Conflict(f"{name!r} is a segment: choose another name for the list.")
+        return KnownList(launch_store.save_list(tx, name), name, 0)
+
+    return office.write(change)
+
+
+def listing(office: Office, *, after: str, limit: int) -> list[KnownList]:
+    """Return lists by name, those after a name."""
+    with office.read() as tx:
+        return store.page(tx, after=after, limit=limit)
+
+
+def show(office: Office, name: str) -> KnownList:
+    """Return the list; raises NotFound."""
+    with office.read() as tx:
+        return store.get(tx, name)
+
+
+def members(office: Office, name: str, *, after: int, limit: int) -> contacts.Page:
+    """Return contacts of a list in the order of their ids; raises NotFound."""
+    with office.read() as tx:
+        found = cards.members(tx, store.get(tx, name).id, after=after, limit=limit)
+        return contacts.with_addresses(tx, found)
+
+
+def add(office: Office, name: str, who: Sequence[str]) -> int:
+    """Put contacts on a list; return how many were not. Raises NotFound, and Invalid for unknown contacts."""
+    with office.read() as tx:
+        found = store.get(tx, name)
+        contact_ids = contacts.find_many(tx, who, "/contacts")
+    return fill(office, found.id, contact_ids)
+
+
+def fill(office: Office, list_id: int, contact_ids: Sequence[int]) -> int:
+    """Put contacts on a list between ticks, some at a time; return how many were not."""
+    return sum(
+        office.write(lambda tx, piece=piece: launch_store.add_members(tx, list_id, piece))  # type: ignore[misc]
+        for piece in contacts.pieces(sorted(set(contact_ids)), _PIECE)
+    )
+
+
+def remove(office: Office, name: str, who: Sequence[str]) -> int:
+    """Take contacts off a list; return how many were on it. Raises NotFound, and Invalid for unknown ones."""
+    with office.read() as tx:
+        found = store.get(tx, name)
+        contact_ids = contacts.find_many(tx, who, "/contacts")
+    return sum(
+        office.write(lambda tx, piece=piece: store.remove_members(tx, found.id, piece))  # type: ignore[misc]
+        for piece in contacts.pieces(sorted(set(contact_ids)), _PIECE)
+    )
+
+
+def delete(office: Office, name: str) -> None:
+    """Forget a list, not its people; raises NotFound, and Conflict while a launch goes through it."""
+    with office.read() as tx:
+        found = store.get(tx, name)
+        store.refuse_in_use(tx, found)
+    while office.write(lambda tx: store.clear(tx, found.id, _PIECE)):
+        pass
+    office.write(lambda tx: store.drop(tx, found.id))

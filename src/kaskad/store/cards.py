@@ -1,0 +1,145 @@
+"""A contact as it is shown: tables `contacts`, `addresses`, `consents`, `lists` and `events`, read only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.terms import Channel
+from kaskad.store.contacts import fold
+from kaskad.store.db import Row, Transaction
+
+LAST = "\U0010ffff"  # comes after every text that begins with what stands before it
+
+
+class Card(Struct, frozen=True):
+    """What is known of a person without addresses and consents."""
+
+    id: int
+    external_id: str | None
+    zone: str | None
+    language: str | None
+    country: str | None
+    tracking: bool
+    attributes: dict[str, Any]
+    created_at: int
+
+
+class KnownAddress(Struct, frozen=True):
+    """An address with its health (0 good, 1 invalid, 2 suppressed)."""
+
+    channel: Channel
+    value: str
+    health: int
+    shared: bool
+    preferred: int
+    changed_at: int | None
+
+
+class KnownConsent(Struct, frozen=True):
+    """A grant or withdrawal with its proof."""
+
+    granted: bool
+    purpose: int
+    channels: int
+    topic: str
+    at: int
+    expires_at: int | None
+    proof: dict[str, Any] | None
+
+
+class KnownEvent(Struct, frozen=True):
+    """What CRM or site told."""
+
+    id: str
+    name: str
+    at: int
+    properties: dict[str, Any]
+
+
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def card(tx: Transaction, contact_id: int) -> Card | None:
+    """Return the contact, or None where there is none or it was erased."""
+    row = tx.one("card", id=contact_id)
+    return None if row is None else _card(row)
+
+
+def page(tx: Transaction, *, said: str, country: str, after: int, limit: int) -> list[Card]:
+    """Return contacts after one of them, in the order of their ids.
+
+    `said` is how a name, an e-mail address, a phone number or the external id begins; "" is everybody.
+    """
+    found = {"country": country, "after": after, "limit": limit}
+    folded = fold(said)
+    if not folded:
+        return [_card(row) for row in tx.all("cards_after", **found)]
+    phone = _phone(said)
+    rows = tx.all(
+        "search_cards",
+        said=said.strip(), said_end=said.strip() + LAST, folded=folded, folded_end=folded + LAST,
+        phone=phone, phone_end=phone and phone + LAST, **found,
+    )  # fmt: skip
+    return [_card(row) for row in rows]
+
+
+def members(tx: Transaction, list_id: int, *, after: int, limit: int) -> list[Card]:
+    """Return contacts of a list after one of them, in the order of their ids."""
+    return [_card(row) for row in tx.all("cards_of_list", list_id=list_id, after=after, limit=limit)]
+
+
+def addresses(tx: Transaction, contact_id: int) -> list[KnownAddress]:
+    """Return where the contact can be reached."""
+    return [
+        KnownAddress(Channel.of(row[0]), row[1], row[2], bool(row[3]), row[4], row[5])
+        for row in tx.all("card_addresses", contact_id=contact_id)
+    ]
+
+
+def addresses_among(tx: Transaction, contact_ids: Sequence[int]) -> dict[int, list[KnownAddress]]:
+    """Return where each of the contacts can be reached."""
+    found: dict[int, list[KnownAddress]] = {contact_id: [] for contact_id in contact_ids}
+    for row in tx.among("cards_addresses", sorted(found)):
+        found[row[0]].append(KnownAddress(Channel.of(row[1]), row[2], row[3], bool(row[4]), row[5], row[6]))
+    return found
+
+
+def consents(tx: Transaction, contact_id: int) -> list[KnownConsent]:
+    """Return every grant and withdrawal, in the order in which they were told."""
+    return [
+        KnownConsent(
+            bool(row[0]), row[1], row[2], row[3], row[4], row[5], _object(row[6]) if row[6] else None
+        )
+        for row in tx.all("card_consents", contact_id=contact_id)
+    ]
+
+
+def lists(tx: Transaction, contact_id: int) -> list[str]:
+    """Return the names of the lists that the contact is in."""
+    return [row[0] for row in tx.all("card_lists", contact_id=contact_id)]
+
+
+def events(tx: Transaction, contact_id: int, *, until: int, limit: int) -> list[KnownEvent]:
+    """Return events that happened at `until` or before, the newest first."""
+    rows = tx.all("card_events", contact_id=contact_id, until=until, limit=limit)
+    return [KnownEvent(row[0], row[1], row[2], _object(row[3])) for row in rows]
+
+
+def among(tx: Transaction, contact_ids: Sequence[int]) -> list[Card]:
+    """Return the contacts of these ids, in their order."""
+    return sorted((_card(row) for row in tx.among("cards_among", contact_ids)), key=lambda card: card.id)
+
+
+def _phone(said: str) -> str:
+    """Return how the number begins in E.164, where the text looks like one; else ""."""
+    digits = "".join(character for character in said if character.isdigit())
+    dialled = not set(said) - set("0123456789+-() \u00a0")
+    return f"+{digits}" if digits and dialled else ""
+
+
+def _card(row: Row) -> Card:
+    return Card(row[0], row[1], row[2], row[3], row[4], bool(row[5]), _object(row[6]), row[7])

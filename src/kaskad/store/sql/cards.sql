@@ -1,0 +1,64 @@
+-- name: card
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+ WHERE id = :id AND erased_at IS NULL;
+
+-- name: cards_after
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+ WHERE id > :after AND erased_at IS NULL AND (:country = '' OR country = :country)
+ ORDER BY id LIMIT :limit;
+
+-- name: cards_of_list
+SELECT c.id, c.external_id, c.zone, c.language, c.country, c.tracking, c.attributes, c.created_at
+  FROM list_members m JOIN contacts c ON c.id = m.contact_id
+ WHERE m.list_id = :list_id AND m.contact_id > :after AND c.erased_at IS NULL
+ ORDER BY m.contact_id LIMIT :limit;
+
+-- name: search_cards
+-- Contacts one of whose names, external id or an address begins so. PostgreSQL's own order of texts knows no
+-- prefixes, so there the comparisons are by bytes.
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+ WHERE id > :after AND erased_at IS NULL AND (:country = '' OR country = :country)
+   AND id IN (
+       SELECT contact_id FROM external_ids
+        WHERE /* sqlite: external_id >= :said AND external_id < :said_end */
+              /* postgresql: external_id ~>=~ :said AND external_id ~<~ :said_end */
+       UNION ALL
+       SELECT contact_id FROM addresses
+        WHERE /* sqlite: value >= :folded AND value < :folded_end */
+              /* postgresql: value ~>=~ :folded AND value ~<~ :folded_end */
+       UNION ALL
+       SELECT contact_id FROM addresses
+        WHERE /* sqlite: value >= :phone AND value < :phone_end */
+              /* postgresql: value ~>=~ :phone AND value ~<~ :phone_end */
+       UNION ALL
+       SELECT id FROM contacts
+        WHERE folded IS NOT NULL
+          AND /* sqlite: instr */ /* postgresql: strpos */ (' ' || folded, ' ' || :folded) > 0)
+ ORDER BY id LIMIT :limit;
+
+-- name: card_addresses
+SELECT channel, value, health, shared, preferred, changed_at FROM addresses
+ WHERE contact_id = :contact_id ORDER BY channel, value;
+
+-- name: cards_addresses
+SELECT contact_id, channel, value, health, shared, preferred, changed_at FROM addresses
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY contact_id, channel, value;
+
+-- name: card_consents
+SELECT c.granted, c.purpose, c.channels, c.topic, c.at, c.expires_at, p.detail
+  FROM consents c LEFT JOIN proofs p ON p.id = c.proof_id
+ WHERE c.contact_id = :contact_id ORDER BY c.id;
+
+-- name: card_lists
+SELECT l.name FROM lists l
+ WHERE EXISTS (SELECT 1 FROM list_members m WHERE m.list_id = l.id AND m.contact_id = :contact_id)
+ ORDER BY l.name;
+
+-- name: card_events
+SELECT id, name, at, properties FROM events
+ WHERE contact_id = :contact_id AND at <= :until ORDER BY at DESC, id LIMIT :limit;
+
+-- name: cards_among
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND erased_at IS NULL;

@@ -1,0 +1,48 @@
+-- name: lists
+-- Each list with how many are in it, by name.
+SELECT l.id, l.name, (SELECT count(*) FROM list_members m WHERE m.list_id = l.id) FROM lists l
+ WHERE l.name > :after ORDER BY l.name LIMIT :limit;
+
+-- name: known_list
+SELECT l.id, l.name, (SELECT count(*) FROM list_members m WHERE m.list_id = l.id) FROM lists l
+ WHERE l.name = :name;
+
+-- name: remove_members (sqlite)
+DELETE FROM list_members WHERE list_id = :c1 AND contact_id = :c2;
+
+-- name: remove_members (postgresql)
+DELETE FROM list_members m USING unnest(:c1::bigint[], :c2::bigint[]) AS k (list_id, contact_id)
+ WHERE m.list_id = k.list_id AND m.contact_id = k.contact_id;
+
+-- name: clear_list
+-- Some of its members, so that other writes need not wait for a long list.
+DELETE FROM list_members WHERE list_id = :list_id AND contact_id <= (
+    SELECT max(contact_id) FROM (SELECT contact_id FROM list_members WHERE list_id = :list_id
+                                  ORDER BY contact_id LIMIT :limit) AS first);
+
+-- name: drop_list
+DELETE FROM lists WHERE id = :id;
+
+-- name: list_in_use
+SELECT id FROM launches WHERE list_id = :list_id AND state IN ('running', 'paused') LIMIT 1;
+
+-- name: segments
+SELECT id, name, conditions, created_at FROM segments WHERE name > :after ORDER BY name LIMIT :limit;
+
+-- name: segment_by_name
+SELECT id, name, conditions, created_at FROM segments WHERE name = :name;
+
+-- name: put_segment
+INSERT INTO segments (id, name, conditions, created_at)
+SELECT coalesce(max(id), 0) + 1, :name, :conditions, :now FROM segments WHERE true
+ON CONFLICT (name) DO UPDATE SET conditions = excluded.conditions;
+
+-- name: drop_segment
+DELETE FROM segments WHERE name = :name;
+
+-- name: segment_candidates
+-- Contacts who may be in a segment: the text stands in their attributes.
+SELECT id, attributes FROM contacts
+ WHERE id > :after AND erased_at IS NULL
+   AND (:needle = '' OR /* sqlite: instr */ /* postgresql: strpos */ (attributes, :needle) > 0)
+ ORDER BY id LIMIT :limit;

@@ -1,0 +1,333 @@
+"""Contacts: made, changed, shown, found; what they allow and refuse, and what happened to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
+
+from kaskad.actions import contacts
+from kaskad.actions.contacts import Told as ToldContact
+from kaskad.actions.contacts import ToldAddress, ToldConsent
+from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.errors import Invalid
+from kaskad.domain.ids import contact_text
+from kaskad.domain.terms import Channel, MessageClass
+from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
+from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Text, Words, in_ms
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import Newest, Page, Slice, Told, View, instant, when
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=IdempotentRoute)
+
+AT_ONCE = 1_000
+Health = Literal["good", "invalid", "suppressed"]
+HEALTH: tuple[Health, ...] = ("good", "invalid", "suppressed")
+READ, WRITE = may("contacts:read"), may("contacts:write")
+
+
+class AddressIn(Told):
+    """Where the contact can be reached, as people write it; it is normalised and checked."""
+
+    channel: Channel
+    value: Annotated[str, Field(min_length=1, max_length=2_000, pattern=PLAIN)]
+    preferred: Annotated[int, Field(ge=0, le=1_000)] | None = None
+
+
+class Proof(Told):
+    """How it is shown that the person agreed or refused."""
+
+    source: Text
+    text: Words | None = None
+    language: Language | None = None
+    ip: Text | None = None
+    url: Words | None = None
+    by: Text | None = None
+
+
+class ConsentIn(Told):
+    """A grant or a withdrawal; what is left out is not narrowed.
+
+    A withdrawal is of one of `topic`, `channels`, or `purpose: advertising`; without any of them it is of
+    everything but transactional messages.
+    """
+
+    granted: bool
+    channels: Annotated[list[Channel], Field(max_length=len(Channel))] = Field(default_factory=list)
+    purpose: MessageClass | None = None
+    topic: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
+    at: Instant | None = Field(None, description="When the person acted; now where it is left out.")
+    expires_at: Instant | None = None
+    proof: Proof | None = None
+
+    def told(self) -> ToldConsent:
+        proof = None if self.proof is None else self.proof.model_dump(exclude_none=True)
+        return ToldConsent(self.granted, tuple(self.channels), self.purpose, self.topic, in_ms(self.at),
+                           in_ms(self.expires_at), proof)  # fmt: skip
+
+
+class ContactIn(Told):
+    """What is told of a contact: what is left out stays, attributes are merged, null removes one."""
+
+    external_id: Text | None = None
+    email: Annotated[Text, Field(description="Short for an address.")] | None = None
+    phone: Annotated[Text, Field(description="Short for an address of sms.")] | None = None
+    addresses: Annotated[list[AddressIn], Field(max_length=50)] = Field(default_factory=list)
+    zone: Annotated[Text, Field(description="IANA name, such as Asia/Almaty.")] | None = None
+    language: Language | None = None
+    country: Country | None = None
+    tracking: bool | None = Field(None, description="Whether messages may carry an open pixel.")
+    attributes: Annotated[dict[Text, Json], Field(max_length=200)] = Field(default_factory=dict)
+    consents: Annotated[list[ConsentIn], Field(max_length=50)] = Field(default_factory=list)
+
+    def told(self) -> ToldContact:
+        short = ((Channel.EMAIL, self.email, "/email"), (Channel.SMS, self.phone, "/phone"))
+        return ToldContact(
+            external_id=self.external_id,
+            zone=self.zone,
+            language=self.language,
+            country=self.country,
+            tracking=self.tracking,
+            attributes=self.attributes,
+            addresses=[
+                *(ToldAddress(channel, text, at) for channel, text, at in short if text is not None),
+                *told_addresses(self.addresses),
+            ],
+            consents=[consent.told() for consent in self.consents],
+        )
+
+
+class BatchIn(Told):
+    contacts: Annotated[list[ContactIn], Field(min_length=1, max_length=AT_ONCE)]
+
+
+class SuppressIn(Told):
+    """Addresses that are never written to again, all of the contact's where none are named."""
+
+    reason: Text
+    addresses: Annotated[list[AddressIn], Field(max_length=50)] = Field(default_factory=list)
+
+
+class SavedView(View):
+    """A contact that was made or changed."""
+
+    id: str
+    created: bool
+
+
+class ProblemView(View):
+    detail: str
+    pointer: str
+
+
+class ItemView(View):
+    """What came of one contact of a batch: its id, or its problems."""
+
+    index: int
+    id: str | None = None
+    created: bool = False
+    problems: list[ProblemView] = Field(default_factory=list)
+
+
+class BatchView(View):
+    accepted: int
+    refused: int
+    items: list[ItemView]
+
+
+class AddressView(View):
+    channel: Channel
+    value: str
+    health: Health
+    shared: bool
+    preferred: int
+    changed_at: datetime | None
+
+    @classmethod
+    def of(cls, address: KnownAddress) -> AddressView:
+        return cls(channel=address.channel, value=address.value, health=HEALTH[address.health],
+                   shared=address.shared, preferred=address.preferred,
+                   changed_at=when(address.changed_at))  # fmt: skip
+
+
+class ConsentView(View):
+    """A grant or a withdrawal; `at` null: a day that is not known."""
+
+    granted: bool
+    channels: list[Channel]
+    purpose: MessageClass | None
+    topic: str
+    at: datetime | None
+    expires_at: datetime | None
+    proof: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, consent: KnownConsent) -> ConsentView:
+        bits = consent.channels
+        channels = [] if bits == ALL_CHANNELS else [each for each in Channel if bits & 1 << each.code]
+        purpose = None if consent.purpose == ANY else MessageClass.of(consent.purpose)
+        return cls(granted=consent.granted, channels=channels, purpose=purpose, topic=consent.topic,
+                   at=when(consent.at or None), expires_at=when(consent.expires_at),
+                   proof=consent.proof)  # fmt: skip
+
+
+class ContactView(View):
+    """A contact with its addresses."""
+
+    id: str
+    external_id: str | None
+    zone: str | None
+    language: str | None
+    country: str | None
+    tracking: bool
+    attributes: dict[str, Any]
+    created_at: datetime
+    addresses: list[AddressView]
+
+    @classmethod
+    def of(cls, card: Card, addresses: list[KnownAddress]) -> ContactView:
+        return cls(**_fields(card, addresses))
+
+
+class WholeContact(ContactView):
+    """Everything that is known of a contact."""
+
+    consents: list[ConsentView]
+    lists: list[str]
+
+
+class EventView(View):
+    """What CRM or site told of a contact."""
+
+    id: str
+    name: str
+    at: datetime
+    properties: dict[str, Any]
+
+    @classmethod
+    def of(cls, event: KnownEvent) -> EventView:
+        return cls(id=event.id, name=event.name, at=instant(event.at), properties=event.properties)
+
+
+class Suppressed(View):
+    """How many addresses, of all people, are marked by it."""
+
+    addresses: int
+
+
+def told_addresses(addresses: list[AddressIn]) -> list[ToldAddress]:
+    """Return addresses as actions take them."""
+    return [
+        ToldAddress(each.channel, each.value, f"/addresses/{index}/value", each.preferred)
+        for index, each in enumerate(addresses)
+    ]
+
+
+def _fields(card: Card, addresses: list[KnownAddress]) -> dict[str, Any]:
+    return {
+        "id": contact_text(card.id),
+        "external_id": card.external_id,
+        "zone": card.zone,
+        "language": card.language,
+        "country": card.country,
+        "tracking": card.tracking,
+        "attributes": card.attributes,
+        "created_at": instant(card.created_at),
+        "addresses": [AddressView.of(address) for address in addresses],
+    }
+
+
+def card_page(found: contacts.Page, part: Slice) -> Page[ContactView]:
+    """Return contacts as a page."""
+    views = [ContactView.of(card, found.addresses[card.id]) for card in found.cards]
+    return part.page(views, [card.id for card in found.cards])
+
+
+@router.get("", dependencies=[READ])
+def list_contacts(
+    office: InOffice,
+    part: Annotated[Slice, Depends()],
+    q: Annotated[
+        str,
+        Query(max_length=200, pattern=PLAIN, description="How a name, e-mail, phone or external id begins."),
+    ] = "",
+    country: Country | None = None,
+) -> Page[ContactView]:
+    """List contacts, or find them."""
+    found = contacts.search(office, q, country or "", after=part.after, limit=part.limit + 1)
+    return card_page(found, part)
+
+
+@router.post("", dependencies=[WRITE])
+def save_contact(office: InOffice, told: ContactIn, response: Response) -> SavedView:
+    """Make a contact, or change the one that is known by its external id, e-mail, phone or other address."""
+    return _saved(contacts.put(office, told.told()), response)
+
+
+@router.post("/batch", dependencies=[WRITE])
+def save_contacts(office: InOffice, told: BatchIn) -> BatchView:
+    """Make or change up to 1 000 contacts; the answer tells of each; a wrong one stops no other."""
+    answers = contacts.put_many(office, [each.told() for each in told.contacts])
+    refused = [answer for answer in answers if isinstance(answer, Invalid)]
+    if len(refused) == len(answers):
+        texts = [text for answer in refused for text in answer.problems]
+        raise Invalid(texts, [pointer for answer in refused for pointer in answer.pointers])
+    return BatchView(
+        accepted=len(answers) - len(refused),
+        refused=len(refused),
+        items=[_item(index, answer) for index, answer in enumerate(answers)],
+    )
+
+
+@router.get("/{contact}", dependencies=[READ])
+def show_contact(office: InOffice, contact: InPath) -> WholeContact:
+    """Show a contact, by its id (`con_…`), external id, e-mail address, or phone number with +."""
+    whole = contacts.show(office, contact)
+    return WholeContact(
+        **_fields(whole.card, whole.addresses),
+        consents=[ConsentView.of(consent) for consent in whole.consents],
+        lists=whole.lists,
+    )
+
+
+@router.put("/{contact}", dependencies=[WRITE])
+def put_contact(office: InOffice, contact: InPath, told: ContactIn, response: Response) -> SavedView:
+    """Make or change the contact of that external id, or change the one of that id (`con_…`)."""
+    return _saved(contacts.put(office, told.told(), contact), response)
+
+
+@router.post("/{contact}/consents", status_code=204, dependencies=[WRITE])
+def add_consent(office: InOffice, contact: InPath, told: ConsentIn) -> Response:
+    """Keep a consent or its withdrawal; a withdrawal has ended the runs that it concerns by the answer."""
+    contacts.consent(office, contact, told.told())
+    return Response(status_code=204)
+
+
+@router.post("/{contact}/suppress", dependencies=[WRITE])
+def suppress_contact(office: InOffice, contact: InPath, told: SuppressIn) -> Suppressed:
+    """Never write to addresses again, whoever has them."""
+    named = told_addresses(told.addresses)
+    return Suppressed(addresses=contacts.suppress(office, contact, named, told.reason))
+
+
+@router.get("/{contact}/events", dependencies=[READ])
+def list_events(office: InOffice, contact: InPath, part: Annotated[Newest, Depends()]) -> Page[EventView]:
+    """List what CRM and site told of a contact, newest first."""
+    found = contacts.events(office, contact, until=part.until, limit=part.reach)
+    return part.page([EventView.of(event) for event in found], [event.at for event in found])
+
+
+def _saved(saved: contacts.Saved, response: Response) -> SavedView:
+    if saved.created:
+        response.status_code = 201
+    return SavedView(id=contact_text(saved.id), created=saved.created)
+
+
+def _item(index: int, answer: contacts.Saved | Invalid) -> ItemView:
+    if isinstance(answer, Invalid):
+        pairs = zip(answer.problems, answer.pointers, strict=True)
+        return ItemView(index=index, problems=[ProblemView(detail=d, pointer=p) for d, p in pairs])
+    return ItemView(index=index, id=contact_text(answer.id), created=answer.created)

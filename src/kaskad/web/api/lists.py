@@ -1,0 +1,207 @@
+"""Lists of contacts, and segments: conditions under a name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AfterValidator, Field
+
+from kaskad.actions import lists, segments
+from kaskad.domain.segment import Equals, Segment
+from kaskad.store.lists import KnownList
+from kaskad.store.segments import KnownSegment
+from kaskad.web.api.contacts import READ, WRITE, ContactView, card_page
+from kaskad.web.api.fields import NAMED, Name, NameInPath, Text, storable
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import Page, Slice, Told, View, instant
+from kaskad.web.auth import InOffice
+
+router = APIRouter(prefix="/api/v1/lists", tags=["lists and segments"], route_class=IdempotentRoute)
+segment_router = APIRouter(
+    prefix="/api/v1/segments", tags=["lists and segments"], route_class=IdempotentRoute
+)
+
+T = TypeVar("T")
+Value = Annotated[bool | int | float | Text, AfterValidator(storable)]
+
+
+class NameSlice:
+    """Which page of a list by name is asked for; a cursor is the last name before it."""
+
+    def __init__(
+        self,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Items in a page.")] = 100,
+        cursor: Annotated[
+            str, Query(max_length=100, pattern=f"^$|{NAMED}", description="`next` of the page before.")
+        ] = "",
+    ) -> None:
+        self.limit, self.after = limit, cursor
+
+    def page(self, items: list[T], names: list[str]) -> Page[T]:
+        """Return the page of `items`, read with one more than `limit`."""
+        if len(items) <= self.limit:
+            return Page(items=items)
+        return Page(items=items[: self.limit], next=names[self.limit - 1])
+
+
+class NewList(Told):
+    name: Name
+
+
+class Members(Told):
+    """Contacts by id (`con_…`), external id, e-mail address, or phone number with +."""
+
+    contacts: Annotated[list[Text], Field(min_length=1, max_length=10_000)]
+
+
+class ListView(View):
+    """A list; `members` is how many are on it."""
+
+    name: str
+    members: int
+
+    @classmethod
+    def of(cls, known: KnownList) -> ListView:
+        return cls(name=known.name, members=known.members)
+
+
+class Added(View):
+    """How many were not on the list before."""
+
+    added: int
+
+
+class Removed(View):
+    """How many were on the list before."""
+
+    removed: int
+
+
+class Condition(Told):
+    """The contact's attribute has this value: a text as it is written, a number, true or false."""
+
+    attribute: Text
+    equals: Value
+
+
+class Conditions(Told):
+    """Who has all of these attributes."""
+
+    all: Annotated[list[Condition], Field(min_length=1, max_length=20)]
+
+    def segment(self) -> Segment:
+        return Segment(tuple(Equals(each.attribute, each.equals) for each in self.all))
+
+
+class NewSegment(Told):
+    name: Name
+    conditions: Conditions
+
+
+class SegmentView(View):
+    name: str
+    conditions: Conditions
+    created_at: datetime
+
+    @classmethod
+    def of(cls, known: KnownSegment) -> SegmentView:
+        told = [Condition(attribute=each.attribute, equals=each.equals) for each in known.segment.all]
+        return cls(name=known.name, conditions=Conditions(all=told), created_at=instant(known.created_at))
+
+
+class Count(View):
+    """How many contacts are in it now."""
+
+    contacts: int
+
+
+@router.get("", dependencies=[READ])
+def list_lists(office: InOffice, part: Annotated[NameSlice, Depends()]) -> Page[ListView]:
+    """List the lists, by name."""
+    found = lists.listing(office, after=part.after, limit=part.limit + 1)
+    return part.page([ListView.of(each) for each in found], [each.name for each in found])
+
+
+@router.post("", status_code=201, dependencies=[WRITE])
+def create_list(office: InOffice, told: NewList) -> ListView:
+    """Make an empty list."""
+    return ListView.of(lists.create(office, told.name))
+
+
+@router.get("/{name}", dependencies=[READ])
+def show_list(office: InOffice, name: NameInPath) -> ListView:
+    """Show a list."""
+    return ListView.of(lists.show(office, name))
+
+
+@router.delete("/{name}", status_code=204, dependencies=[WRITE])
+def delete_list(office: InOffice, name: NameInPath) -> Response:
+    """Forget a list, not its people."""
+    lists.delete(office, name)
+    return Response(status_code=204)
+
+
+@router.get("/{name}/members", dependencies=[READ])
+def list_members(office: InOffice, name: NameInPath, part: Annotated[Slice, Depends()]) -> Page[ContactView]:
+    """List who is on a list."""
+    return card_page(lists.members(office, name, after=part.after, limit=part.limit + 1), part)
+
+
+@router.post("/{name}/members", dependencies=[WRITE])
+def add_members(office: InOffice, name: NameInPath, told: Members) -> Added:
+    """Put contacts on a list; where one of them is unknown, nobody is."""
+    return Added(added=lists.add(office, name, told.contacts))
+
+
+@router.post("/{name}/members/remove", dependencies=[WRITE])
+def remove_members(office: InOffice, name: NameInPath, told: Members) -> Removed:
+    """Take contacts off a list."""
+    return Removed(removed=lists.remove(office, name, told.contacts))
+
+
+@segment_router.get("", dependencies=[READ])
+def list_segments(office: InOffice, part: Annotated[NameSlice, Depends()]) -> Page[SegmentView]:
+    """List the segments, by name."""
+    found = segments.listing(office, after=part.after, limit=part.limit + 1)
+    return part.page([SegmentView.of(each) for each in found], [each.name for each in found])
+
+
+@segment_router.post("", status_code=201, dependencies=[WRITE])
+def create_segment(office: InOffice, told: NewSegment) -> SegmentView:
+    """Make a segment."""
+    return SegmentView.of(segments.create(office, told.name, told.conditions.segment()))
+
+
+@segment_router.get("/{name}", dependencies=[READ])
+def show_segment(office: InOffice, name: NameInPath) -> SegmentView:
+    """Show a segment."""
+    return SegmentView.of(segments.show(office, name))
+
+
+@segment_router.put("/{name}", dependencies=[WRITE])
+def put_segment(office: InOffice, name: NameInPath, told: Conditions) -> SegmentView:
+    """Make a segment, or change what it asks; launches that have begun stay as they are."""
+    return SegmentView.of(segments.put(office, name, told.segment()))
+
+
+@segment_router.delete("/{name}", status_code=204, dependencies=[WRITE])
+def delete_segment(office: InOffice, name: NameInPath) -> Response:
+    """Forget a segment."""
+    segments.delete(office, name)
+    return Response(status_code=204)
+
+
+@segment_router.get("/{name}/count", dependencies=[READ])
+def count_segment(office: InOffice, name: NameInPath) -> Count:
+    """Count who is in a segment now."""
+    return Count(contacts=segments.count(office, name))
+
+
+@segment_router.get("/{name}/preview", dependencies=[READ])
+def preview_segment(
+    office: InOffice, name: NameInPath, part: Annotated[Slice, Depends()]
+) -> Page[ContactView]:
+    """List who is in a segment now."""
+    return card_page(segments.preview(office, name, after=part.after, limit=part.limit + 1), part)

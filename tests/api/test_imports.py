@@ -1,0 +1,122 @@
+"""Files of people over HTTP: brought in once, in pieces, with a report of what could not be read."""
+
+import threading
+import time
+
+import pytest
+
+from kaskad.actions import imports
+from kaskad.config import Settings
+from kaskad.web.service import serving
+
+CSV = {"Content-Type": "text/csv"}
+
+
+def bring(api, text, path="/contacts/import", **query):
+    return api.post(path, content=text.encode(), headers=CSV, params=query)
+
+
+def test_people_are_brought_in_once_and_the_report_tells_of_bad_rows(api):
+    text = (
+        "id,name,email,phone,consent\nf1,Анна,anna@example.org,8 701 000 00 01,yes\nf2,Боб,bob@,,\n,Кто,,,\n"
+    )
+    report = bring(api, text, country="KZ", list="spring", source="people.csv")
+    assert (report["state"], report["rows"], report["size"]) == ("done", 3, 3)
+    assert (report["new"], report["changed"], report["rejected"]) == (2, 0, 1)
+    assert [(note["row"], note["rejected"]) for note in report["notes"]] == [(3, False), (4, True)]
+    assert report["columns"]["phone"] == "sms"
+    assert api.get(f"/imports/{report['id']}") == report
+    anna = api.get("/contacts/f1")
+    assert anna["lists"] == ["spring"] and anna["country"] == "KZ"
+    assert anna["consents"][0]["at"] is None and anna["consents"][0]["proof"]["source"] == "people.csv"
+    again = bring(api, text, country="KZ", list="spring", source="people.csv")
+    assert (again["new"], again["changed"]) == (0, 2)
+    assert api.get("/contacts/f1")["consents"] == anna["consents"]
+
+
+def test_a_dry_run_counts_and_changes_nothing(api):
+    text = "id,email\nf1,anna@example.org\ndry,dry@example.org\n,dry2@example.org\n,DRY2@example.org\n"
+    report = bring(api, text, dry_run=True, list="never made")
+    assert (report["state"], report["dry_run"]) == ("done", True)
+    assert (report["new"], report["changed"]) == (2, 2)
+    assert api.call("GET", "/contacts/dry").status_code == 404
+    assert "never made" not in [item["name"] for item in api.get("/lists")["items"]]
+
+
+def test_the_basis_of_a_file_is_the_proof_of_those_whose_row_says_nothing(api):
+    text = "id,consent\nbasis-1,\nbasis-2,no\n"
+    bring(api, text, consent="contract of 2025", source="crm.csv")
+    (granted,) = api.get("/contacts/basis-1")["consents"]
+    assert granted["granted"] and granted["proof"] == {
+        "act": "import", "basis": "contract of 2025", "source": "crm.csv"
+    }  # fmt: skip
+    assert [one["granted"] for one in api.get("/contacts/basis-2")["consents"]] == [False]
+
+
+def test_a_form_carries_a_file_as_well(api):
+    files = {"file": ("people.csv", "почта;имя\nform@example.org;Форма\n".encode("cp1251"), "text/csv")}
+    report = api.post("/contacts/import", files=files)
+    assert (report["new"], report["source"]) == (1, "people.csv")
+    assert api.get("/contacts/form@example.org")["attributes"] == {"name": "Форма"}
+    answer = api.call("POST", "/contacts/import", files={"other": ("x.csv", b"id\n1\n")})
+    assert answer.status_code == 422 and "field `file`" in answer.text
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"\n", b"colour\nred\n", b"id,id\n1,2\n", b"\x00\x01", b"\xff\xfei\x00\x00\x00", b"\x98\x98",
+    b'id\n"' + b"x" * 200_000 + b'"\n',
+])  # fmt: skip
+def test_a_file_that_cannot_be_read_is_a_problem_and_no_defect(api, body):
+    answer = api.call("POST", "/contacts/import", content=body, headers=CSV)
+    if answer.status_code == 200:  # the header was good
+        assert answer.json()["state"] == "failed" and "import.csv" in answer.json()["problem"]
+    else:
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["problems"][0]["detail"]
+
+
+@pytest.mark.parametrize("query", [
+    "country=KAZ", "list=a/b", "list=%00", "wait_s=31", "wait_s=nan", "dry_run=5", "consent=%00", "source=",
+])  # fmt: skip
+def test_odd_wishes_are_problems(api, query):
+    answer = api.call("POST", f"/contacts/import?{query}", content=b"id\n1\n", headers=CSV)
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("id", ["imp_0", "imp_99", "x", "%00", "imp_999999999999999999"])
+def test_an_import_that_is_none_is_not_found(api, id):
+    assert api.call("GET", f"/imports/{id}").status_code in (404, 422)
+
+
+def test_ten_thousand_rows_take_a_few_seconds_and_can_be_watched(api):
+    rows = "".join(f"big-{n},Имя {n},big{n}@example.org,+7700{n:07},Алматы\n" for n in range(10_000))
+    begun = time.monotonic()
+    report = bring(api, "id,name,email,phone,city\n" + rows, wait_s=0, list="big")
+    assert report["state"] == "running" and report["size"] == 10_000
+    seen = [report["rows"]]
+    while report["state"] == "running":
+        time.sleep(0.05)
+        report = api.get(f"/imports/{report['id']}")
+        seen.append(report["rows"])
+    assert (report["state"], report["new"], seen[-1]) == ("done", 10_000, 10_000)
+    assert any(0 < rows < 10_000 for rows in seen), "it could not be watched"
+    assert time.monotonic() - begun < 60, "ten times what it takes on a quiet machine"
+    assert len(api.get("/lists/big/members", params={"limit": 1000})["items"]) == 1000
+
+
+def test_an_import_whose_server_stopped_is_told_as_interrupted(tmp_path, monkeypatch):
+    settings = Settings(database=f"sqlite:{tmp_path / 'kaskad.db'}", listen="127.0.0.1:0")
+    met = threading.Event()
+
+    def stuck(self, piece):
+        met.set()
+        time.sleep(60)
+
+    monkeypatch.setattr(imports._Job, "_take", stuck)
+    with serving(settings, "the tests") as service:
+        found = imports.start(service.office, b"id\n1\n", imports.Wishes("people.csv"), 0)
+        assert met.wait(10)
+        assert imports.show(service.office, found.id).state == "running"
+    with serving(settings, "the tests") as service:
+        told = imports.show(service.office, found.id)
+        assert told.state == "interrupted" and "import the file again" in told.problem

@@ -1,0 +1,146 @@
+"""Lists and segments over HTTP, and launches to them."""
+
+import pytest
+
+from kaskad.domain.terms import Channel
+from support.faults import until
+from support.shop import equip, taking
+
+SALE = """cascade: sale
+title: Sale
+class: service
+holdout: 0%
+trigger: {broadcast: all}
+steps:
+  - {id: letter, channel: email, subject: Sale, text: "Sale", wait: 10h}
+"""
+
+
+def make(api, *names, **attributes):
+    told = [{"external_id": name, "email": f"{name}@example.org", "attributes": attributes} for name in names]
+    assert api.post("/contacts/batch", {"contacts": told})["refused"] == 0
+
+
+def names(page):
+    return [item["external_id"] for item in page["items"]]
+
+
+def test_a_list_is_made_filled_emptied_and_forgotten(api):
+    make(api, "ann", "bob", "cid")
+    assert api.post("/lists", {"name": "vip"}) == {"name": "vip", "members": 0}
+    assert api.call("POST", "/lists", {"name": "vip"}).status_code == 409
+    told = {"contacts": ["ann", "bob@example.org", api.get("/contacts/cid")["id"], "ann"]}
+    assert api.post("/lists/vip/members", told) == {"added": 3}
+    assert api.post("/lists/vip/members", told) == {"added": 0}
+    first = api.get("/lists/vip/members", params={"limit": 2})
+    rest = api.get("/lists/vip/members", params={"limit": 2, "cursor": first["next"]})
+    assert names(first) + names(rest) == ["ann", "bob", "cid"] and rest["next"] is None
+    assert api.get("/contacts/bob")["lists"] == ["vip"]
+    assert api.post("/lists/vip/members/remove", {"contacts": ["bob"]}) == {"removed": 1}
+    assert api.get("/lists/vip") == {"name": "vip", "members": 2}
+    unknown = api.call("POST", "/lists/vip/members", {"contacts": ["bob", "nobody", "con_999"]})
+    assert [one["pointer"] for one in unknown.json()["problems"]] == ["/contacts/1", "/contacts/2"]
+    assert api.get("/lists/vip")["members"] == 2, "where one is unknown nobody is added"
+    assert api.call("DELETE", "/lists/vip").status_code == 204
+    assert api.call("GET", "/lists/vip").status_code == 404
+    assert api.get("/contacts/ann")["lists"] == []
+
+
+def test_lists_come_by_name_in_pages(api):
+    for name in ("p-3", "p-1", "Список 2", "p-2"):
+        api.post("/lists", {"name": name})
+    shown, cursor = [], ""
+    while cursor is not None:
+        page = api.get("/lists", params={"limit": 1, "cursor": cursor})
+        shown += [item["name"] for item in page["items"]]
+        cursor = page["next"]
+    assert shown == ["p-1", "p-2", "p-3", "Список 2"]
+    api.delete("/lists/Список 2")
+
+
+def test_a_segment_is_who_has_all_of_its_attributes(api):
+    make(api, "s1", city="Алматы", vip=True, level=1)
+    make(api, "s2", city="Алматы", vip=False, level=1.0)
+    make(api, "s3", city="алматы", vip=True, note='"city":"Алматы"', deep={"city": "Алматы"})
+    make(api, "s4", city="Алматы", vip=1)
+    almaty = {"all": [{"attribute": "city", "equals": "Алматы"}]}
+    made = api.post("/segments", {"name": "almaty", "conditions": almaty})
+    assert made["conditions"] == almaty
+    assert api.get("/segments/almaty/count") == {"contacts": 3}
+    first = api.get("/segments/almaty/preview", params={"limit": 2})
+    rest = api.get("/segments/almaty/preview", params={"cursor": first["next"]})
+    assert (names(first), names(rest)) == (["s1", "s2"], ["s4"])
+    both = {"all": [*almaty["all"], {"attribute": "vip", "equals": True}]}
+    assert api.put("/segments/almaty", both)["conditions"] == both
+    assert names(api.get("/segments/almaty/preview")) == ["s1"]
+    assert api.put("/segments/level", {"all": [{"attribute": "level", "equals": 1}]})["name"] == "level"
+    assert names(api.get("/segments/level/preview")) == ["s1", "s2"]
+    assert [each["name"] for each in api.get("/segments")["items"]] == ["almaty", "level"]
+    assert api.call("DELETE", "/segments/level").status_code == 204
+    assert api.call("DELETE", "/segments/level").status_code == 404
+    assert api.call("GET", "/segments/level/count").status_code == 404
+
+
+def test_a_name_is_of_one_list_or_one_segment(api):
+    api.post("/lists", {"name": "taken"})
+    one = {"all": [{"attribute": "city", "equals": "x"}]}
+    assert api.call("POST", "/segments", {"name": "taken", "conditions": one}).status_code == 409
+    assert api.call("PUT", "/segments/taken", one).status_code == 409
+    api.post("/segments", {"name": "taken too", "conditions": one})
+    assert api.call("POST", "/segments", {"name": "taken too", "conditions": one}).status_code == 409
+    assert api.call("POST", "/lists", {"name": "taken too"}).status_code == 409
+    answer = api.call("POST", "/contacts/import?list=taken too", content=b"id\n1\n")
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize("name", ["", " x", "x ", "a/b", "a\0b", "a\nb", "x" * 101, 7, None, "\u007f"])
+def test_names_can_stand_in_an_address(api, name):
+    assert api.call("POST", "/lists", {"name": name}).status_code == 422
+    one = {"all": [{"attribute": "city", "equals": "x"}]}
+    assert api.call("POST", "/segments", {"name": name, "conditions": one}).status_code == 422
+
+
+@pytest.mark.parametrize("conditions", [
+    {}, {"all": []}, {"any": []}, {"all": [{"attribute": "a"}]}, {"all": [{"attribute": "", "equals": 1}]},
+    {"all": [{"attribute": "a", "equals": None}]}, {"all": [{"attribute": "a", "equals": [1]}]},
+    {"all": [{"attribute": "a", "equals": 2**70}]}, {"all": [{"attribute": "a", "equals": "\0"}]},
+    {"all": [{"attribute": "a", "equals": 1}] * 21}, [], 5,
+])  # fmt: skip
+def test_odd_conditions_are_problems(api, conditions):
+    answer = api.call("PUT", "/segments/odd", conditions)
+    assert answer.status_code == 422, answer.text
+    assert api.call("GET", "/segments/odd").status_code == 404
+
+
+def test_a_launch_to_a_segment_is_for_whom_it_holds_at_that_moment(api):
+    make(api, "in-1", "in-2", team="red")
+    make(api, "out", team="blue")
+    api.put("/segments/red", {"all": [{"attribute": "team", "equals": "red"}]})
+    with taking() as taker:
+        equip(api.service, taker.url, Channel.EMAIL)
+        api.put("/cascades/sale", content=SALE, headers={"Content-Type": "application/yaml"})
+        api.post("/cascades/sale/activate")
+        assert api.call("POST", "/cascades/sale/launch", {"segment": "green"}).status_code == 404
+        begun = api.post("/cascades/sale/launch", {"segment": "red"})
+        assert begun["size"] == 2
+        until(lambda: len(taker.messages) == 2)
+        assert {message["to"] for message in taker.messages} == {"in-1@example.org", "in-2@example.org"}
+        (launch,) = api.get("/cascades/sale/launches")["items"]
+        assert launch["audience"] == "segment red"
+        # A withdrawal has ended the runs that it concerns when it is answered.
+        api.call("POST", "/contacts/in-1/consents", {"granted": False, "channels": ["email"]})
+        assert "opted_out" not in api.get("/cascades/sale/report")["outcomes"]  # the run has other channels
+        api.call("POST", "/contacts/in-1/consents", {"granted": False})
+        assert api.get("/cascades/sale/report")["outcomes"]["opted_out"] == 1
+
+
+def test_a_list_is_not_forgotten_while_a_launch_goes_through_it(api):
+    api.post("/lists", {"name": "slow"})
+    api.post("/lists/slow/members", {"contacts": ["in-1", "in-2", "out"]})
+    text = SALE.replace("cascade: sale", "cascade: slow")
+    api.put("/cascades/slow", content=text, headers={"Content-Type": "application/yaml"})
+    api.post("/cascades/slow/activate")
+    begun = api.post("/cascades/slow/launch", {"list": "slow", "pace": "1/h"})
+    assert api.call("DELETE", "/lists/slow").status_code == 409
+    api.post(f"/cascades/slow/launches/{begun['id']}/stop")
+    assert api.call("DELETE", "/lists/slow").status_code == 204

@@ -1,0 +1,149 @@
+"""Contacts as they are shown and found, segments, lists and imports: the same on both databases."""
+
+import pytest
+
+from kaskad.domain.errors import NotFound
+from kaskad.domain.segment import Equals, Segment
+from kaskad.domain.terms import Channel
+from kaskad.store import cards, cascades, imports, lists, segments
+from kaskad.store.contacts import Address, Consent, Contact, as_known, known_ids, proof_text, save
+from kaskad.store.db import Database, Transaction
+
+KEY = b"k" * 32
+NOW = 1_700_000_000_000
+
+
+def person(tx: Transaction, name: str, **more: object) -> int:
+    told = Contact(external_id=f"id-{name}", attributes={"name": name, **more})
+    return save(tx, KEY, [told], NOW).ids[0]
+
+
+def found(tx: Transaction, said: str, country: str = "") -> list[int]:
+    return [card.id for card in cards.page(tx, said=said, country=country, after=0, limit=100)]
+
+
+def test_names_are_found_whatever_their_case_and_alphabet(db: Database) -> None:
+    with db.write() as tx:
+        zoya = person(tx, "Зоя  КОСМОДЕМЬЯНСКАЯ")
+        strauss = person(tx, "Strauß")
+        oe = person(tx, "Åsa 100%_")
+        assert found(tx, "зоя") == found(tx, "КОСМО") == found(tx, " зоя  космо") == [zoya]
+        assert found(tx, "STRAUSS") == found(tx, "strauß") == [strauss]
+        assert found(tx, "åsa") == found(tx, "100%_") == [oe]
+        assert found(tx, "модемьянская") == found(tx, "%") == found(tx, "_") == []
+        assert found(tx, "") == [zoya, strauss, oe]
+        save(tx, KEY, [as_known(Contact(attributes={"name": None, "last_name": "Новая"}), zoya)], NOW)
+        assert found(tx, "зоя") == [] and found(tx, "новая") == [zoya]
+
+
+def test_addresses_and_external_ids_are_found_by_how_they_begin(db: Database) -> None:
+    with db.write() as tx:
+        ids = save(tx, KEY, [
+            Contact(external_id="Ab-1", country="KZ", addresses=[Address(Channel.EMAIL, "ab@example.org")]),
+            Contact(external_id="ab-2", country="RU", addresses=[Address(Channel.SMS, "+77010000001")]),
+            Contact(external_id="B-3", addresses=[Address(Channel.EMAIL, "a-b@example.org")]),
+        ], NOW).ids  # fmt: skip
+        assert found(tx, "ab") == ids[:2] and found(tx, "ab-") == ids[1:2] and found(tx, "AB@") == ids[:1]
+        assert found(tx, "Ab-1") == ids[:1], "the case of an external id counts"
+        assert found(tx, "a") == ids and found(tx, "a-b@example.org") == ids[2:]
+        assert found(tx, "+7 (701)") == found(tx, "7701") == ids[1:2] and found(tx, "701") == []
+        assert found(tx, "a", "KZ") == ids[:1]
+        assert [card.id for card in cards.page(tx, said="a", country="", after=ids[0], limit=1)] == ids[1:2]
+
+
+def test_a_card_tells_everything(db: Database) -> None:
+    with db.write() as tx:
+        consent = Consent(granted=True, at=5, channels=2, topic="news", proof=proof_text({"b": 1, "a": 2}))
+        told = Contact(external_id="x", zone="Asia/Almaty", language="kk", country="KZ", tracking=False,
+                       attributes={"vip": True}, consents=[consent, Consent(granted=False, at=6)],
+                       addresses=[Address(Channel.SMS, "+77010000001", 2)])  # fmt: skip
+        saved = save(tx, KEY, [told, told], NOW)
+        assert saved.new == {saved.ids[0]} and saved.ids[0] == saved.ids[1]
+        assert save(tx, KEY, [told], NOW).new == frozenset()
+        (contact_id, _), other = saved.ids, person(tx, "y")
+        list_id = cascades.save_list(tx, "vip")
+        cascades.add_members(tx, list_id, [contact_id])
+        assert cards.card(tx, contact_id) == cards.Card(
+            contact_id, "x", "Asia/Almaty", "kk", "KZ", False, {"vip": True}, NOW
+        )
+        assert cards.card(tx, 99) is None
+        address = cards.KnownAddress(Channel.SMS, "+77010000001", 0, False, 2, None)
+        assert cards.addresses(tx, contact_id) == [address]
+        assert cards.addresses_among(tx, [other, contact_id]) == {other: [], contact_id: [address]}
+        assert cards.consents(tx, contact_id) == [
+            cards.KnownConsent(True, 9, 2, "news", 5, None, {"a": 2, "b": 1}),
+            cards.KnownConsent(False, 9, 0, "", 6, None, None),
+        ]
+        assert cards.lists(tx, contact_id) == ["vip"] and cards.lists(tx, other) == []
+        assert [card.id for card in cards.members(tx, list_id, after=0, limit=5)] == [contact_id]
+        assert [card.id for card in cards.among(tx, [other, contact_id])] == [contact_id, other]
+        assert known_ids(tx, [told, Contact(external_id="z")]) == [contact_id, None]
+
+
+def test_events_come_newest_first(db: Database) -> None:
+    with db.write() as tx:
+        tx.many(
+            "put_events", [(1, "a", "seen", 5, "{}"), (1, "b", "seen", 7, '{"x": 1}'), (2, "c", "n", 6, "{}")]
+        )
+        assert [event.id for event in cards.events(tx, 1, until=9, limit=5)] == ["b", "a"]
+        assert [event.id for event in cards.events(tx, 1, until=6, limit=5)] == ["a"]
+
+
+def test_who_is_in_a_segment_has_all_of_its_attributes(db: Database) -> None:
+    with db.write() as tx:
+        a = person(tx, "a", city="Алматы", vip=True, level=1)
+        b = person(tx, "b", city="Алматы", vip=False, level=1.0)
+        person(tx, "c", note='"city":"Алматы"', deep={"city": "Алматы"}, level="1", vip=1)
+        almaty = Segment((Equals("city", "Алматы"),))
+        segments.put(tx, "almaty", almaty, NOW)
+        segments.put(tx, "almaty", almaty, NOW + 1)
+        known = segments.find(tx, "almaty")
+        assert known == segments.KnownSegment(1, "almaty", almaty, NOW)
+        assert list(segments.matching(tx, almaty)) == [a, b]
+        assert list(segments.matching(tx, almaty, after=a)) == [b]
+        assert list(segments.matching(tx, Segment((Equals("level", 1),)))) == [a, b]
+        assert list(segments.matching(tx, Segment((Equals("vip", True), *almaty.all)))) == [a]
+        assert list(segments.matching(tx, Segment((Equals('a"b\\', "x"),)))) == []
+        assert segments.page(tx, after="", limit=5) == [known] and segments.page(tx, after="b", limit=5) == []
+        assert segments.drop(tx, "almaty") and not segments.drop(tx, "almaty")
+
+
+def test_lists_are_emptied_piece_by_piece(db: Database) -> None:
+    with db.write() as tx:
+        list_id = cascades.save_list(tx, "vip")
+        other = cascades.save_list(tx, "other")
+        cascades.add_members(tx, list_id, [1, 2, 3, 4, 5])
+        cascades.add_members(tx, other, [1, 2])
+        assert lists.remove_members(tx, list_id, [2, 9]) == 1
+        assert lists.page(tx, after="", limit=5) == [
+            lists.KnownList(other, "other", 2), lists.KnownList(list_id, "vip", 4)
+        ]  # fmt: skip
+        assert [lists.clear(tx, list_id, 3) for _ in range(3)] == [3, 1, 0]
+        lists.drop(tx, list_id)
+        assert lists.find(tx, "vip") is None and lists.get(tx, "other").members == 2
+        with pytest.raises(NotFound):
+            lists.get(tx, "vip")
+
+
+def test_an_import_keeps_how_far_it_came(db: Database) -> None:
+    with db.write() as tx:
+        key = imports.add(
+            tx,
+            source="p.csv",
+            owner="me",
+            dry_run=False,
+            size=9,
+            columns={"id": "external_id"},
+            now=5,
+            beat_at=6,
+        )
+        imports.advance(tx, key, seen=4, made=3, changed=1, beat_at=7)
+        imports.advance(tx, key, seen=9, made=2, changed=2, beat_at=8)
+        imports.note(tx, key, 1, [imports.Note(3, "bad", True)])
+        imports.end(tx, key, imports.DONE, "", 9)
+        assert imports.get(tx, key) == imports.Import(
+            1, "p.csv", "me", "done", False, 9, {"id": "external_id"}, 9, 5, 3, 1,
+            [imports.Note(3, "bad", True)], "", 5, 8, 9,
+        )  # fmt: skip
+        with pytest.raises(NotFound):
+            imports.get(tx, 2)
