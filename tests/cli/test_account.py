@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,9 @@ def test_a_secret_comes_from_standard_input_or_the_environment_only(home, monkey
     told = capsys.readouterr().err
     assert "standard input" in told and SECRET not in told
     assert add("--secret", "secret=$NOT_THERE") == 2
+    assert add("--secret", "secret=@nowhere.txt") == 2
+    Path("secret.txt").write_text(f"{SECRET}\n")
+    assert add("--secret", "secret=@secret.txt") == 0
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{SECRET}\n"))
     assert add("--secret", "secret=-") == 0
     capsys.readouterr()

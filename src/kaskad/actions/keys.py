@@ -25,6 +25,7 @@ SCOPES: dict[str, str] = {
     "accounts:read": "see providers' accounts without their secrets",
     "accounts:write": "change providers' accounts and send tests",
     "webhooks:write": "see and change outgoing webhooks",
+    "metrics:read": "see the figures of /metrics",
     "keys:write": "make and revoke keys",
 }
 

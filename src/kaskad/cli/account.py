@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,7 +63,7 @@ def add(
     secret: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=-", help="A secret: - is a line of standard input, $NAME the environment's."
+            metavar="NAME=-", help="A secret: - is a line of standard input, $NAME the environment's, @FILE a file's."
         ),
     ] = None,
     price: Annotated[str, typer.Option(help="Such as '14.50 KZT per part'.")] = "",
@@ -215,13 +216,19 @@ def _pairs(option: str, given: Sequence[str], read: Callable[[str], str]) -> dic
 
 
 def _secret(value: str) -> str:
-    """Return a secret from standard input or the environment; on the command line others could read it."""
+    """Return a secret from standard input, the environment or a file; a command line can be read by others."""
     if value == "-":
         return sys.stdin.readline().rstrip("\r\n")
+    if value.startswith("@"):
+        try:
+            return Path(value[1:]).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "is no UTF-8 text"
+            raise typer.BadParameter(f"{value[1:]}: {reason}", param_hint="--secret") from None
     if not value.startswith("$"):
         raise typer.BadParameter(
             "a secret on the command line can be read by others: write NAME=- and give it on standard input, "
-            "or 'NAME=$VARIABLE' for one of the environment",
+            "'NAME=$VARIABLE' for one of the environment, or NAME=@FILE",
             param_hint="--secret",
         )
     variable = value.removeprefix("$").strip("{}")

@@ -21,6 +21,7 @@ from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.enrol import next_entry_at
 from kaskad.engine.housekeeping import Housekeeping
 from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import Ticked, tick
 from kaskad.engine.world import StaleCatalog, World
@@ -61,6 +62,7 @@ class Engine:
         self._housekeeping = Housekeeping()
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
+        self.pulse = Pulse()
         world.shared = db.dialect == "postgresql"
         self._follow_clock()
         self._load()
@@ -252,6 +254,7 @@ class Engine:
         self, ticked: Ticked, results: list[Result], deliveries: list[Delivery], shared: Future[None]
     ) -> None:
         self.ticks += 1
+        self.pulse.beat(monotonic() - self._began_s)
         under_way = self.world.under_way
         under_way.subtract(Counter(result.account_id for result in results))
         under_way.update(parcel.account_id for parcel in ticked.parcels)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
+from kaskad.web import metrics
 from kaskad.web.api import accounts, cascades, contacts, imports, keys, launches, lists, runs, webhooks
 from kaskad.web.api.views import ProblemBody
 from kaskad.web.auth import Keys
@@ -36,6 +37,7 @@ ROUTERS = (
     contacts.router,
     lists.router,
     lists.segment_router,
+    metrics.router,
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {
@@ -88,6 +90,7 @@ def build_app(
     if office is not None:
         routed.state.office = office
         routed.state.keys = known
+        routed.state.metrics = metrics.Metrics(office, hooks)
         for router in ROUTERS:
             routed.include_router(router)
     return Front(hooks, routed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -34,6 +35,8 @@ class Hooks:
         self._clock = clock
         self._base_url = base_url.rstrip("/")
         self._keys = Keys()
+        self.taken: Counter[str] = Counter()  # webhooks by account, since the start
+        self.refused: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 after the commit that keeps the webhook, whether or not it could be read."""
@@ -46,9 +49,14 @@ class Hooks:
         wanted = key_wanted(provider, hook, account)
         if wanted is not None:
             hook = structs.replace(hook, key=await self._keys.get(wanted))
-        verify(provider, hook, account, self._clock())
+        try:
+            verify(provider, hook, account, self._clock())
+        except BadSignature:
+            self.refused[account.name] += 1
+            raise
         receipts, trouble = read_hook(provider, hook, account)
         await self._durable.wait(self._intake.receipts(account, receipts, hook.headers, body, trouble))
+        self.taken[account.name] += 1
         content_type, words = answer_of(provider, hook, account)
         if words:
             await send(_start(content_type, words))
