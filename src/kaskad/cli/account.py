@@ -63,7 +63,8 @@ def add(
     secret: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=-", help="A secret: - is a line of standard input, $NAME the environment's, @FILE a file's."
+            metavar="NAME=-",
+            help="A secret: - is a line of standard input, $NAME the environment's, @FILE a file's.",
         ),
     ] = None,
     price: Annotated[str, typer.Option(help="Such as '14.50 KZT per part'.")] = "",
@@ -216,7 +217,7 @@ def _pairs(option: str, given: Sequence[str], read: Callable[[str], str]) -> dic
 
 
 def _secret(value: str) -> str:
-    """Return a secret from standard input, the environment or a file; a command line can be read by others."""
+    """Return a secret from standard input, the environment or a file: others can read a command line."""
     if value == "-":
         return sys.stdin.readline().rstrip("\r\n")
     if value.startswith("@"):
