@@ -2,10 +2,12 @@
 
 A case is a JSON file: `source` of the payload, what it `covers`, a `message` with the provider's `response`
 or `reply`, or a `webhook`; and our half, `request` or `mail`, `read` and what we `answer`, which
-`--update-cases` rewrites. A case that names a `payload` holds that published file, byte for byte.
+`--update-cases` rewrites. A case that names a `payload` holds that published file, byte for byte; where those
+come from is told in `payloads/SOURCES.md`.
 """
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -60,7 +62,7 @@ def ours(case, provider):
     if "webhook" in case:
         got = case["webhook"]
         url = got.get("url", "https://k.example.org/hooks/1")
-        hook = Request("POST", url, got["headers"], got["body"].encode())
+        hook = Request("POST", url, got["headers"], got["body"].encode(), got.get("key", "").encode())
         try:
             provider.verify_webhook(hook, chosen, case["now"])
             read = {"read": [shown(item) for item in provider.read_webhook(hook, chosen)]}
@@ -83,6 +85,27 @@ def ours(case, provider):
     }
 
 
+def holds(body, published):
+    """Say whether a body is the published text: whole, signed, or as the text inside an envelope (SNS).
+
+    Some publish what is signed without the signature, which then stands first in the body, or with dots in
+    its place.
+    """
+    unsigned = re.sub(r'("signature": )"[0-9a-f]{64}"', r'\1"..."', body)
+    return (
+        published in (body, unsigned)
+        or body.endswith(published.removeprefix("{"))
+        or (body.startswith("{") and json.loads(body).get("Message") == published)
+    )
+
+
+def test_a_payload_is_held_byte_for_byte():
+    assert holds('{"a": 1}\n', '{"a": 1}\n') and holds('{"auth":"x", "a": 1}', '{ "a": 1}')
+    assert holds('{"signature": "%s", "a": 1}' % ("0a" * 32), '{"signature": "...", "a": 1}')
+    assert holds(json.dumps({"Type": "Notification", "Message": '{ "a": 1 }'}), '{ "a": 1 }')
+    assert not holds('{"a":1}', '{"a": 1}') and not holds('{"auth":"x", "a":1}', '{ "a": 1}')
+
+
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_we_build_and_read_what_the_case_says(path, request):
     case = json.loads(path.read_text())
@@ -94,7 +117,7 @@ def test_we_build_and_read_what_the_case_says(path, request):
     assert case["source"], "a case names where its payload is documented"
     if "payload" in case:
         body = (case.get("response") or case["webhook"])["body"]
-        assert body == (HERE / "payloads" / case["payload"]).read_text()
+        assert holds(body, (HERE / "payloads" / case["payload"]).read_text())
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -88,7 +88,7 @@ def read_mail(raw: bytes, kind: str, reference: str, reason_of: Reasons) -> Iter
         return iter([_notice(notice, base)])
     if _is_bounce(mail):
         return iter([_unusual_bounce(mail, base, reason_of)])
-    if _is_automatic(mail):
+    if is_automatic(mail):
         return iter([structs.replace(base, name="automatic reply")])
     if kind == UNSUBSCRIBE:
         return iter([structs.replace(base, kind=Kind.UNSUBSCRIBED, name="unsubscribe")])
@@ -96,9 +96,14 @@ def read_mail(raw: bytes, kind: str, reference: str, reason_of: Reasons) -> Iter
 
 
 def said(mail: Message) -> str:
-    """Return what a person has written, without what their mail program quotes below or above it."""
+    """Return what a person has written, of the first text of their mail."""
+    return unquoted(_body(mail))
+
+
+def unquoted(text: str) -> str:
+    """Return a text without what a mail program quotes below or above it."""
     lines: list[str] = []
-    for line in _body(mail).splitlines():
+    for line in text.splitlines():
         if _QUOTED.match(line):
             if line.startswith(">"):
                 continue
@@ -161,7 +166,8 @@ def _is_bounce(mail: Message) -> bool:
     return (daemon or nobody) and (daemon or bool(_UNDELIVERED.search(_words(mail, "Subject"))))
 
 
-def _is_automatic(mail: Message) -> bool:
+def is_automatic(mail: Message) -> bool:
+    """Return whether a machine has answered by itself (RFC 3834, and what machines wrote before it)."""
     submitted = _text(mail, "Auto-Submitted").lower()
     return (
         (bool(submitted) and not submitted.startswith("no"))

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from functools import lru_cache
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from kaskad.domain.errors import BadSignature
 
@@ -30,6 +39,65 @@ def check_secret(secret: str, given: str) -> None:
     """Raise BadSignature unless `given` is the shared secret itself."""
     if not secret or not hmac.compare_digest(secret.encode(), given.encode()):
         raise BadSignature("the secret does not match the account's")
+
+
+def check_url_key(url: str, secret: str) -> None:
+    """Raise BadSignature unless the URL that was called carries the account's secret as `key`.
+
+    For services that sign nothing: they call what they were given, so the secret is in their settings.
+    """
+    given = parse_qs(urlsplit(url).query, keep_blank_values=True).get("key", [""])
+    check_secret(secret, given[-1])
+
+
+def check_password(header: str, secret: str) -> None:
+    """Raise BadSignature unless an Authorization header carries the account's secret as password."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise BadSignature("the webhook brings no password: put it into the address that the service calls")
+    try:
+        given = b64decode(encoded, validate=True).decode("utf-8", "replace").partition(":")[2]
+    except ValueError:
+        given = ""
+    check_secret(secret, given)
+
+
+def check_ecdsa(public_key: str, signed: bytes, given: str) -> None:
+    """Raise BadSignature unless `given` is the ECDSA signature of `signed` with SHA-256, both in base64."""
+    if not public_key:
+        raise BadSignature("the account has no public key to check the signature with")
+    try:
+        _public_key(public_key).verify(b64decode(given, validate=True), signed, ECDSA(SHA256()))
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        raise BadSignature("the signature does not match the body") from None
+
+
+@lru_cache(maxsize=256)
+def _public_key(text: str) -> EllipticCurvePublicKey:
+    key = load_der_public_key(b64decode(text))
+    if not isinstance(key, EllipticCurvePublicKey):
+        raise BadSignature("the account's public key is none of an elliptic curve")
+    return key
+
+
+def check_rsa(certificate: bytes, algorithm: str, signed: bytes, given: str) -> None:
+    """Raise BadSignature unless `given` is the base64 of the RSA signature (PKCS #1 v1.5) of `signed`.
+
+    `certificate` is X.509 in PEM and trusted for where it comes from; `algorithm` is sha1 or sha256.
+    """
+    digest: HashAlgorithm = SHA256() if algorithm == "sha256" else SHA1()
+    try:
+        _certified(certificate).verify(b64decode(given, validate=True), signed, PKCS1v15(), digest)
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        raise BadSignature("the signature does not match the body") from None
+
+
+@lru_cache(maxsize=64)
+def _certified(certificate: bytes) -> RSAPublicKey:
+    key = load_pem_x509_certificate(certificate).public_key()
+    if not isinstance(key, RSAPublicKey):
+        raise BadSignature("the certificate has no RSA key")
+    return key
 
 
 def check_age(stamp_ms: int, now: int) -> None:

@@ -27,6 +27,7 @@ from kaskad.providers.base import (
     Setting,
 )
 from kaskad.providers.dkim import BadKey, identities, signatures
+from kaskad.providers.mail import plain, recipient, sender_of
 from kaskad.providers.mails_in import REPORTED, marked, read_mail
 from kaskad.providers.mime import body, named, on_one_line, words
 from kaskad.providers.verp import BOUNCE, MESSAGE, UNSUBSCRIBE, local_part
@@ -143,12 +144,8 @@ class Smtp(Provider):
 
     def build_mail(self, outgoing: Outgoing, account: Account) -> Mail:
         """Return the mail; raises SendError for an address or setting that can't be written."""
-        name, sender = parseaddr(account["sender"])
-        if not _plain(sender):
-            raise SendError(Reason.AUTH, "the sender is no address: write Name <name@example.org>")
-        to = _ascii_domain(outgoing.to)
-        if not _plain(to):
-            raise SendError(Reason.INVALID_ADDRESS, "the address can't be written in an envelope")
+        name, sender = sender_of(account)
+        to = recipient(outgoing)
         envelope = _envelope(outgoing, account, sender)
         headers = _headers(outgoing, account, (name, sender), to)
         more, content = body(outgoing.text, outgoing.html, outgoing.reference)
@@ -194,7 +191,7 @@ def _envelope(outgoing: Outgoing, account: Account, sender: str) -> str:
         raise SendError(Reason.AUTH, told)
     local = _marked(BOUNCE, outgoing, account)
     envelope = f"{local}@{domain}" if local else account["bounces"] or sender
-    if not _plain(envelope):
+    if not plain(envelope):
         raise SendError(Reason.AUTH, "the address for bounces is no address: write bounces@example.org")
     return envelope
 
@@ -216,20 +213,6 @@ def reason_of(code: str) -> Reason | None:
         return CODES.get(int(code))
     subject = code.rsplit(".", 1)[0]
     return next((ENHANCED[part] for part in (code, subject, code[0]) if part in ENHANCED), None)
-
-
-def _plain(address: str) -> bool:
-    """Whether an address can stand between < and > on a line without SMTPUTF8."""
-    name, at, domain = address.rpartition("@")
-    return bool(name and at and domain) and all(33 <= ord(a) <= 126 and a not in '<>",;' for a in address)
-
-
-def _ascii_domain(address: str) -> str:
-    name, at, domain = address.rpartition("@")
-    try:
-        return name + at + domain.encode("idna").decode()
-    except UnicodeError:
-        return ""
 
 
 def _headers(outgoing: Outgoing, account: Account, sender: tuple[str, str], to: str) -> list[tuple[str, str]]:
