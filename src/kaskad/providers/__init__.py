@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from kaskad.domain.errors import NotFound
 from kaskad.providers.base import Provider
 from kaskad.providers.generic_webhook import GenericWebhook
+from kaskad.providers.mailgun import Mailgun
+from kaskad.providers.postmark import Postmark
+from kaskad.providers.sendgrid import SendGrid
 from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
@@ -16,6 +19,9 @@ PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
         GenericWebhook(),
+        Mailgun(),
+        Postmark(),
+        SendGrid(),
         SmscRu(),
         Smtp(),
         Telegram(),
