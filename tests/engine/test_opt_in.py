@@ -6,12 +6,13 @@ import re
 import pytest
 from msgspec.structs import replace
 
-from kaskad.domain.consent import ConsentRow, may
+from kaskad.domain.consent import ANY, ConsentRow, may
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.terms import Channel, Kind, MessageClass, SkipReason
 from kaskad.engine.opt_in import TTL_MS, WORDS, Visit, make_link
 from kaskad.engine.receive import Delivery
 from kaskad.providers.base import Account, Inbound
+from kaskad.store.contacts import Consent, add_consents
 from kaskad.store.db import Database
 from kaskad.store.suppressions import suppress
 from support.stage import Stage
@@ -204,6 +205,20 @@ def test_a_start_takes_back_the_stop_of_that_channel(bot: Bot) -> None:
     bot.stage.passes("1h")
     assert bot.starts(CHAT) == words("again")
     assert bot.may(ann) is None
+
+
+@pytest.mark.parametrize("scope", ["advertising", "all", "topic"])
+def test_a_start_does_not_take_back_more_than_that(bot: Bot, scope: str) -> None:
+    ann = lead(bot)
+    bot.starts(CHAT, bot.token(ann))
+    bot.stage.passes("1h")
+    refused = Consent(granted=False, at=bot.stage.clock.now(), topic="news" if scope == "topic" else "",
+                      purpose=MessageClass.ADVERTISING.code if scope == "advertising" else ANY)  # fmt: skip
+    with bot.stage.db.write() as tx:
+        add_consents(tx, [(ann, refused)])
+    bot.stage.passes("1h")
+    bot.starts(CHAT)
+    assert bot.may(ann, "news") is SkipReason.NO_CONSENT
 
 
 def test_a_start_allows_nothing_to_who_has_never_allowed_it(bot: Bot) -> None:

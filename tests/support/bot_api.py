@@ -31,6 +31,7 @@ class BotApi:
         self.faults: dict[str, Fault] = {}
         self.webhook: dict[str, Any] = {}
         self.wait_s = 1.0  # at most, for a poll without updates
+        self.piece = 100  # updates in one answer, at most
         self._updates: list[dict[str, Any]] = []
         self._told = threading.Condition()
         self._numbers, self._messages = count(1000), count(50)
@@ -126,7 +127,7 @@ class BotApi:
         with self._told:
             self._updates = [update for update in self._updates if update["update_id"] >= offset]
             self._told.wait_for(lambda: self._updates, min(fields.get("timeout", 0), self.wait_s))
-            return _ok(self._updates[: fields.get("limit", 100)])
+            return _ok(self._updates[: min(fields.get("limit", 100), self.piece)])
 
 
 def _ok(result: Any) -> tuple[int, dict[str, Any]]:

@@ -132,11 +132,17 @@ class Visit:
         """A start without a link: a chat that we know is good again, and has taken back its stop."""
         holders = self._holders(tx)
         self._revive(tx, holders)
-        bit = 1 << self._channel.code
-        stopped = {row[0] for row in tx.among("look_consents", holders) if not row[1] and row[3] & bit}
         back = renewal(self._channel, self._at)
-        self._allow(tx, sorted(stopped), purpose=back.purpose, topic=back.topic, proof={"act": "/start"})
+        stopped = self._stopped_here(tx, holders)
+        self._allow(tx, stopped, purpose=back.purpose, topic=back.topic, proof={"act": "/start"})
         return "again" if holders else "stranger"
+
+    def _stopped_here(self, tx: Transaction, holders: list[int]) -> list[int]:
+        """Return those whose last word was a stop to this channel: a wider refusal is not taken back here."""
+        rows = sorted(tx.among("look_consents", holders), key=lambda row: int(row[5]))
+        last = {row[0]: row for row in rows}
+        bit = 1 << self._channel.code
+        return sorted(holder for holder, row in last.items() if not row[1] and row[3] & bit)
 
     def _open(self, tx: Transaction, opt_in: OptIn | None) -> str:
         """A start by a link; return which words answer it."""
