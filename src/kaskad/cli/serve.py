@@ -62,6 +62,7 @@ def serve(
     from msgspec import structs
 
     from kaskad import config, log
+    from kaskad.actions import sign_in
     from kaskad.domain.errors import Invalid, Unavailable
     from kaskad.web.service import serving
 
@@ -77,6 +78,7 @@ def serve(
         signal.signal(number, lambda *_: ending.set())
     with serving(settings, "kaskad serve", base_url=settings.base_url) as service:
         typer.echo(f"Kaskad serves {service.url} for {settings.base_url}; Ctrl-C ends it.")
+        typer.echo(f"Sign in, once: {sign_in.link(service.office)}")
         while not ending.wait(1.0):
             if trouble := service.engine.problem():
                 raise Unavailable(trouble)

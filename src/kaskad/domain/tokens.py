@@ -38,9 +38,9 @@ class Signer:
                 raise ValueError(f"key id {key_id} is not between 0 and 255")
             if len(secret) < 16:
                 raise ValueError(f"the secret of key {key_id} has under 16 bytes")
-        self._reference, self._link, self._open, self._unsubscribe = (
+        self._reference, self._link, self._open, self._unsubscribe, self._session = (
             {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
-            for purpose in (b"reference", b"link", b"open", b"unsubscribe")
+            for purpose in (b"reference", b"link", b"open", b"unsubscribe", b"session")
         )
         self._head = keys[0][0]
 
@@ -79,6 +79,14 @@ class Signer:
     def read_unsubscribe(self, text: str) -> tuple[int, int, int]:
         """Return (contact_id, run_id, step); raises BadToken."""
         return _read_ids(self._open_up(self._unsubscribe, text), tail=0)
+
+    def session(self, told: bytes) -> str:
+        """Return the token of a browser's session; whoever has it can read `told`, nobody change it."""
+        return self._sign(self._session, told)
+
+    def read_session(self, text: str) -> bytes:
+        """Return what a session's token tells; raises BadToken."""
+        return self._open_up(self._session, text)[1:]
 
     def _sign(self, keys: dict[int, _Key], ids: bytes) -> str:
         body = _BYTE[self._head] + ids

@@ -1,4 +1,4 @@
-"""Table `api_keys`: who may call the API, and for what. The keys themselves are nowhere kept."""
+"""Tables `api_keys` and `sign_ins`: who may call the API and see pages. The secrets are nowhere kept."""
 
 from __future__ import annotations
 
@@ -39,6 +39,23 @@ def find(tx: Transaction, key: str) -> ApiKey | None:
     """Return what is known of a key that was given, or None where it is none or was revoked."""
     row = tx.one("api_key_by_hash", hash=digest(key))
     return None if row is None else _key(row)
+
+
+def by_id(tx: Transaction, key_id: int) -> ApiKey | None:
+    """Return the key, or None where there is none or it was revoked."""
+    row = tx.one("api_key_by_id", id=key_id)
+    return None if row is None else _key(row)
+
+
+def add_sign_in(tx: Transaction, token: str, now: int, expires_at: int) -> None:
+    """Let `token` sign a browser in once, until it expires; forget those that have expired."""
+    tx.run("drop_old_sign_ins", now=now)
+    tx.run("add_sign_in", hash=digest(token), expires_at=expires_at)
+
+
+def use_sign_in(tx: Transaction, token: str, now: int) -> bool:
+    """Use a token up; return False where it is none, was used before or has expired."""
+    return bool(tx.run("use_sign_in", hash=digest(token), now=now))
 
 
 def revoke(tx: Transaction, name: str, now: int) -> None:

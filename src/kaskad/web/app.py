@@ -21,6 +21,9 @@ from kaskad.web.events import Events
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
 from kaskad.web.intake import Durable, Intake
+from kaskad.web.pages import cascades as pages
+from kaskad.web.pages import sign_in
+from kaskad.web.pages.cascades import Figures
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.tracking import Tracking
 
@@ -39,6 +42,7 @@ ROUTERS = (
     lists.segment_router,
     metrics.router,
 )
+PAGES = (sign_in.router, pages.router)
 PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "What is wrong, all of it.", "content": PROBLEM_CONTENT},
@@ -91,7 +95,8 @@ def build_app(
         routed.state.office = office
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)
-        for router in ROUTERS:
+        routed.state.figures = Figures()
+        for router in (*ROUTERS, *PAGES):
             routed.include_router(router)
     return Front(hooks, routed)
 

@@ -29,3 +29,16 @@ DELETE FROM idempotency_keys WHERE caller = :caller AND name = :name;
 
 -- name: drop_old_idempotent
 DELETE FROM idempotency_keys WHERE created_at < :before;
+
+-- name: api_key_by_id
+SELECT id, name, scopes, created_at, revoked_at FROM api_keys WHERE id = :id AND revoked_at IS NULL;
+
+-- name: add_sign_in
+INSERT INTO sign_ins (hash, expires_at) VALUES (:hash, :expires_at);
+
+-- name: use_sign_in
+-- 0 rows where it was used before or has expired.
+DELETE FROM sign_ins WHERE hash = :hash AND expires_at > :now;
+
+-- name: drop_old_sign_ins
+DELETE FROM sign_ins WHERE expires_at <= :now;

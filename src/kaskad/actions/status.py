@@ -1,0 +1,28 @@
+"""What an installation is doing: its engine and what has left it lately."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.domain.terms import Channel
+
+HOUR_MS = 3_600_000
+
+
+class Status(Struct, frozen=True):
+    """The engine as of `as_of`; `problem` is why it does not work, `sent` by channel in the last hour."""
+
+    as_of: int
+    problem: str | None
+    sent: Mapping[str, int]
+
+
+def status(office: Office) -> Status:
+    """Return how the engine is, and what was sent in the last hour of the installation's time."""
+    now = office.now()
+    with office.read() as tx:
+        rows = tx.all("sent_since", since=now - HOUR_MS)
+    return Status(now, office.engine.problem(), {Channel.of(row[0]).value: int(row[1]) for row in rows})

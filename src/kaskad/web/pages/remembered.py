@@ -1,0 +1,46 @@
+"""Figures that take long to count are counted rarely, however many people look at them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+T = TypeVar("T")
+PATIENCE = 10  # times as long as it took to count: a tenth of one core at most
+LEAST_S = 1.0
+MOST = 1_000
+
+
+class _Kept(Struct, Generic[T], frozen=True):
+    value: T
+    until: float
+
+
+class Remembered(Generic[T]):
+    """Values by name, each made again when it is older than ten times what making it took."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept[T]] = {}
+        self._lock = threading.Lock()  # one counts, the others wait for what it finds
+
+    def get(self, name: str, make: Callable[[], T]) -> T:
+        """Return the value of that name, by `make` where there is none that is fresh enough."""
+        with self._lock:
+            kept, began = self._kept.get(name), time.monotonic()
+            if kept is not None and began < kept.until:
+                return kept.value
+            value = make()
+            now = time.monotonic()
+            if len(self._kept) >= MOST:
+                self._kept.clear()
+            self._kept[name] = _Kept(value, now + max(LEAST_S, PATIENCE * (now - began)))
+            return value
+
+    def forget(self, name: str) -> None:
+        """Make the value again when it is asked for next."""
+        with self._lock:
+            self._kept.pop(name, None)

@@ -1,0 +1,249 @@
+"""Pages over HTTP: who gets in, what they show in two languages, and that looking changes nothing."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import httpx2
+import pytest
+
+from kaskad.actions import sign_in
+from kaskad.domain.terms import Channel
+from kaskad.web.pages.remembered import Remembered
+from kaskad.web.pages.texts import TEXTS
+from support.faults import until
+from support.shop import equip, people, taking
+
+CASCADE = """cascade: {slug}
+title: "{title}"
+class: service
+goal: {{event: purchase}}
+holdout: 0%
+trigger: {{broadcast: all}}
+steps:
+  - {{id: chat, channel: telegram, text: "Hello", wait: 1h}}
+  - {{id: letter, channel: email, subject: News, text: "Hello", wait: 1h}}
+"""
+COOKIE = "kaskad_session"
+
+
+@pytest.fixture(scope="module")
+def ready(api) -> Iterator[None]:
+    with taking() as taker:
+        taker.refusing.add("bob@telegram.example.org")
+        equip(api.service, taker.url, Channel.EMAIL, Channel.TELEGRAM)
+        people(api.service, "ann", "bob", listed="vip")
+        for slug, title in (("news", "<News> & more"), ("draft", "Draft")):
+            api.put(f"/cascades/{slug}", content=CASCADE.format(slug=slug, title=title))
+        api.post("/cascades/news/activate")
+        api.post("/cascades/news/launch", {"list": "vip"})
+        until(lambda: {line["id"]: line["sent"] for line in api.get("/cascades/news/report")["lines"]}
+              == {"chat": 1, "letter": 1}, 30)  # fmt: skip
+        yield
+
+
+@pytest.fixture
+def browser(api) -> Iterator[httpx2.Client]:
+    """A browser that nobody has signed in."""
+    with httpx2.Client(base_url=api.service.url, timeout=20, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def signed_in(api, browser) -> httpx2.Client:
+    link = sign_in.link(api.service.office)
+    assert browser.get(link).headers["location"] == "/"
+    return browser
+
+
+class Reader(HTMLParser):
+    """The words of a page, its tags, and that they are nested rightly."""
+
+    VOID = ("meta", "link", "input", "rect", "path", "br")
+
+    def __init__(self, page: httpx2.Response) -> None:
+        super().__init__()
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page.text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_nobody_sees_pages_without_signing_in(ready, browser):
+    for path in ("/", "/cascades/news"):
+        asked = browser.get(path)
+        assert asked.status_code == 303 and asked.headers["location"] == f"/sign-in?next={path}"
+    form = browser.get("/sign-in?next=/cascades/news")
+    assert form.status_code == 200
+    fields = [attrs for tag, attrs in Reader(form).tags if tag == "input"]
+    assert {"next": "/cascades/news", "key": None}.items() <= {
+        f["name"]: f.get("value") for f in fields
+    }.items()
+
+
+def test_a_link_signs_in_once(api, ready, browser):
+    link = sign_in.link(api.service.office)
+    first = browser.get(link)
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Max-Age=43200" in cookie
+    assert browser.get("/").status_code == 200
+    browser.cookies.clear()
+    again = browser.get(link)
+    assert again.status_code == 403 and "has been used or has expired" in again.text
+    assert browser.get("/").status_code == 303
+
+
+def test_a_key_signs_in_as_long_as_it_opens_something(api, ready, browser):
+    key = api.post("/keys", {"name": "office", "scopes": ["cascades:read"]})["key"]
+    entered = browser.post("/sign-in", data={"key": f" {key} ", "next": "/cascades/news"})
+    assert entered.status_code == 303 and entered.headers["location"] == "/cascades/news"
+    page = browser.get("/cascades/news")
+    assert page.status_code == 200 and "/cascades/news/pause" not in page.text  # this key only reads
+    refused = browser.post("/cascades/news/pause")
+    assert refused.status_code == 403 and "cascades:write" in refused.text
+    api.delete("/keys/office")
+    assert browser.get("/").status_code == 303
+
+
+def test_a_key_that_opens_no_pages_is_told_so(api, ready, browser):
+    key = api.post("/keys", {"name": "events", "scopes": ["events:write"]})["key"]
+    for given, code, words in (
+        (key, 403, "scope cascades:read"),
+        ("nonsense", 401, "opens nothing"),
+        ("", 401, ""),
+    ):
+        answer = browser.post("/sign-in", data={"key": given})
+        assert answer.status_code == code and words in answer.text
+        assert COOKIE not in browser.cookies
+
+
+@pytest.mark.parametrize(
+    "strange", ["//evil.example.org", "https://evil.example.org", "/\\evil.example.org", "x"]
+)
+def test_signing_in_leads_to_no_other_site(api, ready, browser, strange):
+    entered = browser.post("/sign-in", data={"key": api.key, "next": strange})
+    assert entered.headers["location"] == "/"
+
+
+def test_a_changed_cookie_opens_nothing(ready, signed_in):
+    token = signed_in.cookies[COOKIE]
+    signed_in.cookies.clear()
+    for broken in (token[:-1] + ("A" if token[-1] != "A" else "B"), "", "é".encode().decode("latin-1")):
+        asked = signed_in.get("/", headers={"Cookie": f"{COOKIE}={broken}".encode("latin-1")})
+        assert asked.status_code == 303
+
+
+def test_a_form_of_another_site_is_refused(ready, signed_in):
+    for headers in ({"Origin": "https://evil.example.org"}, {"Sec-Fetch-Site": "cross-site"}):
+        refused = signed_in.post("/cascades/news/pause", headers=headers)
+        assert refused.status_code == 403 and "another site" in refused.text
+
+
+def test_the_overview_shows_what_runs(ready, signed_in):
+    page = Reader(signed_in.get("/"))
+    assert "What runs" in page.text and "Engine works" in page.text
+    assert "<News> & more active" in page.text and "Draft draft" in page.text
+    assert "Entered 2 Under way 2 Reached 0 0% Spent ₸30" in page.text
+    assert "Sent in the last hour 2" in page.text
+    assert ("meta", {"http-equiv": "refresh", "content": "4"}) in page.tags
+    assert not [tag for tag, _ in page.tags if tag == "script"]
+
+
+def test_a_report_tells_of_every_step_in_words(ready, signed_in):
+    text = Reader(signed_in.get("/cascades/news")).text
+    assert "1 chat Telegram 1 sent 0 delivered 0 seen 0 reacted 1 failed ₸15" in text
+    assert "Failed: 1 wrong address (E404)" in text
+    assert "2 letter email 1 sent" in text
+    assert "list vip 2 of 2 as fast as it goes done" in text
+    assert "This is a draft" in Reader(signed_in.get("/cascades/draft")).text
+    still = signed_in.get("/cascades/news?still=1").text
+    assert "http-equiv" not in still and "Refresh by itself" in still
+
+
+def test_pages_speak_the_readers_language_and_keep_the_one_chosen(ready, signed_in):
+    russian = signed_in.get("/cascades/news", headers={"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"})
+    assert 'lang="ru"' in russian.text and "Не доставлено" in russian.text and "15\u00a0₸" in russian.text
+    assert "Что сейчас идёт" in signed_in.get("/?lang=ru").text
+    assert "Что сейчас идёт" in signed_in.get("/").text  # the cookie remembers
+    assert "What runs" in signed_in.get("/?lang=en").text
+    assert "What runs" in signed_in.get("/?lang=xx").text
+
+
+def test_every_text_is_there_in_both_languages():
+    assert all(len(texts) == 2 and all(texts) for texts in TEXTS.values())
+    cyrillic = re.compile("[а-яё]", re.IGNORECASE)
+    assert not [key for key, (english, _) in TEXTS.items() if cyrillic.search(english)]
+    known = {text for text in TEXTS if text.startswith("channel_")}
+    assert known == {f"channel_{channel.value}" for channel in Channel}
+
+
+def test_every_word_that_a_report_can_hold_has_its_text():
+    from kaskad.domain.terms import Outcome, Reason, SkipReason
+
+    for prefix, words in (("outcome_", Outcome), ("skip_", SkipReason), ("reason_", Reason)):
+        assert {prefix + word.value for word in words} == {key for key in TEXTS if key.startswith(prefix)}
+
+
+def test_pausing_and_going_on_by_form(api, ready, signed_in):
+    origin = {"Origin": str(signed_in.base_url).rstrip("/")}
+    assert signed_in.post("/cascades/news/pause", headers=origin).headers["location"] == "/cascades/news"
+    assert api.get("/cascades/news")["state"] == "paused"
+    assert "nothing is sent" in signed_in.get("/cascades/news").text
+    signed_in.post("/cascades/news/resume")
+    assert api.get("/cascades/news")["state"] == "active"
+    assert signed_in.get("/cascades/news/resume").status_code == 405
+
+
+def test_pages_let_nothing_foreign_in(ready, signed_in):
+    for path in ("/", "/cascades/news", "/sign-in", "/cascades/nothing", "/cascades/No%20Name"):
+        page = signed_in.get(path)
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "script-src" not in policy and "unsafe" not in policy
+        sources = [
+            attrs.get("src") or attrs.get("href") or "" for tag, attrs in Reader(page).tags if tag != "a"
+        ]
+        assert not [source for source in sources if source.startswith(("http:", "https:", "//"))]
+        assert ' style="' not in page.text
+    assert signed_in.get("/cascades/nothing").status_code == 404
+    assert signed_in.get("/cascades/No%20Name").status_code == 404
+
+
+def test_the_stylesheet_is_kept_by_browsers_until_it_changes(browser):
+    page = browser.get("/sign-in").text
+    (path,) = re.findall(r'href="(/static/style\.css\?v=[0-9a-f]{12})"', page)
+    style = browser.get(path)
+    assert (
+        style.headers["content-type"].startswith("text/css") and "immutable" in style.headers["cache-control"]
+    )
+
+
+def test_signing_out_ends_it(ready, signed_in):
+    assert signed_in.post("/sign-out").status_code == 303
+    assert signed_in.get("/").status_code == 303
+
+
+def test_what_took_long_to_count_is_not_counted_again_at_once():
+    counted = []
+    kept: Remembered[int] = Remembered()
+    for _ in range(3):
+        assert kept.get("a", lambda: counted.append(1) or len(counted)) == 1
+    kept.forget("a")
+    assert kept.get("a", lambda: counted.append(1) or len(counted)) == 2
