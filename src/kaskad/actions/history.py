@@ -61,7 +61,7 @@ def decisions(tx: Transaction, names: Names, contact_id: int, run_id: int, versi
     """Return every decision about a run, the oldest first."""
     steps = names.steps(version_id)
     rows = tx.all("decisions_of_run", contact_id=contact_id, run_id=run_id)
-    return [_decided(at, seq, msgspec.json.decode(detail), steps, names) for seq, at, detail in rows]
+    return [decided(at, seq, detail, steps, names) for seq, at, detail in rows]
 
 
 def facts(
@@ -73,7 +73,9 @@ def facts(
     return [_fact(row, steps) for row in rows if step is None or row[0] == step]
 
 
-def _decided(at: int, seq: int, told: dict[str, Any], steps: list[str], names: Names) -> Decided:
+def decided(at: int, seq: int, detail: str, steps: list[str], names: Names) -> Decided:
+    """Return a decision from its row."""
+    told: dict[str, Any] = msgspec.json.decode(detail)
     to, send = told.get("to", {}), told.get("send")
     sending = None
     if send is not None:

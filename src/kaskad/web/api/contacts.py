@@ -11,6 +11,7 @@ from pydantic import Field
 from kaskad.actions import contacts
 from kaskad.actions.contacts import Told as ToldContact
 from kaskad.actions.contacts import ToldAddress, ToldConsent
+from kaskad.actions.timeline import Entry, What, timeline
 from kaskad.domain.consent import ALL_CHANNELS, ANY
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
@@ -212,6 +213,25 @@ class EventView(View):
         return cls(id=event.id, name=event.name, at=instant(event.at), properties=event.properties)
 
 
+class EntryView(View):
+    """One thing that happened: `text` says it, the rest names where it belongs."""
+
+    at: datetime
+    kind: What
+    text: str
+    run: str | None
+    cascade: str | None
+    step: str | None
+    channel: str | None
+    details: dict[str, Any]
+
+    @classmethod
+    def of(cls, entry: Entry) -> EntryView:
+        return cls(at=instant(entry.at), kind=entry.what, text=entry.text, run=entry.run,
+                   cascade=entry.cascade, step=entry.step, channel=entry.channel,
+                   details=dict(entry.details))  # fmt: skip
+
+
 class Suppressed(View):
     """How many addresses, of all people, are marked by it."""
 
@@ -318,6 +338,14 @@ def list_events(office: InOffice, contact: InPath, part: Annotated[Newest, Depen
     """List what CRM and site told of a contact, newest first."""
     found = contacts.events(office, contact, until=part.until, limit=part.reach)
     return part.page([EventView.of(event) for event in found], [event.at for event in found])
+
+
+@router.get("/{contact}/timeline", dependencies=[READ])
+def show_timeline(office: InOffice, contact: InPath, part: Annotated[Newest, Depends()]) -> Page[EntryView]:
+    """List everything that happened to a contact, newest first: messages, receipts, reactions, decisions in
+    words, runs, consents, events."""
+    found = timeline(office, contact, until=part.until, limit=part.reach)
+    return part.page([EntryView.of(entry) for entry in found], [entry.at for entry in found])
 
 
 def _saved(saved: contacts.Saved, response: Response) -> SavedView:

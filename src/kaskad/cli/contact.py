@@ -1,0 +1,123 @@
+"""`kaskad contact`: people, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), external id, e-mail or +phone.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(help="Contacts: find, show.", no_args_is_help=True)
+    group.command("list")(listing)
+    group.command("show")(show)
+    app.add_typer(group, name="contact")
+
+
+def listing(
+    said: Annotated[str, typer.Argument(help="How a name, e-mail, phone or external id begins.")] = "",
+    country: Annotated[str, typer.Option(help="Of this country only, such as KZ.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """List contacts, or find them."""
+    from kaskad.cli.client import reached
+
+    query = {"q": said or None, "country": country or None, "limit": min(limit + 1, 1000)}
+    with reached(db) as client:
+        found = list(islice(client.items("/contacts", **query), limit + 1))
+    print_contacts(found, limit, as_json, "There are no such contacts.")
+
+
+def show(
+    who: WHO,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="Entries of the timeline.")] = 20,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show all that is known of a contact, and what happened lately."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    at = f"/contacts/{quote(who, safe='')}"
+    with reached(db) as client:
+        told = client.get(at)
+        told["timeline"] = client.get(f"{at}/timeline", limit=limit)["items"] if limit else []
+    if as_json:
+        typer.echo(as_text(told))
+        return
+    for line in _lines(told):
+        typer.echo(line)
+
+
+def print_contacts(found: Sequence[Mapping[str, Any]], limit: int, as_json: bool, nobody: str) -> None:
+    """Print contacts, read with one more than `limit`."""
+    from kaskad.cli.screens.output import as_text, table
+
+    if as_json:
+        typer.echo(as_text(found[:limit]))
+    elif not found:
+        typer.echo(nobody)
+    else:
+        head = ("CONTACT", "EXTERNAL ID", "NAME", "COUNTRY", "ADDRESSES")
+        rows = [
+            (each["id"], each["external_id"], _name(each), each["country"], _addresses(each["addresses"]))
+            for each in found[:limit]
+        ]
+        typer.echo(table(head, rows))
+        if len(found) > limit:
+            typer.echo(f"… and more: --limit {limit * 10} shows more of them.")
+
+
+def _name(contact: Mapping[str, Any]) -> str:
+    told = contact["attributes"]
+    return " ".join(str(told[key]) for key in ("name", "first_name", "last_name") if told.get(key))
+
+
+def _addresses(addresses: Sequence[Mapping[str, Any]]) -> str:
+    shown = [
+        each["value"] + ("" if each["health"] == "good" else f" ({each['health']})") for each in addresses
+    ]
+    return ", ".join(dict.fromkeys(shown))
+
+
+def _lines(told: Mapping[str, Any]) -> Iterator[str]:
+    """Return a contact as people read it."""
+    name = _name(told)
+    yield f"{told['id']}  {' '.join(part for part in (told['external_id'], name) if part)}"
+    plain = [told[key] for key in ("country", "language", "zone") if told[key]]
+    plain += [] if told["tracking"] else ["no open pixel"]
+    yield f"  {', '.join(plain) or 'country, language and zone unknown'}"
+    for address in told["addresses"]:
+        more = [] if address["health"] == "good" else [address["health"]]
+        more += ["shared with others"] if address["shared"] else []
+        health = f" ({', '.join(more)})" if more else ""
+        yield f"  {address['channel']:<10} {address['value']}{health}"
+    for key, value in told["attributes"].items():
+        yield f"  {key} = {value}"
+    if told["lists"]:
+        yield f"  on {', '.join(told['lists'])}"
+    for consent in told["consents"]:
+        yield f"  {consent_words(consent)}"
+    for entry in told["timeline"]:
+        yield f"  {entry['at'][:19].replace('T', ' ')}  {entry['text']}"
+
+
+def consent_words(consent: Mapping[str, Any]) -> str:
+    """Return a grant or withdrawal in words."""
+    what = consent["purpose"] or ("all" if consent["granted"] else "all but transactional")
+    where = f" by {', '.join(consent['channels'])}" if consent["channels"] else ""
+    topic = f" on {consent['topic']}" if consent["topic"] else ""
+    proof = consent["proof"] or {}
+    source = proof.get("source") or proof.get("basis") or proof.get("act") or "no proof"
+    when = consent["at"][:10] if consent["at"] else "day unknown"
+    return f"{'agreed to' if consent['granted'] else 'refused'} {what}{where}{topic} ({when}, {source})"

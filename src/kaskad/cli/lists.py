@@ -1,0 +1,187 @@
+"""`kaskad list` and `kaskad segment`: people put together by hand, or by what they have in common."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from kaskad.cli.contact import print_contacts
+from kaskad.cli.screens.options import DB, JSON
+
+NAME = Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")]
+SEGMENT = Annotated[str, typer.Argument(metavar="NAME", help="Name of the segment.")]
+WHO = Annotated[
+    list[str], typer.Argument(metavar="CONTACT...", help="Ids (con_…), external ids, e-mails or +phones.")
+]
+LIMIT = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(help="Lists of contacts: make, fill, show.", no_args_is_help=True)
+    group.command("show")(show)
+    group.command("create")(create)
+    group.command("add")(add)
+    group.command("remove")(remove)
+    group.command("delete")(delete)
+    app.add_typer(group, name="list")
+    group = typer.Typer(help="Segments: contacts by their attributes.", no_args_is_help=True)
+    group.command("list")(list_segments)
+    group.command("create")(create_segment)
+    group.command("count")(count_segment)
+    group.command("preview")(preview_segment)
+    group.command("delete")(delete_segment)
+    app.add_typer(group, name="segment")
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Whose members; else all lists.")] = "",
+    limit: LIMIT = 50,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show the lists, or who is on one of them."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        path = f"{_at(name)}/members" if name else "/lists"
+        found = list(islice(client.items(path, limit=min(limit + 1, 1000)), limit + 1))
+    if name:
+        print_contacts(found, limit, as_json, f"Nobody is on the list {name}.")
+    elif as_json:
+        typer.echo(as_text(found[:limit]))
+    elif not found:
+        typer.echo(
+            "There are no lists: `kaskad list create NAME` or `kaskad import FILE --list NAME` makes one."
+        )
+    else:
+        typer.echo(table(("LIST", "MEMBERS"), [(each["name"], each["members"]) for each in found[:limit]]))
+
+
+def create(name: NAME, db: DB = "", as_json: JSON = False) -> None:
+    """Make an empty list."""
+    _said(_call(db, "POST", "/lists", {"name": name}), as_json, f"The list {name} is made.")
+
+
+def add(name: NAME, who: WHO, db: DB = "", as_json: JSON = False) -> None:
+    """Put contacts on a list; where one of them is unknown, nobody is."""
+    told = _call(db, "POST", f"{_at(name)}/members", {"contacts": who})
+    _said(told, as_json, f"{told['added']} added to {name}.")
+
+
+def remove(name: NAME, who: WHO, db: DB = "", as_json: JSON = False) -> None:
+    """Take contacts off a list."""
+    told = _call(db, "POST", f"{_at(name)}/members/remove", {"contacts": who})
+    _said(told, as_json, f"{told['removed']} taken off {name}.")
+
+
+def delete(name: NAME, db: DB = "", as_json: JSON = False) -> None:
+    """Forget a list, not its people."""
+    _call(db, "DELETE", _at(name))
+    _said({"deleted": name}, as_json, f"The list {name} is forgotten.")
+
+
+def list_segments(db: DB = "", as_json: JSON = False) -> None:
+    """List the segments."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        found = list(client.items("/segments"))
+    if as_json:
+        typer.echo(as_text(found))
+    elif not found:
+        typer.echo("There are no segments: `kaskad segment create NAME --where city=Almaty` makes one.")
+    else:
+        rows = [(each["name"], _conditions(each["conditions"])) for each in found]
+        typer.echo(table(("SEGMENT", "WHO"), rows))
+
+
+def create_segment(
+    name: SEGMENT,
+    where: Annotated[
+        list[str],
+        typer.Option(help="attribute=value; several times for several, all of which must hold."),
+    ],
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Make a segment of the contacts whose attributes have these values.
+
+    A number, true and false are taken as such; in double quotes they are text.
+    """
+    told = _call(
+        db, "POST", "/segments", {"name": name, "conditions": {"all": [_condition(w) for w in where]}}
+    )
+    _said(told, as_json, f"The segment {name} is made: {_conditions(told['conditions'])}.")
+
+
+def count_segment(name: SEGMENT, db: DB = "", as_json: JSON = False) -> None:
+    """Count who is in a segment now."""
+    told = _call(db, "GET", f"{_segment_at(name)}/count")
+    _said(told, as_json, str(told["contacts"]))
+
+
+def preview_segment(name: SEGMENT, limit: LIMIT = 20, db: DB = "", as_json: JSON = False) -> None:
+    """Show who is in a segment now."""
+    from kaskad.cli.client import reached
+
+    with reached(db) as client:
+        items = client.items(f"{_segment_at(name)}/preview", limit=min(limit + 1, 1000))
+        found = list(islice(items, limit + 1))
+    print_contacts(found, limit, as_json, f"Nobody is in the segment {name}.")
+
+
+def delete_segment(name: SEGMENT, db: DB = "", as_json: JSON = False) -> None:
+    """Forget a segment."""
+    _call(db, "DELETE", _segment_at(name))
+    _said({"deleted": name}, as_json, f"The segment {name} is forgotten.")
+
+
+def value_of(text: str) -> Any:
+    """Return a number, true or false where the text is one, else the text; in double quotes it is text."""
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, str | bool | int | float) else text
+
+
+def _condition(where: str) -> dict[str, Any]:
+    attribute, equals, value = where.partition("=")
+    if not attribute or not equals:
+        raise typer.BadParameter(
+            f"{where!r} is no condition: write such as city=Almaty", param_hint="--where"
+        )
+    return {"attribute": attribute, "equals": value_of(value)}
+
+
+def _conditions(told: dict[str, Any]) -> str:
+    return " and ".join(f"{each['attribute']} = {each['equals']}" for each in told["all"])
+
+
+def _call(db: str, method: str, path: str, value: Any = None) -> Any:
+    from kaskad.cli.client import reached
+
+    with reached(db) as client:
+        return client.call(method, path, value)
+
+
+def _said(told: Any, as_json: bool, words: str) -> None:
+    from kaskad.cli.screens.output import as_text
+
+    typer.echo(as_text(told) if as_json else words)
+
+
+def _at(name: str) -> str:
+    return f"/lists/{quote(name, safe='')}"
+
+
+def _segment_at(name: str) -> str:
+    return f"/segments/{quote(name, safe='')}"

@@ -1,0 +1,21 @@
+-- What happened to one contact, the newest first: each statement reads one kind of it, at :until or before.
+
+-- name: timeline_runs
+SELECT id, version_id, entered_at, holdout, outcome, outcome_step, late, finished_at FROM runs
+ WHERE contact_id = :contact_id ORDER BY id;
+
+-- name: timeline_messages
+SELECT coalesce(sent_at, submitted_at), run_id, step, channel, account_id, state, price, cost FROM messages
+ WHERE contact_id = :contact_id AND coalesce(sent_at, submitted_at) <= :until
+ ORDER BY 1 DESC, run_id, step LIMIT :limit;
+
+-- name: timeline_facts
+-- That a message was accepted (kind 1) is told by the message.
+SELECT at, run_id, step, kind, value FROM facts
+ WHERE contact_id = :contact_id AND at <= :until AND kind <> 1
+ ORDER BY at DESC, run_id, step, kind, event LIMIT :limit;
+
+-- name: timeline_decisions
+SELECT d.at, d.run_id, d.seq, i.detail FROM decisions d JOIN decision_inputs i ON i.id = d.input_id
+ WHERE d.contact_id = :contact_id AND d.at <= :until
+ ORDER BY d.at DESC, d.run_id, d.seq DESC LIMIT :limit;

@@ -1,0 +1,97 @@
+"""People by commands: imported, found, put on lists and into segments, and told about."""
+
+import json
+
+import pytest
+
+from kaskad.cli.root import run
+
+PEOPLE = """id,name,email,phone,city,consent
+c1,Анна,anna@example.org,8 701 000 00 01,Алматы,yes
+c2,Борис,boris@example.org,8 701 000 00 02,Астана,no
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Return a function that runs a command in a new installation and returns its code and what it said."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["init"]) == 0
+    capsys.readouterr()
+
+    def call(*arguments):
+        code = run(list(arguments))
+        out, err = capsys.readouterr()
+        return code, out if code == 0 or out else err
+
+    return call
+
+
+def test_people_are_imported_found_and_listed(told, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    code, out = told("import", "people.csv", "--country", "KZ", "--list", "spring", "--dry-run")
+    assert code == 0 and "2 would be new" in out
+    code, out = told("contact", "list")
+    assert (code, out) == (0, "There are no such contacts.\n")
+    code, out = told("import", "people.csv", "--country", "KZ", "--list", "spring")
+    assert code == 0 and "people.csv: 2 rows, 2 new, 0 changed, 0 left out, on the list spring." in out
+    assert "phone is sms" in out
+    code, out = told("import", "people.csv", "--country", "KZ", "--json")
+    assert code == 0 and json.loads(out)["changed"] == 2
+    code, out = told("contact", "list", "анна")
+    assert "c1" in out and "c2" not in out and "+77010000001" in out
+    code, out = told("contact", "show", "c1")
+    assert code == 0 and "city = Алматы" in out and "on spring" in out and "agreed to all" in out
+    code, out = told("contact", "show", "anna@example.org", "--json")
+    assert json.loads(out)["external_id"] == "c1" and json.loads(out)["timeline"]
+    code, out = told("contact", "show", "nobody")
+    assert code == 1 and "There is no contact 'nobody'" in out
+    code, out = told("list", "show")
+    assert out.split() == ["LIST", "MEMBERS", "spring", "2"]
+    code, out = told("list", "show", "spring", "--json")
+    assert [each["external_id"] for each in json.loads(out)] == ["c1", "c2"]
+
+
+def test_rows_that_cannot_be_read_are_a_problem_found(told, tmp_path):
+    (tmp_path / "people.csv").write_text("id,phone\n1,+77010000001\n,12\n", encoding="utf-8")
+    code, out = told("import", "people.csv")
+    assert code == 1 and "row 3: left out: nothing in it names" in out and "1 left out" in out
+    (tmp_path / "bad.csv").write_text("colour\nred\n", encoding="utf-8")
+    code, out = told("import", "bad.csv")
+    assert code == 1 and "no column names or reaches a person" in out
+    assert told("import", "missing.csv")[0] == 2
+    assert told("import", "people.csv", "--country", "Kazakhstan")[0] == 1
+
+
+def test_lists_and_segments_are_kept_by_commands(told, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    told("import", "people.csv", "--country", "KZ")
+    assert told("list", "create", "vip") == (0, "The list vip is made.\n")
+    assert told("list", "add", "vip", "c1", "+77010000002") == (0, "2 added to vip.\n")
+    code, out = told("list", "add", "vip", "c3")
+    assert code == 1 and "no contact 'c3'" in out
+    assert told("list", "remove", "vip", "c2") == (0, "1 taken off vip.\n")
+    assert told("list", "delete", "vip")[0] == 0
+    assert told("list", "show", "vip")[0] == 1
+    assert "There are no segments" in told("segment", "list")[1]
+    code, out = told("segment", "create", "almaty", "--where", "city=Алматы", "--where", "name=Анна")
+    assert (code, out) == (0, "The segment almaty is made: city = Алматы and name = Анна.\n")
+    assert told("segment", "count", "almaty") == (0, "1\n")
+    assert "c1" in told("segment", "preview", "almaty")[1]
+    assert json.loads(told("segment", "count", "almaty", "--json")[1]) == {"contacts": 1}
+    code, out = told("segment", "create", "odd", "--where", "city")
+    assert code == 2
+    assert told("segment", "delete", "almaty")[0] == 0
+    assert told("segment", "count", "almaty")[0] == 1
+
+
+def test_an_event_is_sent_and_shown(told, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    told("import", "people.csv", "--country", "KZ")
+    code, out = told("event", "send", "purchase", "--contact", "c1", "--id", "e1", "--set", "total=1500")
+    assert code == 0 and "purchase is kept as e1." in out and "No server runs" in out
+    code, out = told("event", "send", "purchase", "--contact", "nobody@example.org")
+    assert code == 1 and "no such contact" in out
+    assert told("event", "send", "purchase", "--contact", "c1", "--set", "total")[0] == 2
+    code, out = told("event", "send", "purchase", "--contact", "c1", "--at", "yesterday")
+    assert code == 1 and "at:" in out
