@@ -228,6 +228,24 @@ def test_the_events_of_a_contact_come_newest_first_in_pages(api):
     assert shown == [4, 2, 3, 0, 1]
 
 
+def test_events_stand_in_the_description_of_the_api_and_take_our_ids(api):
+    told = api.raw("GET", "/api/openapi.json").json()
+    taken = told["paths"]["/api/v1/events"]["post"]
+    one, many = taken["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    assert many["items"] == one
+    event = told["components"]["schemas"][one["$ref"].rpartition("/")[2]]
+    assert event["required"] == ["id", "name", "contact"] and event["properties"]["name"]["maxLength"] == 200
+    contact = told["components"]["schemas"][event["properties"]["contact"]["$ref"].rpartition("/")[2]]
+    assert contact["properties"].keys() == {"id", "external_id", "email", "phone"}
+    key = api.put("/contacts/ours", {})["id"]
+    event = {"id": "1", "name": "seen", "contact": {"id": key}}
+    assert api.post("/events", event) == {"accepted": 1}
+    assert api.get(f"/contacts/{key}/events")["items"][0]["name"] == "seen"
+    assert problems(api.call("POST", "/events", {**event, "contact": {"id": "con_x"}})).keys() == {
+        "/contact/id"
+    }
+
+
 def test_a_key_that_only_reads_changes_nothing(api):
     key = api.post("/keys", {"name": "reader", "scopes": ["contacts:read"]})["key"]
     assert api.call("GET", "/contacts", key=key).status_code == 200

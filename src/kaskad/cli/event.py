@@ -60,9 +60,8 @@ def send(
 def _contact(who: str) -> dict[str, Any]:
     from kaskad.domain.ids import read_contact
 
-    contact_id = read_contact(who)
-    if contact_id is not None:
-        return {"id": contact_id}
+    if read_contact(who) is not None:
+        return {"id": who}
     given = {"external_id": who}
     if "@" in who:
         given["email"] = who

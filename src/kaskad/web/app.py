@@ -15,6 +15,7 @@ from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
 from kaskad.web import metrics
 from kaskad.web.api import accounts, cascades, contacts, imports, keys, launches, lists, runs, webhooks
+from kaskad.web.api.description import describe
 from kaskad.web.api.views import ProblemBody
 from kaskad.web.auth import Keys
 from kaskad.web.events import Events
@@ -98,6 +99,7 @@ def build_app(
         routed.state.figures = Figures()
         for router in (*ROUTERS, *PAGES):
             routed.include_router(router)
+        describe(routed)
     return Front(hooks, routed)
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaskad.domain.event import ContactRef, EventIn
+from kaskad.domain.ids import read_contact
 from kaskad.web.auth import Keys
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
@@ -21,10 +22,12 @@ LIMIT = 5_000_000
 AT_ONCE = 10_000
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+ContactId = Annotated[str, Meta(pattern=r"^con_\d{1,18}$")]
 
 
 class Contact(Struct, frozen=True, forbid_unknown_fields=True):
-    id: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
+    id: Number | ContactId | None = None
     external_id: Text | None = None
     email: Text | None = None
     phone: Text | None = None
@@ -170,10 +173,16 @@ def _event_in(event: Event, now: int) -> EventIn:
     return EventIn(
         id=event.id,
         name=event.name,
-        contact=ContactRef(contact.id, contact.external_id or "", contact.email or "", contact.phone or ""),
+        contact=ContactRef(
+            _number(contact.id), contact.external_id or "", contact.email or "", contact.phone or ""
+        ),
         at=now if event.at is None else round(event.at.timestamp() * 1000),
         properties=event.properties,
     )
+
+
+def _number(contact_id: int | str | None) -> int | None:
+    return read_contact(contact_id) if isinstance(contact_id, str) else contact_id
 
 
 def _is_array(body: bytes) -> bool:
