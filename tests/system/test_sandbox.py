@@ -1,4 +1,4 @@
-"""Thirty people go through four channels: the real engine and adapters against the sandbox, by real sockets."""
+"""Thirty people and four channels: the real engine and adapters against the sandbox, over real sockets."""
 
 import json
 import os
