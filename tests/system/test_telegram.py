@@ -14,12 +14,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kaskad.domain.policy import Policy
 from kaskad.domain.terms import Channel, Kind
+from kaskad.engine.account_file import read_accounts
 from kaskad.engine.opt_in import WORDS, make_link
 from kaskad.providers.base import Account
+from kaskad.sandbox.person import Bubble, Person
+from kaskad.sandbox.serve import SandboxConfig, running
 from kaskad.store import accounts, cascades, contacts, settings
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
@@ -176,3 +180,38 @@ def joined(port: int, external_id: str) -> None:
     request = urllib.request.Request(url, json.dumps(event).encode(), headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.status < 300
+
+
+def test_with_the_sandbox_a_person_opts_in_presses_writes_and_blocks(tmp_path: Path) -> None:
+    ann = Person("c0", name="Ann", chat_id="1001", language="ru")
+    with running(SandboxConfig(people=(ann,))) as sandbox:
+        told = next(one for one in sandbox.accounts() if one["provider"] == "telegram")
+        with bot_api() as unused:
+            house = House(tmp_path, unused)
+        (account,) = read_accounts(msgspec.json.encode({"accounts": [told]}).decode(), "sandbox", {})
+        with house.db.write() as tx:
+            accounts.save(tx, Vault([SECRET]), msgspec.structs.replace(account, name="chat"))
+        (contact_id,) = house.people(1)
+        (phone,) = sandbox.phones
+        phone.by_hand = True
+
+        def got() -> list[Bubble]:
+            return [bubble for bubble in phone.chat if not bubble.mine]
+
+        with house.serving():
+            token = house.token(contact_id)
+            sandbox.do(lambda deeds: deeds.write_to_bot(phone, f"/start {token}"))
+            until(lambda: [bubble.text for bubble in got()] == [WORDS["done"][1]], PATIENCE_S)
+            joined(house.port, "c0")
+            until(lambda: [bubble.text for bubble in got()][1:] == ["Hello"], PATIENCE_S)
+            hello = got()[1]
+            sandbox.do(lambda deeds: deeds.press(phone, hello, hello.buttons[0][0]))
+            clicked = f"SELECT contact_id FROM facts WHERE kind = {Kind.CLICKED.value}"
+            until(lambda: house.rows(clicked) == [(contact_id,)], PATIENCE_S)
+            until(lambda: hello.notes.count("pressed") == 1 and not sandbox.deeds.bot.queries, PATIENCE_S)
+            health = "SELECT health FROM addresses WHERE channel = 2"
+            sandbox.do(lambda deeds: deeds.block(phone))
+            until(lambda: house.rows(health) == [(1,)], PATIENCE_S)
+            sandbox.do(lambda deeds: deeds.unblock(phone))
+            until(lambda: house.rows(health) == [(0,)], PATIENCE_S)
+        house.db.close()
