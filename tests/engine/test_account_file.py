@@ -51,6 +51,15 @@ def test_a_provider_with_one_channel_needs_none_named() -> None:
     assert account.settings["port"] == "587"
 
 
+def test_a_setting_with_choices_takes_no_other_word() -> None:
+    text = "accounts: [{name: chat, provider: telegram, settings: {token: '1:t', mode: pulling}}]"
+    with pytest.raises(Invalid) as caught:
+        read_accounts(text, "a.yaml", {})
+    assert caught.value.problems == (
+        "a.yaml, account 1 (chat): setting 'mode' is polling or webhook, not 'pulling'",
+    )
+
+
 def test_every_problem_is_told_with_its_account() -> None:
     told = refused(
         "accounts:\n"

@@ -25,12 +25,10 @@ from kaskad.engine.ingest import Ingest
 from kaskad.engine.opt_in import WORDS, make_link
 from kaskad.engine.poller import Poller
 from kaskad.engine.world import Options, World
-from kaskad.providers.base import Request
 from kaskad.store import accounts, cascades, contacts, polls, settings
 from kaskad.store import runs as run_store
 from kaskad.store.db import Database
 from support.bot_api import TOKEN, BotApi, bot_api
-from support.faults import free_port
 from support.faults import until as until_soon
 from support.postgres import clear
 from support.stage import HASH_KEY, KEYS, VAULT
@@ -347,17 +345,6 @@ def test_two_processes_on_one_database_poll_an_account_once(
         finally:
             other.stop()
     clear(postgres_db)
-
-
-def test_an_errand_that_nobody_takes_is_told_and_forgotten(
-    desk: Desk, capsys: pytest.CaptureFixture[str]
-) -> None:
-    log.configure("info", "json")
-    account = desk.world.accounts_by_name["chat"]
-    desk.errands.send(account, [Request("POST", f"http://127.0.0.1:{free_port()}/bot1:t/getMe")])
-    seen: list[str] = []
-    until(lambda: bool(seen.append(capsys.readouterr().err)) or "errand failed" in "".join(seen))
-    assert "bot1:t" not in "".join(seen)
 
 
 def test_errands_after_the_end_are_dropped(desk: Desk) -> None:

@@ -114,6 +114,8 @@ class AccountForm:
                     values[name] = setting.default
                 elif setting.required:
                     self.say(f"setting {name!r} is missing" + (f": {setting.help}" if setting.help else ""))
+            elif setting.choices and values[name] not in setting.choices:
+                self.say(f"setting {name!r} is {' or '.join(setting.choices)}, not {values[name]!r}")
         return (
             {name: value for name, value in values.items() if name not in secret},
             {name: value for name, value in values.items() if name in secret and value},

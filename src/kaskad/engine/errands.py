@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 
 from kaskad.domain.errors import SendError
+from kaskad.engine.clock import wall_ms
 from kaskad.engine.dispatch import new_loop
 from kaskad.engine.transport.http import Http
+from kaskad.engine.transport.tokens import Tokens
 from kaskad.log import get_logger
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Request, Response
@@ -56,15 +58,22 @@ class Errands:
         if requests:
             self.begin(lambda: self._send(account, requests))
 
-    async def ask(self, request: Request, timeout_s: float = TIMEOUT_S) -> Response:
-        """Return the answer to a request; raises SendError. On the loop only."""
-        return await self._http.post(request, timeout_s)
+    async def ask(self, account: Account, request: Request, timeout_s: float = TIMEOUT_S) -> Response:
+        """Return the answer to a request of an account; raises SendError. On the loop only."""
+        carrying = provider(account.provider)
+        if not carrying.needs_token(account):
+            return await self._http.post(request, timeout_s)
+        token = await self._tokens.of(account, carrying, wall_ms())
+        response = await self._http.post(carrying.authorize(request, token), timeout_s)
+        if response.status == 401:
+            self._tokens.forget(account, token)  # the next attempt asks for another
+        return response
 
     async def _send(self, account: Account, requests: Sequence[Request]) -> None:
         carrying = provider(account.provider)
         for request in requests:
             try:
-                carrying.read_setup(await self.ask(request))
+                carrying.read_setup(await self.ask(account, request))
             except SendError as error:
                 log.info("errand failed", account=account.name, why=error.detail)
 
@@ -86,6 +95,7 @@ class Errands:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._http = Http()
+        self._tokens = Tokens(self._http)
         self._ready.set()
         await self._stop.wait()
         for task in self._tasks:

@@ -130,7 +130,7 @@ class _Tender:
             if requests and not await self._hold():
                 return
             for request in requests:
-                carrying.read_setup(await errands.ask(request))
+                carrying.read_setup(await errands.ask(account, request))
             self._set_up = True
         if carrying.poll_request(account, self._cursor) is None:
             self._done = True
@@ -139,7 +139,7 @@ class _Tender:
             return
         poll = carrying.poll_request(account, self._cursor)
         assert poll is not None
-        response = await errands.ask(poll, POLL_S)
+        response = await errands.ask(account, poll, POLL_S)
         told, cursor = carrying.read_poll(response, account)
         if told or cursor not in ("", self._cursor):
             await self._keep(told, response.body, cursor or self._cursor)

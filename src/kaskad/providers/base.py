@@ -30,6 +30,7 @@ class Setting(Struct, frozen=True):
     required: bool = True
     default: str = ""
     help: str = ""
+    choices: tuple[str, ...] = ()  # the only values; (): any
 
 
 class Limits(Struct, frozen=True):

@@ -92,7 +92,8 @@ class Mailgun(Provider):
         Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
         Setting("reply_domain", required=False, help="Its mail comes by a route: answers name a message"),
         Setting("signing_key", secret=True, required=False, help="HTTP webhook signing key"),
-        Setting("tracking", required=False, default="off", help="on: it counts opens and clicks too"),
+        Setting("tracking", required=False, default="off", choices=("on", "off"),
+                help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL, help="https://api.eu.mailgun.net in the EU"),
     )  # fmt: skip
     capabilities = Capabilities(

@@ -116,7 +116,8 @@ class Postmark(Provider):
         Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
         Setting("reply_domain", required=False, help="Of the inbound stream: answers name their message"),
         Setting("webhook_password", secret=True, required=False, help="In the address that webhooks call"),
-        Setting("tracking", required=False, default="off", help="on: it counts opens and clicks too"),
+        Setting("tracking", required=False, default="off", choices=("on", "off"),
+                help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL),
     )  # fmt: skip
     capabilities = Capabilities(

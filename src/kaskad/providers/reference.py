@@ -43,6 +43,7 @@ def _row(setting: Setting) -> str:
     notes = [
         "required" if setting.required and not setting.default else "",
         "secret" if setting.secret else "",
+        " or ".join(f"`{choice}`" for choice in setting.choices),
         f"default `{setting.default}`" if setting.default else "",
     ]
     told = ", ".join(note for note in notes if note)

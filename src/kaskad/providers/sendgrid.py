@@ -107,7 +107,8 @@ class SendGrid(Provider):
         Setting("reply_domain", required=False, help="A host of Inbound Parse: answers name their message"),
         Setting("webhook_public_key", required=False, help="The verification key of the signed webhook"),
         Setting("inbound_secret", secret=True, required=False, help="`key` in Inbound Parse's URL"),
-        Setting("tracking", required=False, default="off", help="on: it counts opens and clicks too"),
+        Setting("tracking", required=False, default="off", choices=("on", "off"),
+                help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL, help="https://api.eu.sendgrid.com for the EU"),
     )  # fmt: skip
     capabilities = Capabilities(

@@ -117,7 +117,12 @@ class Smtp(Provider):
     settings = (
         Setting("host"),
         Setting("port", default="587"),
-        Setting("security", default="starttls", help="starttls, tls, or none (a server on this machine)"),
+        Setting(
+            "security",
+            default="starttls",
+            choices=("starttls", "tls", "none"),
+            help="none: a server on this machine",
+        ),
         Setting("user", required=False),
         Setting("password", secret=True, required=False),
         Setting("sender", help="Name <name@example.org>"),

@@ -101,8 +101,8 @@ class Telegram(Provider):
     settings = (
         Setting("token", secret=True, help="Of the bot, from @BotFather, such as 123456:ABC-DEF"),
         Setting("bot", required=False, help="The bot's name without @; opt-in links need it"),
-        Setting("mode", required=False, default="polling",
-                help="How answers come: polling, or webhook for a public https address"),
+        Setting("mode", required=False, default="polling", choices=("polling", "webhook"),
+                help="How answers come; webhook needs a public https address"),
         Setting("secret_token", secret=True, required=False,
                 help="Sent with each webhook; made from the token where left empty"),
         Setting("base_url", required=False, default=BASE_URL, help="Of another Bot API server"),
@@ -257,7 +257,7 @@ def _chat_id(to: str) -> int | str:
 
 
 def _mode(account: Account) -> str:
-    return account["mode"] or "polling"
+    return "webhook" if account["mode"] == "webhook" else "polling"
 
 
 def _secret(account: Account) -> str:

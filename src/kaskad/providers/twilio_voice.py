@@ -122,7 +122,12 @@ class TwilioVoice(Provider):
         Setting("caller", help="The number that calls, +1…: yours at Twilio, or verified there"),
         Setting("language", required=False, help="Of <Say>, such as ru-RU; empty: the contact's"),
         Setting("voice", required=False, help="Of <Say>, such as Polly.Tatyana; empty: by the language"),
-        Setting("amd", default="on", help="on: tell machines from people, which costs extra; off"),
+        Setting(
+            "amd",
+            default="on",
+            choices=("on", "off"),
+            help="on: tell machines from people, which costs extra",
+        ),
         Setting("base_url", default="https://api.twilio.com"),
     )
     capabilities = Capabilities(

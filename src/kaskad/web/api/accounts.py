@@ -36,6 +36,7 @@ class SettingView(View):
     required: bool
     default: str
     help: str
+    choices: list[str]
 
 
 class CapabilitiesView(View):
@@ -90,6 +91,7 @@ class ProviderView(View):
                     required=one.required,
                     default=one.default,
                     help=one.help,
+                    choices=list(one.choices),
                 )
                 for one in provider.settings
             ],
