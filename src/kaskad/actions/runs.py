@@ -7,12 +7,12 @@ from concurrent.futures import TimeoutError as TooLate
 
 from msgspec import Struct
 
-from kaskad.actions import history
+from kaskad.actions import contacts, history
 from kaskad.actions.history import Decided, Fact
 from kaskad.actions.names import Names
 from kaskad.actions.office import WAIT_S, Office
 from kaskad.domain.errors import Conflict, NotFound, Unavailable
-from kaskad.domain.ids import read_contact, run_text
+from kaskad.domain.ids import run_text
 from kaskad.domain.terms import Channel, Kind, Outcome, Phase, RunState
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import Delivery
@@ -134,21 +134,23 @@ def cancel(office: Office, key: RunKey, by: str = "") -> RunView:
 
 
 def find_contact(tx: Transaction, who: str) -> int:
-    """Return the contact whose id, external id, e-mail, number or Telegram chat this is; raises NotFound."""
-    contact_id = read_contact(who)
-    if contact_id is None and who.isascii() and who.isdigit() and len(who) < 19:
-        contact_id = int(who)
+    """Return the contact that is meant; raises NotFound.
+
+    Besides what `contacts.find` knows: the plain number of a contact, a phone however it is written, a
+    Telegram chat: what people copy from elsewhere.
+    """
+    try:
+        return contacts.find(tx, who)
+    except NotFound as unknown:
+        nobody = unknown
     digits = "".join(character for character in who if character.isdigit())
-    rows = [tx.one("contact_by_external_id", external_id=who)]
-    rows += [tx.one("contact_by_id", id=contact_id)] if contact_id is not None else []
-    addresses = ((Channel.EMAIL, who.lower()), (Channel.SMS, f"+{digits}"), (Channel.TELEGRAM, who))
-    for channel, value in addresses:
-        if not any(rows):
-            rows.append(tx.one("contact_by_address", channel=channel.code, value=value))
-    for row in rows:
-        if row is not None:
-            return int(row[0])
-    raise NotFound(f"There is no contact {who!r}: give its id, e-mail or phone.")
+    plain = who.isascii() and who.isdigit() and len(who) < 19
+    row = tx.one("contact_by_id", id=int(who)) if plain else None
+    for channel, value in ((Channel.SMS, f"+{digits}"), (Channel.TELEGRAM, who)):
+        row = row or tx.one("contact_by_address", channel=channel.code, value=value)
+    if row is None:
+        raise nobody
+    return int(row[0])
 
 
 def _params(tx: Transaction, names: Names, wanted: Filter) -> tuple[list[int], dict[str, int]]:

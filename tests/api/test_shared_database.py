@@ -1,0 +1,89 @@
+"""The routes of cascades and runs over PostgreSQL, with every large table in parts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kaskad.config import Settings
+from kaskad.domain.terms import Channel
+from kaskad.store.db import open_database
+from kaskad.store.migrate import upgrade
+from kaskad.web.service import serving
+from support.api import Api
+from support.faults import until
+from support.postgres import postgres_server
+from support.shop import equip, people, taking
+
+CASCADE = """cascade: news
+class: service
+goal: {event: purchase}
+holdout: 0%
+trigger: {broadcast: all}
+steps:
+  - {id: chat, channel: telegram, text: "Hello", wait: 1h}
+  - {id: letter, channel: email, subject: News, text: "Hello", wait: 1h}
+"""
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder: Path = tmp_path_factory.mktemp("installation")
+    with postgres_server() as server, taking() as taker:
+        url = server.create()
+        db = open_database(url)
+        upgrade(db, partitions=4)
+        db.close()
+        settings = Settings(database=url, listen="127.0.0.1:0", secret_key=f"{folder}" + "k" * 40)
+        taker.refusing.add("bob@telegram.example.org")
+        with serving(settings, "the tests") as service:
+            equip(service, taker.url, Channel.EMAIL, Channel.TELEGRAM)
+            people(service, "ann", "bob", "cid", listed="vip")
+            yield Api(service)
+        server.drop(url)
+
+
+def test_a_cascade_goes_its_whole_way(api):
+    assert api.put("/cascades/news", content=CASCADE)["ok"]
+    assert api.post("/cascades/news/plan")["version"] == 1
+    assert api.post("/cascades/news/activate")["version"] == 1
+    begun = api.post("/cascades/news/launch", {"list": "vip", "pace": "100000/h"})
+
+    def sent() -> dict[str, int]:
+        return {line["id"]: line["sent"] for line in api.get("/cascades/news/report")["lines"]}
+
+    until(lambda: sent() == {"chat": 2, "letter": 1}, 60)
+    (launch,) = api.get("/cascades/news/launches")["items"]
+    assert (launch["id"], launch["enrolled"], launch["audience"]) == (begun["id"], 3, "list vip")
+    assert api.post("/cascades/news/plan")["in_flight"] == [
+        {"version": 1, "step": "chat", "runs": 2},
+        {"version": 1, "step": "letter", "runs": 1},
+    ]
+    assert [each["entered"] for each in api.get("/cascades")["items"]] == [3]
+
+
+def test_runs_and_messages_are_found(api):
+    first = api.get("/cascades/news/runs?limit=2")
+    second = api.get(f"/cascades/news/runs?limit=2&cursor={first['next']}")
+    assert (len(first["items"]), len(second["items"]), second["next"]) == (2, 1, None)
+    (bob,) = api.get("/cascades/news/runs?step=letter&state=active")["items"]
+    for who in ("bob", "bob@email.example.org", bob["contact"], bob["contact"].removeprefix("con_")):
+        assert api.get(f"/runs?contact={who}")["items"] == [bob]
+    assert [each["step"] for each in api.get(f"/messages?run={bob['id']}")["items"]] == ["chat", "letter"]
+    page = api.get("/messages?contact=bob&limit=1")
+    (letter,) = api.get(f"/messages?contact=bob&cursor={page['next']}")["items"]
+    assert api.get(f"/messages/{bob['id']}/letter")["body"]["subject"] == "News"
+    assert letter["state"] == "sent" and api.get(f"/runs/{bob['id']}/explain")["decisions"]
+    assert api.post(f"/runs/{bob['id']}/cancel")["outcome"] == "cancelled"
+    assert api.post("/cascades/news/pause")["runs"] == 2
+    assert api.post("/cascades/news/resume")["runs"] == 0
+    assert api.post("/cascades/news/stop")["runs"] == 2
+
+
+def test_pages_are_there(api):
+    from kaskad.actions import sign_in
+
+    asked = api.raw("GET", sign_in.link(api.service.office))
+    cookie = {"Cookie": asked.headers["set-cookie"].split(";")[0]}
+    assert "news" in api.raw("GET", "/", headers=cookie).text
+    assert "stopped" in api.raw("GET", "/cascades/news", headers=cookie).text
