@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from kaskad.domain.keywords import is_stop
-from kaskad.sandbox.outbox import PREFETCH, SCANNER, Answer, Outbox
+from kaskad.sandbox.outbox import NOTHING, PREFETCH, SCANNER, Answer, Outbox
 from kaskad.sandbox.person import Bubble, Button, Call, Link, Mail, Phone, Sms
 from kaskad.sandbox.postman import Postman
 from kaskad.sandbox.servers.bot import Bot, chat_id_of
@@ -38,6 +38,13 @@ class Deeds:
         thing.notes.append("clicked")
         self.world.reacted(channel, thing)
         return await self.outbox.visit(phone, url)
+
+    async def send_form(self, phone: Phone, url: str) -> Answer:
+        """Send the form of a page outside of Kaskad, as who buys or joins does; NOTHING where it has none."""
+        page = await self.outbox.visit(phone, url)
+        if b'method="post"' not in page.body:
+            return NOTHING
+        return await self.outbox.visit(phone, url, "POST", body="sent=yes")
 
     async def unsubscribe(self, phone: Phone, mail: Mail) -> Answer:
         """Unsubscribe by the mail program's button (RFC 8058), or by the page's where there is none."""

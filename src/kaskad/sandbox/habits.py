@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from kaskad.sandbox.calls import Pickup
 from kaskad.sandbox.deeds import Deeds, shown_links
 from kaskad.sandbox.line import Intent
+from kaskad.sandbox.outbox import Answer
 from kaskad.sandbox.person import Bubble, Call, Mail, Phone, Sim, Sms
 from kaskad.sandbox.profile import pick
 from kaskad.sandbox.twiml import offered_keys
@@ -75,7 +76,7 @@ class Habits:
         links = shown_links(mail.links, mail.unsubscribe)
         if deed == "clicks" and links:
             url = links[0].url
-            self._later(phone, then_ms, lambda: deeds.follow("email", phone, mail, url))
+            self._visit(phone, then_ms, chance, lambda: deeds.follow("email", phone, mail, url))
         elif deed == "unsubscribes" and mail.unsubscribe:
             self._later(phone, then_ms, lambda: deeds.unsubscribe(phone, mail))
         elif deed in ("clicks", "replies"):
@@ -100,10 +101,10 @@ class Habits:
                 self._later(phone, after_ms, lambda: deeds.write_to_bot(phone, text))
             elif buttons:
                 button = buttons[0] if chance.random() < 0.8 else chance.choice(buttons)
-                self._later(phone, after_ms, lambda: deeds.press(phone, bubble, button))
+                self._visit(phone, after_ms, chance, lambda: deeds.press(phone, bubble, button))
             else:
                 url = links[0].url
-                self._later(phone, after_ms, lambda: deeds.follow("telegram", phone, bubble, url))
+                self._visit(phone, after_ms, chance, lambda: deeds.follow("telegram", phone, bubble, url))
 
     def _on_sms(self, phone: Phone, sms: Sms) -> None:
         habits, deeds, chance = self.profile.sms, self._deeds, self._chance(phone, "sms")
@@ -117,7 +118,23 @@ class Habits:
                 self._later(phone, after_ms, lambda: deeds.send_sms(phone, text))
             else:
                 url = sms.links[0].url
-                self._later(phone, after_ms, lambda: deeds.follow("sms", phone, sms, url))
+                self._visit(phone, after_ms, chance, lambda: deeds.follow("sms", phone, sms, url))
+
+    def _visit(
+        self, phone: Phone, after_ms: float, chance: random.Random,
+        follow: Callable[[], Awaitable[Answer | None]],
+    ) -> None:  # fmt: skip
+        """Plan that a link is followed, and that some send the form of the page that it leads to."""
+        sends = chance.random() < self.profile.site.sends
+        decide_ms = self.profile.site.decide.draw_ms(chance, phone.temper.pace)
+
+        async def go() -> None:
+            answer = await follow()
+            if sends and answer is not None and answer.location:
+                url = answer.location
+                self._later(phone, decide_ms, lambda: self._deeds.send_form(phone, url))
+
+        self._later(phone, after_ms, go)
 
     def bounce(self, phone: Phone, mail: Mail) -> None:
         """Let a mail that was taken come back as a bounce."""

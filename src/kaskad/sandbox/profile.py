@@ -74,11 +74,19 @@ class CallHabits(Struct, frozen=True, forbid_unknown_fields=True):
     hangs_up: float = 0.0
 
 
+class SiteHabits(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of who has followed a link to a page with a form: a cart to pay for, an event to join."""
+
+    decide: Delay
+    sends: float = 0.0
+
+
 class Profile(Struct, frozen=True, forbid_unknown_fields=True):
     mail: MailHabits
     chat: ChatHabits
     sms: SmsHabits
     call: CallHabits
+    site: SiteHabits = SiteHabits(Delay(900.0))
 
 
 def default_profile() -> Profile:
