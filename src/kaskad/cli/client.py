@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kaskad.config import Settings
+    from kaskad.web.service import Service
 
 TIMEOUT_S = 60.0
+STARTING_S = 5.0  # so long may a server take to say where it listens
 
 
 class Client:
@@ -84,23 +87,38 @@ def reached(db: str = "") -> Iterator[Client]:
     Raises NotFound where there is no database yet, Locked where another command holds it.
     """
     from kaskad import log
-    from kaskad.domain.errors import Locked
-    from kaskad.web.local import find
     from kaskad.web.service import attending, database_file
 
     settings = chosen(db)
     file = database_file(settings)
     _must_exist(file)
     log.configure("warning", "text")  # what the command prints is its answer
-    try:
-        with attending(settings, "a kaskad command") as service:
-            yield from _talking(service.url, service.office.local_key, moves=False)
-            return
-    except Locked:
-        found = find(file) if file else None
-        if found is None:
-            raise
-    yield from _talking(found.url, found.key)
+    with ExitStack() as stack:
+        found = _server_or(lambda: stack.enter_context(attending(settings, "a kaskad command")), file)
+        yield from _talking(*found)
+
+
+def _server_or(attend: Callable[[], Service], file: Path | None) -> tuple[str, str, bool]:
+    """Return address, key and whether it moves runs: of this process, else of the server that holds the file.
+
+    A server that is just starting is waited for. Raises Locked where another command holds the file.
+    """
+    from kaskad.domain.errors import Locked
+    from kaskad.web.local import find
+
+    until_s = monotonic() + STARTING_S
+    while True:
+        try:
+            service = attend()
+        except Locked:
+            found = find(file) if file else None
+            if found is not None:
+                return found.url, found.key, True
+            if monotonic() > until_s:
+                raise
+            sleep(0.1)
+        else:
+            return service.url, service.office.local_key, False
 
 
 def chosen(db: str = "") -> Settings:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 from msgspec import structs
 
 from kaskad.actions.office import Office
 from kaskad.config import Settings
-from kaskad.domain.errors import Unavailable
+from kaskad.domain.errors import Locked, Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
@@ -25,7 +26,7 @@ from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
 from kaskad.engine.world import Options, World
 from kaskad.store import settings as setting_store
-from kaskad.store.db import Transaction, open_database
+from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault, key_file, open_vault
 from kaskad.web.app import build_app
@@ -35,6 +36,7 @@ from kaskad.web.server import Server, listen
 SIGNING = "signing_key"
 AHEAD = "clock"  # how far a database's time has come that was run faster than the world
 _GUARD_MS = 90_000
+PATIENCE_S = 2.0  # of a server with whoever holds the file: most are commands that take no longer
 
 
 class Service:
@@ -80,7 +82,7 @@ def serving(
         base_url = (base_url or f"http://{shown}:{port}").rstrip("/")
         db = open_database(settings.database)
         stack.callback(db.close)
-        stack.enter_context(db.hold(owner))
+        _hold(stack, db, owner, PATIENCE_S if moves else 0.0)
         upgrade(db)
         vault = vault_of(settings)
         with db.write() as tx:
@@ -116,6 +118,19 @@ def serving(
         finally:
             if engine.problem() is None:
                 service.keep_time()
+
+
+def _hold(stack: ExitStack, db: Database, owner: str, patience_s: float) -> None:
+    """Hold the SQLite file until the stack ends; raises Locked where another keeps it longer."""
+    until_s = monotonic() + patience_s
+    while True:
+        try:
+            stack.enter_context(db.hold(owner))
+            return
+        except Locked:
+            if monotonic() > until_s:
+                raise
+            sleep(0.05)
 
 
 @contextmanager
