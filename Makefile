@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lock test check lint format crash bench clean
+.PHONY: help install lock demo test check lint format crash bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -41,6 +41,9 @@ lock: ## renew requirements-dev.lock from pyproject.toml
 	  .venv/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^setuptools=='; } \
 		> requirements-dev.lock
 	rm -rf .venv/lock
+
+demo: install ## watch cascades at work: a shop, 2 000 people, four channels, nothing real
+	@$(BIN)/kaskad demo
 
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m pytest -n 2 -q $(TESTS)

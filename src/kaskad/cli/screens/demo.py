@@ -1,0 +1,149 @@
+"""What `kaskad demo` shows while people move through the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from kaskad import log
+from kaskad.analytics.reach import Amounts, Line, Report, money
+from kaskad.demo.play import Picture
+from kaskad.domain.money import format_money
+
+BAR = 16  # characters of a full bar
+CHANNELS = {"email": "E-mail", "telegram": "Telegram", "sms": "SMS", "robot_call": "Robot call"}
+COLOURS = {"email": "blue", "telegram": "cyan", "sms": "green", "robot_call": "magenta"}
+
+
+class Screen:
+    """Draws pictures: in place on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._out = Console(highlight=False)
+
+    @property
+    def live(self) -> bool:
+        """Return whether somebody looks at a terminal."""
+        return self._out.is_terminal
+
+    def say(self, text: str) -> None:
+        """Show one line."""
+        self._out.print(Text(text), soft_wrap=True)
+
+    def log_to_screen(self) -> None:
+        """Let warnings of the log stand above the picture instead of through it."""
+        log.configure("error", "text")
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[Picture], None]]:
+        """Return what shows a picture."""
+        if not self._out.is_terminal:
+            yield lambda picture: self.say(as_line(picture))
+            return
+        with Live(console=self._out, refresh_per_second=4, screen=False) as live:
+            yield lambda picture: live.update(as_panel(picture))
+
+
+def as_panel(picture: Picture) -> RenderableType:
+    """Return the whole picture."""
+    head = Text.assemble(
+        ("Kaskad ", "bold"), ("demo  ", "bold cyan"), f"{_at(picture.now)}  ",
+        (f"{_speed(picture.factor)}, {picture.people:,} people who do not exist".replace(",", " "), "dim"),
+    )  # fmt: skip
+    links = [Text.assemble((f"{name:<20}", "dim"), (url, "underline")) for name, url in picture.addresses]
+    end = (
+        "Everybody has been carried through." if picture.ended else "Be one of them: open a phone and react."
+    )
+    return Group(
+        Text(), head, Text(), _channels(picture.reports), Text(), _cascades(picture), Text(), *links, Text(),
+        Text(f"{end} Ctrl-C ends the demo.", style="dim"),
+    )  # fmt: skip
+
+
+def as_line(picture: Picture) -> str:
+    """Return the picture as one line, for a log."""
+    parts = [f"{name} {line.sent} sent {line.reacted} reacted" for name, line in by_channel(picture.reports)]
+    under_way = sum(report.under_way for report in picture.reports)
+    return f"{_at(picture.now)}: {', '.join(parts)}; {under_way} under way, {picture.goals} goals reached"
+
+
+def by_channel(reports: Sequence[Report]) -> Iterator[tuple[str, Line]]:
+    """Yield each channel's name with the sums over all cascades."""
+    for channel, name in CHANNELS.items():
+        total = Line(0, "", channel)
+        for line in (line for report in reports for line in report.lines if line.channel == channel):
+            for figure in ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached"):
+                setattr(total, figure, getattr(total, figure) + getattr(line, figure))
+            for currency, minor in line.cost.items():
+                total.cost[currency] = total.cost.get(currency, 0) + minor
+        yield name, total
+
+
+def _channels(reports: Sequence[Report]) -> Table:
+    table = _table("Channel")
+    for title in ("waiting", "sent", "delivered", "seen", "reacted", "failed", "spent"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("reached first by it", no_wrap=True)
+    totals = list(by_channel(reports))
+    most = max((line.reached for _, line in totals), default=0)
+    for name, line in totals:
+        counts = (line.waiting, line.sent, line.delivered, line.seen, line.reacted, line.failed)
+        colour = COLOURS[line.channel]
+        bar = Text.assemble((_bar(line.reached, most), colour), f" {line.reached}")
+        table.add_row(Text(name, style=colour), *map(_count, counts), _money(line.cost), bar)
+    return table
+
+
+def _cascades(picture: Picture) -> Table:
+    table = _table("Cascade")
+    for title in ("entered", "under way", "reacted", "goal", "stopped", "cost", "each reacted"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("of those who entered", no_wrap=True)
+    for report in picture.reports:
+        levels = {level.name: level for level in report.levels}
+        reacted = levels["reacted"]
+        stopped = report.outcomes.get("opted_out", 0) + report.outcomes.get("complained", 0)
+        table.add_row(
+            report.title, _count(report.entered), _count(report.under_way), _count(reacted.contacts),
+            _count(report.outcomes.get("converted", 0)), _count(stopped), _money(report.cost),
+            _money(reacted.cost_each),
+            Text.assemble((_bar(reacted.share, 1.0), "yellow"), f" {reacted.share:.0%}"),
+        )  # fmt: skip
+    return table
+
+
+def _table(title: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table.add_column(title, no_wrap=True, min_width=18)
+    return table
+
+
+def _bar(value: float, most: float) -> str:
+    eighths = round(value / most * BAR * 8) if most else 0
+    whole, rest = divmod(eighths, 8)
+    return ("█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(BAR)
+
+
+def _count(count: int) -> str:
+    return f"{count:,}".replace(",", " ") if count else "·"
+
+
+def _money(amounts: Amounts) -> str:
+    return " + ".join(format_money(each) for each in money(amounts)) or "·"
+
+
+def _speed(factor: float) -> str:
+    hours = factor / 3600
+    if hours >= 1:
+        return f"{hours:g} h pass in a second"
+    return f"{factor / 60:g} min pass in a second" if factor > 1 else "real time"
+
+
+def _at(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%a %d %b %H:%M UTC")

@@ -1,0 +1,229 @@
+"""The demo put together: a folder with an installation, the sandbox around it, and a shop with its traffic.
+
+Everything is told to Kaskad over its API, as another system would: accounts, people, cascades, events.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from msgspec import Struct
+
+from kaskad.actions import sign_in
+from kaskad.analytics.reach import Report, report
+from kaskad.config import Settings
+from kaskad.demo.people import Person, as_csv, invent
+from kaskad.demo.shop import Shop
+from kaskad.demo.traffic import Traffic
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.providers import provider
+from kaskad.sandbox.person import Person as Recipient
+from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
+from kaskad.store import cascades as cascade_store
+from kaskad.web.server import Server, listen
+from kaskad.web.service import Service, serving
+
+MARK = ".kaskad-demo"  # a folder with it is ours to empty
+SCENARIOS = ("abandoned-cart", "webinar", "reactivation")
+SLEEPING = "sleeping"
+SPREAD_S = 45.0  # of real time, over which carts are left behind
+SHARES = (0.5, 0.75)  # of the people: carts, then webinar; the rest is asleep
+PORT = 8_000
+LIMITS = {"concurrency": 64, "per_second": 1000, "burst": 1000}  # of a local world; real services take less
+Say = Callable[[str], None]
+
+
+class Plan(Struct, frozen=True):
+    """What is asked for."""
+
+    folder: Path
+    people: int = 2_000
+    time_factor: float = 3_600.0
+    port: int = 0  # of Kaskad; 0: PORT, or any free one where that is taken
+    seed: int = 1
+
+
+class Picture(Struct, frozen=True):
+    """One look at the installation: what the screen is drawn from."""
+
+    now: int
+    factor: float
+    addresses: Sequence[tuple[str, str]]
+    people: int
+    reports: Sequence[Report]
+    goals: int
+
+    @property
+    def ended(self) -> bool:
+        """Return whether somebody has entered and nobody is under way any more."""
+        return any(report.entered for report in self.reports) and not any(
+            report.under_way or report.holdouts_under_way for report in self.reports
+        )
+
+
+class Play:
+    """A running demo."""
+
+    def __init__(
+        self, plan: Plan, service: Service, sandbox: Sandbox, shop: Shop, shop_url: str, traffic: Traffic,
+        say: Say,
+    ) -> None:  # fmt: skip
+        self._plan, self._service, self._sandbox = plan, service, sandbox
+        self._shop, self._shop_url, self._traffic = shop, shop_url, traffic
+        self._say = say
+        self._addresses: list[tuple[str, str]] = []
+
+    def picture(self) -> Picture:
+        """Return how it stands now."""
+        office = self._service.office
+        with office.read() as tx:
+            reports = [
+                report(tx, row.id, office.engine.world.versions[row.version_id or 0].cascade, office.now())
+                for row in (cascade_store.by_slug(tx, slug) for slug in SCENARIOS)
+            ]
+        return Picture(
+            office.now(), self._plan.time_factor, self._addresses, self._plan.people, reports, self._shop.sold
+        )
+
+    def begin(self, people: Sequence[Person], client: httpx2.Client) -> None:
+        """Let it all in: accounts, people, cascades; then the shop opens."""
+        carts, guests, sleeping = _parts(people)
+        for account in self._sandbox.accounts(self._service.base_url):
+            name = str(account.pop("name"))
+            _good(client.put(f"/accounts/{name}", json=_account(account)))
+        _bring_in(client, as_csv([*carts, *guests], f"{self._shop_url}/sale-"))
+        _bring_in(client, as_csv(sleeping, f"{self._shop_url}/sale-"), list=SLEEPING)
+        for slug in SCENARIOS:
+            text = (self._plan.folder / f"{slug}.yaml").read_bytes()
+            _good(client.put(f"/cascades/{slug}", content=text, headers={"Content-Type": "application/yaml"}))
+            _good(client.post(f"/cascades/{slug}/activate"))
+        pace = max(60, round(len(sleeping) * 3600 / (SPREAD_S * self._plan.time_factor)))
+        _good(client.post("/cascades/reactivation/launch", json={"list": SLEEPING, "pace": f"{pace}/h"}))
+        self._addresses = [
+            ("Status and reports", sign_in.link(self._service.office, self._service.url)),
+            ("Everybody's phone", self._sandbox.http_url),
+        ]
+        for name, address in self._addresses:
+            self._say(f"{name}: {address}")
+        self._traffic.start(carts, guests, sleeping)
+
+
+@contextmanager
+def playing(plan: Plan, say: Say) -> Iterator[Play]:
+    """Yield a demo that runs until the end of the block. Raises Conflict for a folder that is not its own."""
+    people = invent(plan.people, plan.seed)
+    with ExitStack() as stack:
+        shop_at = listen("127.0.0.1", 0)
+        stack.callback(shop_at.close)
+        shop_url = f"http://127.0.0.1:{shop_at.getsockname()[1]}"
+        settings = _settle(plan, as_csv(people, f"{shop_url}/sale-"))
+        say(f"The sandbox: {plan.people} people with mailboxes, chats and phones, all on this machine.")
+        recipients = [_recipient(person) for person in people]
+        sandbox = stack.enter_context(
+            running(SandboxConfig(people=recipients, time_factor=plan.time_factor, seed=plan.seed))
+        )
+        say("Kaskad: database, engine, API and pages.")
+        service = stack.enter_context(serving(settings, "kaskad demo", time_factor=plan.time_factor))
+        client = stack.enter_context(_client(service))
+        shop = Shop(lambda event: _tell(client, [event]))
+        server = Server(shop.app, settings, shop_at)
+        server.start()
+        stack.callback(server.stop)
+        traffic = Traffic(
+            lambda events: _tell(client, events), shop, shop_url, service.clock.now, plan.seed, SPREAD_S
+        )
+        stack.callback(traffic.stop)
+        play = Play(plan, service, sandbox, shop, shop_url, traffic, say)
+        say("Accounts, people and three cascades come in over the API.")
+        play.begin(people, client)
+        yield play
+
+
+def _settle(plan: Plan, people: bytes) -> Settings:
+    """Make the folder, with everything that one may want to look at; return the installation's settings."""
+    folder = plan.folder
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise Conflict(f"{folder} is not empty and no earlier demo's: choose another with --folder.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
+    (folder / "people.csv").write_bytes(people)
+    for slug in SCENARIOS:
+        text = files("kaskad.demo").joinpath(f"scenarios/{slug}.yaml").read_text("utf-8")
+        (folder / f"{slug}.yaml").write_text(text, encoding="utf-8")
+    secret_key = secrets.token_urlsafe(32)
+    toml = folder / "kaskad.toml"
+    toml.touch(mode=0o600)
+    toml.write_text(f'database = "sqlite:kaskad.db"\nsecret_key = "{secret_key}"\n', encoding="utf-8")
+    return Settings(
+        database=f"sqlite:{folder / 'kaskad.db'}",
+        listen=f"127.0.0.1:{plan.port or _free_port()}",
+        secret_key=secret_key,
+    )
+
+
+def _free_port() -> int:
+    try:
+        listen("127.0.0.1", PORT).close()
+    except Conflict:
+        return 0
+    return PORT
+
+
+def _client(service: Service) -> httpx2.Client:
+    return httpx2.Client(
+        base_url=f"{service.url}/api/v1", timeout=60.0, trust_env=False,
+        headers={"Authorization": f"Bearer {service.office.local_key}"},
+    )  # fmt: skip
+
+
+def _tell(client: httpx2.Client, events: Sequence[Mapping[str, Any]]) -> None:
+    _good(client.post("/events", json=list(events)))
+
+
+def _good(answer: httpx2.Response) -> Any:
+    """Return what the API answers; raises Invalid, with what it says, unless it was done."""
+    if answer.status_code >= 300:
+        raise Invalid([f"{answer.request.method} {answer.request.url.path}: {answer.text}"])
+    return answer.json() if answer.content else None
+
+
+def _account(told: Mapping[str, Any]) -> dict[str, object]:
+    """Return an account of an accounts.yaml as the API takes it: settings and secrets apart, as texts."""
+    secret = {one.name for one in provider(told["provider"]).settings if one.secret}
+    values = {name: str(value) for name, value in told["settings"].items()}
+    return {
+        "provider": told["provider"],
+        "settings": {name: value for name, value in values.items() if name not in secret},
+        "secrets": {name: value for name, value in values.items() if name in secret},
+        "price": told["price"],
+        "limits": LIMITS,
+    }
+
+
+def _bring_in(client: httpx2.Client, file: bytes, **more: str) -> None:
+    query = {"source": "people.csv", "country": "KZ", "wait_s": "30", **more}
+    headers = {"Content-Type": "text/csv"}
+    told = _good(client.post("/contacts/import", content=file, params=query, headers=headers))
+    if told["state"] != "done" or told["rejected"]:
+        raise Invalid([f"The demo's people were not taken: {told}"])
+
+
+def _parts(people: Sequence[Person]) -> tuple[Sequence[Person], Sequence[Person], Sequence[Person]]:
+    first, second = (round(len(people) * share) for share in SHARES)
+    return people[:first], people[first:second], people[second:]
+
+
+def _recipient(person: Person) -> Recipient:
+    return Recipient(
+        key=person.id, name=f"{person.name}, {person.city}", email=person.email, phone=person.phone,
+        chat_id=person.telegram, language=person.language, zone=person.zone,
+    )  # fmt: skip

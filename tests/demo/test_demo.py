@@ -1,0 +1,82 @@
+"""The demo: people who cannot exist, and a folder in which cascades really run."""
+
+import csv
+import io
+import time
+
+import pytest
+from rich.console import Console
+from starlette.testclient import TestClient
+
+from kaskad.cli.root import run
+from kaskad.cli.screens.demo import as_panel, by_channel
+from kaskad.demo.people import as_csv, invent
+from kaskad.demo.play import MARK, SCENARIOS, Plan, playing
+from kaskad.demo.shop import Shop, Visit
+from kaskad.domain.errors import Conflict
+
+
+def test_people_are_the_same_for_a_seed_and_can_be_nobody_s():
+    people = invent(2_000, 7)
+    assert people == invent(2_000, 7)
+    assert people != invent(2_000, 8)
+    emails = [person.email for person in people if person.email]
+    phones = [person.phone for person in people if person.phone]
+    assert len(set(emails)) == len(emails) and all(email.endswith("@example.org") for email in emails)
+    assert len(set(phones)) == len(phones) and all(phone[:8] in ("+7700000", "+7900000") for phone in phones)
+    assert all(person.email or person.phone for person in people)
+    assert {person.country for person in people} == {"KZ", "RU"}
+    rows = list(csv.DictReader(io.StringIO(as_csv(people, "https://shop.example.org/sale-").decode())))
+    assert rows[0]["sale_url"] == f"https://shop.example.org/sale-{people[0].id}"
+
+
+def test_the_shop_tells_of_a_purchase_when_its_button_is_pressed_and_not_when_it_is_looked_at():
+    told = []
+    shop = Shop(told.append)
+    path = shop.open("cart-1", Visit("Корзина", "Купить", {"id": "bought-1"}))
+    client = TestClient(shop.app)
+    assert 'method="post"' in client.get(path).text
+    assert told == []
+    assert client.post(path).status_code == 200
+    assert (told, shop.sold) == ([{"id": "bought-1"}], 1)
+    assert client.get("/cart-2").status_code == 404
+
+
+def test_a_folder_that_is_not_the_demo_s_is_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(Conflict, match="--folder"), playing(Plan(tmp_path, 20), print):
+        pass
+    assert (tmp_path / "letter.txt").read_text() == "mine"
+    assert run(["demo", "--folder", str(tmp_path), "--people", "20"]) == 1
+
+
+def test_people_move_through_the_channels_and_reach_goals(tmp_path):
+    folder = tmp_path / "demo"
+    with playing(Plan(folder, 80, 20_000.0), print) as play:
+        for _ in range(120):
+            time.sleep(0.5)
+            picture = play.picture()
+            channels = {line.channel: line for _, line in by_channel(picture.reports)}
+            enough = channels["email"].sent > 20 and channels["telegram"].sent and channels["sms"].sent
+            if enough and picture.goals:
+                break
+        assert channels["email"].sent > 20 and channels["telegram"].sent and channels["sms"].sent
+        assert picture.goals and sum(report.outcomes.get("converted", 0) for report in picture.reports)
+        assert "spent" in drawn(as_panel(picture)) and picture.reports[0].title in drawn(as_panel(picture))
+    assert all((folder / f"{slug}.yaml").exists() for slug in SCENARIOS)
+    with playing(Plan(folder, 20, 20_000.0), print) as play:  # what the earlier one left is replaced
+        assert play.picture().people == 20
+    assert (folder / MARK).exists()
+
+
+def drawn(panel):
+    console = Console(width=140, file=io.StringIO())
+    console.print(panel)
+    return console.file.getvalue()
+
+
+def test_the_command_ends_by_itself_and_says_where_everything_is(tmp_path, capsys):
+    folder = tmp_path / "demo"
+    assert run(["demo", "--folder", str(folder), "--people", "20", "--seconds", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "under way" in told and f"cd {folder}" in told
