@@ -2,7 +2,7 @@
 
 Our reference travels as the variable `kaskad` and comes back in `user-variables`. Its own tracking is off
 unless the account asks for it. Events: a webhook for each event at `https://…/hooks/<account>`. Replies: a
-route with `forward("https://…/hooks/<account>")` for the mail of `reply_domain`. Both are signed with one key.
+route with `forward("https://…/hooks/<account>")` for the mail of `reply_domain`. Both are signed.
 """
 
 from __future__ import annotations
