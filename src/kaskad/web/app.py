@@ -14,7 +14,18 @@ from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
 from kaskad.web import metrics
-from kaskad.web.api import accounts, cascades, contacts, imports, keys, launches, lists, runs, webhooks
+from kaskad.web.api import (
+    accounts,
+    cascades,
+    contacts,
+    imports,
+    keys,
+    launches,
+    lists,
+    opt_ins,
+    runs,
+    webhooks,
+)
 from kaskad.web.api.description import describe
 from kaskad.web.api.views import ProblemBody
 from kaskad.web.auth import Keys
@@ -39,6 +50,7 @@ ROUTERS = (
     webhooks.router,
     imports.router,
     contacts.router,
+    opt_ins.router,
     lists.router,
     lists.segment_router,
     metrics.router,
