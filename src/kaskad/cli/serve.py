@@ -6,9 +6,12 @@ import secrets
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from kaskad.web.service import Service
 
 _BASE_URL = typer.Option(help="How the outside world reaches it: links, pixels, webhooks.")
 
@@ -17,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(init)
     app.command()(serve)
+    app.command()(worker)
 
 
 def init(
@@ -63,7 +67,7 @@ def serve(
 
     from kaskad import config, log
     from kaskad.actions import sign_in
-    from kaskad.domain.errors import Invalid, Unavailable
+    from kaskad.domain.errors import Invalid
     from kaskad.web.service import serving
 
     given = {name: value for name, value in {"listen": listen, "base_url": base_url}.items() if value}
@@ -73,12 +77,43 @@ def serve(
         raise Invalid(problems)
     settings = structs.replace(config.load(), **given)
     log.configure(settings.log_level, settings.log_style)
-    ending = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ending.set())
+    ending = _ending()
     with serving(settings, "kaskad serve", base_url=settings.base_url) as service:
         typer.echo(f"Kaskad serves {service.url} for {settings.base_url}; Ctrl-C ends it.")
         typer.echo(f"Sign in, once: {sign_in.link(service.office)}")
-        while not ending.wait(1.0):
-            if trouble := service.engine.problem():
-                raise Unavailable(trouble)
+        _until(ending, service)
+
+
+def worker() -> None:
+    """Run one more engine on a PostgreSQL database, without pages and API. Ctrl-C ends it in order."""
+    from kaskad import config, log
+    from kaskad.domain.errors import Invalid
+    from kaskad.web.service import database_file, serving
+
+    settings = config.load()
+    if database_file(settings) is not None:
+        raise Invalid(
+            ["Several engines share a PostgreSQL database; on SQLite one `kaskad serve` does it all."]
+        )
+    log.configure(settings.log_level, settings.log_style)
+    ending = _ending()
+    with serving(settings, "kaskad worker", base_url=settings.base_url, pages=False) as service:
+        typer.echo(f"A worker for {settings.base_url} on {service.db.name}; Ctrl-C ends it.")
+        _until(ending, service)
+
+
+def _ending() -> threading.Event:
+    """Return what Ctrl-C and SIGTERM set from now on."""
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
+    return ending
+
+
+def _until(ending: threading.Event, service: Service) -> None:
+    """Wait for the end; raises Unavailable where the engine has stopped by itself."""
+    from kaskad.domain.errors import Unavailable
+
+    while not ending.wait(1.0):
+        if trouble := service.engine.problem():
+            raise Unavailable(trouble)

@@ -10,7 +10,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -136,23 +136,8 @@ class SqliteDatabase:
             finally:
                 self._readers.put(reader)
 
-    @contextmanager
-    def hold(self, owner: str) -> Iterator[None]:
-        lock = Path(f"{self.name}.lock")
-        with lock.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                raise Locked(f"{self.name} is in use by {holder}: stop it first.") from None
-            file.truncate(0)
-            file.write(f"{owner}, process {os.getpid()}: {' '.join(sys.argv)}\n")
-            file.flush()
-            try:
-                yield
-            finally:
-                file.truncate(0)  # the file stays: removing it could let two in
+    def hold(self, owner: str) -> AbstractContextManager[None]:
+        return held(Path(self.name), owner)
 
     def statement(self, name: str) -> Statement:
         return self._known[name]
@@ -202,6 +187,25 @@ class SqliteDatabase:
                 return Conflict(str(error))
             case _:
                 return StoreError(f"{at}: {error}")
+
+
+@contextmanager
+def held(file: Path, owner: str) -> Iterator[None]:
+    """Keep other servers off an SQLite file until the end of the block; raises Locked, naming the holder."""
+    with file.with_name(f"{file.name}.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise Locked(f"{file} is in use by {holder}: stop it first.") from None
+        lock.truncate(0)
+        lock.write(f"{owner}, process {os.getpid()}: {' '.join(sys.argv)}\n")
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)  # the file stays: removing it could let two in
 
 
 @cache

@@ -66,20 +66,29 @@ class Service:
 
 @contextmanager
 def serving(
-    settings: Settings, owner: str, *, time_factor: float = 1.0, base_url: str = "", moves: bool = True
+    settings: Settings,
+    owner: str,
+    *,
+    time_factor: float = 1.0,
+    base_url: str = "",
+    moves: bool = True,
+    pages: bool = True,
 ) -> Iterator[Service]:
     """Run everything until the end of the block, then stop it in order and lose nothing.
 
     `owner` is what a second process on the same SQLite file is told. `base_url` "" is that of the address
     listened on. `moves` False: nothing is decided or sent, what is asked for and arrives is only kept.
+    `pages` False: nothing is listened to, `base_url` is that of the processes which do.
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
-        listener = listen(settings.host, settings.port)
-        stack.callback(listener.close)
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        base_url = (base_url or f"http://{shown}:{port}").rstrip("/")
+        url, listener = "", None
+        if pages:
+            listener = listen(settings.host, settings.port)
+            stack.callback(listener.close)
+            host, port = listener.getsockname()[:2]
+            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        base_url = (base_url or url).rstrip("/")
         db = open_database(settings.database)
         stack.callback(db.close)
         _hold(stack, db, owner, PATIENCE_S if moves else 0.0)
@@ -93,25 +102,26 @@ def serving(
         engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
         private = settings.private_webhooks == "yes"
         office = Office(db, vault, engine, signer, base_url, private, secrets.token_urlsafe(32))
-        service = Service(office, clock, time_factor, f"http://{shown}:{port}")
+        service = Service(office, clock, time_factor, url)
         real_time = time_factor == 1.0 and service.ahead_ms < 1000
         errands = Errands()
         ingest = Ingest(engine, db, real_time=real_time, errands=errands.send if moves else None)
         own = structs.replace(settings, base_url=base_url)
-        server = Server(build_app(ingest, signer, clock.now, own, wall_ms, office), own, listener)
         stack.callback(engine.stop)
         engine.start()
         if moves:
             stack.callback(errands.stop)
             errands.start()
             Poller(errands, ingest, engine).start()
-        stack.callback(server.stop)
-        server.start()
+        if pages:
+            server = Server(build_app(ingest, signer, clock.now, own, wall_ms, office), own, listener)
+            stack.callback(server.stop)
+            server.start()
         if moves:
             herald = Herald(engine, db, vault, wall_ms, public_only=not private)
             herald.start()
             stack.callback(herald.stop)
-        if moves and (file := database_file(settings)):
+        if moves and pages and (file := database_file(settings)):
             stack.enter_context(found_at(file, service.url, office.local_key))
         try:
             yield service

@@ -1,0 +1,135 @@
+"""`kaskad db`: the database itself: upgrade, backup, restore, check."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+import typer
+
+if TYPE_CHECKING:
+    from kaskad.config import Settings
+
+DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(help="The database: upgrade, backup, restore, check.", no_args_is_help=True)
+    group.command("upgrade")(upgrade)
+    group.command("backup")(backup)
+    group.command("restore")(restore)
+    group.command("check")(check)
+    app.add_typer(group, name="db")
+
+
+def upgrade(db: DB = "") -> None:
+    """Bring the tables up to this program, as `kaskad serve` does when it starts."""
+    from kaskad.cli.client import chosen
+    from kaskad.store import migrate
+    from kaskad.store.db import open_database
+
+    settings = chosen(db)
+    _must_exist(settings)
+    opened = open_database(settings.database)
+    try:
+        with opened.hold("kaskad db upgrade"):
+            applied = migrate.upgrade(opened)
+    finally:
+        opened.close()
+    for migration in applied:
+        typer.echo(f"{migration.number:04} {migration.name}")
+    typer.echo(f"{opened.name} is up to date.")
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file for the copy.")], db: DB = ""
+) -> None:
+    """Copy an SQLite database as it is now; the server may run meanwhile."""
+    from kaskad.cli.client import chosen
+    from kaskad.store import backup as work
+    from kaskad.store.vault import key_file
+
+    settings = chosen(db)
+    file = _must_exist(settings)
+    if file is None:
+        _say_how("pg_dump --format=custom --file", target, settings.database)
+        return
+    work.backup(file, target, _progress)
+    _progress(-1)
+    key = "the secret_key of the settings" if settings.secret_key else key_file(settings.database)
+    typer.echo(f"{target}: {target.stat().st_size:,} bytes, checked.\n"
+               f"Keep {key} too: without it the accounts' secrets cannot be read.")  # fmt: skip
+
+
+def restore(source: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")], db: DB = "") -> None:
+    """Put a backup in place of an SQLite database, which is kept beside it; stop the server first."""
+    from kaskad.cli.client import chosen
+    from kaskad.store import backup as work
+    from kaskad.store.db import open_database
+    from kaskad.store.sqlite import held
+    from kaskad.web.service import database_file
+
+    settings = chosen(db)
+    file = database_file(settings)
+    if file is None:
+        _say_how("pg_restore --clean --if-exists --dbname", settings.database, str(source))
+        return
+    aside = file.with_name(f"{file.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    with held(file, "kaskad db restore"):
+        there = file.exists()
+        work.restore(source, file, aside)
+    opened = open_database(settings.database)
+    opened.close()
+    kept = f"; what was there is {aside}" if there else ""
+    typer.echo(f"{file} is {source} now{kept}. `kaskad serve` brings its tables up to date.")
+
+
+def check(db: DB = "") -> None:
+    """Look through an SQLite database for damage; 1 is returned where there is any."""
+    from kaskad.cli.client import chosen
+    from kaskad.store import backup as work
+
+    settings = chosen(db)
+    file = _must_exist(settings)
+    if file is None:
+        typer.echo("PostgreSQL checks its pages by itself; pg_amcheck looks through all of a database.")
+        return
+    found = work.check(file)
+    for problem in found:
+        typer.secho(problem, err=True, fg="red")
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"{file} is whole.")
+
+
+def _must_exist(settings: Settings) -> Path | None:
+    from kaskad.domain.errors import NotFound
+    from kaskad.web.service import database_file
+
+    file = database_file(settings)
+    if file is not None and not file.exists():
+        raise NotFound(f"There is no database {file}: `kaskad init` makes one, --db names another.")
+    return file
+
+
+def _say_how(command: str, *names: object) -> None:
+    """Print the line of PostgreSQL's own tool; the password is not repeated: the tool asks, or finds it."""
+    shown = " ".join(f"'{_without_password(str(name))}'" for name in names)
+    typer.echo(f"{command} {shown}")
+    typer.echo("This is PostgreSQL's own tool; it asks for the password, or finds it in ~/.pgpass.", err=True)
+
+
+def _without_password(name: str) -> str:
+    parts = urlsplit(name)
+    user, _, host = parts.netloc.rpartition("@")
+    login = user.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{login}@{host}" if login else host)) if "://" in name else name
+
+
+def _progress(done: float) -> None:
+    if sys.stderr.isatty():
+        typer.echo("\r\033[K" if done < 0 else f"\r\033[K{done:.0%}", err=True, nl=False)

@@ -1,0 +1,94 @@
+"""The database by commands: while a server runs, after it, and on PostgreSQL."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.cli.root import run
+from kaskad.config import load
+from kaskad.store.db import open_database
+from kaskad.web.service import serving
+from support.postgres import postgres_server
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init"]) == 0
+    capsys.readouterr()
+
+
+def test_a_backup_is_made_while_the_server_runs_and_restored_after_it(home, tmp_path, capsys):
+    with serving(replace(load(), listen="127.0.0.1:0"), "kaskad serve"):
+        assert run(["key", "create", "first", "--scope", "all"]) == 0
+        assert run(["db", "backup", "copy.db"]) == 0
+        assert "checked" in capsys.readouterr().out
+        assert run(["db", "backup", "copy.db"]) == 1
+        assert run(["key", "create", "second", "--scope", "all"]) == 0
+        assert run(["db", "restore", "copy.db"]) == 1
+        assert "in use by kaskad serve" in capsys.readouterr().err
+    assert run(["db", "restore", "copy.db"]) == 0
+    assert "what was there is" in capsys.readouterr().out
+    assert run(["key", "list"]) == 0
+    told = capsys.readouterr().out
+    assert "first" in told and "second" not in told
+    assert len(list(tmp_path.glob("kaskad.db.before-*"))) >= 1
+
+
+def test_tables_are_upgraded_and_damage_ends_with_one(home, tmp_path, capsys):
+    assert run(["db", "upgrade"]) == 0
+    assert "up to date" in capsys.readouterr().out
+    assert run(["db", "check"]) == 0
+    with (tmp_path / "kaskad.db").open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xff" * 4096)
+    assert run(["db", "check"]) == 1
+    assert run(["db", "upgrade", "--db", "nowhere.db"]) == 1
+    assert "kaskad init" in capsys.readouterr().err
+
+
+def test_for_postgresql_the_line_of_its_own_tool_is_told_without_the_password(home, capsys):
+    where = "postgresql://me:swordfish@db.example.org/shop"
+    assert run(["db", "backup", "copy.dump", "--db", where]) == 0
+    told = capsys.readouterr().out
+    assert told == "pg_dump --format=custom --file 'copy.dump' 'postgresql://me@db.example.org/shop'\n"
+    assert run(["db", "restore", "copy.dump", "--db", where]) == 0
+    assert "pg_restore" in capsys.readouterr().out
+
+
+def test_a_worker_needs_a_database_that_can_be_shared(home, capsys):
+    assert run(["worker"]) == 1
+    assert "kaskad serve" in capsys.readouterr().err
+
+
+def test_a_worker_moves_runs_on_postgresql_and_ends_in_order(tmp_path):
+    with postgres_server() as server:
+        url = server.create()
+        environment = {**os.environ, "KASKAD_DATABASE": url, "KASKAD_SECRET_KEY": "k" * 40}
+        command = [sys.executable, "-c", "from kaskad.cli import main; main()", "worker"]
+        worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+        try:
+            assert any("A worker for" in line for line in iter(worker.stdout.readline, ""))
+            with contextlib.closing(open_database(url)) as db:
+                with db.write() as tx:
+                    tx.script("INSERT INTO contacts (id, created_at) VALUES (1, 0)")
+                    tx.many("put_inbox", [(1, 1, 0, -1, 40, "e", 1, '{"name": "seen"}')])
+                until = time.monotonic() + 20
+                while _waiting(db):
+                    assert time.monotonic() < until, "the worker has applied nothing"
+                    time.sleep(0.1)
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(20) == 0
+        finally:
+            worker.kill()
+
+
+def _waiting(db):
+    with db.read() as tx:
+        return tx.one("metric_inbox")[0]
