@@ -10,6 +10,8 @@ import pytest
 
 from kaskad.domain.terms import Channel
 from kaskad.store import accounts as account_store
+from support.bot_api import TOKEN, bot_api
+from support.faults import until
 
 SECRET = "swordfish-swordfish"
 
@@ -67,13 +69,25 @@ def test_providers_tell_what_their_accounts_need(api):
     assert "delivered" in found["generic_webhook"]["capabilities"]["receipts"]
 
 
+def test_a_service_that_cannot_be_polled_is_told(api):
+    with bot_api() as bot:
+        chat = {"provider": "telegram", "settings": {"base_url": bot.url}, "secrets": {"token": "1:wrong"}}
+        api.put("/accounts/chat", chat)
+        until(lambda: api.get("/accounts/chat")["doing"]["trouble"] == "Unauthorized", 30)
+        api.put("/accounts/chat", {**chat, "secrets": {"token": TOKEN}})
+        until(lambda: bool(bot.asked("getUpdates")) and not api.get("/accounts/chat")["doing"]["trouble"], 30)
+    api.delete("/accounts/chat")
+
+
 def test_a_secret_goes_in_and_never_out_and_stays_where_it_is_left_out(api):
     saved = api.put("/accounts/sms", sms())
     assert saved["price"] == "14.50 KZT per part"
     assert saved["limits"]["per_second"] == 20.0
     assert saved["limits_in_force"]["concurrency"] == 32
     assert saved["webhook_url"] == f"{api.service.base_url}/hooks/sms"
-    assert saved["doing"] == {"queued": 0, "in_flight": 0, "breaker": "closed", "open_until": None}
+    assert saved["doing"] == {
+        "queued": 0, "in_flight": 0, "breaker": "closed", "open_until": None, "trouble": "",
+    }  # fmt: skip
     again = api.put("/accounts/sms", {**sms(), "secrets": {}, "enabled": False})
     assert again["secrets"] == ["secret"] and again["enabled"] is False
     assert kept(api)["sms"].secrets == {"secret": SECRET}

@@ -20,12 +20,16 @@ from kaskad.store.accounts import Account
 
 
 class Doing(Struct, frozen=True):
-    """How an account does now. `breaker`: closed, open or probing; "" where this process sends nothing."""
+    """How an account does now. `breaker`: closed, open or probing; "" where this process sends nothing.
+
+    `trouble`: why its service cannot be set up or polled; "" where all is well.
+    """
 
     queued: int
     in_flight: int
     breaker: str
     open_until: int | None
+    trouble: str
 
 
 class Shown(Struct, frozen=True):
@@ -107,7 +111,8 @@ def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -
     if limits is not None and world.options.moves:
         open_until = limits.breaker.open_until
         breaker = "closed" if open_until is None else "probing" if limits.breaker.probing else "open"
-    doing = Doing(queued.get(account.id, 0), world.under_way[account.id], breaker, open_until)
+    trouble = world.troubles.get(account.name, "")
+    doing = Doing(queued.get(account.id, 0), world.under_way[account.id], breaker, open_until, trouble)
     return Shown(account, url, doing)
 
 

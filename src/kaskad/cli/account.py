@@ -201,6 +201,8 @@ def _switch(name: str, db: str, enabled: bool) -> None:
 def _state(account: Mapping[str, Any]) -> str:
     if not account["enabled"]:
         return "disabled"
+    if account["doing"]["trouble"]:
+        return f"cannot be set up or polled: {account['doing']['trouble']}"
     until = account["doing"]["open_until"]
     return f"not asked until {until[:19]}" if account["doing"]["breaker"] == "open" and until else "enabled"
 

@@ -46,7 +46,7 @@ class Poller:
         self.errands, self.ingest, self.engine = errands, ingest, engine
         self.holder = token_hex(8)  # what this process is called in table `polls`
         self._tended: dict[int, tuple[Account, asyncio.Task[None]]] = {}
-        self._problems: dict[str, str] = {}
+        self._problems = engine.world.troubles
 
     def start(self) -> None:
         """Begin to tend the accounts, and follow their changes."""

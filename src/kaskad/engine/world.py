@@ -94,6 +94,7 @@ class World:
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
         self.due_limit = options.due_limit  # runs in one tick, now
+        self.troubles: dict[str, str] = {}  # account -> why it cannot be set up or polled; of the poller
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
         self.under_way: Counter[int] = (
             Counter()

@@ -133,12 +133,16 @@ class AccountTold(Told):
 
 
 class DoingView(View):
-    """How the account does now; `breaker` is "" where no engine runs in the process that answers."""
+    """How the account does now; `breaker` is "" where no engine runs in the process that answers.
+
+    `trouble` tells why its service cannot be set up or polled; "" where all is well.
+    """
 
     queued: int
     in_flight: int
     breaker: str
     open_until: datetime | None
+    trouble: str
 
 
 class AccountView(View):
@@ -181,6 +185,7 @@ class AccountView(View):
                 in_flight=doing.in_flight,
                 breaker=doing.breaker,
                 open_until=when(doing.open_until),
+                trouble=doing.trouble,
             ),
         )
 
