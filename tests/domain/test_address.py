@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
@@ -134,3 +135,14 @@ def test_a_long_wrong_address_is_cut_in_the_error():
     with pytest.raises(BadAddress) as caught:
         normalise(Channel.TELEGRAM, "x" * 5000)
     assert len(str(caught.value)) < 200
+
+
+@given(st.from_regex(r"\+7[3-9]\d{9}", fullmatch=True, alphabet="+0123456789"))
+def test_the_short_way_of_plain_mobiles_says_what_the_long_one_says(text):
+    number = phonenumbers.parse(text)
+    if phonenumbers.is_valid_number(number):
+        assert normalise(Channel.SMS, text) == text
+        assert country_of(text) == phonenumbers.region_code_for_number(number)
+    else:
+        with pytest.raises(BadAddress):
+            normalise(Channel.SMS, text)

@@ -23,7 +23,7 @@ from kaskad.store.db import Transaction
 
 T = TypeVar("T")
 
-PIECE = 500  # contacts written between two ticks: about 20 ms
+PIECE = 200  # contacts written between two ticks: under 20 ms
 _SLACK_MS = 60_000  # so far may the clocks of those who tell us be ahead
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from hashlib import sha256
+from time import monotonic
 
 from msgspec import Struct, structs
 
@@ -26,7 +27,8 @@ log = get_logger(__name__)
 
 INTERRUPTED = "interrupted"
 NOTES_KEPT = 1_000
-_PIECE = 400  # rows written between two ticks: under 20 ms
+_PIECE_MS = 15  # aimed at for a write between two ticks, whatever the machine and the rows
+_SMALLEST, _LARGEST = 50, 1_000  # rows
 _SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
 
 
@@ -87,6 +89,7 @@ class _Job:
         self._office, self._id, self._file, self._wishes = office, import_id, file, wishes
         self._notes: list[Note] = []
         self._rejected = 0
+        self._size = 200  # rows of the next piece
         self._list_id: int | None = None
         self._new: set[int] = set()  # of a dry run: hashes of who was counted as new
 
@@ -94,7 +97,7 @@ class _Job:
         """Bring everybody in, and keep how it ended."""
         problem = ""
         try:
-            for piece in self._file.pieces(_PIECE):
+            while (piece := self._file.take(self._size)) is not None:
                 self._take(piece)
         except KaskadError as error:
             problem = str(error)
@@ -116,13 +119,20 @@ class _Job:
         made = self._would_make(people) if self._wishes.dry_run else 0
 
         def change(tx: Transaction) -> None:
+            began = monotonic()
             new = made if self._wishes.dry_run else self._save(tx, people)
             import_store.advance(tx, self._id, seen=piece.rows, made=new, changed=len(people) - new,
                                  beat_at=wall_ms())  # fmt: skip
             if piece.notes:
                 import_store.note(tx, self._id, self._rejected, self._notes)
+            self._fit(len(people), (monotonic() - began) * 1000)
 
         self._office.write(change)
+
+    def _fit(self, rows: int, took_ms: float) -> None:
+        """Choose the size of the next piece by what this one took, half way at a time."""
+        fitting = rows * _PIECE_MS / max(took_ms, 0.1)
+        self._size = int(min(max((self._size + fitting) / 2, _SMALLEST), _LARGEST))
 
     def _save(self, tx: Transaction, people: Sequence[Contact]) -> int:
         """Make or change the contacts, add them to the list; return how many are new."""

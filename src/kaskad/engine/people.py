@@ -120,6 +120,7 @@ class PeopleFile:
         self.delimiter = _delimiter(text.read(_LONGEST_HEADER))
         text.seek(0)
         self._source = source
+        self._row = 1  # the header is row 1, as in a spreadsheet
         self._rows = csv.reader(text, delimiter=self.delimiter)
         with self._told():
             header = [name.strip() for name in next(self._rows, [])]
@@ -127,18 +128,16 @@ class PeopleFile:
         self.columns = dict(zip(header, meanings, strict=True))
         self._reader = _Reader(meanings, country, source, told_at)
 
-    def pieces(self, rows: int) -> Iterator[Piece]:
-        """Yield the people of so many rows at a time; raises Invalid where the file breaks off."""
-        row = 1  # the header is row 1, as in a spreadsheet
-        while True:
-            with self._told():
-                taken = list(islice(self._rows, rows))
-            if not taken:
-                return
-            for cells in taken:
-                row += 1
-                self._reader.read(row, cells)
-            yield Piece(*self._reader.take(), row - 1)
+    def take(self, rows: int) -> Piece | None:
+        """Return the people of the next so many rows, None at the end; raises Invalid where it breaks off."""
+        with self._told():
+            taken = list(islice(self._rows, rows))
+        if not taken:
+            return None
+        for cells in taken:
+            self._row += 1
+            self._reader.read(self._row, cells)
+        return Piece(*self._reader.take(), self._row - 1)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -151,7 +150,7 @@ class PeopleFile:
 def read_people(data: bytes, source: str, country: str | None, told_at: int) -> People:
     """Return all people of a CSV file, as `PeopleFile` reads it; raises Invalid."""
     file = PeopleFile(data, source, country, told_at)
-    pieces = list(file.pieces(_AT_ONCE))
+    pieces = list(iter(lambda: file.take(_AT_ONCE), None))
     people = tuple(person for piece in pieces for person in piece.people)
     notes = tuple(note for piece in pieces for note in piece.notes)
     return People(people, notes, file.columns, file.encoding, file.delimiter)
@@ -314,8 +313,9 @@ class _Reader:
         for meaning, cell in told.items():
             if meaning != "consent" and not meaning.startswith("consent_"):
                 continue
-            at = _instant(cell)
-            granted = _answer(cell) if at is None else True
+            granted = _answer(cell)
+            at = _instant(cell) if granted is None else None
+            granted = True if at is not None else granted
             if granted is None:
                 self._note(row, f"{meaning} {cell!r} is neither yes, no nor a date: counted as none")
                 continue
