@@ -134,6 +134,18 @@ def test_a_launch_to_a_segment_is_for_whom_it_holds_at_that_moment(api):
         assert api.get("/cascades/sale/report")["outcomes"]["opted_out"] == 1
 
 
+def test_the_trigger_of_a_cascade_names_its_segment(api):
+    make(api, "own-1", team="green")
+    api.put("/segments/greens", {"all": [{"attribute": "team", "equals": "green"}]})
+    text = SALE.replace("broadcast: all", "broadcast: greens").replace("cascade: sale", "cascade: own")
+    api.put("/cascades/own", content=text, headers={"Content-Type": "application/yaml"})
+    api.post("/cascades/own/activate")
+    assert api.post("/cascades/own/launch", {})["size"] == 1
+    (launch,) = api.get("/cascades/own/launches")["items"]
+    assert launch["audience"] == "segment greens"
+    assert [each["name"] for each in api.get("/lists")["items"] if each["name"].startswith("greens 20")]
+
+
 def test_a_list_is_not_forgotten_while_a_launch_goes_through_it(api):
     api.post("/lists", {"name": "slow"})
     api.post("/lists/slow/members", {"contacts": ["in-1", "in-2", "out"]})

@@ -67,7 +67,7 @@ def test_a_cascade_goes_from_file_to_report(service, capsys):
     assert "give --yes" in said(capsys, "apply", "news.yaml", code=2)
     assert "news is at version 1." in said(capsys, "apply", "news.yaml", "--yes")
     assert "news runs just so already, as version 1." in said(capsys, "plan", "news.yaml")
-    assert "--list, --segment or --everybody" in said(capsys, "launch", "news", code=2)
+    assert "Say whom it is for" in said(capsys, "launch", "news", code=1)
     begun = said(capsys, "launch", "news", "--list", "vip", "--pace", "100000/h", "--wait")
     assert begun.startswith("launch_1: news for 2 contacts")
     until(lambda: told(capsys, "report", "news")["lines"])

@@ -15,6 +15,7 @@ from kaskad.store.cascades import LaunchRow
 from kaskad.store.db import Transaction
 
 EVERYBODY = "everybody"
+ALL = "all"  # of a trigger; one that names a segment means its people
 NOT_ACTIVE = {
     store.DRAFT: "is a draft: activate it first",
     store.PAUSED: "is paused: resume it first",
@@ -23,7 +24,7 @@ NOT_ACTIVE = {
 
 
 class Audience(Struct, frozen=True):
-    """Whom a launch is for: exactly one of these."""
+    """Whom a launch is for: one of these; none is the segment that the cascade's trigger names."""
 
     list: str = ""
     segment: str = ""
@@ -45,13 +46,17 @@ class Begun(Struct, frozen=True):
 def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begun:
     """Let the people of `audience` enter the cascade's current version, at most `pace` of them an hour.
 
-    "" is the pace of the definition. Raises NotFound, Conflict where the cascade is not active, and Invalid.
+    Where it names nobody, the segment of the definition's trigger is meant; a segment is for whom it holds
+    now. `pace` "" is that of the definition. Raises NotFound, Conflict where the cascade is not active, and
+    Invalid.
     """
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         if row.state in NOT_ACTIVE or row.version_id is None:
             raise Conflict(f"Cascade {slug!r} {NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT])}.")
         trigger = definition_of(office, tx, row).trigger
+    if audience == Audience() and trigger.broadcast not in ("", ALL):
+        audience = Audience(segment=trigger.broadcast)
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(problems)

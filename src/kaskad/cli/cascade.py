@@ -99,12 +99,15 @@ def launch(
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Let many people enter a cascade, no faster than its pace."""
+    """Let many people enter a cascade, no faster than its pace.
+
+    Without --list, --segment and --everybody they are those of the segment that its trigger names.
+    """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    if (bool(to_list), bool(segment), everybody).count(True) != 1:
-        raise typer.BadParameter("say whom it is for: --list, --segment or --everybody")
+    if (bool(to_list), bool(segment), everybody).count(True) > 1:
+        raise typer.BadParameter("say whom it is for: one of --list, --segment and --everybody")
     told = {"list": to_list or None, "segment": segment or None, "everybody": everybody, "pace": pace}
     with reached(db) as client:
         begun = client.post(f"/cascades/{cascade}/launch", told)
