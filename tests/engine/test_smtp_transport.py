@@ -220,3 +220,111 @@ def test_a_session_closed_by_the_server_meanwhile_is_replaced():
     with breaking([*DATA, (b".\r\n", b"250 ok\r\n")]) as port:  # one mail each
         replies = sent(account(port), MAIL, MAIL, MAIL)
     assert [reply.code for reply in replies] == [250, 250, 250]
+
+
+GROUP = b"MAIL FROM:<shop@example.org>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n"
+TAKEN = b"250 ok\r\n250 ok\r\n354 go on\r\n"
+
+
+@contextlib.contextmanager
+def pipelining(*sessions):
+    """A server that allows pipelining; each session is what it waits for and answers, then it hangs up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard = []
+
+    def speak(connection, script):
+        connection.sendall(b"220 hello\r\n")
+        got = b""
+        for awaited, said in [(b"\r\n", b"250-here\r\n250 PIPELINING\r\n"), *script]:
+            while awaited not in got:
+                more = connection.recv(65536)
+                if not more:
+                    return
+                got += more
+            heard.append(got)
+            got = b""
+            for piece in said if isinstance(said, list) else [said]:
+                connection.sendall(piece if isinstance(piece, bytes) else bytes([piece]))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            for script in sessions:
+                connection, _ = listener.accept()
+                with connection:
+                    speak(connection, script)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], heard
+    finally:
+        listener.close()
+
+
+END = b"\r\n.\r\n"
+WHOLE = [(GROUP, TAKEN), (END, b"250 2.0.0 queued\r\n")]
+
+
+def test_the_commands_of_a_mail_go_together_where_the_server_allows_it():
+    with pipelining(WHOLE * 2) as (port, heard):
+        replies = sent(account(port), MAIL, MAIL)
+    assert [reply.code for reply in replies] == [250, 250]
+    assert heard[1::2] == [GROUP, GROUP]
+    assert heard[2] == MAIL.content.replace(b"\r\n.dot", b"\r\n..dot") + b".\r\n"
+
+
+def test_a_refused_recipient_ends_the_mail_also_where_the_server_wants_one_for_nobody():
+    refusing = [
+        (GROUP, b"250 ok\r\n550 5.1.1 no such person\r\n354 go on\r\n"),
+        (b".\r\n", b"554 5.5.1 no valid recipients\r\n"),
+        (b"RSET", b"250 ok\r\n"),
+        *WHOLE,
+    ]
+    with pipelining(refusing) as (port, heard):
+        refused, taken = sent(account(port), MAIL, MAIL)
+    assert (refused.code, refused.text, taken.code) == (550, "5.1.1 no such person", 250)
+    assert heard[2] == b".\r\n", "the words of the mail go to nobody"
+
+
+def test_a_refused_recipient_leaves_the_session_usable():
+    refusing = [
+        (GROUP, b"250 ok\r\n550 5.1.1 no\r\n503 5.5.1 no recipients\r\n"),
+        (b"RSET", b"250 ok\r\n"),
+        *WHOLE,
+    ]
+    with pipelining(refusing) as (port, _):
+        refused, taken = sent(account(port), MAIL, MAIL)
+    assert (refused.code, taken.code) == (550, 250)
+
+
+def test_a_server_that_says_enough_in_the_middle_of_a_group_gets_a_new_session():
+    with pipelining([*WHOLE, (GROUP, b"421 4.4.2 enough\r\n")], WHOLE) as (port, _):
+        replies = sent(account(port), MAIL, MAIL)
+    assert [reply.code for reply in replies] == [250, 250]
+
+
+def test_a_server_that_goes_in_the_middle_of_a_group_has_taken_nothing():
+    with pipelining([(GROUP, b"250 ok\r\n250 ok\r\n")]) as (port, _):
+        error = sent(account(port), MAIL)
+    assert error.reason is Reason.TRANSIENT and error.accepted is False
+
+
+@pytest.mark.parametrize("end", [b"", b"25", b"nonsense\r\n"])
+def test_a_server_that_does_not_confirm_leaves_it_unknown(end):
+    with pipelining([(GROUP, TAKEN), (END, end)]) as (port, _):
+        error = sent(account(port), MAIL)
+    assert error.reason is Reason.AMBIGUOUS and error.accepted is None
+
+
+def test_a_session_with_an_answer_too_many_is_not_used_again():
+    """Whose the next answers are could not be told."""
+    talkative = [(GROUP, TAKEN), (END, b"250 ok\r\n250 and more\r\n"), *WHOLE]
+    with pipelining(talkative, WHOLE) as (port, heard):
+        replies = sent(account(port), MAIL, MAIL)
+    assert [reply.code for reply in replies] == [250, 250]
+    assert sum(each.startswith(b"EHLO") for each in heard) == 2
+
+
+def test_a_reply_in_many_lines_and_pieces_is_read_whole():
+    with pipelining([(GROUP, TAKEN), (END, list(b"250-2.0.0 one\r\n250 two\r\n"))]) as (port, _):
+        reply = sent(account(port), MAIL)
+    assert (reply.code, reply.text) == (250, "2.0.0 one\ntwo")

@@ -156,7 +156,7 @@ def test_other_feedback_is_no_complaint(kind):
 
 
 FORGED = [
-    dsn(to="b+aaaaaaaaaaaaaaaa.0123456789abcdef@b.example.org", id="<x@example.org>"),
+    dsn(to="b+aaaaaaaaaaaaaaaa.0123456789abcd@b.example.org", id="<x@example.org>"),
     dsn(to=BOUNCES.replace(".", ".0", 1)[: len(BOUNCES)], id="<x@example.org>"),
     ARF.format(kind="abuse", id="<other@example.org>"),
     "From: a@example.org\n\nHello",

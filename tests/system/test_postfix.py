@@ -77,7 +77,7 @@ SELECT c.external_id, m.state, m.reason, (SELECT count(*) FROM attempts a WHERE 
        (SELECT health FROM addresses a WHERE a.contact_id = m.contact_id AND a.channel = 1)
   FROM messages m JOIN contacts c ON c.id = m.contact_id
 """
-FORGED = "b+aaaaaaaaaaaaaaaaaaaaaaaa.0123456789abcdef@b.example.org"
+FORGED = "b+aaaaaaaaaaaaaaaaaaaaaaaa.0123456789abcd@b.example.org"
 SENT, REJECTED, BOUNCED = MessageState.SENT, MessageState.REJECTED, MessageState.BOUNCED
 WANTED = {  # state, why, attempts that failed, whether the address is known to be dead
     "ann": (SENT, None, 0, False),

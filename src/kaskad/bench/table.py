@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kaskad.bench.cascade4 import Report
+    from kaskad.bench.channels import Report as ChannelsReport
     from kaskad.bench.ingest import Report as IngestReport
 
 Line = tuple[str, str, str, str]  # figure, measured, floor, goal
@@ -53,6 +54,20 @@ def ingest_table(report: IngestReport) -> list[Line]:
         ("CPU µs/webhook", number(report.cpu_s_per_1000 * 1000), "", ""),
         ("lost", number(report.lost), "0", "0"),
     ]
+
+
+def channels_table(report: ChannelsReport) -> list[Line]:
+    """Return the lines of a report on channels."""
+    lines: list[Line] = []
+    for each in report.figures:
+        lines += [
+            (f"{each.channel}: messages/s", number(each.per_second), number(each.target), ""),
+            ("  CPU µs/message to send", number(each.sender_cpu_us), "", ""),
+            ("  CPU µs/message to write it", number(each.writer_cpu_us), "", ""),
+            ("  bytes of words", number(each.bytes), "", ""),
+            ("  refused or lost", number(each.refused + each.lost), "0", ""),
+        ]
+    return lines
 
 
 def number(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(invoke_without_command=True)
     group.callback()(bench)
     group.command()(ingest)
+    group.command()(channels)
     app.add_typer(group, name="bench")
 
 
@@ -128,4 +130,31 @@ def ingest(
     if report.lost:
         text = f"{report.lost} receipts were answered and are not in the database"
         typer.secho(text, err=True, fg=typer.colors.RED)
+        raise typer.Exit(1)
+
+
+def channels(
+    messages: Annotated[int, typer.Option(min=100, help="To send to Telegram, and as SMS.")] = 20_000,
+    mails: Annotated[int, typer.Option(min=100, help="To send by e-mail, 10 kB each.")] = 5_000,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests or mails under way at once.")] = 64,
+    dkim_key: Annotated[Path | None, typer.Option(help="Private key in PEM, to sign the mails with.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send messages written for one person each over the real adapters to local servers; none may be lost."""
+    import msgspec
+
+    from kaskad.bench.channels import Work, run
+    from kaskad.bench.table import channels_table, show
+    from kaskad.log import configure
+
+    configure("warning")
+    key = dkim_key.read_text() if dkim_key else ""
+    report = run(Work(messages, mails, concurrency, key), _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        _progress("")
+        typer.echo(show(channels_table(report)))
+    if lost := sum(figure.lost + figure.refused for figure in report.figures):
+        typer.secho(f"{lost} messages were refused or lost", err=True, fg=typer.colors.RED)
         raise typer.Exit(1)

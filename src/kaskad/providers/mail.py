@@ -16,6 +16,7 @@ from datetime import datetime
 from email import message_from_bytes
 from email.message import Message
 from email.utils import parseaddr
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -29,13 +30,14 @@ from kaskad.providers.mails_in import is_automatic, unquoted
 from kaskad.providers.mime import on_one_line
 
 _REPLY = re.compile(r"(?<![a-z0-9])r\+([a-z2-7]{8,60})@", re.IGNORECASE)
+_PLAIN = re.compile(r"[!#-+\--:=?-~]+@[!#-+\--:=?-~]+").fullmatch  # visible ASCII but <>",;
 _ADDRESS = re.compile(r"\S+@\S+")
 _ADDRESSED = ("To", "Cc", "Delivered-To", "X-Original-To", "In-Reply-To", "References")
 
 
 def sender_of(account: Account) -> tuple[str, str]:
     """Return the name and the address that mails come from; raises SendError for what is no address."""
-    name, address = parseaddr(account["sender"])
+    name, address = _parsed(account["sender"])
     if not plain(address):
         raise SendError(Reason.AUTH, "the sender is no address: write Name <name@example.org>")
     return name, address
@@ -61,17 +63,27 @@ def recipient(outgoing: Outgoing) -> str:
 
 def plain(address: str) -> bool:
     """Return whether an address can stand between < and > on a line without SMTPUTF8."""
-    name, at, domain = address.rpartition("@")
-    return bool(name and at and domain) and all(33 <= ord(a) <= 126 and a not in '<>",;' for a in address)
+    return _PLAIN(address) is not None
 
 
 def ascii_domain(address: str) -> str:
     """Return an address with its domain in ASCII (IDNA); "" for one that has no such form."""
     name, at, domain = address.rpartition("@")
+    ascii_ = _idna(domain)
+    return name + at + ascii_ if ascii_ else ""
+
+
+@lru_cache(maxsize=4096)
+def _idna(domain: str) -> str:
     try:
-        return name + at + domain.encode("idna").decode()
+        return domain.encode("idna").decode()
     except UnicodeError:
         return ""
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> tuple[str, str]:
+    return parseaddr(text)
 
 
 def spoken(name: str, address: str) -> str:

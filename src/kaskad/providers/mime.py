@@ -6,9 +6,8 @@ shorter (Russian). A mail with both parts is multipart/alternative, the text fir
 
 from __future__ import annotations
 
-from base64 import encodebytes
-from binascii import b2a_qp
-from email.header import Header
+from binascii import b2a_base64, b2a_qp
+from collections.abc import Iterator
 from email.utils import formataddr
 from hashlib import sha256
 
@@ -27,7 +26,22 @@ def words(text: str, header: str) -> str:
     text = on_one_line(text)
     if text.isascii() and len(header) + 2 + len(text) < 77 and "=?" not in text:
         return text
-    return Header(text, header_name=header, charset="utf-8").encode(linesep="\r\n")
+    room = (75 - len("=?utf-8?b??=") - len(header) - 2) // 4 * 3
+    return "\r\n ".join(
+        f"=?utf-8?b?{b2a_base64(piece, newline=False).decode()}?=" for piece in _cut(text, room)
+    )
+
+
+def _cut(text: str, room: int) -> Iterator[bytes]:
+    """Yield the bytes of a text in pieces of at most `room`, no letter torn apart."""
+    raw = text.encode()
+    while len(raw) > room:
+        end = room
+        while raw[end] & 0xC0 == 0x80:
+            end -= 1
+        yield raw[:end]
+        raw = raw[end:]
+    yield raw
 
 
 def on_one_line(text: str) -> str:
@@ -59,7 +73,8 @@ def _part(kind: str, content: str) -> tuple[list[tuple[str, str]], bytes]:
     if quoted:
         encoded = b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
     else:
-        encoded = encodebytes(raw.replace(b"\n", b"\r\n")).replace(b"\n", b"\r\n")
+        whole = b2a_base64(raw.replace(b"\n", b"\r\n"), newline=False)
+        encoded = b"\r\n".join([whole[start : start + 76] for start in range(0, len(whole), 76)]) + b"\r\n"
     return [
         ("Content-Type", f"text/{kind}; charset=utf-8"),
         ("Content-Transfer-Encoding", "quoted-printable" if quoted else "base64"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from email.utils import formatdate, parseaddr
+from functools import lru_cache
 from hashlib import sha256
 from typing import ClassVar
 
@@ -149,10 +150,10 @@ class Smtp(Provider):
 
     def build_mail(self, outgoing: Outgoing, account: Account) -> Mail:
         """Return the mail; raises SendError for an address or setting that can't be written."""
-        name, sender = sender_of(account)
+        _, sender = sender_of(account)
         to = recipient(outgoing)
         envelope = _envelope(outgoing, account, sender)
-        headers = _headers(outgoing, account, (name, sender), to)
+        headers = _headers(outgoing, account, to)
         more, content = body(outgoing.text, outgoing.html, outgoing.reference)
         headers += more
         if account["dkim_domain"]:
@@ -220,11 +221,19 @@ def reason_of(code: str) -> Reason | None:
     return next((ENHANCED[part] for part in (code, subject, code[0]) if part in ENHANCED), None)
 
 
-def _headers(outgoing: Outgoing, account: Account, sender: tuple[str, str], to: str) -> list[tuple[str, str]]:
+@lru_cache(maxsize=256)
+def _person(text: str) -> tuple[str, str]:
+    """Return an address of the settings and its header's value."""
+    name, address = parseaddr(text)
+    return address, named(name, address)
+
+
+def _headers(outgoing: Outgoing, account: Account, to: str) -> list[tuple[str, str]]:
     """Return the headers without those of the content and without signatures."""
-    domain = sender[1].rpartition("@")[2]
+    address, sender = _person(account["sender"])
+    domain = address.rpartition("@")[2]
     headers = [
-        ("From", named(*sender)),
+        ("From", sender),
         ("To", named(outgoing.contact_name, to)),
         ("Subject", words(outgoing.subject, "Subject")),
         ("Date", formatdate(outgoing.at / 1000)),
@@ -232,7 +241,7 @@ def _headers(outgoing: Outgoing, account: Account, sender: tuple[str, str], to: 
         ("MIME-Version", "1.0"),
     ]
     if account["reply_to"]:
-        headers.append(("Reply-To", named(*parseaddr(account["reply_to"]))))
+        headers.append(("Reply-To", _person(account["reply_to"])[1]))
     if _LANGUAGE(outgoing.language):
         headers.append(("Content-Language", outgoing.language))
     if outgoing.unsubscribe_url:  # on one line: folding breaks DKIM (nodemailer issue 1654)

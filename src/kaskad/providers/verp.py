@@ -1,21 +1,22 @@
 """Addresses and ids of a mail that name its message and prove that we made them.
 
 `b+<token>.<mac>@…` takes bounces (VERP), `u+…` unsubscribes by mail, `m+…` is the Message-ID, which comes
-back in replies and in the headers that bounces quote. The token is the message's reference in base32, because
-some servers write local parts in small letters; the mac is HMAC-SHA256 cut to 64 bits.
+back in replies and in the headers that bounces quote. The token is the message's reference in hexadecimal,
+because some servers write local parts in small letters; the mac is HMAC-SHA256 cut to 56 bits, over a token
+that is signed already.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotEncoded
 
 BOUNCE, UNSUBSCRIBE, MESSAGE = "b", "u", "m"
-MAX_BYTES = 26  # of a reference: the local part stays within its 64 letters
+MAX_BYTES = 23  # of a reference: the local part stays within its 64 letters
 
-_MARKED = re.compile(r"(?<![a-z0-9])([bum])\+([a-z2-7]{4,42})\.([0-9a-f]{16})@", re.IGNORECASE)
+_MARKED = re.compile(r"(?<![a-z0-9])([bum])\+((?:[0-9a-f]{2}){1,23})\.([0-9a-f]{14})@", re.IGNORECASE)
 
 
 def local_part(kind: str, reference: str, secret: str) -> str | None:
@@ -26,17 +27,14 @@ def local_part(kind: str, reference: str, secret: str) -> str | None:
         return None
     if not 0 < len(token) <= MAX_BYTES or _reference(token) != reference:
         return None
-    return f"{kind}+{b32encode(token).decode().rstrip('=').lower()}.{_mac(kind, token, secret)}"
+    return f"{kind}+{token.hex()}.{_mac(kind, token, secret)}"
 
 
 def find(text: str, secret: str) -> tuple[str, str] | None:
     """Return the kind and the reference of the first address or id in `text` that we made, or None."""
     for match in _MARKED.finditer(text) if secret else ():
         kind, encoded, mac = (part.lower() for part in match.groups())
-        try:
-            token = b32decode(encoded.upper() + "=" * (-len(encoded) % 8))
-        except NotEncoded:
-            continue
+        token = bytes.fromhex(encoded)
         if hmac.compare_digest(_mac(kind, token, secret), mac):
             return kind, _reference(token)
     return None
@@ -47,4 +45,4 @@ def _reference(token: bytes) -> str:
 
 
 def _mac(kind: str, token: bytes, secret: str) -> str:
-    return hmac.digest(secret.encode(), b"kaskad mail " + kind.encode() + token, "sha256")[:8].hex()
+    return hmac.digest(secret.encode(), b"kaskad mail " + kind.encode() + token, "sha256")[:7].hex()

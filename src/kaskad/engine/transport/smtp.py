@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import cast
 
 import aiosmtplib
 from aiosmtplib import (
     SMTPException,
+    SMTPHeloError,
     SMTPReadTimeoutError,
     SMTPResponseException,
     SMTPServerDisconnected,
@@ -16,6 +18,7 @@ from aiosmtplib import (
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
+from kaskad.engine.transport.dialogue import Dialogue
 from kaskad.providers.base import Account
 from kaskad.providers.smtp import Mail, Reply
 
@@ -27,38 +30,15 @@ _LOST = (SMTPServerDisconnected, SMTPTimeoutError, SMTPReadTimeoutError, OSError
 class Session:
     """One connection to a mail server, past EHLO, STARTTLS and login."""
 
-    def __init__(self, client: aiosmtplib.SMTP, account: Account) -> None:
-        self.client = client
+    def __init__(self, dialogue: Dialogue, account: Account) -> None:
+        self.dialogue = dialogue
         self.account = account
         self.mails = 0
         self.idle_since = 0.0
 
-    async def carry(self, mail: Mail) -> Reply:
-        """Return the server's last word on a mail.
-
-        Raises SendError where there is none: before DATA proven not accepted, from then on unknown.
-        """
-        self.mails += 1
-        try:
-            await self.client.mail(mail.sender)
-            await self.client.rcpt(mail.to)
-        except SMTPResponseException as refusal:
-            return Reply(refusal.code, refusal.message)
-        except _LOST as error:
-            detail = "the mail server was lost before the mail was handed over"
-            raise SendError(Reason.TRANSIENT, detail) from error
-        try:
-            reply = await self.client.data(mail.content)
-        except SMTPResponseException as refusal:
-            return Reply(refusal.code, refusal.message)
-        except _LOST as error:
-            detail = "the mail server was lost before it confirmed the mail"
-            raise SendError(Reason.AMBIGUOUS, detail, accepted=None) from error
-        return Reply(reply.code, reply.message)
-
     @property
     def usable(self) -> bool:
-        return self.client.is_connected and self.mails < MAILS_PER_SESSION
+        return self.dialogue.open and self.mails < MAILS_PER_SESSION
 
 
 class Mailer:
@@ -94,20 +74,21 @@ class Mailer:
             self._sweeper.cancel()
         for pool in self._idle.values():
             for session in pool:
-                session.client.close()
+                session.dialogue.close()
         self._idle.clear()
 
     async def _carry(self, session: Session, mail: Mail) -> Reply:
         """Carry one mail, and keep the session where it is as good as new."""
         clean = False
         try:
-            reply = await session.carry(mail)
-            clean = reply.code < 300 or (reply.code != 421 and await _reset(session.client))
+            session.mails += 1
+            reply = await session.dialogue.carry(mail)
+            clean = reply.code < 300 or (reply.code != 421 and await session.dialogue.reset())
         finally:
             if clean and session.usable:
                 self._keep(session)
             else:
-                session.client.close()
+                session.dialogue.close()
         return reply
 
     def _take(self, account: Account) -> Session | None:
@@ -116,7 +97,7 @@ class Mailer:
             session = pool.pop()
             if session.usable and session.account == account:
                 return session
-            session.client.close()
+            session.dialogue.close()
         return None
 
     def _keep(self, session: Session) -> None:
@@ -131,7 +112,7 @@ class Mailer:
         for pool in self._idle.values():
             for session in [session for session in pool if session.idle_since <= old]:
                 pool.remove(session)
-                session.client.close()
+                session.dialogue.close()
         left = any(self._idle.values())
         self._sweeper = self._loop.call_later(IDLE_S, self._sweep) if left else None
 
@@ -140,6 +121,7 @@ class Mailer:
         try:
             client = self._client(account, timeout_s)
             await client.connect()
+            await _greet(client)
         except SMTPResponseException as refusal:  # at the greeting, EHLO, STARTTLS or login
             return Reply(refusal.code, refusal.message)
         except ValueError as error:
@@ -150,7 +132,13 @@ class Mailer:
         except SMTPException as error:  # no STARTTLS or no login there
             detail = f"the mail server lacks what the account asks for ({type(error).__name__})"
             raise SendError(Reason.AUTH, detail) from error
-        return Session(client, account)
+        if client.transport is None:
+            raise SendError(Reason.TRANSIENT, "the mail server was lost right after its greeting")
+        transport = cast(asyncio.Transport, client.transport)
+        pipelining = client.supports_extension("pipelining")
+        dialogue = Dialogue(transport, pipelining=pipelining, timeout_s=timeout_s)
+        transport.set_protocol(dialogue)
+        return Session(dialogue, account)
 
     def _client(self, account: Account, timeout_s: float) -> aiosmtplib.SMTP:
         security = account["security"] or "starttls"
@@ -168,10 +156,10 @@ class Mailer:
         )
 
 
-async def _reset(client: aiosmtplib.SMTP) -> bool:
-    """Return whether the session is as good as new after a refusal."""
-    try:
-        await client.rset()
-    except (SMTPException, OSError):
-        return False
-    return True
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    """Say EHLO where neither encryption nor login has; HELO to a server that knows no EHLO."""
+    if client.is_ehlo_or_helo_needed:
+        try:
+            await client.ehlo()
+        except SMTPHeloError:
+            await client.helo()
