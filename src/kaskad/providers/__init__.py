@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kaskad.domain.errors import NotFound
+from kaskad.providers.amazon_ses import AmazonSes
 from kaskad.providers.base import Provider
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.mailgun import Mailgun
 from kaskad.providers.postmark import Postmark
 from kaskad.providers.sendgrid import SendGrid
+from kaskad.providers.sendpulse import SendPulse
 from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
 from kaskad.providers.twilio_voice import TwilioVoice
+from kaskad.providers.unisender import Unisender
+from kaskad.providers.unisender_go import UnisenderGo
 
 PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
+        AmazonSes(),
         GenericWebhook(),
         Mailgun(),
         Postmark(),
         SendGrid(),
+        SendPulse(),
         SmscRu(),
         Smtp(),
         Telegram(),
         TwilioVoice(),
+        Unisender(),
+        UnisenderGo(),
     )
 }
 

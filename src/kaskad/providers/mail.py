@@ -17,6 +17,7 @@ from email import message_from_bytes
 from email.message import Message
 from email.utils import parseaddr
 from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -128,6 +129,11 @@ def reply(told: Iterable[tuple[str, str]], text: str, addresses: Iterable[str], 
 def text_of(value: object) -> str:
     """Return a text, or a number's digits; "" for anything else: what others send is of any type."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def dict_of(value: object) -> dict[str, Any]:
+    """Return an object; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def unix_seconds(value: object) -> int | None:

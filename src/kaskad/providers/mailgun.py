@@ -2,7 +2,7 @@
 
 Our reference travels as the variable `kaskad` and comes back in `user-variables`. Its own tracking is off
 unless the account asks for it. Events: a webhook for each event at `https://…/hooks/<account>`. Replies: a
-route with `forward("https://…/hooks/<account>")` for the mail of `reply_domain`. Both are signed.
+route with `forward("https://…/hooks/<account>")` for the mail of `reply_domain`. One key signs both.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from kaskad.providers.base import (
 )
 from kaskad.providers.mail import (
     clicked,
+    dict_of,
     form,
     headers,
     opened,
@@ -198,8 +199,8 @@ def _signature(hook: Request) -> dict[str, Any]:
 def _event(event: dict[str, Any], raw: bytes) -> Receipt:
     name = text_of(event.get("event"))
     kind, reason, code = EVENTS.get(name), None, ""
-    status = _dict(event.get("delivery-status"))
-    agent = text_of(_dict(event.get("client-info")).get("user-agent"))
+    status = dict_of(event.get("delivery-status"))
+    agent = text_of(dict_of(event.get("client-info")).get("user-agent"))
     match kind:
         case Kind.FAILED:
             code = text_of(status.get("code"))
@@ -214,8 +215,8 @@ def _event(event: dict[str, Any], raw: bytes) -> Receipt:
         kind=kind,
         event=text_of(event.get("id")),
         name=name,
-        reference=text_of(_dict(event.get("user-variables")).get(REFERENCE)),
-        provider_id=_bare(_dict(_dict(event.get("message")).get("headers")).get("message-id")),
+        reference=text_of(dict_of(event.get("user-variables")).get(REFERENCE)),
+        provider_id=_bare(dict_of(dict_of(event.get("message")).get("headers")).get("message-id")),
         at=unix_seconds(event.get("timestamp")),
         reason=reason,
         code=code,
@@ -245,7 +246,3 @@ def _reply(hook: Request) -> Receipt:
 
 def _bare(value: object) -> str:
     return text_of(value).removeprefix("<").removesuffix(">")
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -131,7 +131,6 @@ class Postmark(Provider):
     unverified = (
         "the fields of the request, the header of the token and the names of the streams",
         "the error codes beside 300 and 406: their names are published, their meaning for an account is ours",
-        "that X-PM-KeepID keeps our Message-ID: answers are matched by their address with `reply_domain`",
         "that Metadata comes back in every kind of report: what lacks it is matched by MessageID",
         "the fields of an inbound mail (OriginalRecipient, StrippedTextReply, TextBody, Headers)",
     )
