@@ -92,7 +92,7 @@ def test_nobody_sees_pages_without_signing_in(ready, browser):
         asked = browser.get(path)
         assert asked.status_code == 303 and asked.headers["location"] == f"/sign-in?next={path}"
     form = browser.get("/sign-in?next=/cascades/news")
-    assert form.status_code == 200
+    assert form.status_code == 200 and "<code>kaskad key create</code> makes one" in form.text
     fields = [attrs for tag, attrs in Reader(form).tags if tag == "input"]
     assert {"next": "/cascades/news", "key": None}.items() <= {
         f["name"]: f.get("value") for f in fields
@@ -223,6 +223,8 @@ def test_pages_let_nothing_foreign_in(ready, signed_in):
         assert not [source for source in sources if source.startswith(("http:", "https:", "//"))]
         assert ' style="' not in page.text
     assert signed_in.get("/cascades/nothing").status_code == 404
+    asked = signed_in.get("/sign-in?next=/%3Cscript%3Ealert(1)%3C/script%3E").text
+    assert "<script" not in asked and "&lt;script&gt;" in asked
     assert signed_in.get("/cascades/No%20Name").status_code == 404
 
 

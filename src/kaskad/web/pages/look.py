@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -86,8 +87,16 @@ def _environment() -> Environment:
         loader=PackageLoader("kaskad.web", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    made.filters["code"] = _code
     made.globals["style"] = f"/static/style.css?v={sha256(stylesheet()).hexdigest()[:12]}"
     return made
+
+
+def _code(told: str) -> Markup:
+    """Return a text with what stands between backticks set as code."""
+    parts = [escape(part) for part in told.split("`")]
+    parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
+    return Markup("").join(parts)
 
 
 @cache

@@ -41,7 +41,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "engine_down": ("has stopped", "остановился"),
     "sent_hour": ("Sent in the last hour", "Отправлено за час"),
     "accounts": ("Accounts", "Аккаунты"),
-    "no_accounts": ("None yet: kaskad account add", "Пока нет: kaskad account add"),
+    "no_accounts": ("None yet: `kaskad account add`", "Пока нет: `kaskad account add`"),
     "waits": ("wait", "ждут"),
     "up": ("works", "работает"),
     "probing": ("is being tried again", "проверяется снова"),
