@@ -1,6 +1,6 @@
 """The jobs that nobody waits for."""
 
-from kaskad.domain.terms import Kind, MessageState
+from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.engine import housekeeping
 from support.stage import Stage
 
@@ -27,6 +27,18 @@ def test_receipts_are_given_up_piece_by_piece_until_all_contacts_have_been_looke
         stage.clock.at += housekeeping.PIECE_MS
         stage.works()
     assert {state for person in people for state in stage.states(person).values()} == {"unknown"}
+
+
+def test_a_provider_that_tells_of_no_deliveries_is_not_waited_for(db):
+    stage = Stage(db)
+    own = {"host": "mail.example.org", "sender": "shop@example.org"}
+    stage.account(Channel.EMAIL, "email", provider="smtp", settings=own)
+    stage.cascade(CASCADE.replace("channel: sms, text", "channel: email, subject: Hello, text"))
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    stage.sleeps("73h")
+    stage.works()
+    assert set(stage.states(ann).values()) == {"sent"}
 
 
 def test_a_receipt_that_crossed_the_answer_in_another_process_is_matched_later(db):

@@ -35,7 +35,7 @@ class Housekeeping:
         self._next_at = now + (EVERY_MS if done else PIECE_MS)
 
     def _expire_receipts(self, tx: Transaction, world: World, now: int) -> bool:
-        """Call messages unknown whose provider has said nothing for the receipt TTL (E5).
+        """Call messages unknown whose provider should have told of them within the receipt TTL (E5).
 
         Return whether all contacts have been looked at; a piece at a time, so that no timer waits for it.
         """
@@ -46,8 +46,8 @@ class Housekeeping:
         until = self._after + _CONTACTS
         rows = tx.all("silent_messages", after=self._after, until=until, before=now - min(ttl_ms.values()))
         facts, folded = [], []
-        for contact_id, run_id, step, channel, sent_at in rows:
-            if now - sent_at >= ttl_ms[channel]:
+        for contact_id, run_id, step, channel, sent_at, account_id in rows:
+            if now - sent_at >= ttl_ms[channel] and _is_told(world, account_id):
                 key = (contact_id, run_id, step)
                 facts.append((*key, Kind.UNKNOWN.value, "receipt ttl", now, None))
                 folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
@@ -56,6 +56,12 @@ class Housekeeping:
             tx.many("fold_messages", folded)
         self._after = until if until < last[0] else 0
         return self._after == 0
+
+
+def _is_told(world: World, account_id: int) -> bool:
+    """Return whether the account's provider tells of deliveries: from others silence means nothing."""
+    able = world.capabilities.get(account_id)
+    return able is None or Kind.DELIVERED in able.receipts
 
 
 def _match_late(tx: Transaction, now: int) -> None:

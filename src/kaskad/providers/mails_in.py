@@ -37,8 +37,8 @@ FEEDBACK: dict[str, Kind | None] = {  # RFC 5965, 7.3; RFC 6591; RFC 6430
     "not-spam": None,
     "auth-failure": None,
 }
-REPORTED = frozenset({
-    *(kind for table in (ACTIONS, FEEDBACK) for kind in table.values() if kind),
+REPORTED = frozenset({  # without DELIVERED: read where it comes, but asked of no server and sent by few
+    *(kind for table in (ACTIONS, FEEDBACK) for kind in table.values() if kind not in (None, Kind.DELIVERED)),
     Kind.READ, Kind.REPLIED, Kind.UNSUBSCRIBED,
 })  # fmt: skip
 

@@ -178,7 +178,7 @@ SELECT run_id, step FROM messages
 -- name: silent_messages
 -- Handed over or sent, and nothing heard since: their receipt TTL may have run out (E5). Some contacts at a
 -- time: nobody should wait while all messages are looked through.
-SELECT contact_id, run_id, step, channel, coalesce(sent_at, submitted_at) FROM messages
+SELECT contact_id, run_id, step, channel, coalesce(sent_at, submitted_at), account_id FROM messages
  WHERE contact_id > :after AND contact_id <= :until AND state IN (2, 3)
    AND coalesce(sent_at, submitted_at) < :before;
 
