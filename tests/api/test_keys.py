@@ -63,10 +63,22 @@ def test_a_request_repeated_under_its_key_is_carried_out_once(api):
     assert failed.status_code == 201  # a request that failed has not used its key up
 
 
+def references(value):
+    """Return every `$ref` within a description."""
+    if isinstance(value, list):
+        return [ref for item in value for ref in references(item)]
+    if isinstance(value, dict):
+        own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
+        return own + [ref for item in value.values() for ref in references(item)]
+    return []
+
+
 def test_the_description_of_the_api_is_there(api):
     told = api.raw("GET", "/api/openapi.json").json()
     assert told["info"]["title"] == "Kaskad"
     assert "/api/v1/keys" in told["paths"]
+    assert not [ref for ref in references(told) if not ref.startswith("#/components/schemas/")]
+    assert {ref.rpartition("/")[2] for ref in references(told)} <= told["components"]["schemas"].keys()
 
 
 def test_the_key_of_a_server_lies_beside_its_file_for_its_owner_only(api):

@@ -27,7 +27,7 @@ from kaskad.web.api import (
     webhooks,
 )
 from kaskad.web.api.description import describe
-from kaskad.web.api.views import ProblemBody
+from kaskad.web.api.views import problem_schema
 from kaskad.web.auth import Keys
 from kaskad.web.events import Events
 from kaskad.web.health import Health
@@ -56,7 +56,7 @@ ROUTERS = (
     metrics.router,
 )
 PAGES = (sign_in.router, pages.router)
-PROBLEM_CONTENT = {"application/problem+json": {"schema": ProblemBody.model_json_schema()}}
+PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "What is wrong, all of it.", "content": PROBLEM_CONTENT},
     "5XX": {"description": "Nothing was done; try again.", "content": PROBLEM_CONTENT},

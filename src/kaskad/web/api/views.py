@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -112,3 +112,10 @@ class ProblemBody(View):
     status: int
     detail: str = ""
     problems: list[Problem] = Field(default_factory=list)
+
+
+def problem_schema() -> dict[str, Any]:
+    """Return the schema of a failure in one piece: within a route's description nothing else can be named."""
+    schema = ProblemBody.model_json_schema()
+    schema["properties"]["problems"]["items"] = schema.pop("$defs")["Problem"]
+    return schema
