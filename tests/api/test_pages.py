@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import httpx2
 import pytest
+from msgspec.structs import replace
 
 from kaskad.actions import sign_in
 from kaskad.domain.terms import Channel
@@ -249,3 +250,15 @@ def test_what_took_long_to_count_is_not_counted_again_at_once():
         assert kept.get("a", lambda: counted.append(1) or len(counted)) == 1
     kept.forget("a")
     assert kept.get("a", lambda: counted.append(1) or len(counted)) == 2
+
+
+def test_while_one_counts_the_others_see_what_was_counted_before():
+    kept: Remembered[int] = Remembered()
+    kept.get("a", lambda: 1)
+    kept._kept["a"] = replace(kept._kept["a"], until=0.0)  # long ago
+
+    def make() -> int:
+        assert kept.get("a", lambda: 3) == 1  # somebody else, meanwhile
+        return 2
+
+    assert kept.get("a", make) == 2 == kept.get("a", make)

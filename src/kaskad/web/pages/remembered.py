@@ -21,15 +21,22 @@ class _Kept(Struct, Generic[T], frozen=True):
 
 
 class Remembered(Generic[T]):
-    """Values by name, each made again when it is older than ten times what making it took."""
+    """Values by name, each made again when it is older than ten times what making it took.
+
+    While one caller makes a value, others get the one before; only where there is none yet they wait.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept[T]] = {}
-        self._lock = threading.Lock()  # one counts, the others wait for what it finds
+        self._making: dict[str, threading.Lock] = {}
 
     def get(self, name: str, make: Callable[[], T]) -> T:
         """Return the value of that name, by `make` where there is none that is fresh enough."""
-        with self._lock:
+        making = self._making.setdefault(name, threading.Lock())
+        kept = self._kept.get(name)
+        if kept is not None and (time.monotonic() < kept.until or making.locked()):
+            return kept.value
+        with making:
             kept, began = self._kept.get(name), time.monotonic()
             if kept is not None and began < kept.until:
                 return kept.value
@@ -42,5 +49,4 @@ class Remembered(Generic[T]):
 
     def forget(self, name: str) -> None:
         """Make the value again when it is asked for next."""
-        with self._lock:
-            self._kept.pop(name, None)
+        self._kept.pop(name, None)
