@@ -16,6 +16,7 @@ from kaskad.engine.transport import smtp as transport
 from kaskad.engine.transport.smtp import Mailer
 from kaskad.providers.base import Account
 from kaskad.providers.smtp import Mail
+from support.certificates import certificate
 from support.faults import free_port
 
 MAIL = Mail("shop@example.org", "ann@example.org", b"Subject: x\r\n\r\n.dot\r\nbody\r\n")
@@ -89,7 +90,7 @@ def account(port, **fields):
     return Account(1, "mail", "smtp", Channel.EMAIL, {**settings, **fields}, secrets)
 
 
-def sent(account, *mails, timeout_s=2.0, together=False):
+def sent(account, *mails, timeout_s=2.0, together=False, tls=None):
     """Send mails over one pool; an error stands in the place of its reply."""
 
     async def one(mailer, mail):
@@ -99,7 +100,7 @@ def sent(account, *mails, timeout_s=2.0, together=False):
             return error
 
     async def run():
-        mailer = Mailer()
+        mailer = Mailer(tls=tls)
         if together:
             ends = await asyncio.gather(*[one(mailer, mail) for mail in mails])
         else:
@@ -168,6 +169,19 @@ def test_a_server_without_the_asked_encryption_gets_no_mail_and_no_password():
     with mail_server() as (inbox, port):
         error = sent(account(port, security="starttls", user="shop", password="right"), MAIL)
     assert error.reason is Reason.AUTH and error.accepted is False and not inbox.mails
+
+
+@pytest.mark.parametrize("security, option", [("starttls", "tls_context"), ("tls", "ssl_context")])
+def test_encrypted_mails_arrive_over_one_session(tmp_path, security, option):
+    """The dialogue takes over connections with encryption as well, also for mails of many packets."""
+    server_tls, client_tls = certificate(tmp_path)
+    long = Mail(MAIL.sender, MAIL.to, b"Subject: x\r\n\r\n" + (b"z" * 70 + b"\r\n") * 5_000)
+    with mail_server(**{option: server_tls}) as (inbox, port):
+        told = account(port, host="localhost", security=security)
+        replies = sent(told, MAIL, long, to("gone@example.org"), MAIL, tls=client_tls, timeout_s=10.0)
+    assert [reply.code for reply in replies] == [250, 250, 550, 250]
+    assert [mail[2] for mail in inbox.mails] == [MAIL.content, long.content, MAIL.content]
+    assert len(inbox.sessions) == 1
 
 
 def test_no_server_proves_that_nothing_was_accepted():

@@ -1,14 +1,8 @@
 """The HTTP transport against real sockets that do what networks do."""
 
 import asyncio
-import datetime
-import ipaddress
-import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
@@ -16,6 +10,7 @@ from kaskad.engine.dispatch import new_loop
 from kaskad.engine.transport import http as transport
 from kaskad.engine.transport.http import Http
 from kaskad.providers.base import Response
+from support.certificates import certificate
 from support.faults import OK, Peer, free_port, post, serving
 
 
@@ -37,37 +32,6 @@ def sent(*requests, pause_s: float = 0.0, timeout_s: float = 3.0, **options):
     with asyncio.Runner(loop_factory=new_loop) as runner:
         ends = runner.run(run())
     return ends[0] if len(ends) == 1 else ends
-
-
-def certificate(folder):
-    """Return the TLS contexts of a server for localhost and of a client that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "server.pem").write_bytes(private + pem)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "server.pem")
-    return server, ssl.create_default_context(cadata=pem.decode())
 
 
 def test_an_answer_comes_back_with_status_headers_and_body():
