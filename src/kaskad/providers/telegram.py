@@ -127,11 +127,10 @@ class Telegram(Provider):
         return _call(account, method, fields)
 
     def read_response(self, response: Response) -> Accepted:
-        result = _result(response)
-        first = result[0] if isinstance(result, list) and result else result
+        result = bytes(_result(response))
         try:
-            sent = msgspec.convert(first, _Message)
-        except msgspec.ValidationError:  # it was taken all the same
+            sent = _decode_album(result)[0] if result.startswith(b"[") else _decode_sent(result)
+        except (ValueError, IndexError):  # it was taken all the same
             return Accepted()
         return Accepted(_provider_id(sent.chat.id, sent.message_id))
 
@@ -151,9 +150,8 @@ class Telegram(Provider):
         return _call(account, "getUpdates", fields)
 
     def read_poll(self, response: Response, account: Account) -> tuple[list[Receipt | Inbound], str]:
-        _result(response)  # raises for an error
         try:
-            updates = msgspec.json.decode(response.body, type=_Updates).result
+            updates = msgspec.json.decode(_result(response), type=list[msgspec.Raw])
         except ValueError as error:
             raise status_error(response, "the answer is not a list of updates") from error
         told: list[Receipt | Inbound] = []
@@ -208,7 +206,7 @@ def _message(outgoing: Outgoing) -> tuple[str, dict[str, Any]]:
     """Return the method and its fields; raises SendError for what Telegram would not take."""
     text, media = outgoing.text, outgoing.media
     limit = MAX_CAPTION if media else MAX_TEXT
-    if (length := _length(text)) > limit:
+    if 2 * len(text) > limit and (length := _length(text)) > limit:
         what = "the text beside a picture or file" if media else "the text"
         raise SendError(Reason.CONTENT, f"{what} has {length} characters, Telegram takes {limit}")
     if not media:
@@ -327,10 +325,6 @@ class _Update(Struct):
     my_chat_member: _Membership | None = None
 
 
-class _Updates(Struct):
-    result: list[msgspec.Raw]
-
-
 class _Parameters(Struct):
     retry_after: int | None = None
     migrate_to_chat_id: int | None = None
@@ -340,16 +334,28 @@ class _Answer(Struct):
     """https://core.telegram.org/bots/api#making-requests"""
 
     ok: bool
-    result: Any = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
     error_code: int = 0
     description: str = ""
     parameters: _Parameters | None = None
 
 
-def _result(response: Response) -> Any:
+class _Sent(Struct):
+    """Of a sent message what names it."""
+
+    message_id: int
+    chat: _Chat
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_sent = msgspec.json.Decoder(_Sent).decode
+_decode_album = msgspec.json.Decoder(list[_Sent]).decode
+
+
+def _result(response: Response) -> msgspec.Raw:
     """Return what an answer brings; raises SendError for an error, and where nobody can know."""
     try:
-        answer = msgspec.json.decode(response.body, type=_Answer)
+        answer = _decode_answer(response.body)
     except ValueError:
         raise status_error(response, "the answer is not the Bot API's") from None
     if response.ok and answer.ok:
