@@ -4,17 +4,21 @@ import contextlib
 import email.policy
 import json
 import subprocess
+import time
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.terms import Channel, Reason
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Account, Outgoing, Request, Response, retry_after_ms, status_error
 from kaskad.providers.signatures import check_hmac, check_secret, hmac_hex
 from kaskad.providers.smtp import Reply
+from kaskad.web import hooks
 
 HTTP = [name for name, each in PROVIDERS.items() if each.transport == "http"]
 values = st.recursive(
@@ -73,6 +77,90 @@ def test_the_signature_is_the_one_that_openssl_makes():
     command = ["openssl", "dgst", "-sha256", "-hmac", "secret", "-hex"]
     made = subprocess.run(command, input=b"v1:1767261600:{}", capture_output=True, check=True).stdout
     assert made.decode().split()[-1] == hmac_hex("sha256", "secret", b"v1:1767261600:{}")
+
+
+CASES = Path(__file__).parent / "cases"
+ACCOUNTS = json.loads((CASES.parent / "accounts.json").read_text())
+TOLD = sorted(path.parent.name for path in CASES.glob("*/receipt.json") if path.parent.name in HTTP)
+OTHER_BODIES = {
+    "nothing": lambda body: b"",
+    "five megabytes": lambda body: body + b" " * (5_000_000 - len(body)),
+    "five megabytes of brackets": lambda body: b"[" * 5_000_000,
+    "nested objects": lambda body: b'{"a":' * 500_000,
+    "another encoding": lambda body: body.decode().encode("utf-16"),
+    "bytes of no encoding": lambda body: body.replace(b"a", b"\xff\xfe"),
+    "zeros": lambda body: body.replace(b"e", b"\0"),
+    "half": lambda body: body[: len(body) // 2],
+    "twice": lambda body: body + body,
+}
+
+
+def first_report(name):
+    """Return a provider, the webhook of its first receipt case, its account and the instant."""
+    case = json.loads((CASES / name / "receipt.json").read_text())
+    got, chosen = case["webhook"], case.get("account", "one")
+    account = msgspec.convert({"id": 1, "name": chosen, "provider": name, **ACCOUNTS[name][chosen]}, Account)
+    url = got.get("url", "https://k.example.org/hooks/1")
+    hook = Request("POST", url, got["headers"], got["body"].encode(), got.get("key", "").encode())
+    return PROVIDERS[name], hook, account, case["now"]
+
+
+@pytest.mark.parametrize("body", OTHER_BODIES.values(), ids=OTHER_BODIES)
+@pytest.mark.parametrize("name", TOLD)
+def test_whatever_a_stranger_posts_is_refused_or_kept(name, body):
+    """Through the very functions that `/hooks/` calls: neither a failure of ours nor a wait for seconds."""
+    carrying, hook, account, now = first_report(name)
+    strange = msgspec.structs.replace(hook, body=body(hook.body))
+    began = time.process_time()
+    with contextlib.suppress(BadSignature):
+        hooks.key_wanted(carrying, strange, account)
+        hooks.verify(carrying, strange, account, now)
+        told, trouble = hooks.read_hook(carrying, strange, account)
+        assert trouble is None or told == []
+    assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_report_told_again_is_the_same_report(name):
+    carrying, hook, account, now = first_report(name)
+    carrying.verify_webhook(hook, account, now)
+    told = carrying.read_webhook(hook, account)
+    assert told and told == carrying.read_webhook(hook, account)
+    assert all(one.reference or one.provider_id for one in told)  # it is about a message, by one name or both
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_a_word_that_is_new_to_us_is_kept_and_changes_nothing(name):
+    reads = [json.loads(path.read_text())["read"] for path in (CASES / name).glob("*.json")]
+    receipts = [
+        one["Receipt"] for read in reads if isinstance(read, list) for one in read if "Receipt" in one
+    ]
+    assert [one for one in receipts if one["kind"] is None and one["raw"]]
+
+
+def sendgrid_events(count):
+    return [{"event": "delivered", "sg_event_id": f"e-{n}", "kaskad": f"ref-{n}"} for n in range(count)]
+
+
+def sendpulse_events(count):
+    return [{"event": "opened", "timestamp": 1_767_261_650, "message_id": n} for n in range(count)]
+
+
+def unisender_events(count):
+    data = [{"status": "sent", "job_id": f"j-{n}", "metadata": {"kaskad": f"ref-{n}"}} for n in range(count)]
+    events = [{"event_name": "transactional_email_status", "event_data": one} for one in data]
+    return {"events_by_user": [{"events": events[: count // 2]}, {"events": events[count // 2 :]}]}
+
+
+@pytest.mark.parametrize(
+    "name, events",
+    [("sendgrid", sendgrid_events), ("sendpulse", sendpulse_events), ("unisender_go", unisender_events)],
+)
+def test_ten_thousand_reports_in_one_webhook_are_ten_thousand_reports(name, events):
+    hook = Request("POST", "https://k.example.org/hooks/1", {}, json.dumps(events(10_000)).encode())
+    told = PROVIDERS[name].read_webhook(hook, Account(1, "a", name, Channel.EMAIL))
+    assert len({(one.reference, one.provider_id, one.event) for one in told}) == 10_000
+    assert {one.kind for one in told} <= {Kind.DELIVERED, Kind.OPENED, Kind.SENT}
 
 
 @given(st.integers(300, 599))

@@ -20,7 +20,13 @@ from kaskad.providers.twilio_voice import STATUSES
 VOICE = provider("twilio_voice")
 SETTINGS = {"account_sid": "AC1", "caller": "+15550100"}
 ACCOUNT = Account(1, "calls", "twilio_voice", Channel.ROBOT_CALL, SETTINGS, {"auth_token": "12345"})
-VECTORS = json.loads((Path(__file__).parent / "payloads" / "signature_vectors.json").read_text())["vectors"]
+VECTORS = [
+    vector
+    for vector in json.loads((Path(__file__).parent / "payloads" / "signature_vectors.json").read_text())[
+        "vectors"
+    ]
+    if vector["provider"] == "twilio"
+]
 REPORTS = "https://k.example.org/hooks/calls?reference=ref-1"
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -258,7 +258,16 @@ def basic_auth(pair: tuple[str, str]) -> str:
 
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder().decode
+
+
+def decode(data: bytes | str) -> Any:
+    """Return a JSON value; raises ValueError for what is none, or is nested deeper than we can follow."""
+    try:
+        return _decode(data)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+
 
 STATUSES: Mapping[int, Reason] = {  # what an HTTP status says by itself, where a provider has no better word
     400: Reason.CONTENT,

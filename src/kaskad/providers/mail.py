@@ -136,6 +136,14 @@ def dict_of(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def events_in(body: bytes) -> list[bytes]:
+    """Return the events of a JSON array, each as it stands there; raises ValueError for anything else."""
+    try:
+        return [bytes(raw) for raw in msgspec.json.decode(body, type=list[msgspec.Raw])]
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+
+
 def unix_seconds(value: object) -> int | None:
     """Return milliseconds of seconds since 1970, with a fraction or without; None: that is no instant."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1 << 36:

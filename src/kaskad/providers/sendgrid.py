@@ -15,8 +15,6 @@ from email import message_from_string
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
 
-import msgspec
-
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
 from kaskad.providers.base import (
@@ -36,6 +34,8 @@ from kaskad.providers.base import (
 )
 from kaskad.providers.mail import (
     clicked,
+    dict_of,
+    events_in,
     form,
     headers,
     opened,
@@ -183,7 +183,7 @@ class SendGrid(Provider):
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
         if _is_inbound(hook):
             return [_reply(hook)]
-        return [_event(bytes(raw)) for raw in msgspec.json.decode(hook.body, type=list[msgspec.Raw])]
+        return [_event(raw) for raw in events_in(hook.body)]
 
 
 def _faults(response: Response) -> tuple[str, str]:
@@ -205,17 +205,13 @@ def _reset_ms(response: Response) -> int | None:
         return None
 
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
-
-
 def _person(name: str, address: str) -> dict[str, str]:
     return {"email": address, "name": name} if name else {"email": address}
 
 
 def _event(raw: bytes) -> Receipt:
-    try:
-        told = _decode(raw)
-    except ValueError:  # one that we cannot read must not keep the others from us
+    told = dict_of(decode(raw))
+    if not told:  # one that we cannot read must not keep the others from us
         return Receipt(kind=None, name=UNREADABLE, raw=raw)
     name = text_of(told.get("event"))
     kind, reason, code = EVENTS.get(name), None, ""

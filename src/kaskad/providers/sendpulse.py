@@ -10,8 +10,6 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any, ClassVar
 
-import msgspec
-
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
 from kaskad.providers.base import (
@@ -32,6 +30,7 @@ from kaskad.providers.base import (
 from kaskad.providers.mail import (
     clicked,
     dict_of,
+    events_in,
     opened,
     recipient,
     sender_of,
@@ -157,7 +156,7 @@ class SendPulse(Provider):
         check_url_key(hook.url, account["webhook_secret"])
 
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
-        return [_event(bytes(raw)) for raw in msgspec.json.decode(hook.body, type=list[msgspec.Raw])]
+        return [_event(raw) for raw in events_in(hook.body)]
 
 
 def _base_url(account: Account) -> str:

@@ -110,7 +110,7 @@ def _believing(look: Callable[[], T], account: Account) -> T:
     except BadSignature as error:
         log.warning("webhook refused", account=account.name, why=str(error))
         raise BadSignature("The webhook's signature is not that of this account.") from error
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         log.warning("webhook refused", account=account.name, why=type(error).__name__)
         raise BadSignature("The webhook's signature cannot be read.") from error
 
