@@ -15,9 +15,10 @@ from msgspec import Struct, field
 
 from kaskad.sandbox import twiml
 from kaskad.sandbox.line import HungUp, Intent, Line
-from kaskad.sandbox.outbox import Answer, Outbox, Outgoing
+from kaskad.sandbox.outbox import Outbox
 from kaskad.sandbox.person import Call, Phone
 from kaskad.sandbox.twiml import BadTwiml, Gather, Hangup, Pause, Redirect, Say, Verb, offered_keys
+from kaskad.sandbox.wire import Answer, Outgoing
 from kaskad.sandbox.world import World
 
 CHANNEL = "robot_call"

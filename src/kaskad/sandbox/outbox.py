@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlencode, urlsplit
 
-import httpx2
-from msgspec import Struct
-
 from kaskad.log import get_logger
 from kaskad.sandbox.faults import RECEIPTS
 from kaskad.sandbox.person import Phone
+from kaskad.sandbox.wire import NOTHING, Answer, Client, Outgoing
 from kaskad.sandbox.world import World
 
 log = get_logger(__name__)
@@ -29,30 +27,6 @@ PREFETCH = "Mozilla/5.0"  # what Apple's mail privacy proxy calls itself
 TIMEOUT_S = 20.0
 FIRST_PAUSE_MS = 2_000
 SWAP_S = 2.0  # a receipt that waits to be overtaken waits no longer
-
-
-class Outgoing(Struct, frozen=True):
-    """One request of ours."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = {}
-    body: bytes = b""
-
-
-class Answer(Struct, frozen=True):
-    """What came back; status 0: nothing did."""
-
-    status: int
-    body: bytes = b""
-    location: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-
-NOTHING = Answer(0)
 
 
 def form(url: str, fields: Mapping[str, str], method: str = "POST", **headers: str) -> Outgoing:
@@ -71,22 +45,12 @@ class Outbox:
     def __init__(self, world: World, home: str) -> None:
         self._world = world
         self.home = home
-        self._client = httpx2.AsyncClient(
-            timeout=TIMEOUT_S, trust_env=False, follow_redirects=False,
-            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=50),
-        )  # fmt: skip
+        self._client = Client(TIMEOUT_S)
         self._held: dict[str, asyncio.Event] = {}
 
     async def call(self, request: Outgoing) -> Answer:
         """Return the answer; NOTHING where there is none. A redirect is not followed."""
-        try:
-            answer = await self._client.request(
-                request.method, request.url, headers=dict(request.headers), content=request.body or None
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            log.debug("no answer", error=type(error).__name__)
-            return NOTHING
-        return Answer(answer.status_code, answer.content, answer.headers.get("location", ""))
+        return await self._client.send(request)
 
     async def visit(
         self, phone: Phone, url: str, method: str = "GET", agent: str = BROWSER, ip: str = "", body: str = ""
@@ -148,4 +112,4 @@ class Outbox:
         log.warning("a receipt was not taken", attempts=attempts)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        self._client.close()

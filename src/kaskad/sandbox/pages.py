@@ -22,8 +22,8 @@ from starlette.routing import Route
 
 from kaskad.sandbox.deeds import Deeds
 from kaskad.sandbox.links import for_frame
-from kaskad.sandbox.outbox import Answer
 from kaskad.sandbox.person import Bubble, Link, Mail, Phone, Sms
+from kaskad.sandbox.wire import Answer
 from kaskad.sandbox.words import LANGUAGES, words_of
 from kaskad.sandbox.world import CHANNELS, Thing, World
 

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import aiosmtplib
 
 from kaskad.log import get_logger
-from kaskad.sandbox.outbox import Outbox, Outgoing
+from kaskad.sandbox.outbox import Outbox
 from kaskad.sandbox.person import Mail, Phone
+from kaskad.sandbox.wire import Outgoing
 from kaskad.sandbox.world import World
 
 log = get_logger(__name__)
