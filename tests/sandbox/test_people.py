@@ -8,7 +8,7 @@ import pytest
 
 from kaskad.domain.errors import Invalid
 from kaskad.sandbox.accounts import Credentials
-from kaskad.sandbox.person import Person
+from kaskad.sandbox.person import Person, Sms
 from kaskad.sandbox.profile import default_profile, draw_temper, read_profile
 from kaskad.sandbox.serve import Sandbox
 from kaskad.sandbox.twiml import offered_keys
@@ -142,3 +142,20 @@ call: {pick_up: {median: 1}, think: {median: 1}}
 )
 def test_a_listener_knows_which_keys_are_offered(words: str, keys: tuple[str, str]) -> None:
     assert offered_keys(words) == keys
+
+
+def test_a_link_to_the_bot_starts_it_and_nobody_is_written_to_before(
+    start: Callable[..., Sandbox], receiver: Receiver
+) -> None:
+    sandbox = start(people=[Person("eve", "Eve", "eve@example.org", "+79000000003")])
+    eve = sandbox.phones[0]
+    write(sandbox, eve.person.chat_id)
+    assert eve.chat == []
+    receiver.answers["/l/1"] = lambda _: (302, "https://t.me/kaskad_sandbox_bot?start=tok-1")
+    sms = Sms(1, 0, f"Напишите нам: {receiver.url}/l/1", "Shop")
+    eve.texts.append(sms)
+    sandbox.do(lambda deeds: deeds.follow("sms", eve, sms, f"{receiver.url}/l/1"))
+    message = updates(sandbox)[0]["message"]
+    assert (message["text"], str(message["chat"]["id"])) == ("/start tok-1", eve.person.chat_id)
+    write(sandbox, eve.person.chat_id)
+    assert [bubble.mine for bubble in eve.chat] == [True, False]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from kaskad.domain.keywords import is_stop
-from kaskad.sandbox.outbox import NOTHING, PREFETCH, SCANNER, Answer, Outbox
+from kaskad.sandbox.outbox import PREFETCH, SCANNER, Outbox
 from kaskad.sandbox.person import Bubble, Button, Call, Link, Mail, Phone, Sms
 from kaskad.sandbox.postman import Postman
 from kaskad.sandbox.servers.bot import Bot, chat_id_of
 from kaskad.sandbox.servers.smsc import Smsc
+from kaskad.sandbox.wire import NOTHING, Answer
 from kaskad.sandbox.world import World
 
+QUERIES = 10_000
 ONE_CLICK = "List-Unsubscribe=One-Click"
 
 
@@ -24,6 +27,8 @@ class Deeds:
         self.bot = bot
         self.smsc = smsc
         self.postman = postman
+        # https://core.telegram.org/bots/features#deep-linking
+        self._start = re.compile(rf"https://t\.me/{bot.username}(?:\?start=([\w-]{{1,64}}))?", re.IGNORECASE)
 
     async def open_mail(self, phone: Phone, mail: Mail) -> None:
         """Open a mail: its pictures are loaded, as mail programs do."""
@@ -34,10 +39,13 @@ class Deeds:
                 await self.outbox.visit(phone, picture)
 
     async def follow(self, channel: str, phone: Phone, thing: Mail | Bubble | Sms, url: str) -> Answer:
-        """Follow a link; the answer is NOTHING where it leads outside."""
+        """Follow a link; the answer is NOTHING where it leads outside. A link to the bot starts it."""
         thing.notes.append("clicked")
         self.world.reacted(channel, thing)
-        return await self.outbox.visit(phone, url)
+        answer = await self.outbox.visit(phone, url)
+        if match := self._start.fullmatch(answer.location or url):
+            await self.write_to_bot(phone, f"/start {match[1] or ''}".strip())
+        return answer
 
     async def send_form(self, phone: Phone, url: str) -> Answer:
         """Send the form of a page outside of Kaskad, as who buys or joins does; NOTHING where it has none."""
@@ -70,6 +78,8 @@ class Deeds:
         self.world.reacted("telegram", bubble)
         number = self.world.chance("query", phone.id, bubble.id, len(bubble.pressed)).getrandbits(62)
         self.bot.queries[str(number)] = bubble
+        while len(self.bot.queries) > QUERIES:  # the service forgets presses that nobody answers
+            del self.bot.queries[next(iter(self.bot.queries))]
         self.bot.put("callback_query", {
             "id": str(number), "from": self.bot.user(phone), "message": self.bot.message(phone, bubble),
             "chat_instance": str(chat_id_of(phone)), "data": button.data,

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from kaskad.sandbox.calls import Pickup
 from kaskad.sandbox.deeds import Deeds, shown_links
 from kaskad.sandbox.line import Intent
-from kaskad.sandbox.outbox import Answer
 from kaskad.sandbox.person import Bubble, Call, Mail, Phone, Sim, Sms
 from kaskad.sandbox.profile import pick
 from kaskad.sandbox.twiml import offered_keys
+from kaskad.sandbox.wire import Answer
 from kaskad.sandbox.world import Thing
 
 SCAN_MS = 1_500

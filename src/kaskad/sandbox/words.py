@@ -40,6 +40,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "no_subject": ("Без темы", "No subject"),
     "no_mails": ("Писем нет", "No mail"),
     "no_chat": ("Бот ещё не писал", "The bot has not written yet"),
+    "not_started": ("Чат с ботом не начат", "The chat with the bot has not been started"),
+    "start": ("Начать", "Start"),
     "no_sms": ("Сообщений нет", "No messages"),
     "no_calls": ("Звонков не было", "No calls"),
     "no_address": ("Здесь этого человека не найти: адреса нет", "Cannot be reached here: no address"),

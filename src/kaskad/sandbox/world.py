@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kaskad.log import get_logger
 from kaskad.sandbox.clock import Pace
@@ -16,6 +17,7 @@ from kaskad.sandbox.profile import Profile, draw_temper
 
 log = get_logger(__name__)
 
+FIRST_CHAT = 900_000_000  # chat ids of people who were given none
 CHANNELS = ("email", "telegram", "sms", "robot_call")
 Thing = Mail | Bubble | Sms | Call
 
@@ -49,8 +51,14 @@ class World:
 
     def add(self, person: Person) -> Phone:
         """Return the new phone of a person, reachable at all their addresses."""
+        started = bool(person.chat_id)
         temper, blocked = draw_temper(self.profile, self.chance("temper", person.key))
-        phone = Phone(id=len(self.phones) + 1, person=person, temper=temper, bot_blocked=blocked)
+        number = len(self.phones) + 1
+        if not person.chat_id:  # a Telegram user all the same, whom the bot may not write to first
+            person = replace(person, chat_id=str(FIRST_CHAT + number))
+        phone = Phone(
+            id=number, person=person, temper=temper, bot_blocked=blocked and started, bot_started=started
+        )
         self.phones[phone.id] = phone
         for channel, address in (
             ("email", person.email.lower()), ("sms", person.phone), ("telegram", person.chat_id)

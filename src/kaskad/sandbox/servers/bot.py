@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from msgspec import Struct
 
 from kaskad.sandbox.accounts import Credentials
-from kaskad.sandbox.outbox import Outbox, Outgoing
+from kaskad.sandbox.outbox import Outbox
 from kaskad.sandbox.person import Bubble, Button, Phone
+from kaskad.sandbox.wire import Outgoing
 from kaskad.sandbox.world import World
 
 Json = dict[str, object]
@@ -208,8 +209,7 @@ class Bot:
 
 
 def chat_id_of(phone: Phone) -> int:
-    """Return the person's chat id; one of their own where they were given none."""
-    return int(phone.person.chat_id) if phone.person.chat_id.isdigit() else 900_000_000 + phone.id
+    return int(phone.person.chat_id)
 
 
 def _button(button: Button) -> Json:

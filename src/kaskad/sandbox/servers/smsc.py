@@ -21,13 +21,15 @@ from kaskad.domain.sms import parts
 from kaskad.sandbox import links
 from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.faults import REQUESTS
-from kaskad.sandbox.outbox import Outbox, Outgoing, form
+from kaskad.sandbox.outbox import Outbox, form
 from kaskad.sandbox.person import Phone, Sim, Sms
+from kaskad.sandbox.wire import Outgoing
 from kaskad.sandbox.world import World
 
 CHANNEL = "sms"
 PRICE = 1500  # of a part, in hundredths of the account's money
 BALANCE = 100_000_000
+KEPT = 100_000  # messages whose status can be asked for
 SAME_MS = 60_000  # an identical request within this time is refused
 HANG_S = 3600.0
 ABSENT_MS = 24 * 3_600_000  # how long an absent phone is tried
@@ -182,6 +184,8 @@ class Smsc:
                 id, number, text, given.get("sender", "SMSC.RU"), self.world.pace.now(), count, cost
             )
             self._records[id, number] = record
+            while len(self._records) > KEPT:
+                del self._records[next(iter(self._records))]
             self.world.spawn(self._carry(record))
         return self._answer(given, {"id": int(id) if id.isdigit() else id, "cnt": count * len(numbers),
                                     "cost": _money(cost), "balance": _money(self._balance)})  # fmt: skip

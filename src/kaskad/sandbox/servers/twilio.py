@@ -25,6 +25,7 @@ from kaskad.sandbox.faults import REQUESTS
 from kaskad.sandbox.person import Call
 
 HANG_S = 3600.0
+KEPT = 100_000  # calls that can be asked for
 _URLS = ("Url", "FallbackUrl", "StatusCallback", "AsyncAmdStatusCallback")
 _EVENTS = ("initiated", "ringing", "answered", "completed")
 
@@ -74,6 +75,8 @@ class Twilio:
             order = self._ordered(given)
             phone = self._world.find("sms", order.to)
             self._orders[order.sid] = order
+            while len(self._orders) > KEPT:
+                del self._orders[next(iter(self._orders))]
             self._world.spawn(self._exchange.carry(order, phone))
             if fault is not None and fault.kind == "hang":
                 await asyncio.sleep(HANG_S)
@@ -111,9 +114,6 @@ class Twilio:
         except Refused as refusal:
             return refusal.response()
         return JSONResponse(self._shown(order))
-
-    def order_of(self, call: Call) -> Order | None:
-        return self._orders.get(call.sid)
 
     def _authorise(self, request: Request) -> None:
         kind, _, encoded = request.headers.get("authorization", "").partition(" ")
