@@ -76,7 +76,7 @@ def pages(api, path):
             return items, count
 
 
-@pytest.mark.parametrize("path", ["/runs?limit=2", "/cascades/one/runs?limit=2", "/runs?contact=ann&limit=1"])
+@pytest.mark.parametrize("path", ["/runs?limit=3", "/cascades/one/runs?limit=2", "/runs?contact=ann&limit=1"])
 def test_pages_hold_each_run_once(api, taker, path):
     whole = api.get(path.replace("limit=", "limit=10"))
     assert whole["next"] is None
