@@ -155,3 +155,17 @@ def test_nobody_enters_a_paused_cascade_by_broadcast(db):
         cascades.launch(tx, cascades.cascade(tx, cascade).version_id, None, 0, NOON)
     stage.works()
     assert stage.runs(ann) == []
+
+
+def test_a_restart_in_the_same_second_takes_the_place_of_the_run_before(db):
+    stage = Stage(db)
+    stage.cascade(
+        "cascade: again\ntitle: Again\nclass: service\nreentry: restart\n"
+        "trigger: {event: joined, key: cart}\ngoal: {event: bought}\n"
+        "steps: [{id: one, channel: sms, text: Hello, wait: 1d}]\n"
+    )
+    ann = stage.person("ann")
+    for cart in range(3):
+        stage.event(ann, "joined", cart=cart)
+    assert [run.outcome is None for run in stage.runs(ann)] == [False, False, True]
+    assert len({run.id for run in stage.runs(ann)}) == 3

@@ -147,7 +147,8 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
     if world.outbox is not None:
         world.outbox.note(tx, (), (), rows)
     tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
-    mine[:] = [run for run in mine if run not in old]
+    ended = Outcome.SUPERSEDED.code  # kept here, since the new run's id must be another
+    mine[:] = [msgspec.structs.replace(run, outcome=ended) if run in old else run for run in mine]
 
 
 def next_entry_at(pace: int, started_at: int, enrolled: int) -> int | None:
