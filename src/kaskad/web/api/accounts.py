@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from kaskad.actions import accounts
 from kaskad.actions.accounts import Shown
@@ -16,6 +16,7 @@ from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Capabilities, Limits, Provider, limits_of
+from kaskad.web.api.fields import PLAIN, Text, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, when
 from kaskad.web.auth import InOffice, may
@@ -23,8 +24,8 @@ from kaskad.web.auth import InOffice, may
 providers_router = APIRouter(prefix="/api/v1/providers", tags=["accounts"], route_class=IdempotentRoute)
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"], route_class=IdempotentRoute)
 
-Name = Annotated[str, Path(max_length=60, description="The account's name.")]
-Word = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, Path(max_length=60, pattern=PLAIN, description="The account's name.")]
+Word = Annotated[str, Field(max_length=10_000, pattern=PLAIN), AfterValidator(encodable)]
 Number = Annotated[int, Field(ge=0, le=FARTHEST)]
 
 
@@ -193,7 +194,7 @@ class AccountView(View):
 class TrialTold(Told):
     """A test message; texts that are left out are ours."""
 
-    to: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+    to: Text
     subject: Word = ""
     text: Word = ""
     html: Word = ""

@@ -266,6 +266,9 @@ def card_page(found: contacts.Page, part: Slice) -> Page[ContactView]:
     return part.page(views, [card.id for card in found.cards])
 
 
+MADE: dict[int | str, dict[str, Any]] = {201: {"description": "It is new.", "model": SavedView}}
+
+
 @router.get("", dependencies=[READ])
 def list_contacts(
     office: InOffice,
@@ -281,7 +284,7 @@ def list_contacts(
     return card_page(found, part)
 
 
-@router.post("", dependencies=[WRITE])
+@router.post("", dependencies=[WRITE], responses=MADE)
 def save_contact(office: InOffice, told: ContactIn, response: Response) -> SavedView:
     """Make a contact, or change the one that is known by its external id, e-mail, phone or other address."""
     return _saved(contacts.put(office, told.told()), response)
@@ -313,7 +316,7 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
     )
 
 
-@router.put("/{contact}", dependencies=[WRITE])
+@router.put("/{contact}", dependencies=[WRITE], responses=MADE)
 def put_contact(office: InOffice, contact: InPath, told: ContactIn, response: Response) -> SavedView:
     """Make or change the contact of that external id, or change the one of that id (`con_…`)."""
     return _saved(contacts.put(office, told.told(), contact), response)

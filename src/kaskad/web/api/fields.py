@@ -17,7 +17,8 @@ PLAIN = r"^[^\x00]*$"
 NAMED = r"^[^\s/\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?$"
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """Return a text that can be written down; raises ValueError."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -36,7 +37,7 @@ def storable(value: JsonValue) -> JsonValue:
             case str():
                 if "\0" in one:
                     raise ValueError("holds the character U+0000, which cannot be stored")
-                _encodable(one)
+                encodable(one)
             case int() if abs(one) > LARGEST:
                 raise ValueError("holds a whole number of more than 64 bits")
             case float() if not math.isfinite(one):
@@ -48,9 +49,9 @@ def storable(value: JsonValue) -> JsonValue:
     return value
 
 
-Text = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN), AfterValidator(_encodable)]
-Words = Annotated[str, Field(max_length=2_000, pattern=PLAIN), AfterValidator(_encodable)]
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAMED), AfterValidator(_encodable)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=PLAIN), AfterValidator(encodable)]
+Words = Annotated[str, Field(max_length=2_000, pattern=PLAIN), AfterValidator(encodable)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=NAMED), AfterValidator(encodable)]
 Country = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$", description="ISO 3166-1 alpha-2, such as KZ.")]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2}([_-][A-Za-z0-9]{1,8})*$", max_length=40)]
 Json = Annotated[JsonValue, AfterValidator(storable)]

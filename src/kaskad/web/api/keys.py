@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
 
 from kaskad.actions import keys
 from kaskad.store.keys import ApiKey
+from kaskad.web.api.fields import Name, NameInPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, instant
 from kaskad.web.auth import InOffice, Keys, may
@@ -32,7 +31,7 @@ class KeyView(View):
 class NewKey(Told):
     """A key to make."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+    name: Name
     scopes: list[str]
 
 
@@ -58,7 +57,7 @@ def create_key(office: InOffice, told: NewKey) -> MadeKey:
 
 
 @router.delete("/{name}", status_code=204, dependencies=[may("keys:write")])
-def revoke_key(office: InOffice, request: Request, name: str) -> Response:
+def revoke_key(office: InOffice, request: Request, name: NameInPath) -> Response:
     """Revoke a key; it opens nothing from now on."""
     keys.revoke(office, name)
     known: Keys = request.app.state.keys

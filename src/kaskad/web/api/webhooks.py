@@ -14,6 +14,7 @@ from kaskad.actions.webhooks import Shown
 from kaskad.engine.herald import Answer
 from kaskad.engine.outbox import EventType
 from kaskad.store.webhooks import STATES, Delivery
+from kaskad.web.api.fields import Words
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
 from kaskad.web.auth import InOffice, may
@@ -35,9 +36,9 @@ class DeliveryState(StrEnum):
 class WebhookTold(Told):
     """An endpoint and what it is to be told of."""
 
-    url: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+    url: Annotated[Words, Field(min_length=1)]
     types: Annotated[list[EventType], Field(min_length=1, max_length=100)]
-    description: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+    description: Annotated[Words, Field(max_length=500)] = ""
     enabled: bool = True
 
 
@@ -116,7 +117,7 @@ class DeliveryView(View):
 class ReplayTold(Told):
     """What to tell again: one message whatever became of it, else what was given up since an instant."""
 
-    id: Annotated[str, Field(max_length=100, pattern=r"^[^\x00]*$")] = ""
+    id: Annotated[Words, Field(max_length=100)] = ""
     since: AwareDatetime | None = None
 
 
