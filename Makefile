@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install lock demo test check lint format crash bench clean
+.PHONY: help fuzz install lock demo test check lint format crash bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -47,6 +47,9 @@ demo: install ## watch cascades at work: a shop, 2 000 people, four channels, no
 
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m pytest -n 2 -q $(TESTS)
+
+fuzz: install ## send the API 200 examples of everything, wrong ones too (long)
+	KASKAD_TEST_FUZZ=200 $(BIN)/python -m pytest -n 2 -q tests/api/test_schema.py
 
 check: lint ## ruff, mypy --strict and the direction of imports
 	$(BIN)/mypy --strict
