@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import Future
 
-from kaskad.domain.errors import Full, Unavailable
+from kaskad.domain.errors import BadSignature, Full, Unavailable
 from kaskad.domain.terms import Kind
 
 SIGNED = {"X-Secret": "s3cret"}
@@ -57,10 +57,28 @@ def test_a_signature_that_cannot_even_be_read_is_refused(site):
     assert site.intake.told == []
 
 
-def test_an_unknown_account_is_not_found_and_a_get_is_not_allowed(site):
+def test_an_unknown_account_is_not_found(site):
     assert site.call("POST", "/hooks/other", b"[]", SIGNED).status == 404
     assert site.call("POST", "/hooks/", b"[]", SIGNED).status == 404
-    assert site.call("GET", "/hooks/main").status == 405
+    assert site.call("GET", "/hooks/other").status == 404
+    assert site.call("PUT", "/hooks/main", b"[]", SIGNED).status == 405
+    assert site.intake.told == []
+
+
+def test_a_service_that_looks_before_it_calls_finds_somebody(site):
+    answer = site.call("GET", "/hooks/main")
+    assert (answer.status, answer.body) == (200, b"")
+
+    def challenge(hook, account):
+        if hook.url != "https://go.example.org/hooks/main?challenge=7&token=s3cret":
+            raise BadSignature("a stranger")
+        return "text/plain", b"7"
+
+    site.intake.provider.answer_look = challenge
+    answer = site.call("GET", "/hooks/main?challenge=7&token=s3cret")
+    assert (answer.status, answer.body) == (200, b"7")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert site.call("GET", "/hooks/main?challenge=7&token=guess").status == 401
     assert site.intake.told == []
 
 

@@ -121,9 +121,10 @@ class AmazonSes(Provider):
         Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
         Setting("configuration_set", required=False, help="With an SNS destination: all events, our tags"),
         Setting("topic_arn", required=False, help="The SNS topic whose events are believed"),
-        Setting("tracking", required=False, default="off", help="on: as the configuration set says"),
+        Setting("tracking", required=False, default="off", choices=("off", "on"),
+                help="on: as the configuration set says"),
         Setting("base_url", required=False, help="Of another endpoint; empty: the region's"),
-    )
+    )  # fmt: skip
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED}),

@@ -358,6 +358,13 @@ class Provider:
         """
         return NOTHING
 
+    def answer_look(self, hook: Request, account: Account) -> tuple[str, bytes]:
+        """Return the content type and the body of our answer to a GET of the webhook's address.
+
+        Some services look before they call, some bring a challenge; raises BadSignature for a wrong one.
+        """
+        return NOTHING
+
     def needs_token(self, account: Account) -> bool:
         """Return whether requests of the account carry an access token that the service gives for a while."""
         return False

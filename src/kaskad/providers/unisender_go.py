@@ -109,8 +109,10 @@ class UnisenderGo(Provider):
         Setting("sender", help="Name <name@example.org>, of a confirmed domain"),
         Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
         Setting("webhook_key", secret=True, required=False, help="Where another key signs the events"),
-        Setting("skip_unsubscribe", required=False, default="no", help="yes: approved by support, no footer"),
-        Setting("tracking", required=False, default="off", help="on: it counts opens and clicks too"),
+        Setting("skip_unsubscribe", required=False, default="no", choices=("no", "yes"),
+                help="yes, once support has approved it: no footer of theirs"),
+        Setting("tracking", required=False, default="off", choices=("off", "on"),
+                help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL,
                 help="Of your data centre: go2 instead of go1; https://api.unione.io/en/transactional/api/v1"),
     )  # fmt: skip

@@ -92,6 +92,7 @@ def build_app(
         redirect_slashes=False,
         responses=FAILURES,
         routes=[
+            Route(HOOKS + "{account}", hooks.look, methods=["GET"]),
             Route(HOOKS + "{account}", hooks, methods=["POST"]),
             Route("/o/{token}", tracking.open_pixel, methods=["GET"]),
             Route("/l/{token}", tracking.follow_link, methods=["GET"]),

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from msgspec import structs
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from kaskad.domain.errors import BadSignature, NotFound
@@ -27,7 +29,7 @@ END: Message = {"type": "http.response.body", "body": b""}
 
 
 class Hooks:
-    """`POST /hooks/{account}`; spoken in plain ASGI, which costs a third less than request and response."""
+    """`/hooks/{account}`; a POST is spoken in plain ASGI, a third cheaper than request and response."""
 
     def __init__(self, intake: Intake, durable: Durable, clock: Callable[[], int], base_url: str) -> None:
         self._intake = intake
@@ -46,10 +48,10 @@ class Hooks:
         account, provider = found
         body = await read_body(scope, receive, LIMIT)
         hook = base.Request("POST", self._url(scope), headers_of(scope), body)
-        wanted = key_wanted(provider, hook, account)
-        if wanted is not None:
-            hook = structs.replace(hook, key=await self._keys.get(wanted))
         try:
+            wanted = key_wanted(provider, hook, account)
+            if wanted is not None:
+                hook = structs.replace(hook, key=await self._keys.get(wanted))
             verify(provider, hook, account, self._clock())
         except BadSignature:
             self.refused[account.name] += 1
@@ -64,6 +66,16 @@ class Hooks:
             return
         await send(TAKEN)
         await send(END)
+
+    async def look(self, request: Request) -> Response:
+        """Answer a GET of the address, which some services try before they call it."""
+        found = self._intake.account(request.path_params["account"])
+        if found is None:
+            raise NotFound("There is no such account.")
+        account, provider = found
+        hook = base.Request("GET", self._url(request.scope), headers_of(request.scope))
+        kind, words = _believing(lambda: provider.answer_look(hook, account), account)
+        return Response(words, media_type=kind or None)
 
     def _url(self, scope: Scope) -> str:
         """Return the public URL that the provider called: some sign it."""

@@ -78,6 +78,7 @@ class ProviderView(View):
     channels: list[Channel]
     settings: list[SettingView]
     capabilities: CapabilitiesView
+    unverified: Annotated[list[str], Field(description="What no published source confirms.")]
 
     @classmethod
     def of(cls, provider: Provider) -> ProviderView:
@@ -97,6 +98,7 @@ class ProviderView(View):
                 for one in provider.settings
             ],
             capabilities=CapabilitiesView.of(provider.capabilities),
+            unverified=list(provider.unverified),
         )
 
 
