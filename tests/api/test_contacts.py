@@ -246,6 +246,11 @@ def test_events_stand_in_the_description_of_the_api_and_take_our_ids(api):
     }
 
 
+def test_of_very_many_bad_events_the_first_thousand_problems_are_told(api):
+    found = api.call("POST", "/events", [{"id": 1, "name": 2}] * 5_000).json()["problems"]
+    assert 1_000 <= len(found) <= 1_003 and found[0]["pointer"] == "/0/id"
+
+
 def test_a_key_that_only_reads_changes_nothing(api):
     key = api.post("/keys", {"name": "reader", "scopes": ["contacts:read"]})["key"]
     assert api.call("GET", "/contacts", key=key).status_code == 200

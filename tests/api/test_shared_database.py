@@ -87,3 +87,22 @@ def test_pages_are_there(api):
     cookie = {"Cookie": asked.headers["set-cookie"].split(";")[0]}
     assert "news" in api.raw("GET", "/", headers=cookie).text
     assert "stopped" in api.raw("GET", "/cascades/news", headers=cookie).text
+
+
+def test_contacts_are_kept_found_and_told_about(api):
+    csv = "id,name,email,phone,city\nk1,Әсел Қали,asel@example.org,+77010000011,Алматы\nk2,Бек,,,Астана\n"
+    report = api.post("/contacts/import", content=csv.encode(), params={"list": "csv", "source": "p.csv"})
+    assert (report["state"], report["new"]) == ("done", 2)
+    for said in ("ӘСЕЛ", "қали", "ASEL@", "+7 701 000 00 11", "k1"):
+        assert [each["external_id"] for each in api.get("/contacts", params={"q": said})["items"]] == ["k1"]
+    api.put("/segments/almaty", {"all": [{"attribute": "city", "equals": "Алматы"}]})
+    assert api.get("/segments/almaty/count") == {"contacts": 1}
+    assert api.get("/lists/csv") == {"name": "csv", "members": 2}
+    kinds = {entry["kind"] for entry in api.get("/contacts/bob/timeline")["items"]}
+    assert kinds >= {"run", "message", "receipt", "decision", "consent"}
+    api.post("/contacts/k1/suppress", {"reason": "asked"})
+    assert {each["health"] for each in api.get("/contacts/k1")["addresses"]} == {"suppressed"}
+    api.call("POST", "/contacts/k1/consents", {"granted": False, "topic": "news"})
+    assert api.get("/contacts/k1")["consents"][-1]["topic"] == "news"
+    api.delete("/lists/csv")
+    assert api.get("/contacts/k2")["lists"] == []

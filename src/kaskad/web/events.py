@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +21,7 @@ from kaskad.web.problems import Problem, escape, problem
 
 LIMIT = 5_000_000
 AT_ONCE = 10_000
+TOLD = 1_000  # problems of one request: nobody reads more, and looking for them takes time
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -78,7 +80,10 @@ class Events:
         try:
             events = read_events(body)
         except msgspec.ValidationError as error:
-            return problem(422, problems=find_problems(body) or [Problem(str(error))])
+            found = await run_in_threadpool(
+                find_problems, body
+            )  # may take a while; others are not kept waiting
+            return problem(422, problems=found or [Problem(str(error))])
         except (msgspec.DecodeError, RecursionError) as error:
             return problem(400, f"The body is not JSON that can be read: {error}")
         if len(events) > AT_ONCE:
@@ -107,14 +112,19 @@ def read_events(body: bytes) -> list[Event]:
 
 
 def find_problems(body: bytes) -> list[Problem]:
-    """Return everything that is wrong with the shape of a body that is no events, in its order."""
+    """Return what is wrong with the shape of a body that is no events, in its order, up to TOLD and a few."""
     try:
         value = _decode_any(body)
     except (msgspec.DecodeError, RecursionError) as error:
         return [Problem(f"The body is not JSON that can be read: {error}")]
     if not isinstance(value, list):
         return _find_in(value, Event, "")
-    return [found for index, item in enumerate(value) for found in _find_in(item, Event, f"/{index}")]
+    found: list[Problem] = []
+    for index, item in enumerate(value):
+        found += _find_in(item, Event, f"/{index}")
+        if len(found) >= TOLD:
+            break
+    return found
 
 
 def _find_in(value: object, struct: type[Struct], pointer: str) -> list[Problem]:
