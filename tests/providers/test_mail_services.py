@@ -167,6 +167,25 @@ def test_what_a_service_says_is_kept_without_addresses():
     assert len(mail.words_of("x" * 500)) == 200 and mail.words_of(["x"]) == ""
 
 
+# Unisender Go
+
+
+def test_unisender_go_is_asked_to_report_where_it_can_reach_us():
+    go, url = provider("unisender_go"), "https://k.example.org/hooks/mail"
+    (request,) = go.setup_requests(account("unisender_go"), url)
+    assert request.url == "https://go1.unisender.ru/ru/transactional/api/v1/webhook/set.json"
+    told = json.loads(request.body)
+    published = json.loads((HERE / "specs" / "unione.json").read_text())
+    assert not set(told["events"]["email_status"]) - set(published["statuses"])
+    assert (told["url"], told["event_format"], told["single_event"]) == (url, "json_post", 0)
+    assert go.setup_requests(account("unisender_go"), "http://127.0.0.1:8000/hooks/mail") == []
+    assert go.setup_requests(account("unisender_go", "two"), url) == []  # another key: set by hand
+    go.read_setup(Response(200, {}, b'{"status": "success", "object": {"id": 1}}'))
+    for status, body in ((200, b'{"status": "error", "code": 1}'), (403, b'{"message": "no"}'), (502, b"")):
+        with pytest.raises(SendError):
+            go.read_setup(Response(status, {}, body))
+
+
 # SNS
 
 

@@ -156,9 +156,7 @@ class UnisenderGo(Provider):
             mail["headers"] = {n: value for n, value in handed.items() if n.startswith("List-")}
         elif outgoing.unsubscribe_url:
             mail["options"] = {"unsubscribe_url": outgoing.unsubscribe_url}
-        base_url = (account["base_url"] or BASE_URL).rstrip("/")
-        key = {"X-API-KEY": account["api_key"]}
-        return Request.of_json(f"{base_url}/email/send.json", {"message": mail}, key)
+        return _call(account, "email/send", {"message": mail})
 
     def read_response(self, response: Response) -> Accepted:
         answer = dict_of(response.json())
@@ -173,11 +171,38 @@ class UnisenderGo(Provider):
         reason = REFUSED.get(failed[0], Reason.OTHER)
         raise SendError(reason, f"refused: {failed[0]}", code=failed[0])
 
+    def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:
+        """The address names the webhook: setting it again changes nothing."""
+        if (
+            not webhook_url.startswith("https://") or account["webhook_key"]
+        ):  # else set by hand, in the cabinet
+            return []
+        hook = {
+            "url": webhook_url,
+            "status": "active",
+            "event_format": "json_post",
+            "delivery_info": 1,
+            "single_event": 0,
+            "max_parallel": 10,
+            "events": {"email_status": list(STATUSES), "spam_block": ["*"]},
+        }
+        return [_call(account, "webhook/set", hook)]
+
+    def read_setup(self, response: Response) -> None:
+        answer = dict_of(response.json())
+        if not response.ok or answer.get("status") != "success":
+            raise status_error(response, words_of(answer.get("message")), code=text_of(answer.get("code")))
+
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
         check_auth(hook.body, account["webhook_key"] or account["api_key"])
 
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
         return [_event(*pair) for pair in events_of(hook)]
+
+
+def _call(account: Account, method: str, value: dict[str, Any]) -> Request:
+    base_url = (account["base_url"] or BASE_URL).rstrip("/")
+    return Request.of_json(f"{base_url}/{method}.json", value, {"X-API-KEY": account["api_key"]})
 
 
 def check_auth(body: bytes, key: str) -> None:
