@@ -116,6 +116,8 @@ class Answers(Struct, gc=False):
         return {name: value for name, value in values if value not in ((), "", frozenset())}
 
 
+NO_ANSWERS = Answers((), "", {}, (), (), (), {})  # to a run that ends: nothing is asked about its contact
+
 _TOLD = ("zones", "country", "paused", "addresses", "consents", "touches", "accounts", "touched", "anchors")
 
 

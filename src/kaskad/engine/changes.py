@@ -6,7 +6,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from kaskad.domain.run import Answers, Decision, Passage, Run
+from kaskad.domain.alike import TOLD
+from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.store import runs as run_store
@@ -23,6 +24,7 @@ class Changes:
     def __init__(self, known_inputs: dict[object, int], outbox: Outbox | None = None) -> None:
         self._outbox = outbox
         self.runs: list[Row] = []
+        self.submits: list[Row] = []  # runs of which no more changes than that a message has been submitted
         self.messages: list[Row] = []
         self.bodies: list[Row] = []
         self.accepted: list[Row] = []
@@ -46,6 +48,7 @@ class Changes:
             self._outbox.note(tx, self.accepted, self.facts, ())
         _many(tx, "accept_messages", self.accepted)
         _many(tx, "put_facts", self.facts)
+        self._tell()
         _many(tx, "fold_messages", self.folded)
         _many(tx, "requeue_messages", self.requeued)
         _many(tx, "put_attempts", self.attempts)
@@ -57,7 +60,7 @@ class Changes:
 
     def flush_some(self, tx: Transaction) -> None:
         """Write what was decided so far, once that is a good piece: PostgreSQL works on it while we go on."""
-        if len(self.runs) >= PIECE:
+        if len(self.runs) + len(self.submits) >= PIECE:
             self._flush_runs(tx)
 
     def flush_moves(self, tx: Transaction) -> None:
@@ -67,11 +70,18 @@ class Changes:
         for cascade_id, amount in self.reserved.items():
             tx.run("reserve_money", id=cascade_id, amount=amount)
 
+    def _tell(self) -> None:
+        """Mark the runs of whose messages something telling is known: they no longer stand like others."""
+        told = {(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN}
+        self.marks += [(*key, TOLD, None) for key in sorted(told)]
+
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:
             self._outbox.note(tx, (), self.facts, self.runs)
         run_store.change(tx, self.runs)
         self.runs.clear()
+        run_store.submit(tx, self.submits)
+        self.submits.clear()
         _many(tx, "withdraw_messages", self.withdrawn)
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "reopen_messages", self.reopened)
@@ -79,15 +89,17 @@ class Changes:
         self.messages.clear()
         _many(tx, "put_bodies", self.bodies)
         _many(tx, "put_facts", self.facts)
+        self._tell()
         _many(tx, "fold_messages", self.folded)
+        _many(tx, "mark_runs", self.marks)
         _many(tx, "requeue_messages", self.requeued)
         _many(tx, "put_decisions", self.decisions)
 
     def drop(self, run: Run) -> None:
         """Forget what was noted of a run and is not written yet."""
         key = (run.contact_id, run.id)
-        for rows in (self.runs, self.messages, self.bodies, self.folded, self.requeued, self.reopened,
-                     self.withdrawn, self.attempts, self.facts, self.decisions):  # fmt: skip
+        for rows in (self.runs, self.submits, self.messages, self.bodies, self.folded, self.requeued,
+                     self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions):  # fmt: skip
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
@@ -122,8 +134,12 @@ class Changes:
     def decision(
         self, run: Run, decision: Decision, answers: Answers | None, now: int, phase: int | None = None
     ) -> None:
-        """Note why; equal reasons and answers are kept once. `phase`: where a send has got to."""
-        phase = decision.phase if phase is None else phase
+        """Note why; `phase`: where a send has got to."""
+        why = self.why(run, decision, answers, decision.phase if phase is None else phase)
+        self.decisions.append((run.contact_id, run.id, run.seq, now, why))
+
+    def why(self, run: Run, decision: Decision, answers: Answers | None, phase: int) -> int:
+        """Return what the reasons of a decision are kept as: equal reasons and answers are kept once."""
         send = decision.send
         key = (
             decision.reason, run.phase, run.step, phase, decision.step, decision.outcome, decision.skips,
@@ -138,7 +154,7 @@ class Changes:
             if len(self._known_inputs) >= KNOWN:  # dates of anchors, for one, are different for everybody
                 self._known_inputs.clear()
             self._known_inputs[key] = input_id
-        self.decisions.append((run.contact_id, run.id, run.seq, now, input_id))
+        return input_id
 
 
 def _same(run: Run, decision: Decision) -> bool:

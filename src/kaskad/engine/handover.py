@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from kaskad.domain import sms
 from kaskad.domain.content import LinkMaker, Rendered
@@ -48,6 +49,47 @@ class Refusal(Struct, frozen=True):
     detail: str
 
 
+class Page:
+    """What all messages of one step, variant, channel and account have in common, at one instant."""
+
+    def __init__(self, world: World, version: Version, send: Send, now: int) -> None:
+        account = world.accounts[send.account_id]
+        self._compiled = world.content(version, send.step, send.variant, send.channel)
+        self._price = account.price
+        self._by_part = account.price is not None and account.price.per == "part"
+        self._fixed = 0 if account.price is None or self._by_part else price_of(account.price, 1).minor
+        self._signer, self._base_url = world.signer, world.options.base_url
+        self._life_ms = world.options.link_life_ms
+        self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
+        self._class = version.cascade.message_class
+        self._keys = version.cascade.steps[send.step].keys
+        self._status_url = world.status_urls[send.account_id]
+
+    def write(
+        self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
+        tracking: bool, valid_for_ms: int, due_at: int,
+    ) -> tuple[Outgoing, str, int]:  # fmt: skip
+        """Return the message for one person, its body to keep and its price; raises RenderError.
+
+        Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
+        """
+        contact_id, run_id, step, base_url = run.contact_id, run.id, self._step, self._base_url
+        links = LinkMaker(self._signer, base_url, contact_id, run_id, step, due_at + self._life_ms, tracking)
+        words = self._compiled.render(scope, links)
+        subject, html, text, say, script, buttons, media, urls = astuple(words)
+        price = self._fixed
+        if self._by_part and self._price is not None:
+            price = price_of(self._price, sms.parts(text)).minor
+        outgoing = Outgoing(
+            self._signer.reference(contact_id, run_id, step), f"{contact_id}:{run_id}:{step}", self._channel,
+            to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
+            self._status_url, links.unsubscribe() if base_url else "", valid_for_ms,
+            str(attributes.get("name", "")), language,
+        )  # fmt: skip
+        body = _Body(subject, html, text, say, script, buttons, media, urls, to)
+        return outgoing, _encode(body).decode(), price
+
+
 class Writer:
     """Writes messages of one tick."""
 
@@ -55,79 +97,43 @@ class Writer:
         self._world, self._tx, self._now = world, tx, now
         self._reserved: dict[int, int] = {}
         self._addresses: set[tuple[int, int, str]] = set()
+        self._pages: dict[tuple[int, int, int | None, int, int], Page] = {}
+
+    def page(self, version: Version, send: Send) -> Page:
+        """Return what messages like this one have in common."""
+        key = (version.id, send.step, send.variant, send.channel, send.account_id)
+        page = self._pages.get(key)
+        if page is None:
+            page = self._pages[key] = Page(self._world, version, send, self._now)
+        return page
 
     def write(
         self, version: Version, run: Run, send: Send, passages: Passages, person: Person,
         properties: Mapping[str, Any], shared: bool, valid_for_ms: int, due_at: int,
     ) -> Written | Refusal:  # fmt: skip
-        """Return the message ready to go, or why it cannot be written or paid.
-
-        Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
-        """
+        """Return the message ready to go, or why it cannot be written or paid."""
         once = (version.id, send.step, send.to)
         if shared and once in self._addresses:
             return Refusal(SkipReason.DUPLICATE_ADDRESS, "")
-        links = LinkMaker(
-            self._world.signer, self._world.options.base_url, run.contact_id, run.id, send.step,
-            due_at + self._world.options.link_life_ms, person.tracking,
-        )  # fmt: skip
-        compiled = self._world.content(version, send.step, send.variant, send.channel)
         scope: dict[str, Any] = {"contact": person.attributes, "trigger": properties, "run": run_scope(run)}
         if version.uses_steps:
             scope["steps"] = steps_scope(version, passages)
         try:
-            words = compiled.render(scope, links)
+            outgoing, body, price = self.page(version, send).write(
+                run, send.to, scope, person.attributes, person.language, person.tracking, valid_for_ms, due_at
+            )
         except RenderError as problem:
             return Refusal(SkipReason.NO_TEMPLATE, str(problem))
-        price = self._price(send, words)
         before = passages.get(send.step)
         more = max(0, price - (before.price if before else 0))  # another attempt costs no other price
-        refusal = self._over_budget(version, send, passages, more)
+        refusal = self.over_budget(version, send, passages, more)
         if refusal is not None:
             return refusal
         if shared:
             self._addresses.add(once)
-        outgoing = self._outgoing(version, run, send, words, person, links, valid_for_ms)
-        body = _encode(_Body(
-            words.subject, words.html, words.text, words.say, words.script, words.buttons, words.media,
-            words.links, send.to,
-        )).decode()  # fmt: skip
         return Written(outgoing, body, price, more)
 
-    def _outgoing(
-        self, version: Version, run: Run, send: Send, words: Rendered, person: Person, links: LinkMaker,
-        valid_for_ms: int,
-    ) -> Outgoing:  # fmt: skip
-        base_url = links.base_url
-        return Outgoing(
-            reference=self._world.signer.reference(run.contact_id, run.id, send.step),
-            key=f"{run.contact_id}:{run.id}:{send.step}",
-            channel=_CHANNELS[send.channel],
-            to=send.to,
-            at=self._now,
-            message_class=version.cascade.message_class,
-            subject=words.subject,
-            html=words.html,
-            text=words.text,
-            say=words.say,
-            script=words.script,
-            keys=version.cascade.steps[send.step].keys,
-            buttons=words.buttons,
-            media=words.media,
-            status_url=self._world.status_urls[send.account_id],
-            unsubscribe_url=links.unsubscribe() if base_url else "",
-            valid_for_ms=valid_for_ms,
-            contact_name=str(person.attributes.get("name", "")),
-            language=person.language,
-        )
-
-    def _price(self, send: Send, words: Rendered) -> int:
-        price = self._world.accounts[send.account_id].price
-        if price is None:
-            return 0
-        return price_of(price, sms.parts(words.text) if price.per == "part" else 1).minor
-
-    def _over_budget(self, version: Version, send: Send, passages: Passages, more: int) -> Refusal | None:
+    def over_budget(self, version: Version, send: Send, passages: Passages, more: int) -> Refusal | None:
         """Reserve `more` if the cascade's budget and the contact's allow it; else return why they do not."""
         budget = version.cascade.budget
         account, limit = self._world.accounts[send.account_id], budget.total or budget.per_contact

@@ -13,7 +13,7 @@ from kaskad.domain import caps, hours
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.policy import PerClass
-from kaskad.domain.run import SHARED, Address, Answers, Passage, Run, Send
+from kaskad.domain.run import SHARED, Address, Answers, Passage, Run, Send, address_bits
 from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
@@ -72,9 +72,7 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
         consents[row[0]].append(
             ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]))
         )
-    capped = [v for v in versions if v.policy.caps or v.policy.run_gap_ms != _NO_GAP]
-    reach = max((caps.reach_ms(v.policy) for v in capped), default=0)
-    touches = _touches(tx, ids, now - reach) if capped else {}
+    touches = touches_of(tx, versions, ids, now)
     triggered = [run for version, run in entering if version.uses_trigger]
     watched = sorted({run.contact_id for version, run in entering if version.uses_events})
     return Look(
@@ -84,19 +82,27 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
         {contact_id: tuple(channel for _, channel in sorted(own)) for contact_id, own in wishes.items()},
         consents,
         touches,
-        _properties(tx, triggered),
+        properties_of(tx, triggered),
         _events(tx, watched) if watched else {},
     )
 
 
-def _touches(tx: Transaction, ids: Sequence[int], since: int) -> dict[int, list[caps.Touch]]:
+def touches_of(
+    tx: Transaction, versions: Iterable[Version], ids: Sequence[int], now: int
+) -> dict[int, list[caps.Touch]]:
+    """Return what has left us for these contacts, as far back as the caps of the versions look."""
+    capped = [v for v in versions if v.policy.caps or v.policy.run_gap_ms != _NO_GAP]
+    if not capped:
+        return {}
+    since = now - max(caps.reach_ms(version.policy) for version in capped)
     found: dict[int, list[caps.Touch]] = defaultdict(list)
     for contact_id, at, run_id, channel, lane in tx.among("touches_of", ids, since=since):
         found[contact_id].append(caps.Touch(at, run_id, channel, lane))
     return found
 
 
-def _properties(tx: Transaction, runs: Iterable[Run]) -> dict[tuple[int, int], dict[str, Any]]:
+def properties_of(tx: Transaction, runs: Iterable[Run]) -> dict[tuple[int, int], dict[str, Any]]:
+    """Return the properties of the events that these runs were begun by."""
     ids = sorted({run.contact_id for run in runs})
     rows: list[Row] = tx.among("run_data_of", ids) if ids else []
     return {(row[0], row[1]): _decode(row[3]) for row in rows}
@@ -110,12 +116,17 @@ def _events(tx: Transaction, ids: Sequence[int]) -> dict[int, list[tuple[str, in
 
 
 class Desk:
-    """Answers for runs, one by one, from what `look` has read."""
+    """Answers for the runs of one tick, one by one, from what `look` has read."""
 
-    def __init__(self, tx: Transaction, world: World, seen: Look, now: int) -> None:
-        self._tx, self._world, self._seen, self._now = tx, world, seen, now
+    def __init__(self, tx: Transaction, world: World, now: int) -> None:
+        self._tx, self._world, self._now = tx, world, now
+        self._seen = Look({}, {}, {}, {}, {}, {}, {}, {})
         self._accounts: dict[int, Mapping[int, int]] = {}
         self._zones: dict[tuple[str | None, str, str], tuple[str, ...]] = {}
+
+    def see(self, seen: Look) -> None:
+        """Answer from what was read."""
+        self._seen = seen
 
     def answers(self, version: Version, run: Run, passages: Mapping[int, Passage]) -> Answers:
         """Return what a decision about this run needs to know of its contact."""
@@ -151,6 +162,24 @@ class Desk:
                 is not None
             }
         return answers
+
+    def alike(
+        self, version: Version, run: Run, zone: str, country: str | None, addresses: Mapping[int, Address],
+        consents: tuple[ConsentRow, ...],
+    ) -> Answers:  # fmt: skip
+        """Return the answers of all contacts of whom so much is the same; `addresses` are one of theirs."""
+        return Answers(
+            self._zones_of(zone, "", version.policy.zone),
+            country or version.policy.country,
+            addresses,
+            (),
+            consents,
+            (),
+            self._accounts_for(version, run),
+            self._world.paused(run.cascade_id),
+            named=self._named_for(version, run) if version.names_accounts else {},
+            told_addresses=sum(address_bits(code, a.health, a.shared) for code, a in addresses.items()),
+        )
 
     def person(self, contact_id: int) -> Person:
         return self._seen.people.get(contact_id, NOBODY)

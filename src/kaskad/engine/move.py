@@ -19,9 +19,10 @@ from kaskad.domain.decide import Enter, enter, settle
 from kaskad.domain.errors import Conflict, StoreError
 from kaskad.domain.ids import run_text
 from kaskad.domain.policy import HOUR
-from kaskad.domain.run import NOTHING, Answers, Decision, Passage, Passages, Run, Send
+from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
+from kaskad.engine.alike import Alike
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
 from kaskad.engine.look import Desk, look
@@ -76,14 +77,15 @@ def move(
         told = run_store.unapplied(tx, [*due, *loaded])
         due = [run for run in due if run.contact_id not in told]
         loaded = [run for run in loaded if run.contact_id not in told or (run.contact_id, run.id) in touched]
-    runs = due + loaded
-    if not runs:
+    if not due and not loaded:
         return Moved([], 0, False)
     mover = _Mover(tx, world, now)
-    mover.decide(runs, ready)
-    parcels = mover.hand_over()
+    alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
+    alike.move(due, loaded)
+    mover.decide(alike.rest + loaded, ready)
+    parcels = alike.parcels + mover.hand_over()
     mover.changes.flush_moves(tx)
-    return Moved(parcels, len(runs), full)
+    return Moved(parcels, len(due) + len(loaded), full)
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
@@ -114,8 +116,9 @@ class _Mover:
     def __init__(self, tx: Transaction, world: World, now: int) -> None:
         self._tx, self._world, self._now = tx, world, now
         self.changes = Changes(world.known_inputs, world.outbox)
+        self.desk = Desk(tx, world, now)
+        self.writer = Writer(world, tx, now)
         self._sending: list[_Sending] = []
-        self._desk: Desk | None = None
 
     def decide(self, runs: list[Run], ready: Collection[RunKey]) -> None:
         """Decide about every run; those that are to send wait in a list for the hand-over."""
@@ -132,6 +135,10 @@ class _Mover:
                         self._apply(version, run, settled, passages[key], None)
                         continue
                     settled = Enter(run.step, run.due_at, "handed over")
+                elif settled.step is None:  # nothing is asked about the contact of a run that ends
+                    ended = enter(version, run, passages[key], settled, NO_ANSWERS, now)
+                    self._apply(version, run, ended, passages[key], None)
+                    continue
             except Exception as error:
                 self._set_aside(run, passages[key], error)
                 continue
@@ -142,7 +149,8 @@ class _Mover:
     def _enter(self, entering_runs: list[tuple[Version, Run, Passages, Enter]]) -> None:
         now = self._now
         seen = look(self._tx, [(version, run) for version, run, _, _ in entering_runs], now)
-        self._desk = desk = Desk(self._tx, self._world, seen, now)
+        self.desk.see(seen)
+        desk = self.desk
         runs_of = Counter([run.contact_id for _, run, _, _ in entering_runs])
         if len(runs_of) < len(entering_runs):
             entering_runs.sort(key=_rank)
@@ -168,7 +176,6 @@ class _Mover:
     def hand_over(self) -> list[Parcel]:
         """Give slots to what is to be sent, queue the rest; what cannot be written moves on at once."""
         parcels: list[Parcel] = []
-        writer = Writer(self._world, self._tx, self._now)
         while self._sending:
             sending, self._sending = self._sending, []
             wanted = [(s.send.account_id, s.version.class_code, s.decision.due_at) for s in sending]
@@ -177,7 +184,7 @@ class _Mover:
                 before = len(parcels)
                 try:
                     if index in chosen:
-                        self._submit(item, writer, parcels)
+                        self._submit(item, parcels)
                     else:
                         self._queue(item)
                 except Exception as error:
@@ -187,17 +194,16 @@ class _Mover:
                 self.changes.flush_some(self._tx)
         return parcels
 
-    def _submit(self, item: _Sending, writer: Writer, parcels: list[Parcel]) -> None:
-        assert self._desk is not None
+    def _submit(self, item: _Sending, parcels: list[Parcel]) -> None:
         run, send = item.run, item.send
         answers = item.answers
         address = answers.addresses[_PHONES.get(send.channel, send.channel)]
         valid = valid_for_ms(
             item.version, run, send.step, send.channel, answers.anchors, answers.zones[0], self._now
         )
-        written = writer.write(
-            item.version, run, send, item.passages, self._desk.person(run.contact_id),
-            self._desk.properties(run), bool(address.shared), valid, item.decision.due_at or self._now,
+        written = self.writer.write(
+            item.version, run, send, item.passages, self.desk.person(run.contact_id),
+            self.desk.properties(run), bool(address.shared), valid, item.decision.due_at or self._now,
         )  # fmt: skip
         if isinstance(written, Refusal):
             self._refused(item, written)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
 from kaskad.domain.run import PLAIN
@@ -104,6 +105,7 @@ class World:
         self.plain = PLAIN  # facts whose instants no clock of any version asks for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
+        self._standings: dict[tuple[int, int, int], Standing | None] = {}
         self._contents: dict[tuple[int, int, int | None, int], CompiledContent] = {}
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
@@ -139,6 +141,7 @@ class World:
         """Replace what is known of cascades; `versions` are all that may still have live runs."""
         self.versions = Versions({version.id: version for version in versions})
         self.cascades = {cascade.id: cascade for cascade in cascades}
+        self._standings.clear()
         triggers: dict[str, list[Version]] = defaultdict(list)
         self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
@@ -151,6 +154,13 @@ class World:
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
                 triggers[current.cascade.trigger.event].append(current)
         self._triggers = dict(triggers)
+
+    def standing(self, version_id: int, phase: int, step: int) -> Standing | None:
+        """Return where runs of the version in that phase of that step stand, if they stand alike."""
+        key = (version_id, phase, step)
+        if key not in self._standings:
+            self._standings[key] = standing(self.versions[version_id], phase, step)
+        return self._standings[key]
 
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""

@@ -105,3 +105,9 @@ def change(tx: Transaction, rows: Sequence[Row]) -> None:
     """Write runs as (contact, run, seq as read, state, phase, step, branch, wake_at, due_at, outcome,
     outcome_step, late, finished_at); raises Conflict, at the latest before the commit, if one had changed."""
     tx.change_each("update_runs", rows, "a run changed while it was decided about")
+
+
+def submit(tx: Transaction, rows: Sequence[Row]) -> None:
+    """Write that active or new runs have submitted a message, as (contact, run, seq as read, step, wake_at,
+    due_at); raises Conflict as `change` does."""
+    tx.change_each("submit_runs", rows, "a run changed while it was decided about")

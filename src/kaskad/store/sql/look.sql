@@ -20,6 +20,32 @@ SELECT contact_id, granted, purpose, channels, topic, at, expires_at,
        CASE WHEN proof_id IS NULL THEN 0 ELSE 1 END FROM consents
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
+-- name: look_alike (sqlite)
+-- hot
+-- example: {"ids": [1], "channel": 1, "now": 5}
+-- Of contacts that a step reaches on one channel, all that it asks about: a row for each address there and each
+-- consent. The last column says whether the consent holds now.
+SELECT c.id, a.value, c.tracking, c.language, c.attributes, c.zone, c.country, a.health, a.shared,
+       k.granted, k.purpose, k.channels, k.topic, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
+       CASE WHEN k.at <= :now AND (k.expires_at IS NULL OR k.expires_at > :now) THEN 1 ELSE 0 END
+  FROM contacts c
+  JOIN addresses a ON a.contact_id = c.id AND a.channel = :channel
+  LEFT JOIN consents k ON k.contact_id = c.id
+ WHERE c.id IN (SELECT value FROM carray(:ids)) AND c.erased_at IS NULL;
+
+-- name: look_alike (postgresql)
+-- hot
+-- example: {"ids": [1], "channel": 1, "now": 5}
+-- Of contacts that a step reaches on one channel, all that it asks about: a row for each address there and each
+-- consent. The last column says whether the consent holds now.
+SELECT c.id, a.value, c.tracking, c.language, c.attributes, c.zone, c.country, a.health, a.shared,
+       k.granted, k.purpose, k.channels, k.topic, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
+       CASE WHEN k.at <= :now AND (k.expires_at IS NULL OR k.expires_at > :now) THEN 1 ELSE 0 END
+  FROM unnest(:ids::bigint[]) AS v (id)
+  JOIN contacts c ON c.id = v.id AND c.erased_at IS NULL
+  JOIN addresses a ON a.contact_id = v.id AND a.channel = :channel
+  LEFT JOIN consents k ON k.contact_id = v.id;
+
 -- name: touched_by_sharers
 -- Steps of a version that already reached somebody with the same address (E11).
 SELECT m.step FROM addresses a

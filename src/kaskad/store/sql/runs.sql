@@ -80,6 +80,25 @@ UPDATE runs r SET state = k.state, phase = k.phase, step = k.step, branch = k.br
              finished_at)
  WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq;
 
+-- name: submit_runs (sqlite)
+-- hot
+-- A message of theirs is submitted, and nothing else about them changes: as `update_runs`, without touching the
+-- indexes on outcomes.
+-- example: [[1, 1, 0, 0, 5, 5]]
+UPDATE runs SET state = 1, phase = 2, step = :c4, branch = NULL, wake_at = :c5, due_at = :c6, seq = seq + 1
+ WHERE contact_id = :c1 AND id = :c2 AND seq = :c3;
+
+-- name: submit_runs (postgresql)
+-- hot
+-- A message of theirs is submitted, and nothing else about them changes: as `update_runs`, without touching the
+-- indexes on outcomes.
+-- example: [[1, 1, 0, 0, 5, 5]]
+UPDATE runs r SET state = 1, phase = 2, step = k.step, branch = NULL, wake_at = k.wake_at, due_at = k.due_at,
+       seq = r.seq + 1
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::bigint[])
+       AS k (contact_id, id, seq, step, wake_at, due_at)
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq;
+
 -- name: begin_waiting (sqlite)
 -- hot
 -- The provider took the message and nothing else has happened: the step's clock begins.

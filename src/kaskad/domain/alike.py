@@ -1,0 +1,139 @@
+"""Runs that stand alike: many of them at one step, nothing heard of any, so that one decision is theirs.
+
+`settle` and `enter` ask very little about such a run. This says for which runs that holds; whoever does not
+fit is decided about one by one. No rule stands here: the decision itself is made by `decide` for one of them.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kaskad.domain import caps
+from kaskad.domain.cascade import Step
+from kaskad.domain.decide import Enter
+from kaskad.domain.policy import DAY, HOUR, PerClass
+from kaskad.domain.run import NOTHING, PLAIN, Answers, Decision, Passage, Passages, Run
+from kaskad.domain.terms import Kind, MessageState, Phase
+from kaskad.domain.version import Rule, Version
+
+TOLD = 1  # in `Run.marks`: of one of its messages more is known than that it was sent and delivered
+_ENTER, _WAITING = Phase.ENTER.value, Phase.WAITING.value
+_NO_GAP = PerClass()
+
+
+class Standing(Struct, frozen=True):
+    """Where runs of one version stand, and what they go on to when they are due."""
+
+    version: Version
+    phase: int
+    step: int
+    enters: int | None  # the number of the step; None: the run ends
+    reason: str
+    passages: Passages  # stand for what the runs have been sent
+    late_ms: int  # whoever was due longer ago may be too late
+
+    def wish(self, due_at: int) -> Enter:
+        """Return what `settle` says of a run that stands here and was due then."""
+        first = self.step == -1
+        return Enter(self.step if first else self.enters, due_at, self.reason)
+
+    def fits(self, run: Run, now: int) -> bool:
+        """Say whether a run that was found here is due in time, and nothing has been told about it."""
+        return (
+            now - self.late_ms <= run.due_at <= now
+            and not run.marks
+            and not run.holdout
+            and run.outcome is None
+            and run.branch is None
+        )
+
+
+def standing(version: Version, phase: int, step: int) -> Standing | None:
+    """Return where runs in that phase of that step stand; None: each of them is looked at by itself."""
+    late_ms = _late_ms(version)
+    if version.has_conditions or late_ms is None:
+        return None
+    steps = version.cascade.steps
+    if step == -1 and phase == _ENTER:
+        first = steps[0]
+        plain = _is_plain(version, first)
+        return Standing(version, phase, -1, first.number, "due", {}, late_ms) if plain else None
+    if step < 0 or phase != _WAITING or not _is_silent(version, steps[step]):
+        return None
+    enters = steps[step].next
+    if enters is not None:
+        own_past = version.uses_steps or version.cascade.budget.per_contact is not None
+        if own_past or not _is_plain(version, steps[enters]):
+            return None
+    channel = steps[step].channels[0].code
+    sent = Passage(step, channel, MessageState.SENT.code, Kind.SENT.bit, None, None, first=NOTHING)
+    return Standing(version, phase, step, enters, "silence", {step: sent}, late_ms)
+
+
+def is_shared(decision: Decision) -> bool:
+    """Say whether all who stand alike, with answers alike, are decided about like this one of them.
+
+    What waits for an hour is spread by contact, and what is skipped asks about the next step's channel.
+    """
+    return decision.send is not None and not decision.skips
+
+
+def free_below(version: Version, step: int) -> int:
+    """Return up to how many touches, not counting this many, no cap looks at a message of that step."""
+    policy, message_class = version.policy, version.cascade.message_class
+    if policy.run_gap_ms != _NO_GAP or policy.min_gap_ms != _NO_GAP:
+        return 1
+    (channel,) = version.cascade.steps[step].channels
+    return min((cap.limit for cap in policy.caps if cap.fits(channel, message_class)), default=1 << 60)
+
+
+def may_be_touched(version: Version, step: int, run: Run, answers: Answers, now: int) -> bool:
+    """Say whether the caps let a message of that step go now to a contact with these touches."""
+    found, cascade = version.cascade.steps[step], version.cascade
+    return caps.check(
+        answers.touches, version.policy, cascade.message_class, found.channels[0], run.id, answers.zones[0],
+        now, urgent=found.urgent or cascade.urgent,
+    ).allowed  # fmt: skip
+
+
+def _is_plain(version: Version, step: Step) -> bool:
+    """Say whether entering the step asks the same of everybody, and silence after it counts from no date."""
+    return (
+        len(step.channels) == 1
+        and step.at is None
+        and step.condition is None
+        and not step.holdout
+        and not step.variants
+        and not _leads_to_a_date(version, step)
+    )
+
+
+def _leads_to_a_date(version: Version, step: Step) -> bool:
+    return step.next is not None and version.cascade.steps[step.next].at is not None
+
+
+def _is_silent(version: Version, step: Step) -> bool:
+    """Say whether runs that wait at the step move on when it is due, whatever else they have been sent.
+
+    A message that was only sent and delivered ends nothing, holds nothing back, and is older than the gap.
+    """
+    if _leads_to_a_date(version, step):
+        return False
+    rules = [version.rules[step.number, channel.code] for channel in step.channels]
+    return not version.moving & PLAIN and all(
+        not rule.attends & PLAIN and _least_ms(rule) >= version.gap_ms for rule in rules
+    )
+
+
+def _least_ms(rule: Rule) -> int:
+    """Return how long silence lasts at least after a message; clocks may jump within a day."""
+    spans = [clock.span for clock in rule.clocks if not clock.start] or [rule.last]
+    return min(span.months * 28 * DAY + span.days * (DAY - 3 * HOUR) + span.ms for span in spans)
+
+
+def _late_ms(version: Version) -> int | None:
+    """Return how late a step may be, where that is the same number for everybody."""
+    own = version.cascade.max_lateness
+    if own is None:
+        return version.policy.max_lateness_ms
+    return None if own.days or own.months else own.ms

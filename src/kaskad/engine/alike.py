@@ -1,0 +1,258 @@
+"""The short way of the tick for runs that stand alike: decided about once, read and written by the list.
+
+Whoever does not fit (a refusal, a doubtful address, a cap, an account without room) is left to `move`, which
+decides about each run by itself; so nothing here needs to know what happens then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from kaskad.domain.alike import Standing, free_below, is_shared, may_be_touched
+from kaskad.domain.caps import Touch
+from kaskad.domain.clocks import valid_for_ms
+from kaskad.domain.consent import ConsentRow
+from kaskad.domain.decide import enter
+from kaskad.domain.entering import ADDRESS_CHANNEL
+from kaskad.domain.errors import KaskadError
+from kaskad.domain.run import NO_ANSWERS, Address, Answers, Decision, Run, Send
+from kaskad.domain.terms import MessageState, Phase, RunState
+from kaskad.engine.changes import Changes
+from kaskad.engine.handover import Writer
+from kaskad.engine.look import Desk, properties_of, touches_of
+from kaskad.engine.parcel import Parcel
+from kaskad.engine.world import Handed, World
+from kaskad.store.db import Row, Transaction
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_SUBMITTED, _SUBMITTED_PHASE = MessageState.SUBMITTED.code, Phase.SUBMITTED.value
+_FINISHED = RunState.FINISHED.code
+_NO_TOUCHES: tuple[Touch, ...] = ()
+_NOWHERE = Touch(0, 0, 0, 0)
+
+Known = tuple[Any, ...]  # of a contact: zone, country, health, shared, then its consents; equal for many
+
+
+class _Plan(Struct):
+    """What all do whose contacts are alike: the decision about one of them, and what it sends."""
+
+    standing: Standing
+    decision: Decision
+    send: Send
+    answers: Answers
+    free_below: int
+    reasons: dict[int, int]  # number of touches -> why, as it is kept
+    takes: list[tuple[Run, Row, int]]  # run, its contact's row, touches
+
+
+class Alike:
+    """The runs of one tick that stand alike. `rest` are those that are left to the long way."""
+
+    def __init__(
+        self, tx: Transaction, world: World, changes: Changes, writer: Writer, desk: Desk, now: int
+    ) -> None:
+        self._tx, self._world, self._changes, self._writer, self._desk = tx, world, changes, writer, desk
+        self._now = now
+        self.rest: list[Run] = []
+        self.parcels: list[Parcel] = []
+
+    def move(self, due: Sequence[Run], others: Iterable[Run]) -> None:
+        """Move those of the runs that are `due` that stand alike; `others` are decided about afterwards."""
+        others = list(others)
+        plans: list[_Plan] = []
+        for place, runs in self._standings(due, others):
+            if place.enters is None:
+                self._end(place, runs)
+            else:
+                plans += self._plans(place, runs)
+        if self._room(plans, len(others) + len(self.rest)):
+            for plan in plans:
+                self._hand_over(plan)
+        else:
+            self.rest += [run for plan in plans for run, _, _ in plan.takes]
+        left = {id(run) for run in self.rest}
+        self.rest = [run for run in due if id(run) in left]  # oldest first, as they came
+
+    def _standings(self, due: Sequence[Run], others: Sequence[Run]) -> list[tuple[Standing, list[Run]]]:
+        """Return the runs by where they stand; those of whom a contact has more than one are left."""
+        contacts = Counter([run.contact_id for run in due])
+        contacts.update([run.contact_id for run in others])
+        alone = len(contacts) == len(due) + len(others)
+        places: dict[tuple[int, int, int], tuple[Standing | None, list[Run]]] = {}
+        for run in due:
+            key = (run.version_id, run.phase, run.step)
+            known = places.get(key)
+            if known is None:
+                known = places[key] = (self._world.standing(*key), [])
+            place, runs = known
+            if place is not None and place.fits(run, self._now) and (alone or contacts[run.contact_id] == 1):
+                runs.append(run)
+            else:
+                self.rest.append(run)
+        return [(place, runs) for place, runs in places.values() if place is not None and runs]
+
+    def _end(self, place: Standing, runs: Sequence[Run]) -> None:
+        """Note that these runs have no step left."""
+        first, changes, now = runs[0], self._changes, self._now
+        decision = enter(place.version, first, place.passages, place.wish(first.due_at), NO_ANSWERS, now)
+        why = changes.why(first, decision, None, decision.phase)
+        ended = (decision.state, decision.phase, decision.step, decision.branch, decision.wake_at)
+        outcome = (decision.outcome, decision.outcome_step, int(decision.late), now)
+        for run in runs:
+            changes.runs.append((run.contact_id, run.id, run.seq, *ended, run.due_at, *outcome))
+            changes.decisions.append((run.contact_id, run.id, run.seq, now, why))
+        changes.flush_some(self._tx)
+
+    def _plans(self, place: Standing, runs: Sequence[Run]) -> Iterable[_Plan]:
+        """Look at the contacts of these runs; return what those do who are alike."""
+        assert place.enters is not None
+        channel = place.version.cascade.steps[place.enters].channels[0].code
+        address_channel = ADDRESS_CHANNEL.get(channel, channel)
+        of = {run.contact_id: run for run in runs}
+        ids = sorted(of)
+        touches = touches_of(self._tx, [place.version], ids, self._now)
+        plans: dict[Known, _Plan | None] = {}
+        rows = self._tx.among("look_alike", ids, channel=address_channel, now=self._now)
+        for contact_id, (row, known) in _by_contact(rows).items():
+            run = of.pop(contact_id)
+            try:
+                plan = plans[known]
+            except KeyError:
+                plan = plans[known] = self._plan(place, run, row, known, address_channel)
+            touched = touches.get(contact_id, _NO_TOUCHES) if touches else _NO_TOUCHES
+            if plan is None or (
+                len(touched) >= plan.free_below and not self._may_be_touched(plan, run, touched)
+            ):
+                self.rest.append(run)
+            else:
+                plan.takes.append((run, row, len(touched)))
+        self.rest += of.values()  # of whom nothing is known, or no address
+        return [plan for plan in plans.values() if plan is not None and plan.takes]
+
+    def _plan(self, place: Standing, run: Run, row: Row, known: Known, channel: int) -> _Plan | None:
+        """Decide about one run as for all whose contacts are like this one; None: each by itself."""
+        zone, country, health, shared, *consents = known
+        if zone is None or health or shared or None in consents:
+            return None
+        assert place.enters is not None
+        try:
+            answers = self._desk.alike(
+                place.version, run, zone, country, {channel: Address(row[1], health, shared)},
+                tuple(_consent(consent, self._now) for consent in consents),
+            )  # fmt: skip
+            decision = enter(place.version, run, place.passages, place.wish(run.due_at), answers, self._now)
+        except KaskadError:
+            raise
+        except Exception:  # whose run it is will be found out by deciding about each
+            return None
+        if decision.send is None or not is_shared(decision):
+            return None
+        free = free_below(place.version, place.enters)
+        return _Plan(place, decision, decision.send, answers, free, {}, [])
+
+    def _may_be_touched(self, plan: _Plan, run: Run, touches: Sequence[Touch]) -> bool:
+        answers = structs.replace(plan.answers, touches=tuple(touches))
+        return may_be_touched(plan.standing.version, plan.send.step, run, answers, self._now)
+
+    def _room(self, plans: Sequence[_Plan], others: int) -> bool:
+        """Say whether the accounts take all that is to go now, whatever the other runs want of them."""
+        wanted: Counter[int] = Counter()
+        for plan in plans:
+            wanted[plan.send.account_id] += len(plan.takes)
+        free = self._world.free
+        return all(free(account_id, self._now) >= count + others for account_id, count in wanted.items())
+
+    def _hand_over(self, plan: _Plan) -> None:
+        """Write the messages of those who are alike, and note all that they change."""
+        version, send, now, world = plan.standing.version, plan.send, self._now, self._world
+        limits = world.limits[send.account_id]
+        before = len(self.parcels)
+        granted = limits.grant(now, len(plan.takes))
+        self.rest += [run for run, _, _ in plan.takes[granted:]]
+        takes = plan.takes[:granted]
+        properties: Mapping[tuple[int, int], dict[str, Any]] = {}
+        if version.uses_trigger:
+            properties = properties_of(self._tx, [run for run, _, _ in takes])
+        budgeted = version.cascade.budget.total is not None or version.cascade.budget.per_contact is not None
+        first = takes[0][0] if takes else None
+        valid_ms = 0 if first is None else valid_for_ms(
+            version, first, send.step, send.channel, None, plan.answers.zones[0], now
+        )  # fmt: skip
+        silence_ms = version.rules[send.step, send.channel].silence_ms
+        write = self._writer.page(version, send).write
+        step, channel, account_id = send.step, send.channel, send.account_id
+        lane, guard_at = version.class_code, now + world.options.submit_guard_ms
+        changes, parcels, spent = self._changes, self.parcels, 0
+        submits, messages, bodies, decisions = (
+            changes.submits,
+            changes.messages,
+            changes.bodies,
+            changes.decisions,
+        )
+        for run, row, touches in takes:
+            contact_id, run_id, seq, due_at = run.contact_id, run.id, run.seq, run.due_at
+            try:
+                attributes = _decode(row[4])
+                scope = {
+                    "contact": attributes, "trigger": properties.get((contact_id, run_id), {}),
+                    "run": {"id": run_id, "entered_at": run.entered_at},
+                }  # fmt: skip
+                outgoing, body, price = write(
+                    run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, due_at
+                )
+                refused = budgeted and self._writer.over_budget(version, send, {}, price) is not None
+            except KaskadError:
+                raise
+            except Exception:  # a value is missing, or odd
+                refused = True
+            if refused:
+                self.rest.append(run)
+                continue
+            spent += price
+            why = plan.reasons.get(touches)
+            if why is None:
+                why = plan.reasons[touches] = self._why(plan, run, touches)
+            submits.append((contact_id, run_id, seq, step, guard_at, due_at))
+            messages.append((
+                contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now, price,
+            ))  # fmt: skip
+            bodies.append((contact_id, run_id, step, body))
+            decisions.append((contact_id, run_id, seq, now, why))
+            if silence_ms is not None:
+                world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
+            parcels.append(Parcel(contact_id, run_id, step, 1, account_id, outgoing))
+            changes.flush_some(self._tx)
+        limits.give_back(len(takes) - (len(parcels) - before))
+        if spent:
+            changes.reserved[version.cascade_id] = changes.reserved.get(version.cascade_id, 0) + spent
+
+    def _why(self, plan: _Plan, run: Run, touches: int) -> int:
+        answers = structs.replace(plan.answers, touches=(_NOWHERE,) * touches)
+        return self._changes.why(run, plan.decision, answers, _SUBMITTED_PHASE)
+
+
+def _by_contact(rows: Iterable[Row]) -> dict[int, tuple[Row, Known]]:
+    """Return each contact's row and what is known of it, with all its consents.
+
+    A consent that is a withdrawal becomes None, as does a second address: what these mean is for `decide`.
+    """
+    found: dict[int, tuple[Row, Known]] = {}
+    for row in rows:
+        consent = row[9:] if row[9] else None
+        before = found.get(row[0])
+        if before is None:
+            found[row[0]] = (row, (*row[5:9], consent) if row[9] is not None else row[5:9])
+        else:
+            found[row[0]] = (before[0], (*before[1], consent if row[1] == before[0][1] else None))
+    return found
+
+
+def _consent(consent: Known, now: int) -> ConsentRow:
+    """Return a grant like those of all these contacts: what counts of its times is whether it holds now."""
+    _, purpose, channels, topic, proven, holds = consent
+    return ConsentRow(True, purpose, channels, topic, 0 if holds else now + 1, None, bool(proven))

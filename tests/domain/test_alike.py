@@ -1,0 +1,188 @@
+"""Runs that stand alike are decided about exactly as one by one: the short way has no rules of its own."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from domain.test_decide import CHOSEN, actions, cascades, live, plays
+from kaskad.domain.alike import TOLD, free_below, is_shared, may_be_touched, standing
+from kaskad.domain.caps import Touch
+from kaskad.domain.decide import enter, settle
+from kaskad.domain.definition import load
+from kaskad.domain.entering import ADDRESS_CHANNEL
+from kaskad.domain.policy import HOUR, Cap, Counted, PerClass, Policy, Window
+from kaskad.domain.run import NO_ANSWERS, PLAIN, Address, Answers
+from kaskad.domain.terms import Kind
+from support.play import NOON, Play
+
+POLICIES = (
+    Policy.unlimited(),
+    Policy(),
+    Policy(windows=(Window(("09:00-18:00",)),), caps=(Cap(2, 1),), min_gap_ms=PerClass(service=2 * HOUR)),
+    replace(
+        Policy.unlimited(),
+        caps=(Cap(2, 0), Cap(1, 1, Counted.RUNS)),
+        min_gap_ms=PerClass(advertising=HOUR),
+    ),
+)
+
+
+EXTRAS = ({}, {"max_lateness": "1h"}, {"max_lateness": "P1D"}, {"stop_on": ["reply"]})
+
+
+class Compared(Play):
+    """A play in which each decision that could be shared is compared with the one that is shared."""
+
+    shared_ways = 0
+
+    def __init__(self, *args, **named):
+        self.told = False
+        super().__init__(*args, **named)
+
+    def _take(self, passage):
+        self.told = self.told or bool(passage.mask & ~PLAIN)
+        super()._take(passage)
+
+    def decide(self):
+        decision = super().decide()
+        place = standing(self.version, self.run.phase, self.run.step)
+        marked = replace(self.run, marks=(TOLD if self.told else 0) | sum(1 << kind for kind in self.marks))
+        if place is None or not place.fits(marked, self.now):
+            return decision
+        wish = settle(self.version, self.run, self.passages, self.marks, self.now)
+        assert wish == place.wish(self.run.due_at)
+        if place.enters is None:
+            alike = enter(self.version, self.run, place.passages, wish, NO_ANSWERS, self.now)
+        else:
+            alike = self._as_another(place)
+        if alike is not None:
+            assert alike == decision
+            type(self).shared_ways += 1
+        return decision
+
+    def _as_another(self, place):
+        """Return the decision made about another run that stands here, with this one's own values in it."""
+        answers, now = self.answers(), self.now
+        (channel,) = self.version.cascade.steps[place.enters].channels
+        code = ADDRESS_CHANNEL.get(channel.code, channel.code)
+        mine = answers.addresses.get(code)
+        if mine is None or mine.shared or any(not consent.granted for consent in answers.consents):
+            return None
+        if len(answers.touches) >= free_below(self.version, place.enters) and not may_be_touched(
+            self.version, place.enters, self.run, answers, now
+        ):
+            return None
+        other = replace(self.run, contact_id=99, id=7, due_at=now, entered_at=now - 5)
+        theirs = Answers(
+            answers.zones, answers.country, {code: Address("another", mine.health)}, (),
+            tuple(replace(c, at=0, expires_at=None) for c in answers.consents), (), answers.accounts,
+            answers.paused,
+        )  # fmt: skip
+        decision = enter(self.version, other, place.passages, place.wish(other.due_at), theirs, now)
+        if not is_shared(decision):
+            return None
+        assert decision.send is not None
+        return replace(decision, due_at=self.run.due_at, send=replace(decision.send, to=mine.value))
+
+
+@st.composite
+def compared(draw):
+    make = draw(plays())
+    policy, others = draw(st.sampled_from(POLICIES)), draw(st.integers(0, 2))
+
+    def play(cascade):
+        plain = make(cascade)
+        found = Compared(
+            cascade, policy=policy, contact_id=plain.run.contact_id, retriable=plain.retriable,
+            properties=plain.properties,
+        )  # fmt: skip
+        found.others = [Touch(NOON - n * HOUR, 2 + n, 1, 3) for n in range(others)]
+        return found
+
+    return play
+
+
+@st.composite
+def plain_cascades(draw):
+    """Cascades of which most runs stand alike: no conditions, plain clocks."""
+    count = draw(st.integers(1, 4))
+    steps = [
+        {"id": f"s{n}", "channel": draw(st.sampled_from(CHOSEN[1:5])).value, "text": "t",
+         "wait": draw(st.sampled_from(("1m", "1h", "4h", "P1D")))}
+        for n in range(count)
+    ]  # fmt: skip
+    told = {
+        "cascade": "plain", "title": "Plain", "class": draw(st.sampled_from(("service", "advertising"))),
+        "trigger": {"event": "e"}, "goal": {"event": "g"}, "steps": steps,
+        **draw(st.sampled_from(EXTRAS)),
+    }  # fmt: skip
+    cascade = load(json.dumps(told), name="plain").cascade
+    assert cascade is not None
+    return cascade
+
+
+@given(st.one_of(cascades(), plain_cascades()), compared(), actions)
+@settings(max_examples=300, deadline=None)
+def test_a_shared_decision_is_that_of_each(cascade, make, history):
+    live(make(cascade), history)  # compares at every decision
+
+
+CASCADE = """
+cascade: plain
+title: Plain
+class: service
+trigger: {event: joined}
+goal: {event: bought}
+steps:
+  - {id: letter, channel: whatsapp, text: Hello, wait: 2h}
+  - {id: sms, channel: sms, text: Hello, wait: 2h}
+"""
+
+
+def test_the_comparison_does_compare():
+    Compared.shared_ways = 0
+    play = Compared(CASCADE, policy=Policy.unlimited()).passes("5h")
+    assert play.steps == ["letter", "sms"] and Compared.shared_ways >= 3  # two sends and the end
+
+
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.REJECTED, Kind.UNKNOWN, Kind.SUSPECTED_CLICKED])
+def test_a_run_about_which_something_was_told_stands_alone(kind):
+    play = Play(CASCADE)
+    place = standing(play.version, play.run.phase, play.run.step)
+    assert place is not None and place.fits(play.run, play.run.due_at)
+    assert not place.fits(replace(play.run, marks=TOLD), play.run.due_at)
+    assert not place.fits(replace(play.run, marks=1 << kind), play.run.due_at)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("wait: 2h", True),
+        ("wait: 2d", True),
+        ("wait: P1D", True),
+        ("wait: [{unless: delivered, for: 1h}]", False),
+        ("wait: 30m", False),  # shorter than the gap between two touches
+        ("wait: 2h, success: delivered", False),
+    ],
+)
+def test_silence_is_plain_only_where_receipts_of_delivery_mean_nothing(change, place):
+    text = CASCADE.replace("whatsapp, text: Hello, wait: 2h", f"whatsapp, text: Hello, {change}")
+    play = Play(text, policy=replace(Policy.unlimited(), min_gap_ms=PerClass(service=HOUR)))
+    assert (standing(play.version, 3, 0) is not None) == place
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "text: Hello, if: contact.vip",
+        "text: Hello, holdout: 10%",
+        "text: Hello, at: {after: trigger.at, by: 2h}",
+        "variants: [{id: a, weight: 1, text: A}, {id: b, weight: 1, text: B}]",
+    ],
+)
+def test_a_step_that_asks_something_personal_is_entered_one_by_one(change):
+    play = Play(CASCADE.replace("sms, text: Hello", f"sms, {change}"))
+    assert standing(play.version, 3, 0) is None

@@ -1,0 +1,153 @@
+"""The short way for runs that stand alike leaves the very rows that deciding one by one leaves."""
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from kaskad.domain.consent import ANY
+from kaskad.domain.policy import Cap, PerClass, Policy
+from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
+from kaskad.engine import alike, world
+from kaskad.store import contacts
+from kaskad.store.db import Database, open_database
+from kaskad.store.migrate import upgrade
+from support.stage import HASH_KEY, Stage, accepted, refused
+
+CASCADE = """
+cascade: plain
+title: Plain
+class: advertising
+topic: offers
+trigger: {event: joined}
+goal: {event: bought}
+steps:
+  - {id: first, channel: whatsapp, text: "{{ contact.name }}, {{ trigger.what }}", wait: 2h}
+  - {id: second, channel: viber, text: "{{ contact.name }} {{ contact.city }}", wait: 1d}
+  - {id: third, channel: sms, text: "{{ contact.name }}", wait: 2h}
+"""
+POLICY = replace(Policy.unlimited(), caps=(Cap(3, 7),), min_gap_ms=PerClass(advertising=60_000))
+TABLES = {
+    "runs": "SELECT * FROM runs ORDER BY contact_id, id",
+    "messages": "SELECT * FROM messages ORDER BY contact_id, run_id, step",
+    "message_bodies": "SELECT * FROM message_bodies ORDER BY contact_id, run_id, step",
+    "facts": "SELECT * FROM facts ORDER BY contact_id, run_id, step, kind, event",
+    "decisions": "SELECT d.contact_id, d.run_id, d.seq, d.at, i.detail FROM decisions d"
+    " JOIN decision_inputs i ON i.id = d.input_id ORDER BY 1, 2, 3",
+    "cascades": "SELECT reserved, charged FROM cascades",
+}
+
+
+def people(stage: Stage) -> list[int]:
+    """Make contacts of many kinds, most of them alike."""
+    found = [stage.person(f"p{n}", attributes={"city": "Almaty"}) for n in range(6)]
+    found += [
+        stage.person("nameless", attributes={"city": "Almaty", "name": None}),
+        stage.person("homeless"),  # the second text cannot be filled
+        stage.person("zoned", zone="Asia/Almaty", attributes={"city": "A"}, country="KZ"),
+        stage.person("unzoned", zone=None, attributes={"city": "A"}),
+        stage.person("untracked", tracking=False, attributes={"city": "A"}),
+        stage.person("deaf", [Channel.SMS], attributes={"city": "A"}),
+        stage.person("mute", consented=False, attributes={"city": "A"}),
+        stage.person("twin1", addresses={Channel.WHATSAPP: "same"}, attributes={"city": "A"}),
+        stage.person("twin2", addresses={Channel.WHATSAPP: "same"}, attributes={"city": "A"}),
+        stage.person("left", attributes={"city": "A"}),
+        stage.person("granted twice", attributes={"city": "A"}),
+        stage.person("late grant", consented=False, attributes={"city": "A"}),
+        stage.person("double", attributes={"city": "A"}),
+        stage.person("full", attributes={"city": "A"}),
+    ]
+    with stage.db.write() as tx:
+        no = contacts.Consent(granted=False, at=2, purpose=ANY, channels=1 << Channel.VIBER.code)
+        yes = contacts.Consent(granted=True, at=3, purpose=MessageClass.ADVERTISING.code, proof="{}")
+        later = replace(yes, at=stage.clock.now() + 3_600_000)
+        contacts.add_consents(tx, [(found[-5], no), (found[-4], yes), (found[-3], later)])
+        one = contacts.Contact(
+            external_id="double", addresses=[contacts.Address(Channel.WHATSAPP, "second", 1)]
+        )
+        contacts.upsert(tx, HASH_KEY, [one], stage.clock.now())
+    return found
+
+
+def carried(db: Database, **options) -> dict[str, list[tuple]]:
+    """Carry everybody through; return what all tables hold then."""
+    stage = Stage(db, policy=POLICY, **options)
+    stage.cascade(CASCADE.replace("goal:", "budget: {total: 3000 KZT}\ngoal:"))
+    found = people(stage)
+    chosen = {found[1]: Reason.INVALID_ADDRESS, found[2]: Reason.TRANSIENT}
+
+    def answer(parcel):
+        reason = chosen.pop(parcel.contact_id, None)
+        if reason is not None:
+            return refused(parcel, stage.clock.now(), reason)
+        return accepted(parcel, stage.clock.now())
+
+    stage.answer = answer
+    for _ in range(3):  # the last one of them has touches enough already
+        stage.event(found[-1], "joined", id=f"full{_}", what="x")
+    stage.deliver(events=[stage.told(contact_id, "joined", what="a basket") for contact_id in found])
+    stage.receipt(found[0], Kind.DELIVERED)
+    stage.receipt(found[3], Kind.DELIVERED, Kind.READ)
+    stage.passes("1h")
+    stage.receipt(found[4], Kind.UNKNOWN)
+    stage.passes("2h")
+    stage.receipt(found[5], Kind.READ, step=0)  # late: of a step before
+    stage.passes("60h")
+    assert all(limits.in_flight == 0 for limits in stage.world.limits.values())
+    with db.read() as tx:
+        connection = tx._connection
+        rows = {table: [tuple(row) for row in connection.execute(sql)] for table, sql in TABLES.items()}
+    rows["decisions"] = [(*row[:4], told(row[4])) for row in rows["decisions"]]
+    return rows
+
+
+def told(detail: str) -> dict:
+    """Return why something was decided; of a send only the address that the short way reads."""
+    why = msgspec.json.decode(detail)
+    if "send" in why:
+        place, answers = why["send"]["channel"] * 4, why["answers"]
+        answers["addresses"] &= 15 << place
+        if not answers["addresses"] >> place & 8:  # nobody else has it
+            answers.pop("touched", None)
+    return why
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh(request, tmp_path):
+    """Return a function that makes an empty database."""
+    made, urls = [], []
+
+    def make() -> Database:
+        if request.param == "postgresql":
+            urls.append(request.getfixturevalue("postgres").create())
+        made.append(open_database(urls[-1] if urls else str(tmp_path / f"{len(made)}.db")))
+        upgrade(made[-1])
+        return made[-1]
+
+    yield make
+    for db in made:
+        db.close()
+    for url in urls:
+        request.getfixturevalue("postgres").drop(url)
+
+
+@pytest.mark.parametrize("limits", [None, {"concurrency": 3, "per_second": 1e6, "burst": 1000}])
+def test_both_ways_leave_the_same_rows(fresh, monkeypatch, limits):
+    each = {"prices": {"minor": 150, "currency": "KZT"}} | ({"limits": limits} if limits else {})
+    short_ways = []
+    real = alike.Alike._hand_over
+
+    def counting(self, plan):
+        short_ways.append(len(plan.takes))
+        return real(self, plan)
+
+    monkeypatch.setattr(alike.Alike, "_hand_over", counting)
+    short = carried(fresh(), account_each=each)
+    assert (sum(short_ways) >= 20) == (limits is None)
+    monkeypatch.setattr(world, "standing", lambda *_: None)
+    count = len(short_ways)
+    long = carried(fresh(), account_each=each)
+    assert len(short_ways) == count
+    for table, rows in long.items():
+        for mine, theirs in zip(short[table], rows, strict=True):
+            assert mine == theirs, table
+        assert rows
