@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from domain.test_decide import CHOSEN, actions, cascades, live, plays
-from kaskad.domain.alike import TOLD, free_below, is_shared, may_be_touched, standing
+from kaskad.domain.alike import TOLD, answered, free_below, is_shared, may_be_touched, standing
 from kaskad.domain.caps import Touch
 from kaskad.domain.decide import enter, settle
 from kaskad.domain.definition import load
@@ -37,17 +37,38 @@ class Compared(Play):
     """A play in which each decision that could be shared is compared with the one that is shared."""
 
     shared_ways = 0
+    answered_ways = 0
 
     def __init__(self, *args, **named):
         self.told = False
+        self.before = None  # facts: the messages' masks, where nothing telling was known of any
         super().__init__(*args, **named)
 
     def _take(self, passage):
         self.told = self.told or bool(passage.mask & ~PLAIN)
         super()._take(passage)
 
+    def tell(self, facts):
+        self.before = None if self.told else {step: p.mask for step, p in self.passages.items()}
+        return super().tell(facts)
+
+    def _compare_answered(self, decision):
+        before, self.before = self.before, None
+        new = [p for step, p in self.passages.items() if p.mask & ~PLAIN & ~before.get(step, 0)]
+        if len(new) != 1:
+            return
+        (message,) = new
+        first = {kind: at for kind, at in message.first.items() if 1 << kind & ~before[message.step]}
+        run = replace(self.run, marks=sum(1 << kind for kind in self.marks))
+        alike = answered(self.version, run, message.step, message.channel, message.mask, first, self.now)
+        if alike is not None:
+            assert replace(alike, due_at=self.run.due_at) == decision
+            type(self).answered_ways += 1
+
     def decide(self):
         decision = super().decide()
+        if self.before is not None:
+            self._compare_answered(decision)
         place = standing(self.version, self.run.phase, self.run.step)
         marked = replace(self.run, marks=(TOLD if self.told else 0) | sum(1 << kind for kind in self.marks))
         if place is None or not place.fits(marked, self.now):
@@ -146,6 +167,14 @@ def test_the_comparison_does_compare():
     Compared.shared_ways = 0
     play = Compared(CASCADE, policy=Policy.unlimited()).passes("5h")
     assert play.steps == ["letter", "sms"] and Compared.shared_ways >= 3  # two sends and the end
+
+
+def test_the_comparison_compares_reactions_too():
+    Compared.answered_ways = 0
+    play = Compared(CASCADE, policy=Policy.unlimited()).passes("1h").happens(Kind.READ)
+    assert play.outcome == "responded" and Compared.answered_ways == 1
+    late = Compared(CASCADE, policy=Policy.unlimited()).passes("3h").happens(Kind.READ, step=0)
+    assert late.outcome == "responded" and Compared.answered_ways == 2
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.REJECTED, Kind.UNKNOWN, Kind.SUSPECTED_CLICKED])

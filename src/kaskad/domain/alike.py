@@ -6,13 +6,15 @@ fit is decided about one by one. No rule stands here: the decision itself is mad
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from kaskad.domain import caps
 from kaskad.domain.cascade import Step
-from kaskad.domain.decide import Enter
+from kaskad.domain.decide import Enter, settle
 from kaskad.domain.policy import DAY, HOUR, PerClass
-from kaskad.domain.run import NOTHING, PLAIN, Answers, Decision, Passage, Passages, Run
+from kaskad.domain.run import NOTHING, PLAIN, Answers, Decision, Passage, Passages, Run, state_of
 from kaskad.domain.terms import Kind, MessageState, Phase
 from kaskad.domain.version import Rule, Version
 
@@ -68,6 +70,23 @@ def standing(version: Version, phase: int, step: int) -> Standing | None:
     channel = steps[step].channels[0].code
     sent = Passage(step, channel, MessageState.SENT.code, Kind.SENT.bit, None, None, first=NOTHING)
     return Standing(version, phase, step, enters, "silence", {step: sent}, late_ms)
+
+
+def answered(
+    version: Version, run: Run, step: int, channel: int, mask: int, first: Mapping[int, int], now: int
+) -> Decision | None:
+    """Return the decision that ends a waiting run because of the first telling facts about its messages.
+
+    These are about the message of `step`, whose facts now are `mask`; `first` has the instants of the telling
+    ones. None: they do not end it, or all of its messages have to be looked at.
+    """
+    if run.phase != _WAITING or run.marks or run.holdout or run.outcome is not None or run.branch is not None:
+        return None
+    if version.moving & PLAIN or version.branches:
+        return None
+    passage = Passage(step, channel, state_of(mask).code, mask, None, None, first=first)
+    settled = settle(version, run, {step: passage}, NOTHING, now)
+    return settled if isinstance(settled, Decision) and settled.outcome is not None else None
 
 
 def is_shared(decision: Decision) -> bool:

@@ -7,13 +7,13 @@ decides about each run by itself; so nothing here needs to know what happens the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from kaskad.domain.alike import Standing, free_below, is_shared, may_be_touched
+from kaskad.domain.alike import Standing, answered, free_below, is_shared, may_be_touched
 from kaskad.domain.caps import Touch
 from kaskad.domain.clocks import valid_for_ms
 from kaskad.domain.consent import ConsentRow
@@ -24,10 +24,12 @@ from kaskad.domain.run import NO_ANSWERS, Address, Answers, Decision, Run, Send
 from kaskad.domain.terms import MessageState, Phase, RunState
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Writer
+from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, properties_of, touches_of
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.world import Handed, World
 from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _SUBMITTED, _SUBMITTED_PHASE = MessageState.SUBMITTED.code, Phase.SUBMITTED.value
@@ -58,11 +60,62 @@ class Alike:
     ) -> None:
         self._tx, self._world, self._changes, self._writer, self._desk = tx, world, changes, writer, desk
         self._now = now
+        self._told: Container[RunKey] = ()
         self.rest: list[Run] = []
         self.parcels: list[Parcel] = []
 
-    def move(self, due: Sequence[Run], others: Iterable[Run]) -> None:
-        """Move those of the runs that are `due` that stand alike; `others` are decided about afterwards."""
+    def end_answered(self, runs: Iterable[Run], news: Mapping[RunKey, News | None]) -> set[RunKey]:
+        """End the runs whose person has reacted, as the first telling thing about them; return these."""
+        ended: set[RunKey] = set()
+        if not news:
+            return ended
+        known: dict[tuple[int, ...], tuple[Decision, int] | None] = {}
+        for run in runs:
+            key = (run.contact_id, run.id)
+            new = news.get(key)
+            if new is None or run.marks or run.holdout or run.outcome is not None or run.branch is not None:
+                continue
+            stands = (
+                run.version_id,
+                run.state,
+                run.phase,
+                run.step,
+                run.late,
+                new.step,
+                new.channel,
+                new.mask,
+            )
+            try:
+                found = known[stands]
+            except KeyError:
+                found = known[stands] = self._answered(run, new)
+            if found is not None:
+                ended.add(key)
+                self._note_end(run, *found)
+        self._changes.flush_some(self._tx)
+        return ended
+
+    def _answered(self, run: Run, new: News) -> tuple[Decision, int] | None:
+        version = self._world.versions[run.version_id]
+        decision = answered(version, run, new.step, new.channel, new.mask, new.first, self._now)
+        if decision is None:
+            return None
+        return decision, self._changes.why(run, decision, None, decision.phase)
+
+    def _note_end(self, run: Run, decision: Decision, why: int) -> None:
+        changes, now = self._changes, self._now
+        changes.runs.append((
+            run.contact_id, run.id, run.seq, decision.state, decision.phase, decision.step, decision.branch,
+            decision.wake_at, run.due_at, decision.outcome, decision.outcome_step, int(decision.late), now,
+        ))  # fmt: skip
+        changes.decisions.append((run.contact_id, run.id, run.seq, now, why))
+
+    def move(self, due: Sequence[Run], others: Iterable[Run], told: Container[RunKey] = ()) -> None:
+        """Move those of the runs that are `due` that stand alike; `others` are decided about afterwards.
+
+        `told` are runs about which something telling has just come.
+        """
+        self._told = told
         others = list(others)
         plans: list[_Plan] = []
         for place, runs in self._standings(due, others):
@@ -90,7 +143,12 @@ class Alike:
             if known is None:
                 known = places[key] = (self._world.standing(*key), [])
             place, runs = known
-            if place is not None and place.fits(run, self._now) and (alone or contacts[run.contact_id] == 1):
+            if (
+                place is not None
+                and place.fits(run, self._now)
+                and (alone or contacts[run.contact_id] == 1)
+                and (run.contact_id, run.id) not in self._told
+            ):
                 runs.append(run)
             else:
                 self.rest.append(run)
@@ -98,15 +156,13 @@ class Alike:
 
     def _end(self, place: Standing, runs: Sequence[Run]) -> None:
         """Note that these runs have no step left."""
-        first, changes, now = runs[0], self._changes, self._now
-        decision = enter(place.version, first, place.passages, place.wish(first.due_at), NO_ANSWERS, now)
-        why = changes.why(first, decision, None, decision.phase)
-        ended = (decision.state, decision.phase, decision.step, decision.branch, decision.wake_at)
-        outcome = (decision.outcome, decision.outcome_step, int(decision.late), now)
+        first = runs[0]
+        wish = place.wish(first.due_at)
+        decision = enter(place.version, first, place.passages, wish, NO_ANSWERS, self._now)
+        why = self._changes.why(first, decision, None, decision.phase)
         for run in runs:
-            changes.runs.append((run.contact_id, run.id, run.seq, *ended, run.due_at, *outcome))
-            changes.decisions.append((run.contact_id, run.id, run.seq, now, why))
-        changes.flush_some(self._tx)
+            self._note_end(run, decision, why)
+        self._changes.flush_some(self._tx)
 
     def _plans(self, place: Standing, runs: Sequence[Run]) -> Iterable[_Plan]:
         """Look at the contacts of these runs; return what those do who are alike."""

@@ -12,6 +12,7 @@ from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
 
 PIECE = 250  # runs that are written together while a tick goes on
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
@@ -35,6 +36,7 @@ class Changes:
         self.attempts: list[Row] = []
         self.facts: list[Row] = []
         self.marks: list[Row] = []
+        self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.decisions: list[Row] = []
         self.provider_ids: list[Row] = []
         self.reserved: dict[int, int] = {}
@@ -66,14 +68,19 @@ class Changes:
     def flush_moves(self, tx: Transaction) -> None:
         """Write what was decided; raises Conflict if a run or a message had changed, so nothing happens."""
         self._flush_runs(tx)
+        self.flush_told(tx)
         _many(tx, "put_inputs", sorted(self._new_inputs.items()))
         for cascade_id, amount in self.reserved.items():
             tx.run("reserve_money", id=cascade_id, amount=amount)
 
     def _tell(self) -> None:
+        self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
+
+    def flush_told(self, tx: Transaction) -> None:
         """Mark the runs of whose messages something telling is known: they no longer stand like others."""
-        told = {(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN}
-        self.marks += [(*key, TOLD, None) for key in sorted(told)]
+        if self.told:
+            tx.many("mark_runs", [(*key, TOLD, None) for key in sorted(self.told)])
+            self.told.clear()
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:
@@ -91,7 +98,6 @@ class Changes:
         _many(tx, "put_facts", self.facts)
         self._tell()
         _many(tx, "fold_messages", self.folded)
-        _many(tx, "mark_runs", self.marks)
         _many(tx, "requeue_messages", self.requeued)
         _many(tx, "put_decisions", self.decisions)
 

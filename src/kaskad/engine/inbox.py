@@ -10,7 +10,7 @@ import msgspec
 
 from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
-from kaskad.domain.run import Run, state_of
+from kaskad.domain.run import PLAIN, Run, state_of
 from kaskad.domain.terms import Kind, MessageState, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
@@ -39,6 +39,18 @@ class Applied(msgspec.Struct):
 
     touched: set[RunKey]
     requests: list[Request]
+    news: dict[
+        RunKey, News | None
+    ] = {}  # of runs about which something telling has come; None: several things
+
+
+class News(msgspec.Struct, gc=False):
+    """The first telling facts about one message: its mask with them, and since when each is known."""
+
+    step: int
+    channel: int
+    mask: int
+    first: dict[int, int]
 
 
 def apply_arrivals(
@@ -64,6 +76,7 @@ def apply_arrivals(
         for arrival in others.pop(kind.value, ()):
             refusals.add(arrival, None)
     applied.touched |= facts.touched | refusals.apply(tx, changes)
+    applied.news = facts.news
     applied.requests += apply_events(tx, world, changes, others.pop(Kind.EVENT.value, []), applied.touched)
     for kind in _OF_RUNS:
         if arrived := others.pop(kind.value, None):
@@ -77,6 +90,7 @@ class _MessageFacts:
     def __init__(self, tx: Transaction, world: World, changes: Changes, refusals: Refusals, now: int) -> None:
         self._tx, self._world, self._changes, self._refusals, self._now = tx, world, changes, refusals, now
         self.touched: set[RunKey] = set()
+        self.news: dict[RunKey, News | None] = {}
         self._costs: dict[MessageKey, int] = {}
         self._reasons: dict[MessageKey, int] = {}
         self._spoiled: list[MessageKey] = []
@@ -108,6 +122,8 @@ class _MessageFacts:
                 masks[key] = known | bit
                 if bit & attends or row[4] < _SUBMITTED:  # queued again in doubt: it has arrived after all
                     touched.add((a.contact_id, a.run_id))
+                if bit & ~PLAIN:
+                    self._tell(a, row, known | bit, plain=bit == 1 << a.kind)
         costs, reasons = self._costs, self._reasons
         for key in masks.keys() | costs.keys():
             mask = masks.get(key) or int(rows[key][5])
@@ -117,16 +133,36 @@ class _MessageFacts:
             self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
         spoil_addresses(self._tx, self._world, self._spoiled, self._now)
 
+    def _tell(self, arrival: Arrival, row: Row, mask: int, *, plain: bool) -> None:
+        """Note what is new about a run, as long as it is about one message that nothing was told about."""
+        key = (arrival.contact_id, arrival.run_id)
+        news = self.news.get(key)
+        if not plain:  # it tells more than its own kind
+            self.news[key] = None
+        elif key not in self.news and not row[5] & ~PLAIN and row[4] >= _SUBMITTED:
+            self.news[key] = News(arrival.step, row[3], mask, {arrival.kind: arrival.at})
+        elif news is not None and news.step == arrival.step:
+            news.mask = mask
+            news.first[arrival.kind] = min(arrival.at, news.first.get(arrival.kind, arrival.at))
+        else:
+            self.news[key] = None
+
     def _deliver(self, told: Sequence[Arrival]) -> Sequence[Arrival]:
         """Apply plain delivery receipts without reading anything; return what needs a closer look."""
         if self._world.attends & _DELIVERED_BIT:
             return told
-        plain = [a for a in told if a.kind == _DELIVERED and a.value is None]
-        keys = sorted({(a.contact_id, a.run_id, a.step) for a in plain})
+        plain: list[Row] = []
+        rest: list[Arrival] = []
+        for a in told:
+            if a.kind == _DELIVERED and a.value is None:
+                plain.append((a.contact_id, a.run_id, a.step, _DELIVERED, a.event, a.at, None))
+            else:
+                rest.append(a)
+        keys = sorted({row[:3] for row in plain})
         if not keys or self._tx.changed_many("deliver_messages", keys) != len(keys):
             return told  # some of them are not under way: the long way is right for all
-        self._changes.facts += [(a.contact_id, a.run_id, a.step, a.kind, a.event, a.at, None) for a in plain]
-        return [a for a in told if a.kind != _DELIVERED or a.value is not None]
+        self._changes.facts += plain
+        return rest
 
     def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:
         """Say whether a failure is of an attempt that another has followed: of that one it says nothing."""

@@ -6,7 +6,7 @@ Everything is done for the whole batch: load, decide, look, decide, write the wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -25,6 +25,7 @@ from kaskad.domain.version import Version
 from kaskad.engine.alike import Alike
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
+from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, look
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.world import Handed, World
@@ -64,9 +65,15 @@ class _Sending(Struct, gc=False):
 
 
 def move(
-    tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True
-) -> Moved:
-    """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go."""
+    tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True,
+    told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {},
+) -> Moved:  # fmt: skip
+    """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go.
+
+    `told` are those about which this tick has brought something telling, `news` says of some what; the runs
+    that end by it are taken out of `told`.
+    """
+    told = set() if told is None else told
     limit = world.due_limit
     due = run_store.claim_due(tx, now, limit) if timers else []
     full = len(due) == limit
@@ -74,18 +81,22 @@ def move(
     ready = {(row[0], row[1]) for row in _ready(tx, world, now)} if timers else set()
     loaded = run_store.load(tx, [key for key in {*touched, *ready} if key not in claimed])
     if world.shared:  # the runs are ours now: nothing can come between a look at the inbox and the end
-        told = run_store.unapplied(tx, [*due, *loaded])
-        due = [run for run in due if run.contact_id not in told]
-        loaded = [run for run in loaded if run.contact_id not in told or (run.contact_id, run.id) in touched]
+        waiting = run_store.unapplied(tx, [*due, *loaded])
+        due = [run for run in due if run.contact_id not in waiting]
+        loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if not due and not loaded:
         return Moved([], 0, False)
     mover = _Mover(tx, world, now)
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
-    alike.move(due, loaded)
+    answered = alike.end_answered([*due, *loaded], news)
+    told -= answered
+    due = [run for run in due if (run.contact_id, run.id) not in answered]
+    loaded = [run for run in loaded if (run.contact_id, run.id) not in answered]
+    alike.move(due, loaded, told)
     mover.decide(alike.rest + loaded, ready)
     parcels = alike.parcels + mover.hand_over()
     mover.changes.flush_moves(tx)
-    return Moved(parcels, len(due) + len(loaded), full)
+    return Moved(parcels, len(answered) + len(due) + len(loaded), full)
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:

@@ -63,13 +63,16 @@ def tick(
 
     enrol(tx, world, applied.requests, now)
     if closing:
+        changes.flush_told(tx)
         run_store.wake(tx, touched | applied.touched, now)
         return Ticked([], 0, len(arrivals), False)
     enrol(tx, world, broadcast(tx, world, now), now)
 
     backlog = len(stored) == world.options.inbox_limit
     timers = _timers_may_fire(tx, world, backlog, now)
-    moved = move(tx, world, touched | applied.touched, now, timers=timers)
+    touched |= applied.touched
+    moved = move(tx, world, touched, now, timers=timers, told=changes.told, news=applied.news)
+    changes.flush_told(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog)
 
 
