@@ -28,10 +28,13 @@ steps:
 POLICY = replace(Policy.unlimited(), caps=(Cap(3, 7),), min_gap_ms=PerClass(advertising=60_000))
 TABLES = {
     "runs": "SELECT * FROM runs ORDER BY contact_id, id",
-    "messages": "SELECT * FROM messages ORDER BY contact_id, run_id, step",
+    "messages": "SELECT contact_id, run_id, account_id, mask, not_before, submitted_at, sent_at, price, cost,"
+    " why_seq, step, channel, state, reason, variant, lane, attempt FROM messages"
+    " ORDER BY contact_id, run_id, step",
     "message_bodies": "SELECT * FROM message_bodies ORDER BY contact_id, run_id, step",
     "facts": "SELECT * FROM facts ORDER BY contact_id, run_id, step, kind, event",
-    "decisions": "SELECT d.contact_id, d.run_id, d.seq, d.at, i.detail FROM decisions d"
+    "decisions": "SELECT d.contact_id, d.run_id, d.seq, d.at, i.detail FROM (SELECT * FROM decisions UNION"
+    " SELECT contact_id, run_id, why_seq, submitted_at, why FROM messages WHERE why IS NOT NULL) d"
     " JOIN decision_inputs i ON i.id = d.input_id ORDER BY 1, 2, 3",
     "cascades": "SELECT reserved, charged FROM cascades",
 }

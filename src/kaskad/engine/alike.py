@@ -244,12 +244,7 @@ class Alike:
         step, channel, account_id = send.step, send.channel, send.account_id
         lane, guard_at = version.class_code, now + world.options.submit_guard_ms
         changes, parcels, spent = self._changes, self.parcels, 0
-        submits, messages, bodies, decisions = (
-            changes.submits,
-            changes.messages,
-            changes.bodies,
-            changes.decisions,
-        )
+        submits, messages, bodies = changes.submits, changes.messages, changes.bodies
         for run, row, touches in takes:
             contact_id, run_id, seq, due_at = run.contact_id, run.id, run.seq, run.due_at
             try:
@@ -276,9 +271,9 @@ class Alike:
             submits.append((contact_id, run_id, seq, step, guard_at, due_at))
             messages.append((
                 contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now, price,
+                why, seq,
             ))  # fmt: skip
             bodies.append((contact_id, run_id, step, body))
-            decisions.append((contact_id, run_id, seq, now, why))
             if silence_ms is not None:
                 world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
             parcels.append(Parcel(contact_id, run_id, step, 1, account_id, outgoing))

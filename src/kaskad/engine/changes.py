@@ -52,7 +52,7 @@ class Changes:
         _many(tx, "put_facts", self.facts)
         self._tell()
         _many(tx, "fold_messages", self.folded)
-        _many(tx, "requeue_messages", self.requeued)
+        self._requeue(tx)
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "put_provider_ids", self.provider_ids)
         _many(tx, "mark_runs", self.marks)
@@ -91,6 +91,8 @@ class Changes:
         self.submits.clear()
         _many(tx, "withdraw_messages", self.withdrawn)
         _many(tx, "put_attempts", self.attempts)
+        if self.reopened:
+            tx.many("keep_reasons", self.reopened)
         _many(tx, "reopen_messages", self.reopened)
         tx.change_each("put_messages", self.messages, "a message had already left")
         self.messages.clear()
@@ -98,8 +100,13 @@ class Changes:
         _many(tx, "put_facts", self.facts)
         self._tell()
         _many(tx, "fold_messages", self.folded)
-        _many(tx, "requeue_messages", self.requeued)
+        self._requeue(tx)
         _many(tx, "put_decisions", self.decisions)
+
+    def _requeue(self, tx: Transaction) -> None:
+        if self.requeued:
+            tx.many("keep_reasons", [row[:3] for row in self.requeued])
+        _many(tx, "requeue_messages", self.requeued)
 
     def drop(self, run: Run) -> None:
         """Forget what was noted of a run and is not written yet."""
@@ -134,7 +141,7 @@ class Changes:
         for step, channel, reason, _ in decision.skips:
             self.messages.append((
                 run.contact_id, run.id, step, channel, MessageState.SKIPPED.code, reason.code,
-                None, None, None, None, None, 0,
+                None, None, None, None, None, 0, None, None,
             ))  # fmt: skip
 
     def decision(

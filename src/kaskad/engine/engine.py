@@ -256,8 +256,8 @@ class Engine:
         self.ticks += 1
         self.pulse.beat(monotonic() - self._began_s)
         under_way = self.world.under_way
-        under_way.subtract(Counter(result.account_id for result in results))
-        under_way.update(parcel.account_id for parcel in ticked.parcels)
+        under_way.subtract(Counter([result.account_id for result in results]))
+        under_way.update(Counter([parcel.account_id for parcel in ticked.parcels]))
         self._submit(ticked.parcels)
         for delivery in deliveries:
             if delivery.done is not None:

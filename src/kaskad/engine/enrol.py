@@ -66,13 +66,16 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
 
 def _new_run(request: Request, mine: Sequence[Run], now: int) -> Run:
     version = request.version
-    run_id = max([now // 1000 - _EPOCH_S, *(run.id + 1 for run in mine)])
+    run_id = now // 1000 - _EPOCH_S
+    if mine:
+        run_id = max(run_id, *[run.id + 1 for run in mine])
     due_at = max(add(request.at, version.cascade.trigger.delay, version.policy.zone), now)
     run = Run(
         request.contact_id, run_id, version.cascade_id, version.id, _slot(request), RunState.PENDING.code,
         Phase.ENTER, -1, None, 0, due_at, due_at, request.at,
     )  # fmt: skip
-    if share(version, request.contact_id, "holdout") >= _holdout(version):
+    holdout = _holdout(version)
+    if not holdout or share(version, request.contact_id, "holdout") >= holdout:
         return run
     ends_at = goal_ends_at(version, run)
     return msgspec.structs.replace(run, holdout=1, wake_at=max(ends_at, now), due_at=ends_at)

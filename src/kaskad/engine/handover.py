@@ -74,8 +74,14 @@ class Page:
         Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
         """
         contact_id, run_id, step, base_url = run.contact_id, run.id, self._step, self._base_url
-        links = LinkMaker(self._signer, base_url, contact_id, run_id, step, due_at + self._life_ms, tracking)
-        words = self._compiled.render(scope, links)
+        leaves = ""
+        if base_url or not self._compiled.linkless:
+            life_ends_at = due_at + self._life_ms
+            links = LinkMaker(self._signer, base_url, contact_id, run_id, step, life_ends_at, tracking)
+            words = self._compiled.render(scope, links)
+            leaves = links.unsubscribe() if base_url else ""
+        else:
+            words = self._compiled.render_linkless(scope)
         subject, html, text, say, script, buttons, media, urls = astuple(words)
         price = self._fixed
         if self._by_part and self._price is not None:
@@ -83,7 +89,7 @@ class Page:
         outgoing = Outgoing(
             self._signer.reference(contact_id, run_id, step), f"{contact_id}:{run_id}:{step}", self._channel,
             to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
-            self._status_url, links.unsubscribe() if base_url else "", valid_for_ms,
+            self._status_url, leaves, valid_for_ms,
             str(attributes.get("name", "")), language,
         )  # fmt: skip
         body = _Body(subject, html, text, say, script, buttons, media, urls, to)

@@ -220,7 +220,8 @@ class _Mover:
             self._refused(item, written)
             return
         before = item.passages.get(send.step)
-        self._row(item, _SUBMITTED, None, self._now, written.price)
+        why = self.changes.why(run, item.decision, answers, _SUBMITTED_PHASE)
+        self._row(item, _SUBMITTED, None, self._now, written.price, why)
         self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         attempt = 1 + (before.attempt if before else 0)
@@ -250,6 +251,7 @@ class _Mover:
         wake_at = now + patience_ms(item.version, item.send.step)
         self._row(item, _QUEUED, now, before.submitted_at if before else None, before.price if before else 0)
         self._note(item, _QUEUED_PHASE, wake_at)
+        self.changes.decision(run, item.decision, item.answers, now, _QUEUED_PHASE)
 
     def _set_aside(self, run: Run, passages: Passages, error: Exception) -> None:
         """Look at a run again later whose data we cannot cope with: a defect of ours stops nobody else.
@@ -274,11 +276,14 @@ class _Mover:
             changes.requeued.append((run.contact_id, run.id, run.step, wake_at, current.account_id))
             self._world.has_queued(current.account_id, wake_at)
 
-    def _row(self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int) -> None:
+    def _row(
+        self, item: _Sending, state: int, not_before: int | None, at: int | None, price: int,
+        why: int | None = None,
+    ) -> None:  # fmt: skip
         run, send = item.run, item.send
         self.changes.messages.append((
             run.contact_id, run.id, send.step, send.channel, state, None, send.variant, send.account_id,
-            item.version.class_code, not_before, at, price,
+            item.version.class_code, not_before, at, price, why, None if why is None else run.seq,
         ))  # fmt: skip
 
     def _note(self, item: _Sending, phase: Phase, wake_at: int) -> None:
@@ -291,7 +296,6 @@ class _Mover:
             self.changes.skips(run, decision)
         if decision.withdraw is not None:
             self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
-        self.changes.decision(run, decision, item.answers, self._now, phase)
 
     def _withdraw(self, run: Run, decision: Decision, passage: Passage) -> None:
         """Take a queued message back; one that may have left before can only be called unknown (E6)."""

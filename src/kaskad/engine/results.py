@@ -32,7 +32,10 @@ _AGAIN = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH})
 def apply_results(
     tx: Transaction, world: World, changes: Changes, results: Sequence[Result], now: int
 ) -> set[RunKey]:
-    """Note how submissions ended; return the runs that this concerns."""
+    """Note how submissions ended; return the runs that this concerns.
+
+    `kind` None means that the provider has queued the message: a receipt will say when it is sent.
+    """
     touched: set[RunKey] = set()
     refused: list[Result] = []
     waiting: list[Row] = []
@@ -41,14 +44,24 @@ def apply_results(
         world.limits[account_id].accepted(now, count)
         world.watch_breaker(account_id, now)
     costs: dict[MessageKey, int] = {}
+    noted, take, down = changes.accepted, world.handed.pop, world.down_since
+    echoing = {account_id for account_id, able in world.capabilities.items() if able.echoes_reference}
     for result in results:
         if result.reason is None:
-            _accepted(world, changes, result, costs)
-            row = _waiting(world, result)
-            if row is not None:
-                waiting.append(row)
+            contact_id, run_id, at = result.contact_id, result.run_id, result.at
+            key = (contact_id, run_id, result.step)
+            sent = result.kind is _SENT
+            cost = None if result.cost is None else _cost(world, key, result, costs)
+            noted.append((*key, _SENT_BIT if sent else 0, at, cost))
+            if result.provider_id and result.account_id not in echoing:
+                changes.provider_ids.append((result.account_id, result.provider_id, *key))
+            handed = take(key, None)
+            if handed is not None and sent and result.account_id not in down:
+                waiting.append(
+                    (contact_id, run_id, handed.seq, at + handed.silence_ms)
+                )  # only its clock begins
             else:
-                touched.add((result.contact_id, result.run_id))
+                touched.add((contact_id, run_id))
             continue
         touched.add((result.contact_id, result.run_id))
         refused.append(result)
@@ -63,30 +76,17 @@ def apply_results(
     return touched
 
 
-def _waiting(world: World, result: Result) -> Row | None:
-    """Return the run's row where only its clock has to begin; all else is for `decide`."""
-    handed = world.handed.pop((result.contact_id, result.run_id, result.step), None)
-    if handed is None or result.kind != _SENT or result.account_id in world.down_since:
-        return None
-    return result.contact_id, result.run_id, handed.seq, result.at + handed.silence_ms
-
-
-def _accepted(world: World, changes: Changes, result: Result, costs: dict[MessageKey, int]) -> None:
-    """The provider took it, for `costs`; `kind` None means that a receipt will say when it is sent."""
-    key = (result.contact_id, result.run_id, result.step)
-    cost = None
-    if result.cost is not None:
-        account = world.accounts.get(result.account_id)
-        price = account.price if account else None
-        if price is not None and price.currency == result.cost.currency:
-            cost = costs[key] = result.cost.minor
-        else:  # adding tenge to roubles would make every sum wrong
-            log.warning(
-                "cost in another currency left out", account=result.account_id, currency=result.cost.currency
-            )
-    changes.accepted.append((*key, _SENT_BIT if result.kind == _SENT else 0, result.at, cost))
-    if result.provider_id and not world.capabilities[result.account_id].echoes_reference:
-        changes.provider_ids.append((result.account_id, result.provider_id, *key))
+def _cost(world: World, key: MessageKey, result: Result, costs: dict[MessageKey, int]) -> int | None:
+    """Return what the provider took for the message, noting it in `costs`; None in another currency."""
+    account = world.accounts.get(result.account_id)
+    price = account.price if account else None
+    assert result.cost is not None
+    if price is not None and price.currency == result.cost.currency:
+        costs[key] = result.cost.minor
+        return result.cost.minor
+    # adding tenge to roubles would make every sum wrong
+    log.warning("cost in another currency left out", account=result.account_id, currency=result.cost.currency)
+    return None
 
 
 def _charge(tx: Transaction, changes: Changes, costs: Mapping[MessageKey, int]) -> None:

@@ -129,7 +129,8 @@ CREATE TABLE runs (
     due_at      BIGINT NOT NULL,              -- when entering the step was due
     entered_at  BIGINT NOT NULL,
     finished_at BIGINT,
-    marks       BIGINT NOT NULL DEFAULT 0,    -- bits 1 << kind of the facts of the run itself
+    marks       BIGINT NOT NULL DEFAULT 0,    -- bits 1 << kind of the facts of the run itself; bit 0: of one
+                                              -- of its messages more is known than that it arrived
     value       BIGINT,                       -- of the goal, minor units
     state       SMALLINT NOT NULL,
     phase       SMALLINT NOT NULL,
@@ -165,6 +166,8 @@ CREATE TABLE messages (
     sent_at      BIGINT,
     price        BIGINT NOT NULL DEFAULT 0,   -- before it is sent
     cost         BIGINT,                      -- after
+    why          BIGINT,                      -- the input of the decision that submitted it
+    why_seq      INTEGER,                     -- that decision's seq
     step         SMALLINT NOT NULL,
     channel      SMALLINT NOT NULL,
     state        SMALLINT NOT NULL,
@@ -280,7 +283,7 @@ CREATE TABLE raw_webhooks (
 );
 CREATE INDEX raw_webhooks_problem ON raw_webhooks (received_at) WHERE problem IS NOT NULL;
 
-CREATE TABLE decisions (                      -- why: one row a decision
+CREATE TABLE decisions (                      -- why: one row a decision, but for those that stand in messages
     contact_id BIGINT NOT NULL,
     run_id     INTEGER NOT NULL,
     seq        INTEGER NOT NULL,

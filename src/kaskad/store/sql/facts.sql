@@ -49,8 +49,14 @@ INSERT INTO decision_inputs (id, detail) VALUES (:c1, :c2) ON CONFLICT DO NOTHIN
 INSERT INTO decision_inputs (id, detail) SELECT * FROM unnest(:c1::bigint[], :c2::text[]) ON CONFLICT DO NOTHING;
 
 -- name: decisions_of_run
-SELECT d.seq, d.at, i.detail FROM decisions d JOIN decision_inputs i ON i.id = d.input_id
- WHERE d.contact_id = :contact_id AND d.run_id = :run_id ORDER BY d.seq;
+-- Those of submissions stand with their messages.
+SELECT d.seq, d.at, i.detail
+  FROM (SELECT seq, at, input_id FROM decisions WHERE contact_id = :contact_id AND run_id = :run_id
+        UNION
+        SELECT why_seq, submitted_at, why FROM messages
+         WHERE contact_id = :contact_id AND run_id = :run_id AND why IS NOT NULL) AS d
+  JOIN decision_inputs i ON i.id = d.input_id
+ ORDER BY d.seq;
 
 -- name: put_events (sqlite)
 -- Returns those not known before: only they may enrol.

@@ -36,35 +36,38 @@ SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.att
 
 -- name: put_messages (sqlite)
 -- hot
--- A message that is queued, submitted or skipped. One that has left us is never written again: 0 rows then.
--- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10]]
+-- A message that is queued, submitted or skipped; c13, c14: why it is submitted, and the run's seq then.
+-- One that has left us is never written again: 0 rows then.
+-- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10, 7, 0]]
 INSERT INTO messages (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
-                      submitted_at, price, attempt)
-VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11, :c12, :c5 = 2)
+                      submitted_at, price, why, why_seq, attempt)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11, :c12, :c13, :c14, :c5 = 2)
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        channel = excluded.channel, state = excluded.state, reason = excluded.reason,
        variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
        not_before = excluded.not_before, submitted_at = excluded.submitted_at, sent_at = NULL,
-       price = excluded.price,
+       price = excluded.price, why = excluded.why, why_seq = excluded.why_seq,
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);
 
 -- name: put_messages (postgresql)
 -- hot
--- A message that is queued, submitted or skipped. One that has left us is never written again: 0 rows then.
--- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10]]
+-- A message that is queued, submitted or skipped; c13, c14: why it is submitted, and the run's seq then.
+-- One that has left us is never written again: 0 rows then.
+-- example: [[1, 99, 0, 1, 2, null, null, 1, 3, null, 5, 10, 7, 0]]
 INSERT INTO messages (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
-                      submitted_at, price, attempt)
+                      submitted_at, price, why, why_seq, attempt)
 SELECT k.*, (k.state = 2)::integer
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::integer[], :c6::integer[],
-              :c7::integer[], :c8::bigint[], :c9::integer[], :c10::bigint[], :c11::bigint[], :c12::bigint[])
+              :c7::integer[], :c8::bigint[], :c9::integer[], :c10::bigint[], :c11::bigint[], :c12::bigint[],
+              :c13::bigint[], :c14::integer[])
        AS k (contact_id, run_id, step, channel, state, reason, variant, account_id, lane, not_before,
-             submitted_at, price)
+             submitted_at, price, why, why_seq)
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        channel = excluded.channel, state = excluded.state, reason = excluded.reason,
        variant = excluded.variant, account_id = excluded.account_id, lane = excluded.lane,
        not_before = excluded.not_before, submitted_at = excluded.submitted_at, sent_at = NULL,
-       price = excluded.price,
+       price = excluded.price, why = excluded.why, why_seq = excluded.why_seq,
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);
 
@@ -121,6 +124,22 @@ UPDATE messages SET mask = mask | 4, state = CASE WHEN state IN (5, 8) THEN stat
 UPDATE messages m SET mask = m.mask | 4, state = CASE WHEN m.state IN (5, 8) THEN m.state ELSE 4 END
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state BETWEEN 2 AND 10;
+
+-- name: keep_reasons (sqlite)
+-- Why messages were submitted, before they are submitted again for another reason.
+INSERT INTO decisions (contact_id, run_id, seq, at, input_id)
+SELECT contact_id, run_id, why_seq, submitted_at, why FROM messages
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND why IS NOT NULL
+ON CONFLICT DO NOTHING;
+
+-- name: keep_reasons (postgresql)
+-- Why messages were submitted, before they are submitted again for another reason.
+INSERT INTO decisions (contact_id, run_id, seq, at, input_id)
+SELECT m.contact_id, m.run_id, m.why_seq, m.submitted_at, m.why
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+ WHERE m.why IS NOT NULL
+ON CONFLICT DO NOTHING;
 
 -- name: requeue_messages (sqlite)
 -- It is proven that nothing was accepted, or the key makes repeating safe: handed over again later.

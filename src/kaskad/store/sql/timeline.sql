@@ -16,6 +16,11 @@ SELECT at, run_id, step, kind, value FROM facts
  ORDER BY at DESC, run_id, step, kind, event LIMIT :limit;
 
 -- name: timeline_decisions
-SELECT d.at, d.run_id, d.seq, i.detail FROM decisions d JOIN decision_inputs i ON i.id = d.input_id
- WHERE d.contact_id = :contact_id AND d.at <= :until
+-- Those of submissions stand with their messages.
+SELECT d.at, d.run_id, d.seq, i.detail
+  FROM (SELECT at, run_id, seq, input_id FROM decisions WHERE contact_id = :contact_id AND at <= :until
+        UNION
+        SELECT submitted_at, run_id, why_seq, why FROM messages
+         WHERE contact_id = :contact_id AND submitted_at <= :until AND why IS NOT NULL) AS d
+  JOIN decision_inputs i ON i.id = d.input_id
  ORDER BY d.at DESC, d.run_id, d.seq DESC LIMIT :limit;
