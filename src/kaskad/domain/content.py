@@ -67,7 +67,7 @@ class LinkMaker(Struct, frozen=True, gc=False):
 class CompiledContent:
     """A step's content on one channel, ready to be rendered for many people."""
 
-    __slots__ = ("_buttons", "_leaves", "_media", "_texts", "linkless", "variables")
+    __slots__ = ("_buttons", "_leaves", "_media", "_texts", "only_text", "variables")
 
     def __init__(
         self,
@@ -84,15 +84,14 @@ class CompiledContent:
         names = frozenset[str]().union(*(part.variables for part in parts))
         self._leaves = UNSUBSCRIBE in names
         self.variables: frozenset[str] = names - {TAIL, UNSUBSCRIBE}
-        self.linkless = linkless and not buttons and not media and not self._leaves and "html" not in texts
+        plain = linkless and not buttons and not media and not self._leaves and texts.keys() == {"text"}
+        self.only_text = texts["text"] if plain else None  # where one text, without addresses of ours, is all
 
     def render(self, scope: Mapping[str, object], links: LinkMaker) -> Rendered:
         """Return the words for one person; raises MissingVariable and RenderError.
 
         To the scope come `link`, `unsubscribe_url` (where there is a base URL) and what ends an HTML part.
         """
-        if self.linkless:
-            return self.render_linkless(scope)
         follow = _Follower(links)
         filling: dict[str, object] = {**scope, "link": follow}
         texts = self._texts
@@ -111,16 +110,6 @@ class CompiledContent:
         )
         media = tuple(template.render(filling) for template in self._media)
         return Rendered(**words, buttons=buttons, media=media, links=tuple(follow.urls))
-
-    def render_linkless(self, scope: Mapping[str, object]) -> Rendered:
-        """Return the same for texts that ask for no address of ours, if they are `linkless`."""
-        texts = self._texts
-        if len(texts) == 1 and "text" in texts:
-            return Rendered("", "", texts["text"].render(scope))
-        words = {kind: template.render(scope) for kind, template in texts.items()}
-        if "subject" in words:
-            words["subject"] = " ".join(words["subject"].split())
-        return Rendered(**words, buttons=(), media=(), links=())
 
 
 class _Follower:

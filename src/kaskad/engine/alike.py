@@ -22,7 +22,7 @@ from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import KaskadError
 from kaskad.domain.run import NO_ANSWERS, Address, Answers, Decision, Run, Send
 from kaskad.domain.terms import MessageState, Phase, RunState
-from kaskad.engine.changes import Changes
+from kaskad.engine.changes import PIECE, Changes
 from kaskad.engine.handover import Writer
 from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, properties_of, touches_of
@@ -277,7 +277,8 @@ class Alike:
             if silence_ms is not None:
                 world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
             parcels.append(Parcel(contact_id, run_id, step, 1, account_id, outgoing))
-            changes.flush_some(self._tx)
+            if len(submits) >= PIECE:
+                changes.flush_some(self._tx)
         limits.give_back(len(takes) - (len(parcels) - before))
         if spent:
             changes.reserved[version.cascade_id] = changes.reserved.get(version.cascade_id, 0) + spent

@@ -33,6 +33,13 @@ class _Body(Rendered, frozen=True, omit_defaults=True, gc=False):
     to: str = ""
 
 
+class _TextBody(Struct, frozen=True, omit_defaults=True, gc=False):
+    """The same of a message that is one text."""
+
+    text: str = ""
+    to: str = ""
+
+
 class Written(Struct, frozen=True, gc=False):
     """A message with its words; `price` in minor units, of which `more` was not reserved before."""
 
@@ -55,6 +62,7 @@ class Page:
     def __init__(self, world: World, version: Version, send: Send, now: int) -> None:
         account = world.accounts[send.account_id]
         self._compiled = world.content(version, send.step, send.variant, send.channel)
+        self._only_text = self._compiled.only_text
         self._price = account.price
         self._by_part = account.price is not None and account.price.per == "part"
         self._fixed = 0 if account.price is None or self._by_part else price_of(account.price, 1).minor
@@ -73,27 +81,31 @@ class Page:
 
         Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
         """
-        contact_id, run_id, step, base_url = run.contact_id, run.id, self._step, self._base_url
-        leaves = ""
-        if base_url or not self._compiled.linkless:
-            life_ends_at = due_at + self._life_ms
-            links = LinkMaker(self._signer, base_url, contact_id, run_id, step, life_ends_at, tracking)
-            words = self._compiled.render(scope, links)
-            leaves = links.unsubscribe() if base_url else ""
+        contact_id, run_id, step = run.contact_id, run.id, self._step
+        links = None
+        if self._only_text is None or self._base_url:
+            ends_at = due_at + self._life_ms
+            links = LinkMaker(self._signer, self._base_url, contact_id, run_id, step, ends_at, tracking)
+        if self._only_text is not None:
+            subject = html = say = script = ""
+            buttons, media = (), ()
+            text = self._only_text.render(scope)
+            body = _encode(_TextBody(text, to))
         else:
-            words = self._compiled.render_linkless(scope)
-        subject, html, text, say, script, buttons, media, urls = astuple(words)
-        price = self._fixed
-        if self._by_part and self._price is not None:
-            price = price_of(self._price, sms.parts(text)).minor
+            assert links is not None
+            words = self._compiled.render(scope, links)
+            subject, html, text, say, script, buttons, media, urls = astuple(words)
+            body = _encode(_Body(subject, html, text, say, script, buttons, media, urls, to))
+        leaves = links.unsubscribe() if links is not None and self._base_url else ""
         outgoing = Outgoing(
             self._signer.reference(contact_id, run_id, step), f"{contact_id}:{run_id}:{step}", self._channel,
             to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
-            self._status_url, leaves, valid_for_ms,
-            str(attributes.get("name", "")), language,
+            self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language,
         )  # fmt: skip
-        body = _Body(subject, html, text, say, script, buttons, media, urls, to)
-        return outgoing, _encode(body).decode(), price
+        price = self._fixed
+        if self._by_part and self._price is not None:
+            price = price_of(self._price, sms.parts(text)).minor
+        return outgoing, body.decode(), price
 
 
 class Writer:

@@ -77,9 +77,11 @@ def move(
     limit = world.due_limit
     due = run_store.claim_due(tx, now, limit) if timers else []
     full = len(due) == limit
-    claimed = {(run.contact_id, run.id) for run in due}
     ready = {(row[0], row[1]) for row in _ready(tx, world, now)} if timers else set()
-    loaded = run_store.load(tx, [key for key in {*touched, *ready} if key not in claimed])
+    wanted = {*touched, *ready}
+    if wanted:
+        wanted.difference_update([(run.contact_id, run.id) for run in due])
+    loaded = run_store.load(tx, wanted)
     if world.shared:  # the runs are ours now: nothing can come between a look at the inbox and the end
         waiting = run_store.unapplied(tx, [*due, *loaded])
         due = [run for run in due if run.contact_id not in waiting]
@@ -90,8 +92,9 @@ def move(
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
     answered = alike.end_answered([*due, *loaded], news)
     told -= answered
-    due = [run for run in due if (run.contact_id, run.id) not in answered]
-    loaded = [run for run in loaded if (run.contact_id, run.id) not in answered]
+    if answered:
+        due = [run for run in due if (run.contact_id, run.id) not in answered]
+        loaded = [run for run in loaded if (run.contact_id, run.id) not in answered]
     alike.move(due, loaded, told)
     mover.decide(alike.rest + loaded, ready)
     parcels = alike.parcels + mover.hand_over()
