@@ -25,7 +25,7 @@ from kaskad.domain.terms import MessageState, Phase, RunState
 from kaskad.engine.changes import PIECE, Changes
 from kaskad.engine.handover import Writer
 from kaskad.engine.inbox import News
-from kaskad.engine.look import Desk, properties_of, touches_of
+from kaskad.engine.look import Desk, properties_of, touches_of, touches_since
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.world import Handed, World
 from kaskad.store.db import Row, Transaction
@@ -34,7 +34,6 @@ from kaskad.store.runs import RunKey
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _SUBMITTED, _SUBMITTED_PHASE = MessageState.SUBMITTED.code, Phase.SUBMITTED.value
 _FINISHED = RunState.FINISHED.code
-_NO_TOUCHES: tuple[Touch, ...] = ()
 _NOWHERE = Touch(0, 0, 0, 0)
 
 Known = tuple[Any, ...]  # of a contact: zone, country, health, shared, then its consents; equal for many
@@ -49,7 +48,7 @@ class _Plan(Struct):
     answers: Answers
     free_below: int
     reasons: dict[int, int]  # number of touches -> why, as it is kept
-    takes: list[tuple[Run, Row, int]]  # run, its contact's row, touches
+    takes: list[tuple[Run, Row]]  # each run with its contact's row
 
 
 class Alike:
@@ -127,7 +126,7 @@ class Alike:
             for plan in plans:
                 self._hand_over(plan)
         else:
-            self.rest += [run for plan in plans for run, _, _ in plan.takes]
+            self.rest += [run for plan in plans for run, _ in plan.takes]
         left = {id(run) for run in self.rest}
         self.rest = [run for run in due if id(run) in left]  # oldest first, as they came
 
@@ -171,23 +170,28 @@ class Alike:
         address_channel = ADDRESS_CHANNEL.get(channel, channel)
         of = {run.contact_id: run for run in runs}
         ids = sorted(of)
-        touches = touches_of(self._tx, [place.version], ids, self._now)
+        since = touches_since([place.version], self._now)
         plans: dict[Known, _Plan | None] = {}
-        rows = self._tx.among("look_alike", ids, channel=address_channel, now=self._now)
+        doubtful: list[tuple[_Plan, Run, Row]] = []
+        rows = self._tx.among(
+            "look_alike", ids, channel=address_channel, now=self._now,
+            since=self._now + 1 if since is None else since,
+        )  # fmt: skip
         for contact_id, (row, known) in _by_contact(rows).items():
             run = of.pop(contact_id)
             try:
                 plan = plans[known]
             except KeyError:
                 plan = plans[known] = self._plan(place, run, row, known, address_channel)
-            touched = touches.get(contact_id, _NO_TOUCHES) if touches else _NO_TOUCHES
-            if plan is None or (
-                len(touched) >= plan.free_below and not self._may_be_touched(plan, run, touched)
-            ):
+            if plan is None:
                 self.rest.append(run)
+            elif row[5] >= plan.free_below:
+                doubtful.append((plan, run, row))
             else:
-                plan.takes.append((run, row, len(touched)))
+                plan.takes.append((run, row))
         self.rest += of.values()  # of whom nothing is known, or no address
+        if since is not None:
+            self._ask_caps(doubtful, since)
         return [plan for plan in plans.values() if plan is not None and plan.takes]
 
     def _plan(self, place: Standing, run: Run, row: Row, known: Known, channel: int) -> _Plan | None:
@@ -211,9 +215,15 @@ class Alike:
         free = free_below(place.version, place.enters)
         return _Plan(place, decision, decision.send, answers, free, {}, [])
 
-    def _may_be_touched(self, plan: _Plan, run: Run, touches: Sequence[Touch]) -> bool:
-        answers = structs.replace(plan.answers, touches=tuple(touches))
-        return may_be_touched(plan.standing.version, plan.send.step, run, answers, self._now)
+    def _ask_caps(self, doubtful: Sequence[tuple[_Plan, Run, Row]], since: int) -> None:
+        """Let those go on whom the caps allow it, by what has left us for each of them."""
+        touches = touches_of(self._tx, sorted({run.contact_id for _, run, _ in doubtful}), since)
+        for plan, run, row in doubtful:
+            answers = structs.replace(plan.answers, touches=tuple(touches.get(run.contact_id, ())))
+            if may_be_touched(plan.standing.version, plan.send.step, run, answers, self._now):
+                plan.takes.append((run, row))
+            else:
+                self.rest.append(run)
 
     def _room(self, plans: Sequence[_Plan], others: int) -> bool:
         """Say whether the accounts take all that is to go now, whatever the other runs want of them."""
@@ -229,11 +239,11 @@ class Alike:
         limits = world.limits[send.account_id]
         before = len(self.parcels)
         granted = limits.grant(now, len(plan.takes))
-        self.rest += [run for run, _, _ in plan.takes[granted:]]
+        self.rest += [run for run, _ in plan.takes[granted:]]
         takes = plan.takes[:granted]
         properties: Mapping[tuple[int, int], dict[str, Any]] = {}
         if version.uses_trigger:
-            properties = properties_of(self._tx, [run for run, _, _ in takes])
+            properties = properties_of(self._tx, [run for run, _ in takes])
         budgeted = version.cascade.budget.total is not None or version.cascade.budget.per_contact is not None
         first = takes[0][0] if takes else None
         valid_ms = 0 if first is None else valid_for_ms(
@@ -245,7 +255,7 @@ class Alike:
         lane, guard_at = version.class_code, now + world.options.submit_guard_ms
         changes, parcels, spent = self._changes, self.parcels, 0
         submits, messages, bodies = changes.submits, changes.messages, changes.bodies
-        for run, row, touches in takes:
+        for run, row in takes:
             contact_id, run_id, seq, due_at = run.contact_id, run.id, run.seq, run.due_at
             try:
                 attributes = _decode(row[4])
@@ -265,9 +275,9 @@ class Alike:
                 self.rest.append(run)
                 continue
             spent += price
-            why = plan.reasons.get(touches)
+            why = plan.reasons.get(row[5])
             if why is None:
-                why = plan.reasons[touches] = self._why(plan, run, touches)
+                why = plan.reasons[row[5]] = self._why(plan, run, row[5])
             submits.append((contact_id, run_id, seq, step, guard_at, due_at))
             messages.append((
                 contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now, price,
@@ -295,10 +305,10 @@ def _by_contact(rows: Iterable[Row]) -> dict[int, tuple[Row, Known]]:
     """
     found: dict[int, tuple[Row, Known]] = {}
     for row in rows:
-        consent = row[9:] if row[9] else None
+        consent = row[10:] if row[10] else None
         before = found.get(row[0])
         if before is None:
-            found[row[0]] = (row, (*row[5:9], consent) if row[9] is not None else row[5:9])
+            found[row[0]] = (row, (*row[6:10], consent) if row[10] is not None else row[6:10])
         else:
             found[row[0]] = (before[0], (*before[1], consent if row[1] == before[0][1] else None))
     return found

@@ -72,7 +72,8 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
         consents[row[0]].append(
             ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]))
         )
-    touches = touches_of(tx, versions, ids, now)
+    since = touches_since(versions, now)
+    touches = {} if since is None else touches_of(tx, ids, since)
     triggered = [run for version, run in entering if version.uses_trigger]
     watched = sorted({run.contact_id for version, run in entering if version.uses_events})
     return Look(
@@ -87,14 +88,14 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
     )
 
 
-def touches_of(
-    tx: Transaction, versions: Iterable[Version], ids: Sequence[int], now: int
-) -> dict[int, list[caps.Touch]]:
-    """Return what has left us for these contacts, as far back as the caps of the versions look."""
+def touches_since(versions: Iterable[Version], now: int) -> int | None:
+    """Return how far back the caps of the versions look; None: they have none."""
     capped = [v for v in versions if v.policy.caps or v.policy.run_gap_ms != _NO_GAP]
-    if not capped:
-        return {}
-    since = now - max(caps.reach_ms(version.policy) for version in capped)
+    return now - max(caps.reach_ms(version.policy) for version in capped) if capped else None
+
+
+def touches_of(tx: Transaction, ids: Sequence[int], since: int) -> dict[int, list[caps.Touch]]:
+    """Return what has left us for these contacts since then."""
     found: dict[int, list[caps.Touch]] = defaultdict(list)
     for contact_id, at, run_id, channel, lane in tx.among("touches_of", ids, since=since):
         found[contact_id].append(caps.Touch(at, run_id, channel, lane))

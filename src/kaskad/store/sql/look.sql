@@ -22,10 +22,14 @@ SELECT contact_id, granted, purpose, channels, topic, at, expires_at,
 
 -- name: look_alike (sqlite)
 -- hot
--- example: {"ids": [1], "channel": 1, "now": 5}
+-- example: {"ids": [1], "channel": 1, "now": 5, "since": 0}
 -- Of contacts that a step reaches on one channel, all that it asks about: a row for each address there and each
--- consent. The last column says whether the consent holds now.
-SELECT c.id, a.value, c.tracking, c.language, c.attributes, c.zone, c.country, a.health, a.shared,
+-- consent, with how many messages have left us for the contact since :since (see touches_of). The last column
+-- says whether the consent holds now.
+SELECT c.id, a.value, c.tracking, c.language, c.attributes,
+       (SELECT count(*) FROM messages m
+         WHERE m.contact_id = c.id AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12)),
+       c.zone, c.country, a.health, a.shared,
        k.granted, k.purpose, k.channels, k.topic, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
        CASE WHEN k.at <= :now AND (k.expires_at IS NULL OR k.expires_at > :now) THEN 1 ELSE 0 END
   FROM contacts c
@@ -35,10 +39,14 @@ SELECT c.id, a.value, c.tracking, c.language, c.attributes, c.zone, c.country, a
 
 -- name: look_alike (postgresql)
 -- hot
--- example: {"ids": [1], "channel": 1, "now": 5}
+-- example: {"ids": [1], "channel": 1, "now": 5, "since": 0}
 -- Of contacts that a step reaches on one channel, all that it asks about: a row for each address there and each
--- consent. The last column says whether the consent holds now.
-SELECT c.id, a.value, c.tracking, c.language, c.attributes, c.zone, c.country, a.health, a.shared,
+-- consent, with how many messages have left us for the contact since :since (see touches_of). The last column
+-- says whether the consent holds now.
+SELECT c.id, a.value, c.tracking, c.language, c.attributes,
+       (SELECT count(*) FROM messages m
+         WHERE m.contact_id = c.id AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12)),
+       c.zone, c.country, a.health, a.shared,
        k.granted, k.purpose, k.channels, k.topic, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
        CASE WHEN k.at <= :now AND (k.expires_at IS NULL OR k.expires_at > :now) THEN 1 ELSE 0 END
   FROM unnest(:ids::bigint[]) AS v (id)
