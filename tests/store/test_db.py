@@ -17,7 +17,7 @@ from kaskad.domain.terms import Channel, Kind
 from kaskad.store import sqlite
 from kaskad.store.db import Database, open_database
 from kaskad.store.postgres import PostgresDatabase
-from kaskad.store.sqlite import SqliteDatabase
+from kaskad.store.sqlite import PAGE_BYTES, SqliteDatabase
 from kaskad.store.statements import read
 from support.postgres import PostgresServer
 
@@ -287,7 +287,7 @@ def test_a_damaged_file_is_said(tmp_path: Path) -> None:
         tx.many("put_things", [(number, "x" * 500, None, None) for number in range(100)])
     db.close()
     content = bytearray(path.read_bytes())
-    content[4096 : 4096 * 8] = b"\xff" * (4096 * 7)
+    content[PAGE_BYTES : PAGE_BYTES * 5] = b"\xff" * (PAGE_BYTES * 4)
     path.write_bytes(content)
     db = SqliteDatabase(str(path))
     db._known.update(read([("things.sql", STATEMENTS)], "sqlite"))

@@ -235,28 +235,36 @@ class Alike:
 
     def _hand_over(self, plan: _Plan) -> None:
         """Write the messages of those who are alike, and note all that they change."""
-        version, send, now, world = plan.standing.version, plan.send, self._now, self._world
-        limits = world.limits[send.account_id]
-        before = len(self.parcels)
-        granted = limits.grant(now, len(plan.takes))
-        self.rest += [run for run, _ in plan.takes[granted:]]
-        takes = plan.takes[:granted]
-        properties: Mapping[tuple[int, int], dict[str, Any]] = {}
+        version, send = plan.standing.version, plan.send
+        limits = self._world.limits[send.account_id]
+        granted = limits.grant(self._now, len(plan.takes))
+        takes, left = plan.takes[:granted], plan.takes[granted:]
+        self.rest += [run for run, _ in left]
+        properties: Mapping[RunKey, dict[str, Any]] = {}
         if version.uses_trigger:
             properties = properties_of(self._tx, [run for run, _ in takes])
-        budgeted = version.cascade.budget.total is not None or version.cascade.budget.per_contact is not None
-        first = takes[0][0] if takes else None
-        valid_ms = 0 if first is None else valid_for_ms(
-            version, first, send.step, send.channel, None, plan.answers.zones[0], now
-        )  # fmt: skip
-        silence_ms = version.rules[send.step, send.channel].silence_ms
-        write = self._writer.page(version, send).write
-        step, channel, account_id = send.step, send.channel, send.account_id
-        lane, guard_at = version.class_code, now + world.options.submit_guard_ms
-        changes, parcels, spent = self._changes, self.parcels, 0
+        before = len(self.parcels)
+        spent = self._write(plan, takes, properties) if takes else 0
+        limits.give_back(len(takes) - (len(self.parcels) - before))
+        if spent:
+            reserved = self._changes.reserved
+            reserved[version.cascade_id] = reserved.get(version.cascade_id, 0) + spent
+
+    def _write(
+        self, plan: _Plan, takes: Sequence[tuple[Run, Row]], properties: Mapping[RunKey, dict[str, Any]]
+    ) -> int:
+        """Write messages that may go, and note them; return what they cost together."""
+        version, send, now, world = plan.standing.version, plan.send, self._now, self._world
+        step, channel, account_id, lane = send.step, send.channel, send.account_id, version.class_code
+        zone, silence_ms = plan.answers.zones[0], version.rules[step, channel].silence_ms
+        valid_ms = valid_for_ms(version, takes[0][0], step, channel, None, zone, now)
+        budget = version.cascade.budget
+        budgeted = budget.total is not None or budget.per_contact is not None
+        guard_at, spent = now + world.options.submit_guard_ms, 0
+        changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.messages, changes.bodies
         for run, row in takes:
-            contact_id, run_id, seq, due_at = run.contact_id, run.id, run.seq, run.due_at
+            contact_id, run_id, seq = run.contact_id, run.id, run.seq
             try:
                 attributes = _decode(row[4])
                 scope = {
@@ -264,12 +272,12 @@ class Alike:
                     "run": {"id": run_id, "entered_at": run.entered_at},
                 }  # fmt: skip
                 outgoing, body, price = write(
-                    run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, due_at
+                    run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, run.due_at
                 )
                 refused = budgeted and self._writer.over_budget(version, send, {}, price) is not None
             except KaskadError:
                 raise
-            except Exception:  # a value is missing, or odd
+            except Exception:  # a value is missing, or odd: the long way says which
                 refused = True
             if refused:
                 self.rest.append(run)
@@ -278,7 +286,7 @@ class Alike:
             why = plan.reasons.get(row[5])
             if why is None:
                 why = plan.reasons[row[5]] = self._why(plan, run, row[5])
-            submits.append((contact_id, run_id, seq, step, guard_at, due_at))
+            submits.append((contact_id, run_id, seq, step, guard_at, run.due_at))
             messages.append((
                 contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now, price,
                 why, seq,
@@ -289,9 +297,7 @@ class Alike:
             parcels.append(Parcel(contact_id, run_id, step, 1, account_id, outgoing))
             if len(submits) >= PIECE:
                 changes.flush_some(self._tx)
-        limits.give_back(len(takes) - (len(parcels) - before))
-        if spent:
-            changes.reserved[version.cascade_id] = changes.reserved.get(version.cascade_id, 0) + spent
+        return spent
 
     def _why(self, plan: _Plan, run: Run, touches: int) -> int:
         answers = structs.replace(plan.answers, touches=(_NOWHERE,) * touches)
