@@ -93,7 +93,9 @@ class GenericWebhook(Provider):
         Setting("old_secret", secret=True, required=False, help="Still believed and sent during a change"),
     )
     capabilities = Capabilities(
-        receipts=frozenset(kind for kind in EVENTS.values() if kind is not None),
+        receipts=frozenset(
+            kind for table in (EVENTS, MACHINE) for kind in table.values() if kind is not None
+        ),
         reactions=frozenset(Reaction) - {Reaction.NONE},
         echoes_reference=True,
         idempotent=True,
