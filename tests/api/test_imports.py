@@ -88,6 +88,20 @@ def test_an_import_that_is_none_is_not_found(api, id):
     assert api.call("GET", f"/imports/{id}").status_code in (404, 422)
 
 
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(api, monkeypatch):
+    monkeypatch.setattr("kaskad.web.api.imports.LIMIT", 1_000)
+    large = b"id\n" + b"1" * 2_000
+    for more in (
+        {"content": large, "headers": CSV}, {"content": iter([large]), "headers": CSV},
+        {"files": {"file": ("people.csv", large)}},
+    ):  # fmt: skip
+        answer = api.call("POST", "/contacts/import", **more)
+        assert answer.status_code == 413 and "1,000 bytes" in answer.json()["detail"]
+    chunked = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = api.call("POST", "/contacts/import", content=iter([b"--x--"]), headers=chunked)
+    assert answer.status_code == 411
+
+
 def test_ten_thousand_rows_take_a_few_seconds_and_can_be_watched(api):
     rows = "".join(f"big-{n},Имя {n},big{n}@example.org,+7700{n:07},Алматы\n" for n in range(10_000))
     begun = time.monotonic()

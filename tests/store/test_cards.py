@@ -123,6 +123,10 @@ def test_lists_are_emptied_piece_by_piece(db: Database) -> None:
         assert lists.find(tx, "vip") is None and lists.get(tx, "other").members == 2
         with pytest.raises(NotFound):
             lists.get(tx, "vip")
+        cascades.launch(tx, 1, cascades.save_list(tx, "last"), 0, NOW)
+        last = lists.get(tx, "last").id
+        lists.drop(tx, last)
+        assert cascades.save_list(tx, "next") == last + 1, "a launch still names the one that was forgotten"
 
 
 def test_an_import_keeps_how_far_it_came(db: Database) -> None:

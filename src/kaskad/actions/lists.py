@@ -80,6 +80,13 @@ def delete(office: Office, name: str) -> None:
     with office.read() as tx:
         found = store.get(tx, name)
         store.refuse_in_use(tx, found)
+
+    def end(tx: Transaction) -> None:
+        store.refuse_in_use(tx, found)
+        while store.clear(tx, found.id, _PIECE):  # who was added meanwhile
+            pass
+        store.drop(tx, found.id)
+
     while office.write(lambda tx: store.clear(tx, found.id, _PIECE)):
         pass
-    office.write(lambda tx: store.drop(tx, found.id))
+    office.write(end)

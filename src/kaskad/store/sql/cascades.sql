@@ -64,7 +64,11 @@ SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :aud
 RETURNING id;
 
 -- name: put_list
-INSERT INTO lists (id, name) SELECT coalesce(max(id), 0) + 1, :name FROM lists WHERE true
+-- The id of a list that was forgotten is not given again: launches still name it.
+INSERT INTO lists (id, name)
+SELECT coalesce(max(id), 0) + 1, :name
+  FROM (SELECT id FROM lists UNION ALL SELECT list_id FROM launches WHERE list_id IS NOT NULL) AS used
+ WHERE true
 ON CONFLICT (name) DO UPDATE SET name = excluded.name
 RETURNING id;
 
