@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from email.utils import parseaddr
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -40,7 +41,7 @@ from kaskad.providers.mail import (
     text_of,
     words_of,
 )
-from kaskad.providers.mime import named
+from kaskad.providers.mime import named, on_one_line
 from kaskad.providers.signatures import check_rsa
 from kaskad.providers.sigv4 import Credentials, signed
 
@@ -149,14 +150,14 @@ class AmazonSes(Provider):
             "Destination": {"ToAddresses": [_ascii(outgoing.contact_name, recipient(outgoing))]},
             "Content": {
                 "Simple": {
-                    "Subject": _content(outgoing.subject),
+                    "Subject": _content(on_one_line(outgoing.subject)),
                     "Body": {part: _content(text) for part, text in texts if text},
                     "Headers": [{"Name": header, "Value": value} for header, value in handed.items()],
                 }
             },
         }
         if account["reply_to"]:
-            mail["ReplyToAddresses"] = [account["reply_to"]]
+            mail["ReplyToAddresses"] = [_ascii(*parseaddr(account["reply_to"]))]
         if _TAG(outgoing.reference):
             mail["EmailTags"] = [{"Name": TAG, "Value": outgoing.reference}]
         if account["configuration_set"]:

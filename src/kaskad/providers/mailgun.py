@@ -41,6 +41,7 @@ from kaskad.providers.mail import (
     unix_seconds,
     words_of,
 )
+from kaskad.providers.mime import on_one_line
 from kaskad.providers.signatures import check_hmac
 from kaskad.providers.smtp import reason_of
 
@@ -120,7 +121,7 @@ class Mailgun(Provider):
         fields = [
             ("from", spoken(name, address)),
             ("to", spoken(outgoing.contact_name, recipient(outgoing))),
-            ("subject", outgoing.subject),
+            ("subject", on_one_line(outgoing.subject)),
             *((part, text) for part, text in (("text", outgoing.text), ("html", outgoing.html)) if text),
             (f"v:{REFERENCE}", outgoing.reference),
             ("o:tracking", on),

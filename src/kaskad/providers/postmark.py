@@ -38,6 +38,7 @@ from kaskad.providers.mail import (
     text_of,
     words_of,
 )
+from kaskad.providers.mime import on_one_line
 from kaskad.providers.signatures import check_password
 
 BASE_URL = "https://api.postmarkapp.com"
@@ -144,7 +145,7 @@ class Postmark(Provider):
         mail: dict[str, Any] = {
             "From": spoken(name, address),
             "To": spoken(outgoing.contact_name, recipient(outgoing)),
-            "Subject": outgoing.subject,
+            "Subject": on_one_line(outgoing.subject),
             **{
                 part: text
                 for part, text in (("TextBody", outgoing.text), ("HtmlBody", outgoing.html))

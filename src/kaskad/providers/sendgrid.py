@@ -48,6 +48,7 @@ from kaskad.providers.mail import (
     words_of,
 )
 from kaskad.providers.mails_in import said
+from kaskad.providers.mime import on_one_line
 from kaskad.providers.signatures import check_ecdsa, check_url_key
 
 BASE_URL = "https://api.sendgrid.com"
@@ -135,7 +136,7 @@ class SendGrid(Provider):
         mail: dict[str, Any] = {
             "personalizations": [{"to": [to], "custom_args": {REFERENCE: outgoing.reference}}],
             "from": _person(name, address),
-            "subject": outgoing.subject,
+            "subject": on_one_line(outgoing.subject),
             "content": [{"type": kind, "value": text} for kind, text in parts if text],
             "headers": headers(outgoing, address.rpartition("@")[2]),
             "tracking_settings": {
@@ -206,6 +207,7 @@ def _reset_ms(response: Response) -> int | None:
 
 
 def _person(name: str, address: str) -> dict[str, str]:
+    name = on_one_line(name)
     return {"email": address, "name": name} if name else {"email": address}
 
 

@@ -38,6 +38,7 @@ from kaskad.providers.mail import (
     unix_seconds,
     words_of,
 )
+from kaskad.providers.mime import on_one_line
 from kaskad.providers.signatures import check_url_key
 from kaskad.providers.smtp import reason_of
 
@@ -123,9 +124,9 @@ class SendPulse(Provider):
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
         mail: dict[str, Any] = {
-            "subject": outgoing.subject,
+            "subject": on_one_line(outgoing.subject),
             "from": {"name": name, "email": address},
-            "to": [{"name": outgoing.contact_name, "email": recipient(outgoing)}],
+            "to": [{"name": on_one_line(outgoing.contact_name), "email": recipient(outgoing)}],
             "auto_plain_text": False,
         }
         if outgoing.text:

@@ -27,6 +27,7 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import dict_of, recipient, sender_of, text_of, words_of
+from kaskad.providers.mime import on_one_line
 from kaskad.providers.unisender_go import DELIVERY, check_auth, events_of, utc_instant
 
 BASE_URL = "https://api.unisender.com/ru/api"
@@ -100,7 +101,7 @@ class Unisender(Provider):
             "email": recipient(outgoing),
             "sender_name": name or address,
             "sender_email": address,
-            "subject": outgoing.subject,
+            "subject": on_one_line(outgoing.subject),
             "body": body,
             "list_id": account["list_id"],
             "track_read": "0",

@@ -42,6 +42,7 @@ from kaskad.providers.mail import (
     text_of,
     words_of,
 )
+from kaskad.providers.mime import on_one_line
 
 BASE_URL = "https://go1.unisender.ru/ru/transactional/api/v1"
 REFERENCE = "kaskad"  # the key of our metadata
@@ -139,7 +140,7 @@ class UnisenderGo(Provider):
             "recipients": [{"email": recipient(outgoing), "metadata": {REFERENCE: outgoing.reference}}],
             "from_email": address,
             "from_name": name,
-            "subject": outgoing.subject,
+            "subject": on_one_line(outgoing.subject),
             "body": {part: text for part, text in texts if text},
             "template_engine": "none",  # the text is final: a {{…}} in it is the author's
             "track_links": on,
