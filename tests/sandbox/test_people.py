@@ -1,6 +1,7 @@
 """What people do: by the profile's shares, the same for the same seed, never when played by hand."""
 
 import random
+import time
 from collections.abc import Callable
 
 import httpx2
@@ -76,13 +77,14 @@ def test_stop_and_a_block_are_no_reactions(start: Callable[..., Sandbox]) -> Non
 
 
 def test_who_is_played_by_hand_does_nothing_alone(start: Callable[..., Sandbox]) -> None:
-    sandbox = start(profile=profile(chat=REACT.format("reacts: 1")), time_factor=1)
+    sandbox = start(profile=profile(chat="{react: {median: 1, least: 1}, reacts: 1}"), time_factor=2)
     ann, bob = sandbox.phones
-    write(sandbox, "1002")
     write(sandbox, "1001")
-    sandbox.call(lambda: setattr(ann, "by_hand", True))  # taken over while she thinks
+    sandbox.call(lambda: setattr(ann, "by_hand", True))  # taken over while she thinks, half a second
+    write(sandbox, "1002")
     wait_for(lambda: bob.chat[0].reacted)
-    assert wait_for(lambda: updates(sandbox))[0]["message"]["from"]["id"] == 1002
+    time.sleep(2)  # far longer than she thinks
+    assert [update["message"]["from"]["id"] for update in updates(sandbox)] == [1002]
     assert not ann.chat[0].reacted
 
 
