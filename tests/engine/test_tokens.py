@@ -192,6 +192,13 @@ def test_a_token_service_that_is_down_is_no_lost_message(guarded):
     assert (result.reason, result.accepted) == (Reason.TRANSIENT, False)
 
 
+def test_a_defect_in_reading_a_token_is_no_lost_message_either(guarded, monkeypatch):
+    monkeypatch.setattr(Guarded, "read_auth", lambda *_: {}["token"])
+    with serving(Service()) as server:
+        ((result,),) = carried((account(server.port), parcels(1)))
+    assert (result.reason, result.accepted) == (Reason.OTHER, False) and "KeyError" in result.detail
+
+
 def test_who_stops_while_a_token_is_awaited_has_sent_nothing(guarded):
     async def run(port):
         results = []

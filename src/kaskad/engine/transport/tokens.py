@@ -56,6 +56,9 @@ class Tokens:
             token, life_ms = carrying.read_auth(answer)
         except SendError as error:
             raise _unsent(error) from error
+        except Exception as failure:  # a defect of ours: still nothing has been sent
+            told = f"no access token: a defect in Kaskad ({type(failure).__name__})"
+            raise SendError(Reason.OTHER, told) from failure
         life_s = life_ms / 1000
         until = self._http.loop.time() + life_s - min(EARLY_S, life_s / 10)
         self._kept[account.id] = _Kept(account, token, until)
