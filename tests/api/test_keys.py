@@ -56,6 +56,9 @@ def test_a_request_repeated_under_its_key_is_carried_out_once(api):
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.json() == first.json()
     assert again.headers["idempotent-replayed"] == "true"
+    with api.service.db.read() as tx:
+        kept = tx.one("idempotent", caller="local", name="k1")
+    assert kept[2] == 201 and first.json()["key"].encode() not in bytes(kept[3])
     other = api.call("POST", "/keys", {**told, "name": "other"}, headers={"Idempotency-Key": "k1"})
     assert other.status_code == 422
     assert api.call("POST", "/keys", told, headers={"Idempotency-Key": "k2"}).status_code == 409

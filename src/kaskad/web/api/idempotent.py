@@ -84,14 +84,16 @@ class _Once:
             raise Invalid(["This Idempotency-Key was used for another request: make a new one."])
         if status is None:
             raise Conflict("The first request with this Idempotency-Key is still under way.")
-        return Response(bytes(body), status, {"Idempotent-Replayed": "true"}, "application/json")
+        told = self._office.vault.decrypt(bytes(body), str).encode()
+        return Response(told, status, {"Idempotent-Replayed": "true"}, "application/json")
 
     def end(self, response: Response) -> None:
         """Keep the answer of a request that was carried out; forget one that was not."""
         if not 200 <= response.status_code < 300:
             self.forget()
             return
-        status, body = response.status_code, bytes(response.body)
+        # Encrypted: the answer to a new key or webhook holds a secret that is kept nowhere else.
+        status, body = response.status_code, self._office.vault.encrypt(bytes(response.body).decode())
         self._office.write(lambda tx: tx.run("end_idempotent", **self._key, status=status, body=body))
 
     def forget(self) -> None:
