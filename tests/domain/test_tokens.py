@@ -18,13 +18,18 @@ NOW = 1_790_000_000_000
 
 
 def readers(of: Signer):
-    return [of.read_reference, lambda text: of.read_link(text, NOW), of.read_pixel, of.read_unsubscribe]
+    return [
+        lambda text: of.read_reference(text, 5),
+        lambda text: of.read_link(text, NOW),
+        of.read_pixel,
+        of.read_unsubscribe,
+    ]
 
 
 @given(ids, ids, steps)
 def test_what_is_signed_is_read_again(contact_id, run_id, step):
     message = (contact_id, run_id, step)
-    assert signer.read_reference(signer.reference(*message)) == message
+    assert signer.read_reference(signer.reference(*message, 5), 5) == message
     assert signer.read_pixel(signer.pixel(*message)) == message
     assert signer.read_unsubscribe(signer.unsubscribe(*message)) == message
 
@@ -40,7 +45,7 @@ def test_a_link_is_read_until_it_expires(contact_id, run_id, step, index, expire
 @given(ids, ids, steps)
 def test_no_token_serves_another_purpose(contact_id, run_id, step):
     made = [
-        signer.reference(contact_id, run_id, step),
+        signer.reference(contact_id, run_id, step, 5),
         signer.link(contact_id, run_id, step, PIXEL, NOW),
         signer.pixel(contact_id, run_id, step),
         signer.unsubscribe(contact_id, run_id, step),
@@ -73,28 +78,29 @@ def test_any_other_text_is_refused(text):
 @pytest.mark.parametrize("spelling", ["{}=", "{}\n", " {}", "{}=="])
 def test_a_token_has_one_spelling(spelling):
     with pytest.raises(BadToken):
-        signer.read_reference(spelling.format(signer.reference(1, 2, 3)))
+        signer.read_reference(spelling.format(signer.reference(1, 2, 3, 5)), 5)
 
 
 def test_keys_rotate_by_their_id():
     before, between, after = Signer([OLD]), Signer([NEW, OLD]), Signer([NEW])
-    text = before.reference(1, 2, 3)
-    assert between.read_reference(text) == (1, 2, 3)
-    assert after.read_reference(between.reference(1, 2, 3)) == (1, 2, 3)
+    text = before.reference(1, 2, 3, 5)
+    assert between.read_reference(text, 5) == (1, 2, 3)
+    assert after.read_reference(between.reference(1, 2, 3, 5), 5) == (1, 2, 3)
     with pytest.raises(BadToken):
-        after.read_reference(text)
+        after.read_reference(text, 5)
 
 
 def test_the_same_key_id_with_another_secret_reads_nothing():
     with pytest.raises(BadToken):
-        Signer([(1, b"x" * 32)]).read_reference(Signer([OLD]).reference(1, 2, 3))
+        Signer([(1, b"x" * 32)]).read_reference(Signer([OLD]).reference(1, 2, 3, 5), 5)
 
 
 def test_the_mac_is_hmac_sha256_cut_to_80_bits():
-    text = signer.reference(1_000_000, 1_790_000_000, 3)
+    text = signer.reference(1_000_000, 1_790_000_000, 3, 5)
     data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     key = hmac.digest(NEW[1], b"kaskad 1 reference", "sha256")
-    assert data[-10:] == hmac.digest(key, data[:-10], "sha256")[:10]
+    told = data[:-10] + (5).to_bytes(8, "big")  # the account is signed, and not told
+    assert data[-10:] == hmac.digest(key, told, "sha256")[:10]
 
 
 def test_tokens_are_short_and_fit_a_url_and_a_mail_address():
@@ -111,4 +117,11 @@ def test_a_signer_without_a_good_key_is_not_made(keys):
 def test_ids_out_of_range_are_not_signed():
     for args in [(-1, 2, 3), (1, 2, 256), (1, 2, -1)]:
         with pytest.raises((ValueError, OverflowError)):
-            signer.reference(*args)
+            signer.reference(*args, 5)
+
+
+def test_a_reference_is_worth_nothing_from_another_account():
+    text = signer.reference(1, 2, 3, 5)
+    assert signer.read_reference(text, 5) == (1, 2, 3)
+    with pytest.raises(BadToken):
+        signer.read_reference(text, 6)

@@ -87,7 +87,7 @@ class Site:
         assert self.ingest.events([joined]).result(10) == [None]
         self.passes(0)
         self.message: tuple[int, int, int] = self.rows("messages", "contact_id, run_id, step")[0]
-        self.reference = self.world.signer.reference(*self.message)
+        self.reference = self.world.signer.reference(*self.message, self.account.id)
 
     @property
     def account(self) -> Account:
@@ -126,6 +126,16 @@ def site(tmp_path: Path) -> Iterator[Site]:
     yield site
     site.engine.stop()
     site.db.close()
+
+
+def test_a_receipt_counts_only_from_the_account_that_sent_the_message(site: Site) -> None:
+    other, _ = site.ingest.account("email") or (None, None)
+    assert other is not None
+    told = [Receipt(kind=Kind.DELIVERED, reference=site.reference, event="e-7", at=START - 5)]
+    site.ingest.receipts(other, told, {}, b"{}", None).result(10)
+    assert site.facts() == []
+    site.told(*told)
+    assert site.facts() == ["DELIVERED"]
 
 
 def test_a_receipt_is_found_by_our_reference_and_kept_raw(site: Site) -> None:

@@ -43,7 +43,7 @@ def account(settings=SETTINGS, **secrets):
 
 def outgoing(**more):
     told = {
-        "reference": SIGNER.reference(7, 9, 1), "key": "7:9:1", "channel": Channel.EMAIL,
+        "reference": SIGNER.reference(7, 9, 1, 1), "key": "7:9:1", "channel": Channel.EMAIL,
         "to": "ann@example.org", "at": 1_790_000_000_000, "subject": "Ваша корзина ждёт", "text": "Text\n",
         "html": "<p>HTML</p>", "contact_name": "Анна", "unsubscribe_url": "https://k.example.org/u/t",
     }  # fmt: skip
@@ -118,7 +118,7 @@ def test_a_bounce_domain_without_its_secret_is_a_fault_of_the_settings():
 
 @given(st.integers(1, 2**40), st.integers(1, 2**40), st.integers(0, 255), st.sampled_from("bum"))
 def test_a_reference_survives_servers_that_change_the_case(contact, run, step, kind):
-    reference = SIGNER.reference(contact, run, step)
+    reference = SIGNER.reference(contact, run, step, 1)
     local = local_part(kind, reference, SECRET)
     assert len(local) <= 64
     for written in (local, local.upper(), local.title()):
@@ -126,8 +126,8 @@ def test_a_reference_survives_servers_that_change_the_case(contact, run, step, k
 
 
 def test_a_changed_or_foreign_address_is_not_ours():
-    local = local_part(BOUNCE, SIGNER.reference(7, 9, 1), SECRET)
-    other = local_part(BOUNCE, SIGNER.reference(7, 9, 2), SECRET)
+    local = local_part(BOUNCE, SIGNER.reference(7, 9, 1, 1), SECRET)
+    other = local_part(BOUNCE, SIGNER.reference(7, 9, 2, 1), SECRET)
     assert find(f"{local}@x", "another secret") is None and find(f"{local}@x", "") is None
     assert find("u" + local[1:] + "@x", SECRET) is None, "an address for bounces unsubscribes nobody"
     assert find(other.split(".")[0] + "." + local.split(".")[1] + "@x", SECRET) is None

@@ -17,7 +17,7 @@ from kaskad.providers.verp import BOUNCE, MESSAGE, UNSUBSCRIBE, local_part
 
 SMTP = provider("smtp")
 SECRET = "a long text that nobody knows"
-REFERENCE = Signer([(1, b"k" * 32)]).reference(7, 9, 1)
+REFERENCE = Signer([(1, b"k" * 32)]).reference(7, 9, 1, 1)
 ACCOUNT = Account(
     1, "mail", "smtp", Channel.EMAIL, {"bounce_domain": "b.example.org"}, {"bounce_secret": SECRET}
 )
@@ -135,7 +135,7 @@ def test_a_report_without_a_readable_status_is_read_by_what_the_server_said():
 
 
 def test_whom_the_server_names_counts_before_what_the_mail_says():
-    other = Signer([(1, b"k" * 32)]).reference(8, 1, 0)
+    other = Signer([(1, b"k" * 32)]).reference(8, 1, 0, 1)
     elsewhere = f"{local_part(BOUNCE, other, SECRET)}@b.example.org"
     assert read(dsn(to=elsewhere), BOUNCES)[0].reference == REFERENCE
     assert read(dsn(to=elsewhere))[0].reference == other

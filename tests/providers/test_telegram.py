@@ -163,7 +163,7 @@ def test_several_files_and_a_button_do_not_go_together():
 
 @pytest.mark.parametrize("reply", ["да", "x" * 300, "", "a:b", "я" * 40])
 def test_a_pressed_button_names_its_very_message(reply):
-    reference = Signer([(1, b"k" * 32)]).reference((1 << 62) + 5, 1 << 31, 255)
+    reference = Signer([(1, b"k" * 32)]).reference((1 << 62) + 5, 1 << 31, 255, 1)
     message_ = msgspec.structs.replace(outgoing(text="x"), reference=reference)
     built = TELEGRAM.build_request(
         msgspec.structs.replace(message_, buttons=(Button("Yes", reply=reply),)), POLLED

@@ -159,7 +159,7 @@ def _outgoing(account: Account, number: int, content: CompiledContent, links: Li
     words = content.render({"contact": {"name": name}, "trigger": {}, "run": {}}, links)
     to = {Channel.EMAIL: f"ann{number}@example.org", Channel.SMS: f"+7900{number:07}"}
     return Outgoing(
-        links.signer.reference(number, number, 0),
+        links.signer.reference(number, number, 0, 1),
         f"{number}:{number}:0",
         account.channel,
         to.get(account.channel, str(number)),

@@ -18,7 +18,7 @@ import msgspec
 
 from kaskad.bench.client import Pool, split_address, webhook
 from kaskad.bench.outside import AGAIN_MS, GRAIN_MS
-from kaskad.bench.prepare import CHANNELS, SECRET, SIGNING
+from kaskad.bench.prepare import ACCOUNTS, CHANNELS, SECRET, SIGNING
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import Signer
 from kaskad.engine.dispatch import new_loop
@@ -64,7 +64,7 @@ class Poster:
     def _post(self, step: int, told: list[Told]) -> None:
         events = [
             {"id": f"e{contact_id}-{step}-{kind}", "name": Kind(kind).name.lower(), "occurred_at": at,
-             "reference": self._signer.reference(contact_id, run_id, step)}
+             "reference": self._signer.reference(contact_id, run_id, step, ACCOUNTS[step])}
             for contact_id, run_id, _, kind, at in told
         ]  # fmt: skip
         body = encode(events[0] if len(events) == 1 else events)

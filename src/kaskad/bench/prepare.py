@@ -14,6 +14,7 @@ from kaskad.store.db import Database
 from kaskad.store.vault import Vault
 
 CHANNELS = (Channel.WHATSAPP, Channel.VIBER, Channel.VK, Channel.FACEBOOK_MESSENGER)
+ACCOUNTS = (1, 2, 3, 4)  # of these channels
 SECRET = "a secret of the benchmark's accounts"
 SIGNING = b"a key of a benchmark's database."
 TIMEOUT_MS = 1_000
@@ -48,13 +49,14 @@ def prepare(
         settings.put(tx, POLICY, policy())
         version = cascades.save_version(tx, "cascade-4", definition() if text is None else text, 1)
         cascades.set_state(tx, version.cascade_id, "active", 1)
-        for channel in CHANNELS:
-            accounts.save(tx, vault, _account(channel, url, concurrency))
+        ids = [accounts.save(tx, vault, _account(channel, url, concurrency)) for channel in CHANNELS]
+        if tuple(ids) != ACCOUNTS:
+            raise RuntimeError("accounts of an empty database must be numbered from 1")
     for first in range(1, count + 1, _BATCH):
         people = [_contact(number) for number in range(first, min(first + _BATCH, count + 1))]
         with db.write() as tx:
-            ids = contacts.upsert(tx, b"k" * 32, people, 1)
-        if ids != list(range(first, first + len(people))):
+            made = contacts.upsert(tx, b"k" * 32, people, 1)
+        if made != list(range(first, first + len(people))):
             raise RuntimeError("contacts of an empty database must be numbered from 1")
     return version.id
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 from kaskad.bench.place import PostgresPlace, SqlitePlace
-from kaskad.bench.prepare import definition, prepare
+from kaskad.bench.prepare import ACCOUNTS, definition, prepare
 from kaskad.config import Settings
 from kaskad.log import configure
 from kaskad.store import cascades
@@ -54,7 +54,7 @@ def _send(service: Service, version_id: int, database: str, messages: int) -> No
     place.close()
     print(service.base_url)
     for contact_id, run_id in rows:
-        print(contact_id, run_id, signer.reference(contact_id, run_id, 0))
+        print(contact_id, run_id, signer.reference(contact_id, run_id, 0, ACCOUNTS[0]))
     print()
 
 

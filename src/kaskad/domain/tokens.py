@@ -44,13 +44,16 @@ class Signer:
         )
         self._head = keys[0][0]
 
-    def reference(self, contact_id: int, run_id: int, step: int) -> str:
-        """Return what providers know a message by; it never expires."""
-        return self._sign(self._reference, _ids(contact_id, run_id, step))
+    def reference(self, contact_id: int, run_id: int, step: int, account_id: int) -> str:
+        """Return what the provider of an account knows a message by; it never expires.
 
-    def read_reference(self, text: str) -> tuple[int, int, int]:
-        """Return (contact_id, run_id, step); raises BadToken."""
-        return _read_ids(self._open_up(self._reference, text), tail=0)
+        It is worth nothing from another account: who holds the secret of one webhook can't speak for others.
+        """
+        return self._sign(self._reference, _ids(contact_id, run_id, step), _account(account_id))
+
+    def read_reference(self, text: str, account_id: int) -> tuple[int, int, int]:
+        """Return (contact_id, run_id, step) as the account's provider may tell them; raises BadToken."""
+        return _read_ids(self._open_up(self._reference, text, _account(account_id)), tail=0)
 
     def link(self, contact_id: int, run_id: int, step: int, index: int, expires_at: int) -> str:
         """Return the token of a message's link; it holds until the end of the hour of `expires_at`."""
@@ -88,11 +91,12 @@ class Signer:
         """Return what a session's token tells; raises BadToken."""
         return self._open_up(self._session, text)[1:]
 
-    def _sign(self, keys: dict[int, _Key], ids: bytes) -> str:
+    def _sign(self, keys: dict[int, _Key], ids: bytes, about: bytes = b"") -> str:
+        """Return the token; `about` is signed with it, and must be known to read it."""
         body = _BYTE[self._head] + ids
-        return _text(body + keys[self._head].mac(body))
+        return _text(body + keys[self._head].mac(body + about))
 
-    def _open_up(self, keys: dict[int, _Key], text: str) -> bytes:
+    def _open_up(self, keys: dict[int, _Key], text: str, about: bytes = b"") -> bytes:
         try:
             raw = text.encode("ascii")
             data = a2b_base64(raw.translate(_FROM_URL) + b"=" * (-len(raw) % 4))
@@ -103,7 +107,7 @@ class Signer:
             raise BadToken("not a token")
         body = data[:-MAC_BYTES]
         key = keys.get(body[0])
-        if key is None or not hmac.compare_digest(key.mac(body), data[-MAC_BYTES:]):
+        if key is None or not hmac.compare_digest(key.mac(body + about), data[-MAC_BYTES:]):
             raise BadToken("the signature is not ours")
         return body
 
@@ -128,6 +132,10 @@ class _Key:
 
 def _text(data: bytes) -> str:
     return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+
+def _account(account_id: int) -> bytes:
+    return account_id.to_bytes(8, "big")
 
 
 def _ids(contact_id: int, run_id: int, step: int) -> bytes:

@@ -63,7 +63,7 @@ class Page:
         account = world.accounts[send.account_id]
         self._compiled = world.content(version, send.step, send.variant, send.channel)
         self._only_text = self._compiled.only_text
-        self._price = account.price
+        self._account_id, self._price = account.id, account.price
         self._by_part = account.price is not None and account.price.per == "part"
         self._fixed = 0 if account.price is None or self._by_part else price_of(account.price, 1).minor
         self._signer, self._base_url = world.signer, world.options.base_url
@@ -97,8 +97,9 @@ class Page:
             subject, html, text, say, script, buttons, media, urls = astuple(words)
             body = _encode(_Body(subject, html, text, say, script, buttons, media, urls, to))
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
+        reference = self._signer.reference(contact_id, run_id, step, self._account_id)
         outgoing = Outgoing(
-            self._signer.reference(contact_id, run_id, step), f"{contact_id}:{run_id}:{step}", self._channel,
+            reference, f"{contact_id}:{run_id}:{step}", self._channel,
             to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
             self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language,
         )  # fmt: skip

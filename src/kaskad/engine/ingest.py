@@ -152,7 +152,7 @@ class Ingest:
         at, value = self._at(told.at, now), _value(account, told)
         if told.reference:
             try:
-                message = self._world.signer.read_reference(told.reference)
+                message = self._world.signer.read_reference(told.reference, account.id)
             except BadToken:
                 log.warning("receipt of no message of ours", account=account.name)
             else:

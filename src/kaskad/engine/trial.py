@@ -80,7 +80,7 @@ def send_trial(
 def _outgoing(account: Account, told: TrialMessage, signer: Signer, now: int, status_url: str) -> Outgoing:
     words = told.text or told.say or TEXT
     return Outgoing(
-        reference=signer.reference(*NOBODY),
+        reference=signer.reference(*NOBODY, account.id),
         key=f"test:{now}",
         channel=account.channel,
         to=told.to,
