@@ -53,7 +53,7 @@ def test_messages_money_runs_and_webhooks_are_counted(api, monkeypatch):
         run = (ann, 1, row.cascade_id, row.id, 0, 0, -1, 9_999_999_999_999, 0, 0, 0)
         tx.many("insert_runs", [run])
         sms = next(row[0] for row in tx.all("accounts") if row[1] == "sms")
-        tx.many("put_messages", [(ann, 1, 0, 8, 2, None, None, sms, 2, None, 5, 1450)])
+        tx.many("put_messages", [(ann, 1, 0, 8, 2, None, None, sms, 2, None, 5, 1450, None, None)])
         tx.many("accept_messages", [(ann, 1, 0, 2, 5, None)])
 
     office.write(prepare)

@@ -38,7 +38,7 @@ def db(tmp_path):
 
 
 def test_a_backup_is_one_state_though_others_write_meanwhile(db, tmp_path, monkeypatch):
-    monkeypatch.setattr(backup, "PAGES", 2)
+    monkeypatch.setattr(backup, "PAGES", 1)
     target, parts = tmp_path / "copy.db", []
 
     def progress(done):
