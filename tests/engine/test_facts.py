@@ -173,6 +173,22 @@ def test_stop_closes_the_channel_and_ends_advertising(either):
     assert stage.sent(ann) == ["sms", "chat"], "the other channels were not refused"
 
 
+def test_a_stop_word_is_no_success_where_any_answer_would_be_one(db):
+    stage = Stage(db)
+    ann = begun(stage, addresses={Channel.SMS: "+77010000001"})
+    stage.says(Channel.SMS, "+77010000001", "стоп")
+    assert stage.outcome(ann) == "opted_out" and stage.sent(ann) == ["sms"]
+
+
+@pytest.mark.parametrize(("key", "outcome"), [("9", "opted_out"), ("1", "responded")])
+def test_the_key_against_calls_is_no_success_either(db, key, outcome):
+    stage = Stage(db)
+    robot = "{id: robot, channel: robot_call, say: t, keys: {1: confirm, 9: opt_out}, wait: 2h}"
+    ann = begun(stage, HEAD + f"\nsteps:\n  - {robot}\n")
+    stage.receipt(ann, Kind.KEYPRESS, value=f'{{"key": "{key}"}}')
+    assert stage.outcome(ann) == outcome
+
+
 def test_stop_to_a_number_we_have_not_written_to_is_kept_as_well(db):
     stage = Stage(db)
     stage.cascade(HEAD + STEPS)

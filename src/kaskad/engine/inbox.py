@@ -12,6 +12,7 @@ from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
 from kaskad.domain.run import PLAIN, Run, state_of
 from kaskad.domain.terms import Kind, MessageState, Reason
+from kaskad.domain.version import Version
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
@@ -189,24 +190,37 @@ class _MessageFacts:
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
             self._refusals.add(arrival, row[3])
         elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):
-            self._refusals.add(arrival, row[3], Scope.CHANNEL)
+            self._refuse(arrival, row)
         elif arrival.kind == Kind.KEYPRESS:
             return self._pressed(arrival, row, str(more.get("key", "")))
         return 0
 
     def _pressed(self, arrival: Arrival, row: Row, digit: str) -> int:
         """Return the bit of what a key of a call means in its step, noting that fact too; 0 for none."""
-        runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
-        keys = self._world.versions[runs[0].version_id].cascade.steps[arrival.step].keys if runs else {}
-        meaning = keys.get(digit, "")
+        version = self._version(arrival)
+        meaning = version.cascade.steps[arrival.step].keys.get(digit, "") if version else ""
         if meaning == "opt_out":
-            self._refusals.add(arrival, row[3], Scope.CHANNEL)
+            self._refuse(arrival, row)
         kind = _KEYS.get(meaning)
         if kind is None:
             return 0
         key = (arrival.contact_id, arrival.run_id, arrival.step)
         self._changes.facts.append((*key, kind.value, arrival.event, arrival.at, None))
         return kind.bit
+
+    def _refuse(self, arrival: Arrival, row: Row) -> None:
+        """Take a stop word, or the key against calls: an answer that must not end its run as a success."""
+        self._refusals.add(arrival, row[3], Scope.CHANNEL)
+        version = self._version(arrival)
+        rule = version.rules.get((arrival.step, row[3])) if version else None
+        if rule is not None and rule.success >> arrival.kind & 1:
+            run = (arrival.contact_id, arrival.run_id)
+            self._changes.facts.append((*run, -1, Kind.UNSUBSCRIBED.value, arrival.event, arrival.at, None))
+            self._changes.marks.append((*run, Kind.UNSUBSCRIBED.bit, None))
+
+    def _version(self, arrival: Arrival) -> Version | None:
+        runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
+        return self._world.versions[runs[0].version_id] if runs else None
 
     def _charge(self, key: MessageKey, amount: int) -> None:
         runs = run_store.load(self._tx, [key[:2]])
