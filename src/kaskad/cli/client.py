@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kaskad.config import Settings
-    from kaskad.web.service import Service
 
 TIMEOUT_S = 60.0
 STARTING_S = 5.0  # so long may a server take to say where it listens
@@ -87,19 +86,18 @@ def reached(db: str = "") -> Iterator[Client]:
     Raises NotFound where there is no database yet, Locked where another command holds it.
     """
     from kaskad import log
-    from kaskad.web.service import attending, database_file
+    from kaskad.web.local import database_file
 
     settings = chosen(db)
     file = database_file(settings)
     _must_exist(file)
     log.configure("warning", "text")  # what the command prints is its answer
     with ExitStack() as stack:
-        found = _server_or(lambda: stack.enter_context(attending(settings, "a kaskad command")), file)
-        yield from _talking(*found)
+        yield from _talking(*_server_or(settings, file, stack))
 
 
-def _server_or(attend: Callable[[], Service], file: Path | None) -> tuple[str, str, bool]:
-    """Return address, key and whether it moves runs: of this process, else of the server that holds the file.
+def _server_or(settings: Settings, file: Path | None, stack: ExitStack) -> tuple[str, str, bool]:
+    """Return address, key and whether it moves runs: of the server that holds the file, else of this process.
 
     A server that is just starting is waited for. Raises Locked where another command holds the file.
     """
@@ -108,12 +106,13 @@ def _server_or(attend: Callable[[], Service], file: Path | None) -> tuple[str, s
 
     until_s = monotonic() + STARTING_S
     while True:
+        if file is not None and (found := find(file)) is not None:
+            return found.url, found.key, True
+        from kaskad.web.service import attending  # seconds of imports, which a running server spares
+
         try:
-            service = attend()
+            service = stack.enter_context(attending(settings, "a kaskad command"))
         except Locked:
-            found = find(file) if file else None
-            if found is not None:
-                return found.url, found.key, True
             if monotonic() > until_s:
                 raise
             sleep(0.1)

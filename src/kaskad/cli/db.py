@@ -71,7 +71,7 @@ def restore(source: Annotated[Path, typer.Argument(metavar="FILE", help="A backu
     from kaskad.store import backup as work
     from kaskad.store.db import open_database
     from kaskad.store.sqlite import held
-    from kaskad.web.service import database_file
+    from kaskad.web.local import database_file
 
     settings = chosen(db)
     file = database_file(settings)
@@ -108,7 +108,7 @@ def check(db: DB = "") -> None:
 
 def _must_exist(settings: Settings) -> Path | None:
     from kaskad.domain.errors import NotFound
-    from kaskad.web.service import database_file
+    from kaskad.web.local import database_file
 
     file = database_file(settings)
     if file is not None and not file.exists():

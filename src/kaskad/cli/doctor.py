@@ -40,7 +40,7 @@ def _look(db: str) -> Iterator[Finding]:
     from kaskad.actions.doctor import Finding, examine
     from kaskad.cli.client import chosen
     from kaskad.domain.errors import Invalid
-    from kaskad.web.service import database_file
+    from kaskad.web.local import database_file
 
     try:
         settings = chosen(db)

@@ -88,7 +88,8 @@ def worker() -> None:
     """Run one more engine on a PostgreSQL database, without pages and API. Ctrl-C ends it in order."""
     from kaskad import config, log
     from kaskad.domain.errors import Invalid
-    from kaskad.web.service import database_file, serving
+    from kaskad.web.local import database_file
+    from kaskad.web.service import serving
 
     settings = config.load()
     if database_file(settings) is not None:

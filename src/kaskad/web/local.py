@@ -6,6 +6,7 @@ by its owner only. Whoever can read it could read the database itself.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from kaskad.config import Settings
 
 
 class Found(Struct, frozen=True):
@@ -23,6 +26,13 @@ class Found(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Found({self.url!r})"
+
+
+def database_file(settings: Settings) -> Path | None:
+    """Return the SQLite file, or None on PostgreSQL."""
+    if settings.database.startswith(("postgresql:", "postgres:")):
+        return None
+    return Path(settings.database.removeprefix("sqlite:"))
 
 
 @contextmanager
@@ -41,11 +51,23 @@ def found_at(database: Path, url: str, key: str) -> Iterator[None]:
 
 
 def find(database: Path) -> Found | None:
-    """Return what the server beside the file has told; also that of one that was killed."""
+    """Return the server that holds the file and has said where it listens; None where there is none."""
     try:
-        return msgspec.json.decode(_beside(database).read_bytes(), type=Found)
+        found = msgspec.json.decode(_beside(database).read_bytes(), type=Found)
     except (OSError, msgspec.DecodeError):
         return None
+    return found if _is_held(database) else None  # what a killed server has told lies there still
+
+
+def _is_held(database: Path) -> bool:
+    try:
+        with Path(f"{database}.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _beside(database: Path) -> Path:

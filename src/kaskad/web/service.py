@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from time import monotonic, sleep
 
 from msgspec import structs
@@ -30,7 +29,7 @@ from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault, key_file, open_vault
 from kaskad.web.app import build_app
-from kaskad.web.local import found_at
+from kaskad.web.local import database_file, found_at
 from kaskad.web.server import Server, listen
 
 SIGNING = "signing_key"
@@ -172,13 +171,6 @@ def _dispatch(clock: SystemClock, engine: Engine) -> Sender:
 def vault_of(settings: Settings) -> Vault:
     """Return the vault of an installation, its key from the settings or from the file beside the database."""
     return open_vault(settings.secret_key, key_file(settings.database))
-
-
-def database_file(settings: Settings) -> Path | None:
-    """Return the SQLite file, or None on PostgreSQL."""
-    if settings.database.startswith(("postgresql:", "postgres:")):
-        return None
-    return Path(settings.database.removeprefix("sqlite:"))
 
 
 def _options(base_url: str, factor: float, moves: bool) -> Options:
