@@ -154,3 +154,27 @@ def test_both_ways_leave_the_same_rows(fresh, monkeypatch, limits):
         for mine, theirs in zip(short[table], rows, strict=True):
             assert mine == theirs, table
         assert rows
+
+
+@pytest.mark.parametrize(
+    ("kinds", "marked"),
+    [((), 0), ((Kind.DELIVERED,), 0), ((Kind.DELIVERED, Kind.MACHINE_OPENED), 1), ((Kind.SOFT_BOUNCED,), 1)],
+)
+def test_whatever_is_more_than_a_delivery_marks_the_run(either, kinds, marked):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann", attributes={"city": "A"})
+    stage.event(ann, "joined", what="x")
+    stage.receipt(ann, *kinds)
+    assert stage.run(ann).marks == marked
+    stage.passes("3h")
+    assert stage.sent(ann) == ["first", "second"]
+
+
+def test_a_refused_message_marks_the_run(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann", attributes={"city": "A"})
+    stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.CONTENT)
+    stage.event(ann, "joined", what="x")
+    assert stage.run(ann).marks == 1 and stage.sent(ann) == ["first", "second", "third"]
