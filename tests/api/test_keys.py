@@ -20,6 +20,17 @@ def test_a_key_opens_what_its_scopes_say_and_nothing_else(api):
     assert api.get("/keys")["items"] == []
 
 
+def test_a_key_gives_no_more_than_it_has(api):
+    porter = api.post("/keys", {"name": "porter", "scopes": ["keys:write", "contacts:read"]})["key"]
+    wanted = {"name": "more", "scopes": ["contacts:read", "all", "accounts:write"]}
+    refused = api.call("POST", "/keys", wanted, key=porter)
+    assert refused.status_code == 422
+    assert [one["detail"].split("'")[1] for one in refused.json()["problems"]] == ["all", "accounts:write"]
+    assert api.call("POST", "/keys", {**wanted, "scopes": ["contacts:read"]}, key=porter).status_code == 201
+    api.delete("/keys/more")
+    api.delete("/keys/porter")
+
+
 @pytest.mark.parametrize("key", ["", "kaskad_no-such-key", "é"])
 def test_without_a_key_that_is_known_nothing_opens(api, key):
     headers = {"Authorization": f"Bearer {key}".encode()} if key else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -38,12 +38,20 @@ class NewKey(Struct, frozen=True):
     scopes: frozenset[str]
 
 
-def create(office: Office, name: str, scopes: Sequence[str]) -> NewKey:
-    """Make a key; raises Invalid for unknown scopes, Conflict for a taken name."""
+def create(office: Office, name: str, scopes: Sequence[str], held: Collection[str]) -> NewKey:
+    """Make a key, which opens no more than the scopes `held` by who makes it.
+
+    Raises Invalid for scopes that are unknown or not held, Conflict for a taken name.
+    """
     problems = [
         f"There is no scope {scope!r}: choose from {', '.join(SCOPES)}."
         for scope in scopes
         if scope not in SCOPES
+    ]
+    problems += [
+        f"The scope {scope!r} is not yours to give: make the key with one that has it."
+        for scope in scopes
+        if scope in SCOPES and not {scope, ALL} & set(held)
     ]
     if not scopes:
         problems.append(f"Name what the key opens: {', '.join(SCOPES)}.")
