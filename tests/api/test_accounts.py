@@ -99,6 +99,32 @@ def test_a_secret_goes_in_and_never_out_and_stays_where_it_is_left_out(api):
     assert other.status_code == 422 and SECRET not in other.text
 
 
+def test_secrets_do_not_follow_an_account_to_another_server(api):
+    api.put("/accounts/moving", sms())
+    moved = sms("https://elsewhere.example.org/send", secrets={})
+    refused = api.call("PUT", "/accounts/moving", moved)
+    assert refused.status_code == 422
+    assert "its address changes: tell its secrets again, secret" in refused.text
+    assert kept(api)["moving"].settings["url"] == "https://sms.example.org/send"
+    api.put("/accounts/moving", {**moved, "secrets": {"secret": SECRET}})
+    api.delete("/accounts/moving")
+
+
+@pytest.mark.parametrize(
+    "url", ["gopher://sms.example.org", "sms.example.org", "https://", "http://[", "http://a:0"]
+)
+def test_an_address_that_leads_nowhere_is_refused(api, url):
+    answer = api.call("PUT", "/accounts/lost", sms(url))
+    assert answer.status_code == 422 and "write an address such as" in answer.text
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999999999999999999", "smtp", "-1"])
+def test_a_port_that_is_none_is_refused(api, port):
+    settings = {"host": "mail.example.org", "sender": "shop@example.org", "port": port}
+    answer = api.call("PUT", "/accounts/lost", {"provider": "smtp", "settings": settings})
+    assert answer.status_code == 422 and "a port is a number" in answer.text
+
+
 def test_every_problem_is_told_at_once_and_nothing_is_kept(api):
     told = {
         "provider": "generic_webhook", "channel": "pigeon", "settings": {"adress": "x"},

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,11 +23,12 @@ from kaskad.domain.errors import NotFound
 from kaskad.domain.money import DIGITS, BadMoney, parse_money
 from kaskad.domain.terms import Channel
 from kaskad.providers import PROVIDERS, provider
-from kaskad.providers.base import Limits, Provider
+from kaskad.providers.base import Limits, Provider, Setting
 from kaskad.store.accounts import Account
 
 KEYS = ("name", "provider", "channel", "settings", "secrets", "price", "limits", "priority", "enabled")
 NAME_RULE = "give it a name of small letters, digits and -, such as sms-main: webhooks carry it"
+PLACES = ("url", "base_url", "host")  # settings that say where secrets go
 FARTHEST = 1_000_000  # priorities and limits beyond it are mistakes, and no column could hold any
 is_name = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}").fullmatch
 _CHANNELS = {channel.value: channel for channel in Channel}
@@ -107,6 +109,8 @@ class AccountForm:
         secret = {name for name, setting in declared.items() if setting.secret}
         if known is not None and known.provider == carrying.name:
             kept = {name: known.secrets[name] for name in secret & known.secrets.keys() if name not in given}
+            if kept and _moves(declared, values, known):
+                self.say(f"its address changes: tell its secrets again, {', '.join(sorted(kept))}")
             values.update(kept)
         for name, setting in declared.items():
             if not values.get(name):
@@ -116,6 +120,8 @@ class AccountForm:
                     self.say(f"setting {name!r} is missing" + (f": {setting.help}" if setting.help else ""))
             elif setting.choices and values[name] not in setting.choices:
                 self.say(f"setting {name!r} is {' or '.join(setting.choices)}, not {values[name]!r}")
+            elif problem := _wrong_place(name, values[name]):
+                self.say(f"setting {name!r}: {problem}")
         return (
             {name: value for name, value in values.items() if name not in secret},
             {name: value for name, value in values.items() if name in secret and value},
@@ -159,6 +165,29 @@ class AccountForm:
             self.say("priority is a whole number (lower is asked first), enabled is true or false")
             return 0, True
         return priority, enabled
+
+
+def _moves(declared: Mapping[str, Setting], values: Mapping[str, str], known: Account) -> bool:
+    """Say whether the account would tell its secrets to another server than the one they were given for."""
+    places = [declared[name] for name in PLACES if name in declared]
+    return any(
+        (values.get(one.name) or one.default) != known.settings.get(one.name, one.default) for one in places
+    )
+
+
+def _wrong_place(name: str, value: str) -> str:
+    """Return what is wrong with an address or a port, "" where nothing is."""
+    if name == "port":
+        right = value.isascii() and value.isdigit() and len(value) <= 5 and 0 < int(value) < 65_536
+        return "" if right else f"a port is a number from 1 to 65535, not {value[:40]!r}"
+    if name not in ("url", "base_url"):
+        return ""
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        right = False
+    return "" if right else f"write an address such as https://api.example.org, not {value[:200]!r}"
 
 
 def price_text(prices: Mapping[str, Any]) -> str | None:
