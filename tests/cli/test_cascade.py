@@ -101,6 +101,9 @@ def test_what_cannot_be_activated_ends_with_code_1(home, capsys):
     assert told(capsys, "cascades") == []
     (home / "news.yaml").write_text(CASCADE.replace("class: service", "class: servce"))
     assert "news.yaml:3:" in said(capsys, "plan", "news.yaml", code=1)
+    for command in (["plan", "news.yaml"], ["apply", "news.yaml", "--yes"]):
+        found = told(capsys, *command, code=1)
+        assert found["ok"] is False and found["problems"][0]["line"] == 3
     assert "There is no cascade 'news'" in said(capsys, "report", "news", code=1)
     assert "There is no cascade 'news'" in said(capsys, "pause", "news", code=1)
     assert "nobody.yaml" in said(capsys, "plan", "nobody.yaml", code=2)

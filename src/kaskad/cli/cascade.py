@@ -28,7 +28,7 @@ def plan(file: FILE, db: DB = "", as_json: JSON = False) -> None:
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    slug, text = _definition(file)
+    slug, text = _definition(file, as_json)
     with reached(db) as client:
         told = client.call("POST", f"/cascades/{slug}/plan", content=text.encode(), kind=YAML)
     if as_json:
@@ -44,7 +44,7 @@ def apply(file: FILE, yes: YES = False, db: DB = "", as_json: JSON = False) -> N
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    slug, text = _definition(file)
+    slug, text = _definition(file, as_json)
     if not yes and (as_json or not sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked here: look at `kaskad plan`, then give --yes")
     with reached(db) as client:
@@ -149,14 +149,18 @@ def _control(cascade: str, action: str, words: str, db: str, as_json: bool) -> N
     typer.echo(as_text(told) if as_json else words.format(**told))
 
 
-def _definition(file: str) -> tuple[str, str]:
-    """Return a cascade's name and its text; ends the command where the text has errors."""
-    from kaskad.cli.check import load_text, read, show_problems
+def _definition(file: str, as_json: bool) -> tuple[str, str]:
+    """Return a cascade's name and its text; where it has errors, shows them and ends the command."""
+    from kaskad.cli.check import as_data, load_text, read, show_problems
+    from kaskad.cli.screens.output import as_text
 
     text = read(file)
     loaded = load_text(file, text)
     if loaded.cascade is None or not isinstance(text, str):
-        show_problems(loaded, text if isinstance(text, str) else None)
+        if as_json:
+            typer.echo(as_text(as_data(loaded)))
+        else:
+            show_problems(loaded, text if isinstance(text, str) else None)
         raise typer.Exit(1)
     return loaded.cascade.id, text
 

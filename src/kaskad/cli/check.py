@@ -30,7 +30,7 @@ def check(
     texts = [(name, read(name)) for name in files]
     loaded = [load_text(name, text) for name, text in texts]
     if as_json:
-        answer = msgspec.json.format(msgspec.json.encode([_as_data(one) for one in loaded]), indent=2)
+        answer = msgspec.json.format(msgspec.json.encode([as_data(one) for one in loaded]), indent=2)
         typer.echo(answer.decode())
     else:
         for one, (_, text) in zip(loaded, texts, strict=True):
@@ -76,7 +76,8 @@ def load_text(name: str, text: str | UnicodeDecodeError) -> Loaded:
     return Loaded(shown, None, (problem,))
 
 
-def _as_data(loaded: Loaded) -> dict[str, object]:
+def as_data(loaded: Loaded) -> dict[str, object]:
+    """Return what was found in a text, as `--json` tells it."""
     cascade = loaded.cascade
     return {
         "file": loaded.name,
