@@ -97,3 +97,14 @@ def test_the_description_of_the_api_is_there(api):
 
 def test_the_key_of_a_server_lies_beside_its_file_for_its_owner_only(api):
     assert Path(api.service.db.name + ".server").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("key", ["", None])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_body_past_all_measure_is_refused_whoever_sends_it(api, monkeypatch, key, in_parts):
+    monkeypatch.setattr("kaskad.web.app.LIMIT", 1_000)
+    large = b'{"external_id": "' + b"x" * 2_000 + b'"}'
+    content = iter([large[:900], large[900:]]) if in_parts else large
+    headers = {"Content-Type": "application/json"}
+    answer = api.call("POST", "/contacts", key=key, headers=headers, content=content)
+    assert answer.status_code == 413 and "1,000 bytes" in answer.json()["detail"]

@@ -29,6 +29,7 @@ from kaskad.web.api import (
 from kaskad.web.api.description import describe
 from kaskad.web.api.views import problem_schema
 from kaskad.web.auth import Keys
+from kaskad.web.body import capped
 from kaskad.web.events import Events
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
@@ -40,6 +41,9 @@ from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.tracking import Tracking
 
 HOOKS = "/hooks/"
+IMPORT = "/api/v1/contacts/import"
+LIMIT = 20_000_000  # bytes of a body: the framework reads it whole before it asks who calls
+IMPORT_LIMIT = imports.LIMIT + 1_000_000  # a form around the file
 ROUTERS = (
     keys.router,
     accounts.providers_router,
@@ -129,7 +133,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if not path.startswith(HOOKS) or scope["method"] != "POST":
-            await self._routed(scope, receive, send)
+            limit = IMPORT_LIMIT if path == IMPORT else LIMIT
+            await self._routed(scope, capped(scope, receive, limit), send)
             return
         scope["path_params"] = {"account": path[len(HOOKS) :]}
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -27,6 +27,22 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if len(body) > limit:
         raise _too_large(limit)
     return body
+
+
+def capped(scope: Scope, receive: Receive, limit: int) -> Receive:
+    """Return `receive` for whoever reads a body whole; raises HTTPException 413 past `limit` bytes."""
+    declared = Headers(scope=scope).get("content-length", "")
+    size = 0
+
+    async def part() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit or (declared.isascii() and declared.isdigit() and int(declared) > limit):
+            raise _too_large(limit)
+        return message
+
+    return part
 
 
 def _too_large(limit: int) -> HTTPException:
