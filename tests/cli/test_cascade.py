@@ -104,8 +104,12 @@ def test_what_cannot_be_activated_ends_with_code_1(home, capsys):
     for command in (["plan", "news.yaml"], ["apply", "news.yaml", "--yes"]):
         found = told(capsys, *command, code=1)
         assert found["ok"] is False and found["problems"][0]["line"] == 3
-    assert "There is no cascade 'news'" in said(capsys, "report", "news", code=1)
+    assert "There is no cascade 'news': `kaskad cascades` shows them" in said(
+        capsys, "report", "news", code=1
+    )
     assert "There is no cascade 'news'" in said(capsys, "pause", "news", code=1)
+    assert "`kaskad list show` shows them" in said(capsys, "list", "show", "nobodies", code=1)
+    assert "`kaskad segment list` shows them" in said(capsys, "segment", "count", "nobodies", code=1)
     assert "nobody.yaml" in said(capsys, "plan", "nobody.yaml", code=2)
 
 

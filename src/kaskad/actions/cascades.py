@@ -171,7 +171,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
     with office.read() as tx:
         row = _known(tx, slug)
         if text is None and row is None:
-            raise NotFound(f"There is no cascade {slug!r}.")
+            raise NotFound(f"There is no cascade {slug!r}: `kaskad cascades` shows them.")
         wanted = text if text is not None or row is None else _next_text(tx, row)
         assert wanted is not None
         current = store.version(tx, row.version_id) if row and row.version_id is not None else None

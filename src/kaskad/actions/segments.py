@@ -93,4 +93,4 @@ def _get(tx: Transaction, name: str) -> KnownSegment:
 
 
 def _none(name: str) -> NotFound:
-    return NotFound(f"There is no segment {name!r}.")
+    return NotFound(f"There is no segment {name!r}: `kaskad segment list` shows them.")

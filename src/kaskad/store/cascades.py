@@ -170,7 +170,7 @@ def list_id(tx: Transaction, name: str) -> int:
     """Return the id of the list of that name; raises NotFound."""
     row = tx.one("list_by_name", name=name)
     if row is None:
-        raise NotFound(f"There is no list {name!r}.")
+        raise NotFound(f"There is no list {name!r}: `kaskad list show` shows them.")
     return int(row[0])
 
 
@@ -205,5 +205,5 @@ def stop_launch(tx: Transaction, cascade_id: int, launch_id: int) -> bool:
 
 def _cascade(row: Row | None, name: str) -> CascadeRow:
     if row is None:
-        raise NotFound(f"There is no cascade {name!r}.")
+        raise NotFound(f"There is no cascade {name!r}: `kaskad cascades` shows them.")
     return CascadeRow(*row)

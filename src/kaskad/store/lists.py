@@ -28,7 +28,7 @@ def get(tx: Transaction, name: str) -> KnownList:
     """Return the list of that name; raises NotFound."""
     found = find(tx, name)
     if found is None:
-        raise NotFound(f"There is no list {name!r}.")
+        raise NotFound(f"There is no list {name!r}: `kaskad list show` shows them.")
     return found
 
 

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from kaskad.actions import imports
-from kaskad.domain.errors import Invalid
+from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import import_text, read_import
 from kaskad.store.imports import Import
 from kaskad.web.api.fields import PLAIN, Country, Name, Text
@@ -142,7 +142,10 @@ def import_contacts(
 @router.get("/imports/{id}", dependencies=[may("contacts:read")])
 def show_import(office: InOffice, id: Annotated[str, Path(max_length=30, pattern=PLAIN)]) -> ImportView:
     """Show how an import stands; one whose server stopped meanwhile is `interrupted`."""
-    return ImportView.of(imports.show(office, read_import(id) or 0))
+    number = read_import(id)
+    if number is None:
+        raise NotFound(f"There is no import {id!r}: an id is like imp_12.")
+    return ImportView.of(imports.show(office, number))
 
 
 def _plain(name: Any) -> str:
