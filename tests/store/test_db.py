@@ -358,3 +358,13 @@ def test_every_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
     assert db._writer.pragma("journal_mode") == "wal"
     assert db._writer.pragma("synchronous") == 2
     db.close()
+
+
+def test_a_new_file_and_those_beside_it_are_their_owners_only(tmp_path: Path) -> None:
+    db = SqliteDatabase(str(tmp_path / "kaskad.db"))
+    with db.write() as tx:
+        tx.script("CREATE TABLE things (a BIGINT PRIMARY KEY);")
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    db.close()
+    assert {"kaskad.db", "kaskad.db-wal", "kaskad.db-shm"} <= modes.keys()
+    assert set(modes.values()) == {0o600}

@@ -10,7 +10,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -91,6 +91,12 @@ class SqliteTransaction:
             pass
 
 
+def _make_private(path: str) -> None:
+    """Make the file, where there is none, for its owner only: SQLite gives those beside it the same mode."""
+    with suppress(OSError):  # it is there; or it cannot be made, and SQLite says why
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 class SqliteDatabase:
     """One SQLite file; see `db.Database`."""
 
@@ -104,6 +110,7 @@ class SqliteDatabase:
         for _ in range(READERS):
             self._readers.put(None)  # opened when first needed
         with self._told():
+            _make_private(path)
             self._writer = self._open(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             self._writer.pragma("page_size", PAGE_BYTES)
             self._writer.pragma("journal_mode", "wal")
