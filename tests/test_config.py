@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kaskad.config import Settings, load, require_secret_key
+from kaskad.config import Settings, load
 from kaskad.domain.errors import Invalid
 
 
@@ -69,9 +69,3 @@ def test_a_file_that_is_no_toml_or_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_variables_of_the_tests_and_of_debugging_are_no_settings(tmp_path: Path) -> None:
     assert load({"KASKAD_DEBUG": "1", "KASKAD_TEST_POSTGRES": "x", "PATH": "/bin"}, tmp_path) == Settings()
-
-
-def test_a_missing_secret_key_is_told_with_how_to_make_one() -> None:
-    with pytest.raises(Invalid, match="token_urlsafe"):
-        require_secret_key(Settings())
-    assert require_secret_key(Settings(secret_key="k" * 32)) == "k" * 32

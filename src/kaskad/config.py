@@ -66,13 +66,6 @@ def load(environment: Mapping[str, str] = os.environ, folder: Path | None = None
     return structs.replace(Settings(), **{name: value for name, (value, _) in values.items()})
 
 
-def require_secret_key(settings: Settings) -> str:
-    """Return the secret key; raises Invalid, with how to make one, where none is set."""
-    if not settings.secret_key:
-        raise Invalid([f"secret_key is not set. {MAKE_A_KEY}"])
-    return settings.secret_key
-
-
 MAKE_A_KEY = (
     "Make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`, keep it as safe as the "
     f"database's backups, and set it as KASKAD_SECRET_KEY or secret_key in {FILE}"

@@ -16,7 +16,7 @@ import pytest
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.terms import Coded, Kind, Reason
 from kaskad.providers import PROVIDERS
-from kaskad.providers.base import Account, Outgoing, Request, Response, check_settings
+from kaskad.providers.base import Account, Outgoing, Request, Response
 from kaskad.providers.smtp import Reply
 
 HERE = Path(__file__).parent
@@ -147,15 +147,6 @@ def test_what_a_case_covers_is_what_we_read_in_it(name):
                 assert "bad_signature" in case["read"], path
             case "receipt":
                 assert all("Receipt" in item for item in case["read"]) and case["read"], path
-
-
-def test_missing_and_unknown_settings_are_all_named():
-    problems = check_settings(PROVIDERS["generic_webhook"], {"secret": "s", "key": "k"})
-    assert problems == [
-        "generic_webhook needs the setting url",
-        "generic_webhook has no setting key; it has: url, secret, old_secret",
-    ]
-    assert check_settings(PROVIDERS["smtp"], {"host": "mail.example.org", "sender": "a@example.org"}) == []
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -411,16 +411,6 @@ class Provider:
         raise Invalid([f"{self.title or self.name} has no opt-in links"])
 
 
-def check_settings(provider: Provider, given: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the settings and secrets given for an account; [] where all is well."""
-    known = {setting.name: setting for setting in provider.settings}
-    missing = [name for name, one in known.items() if one.required and not (given.get(name) or one.default)]
-    unknown = [name for name in given if name not in known]
-    return [f"{provider.name} needs the setting {name}" for name in missing] + [
-        f"{provider.name} has no setting {name}; it has: {', '.join(known)}" for name in unknown
-    ]
-
-
 def limits_of(account: Account, capabilities: Capabilities) -> Limits:
     """Return the account's limits with the provider's defaults where the account sets none."""
     own = account.limits

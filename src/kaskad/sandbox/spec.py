@@ -51,11 +51,6 @@ def _text(name: str) -> str:
     return files("kaskad.sandbox").joinpath("specs", name).read_text("utf-8")
 
 
-def bot_methods() -> frozenset[str]:
-    """Return the methods of the Bot API that are served, in lower case as the service compares them."""
-    return frozenset(name.lower() for name in _bot_api().methods)
-
-
 def bot_parameters(method: str, given: Mapping[str, Value]) -> dict[str, Value]:
     """Return a method's parameters in their own types; what it does not know is left out, as there.
 
