@@ -32,6 +32,7 @@ from support.bot_api import TOKEN, BotApi, bot_api
 from support.faults import free_port, until
 
 SECRET = "k" * 40
+PEOPLE = 240  # who press Start: more than five servers hear before they are killed
 PATIENCE_S = 60
 CASCADE = """
 cascade: hi
@@ -115,7 +116,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_a_server_that_is_killed_while_it_polls_loses_and_doubles_nothing(house: House) -> None:
     chance = random.Random(7)
     house.save()
-    people = house.people(90)
+    people = house.people(PEOPLE)
     house.bot.piece, house.bot.wait_s = 2, 0.2
     chats = {5000 + contact_id: contact_id for contact_id in people}
     numbers = [
@@ -136,7 +137,7 @@ def test_a_server_that_is_killed_while_it_polls_loses_and_doubles_nothing(house:
     assert kept == Counter(numbers)
     bound = house.rows("SELECT value, contact_id FROM addresses WHERE channel = 2")
     assert {int(value): contact_id for value, contact_id in bound} == chats and len(bound) == len(chats)
-    assert house.rows("SELECT count(*), count(DISTINCT contact_id) FROM consents") == [(90, 90)]
+    assert house.rows("SELECT count(*), count(DISTINCT contact_id) FROM consents") == [(PEOPLE, PEOPLE)]
     said = Counter(chat for chat in chats for _ in house.bot.texts(chat))
     assert max(said.values()) == 1  # and a word that a kill swallowed is not said again
 
