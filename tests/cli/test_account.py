@@ -50,6 +50,15 @@ def test_an_account_is_added_shown_switched_and_removed(home, monkeypatch, capsy
     assert "There is no account 'sms'" in capsys.readouterr().err
 
 
+def test_what_changes_an_account_answers_programs_as_the_api_does(home, monkeypatch, capsys):
+    monkeypatch.setenv("SMS_SECRET", SECRET)
+    assert add("--secret", "secret=$SMS_SECRET") == 0
+    capsys.readouterr()
+    assert shown(capsys, "account", "disable", "sms")["enabled"] is False
+    assert shown(capsys, "account", "enable", "sms") == shown(capsys, "account", "show", "sms")
+    assert shown(capsys, "account", "remove", "sms") == {"deleted": "sms"}
+
+
 def test_a_secret_comes_from_standard_input_or_the_environment_only(home, monkeypatch, capsys):
     assert add("--secret", f"secret={SECRET}") == 2
     told = capsys.readouterr().err

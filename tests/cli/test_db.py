@@ -1,6 +1,7 @@
 """The database by commands: while a server runs, after it, and on PostgreSQL."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -51,6 +52,27 @@ def test_tables_are_upgraded_and_damage_ends_with_one(home, tmp_path, capsys):
     assert run(["db", "check"]) == 1
     assert run(["db", "upgrade", "--db", "nowhere.db"]) == 1
     assert "kaskad init" in capsys.readouterr().err
+
+
+def test_a_program_is_told_what_became_of_the_database(home, tmp_path, capsys):
+    def told(*arguments, code=0):
+        assert run(["db", *arguments, "--json"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    assert told("upgrade")["applied"] == []
+    size = told("backup", "copy.db")["bytes"]
+    assert size == (tmp_path / "copy.db").stat().st_size
+    restored = told("restore", "copy.db")
+    assert (restored["database"], restored["restored"]) == ("kaskad.db", "copy.db")
+    assert (tmp_path / restored["kept"]).exists()
+    assert told("check") == {"database": "kaskad.db", "whole": True, "problems": []}
+    with (tmp_path / "kaskad.db").open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xff" * 4096)
+    damaged = told("check", code=1)
+    assert damaged["whole"] is False and damaged["problems"]
+    where = "postgresql://me:swordfish@db.example.org/shop"
+    assert told("backup", "x", "--db", where)["command"].startswith("pg_dump ")
 
 
 def test_for_postgresql_the_line_of_its_own_tool_is_told_without_the_password(home, capsys):

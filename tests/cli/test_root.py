@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import typer
@@ -96,6 +98,21 @@ def test_on_request_the_stack_trace_is_shown(
     failing.error = NotFound("x")
     with pytest.raises(NotFound):
         root.run(["fail"])
+
+
+def commands_of(command: Any, name: str = "kaskad") -> Iterator[tuple[str, Any]]:
+    """Yield every command that does something, by its whole name."""
+    for part, below in getattr(command, "commands", {}).items():
+        yield from commands_of(below, f"{name} {part}")
+    if not hasattr(command, "commands"):
+        yield name, command
+
+
+def test_every_command_can_print_json() -> None:
+    found = dict(commands_of(typer.main.get_command(root.build_app())))
+    assert len(found) > 50 and "kaskad account remove" in found
+    for name, command in found.items():
+        assert any("--json" in option.opts for option in command.params), name
 
 
 def test_describing_the_commands_loads_none_of_what_does_their_work() -> None:

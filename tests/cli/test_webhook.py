@@ -42,6 +42,19 @@ def test_a_webhook_is_added_tested_switched_and_removed(home, capsys):
     assert "There are no webhooks" in capsys.readouterr().out
 
 
+def test_what_changes_a_webhook_answers_programs_as_the_api_does(home, capsys):
+    def told(*arguments):
+        assert run(["webhook", *arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    number = str(told("add", "http://127.0.0.1:1/")["id"])
+    assert told("disable", number)["enabled"] is False
+    assert told("enable", number)["enabled"] is True
+    assert told("secret", number)["secret"].startswith("whsec_")
+    assert told("replay", number) == {"replayed": 0}
+    assert told("remove", number) == {"deleted": int(number)}
+
+
 def test_without_types_it_is_told_of_all_and_the_types_are_listed(home, capsys):
     assert run(["webhook", "types", "--json"]) == 0
     known = json.loads(capsys.readouterr().out)

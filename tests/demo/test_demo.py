@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import time
 
 import pytest
@@ -80,3 +81,15 @@ def test_the_command_ends_by_itself_and_says_where_everything_is(tmp_path, capsy
     assert run(["demo", "--folder", str(folder), "--people", "20", "--seconds", "2"]) == 0
     told = capsys.readouterr().out
     assert "under way" in told and f"cd {folder}" in told
+
+
+def test_each_look_is_an_object_on_a_line_for_a_program(tmp_path, capsys):
+    arguments = ["--folder", str(tmp_path / "demo"), "--people", "20", "--seconds", "2", "--json"]
+    assert run(["demo", *arguments]) == 0
+    looks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(looks) > 1
+    assert set(looks[-1]["channels"]) == {"email", "telegram", "sms", "robot_call"}
+    assert {"sent", "reacted", "cost"} <= looks[-1]["channels"]["email"].keys()
+    assert [each["cascade"] for each in looks[-1]["cascades"]] == list(SCENARIOS)
+    assert looks[-1]["goals"] >= 0 and looks[-1]["people"] == 20
+    assert "/sign-in?token=" in looks[0]["addresses"]["Status and reports"]

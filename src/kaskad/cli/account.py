@@ -147,23 +147,24 @@ def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
         typer.echo(f"{label.ljust(width)}  {value}")
 
 
-def remove(name: NAME, db: DB = "") -> None:
+def remove(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Delete an account and its secrets; what went through it stays in the reports."""
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         client.delete(f"/accounts/{name}")
-    typer.echo(f"{name} is deleted.")
+    say(as_json, {"deleted": name}, f"{name} is deleted.")
 
 
-def enable(name: NAME, db: DB = "") -> None:
+def enable(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Let messages go through an account."""
-    _switch(name, db, True)
+    _switch(name, db, as_json, enabled=True)
 
 
-def disable(name: NAME, db: DB = "") -> None:
+def disable(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Let no message go through an account; others of its channel take over."""
-    _switch(name, db, False)
+    _switch(name, db, as_json, enabled=False)
 
 
 def send_test(
@@ -188,14 +189,15 @@ def send_test(
         raise typer.Exit(1)
 
 
-def _switch(name: str, db: str, enabled: bool) -> None:
+def _switch(name: str, db: str, as_json: bool, *, enabled: bool) -> None:
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         told = client.get(f"/accounts/{name}")
         kept = ("provider", "channel", "settings", "price", "limits", "priority")
-        client.put(f"/accounts/{name}", {**{key: told[key] for key in kept}, "enabled": enabled})
-    typer.echo(f"{name} is {'enabled' if enabled else 'disabled'}.")
+        saved = client.put(f"/accounts/{name}", {**{key: told[key] for key in kept}, "enabled": enabled})
+    say(as_json, saved, f"{name} is {'enabled' if enabled else 'disabled'}.")
 
 
 def _state(account: Mapping[str, Any]) -> str:

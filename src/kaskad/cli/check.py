@@ -39,7 +39,9 @@ def check(
         raise typer.Exit(1)
 
 
-def schema() -> None:
+def schema(
+    _as_json: Annotated[bool, typer.Option("--json", help="As always: it is JSON anyway.")] = False,
+) -> None:
     """Print the JSON Schema of a cascade definition."""
     import json
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kaskad.config import Settings
 
 DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +27,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="db")
 
 
-def upgrade(db: DB = "") -> None:
+def upgrade(db: DB = "", as_json: JSON = False) -> None:
     """Bring the tables up to this program, as `kaskad serve` does when it starts."""
     from kaskad.cli.client import chosen
+    from kaskad.cli.screens.output import say
     from kaskad.store import migrate
     from kaskad.store.db import open_database
 
@@ -40,34 +42,45 @@ def upgrade(db: DB = "") -> None:
             applied = migrate.upgrade(opened)
     finally:
         opened.close()
-    for migration in applied:
-        typer.echo(f"{migration.number:04} {migration.name}")
-    typer.echo(f"{opened.name} is up to date.")
+    told = [{"number": migration.number, "name": migration.name} for migration in applied]
+    lines = [f"{migration.number:04} {migration.name}" for migration in applied]
+    say(as_json, {"database": opened.name, "applied": told},
+        "\n".join([*lines, f"{opened.name} is up to date."]))  # fmt: skip
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file for the copy.")], db: DB = ""
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file for the copy.")],
+    db: DB = "",
+    as_json: JSON = False,
 ) -> None:
     """Copy an SQLite database as it is now; the server may run meanwhile."""
     from kaskad.cli.client import chosen
+    from kaskad.cli.screens.output import say
     from kaskad.store import backup as work
     from kaskad.store.vault import key_file
 
     settings = chosen(db)
     file = _must_exist(settings)
     if file is None:
-        _say_how("pg_dump --format=custom --file", target, settings.database)
+        _say_how(as_json, "pg_dump --format=custom --file", target, settings.database)
         return
     work.backup(file, target, _progress)
     _progress(-1)
     key = "the secret_key of the settings" if settings.secret_key else key_file(settings.database)
-    typer.echo(f"{target}: {target.stat().st_size:,} bytes, checked.\n"
-               f"Keep {key} too: without it the accounts' secrets cannot be read.")  # fmt: skip
+    size = target.stat().st_size
+    say(as_json, {"file": str(target), "bytes": size, "keep_too": str(key)},
+        f"{target}: {size:,} bytes, checked.\n"
+        f"Keep {key} too: without it the accounts' secrets cannot be read.")  # fmt: skip
 
 
-def restore(source: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")], db: DB = "") -> None:
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
     """Put a backup in place of an SQLite database, which is kept beside it; stop the server first."""
     from kaskad.cli.client import chosen
+    from kaskad.cli.screens.output import say
     from kaskad.store import backup as work
     from kaskad.store.db import open_database
     from kaskad.store.sqlite import held
@@ -76,7 +89,7 @@ def restore(source: Annotated[Path, typer.Argument(metavar="FILE", help="A backu
     settings = chosen(db)
     file = database_file(settings)
     if file is None:
-        _say_how("pg_restore --clean --if-exists --dbname", settings.database, str(source))
+        _say_how(as_json, "pg_restore --clean --if-exists --dbname", settings.database, str(source))
         return
     aside = file.with_name(f"{file.name}.before-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     with held(file, "kaskad db restore"):
@@ -85,25 +98,32 @@ def restore(source: Annotated[Path, typer.Argument(metavar="FILE", help="A backu
     opened = open_database(settings.database)
     opened.close()
     kept = f"; what was there is {aside}" if there else ""
-    typer.echo(f"{file} is {source} now{kept}. `kaskad serve` brings its tables up to date.")
+    say(as_json, {"database": str(file), "restored": str(source), "kept": str(aside) if there else None},
+        f"{file} is {source} now{kept}. `kaskad serve` brings its tables up to date.")  # fmt: skip
 
 
-def check(db: DB = "") -> None:
+def check(db: DB = "", as_json: JSON = False) -> None:
     """Look through an SQLite database for damage; 1 is returned where there is any."""
     from kaskad.cli.client import chosen
+    from kaskad.cli.screens.output import as_text, say
     from kaskad.store import backup as work
 
     settings = chosen(db)
     file = _must_exist(settings)
     if file is None:
-        typer.echo("PostgreSQL checks its pages by itself; pg_amcheck looks through all of a database.")
+        say(as_json, {"command": "pg_amcheck"},
+            "PostgreSQL checks its pages by itself; pg_amcheck looks through all of a database.")  # fmt: skip
         return
     found = work.check(file)
-    for problem in found:
-        typer.secho(problem, err=True, fg="red")
+    if as_json:
+        typer.echo(as_text({"database": str(file), "whole": not found, "problems": found}))
+    elif found:
+        for problem in found:
+            typer.secho(problem, err=True, fg="red")
+    else:
+        typer.echo(f"{file} is whole.")
     if found:
         raise typer.Exit(1)
-    typer.echo(f"{file} is whole.")
 
 
 def _must_exist(settings: Settings) -> Path | None:
@@ -116,10 +136,12 @@ def _must_exist(settings: Settings) -> Path | None:
     return file
 
 
-def _say_how(command: str, *names: object) -> None:
+def _say_how(as_json: bool, command: str, *names: object) -> None:
     """Print the line of PostgreSQL's own tool; the password is not repeated: the tool asks, or finds it."""
+    from kaskad.cli.screens.output import say
+
     shown = " ".join(f"'{_without_password(str(name))}'" for name in names)
-    typer.echo(f"{command} {shown}")
+    say(as_json, {"command": f"{command} {shown}"}, f"{command} {shown}")
     typer.echo("This is PostgreSQL's own tool; it asks for the password, or finds it in ~/.pgpass.", err=True)
 
 

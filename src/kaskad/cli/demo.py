@@ -28,6 +28,7 @@ def demo(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.0, help="End by itself after so long; 0: by Ctrl-C.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each look as a line of JSON.")] = False,
 ) -> None:
     """Show cascades at work: a shop, 2 000 people, four channels, three cascades, and nothing that is real.
 
@@ -37,7 +38,7 @@ def demo(
     from kaskad.cli.screens.demo import Screen
     from kaskad.demo.play import Plan, playing
 
-    screen = Screen()
+    screen = Screen(as_json)
     screen.log_to_screen()
     ending = threading.Event()
     before = {

@@ -50,10 +50,11 @@ def show(db: DB = "", as_json: JSON = False) -> None:
         typer.echo(table(("NAME", "OPENS", "MADE"), rows))
 
 
-def revoke(name: str, db: DB = "") -> None:
+def revoke(name: str, db: DB = "", as_json: JSON = False) -> None:
     """Let a key open nothing any more."""
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         client.delete(f"/keys/{name}")
-    typer.echo(f"{name} is revoked.")
+    say(as_json, {"revoked": name}, f"{name} is revoked.")

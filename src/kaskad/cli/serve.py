@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from kaskad.config import Settings
     from kaskad.web.service import Service
 
+JSON = Annotated[bool, typer.Option("--json", help="Print one line of JSON once it runs.")]
 _BASE_URL = typer.Option(help="How the outside world reaches it: links, pixels, webhooks.")
 
 
@@ -26,11 +28,13 @@ def register(app: typer.Typer) -> None:
 def init(
     base_url: Annotated[str, _BASE_URL] = "http://localhost:8000",
     database: Annotated[str, typer.Option(help="sqlite:FILE or postgresql://….")] = "sqlite:kaskad.db",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an installation in this folder: kaskad.toml with a secret key, and the database."""
     from msgspec import structs
 
     from kaskad import config
+    from kaskad.cli.screens.output import say
     from kaskad.domain.errors import Conflict, Invalid
     from kaskad.store.db import open_database
     from kaskad.store.migrate import upgrade
@@ -54,19 +58,22 @@ def init(
     text = "".join(f'{name} = "{value}"\n' for name, value in given.items())
     file.touch(mode=0o600)
     file.write_text(text + f'secret_key = "{secrets.token_urlsafe(32)}"\n', encoding="utf-8")
-    typer.echo(f"{file} and the database {database} are made. Keep {file} as safe as the backups.\n"
-               "Start it with `kaskad serve`.")  # fmt: skip
+    say(as_json, {"file": str(file), **given},
+        f"{file} and the database {database} are made. Keep {file} as safe as the backups.\n"
+        "Start it with `kaskad serve`.")  # fmt: skip
 
 
 def serve(
     listen: Annotated[str, typer.Option(help="Address and port; port 0: any free one.")] = "",
     base_url: Annotated[str, _BASE_URL] = "",
+    as_json: JSON = False,
 ) -> None:
     """Run the server: engine, API, pages, webhooks and tracking. Ctrl-C ends it in order."""
     from msgspec import structs
 
     from kaskad import config, log
     from kaskad.actions import sign_in
+    from kaskad.cli.screens.output import as_line
     from kaskad.domain.errors import Invalid
     from kaskad.web.service import serving
 
@@ -79,14 +86,19 @@ def serve(
     log.configure(settings.log_level, settings.log_style)
     ending = _ending()
     with serving(settings, "kaskad serve", base_url=settings.base_url) as service:
-        typer.echo(f"Kaskad serves {service.url} for {settings.base_url}; Ctrl-C ends it.")
-        typer.echo(f"Sign in, once: {sign_in.link(service.office)}")
+        link = sign_in.link(service.office, _seen_at(settings, service.url))
+        if as_json:
+            typer.echo(as_line({"url": service.url, "base_url": service.base_url, "sign_in": link}))
+        else:
+            typer.echo(f"Kaskad serves {service.url} for {settings.base_url}; Ctrl-C ends it.")
+            typer.echo(f"Sign in, once: {link}")
         _until(ending, service)
 
 
-def worker() -> None:
+def worker(as_json: JSON = False) -> None:
     """Run one more engine on a PostgreSQL database, without pages and API. Ctrl-C ends it in order."""
     from kaskad import config, log
+    from kaskad.cli.screens.output import as_line
     from kaskad.domain.errors import Invalid
     from kaskad.web.local import database_file
     from kaskad.web.service import serving
@@ -99,8 +111,22 @@ def worker() -> None:
     log.configure(settings.log_level, settings.log_style)
     ending = _ending()
     with serving(settings, "kaskad worker", base_url=settings.base_url, pages=False) as service:
-        typer.echo(f"A worker for {settings.base_url} on {service.db.name}; Ctrl-C ends it.")
+        if as_json:
+            typer.echo(as_line({"database": service.db.name, "base_url": service.base_url}))
+        else:
+            typer.echo(f"A worker for {settings.base_url} on {service.db.name}; Ctrl-C ends it.")
         _until(ending, service)
+
+
+def _seen_at(settings: Settings, url: str) -> str:
+    """Return where a browser finds the pages: base_url, but where nobody set it the address listened on."""
+    from kaskad.config import Settings
+
+    if settings.base_url != Settings().base_url:
+        return settings.base_url
+    host, _, port = url.rpartition("/")[2].rpartition(":")
+    nearby = host in ("0.0.0.0", "[::]", "127.0.0.1", "[::1]")
+    return f"http://localhost:{port}" if nearby else url
 
 
 def _ending() -> threading.Event:

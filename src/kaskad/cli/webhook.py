@@ -86,22 +86,24 @@ def types(as_json: JSON = False) -> None:
         typer.echo(table(("TYPE", "MEANS"), [(kind.value, meaning) for kind, meaning in MEANINGS.items()]))
 
 
-def enable(webhook_id: ID, db: DB = "") -> None:
+def enable(webhook_id: ID, db: DB = "", as_json: JSON = False) -> None:
     """Tell a webhook of events again, and of what waited meanwhile."""
-    _switch(webhook_id, db, True)
+    _switch(webhook_id, db, as_json, enabled=True)
 
 
-def disable(webhook_id: ID, db: DB = "") -> None:
+def disable(webhook_id: ID, db: DB = "", as_json: JSON = False) -> None:
     """Tell a webhook nothing for now; what waits for it is kept, what happens meanwhile is not told later."""
-    _switch(webhook_id, db, False)
+    _switch(webhook_id, db, as_json, enabled=False)
 
 
-def secret(webhook_id: ID, db: DB = "") -> None:
+def secret(webhook_id: ID, db: DB = "", as_json: JSON = False) -> None:
     """Make a new signing secret; for a day messages carry the signatures of both."""
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        typer.echo(client.post(f"/webhooks/{webhook_id}/secret")["secret"])
+        made = client.post(f"/webhooks/{webhook_id}/secret")
+    say(as_json, made, made["secret"])
 
 
 def test(webhook_id: ID, db: DB = "", as_json: JSON = False) -> None:
@@ -152,33 +154,38 @@ def replay(
     ] = "",
     since: Annotated[str, typer.Option(help="Only since this instant, such as 2026-11-25T10:00:00Z.")] = "",
     db: DB = "",
+    as_json: JSON = False,
 ) -> None:
     """Tell again what was given up, or one message whatever became of it."""
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         told = {"id": message, "since": since or None}
-        count = client.post(f"/webhooks/{webhook_id}/replay", told)["replayed"]
-    typer.echo(f"{count} {'is' if count == 1 else 'are'} told again.")
+        answer = client.post(f"/webhooks/{webhook_id}/replay", told)
+    count = answer["replayed"]
+    say(as_json, answer, f"{count} {'is' if count == 1 else 'are'} told again.")
 
 
-def remove(webhook_id: ID, db: DB = "") -> None:
+def remove(webhook_id: ID, db: DB = "", as_json: JSON = False) -> None:
     """Delete a webhook, and what waits for it."""
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         client.delete(f"/webhooks/{webhook_id}")
-    typer.echo(f"Webhook {webhook_id} is deleted.")
+    say(as_json, {"deleted": webhook_id}, f"Webhook {webhook_id} is deleted.")
 
 
-def _switch(webhook_id: int, db: str, enabled: bool) -> None:
+def _switch(webhook_id: int, db: str, as_json: bool, *, enabled: bool) -> None:
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
 
     with reached(db) as client:
         known = client.get(f"/webhooks/{webhook_id}")
         told = {key: known[key] for key in ("url", "types", "description")}
-        client.put(f"/webhooks/{webhook_id}", {**told, "enabled": enabled})
-    typer.echo(f"Webhook {webhook_id} is {'enabled' if enabled else 'disabled'}.")
+        changed = client.put(f"/webhooks/{webhook_id}", {**told, "enabled": enabled})
+    say(as_json, changed, f"Webhook {webhook_id} is {'enabled' if enabled else 'disabled'}.")
 
 
 def _state(webhook: Mapping[str, Any]) -> str:

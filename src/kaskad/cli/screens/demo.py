@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -13,24 +14,30 @@ from rich.text import Text
 
 from kaskad import log
 from kaskad.analytics.reach import Amounts, Line, Report, money
+from kaskad.cli.screens import output
 from kaskad.demo.play import Picture
 from kaskad.domain.money import format_money
 
+FIGURES = ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached")
 BAR = 16  # characters of a full bar
 CHANNELS = {"email": "E-mail", "telegram": "Telegram", "sms": "SMS", "robot_call": "Robot call"}
 COLOURS = {"email": "blue", "telegram": "cyan", "sms": "green", "robot_call": "magenta"}
 
 
 class Screen:
-    """Draws pictures: in place on a terminal, else a line now and then."""
+    """Draws pictures: in place on a terminal, else a line now and then, or each as JSON.
 
-    def __init__(self) -> None:
-        self._out = Console(highlight=False)
+    With JSON the words go to standard error, so that standard output holds one object a line.
+    """
+
+    def __init__(self, as_json: bool = False) -> None:
+        self._out = Console(highlight=False, stderr=as_json)
+        self._as_json = as_json
 
     @property
     def live(self) -> bool:
         """Return whether somebody looks at a terminal."""
-        return self._out.is_terminal
+        return self._out.is_terminal and not self._as_json
 
     def say(self, text: str) -> None:
         """Show one line."""
@@ -43,7 +50,10 @@ class Screen:
     @contextmanager
     def watching(self) -> Iterator[Callable[[Picture], None]]:
         """Return what shows a picture."""
-        if not self._out.is_terminal:
+        if self._as_json:
+            yield lambda picture: typer.echo(output.as_line(as_data(picture)))
+            return
+        if not self.live:
             yield lambda picture: self.say(as_line(picture))
             return
         with Live(console=self._out, refresh_per_second=4, screen=False) as live:
@@ -73,16 +83,38 @@ def as_line(picture: Picture) -> str:
     return f"{_at(picture.now)}: {', '.join(parts)}; {under_way} under way, {picture.goals} goals reached"
 
 
+def as_data(picture: Picture) -> dict[str, object]:
+    """Return the picture for a program: the fields of the API's report, money in minor units by currency."""
+    channels = {line.channel: _counts(line) | {"cost": line.cost} for _, line in by_channel(picture.reports)}
+    cascades = [
+        {
+            "cascade": report.cascade, "title": report.title, "entered": report.entered,
+            "under_way": report.under_way, "outcomes": report.outcomes, "cost": report.cost,
+            "levels": report.levels,
+        }
+        for report in picture.reports
+    ]  # fmt: skip
+    return {
+        "now": datetime.fromtimestamp(picture.now / 1000, UTC), "people": picture.people,
+        "addresses": dict(picture.addresses), "channels": channels, "cascades": cascades,
+        "goals": picture.goals, "ended": picture.ended,
+    }  # fmt: skip
+
+
 def by_channel(reports: Sequence[Report]) -> Iterator[tuple[str, Line]]:
     """Yield each channel's name with the sums over all cascades."""
     for channel, name in CHANNELS.items():
         total = Line(0, "", channel)
         for line in (line for report in reports for line in report.lines if line.channel == channel):
-            for figure in ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached"):
-                setattr(total, figure, getattr(total, figure) + getattr(line, figure))
+            for figure, count in _counts(line).items():
+                setattr(total, figure, getattr(total, figure) + count)
             for currency, minor in line.cost.items():
                 total.cost[currency] = total.cost.get(currency, 0) + minor
         yield name, total
+
+
+def _counts(line: Line) -> dict[str, int]:
+    return {figure: getattr(line, figure) for figure in FIGURES}
 
 
 def _channels(reports: Sequence[Report]) -> Table:

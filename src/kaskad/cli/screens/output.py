@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import typer
 
 
 def as_text(value: object) -> str:
     """Return a value as JSON that is laid out for reading."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def as_line(value: object) -> str:
+    """Return a value as JSON on one line, for what prints several."""
+    return msgspec.json.encode(value).decode()
+
+
+def say(as_json: bool, value: object, text: str) -> None:
+    """Print the value for a program, or what a person is told of it."""
+    typer.echo(as_text(value) if as_json else text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

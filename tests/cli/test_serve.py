@@ -1,0 +1,49 @@
+"""`kaskad serve`, as a process of its own: what it prints once it listens."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from kaskad.cli.root import run
+
+
+@contextmanager
+def server(folder: Path, *arguments: str, **more: str) -> Iterator[Mapping[str, str]]:
+    """Yield what a server prints, and see it end in order."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), **more}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from kaskad.cli import main; main()", "serve", "--json", *arguments],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+
+
+def test_where_nobody_set_base_url_the_link_leads_to_the_port_listened_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["file"] == "kaskad.toml" and made["base_url"] == "http://localhost:8000"
+    with server(tmp_path, "--listen", "127.0.0.1:0") as told:
+        port = told["url"].rpartition(":")[2]
+        assert told["sign_in"].startswith(f"http://localhost:{port}/sign-in?token=")
+        assert told["base_url"] == "http://localhost:8000"
+        answer = httpx2.get(told["sign_in"], trust_env=False)
+        assert answer.status_code == 303 and "set-cookie" in answer.headers
+
+
+def test_where_base_url_is_set_the_link_is_that_of_the_outside_world(tmp_path):
+    with server(tmp_path, "--listen", "127.0.0.1:0", KASKAD_BASE_URL="https://go.example.org") as told:
+        assert told["sign_in"].startswith("https://go.example.org/sign-in?token=")
