@@ -57,6 +57,13 @@ def test_every_wrong_setting_is_named_at_once(tmp_path: Path) -> None:
     assert [word in " ".join(told) for word in ("listen", "port", "BASE_URL", "SECRET_KEI")] == [True] * 4
 
 
+@pytest.mark.parametrize("value", ["8000", "true", "['a']", "{a = 1}"])
+def test_an_unknown_name_is_told_as_such_whatever_its_value(value: str, tmp_path: Path) -> None:
+    (tmp_path / "kaskad.toml").write_text(f"port = {value}\n")
+    (told,) = problems({}, tmp_path)
+    assert "port: there is no such setting" in told and "quotes" not in told
+
+
 def test_a_secret_is_not_shown_when_it_is_wrong(tmp_path: Path) -> None:
     assert "hunter2" not in " ".join(problems({"KASKAD_SECRET_KEY": "hunter2"}, tmp_path))
 

@@ -101,6 +101,8 @@ def _from_file(
         where = f"{path}, {name}"
         if isinstance(value, str):
             found.append((name, value.strip(), where))
+        elif name not in Settings.__struct_fields__:
+            found.append((name, "", where))  # of an unknown name nothing else is worth saying
         else:
             problems.append(f"{where}: write the value as a text in quotes")
     return found
