@@ -146,6 +146,20 @@ def test_the_trigger_of_a_cascade_names_its_segment(api):
     assert [each["name"] for each in api.get("/lists")["items"] if each["name"].startswith("greens 20")]
 
 
+def test_where_no_segment_has_the_name_of_the_trigger_its_list_is_meant(api):
+    make(api, "own-2")
+    text = SALE.replace("broadcast: all", "broadcast: friends").replace("cascade: sale", "cascade: circle")
+    api.put("/cascades/circle", content=text, headers={"Content-Type": "application/yaml"})
+    api.post("/cascades/circle/activate")
+    refused = api.call("POST", "/cascades/circle/launch", {})
+    assert refused.status_code == 404
+    assert "'friends', but no segment and no list has that name" in refused.json()["detail"]
+    api.post("/lists", {"name": "friends"})
+    api.post("/lists/friends/members", {"contacts": ["own-2"]})
+    assert api.post("/cascades/circle/launch", {})["size"] == 1
+    assert api.get("/cascades/circle/launches")["items"][0]["audience"] == "list friends"
+
+
 def test_a_list_is_not_forgotten_while_a_launch_goes_through_it(api):
     api.post("/lists", {"name": "slow"})
     api.post("/lists/slow/members", {"contacts": ["in-1", "in-2", "out"]})

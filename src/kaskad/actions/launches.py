@@ -11,6 +11,8 @@ from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
 from kaskad.store import cascades as store
+from kaskad.store import lists as list_store
+from kaskad.store import segments as segment_store
 from kaskad.store.cascades import LaunchRow
 from kaskad.store.db import Transaction
 
@@ -24,7 +26,7 @@ NOT_ACTIVE = {
 
 
 class Audience(Struct, frozen=True):
-    """Whom a launch is for: one of these; none is the segment that the cascade's trigger names."""
+    """Whom a launch is for: one of these; none is the segment or list that the cascade's trigger names."""
 
     list: str = ""
     segment: str = ""
@@ -46,17 +48,17 @@ class Begun(Struct, frozen=True):
 def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begun:
     """Let the people of `audience` enter the cascade's current version, at most `pace` of them an hour.
 
-    Where it names nobody, the segment of the definition's trigger is meant; a segment is for whom it holds
-    now. `pace` "" is that of the definition. Raises NotFound, Conflict where the cascade is not active, and
-    Invalid.
+    Where it names nobody, whom the definition's trigger names is meant: a segment, else a list. A segment is
+    for whom it holds now. `pace` "" is that of the definition. Raises NotFound, Conflict where the cascade is
+    not active, and Invalid.
     """
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         if row.state in NOT_ACTIVE or row.version_id is None:
             raise Conflict(f"Cascade {slug!r} {NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT])}.")
         trigger = definition_of(office, tx, row).trigger
-    if audience == Audience() and trigger.broadcast not in ("", ALL):
-        audience = Audience(segment=trigger.broadcast)
+        if audience == Audience() and trigger.broadcast not in ("", ALL):
+            audience = _named(tx, slug, trigger.broadcast)
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(problems)
@@ -110,6 +112,18 @@ def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[
     if no_pace:
         found.append(f"The pace is contacts in a time: {PACE_REMEDY}.")
     return found
+
+
+def _named(tx: Transaction, slug: str, name: str) -> Audience:
+    """Return whom a trigger means by a name; raises NotFound where nothing has it. No two have one name."""
+    if segment_store.find(tx, name) is not None:
+        return Audience(segment=name)
+    if list_store.find(tx, name) is not None:
+        return Audience(list=name)
+    raise NotFound(
+        f"Cascade {slug!r} is for {name!r}, but no segment and no list has that name: `kaskad segment list` "
+        "and `kaskad list show` show them. Make one, or say whom it is for."
+    )
 
 
 def _members(tx: Transaction, audience: Audience) -> int | None:

@@ -101,7 +101,7 @@ def launch(
 ) -> None:
     """Let many people enter a cascade, no faster than its pace.
 
-    Without --list, --segment and --everybody they are those of the segment that its trigger names.
+    Without --list, --segment and --everybody they are those of the segment or list that its trigger names.
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text

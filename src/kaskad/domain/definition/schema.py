@@ -85,7 +85,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "key": Key("Property of the event that makes it one and the same.", _NAME),
         "delay": Key("How long after the event the first step is due.", _SPAN),
         "if": Key("Only events for which this holds.", _CONDITION),
-        "broadcast": Key("A segment is enrolled at launch; `all` is everybody.", _SLUG),
+        "broadcast": Key("A segment or list is enrolled at launch; `all` is everybody.", _SLUG),
         "pace": Key(
             "How fast a broadcast enrols: 1000/h, 20/m.",
             {"type": "string", "pattern": "^\\d+\\s*/\\s*[smhd]$"},
