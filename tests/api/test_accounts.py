@@ -159,6 +159,23 @@ def test_a_test_message_really_goes_and_its_answer_is_told(api, service):
         assert tx.all("queue_lengths") == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"sender": "The shop"}, "sender"),
+        ({"sender": "a@example.org", "bounces": "nobody"}, "bounces"),
+        ({"sender": "a@example.org", "bounce_domain": "b.example.org"}, "bounce_secret"),
+    ],
+)
+def test_addresses_of_a_mail_account_that_are_none_are_refused_before_they_are_saved(api, settings, said):
+    told = {"provider": "smtp", "settings": {"host": "127.0.0.1"} | settings}
+    refused = api.call("PUT", "/accounts/mail", told)
+    assert refused.status_code == 422
+    (problem,) = refused.json()["problems"]
+    assert said in problem["detail"]
+    assert "mail" not in kept(api)
+
+
 def test_a_deleted_account_is_gone_but_its_id_is_never_another_ones(api):
     api.put("/accounts/old", sms())
     number = kept(api)["old"].id

@@ -22,6 +22,7 @@ import msgspec
 from kaskad.domain.errors import NotFound
 from kaskad.domain.money import DIGITS, BadMoney, parse_money
 from kaskad.domain.terms import Channel
+from kaskad.engine.catalog import to_send_by
 from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Limits, Provider, Setting
 from kaskad.store.accounts import Account
@@ -62,10 +63,12 @@ class AccountForm:
         priority, enabled = self._place(told)
         if len(self.problems) > before or carrying is None or channel is None:
             return None
-        return Account(
+        account = Account(
             name=name, provider=carrying.name, channel=channel, settings=settings, secrets=secrets,
             limits=limits, prices=price, priority=priority, enabled=enabled,
         )  # fmt: skip
+        self.problems += carrying.check(to_send_by(account))
+        return account if len(self.problems) == before else None
 
     def say(self, problem: str) -> None:
         """Note what is wrong."""

@@ -38,6 +38,7 @@ from kaskad.providers.mail import (
     opened,
     recipient,
     sender_of,
+    sender_problems,
     text_of,
     words_of,
 )
@@ -139,6 +140,9 @@ class AmazonSes(Provider):
         "the words of the day's quota in a throttling error",
         "the region's address with dual stack or in other partitions: give `base_url` there",
     )
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)

@@ -323,6 +323,10 @@ class Provider:
     transport: ClassVar[str] = "http"  # the file in engine/transport that carries it
     unverified: ClassVar[tuple[str, ...]] = ()  # what no published source confirms, for the documentation
 
+    def check(self, account: Account) -> list[str]:
+        """Return what of the account's settings can never work, in sentences; asked before it is saved."""
+        return []
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         """Return the request that sends `outgoing`; raises SendError for what the service would lose."""
         raise NotImplementedError

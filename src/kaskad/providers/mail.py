@@ -44,6 +44,15 @@ def sender_of(account: Account) -> tuple[str, str]:
     return name, address
 
 
+def sender_problems(account: Account) -> list[str]:
+    """Return what is wrong with the sender of an account's settings; [] where nothing is."""
+    try:
+        sender_of(account)
+    except SendError as error:
+        return [f"setting 'sender': {error.detail}"]
+    return []
+
+
 def reply_to(outgoing: Outgoing, account: Account) -> tuple[str, str]:
     """Return the name and the address that replies go to, ("", "") for the sender's own.
 

@@ -36,6 +36,7 @@ from kaskad.providers.mail import (
     reply,
     reply_to,
     sender_of,
+    sender_problems,
     spoken,
     text_of,
     unix_seconds,
@@ -114,6 +115,9 @@ class Mailgun(Provider):
         "the words of `reason` beside bounce, suppress-bounce and generic",
         "the fields of a route's forward (stripped-text, body-plain, message-headers, recipient)",
     )
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)

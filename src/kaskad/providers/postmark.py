@@ -34,6 +34,7 @@ from kaskad.providers.mail import (
     reply,
     reply_to,
     sender_of,
+    sender_problems,
     spoken,
     text_of,
     words_of,
@@ -135,6 +136,9 @@ class Postmark(Provider):
         "that Metadata comes back in every kind of report: what lacks it is matched by MessageID",
         "the fields of an inbound mail (OriginalRecipient, StrippedTextReply, TextBody, Headers)",
     )
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)

@@ -43,6 +43,7 @@ from kaskad.providers.mail import (
     reply,
     reply_to,
     sender_of,
+    sender_problems,
     text_of,
     unix_seconds,
     words_of,
@@ -127,6 +128,9 @@ class SendGrid(Provider):
         "that Message-ID is handed through: answers are matched by their address where `reply_domain` is set",
         "the words of `dropped` beside Bounced Address, Invalid and Unsubscribed Address",
     )
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)

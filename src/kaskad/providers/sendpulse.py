@@ -34,6 +34,7 @@ from kaskad.providers.mail import (
     opened,
     recipient,
     sender_of,
+    sender_problems,
     text_of,
     unix_seconds,
     words_of,
@@ -120,6 +121,9 @@ class SendPulse(Provider):
             raise status_error(response)
         life_s = answer.get("expires_in")
         return token, life_s * 1000 if isinstance(life_s, int) and life_s > 0 else HOUR_MS
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)

@@ -28,7 +28,7 @@ from kaskad.providers.base import (
     Setting,
 )
 from kaskad.providers.dkim import BadKey, identities, signatures
-from kaskad.providers.mail import plain, recipient, sender_of
+from kaskad.providers.mail import plain, recipient, sender_of, sender_problems
 from kaskad.providers.mails_in import REPORTED, marked, read_mail
 from kaskad.providers.mime import body, named, on_one_line, words
 from kaskad.providers.verp import BOUNCE, MESSAGE, UNSUBSCRIBE, local_part
@@ -85,6 +85,8 @@ _RELAY = re.compile(
     re.IGNORECASE,
 )
 _LOGIN = (530, 534, 535, 538)  # whatever the enhanced code
+NO_BOUNCES = "the address for bounces is no address: write bounces@example.org"
+NO_BOUNCE_SECRET = "bounce_domain needs bounce_secret, which proves that a bounce is one of our mails"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*").fullmatch
 _ATOM = re.compile(r"\A[A-Za-z0-9._=+-]{1,200}\Z")
 
@@ -148,6 +150,14 @@ class Smtp(Provider):
         burst=50,
     )
 
+    def check(self, account: Account) -> list[str]:
+        found = sender_problems(account)
+        if account["bounces"] and not plain(account["bounces"]):
+            found.append(f"setting 'bounces': {NO_BOUNCES}")
+        if account["bounce_domain"] and not account["bounce_secret"]:
+            found.append(NO_BOUNCE_SECRET)
+        return found
+
     def build_mail(self, outgoing: Outgoing, account: Account) -> Mail:
         """Return the mail; raises SendError for an address or setting that can't be written."""
         _, sender = sender_of(account)
@@ -193,12 +203,11 @@ def _envelope(outgoing: Outgoing, account: Account, sender: str) -> str:
     """Return where bounces go: an address of this message alone, or that of the settings."""
     domain = account["bounce_domain"]
     if domain and not account["bounce_secret"]:
-        told = "bounce_domain needs bounce_secret, which proves that a bounce is one of our mails"
-        raise SendError(Reason.AUTH, told)
+        raise SendError(Reason.AUTH, NO_BOUNCE_SECRET)
     local = _marked(BOUNCE, outgoing, account)
     envelope = f"{local}@{domain}" if local else account["bounces"] or sender
     if not plain(envelope):
-        raise SendError(Reason.AUTH, "the address for bounces is no address: write bounces@example.org")
+        raise SendError(Reason.AUTH, NO_BOUNCES)
     return envelope
 
 

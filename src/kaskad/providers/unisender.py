@@ -26,7 +26,7 @@ from kaskad.providers.base import (
     encode,
     status_error,
 )
-from kaskad.providers.mail import dict_of, recipient, sender_of, text_of, words_of
+from kaskad.providers.mail import dict_of, recipient, sender_of, sender_problems, text_of, words_of
 from kaskad.providers.mime import on_one_line
 from kaskad.providers.unisender_go import DELIVERY, check_auth, events_of, utc_instant
 
@@ -91,6 +91,9 @@ class Unisender(Provider):
         "that the webhook is signed as Unisender Go signs its own",
         "no header can be given: List-Unsubscribe is Unisender's own",
     )
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)

@@ -39,6 +39,7 @@ from kaskad.providers.mail import (
     opened,
     recipient,
     sender_of,
+    sender_problems,
     text_of,
     words_of,
 )
@@ -131,6 +132,9 @@ class UnisenderGo(Provider):
         "the words of `delivery_status` beside those that UniOne describes",
         "webhooks in gzip (event_format json_post_gzip): choose json_post",
     )
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
