@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from kaskad.actions.office import Office
+from kaskad.actions.stranded import cascades_that_need
 from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.engine.account_form import AccountForm
@@ -77,16 +78,15 @@ def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
     return get(office, name)
 
 
-def delete(office: Office, name: str) -> None:
+def delete(office: Office, name: str, force: bool = False) -> None:
     """Let nothing go through an account any more; what went stays in the reports.
 
-    Raises NotFound, Conflict where a step of an active cascade names it.
+    Raises NotFound; unless `force`, Conflict where a step of an active cascade names it, or where people are
+    under way whom no other enabled account could send their next steps.
     """
-    get(office, name)
-    if naming := _steps_that_name(office, name):
-        raise Conflict(
-            f"{name!r} carries {', '.join(naming)}: let these steps name another account first, or none."
-        )
+    account = get(office, name).account
+    if not force:
+        _refuse_what_is_needed(office, account)
     office.write(lambda tx: account_store.delete(tx, office.vault, name, office.now()))
     office.reload()
 
@@ -114,6 +114,23 @@ def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -
     trouble = world.troubles.get(account.name, "")
     doing = Doing(queued.get(account.id, 0), world.under_way[account.id], breaker, open_until, trouble)
     return Shown(account, url, doing)
+
+
+def _refuse_what_is_needed(office: Office, account: Account) -> None:
+    """Raise Conflict for an account that cascades could not do without."""
+    name, channel = account.name, account.channel.value
+    if naming := _steps_that_name(office, name):
+        raise Conflict(
+            f"{name!r} carries {', '.join(naming)}: let these steps name another account first, or none."
+        )
+    with office.read() as tx:
+        needing = cascades_that_need(tx, office.engine.world, account)
+    if needing:
+        raise Conflict(
+            f"People are under way in {', '.join(map(repr, needing))} whose {channel} steps no enabled "
+            f"account but {name!r} can send. Add or enable another {channel} account, or wait until these "
+            "runs have ended; --force (over the API ?force=true) deletes it all the same."
+        )
 
 
 def _steps_that_name(office: Office, name: str) -> list[str]:

@@ -147,13 +147,18 @@ def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
         typer.echo(f"{label.ljust(width)}  {value}")
 
 
-def remove(name: NAME, db: DB = "", as_json: JSON = False) -> None:
+def remove(
+    name: NAME,
+    force: Annotated[bool, typer.Option("--force", help="Also where cascades cannot do without it.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
     """Delete an account and its secrets; what went through it stays in the reports."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        client.delete(f"/accounts/{name}")
+        client.delete(f"/accounts/{name}", force=force or None)
     say(as_json, {"deleted": name}, f"{name} is deleted.")
 
 

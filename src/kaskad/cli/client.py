@@ -39,9 +39,9 @@ class Client:
         """Return what the API answers to `value`, sent as JSON."""
         return self.call("PUT", path, value)
 
-    def delete(self, path: str) -> Any:
-        """Return what the API answers."""
-        return self.call("DELETE", path)
+    def delete(self, path: str, **query: Any) -> Any:
+        """Return what the API answers; parameters that are None are left out."""
+        return self.call("DELETE", path, query=query)
 
     def items(self, path: str, **query: Any) -> Iterator[Any]:
         """Yield the items of all pages of a list."""

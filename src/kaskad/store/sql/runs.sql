@@ -177,6 +177,10 @@ SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 
 SELECT version_id, step, count(*) FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL
  GROUP BY version_id, step ORDER BY version_id, step;
 
+-- name: runs_under_way
+-- Where live runs of all cascades stand, each place once; hold-outs, who get nothing, are not asked for.
+SELECT DISTINCT cascade_id, version_id, step, phase FROM runs WHERE outcome IS NULL AND holdout = 0;
+
 -- name: runs_after
 -- Runs of a cascade or of all (:cascade_id 0) that fit the filters, in the order of contact and run, among the next
 -- :scan ones: however few fit, a page takes no longer than that. Filters: state and outcome codes (-1: any), and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import accounts
@@ -254,9 +254,13 @@ def put_account(office: InOffice, name: Name, told: AccountTold) -> AccountView:
 
 
 @router.delete("/{name}", status_code=204, dependencies=[may("accounts:write")])
-def delete_account(office: InOffice, name: Name) -> Response:
+def delete_account(
+    office: InOffice,
+    name: Name,
+    force: Annotated[bool, Query(description="Also where cascades cannot do without it.")] = False,
+) -> Response:
     """Delete an account and its secrets; messages that went through it stay in the reports."""
-    accounts.delete(office, name)
+    accounts.delete(office, name, force)
     return Response(status_code=204)
 
 
