@@ -93,10 +93,11 @@ def test_a_worker_moves_runs_on_postgresql_and_ends_in_order(tmp_path):
     with postgres_server() as server:
         url = server.create()
         environment = {**os.environ, "KASKAD_DATABASE": url, "KASKAD_SECRET_KEY": "k" * 40}
-        command = [sys.executable, "-c", "from kaskad.cli import main; main()", "worker"]
+        command = [sys.executable, "-c", "from kaskad.cli import main; main()", "worker", "--json"]
         worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
         try:
-            assert any("A worker for" in line for line in iter(worker.stdout.readline, ""))
+            told = json.loads(worker.stdout.readline())
+            assert told["base_url"] == "http://localhost:8000" and told["database"].startswith("postgresql")
             with contextlib.closing(open_database(url)) as db:
                 with db.write() as tx:
                     tx.script("INSERT INTO contacts (id, created_at) VALUES (1, 0)")
