@@ -81,31 +81,18 @@ def serving(
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
-        url, listener = "", None
-        if pages:
-            listener = listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port) if pages else None
+        url = ""
+        if listener is not None:
             stack.callback(listener.close)
             host, port = listener.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        base_url = (base_url or url).rstrip("/")
-        db = open_database(settings.database)
-        stack.callback(db.close)
-        _hold(stack, db, owner, PATIENCE_S if moves else 0.0)
-        upgrade(db)
-        vault = vault_of(settings)
-        with db.write() as tx:
-            signer = Signer([(1, _signing_key(tx, vault))])
-            ahead_at = setting_store.get(tx, AHEAD, int) or 0
-        clock = SystemClock(time_factor, ahead_at)
-        world = World(clock, signer, _options(base_url, time_factor, moves))
-        engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
-        private = settings.private_webhooks == "yes"
-        office = Office(db, vault, engine, signer, base_url, private, secrets.token_urlsafe(32))
-        service = Service(office, clock, time_factor, url)
+        own = structs.replace(settings, base_url=(base_url or url).rstrip("/"))
+        service = _opened(stack, own, owner, url, time_factor, moves)
+        office, engine, clock = service.office, service.engine, service.clock
         real_time = time_factor == 1.0 and service.ahead_ms < 1000
         errands = Errands()
-        ingest = Ingest(engine, db, real_time=real_time, errands=errands.send if moves else None)
-        own = structs.replace(settings, base_url=base_url)
+        ingest = Ingest(engine, service.db, real_time=real_time, errands=errands.send if moves else None)
         stack.callback(engine.stop)
         engine.start()
         if moves:
@@ -113,20 +100,41 @@ def serving(
             errands.start()
             Poller(errands, ingest, engine).start()
         if pages:
-            server = Server(build_app(ingest, signer, clock.now, own, wall_ms, office), own, listener)
+            server = Server(build_app(ingest, office.signer, clock.now, own, wall_ms, office), own, listener)
             stack.callback(server.stop)
             server.start()
         if moves:
-            herald = Herald(engine, db, vault, wall_ms, public_only=not private)
+            herald = Herald(engine, office.db, office.vault, wall_ms, public_only=not office.private_webhooks)
             herald.start()
             stack.callback(herald.stop)
         if moves and pages and (file := database_file(settings)):
-            stack.enter_context(found_at(file, service.url, office.local_key))
+            stack.enter_context(found_at(file, url, office.local_key))
         try:
             yield service
         finally:
             if engine.problem() is None:
                 service.keep_time()
+
+
+def _opened(
+    stack: ExitStack, settings: Settings, owner: str, url: str, time_factor: float, moves: bool
+) -> Service:
+    """Return the installation with its database open and held, and an engine that does not run yet."""
+    db = open_database(settings.database)
+    stack.callback(db.close)
+    _hold(stack, db, owner, PATIENCE_S if moves else 0.0)
+    upgrade(db)
+    vault = vault_of(settings)
+    with db.write() as tx:
+        signer = Signer([(1, _signing_key(tx, vault))])
+        ahead_at = setting_store.get(tx, AHEAD, int) or 0
+    clock = SystemClock(time_factor, ahead_at)
+    world = World(clock, signer, _options(settings.base_url, time_factor, moves))
+    engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
+    private = settings.private_webhooks == "yes"
+    key = secrets.token_urlsafe(32)
+    office = Office(db, vault, engine, signer, settings.base_url, private, key)
+    return Service(office, clock, time_factor, url)
 
 
 def _hold(stack: ExitStack, db: Database, owner: str, patience_s: float) -> None:
