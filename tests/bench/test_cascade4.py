@@ -29,8 +29,7 @@ def correct(report: Report, contacts: int) -> None:
     figures = report.figures
     assert report.verdict.right, report.verdict.differences()
     assert figures.sends_due == figures.sends_made
-    # On a machine that is too slow a reaction comes after the time-out, and the next messages are due.
-    assert 2.2 * contacts < figures.sends_made < 3.0 * contacts + 3 * figures.late_reactions
+    assert 2.2 * contacts < figures.sends_made < 3.0 * contacts
     assert len(report.verdict.lags) > contacts
     assert 0 <= figures.timer_lag_p50_ms <= figures.timer_lag_p99_ms
     assert 100 < figures.bytes_per_contact < 5_000
@@ -58,7 +57,8 @@ def test_300_contacts_on_postgresql_at_a_steady_rate_get_what_is_due_and_no_more
 
 
 def test_300_contacts_over_http_with_webhooks_back_get_what_is_due_and_no_more() -> None:
-    correct(run(Work(contacts=300, mode="http")), 300)
+    # At a rate that slow machines carry too: a reaction later than the time-out makes more sends due.
+    correct(run(Work(contacts=300, mode="http", rate=60.0)), 300)
 
 
 def test_300_contacts_over_http_from_a_process_to_our_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
