@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from kaskad import log
-from kaskad.cli.screens.demo import as_panel
+from kaskad.cli.screens.demo import WIDE, as_panel
 from kaskad.demo.play import Plan, playing
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder, playing(Plan(Path(folder) / "demo"), print) as play:
         time.sleep(seconds)
         picture = play.picture()
-    console = Console(record=True, width=112, file=StringIO())
+    console = Console(record=True, width=WIDE, file=StringIO())
     console.print(as_panel(picture))
     console.save_svg(str(HERE / "demo.svg"), title="kaskad demo")
 

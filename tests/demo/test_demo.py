@@ -63,16 +63,17 @@ def test_people_move_through_the_channels_and_reach_goals(tmp_path):
                 break
         assert channels["email"].sent > 20 and channels["telegram"].sent and channels["sms"].sent
         assert picture.goals and sum(report.outcomes.get("converted", 0) for report in picture.reports)
-        assert "spent" in drawn(as_panel(picture)) and picture.reports[0].title in drawn(as_panel(picture))
+        assert "spent" in drawn(picture, 140) and picture.reports[0].title in drawn(picture, 140)
+        assert "…" not in drawn(picture, 80) and "share" in drawn(picture, 80)  # no figure is cut
     assert all((folder / f"{slug}.yaml").exists() for slug in SCENARIOS)
     with playing(Plan(folder, 20, 20_000.0), print) as play:  # what the earlier one left is replaced
         assert play.picture().people == 20
     assert (folder / MARK).exists()
 
 
-def drawn(panel):
-    console = Console(width=140, file=io.StringIO())
-    console.print(panel)
+def drawn(picture, width):
+    console = Console(width=width, file=io.StringIO())
+    console.print(as_panel(picture, width))
     return console.file.getvalue()
 
 

@@ -20,6 +20,7 @@ from kaskad.domain.money import format_money
 
 FIGURES = ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached")
 BAR = 16  # characters of a full bar
+WIDE = 116  # columns of a terminal from which on everything is shown
 CHANNELS = {"email": "E-mail", "telegram": "Telegram", "sms": "SMS", "robot_call": "Robot call"}
 COLOURS = {"email": "blue", "telegram": "cyan", "sms": "green", "robot_call": "magenta"}
 
@@ -57,11 +58,12 @@ class Screen:
             yield lambda picture: self.say(as_line(picture))
             return
         with Live(console=self._out, refresh_per_second=4, screen=False) as live:
-            yield lambda picture: live.update(as_panel(picture))
+            yield lambda picture: live.update(as_panel(picture, self._out.width))
 
 
-def as_panel(picture: Picture) -> RenderableType:
-    """Return the whole picture."""
+def as_panel(picture: Picture, width: int = WIDE) -> RenderableType:
+    """Return the whole picture; a terminal of few columns is shown fewer figures, each of them whole."""
+    wide = width >= WIDE
     head = Text.assemble(
         ("Kaskad ", "bold"), ("demo  ", "bold cyan"), f"{_at(picture.now)}  ",
         (f"{_speed(picture.factor)}, {picture.people:,} people who do not exist".replace(",", " "), "dim"),
@@ -71,7 +73,8 @@ def as_panel(picture: Picture) -> RenderableType:
         "Everybody has been carried through." if picture.ended else "Be one of them: open a phone and react."
     )
     return Group(
-        Text(), head, Text(), _channels(picture.reports), Text(), _cascades(picture), Text(), *links, Text(),
+        Text(), head, Text(), _channels(picture.reports, wide), Text(), _cascades(picture, wide), Text(),
+        *links, Text(),
         Text(f"{end} Ctrl-C ends the demo.", style="dim"),
     )  # fmt: skip
 
@@ -117,49 +120,50 @@ def _counts(line: Line) -> dict[str, int]:
     return {figure: getattr(line, figure) for figure in FIGURES}
 
 
-def _channels(reports: Sequence[Report]) -> Table:
-    table = _table("Channel")
-    for title in ("waiting", "sent", "delivered", "seen", "reacted", "failed", "spent"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("reached first by it", no_wrap=True)
+def _channels(reports: Sequence[Report], wide: bool) -> Table:
+    everything = ["waiting", "sent", "delivered", "seen", "reacted", "failed"]
+    shown = everything if wide else ["sent", "seen", "reacted", "failed"]
+    table = _table("Channel", *shown, "spent")
+    table.add_column("reached first by it" if wide else "first", no_wrap=True)
     totals = list(by_channel(reports))
     most = max((line.reached for _, line in totals), default=0)
     for name, line in totals:
-        counts = (line.waiting, line.sent, line.delivered, line.seen, line.reacted, line.failed)
-        colour = COLOURS[line.channel]
-        bar = Text.assemble((_bar(line.reached, most), colour), f" {line.reached}")
-        table.add_row(Text(name, style=colour), *map(_count, counts), _money(line.cost), bar)
+        counts = [_count(getattr(line, figure)) for figure in shown]
+        bar = Text.assemble((_bar(line.reached, most, wide), COLOURS[line.channel]), f" {line.reached}")
+        table.add_row(Text(name, style=COLOURS[line.channel]), *counts, _money(line.cost), bar)
     return table
 
 
-def _cascades(picture: Picture) -> Table:
-    table = _table("Cascade")
-    for title in ("entered", "under way", "reacted", "goal", "stopped", "cost", "each reacted"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("of those who entered", no_wrap=True)
+def _cascades(picture: Picture, wide: bool) -> Table:
+    rare = ("stopped", "each reacted") if wide else ()
+    table = _table("Cascade", "entered", "under way", "reacted", "goal", "cost", *rare)
+    table.add_column("of those who entered" if wide else "share", no_wrap=True)
     for report in picture.reports:
-        levels = {level.name: level for level in report.levels}
-        reacted = levels["reacted"]
+        reacted = next(level for level in report.levels if level.name == "reacted")
         stopped = report.outcomes.get("opted_out", 0) + report.outcomes.get("complained", 0)
+        more = (_count(stopped), _money(reacted.cost_each)) if wide else ()
+        share = f" {reacted.share:.0%}"
+        bar = Text.assemble((_bar(reacted.share, 1.0, wide), "yellow"), share)
         table.add_row(
             report.title, _count(report.entered), _count(report.under_way), _count(reacted.contacts),
-            _count(report.outcomes.get("converted", 0)), _count(stopped), _money(report.cost),
-            _money(reacted.cost_each),
-            Text.assemble((_bar(reacted.share, 1.0), "yellow"), f" {reacted.share:.0%}"),
+            _count(report.outcomes.get("converted", 0)), _money(report.cost), *more,
+            bar if wide else share.strip(),
         )  # fmt: skip
     return table
 
 
-def _table(title: str) -> Table:
+def _table(title: str, *figures: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    table.add_column(title, no_wrap=True, min_width=18)
+    table.add_column(title, no_wrap=True, min_width=17)
+    for figure in figures:
+        table.add_column(figure, justify="right", no_wrap=True)
     return table
 
 
-def _bar(value: float, most: float) -> str:
-    eighths = round(value / most * BAR * 8) if most else 0
-    whole, rest = divmod(eighths, 8)
-    return ("█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(BAR)
+def _bar(value: float, most: float, wide: bool) -> str:
+    full = BAR if wide else BAR // 4
+    whole, rest = divmod(round(value / most * full * 8) if most else 0, 8)
+    return ("█" * whole + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(full)
 
 
 def _count(count: int) -> str:
