@@ -84,6 +84,16 @@ class Account(Struct, frozen=True):
         return f"Account({self.id}, {self.name!r}, {self.provider!r})"
 
 
+class Approved(Struct, frozen=True, omit_defaults=True):
+    """A text that the service has approved, by its name there, and what fills its places in their order."""
+
+    name: str
+    language: str  # as the service writes it: en_US, ru
+    parameters: tuple[str, ...] = ()
+    header: str = ""  # of its head: a text, or the address of a medium
+    buttons: tuple[str, ...] = ()  # of its buttons: the changing end of an address, or a payload
+
+
 class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
     """One message as the engine hands it over: rendered, addressed, signed.
 
@@ -110,6 +120,8 @@ class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
     valid_for_ms: int = 0  # later than that it need not arrive; 0: no limit
     contact_name: str = ""
     language: str = ""
+    approved: Approved | None = None  # where the service wants one outside of a dialogue
+    open_until: int = 0  # the person has written: a free text is taken until then; 0: none is
 
     def __repr__(self) -> str:
         """Return text without address and body, for logs and tracebacks."""
