@@ -57,6 +57,19 @@ class Button(Struct, frozen=True):
     reply: str = ""
 
 
+class Approved(Struct, frozen=True, omit_defaults=True):
+    """A text that the service has approved, by its name there, and what fills its places in their order.
+
+    In a definition these are templates, in a message what they became.
+    """
+
+    name: str
+    language: str  # as the service writes it: en_US, ru
+    parameters: tuple[str, ...] = ()
+    header: str = ""  # of its head: a text, or the address of a medium
+    buttons: tuple[str, ...] = ()  # of its buttons: the changing end of an address, or a payload
+
+
 class Content(Struct, frozen=True):
     """What is said; templates in Liquid. Which fields count depends on the channel."""
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.domain.cascade import Approved as Approved
 from kaskad.domain.cascade import Button, Money
 from kaskad.domain.errors import BadSignature, Invalid, SendError
 from kaskad.domain.money import Price
@@ -56,6 +57,8 @@ class Capabilities(Struct, frozen=True):
     buttons: int = 0
     media: bool = False
     max_text: int = 0  # characters; 0: no limit known
+    window_ms: int = 0  # free text is taken so long after the person's last message; 0: always
+    approved: bool = False  # sends texts that the service has approved, by their names
     concurrency: int = 10  # default limits of an account
     per_second: float = 10.0
     burst: int = 10
@@ -82,16 +85,6 @@ class Account(Struct, frozen=True):
     def __repr__(self) -> str:
         """Return text without secrets, for logs and tracebacks."""
         return f"Account({self.id}, {self.name!r}, {self.provider!r})"
-
-
-class Approved(Struct, frozen=True, omit_defaults=True):
-    """A text that the service has approved, by its name there, and what fills its places in their order."""
-
-    name: str
-    language: str  # as the service writes it: en_US, ru
-    parameters: tuple[str, ...] = ()
-    header: str = ""  # of its head: a text, or the address of a medium
-    buttons: tuple[str, ...] = ()  # of its buttons: the changing end of an address, or a payload
 
 
 class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
