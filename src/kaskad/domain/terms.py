@@ -176,6 +176,20 @@ class Reaction(StrEnum):
     NONE = "none"
 
 
+class CallResult(StrEnum):
+    """How a call ended that nobody took: the `code` of its FAILED, whatever the provider of calls.
+
+    Retries look at it. What is our own fault (money, credentials, a country that is not enabled) is none of these.
+    """
+
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"  # it rang, nobody picked up
+    UNREACHABLE = "unreachable"  # switched off, out of the network, or the way there failed
+    INVALID_NUMBER = "invalid_number"  # does not exist
+    REJECTED = "rejected"  # the person declined
+    CARRIER_BLOCKED = "carrier_blocked"  # the network let it not through
+
+
 class Reason(Coded):
     """Why a provider did not take or deliver a message; the action for each is in `engine/outcome.py`."""
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 from kaskad.domain.errors import SendError
-from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.domain.terms import CallResult, Channel, Kind, Reaction, Reason
 from kaskad.providers.base import (
     NOTHING,
     Accepted,
@@ -32,6 +32,7 @@ from kaskad.providers.base import (
     Setting,
     status_error,
 )
+from kaskad.providers.calls import REASONS, SIP
 from kaskad.providers.signatures import check_twilio
 
 MAX_TWIML = 4000
@@ -91,12 +92,19 @@ ERRORS: dict[str, Reason] = {  # https://www.twilio.com/docs/api/errors: of the 
     "21217": Reason.INVALID_ADDRESS,
     "21219": Reason.AUTH,  # a trial account calls verified numbers only
 }
-SIP: dict[str, Reason] = {  # SipResponseCode of a failed call (RFC 3261, 21)
-    "404": Reason.INVALID_ADDRESS,
-    "410": Reason.INVALID_ADDRESS,
-    "484": Reason.INVALID_ADDRESS,  # incomplete
-    "604": Reason.INVALID_ADDRESS,
+RESULTS: dict[str, CallResult] = {  # CallStatus of a call that nobody took
+    "busy": CallResult.BUSY,
+    "no-answer": CallResult.NO_ANSWER,
+    "failed": CallResult.UNREACHABLE,  # unless SipResponseCode or ErrorCode say more
 }
+FAULTS: dict[str, CallResult] = {  # ErrorCode of a report that tells how a call ended
+    "13223": CallResult.INVALID_NUMBER,
+    "13224": CallResult.INVALID_NUMBER,
+    "21211": CallResult.INVALID_NUMBER,
+    "21214": CallResult.INVALID_NUMBER,
+    "21217": CallResult.INVALID_NUMBER,
+}
+_SAID_BY_SIP_ONLY = (CallResult.REJECTED, CallResult.CARRIER_BLOCKED)  # Twilio calls them busy or failed
 VOICES: dict[str, tuple[str, str]] = {  # contact's language -> language and voice of <Say>
     "en": ("en-US", "Polly.Joanna"),
     "ru": ("ru-RU", "Polly.Tatyana"),
@@ -305,18 +313,27 @@ def _report(told: Mapping[str, str], query: Mapping[str, str], raw: bytes) -> Re
         at=_instant(told),
         reason=reason,
         code=code,
-        detail=told.get("AnsweredBy", ""),
+        detail=_why(told) if kind is Kind.FAILED else told.get("AnsweredBy", ""),
         raw=raw,
     )
 
 
 def _failure(name: str, told: Mapping[str, str]) -> tuple[str, Reason]:
-    """Return the code and the reason of a call that nobody took."""
-    if name != "failed":
-        return name.replace("-", "_"), Reason.OTHER
+    """Return the code and the reason of a call that nobody took: a `CallResult`, else Twilio's own."""
+    error, by_sip = told.get("ErrorCode", ""), SIP.get(told.get("SipResponseCode", ""))
+    if error in ERRORS and error not in FAULTS:
+        return error, ERRORS[error]  # ours: credentials, money, countries
+    result = FAULTS.get(error) or RESULTS.get(name)
+    if by_sip is not None and (result is CallResult.UNREACHABLE or by_sip in _SAID_BY_SIP_ONLY):
+        result = by_sip
+    return (result, REASONS[result]) if result else (name, Reason.OTHER)
+
+
+def _why(told: Mapping[str, str]) -> str:
+    """Return what else a report tells of how the call ended."""
     error, sip = told.get("ErrorCode", ""), told.get("SipResponseCode", "")
-    reason = ERRORS.get(error) or SIP.get(sip) or Reason.TRANSIENT
-    return error or (f"sip {sip}" if sip else name), reason
+    words = (f"Twilio {error}" if error else "", f"SIP {sip}" if sip else "", told.get("AnsweredBy", ""))
+    return ", ".join(word for word in words if word)
 
 
 def _seconds(told: Mapping[str, str]) -> int:
