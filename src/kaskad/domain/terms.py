@@ -179,7 +179,8 @@ class Reaction(StrEnum):
 class CallResult(StrEnum):
     """How a call ended that nobody took: the `code` of its FAILED, whatever the provider of calls.
 
-    Retries look at it. What is our own fault (money, credentials, a country that is not enabled) is none of these.
+    Retries look at it. What is our own fault (money, credentials, a country that is not enabled) has the
+    service's own code.
     """
 
     BUSY = "busy"
