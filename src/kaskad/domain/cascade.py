@@ -60,14 +60,17 @@ class Button(Struct, frozen=True):
 class Approved(Struct, frozen=True, omit_defaults=True):
     """A text that the service has approved, by its name there, and what fills its places in their order.
 
-    In a definition these are templates, in a message what they became.
+    In a definition these are templates, in a message what they became. `buttons` has a place for each button
+    of the text: the changing end of its address, "" where nothing changes. Where the message's own button at
+    that place has a `reply`, it comes back when pressed.
     """
 
     name: str
     language: str  # as the service writes it: en_US, ru
     parameters: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the parameters, where the text names its places; (): they are numbered
     header: str = ""  # of its head: a text, or the address of a medium
-    buttons: tuple[str, ...] = ()  # of its buttons: the changing end of an address, or a payload
+    buttons: tuple[str, ...] = ()
 
 
 class Content(Struct, frozen=True):

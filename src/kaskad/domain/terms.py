@@ -163,6 +163,17 @@ class SkipReason(Coded):
     OVER_BUDGET = "over_budget", 14
 
 
+class TemplateState(Coded):
+    """How a text stands that a service must approve; only an approved one is taken."""
+
+    DRAFT = "draft", 0
+    PENDING = "pending", 1
+    APPROVED = "approved", 2
+    REJECTED = "rejected", 3
+    PAUSED = "paused", 4  # for some hours, since people did not like it
+    DISABLED = "disabled", 5  # for good, or deleted
+
+
 class Reaction(StrEnum):
     """What a definition can wait for; which of them a channel can tell is in `channels.py`."""
 

@@ -20,7 +20,7 @@ from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
 from kaskad.log import get_logger
 from kaskad.providers import provider
-from kaskad.providers.base import Account, Inbound, Provider, Receipt, Request
+from kaskad.providers.base import Account, Inbound, Provider, Receipt, Request, Told
 from kaskad.store.db import Database
 
 log = get_logger(__name__)
@@ -60,7 +60,7 @@ class Ingest:
     def receipts(
         self,
         account: Account,
-        receipts: Sequence[Receipt | Inbound],
+        receipts: Sequence[Told],
         headers: Mapping[str, str],
         body: bytes,
         problem: str | None,
@@ -81,7 +81,7 @@ class Ingest:
                     inbound.append(self._inbound(account, told, now))
                 if opt_in.concerns(told):
                     visits.append(opt_in.Visit(account, told, self._at(told.at, now), self._world.hash_key))
-            elif told.kind is not None:
+            elif isinstance(told, Receipt) and told.kind is not None:
                 found = self._receipt(account, told, told.kind, now)
                 if isinstance(found, Arrival):
                     arrivals.append(found)
@@ -126,7 +126,7 @@ class Ingest:
         return self._engine.problem()
 
     def _answer(
-        self, account: Account, told: Sequence[Receipt | Inbound], visits: Sequence[opt_in.Visit],
+        self, account: Account, told: Sequence[Told], visits: Sequence[opt_in.Visit],
         kept: Future[None],
     ) -> None:  # fmt: skip
         """Give what the provider and the person expect now to the errands, once it is durable."""
@@ -134,7 +134,8 @@ class Ingest:
         if errands is None:
             return
         carrying = provider(account.provider)
-        requests = carrying.follow_up(told, account)
+        of_people = [one for one in told if isinstance(one, Receipt | Inbound)]
+        requests = carrying.follow_up(of_people, account)
 
         def after(ended: Future[None]) -> None:
             if ended.cancelled() or ended.exception() is not None:

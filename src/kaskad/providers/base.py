@@ -21,6 +21,9 @@ from kaskad.domain.cascade import Button, Money
 from kaskad.domain.errors import BadSignature, Invalid, SendError
 from kaskad.domain.money import Price
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
+from kaskad.providers.approval import ServiceButton as ServiceButton
+from kaskad.providers.approval import ServiceTemplate as ServiceTemplate
+from kaskad.providers.approval import TemplateNews as TemplateNews
 
 
 class Setting(Struct, frozen=True):
@@ -173,6 +176,9 @@ class Inbound(Struct, frozen=True, kw_only=True):
     provider_id: str = ""
     language: str = ""  # of the person's application, ISO 639; "": not told
     raw: bytes = b""
+
+
+Told = Receipt | Inbound | TemplateNews  # what a webhook can say
 
 
 class Request(Struct, frozen=True):
@@ -356,7 +362,7 @@ class Provider:
         """
         return None
 
-    def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
+    def read_webhook(self, hook: Request, account: Account) -> Sequence[Told]:
         """Return what a verified webhook says; raises ValueError where its body cannot be read at all."""
         return []
 
@@ -410,6 +416,17 @@ class Provider:
         """Raise SendError where the service did not do what a set-up or follow-up request asked."""
         if not response.ok:
             raise status_error(response)
+
+    def templates_request(self, account: Account, cursor: str) -> Request | None:
+        """Return the request for a page of the texts that the service approves, "" being the first.
+
+        None where the service approves none, or the account does not say whose they are.
+        """
+        return None
+
+    def read_templates(self, response: Response) -> tuple[list[ServiceTemplate], str]:
+        """Return a page of texts, and the cursor of the next, "" after the last; raises SendError."""
+        raise NotImplementedError
 
     def follow_up(self, told: Sequence[Receipt | Inbound], account: Account) -> list[Request]:
         """Return the requests that the service expects after it has told this, once it is durable."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import structs
@@ -15,7 +15,7 @@ from kaskad.domain.errors import BadSignature, NotFound
 from kaskad.engine.transport.keys import Keys
 from kaskad.log import get_logger
 from kaskad.providers import base
-from kaskad.providers.base import Account, Inbound, Provider, Receipt
+from kaskad.providers.base import Account, Provider, Told
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
 
@@ -127,9 +127,7 @@ def _believing(look: Callable[[], T], account: Account) -> T:
         raise BadSignature("The webhook's signature cannot be read.") from error
 
 
-def read_hook(
-    provider: Provider, hook: base.Request, account: Account
-) -> tuple[list[Receipt | Inbound], str | None]:
+def read_hook(provider: Provider, hook: base.Request, account: Account) -> tuple[Sequence[Told], str | None]:
     """Return what a webhook says, or why it cannot be read.
 
     Whatever the provider's file raises, the webhook is kept: it is read again once the file is mended.

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import EventIn
-from kaskad.providers.base import Account, Inbound, Provider, Receipt
+from kaskad.providers.base import Account, Provider, Told
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ class Intake(Protocol):
     def receipts(
         self,
         account: Account,
-        receipts: Sequence[Receipt | Inbound],
+        receipts: Sequence[Told],
         headers: Mapping[str, str],
         body: bytes,
         problem: str | None,
