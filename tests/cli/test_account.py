@@ -9,7 +9,7 @@ import pytest
 
 from kaskad.cli import account as commands
 from kaskad.cli.root import run
-from kaskad.providers import provider
+from kaskad.providers import PROVIDERS, provider
 
 SECRET = "swordfish-swordfish"
 
@@ -109,6 +109,15 @@ def test_a_test_message_that_is_refused_ends_with_one(home, monkeypatch, capsys)
     assert json.loads(capsys.readouterr().out)["accepted"] is False
 
 
-def test_providers_are_listed(home, capsys):
-    assert run(["account", "providers"]) == 0
+def test_the_kinds_of_accounts_are_listed_without_an_installation(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["account", "kinds"]) == 0
     assert "smtp" in capsys.readouterr().out
+    assert run(["account", "kinds", "--json"]) == 0
+    kinds = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert kinds.keys() == PROVIDERS.keys()
+    assert kinds["twilio_voice"]["verified"]["level"] == "library"
+    for name, one in kinds.items():
+        cases = Path(__file__).parents[1] / "providers/cases" / name
+        assert one["verified"]["cases"] == len(list(cases.glob("*.json"))) > 0
+        assert one["connect"]

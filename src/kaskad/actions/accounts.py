@@ -16,6 +16,7 @@ from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage, send_trial
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Provider
+from kaskad.providers.evidence import evidence
 from kaskad.store import accounts as account_store
 from kaskad.store.accounts import Account
 
@@ -42,8 +43,8 @@ class Shown(Struct, frozen=True):
 
 
 def providers() -> list[Provider]:
-    """Return every provider there is, by name."""
-    return [PROVIDERS[name] for name in sorted(PROVIDERS)]
+    """Return every provider that has cases, by name."""
+    return [PROVIDERS[name] for name in sorted(PROVIDERS) if evidence(name).cases]
 
 
 def listing(office: Office) -> list[Shown]:

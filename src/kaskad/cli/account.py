@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kaskad.domain.terms import Channel
+
 if TYPE_CHECKING:
     from kaskad.cli.client import Client
 
@@ -24,7 +26,7 @@ TEXT = Annotated[str, typer.Option(help="What it says; else a word of ours.")]
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(help="Providers' accounts: add, list, show, test, remove.", no_args_is_help=True)
-    group.command("providers")(providers)
+    group.command("kinds")(kinds)
     group.command("add")(add)
     group.command("list")(listing)
     group.command("show")(show)
@@ -36,26 +38,32 @@ def register(app: typer.Typer) -> None:
     app.command("send-test")(send_test)
 
 
-def providers(db: DB = "", as_json: JSON = False) -> None:
-    """List the providers there are, with the settings that their accounts need."""
-    from kaskad.cli.client import reached
+def kinds(as_json: JSON = False) -> None:
+    """List the kinds of accounts: providers, what they carry, and how well each is verified."""
     from kaskad.cli.screens.output import as_text, table
+    from kaskad.web.api.accounts import list_providers
 
-    with reached(db) as client:
-        known = list(client.items("/providers"))
+    known = list_providers().model_dump(mode="json")["items"]
     if as_json:
         typer.echo(as_text(known))
         return
     rows = [
-        (one["name"], ", ".join(one["channels"]), ", ".join(setting["name"] for setting in one["settings"]))
+        (one["name"], _carried(one["channels"]), one["verified"]["level"], one["verified"]["cases"])
         for one in known
     ]
-    typer.echo(table(("PROVIDER", "CHANNELS", "SETTINGS"), rows))
+    typer.echo(table(("PROVIDER", "CHANNELS", "VERIFIED", "CASES"), rows))
+    typer.echo(
+        "`kaskad account add NAME --provider PROVIDER` asks for the settings; docs/providers says more."
+    )
+
+
+def _carried(channels: Sequence[str]) -> str:
+    return ", ".join(channels) if len(channels) < len(Channel) else "all"
 
 
 def add(
     name: Annotated[str, typer.Argument(help="Small letters, digits and -: webhooks carry it.")],
-    provider: Annotated[str, typer.Option(help="`kaskad account providers` lists them.")],
+    provider: Annotated[str, typer.Option(help="`kaskad account kinds` lists them.")],
     channel: Annotated[str, typer.Option(help="Where the provider has several.")] = "",
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting; several times.")

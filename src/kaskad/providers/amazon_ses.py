@@ -127,6 +127,13 @@ class AmazonSes(Provider):
                 help="on: as the configuration set says"),
         Setting("base_url", required=False, help="Of another endpoint; empty: the region's"),
     )  # fmt: skip
+    connect = (
+        "Verify the sender's domain, and create a user that may `ses:SendEmail`.",
+        "Create a configuration set with an SNS topic for all events; its ARN is `topic_arn`.",
+        "Subscribe `https://…/hooks/<account>` to the topic by HTTPS, without raw delivery. Kaskad "
+        "confirms it by itself.",
+    )
+    judges = ("botocore",)
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED}),

@@ -332,6 +332,8 @@ class Provider:
     settings: ClassVar[tuple[Setting, ...]] = ()
     capabilities: ClassVar[Capabilities] = Capabilities()
     transport: ClassVar[str] = "http"  # the file in engine/transport that carries it
+    connect: ClassVar[tuple[str, ...]] = ()  # how an account is set up, step by step, for the documentation
+    judges: ClassVar[tuple[str, ...]] = ()  # libraries and servers of others that our tests hold it against
     unverified: ClassVar[tuple[str, ...]] = ()  # what no published source confirms, for the documentation
 
     def check(self, account: Account) -> list[str]:

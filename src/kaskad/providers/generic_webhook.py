@@ -92,6 +92,12 @@ class GenericWebhook(Provider):
         Setting("secret", secret=True, help="Signs both directions, at least 16 characters"),
         Setting("old_secret", secret=True, required=False, help="Still believed and sent during a change"),
     )
+    connect = (
+        "Write a receiver of your own: it gets a signed POST for each message, and answers 2xx.",
+        "Choose a secret of at least 16 characters, and give it to both sides.",
+        "Let it POST what happened to the message, signed in the same way, to `https://…/hooks/<account>`.",
+    )
+    judges = ("standardwebhooks",)
     capabilities = Capabilities(
         receipts=frozenset(
             kind for table in (EVENTS, MACHINE) for kind in table.values() if kind is not None

@@ -99,6 +99,11 @@ class Mailgun(Provider):
                 help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL, help="https://api.eu.mailgun.net in the EU"),
     )  # fmt: skip
+    connect = (
+        "Verify the sending domain; take a sending key, and the HTTP webhook signing key as `signing_key`.",
+        "Create a webhook for each event to `https://…/hooks/<account>`.",
+        "For answers: a route that forwards the mail of `reply_domain` to the same address.",
+    )
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.BOUNCED, Kind.SOFT_BOUNCED,
                             Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),

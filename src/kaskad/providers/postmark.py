@@ -122,6 +122,12 @@ class Postmark(Provider):
                 help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL),
     )  # fmt: skip
+    connect = (
+        "Confirm the sender's domain, and take the API token of the server.",
+        "Create webhooks of the stream, all events, to "
+        "`https://kaskad:<webhook_password>@…/hooks/<account>`.",
+        "For answers: the inbound stream's webhook, the same address; its domain is `reply_domain`.",
+    )
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in RECORDS.values() if kind), Kind.SOFT_BOUNCED, Kind.FAILED,
                             Kind.REJECTED, Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),

@@ -1,42 +1,81 @@
-"""The reference of the providers for docs/providers.md, written from their classes."""
+"""The pages of the providers, docs/providers/, and the table over them, written from their classes."""
 
 from __future__ import annotations
 
+import ast
+import re
+import sys
 from collections.abc import Iterable, Mapping
-from inspect import getdoc
+from inspect import getdoc, getsource
+from types import NoneType
 
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.providers.base import Capabilities, Provider, Setting
+from kaskad.providers.evidence import Level, evidence
 
-BEGIN = "<!-- from here on written by the code: tests/docs/test_providers_page.py --update-pages -->"
+BEGIN = "<!-- from here on written by the code: pytest tests/docs --update-pages -->"
+REACHED = (Kind.DELIVERED, Kind.OPENED, Kind.READ, Kind.ANSWERED, Kind.CLICKED, Kind.REPLIED, Kind.KEYPRESS)
+LEVELS = {
+    Level.LIBRARY: "a library or server of others agrees with it in the tests",
+    Level.SPECIFICATION: "held against the service's published description",
+    Level.PAYLOADS: "held against payloads that the service has published",
+    Level.DOCUMENTATION: "as the service's pages say",
+}
 
 
-def page(providers: Mapping[str, Provider]) -> str:
-    """Return the text of the reference, one section a provider, in the order of their names."""
-    return "\n".join(_section(providers[name]) for name in sorted(providers))
-
-
-def _section(provider: Provider) -> str:
-    lines = [f"## `{provider.name}`: {provider.title}", "", _first_line(provider), ""]
-    lines += [f"Channels: {_channels(provider)}.", ""]
-    lines += ["| setting | | meaning |", "|---|---|---|"]
-    lines += [_row(setting) for setting in provider.settings]
-    lines += ["", "| can | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in _abilities(provider.capabilities)]
-    if provider.unverified:
-        lines += ["", "Not confirmed by a published source or a live account:", ""]
-        lines += [f"- {what}" for what in provider.unverified]
+def table(providers: Mapping[str, Provider]) -> str:
+    """Return the table of all providers: what each carries, tells and takes, and how well it is verified."""
+    lines = [
+        "| provider | channels | tells by itself | buttons | life of a message | verified | cases |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in sorted(providers):
+        provider, able, found = providers[name], providers[name].capabilities, evidence(name)
+        cells = (
+            f"[{provider.title}](providers/{name}.md)",
+            _channels(provider),
+            _told(able, REACHED) or "nothing",
+            str(able.buttons or ""),
+            "taken" if able.ttl else "",
+            found.level(provider).value,
+            str(found.cases),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _first_line(provider: Provider) -> str:
-    return (getdoc(type(provider)) or "").partition("\n")[0]
+def page(provider: Provider) -> str:
+    """Return the page of one provider."""
+    parts = [
+        [f"# {provider.title}", "", "<!-- written by the code: pytest tests/docs --update-pages -->", ""],
+        [_plain(getdoc(type(provider)) or "")],
+        [f"`provider: {provider.name}`. Carries {_channels(provider)}."],
+        ["## How to connect", "", *_numbered(provider.connect)],
+        ["## Settings", "", "| setting | | meaning |", "|---|---|---|", *map(_row, provider.settings)],
+        ["## What it can", "", "| | |", "|---|---|", *_lines(_abilities(provider.capabilities))],
+        *_tables(provider),
+        _verified(provider),
+    ]  # fmt: skip
+    return "\n\n".join("\n".join(part).rstrip() for part in parts if part) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Return a docstring for a page: its addresses become links."""
+    return re.sub(r"(?<![<(])(https://[^\s)>]+[^\s)>.,:;])", r"<\1>", text)
+
+
+def _numbered(steps: Iterable[str]) -> list[str]:
+    return [f"{number}. {_plain(step)}" for number, step in enumerate(steps, 1)]
 
 
 def _channels(provider: Provider) -> str:
     if provider.channels == frozenset(Channel):
-        return "all"
+        return "all channels"
     return ", ".join(f"`{channel.value}`" for channel in Channel if channel in provider.channels)
+
+
+def _told(able: Capabilities, among: Iterable[Kind] = Kind) -> str:
+    return ", ".join(f"`{kind.name.lower()}`" for kind in among if kind in able.receipts)
 
 
 def _row(setting: Setting) -> str:
@@ -47,13 +86,18 @@ def _row(setting: Setting) -> str:
         f"default `{setting.default}`" if setting.default else "",
     ]
     told = ", ".join(note for note in notes if note)
-    return f"| `{setting.name}` | {told} | {setting.help.replace('|', '/')} |"
+    return f"| `{setting.name}` | {told} | {_cell(setting.help)} |"
+
+
+def _lines(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    return [f"| {name} | {value} |" for name, value in pairs]
 
 
 def _abilities(able: Capabilities) -> Iterable[tuple[str, str]]:
-    reported = [kind.name.lower() for kind in Kind if kind in able.receipts]
-    yield "tells by itself", ", ".join(f"`{name}`" for name in reported) or "nothing"
+    yield "tells by itself", _told(able) or "nothing"
     yield "the same key twice", "sent once" if able.idempotent else "sent twice: never repeated on a guess"
+    if able.reports_sent:
+        yield "an accepted message", "is queued there; a report says when it is sent"
     if able.price_in_receipt:
         yield "price", "told for each message"
     if able.ttl:
@@ -66,3 +110,81 @@ def _abilities(able: Capabilities) -> Iterable[tuple[str, str]]:
         yield "pictures and files", "by their address"
     limits = f"{able.concurrency} at once, {able.per_second:g} a second, bursts of {able.burst}"
     yield "limits unless the account says otherwise", limits
+
+
+def _tables(provider: Provider) -> list[list[str]]:
+    """Return the adapter's own tables of statuses and errors: the constants of its file.
+
+    They are found rather than listed a second time: a row that is added there stands here, with its comment.
+    """
+    module = sys.modules[type(provider).__module__]
+    remarks = _remarks(getsource(module))
+    reports: list[str] = []
+    errors: list[str] = []
+    for name, rows in vars(module).items():
+        if not (name.isupper() and isinstance(rows, dict) and rows):
+            continue
+        words = {type(part) for value in rows.values() for part in _parts(value)}
+        if words <= {Kind, Reason, NoneType}:
+            (reports if Kind in words else errors).extend(_table(name, rows, remarks.get(name, {})))
+    parts = []
+    if reports:
+        parts.append(["## What it reports", *reports])
+    if errors:
+        parts.append(["## Errors, and what they mean here", *errors])
+    return parts
+
+
+def _parts(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _remarks(source: str) -> dict[str, dict[object, str]]:
+    """Return by table and key the comment at the end of its row."""
+    lines = source.splitlines()
+    found: dict[str, dict[object, str]] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Dict):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            rows = found.setdefault(ast.unparse(target), {})
+            for key in node.value.keys:
+                if isinstance(key, ast.Constant | ast.Tuple):
+                    comment = lines[key.lineno - 1].partition("  # ")[2]
+                    rows[ast.literal_eval(key)] = _cell(comment)
+    return found
+
+
+def _table(name: str, rows: Mapping[object, object], remarks: Mapping[object, str]) -> list[str]:
+    lines = ["", f"| {name.lower().replace('_', ' ')} | [here](../glossary.md) | |", "|---|---|---|"]
+    for word, value in rows.items():
+        said = " ".join(map(str, word)) if isinstance(word, tuple) else str(word)
+        lines.append(f"| `{_cell(said)}` | {_meaning(value)} | {remarks.get(word, '')} |")
+    return lines
+
+
+def _meaning(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_meaning(part) for part in value if part is not None) or "nothing changes"
+    if isinstance(value, Kind):
+        return value.name.lower()
+    return value.value if isinstance(value, Reason) else "nothing changes"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "/")
+
+
+def _verified(provider: Provider) -> list[str]:
+    found = evidence(provider.name)
+    lines = ["## How well it is verified", ""]
+    lines.append(f"`{found.level(provider).value}`: {LEVELS[found.level(provider)]}.")
+    told = f"{found.cases} cases"
+    if found.payloads:
+        told += f", {found.payloads} of them the service's own payloads"
+    if found.specification:
+        told += "; requests and words held against its published description"
+    lines.append(told + (f". Judges: {', '.join(provider.judges)}." if provider.judges else "."))
+    if provider.unverified:
+        lines += ["", "Not confirmed by a published source or a live account:", ""]
+        lines += [f"- {what}" for what in provider.unverified]
+    return lines

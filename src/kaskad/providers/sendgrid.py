@@ -113,6 +113,14 @@ class SendGrid(Provider):
                 help="on: it counts opens and clicks too"),
         Setting("base_url", required=False, default=BASE_URL, help="https://api.eu.sendgrid.com for the EU"),
     )  # fmt: skip
+    connect = (
+        "Verify the sender's domain, and create an API key with the permission Mail Send.",
+        "Event webhook: `https://…/hooks/<account>`, all events, Signed Event Webhook on; its "
+        "verification key is `webhook_public_key`.",
+        "For answers: Inbound Parse of a host, which is `reply_domain` here, to "
+        "`https://…/hooks/<account>?key=<inbound_secret>`.",
+    )
+    judges = ("sendgrid",)
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED, Kind.REPLIED}),

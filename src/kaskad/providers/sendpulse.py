@@ -84,6 +84,11 @@ class SendPulse(Provider):
         Setting("webhook_secret", secret=True, required=False, help="`key` in the address of the webhook"),
         Setting("base_url", required=False, default=BASE_URL),
     )
+    connect = (
+        "Verify the sender, and create an API application: its ID and secret.",
+        "Create the webhooks of the SMTP service to "
+        "`https://…/hooks/<account>?key=<webhook_secret>`: nothing else protects them.",
+    )
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED}),

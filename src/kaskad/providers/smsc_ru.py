@@ -118,6 +118,12 @@ class SmscRu(Provider):
         ),
         Setting("base_url", default="https://smsc.ru", help="https://smsc.kz for Kazakhstan"),
     )
+    connect = (
+        "Create an `api_key` at SMSC, or use the login and password; register the sender's name there.",
+        "In the settings there give the address `https://…/hooks/<account>?charset=utf-8&sha1`, the "
+        "method POST, and a secret word, which is `callback_secret` here.",
+        "Say the currency by the account's price: SMSC tells what a message cost, but not in which currency.",
+    )
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in STATUSES.values() if kind), Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.READ, Reaction.CLICKED, Reaction.REPLIED}),

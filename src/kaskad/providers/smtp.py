@@ -141,6 +141,17 @@ class Smtp(Provider):
         Setting("list_id", required=False, help="Of this kind of mails, such as news.example.org"),
         Setting("feedback_id", required=False, help="Your name in Gmail's reports on complaints"),
     )
+    connect = (
+        "Let the mail server take mails from this machine, with a user and a password where it wants them.",
+        "Publish SPF and DKIM of the sender's domain; give `dkim_key`, or let the server sign.",
+        "Choose a `bounce_domain` and let its mail be POSTed to `https://…/hooks/<account>`: "
+        "[E-mail](../email.md) shows it with Postfix.",
+        "`kaskad send-test ACCOUNT you@example.org`",
+    )
+    judges = (
+        "Postfix",
+        "dkim",
+    )
     capabilities = Capabilities(
         receipts=REPORTED,
         reactions=frozenset({Reaction.READ, Reaction.REPLIED}),

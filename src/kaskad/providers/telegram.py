@@ -107,6 +107,15 @@ class Telegram(Provider):
                 help="Sent with each webhook; made from the token where left empty"),
         Setting("base_url", required=False, default=BASE_URL, help="Of another Bot API server"),
     )  # fmt: skip
+    connect = (
+        "Talk to [@BotFather](https://t.me/BotFather): `/newbot`, a name, a user name. It answers "
+        "with the token.",
+        "Answers are polled, which needs no public address. With `mode: webhook` Telegram calls "
+        "`https://…/hooks/<account>`, on the ports 443, 80, 88 or 8443 only.",
+        "A bot may write only to people who have pressed Start: make opt-in links, `POST "
+        "/api/v1/contacts/{contact}/opt-in-links`.",
+    )
+    judges = ("aiogram",)
     capabilities = Capabilities(
         receipts=frozenset({Kind.CLICKED, Kind.REPLIED}),
         reactions=frozenset({Reaction.CLICKED, Reaction.REPLIED}),

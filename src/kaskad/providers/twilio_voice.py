@@ -138,6 +138,13 @@ class TwilioVoice(Provider):
         ),
         Setting("base_url", default="https://api.twilio.com"),
     )
+    connect = (
+        "Take the account's SID and primary auth token, and a number that may call.",
+        "Kaskad's `base_url` must be an address that Twilio reaches: reports and keys come there. "
+        "Nothing has to be set at Twilio.",
+        "Give the account a price: Twilio tells that of a call only later.",
+    )
+    judges = ("twilio",)
     capabilities = Capabilities(
         receipts=frozenset(
             {

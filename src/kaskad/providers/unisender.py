@@ -77,6 +77,10 @@ class Unisender(Provider):
         Setting("list_id", help="The list whose unsubscribing counts for these letters"),
         Setting("base_url", required=False, default=BASE_URL),
     )
+    connect = (
+        "Confirm the sender, create a list, and take the API key.",
+        "Call `setHook` for `email_status` with `https://…/hooks/<account>`.",
+    )
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in STATUSES.values() if kind), Kind.BOUNCED, Kind.FAILED,
                             Kind.REJECTED}),

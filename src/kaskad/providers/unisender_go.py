@@ -118,6 +118,11 @@ class UnisenderGo(Provider):
         Setting("base_url", required=False, default=BASE_URL,
                 help="Of your data centre: go2 instead of go1; https://api.unione.io/en/transactional/api/v1"),
     )  # fmt: skip
+    connect = (
+        "Confirm the sender's domain, and take the API key of the user or the project.",
+        "Where Kaskad's address is https, it sets the webhook itself; else, or with a `webhook_key`, "
+        "create one in JSON (`json_post`, not gzip) to `https://…/hooks/<account>`.",
+    )
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in STATUSES.values() if kind), Kind.FAILED, Kind.REJECTED,
                             Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED}),

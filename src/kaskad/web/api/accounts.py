@@ -16,6 +16,7 @@ from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Capabilities, Limits, Provider, limits_of
+from kaskad.providers.evidence import Level, evidence
 from kaskad.web.api.fields import PLAIN, Text, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, when
@@ -70,6 +71,29 @@ class CapabilitiesView(View):
         )
 
 
+class EvidenceView(View):
+    """How well a provider is verified, the best first: library, specification, payloads, documentation."""
+
+    level: Level
+    cases: int
+    payloads: Annotated[int, Field(description="Cases that hold a published payload, byte for byte.")]
+    specification: Annotated[bool, Field(description="Held against the service's published description.")]
+    judges: Annotated[list[str], Field(description="Libraries and servers of others that judge it in tests.")]
+    unverified: Annotated[list[str], Field(description="What no published source confirms.")]
+
+    @classmethod
+    def of(cls, provider: Provider) -> EvidenceView:
+        found = evidence(provider.name)
+        return cls(
+            level=found.level(provider),
+            cases=found.cases,
+            payloads=found.payloads,
+            specification=found.specification,
+            judges=list(provider.judges),
+            unverified=list(provider.unverified),
+        )
+
+
 class ProviderView(View):
     """A service that carries messages, and what its accounts need."""
 
@@ -78,7 +102,8 @@ class ProviderView(View):
     channels: list[Channel]
     settings: list[SettingView]
     capabilities: CapabilitiesView
-    unverified: Annotated[list[str], Field(description="What no published source confirms.")]
+    connect: Annotated[list[str], Field(description="How an account is set up, step by step.")]
+    verified: EvidenceView
 
     @classmethod
     def of(cls, provider: Provider) -> ProviderView:
@@ -98,7 +123,8 @@ class ProviderView(View):
                 for one in provider.settings
             ],
             capabilities=CapabilitiesView.of(provider.capabilities),
-            unverified=list(provider.unverified),
+            connect=list(provider.connect),
+            verified=EvidenceView.of(provider),
         )
 
 
