@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help fuzz install lock demo test check lint format crash bench clean
+.PHONY: help fuzz install lock demo test check lint format crash bench receipts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -68,6 +68,9 @@ crash: install ## kill the server 200 times under load and count what was sent (
 
 bench: install ## the benchmark of 200 000 contacts, figures as JSON
 	$(BIN)/kaskad bench --contacts 200000 --json
+
+receipts: install ## how many receipts a second each provider's code reads
+	@PYTHONPATH=tests $(BIN)/python -m providers.speed
 
 clean: ## remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
