@@ -95,7 +95,7 @@ def sent(account, *mails, timeout_s=2.0, together=False, tls=None):
 
     async def one(mailer, mail):
         try:
-            return await mailer.send(mail, account, timeout_s)
+            return await mailer.hand(mail, account, timeout_s)
         except SendError as error:
             return error
 
@@ -105,7 +105,7 @@ def sent(account, *mails, timeout_s=2.0, together=False, tls=None):
             ends = await asyncio.gather(*[one(mailer, mail) for mail in mails])
         else:
             ends = [await one(mailer, mail) for mail in mails]
-        mailer.close()
+        await mailer.close()
         return ends
 
     with asyncio.Runner(loop_factory=new_loop) as runner:

@@ -18,6 +18,7 @@ from kaskad.domain.terms import Kind, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.clock import Clock
 from kaskad.engine.dispatch import Dispatch
+from kaskad.engine.heard import Listener
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery
 
@@ -155,6 +156,9 @@ class Noop:
         self.receipts.plan([(p.contact_id, p.run_id, p.step) for p in taken], now)
         self._spent_s += time.thread_time() - began
 
+    def listen(self, listener: Listener) -> None:
+        """Keep no connections."""
+
     def close(self, timeout_s: float) -> None:
         self.receipts.close()
 
@@ -194,6 +198,9 @@ class Watched:
     def submit(self, parcels: list[Parcel]) -> None:
         self._journal.note(self._clock.now(), What.SENT, _keys(parcels))
         self.inner.submit(parcels)
+
+    def listen(self, listener: Listener) -> None:
+        self.inner.listen(listener)
 
     def close(self, timeout_s: float) -> None:
         self.inner.close(timeout_s)

@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
-import msgspec
-
-from kaskad.domain.cascade import Money
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
+from kaskad.engine.heard import Batches, Heard, Kept, Trouble
 from kaskad.engine.parcel import Parcel, Result, storable
-from kaskad.engine.transport.http import Http
+from kaskad.engine.transport.base import Listening, Transport
+from kaskad.engine.transport.requests import Requests
 from kaskad.engine.transport.smtp import Mailer
-from kaskad.engine.transport.tokens import Tokens
 from kaskad.providers import provider
-from kaskad.providers.base import Accepted, Account, Outgoing, Provider, Request, Response, limits_of
-from kaskad.providers.smtp import Smtp
-
-T = TypeVar("T")
+from kaskad.providers.base import Accepted, Account, limits_of
 
 
 class Carrier:
@@ -36,13 +30,16 @@ class Carrier:
         public_only: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._http = Http(public_only=public_only)
-        self._tokens = Tokens(self._http)
-        self._mailer = Mailer()
+        self._listening: dict[str, Listening] = {}
+        self._transports: dict[str, Transport] = {  # by `Provider.transport`
+            "http": Requests(timeout_s, public_only=public_only),
+            "smtp": Mailer(),
+            **self._listening,
+        }
         self._accounts = accounts
         self._clock = clock
         self._on_results = on_results
-        self._timeout_s = timeout_s
+        self._ears: Batches | None = None
         self._waiting: dict[int, deque[Parcel]] = {}
         self._working: dict[int, int] = {}  # workers by account
         self._workers: set[asyncio.Task[None]] = set()
@@ -55,6 +52,24 @@ class Carrier:
         for account_id in {parcel.account_id for parcel in parcels}:
             self._start_workers(account_id)
 
+    def listen(self, tell: Callable[[Heard | Trouble], None]) -> None:
+        """Keep the connections on which services tell by themselves, and hand on what they tell."""
+        self._ears = Batches(tell)
+        self.follow()
+
+    def follow(self) -> None:
+        """Keep connections for the accounts as they are now; nothing where nobody listens."""
+        if self._ears is None:
+            return
+        for name, transport in self._listening.items():
+            theirs = {key: a for key, a in self._accounts.items() if a.enabled and _way(a) == name}
+            transport.follow(theirs, self._ears)
+
+    def kept(self, kept: Kept) -> None:
+        """Let what was heard be answered, as it is durable now, or be told again."""
+        if self._ears is not None:
+            self._ears.kept(kept)
+
     async def stop(self, timeout_s: float) -> None:
         """Let what is under way end for `timeout_s`; what waits ends as not sent, the rest as unknown."""
         unsent = SendError(Reason.TRANSIENT, "we stopped before it was sent")
@@ -66,8 +81,8 @@ class Carrier:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        self._http.close()
-        self._mailer.close()
+        for transport in self._transports.values():
+            await transport.close()
         self._deliver()
 
     def _start_workers(self, account_id: int) -> None:
@@ -127,31 +142,7 @@ class Carrier:
             carrying = provider(account.provider)
         except KaskadError as error:
             raise SendError(Reason.AUTH, str(error)) from error
-        if isinstance(carrying, Smtp):
-            mail = _built(carrying.build_mail, parcel.outgoing, account)
-            return carrying.read_reply(await self._mailer.send(mail, account))
-        request = _built(carrying.build_request, parcel.outgoing, account)
-        if carrying.needs_token(account):
-            response = await self._authorized(carrying, request, account, parcel.outgoing.at)
-        else:
-            response = await self._http.post(request, self._timeout_s)
-        return _priced(carrying.read_response(response), account)
-
-    async def _authorized(self, carrying: Provider, request: Request, account: Account, now: int) -> Response:
-        """Return the answer to a request with an access token; a refused one is asked for anew, once."""
-        token = await self._token(carrying, account, now)
-        response = await self._http.post(carrying.authorize(request, token), self._timeout_s)
-        if response.status != 401:  # which proves that nothing was taken
-            return response
-        self._tokens.forget(account, token)
-        token = await self._token(carrying, account, now)
-        return await self._http.post(carrying.authorize(request, token), self._timeout_s)
-
-    async def _token(self, carrying: Provider, account: Account, now: int) -> str:
-        try:
-            return await self._tokens.of(account, carrying, now)
-        except asyncio.CancelledError:  # nothing has left yet, so this ends as not sent and not as unknown
-            raise SendError(Reason.TRANSIENT, "we stopped before it was sent") from None
+        return await self._transports[carrying.transport].send(carrying, parcel.outgoing, account)
 
     def _report(self, result: Result) -> None:
         """Keep a result until the loop has run what is ready now, so that results go in batches."""
@@ -165,25 +156,12 @@ class Carrier:
             self._on_results(ended)
 
 
-def _built(build: Callable[[Outgoing, Account], T], outgoing: Outgoing, account: Account) -> T:
-    """Return the built request; whatever goes wrong here, nothing has been sent."""
+def _way(account: Account) -> str:
+    """Return the transport of an account; "" where its provider is none of ours."""
     try:
-        return build(outgoing, account)
-    except SendError:
-        raise
-    except Exception as failure:
-        raise SendError(
-            Reason.OTHER, f"the message could not be built ({type(failure).__name__})"
-        ) from failure
-
-
-def _priced(accepted: Accepted, account: Account) -> Accepted:
-    """Return what was taken with its cost in the currency of the account, where the service names none."""
-    cost = accepted.cost
-    if cost is None or cost.currency:
-        return accepted
-    priced = Money(cost.minor, account.price.currency) if account.price else None
-    return msgspec.structs.replace(accepted, cost=priced)
+        return provider(account.provider).transport
+    except KaskadError:
+        return ""
 
 
 def _failed(parcel: Parcel, at: int, error: SendError) -> Result:

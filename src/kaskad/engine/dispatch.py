@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from kaskad.domain.errors import Unavailable
 from kaskad.engine.carrier import Carrier
+from kaskad.engine.heard import Heard, Kept, Listener, Trouble
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.providers.base import Account
 
-__all__ = ["Dispatch", "Dispatcher", "Parcel", "Result", "new_loop"]
+__all__ = ["LOOK_S", "Dispatch", "Dispatcher", "Parcel", "Result", "new_loop"]
+
+LOOK_S = 0.5  # between looks at the accounts whose services tell by themselves
 
 
 class Dispatch(Protocol):
@@ -24,6 +28,12 @@ class Dispatch(Protocol):
 
     def submit(self, parcels: list[Parcel]) -> None:
         """Hand over parcels from any thread, after the commit of their `submitted` only."""
+
+    def listen(self, listener: Listener) -> None:
+        """Keep the connections on which services tell by themselves, and hand what they tell to `listener`.
+
+        Without it nobody hears: a service keeps what it has to tell, or tells another process.
+        """
 
     def close(self, timeout_s: float) -> None:
         """Let what is under way end, for at most `timeout_s`; every parcel has its result afterwards."""
@@ -64,6 +74,17 @@ class Dispatcher:
                 raise Unavailable("the dispatcher is closed")
             self._loop.call_soon_threadsafe(self._carrier.take, parcels)
 
+    def listen(self, listener: Listener) -> None:
+        """Keep connections, as `Dispatch` says; the accounts are looked at twice a second."""
+
+        def tell(frame: Heard | Trouble) -> None:
+            if isinstance(frame, Trouble):
+                listener.note(frame.account_id, frame.why)
+            else:
+                listener.hear(frame.told, partial(self._kept, frame.batch))
+
+        self._loop.call_soon_threadsafe(self._listen, tell)
+
     def close(self, timeout_s: float) -> None:
         """Let what is under way end, for at most `timeout_s`; may be called twice."""
         with self._lock:
@@ -71,6 +92,19 @@ class Dispatcher:
         if first:
             self._loop.call_soon_threadsafe(self._stop.set_result, timeout_s)
         self._thread.join()
+
+    def _kept(self, batch: int, well: bool) -> None:
+        with self._lock:
+            if not self._closing:
+                self._loop.call_soon_threadsafe(self._carrier.kept, Kept(batch, well))
+
+    def _listen(self, tell: Callable[[Heard | Trouble], None]) -> None:
+        self._carrier.listen(tell)
+        self._loop.call_later(LOOK_S, self._follow)
+
+    def _follow(self) -> None:
+        self._carrier.follow()
+        self._loop.call_later(LOOK_S, self._follow)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=new_loop) as runner:

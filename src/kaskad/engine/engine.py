@@ -19,6 +19,7 @@ from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.enrol import next_entry_at
+from kaskad.engine.heard import Listener
 from kaskad.engine.housekeeping import Housekeeping
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.pulse import Pulse
@@ -127,6 +128,10 @@ class Engine:
         """Take the ends of submissions, from the dispatcher."""
         self._results.extend(results)
         self._wake.set()
+
+    def listen(self, listener: Listener) -> None:
+        """Hand what services tell by themselves, over connections that sending keeps, to `listener`."""
+        self._dispatch.listen(listener)
 
     def reload(self) -> None:
         """Read cascades and accounts again, after a change."""

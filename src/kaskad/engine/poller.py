@@ -64,7 +64,7 @@ class Poller:
             self._problems[account.name] = why
             log.warning("account cannot be set up or polled", account=account.name, why=why)
         else:
-            del self._problems[account.name]
+            self._problems.pop(account.name, None)  # the transports' threads note here too
             log.info("account works again", account=account.name)
 
     async def _watch(self) -> None:

@@ -331,7 +331,8 @@ class Provider:
     channels: ClassVar[frozenset[Channel]]
     settings: ClassVar[tuple[Setting, ...]] = ()
     capabilities: ClassVar[Capabilities] = Capabilities()
-    transport: ClassVar[str] = "http"  # the file in engine/transport that carries it
+    transport: ClassVar[str] = "http"  # what in engine/transport carries it, by the table in engine/carrier
+    hears: ClassVar[bool] = False  # its service tells by itself, over a connection that the transport keeps
     connect: ClassVar[tuple[str, ...]] = ()  # how an account is set up, step by step, for the documentation
     judges: ClassVar[tuple[str, ...]] = ()  # libraries and servers of others that our tests hold it against
     unverified: ClassVar[tuple[str, ...]] = ()  # what no published source confirms, for the documentation

@@ -18,8 +18,10 @@ from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import Errands
+from kaskad.engine.heard import Listener
 from kaskad.engine.herald import Herald
 from kaskad.engine.ingest import Ingest
+from kaskad.engine.listener import Hearing
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
@@ -98,7 +100,9 @@ def serving(
         if moves:
             stack.callback(errands.stop)
             errands.start()
-            Poller(errands, ingest, engine).start()
+            poller = Poller(errands, ingest, engine)
+            poller.start()
+            engine.listen(Hearing(engine, ingest, poller))
         if pages:
             server = Server(build_app(ingest, office.signer, clock.now, own, wall_ms, office), own, listener)
             stack.callback(server.stop)
@@ -167,6 +171,9 @@ class Nobody:
     def submit(self, parcels: list[Parcel]) -> None:
         """Refuse to send; raises Unavailable."""
         raise Unavailable("This process sends nothing: start `kaskad serve`.")
+
+    def listen(self, listener: Listener) -> None:
+        """Keep no connections."""
 
     def close(self, timeout_s: float) -> None:
         """Do nothing: nothing is under way."""

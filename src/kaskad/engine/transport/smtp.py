@@ -18,9 +18,10 @@ from aiosmtplib import (
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
+from kaskad.engine.transport.base import built
 from kaskad.engine.transport.dialogue import Dialogue
-from kaskad.providers.base import Account
-from kaskad.providers.smtp import Mail, Reply
+from kaskad.providers.base import Accepted, Account, Outgoing, Provider
+from kaskad.providers.smtp import Mail, Reply, Smtp
 
 MAILS_PER_SESSION = 100  # many servers close after as many
 IDLE_S = 20.0
@@ -50,7 +51,13 @@ class Mailer:
         self._idle: dict[int, list[Session]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def send(self, mail: Mail, account: Account, timeout_s: float = 60.0) -> Reply:
+    async def send(self, carrying: Provider, outgoing: Outgoing, account: Account) -> Accepted:
+        """Return what the mail server took."""
+        assert isinstance(carrying, Smtp)
+        mail = built(carrying.build_mail, outgoing, account)
+        return carrying.read_reply(await self.hand(mail, account))
+
+    async def hand(self, mail: Mail, account: Account, timeout_s: float = 60.0) -> Reply:
         """Return the server's last word on one mail; `timeout_s` bounds each of its answers.
 
         A session that the server has closed meanwhile is replaced once, before anything was handed over.
@@ -68,7 +75,7 @@ class Mailer:
         opened = await self._open(account, timeout_s)
         return opened if isinstance(opened, Reply) else await self._carry(opened, mail)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all idle sessions."""
         if self._sweeper is not None:
             self._sweeper.cancel()
