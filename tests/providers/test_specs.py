@@ -19,13 +19,13 @@ import botocore.validate
 import jsonschema_rs
 import pytest
 
-from kaskad.providers import amazon_ses, mailgun, postmark, sendgrid, twilio_voice, unisender_go
+from kaskad.providers import amazon_ses, fcm, mailgun, postmark, sendgrid, twilio_voice, unisender_go
 from kaskad.sandbox import spec
 
 HERE = Path(__file__).parent
-SENDGRID, MAILGUN, POSTMARK, UNIONE = (
+SENDGRID, MAILGUN, POSTMARK, UNIONE, FCM = (
     json.loads((HERE / "specs" / f"{name}.json").read_text())
-    for name in ("sendgrid_mail_send", "mailgun_messages", "postmark", "unione")
+    for name in ("sendgrid_mail_send", "mailgun_messages", "postmark", "unione", "fcm_send")
 )
 SES = botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model("sesv2", "service-2"))
 ACCOUNTS = json.loads((HERE / "accounts.json").read_text())
@@ -88,6 +88,27 @@ def test_mailgun_takes_the_request(request_, case):
     assert [error.message for error in validator.iter_errors(told)] == []
     options = [(name, value) for name, value in fields if name[1:2] == ":"]
     assert sum(len(name) + len(value) for name, value in options) < 16 << 10
+
+
+@pytest.mark.parametrize("request_, case", requests("fcm"))
+def test_fcm_takes_the_request(request_, case):
+    assert request_["method"] == FCM["method"]
+    assert request_["url"].endswith("/v1/projects/shop-example/messages:send")
+    asked = json.loads(request_["body"])
+    validator = jsonschema_rs.validator_for(closed(FCM["request"]))
+    assert [error.message for error in validator.iter_errors(asked)] == []
+    message = asked["message"]
+    assert not [name for name in message.get("data", {}) if name in ("from", "message_type")]
+    assert not [name for name in message.get("data", {}) if name.startswith(("google", "gcm"))]
+    link = message["webpush"].get("fcmOptions", {}).get("link", "https://")
+    assert link.startswith("https://")  # "For all URL values, HTTPS is required"
+    assert 0 <= int(message["android"]["ttl"].removesuffix("s")) <= 4 * 7 * 86_400
+    assert len(message["apns"]["headers"]["apns-collapse-id"].encode()) <= 64
+    assert all(isinstance(value, str) for value in message["apns"]["headers"].values())
+
+
+def test_the_scope_of_fcm_is_a_published_one():
+    assert fcm.SCOPE in FCM["scopes"]
 
 
 @pytest.mark.parametrize("request_, case", requests("amazon_ses"))

@@ -153,6 +153,7 @@ _PIXEL = '<img src="{}" width="1" height="1" alt="" style="display:block;width:1
 
 _KINDS = {
     Channel.EMAIL: ("subject", "html", "text"),
+    Channel.PUSH: ("subject", "text"),
     Channel.ROBOT_CALL: ("say",),
     Channel.AGENT_CALL: ("script",),
 }
@@ -176,7 +177,8 @@ def compile_content(
             raise BadTemplate(
                 name, 1, f"there is no template {content.template!r}", "add it, or write the text here"
             )
-        raise BadTemplate(name, 1, f"{channel} has nothing to say", f"give {' or '.join(kinds[-2:])}")
+        needed = [kind for kind in kinds[-2:] if kind != "subject"]
+        raise BadTemplate(name, 1, f"{channel} has nothing to say", f"give {' or '.join(needed)}")
     texts = {
         kind: compile_text(source, name=f"{name}.{kind}")
         for kind, source in sources.items()

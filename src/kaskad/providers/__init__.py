@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kaskad.domain.errors import NotFound
 from kaskad.providers.amazon_ses import AmazonSes
 from kaskad.providers.base import Provider
+from kaskad.providers.fcm import Fcm
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.mailgun import Mailgun
 from kaskad.providers.postmark import Postmark
@@ -23,6 +24,7 @@ PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
         AmazonSes(),
+        Fcm(),
         GenericWebhook(),
         Mailgun(),
         Postmark(),
