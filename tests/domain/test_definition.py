@@ -547,6 +547,7 @@ PLACES = {
     "variant": ("steps", 0, "variants", 0),
     "button": ("steps", 0, "buttons", 0),
     "branch": ("branches", 0),
+    "approved": ("steps", 0, "approved"),
 }
 EVERY_KEY = [(name, key) for name, keys in KEYS.items() for key in keys]
 
@@ -558,6 +559,7 @@ def test_every_key_of_the_schema_is_read(name, key):
         channel="vk",
         wait=[{"unless": "read", "for": "2h"}],
         buttons=[{"text": "a", "url": "https://example.org"}],
+        approved={"name": "hello", "language": "ru"},
     )
     data.update(
         reentry={"after_finish": "7d"},

@@ -85,6 +85,7 @@ class Content(Struct, frozen=True):
     script: str = ""
     buttons: tuple[Button, ...] = ()
     media: tuple[str, ...] = ()
+    approved: Approved | None = None  # for when the service takes no free text
 
 
 class Variant(Struct, frozen=True):

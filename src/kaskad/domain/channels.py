@@ -150,6 +150,12 @@ def tells(channel: Channel, reaction: Reaction) -> bool:
     return reaction in (Reaction.REACTED, Reaction.NONE) or reaction in CHANNELS[channel].tells
 
 
+def takes_approved(channel: Channel) -> bool:
+    """Return whether services of the channel know approved texts; the account says whether its own does."""
+    traits = CHANNELS[channel]
+    return traits.needs is Needs.TEXT and channel not in (Channel.SMS, Channel.PUSH)
+
+
 def mask_of(reaction: Reaction, channel: Channel) -> int:
     """Return the bits of the facts (`Kind.bit`) of which any one shows the reaction; 0 for `none`.
 

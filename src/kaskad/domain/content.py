@@ -8,7 +8,8 @@ from html import escape
 from liquid import Markup
 from msgspec import Struct, structs
 
-from kaskad.domain.cascade import Button, Content, Variant
+from kaskad.domain.cascade import Approved, Button, Content, Variant
+from kaskad.domain.channels import takes_approved
 from kaskad.domain.html import TAIL, text_of, track_hrefs
 from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
 from kaskad.domain.terms import Channel
@@ -30,6 +31,7 @@ class Rendered(Struct, frozen=True, gc=False):
     buttons: tuple[Button, ...] = ()
     media: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    approved: Approved | None = None  # sent in place of the text
 
 
 class LinkMaker(Struct, frozen=True, gc=False):
@@ -67,7 +69,7 @@ class LinkMaker(Struct, frozen=True, gc=False):
 class CompiledContent:
     """A step's content on one channel, ready to be rendered for many people."""
 
-    __slots__ = ("_buttons", "_leaves", "_media", "_texts", "only_text", "variables")
+    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "only_text", "variables")
 
     def __init__(
         self,
@@ -75,22 +77,29 @@ class CompiledContent:
         buttons: tuple[tuple[Template, Template | None, str], ...],
         media: tuple[Template, ...],
         *,
+        approved: _ApprovedText | None = None,
         linkless: bool = False,
     ) -> None:
         self._texts = texts
+        self._approved = approved
         self._buttons = buttons
         self._media = media
         parts = [*texts.values(), *media, *(part for text, url, _ in buttons for part in (text, url) if part)]
+        if approved is not None:
+            parts += approved.parts
         names = frozenset[str]().union(*(part.variables for part in parts))
         self._leaves = UNSUBSCRIBE in names
         self.variables: frozenset[str] = names - {TAIL, UNSUBSCRIBE}
         plain = linkless and not buttons and not media and not self._leaves and texts.keys() == {"text"}
         self.only_text = texts["text"] if plain else None  # where one text, without addresses of ours, is all
 
-    def render(self, scope: Mapping[str, object], links: LinkMaker) -> Rendered:
+    def render(
+        self, scope: Mapping[str, object], links: LinkMaker, *, by_name: bool = False
+    ) -> Rendered:  # fmt: skip
         """Return the words for one person; raises MissingVariable and RenderError.
 
         To the scope come `link`, `unsubscribe_url` (where there is a base URL) and what ends an HTML part.
+        `by_name`: the approved text is sent, and not the free one.
         """
         follow = _Follower(links)
         filling: dict[str, object] = {**scope, "link": follow}
@@ -99,17 +108,48 @@ class CompiledContent:
             filling[TAIL] = _tail(links)
         if self._leaves and links.base_url:
             filling[UNSUBSCRIBE] = links.unsubscribe()
+        if by_name and self._approved is not None:
+            approved, buttons = self._approved.render(filling), self._rendered_buttons(filling)
+            return Rendered(buttons=buttons, links=tuple(follow.urls), approved=approved)
+        if not texts and not self._media:
+            raise RenderError("there is only an approved text, which this account does not take: add `text`")
         words = {kind: template.render(filling) for kind, template in texts.items()}
         if "subject" in words:
             words["subject"] = " ".join(words["subject"].split())  # one line: nothing may add a header
         if not self._buttons and not self._media:
-            return Rendered(**words, buttons=(), media=(), links=tuple(follow.urls))
-        buttons = tuple(
+            return Rendered(**words, buttons=(), media=(), links=tuple(follow.urls), approved=None)
+        buttons = self._rendered_buttons(filling)
+        media = tuple(template.render(filling) for template in self._media)
+        return Rendered(**words, buttons=buttons, media=media, links=tuple(follow.urls), approved=None)
+
+    def _rendered_buttons(self, filling: Mapping[str, object]) -> tuple[Button, ...]:
+        return tuple(
             Button(text.render(filling), url.render(filling) if url else "", reply)
             for text, url, reply in self._buttons
         )
-        media = tuple(template.render(filling) for template in self._media)
-        return Rendered(**words, buttons=buttons, media=media, links=tuple(follow.urls))
+
+
+class _ApprovedText(Struct, frozen=True):
+    """An approved text whose fillings are templates."""
+
+    name: str
+    language: str
+    parameters: tuple[Template, ...]
+    header: Template | None
+    buttons: tuple[Template, ...]
+
+    @property
+    def parts(self) -> list[Template]:
+        return [*self.parameters, *self.buttons, *([self.header] if self.header else [])]
+
+    def render(self, filling: Mapping[str, object]) -> Approved:
+        return Approved(
+            self.name,
+            self.language,
+            tuple(one.render(filling) for one in self.parameters),
+            header=self.header.render(filling) if self.header else "",
+            buttons=tuple(one.render(filling) for one in self.buttons),
+        )
 
 
 class _Follower:
@@ -172,7 +212,8 @@ def compile_content(
         raise BadTemplate(name, 1, "MJML cannot be read yet", "give html")
     kinds = _KINDS.get(channel, ("text",))
     sources = {kind: source for kind in kinds if (source := getattr(content, kind))}
-    if not sources.keys() - {"subject"} and not content.media:
+    approved = _approved(content, name) if takes_approved(channel) else None
+    if not sources.keys() - {"subject"} and not content.media and approved is None:
         if content.template:
             raise BadTemplate(
                 name, 1, f"there is no template {content.template!r}", "add it, or write the text here"
@@ -193,7 +234,24 @@ def compile_content(
     buttons = () if spoken else tuple(_button(button, name) for button in content.buttons)
     media = tuple(compile_text(source, name=f"{name}.media") for source in content.media)
     linkless = not any("link" in source for source in sources.values())
-    return CompiledContent(texts, buttons, media, linkless=linkless)
+    return CompiledContent(texts, buttons, media, approved=approved, linkless=linkless and approved is None)
+
+
+def _approved(content: Content, name: str) -> _ApprovedText | None:
+    told = content.approved
+    if told is None:
+        return None
+
+    def compiled(source: str, place: str) -> Template:
+        return compile_text(source, name=f"{name}.approved.{place}")
+
+    return _ApprovedText(
+        told.name,
+        told.language,
+        tuple(compiled(source, "parameters") for source in told.parameters),
+        compiled(told.header, "header") if told.header else None,
+        tuple(compiled(source, "buttons") for source in told.buttons),
+    )
 
 
 def _with_variant(content: Content, variant: Variant) -> Content:

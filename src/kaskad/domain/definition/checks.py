@@ -95,6 +95,11 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
     for index, button in enumerate(content.buttons):
         texts += [(f"buttons[{index}].text", button.text), (f"buttons[{index}].url", button.url)]
     texts += [(f"media[{index}]", address) for index, address in enumerate(content.media)]
+    if content.approved is not None:
+        texts.append(("approved.header", content.approved.header))
+        for name in ("parameters", "buttons"):
+            told = enumerate(getattr(content.approved, name))
+            texts += [(f"approved.{name}[{index}]", text) for index, text in told]
     for name, text in texts:
         if not text:
             continue

@@ -51,6 +51,7 @@ CONTENT: dict[str, Key] = {
     "script": Key("What the agent reads.", _TEXT),
     "buttons": Key("Buttons under the message.", _list(_ref("button"), maxItems=10)),
     "media": Key("Addresses of pictures or files.", _list(_TEXT, maxItems=10)),
+    "approved": Key("A text that the service has approved, for when it takes no free one.", _ref("approved")),
 }
 
 KEYS: dict[str, dict[str, Key]] = {
@@ -165,6 +166,16 @@ KEYS: dict[str, dict[str, Key]] = {
         "text": Key("What stands on it.", _TEXT, required=True),
         "url": Key("Where it leads.", _TEXT),
         "reply": Key("What pressing it answers.", _TEXT),
+    },
+    "approved": {
+        "name": Key("Its name at the service.", _TEXT, required=True),
+        "language": Key("Its language, as the service writes it: ru, en_US.", _TEXT, required=True),
+        "parameters": Key("What fills the places of its body, in their order.", _list(_TEXT, maxItems=30)),
+        "header": Key("What fills its head: a text, or the address of a picture or file.", _TEXT),
+        "buttons": Key(
+            'What fills its buttons: addresses, or what their ends become; `""` where nothing changes.',
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 10},
+        ),
     },
     "branch": {
         "when": Key(

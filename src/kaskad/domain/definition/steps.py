@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from kaskad.domain.cascade import Anchor, Button, Clock, Content, Span, Step, Variant
-from kaskad.domain.channels import CHANNELS, Needs, tells
+from kaskad.domain.cascade import Anchor, Approved, Button, Clock, Content, Span, Step, Variant
+from kaskad.domain.channels import CHANNELS, Needs, takes_approved, tells
 from kaskad.domain.condition import ROOTS
-from kaskad.domain.definition.form import MAX_TEXT, Form, Report, span_of, word_of
+from kaskad.domain.definition.form import MAX_TEXT, Form, Report, span_of, text_of, word_of
 from kaskad.domain.definition.schema import ACTIONS, CONTENT, KEYS, ON_FAIL
 from kaskad.domain.definition.source import Items, Node, Scalar
 from kaskad.domain.terms import Channel, Reaction
@@ -133,7 +133,31 @@ def _content(form: Form) -> Content:
         script=form.text("script", MAX_TEXT),
         buttons=_buttons(form),
         media=tuple(_medium(form, node, path) for node, path in form.items("media", 10)),
+        approved=_approved(form.form("approved", KEYS["approved"])),
     )
+
+
+def _approved(form: Form | None) -> Approved | None:
+    if form is None:
+        return None
+    form.require("name", "write its name at the service, for example `name: order_ready`")
+    form.require("language", "write its language as the service does, for example `language: ru`")
+    return Approved(
+        name=form.text("name", 512),
+        language=form.text("language", 20),
+        parameters=tuple(
+            text_of(node, path, form.report, 2_000) for node, path in form.items("parameters", 30)
+        ),
+        header=form.text("header", 2_000),
+        buttons=tuple(_filling(node, path, form.report) for node, path in form.items("buttons", 10)),
+    )
+
+
+def _filling(node: Node, path: str, report: Report) -> str:
+    """Return what fills a button; "" is one that has nothing to fill."""
+    if isinstance(node, Scalar) and node.value == "":
+        return ""
+    return text_of(node, path, report, 2_000)
 
 
 def _buttons(form: Form) -> tuple[Button, ...]:
@@ -199,7 +223,7 @@ def _uses(channel: Channel, name: str) -> bool:
         return True
     if name in ("buttons", "media") and channel is Channel.SMS:
         return False
-    return CHANNELS[channel].needs in _USED_BY[name]
+    return takes_approved(channel) if name == "approved" else CHANNELS[channel].needs in _USED_BY[name]
 
 
 def _over(content: Content, variant: Content) -> Content:
@@ -225,6 +249,8 @@ def _check_needs(form: Form, place: str, channels: tuple[Channel, ...], words: C
                     place, "the mail has no body", "add `html`, `mjml` or `text`, or name a `template`"
                 )
         elif not getattr(words, needs.value) and not _tried(form, place, needs.value):
+            if takes_approved(channel) and (words.approved or _tried(form, place, "approved")):
+                continue
             form.report.error(
                 place, f"{channel} has nothing to say", f"add `{needs.value}`, or name a `template`"
             )
