@@ -6,12 +6,14 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
+from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.engine import control, launch
+from kaskad.engine.catalog import to_send_by
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
 from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
@@ -235,7 +237,9 @@ def _load(slug: str, text: str) -> Loaded:
 def _missing(office: Office, cascade: Cascade) -> list[str]:
     with office.read() as tx:
         kept = account_store.all_accounts(tx, office.vault)
-    return missing_accounts(cascade, [account for account in kept if account.enabled])
+        usable = [account for account in kept if account.enabled]
+        wrong = wrong_texts(tx, cascade, [to_send_by(account) for account in usable])
+    return missing_accounts(cascade, usable) + wrong
 
 
 def _known(tx: Transaction, slug: str) -> CascadeRow | None:

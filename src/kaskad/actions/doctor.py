@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from kaskad.actions.approved_texts import wrong_texts
 from kaskad.config import FILE, Settings
+from kaskad.domain.definition import to_cascade
 from kaskad.domain.errors import KaskadError
 from kaskad.domain.terms import Channel
 from kaskad.engine.catalog import to_send_by
@@ -22,6 +24,7 @@ from kaskad.providers import provider
 from kaskad.providers.base import Account, Outgoing
 from kaskad.store import accounts as account_store
 from kaskad.store import backup
+from kaskad.store import cascades as cascade_store
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import migrations
 from kaskad.store.sqlite import SqliteDatabase
@@ -168,6 +171,7 @@ def _of_accounts(db: Database, settings: Settings, txt: Lookup) -> Iterator[Find
         return
     if not accounts:
         yield Finding("warn", "accounts", "there are none", "`kaskad account add NAME --provider …` adds one")
+    yield from _of_texts(db, [account for account in accounts if account.enabled])
     for account in accounts:
         what = f"account {account.name}"
         if not account.enabled:
@@ -185,6 +189,17 @@ def _of_accounts(db: Database, settings: Settings, txt: Lookup) -> Iterator[Find
             )
         if account.channel is Channel.EMAIL:
             yield from _of_mail(what, account, txt)
+
+
+def _of_texts(db: Database, accounts: list[Account]) -> Iterator[Finding]:
+    """Yield the approved texts that cascades in force name in vain: their steps are skipped."""
+    with db.read() as tx:
+        for row in cascade_store.all_cascades(tx):
+            if row.state != cascade_store.ACTIVE or row.version_id is None:
+                continue
+            cascade = to_cascade(cascade_store.version(tx, row.version_id).source, name=row.slug)
+            for problem in wrong_texts(tx, cascade, accounts):
+                yield Finding("problem", "approved text", problem, "its step is skipped until then")
 
 
 def _accounts(db: Database, vault: Vault) -> list[Account]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kaskad.cli.templates import templates
 from kaskad.domain.terms import Channel
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command("enable")(enable)
     group.command("disable")(disable)
     group.command("test")(send_test)
+    group.command("templates")(templates)
     app.add_typer(group, name="account")
     app.command("send-test")(send_test)
 

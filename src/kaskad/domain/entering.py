@@ -7,10 +7,10 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from kaskad.domain import caps, consent, hours
-from kaskad.domain.cascade import Step
+from kaskad.domain.cascade import Content, Step
 from kaskad.domain.clocks import anchored_due
 from kaskad.domain.policy import HOUR, MINUTE, PerClass
-from kaskad.domain.run import Answers, Decision, Passages, Run, Send, failed
+from kaskad.domain.run import Answers, Decision, Dialogue, Passages, Run, Send, failed
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
 
@@ -129,7 +129,7 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
             return step.number, step.channels[0].code, SkipReason.CONDITION_FALSE, verdict.reason
     if step.holdout and share(version, run.contact_id, "holdout", step.id) < step.holdout:
         return step.number, step.channels[0].code, SkipReason.STEP_HOLDOUT, ""
-    why = SkipReason.NO_ADDRESS
+    why, detail = SkipReason.NO_ADDRESS, ""
     worst = step.channels[0].code
     channels = step.channels if len(step.channels) == 1 else _preferred(step.channels, answers.preferred)
     for channel in channels:
@@ -137,10 +137,36 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
         if refusal is None:
             code = channel.code
             to = answers.addresses[ADDRESS_CHANNEL.get(code, code)].value
-            return Send(step.number, code, _account(step, code, answers), to, _variant(version, run, step))
-        if refusal is not SkipReason.NO_ADDRESS:
-            why, worst = refusal, channel.code
-    return step.number, worst, why, ""
+            account, variant = _account(step, code, answers), _variant(version, run, step)
+            dialogue = answers.dialogues.get(account)
+            if dialogue is None:
+                return Send(step.number, code, account, to, variant)
+            untold = _untold(_content(step, variant), dialogue, now)
+            if isinstance(untold, bool):
+                return Send(step.number, code, account, to, variant, untold, dialogue.open_until)
+            why, worst, detail = SkipReason.NO_TEMPLATE, code, untold
+        elif refusal is not SkipReason.NO_ADDRESS:
+            why, worst, detail = refusal, channel.code, ""
+    return step.number, worst, why, detail
+
+
+def _content(step: Step, variant: int | None) -> Content:
+    return step.content if variant is None else step.variants[variant].content
+
+
+def _untold(content: Content, dialogue: Dialogue, now: int) -> bool | str:
+    """Return whether the approved text is to be sent (else the free one), or in words why neither can be."""
+    if dialogue.open_until > now and (content.text or content.media):
+        return False
+    approved, texts = content.approved, dialogue.texts
+    if approved is None or texts is None:
+        if dialogue.open_until > now:
+            return "there is no text for a person who has written lately"
+        return "the person has not written lately" + (", and no approved text is named" if texts else "")
+    state = texts.get((approved.name, approved.language), "not known to the service")
+    if state == "approved":
+        return True
+    return f"the approved text {approved.name} ({approved.language}) is {state}"
 
 
 def _preferred(channels: tuple[Channel, ...], preferred: tuple[int, ...]) -> list[Channel]:

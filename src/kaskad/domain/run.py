@@ -82,6 +82,16 @@ class Address(Struct, frozen=True, gc=False):
     shared: int = 0  # 1: another contact has it too
 
 
+class Dialogue(Struct, frozen=True, gc=False):
+    """What an account takes for one contact whose service wants an approved text outside of a dialogue.
+
+    `texts` has the state of each approved text by name and language; None: it sends none.
+    """
+
+    open_until: int = 0  # a free text is taken until then; 0: the person has not written lately
+    texts: Mapping[tuple[str, str], str] | None = None
+
+
 class Answers(Struct, gc=False):
     """What the database says of one contact at this moment, asked for runs that are about to send."""
 
@@ -98,6 +108,7 @@ class Answers(Struct, gc=False):
     anchors: Mapping[int, int] | None = None  # anchored step -> its anchor's instant
     named: Mapping[str, int] = {}  # accounts by name, for steps that name theirs; 0: out of service
     told_addresses: int = 0  # `address_bits` of all addresses: what of them is kept with a decision
+    dialogues: Mapping[int, Dialogue] = {}  # by account, of those whose service takes free text for a while
 
     def signature(self) -> tuple[object, ...]:
         """Return what of the answers is kept with a decision: nothing that names a person."""
@@ -108,6 +119,7 @@ class Answers(Struct, gc=False):
             len(self.touches),
             tuple(self.accounts.items()), self.touched,
             tuple(self.anchors.items()) if self.anchors else (),
+            tuple([(number, bool(d.open_until)) for number, d in self.dialogues.items()]),
         )  # fmt: skip
 
     def told(self) -> dict[str, object]:
@@ -118,7 +130,10 @@ class Answers(Struct, gc=False):
 
 NO_ANSWERS = Answers((), "", {}, (), (), (), {})  # to a run that ends: nothing is asked about its contact
 
-_TOLD = ("zones", "country", "paused", "addresses", "consents", "touches", "accounts", "touched", "anchors")
+_TOLD = (
+    "zones", "country", "paused", "addresses", "consents", "touches", "accounts", "touched", "anchors",
+    "dialogues",
+)  # fmt: skip
 
 
 class Send(Struct, frozen=True, gc=False):
@@ -127,6 +142,8 @@ class Send(Struct, frozen=True, gc=False):
     account_id: int
     to: str
     variant: int | None
+    by_name: bool = False  # by its approved text
+    open_until: int = 0  # a free text is taken until then, where the service asks (`Dialogue`)
 
 
 class Decision(Struct, frozen=True, gc=False):

@@ -212,6 +212,8 @@ class Alike:
             return None
         if decision.send is None or not is_shared(decision):
             return None
+        if decision.send.account_id in self._world.windows:
+            return None  # who has written when, the long way asks
         free = free_below(place.version, place.enters)
         return _Plan(place, decision, decision.send, answers, free, {}, [])
 

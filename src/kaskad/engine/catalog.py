@@ -8,6 +8,7 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import Version, prepare
+from kaskad.engine import texts
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.world import CascadeState, World
 from kaskad.providers.base import Account, Limits
@@ -35,6 +36,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             same = known is not None and known.policy == policy
             versions.append(known if known and same else read_version(row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
+    world.approved = texts.load(tx)
     types = webhook_store.subscribed(tx)
     world.outbox = Outbox(types) if types else None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}

@@ -18,6 +18,7 @@ from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.template import RenderError
 from kaskad.domain.terms import Channel, MessageState, SkipReason
 from kaskad.domain.version import Version
+from kaskad.engine.approved import filled
 from kaskad.engine.look import Person
 from kaskad.engine.world import World
 from kaskad.providers.base import Outgoing
@@ -71,16 +72,19 @@ class Page:
         self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
         self._class = version.cascade.message_class
         self._keys = version.cascade.steps[send.step].keys
+        self._by_name = send.by_name
+        self._texts = world.approved.get(send.account_id, {}) if send.by_name else {}
         self._status_url = world.status_urls[send.account_id]
 
     def write(
         self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
-        tracking: bool, valid_for_ms: int, due_at: int,
+        tracking: bool, valid_for_ms: int, due_at: int, open_until: int = 0,
     ) -> tuple[Outgoing, str, int]:  # fmt: skip
         """Return the message for one person, its body to keep and its price; raises RenderError.
 
         Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
         """
+        approved = None
         contact_id, run_id, step = run.contact_id, run.id, self._step
         links = None
         if self._only_text is None or self._base_url:
@@ -93,15 +97,21 @@ class Page:
             body = _encode(_TextBody(text, to))
         else:
             assert links is not None
-            words = self._compiled.render(scope, links)
-            subject, html, text, say, script, buttons, media, urls = astuple(words)
-            body = _encode(_Body(subject, html, text, say, script, buttons, media, urls, to))
+            words = self._compiled.render(scope, links, by_name=self._by_name)
+            subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
+            if approved is not None:
+                known = self._texts.get((approved.name, approved.language))
+                approved, said = filled(approved, known)
+                body = _encode(_Body(text=said, buttons=buttons, links=urls, approved=approved, to=to))
+            else:
+                body = _encode(_Body(subject, html, text, say, script, buttons, media, urls, to=to))
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
         reference = self._signer.reference(contact_id, run_id, step, self._account_id)
         outgoing = Outgoing(
             reference, f"{contact_id}:{run_id}:{step}", self._channel,
             to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
-            self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language,
+            self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, approved,
+            open_until,
         )  # fmt: skip
         price = self._fixed
         if self._by_part and self._price is not None:
@@ -116,11 +126,11 @@ class Writer:
         self._world, self._tx, self._now = world, tx, now
         self._reserved: dict[int, int] = {}
         self._addresses: set[tuple[int, int, str]] = set()
-        self._pages: dict[tuple[int, int, int | None, int, int], Page] = {}
+        self._pages: dict[tuple[int, int, int | None, int, int, bool], Page] = {}
 
     def page(self, version: Version, send: Send) -> Page:
         """Return what messages like this one have in common."""
-        key = (version.id, send.step, send.variant, send.channel, send.account_id)
+        key = (version.id, send.step, send.variant, send.channel, send.account_id, send.by_name)
         page = self._pages.get(key)
         if page is None:
             page = self._pages[key] = Page(self._world, version, send, self._now)
@@ -139,8 +149,9 @@ class Writer:
             scope["steps"] = steps_scope(version, passages)
         try:
             outgoing, body, price = self.page(version, send).write(
-                run, send.to, scope, person.attributes, person.language, person.tracking, valid_for_ms, due_at
-            )
+                run, send.to, scope, person.attributes, person.language, person.tracking, valid_for_ms,
+                due_at, send.open_until,
+            )  # fmt: skip
         except RenderError as problem:
             return Refusal(SkipReason.NO_TEMPLATE, str(problem))
         before = passages.get(send.step)

@@ -13,14 +13,14 @@ from kaskad.domain.errors import NotFound
 from kaskad.domain.event import EventIn
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
-from kaskad.engine import opt_in
+from kaskad.engine import approved, opt_in
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
 from kaskad.log import get_logger
 from kaskad.providers import provider
-from kaskad.providers.base import Account, Inbound, Provider, Receipt, Request, Told
+from kaskad.providers.base import Account, Inbound, Provider, Receipt, Request, TemplateNews, Told
 from kaskad.store.db import Database
 
 log = get_logger(__name__)
@@ -88,6 +88,11 @@ class Ingest:
                 elif found is not None:
                     unmatched.append(found)
         kept = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
+        heard = approved.Heard(account, arrivals, unmatched, inbound)
+        if heard and account.id in self._world.windows:
+            acts = [*acts, heard]
+        if news := [told for told in receipts if isinstance(told, TemplateNews)]:
+            acts = [*acts, approved.News(self._world, account, news)]
         raw = [(account.id, now, _encode(kept).decode(), body, problem)]
         future: Future[None] = self._engine.deliver(
             Delivery(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from kaskad.domain import caps, hours
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.policy import PerClass
-from kaskad.domain.run import SHARED, Address, Answers, Passage, Run, Send, address_bits
+from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, Send, address_bits
 from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
@@ -49,10 +49,17 @@ class Look(Struct):
     touches: dict[int, list[caps.Touch]]
     properties: Mapping[tuple[int, int], dict[str, Any]]
     events: Mapping[int, list[tuple[str, int, dict[str, Any]]]]
+    heard: Mapping[int, dict[int, int]] = {}  # of each contact: account -> when the person last wrote to it
 
 
-def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> Look:
-    """Read what is known of the contacts of runs that are about to enter a step."""
+def look(
+    tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int,
+    windowed: Container[int] = frozenset(),
+) -> Look:  # fmt: skip
+    """Read what is known of the contacts of runs that are about to enter a step.
+
+    `windowed` are the channels on which it matters when the person last wrote.
+    """
     ids = sorted({run.contact_id for _, run in entering})
     versions = {version.id: version for version, _ in entering}.values()
     people = {
@@ -85,7 +92,23 @@ def look(tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int) -> 
         touches,
         properties_of(tx, triggered),
         _events(tx, watched) if watched else {},
+        _heard(tx, entering, windowed) if windowed else {},
     )
+
+
+def _heard(
+    tx: Transaction, entering: Sequence[tuple[Version, Run]], windowed: Container[int]
+) -> dict[int, dict[int, int]]:  # fmt: skip
+    asking = {
+        version.id
+        for version in {version.id: version for version, _ in entering}.values()
+        if any(channel.code in windowed for step in version.cascade.steps for channel in step.channels)
+    }
+    ids = sorted({run.contact_id for version, run in entering if version.id in asking})
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    for contact_id, account_id, heard_at in tx.among("look_dialogues", ids) if ids else ():
+        found[contact_id][account_id] = heard_at
+    return found
 
 
 def touches_since(versions: Iterable[Version], now: int) -> int | None:
@@ -124,6 +147,7 @@ class Desk:
         self._seen = Look({}, {}, {}, {}, {}, {}, {}, {})
         self._accounts: dict[int, Mapping[int, int]] = {}
         self._zones: dict[tuple[str | None, str, str], tuple[str, ...]] = {}
+        self._closed = {number: Dialogue(0, world.text_states(number)) for number in world.windows}
 
     def see(self, seen: Look) -> None:
         """Answer from what was read."""
@@ -150,6 +174,8 @@ class Desk:
             named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=bits,
         )
+        if self._closed:
+            answers.dialogues = self._dialogues(seen.heard.get(contact_id))
         if bits & SHARED:
             answers.touched = self._touched(version, run, addresses)
         if version.has_conditions:
@@ -204,6 +230,17 @@ class Desk:
         return {
             account.name: account.id for account in self._world.accounts.values() if account.id in in_service
         }
+
+    def _dialogues(self, heard: Mapping[int, int] | None) -> Mapping[int, Dialogue]:
+        """Return what accounts take whose service lets free text go only for some time."""
+        if not heard:
+            return self._closed
+        found = dict(self._closed)
+        for number, heard_at in heard.items():
+            ends_at = heard_at + self._world.windows.get(number, 0)
+            if number in found and ends_at > self._now:
+                found[number] = Dialogue(ends_at, found[number].texts)
+        return found
 
     def _zones_of(self, known: str | None, phone: str, brand: str) -> tuple[str, ...]:
         key = (known, phone, brand)

@@ -162,7 +162,8 @@ class _Mover:
 
     def _enter(self, entering_runs: list[tuple[Version, Run, Passages, Enter]]) -> None:
         now = self._now
-        seen = look(self._tx, [(version, run) for version, run, _, _ in entering_runs], now)
+        pairs = [(version, run) for version, run, _, _ in entering_runs]
+        seen = look(self._tx, pairs, now, self._world.window_channels)
         self.desk.see(seen)
         desk = self.desk
         runs_of = Counter([run.contact_id for _, run, _, _ in entering_runs])

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
+from kaskad.engine import approved
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
@@ -37,6 +38,7 @@ RENEW_MS = 20_000
 TAKEN_S = 5.0  # between looks at an account that another process tends
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+TEXTS_S = 6 * 3600.0  # between looks at the texts that a service approves; webhooks tell of changes at once
 
 
 class Poller:
@@ -133,7 +135,7 @@ class _Tender:
                 carrying.read_setup(await errands.ask(account, request))
             self._set_up = True
         if carrying.poll_request(account, self._cursor) is None:
-            self._done = True
+            await self._ask_texts()
             return
         if not await self._hold():
             return
@@ -143,6 +145,17 @@ class _Tender:
         told, cursor = carrying.read_poll(response, account)
         if told or cursor not in ("", self._cursor):
             await self._keep(told, response.body, cursor or self._cursor)
+
+    async def _ask_texts(self) -> None:
+        """Ask for the texts that the service approves, and wait until it is time to ask again."""
+        account, errands, engine = self._account, self._poller.errands, self._poller.engine
+        if not approved.lists_texts(account):
+            self._done = True
+            return
+        listed = await approved.fetch(account, lambda request: errands.ask(account, request))
+        await _end_of(engine.write(lambda tx: approved.keep(tx, engine.world, account, listed)))
+        self._poller.note(account, "")
+        await asyncio.sleep(TEXTS_S)
 
     async def _hold(self) -> bool:
         """Return whether this process tends the account, and read from where it is to go on."""

@@ -17,6 +17,7 @@ from kaskad.domain.version import Version
 from kaskad.engine.clock import Clock
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
 from kaskad.engine.outbox import Outbox
+from kaskad.engine.texts import Texts
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, limits_of
 
@@ -90,6 +91,9 @@ class World:
         self.limits: dict[int, AccountLimits] = {}
         self.capabilities: dict[int, Capabilities] = {}
         self.by_channel: dict[int, list[Account]] = {}
+        self.windows: dict[int, int] = {}  # account -> how long free text is taken after a person's message
+        self.window_channels: frozenset[int] = frozenset()  # of these accounts
+        self.approved: dict[int, Texts] = {}  # account -> its approved texts
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
@@ -121,6 +125,7 @@ class World:
         }
         channels: dict[int, list[Account]] = defaultdict(list)
         retriable = set()
+        windows: dict[int, int] = {}
         for account in sorted(self.accounts.values(), key=lambda a: (a.priority, a.id)):
             able = provider(account.provider).capabilities
             self.capabilities[account.id] = able
@@ -128,6 +133,8 @@ class World:
                 retriable.add(account.id)
             if account.enabled:
                 channels[account.channel.code].append(account)
+                if able.window_ms:
+                    windows[account.id] = able.window_ms
             own, known = limits_of(account, able), self.limits.get(account.id)
             if known is None:
                 bucket = TokenBucket(own.per_second, own.burst)
@@ -135,6 +142,8 @@ class World:
             else:
                 known.change(own.concurrency, own.per_second, own.burst)
         self.by_channel = dict(channels)
+        self.windows = windows
+        self.window_channels = frozenset(self.accounts[number].channel.code for number in windows)
         self.retriable = frozenset(retriable)
 
     def set_versions(self, versions: Iterable[Version], cascades: Iterable[CascadeState]) -> None:
@@ -154,6 +163,12 @@ class World:
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
                 triggers[current.cascade.trigger.event].append(current)
         self._triggers = dict(triggers)
+
+    def text_states(self, account_id: int) -> Mapping[tuple[str, str], str] | None:
+        """Return the state of each approved text of the account; None where its service takes none."""
+        if not self.capabilities[account_id].approved:
+            return None
+        return {key: text.state for key, text in self.approved.get(account_id, {}).items()}
 
     def standing(self, version_id: int, phase: int, step: int) -> Standing | None:
         """Return where runs of the version in that phase of that step stand, if they stand alike."""

@@ -16,6 +16,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.web import metrics
 from kaskad.web.api import (
     accounts,
+    approved_texts,
     cascades,
     contacts,
     imports,
@@ -48,6 +49,7 @@ ROUTERS = (
     keys.router,
     accounts.providers_router,
     accounts.router,
+    approved_texts.router,
     cascades.router,
     launches.router,
     runs.router,

@@ -1,0 +1,112 @@
+"""The texts that services approve: shown, asked for anew, and held against the cascades that name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from kaskad.actions.office import Office
+from kaskad.domain.cascade import Approved, Cascade, Content, Step
+from kaskad.domain.errors import Conflict, Invalid, NotFound, SendError
+from kaskad.engine import approved, texts
+from kaskad.engine.texts import APPROVED, Text, Texts
+from kaskad.providers.approval import ServiceTemplate
+from kaskad.providers.base import Account
+from kaskad.store.db import Transaction
+
+FILES = ("image", "video", "document")  # heads that each message fills
+
+
+def listing(office: Office, name: str) -> list[Text]:
+    """Return the texts of an account as they were last told; raises NotFound, Invalid."""
+    account = _account(office, name)
+    with office.read() as tx:
+        return list(texts.load(tx).get(account.id, {}).values())
+
+
+def sync(office: Office, name: str) -> list[Text]:
+    """Ask the account's service for its texts and keep them; raises NotFound, Invalid, Conflict."""
+    account = _account(office, name)
+    if not approved.lists_texts(account):
+        raise Invalid(
+            [f"Account {name!r} does not say whose texts they are: fill its settings, such as "
+             "business_account_id."]
+        )  # fmt: skip
+    try:
+        listed = approved.asked(account, office.now())
+    except SendError as error:
+        raise Conflict(f"The service of {name!r} does not tell its texts: {error.detail}") from None
+    office.write(lambda tx: approved.keep(tx, office.engine.world, account, listed))
+    return listing(office, name)
+
+
+def wrong_texts(tx: Transaction, cascade: Cascade, accounts: Sequence[Account]) -> list[str]:
+    """Return which approved texts a cascade names in vain, in words; `accounts` are those in use."""
+    known = texts.load(tx)
+    found = []
+    for step, told, content in _named(cascade):
+        for account in accounts:
+            if account.channel in step.channels and step.account in ("", account.name):
+                problem = _wrong(told, content, account, known.get(account.id, {}))
+                if problem:
+                    found.append(f"Step {step.number + 1} ({step.id}) of {cascade.id!r} {problem}.")
+    return list(dict.fromkeys(found))
+
+
+def _account(office: Office, name: str) -> Account:
+    account = office.engine.world.accounts_by_name.get(name)
+    if account is None:
+        raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+    if not office.engine.world.capabilities[account.id].approved:
+        raise Invalid([f"The service of account {name!r} approves no texts."])
+    return account
+
+
+def _named(cascade: Cascade) -> Iterator[tuple[Step, Approved, Content]]:
+    for step in cascade.steps:
+        for content in [variant.content for variant in step.variants] or [step.content]:
+            if content.approved is not None:
+                yield step, content.approved, content
+
+
+def _wrong(told: Approved, content: Content, account: Account, known: Texts) -> str:
+    """Return what keeps the account from sending the text, "" where nothing does."""
+    if not approved.takes_approved(account):
+        if content.text or content.media:
+            return ""
+        return f"has only an approved text, and account {account.name!r} takes none: give `text` as well"
+    name, text = f"approved text {told.name!r} ({told.language})", known.get((told.name, told.language))
+    if text is None:
+        return (
+            f"names the {name}, which account {account.name!r} does not know: `kaskad account templates "
+            f"{account.name} --sync` asks its service, or name one that it lists"
+        )
+    if text.state != APPROVED:
+        why = f" ({text.why})" if text.why else ""
+        return (
+            f"names the {name}, which at account {account.name!r} is {text.state}{why}: wait, or name another"
+        )
+    if problem := _misfit(told, text.template):
+        return f"names the {name}, {problem}"
+    return ""
+
+
+def _misfit(told: Approved, template: ServiceTemplate) -> str:
+    """Return where what is given does not fit the places of the text, "" where it does."""
+    given, wanted = len(told.parameters), len(template.parameters)
+    if given != wanted:
+        return f"whose body has {wanted} places, and {given} `parameters` are given: {template.body[:200]!r}"
+    needs_head = bool(template.header_parameters) or template.header in FILES
+    if needs_head != bool(told.header):
+        kind = template.header if template.header in FILES else "text"
+        return (
+            f"whose head wants a {kind}: give `header`"
+            if needs_head
+            else "whose head is fixed: remove `header`"
+        )
+    if len(told.buttons) > len(template.buttons):
+        return f"which has {len(template.buttons)} buttons, and `buttons` fills {len(told.buttons)}"
+    for place, button in enumerate(template.buttons, 1):
+        filled = place <= len(told.buttons) and bool(told.buttons[place - 1])
+        if "{{" in button.url and not filled:
+            return f"whose button {place} ({button.text}) has an address to fill: give it in `buttons`"
+    return ""
