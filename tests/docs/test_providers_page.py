@@ -12,12 +12,13 @@ from kaskad.providers.reference import BEGIN, page, table
 ROOT = Path(__file__).parents[2]
 OVERVIEW, PAGES = ROOT / "docs/providers.md", ROOT / "docs/providers"
 EVIDENCE = ROOT / "src/kaskad/providers/evidence.json"
-CASES, SPECS = ROOT / "tests/providers/cases", ROOT / "tests/providers/test_specs.py"
+CASES = ROOT / "tests/providers/cases"
+SPECS = sorted((ROOT / "tests/providers").glob("test_specs*.py"))
 
 
 def counted():
     """Return what the tests hold of each provider, a line each."""
-    specified = SPECS.read_text()
+    specified = "".join(path.read_text() for path in SPECS)
     lines = {}
     for name in sorted(PROVIDERS):
         cases = [json.loads(path.read_text()) for path in sorted((CASES / name).glob("*.json"))]

@@ -10,6 +10,7 @@ from kaskad.providers.base import Provider
 from kaskad.providers.fcm import Fcm
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.mailgun import Mailgun
+from kaskad.providers.max import Max
 from kaskad.providers.postmark import Postmark
 from kaskad.providers.sendgrid import SendGrid
 from kaskad.providers.sendpulse import SendPulse
@@ -27,6 +28,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Fcm(),
         GenericWebhook(),
         Mailgun(),
+        Max(),
         Postmark(),
         SendGrid(),
         SendPulse(),
