@@ -20,6 +20,7 @@ from kaskad.providers.telegram import Telegram
 from kaskad.providers.twilio_voice import TwilioVoice
 from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
+from kaskad.providers.viber import Viber
 
 PROVIDERS: Mapping[str, Provider] = {
     each.name: each
@@ -38,6 +39,7 @@ PROVIDERS: Mapping[str, Provider] = {
         TwilioVoice(),
         Unisender(),
         UnisenderGo(),
+        Viber(),
     )
 }
 

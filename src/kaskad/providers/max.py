@@ -100,8 +100,8 @@ class Max(Provider):
         Setting("base_url", required=False, default=BASE_URL, help="Of the Bot API"),
     )  # fmt: skip
     connect = (
-        "MAX gives bots to verified organisations and entrepreneurs of Russia: business.max.ru, Chat bots. The "
-        "token stands in the bot's settings; `bot` is its name in max.ru/<name>.",
+        "MAX gives bots to verified organisations and entrepreneurs of Russia: business.max.ru, Chat bots. "
+        "The token stands in the bot's settings; `bot` is its name in max.ru/<name>.",
         "The API's certificate is of the Russian Ministry of Digital Development: put its root (from "
         "gosuslugi.ru/crt) into the system's store, or into a file that `SSL_CERT_FILE` names, together with "
         "the roots that other services need.",
