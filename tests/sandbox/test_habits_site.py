@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from kaskad.sandbox.person import Person
 from kaskad.sandbox.profile import Delay, SiteHabits, SmsHabits, default_profile
 from kaskad.sandbox.serve import SandboxConfig, running
+from kaskad.sandbox.servers.smsc import Keys
 
 BUYER = Person(key="buyer", name="Buyer", phone="+77000000001")
 SOON = Delay(0.05)
@@ -49,8 +50,8 @@ def test_who_follows_a_link_may_send_the_form_behind_it(site, sends):
     sms = SmsHabits(deliver=SOON, react=SOON, reacts=1.0)
     profile = replace(default_profile(), sms=sms, site=SiteHabits(SOON, sends))
     with running(SandboxConfig(people=[BUYER], profile=profile)) as sandbox:
-        keys = sandbox.config.keys
-        query = {"login": keys.smsc_login, "psw": keys.smsc_password, "phones": BUYER.phone,
+        keys = Keys()
+        query = {"login": keys.login, "psw": keys.password, "phones": BUYER.phone,
                  "mes": f"{url}/l", "fmt": "3", "charset": "utf-8"}  # fmt: skip
         httpx2.get(f"{sandbox.http_url}/smsc/sys/send.php", params=query, trust_env=False).raise_for_status()
         until = time.monotonic() + 5

@@ -8,12 +8,12 @@ from email.message import EmailMessage
 import httpx2
 import pytest
 
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.person import Person
 from kaskad.sandbox.serve import Sandbox
+from kaskad.sandbox.servers import telegram, twilio
 from support.world import ANN, BOB, Receiver, wait_for
 
-KEYS = Credentials()
+BOT, VOICE = telegram.Keys(), twilio.Keys()
 EVIL = "<script>alert(1)</script>"
 
 
@@ -45,12 +45,12 @@ def mail_ann(sandbox: Sandbox, url: str) -> None:
 
 
 def chat(sandbox: Sandbox, text: str, **more: object) -> None:
-    url = f"{sandbox.http_url}/telegram/bot{KEYS.telegram_token}/sendMessage"
+    url = f"{sandbox.http_url}/telegram/bot{BOT.token}/sendMessage"
     assert httpx2.post(url, json={"chat_id": ANN.chat_id, "text": text, **more}).status_code == 200
 
 
 def updates(sandbox: Sandbox) -> list[dict[str, object]]:
-    answer = httpx2.get(f"{sandbox.http_url}/telegram/bot{KEYS.telegram_token}/getUpdates")
+    answer = httpx2.get(f"{sandbox.http_url}/telegram/bot{BOT.token}/getUpdates")
     return list(answer.json()["result"])
 
 
@@ -116,16 +116,16 @@ def test_one_presses_writes_and_blocks_as_the_person(sandbox: Sandbox, browser: 
         ]
     }
     chat(sandbox, "Ready?", reply_markup=keyboard)
-    number = str(sandbox.phones[0].chat[0].id)
-    browser.post("/people/1/press", data={"number": number, "row": "0", "place": "0"})
-    page = browser.post("/people/1/press", data={"number": number, "row": "0", "place": "1"})
+    number = str(sandbox.phones[0].chats["telegram"].bubbles[0].id)
+    browser.post("/people/1/chats/telegram/press", data={"number": number, "row": "0", "place": "0"})
+    page = browser.post("/people/1/chats/telegram/press", data={"number": number, "row": "0", "place": "1"})
     assert "leads outside, to shop.example.org" in page.text
-    page = browser.post("/people/1/write", data={"text": "Later"})
+    page = browser.post("/people/1/chats/telegram/write", data={"text": "Later"})
     assert "Later" in page.text and "You are this person" in page.text
-    assert "bot blocked" in browser.post("/people/1/block").text
+    assert "blocked" in browser.post("/people/1/chats/telegram/block").text
     kinds = [next(key for key in update if key != "update_id") for update in updates(sandbox)]
     assert kinds == ["callback_query", "message", "my_chat_member"]
-    wrong = browser.post("/people/1/press", data={"number": number, "row": "7", "place": "0"})
+    wrong = browser.post("/people/1/chats/telegram/press", data={"number": number, "row": "7", "place": "0"})
     assert wrong.status_code == 404
 
 
@@ -138,9 +138,9 @@ def test_one_answers_a_call_and_presses_a_key(
         f'<Response><Gather numDigits="1" action="{receiver.url}/keys"><Say>Press 1</Say></Gather></Response>'
     )
     httpx2.post(
-        f"{sandbox.http_url}/twilio/2010-04-01/Accounts/{KEYS.twilio_sid}/Calls.json",
-        auth=(KEYS.twilio_sid, KEYS.twilio_token),
-        data={"To": ANN.phone, "From": KEYS.twilio_number, "Twiml": words},
+        f"{sandbox.http_url}/twilio/2010-04-01/Accounts/{VOICE.sid}/Calls.json",
+        auth=(VOICE.sid, VOICE.token),
+        data={"To": ANN.phone, "From": VOICE.number, "Twiml": words},
     )
     call = wait_for(lambda: sandbox.phones[0].calls)[0]
     page = browser.get("/people/1?tab=robot_call").text
@@ -169,8 +169,8 @@ def test_an_sms_is_answered_and_the_phone_given_back(
 def test_another_site_cannot_play_people_and_nothing_else_is_there(
     sandbox: Sandbox, browser: httpx2.Client
 ) -> None:
-    forged = browser.post("/people/1/block", headers={"Sec-Fetch-Site": "cross-site"})
-    assert forged.status_code == 403 and not sandbox.phones[0].bot_blocked
+    forged = browser.post("/people/1/chats/telegram/block", headers={"Sec-Fetch-Site": "cross-site"})
+    assert forged.status_code == 403 and not sandbox.phones[0].chats["telegram"].blocked
     for path in ("/people/9", "/people/1/mails/9", "/static/serve.py", "/people/1/calls/CA0"):
         assert browser.get(path).status_code in (404, 405)
     assert browser.get("/static/phones.css").headers["content-type"].startswith("text/css")

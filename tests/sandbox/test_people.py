@@ -8,14 +8,14 @@ import httpx2
 import pytest
 
 from kaskad.domain.errors import Invalid
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.person import Person, Sms
 from kaskad.sandbox.profile import default_profile, draw_temper, read_profile
 from kaskad.sandbox.serve import Sandbox
+from kaskad.sandbox.servers.telegram import Keys
 from kaskad.sandbox.twiml import offered_keys
 from support.world import Receiver, profile, wait_for
 
-TOKEN = Credentials().telegram_token
+TOKEN = Keys().token
 MANY = [Person(f"p{number}", f"Person {number}", chat_id=str(5000 + number)) for number in range(200)]
 REACT = "{{react: {{median: 1}}, {}}}"
 
@@ -39,7 +39,11 @@ def who_reacts(sandbox: Sandbox) -> set[str]:
     last = -1
     while last != (last := wanted()["telegram"].reacted):
         wait_for(lambda: updates(sandbox) or True)
-    return {phone.person.key for phone in sandbox.phones if phone.chat and phone.chat[0].reacted}
+    return {
+        phone.person.key
+        for phone in sandbox.phones
+        if phone.chats["telegram"].bubbles and phone.chats["telegram"].bubbles[0].reacted
+    }
 
 
 KEYBOARD = {"inline_keyboard": [[{"text": "Да", "callback_data": "yes"}]]}
@@ -82,10 +86,10 @@ def test_who_is_played_by_hand_does_nothing_alone(start: Callable[..., Sandbox])
     write(sandbox, "1001")
     sandbox.call(lambda: setattr(ann, "by_hand", True))  # taken over while she thinks, half a second
     write(sandbox, "1002")
-    wait_for(lambda: bob.chat[0].reacted)
+    wait_for(lambda: bob.chats["telegram"].bubbles[0].reacted)
     time.sleep(2)  # far longer than she thinks
     assert [update["message"]["from"]["id"] for update in updates(sandbox)] == [1002]
-    assert not ann.chat[0].reacted
+    assert not ann.chats["telegram"].bubbles[0].reacted
 
 
 def test_people_never_leave_the_machine(start: Callable[..., Sandbox], receiver: Receiver) -> None:
@@ -151,13 +155,13 @@ def test_a_link_to_the_bot_starts_it_and_nobody_is_written_to_before(
 ) -> None:
     sandbox = start(people=[Person("eve", "Eve", "eve@example.org", "+79000000003")])
     eve = sandbox.phones[0]
-    write(sandbox, eve.person.chat_id)
-    assert eve.chat == []
+    write(sandbox, eve.chats["telegram"].address)
+    assert eve.chats["telegram"].bubbles == []
     receiver.answers["/l/1"] = lambda _: (302, "https://t.me/kaskad_sandbox_bot?start=tok-1")
     sms = Sms(1, 0, f"Напишите нам: {receiver.url}/l/1", "Shop")
     eve.texts.append(sms)
-    sandbox.do(lambda deeds: deeds.follow("sms", eve, sms, f"{receiver.url}/l/1"))
+    sandbox.do(lambda deeds: deeds.follow(eve, sms, f"{receiver.url}/l/1"))
     message = updates(sandbox)[0]["message"]
-    assert (message["text"], str(message["chat"]["id"])) == ("/start tok-1", eve.person.chat_id)
-    write(sandbox, eve.person.chat_id)
-    assert [bubble.mine for bubble in eve.chat] == [True, False]
+    assert (message["text"], str(message["chat"]["id"])) == ("/start tok-1", eve.chats["telegram"].address)
+    write(sandbox, eve.chats["telegram"].address)
+    assert [bubble.mine for bubble in eve.chats["telegram"].bubbles] == [True, False]

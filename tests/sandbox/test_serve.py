@@ -10,6 +10,7 @@ import pytest
 
 from kaskad.domain.errors import Conflict
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
+from kaskad.sandbox.servers.telegram import Keys, Telegram
 from support.world import Receiver, wait_for
 
 
@@ -26,12 +27,12 @@ def test_a_port_that_is_taken_is_named() -> None:
 def test_it_ends_cleanly_while_somebody_polls_and_its_ports_are_free_again() -> None:
     with running(SandboxConfig()) as sandbox:
         port = int(sandbox.http_url.rpartition(":")[2])
-        token = sandbox.config.keys.telegram_token
+        token = Keys().token
         poll = threading.Thread(target=lambda: httpx2.get(
             f"{sandbox.http_url}/telegram/bot{token}/getUpdates?timeout=50", timeout=60
         ), daemon=True)  # fmt: skip
         poll.start()
-        wait_for(lambda: sandbox.deeds.bot.polls)
+        wait_for(lambda: sandbox.server(Telegram).bot.polls)
         began = time.monotonic()
     assert time.monotonic() - began < 5
     with running(SandboxConfig(port=port)):

@@ -7,13 +7,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.serve import Sandbox
+from kaskad.sandbox.servers.smsc import Keys
 from support.world import ANN, Receiver, profile, wait_for
 
-KEYS = Credentials()
-LOGIN = {"login": KEYS.smsc_login, "psw": KEYS.smsc_password, "fmt": "3", "charset": "utf-8"}
+KEYS = Keys()
+LOGIN = {"login": KEYS.login, "psw": KEYS.password, "fmt": "3", "charset": "utf-8"}
 
 
 def post(sandbox: Sandbox, path: str = "send", **given: str) -> Any:
@@ -21,7 +21,7 @@ def post(sandbox: Sandbox, path: str = "send", **given: str) -> Any:
 
 
 def signed(text: str) -> str:
-    return md5(f"{text}:{KEYS.smsc_secret}".encode()).hexdigest()
+    return md5(f"{text}:{KEYS.secret}".encode()).hexdigest()
 
 
 def test_a_text_is_counted_priced_delivered_and_reported(
@@ -83,9 +83,9 @@ def test_the_same_again_within_a_minute_is_refused_and_a_price_can_be_asked(
 
 def test_a_key_and_the_hash_of_the_password_open_too(start: Callable[..., Sandbox]) -> None:
     sandbox = start()
-    hashed = md5(KEYS.smsc_password.encode()).hexdigest()
+    hashed = md5(KEYS.password.encode()).hexdigest()
     assert post(sandbox, "balance", psw=hashed)["balance"]
-    answer = httpx2.get(f"{sandbox.http_url}/smsc/sys/balance.php", params={"apikey": KEYS.smsc_key})
+    answer = httpx2.get(f"{sandbox.http_url}/smsc/sys/balance.php", params={"apikey": KEYS.key})
     assert answer.text == "1000000.00"
 
 

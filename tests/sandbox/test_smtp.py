@@ -8,11 +8,12 @@ from email.policy import SMTP, default
 
 import pytest
 
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.serve import Sandbox
+from kaskad.sandbox.servers.smtp import Keys
 from support.world import ANN, Receiver, profile, wait_for
 
+KEYS = Keys(user="shop", password="secret")
 HTML = (
     '<p>Здравствуйте! <a href="{url}/l/one">Корзина</a> <a href="{url}/l/two">Помощь</a></p>'
     '<a href="{url}/l/trap" aria-hidden="true"></a><img src="{url}/o/pixel" width="1" height="1">'
@@ -34,9 +35,8 @@ def letter(url: str) -> EmailMessage:
 
 def send(sandbox: Sandbox, url: str = "http://127.0.0.1:9", to: str = ANN.email) -> None:
     with smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port) as client:
-        keys = sandbox.config.keys
-        if keys.smtp_user:
-            client.login(keys.smtp_user, keys.smtp_password)
+        if KEYS in sandbox.config.keys:
+            client.login(KEYS.user, KEYS.password)
         client.sendmail("bounces@example.org", [to], letter(url).as_bytes(policy=SMTP))
 
 
@@ -81,7 +81,7 @@ def test_nobody_lives_at_an_unknown_address_unless_strangers_may(start: Callable
 
 
 def test_a_login_is_asked_where_there_is_one(start: Callable[..., Sandbox]) -> None:
-    sandbox = start(keys=Credentials(smtp_user="shop", smtp_password="secret"))
+    sandbox = start(keys=[KEYS])
     with smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port) as client:
         client.ehlo()
         assert client.mail("shop@example.org")[0] == 530

@@ -21,13 +21,13 @@ from aiogram.types import (
     Message,
 )
 
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Phone
 from kaskad.sandbox.serve import Sandbox
+from kaskad.sandbox.servers.telegram import Keys
 from support.world import Receiver, wait_for
 
-TOKEN = Credentials().telegram_token
+TOKEN = Keys().token
 BUTTONS = InlineKeyboardMarkup(inline_keyboard=[[InlineKeyboardButton(text="Да", callback_data="yes:1")]])
 
 
@@ -66,7 +66,7 @@ def test_aiogram_sends_texts_and_files(start: Callable[..., Sandbox]) -> None:
             assert isinstance(edited, Message) and edited.text == "Спасибо"
 
     asyncio.run(play())
-    shown = [(bubble.text, bubble.media) for bubble in ann_of(sandbox).chat]
+    shown = [(bubble.text, bubble.media) for bubble in ann_of(sandbox).chats["telegram"].bubbles]
     assert shown == [
         ("Спасибо", ()), ("Корзина", (("photo", "cart.png"),)),
         ("", (("document", "https://shop.example.org/bill.pdf"),)),
@@ -100,12 +100,12 @@ def test_a_dispatcher_gets_presses_texts_and_blocks_and_is_refused_then(
 
         async with aiogram_bot(sandbox) as bot:
             await bot.send_message(1001, "Готово?", reply_markup=BUTTONS)
-            bubble = ann.chat[0]
+            bubble = ann.chats["telegram"].bubbles[0]
 
             def act() -> None:
                 sandbox.do(lambda deeds: deeds.press(ann, bubble, bubble.buttons[0][0]))
-                sandbox.do(lambda deeds: deeds.write_to_bot(ann, "/start abc"))
-                sandbox.do(lambda deeds: deeds.block(ann))
+                sandbox.do(lambda deeds: deeds.write(ann, "telegram", "/start abc"))
+                sandbox.do(lambda deeds: deeds.block(ann, "telegram"))
 
             acting = asyncio.get_running_loop().run_in_executor(None, act)
             await asyncio.wait_for(dispatcher.start_polling(bot, handle_signals=False, polling_timeout=2), 15)
@@ -116,7 +116,7 @@ def test_a_dispatcher_gets_presses_texts_and_blocks_and_is_refused_then(
 
     asyncio.run(play())
     assert sorted(got) == [("member", "kicked"), ("press", "yes:1"), ("text", "/start abc")]
-    assert ann.chat[0].toast == "Принято"
+    assert ann.chats["telegram"].bubbles[0].toast == "Принято"
     counts = sandbox.counts()["telegram"]
     assert (counts.reacted, counts.stopped) == (1, 1)
 
@@ -211,7 +211,7 @@ def test_an_offset_confirms_and_a_poll_waits_for_news(start: Callable[..., Sandb
     sandbox = start()
     ann = ann_of(sandbox)
     for text in ("one", "two"):
-        sandbox.do(lambda deeds, text=text: deeds.write_to_bot(ann, text))
+        sandbox.do(lambda deeds, text=text: deeds.write(ann, "telegram", text))
     first = call(sandbox, "getUpdates", limit=1)["result"]
     assert [update["message"]["text"] for update in first] == ["one"]
     rest = call(sandbox, "getUpdates", offset=first[0]["update_id"] + 1)["result"]
@@ -232,7 +232,7 @@ def test_a_webhook_gets_updates_with_its_secret_until_it_takes_them(
     call(sandbox, "setWebhook", url=url, secret_token="s3", allowed_updates=["message"])
     told = call(sandbox, "getUpdates")
     assert told["error_code"] == 409 and "while webhook is active" in told["description"]
-    sandbox.do(lambda deeds: deeds.write_to_bot(ann, "Привет"))
+    sandbox.do(lambda deeds: deeds.write(ann, "telegram", "Привет"))
     posts = wait_for(lambda: len(receiver.at("/hooks/telegram")) == 2 and receiver.at("/hooks/telegram"))
     assert {post.headers["x-telegram-bot-api-secret-token"] for post in posts} == {"s3"}
     updates = [json.loads(post.body) for post in posts]
@@ -251,5 +251,5 @@ def test_a_webhook_may_answer_with_a_method(start: Callable[..., Sandbox], recei
     said = {"method": "sendMessage", "chat_id": 1001, "text": "Ответ"}
     receiver.answers["/hooks/telegram"] = lambda _: (200, json.dumps(said))
     call(sandbox, "setWebhook", url=f"{receiver.url}/hooks/telegram")
-    sandbox.do(lambda deeds: deeds.write_to_bot(ann, "Вопрос"))
-    wait_for(lambda: [bubble.text for bubble in ann.chat] == ["Вопрос", "Ответ"])
+    sandbox.do(lambda deeds: deeds.write(ann, "telegram", "Вопрос"))
+    wait_for(lambda: [bubble.text for bubble in ann.chats["telegram"].bubbles] == ["Вопрос", "Ответ"])

@@ -12,12 +12,12 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.serve import Sandbox
+from kaskad.sandbox.servers.twilio import Keys
 from support.world import ANN, BOB, Arrival, Receiver, profile, wait_for
 
-KEYS = Credentials()
+KEYS = Keys()
 WORDS = "Здравствуйте. Нажмите 1, чтобы подтвердить, 9 — больше не звонить."
 TWIML = (
     '<Response><Gather numDigits="1" action="{url}/hooks/keys" timeout="5"><Say>'
@@ -39,8 +39,8 @@ class Detour(TwilioHttpClient):
         return super().request(method, f"{self._base}{urlsplit(url).path}", *more, **named)
 
 
-def client_of(sandbox: Sandbox, token: str = KEYS.twilio_token) -> Client:
-    return Client(KEYS.twilio_sid, token, http_client=Detour(f"{sandbox.http_url}/twilio"))
+def client_of(sandbox: Sandbox, token: str = KEYS.token) -> Client:
+    return Client(KEYS.sid, token, http_client=Detour(f"{sandbox.http_url}/twilio"))
 
 
 def order(sandbox: Sandbox, receiver: Receiver, to: str = ANN.phone, **more: Any) -> Any:
@@ -48,7 +48,7 @@ def order(sandbox: Sandbox, receiver: Receiver, to: str = ANN.phone, **more: Any
         "twiml": TWIML.format(url=receiver.url), "status_callback": f"{receiver.url}/hooks/status",
         "status_callback_event": EVENTS, **more,
     }  # fmt: skip
-    return client_of(sandbox).calls.create(to=to, from_=KEYS.twilio_number, **told)
+    return client_of(sandbox).calls.create(to=to, from_=KEYS.number, **told)
 
 
 def statuses(receiver: Receiver) -> list[str]:
@@ -66,7 +66,7 @@ def ended(receiver: Receiver) -> bool:
 def genuine(receiver: Receiver, one: Arrival) -> bool:
     signature = one.headers["x-twilio-signature"]
     url = receiver.url + one.path
-    return bool(RequestValidator(KEYS.twilio_token).validate(url, one.form, signature))
+    return bool(RequestValidator(KEYS.token).validate(url, one.form, signature))
 
 
 def test_a_call_is_answered_heard_and_confirmed(start: Callable[..., Sandbox], receiver: Receiver) -> None:
@@ -141,9 +141,7 @@ def test_words_may_come_from_an_address_and_lead_on(
         200,
         "<Response><Pause/><Say>Два</Say><Hangup/><Say>Три</Say></Response>",
     )
-    call = client_of(sandbox).calls.create(
-        to=ANN.phone, from_=KEYS.twilio_number, url=f"{receiver.url}/twiml"
-    )
+    call = client_of(sandbox).calls.create(to=ANN.phone, from_=KEYS.number, url=f"{receiver.url}/twiml")
     wait_for(lambda: client_of(sandbox).calls(call.sid).fetch().status == "completed")
     assert sandbox.phones[0].calls[0].heard == ["Раз", "Два"]
     assert all(genuine(receiver, one) for one in receiver.arrivals)
@@ -176,7 +174,7 @@ def test_a_call_can_be_cancelled_while_it_rings(start: Callable[..., Sandbox], r
 def test_twilio_says_why_it_takes_no_call(
     start: Callable[..., Sandbox], given: dict[str, Any], code: int
 ) -> None:
-    told = {"to": ANN.phone, "from_": KEYS.twilio_number, "twiml": "<Response/>", **given}
+    told = {"to": ANN.phone, "from_": KEYS.number, "twiml": "<Response/>", **given}
     with pytest.raises(TwilioRestException) as caught:
         client_of(start()).calls.create(**{name: value for name, value in told.items() if value is not None})
     assert (caught.value.status, caught.value.code) == (400, code)
@@ -187,7 +185,7 @@ def test_a_stranger_is_not_let_in_and_haste_is_refused(
 ) -> None:
     sandbox = start()
     with pytest.raises(TwilioRestException) as caught:
-        client_of(sandbox, "f" * 32).calls.create(to=ANN.phone, from_=KEYS.twilio_number, twiml="<Response/>")
+        client_of(sandbox, "f" * 32).calls.create(to=ANN.phone, from_=KEYS.number, twiml="<Response/>")
     assert (caught.value.status, caught.value.code) == (401, 20003)
     sandbox.set_faults(Fault("robot_call", "throttle", left=1))
     with pytest.raises(TwilioRestException) as caught:
@@ -216,6 +214,6 @@ def test_words_that_cannot_be_run_end_the_call_with_an_apology(
 
 def test_an_unknown_call_is_not_found(start: Callable[..., Sandbox]) -> None:
     sandbox = start()
-    url = f"{sandbox.http_url}/twilio/2010-04-01/Accounts/{KEYS.twilio_sid}/Calls/CA{'0' * 32}.json"
-    answer = httpx2.get(url, auth=(KEYS.twilio_sid, KEYS.twilio_token))
+    url = f"{sandbox.http_url}/twilio/2010-04-01/Accounts/{KEYS.sid}/Calls/CA{'0' * 32}.json"
+    answer = httpx2.get(url, auth=(KEYS.sid, KEYS.token))
     assert (answer.status_code, answer.json()["code"]) == (404, 20404)

@@ -12,8 +12,16 @@ from msgspec import Struct
 from kaskad.sandbox.person import Person
 from kaskad.sandbox.profile import Profile, read_profile
 
-ANN = Person("ann", "Ann Smith", "ann@example.org", "+79000000001", "1001", "en", "Europe/Moscow")
-BOB = Person("bob", "Борис", "bob@example.org", "+77000000002", "1002", "ru", "Asia/Almaty")
+
+def _ids(number: int) -> dict[str, str]:
+    """Return a person's ids where neither a mail address nor a number is one."""
+    channels = ("vk", "max", "facebook_messenger", "instagram")
+    ids = {channel: str(1000 * place + number) for place, channel in enumerate(channels, 2)}
+    return {**ids, "push": f"push-token-{number:012}"}
+
+
+ANN = Person("ann", "Ann Smith", "ann@example.org", "+79000000001", "1001", "en", "Europe/Moscow", _ids(1))
+BOB = Person("bob", "Борис", "bob@example.org", "+77000000002", "1002", "ru", "Asia/Almaty", _ids(2))
 PATIENCE_S = 15
 NOBODY_REACTS = """
 mail: {open: {median: 1}, click: {median: 1}}
@@ -92,10 +100,5 @@ def wait_for(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
 
 def profile(**changes: str) -> Profile:
     """Return a profile in which nobody does anything, but for whole sections that are given in YAML."""
-    lines = [
-        line
-        if line.partition(":")[0] not in changes
-        else f"{line.partition(':')[0]}: {changes[line.partition(':')[0]]}"
-        for line in NOBODY_REACTS.strip().splitlines()
-    ]
-    return read_profile("\n".join(lines), "test")
+    lines = dict(line.split(": ", 1) for line in NOBODY_REACTS.strip().splitlines())
+    return read_profile("\n".join(f"{name}: {told}" for name, told in {**lines, **changes}.items()), "test")

@@ -134,7 +134,8 @@ def reactions(phone: Phone) -> dict[str, bool]:
     """Return by step whether the person reacted, or said no, to what it sent them."""
     return {
         "letter": any(mail.reacted for mail in phone.mails) or "email" in phone.stopped,
-        "chat": any(bubble.reacted for bubble in phone.chat) or "telegram" in phone.stopped,
+        "chat": any(bubble.reacted for bubble in phone.chats["telegram"].bubbles)
+        or "telegram" in phone.stopped,
         "sms": any(sms.reacted for sms in phone.texts) or "sms" in phone.stopped,
         "robot": any(call.reacted for call in phone.calls) or "robot_call" in phone.stopped,
     }
@@ -172,7 +173,7 @@ def test_who_is_told_to_have_responded_did_so_on_their_phone_and_nobody_else(pla
 
 def test_nobody_gets_a_step_twice_or_a_dearer_one_after_they_reacted(played: Played) -> None:
     for phone in played.phones:
-        came = [len(phone.mails), sum(not bubble.mine for bubble in phone.chat),
+        came = [len(phone.mails), sum(not bubble.mine for bubble in phone.chats["telegram"].bubbles),
                 sum(not sms.mine for sms in phone.texts), len(phone.calls)]  # fmt: skip
         assert max(came) == 1
     by = {person["external_id"]: person["by"] for person in played.told["people"]}

@@ -24,6 +24,7 @@ from kaskad.engine.opt_in import WORDS, make_link
 from kaskad.providers.base import Account
 from kaskad.sandbox.person import Bubble, Person
 from kaskad.sandbox.serve import SandboxConfig, running
+from kaskad.sandbox.servers.telegram import Telegram
 from kaskad.store import accounts, cascades, contacts, settings
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
@@ -197,11 +198,11 @@ def test_with_the_sandbox_a_person_opts_in_presses_writes_and_blocks(tmp_path: P
         phone.by_hand = True
 
         def got() -> list[Bubble]:
-            return [bubble for bubble in phone.chat if not bubble.mine]
+            return [bubble for bubble in phone.chats["telegram"].bubbles if not bubble.mine]
 
         with house.serving():
             token = house.token(contact_id)
-            sandbox.do(lambda deeds: deeds.write_to_bot(phone, f"/start {token}"))
+            sandbox.do(lambda deeds: deeds.write(phone, "telegram", f"/start {token}"))
             until(lambda: [bubble.text for bubble in got()] == [WORDS["done"][1]], PATIENCE_S)
             joined(house.port, "c0")
             until(lambda: [bubble.text for bubble in got()][1:] == ["Hello"], PATIENCE_S)
@@ -209,10 +210,13 @@ def test_with_the_sandbox_a_person_opts_in_presses_writes_and_blocks(tmp_path: P
             sandbox.do(lambda deeds: deeds.press(phone, hello, hello.buttons[0][0]))
             clicked = f"SELECT contact_id FROM facts WHERE kind = {Kind.CLICKED.value}"
             until(lambda: house.rows(clicked) == [(contact_id,)], PATIENCE_S)
-            until(lambda: hello.notes.count("pressed") == 1 and not sandbox.deeds.bot.queries, PATIENCE_S)
+            until(
+                lambda: hello.notes.count("pressed") == 1 and not sandbox.server(Telegram).bot.queries,
+                PATIENCE_S,
+            )
             health = "SELECT health FROM addresses WHERE channel = 2"
-            sandbox.do(lambda deeds: deeds.block(phone))
+            sandbox.do(lambda deeds: deeds.block(phone, "telegram"))
             until(lambda: house.rows(health) == [(1,)], PATIENCE_S)
-            sandbox.do(lambda deeds: deeds.unblock(phone))
+            sandbox.do(lambda deeds: deeds.unblock(phone, "telegram"))
             until(lambda: house.rows(health) == [(0,)], PATIENCE_S)
         house.db.close()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kaskad.sandbox.profile import Profile
     from kaskad.sandbox.serve import Sandbox
 
-PORT, SMTP_PORT = 8025, 2525
+PORT, SMTP_PORT = 8025, 2525  # the ports of other servers with their own are in their files
 KASKAD_URL = "http://127.0.0.1:8000"
 
 
@@ -47,6 +47,14 @@ def sandbox(
     mail_route: Annotated[
         str, typer.Option(help="Where replies and bounces go, smtp://host:port; else to the account's hook.")
     ] = "",
+    servers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            help="Speak this protocol too; may be given often. `--with all`: every one; "
+            "`--with list`: their names.",
+        ),
+    ] = None,
     accounts: Annotated[
         bool, typer.Option("--accounts", help="Print the accounts.yaml that matches these ports, and end.")
     ] = False,
@@ -60,13 +68,19 @@ def sandbox(
     """
     from kaskad.log import configure
     from kaskad.sandbox.serve import SandboxConfig, running
+    from kaskad.sandbox.servers import USUAL
 
+    if "list" in (servers or ()):
+        typer.echo(_listed(), nl=False)
+        return
+    spoken = (*USUAL, *(servers or ()))
     if accounts:
-        typer.echo(_accounts(port, smtp_port, as_json), nl=False)
+        typer.echo(_accounts(spoken, port, smtp_port, as_json), nl=False)
         return
     configure("warning")
     config = SandboxConfig(
-        port=port, smtp_port=smtp_port, people=_people(people, country), kaskad_url=kaskad_url,
+        port=port, servers=spoken, ports=_ports(spoken, port, smtp_port),
+        people=_people(people, country), kaskad_url=kaskad_url,
         time_factor=time_factor, seed=seed, profile=_profile(profile), mail_route=_route(mail_route),
     )  # fmt: skip
     with running(config) as world, _until_told() as told:
@@ -75,19 +89,39 @@ def sandbox(
     _part(world)
 
 
-def _accounts(port: int, smtp_port: int, as_json: bool) -> str:
+def _ports(servers: Sequence[str], port: int, smtp_port: int) -> dict[str, int]:
+    """Return the ports of servers that have one of their own; any free ones where `port` is 0."""
+    from kaskad.sandbox.servers import chosen
+
+    ports = {kind.name: kind.port if port else 0 for kind in chosen(servers) if kind.port is not None}
+    return ports | {"smtp": smtp_port}
+
+
+def _listed() -> str:
+    """Return every server with its channels."""
+    from kaskad.sandbox.servers import SERVERS, USUAL
+
+    return "".join(
+        f"{server.name:<16}{', '.join(server.channels)}{' (always)' if server.name in USUAL else ''}\n"
+        for server in SERVERS
+    )
+
+
+def _accounts(servers: Sequence[str], port: int, smtp_port: int, as_json: bool) -> str:
     """Return the accounts as a file."""
     import io
 
     import msgspec
     from ruamel.yaml import YAML
 
-    from kaskad.sandbox.accounts import Credentials, Place
-    from kaskad.sandbox.accounts import accounts as made
+    from kaskad.sandbox.serve import accounts_of
+    from kaskad.sandbox.server import HOST, Place
+    from kaskad.sandbox.servers import chosen
 
     if not port or not smtp_port:
         raise typer.BadParameter("--accounts needs ports: 0 is not known before the start")
-    told = {"accounts": made(Place(f"http://127.0.0.1:{port}", "127.0.0.1", smtp_port), Credentials())}
+    place = Place(f"http://{HOST}:{port}", _ports(servers, port, smtp_port))
+    told = {"accounts": accounts_of(chosen(servers), place)}
     if as_json:
         return msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n"
     out = io.StringIO()
@@ -120,11 +154,12 @@ def _person(row: Row) -> Person:
 
     contact = row.contact
     reached = {address.channel: address.value for address in contact.addresses}
-    email, phone, chat_id = (reached.get(c, "") for c in (Channel.EMAIL, Channel.SMS, Channel.TELEGRAM))
+    email, phone, chat_id = (reached.pop(c, "") for c in (Channel.EMAIL, Channel.SMS, Channel.TELEGRAM))
     return Person(
         key=contact.external_id or email or phone or chat_id, name=str(contact.attributes.get("name", "")),
         email=email, phone=phone, chat_id=chat_id, language=contact.language or "",
         zone=(contact.zone or "").partition(" ")[0],
+        ids={channel.value: value for channel, value in reached.items()},
     )  # fmt: skip
 
 
@@ -148,14 +183,20 @@ def _read(path: Path, option: str) -> bytes:
 
 
 def _greet(world: Sandbox) -> None:
+    from kaskad.sandbox.server import HOST
+
     who = f"{len(world.phones)} people" if world.phones else "whoever is written to"
+    own = {kind.name: world.place.ports.get(kind.name) for kind in world.kinds}
     lines = (
-        ("phones", f"{world.http_url}/ ({who})"), ("mail", f"smtp://{world.smtp_host}:{world.smtp_port}"),
-        ("telegram", f"{world.http_url}/telegram"), ("sms", f"{world.http_url}/smsc"),
-        ("calls", f"{world.http_url}/twilio"), ("receipts to", world.config.kaskad_url),
+        ("phones", f"{world.http_url}/ ({who})"),
+        *(
+            (kind.name, f"{HOST}:{own[kind.name]}" if own[kind.name] else kind.url(world.place))
+            for kind in world.kinds
+        ),
+        ("receipts to", world.config.kaskad_url),
     )  # fmt: skip
     for name, text in lines:
-        typer.echo(f"{name:<12}{text}")
+        typer.echo(f"{name:<14}{text}")
     typer.echo("Ctrl-C ends it; `kaskad sandbox --accounts` prints the accounts.")
 
 

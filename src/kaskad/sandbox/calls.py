@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urljoin
 from msgspec import Struct, field
 
 from kaskad.sandbox import twiml
-from kaskad.sandbox.line import HungUp, Intent, Line
+from kaskad.sandbox.line import HungUp, Line, Pickup, ring
 from kaskad.sandbox.outbox import Outbox
 from kaskad.sandbox.person import Call, Phone
 from kaskad.sandbox.twiml import BadTwiml, Gather, Hangup, Pause, Redirect, Say, Verb, offered_keys
@@ -59,23 +59,25 @@ class Order(Struct):
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Pickup(Struct, frozen=True):
-    """What happens at the called end: `answer`, `busy`, `silence`, `machine` or `missing`."""
-
-    how: str
-    after_ms: float = 0.0
-
-
 class Exchange:
-    """Carries calls. `pick_up` and `intent` are the habits of people; who is played by hand does it all."""
+    """Carries calls as the world's people take them; who is played by hand does it all.
 
-    def __init__(self, world: World, outbox: Outbox, sid: str, token: str) -> None:
+    `report` sends a receipt, with what befalls it.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        outbox: Outbox,
+        report: Callable[[Callable[[bool], Outgoing], int], None],
+        sid: str,
+        token: str,
+    ) -> None:
         self.world = world
         self._outbox = outbox
+        self._report = report
         self._account = sid
         self._token = token
-        self.pick_up: Callable[[Phone | None], Pickup] = lambda phone: Pickup("silence")
-        self.intent: Callable[[Phone, str], Intent | None] = lambda phone, words: None
 
     async def carry(self, order: Order, phone: Phone | None) -> None:
         """Bring one call to its end."""
@@ -83,7 +85,7 @@ class Exchange:
         await self.world.pace.wait(QUEUE_MS)
         self._tell(order, "initiated")
         ending = "failed"
-        pickup = self.pick_up(phone)
+        pickup = self.world.pick_up(phone)
         if order.cancelled.is_set():
             ending = "canceled"
         elif phone is not None and pickup.how != "missing":
@@ -93,8 +95,8 @@ class Exchange:
             phone.trim()
             self._tell(order, "ringing")
             line = Line(self.world.pace, phone, call, order.limit_s * 1000)
-            ending = await self._ring(order, phone, pickup, line)
-            if ending == "in-progress":
+            ending = await ring(phone, pickup, line, order.ring_s * 1000)
+            if ending == "answered":
                 await self._talk(order, phone, pickup, line)
                 ending = "completed"
                 self._settle(order, line)
@@ -102,22 +104,6 @@ class Exchange:
         call.listening = False
         call.ended_at = order.ended_at = self.world.pace.now()
         self._tell(order, "completed")
-
-    @staticmethod
-    async def _ring(order: Order, phone: Phone, pickup: Pickup, line: Line) -> str:
-        """Return how the ringing ended: in-progress, busy, no-answer or canceled."""
-        ring_ms = order.ring_s * 1000
-        alone = not phone.by_hand
-        patient_ms = min(ring_ms, pickup.after_ms) if alone and pickup.how != "silence" else ring_ms
-        deed = await line.deed(patient_ms)
-        line.talked_ms = 0.0
-        if deed == "cancel":
-            return "canceled"
-        if deed == "answer":
-            return "in-progress"
-        if deed == "decline" or (alone and pickup.how == "busy"):
-            return "busy"
-        return "no-answer" if patient_ms >= ring_ms else "in-progress"
 
     async def _talk(self, order: Order, phone: Phone, pickup: Pickup, line: Line) -> None:
         """Say what the call has to say, until its end."""
@@ -129,7 +115,7 @@ class Exchange:
         try:
             await self._detect(order, line)
             if not order.machine:
-                self.world.arrived(CHANNEL, phone, call)
+                self.world.arrived(phone, call)
             verbs = await self._first(order)
             documents = 1
             while verbs is not None:
@@ -159,7 +145,7 @@ class Exchange:
             fields = {"CallSid": order.sid, "AccountSid": self._account, "AnsweredBy": verdict,
                       "MachineDetectionDuration": str(DETECTION_MS)}  # fmt: skip
             url, method = order.detection_url, order.detection_method
-            self._outbox.report(CHANNEL, lambda good: self._signed(method, url, fields, good), attempts=2)
+            self._report(lambda good: self._signed(method, url, fields, good), 2)
 
         self.world.later(DETECTION_MS, tell)
 
@@ -169,7 +155,7 @@ class Exchange:
         call.duration_s = max(1, round(line.talked_ms / 1000))
         order.price = f"-{-(-call.duration_s // 60) * PRICE_OF_A_MINUTE:.5f}"
         if call.duration_s >= LISTENED_S and not order.machine:
-            self.world.reacted(CHANNEL, call)
+            self.world.reacted(call)
 
     async def _first(self, order: Order) -> list[Verb] | None:
         if order.url:  # where both are given, the words of the parameter are ignored
@@ -211,7 +197,7 @@ class Exchange:
         words = " ".join([*call.heard, *(said.text for said in gather.inside if isinstance(said, Say))])
         if not order.asked and not order.machine:
             order.asked = True
-            line.intent = self.intent(phone, words)
+            line.intent = self.world.intent(phone, words)
         call.listening = True
         keys = ""
         for sound in (*gather.inside, Pause(gather.timeout_s)):
@@ -236,7 +222,7 @@ class Exchange:
         if keys == offered_keys(words)[1]:
             self.world.stopped(CHANNEL, phone)
         else:
-            self.world.reacted(CHANNEL, call)
+            self.world.reacted(call)
 
     def _tell(self, order: Order, event: str) -> None:
         """Send a status callback, where the call asked for this one."""
@@ -253,7 +239,7 @@ class Exchange:
             fields["SipResponseCode"] = "404"
         order.sequence += 1
         method, url = order.status_method, order.status_url
-        self._outbox.report(CHANNEL, lambda good: self._signed(method, url, fields, good))
+        self._report(lambda good: self._signed(method, url, fields, good), 5)
 
     def _fields(self, order: Order) -> dict[str, str]:
         told = {

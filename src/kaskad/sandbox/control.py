@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from kaskad.domain.errors import Invalid
-from kaskad.sandbox.faults import RECEIPTS, REQUESTS, SERVICES, Fault
+from kaskad.sandbox.faults import RECEIPTS, REQUESTS, Fault
 from kaskad.sandbox.world import World
 
 
@@ -20,7 +20,8 @@ class Control:
         faults = self._world.faults
         return JSONResponse({
             "active": msgspec.to_builtins(faults.active), "happened": faults.happened,
-            "services": SERVICES, "kinds": {**REQUESTS, **RECEIPTS},
+            "services": {name: sorted(kinds) for name, kinds in faults.known.items()},
+            "kinds": {**REQUESTS, **RECEIPTS},
         })  # fmt: skip
 
     async def set_faults(self, request: Request) -> Response:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 
-from kaskad.sandbox.calls import Pickup
 from kaskad.sandbox.deeds import Deeds, shown_links
-from kaskad.sandbox.line import Intent
-from kaskad.sandbox.person import Bubble, Call, Mail, Phone, Sim, Sms
+from kaskad.sandbox.line import Intent, Pickup
+from kaskad.sandbox.person import Bubble, Call, Mail, Notice, Phone, Sim, Sms, Thing
 from kaskad.sandbox.profile import pick
 from kaskad.sandbox.twiml import offered_keys
 from kaskad.sandbox.wire import Answer
-from kaskad.sandbox.world import Thing
 
 SCAN_MS = 1_500
 PREFETCH_MS = 20_000
-BOUNCE_MS = 600_000
 ANSWERS = {
     "ru": ("Спасибо, посмотрю", "Да, интересно", "Перезвоните, пожалуйста", "Уже оформляю"),
     "en": ("Thanks, I'll have a look", "Yes, please", "Please call me back", "On it already"),
@@ -41,6 +38,8 @@ class Habits:
                 self._on_mail(phone, thing)
             case Bubble():
                 self._on_bubble(phone, thing)
+            case Notice():
+                self._on_notice(phone, thing)
             case Sms():
                 self._on_sms(phone, thing)
             case Call():
@@ -66,7 +65,7 @@ class Habits:
             self._later(phone, PREFETCH_MS, lambda: deeds.prefetch(phone, mail))
         deed = pick(chance, {
             "clicks": habits.clicks, "replies": habits.replies, "unsubscribes": habits.unsubscribes,
-            "opens": habits.opens,
+            "opens": habits.opens, "complains": habits.complains,
         })  # fmt: skip
         open_ms = habits.open.draw_ms(chance, temper.pace)
         then_ms = open_ms + habits.click.draw_ms(chance, temper.pace)
@@ -76,35 +75,50 @@ class Habits:
         links = shown_links(mail.links, mail.unsubscribe)
         if deed == "clicks" and links:
             url = links[0].url
-            self._visit(phone, then_ms, chance, lambda: deeds.follow("email", phone, mail, url))
+            self._visit(phone, then_ms, chance, lambda: deeds.follow(phone, mail, url))
         elif deed == "unsubscribes" and mail.unsubscribe:
             self._later(phone, then_ms, lambda: deeds.unsubscribe(phone, mail))
+        elif deed == "complains":
+            self._later(phone, then_ms, lambda: deeds.complain(phone, mail))
         elif deed in ("clicks", "replies"):
             text = self._answer(phone, chance)
             self._later(phone, then_ms, lambda: deeds.reply_to_mail(phone, mail, text))
 
     def _on_bubble(self, phone: Phone, bubble: Bubble) -> None:
-        habits, deeds, chance = self.profile.chat, self._deeds, self._chance(phone, "telegram")
+        channel, deeds = bubble.channel, self._deeds
+        habits, chance = self.profile.messenger(channel), self._chance(phone, channel)
         deed = pick(chance, {
             "reacts": habits.reacts, "says_stop": habits.says_stop, "blocks": habits.blocks,
+            "reads": habits.reads,
         })  # fmt: skip
         after_ms = habits.react.draw_ms(chance, phone.temper.pace)
         if deed == "blocks":
-            self._later(phone, after_ms, lambda: deeds.block(phone))
+            self._later(phone, after_ms, lambda: deeds.block(phone, channel))
+        elif deed == "reads":
+            self._later(phone, after_ms, lambda: deeds.read(phone, bubble))
         elif deed == "says_stop":
-            self._later(phone, after_ms, lambda: deeds.write_to_bot(phone, self._stop(phone)))
+            self._later(phone, after_ms, lambda: deeds.write(phone, channel, self._stop(phone)))
         elif deed == "reacts":
             links = shown_links(bubble.links)
             buttons = [button for row in bubble.buttons for button in row]
             if chance.random() < habits.replies or not (links or buttons):
                 text = self._answer(phone, chance)
-                self._later(phone, after_ms, lambda: deeds.write_to_bot(phone, text))
+                self._later(phone, after_ms, lambda: deeds.write(phone, channel, text))
             elif buttons:
                 button = buttons[0] if chance.random() < 0.8 else chance.choice(buttons)
                 self._visit(phone, after_ms, chance, lambda: deeds.press(phone, bubble, button))
             else:
                 url = links[0].url
-                self._visit(phone, after_ms, chance, lambda: deeds.follow("telegram", phone, bubble, url))
+                self._visit(phone, after_ms, chance, lambda: deeds.follow(phone, bubble, url))
+
+    def _on_notice(self, phone: Phone, notice: Notice) -> None:
+        habits, deeds, chance = self.profile.push, self._deeds, self._chance(phone, "push")
+        deed = pick(chance, {"clicks": habits.clicks, "dismisses": habits.dismisses})
+        after_ms = habits.react.draw_ms(chance, phone.temper.pace)
+        if deed == "clicks":
+            self._visit(phone, after_ms, chance, lambda: deeds.tap(phone, notice))
+        elif deed == "dismisses":
+            self._later(phone, after_ms, lambda: deeds.dismiss(phone, notice))
 
     def _on_sms(self, phone: Phone, sms: Sms) -> None:
         habits, deeds, chance = self.profile.sms, self._deeds, self._chance(phone, "sms")
@@ -118,7 +132,7 @@ class Habits:
                 self._later(phone, after_ms, lambda: deeds.send_sms(phone, text))
             else:
                 url = sms.links[0].url
-                self._visit(phone, after_ms, chance, lambda: deeds.follow("sms", phone, sms, url))
+                self._visit(phone, after_ms, chance, lambda: deeds.follow(phone, sms, url))
 
     def _visit(
         self, phone: Phone, after_ms: float, chance: random.Random,
@@ -135,14 +149,6 @@ class Habits:
                 self._later(phone, decide_ms, lambda: self._deeds.send_form(phone, url))
 
         self._later(phone, after_ms, go)
-
-    def bounce(self, phone: Phone, mail: Mail) -> None:
-        """Let a mail that was taken come back as a bounce."""
-
-        async def send_back() -> None:
-            self._deeds.postman.bounce(phone, mail)
-
-        self._world.later(BOUNCE_MS, send_back)
 
     def pick_up(self, phone: Phone | None) -> Pickup:
         """Return what the called end does."""

@@ -24,6 +24,13 @@ class Intent(Struct):
     deed: str
 
 
+class Pickup(Struct, frozen=True):
+    """What happens at the called end: `answer`, `busy`, `silence`, `machine` or `missing`."""
+
+    how: str
+    after_ms: float = 0.0
+
+
 class Line:
     """Counts a call's own time, so that a call is the same however fast the sandbox runs.
 
@@ -73,3 +80,18 @@ class Line:
     def _end_by(self, done: str) -> None:
         if done in ENDINGS or self.talked_ms >= self._limit_ms:
             raise HungUp
+
+
+async def ring(phone: Phone, pickup: Pickup, line: Line, ring_ms: float) -> str:
+    """Let it ring; return how that ended: answered, busy, no-answer or canceled."""
+    alone = not phone.by_hand
+    patient_ms = min(ring_ms, pickup.after_ms) if alone and pickup.how != "silence" else ring_ms
+    deed = await line.deed(patient_ms)
+    line.talked_ms = 0.0
+    if deed == "cancel":
+        return "canceled"
+    if deed == "answer":
+        return "answered"
+    if deed == "decline" or (alone and pickup.how == "busy"):
+        return "busy"
+    return "no-answer" if patient_ms >= ring_ms else "answered"

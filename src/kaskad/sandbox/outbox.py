@@ -6,7 +6,7 @@ People never leave this machine: an address that is neither loopback nor Kaskad'
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import ip_address
 from urllib.parse import urlencode, urlsplit
 
@@ -26,6 +26,7 @@ SCANNER = "Mozilla/5.0 (compatible; Proofpoint URL Defense)"
 PREFETCH = "Mozilla/5.0"  # what Apple's mail privacy proxy calls itself
 TIMEOUT_S = 20.0
 FIRST_PAUSE_MS = 2_000
+ATTEMPTS = 5
 SWAP_S = 2.0  # a receipt that waits to be overtaken waits no longer
 
 
@@ -76,25 +77,38 @@ class Outbox:
         except ValueError:
             return False
 
-    def report(self, service: str, build: Callable[[bool], Outgoing], attempts: int = 5) -> None:
+    def report(
+        self, services: Sequence[str], build: Callable[[bool], Outgoing], attempts: int = ATTEMPTS
+    ) -> None:
         """Send a receipt by itself, repeated until it is answered 2xx; `build(False)` is signed wrongly."""
-        self._world.spawn(self._report(service, build, attempts))
 
-    async def _report(self, service: str, build: Callable[[bool], Outgoing], attempts: int) -> None:
-        fault = self._world.faults.strike(service, RECEIPTS)
+        async def deliver(good: bool) -> None:
+            if good:
+                await self._deliver(build(True), attempts)
+            else:
+                await self.call(build(False))  # refused, as it should be, and not repeated
+
+        self.tell(services, deliver)
+
+    def tell(self, services: Sequence[str], deliver: Callable[[bool], Awaitable[None]]) -> None:
+        """Deliver a receipt by itself, however that is done, with what befalls it on its way."""
+        self._world.spawn(self._tell(services, deliver))
+
+    async def _tell(self, services: Sequence[str], deliver: Callable[[bool], Awaitable[None]]) -> None:
+        fault = self._world.faults.strike(services, RECEIPTS)
         kind = fault.kind if fault else ""
         if kind == "lost":
             return
         if fault is not None and kind == "late":
             await self._world.pace.wait(fault.seconds * 1000)
         if kind == "reorder":
-            await self._overtaken(service)
+            await self._overtaken(services[0])
         if kind == "bad_signature":
-            await self.call(build(False))
-        await self._deliver(build(True), attempts)
+            await deliver(False)
+        await deliver(True)
         if kind == "duplicate":
-            await self._deliver(build(True), attempts)
-        if kind != "reorder" and (held := self._held.pop(service, None)):
+            await deliver(True)
+        if kind != "reorder" and (held := self._held.pop(services[0], None)):
             held.set()
 
     async def _overtaken(self, service: str) -> None:

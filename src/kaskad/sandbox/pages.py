@@ -5,7 +5,7 @@ Looking changes nothing. Whoever acts takes the phone over; the simulation then 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from importlib.resources import files
@@ -22,14 +22,13 @@ from starlette.routing import Route
 
 from kaskad.sandbox.deeds import Deeds
 from kaskad.sandbox.links import for_frame
-from kaskad.sandbox.person import Bubble, Link, Mail, Phone, Sms
+from kaskad.sandbox.person import MESSENGERS, Bubble, Call, Chat, Link, Mail, Notice, Phone, Sms, Thing
 from kaskad.sandbox.wire import Answer
 from kaskad.sandbox.words import LANGUAGES, words_of
-from kaskad.sandbox.world import CHANNELS, Thing, World
+from kaskad.sandbox.world import World
 
-TABS = {  # what is done -> where on the phone
-    "write": "telegram", "press": "telegram", "block": "telegram", "unblock": "telegram", "sms": "sms",
-}  # fmt: skip
+TABS = {"sms": "sms", "calls": "robot_call", "notices": "push"}  # first part of a deed's path -> its tab
+GLANCE = 4  # channels in the line of a person
 SHOWN = 50  # people on a page
 KINDS = {"phones.css": "text/css", "refresh.js": "text/javascript"}
 HEADERS = {
@@ -62,17 +61,21 @@ class Pages:
         self._templates.globals |= {
             "name": name_of, "initials": initials, "hue": hue, "sender": sender, "short": short,
             "pieces": pieces, "minutes": minutes, "has_reacted": has_reacted,
+            "reached": reached,
         }  # fmt: skip
 
     def routes(self) -> list[Route]:
         """Return the routes of all pages."""
         one, mail = "/people/{id:int}", "/people/{id:int}/mails/{number:int}"
         acts: dict[str, Callable[[Request, Phone], Awaitable[Answer | None]]] = {
-            "/take": self._take, "/release": self._release, "/follow": self._follow, "/press": self._press,
-            "/write": self._write, "/block": self._block, "/unblock": self._unblock, "/sms": self._sms,
+            "/take": self._take, "/release": self._release, "/follow": self._follow, "/sms": self._sms,
+            "/chats/{channel}/press": self._press, "/chats/{channel}/write": self._write,
+            "/chats/{channel}/start": self._start, "/chats/{channel}/block": self._block,
+            "/chats/{channel}/unblock": self._unblock, "/chats/{channel}/read/{number:int}": self._read,
+            "/notices/{number:int}/tap": self._tap, "/notices/{number:int}/dismiss": self._dismiss,
             "/calls/{sid}": self._call, "/mails/{number:int}/open": self._open,
             "/mails/{number:int}/follow": self._follow_mail, "/mails/{number:int}/reply": self._reply,
-            "/mails/{number:int}/unsubscribe": self._unsubscribe,
+            "/mails/{number:int}/unsubscribe": self._unsubscribe, "/mails/{number:int}/spam": self._spam,
         }  # fmt: skip
         return [
             Route("/", self.people, methods=["GET"]),
@@ -100,10 +103,12 @@ class Pages:
         """Show a person's phone."""
         tab = request.query_params.get("tab", "")
         phone = self._found(request)
-        newest = max(CHANNELS, key=lambda channel: _last_at(phone, channel))
+        channels = self._world.channels
+        newest = max(channels, key=phone.latest)
         return self._page(
-            request, "phone.html", phone=phone, tab=tab if tab in CHANNELS else newest, channels=CHANNELS
-        )
+            request, "phone.html", phone=phone, tab=tab if tab in channels else newest, channels=channels,
+            messengers=MESSENGERS,
+        )  # fmt: skip
 
     async def mail(self, request: Request) -> Response:
         """Show a mail; looking at it opens nothing."""
@@ -125,7 +130,7 @@ class Pages:
         back = f"/people/{phone.id}/mails/{mail.id}"
         if phone.by_hand and place < len(mail.links):
             await self._deeds.open_mail(phone, mail)
-            answer = await self._followed("email", phone, mail, mail.links[place].url)
+            answer = await self._followed(phone, mail, mail.links[place].url)
             back += _led(answer, "?")
         return RedirectResponse(back, 303)
 
@@ -149,7 +154,7 @@ class Pages:
         text = self._templates.get_template(template).render(
             say=say, language=language, here="?" + "".join(f"{pair}&" for pair in kept),
             clock=lambda at: clock(at, now, zone), told=told(request, say),
-            latest=lambda phone: latest(phone, say), **more,
+            latest=lambda phone: latest(phone, self._world.channels, say), **more,
         )  # fmt: skip
         page = HTMLResponse(text, status, {**HEADERS, "Vary": "Accept-Language, Cookie"})
         if request.query_params.get("lang") in LANGUAGES:
@@ -195,9 +200,9 @@ class Pages:
         path = request.url.path
         if "/mails/" in path:
             return path.rpartition("/")[0]
-        deed = path.rpartition("/")[2]
-        tab = "robot_call" if "/calls/" in path else TABS.get(deed) or _text(form, "channel")
-        return f"{here}?tab={tab}" if tab in CHANNELS else here
+        first, _, rest = path.removeprefix(f"{here}/").partition("/")
+        tab = rest.partition("/")[0] if first == "chats" else TABS.get(first) or _text(form, "channel")
+        return f"{here}?tab={tab}" if tab in self._world.channels else here
 
     async def _take(self, request: Request, phone: Phone) -> None:
         return None
@@ -208,27 +213,28 @@ class Pages:
     async def _follow(self, request: Request, phone: Phone) -> Answer | None:
         form = await request.form()
         number, url, channel = _whole(_text(form, "number")), _text(form, "url"), _text(form, "channel")
-        thing: Bubble | Sms | None = phone.bubble(number) if channel == "telegram" else phone.sms(number)
-        return await self._followed(channel, phone, thing, url)
+        chat = phone.chats.get(channel)
+        thing: Bubble | Sms | None = chat.bubble(number) if chat else phone.sms(number)
+        return await self._followed(phone, thing, url)
 
     async def _follow_mail(self, request: Request, phone: Phone) -> Answer | None:
         _, mail = self._found_mail(request)
         url = _text(await request.form(), "url")
         if url in {link.url for link in mail.links}:
             await self._deeds.open_mail(phone, mail)
-        return await self._followed("email", phone, mail, url)
+        return await self._followed(phone, mail, url)
 
     async def _followed(
-        self, channel: str, phone: Phone, thing: Mail | Bubble | Sms | None, url: str
+        self, phone: Phone, thing: Mail | Bubble | Notice | Sms | None, url: str
     ) -> Answer | None:
         if thing is None or url not in {link.url for link in thing.links}:
             raise HTTPException(404)
-        answer = await self._deeds.follow(channel, phone, thing, url)
+        answer = await self._deeds.follow(phone, thing, url)
         return answer if answer.status else Answer(0, location=f"!{urlsplit(url).netloc}")
 
     async def _press(self, request: Request, phone: Phone) -> Answer | None:
         form = await request.form()
-        bubble = phone.bubble(_whole(_text(form, "number")))
+        bubble = _chat(request, phone).bubble(_whole(_text(form, "number")))
         row, place = _whole(_text(form, "row")), _whole(_text(form, "place"))
         if bubble is None or row >= len(bubble.buttons) or place >= len(bubble.buttons[row]):
             raise HTTPException(404)
@@ -239,14 +245,34 @@ class Pages:
         return answer
 
     async def _write(self, request: Request, phone: Phone) -> None:
+        chat = _chat(request, phone)
         if text := _text(await request.form(), "text"):
-            await self._deeds.write_to_bot(phone, text[:4000])
+            await self._deeds.write(phone, chat.channel, text[:4000])
+
+    async def _start(self, request: Request, phone: Phone) -> None:
+        await self._deeds.start(phone, _chat(request, phone).channel, "")
 
     async def _block(self, request: Request, phone: Phone) -> None:
-        await self._deeds.block(phone)
+        await self._deeds.block(phone, _chat(request, phone).channel)
 
     async def _unblock(self, request: Request, phone: Phone) -> None:
-        await self._deeds.unblock(phone)
+        await self._deeds.unblock(phone, _chat(request, phone).channel)
+
+    async def _read(self, request: Request, phone: Phone) -> None:
+        bubble = _chat(request, phone).bubble(request.path_params["number"])
+        if bubble is None or bubble.mine:
+            raise HTTPException(404)
+        await self._deeds.read(phone, bubble)
+
+    async def _tap(self, request: Request, phone: Phone) -> Answer | None:
+        notice = _notice(request, phone)
+        answer = await self._deeds.tap(phone, notice)
+        if not notice.link:
+            return None
+        return answer if answer.status else Answer(0, location=f"!{urlsplit(notice.link).netloc}")
+
+    async def _dismiss(self, request: Request, phone: Phone) -> None:
+        await self._deeds.dismiss(phone, _notice(request, phone))
 
     async def _sms(self, request: Request, phone: Phone) -> None:
         if (text := _text(await request.form(), "text")) and phone.person.phone:
@@ -275,6 +301,23 @@ class Pages:
         if mail.unsubscribe:
             await self._deeds.unsubscribe(phone, mail)
 
+    async def _spam(self, request: Request, phone: Phone) -> None:
+        await self._deeds.complain(*self._found_mail(request))
+
+
+def _chat(request: Request, phone: Phone) -> Chat:
+    chat = phone.chats.get(request.path_params["channel"])
+    if chat is None:
+        raise HTTPException(404)
+    return chat
+
+
+def _notice(request: Request, phone: Phone) -> Notice:
+    notice = phone.notice(request.path_params["number"])
+    if notice is None:
+        raise HTTPException(404)
+    return notice
+
 
 def language_of(request: Request) -> str:
     """Return the language of the page: asked for, chosen before, or the browser's."""
@@ -299,12 +342,20 @@ def told(request: Request, say: dict[str, str]) -> str:
 def matches(phone: Phone, query: str) -> bool:
     """Return whether every word of a search stands in a name or an address."""
     person = phone.person
-    hay = f"{person.name} {person.key} {person.email} {person.phone} {person.chat_id}".lower()
+    chats = " ".join(chat.address for chat in phone.chats.values())
+    hay = f"{person.name} {person.key} {person.email} {person.phone} {chats}".lower()
     return all(word in hay for word in query.lower().split())
 
 
 def name_of(phone: Phone) -> str:
     return phone.person.name or phone.person.key
+
+
+def reached(phone: Phone) -> str:
+    """Return one address of a person, as people know them by."""
+    person = phone.person
+    chats = [chat.address for chat in phone.chats.values() if chat.started]
+    return person.email or person.phone or next(iter((*chats, *person.ids.values())), "")
 
 
 def initials(phone: Phone) -> str:
@@ -332,8 +383,7 @@ def minutes(seconds: int) -> str:
 
 
 def has_reacted(phone: Phone) -> bool:
-    things: list[Thing] = [*phone.mails, *phone.chat, *phone.texts, *phone.calls]
-    return any(thing.reacted for thing in things)
+    return any(thing.reacted for things in phone.piles() for thing in things)
 
 
 def clock(at: int, now: int, zone: str) -> str:
@@ -362,33 +412,31 @@ def pieces(text: str, found: tuple[Link, ...]) -> Iterator[tuple[str, bool]]:
         yield rest, False
 
 
-def latest(phone: Phone, say: dict[str, str]) -> list[tuple[str, str, bool]]:
-    """Return by channel the last thing in a few words, and whether it is new."""
-    mail, sms = (next(iter(reversed(things)), None) for things in (phone.mails, phone.texts))
-    bubble, call = next(iter(reversed(phone.chat)), None), next(iter(reversed(phone.calls)), None)
-    words = {
-        "email": mail.subject if isinstance(mail, Mail) else "",
-        "telegram": bubble.text or "▣" if bubble else "",
-        "sms": sms.text if isinstance(sms, Sms) else "",
-        "robot_call": say["call_" + call.status.replace("-", "_")] if call else "",
-    }
-    newest = max(_last_at(phone, channel) for channel in CHANNELS)
-    return [
-        (channel, " ".join(text.split())[:80], bool(text) and _last_at(phone, channel) == newest)
-        for channel, text in words.items()
-    ]
+def latest(phone: Phone, channels: Sequence[str], say: dict[str, str]) -> list[tuple[str, str, bool]]:
+    """Return by channel the last thing in a few words, and whether it is new; of many channels the latest."""
+    shown = set(sorted(channels, key=phone.latest, reverse=True)[:GLANCE])
+    newest = phone.latest()
+    told = []
+    for channel in channels:
+        if channel in shown:
+            pile = phone.pile(channel)
+            text = " ".join(_in_words(pile[-1], say).split())[:80] if pile else ""
+            told.append((channel, text, bool(text) and phone.latest(channel) == newest))
+    return told
 
 
-def _last_at(phone: Phone, channel: str) -> int:
-    match channel:
-        case "email":
-            return phone.mails[-1].at if phone.mails else 0
-        case "telegram":
-            return phone.chat[-1].at if phone.chat else 0
-        case "sms":
-            return phone.texts[-1].at if phone.texts else 0
-        case _:
-            return phone.calls[-1].at if phone.calls else 0
+def _in_words(thing: Thing, say: dict[str, str]) -> str:
+    match thing:
+        case Mail():
+            return thing.subject
+        case Bubble():
+            return thing.text or "▣"
+        case Notice():
+            return thing.title or thing.text
+        case Sms():
+            return thing.text
+        case Call():
+            return say["call_" + thing.status.replace("-", "_")]
 
 
 def _text(form: FormData, name: str) -> str:

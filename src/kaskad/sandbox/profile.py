@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from importlib.resources import files
-from typing import get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from kaskad.domain.errors import Invalid
-from kaskad.sandbox.person import Mailbox, Sim, Temper
+from kaskad.sandbox.person import MESSENGERS, Mailbox, Sim, Temper
 
 
 class Delay(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +41,7 @@ class MailHabits(Struct, frozen=True, forbid_unknown_fields=True):
     clicks: float = 0.0
     replies: float = 0.0
     unsubscribes: float = 0.0
+    complains: float = 0.0
 
 
 class ChatHabits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +51,13 @@ class ChatHabits(Struct, frozen=True, forbid_unknown_fields=True):
     replies: float = 0.0
     says_stop: float = 0.0
     blocks: float = 0.0
+    reads: float = 0.0
+
+
+class PushHabits(Struct, frozen=True, forbid_unknown_fields=True):
+    react: Delay
+    clicks: float = 0.0
+    dismisses: float = 0.0
 
 
 class SmsHabits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,11 +89,29 @@ class SiteHabits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everybody's habits; a messenger without a section of its own is used as `chat` says."""
+
     mail: MailHabits
     chat: ChatHabits
     sms: SmsHabits
     call: CallHabits
+    telegram: ChatHabits | None = None
+    whatsapp: ChatHabits | None = None
+    viber: ChatHabits | None = None
+    vk: ChatHabits | None = None
+    max: ChatHabits | None = None
+    facebook_messenger: ChatHabits | None = None
+    instagram: ChatHabits | None = None
+    push: PushHabits = PushHabits(Delay(600.0))
     site: SiteHabits = SiteHabits(Delay(900.0))
+
+    def messenger(self, channel: str) -> ChatHabits:
+        """Return how people use a messenger."""
+        own: dict[str, ChatHabits | None] = {
+            "telegram": self.telegram, "whatsapp": self.whatsapp, "viber": self.viber, "vk": self.vk,
+            "max": self.max, "facebook_messenger": self.facebook_messenger, "instagram": self.instagram,
+        }  # fmt: skip
+        return own[channel] or self.chat
 
 
 def default_profile() -> Profile:
@@ -108,26 +133,28 @@ def read_profile(text: str, source: str) -> Profile:
 
 def _problems(profile: Profile) -> list[str]:
     found = []
-    for part, kind in get_type_hints(Profile).items():
-        habits = msgspec.to_builtins(getattr(profile, part))
-        for name in kind.__struct_fields__:
-            value = habits[name]
+    for part, habits in msgspec.to_builtins(profile).items():
+        for name, value in (habits or {}).items():
             if isinstance(value, dict):
                 if value["median"] <= 0 or value["spread"] < 0 or value["least"] < 0:
                     found.append(f"{part}.{name}: median is more than 0, spread and least are not negative")
             elif not 0 <= value <= 1:
                 found.append(f"{part}.{name}: {value} is no share: write a number from 0 to 1")
     for part, names in _EXCLUSIVE:
-        total = sum(getattr(getattr(profile, part), name) for name in names)
+        habits = getattr(profile, part)
+        total = sum(getattr(habits, name) for name in names) if habits is not None else 0.0
         if total > 1 + 1e-9:
             found.append(f"{part}: {', '.join(names)} exclude each other and make {total:g}, more than 1")
     return found
 
 
+_CHAT = ("reacts", "says_stop", "blocks", "reads")
 _EXCLUSIVE = (
     ("mail", ("missing", "full", "greylisted", "bounces_later")),
-    ("mail", ("opens", "clicks", "replies", "unsubscribes")),
-    ("chat", ("reacts", "says_stop", "blocks")),
+    ("mail", ("opens", "clicks", "replies", "unsubscribes", "complains")),
+    ("chat", _CHAT),
+    *((messenger, _CHAT) for messenger in MESSENGERS),
+    ("push", ("clicks", "dismisses")),
     ("sms", ("missing", "absent")),
     ("sms", ("reacts", "says_stop")),
     ("call", ("busy", "no_answer", "machine", "presses", "refuses", "hangs_up")),
@@ -145,7 +172,7 @@ def pick(chance: random.Random, shares: dict[str, float]) -> str:
 
 
 def draw_temper(profile: Profile, chance: random.Random) -> tuple[Temper, bool]:
-    """Return a person's temper, and whether they had blocked the bot before."""
+    """Return a person's temper, and whether they had blocked Telegram's bot before."""
     mail, sms = profile.mail, profile.sms
     mailbox = pick(chance, {
         "missing": mail.missing, "full": mail.full, "greylisted": mail.greylisted,
@@ -159,4 +186,4 @@ def draw_temper(profile: Profile, chance: random.Random) -> tuple[Temper, bool]:
         prefetched=chance.random() < mail.prefetched,
         pace=math.exp(chance.gauss(0.0, 0.3)),
     )
-    return temper, chance.random() < profile.chat.blocked
+    return temper, chance.random() < profile.messenger("telegram").blocked

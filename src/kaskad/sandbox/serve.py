@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import uvicorn
 from msgspec import Struct
+from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from kaskad.domain.errors import Conflict
 from kaskad.log import get_logger
-from kaskad.sandbox.accounts import MAIL, SMS, Credentials, Place, accounts
 from kaskad.sandbox.app import build_app
-from kaskad.sandbox.calls import Exchange
 from kaskad.sandbox.clock import Pace
 from kaskad.sandbox.deeds import Deeds
 from kaskad.sandbox.faults import Fault, Faults
@@ -26,18 +26,17 @@ from kaskad.sandbox.outbox import Outbox
 from kaskad.sandbox.person import Person, Phone
 from kaskad.sandbox.postman import Postman
 from kaskad.sandbox.profile import Profile, default_profile
-from kaskad.sandbox.servers.bot import Bot
-from kaskad.sandbox.servers.smsc import Smsc
-from kaskad.sandbox.servers.smtp import MailServer
-from kaskad.sandbox.servers.telegram import Telegram
-from kaskad.sandbox.servers.twilio import Twilio
+from kaskad.sandbox.server import HOST, Place, Server, Site
+from kaskad.sandbox.servers import USUAL, chosen, services
+from kaskad.sandbox.servers.smtp import Smtp
 from kaskad.sandbox.world import Counts, World
 
 log = get_logger(__name__)
 
-HOST = "127.0.0.1"
 START_S = 20.0
 STOP_S = 10.0
+
+S = TypeVar("S", bound=Server)
 
 
 class SandboxConfig(Struct, frozen=True):
@@ -45,11 +44,14 @@ class SandboxConfig(Struct, frozen=True):
 
     `strangers`: whether an address that belongs to nobody comes to life when it is written to; None: where no
     people are given. `mail_route`: where replies and bounces go, smtp://host:port or an http
-    address; "": to the mail account's hook.
+    address; "": to the mail account's hook. `servers`: which protocols are spoken, by name, or "all".
+    `ports`: of servers that listen by themselves. `keys`: credentials instead of the servers' own.
     """
 
     port: int = 0
     smtp_port: int = 0
+    servers: Sequence[str] = USUAL
+    ports: Mapping[str, int] = {}
     people: Sequence[Person] = ()
     kaskad_url: str = ""
     time_factor: float = 1.0
@@ -57,7 +59,7 @@ class SandboxConfig(Struct, frozen=True):
     profile: Profile | None = None
     strangers: bool | None = None
     mail_route: str = ""
-    keys: Credentials = Credentials()
+    keys: Sequence[Struct] = ()
 
 
 class Sandbox:
@@ -65,18 +67,17 @@ class Sandbox:
 
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
-        self._http = _listener(config.port)
-        try:
-            self._smtp = _listener(config.smtp_port)
-        except Conflict:
-            self._http.close()
-            raise
+        self.kinds = chosen(config.servers)
+        self._http, self._sockets = _listeners(config, self.kinds)
         self.http_url = f"http://{HOST}:{self._http.getsockname()[1]}"
+        ports = {name: int(each.getsockname()[1]) for name, each in self._sockets.items()}
+        self.place = Place(self.http_url, ports, config.keys)
         self.smtp_host = HOST
-        self.smtp_port = int(self._smtp.getsockname()[1])
+        self.smtp_port = ports.get(Smtp.name, 0)
         profile = config.profile or default_profile()
         strangers = not config.people if config.strangers is None else config.strangers
-        self.world = World(Pace(config.time_factor), profile, config.seed, config.people, strangers)
+        known = services(self.kinds)
+        self.world = World(Pace(config.time_factor), profile, config.seed, config.people, strangers, known)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._end: asyncio.Event | None = None
@@ -98,8 +99,8 @@ class Sandbox:
             with contextlib.suppress(RuntimeError):  # it has ended meanwhile
                 self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join(STOP_S)
-        self._http.close()
-        self._smtp.close()
+        for listener in (self._http, *self._sockets.values()):
+            listener.close()
 
     def accounts(self, kaskad_url: str = "") -> list[dict[str, object]]:
         """Return the accounts with which Kaskad uses this sandbox, as an accounts.yaml has them.
@@ -108,15 +109,15 @@ class Sandbox:
         """
         if kaskad_url:
             self.connect(kaskad_url)
-        return accounts(Place(self.http_url, self.smtp_host, self.smtp_port), self.config.keys)
+        return accounts_of(self.kinds, self.place)
 
     def connect(self, kaskad_url: str) -> None:
         """Let receipts that are set up at the service itself, and people's visits, go to this Kaskad."""
         base = kaskad_url.rstrip("/")
         if base and self._parts is not None:
             self._parts.outbox.home = base
-            self._parts.smsc.handler = f"{base}/hooks/{SMS}"
-            self._parts.deeds.postman.route = self.config.mail_route or f"{base}/hooks/{MAIL}"
+            if not self.config.mail_route and Smtp in self.kinds:
+                self._parts.deeds.postman.route = f"{base}/hooks/{Smtp.account}"
 
     def counts(self) -> dict[str, Counts]:
         """Return by channel how many messages arrived and were reacted to, and how many people said no."""
@@ -143,6 +144,11 @@ class Sandbox:
             act()
 
         asyncio.run_coroutine_threadsafe(run(), self._loop).result(STOP_S)
+
+    def server(self, kind: type[S]) -> S:
+        """Return the server of a kind; its state is the sandbox's own thread's."""
+        assert self._parts is not None
+        return next(server for server in self._parts.servers if isinstance(server, kind))
 
     @property
     def deeds(self) -> Deeds:
@@ -173,9 +179,13 @@ class Sandbox:
     async def _serve(self) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        self._parts = parts = _Parts(self.world, self.config)
-        smtp = await loop.create_server(parts.mail.protocol, sock=self._smtp)
-        server = _http_server(parts.app)
+        self._parts = parts = _Parts(self.world, self.config, self.kinds, self.place)
+        listening = [
+            await loop.create_server(server.protocol, sock=self._sockets[server.name])
+            for server in parts.servers
+            if server.port is not None
+        ]
+        server = _http_server(parts.app, parts.speaks_websocket)
         serving = loop.create_task(server.serve(sockets=[self._http]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
@@ -183,7 +193,8 @@ class Sandbox:
         ended = loop.create_task(self._end.wait())
         await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
-        smtp.close()
+        for each in listening:
+            each.close()
         await self.world.close()
         await serving
         await parts.outbox.close()
@@ -192,21 +203,24 @@ class Sandbox:
 class _Parts:
     """The servers and the people, connected."""
 
-    def __init__(self, world: World, config: SandboxConfig) -> None:
-        keys = config.keys
+    def __init__(
+        self, world: World, config: SandboxConfig, kinds: Sequence[type[Server]], place: Place
+    ) -> None:
         self.outbox = Outbox(world, config.kaskad_url.rstrip("/"))
-        self.bot = Bot(world, self.outbox, keys)
-        self.smsc = Smsc(world, self.outbox, keys)
-        self.mail = MailServer(world, keys)
-        exchange = Exchange(world, self.outbox, keys.twilio_sid, keys.twilio_token)
-        self.twilio = Twilio(exchange, keys)
         postman = Postman(world, self.outbox, config.mail_route)
-        self.deeds = Deeds(world, self.outbox, self.bot, self.smsc, postman)
+        site = Site(world, self.outbox, postman, place)
+        self.servers = [kind(site) for kind in kinds]
+        self.deeds = Deeds(world, self.outbox, postman, self.servers)
         habits = Habits(self.deeds)
-        world.on_arrival = habits.on_arrival
-        self.mail.bounce = habits.bounce
-        exchange.pick_up, exchange.intent = habits.pick_up, habits.intent
-        self.app = build_app(world, self.deeds, Telegram(self.bot), self.smsc, self.twilio)
+        world.on_arrival, world.pick_up, world.intent = habits.on_arrival, habits.pick_up, habits.intent
+        routes = [route for server in self.servers for route in server.routes()]
+        self.speaks_websocket = any(isinstance(route, WebSocketRoute) for route in routes)
+        self.app = build_app(world, self.deeds, self.servers)
+
+
+def accounts_of(kinds: Sequence[type[Server]], place: Place) -> list[dict[str, object]]:
+    """Return the accounts of servers, as an accounts.yaml has them."""
+    return [account for kind in kinds for account in kind.accounts(place)]
 
 
 @contextmanager
@@ -220,12 +234,12 @@ def running(config: SandboxConfig) -> Iterator[Sandbox]:
         sandbox.stop()
 
 
-def _http_server(app: ASGIApp) -> uvicorn.Server:
+def _http_server(app: ASGIApp, websocket: bool) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
             http="httptools",
-            ws="none",
+            ws="websockets-sansio" if websocket else "none",
             lifespan="off",
             interface="asgi3",
             access_log=False,
@@ -235,6 +249,24 @@ def _http_server(app: ASGIApp) -> uvicorn.Server:
             timeout_graceful_shutdown=1,
         )
     )
+
+
+def _listeners(
+    config: SandboxConfig, kinds: Sequence[type[Server]]
+) -> tuple[socket.socket, dict[str, socket.socket]]:
+    """Return the sockets of HTTP and of the servers that have their own; raises Conflict, with none open."""
+    ports = {Smtp.name: config.smtp_port, **config.ports}
+    opened: list[socket.socket] = []
+    try:
+        opened.append(_listener(config.port))
+        names = [kind.name for kind in kinds if kind.port is not None]
+        for name in names:
+            opened.append(_listener(ports.get(name, 0)))
+    except Conflict:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened[0], dict(zip(names, opened[1:], strict=True))
 
 
 def _listener(port: int) -> socket.socket:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from kaskad.log import get_logger
 from kaskad.sandbox.clock import Pace
 from kaskad.sandbox.faults import Faults
-from kaskad.sandbox.person import Bubble, Call, Mail, Person, Phone, Sms
+from kaskad.sandbox.line import Intent, Pickup
+from kaskad.sandbox.person import (
+    BY_NUMBER,
+    CHANNELS,
+    MESSENGERS,
+    SMS,
+    Chat,
+    Person,
+    Phone,
+    Thing,
+    stranger,
+)
 from kaskad.sandbox.profile import Profile, draw_temper
 
 log = get_logger(__name__)
 
-FIRST_CHAT = 900_000_000  # chat ids of people who were given none
-CHANNELS = ("email", "telegram", "sms", "robot_call")
-Thing = Mail | Bubble | Sms | Call
+FIRST_CHAT = 900_000_000  # ids in messengers of people who were given none
 
 
 class Counts(Struct):
@@ -31,19 +39,26 @@ class Counts(Struct):
 
 
 class World:
-    """The phones, the clock, chance, and the tasks of everything that happens later."""
+    """The phones, the clock, chance, and the tasks of everything that happens later.
+
+    `on_arrival`, `pick_up` and `intent` are what simulated people do; nothing, until habits are set.
+    """
 
     def __init__(
-        self, pace: Pace, profile: Profile, seed: int, people: Iterable[Person], strangers: bool
-    ) -> None:
+        self, pace: Pace, profile: Profile, seed: int, people: Iterable[Person], strangers: bool,
+        services: Mapping[str, frozenset[str]],
+    ) -> None:  # fmt: skip
         self.pace = pace
         self.profile = profile
         self.seed = seed
-        self.faults = Faults(seed)
+        self.faults = Faults(seed, services)
         self.strangers = strangers  # whether an unknown address comes to life when it is written to
+        self.channels = tuple(channel for channel in CHANNELS if channel in services)
         self.phones: dict[int, Phone] = {}
-        self.counts = {channel: Counts() for channel in CHANNELS}
+        self.counts = {channel: Counts() for channel in self.channels}
         self.on_arrival: Callable[[Phone, Thing], None] = lambda phone, thing: None
+        self.pick_up: Callable[[Phone | None], Pickup] = lambda phone: Pickup("silence")
+        self.intent: Callable[[Phone, str], Intent | None] = lambda phone, words: None
         self._by_address: dict[tuple[str, str], Phone] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         for person in people:
@@ -51,47 +66,61 @@ class World:
 
     def add(self, person: Person) -> Phone:
         """Return the new phone of a person, reachable at all their addresses."""
-        started = bool(person.chat_id)
         temper, blocked = draw_temper(self.profile, self.chance("temper", person.key))
-        number = len(self.phones) + 1
-        if not person.chat_id:  # a Telegram user all the same, whom the bot may not write to first
-            person = replace(person, chat_id=str(FIRST_CHAT + number))
-        phone = Phone(
-            id=number, person=person, temper=temper, bot_blocked=blocked and started, bot_started=started
-        )
+        phone = Phone(id=len(self.phones) + 1, person=person, temper=temper)
         self.phones[phone.id] = phone
-        for channel, address in (
-            ("email", person.email.lower()), ("sms", person.phone), ("telegram", person.chat_id)
-        ):  # fmt: skip
+        for channel in self.channels:
+            address = person.address(channel)
+            if channel in MESSENGERS:
+                phone.chats[channel] = chat = self._chat(phone, channel, address)
+                chat.blocked = chat.started and (
+                    blocked if channel == "telegram" else self._blocked(channel, person)
+                )
+                address = chat.address
             if address:
-                self._by_address.setdefault((channel, address), phone)
+                self.register(phone, channel, address)
+        if person.phone:  # a number is a number, whatever is spoken here
+            self._by_address.setdefault((SMS, person.phone), phone)
         return phone
+
+    def _chat(self, phone: Phone, channel: str, address: str) -> Chat:
+        """Return the chat of a person; who was given no id has one, but the company may not write first."""
+        started = bool(address)
+        return Chat(channel, address or str(FIRST_CHAT + phone.id), started)
+
+    def _blocked(self, channel: str, person: Person) -> bool:
+        habits = self.profile.messenger(channel)
+        return self.chance("blocked", channel, person.key).random() < habits.blocked
+
+    def register(self, phone: Phone, channel: str, address: str) -> None:
+        """Let a phone be reached at one more address; whoever had it first keeps it."""
+        self._by_address.setdefault(_place(channel, address), phone)
 
     def find(self, channel: str, address: str) -> Phone | None:
         """Return whose address it is; a stranger's phone where strangers may come to life."""
         address = address.lower() if channel == "email" else address
-        found = self._by_address.get((channel, address))
+        found = self._by_address.get(_place(channel, address))
         if found is None and self.strangers:
-            field = {"email": "email", "sms": "phone", "telegram": "chat_id"}[channel]
-            found = self.add(Person(key=address, name=address, **{field: address}))
+            found = self.add(stranger(channel, address))
         return found
 
     def chance(self, *about: object) -> random.Random:
         """Return the randomness of one question: the same for the same seed, whatever else happens."""
         return random.Random(":".join(map(str, (self.seed, *about))))
 
-    def arrived(self, channel: str, phone: Phone, thing: Thing) -> None:
+    def arrived(self, phone: Phone, thing: Thing) -> None:
         """Count a message that reached a phone, and let its person react."""
+        channel = thing.channel
         self.counts[channel].received += 1
         phone.seen[channel] = phone.seen.get(channel, 0) + 1
         phone.trim()
         self.on_arrival(phone, thing)
 
-    def reacted(self, channel: str, thing: Thing) -> None:
+    def reacted(self, thing: Thing) -> None:
         """Count a person's first reaction to a message."""
         if not thing.reacted:
             thing.reacted = True
-            self.counts[channel].reacted += 1
+            self.counts[thing.channel].reacted += 1
 
     def stopped(self, channel: str, phone: Phone) -> None:
         """Count who said no on a channel, once."""
@@ -125,3 +154,10 @@ class World:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("the sandbox failed at something", error=type(error).__name__, detail=str(error))
+
+
+def _place(channel: str, address: str) -> tuple[str, str]:
+    """Return where an address stands in the book: one number is one phone, whatever comes to it."""
+    if channel == "email":
+        return channel, address.lower()
+    return (SMS if channel in BY_NUMBER and address.startswith("+") else channel), address

@@ -1,0 +1,39 @@
+"""The servers, in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kaskad.domain.errors import Invalid
+from kaskad.sandbox.server import Server
+from kaskad.sandbox.servers.smsc import Smsc
+from kaskad.sandbox.servers.smtp import Smtp
+from kaskad.sandbox.servers.telegram import Telegram
+from kaskad.sandbox.servers.twilio import Twilio
+
+SERVERS: Sequence[type[Server]] = (
+    Smtp,
+    Telegram,
+    Smsc,
+    Twilio,
+)
+USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
+EVERY = "all"
+
+
+def chosen(names: Iterable[str]) -> list[type[Server]]:
+    """Return the servers of these names, in the list's order; `all` is every one. Raises Invalid."""
+    wanted = set(names)
+    known = {server.name for server in SERVERS}
+    if unknown := sorted(wanted - known - {EVERY}):
+        raise Invalid([f"There is no server {name!r}: choose {', '.join(sorted(known))}" for name in unknown])
+    return [server for server in SERVERS if EVERY in wanted or server.name in wanted]
+
+
+def services(servers: Iterable[type[Server]]) -> dict[str, frozenset[str]]:
+    """Return, by server and by channel, the kinds of faults that can be set."""
+    told: dict[str, frozenset[str]] = {}
+    for server in servers:
+        for name in (*server.channels, server.name):
+            told[name] = told.get(name, frozenset()) | server.honours
+    return told

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from kaskad.sandbox.accounts import Credentials
+from kaskad.sandbox.faults import RECEIPTS, Fault
 from kaskad.sandbox.outbox import Outbox
 from kaskad.sandbox.person import Bubble, Button, Phone
 from kaskad.sandbox.wire import Outgoing
 from kaskad.sandbox.world import World
 
 Json = dict[str, object]
+CHANNEL = "telegram"
 WRONG_SECRET = "not-the-secret"
+QUERIES = 10_000  # presses that nobody answers are forgotten
 PAUSE_S = 0.5  # between attempts at a webhook that does not take its updates; doubled each time
 LONGEST_PAUSE_S = 30.0
 
@@ -41,14 +43,25 @@ class Webhook(Struct):
 
 
 class Bot:
-    """One bot; `answered` takes what a webhook answers with: a method to call, as the service allows."""
+    """One bot; `answered` takes what a webhook answers with: a method to call, as the service allows.
 
-    def __init__(self, world: World, outbox: Outbox, keys: Credentials) -> None:
+    `strike` tells the fault that befalls an update.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        outbox: Outbox,
+        strike: Callable[[Iterable[str]], Fault | None],
+        token: str,
+        name: str,
+    ) -> None:
         self.world = world
         self._outbox = outbox
-        self.token = keys.telegram_token
-        self.id = int(keys.telegram_token.partition(":")[0])
-        self.username = keys.bot_name
+        self._strike = strike
+        self.token = token
+        self.id = int(token.partition(":")[0])
+        self.username = name
         self.webhook: Webhook | None = None
         self.allowed: list[str] = []
         self.updates: deque[Update] = deque()
@@ -68,9 +81,7 @@ class Bot:
         """Let an update be polled or posted, with what befalls it on its way."""
         if self.allowed and kind not in self.allowed:
             return
-        fault = self.world.faults.strike(
-            "telegram", ("late", "lost", "duplicate", "reorder", "bad_signature")
-        )
+        fault = self._strike(RECEIPTS)
         update = Update(self._next_update, kind, body, fault is not None and fault.kind == "bad_signature")
         self._next_update += 1
         if fault is None or fault.kind == "bad_signature":
@@ -82,6 +93,29 @@ class Bot:
             self._add(update)
         elif fault.kind == "reorder":
             self._add(update, len(self.updates) - 1)
+
+    def press(self, phone: Phone, bubble: Bubble, data: str) -> None:
+        """Put the press of a button, which can be answered until it is forgotten."""
+        number = self.world.chance("query", phone.id, bubble.id, len(bubble.pressed)).getrandbits(62)
+        self.queries[str(number)] = bubble
+        while len(self.queries) > QUERIES:
+            del self.queries[next(iter(self.queries))]
+        self.put("callback_query", {
+            "id": str(number), "from": self.user(phone), "message": self.message(phone, bubble),
+            "chat_instance": str(chat_id_of(phone)), "data": data,
+        })  # fmt: skip
+
+    def member(self, phone: Phone, before: str, after: str) -> None:
+        """Put that the bot was blocked or let in again."""
+
+        def member(status: str) -> Json:
+            told: Json = {"user": self.me(), "status": status}
+            return told | ({"until_date": 0} if status == "kicked" else {})
+
+        self.put("my_chat_member", {
+            "chat": self.chat(phone), "from": self.user(phone), "date": self.world.pace.now() // 1000,
+            "old_chat_member": member(before), "new_chat_member": member(after),
+        })  # fmt: skip
 
     async def _add_later(self, update: Update) -> None:
         self._add(update)
@@ -209,7 +243,7 @@ class Bot:
 
 
 def chat_id_of(phone: Phone) -> int:
-    return int(phone.person.chat_id)
+    return int(phone.chats[CHANNEL].address)
 
 
 def _button(button: Button) -> Json:

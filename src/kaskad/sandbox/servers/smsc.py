@@ -6,33 +6,30 @@ handler's fields and signature) is as public clients have it.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import md5, sha1
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from kaskad.domain.address import BadAddress, normalise_phone
 from kaskad.domain.sms import parts
-from kaskad.sandbox import links
-from kaskad.sandbox.accounts import Credentials
-from kaskad.sandbox.faults import REQUESTS
-from kaskad.sandbox.outbox import Outbox, form
-from kaskad.sandbox.person import Phone, Sim, Sms
+from kaskad.sandbox.faults import Fault
+from kaskad.sandbox.outbox import form
+from kaskad.sandbox.person import SMS, Phone, Sms
+from kaskad.sandbox.server import Place, Server, Site
+from kaskad.sandbox.servers.sms import Fate, carry
 from kaskad.sandbox.wire import Outgoing
-from kaskad.sandbox.world import World
 
-CHANNEL = "sms"
 PRICE = 1500  # of a part, in hundredths of the account's money
 BALANCE = 100_000_000
 KEPT = 100_000  # messages whose status can be asked for
 SAME_MS = 60_000  # an identical request within this time is refused
-HANG_S = 3600.0
-ABSENT_MS = 24 * 3_600_000  # how long an absent phone is tried
+BOTH = ["GET", "POST"]
 ERRORS = {
     1: "parameters error",
     2: "authorise error",
@@ -44,7 +41,14 @@ ERRORS = {
     8: "message can not be delivered",
     9: "duplicate request, wait a minute",
 }
-QUEUED, PASSED, DELIVERED, EXPIRED, UNDELIVERABLE, UNAVAILABLE = -1, 0, 1, 3, 20, 25
+SENDER = "SMSC.RU"  # who has no name of its own
+QUEUED = -1
+FATES = {  # status and err
+    Fate.SENT: (0, 0),
+    Fate.DELIVERED: (1, 0),
+    Fate.EXPIRED: (3, 6),
+    Fate.UNKNOWN_NUMBER: (25, 1),
+}
 
 
 class Trouble(Exception):
@@ -63,48 +67,67 @@ class Record(Struct):
     text: str
     sender: str
     sent_at: int
-    parts: int
     cost: int
     status: int = QUEUED
     err: int = 0
     status_at: int = 0
 
 
-class Smsc:
-    """`/sys/send.php`, `status.php`, `balance.php`; `handler` is the client's address for statuses."""
+class Keys(Struct, frozen=True):
+    """The one client. They protect nothing: all is on this machine."""
 
-    def __init__(self, world: World, outbox: Outbox, keys: Credentials) -> None:
-        self.world = world
-        self.handler = ""
-        self.handler_method = "POST"
-        self._outbox = outbox
-        self._keys = keys
+    login: str = "sandbox"
+    password: str = "only-for-the-sandbox"
+    key: str = "sandbox-only-key"
+    secret: str = "only-for-the-sandbox"
+
+
+class Smsc(Server):
+    """`/sys/send.php`, `status.php`, `balance.php`; statuses go to Kaskad's hook by POST."""
+
+    name = "smsc"
+    channels = (SMS,)
+    provider = "smsc_ru"
+    account = "sms"
+    price = "15 KZT per part"
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._keys = site.place.keys(Keys)
         self._records: dict[tuple[str, str], Record] = {}
         self._balance = BALANCE
         self._next_id = 1001
         self._recent: dict[tuple[str, ...], int] = {}
 
+    @classmethod
+    def settings(cls, place: Place) -> dict[str, object]:
+        keys = place.keys(Keys)
+        return {
+            "base_url": cls.url(place), "login": keys.login, "password": keys.password,
+            "callback_secret": keys.secret,
+        }  # fmt: skip
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [
+            Route("/sys/send.php", self.send, methods=BOTH),
+            Route("/sys/status.php", self.status, methods=BOTH),
+            Route("/sys/balance.php", self.balance, methods=BOTH),
+            Route("/rest/send/", self.send, methods=["POST"]),
+            Route("/rest/status/", self.status, methods=["POST"]),
+        ]
+
     async def send(self, request: Request) -> Response:
         """Take one text for one number or several."""
         given = await _fields(request)
+
+        async def take() -> Response:
+            return self._take(given)
+
         try:
             self._authorise(given)
-            fault = self.world.faults.strike(CHANNEL, REQUESTS)
-            match fault.kind if fault else "":
-                case "throttle":
-                    raise Trouble(9, "too many concurrent requests")
-                case "error":
-                    return PlainTextResponse("Internal Server Error", 500)
-                case "reject":
-                    raise Trouble(6)
-                case "slow" if fault:
-                    await self.world.pace.wait(fault.seconds * 1000)
-            answer = self._take(given)
-            if fault is not None and fault.kind == "hang":
-                await asyncio.sleep(HANG_S)
+            return await self.befall(take, _refuse)
         except Trouble as trouble:
             return _trouble(trouble, given)
-        return answer
 
     async def status(self, request: Request) -> Response:
         """Answer what became of a message."""
@@ -148,11 +171,11 @@ class Smsc:
     def _authorise(self, given: Mapping[str, str]) -> None:
         keys = self._keys
         if "apikey" in given:
-            good = given["apikey"] == keys.smsc_key
+            good = given["apikey"] == keys.key
         else:
-            password = keys.smsc_password
+            password = keys.password
             hashed = md5(password.encode(), usedforsecurity=False).hexdigest()
-            good = given.get("login") == keys.smsc_login and given.get("psw") in (password, hashed)
+            good = given.get("login") == keys.login and given.get("psw") in (password, hashed)
         if not good:
             raise Trouble(2)
 
@@ -180,9 +203,7 @@ class Smsc:
         self._next_id += 1
         self._balance -= cost
         for number in numbers:
-            record = Record(
-                id, number, text, given.get("sender", "SMSC.RU"), self.world.pace.now(), count, cost
-            )
+            record = Record(id, number, text, given.get("sender", SENDER), self.world.pace.now(), cost)
             self._records[id, number] = record
             while len(self._records) > KEPT:
                 del self._records[next(iter(self._records))]
@@ -215,68 +236,58 @@ class Smsc:
 
     async def _carry(self, record: Record) -> None:
         """Bring a message to its phone, or not, and report what became of it."""
-        phone = self.world.find(CHANNEL, record.phone)
-        chance = self.world.chance("sms", record.phone, record.id)
-        await self.world.pace.wait(self.world.profile.sms.deliver.draw_ms(chance))
-        if phone is None or phone.temper.sim is Sim.MISSING:
-            self._become(record, UNAVAILABLE, 1)
-            return
-        self._become(record, PASSED, 0)
-        if phone.temper.sim is Sim.ABSENT and not phone.by_hand:
-            await self.world.pace.wait(ABSENT_MS)
-            self._become(record, EXPIRED, 6)
-            return
-        sms = Sms(
-            id=len(phone.texts) + 1 if not phone.texts else phone.texts[-1].id + 1,
-            at=self.world.pace.now(), text=record.text, other=record.sender, parts=record.parts,
-            links=links.in_text(record.text),
-        )  # fmt: skip
-        phone.texts.append(sms)
-        self._become(record, DELIVERED, 0)
-        self.world.arrived(CHANNEL, phone, sms)
 
-    def _become(self, record: Record, status: int, err: int) -> None:
-        record.status, record.err, record.status_at = status, err, self.world.pace.now()
-        if not self.handler or status == PASSED:  # the handler is told of what is final
-            return
+        def told(fate: Fate) -> None:
+            record.status, record.err = FATES[fate]
+            record.status_at = self.world.pace.now()
+            if self.hook and fate is not Fate.SENT:  # the handler is told of what is final
+                self._report_status(record)
+
+        await carry(self, record.phone, record.text, record.sender, record.id, told)
+
+    def _report_status(self, record: Record) -> None:
         number = record.phone.lstrip("+")
         told = {
-            "id": record.id, "phone": number, "status": str(status), "time": _date(record.status_at),
-            "ts": str(record.status_at // 1000), "err": str(err), "cost": _money(record.cost), "type": "0",
+            "id": record.id, "phone": number, "status": str(record.status), "time": _date(record.status_at),
+            "ts": str(record.status_at // 1000), "err": str(record.err), "cost": _money(record.cost),
+            "type": "0",
         }  # fmt: skip
-        self._call_handler(told, f"{record.id}:{number}:{status}")
+        self._call_handler(told, f"{record.id}:{number}:{record.status}")
 
-    def receive(self, phone: Phone, text: str) -> None:
-        """Take a text from a person, and hand it to the client's handler."""
-        answers = next((sms for sms in reversed(phone.texts) if not sms.mine), None)
-        at = self.world.pace.now()
-        last_id = phone.texts[-1].id if phone.texts else 0
-        to = answers.other if answers else "SMSC.RU"
-        phone.texts.append(Sms(last_id + 1, at, text, to, mine=True))
-        phone.trim()
+    def on_sms(self, phone: Phone, sms: Sms, about: Sms | None) -> None:
+        """Hand a text from a person to the client's handler."""
+        if not self.hook:
+            return
         record = next(
             (one for one in reversed(self._records.values()) if one.phone == phone.person.phone), None
         )
-        number = phone.person.phone.lstrip("+")
+        number, to, sent = phone.person.phone.lstrip("+"), sms.other or SENDER, _date(sms.at)
         self._next_id += 1
         told = {
-            "id": str(self._next_id - 1), "phone": number, "mes": text, "to": to,
-            "sms_id": record.id if record else "", "smsc": "sandbox", "sent": _date(at), "time": _date(at),
+            "id": str(self._next_id - 1), "phone": number, "mes": sms.text, "to": to,
+            "sms_id": record.id if record else "", "smsc": "sandbox", "sent": sent, "time": sent,
         }  # fmt: skip
-        if self.handler:
-            self._call_handler(told, f"{number}:{text}:{to}")
+        self._call_handler(told, f"{number}:{sms.text}:{to}")
 
     def _call_handler(self, told: Mapping[str, str], signed: str) -> None:
         def build(good: bool) -> Outgoing:
-            secret = self._keys.smsc_secret if good else "another-secret"
+            secret = self._keys.secret if good else "another-secret"
             data = f"{signed}:{secret}".encode()
             signatures = {
                 "md5": md5(data, usedforsecurity=False).hexdigest(),
                 "sha1": sha1(data, usedforsecurity=False).hexdigest(),
             }
-            return form(self.handler, {**told, **signatures}, self.handler_method)
+            return form(self.hook, {**told, **signatures})
 
-        self._outbox.report(CHANNEL, build)
+        self.report(build)
+
+
+def _refuse(fault: Fault) -> Response:
+    if fault.kind == "throttle":
+        raise Trouble(9, "too many concurrent requests")
+    if fault.kind == "error":
+        return PlainTextResponse("Internal Server Error", 500)
+    raise Trouble(6)
 
 
 def _trouble(trouble: Trouble, given: Mapping[str, str]) -> Response:

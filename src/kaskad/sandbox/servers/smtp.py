@@ -8,20 +8,18 @@ import email
 import email.policy
 import re
 import warnings
-from collections.abc import Callable
 from email.header import decode_header, make_header
 from email.message import Message
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from msgspec import Struct
 
 from kaskad.sandbox import links
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.faults import REQUESTS
-from kaskad.sandbox.person import Link, Mail, Mailbox, Phone
-from kaskad.sandbox.world import World
+from kaskad.sandbox.person import EMAIL, Link, Mail, Mailbox, Phone
+from kaskad.sandbox.server import HANG_S, HOST, Place, Server, Site
 
-CHANNEL = "email"
-HANG_S = 3600.0
+BOUNCE_MS = 600_000  # after which a mail that was taken comes back
 SIZE_LIMIT = 25_000_000
 TAKEN = "250 2.0.0 Ok: queued as {}"
 MISSING = "550 5.1.1 <{}>: Recipient address rejected: User unknown in virtual mailbox table"
@@ -35,18 +33,43 @@ FAULTS = {
 _UNSUBSCRIBE = re.compile(r"<\s*(https?://[^>\s]+)\s*>")
 
 
-class MailServer:
-    """What aiosmtpd asks about each mail; `bounce` sends one back later."""
+class Keys(Struct, frozen=True):
+    """The login, "" where mails are taken without, and what bounce addresses are signed with."""
 
-    def __init__(self, world: World, keys: Credentials) -> None:
-        self.world = world
-        self._keys = keys
+    user: str = ""
+    password: str = ""
+    bounce_secret: str = "only-for-the-sandbox"
+
+
+class Smtp(Server):
+    """What aiosmtpd asks about each mail. It has no receipts: bounces and replies come back as mails."""
+
+    name = "smtp"
+    channels = (EMAIL,)
+    provider = "smtp"
+    account = "mail"
+    price = "0.05 KZT"
+    honours = frozenset(REQUESTS)
+    port = 2525
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._keys = site.place.keys(Keys)
         self._next = 1
-        self.bounce: Callable[[Phone, Mail], None] = lambda phone, mail: None
+
+    @classmethod
+    def settings(cls, place: Place) -> dict[str, object]:
+        keys = place.keys(Keys)
+        told: dict[str, object] = {
+            "host": HOST, "port": place.ports[cls.name], "security": "none",
+            "sender": "The shop <shop@example.org>", "bounce_domain": "bounces.example.org",
+            "bounce_secret": keys.bounce_secret,
+        }  # fmt: skip
+        return told | ({"user": keys.user, "password": keys.password} if keys.user else {})
 
     def protocol(self) -> SMTP:
         """Return the protocol of one connection."""
-        login = bool(self._keys.smtp_user)
+        login = bool(self._keys.user)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a login without TLS is unsafe, but for on this machine
             return SMTP(
@@ -64,7 +87,7 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer whether a mailbox takes mail."""
-        phone = self.world.find(CHANNEL, address)
+        phone = self.world.find(EMAIL, address)
         mailbox = phone.temper.mailbox if phone is not None else Mailbox.MISSING
         if phone is None or (mailbox is Mailbox.MISSING and not phone.by_hand):
             return MISSING.format(address)
@@ -79,7 +102,7 @@ class MailServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Take a mail into its mailboxes."""
-        fault = self.world.faults.strike(CHANNEL, REQUESTS)
+        fault = self.strike(REQUESTS)
         if fault is not None and fault.kind in FAULTS:
             return FAULTS[fault.kind]
         if fault is not None and fault.kind == "slow":
@@ -87,7 +110,7 @@ class MailServer:
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
         for address in envelope.rcpt_tos:
-            phone = self.world.find(CHANNEL, address)
+            phone = self.world.find(EMAIL, address)
             if phone is not None:
                 self._arrive(phone, envelope.mail_from or "", raw)
         if fault is not None and fault.kind == "hang":
@@ -96,19 +119,24 @@ class MailServer:
 
     def _arrive(self, phone: Phone, return_path: str, raw: bytes) -> None:
         mail = read_mail(raw, self._next, self.world.pace.now(), return_path)
+        mail.by = self.name
         self._next += 1
         if phone.temper.mailbox is Mailbox.BOUNCES_LATER and not phone.by_hand:
-            self.bounce(phone, mail)
+
+            async def send_back() -> None:
+                self.postman.bounce(phone, mail)
+
+            self.world.later(BOUNCE_MS, send_back)
             return
         phone.mails.append(mail)
-        self.world.arrived(CHANNEL, phone, mail)
+        self.world.arrived(phone, mail)
 
     def _authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
     ) -> AuthResult:
         keys = self._keys
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (
-            keys.smtp_user.encode(), keys.smtp_password.encode()
+            keys.user.encode(), keys.password.encode()
         )  # fmt: skip
         return AuthResult(success=good, handled=False)
 

@@ -5,20 +5,22 @@ https://core.telegram.org/bots/api; the words of refusals are those of the servi
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+from msgspec import Struct
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from kaskad.sandbox import links, spec
-from kaskad.sandbox.faults import REQUESTS
-from kaskad.sandbox.person import Bubble, Phone
-from kaskad.sandbox.servers.bot import Bot, Json, Webhook
+from kaskad.sandbox.faults import Fault
+from kaskad.sandbox.person import Bubble, Button, Chat, Phone
+from kaskad.sandbox.server import Place, Server, Site
+from kaskad.sandbox.servers.bot import CHANNEL, Bot, Json, Webhook
 from kaskad.sandbox.servers.chat_rules import (
     MEDIA,
     Refused,
@@ -31,9 +33,7 @@ from kaskad.sandbox.servers.chat_rules import (
 )
 from kaskad.sandbox.spec import Mismatch, Upload, Value
 
-CHANNEL = "telegram"
 LONGEST_POLL_S = 50
-HANG_S = 3600.0
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,80}").fullmatch
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
 _URL = re.compile(r"https?://[^\s/]+(/\S*)?").fullmatch
@@ -41,12 +41,29 @@ _URL = re.compile(r"https?://[^\s/]+(/\S*)?").fullmatch
 Parameters = Mapping[str, Value]
 
 
-class Telegram:
+class Keys(Struct, frozen=True):
+    """The one bot. They protect nothing: all is on this machine."""
+
+    token: str = "7000000001:only-for-the-sandbox-000000000000000"
+    secret: str = "only-for-the-sandbox"
+    bot: str = "kaskad_sandbox_bot"
+
+
+class Telegram(Server):
     """`/bot{token}/{method}`."""
 
-    def __init__(self, bot: Bot) -> None:
-        self.bot = bot
-        self.world = bot.world
+    name = "telegram"
+    channels = (CHANNEL,)
+    provider = "telegram"
+    account = "telegram"
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        keys = site.place.keys(Keys)
+        self.bot = bot = Bot(self.world, self.outbox, self.strike, keys.token, keys.bot)
+        # https://core.telegram.org/bots/features#deep-linking
+        link = rf"https://t\.me/{bot.username}(?:\?start=([\w-]{{1,64}}))?"
+        self._start = re.compile(link, re.IGNORECASE)
         self._commands: Value = []
         self._methods: dict[str, Callable[[Parameters], Awaitable[object]]] = {
             "getme": self._get_me,
@@ -69,7 +86,40 @@ class Telegram:
             self._methods[method] = partial(self._send_media, method)
         bot.answered = self._called_by_webhook
 
-    async def __call__(self, request: Request) -> Response:
+    @classmethod
+    def settings(cls, place: Place) -> dict[str, object]:
+        keys = place.keys(Keys)
+        return {"base_url": cls.url(place), "token": keys.token, "bot": keys.bot, "secret_token": keys.secret}
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route("/bot{token}/{method}", self.call_over_http, methods=["GET", "POST"])]
+
+    def next_number(self, chat: Chat) -> int:
+        return self.bot.new_message_id()
+
+    def start_of(self, url: str) -> str | None:
+        match = self._start.fullmatch(url)
+        return (match[1] or "") if match else None
+
+    def on_start(self, phone: Phone, payload: str) -> str:
+        return f"/start {payload}".strip()
+
+    def on_press(self, phone: Phone, bubble: Bubble, button: Button) -> None:
+        self.bot.press(phone, bubble, button.data)
+
+    def on_message(self, phone: Phone, bubble: Bubble, quoted: Bubble | None) -> None:
+        told = self.bot.message(phone, bubble)
+        if quoted is not None:
+            told["reply_to_message"] = self.bot.message(phone, quoted)
+        self.bot.put("message", told)
+
+    def on_block(self, phone: Phone, chat: Chat) -> None:
+        self.bot.member(phone, "member", "kicked")
+
+    def on_unblock(self, phone: Phone, chat: Chat) -> None:
+        self.bot.member(phone, "kicked", "member")
+
+    async def call_over_http(self, request: Request) -> Response:
         """Answer one call of the API."""
         method = request.path_params["method"].lower()
         try:
@@ -77,23 +127,13 @@ class Telegram:
             if method not in self._methods:
                 raise Refused(404, "Not Found: method not found")
             given = await _parameters(request)
-            fault = self.world.faults.strike(CHANNEL, REQUESTS) if _carries(method) else None
-            match fault.kind if fault else "":
-                case "throttle":
-                    wait_s = max(1, round(fault.seconds)) if fault else 1
-                    raise Refused(429, f"Too Many Requests: retry after {wait_s}", {"retry_after": wait_s})
-                case "error":
-                    raise Refused(500, "Internal Server Error")
-                case "reject":
-                    raise Refused(400, "Bad Request: message text is empty")
-                case "slow" if fault:
-                    await self.world.pace.wait(fault.seconds * 1000)
-            result = await self.call(method, given)
-            if fault is not None and fault.kind == "hang":
-                await asyncio.sleep(HANG_S)
+
+            async def take() -> Response:
+                return JSONResponse({"ok": True, "result": await self.call(method, given)})
+
+            return await (self.befall(take, _refuse) if _carries(method) else take())
         except Refused as refusal:
             return refusal.response()
-        return JSONResponse({"ok": True, "result": result})
 
     async def call(self, method: str, given: Parameters) -> object:
         """Return a method's result; raises Refused."""
@@ -189,11 +229,8 @@ class Telegram:
         buttons = buttons_of(given.get("reply_markup"))
         phone = self._reached(given)
         marked = links.in_html(text)[0] if given.get("parse_mode") else ()
-        found = (*links.in_text(shown), *marked)
-        return self._arrive(phone, Bubble(
-            self.bot.new_message_id(), self.world.pace.now(), shown, buttons=buttons,
-            links=tuple(dict.fromkeys(found)),
-        ))  # fmt: skip
+        chat = phone.chats[CHANNEL]
+        return self.bot.message(phone, self.bring(phone, chat, shown, buttons=buttons, found=marked))
 
     async def _send_media(self, method: str, given: Parameters) -> object:
         if "chat_id" not in given:
@@ -201,23 +238,24 @@ class Telegram:
         media = media_of(method, given)
         caption, buttons = caption_of(given), buttons_of(given.get("reply_markup"))
         phone = self._reached(given)
-        return self._arrive(phone, Bubble(
-            self.bot.new_message_id(), self.world.pace.now(), caption, buttons=buttons, media=(media,),
-            links=links.in_text(caption),
-        ))  # fmt: skip
+        bubble = self.bring(phone, phone.chats[CHANNEL], caption, buttons=buttons, media=(media,))
+        return self.bot.message(phone, bubble)
 
     async def _send_album(self, given: Parameters) -> object:
         if "chat_id" not in given:
             raise Refused(400, "Bad Request: chat_id is empty")
         album = album_of(given.get("media"))
         phone = self._reached(given)
-        at = self.world.pace.now()
+        at, chat = self.world.pace.now(), phone.chats[CHANNEL]
         bubbles = [
-            Bubble(self.bot.new_message_id(), at, caption, media=(media,), links=links.in_text(caption))
+            Bubble(
+                CHANNEL, self.next_number(chat), at, caption, by=self.name, media=(media,),
+                links=links.in_text(caption),
+            )
             for media, caption in album
-        ]
-        phone.chat.extend(bubbles)
-        self.world.arrived(CHANNEL, phone, bubbles[0])  # one message to the person, and to who counts
+        ]  # fmt: skip
+        chat.bubbles.extend(bubbles)
+        self.world.arrived(phone, bubbles[0])  # one message to the person, and to who counts
         group = str(bubbles[0].id)
         return [{**self.bot.message(phone, bubble), "media_group_id": group} for bubble in bubbles]
 
@@ -225,21 +263,15 @@ class Telegram:
         """Return whom a message is for; raises Refused as the service does."""
         chat_id = str(given["chat_id"])
         phone = self.world.find(CHANNEL, chat_id) if chat_id.isdigit() else None
-        if phone is None or not phone.bot_started:
+        if phone is None or not phone.chats[CHANNEL].started:
             raise Refused(400, "Bad Request: chat not found")
-        if phone.bot_blocked:
+        if phone.chats[CHANNEL].blocked:
             raise Refused(403, "Forbidden: bot was blocked by the user")
         return phone
 
-    def _arrive(self, phone: Phone, bubble: Bubble) -> Json:
-        phone.chat.append(bubble)
-        told = self.bot.message(phone, bubble)
-        self.world.arrived(CHANNEL, phone, bubble)
-        return told
-
     def _bubble(self, given: Parameters) -> tuple[Phone, Bubble]:
         phone = self._reached({"chat_id": given.get("chat_id", "")})
-        bubble = phone.bubble(_whole(given, "message_id", 0))
+        bubble = phone.chats[CHANNEL].bubble(_whole(given, "message_id", 0))
         if bubble is None or bubble.mine:
             raise Refused(400, "Bad Request: message to edit not found")
         return phone, bubble
@@ -270,10 +302,10 @@ class Telegram:
 
     async def _delete_message(self, given: Parameters) -> object:
         phone = self._reached({"chat_id": given.get("chat_id", "")})
-        bubble = phone.bubble(_whole(given, "message_id", 0))
+        bubble = phone.chats[CHANNEL].bubble(_whole(given, "message_id", 0))
         if bubble is None:
             raise Refused(400, "Bad Request: message to delete not found")
-        phone.chat.remove(bubble)
+        phone.chats[CHANNEL].bubbles.remove(bubble)
         return True
 
     async def _answer_press(self, given: Parameters) -> object:
@@ -302,6 +334,15 @@ class Telegram:
     async def _chat_action(self, given: Parameters) -> object:
         self._reached({"chat_id": given.get("chat_id", "")})
         return True
+
+
+def _refuse(fault: Fault) -> Response:
+    wait_s = max(1, round(fault.seconds))
+    if fault.kind == "throttle":
+        raise Refused(429, f"Too Many Requests: retry after {wait_s}", {"retry_after": wait_s})
+    if fault.kind == "error":
+        raise Refused(500, "Internal Server Error")
+    raise Refused(400, "Bad Request: message text is empty")
 
 
 def _carries(method: str) -> bool:

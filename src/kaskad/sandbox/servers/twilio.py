@@ -5,7 +5,6 @@ https://www.twilio.com/docs/voice/api/call-resource
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import random
@@ -14,17 +13,18 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import urlsplit
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from kaskad.domain.address import BadAddress, normalise_phone
 from kaskad.sandbox import spec, twiml
-from kaskad.sandbox.accounts import Credentials
 from kaskad.sandbox.calls import CHANNEL, Exchange, Order
-from kaskad.sandbox.faults import REQUESTS
+from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Call
+from kaskad.sandbox.server import Place, Server, Site
 
-HANG_S = 3600.0
 KEPT = 100_000  # calls that can be asked for
 _URLS = ("Url", "FallbackUrl", "StatusCallback", "AsyncAmdStatusCallback")
 _EVENTS = ("initiated", "ringing", "answered", "completed")
@@ -47,42 +47,64 @@ class Refused(Exception):
         return JSONResponse(told, self.status)
 
 
-class Twilio:
+class Keys(Struct, frozen=True):
+    """The one account. They protect nothing: all is on this machine."""
+
+    sid: str = "AC" + "0" * 31 + "1"
+    token: str = "0" * 31 + "1"
+    number: str = "+15005550006"
+
+
+class Twilio(Server):
     """`/2010-04-01/Accounts/{sid}/Calls…`."""
 
-    def __init__(self, exchange: Exchange, keys: Credentials) -> None:
-        self._exchange = exchange
-        self._keys = keys
-        self._world = exchange.world
+    name = "twilio"
+    channels = (CHANNEL,)
+    provider = "twilio_voice"
+    account = "robot-call"
+    price = "37.50 KZT"
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._keys = site.place.keys(Keys)
+        self._exchange = Exchange(self.world, self.outbox, self.report, self._keys.sid, self._keys.token)
         self._orders: dict[str, Order] = {}
-        self._sids = random.Random(f"twilio:{self._world.seed}")
+        self._sids = random.Random(f"twilio:{self.world.seed}")
+
+    @classmethod
+    def settings(cls, place: Place) -> dict[str, object]:
+        keys = place.keys(Keys)
+        return {
+            "base_url": cls.url(place), "account_sid": keys.sid, "auth_token": keys.token,
+            "caller": keys.number,
+        }  # fmt: skip
+
+    def routes(self) -> Sequence[BaseRoute]:
+        calls = "/2010-04-01/Accounts/{account}/Calls"
+        return [
+            Route(f"{calls}.json", self.create, methods=["POST"]),
+            Route(calls + "/{sid}.json", self.fetch, methods=["GET"]),
+            Route(calls + "/{sid}.json", self.change, methods=["POST"]),
+        ]
 
     async def create(self, request: Request) -> Response:
         """Queue a call."""
         try:
             self._authorise(request)
             given = await _fields(request)
-            fault = self._world.faults.strike(CHANNEL, REQUESTS)
-            match fault.kind if fault else "":
-                case "throttle":
-                    raise Refused(429, 20429, "Too Many Requests")
-                case "error":
-                    return PlainTextResponse("Internal Server Error", 500)
-                case "reject":
-                    raise Refused(400, 21215, "Account not authorized to call the given number")
-                case "slow" if fault:
-                    await self._world.pace.wait(fault.seconds * 1000)
-            order = self._ordered(given)
-            phone = self._world.find("sms", order.to)
-            self._orders[order.sid] = order
-            while len(self._orders) > KEPT:
-                del self._orders[next(iter(self._orders))]
-            self._world.spawn(self._exchange.carry(order, phone))
-            if fault is not None and fault.kind == "hang":
-                await asyncio.sleep(HANG_S)
+
+            async def take() -> Response:
+                order = self._ordered(given)
+                phone = self.world.find(CHANNEL, order.to)
+                self._orders[order.sid] = order
+                while len(self._orders) > KEPT:
+                    del self._orders[next(iter(self._orders))]
+                self.world.spawn(self._exchange.carry(order, phone))
+                return JSONResponse(self._shown(order), 201)
+
+            return await self.befall(take, _refuse)
         except Refused as refusal:
             return refusal.response()
-        return JSONResponse(self._shown(order), 201)
 
     async def fetch(self, request: Request) -> Response:
         """Show a call."""
@@ -122,8 +144,8 @@ class Twilio:
         except (binascii.Error, UnicodeDecodeError):
             user = password = ""
         keys = self._keys
-        good = kind.lower() == "basic" and (user, password) == (keys.twilio_sid, keys.twilio_token)
-        if not good or request.path_params["account"] != keys.twilio_sid:
+        good = kind.lower() == "basic" and (user, password) == (keys.sid, keys.token)
+        if not good or request.path_params["account"] != keys.sid:
             raise Refused(401, 20003, "Authenticate")
 
     def _order(self, request: Request) -> Order:
@@ -142,7 +164,7 @@ class Twilio:
         if problem:
             raise Refused(400, 20001, f"{name} {problem}")
         to = self._number(_one(given, "To"))
-        if _one(given, "From") != self._keys.twilio_number:
+        if _one(given, "From") != self._keys.number:
             raise Refused(400, 21210, f"The source phone number provided, {_one(given, 'From')}, is not yet "
                                       "verified for your account.")  # fmt: skip
         document, url = _one(given, "Twiml"), _one(given, "Url")
@@ -158,7 +180,7 @@ class Twilio:
 
     def _new(self, given: Fields, to: str, document: str, url: str) -> Order:
         sid = f"CA{self._sids.getrandbits(128):032x}"
-        at = self._world.pace.now()
+        at = self.world.pace.now()
         caller = _one(given, "From")
         events = tuple(event for value in given.get("StatusCallbackEvent", ()) for event in value.split())
         if unknown := [event for event in events if event not in _EVENTS]:
@@ -188,10 +210,10 @@ class Twilio:
     def _shown(self, order: Order) -> dict[str, object]:
         """Return a call as the API shows it: every field of its description."""
         call = order.call
-        uri = f"/2010-04-01/Accounts/{self._keys.twilio_sid}/Calls/{order.sid}"
+        uri = f"/2010-04-01/Accounts/{self._keys.sid}/Calls/{order.sid}"
         told: dict[str, object] = dict.fromkeys(spec.call_fields())
         told |= {
-            "sid": order.sid, "account_sid": self._keys.twilio_sid, "api_version": "2010-04-01",
+            "sid": order.sid, "account_sid": self._keys.sid, "api_version": "2010-04-01",
             "to": order.to, "to_formatted": order.to, "from": order.caller, "from_formatted": order.caller,
             "status": call.status, "direction": "outbound-api", "queue_time": "0", "trunk_sid": "",
             "annotation": "", "price_unit": "USD", "uri": f"{uri}.json", "forwarded_from": "",
@@ -203,6 +225,14 @@ class Twilio:
             "subresource_uris": {"events": f"{uri}/Events.json", "recordings": f"{uri}/Recordings.json"},
         }  # fmt: skip
         return told
+
+
+def _refuse(fault: Fault) -> Response:
+    if fault.kind == "throttle":
+        raise Refused(429, 20429, "Too Many Requests")
+    if fault.kind == "error":
+        return PlainTextResponse("Internal Server Error", 500)
+    raise Refused(400, 21215, "Account not authorized to call the given number")
 
 
 async def _fields(request: Request) -> dict[str, list[str]]:
