@@ -8,6 +8,7 @@ come from is told in `payloads/SOURCES.md`.
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 
 import msgspec
@@ -45,7 +46,10 @@ def shown(value):
     if isinstance(value, Kind):
         return value.name.lower()
     if isinstance(value, bytes):
-        return value.decode()
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"base64": b64encode(value).decode()}
     return value
 
 

@@ -100,8 +100,9 @@ def test_fcm_takes_the_request(request_, case):
     message = asked["message"]
     assert not [name for name in message.get("data", {}) if name in ("from", "message_type")]
     assert not [name for name in message.get("data", {}) if name.startswith(("google", "gcm"))]
-    link = message["webpush"].get("fcmOptions", {}).get("link", "https://")
-    assert link.startswith("https://")  # "For all URL values, HTTPS is required"
+    options = [part.get("fcmOptions", {}) for part in message.values() if isinstance(part, dict)]
+    links = [option["link"] for option in options if "link" in option]
+    assert all(link.startswith("https://") for link in links)  # "For all URL values, HTTPS is required"
     assert 0 <= int(message["android"]["ttl"].removesuffix("s")) <= 4 * 7 * 86_400
     assert len(message["apns"]["headers"]["apns-collapse-id"].encode()) <= 64
     assert all(isinstance(value, str) for value in message["apns"]["headers"].values())

@@ -46,4 +46,5 @@ def make(office: Office, who: str, wanted: Wanted) -> Link:
             confirm=wanted.confirm, ttl_ms=ttl_ms,
         )  # fmt: skip
 
-    return Link(office.write(change), now + ttl_ms)
+    url = office.write(change)
+    return Link(f"{office.base_url}{url}" if url.startswith("/") else url, now + ttl_ms)

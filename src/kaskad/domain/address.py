@@ -9,6 +9,7 @@ import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
+from kaskad.domain.subscription import BadSubscription, is_subscription, read_subscription
 from kaskad.domain.terms import Channel
 
 _PHONES = frozenset({Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channel.WHATSAPP})
@@ -49,6 +50,11 @@ def normalise(channel: Channel, text: str, country: str | None = None) -> str:
     if channel is Channel.VIBER:
         # Business messages go to a number, a bot's to the id that Viber gave it.
         return text if _viber_id(text) and not text.isdigit() else normalise_phone(text, country)
+    if channel is Channel.PUSH and (text.startswith("{") or is_subscription(text)):
+        try:
+            return str(read_subscription(text))
+        except BadSubscription as problem:
+            raise BadAddress(f"{_short(text)} is no browser's push subscription: {problem}") from None
     if not _token(text):
         raise BadAddress(f"{_short(text)} is no {channel} token: it has 8 to 2000 visible characters")
     return text

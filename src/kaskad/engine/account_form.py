@@ -115,6 +115,7 @@ class AccountForm:
             if kept and _moves(declared, values, known):
                 self.say(f"its address changes: tell its secrets again, {', '.join(sorted(kept))}")
             values.update(kept)
+        values.update(carrying.complete(values))
         for name, setting in declared.items():
             if not values.get(name):
                 if setting.default:

@@ -21,6 +21,7 @@ from kaskad.providers.twilio_voice import TwilioVoice
 from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
+from kaskad.providers.webpush import WebPush
 
 PROVIDERS: Mapping[str, Provider] = {
     each.name: each
@@ -40,6 +41,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Unisender(),
         UnisenderGo(),
         Viber(),
+        WebPush(),
     )
 }
 

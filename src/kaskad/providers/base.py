@@ -341,6 +341,10 @@ class Provider:
         """Return what of the account's settings can never work, in sentences; asked before it is saved."""
         return []
 
+    def complete(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return settings and secrets that we make where `values` has none, such as a key pair."""
+        return {}
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         """Return the request that sends `outgoing`; raises SendError for what the service would lose."""
         raise NotImplementedError
@@ -436,7 +440,10 @@ class Provider:
         return []
 
     def opt_in_link(self, account: Account, token: str) -> str:
-        """Return the link that brings a person with `token` to us; raises Invalid where there is none."""
+        """Return the link that brings a person with `token` to us; raises Invalid where there is none.
+
+        One that begins with / leads to a page of ours.
+        """
         raise Invalid([f"{self.title or self.name} has no opt-in links"])
 
 

@@ -56,9 +56,9 @@ QUOTA_MS = 60_000  # how long to wait where the answer does not say: at least a 
 
 # `errorCode` of google.firebase.fcm.v1.FcmError:
 # https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
-ERRORS: dict[str, Reason | None] = {  # None: what the HTTP status says
-    "UNSPECIFIED_ERROR": None,
-    "INVALID_ARGUMENT": Reason.CONTENT,  # or the token: `_about_the_token` tells
+ERRORS: dict[str, Reason] = {
+    "UNSPECIFIED_ERROR": Reason.OTHER,
+    "INVALID_ARGUMENT": Reason.CONTENT,  # invalid_address where its words are about the token
     "UNREGISTERED": Reason.INVALID_ADDRESS,
     # The token is another project's. With a wrong service account that holds for everybody, and a wrong
     # setting must not cost all addresses: only this message has failed.
@@ -67,7 +67,7 @@ ERRORS: dict[str, Reason | None] = {  # None: what the HTTP status says
     # "The server couldn't process the request in time. Retry the same request": documented as not done, and
     # should it be done all the same, the second notification replaces the first by its tag.
     "UNAVAILABLE": Reason.TRANSIENT,
-    "INTERNAL": None,
+    "INTERNAL": Reason.AMBIGUOUS,
     "THIRD_PARTY_AUTH_ERROR": Reason.AUTH,  # the key for APNs or web push in the Firebase project
     "APNS_AUTH_ERROR": Reason.AUTH,  # its older name
 }
@@ -90,8 +90,8 @@ class Fcm(Provider):
         Setting("base_url", required=False, default=BASE_URL),
     )  # fmt: skip
     connect = (
-        "In the Firebase console: Project settings, Service accounts, Generate new private key. The file that "
-        "comes is `service_account`: `--secret service_account=@FILE`.",
+        "In the Firebase console: Project settings, Service accounts, Generate new private key. The file "
+        "that comes is `service_account`: `--secret service_account=@FILE`.",
         "Let your server tell Kaskad the registration token of each person's app, as an address of `push`.",
         "With `reports: on`, let the app tell what it has shown and opened, as [Push](../push.md) says.",
     )
