@@ -86,6 +86,7 @@ def test_every_problem_is_told_with_its_account() -> None:
         (GOOD, "the variable SMS_SECRET is not set"),
         (GOOD.replace("per part", "per letter").replace("${SMS_SECRET}", "x"), "per message, or per part"),
         (GOOD.replace("priority: 1", "priority: high").replace("${SMS_SECRET}", "x"), "priority"),
+        (GOOD.replace("priority: 1", "weight: 0").replace("${SMS_SECRET}", "x"), "weight is a whole number"),
     ],
 )
 def test_a_bad_file_is_refused_in_words(text: str, said: str) -> None:

@@ -73,7 +73,10 @@ def people(stage: Stage) -> list[int]:
 
 def carried(db: Database, **options) -> dict[str, list[tuple]]:
     """Carry everybody through; return what all tables hold then."""
+    sharers = options.pop("sharers", 0)
     stage = Stage(db, policy=POLICY, **options)
+    for number in range(sharers):
+        stage.account(Channel.WHATSAPP, f"other{number}", weight=2, **options["account_each"])
     stage.cascade(CASCADE.replace("goal:", "budget: {total: 3000 KZT}\ngoal:"))
     found = people(stage)
     chosen = {found[1]: Reason.INVALID_ADDRESS, found[2]: Reason.TRANSIENT}
@@ -133,8 +136,10 @@ def fresh(request, tmp_path):
         request.getfixturevalue("postgres").drop(url)
 
 
-@pytest.mark.parametrize("limits", [None, {"concurrency": 3, "per_second": 1e6, "burst": 1000}])
-def test_both_ways_leave_the_same_rows(fresh, monkeypatch, limits):
+@pytest.mark.parametrize(
+    ("limits", "sharers"), [(None, 0), ({"concurrency": 3, "per_second": 1e6, "burst": 1000}, 0), (None, 2)]
+)
+def test_both_ways_leave_the_same_rows(fresh, monkeypatch, limits, sharers):
     each = {"prices": {"minor": 150, "currency": "KZT"}} | ({"limits": limits} if limits else {})
     short_ways = []
     real = alike.Alike._hand_over
@@ -144,11 +149,11 @@ def test_both_ways_leave_the_same_rows(fresh, monkeypatch, limits):
         return real(self, plan)
 
     monkeypatch.setattr(alike.Alike, "_hand_over", counting)
-    short = carried(fresh(), account_each=each)
+    short = carried(fresh(), account_each=each, sharers=sharers)
     assert (sum(short_ways) >= 20) == (limits is None)
     monkeypatch.setattr(world, "standing", lambda *_: None)
     count = len(short_ways)
-    long = carried(fresh(), account_each=each)
+    long = carried(fresh(), account_each=each, sharers=sharers)
     assert len(short_ways) == count
     for table, rows in long.items():
         for mine, theirs in zip(short[table], rows, strict=True):

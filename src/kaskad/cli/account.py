@@ -81,6 +81,9 @@ def add(
     per_second: Annotated[float, typer.Option(min=0, help="Messages a second; 0: the provider's.")] = 0,
     concurrency: Annotated[int, typer.Option(min=0, help="Messages at once; 0: the provider's.")] = 0,
     priority: Annotated[int, typer.Option(help="Lower is asked first.")] = 0,
+    weight: Annotated[
+        int, typer.Option(min=1, max=1000, help="Share of the contacts among accounts of one priority.")
+    ] = 1,
     disabled: Annotated[bool, typer.Option("--disabled", help="Save it without using it yet.")] = False,
     db: DB = "",
     as_json: JSON = False,
@@ -96,7 +99,7 @@ def add(
             _ask(_declared(client, provider), settings, secrets, known=_find(client, name))
         told = {
             "provider": provider, "channel": channel or None, "settings": settings, "secrets": secrets,
-            "price": price or None, "priority": priority, "enabled": not disabled,
+            "price": price or None, "priority": priority, "weight": weight, "enabled": not disabled,
             "limits": {"per_second": per_second, "concurrency": concurrency},
         }  # fmt: skip
         saved = client.put(f"/accounts/{name}", told)
@@ -146,7 +149,7 @@ def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
         "state": _state(account),
         "price": account["price"] or "not known",
         "limits": f"{limits['per_second']:g} a second, {limits['concurrency']} at once",
-        "priority": account["priority"],
+        "priority": f"{account['priority']}, weight {account['weight']}",
         "waiting": f"{doing['queued']} queued, {doing['in_flight']} on their way",
         "webhooks": account["webhook_url"],
         **account["settings"],
@@ -210,7 +213,7 @@ def _switch(name: str, db: str, as_json: bool, *, enabled: bool) -> None:
 
     with reached(db) as client:
         told = client.get(f"/accounts/{name}")
-        kept = ("provider", "channel", "settings", "price", "limits", "priority")
+        kept = ("provider", "channel", "settings", "price", "limits", "priority", "weight")
         saved = client.put(f"/accounts/{name}", {**{key: told[key] for key in kept}, "enabled": enabled})
     say(as_json, saved, f"{name} is {'enabled' if enabled else 'disabled'}.")
 

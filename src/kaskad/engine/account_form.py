@@ -27,9 +27,21 @@ from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Limits, Provider, Setting
 from kaskad.store.accounts import Account
 
-KEYS = ("name", "provider", "channel", "settings", "secrets", "price", "limits", "priority", "enabled")
+KEYS = (
+    "name",
+    "provider",
+    "channel",
+    "settings",
+    "secrets",
+    "price",
+    "limits",
+    "priority",
+    "weight",
+    "enabled",
+)
 NAME_RULE = "give it a name of small letters, digits and -, such as sms-main: webhooks carry it"
 PLACES = ("url", "base_url", "host")  # settings that say where secrets go
+MOST_WEIGHT = 1_000
 FARTHEST = 1_000_000  # priorities and limits beyond it are mistakes, and no column could hold any
 is_name = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}").fullmatch
 _CHANNELS = {channel.value: channel for channel in Channel}
@@ -60,12 +72,12 @@ class AccountForm:
         channel = self._channel(told, carrying)
         settings, secrets = self._settings(told, carrying, known)
         price, limits = self._price(told), self._limits(told)
-        priority, enabled = self._place(told)
+        priority, weight, enabled = self._place(told)
         if len(self.problems) > before or carrying is None or channel is None:
             return None
         account = Account(
             name=name, provider=carrying.name, channel=channel, settings=settings, secrets=secrets,
-            limits=limits, prices=price, priority=priority, enabled=enabled,
+            limits=limits, prices=price, priority=priority, weight=weight, enabled=enabled,
         )  # fmt: skip
         self.problems += carrying.check(to_send_by(account))
         return account if len(self.problems) == before else None
@@ -161,14 +173,18 @@ class AccountForm:
         self.say(f"limits: {problem}; they are {', '.join(known)}")
         return {}
 
-    def _place(self, told: Mapping[str, Any]) -> tuple[int, bool]:
-        """Return the priority, and whether the account is in use."""
+    def _place(self, told: Mapping[str, Any]) -> tuple[int, int, bool]:
+        """Return the priority, the weight, and whether the account is in use."""
+        weight = told.get("weight", 1)
+        if not isinstance(weight, int) or isinstance(weight, bool) or not 1 <= weight <= MOST_WEIGHT:
+            self.say(f"weight is a whole number from 1 to {MOST_WEIGHT:,}: the share among equal priorities")
+            weight = 1
         priority, enabled = told.get("priority", 0), told.get("enabled", True)
         whole = isinstance(priority, int) and abs(priority) <= FARTHEST
         if not whole or not isinstance(enabled, bool):
             self.say("priority is a whole number (lower is asked first), enabled is true or false")
-            return 0, True
-        return priority, enabled
+            return 0, 1, True
+        return priority, weight, enabled
 
 
 def _moves(declared: Mapping[str, Setting], values: Mapping[str, str], known: Account) -> bool:

@@ -171,7 +171,8 @@ class Alike:
         of = {run.contact_id: run for run in runs}
         ids = sorted(of)
         since = touches_since([place.version], self._now)
-        plans: dict[Known, _Plan | None] = {}
+        plans: dict[tuple[Known, tuple[int, ...]], _Plan | None] = {}
+        shares = bool(self._desk.share(place.version, runs[0]))
         doubtful: list[tuple[_Plan, Run, Row]] = []
         rows = self._tx.among(
             "look_alike", ids, channel=address_channel, now=self._now,
@@ -179,10 +180,11 @@ class Alike:
         )  # fmt: skip
         for contact_id, (row, known) in _by_contact(rows).items():
             run = of.pop(contact_id)
+            kind = known, self._desk.share(place.version, run) if shares else ()
             try:
-                plan = plans[known]
+                plan = plans[kind]
             except KeyError:
-                plan = plans[known] = self._plan(place, run, row, known, address_channel)
+                plan = plans[kind] = self._plan(place, run, row, known, address_channel)
             if plan is None:
                 self.rest.append(run)
             elif row[5] >= plan.free_below:

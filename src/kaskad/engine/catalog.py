@@ -53,5 +53,5 @@ def to_send_by(kept: account_store.Account) -> Account:
         id=kept.id, name=kept.name, provider=kept.provider, channel=kept.channel, settings=kept.settings,
         secrets=kept.secrets, limits=msgspec.convert(kept.limits, Limits),
         price=msgspec.convert(kept.prices, Price) if kept.prices else None, priority=kept.priority,
-        enabled=kept.enabled,
+        weight=kept.weight, enabled=kept.enabled,
     )  # fmt: skip

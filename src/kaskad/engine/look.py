@@ -17,7 +17,7 @@ from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, 
 from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
-from kaskad.engine.world import World
+from kaskad.engine.world import Available, World
 from kaskad.store.db import Row, Transaction
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -145,7 +145,7 @@ class Desk:
     def __init__(self, tx: Transaction, world: World, now: int) -> None:
         self._tx, self._world, self._now = tx, world, now
         self._seen = Look({}, {}, {}, {}, {}, {}, {}, {})
-        self._accounts: dict[int, Mapping[int, int]] = {}
+        self._accounts: dict[int, Available] = {}
         self._zones: dict[tuple[str | None, str, str], tuple[str, ...]] = {}
         self._closed = {number: Dialogue(0, world.text_states(number)) for number in world.windows}
 
@@ -220,10 +220,18 @@ class Desk:
         return self._seen.properties.get((run.contact_id, run.id), {})
 
     def _accounts_for(self, version: Version, run: Run) -> Mapping[int, int]:
+        return self._available(version, run).of(run.contact_id)
+
+    def _available(self, version: Version, run: Run) -> Available:
         patience = patience_ms(version, max(run.step, 0))
         if patience not in self._accounts:
             self._accounts[patience] = self._world.available(self._now, patience)
         return self._accounts[patience]
+
+    def share(self, version: Version, run: Run) -> tuple[int, ...]:
+        """Return which accounts are this contact's where several share a channel; () where none do."""
+        available = self._available(version, run)
+        return available.share(run.contact_id) if available.shared else ()
 
     def _named_for(self, version: Version, run: Run) -> Mapping[str, int]:
         in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))

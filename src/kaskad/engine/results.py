@@ -153,7 +153,8 @@ def _next_account(world: World, result: Result, now: int) -> int:
     works = result.account_id not in world.down_since and result.reason is not Reason.AUTH
     if account is None or works:
         return result.account_id
-    return world.available(now, 1 << 60).get(account.channel.code) or result.account_id
+    own = world.available(now, 1 << 60).of(result.contact_id)
+    return own.get(account.channel.code) or result.account_id
 
 
 def _json(result: Result) -> str:

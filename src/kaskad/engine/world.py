@@ -11,6 +11,7 @@ from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
 from kaskad.domain.run import PLAIN
+from kaskad.domain.shares import share_out
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
 from kaskad.domain.version import Version
@@ -53,6 +54,27 @@ class Handed(Struct, frozen=True, gc=False):
 
     seq: int
     silence_ms: int
+
+
+Members = tuple[tuple[int, int], ...]  # accounts with their weights
+
+
+class Available(Struct, frozen=True):
+    """The accounts to use now: by channel the first, and those that share a channel with it."""
+
+    firsts: Mapping[int, int]  # 0: every account of the channel is out of service
+    shared: Mapping[int, Members]
+
+    def of(self, contact_id: int) -> Mapping[int, int]:
+        """Return the account of each channel for this contact, who keeps it."""
+        if not self.shared:
+            return self.firsts
+        own = {channel: share_out(contact_id, members) for channel, members in self.shared.items()}
+        return {**self.firsts, **own}
+
+    def share(self, contact_id: int) -> tuple[int, ...]:
+        """Return what of these accounts is the contact's own: the same for those with whom all are shared."""
+        return tuple([share_out(contact_id, members) for members in self.shared.values()])
 
 
 class StaleCatalog(Conflict):
@@ -200,14 +222,22 @@ class World:
         state = self.cascades.get(cascade_id)
         return state is None or state.state != "active"
 
-    def available(self, now: int, patience_ms: int) -> Mapping[int, int]:
-        """Return each channel's account to use: the first that works, else one not down for too long."""
-        found: dict[int, int] = {}
+    def available(self, now: int, patience_ms: int) -> Available:
+        """Return each channel's account to use: the first that works, else one not down for too long.
+
+        Accounts of one priority share the contacts out by weight.
+        """
+        firsts: dict[int, int] = {}
+        shared: dict[int, Members] = {}
         for channel, accounts in self.by_channel.items():
-            working = [a.id for a in accounts if self._works(a.id, now)]
-            waiting = [a.id for a in accounts if now - self.down_since.get(a.id, now) < patience_ms]
-            found[channel] = next(iter(working + waiting), 0)
-        return found
+            usable = [a for a in accounts if self._works(a.id, now)] or [
+                a for a in accounts if now - self.down_since.get(a.id, now) < patience_ms
+            ]
+            firsts[channel] = usable[0].id if usable else 0
+            alike = [(a.id, a.weight) for a in usable if a.priority == usable[0].priority]
+            if len(alike) > 1:
+                shared[channel] = tuple(alike)
+        return Available(firsts, shared)
 
     def in_service(self, now: int, patience_ms: int) -> set[int]:
         """Return the accounts that are enabled and not down for too long."""

@@ -79,6 +79,7 @@ class Account(Struct, frozen=True):
     limits: Limits = Limits()
     price: Price | None = None  # None: not known, counted as nothing
     priority: int = 0  # lower is asked first
+    weight: int = 1  # share of the contacts among accounts of one channel and priority
     enabled: bool = True
 
     def __getitem__(self, name: str) -> str:

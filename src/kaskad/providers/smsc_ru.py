@@ -17,6 +17,7 @@ from kaskad.domain import sms
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.money import charged
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.providers import senders
 from kaskad.providers.base import (
     Accepted,
     Account,
@@ -112,7 +113,7 @@ class SmscRu(Provider):
         Setting("login", required=False, help="With the password; or give api_key alone"),
         Setting("password", secret=True, required=False),
         Setting("api_key", secret=True, required=False, help="Instead of login and password"),
-        Setting("sender", required=False, help="The registered name that people see"),
+        Setting("sender", required=False, help=senders.HELP),
         Setting(
             "callback_secret", secret=True, required=False, help="The secret word of reports, set there too"
         ),
@@ -135,6 +136,9 @@ class SmscRu(Provider):
         burst=50,
     )
 
+    def check(self, account: Account) -> list[str]:
+        return senders.check_senders(account)
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         if len(outgoing.text) > MAX_TEXT:
             parts = sms.parts(outgoing.text)
@@ -150,8 +154,8 @@ class SmscRu(Provider):
         }
         if _ID(outgoing.reference):
             fields["id"] = outgoing.reference
-        if account["sender"]:
-            fields["sender"] = account["sender"]
+        if sender := senders.sender_for(account, outgoing.to):
+            fields["sender"] = sender
         if outgoing.valid_for_ms:
             minutes = min(max(1, outgoing.valid_for_ms // 60_000), MAX_VALID_MIN)
             fields["valid"] = f"{minutes // 60:02}:{minutes % 60:02}"

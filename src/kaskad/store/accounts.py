@@ -26,6 +26,7 @@ class Account(Struct, frozen=True, kw_only=True):
     limits: Mapping[str, Any] = field(default_factory=dict)
     prices: Mapping[str, Any] = field(default_factory=dict)
     priority: int = 0
+    weight: int = 1
     enabled: bool = True
 
     def __repr__(self) -> str:
@@ -43,6 +44,7 @@ def save(tx: Transaction, vault: Vault, account: Account) -> int:
         settings=_json(account.settings),
         secrets=vault.encrypt(account.secrets),
         priority=account.priority,
+        weight=account.weight,
         limits=_json(account.limits),
         prices=_json(account.prices),
         enabled=int(account.enabled),
@@ -82,6 +84,7 @@ def _account(row: Row, vault: Vault) -> Account:
         limits=msgspec.json.decode(row[7]),
         prices=msgspec.json.decode(row[8]),
         enabled=bool(row[9]),
+        weight=row[10],
     )
 
 

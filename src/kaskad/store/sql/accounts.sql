@@ -1,23 +1,23 @@
 -- name: save_account
 -- By name: a new account gets the next id, a known one keeps its own.
-INSERT INTO accounts (id, name, provider, channel, settings, secrets, priority, limits, prices, enabled)
+INSERT INTO accounts (id, name, provider, channel, settings, secrets, priority, limits, prices, enabled, weight)
 SELECT coalesce(max(id), 0) + 1, :name, :provider, :channel, :settings, :secrets, :priority,
-       :limits, :prices, :enabled
+       :limits, :prices, :enabled, :weight
   FROM accounts WHERE true
 ON CONFLICT (name) DO UPDATE SET
        provider = excluded.provider, channel = excluded.channel, settings = excluded.settings,
        secrets = excluded.secrets, priority = excluded.priority,
-       limits = excluded.limits, prices = excluded.prices, enabled = excluded.enabled
+       limits = excluded.limits, prices = excluded.prices, enabled = excluded.enabled, weight = excluded.weight
 RETURNING id;
 
 -- name: accounts
 -- Also those that were deleted: what went through them is still reported.
-SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled
+SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled, weight
   FROM accounts ORDER BY channel, priority, id;
 
 -- name: live_accounts
 -- In the order in which they are asked.
-SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled
+SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled, weight
   FROM accounts WHERE deleted_at IS NULL ORDER BY channel, priority, id;
 
 -- name: delete_account

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from kaskad.actions import accounts
 from kaskad.actions.accounts import Shown
 from kaskad.domain.terms import Channel
-from kaskad.engine.account_form import FARTHEST, price_text
+from kaskad.engine.account_form import FARTHEST, MOST_WEIGHT, price_text
 from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage
 from kaskad.providers import PROVIDERS
@@ -158,6 +158,9 @@ class AccountTold(Told):
     price: Word | None = Field(None, examples=["14.50 KZT per part"])
     limits: LimitsTold = LimitsTold()
     priority: Annotated[int, Field(ge=-FARTHEST, le=FARTHEST)] = Field(0, description="Lower is asked first.")
+    weight: Annotated[int, Field(ge=1, le=MOST_WEIGHT)] = Field(
+        1, description="Share of the contacts among accounts of one channel and priority."
+    )
     enabled: bool = True
 
 
@@ -186,6 +189,7 @@ class AccountView(View):
     limits: LimitsView
     limits_in_force: LimitsView
     priority: int
+    weight: int
     enabled: bool
     webhook_url: str = Field(description="Where the provider is to send its webhooks.")
     doing: DoingView
@@ -207,6 +211,7 @@ class AccountView(View):
                 limits_of(sending, carrying.capabilities) if carrying else sending.limits
             ),
             priority=account.priority,
+            weight=account.weight,
             enabled=account.enabled,
             webhook_url=shown.webhook_url,
             doing=DoingView(
