@@ -164,7 +164,7 @@ def test_a_provider_describes_itself(name):
 def test_a_provider_tells_by_itself_what_its_cases_tell_and_no_more(name):
     reads = [json.loads(path.read_text())["read"] for path in CASES if path.parent.name == name]
     told = [next(iter(item.values())) for read in reads if isinstance(read, list) for item in read]
-    kinds = {Kind[item["kind"].upper()] for item in told if item["kind"]}
+    kinds = {Kind[item["kind"].upper()] for item in told if item.get("kind")}
     of_chats = {Kind.STARTED, Kind.BLOCKED, Kind.UNBLOCKED}
     able = PROVIDERS[name].capabilities.receipts
     assert kinds - of_chats <= able, f"{name} has no word for {kinds - of_chats - able} in its capabilities"

@@ -16,6 +16,7 @@ _PHONES = frozenset({Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channe
 _CHATS = frozenset({Channel.TELEGRAM, Channel.VK, Channel.MAX, Channel.FACEBOOK_MESSENGER, Channel.INSTAGRAM})
 
 _chat_id = re.compile(r"[1-9]\d{0,18}").fullmatch
+_hidden_phone = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}").fullmatch  # who hides the number behind a name
 _viber_id = re.compile(r"[A-Za-z0-9+/]{16,64}={0,2}").fullmatch
 _token = re.compile(r"[\x21-\x7e]{8,2000}").fullmatch
 
@@ -41,6 +42,8 @@ def normalise(channel: Channel, text: str, country: str | None = None) -> str:
     if channel is Channel.EMAIL:
         return normalise_email(text)
     if channel in _PHONES:
+        if channel is Channel.WHATSAPP and _hidden_phone(text.strip()):
+            return text.strip()
         return normalise_phone(text, country)
     text = text.strip()
     if channel in _CHATS:

@@ -22,6 +22,7 @@ from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
 from kaskad.providers.webpush import WebPush
+from kaskad.providers.whatsapp import WhatsApp
 
 PROVIDERS: Mapping[str, Provider] = {
     each.name: each
@@ -42,6 +43,7 @@ PROVIDERS: Mapping[str, Provider] = {
         UnisenderGo(),
         Viber(),
         WebPush(),
+        WhatsApp(),
     )
 }
 

@@ -6,7 +6,9 @@ https://developers.facebook.com/docs/graph-api/guides/error-handling
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from posixpath import splitext
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,13 +16,17 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.terms import Reason
+from kaskad.domain.keywords import is_stop
+from kaskad.domain.terms import Kind, Reason
 from kaskad.providers.base import (
     NOTHING,
+    UNREADABLE,
     Account,
+    Receipt,
     Request,
     Response,
     Setting,
+    Told,
     status_error,
 )
 from kaskad.providers.signatures import check_hmac
@@ -51,8 +57,17 @@ GENERAL: Mapping[int, Reason] = {
     100: Reason.CONTENT,
     190: Reason.AUTH,  # the token has ended
     368: Reason.AUTH,  # blocked for breaking rules
-    **dict.fromkeys(range(200, 300), Reason.AUTH),  # permissions
 }
+PERMISSIONS = range(200, 300)  # codes
+
+
+MEDIA = {
+    **dict.fromkeys((".jpg", ".jpeg", ".png", ".webp", ".gif"), "image"),
+    **dict.fromkeys((".mp4", ".3gp", ".mov"), "video"),
+    **dict.fromkeys((".mp3", ".m4a", ".aac", ".ogg", ".amr"), "audio"),
+}
+_OURS = re.compile(r"([A-Za-z0-9_-]{16,60}):(.*)", re.DOTALL)
+_START = re.compile(r"\s*/start\s+([A-Za-z0-9_-]{16,64})\s*", re.IGNORECASE)
 
 
 class _Error(Struct):
@@ -102,6 +117,8 @@ def refusal(
     except ValueError:
         return status_error(response, "the answer is none of the Graph API")
     reason = (subcodes or {}).get((error.code, error.error_subcode)) or codes.get(error.code)
+    if reason is None and error.code in PERMISSIONS:
+        reason = Reason.AUTH
     code = f"{error.code}/{error.error_subcode}" if error.error_subcode else str(error.code)
     general = status_error(response, code=code)
     detail = _detail(error)
@@ -162,3 +179,66 @@ def challenge(hook: Request, account: Account) -> tuple[str, bytes]:
     if not token or not hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
         raise BadSignature("hub.verify_token is not the account's verify_token")
     return TEXT, asked["hub.challenge"][-1].encode()
+
+
+def payload(reference: str, number: int, reply: str, limit: int) -> str:
+    """Return what a button brings back when pressed: our reference, and its answer or its place."""
+    data = f"{reference}:{reply}"
+    return data if len(data) <= limit else f"{reference}:#{number}"  # its place tells as much
+
+
+def pressed(
+    data: str, title: str, *, event: str, name: str, provider_id: str, at: int | None, raw: bytes
+) -> Receipt | None:
+    """Return the press of a button of ours: a click, or a reply where it answers with a word that means stop.
+
+    None where it belongs to no message of ours.
+    """
+    ours = _OURS.fullmatch(data)
+    key = ours[2] if ours else data
+    if not ours and not provider_id:
+        return None
+    stop = is_stop(key)
+    return Receipt(
+        kind=Kind.REPLIED if stop else Kind.CLICKED,
+        event=event,
+        name=name,
+        reference=ours[1] if ours else "",
+        provider_id=provider_id,
+        at=at,
+        text=key if stop else title,
+        key=key,
+        raw=raw,
+    )
+
+
+def read_each(raws: Sequence[msgspec.Raw], read: Callable[[bytes], list[Told]]) -> list[Told]:
+    """Return what each part of a webhook says; one that cannot be read is told as such among the others."""
+    told: list[Told] = []
+    for raw in raws:
+        part = bytes(raw)
+        try:
+            told += read(part)
+        except ValueError:
+            told.append(Receipt(kind=None, name=UNREADABLE, raw=part))
+    return told
+
+
+def medium(address: str) -> str:
+    """Return what a file is by the ending of its address: image, video, audio; any other is a document."""
+    return MEDIA.get(splitext(urlsplit(address).path)[1].lower(), "document")
+
+
+def start_token(text: str) -> str:
+    """Return the token of an opt-in link in what its visitor wrote, "" where there is none."""
+    found = _START.fullmatch(text)
+    return found[1] if found else ""
+
+
+def instant(told: object) -> int | None:
+    """Return milliseconds of what stands for an instant, seconds or milliseconds as a number or a text."""
+    if isinstance(told, str) and told.isascii() and told.isdigit() and len(told) < 16:
+        told = int(told)
+    if isinstance(told, bool) or not isinstance(told, int) or not 0 < told < 1 << 43:
+        return None
+    return told if told >= 100_000_000_000 else told * 1000
