@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from kaskad.domain.policy import HOUR, Policy
 from kaskad.domain.terms import Channel, Kind, Outcome, Reason
 from kaskad.engine.arrival import Arrival
+from kaskad.engine.ingest import Ingest
 from kaskad.engine.receive import InboundIn
+from kaskad.providers.base import Receipt
 from support.stage import Stage, accepted, refused
 
 HEAD = """
@@ -55,6 +57,28 @@ def test_a_receipt_for_an_unknown_id_waits_for_the_answer_that_names_it(either):
     assert stage.states(ann) == {"sms": "delivered"}
     stage.unmatched(account_id, "x-1", Kind.CLICKED)
     assert stage.outcome(ann) == "responded"
+
+
+def test_who_reads_a_message_has_read_those_before_it(either):
+    stage = Stage(either)
+    held = []
+    stage.answer = lambda parcel: held.append(parcel)
+    stage.cascade(HEAD + STEPS)
+    able = stage.world.capabilities
+    able.update({number: replace(own, echoes_reference=False) for number, own in able.items()})
+    ann, bob = stage.person("ann"), stage.person("bob")
+    stage.event(ann, "left", cart_id=1)
+    stage.event(bob, "left", cart_id=2)
+    account_id = held[0].account_id
+    for parcel, provider_id in zip(held, ("7:55", "8:55"), strict=True):
+        stage.engine.take_results([accepted(parcel, stage.clock.now(), provider_id)])
+    stage.works()
+    read = Receipt(kind=Kind.READ, provider_id="7:57", earlier=("7:56", "7:55", "7:54"))
+    for _ in range(2):
+        Ingest(stage.engine, stage.db).receipts(stage.world.accounts[account_id], [read], {}, b"{}", None)
+        stage.works()
+    assert stage.states(ann) == {"sms": "read"}
+    assert stage.states(bob) == {"sms": "sent"}
 
 
 def test_an_orphan_is_dropped_after_three_days(db):

@@ -50,6 +50,8 @@ def shown(value):
             return value.decode()
         except UnicodeDecodeError:
             return {"base64": b64encode(value).decode()}
+    if isinstance(value, tuple):
+        return [shown(item) for item in value]
     return value
 
 

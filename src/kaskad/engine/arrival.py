@@ -21,7 +21,7 @@ class Arrival(Struct, frozen=True, gc=False):
 
 
 class Unmatched(Struct, frozen=True, gc=False):
-    """A receipt that names only the provider's own id of the message."""
+    """A receipt that names only the provider's own id of the message, and perhaps of some before it."""
 
     account_id: int
     provider_id: str
@@ -29,3 +29,4 @@ class Unmatched(Struct, frozen=True, gc=False):
     event: str
     at: int
     value: str | None = None
+    earlier: tuple[str, ...] = ()

@@ -164,7 +164,8 @@ class Ingest:
             else:
                 return Arrival(*message, kind.value, event, at, value)
         if told.provider_id:
-            return Unmatched(account.id, storable(told.provider_id), kind.value, event, at, value)
+            earlier = tuple(map(storable, told.earlier))
+            return Unmatched(account.id, storable(told.provider_id), kind.value, event, at, value, earlier)
         return None
 
     def _inbound(self, account: Account, told: Inbound, now: int) -> InboundIn:

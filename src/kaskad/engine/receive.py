@@ -111,7 +111,21 @@ def _match(tx: Transaction, unmatched: Sequence[Unmatched], now: int) -> list[Ar
             found.append(Arrival(row[0], row[1], row[2], one.kind, one.event, one.at, one.value))
     if orphans:
         tx.many("put_orphans", orphans)
-    return found
+    return found + _match_earlier(tx, [one for one in unmatched if one.earlier])
+
+
+def _match_earlier(tx: Transaction, told: Sequence[Unmatched]) -> list[Arrival]:
+    """Return what receipts say of messages before theirs; those that are not ours say nothing."""
+    wanted = sorted({(one.account_id, provider_id) for one in told for provider_id in one.earlier})
+    if not wanted:
+        return []
+    known = {(row[0], row[1]): row for row in tx.many("by_provider_ids", wanted)}
+    return [
+        Arrival(row[2], row[3], row[4], one.kind, one.event, one.at, one.value)
+        for one in told
+        for provider_id in one.earlier
+        if (row := known.get((one.account_id, provider_id))) is not None
+    ]
 
 
 def match_orphans(tx: Transaction, results: Iterable[Result]) -> list[Arrival]:

@@ -21,6 +21,7 @@ from kaskad.providers.twilio_voice import TwilioVoice
 from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
+from kaskad.providers.vk import Vk
 from kaskad.providers.webpush import WebPush
 from kaskad.providers.whatsapp import WhatsApp
 
@@ -44,6 +45,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Viber(),
         WebPush(),
         WhatsApp(),
+        Vk(),
     )
 }
 

@@ -144,6 +144,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
     `kind` None: a word that changes nothing, or that we do not know: kept, shown, applied to nobody.
     `event` is the provider's own id of this report, "" where it has none: the kind counts once then.
+    `earlier` are messages before it of which the same is said (who reads one has read those before); what is
+    not known among them is passed over.
     """
 
     kind: Kind | None
@@ -158,6 +160,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     cost: Money | None = None
     text: str = ""  # of a reply
     key: str = ""  # pressed, or the payload of a button
+    earlier: tuple[str, ...] = ()  # `provider_id` of each
     raw: bytes = b""
 
 

@@ -256,6 +256,15 @@ ON CONFLICT DO NOTHING;
 -- name: by_provider_id
 SELECT contact_id, run_id, step FROM provider_ids WHERE account_id = :account_id AND provider_id = :provider_id;
 
+-- name: by_provider_ids (sqlite)
+SELECT account_id, provider_id, contact_id, run_id, step FROM provider_ids
+ WHERE account_id = :c1 AND provider_id = :c2;
+
+-- name: by_provider_ids (postgresql)
+SELECT p.account_id, p.provider_id, p.contact_id, p.run_id, p.step
+  FROM unnest(:c1::bigint[], :c2::text[]) AS k (account_id, provider_id)
+  JOIN provider_ids p ON p.account_id = k.account_id AND p.provider_id = k.provider_id;
+
 -- name: next_queued
 -- When the next message that still has to wait may be handed over.
 SELECT min(not_before) FROM messages WHERE account_id = :account_id AND not_before > :now;
