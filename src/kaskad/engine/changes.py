@@ -39,6 +39,7 @@ class Changes:
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.decisions: list[Row] = []
         self.provider_ids: list[Row] = []
+        self.parts: list[Row] = []
         self.reserved: dict[int, int] = {}
         self.charged: dict[int, int] = {}
         self._known_inputs = known_inputs
@@ -55,6 +56,7 @@ class Changes:
         self._requeue(tx)
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "put_provider_ids", self.provider_ids)
+        _many(tx, "put_parts", self.parts)
         _many(tx, "mark_runs", self.marks)
         for cascade_id, amount in self.charged.items():
             tx.run("charge_money", id=cascade_id, amount=amount)

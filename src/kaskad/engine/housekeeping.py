@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kaskad.domain.terms import Channel, Kind, MessageState
+from kaskad.engine.receive import arrived_whole
 from kaskad.engine.world import World
 from kaskad.store.db import Transaction
 
@@ -68,5 +69,7 @@ def _match_late(tx: Transaction, now: int) -> None:
     """Give receipts to the inbox whose message became known in another process at that very moment (E4)."""
     rows = tx.all("known_orphans", limit=_BATCH)
     if rows:
-        tx.many("put_inbox", [(now, *row[:7]) for row in rows])
+        whole = [row for row in rows if row[10] is None or arrived_whole(tx, row[8], row[9], row[3], row[:3])]
+        if whole:
+            tx.many("put_inbox", [(now, *row[:7]) for row in whole])
         tx.among("drop_orphans", [row[7] for row in rows])

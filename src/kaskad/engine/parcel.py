@@ -45,3 +45,4 @@ class Result(Struct, frozen=True, gc=False, array_like=True):
     code: str = ""
     retry_after_ms: int | None = None
     accepted: bool | None = True
+    parts: tuple[str, ...] = ()  # all ids of a message that travels as several

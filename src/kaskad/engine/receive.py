@@ -107,7 +107,7 @@ def _match(tx: Transaction, unmatched: Sequence[Unmatched], now: int) -> list[Ar
         row = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
         if row is None:
             orphans.append((one.account_id, one.provider_id, now, one.kind, one.event, one.at, one.value))
-        else:
+        elif row[3] is None or arrived_whole(tx, one.account_id, one.provider_id, one.kind, row[:3]):
             found.append(Arrival(row[0], row[1], row[2], one.kind, one.event, one.at, one.value))
     if orphans:
         tx.many("put_orphans", orphans)
@@ -128,15 +128,34 @@ def _match_earlier(tx: Transaction, told: Sequence[Unmatched]) -> list[Arrival]:
     ]
 
 
+def arrived_whole(
+    tx: Transaction, account_id: int, provider_id: str, kind: int, message: Sequence[int]
+) -> bool:
+    """Return whether what is told of one part counts for its message: a delivery does with the last part."""
+    if kind != Kind.DELIVERED.value:
+        return True
+    contact_id, run_id, step = message
+    parts = tx.all("parts_of", contact_id=contact_id, run_id=run_id, step=step, account_id=account_id)
+    tx.run("deliver_part", account_id=account_id, provider_id=provider_id)
+    return not any(awaited for part, awaited in parts if part != provider_id)
+
+
 def match_orphans(tx: Transaction, results: Iterable[Result]) -> list[Arrival]:
     """Return receipts that were quicker than the answers in `results`."""
     known = {
-        (r.account_id, r.provider_id): (r.contact_id, r.run_id, r.step) for r in results if r.provider_id
+        (r.account_id, provider_id): (r.contact_id, r.run_id, r.step)
+        for r in results
+        for provider_id in r.parts or (r.provider_id,)
+        if provider_id
     }
     if not known or tx.one("any_orphans") is None:
         return []
-    rows = tx.many("take_orphans", sorted(known))
-    return [Arrival(*known[row[0], row[1]], *row[2:]) for row in rows]
+    several = {(r.account_id, part) for r in results for part in r.parts}
+    return [
+        Arrival(*known[row[0], row[1]], *row[2:])
+        for row in tx.many("take_orphans", sorted(known))
+        if (row[0], row[1]) not in several or arrived_whole(tx, row[0], row[1], row[2], known[row[0], row[1]])
+    ]
 
 
 def _read_events(tx: Transaction, delivery: Delivery, now: int) -> list[Arrival]:

@@ -53,7 +53,9 @@ def apply_results(
             sent = result.kind is _SENT
             cost = None if result.cost is None else _cost(world, key, result, costs)
             noted.append((*key, _SENT_BIT if sent else 0, at, cost))
-            if result.provider_id and result.account_id not in echoing:
+            if result.parts:
+                changes.parts += [(result.account_id, part, *key) for part in result.parts]
+            elif result.provider_id and result.account_id not in echoing:
                 changes.provider_ids.append((result.account_id, result.provider_id, *key))
             handed = take(key, None)
             if handed is not None and sent and result.account_id not in down:

@@ -128,12 +128,14 @@ class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
 class Accepted(Struct, frozen=True, gc=False):
     """A provider took a message. `kind` None: queued there, a receipt will say when it is sent.
 
-    A `cost` whose currency is "" is in that of the account's price: the answer names none.
+    A `cost` whose currency is "" is in that of the account's price: the answer names none. `parts` are all
+    ids of a message that travels as several, each with receipts of its own; it is delivered when all are.
     """
 
     provider_id: str = ""
     cost: Money | None = None
     kind: Kind | None = Kind.SENT
+    parts: tuple[str, ...] = ()
 
 
 UNREADABLE = "unreadable"  # name of a report that cannot be read, among others that can

@@ -54,7 +54,9 @@ RETURNING o.account_id, o.provider_id, o.kind, o.event, o.at, o.value;
 
 -- name: known_orphans
 -- Receipts whose provider's id became known in another process while they were put here.
-SELECT p.contact_id, p.run_id, p.step, o.kind, o.event, o.at, o.value, o.id FROM orphans o
+SELECT p.contact_id, p.run_id, p.step, o.kind, o.event, o.at, o.value, o.id, o.account_id, o.provider_id,
+       p.part
+  FROM orphans o
   JOIN provider_ids p ON p.account_id = o.account_id AND p.provider_id = o.provider_id
  LIMIT :limit /* postgresql: FOR UPDATE OF o SKIP LOCKED */;
 

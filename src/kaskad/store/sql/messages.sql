@@ -253,8 +253,30 @@ INSERT INTO provider_ids (account_id, provider_id, contact_id, run_id, step)
 SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::bigint[], :c4::bigint[], :c5::integer[])
 ON CONFLICT DO NOTHING;
 
+-- name: put_parts (sqlite)
+-- The ids of a message that travels as several: delivered when each of them is.
+INSERT INTO provider_ids (account_id, provider_id, contact_id, run_id, step, part)
+VALUES (:c1, :c2, :c3, :c4, :c5, 1) ON CONFLICT DO NOTHING;
+
+-- name: put_parts (postgresql)
+-- The ids of a message that travels as several: delivered when each of them is.
+INSERT INTO provider_ids (account_id, provider_id, contact_id, run_id, step, part)
+SELECT k.*, 1 FROM unnest(:c1::bigint[], :c2::text[], :c3::bigint[], :c4::bigint[], :c5::integer[]) AS k
+ON CONFLICT DO NOTHING;
+
 -- name: by_provider_id
-SELECT contact_id, run_id, step FROM provider_ids WHERE account_id = :account_id AND provider_id = :provider_id;
+SELECT contact_id, run_id, step, part FROM provider_ids
+ WHERE account_id = :account_id AND provider_id = :provider_id;
+
+-- name: parts_of
+-- Locked, so that two processes that are told of the last two parts do not both wait for the other's.
+SELECT provider_id, part FROM provider_ids
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step AND account_id = :account_id
+   AND part IS NOT NULL
+ ORDER BY provider_id /* postgresql: FOR UPDATE */;
+
+-- name: deliver_part
+UPDATE provider_ids SET part = 0 WHERE account_id = :account_id AND provider_id = :provider_id;
 
 -- name: by_provider_ids (sqlite)
 SELECT account_id, provider_id, contact_id, run_id, step FROM provider_ids
