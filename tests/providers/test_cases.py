@@ -2,8 +2,9 @@
 
 A case is a JSON file: `source` of the payload, what it `covers`, a `message` with the provider's `response`
 or `reply`, or a `webhook`; and our half, `request` or `mail`, `read` and what we `answer`, which
-`--update-cases` rewrites. A case that names a `payload` holds that published file, byte for byte; where those
-come from is told in `payloads/SOURCES.md`.
+`--update-cases` rewrites. Where the protocol is one of bytes, our half is `pdus` and the service's an
+`answer` or what was `heard`, all in hexadecimal. A case that names a `payload` holds that published file,
+byte for byte; where those come from is told in `payloads/SOURCES.md`.
 """
 
 import json
@@ -17,7 +18,8 @@ import pytest
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.terms import Coded, Kind, Reason
 from kaskad.providers import PROVIDERS
-from kaskad.providers.base import Account, Outgoing, Request, Response
+from kaskad.providers.base import Accepted, Account, Outgoing, Request, Response
+from kaskad.providers.smpp_pdu import read_pdu
 from kaskad.providers.smtp import Reply
 
 HERE = Path(__file__).parent
@@ -78,7 +80,17 @@ def ours(case, provider):
             return {"read": {"bad_signature": str(error)}}
         except ValueError:
             return {"read": "unreadable"}
+    if "heard" in case:
+        try:
+            return {"read": [shown(provider.read_heard(read_pdu(bytes.fromhex(case["heard"])), chosen))]}
+        except ValueError:
+            return {"read": "unreadable"}
     outgoing = msgspec.convert(case["message"], Outgoing)
+    if "answer" in case:
+        pdus = [part.octets().hex() for part in provider.build_parts(outgoing, chosen)]
+        answer = read_pdu(bytes.fromhex(case["answer"]))
+        read = attempt(lambda: Accepted(provider.read_submitted(answer, chosen)))
+        return {"pdus": pdus, "read": read}
     if "reply" in case:
         reply = msgspec.convert(case["reply"], Reply)
         mail = shown(provider.build_mail(outgoing, chosen))

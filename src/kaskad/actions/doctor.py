@@ -226,7 +226,7 @@ def _reach(what: str, account: Account) -> Finding:
 def _place(account: Account) -> tuple[str, int]:
     """Return the host and port that the account's messages go to."""
     carrying = provider(account.provider)
-    if carrying.transport == "smtp":
+    if account["host"]:
         return account["host"], int(account["port"] or 25)
     nobody = Outgoing(
         reference="x",

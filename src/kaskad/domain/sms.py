@@ -15,6 +15,14 @@ BASIC = (
 )
 EXTENSION = "\f^{}\\[~]|€"  # an escape and the character: two septets each
 
+_ESCAPE = 0x1B
+_EXTENDED = {0x0A: "\f", 0x14: "^", 0x28: "{", 0x29: "}", 0x2F: "\\", 0x3C: "[", 0x3D: "~", 0x3E: "]",
+             0x40: "|", 0x65: "€"}  # fmt: skip
+_CHARS = (*BASIC[:_ESCAPE], "\xa0", *BASIC[_ESCAPE:])  # by their codes
+_CODES = {char: bytes((code,)) for code, char in enumerate(_CHARS) if code != _ESCAPE} | {
+    char: bytes((_ESCAPE, code)) for code, char in _EXTENDED.items()
+}
+
 _foreign = re.compile(f"[^{re.escape(BASIC + EXTENSION)}]").search
 _extended = re.compile(f"[{re.escape(EXTENSION)}]").findall
 _ASCII = "".join(char for char in BASIC if char.isascii()).encode()
@@ -58,6 +66,23 @@ def split(text: str) -> list[str]:
     how, size = _measure(text)
     single, several = SIZES[how]
     return [text] if size <= single else _cut(text, how, several)
+
+
+def octets(text: str) -> bytes:
+    """Return GSM-7 text with each septet in an octet of its own; raises KeyError for other characters."""
+    return b"".join([_CODES[char] for char in text])
+
+
+def from_octets(data: bytes) -> str:
+    """Return the text of septets that come one an octet; what is no septet becomes U+FFFD."""
+    found, escaped = [], False
+    for code in data:
+        if escaped:
+            found.append(_EXTENDED.get(code) or (_CHARS[code] if code < 128 else "\ufffd"))
+        elif code != _ESCAPE:
+            found.append(_CHARS[code] if code < 128 else "\ufffd")
+        escaped = code == _ESCAPE and not escaped
+    return "".join(found)
 
 
 def _composed(text: str) -> str:

@@ -12,6 +12,7 @@ from kaskad.engine.heard import Batches, Heard, Kept, Trouble
 from kaskad.engine.parcel import Parcel, Result, storable
 from kaskad.engine.transport.base import Listening, Transport
 from kaskad.engine.transport.requests import Requests
+from kaskad.engine.transport.smpp import ShortMessages
 from kaskad.engine.transport.smtp import Mailer
 from kaskad.providers import provider
 from kaskad.providers.base import Accepted, Account, limits_of
@@ -30,7 +31,7 @@ class Carrier:
         public_only: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listening: dict[str, Listening] = {}
+        self._listening: dict[str, Listening] = {"smpp": ShortMessages(timeout_s)}
         self._transports: dict[str, Transport] = {  # by `Provider.transport`
             "http": Requests(timeout_s, public_only=public_only),
             "smtp": Mailer(),
@@ -132,6 +133,7 @@ class Carrier:
             provider_id=storable(accepted.provider_id),
             kind=accepted.kind,
             cost=accepted.cost,
+            parts=tuple([storable(part) for part in accepted.parts]),
         )
 
     async def _send(self, parcel: Parcel) -> Accepted:

@@ -14,6 +14,7 @@ from kaskad.providers.max import Max
 from kaskad.providers.postmark import Postmark
 from kaskad.providers.sendgrid import SendGrid
 from kaskad.providers.sendpulse import SendPulse
+from kaskad.providers.smpp import Smpp
 from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
@@ -36,6 +37,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Postmark(),
         SendGrid(),
         SendPulse(),
+        Smpp(),
         SmscRu(),
         Smtp(),
         Telegram(),
