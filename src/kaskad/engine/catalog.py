@@ -11,6 +11,7 @@ from kaskad.domain.version import Version, prepare
 from kaskad.engine import texts
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.world import CascadeState, World
+from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
@@ -37,9 +38,20 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             versions.append(known if known and same else read_version(row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     world.approved = texts.load(tx)
-    types = webhook_store.subscribed(tx)
+    world.journals = _journals(world)
+    types = webhook_store.subscribed(tx).union(*world.journals.values())
     world.outbox = Outbox(types) if types else None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
+
+
+def _journals(world: World) -> dict[int, frozenset[str]]:
+    """Return by account what the journals of CRMs are to be told of."""
+    told = {
+        one.id: PROVIDERS[one.provider].journal_types(one)
+        for one in world.accounts.values()
+        if one.enabled and one.provider in PROVIDERS
+    }
+    return {number: kinds for number, kinds in told.items() if kinds}
 
 
 def read_version(row: cascade_store.VersionRow, policy: Policy) -> Version:

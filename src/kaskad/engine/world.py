@@ -104,7 +104,8 @@ class World:
         self.options = options
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
-        self.outbox: Outbox | None = None  # None: nobody subscribes to outgoing webhooks
+        self.outbox: Outbox | None = None  # None: nobody is to be told of anything
+        self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
         self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from kaskad.domain.errors import NotFound
 from kaskad.providers.amazon_ses import AmazonSes
+from kaskad.providers.amocrm import AmoCrm
 from kaskad.providers.base import Provider
+from kaskad.providers.bitrix24 import Bitrix24
 from kaskad.providers.fcm import Fcm
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.mailgun import Mailgun
@@ -19,6 +21,7 @@ from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
 from kaskad.providers.twilio_voice import TwilioVoice
+from kaskad.providers.umnico import Umnico
 from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
@@ -30,6 +33,8 @@ PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
         AmazonSes(),
+        AmoCrm(),
+        Bitrix24(),
         Fcm(),
         GenericWebhook(),
         Mailgun(),
@@ -42,6 +47,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Smtp(),
         Telegram(),
         TwilioVoice(),
+        Umnico(),
         Unisender(),
         UnisenderGo(),
         Viber(),

@@ -24,6 +24,8 @@ from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
 from kaskad.providers.approval import ServiceButton as ServiceButton
 from kaskad.providers.approval import ServiceTemplate as ServiceTemplate
 from kaskad.providers.approval import TemplateNews as TemplateNews
+from kaskad.providers.crm import Changed as Changed
+from kaskad.providers.crm import Conversation, Entry, Happened
 
 
 class Setting(Struct, frozen=True):
@@ -184,7 +186,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     raw: bytes = b""
 
 
-Told = Receipt | Inbound | TemplateNews  # what a webhook can say
+Told = Receipt | Inbound | TemplateNews | Changed  # what a webhook can say
 
 
 class Request(Struct, frozen=True):
@@ -419,6 +421,18 @@ class Provider:
 
     def read_poll(self, response: Response, account: Account) -> tuple[list[Receipt | Inbound], str]:
         """Return what happened, and the next cursor."""
+        raise NotImplementedError
+
+    def learn(self, changed: Changed, account: Account, now: int) -> Conversation[list[Happened]]:
+        """Ask a CRM what has changed, and return it as events; raises SendError."""
+        raise NotImplementedError
+
+    def journal_types(self, account: Account) -> frozenset[str]:
+        """Return the outgoing events that the CRM's own journal is to hold, for its customers."""
+        return frozenset()
+
+    def journal(self, entry: Entry, account: Account, now: int) -> Conversation[str]:
+        """Write an entry, and return where it stands, "" where it belongs nowhere; raises SendError."""
         raise NotImplementedError
 
     def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:
