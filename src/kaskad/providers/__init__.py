@@ -20,6 +20,7 @@ from kaskad.providers.smpp import Smpp
 from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
+from kaskad.providers.telegram_gateway import TelegramGateway
 from kaskad.providers.twilio_voice import TwilioVoice
 from kaskad.providers.umnico import Umnico
 from kaskad.providers.unisender import Unisender
@@ -46,6 +47,7 @@ PROVIDERS: Mapping[str, Provider] = {
         SmscRu(),
         Smtp(),
         Telegram(),
+        TelegramGateway(),
         TwilioVoice(),
         Umnico(),
         Unisender(),
