@@ -10,6 +10,7 @@ from msgspec import Struct
 from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
+from kaskad.domain.prices import PriceList
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
 from kaskad.domain.terms import Channel, Kind
@@ -117,6 +118,8 @@ class World:
         self.windows: dict[int, int] = {}  # account -> how long free text is taken after a person's message
         self.window_channels: frozenset[int] = frozenset()  # of these accounts
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
+        self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
+        self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for

@@ -24,6 +24,7 @@ from kaskad.web.api import (
     launches,
     lists,
     opt_ins,
+    prices,
     runs,
     webhooks,
 )
@@ -50,6 +51,7 @@ ROUTERS = (
     accounts.providers_router,
     accounts.router,
     approved_texts.router,
+    prices.router,
     cascades.router,
     launches.router,
     runs.router,
