@@ -13,6 +13,8 @@ from kaskad.providers.fcm import Fcm
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.mailgun import Mailgun
 from kaskad.providers.max import Max
+from kaskad.providers.mts_exolve import MtsExolve
+from kaskad.providers.mts_exolve_voice import MtsExolveVoice
 from kaskad.providers.postmark import Postmark
 from kaskad.providers.sendgrid import SendGrid
 from kaskad.providers.sendpulse import SendPulse
@@ -21,12 +23,15 @@ from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
 from kaskad.providers.telegram_gateway import TelegramGateway
+from kaskad.providers.twilio import Twilio
 from kaskad.providers.twilio_voice import TwilioVoice
 from kaskad.providers.umnico import Umnico
 from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
 from kaskad.providers.vk import Vk
+from kaskad.providers.vonage import Vonage
+from kaskad.providers.voximplant import Voximplant
 from kaskad.providers.webpush import WebPush
 from kaskad.providers.whatsapp import WhatsApp
 
@@ -40,6 +45,8 @@ PROVIDERS: Mapping[str, Provider] = {
         GenericWebhook(),
         Mailgun(),
         Max(),
+        MtsExolve(),
+        MtsExolveVoice(),
         Postmark(),
         SendGrid(),
         SendPulse(),
@@ -48,14 +55,17 @@ PROVIDERS: Mapping[str, Provider] = {
         Smtp(),
         Telegram(),
         TelegramGateway(),
+        Twilio(),
         TwilioVoice(),
         Umnico(),
         Unisender(),
         UnisenderGo(),
         Viber(),
+        Vk(),
+        Vonage(),
+        Voximplant(),
         WebPush(),
         WhatsApp(),
-        Vk(),
     )
 }
 

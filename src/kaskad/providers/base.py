@@ -56,6 +56,7 @@ class Capabilities(Struct, frozen=True):
     idempotent: bool = False  # the same key is never sent twice: an unknown outcome may be retried
     reports_sent: bool = False  # "accepted" means queued there; a later receipt says sent
     price_in_receipt: bool = False
+    look_ups: tuple[int, ...] = ()  # ms after the acceptance at which it is asked what became of a message
     ttl: bool = False  # takes `valid_for_ms`
     cancel: bool = False
     batch: int = 1  # messages in one request
@@ -138,6 +139,13 @@ class Accepted(Struct, frozen=True, gc=False):
     cost: Money | None = None
     kind: Kind | None = Kind.SENT
     parts: tuple[str, ...] = ()
+
+
+class Sent(Struct, frozen=True):
+    """A message that a service has taken, for asking what became of it."""
+
+    provider_id: str
+    at: int  # of the acceptance
 
 
 UNREADABLE = "unreadable"  # name of a report that cannot be read, among others that can
@@ -433,6 +441,17 @@ class Provider:
 
     def journal(self, entry: Entry, account: Account, now: int) -> Conversation[str]:
         """Write an entry, and return where it stands, "" where it belongs nowhere; raises SendError."""
+        raise NotImplementedError
+
+    def look_up(self, sent: Sent, account: Account, now: int) -> Request:
+        """Return the request for what became of a message; asked as `capabilities.look_ups` says."""
+        raise NotImplementedError
+
+    def read_look_up(self, response: Response, sent: Sent, account: Account) -> tuple[list[Receipt], bool]:
+        """Return what became of a message, and whether that is all that there will be to know.
+
+        What a webhook tells too has the same `event` here, and so counts once. Raises SendError.
+        """
         raise NotImplementedError
 
     def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:
