@@ -265,6 +265,10 @@ class Stage:
         with self.db.write() as tx:
             return tx.all(name, **params)
 
+    def rows_among(self, name: str, ids: list[int], **params: Any) -> list[Row]:
+        with self.db.write() as tx:
+            return tx.among(name, ids, **params)
+
     def at(self, contact_id: int) -> list[int]:
         """When the contact's messages were handed over."""
         return [parcel.outgoing.at for parcel in self.parcels if parcel.contact_id == contact_id]

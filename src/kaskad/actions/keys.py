@@ -24,6 +24,8 @@ SCOPES: dict[str, str] = {
     "cascades:write": "change, activate, launch, pause, resume and stop cascades; cancel runs",
     "accounts:read": "see providers' accounts without their secrets",
     "accounts:write": "change providers' accounts and send tests",
+    "tasks:read": "see the calls that people are to make, with what is known of whom they call",
+    "tasks:write": "claim, dial and close these calls",
     "webhooks:write": "see and change outgoing webhooks",
     "metrics:read": "see the figures of /metrics",
     "keys:write": "make and revoke keys",

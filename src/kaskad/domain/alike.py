@@ -15,7 +15,7 @@ from kaskad.domain.cascade import Step
 from kaskad.domain.decide import Enter, settle
 from kaskad.domain.policy import DAY, HOUR, PerClass
 from kaskad.domain.run import NOTHING, PLAIN, Answers, Decision, Passage, Passages, Run, state_of
-from kaskad.domain.terms import Kind, MessageState, Phase
+from kaskad.domain.terms import Channel, Kind, MessageState, Phase
 from kaskad.domain.version import Rule, Version
 
 TOLD = 1  # in `Run.marks`: of one of its messages more is known than that it was sent and delivered
@@ -82,7 +82,7 @@ def answered(
     """
     if run.phase != _WAITING or run.marks or run.holdout or run.outcome is not None or run.branch is not None:
         return None
-    if version.moving & PLAIN or version.branches:
+    if version.moving & PLAIN or version.branches or version.calls_people:
         return None
     passage = Passage(step, channel, state_of(mask).code, mask, None, None, first=first)
     settled = settle(version, run, {step: passage}, NOTHING, now)
@@ -119,6 +119,7 @@ def _is_plain(version: Version, step: Step) -> bool:
     """Say whether entering the step asks the same of everybody, and silence after it counts from no date."""
     return (
         len(step.channels) == 1
+        and step.channels[0] is not Channel.AGENT_CALL  # each has a task of its own
         and step.at is None
         and step.condition is None
         and not step.holdout
@@ -136,8 +137,8 @@ def _is_silent(version: Version, step: Step) -> bool:
 
     A message that was only sent and delivered ends nothing, holds nothing back, and is older than the gap.
     """
-    if _leads_to_a_date(version, step):
-        return False
+    if _leads_to_a_date(version, step) or Channel.AGENT_CALL in step.channels:
+        return False  # an agent says when it is over
     rules = [version.rules[step.number, channel.code] for channel in step.channels]
     return not version.moving & PLAIN and all(
         not rule.attends & PLAIN and _least_ms(rule) >= version.gap_ms for rule in rules

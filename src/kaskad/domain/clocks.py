@@ -32,6 +32,8 @@ _NO_PROOF = Kind.UNKNOWN.bit | Kind.IN_DOUBT.bit | Kind.BOUNCED.bit
 
 def deadline(rule: Rule, passage: Passage, zone: str) -> int:
     """Return when silence moves the run on from this message, given its facts so far."""
+    if passage.deadline_at is not None:  # an agent has it, and says when it is over
+        return passage.deadline_at
     sent_at = passage.sent_at or passage.submitted_at or 0
     if rule.silence_ms is not None and not passage.mask & rule.attends:
         return sent_at + rule.silence_ms

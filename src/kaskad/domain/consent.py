@@ -80,6 +80,19 @@ def may(
     return SkipReason.NO_CONSENT
 
 
+def granting(
+    rows: Sequence[ConsentRow], channel: Channel, message_class: MessageClass, topic: str, now: int
+) -> int | None:
+    """Return the place of the newest consent by which such a message may be sent; None: by none of these."""
+    bit = 1 << channel.code
+    found = [
+        (row.at, place)
+        for place, row in enumerate(rows)
+        if row.granted and _grants(row, message_class.code, bit, topic, now)
+    ]
+    return max(found)[1] if found else None
+
+
 def _covers(row: ConsentRow, bit: int, topic: str) -> bool:
     return (row.channels == ALL_CHANNELS or bool(row.channels & bit)) and row.topic in ("", topic)
 

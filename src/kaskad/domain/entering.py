@@ -169,6 +169,33 @@ def _untold(content: Content, dialogue: Dialogue, now: int) -> bool | str:
     return f"the approved text {approved.name} ({approved.language}) is {state}"
 
 
+def still_may(
+    version: Version, run: Run, step: Step, channel: Channel, answers: Answers, now: int
+) -> SkipReason | When | None:
+    """Return why a message that has been handed over may not reach the person now; None: it may.
+
+    For a call that an agent is about to make (E1). A `When` says until when a window holds it back. Of the
+    touches in `answers` its own must have been left out.
+    """
+    refusal = _refusal(version, step, channel, answers, now)
+    if refusal is not None and refusal is not SkipReason.PROVIDER_DISABLED:
+        return refusal
+    urgent = step.urgent or version.cascade.urgent
+    key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
+    opens = version.windows.next(now, key)
+    if opens is None:
+        return SkipReason.WINDOW_IMPOSSIBLE
+    if opens > now:
+        return When(opens, version.windows.why(key))
+    verdict = caps.check(
+        answers.touches, version.policy, version.cascade.message_class, channel, run.id, answers.zones[0],
+        now, urgent=urgent,
+    )  # fmt: skip
+    if verdict.allowed:
+        return None
+    return SkipReason.FREQUENCY_CAPPED if verdict.at is None else When(verdict.at, verdict.reason)
+
+
 def _preferred(channels: tuple[Channel, ...], preferred: tuple[int, ...]) -> list[Channel]:
     return sorted(channels, key=lambda c: preferred.index(c.code) if c.code in preferred else len(preferred))
 

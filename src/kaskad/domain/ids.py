@@ -7,6 +7,7 @@ import re
 _contact = re.compile(r"con_(\d{1,18})").fullmatch
 _import = re.compile(r"imp_(\d{1,18})").fullmatch
 _launch = re.compile(r"launch_(\d{1,18})").fullmatch
+_task = re.compile(r"task_(\d{1,18})_(\d{1,18})_(\d{1,4})_(\d{1,4})").fullmatch
 _run = re.compile(r"run_(\d{1,18})_(\d{1,18})").fullmatch
 
 
@@ -19,6 +20,17 @@ def read_run(text: str) -> tuple[int, int] | None:
     """Return (contact id, run id) of a run's text, or None where it is none."""
     found = _run(text)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def task_text(contact_id: int, run_id: int, step: int, attempt: int) -> str:
+    """Return the id of an agent's task as the API and the command line write it."""
+    return f"task_{contact_id}_{run_id}_{step}_{attempt}"
+
+
+def read_task(text: str) -> tuple[int, int, int, int] | None:
+    """Return (contact id, run id, step, attempt) of a task's text, or None where it is none."""
+    found = _task(text)
+    return (int(found[1]), int(found[2]), int(found[3]), int(found[4])) if found else None
 
 
 def launch_text(launch_id: int) -> str:

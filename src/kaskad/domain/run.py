@@ -70,6 +70,7 @@ class Passage(Struct, frozen=True, gc=False):
     retriable: bool = False
     first: Mapping[int, int] = NOTHING
     reason: int | None = None  # of a failure
+    deadline_at: int | None = None  # of a call by a person: when silence ends, whatever the clocks say
 
 
 Passages = Mapping[int, Passage]  # by step

@@ -112,6 +112,8 @@ class Kind(IntEnum):
     KEYPRESS = 20
     ASKED_AGENT = 21  # the key of a call that asks for a person
     IN_DOUBT = 22  # an answer was lost; only the same account may be asked again, under the same key
+    NO_ANSWER = 23  # an agent has called and nobody picked up; the agent calls again
+    CALL_BACK = 24  # the person wants the agent to call later
     # Facts of the run, not of a message (step -1):
     GOAL = 32
     CANCELLED = 33

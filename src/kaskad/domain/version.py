@@ -58,6 +58,7 @@ class Version(Struct, frozen=True):
     names_accounts: bool
     gap_ms: int  # between touches of one run
     class_code: int
+    calls_people: bool  # an agent may be given its messages, and then says when one is over
 
 
 def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) -> Version:
@@ -89,6 +90,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         names_accounts=any(step.account for step in cascade.steps),
         gap_ms=policy.min_gap_ms.of(cascade.message_class),
         class_code=cascade.message_class.code,
+        calls_people=any(Channel.AGENT_CALL in step.channels for step in cascade.steps),
     )  # fmt: skip
 
 

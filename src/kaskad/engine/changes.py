@@ -11,6 +11,7 @@ from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.store import runs as run_store
+from kaskad.store import tasks as task_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -34,6 +35,9 @@ class Changes:
         self.reopened: list[Row] = []
         self.withdrawn: list[Row] = []
         self.attempts: list[Row] = []
+        self.tasks: list[Row] = []  # messages that a call desk takes …
+        self.calls: list[Row] = []  # … and what becomes of them by it
+        self.left: list[Row] = []  # messages whose tasks are over, if they have any
         self.facts: list[Row] = []
         self.marks: list[Row] = []
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
@@ -86,7 +90,7 @@ class Changes:
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:
-            self._outbox.note(tx, (), self.facts, self.runs)
+            self._outbox.note(tx, [(*row[:3], 1, row[3]) for row in self.calls], self.facts, self.runs)
         run_store.change(tx, self.runs)
         self.runs.clear()
         run_store.submit(tx, self.submits)
@@ -103,7 +107,26 @@ class Changes:
         self._tell()
         _many(tx, "fold_messages", self.folded)
         self._requeue(tx)
+        self._flush_tasks(tx)
         _many(tx, "put_decisions", self.decisions)
+
+    def _flush_tasks(self, tx: Transaction) -> None:
+        """Open the tasks of messages that a desk has taken, close those whose runs have gone on."""
+        if self._outbox is not None:
+            self._outbox.tasks_opened(tx, self.tasks)
+        _many(tx, "put_tasks", self.tasks)
+        _many(tx, "take_calls", self.calls)
+        if not self.left:
+            return
+        left = task_store.leave(tx, self.left)
+        self.left.clear()
+        if self._outbox is not None:
+            self._outbox.tasks_left(tx, left)
+        undialled = [row for row in left if not row[5]]
+        if undialled:
+            tx.many("forget_calls", [row[:3] for row in undialled])
+        for row in undialled:
+            self.reserved[row[7]] = self.reserved.get(row[7], 0) - row[6]
 
     def _requeue(self, tx: Transaction) -> None:
         if self.requeued:
@@ -114,7 +137,8 @@ class Changes:
         """Forget what was noted of a run and is not written yet."""
         key = (run.contact_id, run.id)
         for rows in (self.runs, self.submits, self.messages, self.bodies, self.folded, self.requeued,
-                     self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions):  # fmt: skip
+                     self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions, self.tasks,
+                     self.calls, self.left):  # fmt: skip
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:

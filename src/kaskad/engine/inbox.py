@@ -13,6 +13,7 @@ from kaskad.domain.consent import Scope
 from kaskad.domain.run import PLAIN, Run, state_of
 from kaskad.domain.terms import Kind, MessageState, Reason
 from kaskad.domain.version import Version
+from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
@@ -76,7 +77,11 @@ def apply_arrivals(
     for kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
         for arrival in others.pop(kind.value, ()):
             refusals.add(arrival, None)
-    applied.touched |= facts.touched | refusals.apply(tx, changes)
+    ended = refusals.apply(tx, changes)
+    refusing = refusals.contacts if world.desks else ()
+    if refusing and (unwanted := tasks.unwanted(tx, world, refusing, now)):
+        facts.apply(unwanted)
+    applied.touched |= facts.touched | ended
     applied.news = facts.news
     applied.requests += apply_events(tx, world, changes, others.pop(Kind.EVENT.value, []), applied.touched)
     for kind in _OF_RUNS:

@@ -186,6 +186,10 @@ class AccountLimits:
         """Let nothing go before `until`, as the provider has asked."""
         self._until = max(self._until, until)
 
+    def count(self, in_flight: int, concurrency: int, until: int) -> None:
+        """Take over what somebody else has counted, and let nothing go before `until`."""
+        self.in_flight, self.concurrency, self._until = in_flight, concurrency, until
+
     def settle(self, now: int, reason: Reason | None, retry_after_ms: int | None = None) -> None:
         """Free the slot of one message and learn from its end; `reason` None: accepted.
 

@@ -22,6 +22,7 @@ from kaskad.domain.policy import HOUR
 from kaskad.domain.run import NO_ANSWERS, NOTHING, Answers, Decision, Passage, Passages, Run, Send
 from kaskad.domain.terms import Kind, MessageState, Phase, RunState
 from kaskad.domain.version import Version
+from kaskad.engine import tasks
 from kaskad.engine.alike import Alike
 from kaskad.engine.changes import Changes
 from kaskad.engine.handover import Refusal, Writer, allocate
@@ -124,6 +125,11 @@ def _rank(entering: tuple[Version, Run, Passages, Enter]) -> tuple[int, int, int
     return version.class_code, -version.cascade.priority, wish.due_at
 
 
+def _lane(item: _Sending) -> int:
+    """Return the lane of a message; before all of them goes whoever has asked for a person."""
+    return -1 if tasks.asked_at(item.passages) is not None else item.version.class_code
+
+
 class _Mover:
     """One tick's decisions."""
 
@@ -193,23 +199,24 @@ class _Mover:
         parcels: list[Parcel] = []
         while self._sending:
             sending, self._sending = self._sending, []
-            wanted = [(s.send.account_id, s.version.class_code, s.decision.due_at) for s in sending]
+            wanted = [(s.send.account_id, _lane(s), s.decision.due_at) for s in sending]
             chosen = allocate(self._world, wanted, self._now)
             for index, item in enumerate(sending):
-                before = len(parcels)
+                gone = False
                 try:
                     if index in chosen:
-                        self._submit(item, parcels)
+                        gone = self._submit(item, parcels)
                     else:
                         self._queue(item)
                 except Exception as error:
                     self._set_aside(item.run, item.passages, error)
-                if index in chosen and len(parcels) == before:
+                if index in chosen and not gone:
                     self._world.limits[item.send.account_id].give_back(1)
                 self.changes.flush_some(self._tx)
         return parcels
 
-    def _submit(self, item: _Sending, parcels: list[Parcel]) -> None:
+    def _submit(self, item: _Sending, parcels: list[Parcel]) -> bool:
+        """Hand a message over, with its words; say whether that was possible."""
         run, send = item.run, item.send
         answers = item.answers
         address = answers.addresses[_PHONES.get(send.channel, send.channel)]
@@ -222,20 +229,29 @@ class _Mover:
         )  # fmt: skip
         if isinstance(written, Refusal):
             self._refused(item, written)
-            return
+            return False
         before = item.passages.get(send.step)
         why = self.changes.why(run, item.decision, answers, _SUBMITTED_PHASE)
         self._row(item, _SUBMITTED, None, self._now, written.price, why)
         self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
-        self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         attempt = 1 + (before.attempt if before else 0)
-        silence_ms = item.version.rules[send.step, send.channel].silence_ms
-        if silence_ms is not None:
-            self._world.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
         if written.more:
             reserved = self.changes.reserved
             reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
+        if send.account_id in self._world.desks:  # our own people take it: in this very transaction
+            person = self.desk.person(run.contact_id)
+            due_at = tasks.open_task(
+                self.changes, self._world, item.version, run, send, attempt, item.passages, written.price,
+                person.language, answers.zones, valid, self._now,
+            )  # fmt: skip
+            self._note(item, Phase.WAITING, due_at)
+            return True
+        self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
+        silence_ms = item.version.rules[send.step, send.channel].silence_ms
+        if silence_ms is not None:
+            self._world.handed[run.contact_id, run.id, send.step] = Handed(run.seq + 1, silence_ms)
         parcels.append(Parcel(run.contact_id, run.id, send.step, attempt, send.account_id, written.outgoing))
+        return True
 
     def _refused(self, item: _Sending, refusal: Refusal) -> None:
         send, version, run = item.send, item.version, item.run
@@ -253,7 +269,9 @@ class _Mover:
         if waits and run.phase == _QUEUED_PHASE and run.wake_at is not None and run.wake_at > now:
             return  # it keeps its place
         wake_at = now + patience_ms(item.version, item.send.step)
-        self._row(item, _QUEUED, now, before.submitted_at if before else None, before.price if before else 0)
+        asked_at = tasks.asked_at(item.passages)  # who has asked for a person comes first in its lane
+        at, price = (before.submitted_at, before.price) if before else (None, 0)
+        self._row(item, _QUEUED, now if asked_at is None else 0, at, price)
         self._note(item, _QUEUED_PHASE, wake_at)
         self.changes.decision(run, item.decision, item.answers, now, _QUEUED_PHASE)
 
@@ -300,6 +318,8 @@ class _Mover:
             self.changes.skips(run, decision)
         if decision.withdraw is not None:
             self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
+        if item.version.calls_people:
+            tasks.leave(self.changes, item.version, run, decision, item.passages, self._now)
 
     def _withdraw(self, run: Run, decision: Decision, passage: Passage) -> None:
         """Take a queued message back; one that may have left before can only be called unknown (E6)."""
@@ -320,6 +340,8 @@ class _Mover:
         """Note a decision's rows."""
         changes, now = self.changes, self._now
         changes.run(run, decision, now)
+        if version.calls_people:
+            tasks.leave(changes, version, run, decision, passages, now)
         if decision.skips:
             changes.skips(run, decision)
         if decision.withdraw is not None:

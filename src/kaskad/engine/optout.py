@@ -26,6 +26,11 @@ class Refusals:
         self._world, self._now = world, now
         self._added: dict[tuple[object, ...], tuple[Arrival, int | None, Scope]] = {}
 
+    @property
+    def contacts(self) -> list[int]:
+        """Return who has refused something."""
+        return sorted({arrival.contact_id for arrival, *_ in self._added.values()})
+
     def add(self, arrival: Arrival, channel: int | None, scope: Scope | None = None) -> None:
         """Note a refusal; `channel` None: that of the arrival's value, or of its message."""
         if scope is None:
@@ -40,9 +45,7 @@ class Refusals:
         if not self._added:
             return set()
         touched: set[RunKey] = set()
-        found = run_store.of_contacts(
-            tx, sorted({arrival.contact_id for arrival, *_ in self._added.values()})
-        )
+        found = run_store.of_contacts(tx, self.contacts)
         refused: list[tuple[int, contacts.Consent]] = []
         for arrival, channel, scope in self._added.values():
             runs = found.get(arrival.contact_id, [])

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from kaskad.domain.ids import task_text
+from kaskad.domain.task import TaskState
 from kaskad.domain.terms import Kind, Outcome
 from kaskad.store.db import Row, Transaction
 
@@ -24,6 +26,9 @@ class EventType(StrEnum):
     MESSAGE_FAILED = "message.failed"
     MESSAGE_REACTED = "message.reacted"
     CONTACT_OPTED_OUT = "contact.opted_out"
+    TASK_OPENED = "task.opened"
+    TASK_CLOSED = "task.closed"
+    TASK_WITHDRAWN = "task.withdrawn"
 
 
 MEANINGS = {
@@ -33,6 +38,9 @@ MEANINGS = {
     EventType.MESSAGE_FAILED: "a message was refused, bounced, expired or could not be delivered",
     EventType.MESSAGE_REACTED: "a person opened, read, clicked, answered or replied; machines do not count",
     EventType.CONTACT_OPTED_OUT: "a person said no, or complained",
+    EventType.TASK_OPENED: "a call desk has a new task: somebody is to be called",
+    EventType.TASK_CLOSED: "an agent has said how a call ended",
+    EventType.TASK_WITHDRAWN: "a task is over without a call's end: the run has gone on, or it has expired",
 }
 
 _SENT = Kind.SENT.value
@@ -90,6 +98,32 @@ class Outbox:
             _put(tx, [
                 _row(at, place, EventType.CONTACT_OPTED_OUT, f"{scope} {event}", scope=scope)
                 for *place, scope, event, at in refusals
+            ])  # fmt: skip
+
+    def tasks_opened(self, tx: Transaction, rows: Sequence[Row]) -> None:
+        """Keep that tasks have been opened; `rows` are those of `put_tasks`."""
+        if EventType.TASK_OPENED in self.types:
+            _put(tx, [
+                _row(row[7], row[:3], EventType.TASK_OPENED, str(row[3]), task=task_text(*row[:4]),
+                     due_at=row[8], urgent=bool(row[11]), **({"why": row[15]} if row[15] else {}))
+                for row in rows
+            ])  # fmt: skip
+
+    def tasks_left(self, tx: Transaction, rows: Sequence[Row]) -> None:
+        """Keep that tasks were withdrawn or have expired; `rows` are what `leave_tasks` returns."""
+        if EventType.TASK_WITHDRAWN in self.types:
+            _put(tx, [
+                _row(row[10], row[:3], EventType.TASK_WITHDRAWN, str(row[3]), task=task_text(*row[:4]),
+                     state=TaskState.of(row[4]).value, why=row[9], dialled=row[5] > 0)
+                for row in rows
+            ])  # fmt: skip
+
+    def task_closed(self, tx: Transaction, key: Sequence[int], at: int, disposition: str, agent: str) -> None:
+        """Keep how an agent says that the call of a task has ended."""
+        if EventType.TASK_CLOSED in self.types:
+            _put(tx, [
+                _row(at, key[:3], EventType.TASK_CLOSED, str(key[3]), task=task_text(*key),
+                     disposition=disposition, agent=agent)
             ])  # fmt: skip
 
 

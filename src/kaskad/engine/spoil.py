@@ -7,6 +7,8 @@ from collections.abc import Collection
 import msgspec
 from msgspec import Struct
 
+from kaskad.domain.entering import ADDRESS_CHANNEL
+from kaskad.domain.terms import Channel
 from kaskad.engine.world import World
 from kaskad.store import contacts
 from kaskad.store import runs as run_store
@@ -21,6 +23,11 @@ class _Went(Struct):
 _decode = msgspec.json.Decoder(_Went).decode
 
 
+def _place(channel: Channel) -> Channel:
+    """Return the channel under which the addresses of this one are kept: calls go to numbers of SMS."""
+    return Channel.of(ADDRESS_CHANNEL.get(channel.code, channel.code))
+
+
 def spoil_addresses(tx: Transaction, world: World, keys: Collection[MessageKey], now: int) -> None:
     """Mark the addresses that these messages went to as ones that do not exist."""
     if not keys:
@@ -32,5 +39,6 @@ def spoil_addresses(tx: Transaction, world: World, keys: Collection[MessageKey],
     dead = []
     for contact_id, run_id, step, body in tx.many("bodies_of", wanted):
         version = world.versions[versions[contact_id, run_id]]
-        dead += [(contact_id, channel, _decode(body).to) for channel in version.cascade.steps[step].channels]
+        to = _decode(body).to
+        dead += [(contact_id, _place(channel), to) for channel in version.cascade.steps[step].channels]
     contacts.mark_invalid(tx, dead, now)

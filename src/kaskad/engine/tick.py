@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import broadcast, enrol
@@ -54,6 +55,8 @@ def tick(
     judged = judge_hits(tx, now)
     if world.shared:
         _lock(tx, results, stored, received, judged)
+    if world.desks:
+        tasks.count(tx, world, now)
     touched = apply_results(tx, world, changes, results, now)
     changes.flush_facts(tx)
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
-from kaskad.domain.prices import PriceList
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
+from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
 from kaskad.domain.version import Version
@@ -22,6 +22,7 @@ from kaskad.engine.outbox import Outbox
 from kaskad.engine.texts import Texts
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, limits_of
+from kaskad.providers.desk import Desk, plan_of
 
 _ALWAYS = (
     Kind.SENT.bit
@@ -105,8 +106,7 @@ class World:
         self.options = options
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
-        self.outbox: Outbox | None = None  # None: nobody is to be told of anything
-        self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
+        self.outbox: Outbox | None = None  # None: nobody subscribes to outgoing webhooks
         self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}
@@ -118,8 +118,7 @@ class World:
         self.windows: dict[int, int] = {}  # account -> how long free text is taken after a person's message
         self.window_channels: frozenset[int] = frozenset()  # of these accounts
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
-        self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
-        self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
+        self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
@@ -170,6 +169,7 @@ class World:
         self.by_channel = dict(channels)
         self.windows = windows
         self.window_channels = frozenset(self.accounts[number].channel.code for number in windows)
+        self.desks = {a.id: plan_of(a) for a in self.accounts.values() if a.provider == Desk.name}
         self.retriable = frozenset(retriable)
 
     def set_versions(self, versions: Iterable[Version], cascades: Iterable[CascadeState]) -> None:

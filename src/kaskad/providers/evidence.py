@@ -22,6 +22,7 @@ class Level(StrEnum):
     SPECIFICATION = "specification"  # the service's own machine-readable description
     PAYLOADS = "payloads"  # the service's own examples, byte for byte
     DOCUMENTATION = "documentation"  # what its pages say
+    OWN = "own"  # nobody else's service is behind it: the tests drive the whole of it
 
 
 class Evidence(Struct, frozen=True):
@@ -33,6 +34,8 @@ class Evidence(Struct, frozen=True):
 
     def level(self, provider: Provider) -> Level:
         """Return the strongest that holds of the provider."""
+        if provider.own:
+            return Level.OWN
         if provider.judges:
             return Level.LIBRARY
         if self.specification:

@@ -72,11 +72,12 @@ def passages(
         account,
         price,
         reason,
+        deadline_at,
     ) in rows:
         first = firsts.get((contact_id, run_id, step), NOTHING) if firsts else NOTHING
         found[contact_id, run_id][step] = Passage(
             step, channel, state, mask, submitted_at, sent_at, attempt, account, price,
-            account in retriable and attempt < MAX_REPEATS, first, reason,
+            account in retriable and attempt < MAX_REPEATS, first, reason, deadline_at,
         )  # fmt: skip
     marks = {key: firsts[*key, -1] for key in told if (*key, -1) in firsts}
     return found, marks

@@ -24,8 +24,8 @@ from kaskad.web.api import (
     launches,
     lists,
     opt_ins,
-    prices,
     runs,
+    tasks,
     webhooks,
 )
 from kaskad.web.api.description import describe
@@ -51,10 +51,10 @@ ROUTERS = (
     accounts.providers_router,
     accounts.router,
     approved_texts.router,
-    prices.router,
     cascades.router,
     launches.router,
     runs.router,
+    tasks.router,
     webhooks.router,
     imports.router,
     contacts.router,

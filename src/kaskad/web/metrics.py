@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from kaskad.actions.office import Office
 from kaskad.domain.money import DIGITS
+from kaskad.domain.task import TaskState
 from kaskad.domain.terms import Channel, MessageState
 from kaskad.engine.pulse import BOUNDS_S
 from kaskad.store.db import Row, Transaction
@@ -73,6 +74,7 @@ class Metrics(Collector):
             yield from self._of_accounts(tx)
             yield from self._of_messages(tx, counts)
             yield from self._of_webhooks(tx)
+            yield from self._of_tasks(tx)
 
     def _counted(self, tx: Transaction) -> Counts:
         with self._lock:
@@ -158,6 +160,24 @@ class Metrics(Collector):
         for webhook_id, state, count, _ in tx.all("count_deliveries"):
             told.add_metric([str(webhook_id), STATES[state]], count)
         yield told
+
+    def _of_tasks(self, tx: Transaction) -> Iterable[Metric]:
+        names = {one.id: one.name for one in list(self._office.engine.world.accounts.values())}
+        now = self._office.now()
+        live = GaugeMetricFamily(
+            "kaskad_tasks", "Calls by people that are not closed.", labels=["account", "state", "urgent"]
+        )
+        left = GaugeMetricFamily(
+            "kaskad_task_due_seconds", "Until the first of them expires, by account.", labels=["account"]
+        )
+        first: dict[str, int] = {}
+        for account_id, state, urgent, count, due_at in tx.all("metric_tasks"):
+            name = names.get(account_id, str(account_id))
+            live.add_metric([name, TaskState.of(state).value, "yes" if urgent else "no"], count)
+            first[name] = min(due_at, first.get(name, due_at))
+        for name, due_at in sorted(first.items()):
+            left.add_metric([name], (due_at - now) / 1000)
+        yield from (live, left)
 
 
 @router.get(

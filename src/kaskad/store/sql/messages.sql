@@ -1,14 +1,15 @@
 -- name: messages_of_runs (sqlite)
 -- hot
 -- example: [[1, 1]]
-SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price, reason
+SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price, reason,
+       deadline_at
   FROM messages WHERE contact_id = :c1 AND run_id = :c2;
 
 -- name: messages_of_runs (postgresql)
 -- hot
 -- example: [[1, 1]]
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.submitted_at, m.sent_at, m.attempt,
-       m.account_id, m.price, m.reason
+       m.account_id, m.price, m.reason, m.deadline_at
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id;
 
