@@ -113,6 +113,7 @@ def test_a_plain_address_is_judged_as_email_validator_judges_it(text):
         (Channel.VIBER, "+7 916 123 45 67", "+79161234567"),
         (Channel.VIBER, "01234567890abcdefABCDE==", "01234567890abcdefABCDE=="),
         (Channel.TELEGRAM, " 123456789 ", "123456789"),
+        (Channel.TELEGRAM, "+7 900 000-00-01", "+79000000001"),  # codes go to numbers
         (Channel.VK, "1", "1"),
         (Channel.MAX, "77", "77"),
         (Channel.FACEBOOK_MESSENGER, "24400000000000001", "24400000000000001"),

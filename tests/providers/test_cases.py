@@ -1,7 +1,7 @@
 """Every provider against its cases: what we build, and what we read in the provider's own words.
 
 A case is a JSON file: `source` of the payload, what it `covers`, a `message` with the provider's `response`
-or `reply`, or a `webhook`; and our half, `request` or `mail`, `read` and what we `answer`, which
+or `reply`, a `webhook`, or a `look_up`; and our half, `request` or `mail`, `read` and what we `answer`, which
 `--update-cases` rewrites. Where the protocol is one of bytes, our half is `pdus` and the service's an
 `answer` or what was `heard`, all in hexadecimal. A case that names a `payload` holds that published file,
 byte for byte; where those come from is told in `payloads/SOURCES.md`.
@@ -18,7 +18,7 @@ import pytest
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.terms import Coded, Kind, Reason
 from kaskad.providers import PROVIDERS
-from kaskad.providers.base import Accepted, Account, Outgoing, Request, Response
+from kaskad.providers.base import Accepted, Account, Outgoing, Request, Response, Sent
 from kaskad.providers.smpp_pdu import read_pdu
 from kaskad.providers.smtp import Reply
 
@@ -85,6 +85,12 @@ def ours(case, provider):
             return {"read": [shown(provider.read_heard(read_pdu(bytes.fromhex(case["heard"])), chosen))]}
         except ValueError:
             return {"read": "unreadable"}
+    if "look_up" in case:
+        sent = msgspec.convert(case["look_up"]["sent"], Sent)
+        asked = shown(provider.look_up(sent, chosen, case["now"]))
+        read = attempt(provider.read_look_up, answered(case["look_up"]["response"]), sent, chosen)
+        told = read if isinstance(read, dict) else {"told": [shown(one) for one in read[0]], "all": read[1]}
+        return {"request": asked, "read": told}
     outgoing = msgspec.convert(case["message"], Outgoing)
     if "answer" in case:
         pdus = [part.octets().hex() for part in provider.build_parts(outgoing, chosen)]
@@ -95,23 +101,26 @@ def ours(case, provider):
         reply = msgspec.convert(case["reply"], Reply)
         mail = shown(provider.build_mail(outgoing, chosen))
         return {"mail": mail, "read": attempt(provider.read_reply, reply)}
-    answer = case["response"]
-    response = Response(answer["status"], answer["headers"], answer["body"].encode())
     return {
         "request": attempt(provider.build_request, outgoing, chosen),
-        "read": attempt(provider.read_response, response),
+        "read": attempt(provider.read_response, answered(case["response"])),
     }
+
+
+def answered(answer):
+    return Response(answer["status"], answer["headers"], answer["body"].encode())
 
 
 def holds(body, published):
     """Say whether a body is the published text: whole, signed, or as the text inside an envelope (SNS).
 
-    Some publish what is signed without the signature, which then stands first in the body, or with dots in
-    its place.
+    Some publish what is signed without the signature, which then stands first in the body, or with dots or a
+    signature by some other secret in its place.
     """
-    unsigned = re.sub(r'("signature": )"[0-9a-f]{64}"', r'\1"..."', body)
+    unsigned = re.sub(r'("sig(?:nature)?": )"[0-9A-Fa-f]{64}"', r'\1"..."', body)
     return (
         published in (body, unsigned)
+        or unsigned == re.sub(r'("sig": )"[0-9A-F]{64}"', r'\1"..."', published)
         or body.endswith(published.removeprefix("{"))
         or (body.startswith("{") and json.loads(body).get("Message") == published)
     )
@@ -134,14 +143,17 @@ def test_we_build_and_read_what_the_case_says(path, request):
     assert built == {name: case.get(name) for name in built}
     assert case["source"], "a case names where its payload is documented"
     if "payload" in case:
-        body = (case.get("response") or case["webhook"])["body"]
+        half = case.get("response") or case.get("webhook") or case["look_up"]["response"]
+        body = half["body"]
         assert holds(body, (HERE / "payloads" / case["payload"]).read_text())
 
 
 @pytest.mark.parametrize("name", [name for name, each in PROVIDERS.items() if not each.own])
 def test_a_provider_has_its_cases(name):
     covered = {json.loads(path.read_text())["covers"] for path in CASES if path.parent.name == name}
-    needed = SENDS | (REPORTS if PROVIDERS[name].capabilities.receipts else set())
+    told = PROVIDERS[name].capabilities.receipts
+    needed = SENDS | (REPORTS if told else set()) - ({"receipt"} if told == {Kind.REPLIED} else set())
+    needed |= {"look_up"} if PROVIDERS[name].capabilities.look_ups else set()
     assert needed <= covered, f"{name} has no case of: {', '.join(sorted(needed - covered))}"
 
 
@@ -163,6 +175,8 @@ def test_what_a_case_covers_is_what_we_read_in_it(name):
                 assert error["accepted"] is None, path
             case "bad_signature":
                 assert "bad_signature" in case["read"], path
+            case "look_up":
+                assert "error" in case["read"] or case["read"]["told"] or not case["read"]["all"], path
             case "receipt":
                 assert all("Receipt" in item for item in case["read"]) and case["read"], path
 

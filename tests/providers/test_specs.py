@@ -32,10 +32,12 @@ ACCOUNTS = json.loads((HERE / "accounts.json").read_text())
 
 
 def requests(name):
-    """Return the requests in the cases of a provider, with their cases."""
+    """Return the requests that send, in the cases of a provider, with their cases."""
     paths = sorted((HERE / "cases" / name).glob("*.json"))
     cases = [(path.stem, json.loads(path.read_text())) for path in paths]
-    found = [(stem, case) for stem, case in cases if "Request" in case.get("request", {})]
+    found = [
+        (stem, case) for stem, case in cases if "message" in case and "Request" in case.get("request", {})
+    ]
     assert found, f"{name} has no case with a request"
     return [pytest.param(case["request"]["Request"], case, id=f"{name}/{stem}") for stem, case in found]
 
@@ -164,7 +166,7 @@ def test_telegram_takes_the_request(request_, case):
 def test_twilio_takes_the_request(request_, case):
     given = parse_qs(request_["body"], keep_blank_values=True)
     assert spec.twilio_problem("CreateCall", given) == ("", "")
-    known = json.loads(spec._text("twilio_calls.json"))["CreateCall"]["properties"]
+    known = json.loads(spec._text("twilio.json"))["CreateCall"]["properties"]
     assert not given.keys() - known.keys()
 
 
@@ -184,7 +186,7 @@ def test_every_published_word_has_its_row():
     assert set(UNIONE["delivery_statuses"]) <= unisender_go.DELIVERY.keys()
     # "duplicate" stands beside the address that was taken
     assert set(UNIONE["failed_emails"]) - {"duplicate"} == unisender_go.REFUSED.keys()
-    calls = json.loads(spec._text("twilio_calls.json"))["call_enum_status"]["enum"]
+    calls = json.loads(spec._text("twilio.json"))["call_enum_status"]["enum"]
     assert set(calls) <= twilio_voice.STATUSES.keys()
 
 

@@ -18,7 +18,9 @@ from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Provider
 from kaskad.providers.evidence import evidence
 from kaskad.store import accounts as account_store
+from kaskad.store import prices as price_store
 from kaskad.store.accounts import Account
+from kaskad.store.db import Transaction
 
 
 class Doing(Struct, frozen=True):
@@ -74,6 +76,7 @@ def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
     account = form.read({**told, "name": name}, known.get(name))
     if account is None:
         raise Invalid(form.problems)
+    _refuse_another_currency(office, account, known.get(name))
     office.write(lambda tx: account_store.save(tx, office.vault, account))
     office.reload()
     return get(office, name)
@@ -88,7 +91,12 @@ def delete(office: Office, name: str, force: bool = False) -> None:
     account = get(office, name).account
     if not force:
         _refuse_what_is_needed(office, account)
-    office.write(lambda tx: account_store.delete(tx, office.vault, name, office.now()))
+
+    def gone(tx: Transaction) -> None:
+        account_store.delete(tx, office.vault, name, office.now())
+        price_store.delete(tx, account.id)
+
+    office.write(gone)
     office.reload()
 
 
@@ -119,6 +127,18 @@ def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -
     trouble = world.troubles.get(account.name, "")
     doing = Doing(queued.get(account.id, 0), world.under_way[account.id], breaker, open_until, trouble)
     return Shown(account, url, doing)
+
+
+def _refuse_another_currency(office: Office, account: Account, known: Account | None) -> None:
+    """Raise Invalid where an account's price would no longer be in the currency of its price list."""
+    with office.read() as tx:
+        kept = price_store.all_lists(tx).get(known.id) if known else None
+    currency = account.prices.get("currency")
+    if kept is not None and currency != kept.currency:
+        raise Invalid(
+            [f"Account {account.name!r} has a price list in {kept.currency}: give its price in that too, or "
+             f"take the list away first with `kaskad account prices clear {account.name}`."]
+        )  # fmt: skip
 
 
 def _refuse_what_is_needed(office: Office, account: Account) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kaskad.cli import prices
 from kaskad.cli.templates import templates
 from kaskad.domain.terms import Channel
 
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("disable")(disable)
     group.command("test")(send_test)
     group.command("templates")(templates)
+    prices.register(group)
     app.add_typer(group, name="account")
     app.command("send-test")(send_test)
 

@@ -46,6 +46,8 @@ def normalise(channel: Channel, text: str, country: str | None = None) -> str:
             return text.strip()
         return normalise_phone(text, country)
     text = text.strip()
+    if channel is Channel.TELEGRAM and text.startswith("+"):
+        return normalise_phone(text)  # of the Telegram Gateway, which sends codes to numbers
     if channel in _CHATS:
         if not _chat_id(text):
             raise BadAddress(f"{_short(text)} is no {channel} id: it is a number that the service gives")

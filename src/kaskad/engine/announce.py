@@ -13,7 +13,9 @@ from msgspec import Struct
 from kaskad.domain.ids import run_text
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
+from kaskad.engine import journal
 from kaskad.engine.world import World
+from kaskad.store import crm
 from kaskad.store.db import Row, Transaction
 from kaskad.store.webhooks import Webhook
 
@@ -21,10 +23,11 @@ PIECE = 200  # events worded in one transaction: a few milliseconds of the tick'
 
 
 class Piece(Struct, frozen=True):
-    """Rows of the outbox that are done with, and the deliveries that come of them."""
+    """Rows of the outbox that are done with, and the deliveries and CRMs' entries that come of them."""
 
     ids: list[int]
     deliveries: list[Row]
+    entries: list[Row]
 
 
 def word(tx: Transaction, world: World, webhooks: Sequence[Webhook], now: int) -> Piece:
@@ -37,13 +40,15 @@ def word(tx: Transaction, world: World, webhooks: Sequence[Webhook], now: int) -
             message_id, body = _id(row), _body(row, world)
             for one in wanting:
                 deliveries.setdefault((one.id, message_id), (one.id, message_id, kind, body, now))
-    return Piece([row[0] for row in rows], list(deliveries.values()))
+    entries = list(journal.jobs(world, ((_id(row), row) for row in rows), now)) if world.journals else []
+    return Piece([row[0] for row in rows], list(deliveries.values()), entries)
 
 
 def keep(tx: Transaction, piece: Piece) -> None:
     """Put a piece's deliveries in place of its rows of the outbox; may be done twice."""
     if piece.deliveries:
         tx.many("put_deliveries", piece.deliveries)
+    crm.put(tx, piece.entries)
     tx.among("clear_outbox", piece.ids)
 
 

@@ -7,13 +7,16 @@ import msgspec
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
+from kaskad.domain.prices import PriceList
 from kaskad.domain.version import Version, prepare
 from kaskad.engine import texts
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.world import CascadeState, World
+from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
+from kaskad.store import prices as price_store
 from kaskad.store import settings
 from kaskad.store import webhooks as webhook_store
 from kaskad.store.db import Transaction
@@ -36,10 +39,33 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             same = known is not None and known.policy == policy
             versions.append(known if known and same else read_version(row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
+    _load_prices(tx, world)
     world.approved = texts.load(tx)
-    types = webhook_store.subscribed(tx)
+    world.journals = _journals(world)
+    types = webhook_store.subscribed(tx).union(*world.journals.values())
     world.outbox = Outbox(types) if types else None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
+
+
+def _journals(world: World) -> dict[int, frozenset[str]]:
+    """Return by account what the journals of CRMs are to be told of."""
+    told = {
+        one.id: PROVIDERS[one.provider].journal_types(one)
+        for one in world.accounts.values()
+        if one.enabled and one.provider in PROVIDERS
+    }
+    return {number: kinds for number, kinds in told.items() if kinds}
+
+
+def _load_prices(tx: Transaction, world: World) -> None:
+    """Read the price lists that are new, and forget those that are gone."""
+    kept = price_store.all_lists(tx)
+    for number in world.price_lists.keys() - kept.keys():
+        del world.price_lists[number], world.price_marks[number]
+    for number, told in kept.items():
+        if world.price_marks.get(number) != told.imported_at:
+            world.price_lists[number] = PriceList(told.currency, price_store.rows_of(tx, number))
+            world.price_marks[number] = told.imported_at
 
 
 def read_version(row: cascade_store.VersionRow, policy: Policy) -> Version:

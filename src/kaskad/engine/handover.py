@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,16 +13,19 @@ from msgspec.structs import astuple
 
 from kaskad.domain import sms
 from kaskad.domain.content import LinkMaker, Rendered
+from kaskad.domain.errors import SendError
 from kaskad.domain.money import price_of
+from kaskad.domain.prices import PriceList, PriceRow
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.template import RenderError
-from kaskad.domain.terms import Channel, MessageState, SkipReason
+from kaskad.domain.terms import Channel, MessageClass, MessageState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.approved import filled
 from kaskad.engine.look import Person
 from kaskad.engine.world import World
-from kaskad.providers.base import Outgoing
+from kaskad.providers.base import Account, Outgoing
+from kaskad.providers.senders import sender_for
 from kaskad.store.db import Transaction
 
 _CHANNELS = {channel.code: channel for channel in Channel}
@@ -67,6 +71,7 @@ class Page:
         self._account_id, self._price = account.id, account.price
         self._by_part = account.price is not None and account.price.per == "part"
         self._fixed = 0 if account.price is None or self._by_part else price_of(account.price, 1).minor
+        self._account, self._list = account, world.price_lists.get(account.id)
         self._signer, self._base_url = world.signer, world.options.base_url
         self._life_ms = world.options.link_life_ms
         self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
@@ -114,9 +119,29 @@ class Page:
             open_until,
         )  # fmt: skip
         price = self._fixed
-        if self._by_part and self._price is not None:
+        if self._list is not None:
+            parts = sms.parts(text) if self._channel is Channel.SMS else 1
+            price, _ = listed_price(self._list, self._account, to, self._class, parts, self._now)
+        elif self._by_part and self._price is not None:
             price = price_of(self._price, sms.parts(text)).minor
         return outgoing, body.decode(), price
+
+
+def listed_price(
+    prices: PriceList, account: Account, to: str, message_class: MessageClass, parts: int, now: int
+) -> tuple[int, PriceRow | None]:
+    """Return what a message costs by the account's price list, in minor units, and by which row.
+
+    Where no row fits, the account's own price counts.
+    """
+    sender = ""
+    if prices.by_sender:
+        with suppress(SendError):  # it will not be sent
+            sender = sender_for(account, to)
+    row = prices.find(to, message_class, sender, now)
+    if row is not None:
+        return row.minor(prices.currency, parts), row
+    return (price_of(account.price, parts).minor if account.price else 0), None
 
 
 class Writer:

@@ -15,13 +15,16 @@ from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
 from kaskad.engine import approved, opt_in
 from kaskad.engine.arrival import Arrival, Unmatched
+from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
 from kaskad.log import get_logger
 from kaskad.providers import provider
-from kaskad.providers.base import Account, Inbound, Provider, Receipt, Request, TemplateNews, Told
-from kaskad.store.db import Database
+from kaskad.providers.base import Account, Changed, Inbound, Provider, Receipt, Request, TemplateNews, Told
+from kaskad.store import crm
+from kaskad.store.crm import LEARN
+from kaskad.store.db import Database, Transaction
 
 log = get_logger(__name__)
 
@@ -75,6 +78,7 @@ class Ingest:
         arrivals: list[Arrival] = []
         unmatched: list[Unmatched] = []
         inbound: list[InboundIn] = []
+        changed = [told for told in receipts if isinstance(told, Changed)]
         for told in receipts:
             if isinstance(told, Inbound):
                 if told.kind not in opt_in.CHATS:
@@ -96,7 +100,12 @@ class Ingest:
         raw = [(account.id, now, _encode(kept).decode(), body, problem)]
         future: Future[None] = self._engine.deliver(
             Delivery(
-                None, arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw, acts=[*acts, *visits]
+                None,
+                arrivals=arrivals,
+                unmatched=unmatched,
+                inbound=inbound,
+                raw=raw,
+                acts=[*acts, *visits, *_to_ask(account, changed)],
             )
         )
         self._answer(account, receipts, visits, future)
@@ -179,6 +188,18 @@ class Ingest:
     def _at(self, told: int | None, now: int) -> int:
         """Return when it happened: what the payload says, unless that is yet to come."""
         return now if told is None or not self._real_time else min(told, now)
+
+
+def _to_ask(account: Account, changed: Sequence[Changed]) -> list[Act]:
+    """Return what keeps the questions that a CRM is to be asked; `engine/clerk` asks them."""
+    now = wall_ms()
+    rows = [(account.id, LEARN, storable(one.key), _encode(one).decode(), now) for one in changed]
+
+    def keep(tx: Transaction) -> tuple[()]:
+        crm.put(tx, rows)
+        return ()
+
+    return [keep] if rows else []
 
 
 def _once(kind: Kind) -> str:

@@ -113,11 +113,11 @@ class PeopleFile:
     """
 
     def __init__(self, data: bytes, source: str, country: str | None, told_at: int) -> None:
-        encoding = _encoding(data, source)
+        encoding = encoding_of(data, source)
         self.encoding = encoding.removesuffix("-sig")
         self.rows_about = max(data.count(b"\n") - data.endswith(b"\n"), 0)  # lines, but for the header
         text = io.TextIOWrapper(io.BytesIO(data), encoding, "replace", newline="")
-        self.delimiter = _delimiter(text.read(_LONGEST_HEADER))
+        self.delimiter = delimiter_of(text.read(_LONGEST_HEADER))
         text.seek(0)
         self._source = source
         self._row = 1  # the header is row 1, as in a spreadsheet
@@ -156,7 +156,7 @@ def read_people(data: bytes, source: str, country: str | None, told_at: int) -> 
     return People(people, notes, file.columns, file.encoding, file.delimiter)
 
 
-def _encoding(data: bytes, source: str) -> str:
+def encoding_of(data: bytes, source: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         if "\0" in data.decode("utf-16", "replace"):
             raise Invalid([f"{source} holds the character U+0000: save it as CSV in UTF-8"])
@@ -172,7 +172,7 @@ def _encoding(data: bytes, source: str) -> str:
     raise Invalid([f"{source} is neither UTF-8 nor Windows-1251 text: save it as CSV in UTF-8"])
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """Return what separates the cells: what the header has most of, outside quotes."""
     header = re.sub(r'"[^"]*"', "", text.lstrip().splitlines()[0]) if text.strip() else ""
     return max(_DELIMITERS, key=header.count)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
+from kaskad.domain.prices import PriceList
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
 from kaskad.domain.task import DeskPlan
@@ -106,7 +107,8 @@ class World:
         self.options = options
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
-        self.outbox: Outbox | None = None  # None: nobody subscribes to outgoing webhooks
+        self.outbox: Outbox | None = None  # None: nobody is to be told of anything
+        self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
         self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}
@@ -118,6 +120,8 @@ class World:
         self.windows: dict[int, int] = {}  # account -> how long free text is taken after a person's message
         self.window_channels: frozenset[int] = frozenset()  # of these accounts
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
+        self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
+        self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
         self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open

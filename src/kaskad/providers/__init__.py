@@ -6,12 +6,16 @@ from collections.abc import Mapping
 
 from kaskad.domain.errors import NotFound
 from kaskad.providers.amazon_ses import AmazonSes
+from kaskad.providers.amocrm import AmoCrm
 from kaskad.providers.base import Provider
+from kaskad.providers.bitrix24 import Bitrix24
 from kaskad.providers.desk import Desk
 from kaskad.providers.fcm import Fcm
 from kaskad.providers.generic_webhook import GenericWebhook
 from kaskad.providers.mailgun import Mailgun
 from kaskad.providers.max import Max
+from kaskad.providers.mts_exolve import MtsExolve
+from kaskad.providers.mts_exolve_voice import MtsExolveVoice
 from kaskad.providers.postmark import Postmark
 from kaskad.providers.sendgrid import SendGrid
 from kaskad.providers.sendpulse import SendPulse
@@ -19,11 +23,16 @@ from kaskad.providers.smpp import Smpp
 from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.smtp import Smtp
 from kaskad.providers.telegram import Telegram
+from kaskad.providers.telegram_gateway import TelegramGateway
+from kaskad.providers.twilio import Twilio
 from kaskad.providers.twilio_voice import TwilioVoice
+from kaskad.providers.umnico import Umnico
 from kaskad.providers.unisender import Unisender
 from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
 from kaskad.providers.vk import Vk
+from kaskad.providers.vonage import Vonage
+from kaskad.providers.voximplant import Voximplant
 from kaskad.providers.webpush import WebPush
 from kaskad.providers.whatsapp import WhatsApp
 
@@ -31,11 +40,15 @@ PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
         AmazonSes(),
+        AmoCrm(),
+        Bitrix24(),
         Fcm(),
         Desk(),
         GenericWebhook(),
         Mailgun(),
         Max(),
+        MtsExolve(),
+        MtsExolveVoice(),
         Postmark(),
         SendGrid(),
         SendPulse(),
@@ -43,13 +56,18 @@ PROVIDERS: Mapping[str, Provider] = {
         SmscRu(),
         Smtp(),
         Telegram(),
+        TelegramGateway(),
+        Twilio(),
         TwilioVoice(),
+        Umnico(),
         Unisender(),
         UnisenderGo(),
         Viber(),
+        Vk(),
+        Vonage(),
+        Voximplant(),
         WebPush(),
         WhatsApp(),
-        Vk(),
     )
 }
 

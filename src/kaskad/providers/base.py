@@ -24,6 +24,8 @@ from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction, Reason
 from kaskad.providers.approval import ServiceButton as ServiceButton
 from kaskad.providers.approval import ServiceTemplate as ServiceTemplate
 from kaskad.providers.approval import TemplateNews as TemplateNews
+from kaskad.providers.crm import Changed as Changed
+from kaskad.providers.crm import Conversation, Entry, Happened
 
 
 class Setting(Struct, frozen=True):
@@ -54,6 +56,7 @@ class Capabilities(Struct, frozen=True):
     idempotent: bool = False  # the same key is never sent twice: an unknown outcome may be retried
     reports_sent: bool = False  # "accepted" means queued there; a later receipt says sent
     price_in_receipt: bool = False
+    look_ups: tuple[int, ...] = ()  # ms after the acceptance at which it is asked what became of a message
     ttl: bool = False  # takes `valid_for_ms`
     cancel: bool = False
     batch: int = 1  # messages in one request
@@ -138,6 +141,13 @@ class Accepted(Struct, frozen=True, gc=False):
     parts: tuple[str, ...] = ()
 
 
+class Sent(Struct, frozen=True):
+    """A message that a service has taken, for asking what became of it."""
+
+    provider_id: str
+    at: int  # of the acceptance
+
+
 UNREADABLE = "unreadable"  # name of a report that cannot be read, among others that can
 
 
@@ -184,7 +194,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     raw: bytes = b""
 
 
-Told = Receipt | Inbound | TemplateNews  # what a webhook can say
+Told = Receipt | Inbound | TemplateNews | Changed  # what a webhook can say
 
 
 class Request(Struct, frozen=True):
@@ -420,6 +430,29 @@ class Provider:
 
     def read_poll(self, response: Response, account: Account) -> tuple[list[Receipt | Inbound], str]:
         """Return what happened, and the next cursor."""
+        raise NotImplementedError
+
+    def learn(self, changed: Changed, account: Account, now: int) -> Conversation[list[Happened]]:
+        """Ask a CRM what has changed, and return it as events; raises SendError."""
+        raise NotImplementedError
+
+    def journal_types(self, account: Account) -> frozenset[str]:
+        """Return the outgoing events that the CRM's own journal is to hold, for its customers."""
+        return frozenset()
+
+    def journal(self, entry: Entry, account: Account, now: int) -> Conversation[str]:
+        """Write an entry, and return where it stands, "" where it belongs nowhere; raises SendError."""
+        raise NotImplementedError
+
+    def look_up(self, sent: Sent, account: Account, now: int) -> Request:
+        """Return the request for what became of a message; asked as `capabilities.look_ups` says."""
+        raise NotImplementedError
+
+    def read_look_up(self, response: Response, sent: Sent, account: Account) -> tuple[list[Receipt], bool]:
+        """Return what became of a message, and whether that is all that there will be to know.
+
+        What a webhook tells too has the same `event` here, and so counts once. Raises SendError.
+        """
         raise NotImplementedError
 
     def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:

@@ -1,4 +1,4 @@
-"""How a call ended that nobody took, in the words of `CallResult`: what all voice providers share.
+"""What providers of calls share: how a call ended, in the words of `CallResult`, and what every call says.
 
 Most services pass on the SIP status of the far end (RFC 3261, 21), which networks make from the cause of
 ISDN (RFC 3398, 7.2.4.1).
@@ -7,6 +7,9 @@ ISDN (RFC 3398, 7.2.4.1).
 from __future__ import annotations
 
 from kaskad.domain.terms import CallResult, Reason
+from kaskad.providers.base import Outgoing
+
+LISTENED_S = 15  # from then on a person has heard it (domain rules 2.2)
 
 SIP: dict[str, CallResult] = {
     "403": CallResult.CARRIER_BLOCKED,  # forbidden
@@ -35,3 +38,17 @@ REASONS: dict[CallResult, Reason] = {
     CallResult.REJECTED: Reason.OTHER,
     CallResult.CARRIER_BLOCKED: Reason.WINDOW,  # the address stays good
 }
+
+THANKS = {
+    "en": "Thank you. Your answer has been noted. Goodbye.",
+    "ru": "Спасибо, ваш ответ принят. До свидания.",
+    "kk": "Рахмет, жауабыңыз қабылданды. Сау болыңыз.",
+}
+
+
+def language_of(outgoing: Outgoing) -> str:
+    """Return the language of THANKS to speak: the contact's, else that of the letters."""
+    language = outgoing.language[:2].lower()
+    if language in THANKS:
+        return language
+    return "ru" if any("\u0400" <= sign <= "\u04ff" for sign in outgoing.say) else "en"

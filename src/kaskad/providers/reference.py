@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from inspect import getdoc, getsource
 from types import NoneType
 
-from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.domain.terms import CallResult, Channel, Kind, Reason
 from kaskad.providers.base import Capabilities, Provider, Setting
 from kaskad.providers.evidence import Level, evidence
 
@@ -101,6 +101,9 @@ def _abilities(able: Capabilities) -> Iterable[tuple[str, str]]:
         yield "an accepted message", "is queued there; a report says when it is sent"
     if able.price_in_receipt:
         yield "price", "told for each message"
+    if able.look_ups:
+        spans = ", ".join(_span(span_ms) for span_ms in able.look_ups)
+        yield "asked what became of a message", f"{spans} after it was taken, until that is known"
     if able.ttl:
         yield "a message's life", "taken: what is late is not delivered"
     if able.max_text:
@@ -111,6 +114,14 @@ def _abilities(able: Capabilities) -> Iterable[tuple[str, str]]:
         yield "pictures and files", "by their address"
     limits = f"{able.concurrency} at once, {able.per_second:g} a second, bursts of {able.burst}"
     yield "limits unless the account says otherwise", limits
+
+
+def _span(span_ms: int) -> str:
+    seconds = span_ms // 1000
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and not seconds % size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def _tables(provider: Provider) -> list[list[str]]:
@@ -126,7 +137,7 @@ def _tables(provider: Provider) -> list[list[str]]:
         if not (name.isupper() and isinstance(rows, dict) and rows):
             continue
         words = {type(part) for value in rows.values() for part in _parts(value)}
-        if words <= {Kind, Reason, NoneType}:
+        if words <= {Kind, Reason, CallResult, NoneType}:
             (reports if Kind in words else errors).extend(_table(name, rows, remarks.get(name, {})))
     parts = []
     if reports:
@@ -168,7 +179,7 @@ def _meaning(value: object) -> str:
         return ", ".join(_meaning(part) for part in value if part is not None) or "nothing changes"
     if isinstance(value, Kind):
         return value.name.lower()
-    return value.value if isinstance(value, Reason) else "nothing changes"
+    return value.value if isinstance(value, Reason | CallResult) else "nothing changes"
 
 
 def _cell(text: str) -> str:

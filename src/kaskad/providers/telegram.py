@@ -128,6 +128,8 @@ class Telegram(Provider):
     )
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
+        if outgoing.to.startswith("+"):
+            raise SendError(Reason.WINDOW, "a bot writes to chats, and this address is a number")
         method, fields = _message(outgoing)
         fields["chat_id"] = _chat_id(outgoing.to)
         if outgoing.buttons:

@@ -4,20 +4,23 @@ What the call says goes with the request (`Twiml`), and so nothing of it is kept
 Our reference stands in the address of the reports, which Twilio signs. The text is said twice; a key may be
 pressed at any moment and comes to the `action` of `<Gather>`, which is answered with TwiML.
 
-No report tells the price: it stands in `GET …/Calls/<sid>.json` some time after the call, which nobody
-asks for here, so an account's own price counts. Twilio's voices speak no Kazakh: a Russian one reads it.
+Who has picked up is found out while the text is read (`AsyncAmd`): a person waits for nothing, and a machine
+is hung up on, mostly before its tone. No report tells the price: it stands in `GET …/Calls/<sid>.json` some
+time after the call, which is asked for (`look_ups`). Twilio's voices speak no Kazakh: a Russian one reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import ClassVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.sax.saxutils import escape, quoteattr
+
+from msgspec import structs
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import CallResult, Channel, Kind, Reaction, Reason
+from kaskad.providers import twilio_api
 from kaskad.providers.base import (
     NOTHING,
     Accepted,
@@ -29,16 +32,14 @@ from kaskad.providers.base import (
     Receipt,
     Request,
     Response,
+    Sent,
     Setting,
-    status_error,
 )
-from kaskad.providers.calls import REASONS, SIP
-from kaskad.providers.signatures import check_twilio
+from kaskad.providers.calls import LISTENED_S, REASONS, SIP, THANKS, language_of
 
 MAX_TWIML = 4000
 RING_S = 25  # longer and a voicemail takes the call
 LIMIT_S = 180
-LISTENED_S = 15  # from then on a person has heard it (domain rules 2.2)
 KEY_S = 5  # how long a key is waited for after the text
 
 STATUSES: dict[str, Kind | None] = {  # CallStatus: every documented value; None changes nothing
@@ -62,28 +63,19 @@ ANSWERED_BY: dict[str, bool] = {  # AnsweredBy: is it a machine? In doubt it is 
     "fax": True,
 }
 ERRORS: dict[str, Reason] = {  # https://www.twilio.com/docs/api/errors: of the request, or later in a report
-    "10001": Reason.AUTH,  # the account is not active
-    "10002": Reason.AUTH,  # a trial account may not do this
+    **twilio_api.ERRORS,
     "10004": Reason.RATE_LIMITED,  # too many calls at once
     "12100": Reason.CONTENT,  # the TwiML cannot be parsed
     "13223": Reason.INVALID_ADDRESS,  # the number's format
     "13224": Reason.INVALID_ADDRESS,
     "13225": Reason.WINDOW,  # the number is blocked for the account
     "13227": Reason.WINDOW,  # no permission for the country: other numbers can be called
-    "20001": Reason.CONTENT,  # parameters
-    "20003": Reason.AUTH,
-    "20005": Reason.AUTH,  # the account is not active
-    "20006": Reason.AUTH,  # access denied
-    "20008": Reason.AUTH,  # test credentials
-    "20404": Reason.AUTH,  # no such account
-    "20429": Reason.RATE_LIMITED,
     "21201": Reason.INVALID_ADDRESS,  # no To
     "21202": Reason.WINDOW,  # a premium number
     "21203": Reason.AUTH,  # no international calls
     "21205": Reason.AUTH,  # the address of the reports
     "21208": Reason.CONTENT,  # Timeout
     "21210": Reason.AUTH,  # From is not verified
-    "21211": Reason.INVALID_ADDRESS,
     "21212": Reason.AUTH,  # From is no number
     "21213": Reason.AUTH,  # no From
     "21214": Reason.INVALID_ADDRESS,  # cannot be reached
@@ -105,15 +97,15 @@ FAULTS: dict[str, CallResult] = {  # ErrorCode of a report that tells how a call
     "21217": CallResult.INVALID_NUMBER,
 }
 _SAID_BY_SIP_ONLY = (CallResult.REJECTED, CallResult.CARRIER_BLOCKED)  # Twilio calls them busy or failed
+LOOKED_UP = {
+    "CallStatus": "status",
+    "CallDuration": "duration",
+    "AnsweredBy": "answered_by",
+}  # report: look-up
 VOICES: dict[str, tuple[str, str]] = {  # contact's language -> language and voice of <Say>
     "en": ("en-US", "Polly.Joanna"),
     "ru": ("ru-RU", "Polly.Tatyana"),
     "kk": ("ru-RU", "Polly.Tatyana"),
-}
-THANKS = {
-    "en": "Thank you. Your answer has been noted. Goodbye.",
-    "ru": "Спасибо, ваш ответ принят. До свидания.",
-    "kk": "Рахмет, жауабыңыз қабылданды. Сау болыңыз.",
 }
 XML = "text/xml; charset=utf-8"
 
@@ -125,8 +117,7 @@ class TwilioVoice(Provider):
     title = "Twilio Voice"
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.ROBOT_CALL})
     settings = (
-        Setting("account_sid", help="AC…"),
-        Setting("auth_token", secret=True, help="The primary one: it signs the reports"),
+        *twilio_api.SETTINGS,
         Setting("caller", help="The number that calls, +1…: yours at Twilio, or verified there"),
         Setting("language", required=False, help="Of <Say>, such as ru-RU; empty: the contact's"),
         Setting("voice", required=False, help="Of <Say>, such as Polly.Tatyana; empty: by the language"),
@@ -136,13 +127,13 @@ class TwilioVoice(Provider):
             choices=("on", "off"),
             help="on: tell machines from people, which costs extra",
         ),
-        Setting("base_url", default="https://api.twilio.com"),
+        Setting("base_url", default=twilio_api.BASE_URL),
     )
     connect = (
         "Take the account's SID and primary auth token, and a number that may call.",
         "Kaskad's `base_url` must be an address that Twilio reaches: reports and keys come there. "
         "Nothing has to be set at Twilio.",
-        "Give the account a price: Twilio tells that of a call only later.",
+        "Give the account a price in Twilio's currency: it counts until Twilio has told its own.",
     )
     judges = ("twilio",)
     capabilities = Capabilities(
@@ -157,6 +148,7 @@ class TwilioVoice(Provider):
         reactions=frozenset({Reaction.DELIVERED, Reaction.ANSWERED, Reaction.CLICKED, Reaction.REPLIED}),
         echoes_reference=True,
         reports_sent=True,
+        look_ups=twilio_api.LOOK_UPS,
         max_text=MAX_TWIML,
         concurrency=4,
         per_second=1.0,  # more are queued there, and would ring later than we think
@@ -168,47 +160,63 @@ class TwilioVoice(Provider):
             raise SendError(
                 Reason.AUTH, "calls need Kaskad's base_url: without it nobody learns how they ended"
             )
-        sid = account["account_sid"]
         fields = [
             ("To", outgoing.to),
             ("From", account["caller"]),
             ("Twiml", _twiml(outgoing, account)),
             ("Timeout", str(RING_S)),
             ("TimeLimit", str(LIMIT_S)),
-            ("StatusCallback", _url(outgoing, {})),
+            ("StatusCallback", twilio_api.callback(outgoing, {})),
             ("StatusCallbackMethod", "POST"),
             *(("StatusCallbackEvent", name) for name in ("initiated", "ringing", "answered", "completed")),
         ]
         if account["amd"] != "off":
-            fields.append(("MachineDetection", "Enable"))
-        base_url = (account["base_url"] or "https://api.twilio.com").rstrip("/")
-        url = f"{base_url}/2010-04-01/Accounts/{sid}/Calls.json"
-        return Request.form("POST", url, fields, basic=(sid, account["auth_token"]))
+            fields += [
+                ("MachineDetection", "Enable"),
+                ("AsyncAmd", "true"),  # a person hears the text at once
+                ("AsyncAmdStatusCallback", twilio_api.callback(outgoing, {})),
+                ("AsyncAmdStatusCallbackMethod", "POST"),
+            ]
+        return twilio_api.post(account, "Calls", fields)
 
     def read_response(self, response: Response) -> Accepted:
-        if not response.ok:
-            raise _refusal(response)
-        answer = response.json()
-        sid = answer.get("sid") if isinstance(answer, dict) else None
-        if not isinstance(sid, str):
-            raise SendError(Reason.AMBIGUOUS, "the answer names no call", accepted=None)
-        return Accepted(sid, kind=None)
+        return twilio_api.read_sid(response, ERRORS)
+
+    def look_up(self, sent: Sent, account: Account, now: int) -> Request:
+        return twilio_api.get(account, "Calls", sent.provider_id)
+
+    def read_look_up(self, response: Response, sent: Sent, account: Account) -> tuple[list[Receipt], bool]:
+        told = twilio_api.read(response, ERRORS)
+        fields = {
+            "CallSid": sent.provider_id,
+            **{name: str(told[key]) for name, key in LOOKED_UP.items() if told.get(key)},
+        }
+        receipt = structs.replace(_report(fields, {}, response.body), cost=twilio_api.read_price(told))
+        known = receipt.cost is not None or receipt.kind is Kind.FAILED
+        return [receipt], known and receipt.kind not in (None, Kind.SENT)
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
-        signature = hook.headers.get("x-twilio-signature", "")
-        check_twilio(account["auth_token"], hook.url, _pairs(hook), signature)
+        twilio_api.verify(hook, account)
 
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
-        told, query = dict(_pairs(hook)), _query(hook)
+        told, query = dict(twilio_api.pairs(hook)), twilio_api.query(hook)
         if not told.get("CallSid"):
             raise ValueError("the report names no call")
         if "Digits" in told:
             return [_keypress(told, query, hook.body)]
         return [_report(told, query, hook.body)]
 
+    def follow_up(self, told: Sequence[Receipt | Inbound], account: Account) -> list[Request]:
+        """Return the request that hangs up on a machine: its greeting is heard out by nobody."""
+        return [
+            twilio_api.post(account, f"Calls/{one.provider_id}", [("Status", "completed")])
+            for one in told
+            if isinstance(one, Receipt) and one.kind is Kind.MACHINE_ANSWERED and one.name == "amd"
+        ]
+
     def answer_webhook(self, hook: Request, account: Account) -> tuple[str, bytes]:
         """Return TwiML to a pressed key: thanks, or another chance where the key means nothing."""
-        told, query = dict(_pairs(hook)), _query(hook)
+        told, query = dict(twilio_api.pairs(hook)), twilio_api.query(hook)
         if "Digits" not in told:
             return NOTHING
         if _means_something(told, query):
@@ -221,11 +229,11 @@ class TwilioVoice(Provider):
 
 def _twiml(outgoing: Outgoing, account: Account) -> str:
     """Return what the call says: the text twice, each time with room for a key where keys mean something."""
-    language = _language(outgoing)
+    language = language_of(outgoing)
     said = _say(outgoing.say, language, account)
     keys = "".join(sorted(outgoing.keys))
     if keys:
-        action = _url(outgoing, {"keys": keys, "language": language})
+        action = twilio_api.callback(outgoing, {"keys": keys, "language": language})
         said = f"{_gather(action)}{said}</Gather>"
     text = f'<Response>{said}<Pause length="1"/>{said}</Response>'
     if len(text) > MAX_TWIML:
@@ -238,14 +246,6 @@ def _gather(action: str) -> str:
     return f'<Gather input="dtmf" numDigits="1" timeout="{KEY_S}" action={quoteattr(action)} method="POST">'
 
 
-def _language(outgoing: Outgoing) -> str:
-    """Return the language of VOICES to speak: the contact's, else that of the letters."""
-    language = outgoing.language[:2].lower()
-    if language in VOICES:
-        return language
-    return "ru" if any("\u0400" <= sign <= "\u04ff" for sign in outgoing.say) else "en"
-
-
 def _say(text: str, language: str, account: Account) -> str:
     spoken, voice = VOICES.get(language, VOICES["en"])
     if account["language"]:
@@ -254,33 +254,6 @@ def _say(text: str, language: str, account: Account) -> str:
     named = f" voice={quoteattr(voice)}" if voice else ""
     clean = "".join(sign for sign in text if sign >= " " or sign in "\n\t")  # XML has no other controls
     return f"<Say language={quoteattr(spoken)}{named}>{escape(clean)}</Say>"
-
-
-def _url(outgoing: Outgoing, more: Mapping[str, str]) -> str:
-    return f"{outgoing.status_url}?{urlencode({'reference': outgoing.reference, **more})}"
-
-
-def _refusal(response: Response) -> SendError:
-    """Return why it was refused: by Twilio's code, else by the HTTP status."""
-    try:
-        answer = response.json()
-    except SendError:
-        return status_error(response)
-    told = answer.get("code") if isinstance(answer, dict) else None
-    code = str(told) if isinstance(told, int | str) and not isinstance(told, bool) else ""
-    general = status_error(response, code=code)
-    if general.accepted is None or code not in ERRORS:
-        return general
-    detail = f"Twilio answered {code}"  # its words repeat the number
-    return SendError(ERRORS[code], detail, code=code, retry_after_ms=general.retry_after_ms)
-
-
-def _pairs(hook: Request) -> list[tuple[str, str]]:
-    return parse_qsl(hook.body.decode(errors="replace"), keep_blank_values=True)
-
-
-def _query(hook: Request) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(hook.url).query))
 
 
 def _means_something(told: Mapping[str, str], query: Mapping[str, str]) -> bool:
@@ -302,7 +275,7 @@ def _keypress(told: Mapping[str, str], query: Mapping[str, str], raw: bytes) -> 
 
 
 def _report(told: Mapping[str, str], query: Mapping[str, str], raw: bytes) -> Receipt:
-    name = told.get("CallStatus", "")
+    name = told.get("CallStatus") or ("amd" if "AnsweredBy" in told else "")
     kind = STATUSES.get(name)
     if ANSWERED_BY.get(told.get("AnsweredBy", ""), False):
         kind = Kind.MACHINE_ANSWERED

@@ -156,7 +156,7 @@ class _Operation(Struct, frozen=True):
 
 @cache
 def _twilio() -> dict[str, msgspec.Raw]:
-    return msgspec.json.decode(_text("twilio_calls.json"), type=dict[str, msgspec.Raw])
+    return msgspec.json.decode(_text("twilio.json"), type=dict[str, msgspec.Raw])
 
 
 @cache
@@ -164,9 +164,9 @@ def _operation(name: str) -> _Operation:
     return msgspec.json.decode(_twilio()[name], type=_Operation)
 
 
-def call_fields() -> list[str]:
-    """Return the fields that a call has in Twilio's answers."""
-    return list(_operation("Call").properties)
+def twilio_fields(what: str) -> list[str]:
+    """Return the fields that a Call or a Message has in Twilio's answers."""
+    return list(_operation(what).properties)
 
 
 def twilio_problem(operation: str, given: Mapping[str, Sequence[str]]) -> tuple[str, str]:

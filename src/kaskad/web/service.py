@@ -15,6 +15,7 @@ from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.errors import Locked, Unavailable
 from kaskad.domain.tokens import Signer
+from kaskad.engine.clerk import Clerk
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import Errands
@@ -102,6 +103,7 @@ def serving(
             errands.start()
             poller = Poller(errands, ingest, engine)
             poller.start()
+            Clerk(errands, ingest, engine, service.db, service.vault).start()
             engine.listen(Hearing(engine, ingest, poller))
         if pages:
             server = Server(build_app(ingest, office.signer, clock.now, own, wall_ms, office), own, listener)

@@ -6,16 +6,22 @@ from collections.abc import Iterable, Sequence
 
 from kaskad.domain.errors import Invalid
 from kaskad.sandbox.server import Server
+from kaskad.sandbox.servers.amocrm import AmoCrm
+from kaskad.sandbox.servers.bitrix24 import Bitrix24
 from kaskad.sandbox.servers.smsc import Smsc
 from kaskad.sandbox.servers.smtp import Smtp
 from kaskad.sandbox.servers.telegram import Telegram
 from kaskad.sandbox.servers.twilio import Twilio
+from kaskad.sandbox.servers.umnico import Umnico
 
 SERVERS: Sequence[type[Server]] = (
     Smtp,
     Telegram,
     Smsc,
     Twilio,
+    Umnico,
+    Bitrix24,
+    AmoCrm,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"

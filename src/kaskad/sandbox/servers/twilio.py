@@ -211,7 +211,7 @@ class Twilio(Server):
         """Return a call as the API shows it: every field of its description."""
         call = order.call
         uri = f"/2010-04-01/Accounts/{self._keys.sid}/Calls/{order.sid}"
-        told: dict[str, object] = dict.fromkeys(spec.call_fields())
+        told: dict[str, object] = dict.fromkeys(spec.twilio_fields("Call"))
         told |= {
             "sid": order.sid, "account_sid": self._keys.sid, "api_version": "2010-04-01",
             "to": order.to, "to_formatted": order.to, "from": order.caller, "from_formatted": order.caller,

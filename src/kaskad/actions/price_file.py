@@ -1,0 +1,205 @@
+"""Read a price list from CSV: every unreadable row at once, and nothing of it where one is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import get_args
+
+from phonenumbers import country_code_for_region
+
+from kaskad.domain.errors import Invalid
+from kaskad.domain.prices import ELSEWHERE, Per, PriceRow, overlaps
+from kaskad.domain.terms import MessageClass
+from kaskad.engine.people import delimiter_of, encoding_of
+
+COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is: how its header may read, without spaces and signs
+    "country": ("country", "страна", "iso"),
+    "prefix": ("prefix", "code", "префикс", "код"),
+    "operator": ("operator", "carrier", "network", "оператор", "сеть"),
+    "class": ("class", "messageclass", "класс", "вид"),
+    "sender": ("sender", "from", "отправитель", "имя"),
+    "per": ("per", "unit", "за", "единица"),
+    "price": ("price", "rate", "цена", "тариф"),
+    "currency": ("currency", "валюта"),
+    "since": ("validfrom", "since", "начало", "действуетс"),
+    "until": ("validuntil", "validto", "until", "конец", "действуетпо"),
+}
+WRITTEN = (
+    "country", "prefix", "operator", "class", "sender", "per", "price", "currency", "valid_from",
+    "valid_until",
+)  # fmt: skip
+MAX_ROWS, SHOWN, MAX_MICROS = 100_000, 100, 10**15
+_BY_HEADER = {header: column for column, headers in COLUMNS.items() for header in headers}
+_CLASSES = {member.value: member for member in MessageClass}
+_DATES = ("%Y-%m-%d", "%d.%m.%Y")
+
+
+def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]:
+    """Return the rows of a CSV file; raises Invalid with each that cannot be read, by its number."""
+    text = data.decode(encoding_of(data, source))
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:65_536])))
+    except csv.Error as error:
+        raise Invalid([f"{source}: {error}"]) from None
+    if len(lines) > MAX_ROWS + 1:
+        raise Invalid([f"{source} has {len(lines) - 1:,} rows, more than {MAX_ROWS:,}: split the account"])
+    columns = _columns(lines[0] if lines else [], source)
+    reader = _Reader(columns, currency)
+    found = [
+        (number, row) for number, cells in enumerate(lines[1:], 2) if (row := reader.read(number, cells))
+    ]
+    rows = [row for _, row in found]
+    for first, second in overlaps(rows):
+        told = f"row {found[second][0]} says what row {found[first][0]} says for the same time"
+        reader.problems.append(
+            f"{told} ({rows[second].place}): keep one, or give both dates that do not meet"
+        )
+    if not rows and not reader.problems:
+        reader.problems.append("it has no rows")
+    if reader.problems:
+        more = len(reader.problems) - SHOWN
+        shown = reader.problems[:SHOWN] + ([f"and {more} more"] if more > 0 else [])
+        raise Invalid([f"{source}: {problem}" for problem in shown])
+    return tuple(rows)
+
+
+def written(rows: Sequence[PriceRow], currency: str) -> str:
+    """Return the rows as a CSV file that `read_prices` reads."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(WRITTEN)
+    for row in rows:
+        prefix = row.place if row.place.startswith("+") else ""
+        until = None if row.until is None else row.until - 86_400_000
+        writer.writerow([
+            "" if prefix else row.place, prefix, row.operator, row.message_class or "", row.sender, row.per,
+            amount_text(row.micros), currency, _date_text(row.since), _date_text(until),
+        ])  # fmt: skip
+    return out.getvalue()
+
+
+def amount_text(micros: int) -> str:
+    """Return an amount in whole units of its currency, such as 14.5."""
+    return f"{Decimal(micros).scaleb(-6).normalize():f}"
+
+
+def _columns(header: Sequence[str], source: str) -> list[str]:
+    """Return what each column is; raises Invalid where that cannot be told."""
+    found, problems = [], []
+    for name in header:
+        plain = "".join(sign for sign in name.lower() if sign.isalnum())
+        column = _BY_HEADER.get(plain, "")
+        if not column:
+            problems.append(f"column {name.strip()!r} is not known: the columns are {', '.join(WRITTEN)}")
+        elif column in found:
+            problems.append(f"column {name.strip()!r} says again what another says")
+        found.append(column)
+    if "price" not in found:
+        problems.append("there is no column `price`")
+    if not {"country", "prefix"} & set(found):
+        problems.append("there is no column `country` or `prefix`")
+    if problems:
+        raise Invalid([f"{source}: {problem}" for problem in problems])
+    return found
+
+
+class _Reader:
+    """Reads rows one by one and collects what is wrong with them."""
+
+    def __init__(self, columns: Sequence[str], currency: str) -> None:
+        self._columns, self._currency = columns, currency
+        self.problems: list[str] = []
+
+    def read(self, number: int, cells: Sequence[str]) -> PriceRow | None:
+        """Return a row, None where it is empty or wrong."""
+        if not any(cell.strip() for cell in cells):
+            return None
+        try:
+            if len(cells) > len(self._columns):
+                raise ValueError(f"{len(cells)} cells, and the header names {len(self._columns)} columns")
+            told = {name: cell.strip() for name, cell in zip(self._columns, cells, strict=False)}
+            return self._row(told)
+        except ValueError as error:
+            self.problems.append(f"row {number}: {error}")
+            return None
+
+    def _row(self, told: Mapping[str, str]) -> PriceRow:
+        since, until = _instant(told.get("since", "")), _instant(told.get("until", ""), days=1)
+        if since is not None and until is not None and until <= since:
+            raise ValueError("it ends before it begins")
+        return PriceRow(
+            place=_place(told.get("country", ""), told.get("prefix", "")),
+            micros=self._amount(told.get("price", ""), told.get("currency", "")),
+            per=_per(told.get("per", "")),
+            message_class=_class(told.get("class", "")),
+            sender=told.get("sender", ""),
+            since=since,
+            until=until,
+            operator=told.get("operator", ""),
+        )
+
+    def _amount(self, text: str, currency: str) -> int:
+        """Return millionths of the currency's unit."""
+        number, _, own = text.replace("\u00a0", " ").partition(" ")
+        named = (currency or own.strip() or self._currency).upper()
+        if named != self._currency:
+            raise ValueError(
+                f"it is in {named}, and the account's price in {self._currency}: give both in one"
+            )
+        try:
+            micros = Decimal(number.replace(",", ".")).scaleb(6)
+        except InvalidOperation:
+            raise ValueError(f"price {text!r} is not a number such as 14.5") from None
+        if not micros.is_finite() or micros < 0 or micros > MAX_MICROS:
+            raise ValueError(f"price {text!r} is not an amount")
+        if micros != micros.to_integral_value():
+            raise ValueError(f"price {text!r} is finer than six digits after the point")
+        return int(micros)
+
+
+def _place(country: str, prefix: str) -> str:
+    if bool(country) == bool(prefix):
+        raise ValueError("it names a country or a prefix, one of them; * as country is everywhere")
+    if prefix:
+        digits = prefix.removeprefix("+")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits.startswith("0"):
+            raise ValueError(f"prefix {prefix!r} is not the beginning of a number such as +7701")
+        return f"+{digits}"
+    if country != ELSEWHERE and not country_code_for_region(country.upper()):
+        raise ValueError(f"country {country!r} is no code of two letters, such as KZ")
+    return country.upper()
+
+
+def _per(text: str) -> Per:
+    for known in get_args(Per):
+        if text.lower() in ("", known):
+            per: Per = known
+            return per
+    raise ValueError(f"per {text!r}: it is {', '.join(get_args(Per))}")
+
+
+def _class(text: str) -> MessageClass | None:
+    if text and text.lower() not in _CLASSES:
+        raise ValueError(f"class {text!r}: it is {', '.join(_CLASSES)}, or empty for any")
+    return _CLASSES.get(text.lower())
+
+
+def _instant(text: str, days: int = 0) -> int | None:
+    """Return the first instant of a day in UTC, or so many days after it; None for ""."""
+    if not text:
+        return None
+    for form in _DATES:
+        try:
+            day = datetime.strptime(text, form).replace(tzinfo=UTC) + timedelta(days=days)
+        except (ValueError, OverflowError):
+            continue
+        return int(day.timestamp()) * 1000
+    raise ValueError(f"{text!r} is not a date such as 2026-11-30")
+
+
+def _date_text(at: int | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at / 1000, UTC).date().isoformat()

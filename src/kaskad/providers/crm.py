@@ -1,0 +1,113 @@
+"""What is said between Kaskad and a CRM: something has changed there, something has happened here.
+
+Most CRMs tell only that a deal has changed, and have to be asked for the rest, several times over. Such a
+conversation is a generator here: it yields requests and is sent the answers, so that it calls nothing itself.
+`engine/clerk.py` holds it, again and again until it succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from kaskad.providers.base import Request, Response
+
+T = TypeVar("T")
+JOURNALED = frozenset(  # what of our outgoing events the journal of a CRM is to hold
+    {"message.sent", "message.failed", "message.reacted", "run.finished", "contact.opted_out"}
+)
+PROPERTY = "crm"  # of an event: what it is about in the CRM; entries about its runs are written there
+
+
+class Changed(Struct, frozen=True, kw_only=True):
+    """A CRM says that something has changed, or asks for something; under one `key` it counts once."""
+
+    key: str
+    name: str  # the CRM's word for it
+    fields: Mapping[str, str] = field(default_factory=dict)
+    at: int | None = None
+
+
+class Customer(Struct, frozen=True, kw_only=True):
+    """A person as a CRM knows them; "" is not known."""
+
+    external_id: str = ""
+    name: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+class Happened(Struct, frozen=True, kw_only=True):
+    """An event of a customer that a CRM tells: it may begin runs, or be their goal."""
+
+    key: str  # told twice, it counts once
+    name: str
+    customer: Customer
+    at: int
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Keep(Struct, frozen=True):
+    """Secrets of the account that have changed (an OAuth token): kept before the conversation goes on."""
+
+    secrets: Mapping[str, str]
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """What happened to a customer, for the CRM's own journal.
+
+    `about` is `PROPERTY` of the event that began the run, {} where another began it.
+    """
+
+    kind: str  # a type of outgoing events: message.sent
+    text: str  # for who reads the CRM
+    customer: Customer
+    about: Mapping[str, str] = field(default_factory=dict)
+    outcome: str = ""  # of a run that has ended
+
+
+Conversation = Generator["Request | Keep", "Response", T]
+
+
+def php_form(body: bytes) -> dict[str, Any]:
+    """Return a form whose names nest by brackets (`a[b][0]=c`), as PHP reads it; all values are texts.
+
+    A name that is a value and a branch at once is a branch.
+    """
+    found: dict[str, Any] = {}
+    for name, value in parse_qsl(
+        body.decode(errors="replace"), keep_blank_values=True, max_num_fields=100_000
+    ):
+        head, *rest = name.split("[")
+        path = [head, *(part.rstrip("]") for part in rest)]
+        place = found
+        for part in path[:-1]:
+            inner = place.get(part)
+            if not isinstance(inner, dict):
+                inner = place[part] = {}
+            place = inner
+        if not isinstance(place.get(path[-1]), dict):
+            place[path[-1]] = value
+    return found
+
+
+def branch(value: object, *path: str) -> dict[str, Any]:
+    """Return the dictionary at a place of a nested one; {} where there is none."""
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(value: object) -> str:
+    """Return a text or a whole number as text; "" for anything else."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def first_value(values: object, name: str = "VALUE") -> str:
+    """Return the first value of a list of {`name`: …}, as CRMs list phones and mails; "": it has none."""
+    found: Iterable[object] = values if isinstance(values, list) else ()
+    return next((text for one in found if isinstance(one, dict) and (text := text_of(one.get(name)))), "")

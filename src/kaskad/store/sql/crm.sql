@@ -1,0 +1,34 @@
+-- name: put_crm_jobs (sqlite)
+-- The same again is dropped: CRMs repeat themselves.
+INSERT INTO crm_jobs (account_id, kind, key, payload, created_at, next_at) VALUES (:c1, :c2, :c3, :c4, :c5, :c5)
+ON CONFLICT (account_id, kind, key) DO NOTHING;
+
+-- name: put_crm_jobs (postgresql)
+-- The same again is dropped: CRMs repeat themselves.
+INSERT INTO crm_jobs (account_id, kind, key, payload, created_at, next_at)
+SELECT k.account_id, k.kind, k.key, k.payload, k.now, k.now
+  FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::text[], :c5::bigint[])
+       AS k (account_id, kind, key, payload, now)
+ON CONFLICT (account_id, kind, key) DO NOTHING;
+
+-- name: due_crm_accounts
+-- Accounts with something to do now.
+SELECT DISTINCT account_id FROM crm_jobs WHERE next_at <= :now;
+
+-- name: claim_crm_job
+-- Begin what is due for an account, the oldest first; what a process that dies has begun comes due again.
+UPDATE crm_jobs SET attempts = attempts + 1, next_at = :again_at
+ WHERE id = (SELECT id FROM crm_jobs WHERE account_id = :account_id AND next_at <= :now
+              ORDER BY id LIMIT 1 /* postgresql: FOR UPDATE SKIP LOCKED */)
+RETURNING id, kind, key, payload, attempts, created_at;
+
+-- name: end_crm_job
+-- Only of the attempt that was begun: a slow one whose turn was taken meanwhile says nothing any more.
+UPDATE crm_jobs SET state = :state, next_at = :next_at, ended_at = :ended_at, answer = :answer
+ WHERE id = :id AND attempts = :attempts AND state = 0;
+
+-- name: count_crm_jobs
+SELECT account_id, state, count(*) FROM crm_jobs GROUP BY account_id, state;
+
+-- name: drop_old_crm_jobs
+DELETE FROM crm_jobs WHERE id IN (SELECT id FROM crm_jobs WHERE ended_at < :before LIMIT :limit);

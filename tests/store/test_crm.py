@@ -1,0 +1,43 @@
+"""Conversations with CRMs: kept once, begun by one process, ended by the attempt that was begun."""
+
+import pytest
+
+from kaskad.domain.errors import Conflict
+from kaskad.store import crm
+from kaskad.store.crm import DONE, GIVEN_UP, JOURNAL, LEARN, WAITING
+
+
+def job(account_id=1, key="a", kind=LEARN, now=1000):
+    return account_id, kind, key, "{}", now
+
+
+def test_the_same_job_is_kept_once(db):
+    with db.write() as tx:
+        crm.put(tx, [job(), job(), job(kind=JOURNAL), job(account_id=2)])
+        crm.put(tx, [job(now=5000)])
+        crm.put(tx, [])
+        assert crm.due_accounts(tx, 999) == []
+        assert sorted(crm.due_accounts(tx, 1000)) == [1, 2]
+        assert sorted(row[2] for row in tx.all("count_crm_jobs")) == [1, 2]
+
+
+def test_a_job_is_begun_once_and_comes_due_again_after_its_lease(db):
+    with db.write() as tx:
+        crm.put(tx, [job(key="a"), job(key="b")])
+        first, second = crm.claim(tx, 1, 2000, 500), crm.claim(tx, 1, 2000, 500)
+        assert (first.key, second.key, first.attempts) == ("a", "b", 1)
+        assert crm.claim(tx, 1, 2000, 500) is None and crm.claim(tx, 2, 2000, 500) is None
+        again = crm.claim(tx, 1, 2500, 500)
+        assert (again.key, again.attempts) == ("a", 2)
+        crm.end(tx, first, state=DONE, next_at=None, now=2600, answer="too late")  # its turn was taken
+        crm.end(tx, again, state=WAITING, next_at=9000, now=2600, answer="x" * 1000)
+        crm.end(tx, second, state=GIVEN_UP, next_at=None, now=2600, answer="")
+        assert crm.due_accounts(tx, 8999) == [] and crm.due_accounts(tx, 9000) == [1]
+        assert tx.run("drop_old_crm_jobs", before=2601, limit=10) == 1
+
+
+@pytest.mark.parametrize(("state", "next_at"), [(WAITING, None), (DONE, 5)])
+def test_a_job_that_waits_has_a_next_instant_and_no_other_has(db, state, next_at):
+    with pytest.raises(Conflict), db.write() as tx:
+        crm.put(tx, [job()])
+        crm.end(tx, crm.claim(tx, 1, 1000, 5), state=state, next_at=next_at, now=1000, answer="")
