@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from fast_bitrix24 import Bitrix
+from fast_bitrix24.server_response import ErrorInServerResponseException
 
 from kaskad.config import Settings
 from kaskad.domain.policy import Policy
@@ -169,3 +171,19 @@ def test_a_lead_of_amocrm_is_answered_over_umnico_and_noted(place):
     here.sandbox.do(lambda deeds: deeds.write(bob, "whatsapp", "Да"))
     wait_for(lambda: "Каскад «Leads». отреагировал" in comments(here, "amocrm"))
     assert {one["entity"] for one in here.ledger("amocrm")["entries"]} == {"leads"}
+
+
+def test_a_client_library_of_bitrix24_speaks_with_the_portal(place):
+    """fast_bitrix24 reads answers, batches and errors by itself."""
+    here = place("bitrix24")
+    url = next(one["settings"]["webhook_url"] for one in here.sandbox.accounts())
+    portal = Bitrix(url, verbose=False, requests_per_second=50.0)
+    here.crm("POST", "bitrix24/deals", {"person": "ann", "fields": {"TITLE": "Окна"}})
+    assert portal.call("crm.deal.get", {"id": 1}, raw=True)["result"]["TITLE"] == "Окна"
+    people = portal.get_by_ID("crm.contact.get", [1, 2])
+    assert people["1"]["PHONE"][0]["VALUE"] == ANN.phone and people["2"]["NAME"] == BOB.name
+    comment = {"ENTITY_TYPE": "deal", "ENTITY_ID": 1, "COMMENT": "Позвонить"}
+    assert portal.call("crm.timeline.comment.add", {"fields": comment}) == 1
+    with pytest.raises(ErrorInServerResponseException):
+        portal.call("crm.deal.get", {"id": 99}, raw=True)
+    assert comments(here) == ["Позвонить"]

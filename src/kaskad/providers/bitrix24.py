@@ -114,6 +114,7 @@ class Bitrix24(Provider):
         "`messageservice.sender.add` names `https://…/hooks/<account>` as HANDLER; `code`, `client_id`, "
         "`client_secret` and `refresh_token` let the messages' fate be reported.",
     )
+    judges = ("fast_bitrix24",)
     capabilities = Capabilities(concurrency=1, per_second=2.0, burst=10)
     unverified = (
         "the token's address, and that a refresh token is replaced at each use (the newest is kept)",

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from kaskad.providers.crm import php_form
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Phone
 from kaskad.sandbox.server import Place, Server, Site
@@ -25,6 +26,7 @@ from kaskad.sandbox.wire import Outgoing
 METHODS = frozenset(
     {"crm.deal.get", "crm.lead.get", "crm.contact.get", "crm.timeline.comment.add", "tasks.task.add"}
 )
+BATCH = 50  # methods at once
 STATUSES = frozenset({"queued", "sent", "delivered", "undelivered", "failed"})
 
 
@@ -74,7 +76,7 @@ class Bitrix24(Server):
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
-            Route("/rest/1/{secret}/{method}.json", self.call, methods=["POST"]),
+            Route("/rest/1/{secret}/{method}", self.call, methods=["POST"]),
             Route("/rest/messageservice.message.status.update.json", self.report_status, methods=["POST"]),
             Route("/oauth/token/", self.token, methods=["GET"]),
             Route("/deals", self.make_deal, methods=["POST"]),
@@ -83,13 +85,14 @@ class Bitrix24(Server):
         ]
 
     async def call(self, request: Request) -> Response:
-        """Carry out a REST method."""
+        """Carry out a REST method; `.json` after its name may be left out."""
         body = await request.body()
+        method = request.path_params["method"].removesuffix(".json")
 
         async def take() -> Response:
             if request.path_params["secret"] != self._keys.secret:
                 return _error(Trouble(401, "INVALID_CREDENTIALS"))
-            return self._answered(lambda: self._result(request.path_params["method"], _object(body)))
+            return self._answered(lambda: self._result(method, _object(body)))
 
         return await self.befall(take, _refusal)
 
@@ -168,7 +171,22 @@ class Bitrix24(Server):
         except Trouble as trouble:
             return _error(trouble)
 
+    def _batch(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out up to 50 methods, written as `method?name=value`; each has a result or an error."""
+        told: dict[str, dict[str, Any]] = {"result": {}, "result_error": {}}
+        commands = given.get("cmd")
+        named = commands if isinstance(commands, dict) else dict(enumerate(commands or ()))
+        for name, command in list(named.items())[:BATCH]:
+            method, _, query = str(command).partition("?")
+            try:
+                told["result"][str(name)] = self._result(method, php_form(query.encode()))
+            except Trouble as trouble:
+                told["result_error"][str(name)] = {"error": trouble.error, "error_description": trouble.words}
+        return told
+
     def _result(self, method: str, given: Mapping[str, Any]) -> object:
+        if method == "batch":
+            return self._batch(given)
         if method not in METHODS:
             raise Trouble(404, "ERROR_METHOD_NOT_FOUND")
         fields = _dict(given.get("fields"))
@@ -183,18 +201,23 @@ class Bitrix24(Server):
                 return {"task": {"id": str(self.ledger.keep(self.ledger.tasks, fields))}}
             case "crm.contact.get":
                 return _contact(self._phone(given))
-        number = str(given.get("id", ""))
+        number = _number(given)
         deal = self.ledger.deals.get(int(number)) if number.isdigit() else None
         if deal is None:
             raise Trouble(400, "ERROR_CORE", "Not found")
         return _deal(deal) if method == "crm.deal.get" else {**_contact(deal.phone), **_deal(deal)}
 
     def _phone(self, given: Mapping[str, Any]) -> Phone:
-        number = str(given.get("id", ""))
+        number = _number(given)
         phone = self.world.phones.get(int(number)) if number.isdigit() else None
         if phone is None:
             raise Trouble(400, "ERROR_CORE", "Not found")
         return phone
+
+
+def _number(given: Mapping[str, Any]) -> str:
+    """Return the id that is asked for; its name may be written either way."""
+    return str(given.get("id", given.get("ID", "")))
 
 
 def _deal(deal: Deal) -> dict[str, Any]:
