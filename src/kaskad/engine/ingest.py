@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from kaskad.domain.errors import NotFound
 from kaskad.domain.event import EventIn
+from kaskad.domain.subscription import Subscription
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
 from kaskad.engine import approved, opt_in
@@ -19,6 +20,7 @@ from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
+from kaskad.engine.subscriptions import Renewal
 from kaskad.log import get_logger
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Changed, Inbound, Provider, Receipt, Request, TemplateNews, Told
@@ -27,6 +29,8 @@ from kaskad.store.crm import LEARN
 from kaskad.store.db import Database, Transaction
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -130,6 +134,32 @@ class Ingest:
         now = self._world.clock.now()
         arrival = Arrival(contact_id, run_id, step, Kind.UNSUBSCRIBED.value, f"link {scope}", now, told)
         return self._engine.deliver(Delivery(None, arrivals=[arrival]))
+
+    def chat(self, account: Account, told: Inbound, evidence: Mapping[str, str]) -> Future[str]:
+        """Let a person start a chat by a link, or confirm it; the result is one of `opt_in.WORDS` or ""."""
+        visit = opt_in.Visit(account, told, self._world.clock.now(), self._world.hash_key, evidence)
+        return self._after(visit, lambda: visit.said)
+
+    def renewal(self, old: Subscription, new: Subscription) -> Future[bool]:
+        """Put a browser's new subscription in place of its old one; the result says if that was known."""
+        act = Renewal(old, new, self._world.clock.now(), self._world.hash_key)
+        return self._after(act, lambda: act.known)
+
+    def _after(self, act: Act, result: Callable[[], T]) -> Future[T]:
+        """Return the result of an act, which is there once it is durable."""
+        told: Future[T] = Future()
+
+        def ended(kept: Future[Any]) -> None:
+            error = None if kept.cancelled() else kept.exception()
+            if kept.cancelled():
+                told.cancel()
+            elif error is not None:
+                told.set_exception(error)
+            else:
+                told.set_result(result())
+
+        self._engine.deliver(Delivery(None, acts=[act])).add_done_callback(ended)
+        return told
 
     def events(self, events: list[EventIn]) -> Future[list[str | None]]:
         """Keep events of CRM and site; the result tells of each why it was refused, or None."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from kaskad.domain.consent import ANY, renewal
 from kaskad.domain.errors import NotFound
-from kaskad.domain.terms import Kind
+from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.arrival import Arrival
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Inbound, Outgoing
@@ -89,13 +89,23 @@ def make_link(
 class Visit:
     """One act of a person in a chat, applied within the tick's transaction; `say` is for after its commit.
 
-    It may be called again, when a tick is repeated.
+    It may be called again, when a tick is repeated. `evidence` is kept with the consent, beside what the link
+    says; a browser that allows notifications is a chat, too.
     """
 
-    def __init__(self, account: Account, told: Inbound, at: int, hash_key: bytes) -> None:
+    def __init__(
+        self, account: Account, told: Inbound, at: int, hash_key: bytes,
+        evidence: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self._account, self._told, self._at, self._hash_key = account, told, at, hash_key
         self._channel, self._chat = told.channel, told.address
+        self._evidence = evidence or {}
         self._said = ""
+
+    @property
+    def said(self) -> str:
+        """Return which of WORDS answers the person; "" for nothing."""
+        return self._said
 
     def say(self, now: int) -> Outgoing | None:
         """Return the answer to the person, in their language; None for nothing."""
@@ -183,7 +193,8 @@ class Visit:
         address = contacts.Address(self._channel, self._chat, preferred=1)
         contacts.add_addresses(tx, self._hash_key, opt_in.contact_id, [address])
         self._revive(tx, [opt_in.contact_id])
-        proof = {"act": "/start by an opt-in link", "token_hash": opt_in.token_hash.hex()}
+        act = "notifications allowed" if self._channel is Channel.PUSH else "/start"
+        proof = {"act": f"{act} by an opt-in link", "token_hash": opt_in.token_hash.hex()}
         if opt_in.consent:
             proof["text"] = opt_in.consent
         self._allow(tx, [opt_in.contact_id], purpose=opt_in.purpose, topic=opt_in.topic, proof=proof)
@@ -193,7 +204,7 @@ class Visit:
         self, tx: Transaction, holders: Iterable[int], *, purpose: int, topic: str, proof: dict[str, str]
     ) -> None:
         """Keep a consent of `holders` for this channel, with its proof."""
-        told = {**proof, "account": self._account.name, "event": self._told.event}
+        told = {**proof, **self._evidence, "account": self._account.name, "event": self._told.event}
         consent = contacts.Consent(
             granted=True, at=self._at, purpose=purpose, channels=1 << self._channel.code, topic=topic,
             proof=msgspec.json.encode(told).decode(),

@@ -88,7 +88,7 @@ class WebPush(Provider):
         "`/push/<account>`. Or put the script on your own pages, as [Push](../push.md) says.",
         "Keep the account: with other keys all subscriptions are lost.",
     )
-    judges = ("pywebpush", "py_vapid")
+    judges = ("pywebpush", "py_vapid", "Chromium")
     capabilities = Capabilities(
         receipts=RECEIPTS,
         reactions=REACTIONS,

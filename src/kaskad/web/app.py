@@ -41,6 +41,7 @@ from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import sign_in
 from kaskad.web.pages.cascades import Figures
 from kaskad.web.problems import HANDLERS, answer
+from kaskad.web.push import Push
 from kaskad.web.tracking import Tracking
 
 HOOKS = "/hooks/"
@@ -91,6 +92,7 @@ def build_app(
     known = Keys(office, settings.api_key)
     events = Events(intake, durable, clock, known)
     tracking = Tracking(intake, durable, signer, clock)
+    push = Push(intake, durable, settings.base_url)
     health = Health(intake)
     routed = FastAPI(
         title="Kaskad",
@@ -108,6 +110,12 @@ def build_app(
             Route("/l/{token}", tracking.follow_link, methods=["GET"]),
             Route("/u/{token}", tracking.ask_unsubscribe, methods=["GET"]),
             Route("/u/{token}", tracking.unsubscribe, methods=["POST"]),
+            Route("/push/{account}", push.ask, methods=["GET"]),
+            Route("/push/{account}/{name}.js", push.script, methods=["GET"]),
+            Route("/push/{account}/subscriptions", push.subscribe, methods=["POST"]),
+            Route("/push/{account}/subscriptions", push.allowed, methods=["OPTIONS"]),
+            Route("/push/{account}/subscriptions/end", push.end, methods=["POST"]),
+            Route("/push/{account}/subscriptions/end", push.allowed, methods=["OPTIONS"]),
             Route("/api/v1/events", events.receive, methods=["POST"]),
             Route("/healthz", health.alive, methods=["GET"]),
             Route("/readyz", health.ready, methods=["GET"]),

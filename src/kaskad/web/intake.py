@@ -11,7 +11,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import EventIn
-from kaskad.providers.base import Account, Provider, Told
+from kaskad.domain.subscription import Subscription
+from kaskad.providers.base import Account, Inbound, Provider, Told
 
 T = TypeVar("T")
 
@@ -45,6 +46,12 @@ class Intake(Protocol):
 
     def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
         """Withdraw consent for one of SCOPES; doing it again changes nothing."""
+
+    def chat(self, account: Account, told: Inbound, evidence: Mapping[str, str]) -> Future[str]:
+        """Let a person start a chat by a link, or confirm it; the result is the word that answers, or ""."""
+
+    def renewal(self, old: Subscription, new: Subscription) -> Future[bool]:
+        """Put a browser's new subscription in place of its old one; the result says if that was known."""
 
     def events(self, events: list[EventIn]) -> Future[list[str | None]]:
         """Keep events; the result has, for each, why it was refused, or None."""
