@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from kaskad.domain.errors import Invalid
-from kaskad.sandbox.faults import RECEIPTS, REQUESTS, Fault
+from kaskad.sandbox.faults import KINDS, Fault
 from kaskad.sandbox.world import World
 
 
@@ -21,7 +21,7 @@ class Control:
         return JSONResponse({
             "active": msgspec.to_builtins(faults.active), "happened": faults.happened,
             "services": {name: sorted(kinds) for name, kinds in faults.known.items()},
-            "kinds": {**REQUESTS, **RECEIPTS},
+            "kinds": KINDS,
         })  # fmt: skip
 
     async def set_faults(self, request: Request) -> Response:

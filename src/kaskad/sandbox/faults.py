@@ -24,6 +24,8 @@ RECEIPTS = {  # what can befall a receipt on its way out
     "bad_signature": "signed wrongly first; where a secret is not a signature: with another secret",
 }
 ALL = frozenset((*REQUESTS, *RECEIPTS))
+SESSIONS = {"disconnect": "taken, and the session ends before the answer"}  # of servers that have sessions
+KINDS = {**REQUESTS, **RECEIPTS, **SESSIONS}
 
 
 class Fault(Struct, forbid_unknown_fields=True):
@@ -77,8 +79,8 @@ class Faults:
         honoured = self.known.get(fault.service)
         if honoured is None:
             found.append(f"service {fault.service!r} is none of {', '.join(self.known)}")
-        if fault.kind not in ALL:
-            found.append(f"kind {fault.kind!r} is none of {', '.join([*REQUESTS, *RECEIPTS])}")
+        if fault.kind not in KINDS:
+            found.append(f"kind {fault.kind!r} is none of {', '.join(KINDS)}")
         elif honoured is not None and fault.kind not in honoured:
             found.append(
                 f"kind {fault.kind!r} is not for {fault.service}: choose {', '.join(sorted(honoured))}"

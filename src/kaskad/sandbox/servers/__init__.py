@@ -8,6 +8,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.sandbox.server import Server
 from kaskad.sandbox.servers.amocrm import AmoCrm
 from kaskad.sandbox.servers.bitrix24 import Bitrix24
+from kaskad.sandbox.servers.smpp import Smpp
 from kaskad.sandbox.servers.smsc import Smsc
 from kaskad.sandbox.servers.smtp import Smtp
 from kaskad.sandbox.servers.telegram import Telegram
@@ -22,6 +23,7 @@ SERVERS: Sequence[type[Server]] = (
     Umnico,
     Bitrix24,
     AmoCrm,
+    Smpp,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
