@@ -185,5 +185,5 @@ def test_a_client_library_of_bitrix24_speaks_with_the_portal(place):
     comment = {"ENTITY_TYPE": "deal", "ENTITY_ID": 1, "COMMENT": "Позвонить"}
     assert portal.call("crm.timeline.comment.add", {"fields": comment}) == 1
     with pytest.raises(ErrorInServerResponseException):
-        portal.call("crm.deal.get", {"id": 99}, raw=True)
+        portal.get_by_ID("crm.deal.get", [99])
     assert comments(here) == ["Позвонить"]
