@@ -25,6 +25,7 @@ _HOPELESS = frozenset(
         Reason.CONTENT,
         Reason.WINDOW,
         Reason.AMBIGUOUS,
+        Reason.DOUBTFUL_ADDRESS,
     )
 )
 _NO_PROOF = Kind.UNKNOWN.bit | Kind.IN_DOUBT.bit | Kind.BOUNCED.bit

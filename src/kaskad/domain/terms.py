@@ -216,3 +216,4 @@ class Reason(Coded):
     TRANSIENT = "transient", 6
     AUTH = "auth", 7  # also billing and configuration: stop the account
     AMBIGUOUS = "ambiguous", 8  # the answer was lost: never sent again on a guess
+    DOUBTFUL_ADDRESS = "doubtful_address", 9  # may pass: two such failures on two days make it invalid

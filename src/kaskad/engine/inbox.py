@@ -19,7 +19,7 @@ from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
 from kaskad.engine.optout import Refusals
-from kaskad.engine.spoil import spoil_addresses
+from kaskad.engine.spoil import doubt_addresses, spoil_addresses
 from kaskad.engine.world import World
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
@@ -100,6 +100,7 @@ class _MessageFacts:
         self._costs: dict[MessageKey, int] = {}
         self._reasons: dict[MessageKey, int] = {}
         self._spoiled: list[MessageKey] = []
+        self._doubted: list[MessageKey] = []
 
     def apply(self, told: Sequence[Arrival]) -> None:
         """Note the facts; runs that one of them can move are `touched`."""
@@ -138,6 +139,7 @@ class _MessageFacts:
                 state = rows[key][4]
             self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
         spoil_addresses(self._tx, self._world, self._spoiled, self._now)
+        doubt_addresses(self._tx, self._doubted, self._now)
 
     def _tell(self, arrival: Arrival, row: Row, mask: int, *, plain: bool) -> None:
         """Note what is new about a run, as long as it is about one message that nothing was told about."""
@@ -192,6 +194,8 @@ class _MessageFacts:
                 self._reasons[key] = _REASONS[reason]
             if reason == Reason.INVALID_ADDRESS.value:
                 self._spoiled.append(key)
+            elif reason == Reason.DOUBTFUL_ADDRESS.value:
+                self._doubted.append(key)
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
             self._refusals.add(arrival, row[3])
         elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):

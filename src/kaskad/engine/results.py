@@ -12,7 +12,7 @@ from kaskad.domain.terms import Kind, MessageState, Reason
 from kaskad.engine.changes import Changes
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
-from kaskad.engine.spoil import spoil_addresses
+from kaskad.engine.spoil import doubt_addresses, spoil_addresses
 from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -115,6 +115,7 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     keys = [(r.contact_id, r.run_id, r.step) for r in results]
     known = {(row[0], row[1], row[2]): row for row in tx.many("load_messages", sorted(keys))}
     bounced: list[MessageKey] = []
+    doubted: list[MessageKey] = []
     for result, key in zip(results, keys, strict=True):
         row = known.get(key)
         if row is None or row[4] != MessageState.SUBMITTED.code or row[7] != result.attempt:
@@ -140,7 +141,10 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
             changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, result.reason.code))
             if result.reason is Reason.INVALID_ADDRESS:
                 bounced.append(key)
+            elif result.reason is Reason.DOUBTFUL_ADDRESS:
+                doubted.append(key)
     spoil_addresses(tx, world, bounced, now)
+    doubt_addresses(tx, doubted, now)
 
 
 def _try_again(world: World, result: Result) -> bool:

@@ -1,19 +1,28 @@
-"""Addresses that do not exist: what a provider says of a message is kept with where it went (E8)."""
+"""Addresses that do not exist: what a provider says of a message is kept with where it went (E8).
+
+Some refusals pass by themselves. An address is then only in doubt, and invalid after a second such refusal on
+another day (UTC) with nothing taken in between.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
 import msgspec
 from msgspec import Struct
 
 from kaskad.domain.entering import ADDRESS_CHANNEL
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, MessageState
 from kaskad.engine.world import World
 from kaskad.store import contacts
 from kaskad.store import runs as run_store
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey
+
+DAY_MS = 86_400_000
+DOUBTED_FOR_MS = 90 * DAY_MS  # an older doubt is forgotten
+_REFUSED = (MessageState.REJECTED.code, MessageState.FAILED.code)
 
 
 class _Went(Struct):
@@ -42,3 +51,28 @@ def spoil_addresses(tx: Transaction, world: World, keys: Collection[MessageKey],
         to = _decode(body).to
         dead += [(contact_id, _place(channel), to) for channel in version.cascade.steps[step].channels]
     contacts.mark_invalid(tx, dead, now)
+
+
+def doubt_addresses(tx: Transaction, keys: Collection[MessageKey], now: int) -> None:
+    """Mark the addresses that these messages went to as invalid, where they were in doubt on a day before."""
+    if not keys:
+        return
+    rows = tx.many("others_to_the_channel", [(*key, now - DOUBTED_FOR_MS) for key in sorted(set(keys))])
+    others: dict[tuple[int, int, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        contact_id, channel, to = row[0], row[1], _decode(row[2]).to
+        if _decode(row[5]).to == to:
+            others[contact_id, channel, to].append(row)
+    dead = [
+        (contact_id, _place(Channel.of(channel)), to)
+        for (contact_id, channel, to), history in others.items()
+        if _doubted_before(history, now)
+    ]
+    contacts.mark_invalid(tx, dead, now)
+
+
+def _doubted_before(history: Iterable[Row], now: int) -> bool:
+    """Say whether the last that went to an address before today was refused with the same doubt."""
+    told = [(row[4], row[3] in _REFUSED) for row in history]
+    taken = max((at for at, refused in told if not refused), default=-1)
+    return any(refused and at > taken and at // DAY_MS != now // DAY_MS for at, refused in told)

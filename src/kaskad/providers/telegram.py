@@ -59,7 +59,7 @@ ERRORS: tuple[tuple[int, str, Reason], ...] = (
     (403, "bot is not a member", Reason.INVALID_ADDRESS),
     (403, "can't send messages to bots", Reason.INVALID_ADDRESS),
     (403, "can't initiate conversation with a user", Reason.WINDOW),  # never pressed Start
-    (403, "can't send messages to the user", Reason.WINDOW),  # seen to pass: the address stays good
+    (403, "can't send messages to the user", Reason.DOUBTFUL_ADDRESS),  # seen to pass
 )
 CODES = {  # what a code says by itself: https://core.telegram.org/bots/api#making-requests
     400: Reason.CONTENT,  # too long, an unreachable picture, a button it does not take

@@ -227,6 +227,28 @@ SELECT b.contact_id, b.run_id, b.step, b.body
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
   JOIN message_bodies b ON b.contact_id = k.contact_id AND b.run_id = k.run_id AND b.step = k.step;
 
+-- name: others_to_the_channel (sqlite)
+-- What else went to the same contact and channel since then: what was taken (3, 4, 5), and what was refused (6, 7)
+-- because the address is in doubt (9); each with the body of the message asked about, for where both went.
+SELECT m.contact_id, m.channel, b.body, o.state, o.submitted_at, ob.body
+  FROM messages m
+  JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
+  JOIN messages o ON o.contact_id = m.contact_id AND o.channel = m.channel
+   AND NOT (o.run_id = m.run_id AND o.step = m.step) AND o.submitted_at >= :c4
+   AND (o.state IN (3, 4, 5) OR (o.state IN (6, 7) AND o.reason = 9))
+  JOIN message_bodies ob ON ob.contact_id = o.contact_id AND ob.run_id = o.run_id AND ob.step = o.step
+ WHERE m.contact_id = :c1 AND m.run_id = :c2 AND m.step = :c3;
+
+-- name: others_to_the_channel (postgresql)
+SELECT m.contact_id, m.channel, b.body, o.state, o.submitted_at, ob.body
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[]) AS k (contact_id, run_id, step, since)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+  JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
+  JOIN messages o ON o.contact_id = m.contact_id AND o.channel = m.channel
+   AND NOT (o.run_id = m.run_id AND o.step = m.step) AND o.submitted_at >= k.since
+   AND (o.state IN (3, 4, 5) OR (o.state IN (6, 7) AND o.reason = 9))
+  JOIN message_bodies ob ON ob.contact_id = o.contact_id AND ob.run_id = o.run_id AND ob.step = o.step;
+
 -- name: body_of
 SELECT body FROM message_bodies WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
 

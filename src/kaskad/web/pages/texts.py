@@ -145,6 +145,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "skip_over_budget": ("over budget", "сверх бюджета"),
     "reason_other": ("other", "прочее"),
     "reason_invalid_address": ("wrong address", "неверный адрес"),
+    "reason_doubtful_address": ("address in doubt", "адрес под сомнением"),
     "reason_opted_out": ("opted out at the provider", "отказ у провайдера"),
     "reason_content": ("content refused", "содержание отклонено"),
     "reason_window": ("outside the permitted time", "вне разрешённого времени"),
