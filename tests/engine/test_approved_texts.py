@@ -9,6 +9,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.approval import ServiceButton, ServiceTemplate, TemplateNews
 from kaskad.providers.base import Inbound, Receipt, Request
 from kaskad.providers.generic_webhook import GenericWebhook
+from kaskad.store import opt_ins
 from support.stage import Stage
 
 DAY_MS = 86_400_000
@@ -141,6 +142,20 @@ def test_a_press_on_a_button_opens_the_window_too(chatting):
     stage.passes("8h")
     assert stage.parcels[-1].outgoing.text == "ready, ann"
     assert stage.parcels[-1].outgoing.open_until == at + DAY_MS
+
+
+def test_the_start_by_an_opt_in_link_opens_the_window_of_the_chat_that_it_binds(chatting):
+    stage, number = chatting
+    stage.cascade(FREE)
+    ann = stage.person("ann", [Channel.EMAIL])
+    with stage.db.write() as tx:
+        opt_ins.put(tx, "token", opt_ins.OptIn(ann, number, stage.clock.now() + DAY_MS), stage.clock.now())
+    started = Inbound(channel=Channel.WHATSAPP, address="+77010000001", kind=Kind.STARTED, text="token",
+                      at=stage.clock.now(), raw=b"1")  # fmt: skip
+    Ingest(stage.engine, stage.db).receipts(stage.world.accounts[number], [started], {}, b"{}", None)
+    stage.works()
+    ready(stage, ann)
+    assert (stage.parcels[0].outgoing.to, stage.parcels[0].outgoing.text) == ("+77010000001", "ann, ready")
 
 
 @pytest.mark.parametrize("state", [TemplateState.PAUSED, TemplateState.DISABLED])

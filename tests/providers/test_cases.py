@@ -112,7 +112,7 @@ def answered(answer):
 
 
 def holds(body, published):
-    """Say whether a body is the published text: whole, signed, or as the text inside an envelope (SNS).
+    """Say whether a body is the published text: whole, signed, inside an envelope, or as a text there (SNS).
 
     Some publish what is signed without the signature, which then stands first in the body, or with dots or a
     signature by some other secret in its place.
@@ -121,6 +121,7 @@ def holds(body, published):
     return (
         published in (body, unsigned)
         or unsigned == re.sub(r'("sig": )"[0-9A-F]{64}"', r'\1"..."', published)
+        or f"[{published}]" in body
         or body.endswith(published.removeprefix("{"))
         or (body.startswith("{") and json.loads(body).get("Message") == published)
     )

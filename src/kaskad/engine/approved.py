@@ -33,7 +33,9 @@ log = get_logger(__name__)
 
 MAX_PAGES = 100
 TIMEOUT_S = 15.0
-_ACTS = frozenset({Kind.REPLIED.value, Kind.CLICKED.value, Kind.KEYPRESS.value})  # of a person, in the chat
+_ACTS = frozenset(  # of a person, in the chat
+    {Kind.REPLIED.value, Kind.CLICKED.value, Kind.KEYPRESS.value, Kind.STARTED.value}
+)
 _PLACE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 

@@ -21,9 +21,20 @@ from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
 from kaskad.engine.subscriptions import Renewal
+from kaskad.engine.watermark import Watermark
 from kaskad.log import get_logger
 from kaskad.providers import provider
-from kaskad.providers.base import Account, Changed, Inbound, Provider, Receipt, Request, TemplateNews, Told
+from kaskad.providers.base import (
+    Account,
+    Changed,
+    Inbound,
+    Provider,
+    Receipt,
+    Request,
+    TemplateNews,
+    Told,
+    UpTo,
+)
 from kaskad.store import crm
 from kaskad.store.crm import LEARN
 from kaskad.store.db import Database, Transaction
@@ -83,10 +94,14 @@ class Ingest:
         unmatched: list[Unmatched] = []
         inbound: list[InboundIn] = []
         changed = [told for told in receipts if isinstance(told, Changed)]
+        started: list[InboundIn] = []
+        also: list[Act] = []
         for told in receipts:
             if isinstance(told, Inbound):
                 if told.kind not in opt_in.CHATS:
                     inbound.append(self._inbound(account, told, now))
+                elif told.kind is Kind.STARTED:
+                    started.append(self._inbound(account, told, now))
                 if opt_in.concerns(told):
                     visits.append(opt_in.Visit(account, told, self._at(told.at, now), self._world.hash_key))
             elif isinstance(told, Receipt) and told.kind is not None:
@@ -95,22 +110,19 @@ class Ingest:
                     arrivals.append(found)
                 elif found is not None:
                     unmatched.append(found)
+            elif isinstance(told, UpTo):
+                also.append(Watermark(account, told, self._at(told.until, now)))
         kept = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
-        heard = approved.Heard(account, arrivals, unmatched, inbound)
+        heard = approved.Heard(account, arrivals, unmatched, [*inbound, *started])
         if heard and account.id in self._world.windows:
-            acts = [*acts, heard]
+            also.append(heard)
         if news := [told for told in receipts if isinstance(told, TemplateNews)]:
-            acts = [*acts, approved.News(self._world, account, news)]
+            also.append(approved.News(self._world, account, news))
         raw = [(account.id, now, _encode(kept).decode(), body, problem)]
+        # after the visits, one of which may have bound the chat that was heard
+        also = [*acts, *visits, *also, *_to_ask(account, changed)]
         future: Future[None] = self._engine.deliver(
-            Delivery(
-                None,
-                arrivals=arrivals,
-                unmatched=unmatched,
-                inbound=inbound,
-                raw=raw,
-                acts=[*acts, *visits, *_to_ask(account, changed)],
-            )
+            Delivery(None, arrivals=arrivals, unmatched=unmatched, inbound=inbound, raw=raw, acts=also)
         )
         self._answer(account, receipts, visits, future)
         return future

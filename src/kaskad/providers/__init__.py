@@ -10,8 +10,10 @@ from kaskad.providers.amocrm import AmoCrm
 from kaskad.providers.base import Provider
 from kaskad.providers.bitrix24 import Bitrix24
 from kaskad.providers.desk import Desk
+from kaskad.providers.facebook_messenger import FacebookMessenger
 from kaskad.providers.fcm import Fcm
 from kaskad.providers.generic_webhook import GenericWebhook
+from kaskad.providers.instagram import Instagram
 from kaskad.providers.mailgun import Mailgun
 from kaskad.providers.max import Max
 from kaskad.providers.mts_exolve import MtsExolve
@@ -42,9 +44,11 @@ PROVIDERS: Mapping[str, Provider] = {
         AmazonSes(),
         AmoCrm(),
         Bitrix24(),
+        FacebookMessenger(),
         Fcm(),
         Desk(),
         GenericWebhook(),
+        Instagram(),
         Mailgun(),
         Max(),
         MtsExolve(),

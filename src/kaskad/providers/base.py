@@ -194,7 +194,17 @@ class Inbound(Struct, frozen=True, kw_only=True):
     raw: bytes = b""
 
 
-Told = Receipt | Inbound | TemplateNews | Changed  # what a webhook can say
+class UpTo(Struct, frozen=True, kw_only=True):
+    """What holds for all our messages to a person that were sent until an instant: a watermark."""
+
+    channel: Channel
+    address: str
+    kind: Kind
+    until: int
+    raw: bytes = b""
+
+
+Told = Receipt | Inbound | UpTo | TemplateNews | Changed  # what a webhook can say
 
 
 class Request(Struct, frozen=True):

@@ -88,10 +88,9 @@ class _Refused(Struct):
 _decode_refused = msgspec.json.Decoder(_Refused).decode
 
 
-def url(account: Account, *path: str) -> str:
-    """Return the address of an object or edge of the Graph API."""
-    base = (account["base_url"] or BASE_URL).rstrip("/")
-    return "/".join((base, account["version"] or VERSION, *path))
+def url(account: Account, *path: str, base: str = BASE_URL) -> str:
+    """Return the address of an object or edge of the Graph API; `base` is where the account names none."""
+    return "/".join(((account["base_url"] or base).rstrip("/"), account["version"] or VERSION, *path))
 
 
 def bearer(account: Account) -> dict[str, str]:
@@ -105,10 +104,10 @@ def bearer(account: Account) -> dict[str, str]:
 def refusal(
     response: Response,
     codes: Mapping[int, Reason],
-    subcodes: Mapping[tuple[int, int], Reason] | None = None,
+    subcodes: Mapping[int, Reason] | None = None,
     sure: frozenset[int] = frozenset(),
 ) -> SendError:
-    """Return why a call was refused: by code and subcode, by code, by `is_transient`, else by the status.
+    """Return why a call was refused: by subcode, by code, by `is_transient`, else by the status.
 
     A 5xx proves nothing, except with one of the codes `sure` or with a limit that was met.
     """
@@ -116,7 +115,7 @@ def refusal(
         error = _decode_refused(response.body).error
     except ValueError:
         return status_error(response, "the answer is none of the Graph API")
-    reason = (subcodes or {}).get((error.code, error.error_subcode)) or codes.get(error.code)
+    reason = (subcodes or {}).get(error.error_subcode) or codes.get(error.code)
     if reason is None and error.code in PERMISSIONS:
         reason = Reason.AUTH
     code = f"{error.code}/{error.error_subcode}" if error.error_subcode else str(error.code)

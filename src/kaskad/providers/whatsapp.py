@@ -106,7 +106,7 @@ NEWS = {  # fields of the webhook that tell of approved texts
     "message_template_status_update": whatsapp_templates.state_news,
     "template_category_update": whatsapp_templates.category_news,
 }
-SUBCODES = {(100, 33): Reason.AUTH}  # no such number, or not for this token
+SUBCODES = {33: Reason.AUTH}  # of 100: no such number, or not for this token
 NOT_TAKEN = frozenset({131016, 131057})  # codes of a 5xx that say so
 
 _PHONE = re.compile(r"\+?(\d{7,15})")

@@ -195,6 +195,12 @@ SELECT run_id, step FROM messages
  WHERE contact_id = :contact_id AND channel = :channel AND state NOT IN (0, 1, 11, 12)
  ORDER BY submitted_at DESC LIMIT 1;
 
+-- name: messages_until
+-- What an account had sent to an address until an instant, and of which the fact with this bit is not known.
+SELECT m.contact_id, m.run_id, m.step FROM addresses a JOIN messages m ON m.contact_id = a.contact_id
+ WHERE a.channel = :channel AND a.value = :value AND m.channel = :channel AND m.account_id = :account_id
+   AND m.state NOT IN (0, 1, 11, 12) AND coalesce(m.sent_at, m.submitted_at) <= :until AND (m.mask & :bit) = 0;
+
 -- name: silent_messages
 -- Handed over or sent, and nothing heard since: their receipt TTL may have run out (E5). Some contacts at a
 -- time: nobody should wait while all messages are looked through.
