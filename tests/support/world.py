@@ -38,6 +38,7 @@ class Arrival(Struct):
     path: str
     headers: dict[str, str]
     body: bytes
+    believed: bool = False  # its signature has been checked
 
     @property
     def form(self) -> dict[str, str]:

@@ -97,7 +97,7 @@ class Play:
         carts, guests, sleeping = _parts(people)
         for account in self._sandbox.accounts(self._service.base_url):
             name = str(account.pop("name"))
-            _good(client.put(f"/accounts/{name}", json=_account(account)))
+            _good(client.put(f"/accounts/{name}", json=account_of(account)))
         _bring_in(client, as_csv([*carts, *guests], f"{self._shop_url}/sale-"))
         _bring_in(client, as_csv(sleeping, f"{self._shop_url}/sale-"), list=SLEEPING)
         for slug in SCENARIOS:
@@ -196,7 +196,7 @@ def _good(answer: httpx2.Response) -> Any:
     return answer.json() if answer.content else None
 
 
-def _account(told: Mapping[str, Any]) -> dict[str, object]:
+def account_of(told: Mapping[str, Any]) -> dict[str, object]:
     """Return an account of an accounts.yaml as the API takes it: settings and secrets apart, as texts."""
     secret = {one.name for one in provider(told["provider"]).settings if one.secret}
     values = {name: str(value) for name, value in told["settings"].items()}

@@ -68,7 +68,6 @@ class Deeds:
         """Unsubscribe by the mail program's button (RFC 8058), or by the page's where there is none."""
         mail.notes.append("unsubscribed")
         self.world.stopped("email", phone)
-        self.server("email", mail.by).on_unsubscribe(phone, mail)
         if mail.one_click:
             return await self.outbox.visit(phone, mail.unsubscribe, "POST", body=ONE_CLICK)
         await self.outbox.visit(phone, mail.unsubscribe)
@@ -86,7 +85,9 @@ class Deeds:
         """Answer a mail."""
         mail.notes.append("replied")
         self._said("email", phone, mail, text)
-        self.postman.reply(phone, mail, text)
+        answer = self.postman.written(phone, mail, text)
+        if not self.server("email", mail.by).on_reply(phone, mail, answer):
+            self.postman.send(phone.person.email, answer)
 
     async def read(self, phone: Phone, bubble: Bubble) -> None:
         """Read a message of a chat and do nothing more."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import sha256
 from ipaddress import ip_address
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from kaskad.log import get_logger
 from kaskad.sandbox.faults import RECEIPTS
@@ -24,6 +27,7 @@ BROWSER = (
 )
 SCANNER = "Mozilla/5.0 (compatible; Proofpoint URL Defense)"
 PREFETCH = "Mozilla/5.0"  # what Apple's mail privacy proxy calls itself
+NO_HEADERS: Mapping[str, str] = {}
 TIMEOUT_S = 20.0
 FIRST_PAUSE_MS = 2_000
 ATTEMPTS = 5
@@ -38,6 +42,22 @@ def form(url: str, fields: Mapping[str, str], method: str = "POST", **headers: s
     return Outgoing(
         method, url, {"Content-Type": "application/x-www-form-urlencoded", **headers}, encoded.encode()
     )
+
+
+def json_post(url: str, value: object, headers: Mapping[str, str] = NO_HEADERS) -> Outgoing:
+    """Return a value as a posted JSON body."""
+    return Outgoing("POST", url, {"Content-Type": "application/json", **headers}, msgspec.json.encode(value))
+
+
+def multipart(url: str, fields: Mapping[str, str]) -> Outgoing:
+    """Return fields as a form in parts (RFC 7578)."""
+    boundary = sha256(repr(sorted(fields.items())).encode()).hexdigest()[:32]
+    parts = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    )
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    return Outgoing("POST", url, headers, f"{parts}--{boundary}--\r\n".encode())
 
 
 class Outbox:
@@ -84,7 +104,7 @@ class Outbox:
 
         async def deliver(good: bool) -> None:
             if good:
-                await self._deliver(build(True), attempts)
+                await self.deliver(build(True), attempts)
             else:
                 await self.call(build(False))  # refused, as it should be, and not repeated
 
@@ -118,7 +138,8 @@ class Outbox:
         except TimeoutError:
             self._held.pop(service, None)
 
-    async def _deliver(self, request: Outgoing, attempts: int) -> None:
+    async def deliver(self, request: Outgoing, attempts: int = ATTEMPTS) -> None:
+        """Send a request until it is answered 2xx."""
         for attempt in range(attempts):
             if (await self.call(request)).ok:
                 return

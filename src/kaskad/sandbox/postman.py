@@ -29,8 +29,8 @@ class Postman:
         self.route = route
         self.sent: list[tuple[str, bytes]] = []  # recipient and mail, the last thousand
 
-    def reply(self, phone: Phone, mail: Mail, text: str) -> None:
-        """Send a person's answer to a mail."""
+    def written(self, phone: Phone, mail: Mail, text: str) -> EmailMessage:
+        """Return a person's answer to a mail."""
         message = EmailMessage()
         message["From"] = phone.person.email
         message["To"] = mail.reply_to
@@ -40,7 +40,11 @@ class Postman:
         if mail.message_id:
             message["In-Reply-To"] = message["References"] = mail.message_id
         message.set_content(text)
-        self._send(phone.person.email, parseaddr(mail.reply_to)[1], message)
+        return message
+
+    def send(self, sender: str, message: EmailMessage) -> None:
+        """Send a mail to whom its header names."""
+        self._send(sender, parseaddr(str(message["To"]))[1], message)
 
     def bounce(self, phone: Phone, mail: Mail) -> None:
         """Send back, to the envelope's sender, that a mail could not be delivered after all."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from email.message import EmailMessage
 from typing import ClassVar, TypeVar
 
 from msgspec import Struct
@@ -203,8 +204,9 @@ class Server:
     def on_click(self, phone: Phone, thing: Mail | Bubble | Notice | Sms, url: str) -> None:
         """Tell that a link was followed, where the service counts that; Kaskad's own links do without."""
 
-    def on_unsubscribe(self, phone: Phone, mail: Mail) -> None:
-        """Tell that somebody unsubscribed by a mail's own header; the address of the header is called too."""
+    def on_reply(self, phone: Phone, mail: Mail, answer: EmailMessage) -> bool:
+        """Tell what a person answered to a mail, where the service takes answers in; False: it does not."""
+        return False
 
     def on_complaint(self, phone: Phone, mail: Mail) -> None:
         """Tell that a mail was marked as spam."""

@@ -6,14 +6,20 @@ from collections.abc import Iterable, Sequence
 
 from kaskad.domain.errors import Invalid
 from kaskad.sandbox.server import Server
+from kaskad.sandbox.servers.amazon_ses import AmazonSes
 from kaskad.sandbox.servers.amocrm import AmoCrm
 from kaskad.sandbox.servers.bitrix24 import Bitrix24
+from kaskad.sandbox.servers.mailgun import Mailgun
+from kaskad.sandbox.servers.postmark import Postmark
+from kaskad.sandbox.servers.sendgrid import SendGrid
+from kaskad.sandbox.servers.sendpulse import SendPulse
 from kaskad.sandbox.servers.smpp import Smpp
 from kaskad.sandbox.servers.smsc import Smsc
 from kaskad.sandbox.servers.smtp import Smtp
 from kaskad.sandbox.servers.telegram import Telegram
 from kaskad.sandbox.servers.twilio import Twilio
 from kaskad.sandbox.servers.umnico import Umnico
+from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
 
 SERVERS: Sequence[type[Server]] = (
     Smtp,
@@ -24,6 +30,13 @@ SERVERS: Sequence[type[Server]] = (
     Bitrix24,
     AmoCrm,
     Smpp,
+    SendGrid,
+    Mailgun,
+    Postmark,
+    AmazonSes,
+    SendPulse,
+    UnisenderGo,
+    Unisender,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
