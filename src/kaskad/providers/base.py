@@ -26,6 +26,7 @@ from kaskad.providers.approval import ServiceTemplate as ServiceTemplate
 from kaskad.providers.approval import TemplateNews as TemplateNews
 from kaskad.providers.crm import Changed as Changed
 from kaskad.providers.crm import Conversation, Entry, Happened
+from kaskad.providers.watermark import UpTo as UpTo
 
 
 class Setting(Struct, frozen=True):
@@ -191,16 +192,6 @@ class Inbound(Struct, frozen=True, kw_only=True):
     text: str = ""
     provider_id: str = ""
     language: str = ""  # of the person's application, ISO 639; "": not told
-    raw: bytes = b""
-
-
-class UpTo(Struct, frozen=True, kw_only=True):
-    """What holds for all our messages to a person that were sent until an instant: a watermark."""
-
-    channel: Channel
-    address: str
-    kind: Kind
-    until: int
     raw: bytes = b""
 
 
