@@ -44,6 +44,7 @@ class Changes:
         self.decisions: list[Row] = []
         self.provider_ids: list[Row] = []
         self.parts: list[Row] = []
+        self.look_ups: list[Row] = []  # of messages that their service is asked about
         self.reserved: dict[int, int] = {}
         self.charged: dict[int, int] = {}
         self._known_inputs = known_inputs
@@ -61,6 +62,7 @@ class Changes:
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "put_provider_ids", self.provider_ids)
         _many(tx, "put_parts", self.parts)
+        _many(tx, "put_look_ups", self.look_ups)
         _many(tx, "mark_runs", self.marks)
         for cascade_id, amount in self.charged.items():
             tx.run("charge_money", id=cascade_id, amount=amount)

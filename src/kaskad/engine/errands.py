@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 from kaskad.domain.errors import SendError
 from kaskad.engine.clock import wall_ms
@@ -19,6 +21,7 @@ from kaskad.log import get_logger
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Request, Response
 
+T = TypeVar("T")
 log = get_logger(__name__)
 
 TIMEOUT_S = 30.0
@@ -102,3 +105,21 @@ class Errands:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._http.close()
+
+
+async def end_of(future: Future[T]) -> T:
+    """Return the result of a future that other threads end and share: giving up must not cancel it."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def tell(_: Future[T]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(wake)
+
+    future.add_done_callback(tell)
+    await ended
+    return future.result()

@@ -258,7 +258,7 @@ def _value(account: Account, told: Receipt) -> str | None:
         if text := getattr(told, name):
             more[name] = text
     if told.cost is not None:
-        if account.price is None or account.price.currency == told.cost.currency:
+        if account.price is None or told.cost.currency in ("", account.price.currency):
             more["cost"] = told.cost.minor
         else:  # adding tenge to roubles would make every sum wrong
             log.warning(

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Future
 from random import random
 from secrets import token_hex
-from typing import TypeVar
 
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
@@ -20,7 +18,7 @@ from kaskad.engine import approved
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
-from kaskad.engine.errands import Errands
+from kaskad.engine.errands import Errands, end_of
 from kaskad.engine.ingest import Ingest
 from kaskad.log import get_logger
 from kaskad.providers import provider
@@ -28,7 +26,6 @@ from kaskad.providers.base import UNREADABLE, Account, Inbound, Receipt
 from kaskad.store import polls
 from kaskad.store.db import Transaction
 
-T = TypeVar("T")
 log = get_logger(__name__)
 
 LOOK_S = 0.5  # between looks at the accounts
@@ -153,7 +150,7 @@ class _Tender:
             self._done = True
             return
         listed = await approved.fetch(account, lambda request: errands.ask(account, request))
-        await _end_of(engine.write(lambda tx: approved.keep(tx, engine.world, account, listed)))
+        await end_of(engine.write(lambda tx: approved.keep(tx, engine.world, account, listed)))
         self._poller.note(account, "")
         await asyncio.sleep(TEXTS_S)
 
@@ -168,7 +165,7 @@ class _Tender:
         def claim(tx: Transaction) -> str | None:
             return polls.claim(tx, account_id, holder, now, now + LEASE_MS, force=alone)
 
-        cursor = await _end_of(engine.write(claim))
+        cursor = await end_of(engine.write(claim))
         if cursor is None:
             self._held_at = 0
             await asyncio.sleep(TAKEN_S)
@@ -186,26 +183,8 @@ class _Tender:
 
         unread = sum(isinstance(one, Receipt) and one.name == UNREADABLE for one in told)
         problem = f"{unread} of {len(told)} updates cannot be read" if unread else None
-        await _end_of(self._poller.ingest.receipts(self._account, told, {}, body, problem, [advance]))
+        await end_of(self._poller.ingest.receipts(self._account, told, {}, body, problem, [advance]))
         self._cursor = cursor
-
-
-async def _end_of(future: Future[T]) -> T:
-    """Return the result of a future that other threads end and share: giving up must not cancel it."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not ended.done():
-            ended.set_result(None)
-
-    def tell(_: Future[T]) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(wake)
-
-    future.add_done_callback(tell)
-    await ended
-    return future.result()
 
 
 def _why(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.domain.consent import Scope
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.ids import run_text
 from kaskad.domain.machine import Hit, classify
@@ -184,7 +185,10 @@ def find_contact(tx: Transaction, ref: ContactRef) -> int | None:
 
 
 def _read_inbound(tx: Transaction, one: InboundIn) -> list[Arrival]:
-    told = msgspec.json.encode({"channel": one.channel.code, "text": one.text}).decode()
+    more: dict[str, str | int] = {"channel": one.channel.code, "text": one.text}
+    if one.kind == Kind.UNSUBSCRIBED and one.channel is not Channel.EMAIL:
+        more["scope"] = Scope.CHANNEL.value  # told of a number or a chat, which knows nothing of topics
+    told = msgspec.json.encode(more).decode()
     if one.provider_id:
         row = tx.one("by_provider_id", account_id=one.account_id, provider_id=one.provider_id)
         if row is not None:

@@ -45,6 +45,9 @@ def apply_results(
         world.watch_breaker(account_id, now)
     costs: dict[MessageKey, int] = {}
     noted, take, down = changes.accepted, world.handed.pop, world.down_since
+    first_look = {
+        account_id: able.look_ups[0] for account_id, able in world.capabilities.items() if able.look_ups
+    }
     echoing = {account_id for account_id, able in world.capabilities.items() if able.echoes_reference}
     for result in results:
         if result.reason is None:
@@ -57,6 +60,9 @@ def apply_results(
                 changes.parts += [(result.account_id, part, *key) for part in result.parts]
             elif result.provider_id and result.account_id not in echoing:
                 changes.provider_ids.append((result.account_id, result.provider_id, *key))
+            if result.provider_id and result.account_id in first_look:
+                due_at = at + first_look[result.account_id]
+                changes.look_ups.append((result.account_id, result.provider_id, *key, at, due_at))
             handed = take(key, None)
             if handed is not None and sent and result.account_id not in down:
                 waiting.append(

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
 from kaskad.providers import exolve_api as exolve
+from kaskad.providers import senders
 from kaskad.providers.base import (
     Accepted,
     Account,
@@ -73,9 +74,12 @@ class MtsExolve(Provider):
         "Whether a message's life can be limited: no such field is confirmed, so none is sent.",
     )
 
+    def check(self, account: Account) -> list[str]:
+        return senders.check_senders(account)
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         told = {  # `number` is who sends
-            "number": exolve.digits(account["sender"]),
+            "number": exolve.digits(senders.sender_for(account, outgoing.to)),
             "destination": exolve.digits(outgoing.to),
             "text": outgoing.text,
         }

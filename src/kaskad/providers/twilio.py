@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from kaskad.domain.cascade import Money
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
-from kaskad.providers import twilio_api
+from kaskad.providers import senders, twilio_api
 from kaskad.providers.base import (
     Accepted,
     Account,
@@ -94,7 +94,7 @@ class Twilio(Provider):
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.SMS})
     settings = (
         *twilio_api.SETTINGS,
-        Setting("sender", required=False, help="A number of yours at Twilio, +1…, or a name that people see"),
+        Setting("sender", required=False, help=f"A number of yours there, +1…, or a name. {senders.HELP}"),
         Setting("messaging_service_sid", required=False, help="MG…: Twilio chooses the sender among its own"),
         Setting("base_url", default=twilio_api.BASE_URL),
     )
@@ -130,15 +130,15 @@ class Twilio(Provider):
 
     def check(self, account: Account) -> list[str]:
         if account["sender"] or account["messaging_service_sid"]:
-            return []
+            return senders.check_senders(account)
         return ["give a sender or a messaging_service_sid: without either Twilio takes no message"]
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         fields = [("To", outgoing.to), ("Body", outgoing.text)]
         if account["messaging_service_sid"]:
             fields.append(("MessagingServiceSid", account["messaging_service_sid"]))
-        if account["sender"]:
-            fields.append(("From", account["sender"]))
+        if sender := senders.sender_for(account, outgoing.to):
+            fields.append(("From", sender))
         if outgoing.valid_for_ms:
             seconds = min(max(1, outgoing.valid_for_ms // 1000), MAX_VALID_S)
             fields.append(("ValidityPeriod", str(seconds)))

@@ -22,6 +22,7 @@ from kaskad.domain.cascade import Money
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.money import charged
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.providers import senders
 from kaskad.providers.base import (
     Accepted,
     Account,
@@ -106,7 +107,7 @@ class Vonage(Provider):
     settings = (
         Setting("api_key"),
         Setting("api_secret", secret=True),
-        Setting("sender", help="A number without +, or up to 11 letters and digits"),
+        Setting("sender", help=f"A number, or up to 11 letters and digits. {senders.HELP}"),
         Setting(
             "signature_secret", secret=True, required=False, help="Of signed webhooks: without it no report"
         ),
@@ -144,13 +145,16 @@ class Vonage(Provider):
         "In which currency `message-price` is: it is taken to be that of the account's price.",
     )
 
+    def check(self, account: Account) -> list[str]:
+        return senders.check_senders(account)
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         if len(outgoing.reference) > MAX_REFERENCE:
             raise SendError(Reason.CONTENT, f"Vonage cuts references to {MAX_REFERENCE} characters")
         fields = {
             "api_key": account["api_key"],
             "api_secret": account["api_secret"],
-            "from": account["sender"].lstrip("+"),
+            "from": senders.sender_for(account, outgoing.to).lstrip("+"),
             "to": outgoing.to.lstrip("+"),
             "text": outgoing.text,
             "type": "text" if sms.encoding(outgoing.text) is sms.Encoding.GSM7 else "unicode",

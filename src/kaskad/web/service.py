@@ -23,6 +23,7 @@ from kaskad.engine.heard import Listener
 from kaskad.engine.herald import Herald
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.listener import Hearing
+from kaskad.engine.look_ups import LookUps
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
@@ -104,6 +105,7 @@ def serving(
             poller = Poller(errands, ingest, engine)
             poller.start()
             Clerk(errands, ingest, engine, service.db, service.vault).start()
+            LookUps(errands, ingest, engine, service.db).start()
             engine.listen(Hearing(engine, ingest, poller))
         if pages:
             server = Server(build_app(ingest, office.signer, clock.now, own, wall_ms, office), own, listener)
