@@ -17,13 +17,14 @@ from kaskad.domain.decide import Decision, decide
 from kaskad.domain.definition import load
 from kaskad.domain.policy import HOUR, MINUTE, Cap, PerClass, Policy, Window
 from kaskad.domain.run import NOTHING, Passage, Run, state_of
-from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reaction, RunState
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reaction, Reason, RunState
 from kaskad.domain.version import prepare
 from support.play import NOON, Play
 
 CHOSEN = (Channel.EMAIL, Channel.TELEGRAM, Channel.WHATSAPP, Channel.SMS, Channel.PUSH, Channel.ROBOT_CALL)
 FACTS = tuple(kind for kind in Kind if kind < Kind.IN_DOUBT)
 FAILURES = (Kind.REJECTED, Kind.FAILED, Kind.BOUNCED, Kind.EXPIRED)
+CALLS = (Reason.BUSY, Reason.NO_ANSWER, Reason.UNREACHABLE, Reason.OTHER)
 MARKS = (Kind.GOAL, Kind.CANCELLED, Kind.UNSUBSCRIBED, Kind.COMPLAINED, Kind.ERASED, Kind.ANCHOR_CANCELLED)
 CLASSES = ("service", "transactional", "advertising")
 EXTRAS = ({}, {"stop_on": ["reply"]}, {"exit_if": "contact.gone"}, {"max_lateness": "1h"})
@@ -97,6 +98,7 @@ actions = st.lists(
             st.just("facts"), st.lists(st.tuples(st.integers(0, 4), st.sampled_from(FACTS)), max_size=3)
         ),
         st.tuples(st.just("mark"), st.sampled_from(MARKS)),
+        st.tuples(st.just("call ends"), st.tuples(st.integers(0, 4), st.sampled_from(CALLS))),
         st.tuples(st.just("passes"), st.sampled_from(SPANS)),
         st.tuples(st.just("oversleeps"), st.sampled_from(SPANS)),
         st.tuples(st.just("provider"), st.sampled_from(("accepts", "rejects", "silent", "full"))),
@@ -117,6 +119,10 @@ def live(play, history):
         match name:
             case "facts":
                 play.tell([(step, kind, play.now) for step, kind in what])
+            case "call ends":
+                step, reason = what
+                if step in play.passages and play.passages[step].state > MessageState.QUEUED.code:
+                    play.happens(Kind.FAILED, step=step, reason=reason)
             case "mark":
                 play.tell([(-1, what, play.now)])
             case "passes" | "oversleeps":
@@ -148,7 +154,7 @@ def plays(draw, retry=True):
 @given(cascades(retry=False), plays(retry=False), actions)
 @settings(max_examples=100, deadline=None)
 def test_no_history_sends_a_step_twice(cascade, make, history):
-    play = live(make(cascade), history)
+    play = live(make(cascade), [deed for deed in history if deed[0] != "call ends"])
     assert len(play.steps) == len(set(play.steps))
 
 
@@ -173,7 +179,62 @@ def test_a_step_goes_out_again_only_after_a_proven_failure_or_under_its_key(casc
         count = sum(sent == step for sent, _ in play.sends)
         assert count == passage.attempt or passage.state in (0, 11, 12)
         on_fail = play.version.cascade.steps[step].on_fail
-        assert count <= (1 if not play.retriable else 3) + (3 if on_fail == "retry" else 0)
+        calls = play.version.policy.redial.calls if passage.channel == Channel.ROBOT_CALL.code else 1
+        more = 3 if on_fail == "retry" else calls - 1 if on_fail != "next" else 0
+        assert count <= (1 if not play.retriable else 3) + more
+
+
+@st.composite
+def calls(draw):
+    """A cascade with a robot call, and the ends of its calls among other histories."""
+    on_fail = draw(st.sampled_from(["", ", on_fail: retry", ", on_fail: next"]))
+    text = f"""
+cascade: calls
+class: service
+trigger: {{event: e}}
+goal: {{event: g}}
+steps:
+  - {{id: call, channel: robot_call, say: t, wait: 2h{on_fail}}}
+  - {{id: sms, channel: sms, text: t, wait: 2h}}
+"""
+    ends = st.tuples(st.just("call ends"), st.tuples(st.just(0), st.sampled_from(CALLS)))
+    return load(text, name="calls").cascade, draw(
+        st.lists(
+            st.one_of(ends, actions.map(lambda a: a[:1]).map(lambda a: a[0] if a else ("passes", "1h"))),
+            max_size=10,
+        )
+    )
+
+
+@given(calls(), plays(retry=False))
+@settings(max_examples=300, deadline=None)
+def test_a_robot_calls_again_only_whom_the_call_before_provably_has_not_reached(story, make):
+    cascade, history = story
+    play, told, before = make(cascade), [], []
+    send = play._submit
+
+    def watched(step, channel):
+        if step == 0:
+            told.append(before[-1] if before else None)
+        send(step, channel)
+
+    play._submit = watched
+    take = play._take
+
+    def noted(passage):
+        if passage.step == 0 and passage.state > MessageState.SUBMITTED.code:
+            before.append(passage)
+        take(passage)
+
+    play._take = noted
+    live(play, history)
+    if cascade.steps[0].on_fail != "retry":
+        assert len(told) <= play.version.policy.redial.calls
+    if cascade.steps[0].on_fail == "next":
+        assert len(told) <= 1
+    for passage in told[1:]:
+        assert passage is not None and passage.mask & (Kind.FAILED.bit | Kind.REJECTED.bit)
+        assert not passage.mask & (Kind.ANSWERED.bit | Kind.MACHINE_ANSWERED.bit | Kind.UNKNOWN.bit)
 
 
 facts = st.lists(st.tuples(st.integers(0, 3), st.sampled_from(FACTS), st.integers(0, 600)), max_size=6)

@@ -25,7 +25,7 @@ from kaskad.domain.policy import Policy
 from kaskad.domain.run import NOTHING, Address, Answers, Decision, Passage, Run, failed, state_of
 from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.span import parse_span
-from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, RunState, SkipReason
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, RunState, SkipReason
 from kaskad.domain.version import Version, prepare
 
 NOON = 1_780_315_200_000  # Monday, 1 June 2026, 12:00 UTC
@@ -114,9 +114,16 @@ class Play:
 
     # What happens
 
-    def happens(self, *kinds: Kind, step: int | None = None, ago: str = "0s") -> Self:
-        """Facts about a message, the last one if no step is named (-1: about the run); then decide."""
+    def happens(
+        self, *kinds: Kind, step: int | None = None, ago: str = "0s", reason: Reason | None = None
+    ) -> Self:
+        """Facts about a message, the last one if no step is named (-1: about the run); then decide.
+
+        `reason` is why it failed.
+        """
         number = self.sends[-1][0] if step is None and self.sends else step or 0
+        if reason is not None and number in self.passages:
+            self._take(replace(self.passages[number], reason=reason.code))
         self.tell([(number, kind, self.now - parse_span(ago).ms) for kind in kinds])
         return self
 

@@ -105,7 +105,7 @@ class Step(Struct, frozen=True):
     at: Anchor | None = None
     condition: Condition | None = None
     holdout: int = 0  # of 10 000
-    on_fail: str = "next"  # next | retry | stop
+    on_fail: str = ""  # next | retry | stop; "": next, and a call that nobody took is tried again
     keys: dict[str, str] = field(default_factory=dict)  # confirm | agent | opt_out
     only_branch: bool = False
     urgent: bool = False

@@ -8,7 +8,7 @@ from kaskad.domain.cascade import Anchor, Span, Step
 from kaskad.domain.hours import add, jitter, subtract
 from kaskad.domain.policy import HOUR, MINUTE
 from kaskad.domain.run import HUMAN, Passage, Run
-from kaskad.domain.terms import Kind, Reason
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.domain.version import Rule, Version
 
 RETRY_AFTER_MS = (
@@ -28,6 +28,8 @@ _HOPELESS = frozenset(
         Reason.DOUBTFUL_ADDRESS,
     )
 )
+_ROBOT = Channel.ROBOT_CALL.code
+_REACHED = HUMAN | Kind.DELIVERED.bit | Kind.MACHINE_ANSWERED.bit | Kind.EXPIRED.bit
 _NO_PROOF = Kind.UNKNOWN.bit | Kind.IN_DOUBT.bit | Kind.BOUNCED.bit
 
 
@@ -76,6 +78,14 @@ def retry_at(version: Version, run: Run, passage: Passage, now: int) -> int | No
         return None
     wait_ms = RETRY_AFTER_MS[passage.attempt - 1]
     return now + wait_ms + jitter(run.contact_id, passage.step, wait_ms // 2)
+
+
+def redial_at(version: Version, passage: Passage, now: int) -> int | None:
+    """Return when a robot may call again; None unless it is proven that the call has reached nobody."""
+    if passage.channel != _ROBOT or passage.reason is None or passage.mask & (_NO_PROOF | _REACHED):
+        return None
+    after_ms = version.policy.redial.after_ms(Reason.of(passage.reason), passage.attempt)
+    return None if after_ms is None else now + after_ms
 
 
 def anchored_due(step: Step, run: Run, anchor_at: int, zone: str) -> int:

@@ -180,7 +180,11 @@ def _failed(version: Version, run: Run, passage: Passage, now: int) -> Decision 
     step = version.cascade.steps[run.step]
     if step.on_fail == "stop":
         return _finish(run, Outcome.FAILED.code, run.step, "failed", False, False)
-    again_at = clocks.retry_at(version, run, passage, now) if step.on_fail == "retry" else None
+    again_at = None
+    if step.on_fail != "next":
+        again_at = clocks.redial_at(version, passage, now)
+    if again_at is None and step.on_fail == "retry":
+        again_at = clocks.retry_at(version, run, passage, now)
     if again_at is None:
         return Enter(step.next, now, "failed")
     answered = passage.sent_at is not None or passage.mask & Kind.REJECTED.bit

@@ -9,8 +9,8 @@ from msgspec import Struct
 from kaskad.domain import caps, consent, hours
 from kaskad.domain.cascade import Content, Step
 from kaskad.domain.clocks import anchored_due
-from kaskad.domain.policy import HOUR, MINUTE, PerClass
-from kaskad.domain.run import Answers, Decision, Dialogue, Passages, Run, Send, failed
+from kaskad.domain.policy import DAY, HOUR, MINUTE, PerClass
+from kaskad.domain.run import Answers, Decision, Dialogue, Passage, Passages, Run, Send, failed
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
 
@@ -20,6 +20,7 @@ ADDRESS_CHANNEL = {Channel.ROBOT_CALL.code: Channel.SMS.code, Channel.AGENT_CALL
 _OPEN = (MessageState.CREATED.code, MessageState.QUEUED.code)
 _UNSENT = (MessageState.SKIPPED.code, MessageState.CANCELLED.code, MessageState.CREATED.code,
            MessageState.QUEUED.code)  # fmt: skip
+_ROBOT = Channel.ROBOT_CALL.code
 _PENDING, _ACTIVE = RunState.PENDING.code, RunState.ACTIVE.code
 _SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
@@ -56,7 +57,8 @@ def enter(
             continue
         if version.cascade.exit_if is not None and _true(version.cascade.exit_if, answers, now):
             return _finish(run, number, Outcome.CANCELLED, "exit rule", skips)
-        if due_at > now and step.at is None:  # woken early: whether it can be sent is asked when it is due
+        tried = before is not None and before.attempt > 0
+        if due_at > now and (tried or step.at is None):  # woken early: it is asked for when it is due
             return _wait(run, number, When(due_at, "", due_at), reason, skips)
         found = _look_at(version, run, step, passages, due_at, answers, now)
         if isinstance(found, When):
@@ -262,6 +264,7 @@ def _when(
     held = _capped(version, run, step, channel, answers, at, due_at or at, urgent)
     if held:
         return held
+    at = _at_another_hour(version, passages.get(step.number), at, answers.zones[0])
     opens = version.windows.next(at, key)
     if opens is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
@@ -270,6 +273,18 @@ def _when(
     spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
     opens = version.windows.next(at, key, spread)
     return When(opens, version.windows.why(key), opens or 0)
+
+
+def _at_another_hour(version: Version, before: Passage | None, at: int, zone: str) -> int:
+    """Return `at`, or later where the call before was made on another day at about that hour."""
+    if before is None or before.channel != _ROBOT or not before.submitted_at:
+        return at
+    if at - before.submitted_at < DAY // 2:
+        return at
+    least = version.policy.redial.other_hour_ms
+    apart = hours.hour_of_day(at, zone) - hours.hour_of_day(before.submitted_at, zone)
+    apart = (apart + DAY // 2) % DAY - DAY // 2
+    return at if abs(apart) >= least else at + least - apart
 
 
 def _capped(

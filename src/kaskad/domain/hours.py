@@ -48,6 +48,11 @@ def local_day(at: int, zone: str) -> int:
     return (at + _offset(at, zone)) // DAY
 
 
+def hour_of_day(at: int, zone: str) -> int:
+    """Return the milliseconds since midnight by the wall clock of `zone`."""
+    return (at + _offset(at, zone)) % DAY
+
+
 def day_start(day: int, zone: str) -> int:
     """Return the first instant of the calendar day `day` (days since 1970-01-01) in `zone`."""
     return _instant(_EPOCH + timedelta(days=day), zone)

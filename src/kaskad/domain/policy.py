@@ -12,7 +12,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.terms import Channel, MessageClass, Reason
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -174,6 +174,28 @@ class PerFamily(Struct, frozen=True, forbid_unknown_fields=True):
         return self.chat
 
 
+class Redial(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a robot waits to call again whom it has not reached: after the first call, the second, so on.
+
+    A call on another day is made at another hour, at least `other_hour_ms` from that of the last.
+    """
+
+    calls: int = 3  # of one step, at most; 1: nobody is called again
+    busy_ms: tuple[int, ...] = (15 * MINUTE,)
+    no_answer_ms: tuple[int, ...] = (2 * HOUR, 20 * HOUR)  # then on the next day that calls are made on
+    unreachable_ms: tuple[int, ...] = (24 * HOUR,)
+    other_hour_ms: int = 2 * HOUR
+
+    def after_ms(self, reason: Reason, calls: int) -> int | None:
+        """Return how long to wait after the `calls`th call, which has ended so; None: no other is made."""
+        waits = {
+            Reason.BUSY: self.busy_ms,
+            Reason.NO_ANSWER: self.no_answer_ms,
+            Reason.UNREACHABLE: self.unreachable_ms,
+        }.get(reason, ())
+        return waits[min(calls, len(waits)) - 1] if waits and 1 <= calls < self.calls else None
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -193,6 +215,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     suspected_click_hold_ms: int = 15 * MINUTE  # wait for a second signal after a doubtful click (2.3)
     earliest_ok_ms: int = 24 * HOUR  # how far an anchored step may be moved earlier than due (C8)
     missed_margin_ms: int = 30 * MINUTE  # a missed anchored step is left out if the next is so near (C8)
+    redial: Redial = Redial()  # domain rules 6
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
 
     def rule(

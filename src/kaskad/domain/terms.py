@@ -217,3 +217,14 @@ class Reason(Coded):
     AUTH = "auth", 7  # also billing and configuration: stop the account
     AMBIGUOUS = "ambiguous", 8  # the answer was lost: never sent again on a guess
     DOUBTFUL_ADDRESS = "doubtful_address", 9  # may pass: two such failures on two days make it invalid
+    # How a call ended that nobody took, where another may do better (`CallResult`):
+    BUSY = "busy", 10
+    NO_ANSWER = "no_answer", 11
+    UNREACHABLE = "unreachable", 12
+
+
+REDIALLED = {  # the `code` of a call that nobody took -> why it failed, where another call may do better
+    CallResult.BUSY.value: Reason.BUSY,
+    CallResult.NO_ANSWER.value: Reason.NO_ANSWER,
+    CallResult.UNREACHABLE.value: Reason.UNREACHABLE,
+}

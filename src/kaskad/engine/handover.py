@@ -112,8 +112,11 @@ class Page:
                 body = _encode(_Body(subject, html, text, say, script, buttons, media, urls, to=to))
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
         reference = self._signer.reference(contact_id, run_id, step, self._account_id)
+        key = f"{contact_id}:{run_id}:{step}"
+        if self._channel is Channel.ROBOT_CALL:  # a call that is made again is another one to the service
+            key = f"{key}:{due_at}"
         outgoing = Outgoing(
-            reference, f"{contact_id}:{run_id}:{step}", self._channel,
+            reference, key, self._channel,
             to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
             self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, approved,
             open_until,

@@ -11,7 +11,7 @@ import msgspec
 from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
 from kaskad.domain.run import PLAIN, Run, state_of
-from kaskad.domain.terms import Kind, MessageState, Reason
+from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.domain.version import Version
 from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
@@ -33,6 +33,7 @@ _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
 _SUBMITTED = MessageState.SUBMITTED.code
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
+_ROBOT = Channel.ROBOT_CALL.code
 _KEYS = {"confirm": Kind.CLICKED, "agent": Kind.ASKED_AGENT}
 
 
@@ -190,7 +191,10 @@ class _MessageFacts:
             self._charge(key, cost - (known or 0))
         if arrival.kind in _FAILURES:
             reason = more.get("reason", "")
-            if reason in _REASONS:
+            result = REDIALLED.get(more.get("code", "")) if row[3] == _ROBOT else None
+            if result is not None:
+                self._reasons[key] = result.code
+            elif reason in _REASONS:
                 self._reasons[key] = _REASONS[reason]
             if reason == Reason.INVALID_ADDRESS.value:
                 self._spoiled.append(key)

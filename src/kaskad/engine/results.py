@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from kaskad.domain.run import state_of
-from kaskad.domain.terms import Kind, MessageState, Reason
+from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.engine.changes import Changes
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
@@ -22,6 +22,7 @@ from kaskad.store.runs import MessageKey, RunKey
 log = get_logger(__name__)
 
 _SENT = Kind.SENT
+_ROBOT = Channel.ROBOT_CALL.code
 _SENT_BIT = Kind.SENT.bit
 MAX_ATTEMPTS = 12  # proven failures in a row; the step's patience normally ends the matter before
 
@@ -144,7 +145,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
         else:
             changes.facts.append((*key, Kind.REJECTED.value, "answer", result.at, _json(result)))
             state = state_of(row[5] | Kind.REJECTED.bit)
-            changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, result.reason.code))
+            reason = REDIALLED.get(result.code, result.reason) if row[3] == _ROBOT else result.reason
+            changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, reason.code))
             if result.reason is Reason.INVALID_ADDRESS:
                 bounced.append(key)
             elif result.reason is Reason.DOUBTFUL_ADDRESS:

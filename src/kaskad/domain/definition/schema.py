@@ -129,7 +129,10 @@ KEYS: dict[str, dict[str, Key]] = {
         "at": Key("When the step is due, instead of after the one before.", _ref("at")),
         "if": Key("Skips the step where it does not hold.", _CONDITION),
         "holdout": Key("Share of contacts that skip this step.", _PERCENT),
-        "on_fail": Key("What a failed message leads to.", {"enum": list(ON_FAIL)}),
+        "on_fail": Key(
+            "What a failed message leads to; `next` if not given, after the further tries of a call.",
+            {"enum": list(ON_FAIL)},
+        ),
         "keys": Key(
             "What the keys of the phone mean.",
             {

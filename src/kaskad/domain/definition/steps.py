@@ -100,7 +100,7 @@ def _step(number: int, form: Form) -> Step:
         at=_anchor(form.form("at", KEYS["at"])),
         condition=form.condition("if"),
         holdout=form.percent("holdout") or 0,
-        on_fail=form.word("on_fail", {word: word for word in ON_FAIL}) or "next",
+        on_fail=form.word("on_fail", {word: word for word in ON_FAIL}) or "",
         keys=_phone_keys(form, channels),
         only_branch=bool(only),
         urgent=form.flag("urgent"),

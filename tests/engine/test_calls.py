@@ -1,0 +1,62 @@
+"""Robot calls that nobody took are made again: another call to the service, the same step to us."""
+
+import msgspec
+
+from kaskad.domain.terms import Channel, Kind, Reason
+from support.stage import Stage
+
+CASCADE = """
+cascade: calls
+title: Calls
+class: service
+trigger: {event: joined}
+goal: {event: bought}
+steps:
+  - {id: call, channel: robot_call, say: "{{ contact.name }}", wait: 2h}
+  - {id: sms, channel: sms, text: t, wait: 2h}
+"""
+
+
+def begun(stage):
+    stage.cascade(CASCADE)
+    ann = stage.person("ann", [Channel.SMS], addresses={Channel.SMS: "+77000000001"})
+    stage.event(ann, "joined")
+    return ann
+
+
+def ended(stage, person, code, event, **more):
+    value = msgspec.json.encode({"code": code, "reason": "other", **more}).decode()
+    stage.receipt(person, Kind.FAILED, event=event, value=value)
+
+
+def test_a_call_that_nobody_took_is_made_again_under_a_key_of_its_own(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    ended(stage, ann, "no_answer", "c1 no-answer")
+    assert stage.states(ann) == {"call": "created"} and len(stage.parcels) == 1
+    stage.passes("2h")
+    first, second = stage.parcels
+    assert first.outgoing.key != second.outgoing.key and second.attempt == 2
+    assert first.outgoing.reference == second.outgoing.reference
+    ended(stage, ann, "no_answer", "c1 no-answer")  # told again: it says nothing of the second call
+    assert stage.states(ann) == {"call": "sent"}
+    stage.receipt(ann, Kind.ANSWERED, event="c2 completed")
+    assert stage.outcome(ann) == "responded"
+    assert stage.sent(ann) == ["call", "call"]
+
+
+def test_after_the_last_call_the_next_step_follows_and_the_report_says_why(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    for number in range(3):
+        ended(stage, ann, "busy", f"c{number} busy")
+        stage.passes("16m")
+    assert stage.sent(ann) == ["call"] * 3 + ["sms"]
+    assert stage.passages(ann)[0].reason == Reason.BUSY.code
+
+
+def test_a_number_that_does_not_exist_is_spoilt_and_not_called_again(db):
+    stage = Stage(db)
+    ann = begun(stage)
+    ended(stage, ann, "invalid_number", "c1 failed", reason="invalid_address")
+    assert stage.sent(ann) == ["call"] and stage.states(ann)["sms"] == "address_invalid"
