@@ -10,6 +10,7 @@ from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
 from kaskad.engine.heard import Batches, Heard, Kept, Trouble
 from kaskad.engine.parcel import Parcel, Result, storable
+from kaskad.engine.transport.apprise import Notifier
 from kaskad.engine.transport.base import Listening, Transport
 from kaskad.engine.transport.requests import Requests
 from kaskad.engine.transport.smpp import ShortMessages
@@ -35,6 +36,7 @@ class Carrier:
         self._transports: dict[str, Transport] = {  # by `Provider.transport`
             "http": Requests(timeout_s, public_only=public_only),
             "smtp": Mailer(),
+            "apprise": Notifier(timeout_s),
             **self._listening,
         }
         self._accounts = accounts

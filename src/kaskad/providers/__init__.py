@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kaskad.domain.errors import NotFound
 from kaskad.providers.amazon_ses import AmazonSes
 from kaskad.providers.amocrm import AmoCrm
+from kaskad.providers.apprise import Apprise
 from kaskad.providers.base import Provider
 from kaskad.providers.bitrix24 import Bitrix24
 from kaskad.providers.desk import Desk
@@ -42,6 +43,7 @@ PROVIDERS: Mapping[str, Provider] = {
     each.name: each
     for each in (
         AmazonSes(),
+        Apprise(),
         AmoCrm(),
         Bitrix24(),
         FacebookMessenger(),
