@@ -263,6 +263,27 @@ def test_values_are_made_safe_in_html_and_only_there():
     assert render("{{ contact.name }}", contact=nasty) == nasty["name"]
 
 
+@pytest.mark.parametrize("autoescape", [False, True])
+@pytest.mark.parametrize(
+    "source",
+    ['{{ opt_in("max") }}', "{{- opt_in( 'max' ) -}}", "{% if contact.vip %}{{ opt_in('max') }}{% endif %}"],
+)
+def test_an_opt_in_link_is_asked_for_by_its_channel_and_escaped_where_html_is(source, autoescape):
+    template = compile_text(source, name="test", autoescape=autoescape)
+    assert template.is_fast and template.invites and template.variables <= {"contact.vip"}
+    asked: list[str] = []
+    scope = {**SCOPE, "opt_in": lambda channel: asked.append(channel) or "viber://pa?a=1&b=2"}
+    shown = "viber://pa?a=1&amp;b=2" if autoescape else "viber://pa?a=1&b=2"
+    assert [template.render(scope), template.render_slowly(scope)] == [shown] * 2
+    assert asked == ["max", "max"]
+
+
+def test_an_opt_in_link_is_nobodys_without_a_message():
+    assert not compile_text("{{ contact.name }}", name="test").invites
+    with pytest.raises(RenderError, match="only in a message to somebody"):
+        render('{{ opt_in("telegram") }}')
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -302,6 +323,10 @@ def test_the_names_that_a_template_reads_are_known():
         ("\n{% render 'secret' %}", 2, "unexpected tag 'render'"),
         ("{{ link(a) | upcase }}", 1, "must stand alone"),
         ("{{ link }}", 1, "link is not a variable"),
+        ('{{ opt_in("telegram") | upcase }}', 1, "must stand alone"),
+        ('{{ opt_in("sms") }}', 1, "knows no channel 'sms'"),
+        ("{{ opt_in(trigger.channel) }}", 1, "must stand alone"),
+        ("{{ opt_in }}", 1, "opt_in is not a variable"),
         ("a" * (MAX_SOURCE + 1), 1, "are over the"),
         ("{% if a %}" * 40 + "{% endif %}" * 40, 1, "nesting"),
     ],

@@ -17,7 +17,7 @@ from kaskad.domain.tokens import HONEYPOT, MAX_LINK, Signer
 
 UNSUBSCRIBE = "unsubscribe_url"  # what a template calls the address where this contact leaves
 _WEB = ("http://", "https://")
-_UNTRACKED = ("mailto:", "tel:", "sms:", "#")
+_UNTRACKED = ("mailto:", "tel:", "sms:", "viber:", "#")
 
 
 class Rendered(Struct, frozen=True, gc=False):
@@ -69,7 +69,7 @@ class LinkMaker(Struct, frozen=True, gc=False):
 class CompiledContent:
     """A step's content on one channel, ready to be rendered for many people."""
 
-    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "only_text", "variables")
+    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "invites", "only_text", "variables")
 
     def __init__(
         self,
@@ -88,6 +88,7 @@ class CompiledContent:
         if approved is not None:
             parts += approved.parts
         names = frozenset[str]().union(*(part.variables for part in parts))
+        self.invites = any(part.invites for part in parts)  # the scope needs `opt_in`, see engine/invitations
         self._leaves = UNSUBSCRIBE in names
         self.variables: frozenset[str] = names - {TAIL, UNSUBSCRIBE}
         plain = linkless and not buttons and not media and not self._leaves and texts.keys() == {"text"}

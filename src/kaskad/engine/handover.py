@@ -22,6 +22,7 @@ from kaskad.domain.template import RenderError
 from kaskad.domain.terms import Channel, MessageClass, MessageState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.approved import filled
+from kaskad.engine.invitations import Invitations
 from kaskad.engine.look import Person
 from kaskad.engine.world import World
 from kaskad.providers.base import Account, Outgoing
@@ -64,7 +65,7 @@ class Refusal(Struct, frozen=True):
 class Page:
     """What all messages of one step, variant, channel and account have in common, at one instant."""
 
-    def __init__(self, world: World, version: Version, send: Send, now: int) -> None:
+    def __init__(self, world: World, tx: Transaction, version: Version, send: Send, now: int) -> None:
         account = world.accounts[send.account_id]
         self._compiled = world.content(version, send.step, send.variant, send.channel)
         self._only_text = self._compiled.only_text
@@ -80,6 +81,7 @@ class Page:
         self._by_name = send.by_name
         self._texts = world.approved.get(send.account_id, {}) if send.by_name else {}
         self._status_url = world.status_urls[send.account_id]
+        self._tx, self._world, self._invites = tx, world, self._compiled.invites
 
     def write(
         self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
@@ -91,6 +93,10 @@ class Page:
         """
         approved = None
         contact_id, run_id, step = run.contact_id, run.id, self._step
+        if self._invites:
+            world, message = self._world, (contact_id, run_id, step)
+            invitations = Invitations(self._tx, world.by_channel, world.hash_key, message, due_at)
+            scope = {**scope, "opt_in": invitations}
         links = None
         if self._only_text is None or self._base_url:
             ends_at = due_at + self._life_ms
@@ -161,7 +167,7 @@ class Writer:
         key = (version.id, send.step, send.variant, send.channel, send.account_id, send.by_name)
         page = self._pages.get(key)
         if page is None:
-            page = self._pages[key] = Page(self._world, version, send, self._now)
+            page = self._pages[key] = Page(self._world, self._tx, version, send, self._now)
         return page
 
     def write(

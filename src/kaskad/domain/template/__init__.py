@@ -8,7 +8,7 @@ from typing import Any
 from liquid.exceptions import LiquidError
 
 from kaskad.domain.template.fast import Unusual, compile_fast
-from kaskad.domain.template.liquid import HTML, PLAIN, Context, Filled
+from kaskad.domain.template.liquid import HTML, OPT_IN_CHANNELS, PLAIN, Context, Filled
 from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderError
 
 __all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile_text"]
@@ -16,16 +16,18 @@ __all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile
 _UNUSUAL = (Unusual, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, LiquidError)
 MAX_SOURCE = 200_000  # bytes
 HOW_TO_LINK = 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
+HOW_TO_INVITE = 'write {{ opt_in("telegram") }}, or another of ' + ", ".join(OPT_IN_CHANNELS)
 REFERENCE = "https://jg-rp.github.io/liquid/"
 
 
 class Template:
-    """A compiled text. `variables` are the dotted names that it reads."""
+    """A compiled text. `variables` are the dotted names that it reads; `invites`: it may ask for `opt_in`."""
 
-    __slots__ = ("_fast", "_liquid", "name", "variables")
+    __slots__ = ("_fast", "_liquid", "invites", "name", "variables")
 
-    def __init__(self, name: str, liquid: Filled, variables: frozenset[str]) -> None:
+    def __init__(self, name: str, liquid: Filled, variables: frozenset[str], *, invites: bool) -> None:
         self.name = name
+        self.invites = invites
         self.variables = variables
         self._liquid = liquid
         self._fast: Callable[[Mapping[str, Any]], str] | None = compile_fast(liquid)
@@ -98,11 +100,13 @@ def compile_text(source: str, *, name: str, autoescape: bool = False) -> Templat
                 name, line, f"unknown filter {called!r}", f"see {REFERENCE} for those there are"
             )
     variables = frozenset(str(variable) for found in analysis.globals.values() for variable in found)
+    if "opt_in" in variables:
+        raise BadTemplate(name, 1, "opt_in is not a variable", HOW_TO_INVITE)
     if "link" in variables:
         raise BadTemplate(
             name, 1, "link is not a variable", 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
         )
-    return Template(name, liquid, variables)
+    return Template(name, liquid, variables, invites="opt_in" in source)
 
 
 def _line(problem: LiquidError) -> int:
@@ -118,6 +122,7 @@ _REMEDIES = (
     ("expected '}}'", "close the braces"),
     ("missing tag name", "close the braces"),
     ("link(", HOW_TO_LINK),
+    ("opt_in(", HOW_TO_INVITE),
 )
 
 

@@ -33,7 +33,16 @@ from liquid.builtin.output import OutputNode
 from liquid.builtin.tags.if_tag import IfNode
 from liquid.expression import Expression
 
-from kaskad.domain.template.liquid import MAX_OUTPUT, MAX_VALUE, LinkBlock, LinkOutput, destination_of, follow
+from kaskad.domain.template.liquid import (
+    MAX_OUTPUT,
+    MAX_VALUE,
+    LinkBlock,
+    LinkOutput,
+    OptInOutput,
+    destination_of,
+    follow,
+    invite,
+)
 
 Scope = Mapping[str, Any]
 Value = Callable[[Scope], Any]
@@ -90,6 +99,8 @@ def _sequence(nodes: Sequence[Node], env: Environment) -> Text:
 def _node(node: Node, env: Environment) -> Text:
     if isinstance(node, LinkOutput):
         return _link(_filtered(node.expression, env), env)
+    if isinstance(node, OptInOutput):
+        return _opt_in(node.channel, env)
     if isinstance(node, LinkBlock):
         return _link_block(_sequence(node.block.nodes, env), env)
     if isinstance(node, OutputNode):
@@ -135,6 +146,12 @@ def _link(value: Value, env: Environment) -> Text:
         return str(escape(url)) if env.autoescape else url
 
     return run
+
+
+def _opt_in(channel: str, env: Environment) -> Text:
+    if env.autoescape:
+        return lambda scope: str(escape(invite(scope, channel)))
+    return lambda scope: invite(scope, channel)
 
 
 def _link_block(block: Text, env: Environment) -> Text:

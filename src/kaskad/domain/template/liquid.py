@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from liquid import BoundTemplate, Environment, Markup, RenderContext, TokenStream, Undefined, escape
 from liquid.ast import BlockNode, Node
 from liquid.builtin.expressions import FilteredExpression, tokenize
+from liquid.builtin.expressions.primitive import StringLiteral
 from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import LiquidSyntaxError
 from liquid.expression import Expression
@@ -31,6 +32,9 @@ MAX_VALUE = 50_000  # characters that go into or come out of a filter
 MAX_ITEMS = 2_000
 MAX_BITS = 256
 MAX_OUTPUT = 500_000  # bytes
+
+# Channels on which a person comes to us first, by a link of ours.
+OPT_IN_CHANNELS = ("telegram", "max", "vk", "viber", "whatsapp", "facebook_messenger", "instagram", "push")
 
 Filter = Callable[..., object]
 
@@ -92,6 +96,14 @@ def follow(scope: Mapping[str, object], destination: str) -> str:
     return str(link(destination)) if callable(link) else destination
 
 
+def invite(scope: Mapping[str, object], channel: str) -> str:
+    """Return what the scope's `opt_in` gives for a channel: a link of the person's own into its chat."""
+    opt_in = scope.get("opt_in")
+    if not callable(opt_in):
+        raise RenderError(f'opt_in("{channel}") is known only in a message to somebody')
+    return str(opt_in(channel))
+
+
 def destination_of(value: object) -> str:
     """Return the plain address in a value that may have been escaped for HTML."""
     if type(value) is str:
@@ -110,6 +122,21 @@ class LinkOutput(OutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         assert isinstance(context, Context)
         url = context.link(destination_of(self.expression.evaluate(context)))
+        return buffer.write(escape(url) if context.autoescape else url)
+
+
+class OptInOutput(OutputNode):
+    """`{{ opt_in("telegram") }}`: the person's own link into our chat there."""
+
+    def __init__(self, token: Token, channel: str) -> None:
+        super().__init__(token, StringLiteral(token, channel))
+        self.channel = channel
+
+    def __str__(self) -> str:
+        return f'{{{{ opt_in("{self.channel}") }}}}'
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        url = invite(context.globals, self.channel)
         return buffer.write(escape(url) if context.autoescape else url)
 
 
@@ -140,19 +167,27 @@ class LinkBlock(Node):
 
 
 _CALL = re.compile(r"link\s*\((.*)\)\s*", re.DOTALL)
-_NOT_A_CALL = re.compile(r"""["'].*?["']|\blink\s*\(""", re.DOTALL)
+_INVITE = re.compile(r"""opt_in\s*\(\s*(["'])(\w+)\1\s*\)\s*""")
+_NOT_A_CALL = re.compile(r"""["'].*?["']|\b(?:link|opt_in)\s*\(""", re.DOTALL)
 
 
 class LinkingOutput(Output):
-    """Output that also reads `link(…)`, which Liquid itself has no way to write."""
+    """Output that also reads `link(…)` and `opt_in(…)`, which Liquid itself has no way to write."""
 
     def parse(self, stream: TokenStream) -> OutputNode:
         token = stream.eat(TOKEN_OUTPUT)
         inner = stream.expect(TOKEN_EXPRESSION)
+        wanted = _INVITE.fullmatch(inner.value)
+        if wanted is not None:
+            if wanted[2] not in OPT_IN_CHANNELS:
+                raise LiquidSyntaxError(f"opt_in(…) knows no channel {wanted[2]!r}", token=inner)
+            return OptInOutput(token, wanted[2])
         call = _CALL.fullmatch(inner.value)
         if call is None:
-            if any(found[0].startswith("link") for found in _NOT_A_CALL.finditer(inner.value)):
-                raise LiquidSyntaxError("link(…) must stand alone in its {{ }}", token=inner)
+            for found in _NOT_A_CALL.finditer(inner.value):
+                if found[0][0] not in "\"'":
+                    called = found[0].rstrip("( \t\r\n")
+                    raise LiquidSyntaxError(f"{called}(…) must stand alone in its {{{{ }}}}", token=inner)
             return self.node_class(token, self._expression(inner.value, inner))
         shifted = Token(inner.kind, call[1], inner.start_index + call.start(1), inner.source)
         return LinkOutput(token, self._expression(call[1], shifted))

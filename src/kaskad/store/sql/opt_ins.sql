@@ -1,6 +1,8 @@
 -- name: put_opt_in
+-- A message that is written again asks for the same link again.
 INSERT INTO opt_ins (token_hash, contact_id, account_id, created_at, expires_at, purpose, confirm, topic, consent)
-VALUES (:token_hash, :contact_id, :account_id, :created_at, :expires_at, :purpose, :confirm, :topic, :consent);
+VALUES (:token_hash, :contact_id, :account_id, :created_at, :expires_at, :purpose, :confirm, :topic, :consent)
+ON CONFLICT DO NOTHING;
 
 -- name: opt_in
 SELECT contact_id, account_id, expires_at, used_at, purpose, confirm, tries, topic, consent, address, token_hash
