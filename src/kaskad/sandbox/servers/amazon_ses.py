@@ -24,7 +24,16 @@ from starlette.routing import BaseRoute, Route
 
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.server import Place, Site
-from kaskad.sandbox.servers.mailing import SENDER, Event, Fate, Letter, MailService, is_address
+from kaskad.sandbox.servers.mailing import (
+    SENDER,
+    Event,
+    Fate,
+    Letter,
+    MailService,
+    Unreadable,
+    is_address,
+    read_json,
+)
 from kaskad.sandbox.servers.sns import Topic
 from kaskad.sandbox.times import iso
 from kaskad.sandbox.wire import Outgoing
@@ -178,8 +187,8 @@ class AmazonSes(MailService):
 
     def _take(self, body: bytes) -> Response:
         try:
-            mail = msgspec.json.decode(body, type=_Mail)
-        except msgspec.DecodeError as error:
+            mail = read_json(body, _Mail)
+        except Unreadable as error:
             raise _Refused(400, "BadRequestException", str(error)) from None
         simple = mail.content.simple
         people = [parseaddr(text) for text in mail.destination.to_addresses]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -22,11 +24,14 @@ from kaskad.sandbox.servers.smtp import BOUNCE_MS, read_mail
 from kaskad.sandbox.times import instant
 from kaskad.sandbox.wire import Outgoing
 
+T = TypeVar("T")
+
 KEPT = 100_000  # letters of which something can still be told
 DELIVER_MS = 2_000
 GREYLIST_MS = 300_000
 GIVE_UP_MS = 24 * 3_600_000  # how long a full mailbox is tried
 SENDER = "The shop <shop@example.org>"
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*").fullmatch
 ANSWERS = "answers.example.org"  # whose mail the services bring to Kaskad
 
 
@@ -226,6 +231,18 @@ class MailService(Server):
         return HTMLResponse("<!doctype html><form method=post><button>Unsubscribe</button></form>")
 
 
+class Unreadable(ValueError):
+    """A body that is no JSON, or not of the shape that the service asks for."""
+
+
+def read_json(body: bytes, kind: type[T]) -> T:
+    """Return the value of a body; raises Unreadable."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(str(error)) from None
+
+
 def spoken(name: str, address: str) -> str:
     """Return an address with the name of its owner, in letters of any language."""
     name = name.replace("\\", "\\\\").replace('"', '\\"')
@@ -253,15 +270,15 @@ def is_address(text: str) -> bool:
 def raw_mail(letter: Letter, at: int, message_id: str) -> bytes:
     """Return a letter as its mailbox gets it."""
     message = EmailMessage()
-    message["From"] = letter.sender
-    message["To"] = spoken(letter.to_name, letter.to)
-    message["Subject"] = letter.subject
+    message["From"] = _on_one_line(letter.sender)
+    message["To"] = _on_one_line(spoken(letter.to_name, letter.to))
+    message["Subject"] = _on_one_line(letter.subject)
     message["Date"] = format_datetime(instant(at))
     if letter.reply_to:
-        message["Reply-To"] = letter.reply_to
+        message["Reply-To"] = _on_one_line(letter.reply_to)
     for name, value in letter.headers.items():
-        if name.lower() not in ("from", "to", "subject", "date", "reply-to"):
-            message[name] = value
+        if _HEADER(name) and name.lower() not in ("from", "to", "subject", "date", "reply-to"):
+            message[name] = _on_one_line(value)
     if "Message-ID" not in message:
         message["Message-ID"] = message_id
     if letter.text or not letter.html:
@@ -271,3 +288,7 @@ def raw_mail(letter: Letter, at: int, message_id: str) -> bytes:
     elif letter.html:
         message.set_content(letter.html, subtype="html")
     return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())

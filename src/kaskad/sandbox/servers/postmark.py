@@ -28,7 +28,9 @@ from kaskad.sandbox.servers.mailing import (
     Fate,
     Letter,
     MailService,
+    Unreadable,
     is_address,
+    read_json,
 )
 from kaskad.sandbox.times import iso
 from kaskad.sandbox.wire import Outgoing
@@ -122,8 +124,8 @@ class Postmark(MailService):
 
     def _take(self, body: bytes) -> Response:
         try:
-            mail = msgspec.json.decode(body, type=_Mail)
-        except msgspec.DecodeError as error:
+            mail = read_json(body, _Mail)
+        except Unreadable as error:
             raise _Refused(402, f"Received invalid JSON input: {error}") from None
         people = getaddresses([mail.to])
         if not people:

@@ -31,7 +31,9 @@ from kaskad.sandbox.servers.mailing import (
     Fate,
     Letter,
     MailService,
+    Unreadable,
     is_address,
+    read_json,
     spoken,
 )
 from kaskad.sandbox.wire import Outgoing
@@ -161,11 +163,9 @@ class SendGrid(MailService):
 
     def _take(self, body: bytes) -> Response:
         try:
-            mail = msgspec.json.decode(body, type=_Mail)
-        except msgspec.ValidationError as error:
+            mail = read_json(body, _Mail)
+        except Unreadable as error:
             raise _Refused(400, f"Bad Request: {error}") from None
-        except msgspec.DecodeError:
-            raise _Refused(400, "Bad Request") from None
         _check(mail)
         message_id = self.new_id(22)
         parts = {part.type: part.value for part in mail.content}

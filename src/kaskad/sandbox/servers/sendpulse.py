@@ -7,11 +7,9 @@ service that is not documented.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-import msgspec
 from msgspec import Struct, field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -26,7 +24,9 @@ from kaskad.sandbox.servers.mailing import (
     Fate,
     Letter,
     MailService,
+    Unreadable,
     is_address,
+    read_json,
     spoken,
 )
 from kaskad.sandbox.wire import Outgoing
@@ -111,8 +111,8 @@ class SendPulse(MailService):
     async def token(self, request: Request) -> Response:
         """Give a token for an hour."""
         try:
-            asked = msgspec.json.decode(await request.body(), type=_Asked)
-        except msgspec.DecodeError:
+            asked = read_json(await request.body(), _Asked)
+        except Unreadable:
             asked = _Asked()
         keys = self._keys
         if asked != _Asked("client_credentials", keys.client_id, keys.client_secret):
@@ -138,9 +138,9 @@ class SendPulse(MailService):
 
     def _take(self, body: bytes) -> Response:
         try:
-            mail = msgspec.json.decode(body, type=_Told).email
+            mail = read_json(body, _Told).email
             html = base64.b64decode(mail.html, validate=True).decode()
-        except (msgspec.DecodeError, binascii.Error, UnicodeDecodeError):
+        except ValueError:  # no JSON, no base64, no UTF-8
             raise _Refused(400, 8, "Empty data") from None
         if not mail.to:
             raise _Refused(400, 213, "Missed 'to'")

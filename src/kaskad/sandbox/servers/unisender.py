@@ -24,8 +24,10 @@ from kaskad.sandbox.servers.mailing import (
     Fate,
     Letter,
     MailService,
+    Unreadable,
     fields_of,
     is_address,
+    read_json,
     spoken,
 )
 from kaskad.sandbox.times import plain
@@ -136,8 +138,8 @@ class UnisenderGo(MailService):
 
     def _take(self, body: bytes) -> Response:
         try:
-            mail = msgspec.json.decode(body, type=_Told).message
-        except msgspec.DecodeError as error:
+            mail = read_json(body, _Told).message
+        except Unreadable as error:
             raise _Refused(400, 150, f"Error ID:SANDBOX. {error}") from None
         for name, value in (("subject", mail.subject), ("recipients", mail.recipients)):
             if not value:
