@@ -8,6 +8,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from kaskad.domain.policy import Policy
+from kaskad.store import tasks
+from kaskad.store.tasks import Task, Wanted
 from support.stage import Stage
 
 MISSING: dict[int, tuple[tuple[str, str], ...]] = {
@@ -17,10 +19,7 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     6: (("forged or old signatures are answered 401", "seen in tests/web/test_hooks.py"),),
     7: (("look-up of a message at the provider", "an adapter that offers one"),),
     9: (("resolved by look-up", "an adapter that offers one"),),
-    10: (
-        ("the agent's task is withdrawn", "agent tasks"),
-        ("one confirmation at most", "confirmations of opt-outs"),
-    ),
+    10: (("one confirmation at most", "confirmations of opt-outs"),),
     14: (("migrated runs never get step 1 twice", "`runs migrate`"),),
     20: (
         ("text variant “tomorrow at 08:00”", "templates with variants by date"),
@@ -36,10 +35,7 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
         ("code 131049 of the real service", "the WhatsApp adapter"),
         ("template paused: skipped(no_template), alert", "WhatsApp templates"),
     ),
-    25: (
-        ("identity erased, hash kept, export before", "erasure and export"),
-        ("the task goes from the agent's screen", "agent tasks"),
-    ),
+    25: (("identity erased, hash kept, export before", "erasure and export"),),
 }
 
 GENERAL = """
@@ -59,6 +55,9 @@ steps:
   - {id: sms, channel: sms, text: "{{ contact.name }}", wait: 2h}
   - {id: robot, channel: robot_call, say: "{{ contact.name }}", wait: 2h}
 """
+WITH_AGENT = GENERAL + "  - {id: agent, channel: agent_call, script: Call, wait: 24h}\n"
+DESK = {"agents": "2", "call_minutes": "10", "sla_hours": "24", "tasks_a_day": "0", "hours": "00:00-24:00",
+        "days": "every", "zone": "UTC"}  # fmt: skip
 ADVERTISING = GENERAL.replace("class: service", "class: advertising\nholdout: 0%").replace("general", "promo")
 URL = "https://shop.example.org/cart"
 APPLE = "Mozilla/5.0"
@@ -83,6 +82,12 @@ def utc(*parts: int) -> int:
 def limited(**changes: Any) -> Policy:
     """Return a policy without limits but these."""
     return replace(Policy.unlimited(), **changes)
+
+
+def live_tasks(stage: Stage) -> list[Task]:
+    """Return the tasks that agents see in their queue."""
+    with stage.db.write() as tx:
+        return tasks.after(tx, Wanted(), None, 100)
 
 
 def begun(stage: Stage, text: str = GENERAL, **options: Any) -> int:

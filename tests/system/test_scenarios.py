@@ -16,9 +16,21 @@ import pytest
 
 from kaskad.domain.policy import HOUR, MINUTE
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine import agents
 from kaskad.store.db import open_database
 from support.play import NOON
-from support.scenarios import ADVERTISING, APPLE, GENERAL, SCANNER, SMS_FIRST, URL, begun
+from support.scenarios import (
+    ADVERTISING,
+    APPLE,
+    DESK,
+    GENERAL,
+    SCANNER,
+    SMS_FIRST,
+    URL,
+    WITH_AGENT,
+    begun,
+    live_tasks,
+)
 from support.stage import Stage, accepted, refused
 
 
@@ -238,6 +250,22 @@ def test_scenario_10_stop_in_reply_to_the_sms_while_a_call_is_queued(db, text):
     stage.passes("P1D")
     assert [p.step for p in stage.parcels].count(3) == 1, "only the attempt that was refused"
     assert stage.states(ann)["robot"] in ("cancelled", "no_consent", "queued")
+    assert stage.outcome(ann) in ("opted_out", "responded")
+
+
+def test_scenario_10_stop_in_reply_to_the_sms_while_an_agent_has_the_task(db):
+    stage = Stage(db)
+    stage.account(Channel.AGENT_CALL, "agent_call", provider="desk", settings=DESK)
+    ann = begun(stage, WITH_AGENT, addresses={Channel.SMS: "+77010000001"})
+    stage.passes("PT35H")
+    (task,) = live_tasks(stage)
+    stage.engine.write(lambda tx: agents.claim(tx, stage.world, "eva", stage.clock.now()))
+    stage.works()
+    future = stage.says(Channel.SMS, "+77010000001", "Стоп!")
+    assert future.done() and live_tasks(stage) == [], "withdrawn before the answer"
+    answer = stage.engine.write(lambda tx: agents.dial(tx, stage.world, task.key, "eva", stage.clock.now()))
+    stage.works()
+    assert answer.result().number == "" and stage.states(ann)["agent"] == "cancelled"
     assert stage.outcome(ann) in ("opted_out", "responded")
 
 

@@ -9,10 +9,22 @@ from msgspec.structs import replace
 
 from kaskad.domain.policy import HOUR, MINUTE, Cap, Counted, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
+from kaskad.engine.arrival import Arrival
 from kaskad.store import contacts
 from kaskad.store.suppressions import suppress
 from support.play import NOON
-from support.scenarios import ADVERTISING, GENERAL, SMS_FIRST, URL, begun, limited, utc
+from support.scenarios import (
+    ADVERTISING,
+    DESK,
+    GENERAL,
+    SMS_FIRST,
+    URL,
+    WITH_AGENT,
+    begun,
+    limited,
+    live_tasks,
+    utc,
+)
 from support.stage import HASH_KEY, Stage, accepted, refused
 
 
@@ -232,8 +244,6 @@ def test_scenario_24_a_limit_of_the_person_at_the_provider_is_not_tried_again(db
 def test_scenario_25_erasure_cancels_the_run_and_the_address_stays_suppressed(db):
     stage = Stage(db)
     ann = begun(stage)
-    from kaskad.engine.arrival import Arrival
-
     stage.deliver(arrivals=[Arrival(ann, 0, -1, Kind.ERASED, "erase-1", stage.clock.now())])
     assert stage.outcome(ann) == "cancelled"
     with db.write() as tx:
@@ -243,3 +253,13 @@ def test_scenario_25_erasure_cancels_the_run_and_the_address_stays_suppressed(db
     again = stage.person("ann-again", [Channel.SMS], addresses={Channel.SMS: "ann@sms.example.org"})
     stage.event(again, "left", cart_id=9, url=URL)
     assert stage.states(again)["sms"] == "suppressed" and stage.outcome(again) == "unreachable"
+
+
+def test_scenario_25_erasure_takes_the_task_from_the_agent_s_screen(db):
+    stage = Stage(db)
+    stage.account(Channel.AGENT_CALL, "agent_call", provider="desk", settings=DESK)
+    ann = begun(stage, WITH_AGENT)
+    stage.passes("PT35H")
+    assert [task.contact_id for task in live_tasks(stage)] == [ann]
+    stage.deliver(arrivals=[Arrival(ann, 0, -1, Kind.ERASED, "erase-1", stage.clock.now())])
+    assert stage.outcome(ann) == "cancelled" and live_tasks(stage) == []
