@@ -286,6 +286,14 @@ def test_a_branch_back_is_a_cycle_and_refused():
     assert only_error(back).path == "branches[0].go"
 
 
+def test_a_key_that_asks_for_a_person_leads_to_a_step_that_only_a_branch_enters():
+    robot = "  - {id: one, channel: robot_call, say: a, keys: {2: agent}}\n"
+    agent = "  - {id: two, channel: agent_call, script: b, only: branch}\n"
+    text = MINIMAL.replace("  - {id: one, channel: sms, text: hello}\n", robot + agent)
+    assert load(text, name="x").errors == ()
+    assert "no branch leads to `two`" in only_error(text.replace("2: agent", "2: confirm")).message
+
+
 def test_a_branch_that_waits_for_the_goal_needs_a_goal():
     text = DESIGN.replace(
         "goal: {event: purchase, match: {cart_id: trigger.cart_id}, within: 7d, value: amount}\n", ""

@@ -6,6 +6,7 @@ Through the real engine on both databases, with a hand-moved clock.
 import pytest
 from msgspec import json
 
+from engine.test_outbox import subscribe, told
 from kaskad.domain.policy import Window
 from kaskad.domain.task import Disposition, TaskState
 from kaskad.domain.terms import Channel, Kind
@@ -353,3 +354,19 @@ def test_a_paused_cascade_gives_no_tasks(either):
     task = claim(stage).task
     stage.pause(1)
     assert claim(stage, "max").task is None and dial(stage, task).no is No.LATER
+
+
+def test_subscribers_are_told_of_tasks(either):
+    stage = desk(either)
+    subscribe(stage)
+    person(stage)
+    bob = person(stage, "bob", "+77000000012", 2)
+    stage.passes("2h")
+    close(stage, called(stage), Disposition.REACHED_AGREED)
+    stage.event(bob, "bought")
+    bodies = [body for body in told(stage) if str(body["type"]).startswith("task.")]
+    kinds = [body["type"] for body in bodies]
+    assert kinds == ["task.opened", "task.opened", "task.closed", "task.withdrawn"]
+    assert bodies[2]["data"]["disposition"] == "reached_agreed" and bodies[2]["data"]["agent"] == "eva"
+    assert (bodies[3]["data"]["state"], bodies[3]["data"]["why"]) == ("withdrawn", "converted")
+    assert bodies[0]["data"]["step"] == "agent" and bodies[0]["data"]["channel"] == "agent_call"

@@ -5,6 +5,8 @@ Everything here is frozen and already checked; times are milliseconds, steps kno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct, field
 
 from kaskad.domain.condition import Condition
@@ -168,3 +170,13 @@ class Cascade(Struct, frozen=True):
     max_lateness: Span | None = None
     urgent: bool = False
     first: int = 0
+
+
+def agents_asked(steps: Sequence[Step]) -> dict[int, int]:
+    """Return for each call with a key that asks for a person the next call by one, both by number."""
+    found = {}
+    for place, step in enumerate(steps):
+        agents = [other for other in steps[place + 1 :] if Channel.AGENT_CALL in other.channels]
+        if agents and "agent" in step.keys.values():
+            found[step.number] = agents[0].number
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step
+from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step, agents_asked
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask
 from kaskad.domain.condition import Event, walk
 from kaskad.domain.hours import Windows
@@ -108,12 +108,7 @@ def _words(step: Step) -> str:
 
 def _agent_keys(cascade: Cascade) -> list[Branch]:
     """Return a branch from each call on which a key asks for a person to the next call by a person."""
-    found = []
-    for step in cascade.steps:
-        agents = [s for s in cascade.steps[step.number + 1 :] if Channel.AGENT_CALL in s.channels]
-        if agents and "agent" in step.keys.values():
-            found.append(Branch(step.number, Reaction.NONE, agents[0].number))
-    return found
+    return [Branch(step, Reaction.NONE, go) for step, go in agents_asked(cascade.steps).items()]
 
 
 def _rule(cascade: Cascade, step: Step, channel: Channel, stops_on_reply: bool) -> Rule:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaskad.domain.cascade import Branch, Step
+from kaskad.domain.cascade import Branch, Step, agents_asked
 from kaskad.domain.definition.form import Form
 from kaskad.domain.definition.problem import did_you_mean
 from kaskad.domain.definition.schema import KEYS
@@ -23,7 +23,7 @@ def read_branches(form: Form, steps: tuple[Step, ...]) -> tuple[Branch, ...]:
             form.report.error(one.at("when"), "a branch above has the same `when`", "keep one of them")
         _check(one, branch, steps, has_goal=form.has("goal"))
         found.append(branch)
-    entered = {branch.go for branch in found}
+    entered = {branch.go for branch in found} | set(agents_asked(steps).values())
     for step in steps:
         if step.only_branch and step.number not in entered:
             remedy = f"add `branches: [{{when: {steps[0].id or 'letter'}.clicked, go: {step.id}}}]`"
