@@ -58,7 +58,7 @@ MEANINGS: dict[Disposition, Meaning] = {
     Disposition.DO_NOT_CALL: Meaning(((Kind.UNSUBSCRIBED, _STOP),), True),
 }
 GIVEN_UP = Meaning(  # the last call that nobody took
-    ((Kind.FAILED, {"reason": Reason.OTHER.value, "detail": f"no answer to {MOST_CALLS} calls"}),), True
+    ((Kind.FAILED, {"reason": Reason.NO_ANSWER.value, "detail": f"no answer to {MOST_CALLS} calls"}),), True
 )
 
 
