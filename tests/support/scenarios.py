@@ -31,10 +31,7 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
         ("`not_opened` steps use `not_clicked`", "tracking consent in the definition's clocks"),
     ),
     23: (("the preview shows who gets two parts", "forecast and previews"),),
-    24: (
-        ("code 131049 of the real service", "the WhatsApp adapter"),
-        ("template paused: skipped(no_template), alert", "WhatsApp templates"),
-    ),
+    24: (("code 131049 of the real service", "the WhatsApp adapter"),),
     25: (("identity erased, hash kept, export before", "erasure and export"),),
 }
 

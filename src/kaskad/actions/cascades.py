@@ -6,11 +6,12 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
+from kaskad.actions import abilities
 from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.cascade import Cascade
-from kaskad.domain.definition import Loaded, Problem, load, to_cascade
+from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import to_send_by
@@ -97,9 +98,13 @@ class Controlled(Struct, frozen=True):
     version: int | None = None
 
 
-def check(text: str, name: str = "definition") -> Loaded:
-    """Return what the text holds and all that is wrong with it; nothing is saved."""
-    return load(text, name=name)
+def check(text: str, office: Office | None = None, name: str = "definition") -> Loaded:
+    """Return what the text holds and all that is wrong with it; nothing is saved.
+
+    With an `office` also what its accounts cannot do of it.
+    """
+    loaded = load(text, name=name)
+    return loaded if office is None else _held_against_accounts(office, loaded, text)
 
 
 def put(office: Office, slug: str, text: str) -> Saved:
@@ -160,6 +165,9 @@ def activate(office: Office, slug: str) -> Controlled:
     loaded = _load(slug, text)
     if loaded.cascade is None:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
+    able = _held_against_accounts(office, loaded, text)
+    if able.errors:
+        raise Invalid([problem.text(slug) for problem in able.errors])
     if missing := _missing(office, loaded.cascade):
         raise Invalid(missing)
     made = launch.activate(office.engine, loaded.cascade, text, resume=False)
@@ -179,7 +187,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         current = store.version(tx, row.version_id) if row and row.version_id is not None else None
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
-    loaded = _load(slug, wanted)
+    loaded = _held_against_accounts(office, _load(slug, wanted), wanted)
     same = current is not None and current.source == wanted
     missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
     if row is not None and row.state == store.STOPPED:
@@ -232,6 +240,15 @@ def _load(slug: str, text: str) -> Loaded:
     if loaded.cascade is not None and loaded.cascade.id != slug:
         raise Invalid([f"The definition is of cascade {loaded.cascade.id!r}, and was sent for {slug!r}."])
     return loaded
+
+
+def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
+    """Return what was loaded with what the accounts in use cannot do of it."""
+    if loaded.cascade is None:
+        return loaded
+    accounts = [account for account in office.engine.world.accounts.values() if account.enabled]
+    found = abilities.findings(loaded.cascade, accounts)
+    return with_more(loaded, text, [(f.path, f.message, f.remedy, f.severity) for f in found])
 
 
 def _missing(office: Office, cascade: Cascade) -> list[str]:

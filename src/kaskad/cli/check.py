@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kaskad.cli.screens.options import DB
+
 if TYPE_CHECKING:
     from kaskad.domain.definition import Loaded, Problem
 
@@ -22,6 +24,10 @@ def register(app: typer.Typer) -> None:
 
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="YAML or JSON; - is standard input.")],
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="Also tell what the accounts that there are cannot do.")
+    ] = False,
+    db: DB = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check cascade definitions: every problem at once, with its place and what to do."""
@@ -29,6 +35,8 @@ def check(
 
     texts = [(name, read(name)) for name in files]
     loaded = [load_text(name, text) for name, text in texts]
+    if accounts:
+        loaded = [_with_accounts(one, text, db) for one, (_, text) in zip(loaded, texts, strict=True)]
     if as_json:
         answer = msgspec.json.format(msgspec.json.encode([as_data(one) for one in loaded]), indent=2)
         typer.echo(answer.decode())
@@ -76,6 +84,25 @@ def load_text(name: str, text: str | UnicodeDecodeError) -> Loaded:
     line, column = before.count(b"\n") + 1, text.start - (before.rfind(b"\n") + 1) + 1
     problem = Problem(line, column, "", "this is not UTF-8 text", "save the file as UTF-8")
     return Loaded(shown, None, (problem,))
+
+
+def _with_accounts(loaded: Loaded, text: str | UnicodeDecodeError, db: str) -> Loaded:
+    """Return the findings of the installation, which knows its accounts."""
+    from kaskad.cli.client import reached
+    from kaskad.domain.definition import Loaded, Problem
+
+    if not isinstance(text, str):
+        return loaded
+    with reached(db) as client:
+        told = client.call(
+            "POST",
+            "/cascades/check",
+            query={"accounts": "true"},
+            content=text.encode(),
+            kind="application/yaml",
+        )
+    problems = tuple(Problem(**one) for one in told["problems"])
+    return Loaded(loaded.name, loaded.cascade if told["ok"] else None, problems)
 
 
 def as_data(loaded: Loaded) -> dict[str, object]:

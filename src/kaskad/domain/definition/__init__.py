@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from kaskad.domain.cascade import Cascade
@@ -13,7 +15,7 @@ from kaskad.domain.definition.schema import KEYS, json_schema
 from kaskad.domain.definition.source import read
 from kaskad.domain.errors import Invalid
 
-__all__ = ["Loaded", "Problem", "Severity", "json_schema", "load", "to_cascade"]
+__all__ = ["Loaded", "Problem", "Severity", "json_schema", "load", "to_cascade", "with_more"]
 
 
 class Loaded(Struct, frozen=True):
@@ -43,6 +45,20 @@ def load(text: str, *, name: str) -> Loaded:
     except UnreadableError as unreadable:
         report.add(unreadable.problem)
     return Loaded(name, None if report.has_errors() else cascade, tuple(sorted(report.problems)))
+
+
+def with_more(loaded: Loaded, text: str, more: Iterable[tuple[str, str, str, Severity]]) -> Loaded:
+    """Return what `text` holds with more findings (path, message, remedy, severity), each at its place."""
+    report = Report()
+    try:
+        read_cascade(Form(read(text), "", KEYS["cascade"], report))
+    except UnreadableError:
+        return loaded
+    report.problems.clear()
+    for path, message, remedy, severity in more:
+        (report.error if severity == "error" else report.warn)(path, message, remedy)
+    cascade = None if report.has_errors() else loaded.cascade
+    return Loaded(loaded.name, cascade, tuple(sorted({*loaded.problems, *report.problems})))
 
 
 def to_cascade(text: str, *, name: str) -> Cascade:

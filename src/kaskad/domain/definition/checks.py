@@ -205,6 +205,11 @@ def longest(text: str) -> str:
     return _VALUE.sub(lambda found: _stand_in(found[1], letter), _TAG.sub("", text)).strip()
 
 
+def shortest(text: str) -> str:
+    """Return the text that a template becomes where nothing optional is said and no value has a letter."""
+    return _VALUE.sub("", _TAG.sub("", _CHOICE.sub("", text))).strip()
+
+
 def _stand_in(expression: str, letter: str) -> str:
     if "link(" in expression:
         return "h" * TRACKED_LINK

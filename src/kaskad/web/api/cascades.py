@@ -212,9 +212,15 @@ def list_cascades(office: InOffice) -> Page[CascadeView]:
 
 
 @router.post("/check", dependencies=[may(READ)], openapi_extra=in_body())
-def check_definition(text: Definition) -> CheckView:
+def check_definition(
+    office: InOffice,
+    text: Definition,
+    accounts: Annotated[
+        bool, Query(description="Also tell what the accounts that there are cannot do of it.")
+    ] = False,
+) -> CheckView:
     """Tell all that is wrong with a definition; nothing is saved."""
-    return CheckView.of(cascades.check(text))
+    return CheckView.of(cascades.check(text, office if accounts else None))
 
 
 @router.get("/{slug}", dependencies=[may(READ)])
