@@ -2,19 +2,16 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 from twilio.base.exceptions import TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
-from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
-from twilio.rest import Client
 
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.serve import Sandbox
 from kaskad.sandbox.servers.twilio import Keys
+from support.twilio_client import client_of
 from support.world import ANN, BOB, Arrival, Receiver, profile, wait_for
 
 KEYS = Keys()
@@ -26,21 +23,6 @@ TWIML = (
 )
 EVENTS = ["initiated", "ringing", "answered", "completed"]
 PRESSES = "{pick_up: {median: 1}, think: {median: 1}, presses: 1}"
-
-
-class Detour(TwilioHttpClient):
-    """Twilio's own HTTP client, led to the sandbox."""
-
-    def __init__(self, base: str) -> None:
-        super().__init__()
-        self._base = base
-
-    def request(self, method: str, url: str, *more: Any, **named: Any) -> Response:
-        return super().request(method, f"{self._base}{urlsplit(url).path}", *more, **named)
-
-
-def client_of(sandbox: Sandbox, token: str = KEYS.token) -> Client:
-    return Client(KEYS.sid, token, http_client=Detour(f"{sandbox.http_url}/twilio"))
 
 
 def order(sandbox: Sandbox, receiver: Receiver, to: str = ANN.phone, **more: Any) -> Any:

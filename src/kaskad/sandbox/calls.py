@@ -252,19 +252,22 @@ class Exchange:
         return told
 
     def _signed(self, method: str, url: str, fields: Mapping[str, str], good: bool) -> Outgoing:
-        """Return a request of Twilio's. https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
-        token = self._token if good else "another-token"
-        if method == "GET":
-            url = f"{url}{'&' if '?' in url else '?'}{urlencode(fields)}"
-            signed, body = url, b""
-        else:
-            signed = url + "".join(name + value for name, value in sorted(fields.items()))
-            body = urlencode(fields).encode()
-        signature = b64encode(digest(token.encode(), signed.encode(), sha1)).decode()
-        headers = {"X-Twilio-Signature": signature, "User-Agent": "TwilioProxy/1.1"}
-        if body:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return Outgoing(method, url, headers, body)
+        return signed(method, url, fields, self._token if good else "another-token")
+
+
+def signed(method: str, url: str, fields: Mapping[str, str], token: str) -> Outgoing:
+    """Return a request of Twilio's. https://www.twilio.com/docs/usage/webhooks/webhooks-security"""
+    if method == "GET":
+        url = f"{url}{'&' if '?' in url else '?'}{urlencode(fields)}"
+        told, body = url, b""
+    else:
+        told = url + "".join(name + value for name, value in sorted(fields.items()))
+        body = urlencode(fields).encode()
+    signature = b64encode(digest(token.encode(), told.encode(), sha1)).decode()
+    headers = {"X-Twilio-Signature": signature, "User-Agent": "TwilioProxy/1.1"}
+    if body:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return Outgoing(method, url, headers, body)
 
 
 def _complete(keys: str, gather: Gather) -> bool:

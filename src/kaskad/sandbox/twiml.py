@@ -85,7 +85,7 @@ def _sound(element: ElementTree.Element) -> Say | Pause:
     text = " ".join("".join(element.itertext()).split())
     if not text:
         raise BadTwiml("Schema validation warning: <Say> has no text")
-    return Say(text, len(text) / _PER_SECOND * times)
+    return Say(text, seconds_of(text) * times)
 
 
 def _gather(element: ElementTree.Element) -> Gather:
@@ -113,6 +113,11 @@ def _seconds(element: ElementTree.Element, name: str, default: float) -> float:
         raise BadTwiml(
             f"Schema validation warning: {name}={text!r} in <{element.tag}> is no number"
         ) from None
+
+
+def seconds_of(text: str) -> float:
+    """Return how long a voice needs for a text."""
+    return len(text) / _PER_SECOND
 
 
 def offered_keys(words: str) -> tuple[str, str]:

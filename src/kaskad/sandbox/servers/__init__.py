@@ -9,6 +9,7 @@ from kaskad.sandbox.server import Server
 from kaskad.sandbox.servers.amazon_ses import AmazonSes
 from kaskad.sandbox.servers.amocrm import AmoCrm
 from kaskad.sandbox.servers.bitrix24 import Bitrix24
+from kaskad.sandbox.servers.exolve import ExolveSms, ExolveVoice
 from kaskad.sandbox.servers.mailgun import Mailgun
 from kaskad.sandbox.servers.postmark import Postmark
 from kaskad.sandbox.servers.sendgrid import SendGrid
@@ -18,14 +19,22 @@ from kaskad.sandbox.servers.smsc import Smsc
 from kaskad.sandbox.servers.smtp import Smtp
 from kaskad.sandbox.servers.telegram import Telegram
 from kaskad.sandbox.servers.twilio import Twilio
+from kaskad.sandbox.servers.twilio_sms import TwilioSms
 from kaskad.sandbox.servers.umnico import Umnico
 from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
+from kaskad.sandbox.servers.vonage import Vonage
+from kaskad.sandbox.servers.voximplant import Voximplant
 
 SERVERS: Sequence[type[Server]] = (
     Smtp,
     Telegram,
     Smsc,
     Twilio,
+    TwilioSms,
+    Vonage,
+    ExolveSms,
+    ExolveVoice,
+    Voximplant,
     Umnico,
     Bitrix24,
     AmoCrm,

@@ -90,8 +90,8 @@ class Twilio(Server):
     async def create(self, request: Request) -> Response:
         """Queue a call."""
         try:
-            self._authorise(request)
-            given = await _fields(request)
+            authorise(request, self._keys)
+            given = await fields_of(request)
 
             async def take() -> Response:
                 order = self._ordered(given)
@@ -109,7 +109,7 @@ class Twilio(Server):
     async def fetch(self, request: Request) -> Response:
         """Show a call."""
         try:
-            self._authorise(request)
+            authorise(request, self._keys)
             return JSONResponse(self._shown(self._order(request)))
         except Refused as refusal:
             return refusal.response()
@@ -117,13 +117,13 @@ class Twilio(Server):
     async def change(self, request: Request) -> Response:
         """Cancel a call that has not been picked up, or end one that has."""
         try:
-            self._authorise(request)
+            authorise(request, self._keys)
             order = self._order(request)
-            given = await _fields(request)
+            given = await fields_of(request)
             name, problem = spec.twilio_problem("UpdateCall", given)
             if problem:
                 raise Refused(400, 20001, f"{name} {problem}")
-            status = _one(given, "Status")
+            status = one(given, "Status")
             if not order.call.live:
                 raise Refused(400, 21220, "Invalid call state: the call is no longer active")
             if status == "canceled" and order.call.status == "in-progress":
@@ -137,17 +137,6 @@ class Twilio(Server):
             return refusal.response()
         return JSONResponse(self._shown(order))
 
-    def _authorise(self, request: Request) -> None:
-        kind, _, encoded = request.headers.get("authorization", "").partition(" ")
-        try:
-            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            user = password = ""
-        keys = self._keys
-        good = kind.lower() == "basic" and (user, password) == (keys.sid, keys.token)
-        if not good or request.path_params["account"] != keys.sid:
-            raise Refused(401, 20003, "Authenticate")
-
     def _order(self, request: Request) -> Order:
         sid = request.path_params["sid"]
         if sid not in self._orders:
@@ -156,24 +145,24 @@ class Twilio(Server):
 
     def _ordered(self, given: Fields) -> Order:
         """Return the call that is asked for; raises Refused."""
-        if not _one(given, "To"):
+        if not one(given, "To"):
             raise Refused(400, 21201, "No 'To' number is specified")
-        if not _one(given, "From"):
+        if not one(given, "From"):
             raise Refused(400, 21213, "No 'From' number is specified")
         name, problem = spec.twilio_problem("CreateCall", given)
         if problem:
             raise Refused(400, 20001, f"{name} {problem}")
-        to = self._number(_one(given, "To"))
-        if _one(given, "From") != self._keys.number:
-            raise Refused(400, 21210, f"The source phone number provided, {_one(given, 'From')}, is not yet "
+        to = number_of(one(given, "To"))
+        if one(given, "From") != self._keys.number:
+            raise Refused(400, 21210, f"The source phone number provided, {one(given, 'From')}, is not yet "
                                       "verified for your account.")  # fmt: skip
-        document, url = _one(given, "Twiml"), _one(given, "Url")
+        document, url = one(given, "Twiml"), one(given, "Url")
         if not document and not url:
             raise Refused(400, 21205, "Url parameter is required.")
         if len(document) > twiml.LIMIT:
             raise Refused(400, 21205, f"Twiml has {len(document)} characters, {twiml.LIMIT} are allowed")
         for name in _URLS:
-            if (value := _one(given, name)) and not _is_url(value):
+            if (value := one(given, name)) and not is_url(value):
                 code = 21609 if name == "StatusCallback" else 21205
                 raise Refused(400, code, f"{name} is not a valid URL: {value}")
         return self._new(given, to, document, url)
@@ -181,31 +170,22 @@ class Twilio(Server):
     def _new(self, given: Fields, to: str, document: str, url: str) -> Order:
         sid = f"CA{self._sids.getrandbits(128):032x}"
         at = self.world.pace.now()
-        caller = _one(given, "From")
+        caller = one(given, "From")
         events = tuple(event for value in given.get("StatusCallbackEvent", ()) for event in value.split())
         if unknown := [event for event in events if event not in _EVENTS]:
             raise Refused(400, 21626, f"Invalid status callback event: {unknown[0]}")
-        asynchronous = _one(given, "AsyncAmd").lower() == "true"
+        asynchronous = one(given, "AsyncAmd").lower() == "true"
         return Order(
-            sid, to, caller, Call(sid, at, caller), at, document, url, _one(given, "Method") or "POST",
-            status_url=_one(given, "StatusCallback"),
-            status_method=_one(given, "StatusCallbackMethod") or "POST",
+            sid, to, caller, Call(sid, at, caller), at, document, url, one(given, "Method") or "POST",
+            status_url=one(given, "StatusCallback"),
+            status_method=one(given, "StatusCallbackMethod") or "POST",
             events=events or ("completed",),
-            ring_s=float(_one(given, "Timeout") or 60),
-            limit_s=float(_one(given, "TimeLimit") or 14_400),
-            detection=_one(given, "MachineDetection").replace("None", ""),
-            detection_url=_one(given, "AsyncAmdStatusCallback") if asynchronous else "",
-            detection_method=_one(given, "AsyncAmdStatusCallbackMethod") or "POST",
+            ring_s=float(one(given, "Timeout") or 60),
+            limit_s=float(one(given, "TimeLimit") or 14_400),
+            detection=one(given, "MachineDetection").replace("None", ""),
+            detection_url=one(given, "AsyncAmdStatusCallback") if asynchronous else "",
+            detection_method=one(given, "AsyncAmdStatusCallbackMethod") or "POST",
         )  # fmt: skip
-
-    @staticmethod
-    def _number(text: str) -> str:
-        try:
-            return normalise_phone(text)
-        except BadAddress:
-            raise Refused(
-                400, 21211, f"The phone number you are attempting to call, {text}, is not valid."
-            ) from None
 
     def _shown(self, order: Order) -> dict[str, object]:
         """Return a call as the API shows it: every field of its description."""
@@ -217,14 +197,34 @@ class Twilio(Server):
             "to": order.to, "to_formatted": order.to, "from": order.caller, "from_formatted": order.caller,
             "status": call.status, "direction": "outbound-api", "queue_time": "0", "trunk_sid": "",
             "annotation": "", "price_unit": "USD", "uri": f"{uri}.json", "forwarded_from": "",
-            "date_created": _date(order.created_at),
-            "date_updated": _date(order.ended_at or order.created_at),
-            "start_time": _date(order.started_at), "end_time": _date(order.ended_at),
+            "date_created": date_of(order.created_at),
+            "date_updated": date_of(order.ended_at or order.created_at),
+            "start_time": date_of(order.started_at), "end_time": date_of(order.ended_at),
             "duration": str(call.duration_s) if order.ended_at else None,
             "price": order.price or None, "answered_by": call.answered_by or None,
             "subresource_uris": {"events": f"{uri}/Events.json", "recordings": f"{uri}/Recordings.json"},
         }  # fmt: skip
         return told
+
+
+def authorise(request: Request, keys: Keys) -> None:
+    """Raise Refused for a wrong account or token."""
+    kind, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        user = password = ""
+    good = kind.lower() == "basic" and (user, password) == (keys.sid, keys.token)
+    if not good or request.path_params["account"] != keys.sid:
+        raise Refused(401, 20003, "Authenticate")
+
+
+def number_of(text: str) -> str:
+    """Return a number in E.164; raises Refused."""
+    try:
+        return normalise_phone(text)
+    except BadAddress:
+        raise Refused(400, 21211, f"The number you are trying to reach, {text}, is not valid.") from None
 
 
 def _refuse(fault: Fault) -> Response:
@@ -235,7 +235,8 @@ def _refuse(fault: Fault) -> Response:
     raise Refused(400, 21215, "Account not authorized to call the given number")
 
 
-async def _fields(request: Request) -> dict[str, list[str]]:
+async def fields_of(request: Request) -> dict[str, list[str]]:
+    """Return the fields of a form, of each all its values."""
     async with request.form() as form:
         given: dict[str, list[str]] = {}
         for name, value in form.multi_items():
@@ -244,11 +245,13 @@ async def _fields(request: Request) -> dict[str, list[str]]:
         return given
 
 
-def _one(given: Fields, name: str) -> str:
+def one(given: Fields, name: str) -> str:
+    """Return the first value of a field, "" for none."""
     return next(iter(given.get(name, ())), "")
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Return whether Twilio takes it as an address to call."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -256,5 +259,6 @@ def _is_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and "_" not in (parts.hostname or "")
 
 
-def _date(at: int) -> str | None:
+def date_of(at: int) -> str | None:
+    """Return an instant as its answers have it; None for 0."""
     return format_datetime(datetime.fromtimestamp(at // 1000, UTC)) if at else None
