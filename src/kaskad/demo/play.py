@@ -19,6 +19,7 @@ from msgspec import Struct
 from kaskad.actions import sign_in
 from kaskad.analytics.reach import Report, report
 from kaskad.config import Settings
+from kaskad.demo.desk import AGENTS, Agents
 from kaskad.demo.people import Person, as_csv, invent
 from kaskad.demo.shop import Shop
 from kaskad.demo.traffic import Traffic
@@ -37,6 +38,10 @@ SPREAD_S = 45.0  # of real time, over which carts are left behind
 SHARES = (0.5, 0.75)  # of the people: carts, then webinar; the rest is asleep
 PORT = 8_000
 LIMITS = {"concurrency": 64, "per_second": 1000, "burst": 1000}  # of a local world; real services take less
+DESK = {
+    "provider": "desk", "price": "300 KZT",
+    "settings": {"agents": str(len(AGENTS)), "hours": "10:00-20:00", "zone": "Asia/Almaty"},
+}  # fmt: skip
 Say = Callable[[str], None]
 
 
@@ -73,11 +78,11 @@ class Play:
 
     def __init__(
         self, plan: Plan, service: Service, sandbox: Sandbox, shop: Shop, shop_url: str, traffic: Traffic,
-        say: Say,
+        agents: Agents, say: Say,
     ) -> None:  # fmt: skip
         self._plan, self._service, self._sandbox = plan, service, sandbox
         self._shop, self._shop_url, self._traffic = shop, shop_url, traffic
-        self._say = say
+        self._agents, self._say = agents, say
         self._addresses: list[tuple[str, str]] = []
 
     def picture(self) -> Picture:
@@ -98,6 +103,7 @@ class Play:
         for account in self._sandbox.accounts(self._service.base_url):
             name = str(account.pop("name"))
             _good(client.put(f"/accounts/{name}", json=account_of(account)))
+        _good(client.put("/accounts/desk", json=DESK))
         _bring_in(client, as_csv([*carts, *guests], f"{self._shop_url}/sale-"))
         _bring_in(client, as_csv(sleeping, f"{self._shop_url}/sale-"), list=SLEEPING)
         for slug in SCENARIOS:
@@ -113,6 +119,7 @@ class Play:
         for name, address in self._addresses:
             self._say(f"{name}: {address}")
         self._traffic.start(carts, guests, sleeping)
+        self._agents.start()
 
 
 @contextmanager
@@ -140,7 +147,9 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
             lambda events: _tell(client, events), shop, shop_url, service.clock.now, plan.seed, SPREAD_S
         )
         stack.callback(traffic.stop)
-        play = Play(plan, service, sandbox, shop, shop_url, traffic, say)
+        agents = Agents(lambda path, told: _good(client.post(path, json=told)), service.clock.now, plan.seed)
+        stack.callback(agents.stop)
+        play = Play(plan, service, sandbox, shop, shop_url, traffic, agents, say)
         say("Accounts, people and three cascades come in over the API.")
         play.begin(people, client)
         yield play

@@ -21,8 +21,13 @@ from kaskad.domain.money import format_money
 FIGURES = ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached")
 BAR = 16  # characters of a full bar
 WIDE = 116  # columns of a terminal from which on everything is shown
-CHANNELS = {"email": "E-mail", "telegram": "Telegram", "sms": "SMS", "robot_call": "Robot call"}
-COLOURS = {"email": "blue", "telegram": "cyan", "sms": "green", "robot_call": "magenta"}
+CHANNELS = {
+    "email": "E-mail", "telegram": "Telegram", "sms": "SMS", "robot_call": "Robot call",
+    "agent_call": "Agent call",
+}  # fmt: skip
+COLOURS = {
+    "email": "blue", "telegram": "cyan", "sms": "green", "robot_call": "magenta", "agent_call": "red",
+}  # fmt: skip
 
 
 class Screen:
