@@ -2,9 +2,10 @@
 
 A case is a JSON file: `source` of the payload, what it `covers`, a `message` with the provider's `response`
 or `reply`, a `webhook`, or a `look_up`; and our half, `request` or `mail`, `read` and what we `answer`, which
-`--update-cases` rewrites. Where the protocol is one of bytes, our half is `pdus` and the service's an
-`answer` or what was `heard`, all in hexadecimal. A case that names a `payload` holds that published file,
-byte for byte; where those come from is told in `payloads/SOURCES.md`.
+`--update-cases` rewrites. What a service tells over a standing connection is `events`, to which our half adds
+`requests`. Where the protocol is one of bytes, our half is `pdus` and the service's an `answer` or what was
+`heard`, all in hexadecimal. A case that names a `payload` holds that published file, byte for byte; where
+those come from is told in `payloads/SOURCES.md`.
 """
 
 import json
@@ -82,6 +83,15 @@ def ours(case, provider):
             return {"read": {"bad_signature": str(error)}}
         except ValueError:
             return {"read": "unreadable"}
+    if "events" in case:
+        told, requests, calls = [], [], {}
+        for event in case["events"]:
+            step = provider.step(json.dumps(event).encode(), calls, chosen)
+            if step is not None:
+                told += step.told
+                requests += [*step.requests, *([step.later[1]] if step.later else [])]
+                calls = {step.call.channel: step.call} if step.call else {}
+        return {"read": [shown(one) for one in told], "requests": [shown(one) for one in requests]}
     if "heard" in case:
         try:
             return {"read": [shown(provider.read_heard(read_pdu(bytes.fromhex(case["heard"])), chosen))]}

@@ -144,6 +144,7 @@ call: {pick_up: {median: 1}, think: {median: 1}}
         ),
         ("Press 1 and we keep it, 2 to talk to a person, 9 never to be called again.", ("1", "9")),
         ("Здравствуйте. Ваш заказ 15 готов.", ("", "")),
+        ("Нажмите один, чтобы подтвердить.", ("", "")),
     ],
 )
 def test_a_listener_knows_which_keys_are_offered(words: str, keys: tuple[str, str]) -> None:

@@ -11,6 +11,7 @@ from kaskad.domain.terms import Reason
 from kaskad.engine.heard import Batches, Heard, Kept, Trouble
 from kaskad.engine.parcel import Parcel, Result, storable
 from kaskad.engine.transport.apprise import Notifier
+from kaskad.engine.transport.ari import Calls
 from kaskad.engine.transport.base import Listening, Transport
 from kaskad.engine.transport.requests import Requests
 from kaskad.engine.transport.smpp import ShortMessages
@@ -32,7 +33,10 @@ class Carrier:
         public_only: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listening: dict[str, Listening] = {"smpp": ShortMessages(timeout_s)}
+        self._listening: dict[str, Listening] = {
+            "ari": Calls(timeout_s),
+            "smpp": ShortMessages(timeout_s),
+        }
         self._transports: dict[str, Transport] = {  # by `Provider.transport`
             "http": Requests(timeout_s, public_only=public_only),
             "smtp": Mailer(),

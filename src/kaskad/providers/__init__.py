@@ -8,6 +8,7 @@ from kaskad.domain.errors import NotFound
 from kaskad.providers.amazon_ses import AmazonSes
 from kaskad.providers.amocrm import AmoCrm
 from kaskad.providers.apprise import Apprise
+from kaskad.providers.asterisk import Asterisk
 from kaskad.providers.base import Provider
 from kaskad.providers.bitrix24 import Bitrix24
 from kaskad.providers.desk import Desk
@@ -45,6 +46,7 @@ PROVIDERS: Mapping[str, Provider] = {
         AmazonSes(),
         Apprise(),
         AmoCrm(),
+        Asterisk(),
         Bitrix24(),
         FacebookMessenger(),
         Fcm(),

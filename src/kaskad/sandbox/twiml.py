@@ -126,6 +126,8 @@ def offered_keys(words: str) -> tuple[str, str]:
     if invitation is None:
         return "", ""
     places = list(_KEY.finditer(words, invitation.end()))
+    if not places:
+        return "", ""  # the keys are told in words
     ends = [*(match.start() for match in places[1:]), len(words)]
     offered = {match[0]: words[match.end() : end] for match, end in zip(places, ends, strict=True)}
     refusing = next((key for key, what in offered.items() if _REFUSAL.search(what)), "")

@@ -8,6 +8,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.sandbox.server import Server
 from kaskad.sandbox.servers.amazon_ses import AmazonSes
 from kaskad.sandbox.servers.amocrm import AmoCrm
+from kaskad.sandbox.servers.asterisk import Asterisk
 from kaskad.sandbox.servers.bitrix24 import Bitrix24
 from kaskad.sandbox.servers.exolve import ExolveSms, ExolveVoice
 from kaskad.sandbox.servers.mailgun import Mailgun
@@ -46,6 +47,7 @@ SERVERS: Sequence[type[Server]] = (
     SendPulse,
     UnisenderGo,
     Unisender,
+    Asterisk,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
