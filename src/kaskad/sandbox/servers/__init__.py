@@ -12,6 +12,7 @@ from kaskad.sandbox.servers.asterisk import Asterisk
 from kaskad.sandbox.servers.bitrix24 import Bitrix24
 from kaskad.sandbox.servers.exolve import ExolveSms, ExolveVoice
 from kaskad.sandbox.servers.mailgun import Mailgun
+from kaskad.sandbox.servers.messenger import Instagram, Messenger
 from kaskad.sandbox.servers.postmark import Postmark
 from kaskad.sandbox.servers.sendgrid import SendGrid
 from kaskad.sandbox.servers.sendpulse import SendPulse
@@ -25,6 +26,7 @@ from kaskad.sandbox.servers.umnico import Umnico
 from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
 from kaskad.sandbox.servers.vonage import Vonage
 from kaskad.sandbox.servers.voximplant import Voximplant
+from kaskad.sandbox.servers.whatsapp import WhatsApp
 
 SERVERS: Sequence[type[Server]] = (
     Smtp,
@@ -48,6 +50,9 @@ SERVERS: Sequence[type[Server]] = (
     UnisenderGo,
     Unisender,
     Asterisk,
+    WhatsApp,
+    Messenger,
+    Instagram,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
