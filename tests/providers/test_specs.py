@@ -19,8 +19,18 @@ import botocore.validate
 import jsonschema_rs
 import pytest
 
-from kaskad.providers import amazon_ses, fcm, mailgun, postmark, sendgrid, twilio_voice, unisender_go
+from kaskad.providers import (
+    amazon_ses,
+    fcm,
+    mailgun,
+    postmark,
+    sendgrid,
+    twilio_voice,
+    unisender_go,
+    whatsapp,
+)
 from kaskad.sandbox import spec
+from kaskad.sandbox.servers.whatsapp import described
 
 HERE = Path(__file__).parent
 SENDGRID, MAILGUN, POSTMARK, UNIONE, FCM = (
@@ -170,6 +180,25 @@ def test_twilio_takes_the_request(request_, case):
     assert not given.keys() - known.keys()
 
 
+@pytest.mark.parametrize("request_, case", requests("whatsapp"))
+def test_whatsapp_takes_the_request(request_, case):
+    """`recipient` and `biz_opaque_callback_data` are younger than the description; it has no captions."""
+    told, meta = json.loads(request_["body"]), described()
+    told["to"] = told.pop("recipient", None) or told["to"]
+    assert told.pop("biz_opaque_callback_data", "ref") and request_["url"].endswith(
+        "/106540352242922/messages"
+    )
+    kind = told["type"]
+    schema = closed(meta["messages"][kind])
+    if kind in ("image", "video", "document"):
+        told[kind] = {"link": told[kind]["link"]}
+        schema["properties"][kind] = {"type": "object"}
+    assert [error.message for error in jsonschema_rs.validator_for(schema).iter_errors(told)] == []
+    if kind == "interactive" and told[kind]["type"] == "button":
+        buttons = jsonschema_rs.validator_for(closed(meta["actions"]["button"]))
+        assert [error.message for error in buttons.iter_errors(told[kind]["action"])] == []
+
+
 def test_a_wrong_request_does_fit_none_of_the_descriptions():
     validator = jsonschema_rs.validator_for(closed(SENDGRID["request"]), validate_formats=True)
     wrong = {"personalizations": [{"to": [{"email": "no address"}], "custom": {}}], "from": {}, "subject": ""}
@@ -188,6 +217,8 @@ def test_every_published_word_has_its_row():
     assert set(UNIONE["failed_emails"]) - {"duplicate"} == unisender_go.REFUSED.keys()
     calls = json.loads(spec._text("twilio.json"))["call_enum_status"]["enum"]
     assert set(calls) <= twilio_voice.STATUSES.keys()
+    assert set(described()["statuses"]) <= whatsapp.STATUSES.keys()
+    assert set(described()["message_status"]) == {"accepted", "held_for_quality_assessment", "paused"}
 
 
 def test_every_event_and_error_of_amazon_has_its_row():
