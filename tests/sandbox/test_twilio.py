@@ -63,7 +63,7 @@ def test_a_call_is_answered_heard_and_confirmed(start: Callable[..., Sandbox], r
     assert all(genuine(receiver, one) for one in receiver.arrivals)
     assert sandbox.phones[0].calls[0].heard == [WORDS, "Спасибо"]
     after = client_of(sandbox).calls(call.sid).fetch()
-    assert after.status == "completed" and int(after.duration) > 0 and after.price.startswith("-0.0130")
+    assert after.status == "completed" and int(after.duration) > 0 and after.price.startswith("-37.50")
     last = [one.form for one in receiver.at("/hooks/status") if one.form["CallStatus"] == "completed"]
     assert last[0]["CallDuration"] == after.duration
     assert (sandbox.counts()["robot_call"].received, sandbox.counts()["robot_call"].reacted) == (1, 1)

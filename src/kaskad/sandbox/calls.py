@@ -26,7 +26,7 @@ QUEUE_MS = 500
 DETECTION_MS = 3_500  # how long it takes to tell a machine from a person
 DOCUMENTS = 10  # of one call; more is a loop
 HUMAN, MACHINE, MACHINE_AT_BEEP = "human", "machine_start", "machine_end_beep"
-PRICE_OF_A_MINUTE = 0.0130
+PRICE_OF_A_MINUTE = 37.50  # in the currency of the account in the sandbox
 LISTENED_S = 15  # who listens so long has been reached
 
 

@@ -196,7 +196,7 @@ class Twilio(Server):
             "sid": order.sid, "account_sid": self._keys.sid, "api_version": "2010-04-01",
             "to": order.to, "to_formatted": order.to, "from": order.caller, "from_formatted": order.caller,
             "status": call.status, "direction": "outbound-api", "queue_time": "0", "trunk_sid": "",
-            "annotation": "", "price_unit": "USD", "uri": f"{uri}.json", "forwarded_from": "",
+            "annotation": "", "price_unit": "KZT", "uri": f"{uri}.json", "forwarded_from": "",
             "date_created": date_of(order.created_at),
             "date_updated": date_of(order.ended_at or order.created_at),
             "start_time": date_of(order.started_at), "end_time": date_of(order.ended_at),
