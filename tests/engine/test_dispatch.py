@@ -1,5 +1,6 @@
 """Every parcel has exactly one result, from a thread and from a process, whatever the provider does."""
 
+import json
 import logging
 import os
 import signal
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from kaskad.domain.errors import Unavailable
-from kaskad.domain.terms import Kind, Reason
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine.dispatch import Dispatcher, Parcel
 from kaskad.engine.sender import Sender
+from kaskad.providers.base import Account, Limits, Outgoing
 from support.faults import OK, Peer, free_port, message, serving, until, webhook_account
 
 THROTTLED = b"HTTP/1.1 429 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
@@ -256,3 +258,63 @@ def test_neither_body_nor_address_nor_secret_is_logged_or_reported(start, caplog
     assert "marked" not in repr(webhook_account("http://localhost/marked"))
     written = caplog.text + "".join(capfd.readouterr())
     assert "marked" not in written and "15550100" not in written
+
+
+def post(url, **limits):
+    return Account(
+        1, "post", "postmark", Channel.EMAIL, {"sender": "shop@example.org", "base_url": url},
+        {"server_token": "t"}, Limits(**{"concurrency": 50, "per_second": 1e6, "burst": 1000, **limits}),
+    )  # fmt: skip
+
+
+def letter(number, to=None):
+    told = {"channel": Channel.EMAIL, "to": to or f"p{number}@example.org", "subject": "Hi", "text": "Hi"}
+    return Parcel(number, 5, 2, 1, 1, Outgoing(reference=f"r{number}", key=f"k{number}", at=1, **told))
+
+
+def letters(start, url, parcels, **options):
+    dispatcher, results = start([post(url)], **options)
+    dispatcher.submit(parcels)
+    until(lambda: len(results) >= len(parcels))
+    dispatcher.close(1.0)
+    assert sorted(one.contact_id for one in results) == sorted(one.contact_id for one in parcels)
+    return {one.contact_id: one for one in results}
+
+
+def answering(fates):
+    """Answer a batch with each message's fate by who it is to; a letter alone likewise."""
+
+    def answer(peer):
+        while request := peer.request():
+            body = json.loads(request.partition(b"\r\n\r\n")[2])
+            told = [fates(mail) for mail in body] if isinstance(body, list) else fates(body)
+            words = json.dumps(told).encode()
+            peer.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(words) + words)
+
+    return answer
+
+
+def test_messages_of_one_tick_go_in_one_request_and_each_has_its_own_result(start):
+    def fate(mail):
+        if "p7@" in mail["To"]:
+            return {"ErrorCode": 300, "Message": "Invalid 'To' address: 'p7'."}
+        return {"ErrorCode": 0, "Message": "OK", "MessageID": f"id of {mail['Metadata']['kaskad']}"}
+
+    with serving(answering(fate)) as server:
+        results = letters(start, server.url, [letter(number) for number in range(20)])
+    assert len(server.requests) < 20
+    assert results[7].reason is Reason.INVALID_ADDRESS and results[7].accepted is False
+    assert all(results[n].provider_id == f"id of r{n}" for n in range(20) if n != 7)
+
+
+def test_a_message_that_cannot_be_built_keeps_no_other_of_its_batch_back(start):
+    with serving(answering(lambda _: {"ErrorCode": 0, "Message": "OK", "MessageID": "m"})) as server:
+        results = letters(start, server.url, [letter(n, "a@b\r\nc" if n == 3 else None) for n in range(6)])
+    assert results[3].reason is not None and results[3].accepted is False
+    assert [results[n].reason for n in (0, 1, 2, 4, 5)] == [None] * 5
+
+
+def test_when_the_answer_to_a_batch_is_lost_all_of_it_is_unknown(start):
+    with serving(Peer.hang) as server:
+        results = letters(start, server.url, [letter(number) for number in range(5)], timeout_s=0.3)
+    assert {one.accepted for one in results.values()} == {None}

@@ -17,7 +17,7 @@ from kaskad.engine.transport.requests import Requests
 from kaskad.engine.transport.smpp import ShortMessages
 from kaskad.engine.transport.smtp import Mailer
 from kaskad.providers import provider
-from kaskad.providers.base import Accepted, Account, limits_of
+from kaskad.providers.base import Accepted, Account, Provider, limits_of
 
 
 class Carrier:
@@ -37,8 +37,9 @@ class Carrier:
             "ari": Calls(timeout_s),
             "smpp": ShortMessages(timeout_s),
         }
+        self._requests = Requests(timeout_s, public_only=public_only)
         self._transports: dict[str, Transport] = {  # by `Provider.transport`
-            "http": Requests(timeout_s, public_only=public_only),
+            "http": self._requests,
             "smtp": Mailer(),
             "apprise": Notifier(timeout_s),
             **self._listening,
@@ -111,7 +112,12 @@ class Carrier:
     async def _work(self, account_id: int, waiting: deque[Parcel]) -> None:
         try:
             while waiting:
-                self._report(await self._carry(waiting.popleft()))
+                together = self._together(account_id)
+                parcels = [waiting.popleft() for _ in range(min(together, len(waiting)))]
+                if len(parcels) == 1:
+                    self._report(await self._carry(parcels[0]))
+                else:
+                    await self._carry_many(parcels)
         finally:
             self._working[account_id] -= 1
 
@@ -124,33 +130,51 @@ class Carrier:
             lost = SendError(Reason.AMBIGUOUS, "we stopped before the answer", accepted=None)
             self._report(_failed(parcel, self._clock(), lost))
             raise
-        except (
-            Exception
-        ) as failure:  # a defect of ours; its text may hold an address, so only its name is kept
-            detail = f"a defect in Kaskad ({type(failure).__name__})"
-            return _failed(parcel, self._clock(), SendError(Reason.AMBIGUOUS, detail, accepted=None))
-        return Result(
-            parcel.contact_id,
-            parcel.run_id,
-            parcel.step,
-            parcel.attempt,
-            parcel.account_id,
-            self._clock(),
-            provider_id=storable(accepted.provider_id),
-            kind=accepted.kind,
-            cost=accepted.cost,
-            parts=tuple([storable(part) for part in accepted.parts]),
-        )
+        except Exception as failure:
+            return _failed(parcel, self._clock(), _defect(failure))
+        return _taken(parcel, self._clock(), accepted)
+
+    async def _carry_many(self, parcels: list[Parcel]) -> None:
+        """Send parcels of one account by one request, and report what became of each."""
+        fates: list[Accepted | SendError]
+        try:
+            account, carrying = self._account(parcels[0])
+            fates = await self._requests.send_many(carrying, [one.outgoing for one in parcels], account)
+        except SendError as error:
+            fates = [error] * len(parcels)
+        except asyncio.CancelledError:
+            lost = SendError(Reason.AMBIGUOUS, "we stopped before the answer", accepted=None)
+            for parcel in parcels:
+                self._report(_failed(parcel, self._clock(), lost))
+            raise
+        except Exception as failure:
+            fates = [_defect(failure)] * len(parcels)
+        for parcel, fate in zip(parcels, fates, strict=True):
+            if isinstance(fate, SendError):
+                self._report(_failed(parcel, self._clock(), fate))
+            else:
+                self._report(_taken(parcel, self._clock(), fate))
 
     async def _send(self, parcel: Parcel) -> Accepted:
+        account, carrying = self._account(parcel)
+        return await self._transports[carrying.transport].send(carrying, parcel.outgoing, account)
+
+    def _account(self, parcel: Parcel) -> tuple[Account, Provider]:
         account = self._accounts.get(parcel.account_id)
         if account is None:
             raise SendError(Reason.AUTH, f"there is no account {parcel.account_id}")
         try:
-            carrying = provider(account.provider)
+            return account, provider(account.provider)
         except KaskadError as error:
             raise SendError(Reason.AUTH, str(error)) from error
-        return await self._transports[carrying.transport].send(carrying, parcel.outgoing, account)
+
+    def _together(self, account_id: int) -> int:
+        """Return how many messages of an account one request may carry."""
+        account = self._accounts.get(account_id)
+        try:
+            return provider(account.provider).capabilities.batch if account else 1
+        except KaskadError:
+            return 1
 
     def _report(self, result: Result) -> None:
         """Keep a result until the loop has run what is ready now, so that results go in batches."""
@@ -170,6 +194,27 @@ def _way(account: Account) -> str:
         return provider(account.provider).transport
     except KaskadError:
         return ""
+
+
+def _defect(failure: Exception) -> SendError:
+    """Return a defect of ours as what it means; its text may hold an address, so only its name is kept."""
+    detail = f"a defect in Kaskad ({type(failure).__name__})"
+    return SendError(Reason.AMBIGUOUS, detail, accepted=None)
+
+
+def _taken(parcel: Parcel, at: int, accepted: Accepted) -> Result:
+    return Result(
+        parcel.contact_id,
+        parcel.run_id,
+        parcel.step,
+        parcel.attempt,
+        parcel.account_id,
+        at,
+        provider_id=storable(accepted.provider_id),
+        kind=accepted.kind,
+        cost=accepted.cost,
+        parts=tuple([storable(part) for part in accepted.parts]),
+    )
 
 
 def _failed(parcel: Parcel, at: int, error: SendError) -> Result:

@@ -60,7 +60,7 @@ class Capabilities(Struct, frozen=True):
     look_ups: tuple[int, ...] = ()  # ms after the acceptance at which it is asked what became of a message
     ttl: bool = False  # takes `valid_for_ms`
     cancel: bool = False
-    batch: int = 1  # messages in one request
+    batch: int = 1  # messages in one request, whose answer tells the fate of each
     buttons: int = 0
     media: bool = False
     max_text: int = 0  # characters; 0: no limit known
@@ -371,8 +371,15 @@ class Provider:
         """Return what the service took; raises SendError where it refused, or where nobody can know."""
         raise NotImplementedError
 
-    def build_batch(self, outgoing: Sequence[Outgoing], account: Account) -> Request:
-        """Return one request for up to `capabilities.batch` messages."""
+    def build_batch(self, requests: Sequence[Request], account: Account) -> Request:
+        """Return one request that does what these do, up to `capabilities.batch` of `build_request`."""
+        raise NotImplementedError
+
+    def read_batch(self, response: Response, count: int) -> list[Accepted | SendError]:
+        """Return each message's fate, in their order; raises SendError where it is that of all.
+
+        Only where the service tells each one's has it batches.
+        """
         raise NotImplementedError
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:

@@ -8,6 +8,7 @@ is off unless the account asks for it. Webhooks are not signed: Postmark calls
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from kaskad.domain.errors import SendError
@@ -132,6 +133,7 @@ class Postmark(Provider):
         receipts=frozenset({*(kind for kind in RECORDS.values() if kind), Kind.SOFT_BOUNCED, Kind.FAILED,
                             Kind.REJECTED, Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED, Reaction.REPLIED}),
+        batch=100,  # of 500, and of 50 MB together
         concurrency=16,
         per_second=50.0,
         burst=50,
@@ -175,21 +177,23 @@ class Postmark(Provider):
         return Request.of_json(f"{base_url}/email", mail, asked)
 
     def read_response(self, response: Response) -> Accepted:
-        answer = response.json()
-        told = answer if isinstance(answer, dict) else {}
-        code, words = told.get("ErrorCode"), words_of(told.get("Message"))
-        general = status_error(response, words, code=text_of(code))
-        if response.ok and code == 0:
-            if "will not deliver to these inactive addresses" in words:
-                raise SendError(Reason.WINDOW, "the address is inactive at Postmark", code="406")
-            return Accepted(text_of(told.get("MessageID")))
-        if not isinstance(code, int) or code == 0 or response.status >= 500:
-            raise general
-        reason = ERRORS.get(code, general.reason if general.accepted is False else Reason.OTHER)
-        if code == 300 and ("Invalid 'To' address" in words or "Error parsing 'To'" in words):
-            reason = Reason.INVALID_ADDRESS
-        raise SendError(reason, f"Postmark answered {code}: {words}", code=str(code),
-                        retry_after_ms=general.retry_after_ms)  # fmt: skip
+        return _read(response.json(), response)
+
+    def build_batch(self, requests: Sequence[Request], account: Account) -> Request:
+        # https://postmarkapp.com/developer/user-guide/send-email-with-api/batch-emails
+        first = requests[0]
+        body = b"[" + b",".join(request.body for request in requests) + b"]"
+        return Request("POST", f"{first.url}/batch", first.headers, body)
+
+    def read_batch(self, response: Response, count: int) -> list[Accepted | SendError]:
+        answers = response.json()
+        if not response.ok or not isinstance(answers, list):
+            _read(answers, response)
+            raise SendError(Reason.AMBIGUOUS, "the answer is not that of a batch", accepted=None)
+        if len(answers) != count:
+            told = f"the answer tells of {len(answers)} messages, and {count} were sent"
+            raise SendError(Reason.AMBIGUOUS, told, accepted=None)
+        return [_fate(answer, response) for answer in answers]
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
         # https://postmarkapp.com/developer/webhooks/webhooks-overview: basic authentication, no signature
@@ -202,6 +206,31 @@ class Postmark(Provider):
         if "FromFull" in told and told.get("RecordType", "Inbound") == "Inbound":
             return [_reply(told, hook.body)]
         return [_report(told, hook.body)]
+
+
+def _fate(answer: object, response: Response) -> Accepted | SendError:
+    try:
+        return _read(answer, response)
+    except SendError as error:
+        return error
+
+
+def _read(answer: object, response: Response) -> Accepted:
+    """Return what was taken; raises SendError where it was not, or nobody can know."""
+    told = answer if isinstance(answer, dict) else {}
+    code, words = told.get("ErrorCode"), words_of(told.get("Message"))
+    general = status_error(response, words, code=text_of(code))
+    if response.ok and code == 0:
+        if "will not deliver to these inactive addresses" in words:
+            raise SendError(Reason.WINDOW, "the address is inactive at Postmark", code="406")
+        return Accepted(text_of(told.get("MessageID")))
+    if not isinstance(code, int) or code == 0 or response.status >= 500:
+        raise general
+    reason = ERRORS.get(code, general.reason if general.accepted is False else Reason.OTHER)
+    if code == 300 and ("Invalid 'To' address" in words or "Error parsing 'To'" in words):
+        reason = Reason.INVALID_ADDRESS
+    raise SendError(reason, f"Postmark answered {code}: {words}", code=str(code),
+                    retry_after_ms=general.retry_after_ms)  # fmt: skip
 
 
 def _report(told: dict[str, Any], raw: bytes) -> Receipt:

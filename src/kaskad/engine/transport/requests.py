@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -26,14 +27,41 @@ class Requests:
     async def send(self, carrying: Provider, outgoing: Outgoing, account: Account) -> Accepted:
         """Return what the service answered to the message's request."""
         request = built(carrying.build_request, outgoing, account)
-        if carrying.needs_token(account):
-            response = await self._authorized(carrying, request, account, outgoing.at)
-        else:
-            response = await self._http.post(request, self._timeout_s)
+        response = await self._post(carrying, request, account, outgoing.at)
         return _priced(carrying.read_response(response), account)
+
+    async def send_many(
+        self, carrying: Provider, outgoing: Sequence[Outgoing], account: Account
+    ) -> list[Accepted | SendError]:
+        """Return what became of each message of one request; raises SendError where all share a fate.
+
+        One that cannot be built keeps none of the others back.
+        """
+        fates: list[Accepted | SendError] = []
+        requests: dict[int, Request] = {}  # by place
+        for place, message in enumerate(outgoing):
+            try:
+                requests[place] = built(carrying.build_request, message, account)
+            except SendError as error:
+                fates.append(error)
+            else:
+                fates.append(_UNTOLD)
+        if not requests:
+            return fates
+        batch = carrying.build_batch(list(requests.values()), account)
+        response = await self._post(carrying, batch, account, outgoing[0].at)
+        told = carrying.read_batch(response, len(requests))
+        for place, fate in zip(requests, told, strict=True):
+            fates[place] = _priced(fate, account) if isinstance(fate, Accepted) else fate
+        return fates
 
     async def close(self) -> None:
         self._http.close()
+
+    async def _post(self, carrying: Provider, request: Request, account: Account, now: int) -> Response:
+        if carrying.needs_token(account):
+            return await self._authorized(carrying, request, account, now)
+        return await self._http.post(request, self._timeout_s)
 
     async def _authorized(self, carrying: Provider, request: Request, account: Account, now: int) -> Response:
         """Return the answer to a request with an access token; a refused one is asked for anew, once."""
@@ -50,6 +78,9 @@ class Requests:
             return await self._tokens.of(account, carrying, now)
         except asyncio.CancelledError:  # nothing has left yet, so this ends as not sent and not as unknown
             raise SendError(Reason.TRANSIENT, "we stopped before it was sent") from None
+
+
+_UNTOLD = SendError(Reason.AMBIGUOUS, "the answer does not tell of it", accepted=None)
 
 
 def _priced(accepted: Accepted, account: Account) -> Accepted:

@@ -1,4 +1,4 @@
-"""Postmark: one letter at a time, webhooks with a password, the inbound stream.
+"""Postmark: letters one at a time or in batches, webhooks with a password, the inbound stream.
 
 https://postmarkapp.com/developer/api/email-api
 """
@@ -6,7 +6,7 @@ https://postmarkapp.com/developer/api/email-api
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import getaddresses, parseaddr
 from typing import ClassVar
@@ -35,6 +35,7 @@ from kaskad.sandbox.servers.mailing import (
 from kaskad.sandbox.times import iso
 from kaskad.sandbox.wire import Outgoing
 
+BATCH = 500  # https://postmarkapp.com/developer/user-guide/send-email-with-api/batch-emails
 WHEN = {
     "Delivery": "DeliveredAt", "Bounce": "BouncedAt", "SpamComplaint": "BouncedAt", "Open": "ReceivedAt",
     "Click": "ReceivedAt",
@@ -106,14 +107,24 @@ class Postmark(MailService):
         }  # fmt: skip
 
     def routes(self) -> Sequence[BaseRoute]:
-        return [Route("/email", self.send, methods=["POST"])]
+        return [
+            Route("/email", self.send, methods=["POST"]),
+            Route("/email/batch", self.send_batch, methods=["POST"]),
+        ]
 
     async def send(self, request: Request) -> Response:
         """Take a letter."""
+        return await self._answer(request, self._take)
+
+    async def send_batch(self, request: Request) -> Response:
+        """Take letters; each is answered for itself, whatever becomes of the others."""
+        return await self._answer(request, self._take_batch)
+
+    async def _answer(self, request: Request, take_in: Callable[[bytes], Response]) -> Response:
         body = await request.body()
 
         async def take() -> Response:
-            return self._take(body)
+            return take_in(body)
 
         try:
             if request.headers.get("x-postmark-server-token") != self._keys.server_token:
@@ -121,6 +132,21 @@ class Postmark(MailService):
             return await self.befall(take, _refuse)
         except _Refused as refusal:
             return refusal.response()
+
+    def _take_batch(self, body: bytes) -> Response:
+        try:
+            mails = msgspec.json.decode(body, type=list[msgspec.Raw])
+        except ValueError as error:
+            raise _Refused(402, f"Received invalid JSON input: {error}") from None
+        if len(mails) > BATCH:
+            raise _Refused(410, f"A batch may hold {BATCH} messages.")
+        return JSONResponse([self._fate(bytes(mail)) for mail in mails])
+
+    def _fate(self, body: bytes) -> object:
+        try:
+            return msgspec.json.decode(bytes(self._take(body).body))
+        except _Refused as refusal:
+            return msgspec.json.decode(bytes(refusal.response().body))
 
     def _take(self, body: bytes) -> Response:
         try:
