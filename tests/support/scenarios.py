@@ -25,7 +25,6 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
         ("text variant “tomorrow at 08:00”", "templates with variants by date"),
         ("calendar invite, SEQUENCE + 1", "calendar attachments"),
     ),
-    21: (("activation is blocked with the article named", "law data"),),
     22: (
         ("withdrawn later: old pixel URLs record nothing", "tracking consent pages"),
         ("`not_opened` steps use `not_clicked`", "tracking consent in the definition's clocks"),

@@ -6,17 +6,19 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
-from kaskad.actions import abilities
+from kaskad.actions import abilities, law
 from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.policy import Policy
 from kaskad.engine import control, launch
-from kaskad.engine.catalog import to_send_by
+from kaskad.engine.catalog import POLICY, to_send_by
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
+from kaskad.store import settings as setting_store
 from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
 from kaskad.store.db import Transaction
 
@@ -82,6 +84,7 @@ class Plan(Struct, frozen=True):
     problems: tuple[Problem, ...]
     missing: tuple[str, ...]
     in_flight: tuple[InFlight, ...]
+    spared: tuple[str, ...]  # steps that the law leaves out for people of other countries
 
     @property
     def ok(self) -> bool:
@@ -188,6 +191,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
     loaded = _held_against_accounts(office, _load(slug, wanted), wanted)
+    spared = _spared(office, loaded.cascade) if loaded.cascade else ()
     same = current is not None and current.source == wanted
     missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
     if row is not None and row.state == store.STOPPED:
@@ -195,7 +199,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
     number = current.number if same and current else max(numbers, default=0) + 1
     before = current.source if current else ""
     change = _diff(before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}")
-    return Plan(slug, number, not same, change, loaded.problems, missing, flying)
+    return Plan(slug, number, not same, change, loaded.problems, missing, flying, spared)
 
 
 def pause(office: Office, slug: str) -> Controlled:
@@ -256,7 +260,14 @@ def _missing(office: Office, cascade: Cascade) -> list[str]:
         kept = account_store.all_accounts(tx, office.vault)
         usable = [account for account in kept if account.enabled]
         wrong = wrong_texts(tx, cascade, [to_send_by(account) for account in usable])
-    return missing_accounts(cascade, usable) + wrong
+        denied = law.forbidden(setting_store.get(tx, POLICY, Policy) or Policy(), cascade, office.now())
+    return missing_accounts(cascade, usable) + wrong + denied
+
+
+def _spared(office: Office, cascade: Cascade) -> tuple[str, ...]:
+    with office.read() as tx:
+        policy = setting_store.get(tx, POLICY, Policy) or Policy()
+        return tuple(law.elsewhere(tx, policy, cascade, office.now()))
 
 
 def _known(tx: Transaction, slug: str) -> CascadeRow | None:

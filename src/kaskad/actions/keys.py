@@ -27,6 +27,8 @@ SCOPES: dict[str, str] = {
     "tasks:read": "see the calls that people are to make, with what is known of whom they call",
     "tasks:write": "claim, dial and close these calls",
     "webhooks:write": "see and change outgoing webhooks",
+    "settings:read": "see the policy, and what the law answers",
+    "settings:write": "change the policy: hours, caps, hold-outs, what the sender is to the law",
     "metrics:read": "see the figures of /metrics",
     "keys:write": "make and revoke keys",
 }

@@ -180,6 +180,8 @@ def _print_plan(told: dict[str, Any]) -> None:
     for problem in told["problems"]:
         remedy = f"; {problem['remedy']}" if problem["remedy"] else ""
         typer.secho(f"  line {problem['line']}: {problem['message']}{remedy}", fg=typer.colors.YELLOW)
+    for spared in told["spared"]:
+        typer.secho(f"  {spared}", fg=typer.colors.YELLOW)
     for missing in told["missing"]:
         typer.secho(missing, fg=typer.colors.RED, err=True)
 

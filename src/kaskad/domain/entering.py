@@ -148,7 +148,8 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
                 return Send(step.number, code, account, to, variant, untold, dialogue.open_until)
             why, worst, detail = SkipReason.NO_TEMPLATE, code, untold
         elif refusal is not SkipReason.NO_ADDRESS:
-            why, worst, detail = refusal, channel.code, ""
+            why, worst = refusal, channel.code
+            detail = _article(version, channel, answers, now) if refusal is SkipReason.POLICY_DENIED else ""
     return step.number, worst, why, detail
 
 
@@ -208,12 +209,18 @@ def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, n
         return SkipReason.NO_ADDRESS
     if address.shared and step.number in answers.touched:
         return SkipReason.DUPLICATE_ADDRESS
+    if version.denials.why(channel, answers.country, now) is not None:
+        return SkipReason.POLICY_DENIED
     refusal = consent.may(
         answers.consents, channel, version.cascade.message_class, version.cascade.topic, now, address.health
     )
     if refusal is not None:
         return refusal
     return None if _account(step, channel.code, answers) else SkipReason.PROVIDER_DISABLED
+
+
+def _article(version: Version, channel: Channel, answers: Answers, now: int) -> str:
+    return version.denials.why(channel, answers.country, now) or ""
 
 
 def _account(step: Step, channel: int, answers: Answers) -> int:

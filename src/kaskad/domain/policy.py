@@ -216,6 +216,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     earliest_ok_ms: int = 24 * HOUR  # how far an anchored step may be moved earlier than due (C8)
     missed_margin_ms: int = 30 * MINUTE  # a missed anchored step is left out if the next is so near (C8)
     redial: Redial = Redial()  # domain rules 6
+    tenant: tuple[str, ...] = ()  # what the sender is to the law, names of `law.FLAGS`
+    set_aside: tuple[str, ...] = ()  # ids of laws that the sender has decided not to apply
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
 
     def rule(

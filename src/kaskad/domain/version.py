@@ -11,6 +11,7 @@ from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step, agents_ask
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask
 from kaskad.domain.condition import Event, walk
 from kaskad.domain.hours import Windows
+from kaskad.domain.law import Denials
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import HUMAN
 from kaskad.domain.terms import Channel, Kind, Reaction
@@ -58,6 +59,7 @@ class Version(Struct, frozen=True):
     names_accounts: bool
     gap_ms: int  # between touches of one run
     class_code: int
+    denials: Denials  # by law
     calls_people: bool  # an agent may be given its messages, and then says when one is over
 
 
@@ -90,6 +92,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         names_accounts=any(step.account for step in cascade.steps),
         gap_ms=policy.min_gap_ms.of(cascade.message_class),
         class_code=cascade.message_class.code,
+        denials=Denials(policy, cascade.message_class),
         calls_people=any(Channel.AGENT_CALL in step.channels for step in cascade.steps),
     )  # fmt: skip
 

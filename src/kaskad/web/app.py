@@ -24,6 +24,7 @@ from kaskad.web.api import (
     launches,
     lists,
     opt_ins,
+    policy,
     prices,
     runs,
     tasks,
@@ -64,6 +65,7 @@ ROUTERS = (
     opt_ins.router,
     lists.router,
     lists.segment_router,
+    policy.router,
     metrics.router,
 )
 PAGES = (sign_in.router, pages.router)

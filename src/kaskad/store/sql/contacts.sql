@@ -39,6 +39,11 @@ SELECT id FROM next;
 -- name: next_contact_ids (postgresql)
 SELECT nextval('contact_ids') FROM generate_series(1, :count);
 
+-- name: count_countries
+-- Everybody by country; the largest first. A scan of all contacts.
+SELECT coalesce(country, '') AS country, count(*) FROM contacts WHERE erased_at IS NULL
+ GROUP BY 1 ORDER BY 2 DESC;
+
 -- name: contacts_among
 SELECT id, external_id, zone, language, country, tracking, attributes, folded FROM contacts
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;

@@ -171,6 +171,7 @@ class PlanView(View):
     problems: list[Finding]
     missing: Annotated[list[str], Field(description="Accounts that are missing or do not fit, in words.")]
     in_flight: list[InFlightView]
+    spared: Annotated[list[str], Field(description="Steps that the law leaves out for a country.")]
 
     @classmethod
     def of(cls, plan: Plan) -> PlanView:
@@ -184,6 +185,7 @@ class PlanView(View):
             problems=[Finding.of(problem) for problem in plan.problems],
             missing=list(plan.missing),
             in_flight=flying,
+            spared=list(plan.spared),
         )
 
 

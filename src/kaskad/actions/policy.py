@@ -1,0 +1,63 @@
+"""The policy of an installation: hours, caps, hold-outs, and what the sender is to the law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Invalid
+from kaskad.domain.hours import is_zone
+from kaskad.domain.law import FLAGS, LAWS
+from kaskad.domain.policy import Policy
+from kaskad.engine.catalog import POLICY
+from kaskad.store import settings as setting_store
+
+
+def show(office: Office) -> Policy:
+    """Return the policy in force."""
+    with office.read() as tx:
+        return setting_store.get(tx, POLICY, Policy) or Policy()
+
+
+def put(office: Office, told: Mapping[str, Any]) -> Policy:
+    """Keep a policy; what is left out has its default. Versions that run follow it. Raises Invalid."""
+    policy = _read(told)
+    problems = _wrong(policy)
+    if problems:
+        raise Invalid(problems)
+    office.write(lambda tx: setting_store.put(tx, POLICY, policy))
+    office.reload()
+    return policy
+
+
+def change(office: Office, told: Mapping[str, Any]) -> Policy:
+    """Change what is told and leave the rest; raises Invalid."""
+    return put(office, {**msgspec.to_builtins(show(office)), **told})
+
+
+def _read(told: Mapping[str, Any]) -> Policy:
+    try:
+        return msgspec.convert(dict(told), Policy)
+    except msgspec.ValidationError as error:
+        raise Invalid([str(error)]) from None
+
+
+def _wrong(policy: Policy) -> list[str]:
+    """Return what of a policy can be read and yet not be."""
+    found = []
+    if not is_zone(policy.zone):
+        found.append(f"zone {policy.zone!r} is not known: write such as Asia/Almaty")
+    country = policy.country
+    if country and not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
+        found.append(f"country {country!r} is no code of two capital letters, such as KZ")
+    laws = {law.id for law in LAWS}
+    for name in policy.set_aside:
+        if name not in laws:
+            found.append(f"There is no law {name!r}: `kaskad doctor law` lists them")
+    for name in policy.tenant:
+        if name not in FLAGS:
+            found.append(f"tenant {name!r} is not known: choose from {', '.join(FLAGS)}")
+    return found

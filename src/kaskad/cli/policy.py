@@ -1,0 +1,94 @@
+"""`kaskad policy`: hours, caps, hold-outs and what the sender is to the law."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(
+        help="Hours, caps, hold-outs, and what the sender is to the law.", no_args_is_help=True
+    )
+    group.command("show")(show)
+    group.command("set")(change)
+    app.add_typer(group, name="policy")
+
+
+def show(db: DB = "", as_json: JSON = False) -> None:
+    """Show the policy in force, as `kaskad policy set --file` takes it."""
+    from kaskad.cli.client import reached
+
+    with reached(db) as client:
+        _print(client.get("/policy"), as_json)
+
+
+def change(
+    value: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as country=KZ; VALUE is YAML.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A whole policy in YAML; what is left out gets its default.")
+    ] = None,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Change the policy; running cascades follow it at once."""
+    from kaskad.cli.client import reached
+
+    if (file is None) == (not value):
+        raise typer.BadParameter("give KEY=VALUE, or --file with a whole policy")
+    method, told = ("PUT", _file(file)) if file is not None else ("PATCH", _pairs(value or []))
+    with reached(db) as client:
+        _print(client.call(method, "/policy", told), as_json)
+
+
+def _pairs(given: list[str]) -> dict[str, Any]:
+    found = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise typer.BadParameter(f"{text!r}: write KEY=VALUE")
+        found[name] = _yaml(value, text)
+    return found
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        told = _yaml(path.read_text("utf-8"), str(path))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if not isinstance(told, dict):
+        raise typer.BadParameter(f"{path} is no mapping of keys and values")
+    return told
+
+
+def _yaml(text: str, where: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError:
+        raise typer.BadParameter(f"{where}: that is no YAML") from None
+
+
+def _print(policy: dict[str, Any], as_json: bool) -> None:
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    from kaskad.cli.screens.output import as_text
+
+    if as_json:
+        typer.echo(as_text(policy))
+        return
+    out = StringIO()
+    YAML(typ="safe").dump(policy, out)
+    typer.echo(out.getvalue().rstrip())
