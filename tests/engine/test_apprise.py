@@ -20,7 +20,7 @@ TO = "ann smith/../other?x=1&y=2#z"
 
 
 def account(url, **settings):
-    return Account(1, "a", "apprise", Channel.PUSH, settings, {"url": url})
+    return Account(1, "a", "apprise", Channel.PUSH, settings, {"service_url": url})
 
 
 def carried(account, *, start=Dispatcher, timeout_s=20.0, count=1, **message):
@@ -85,7 +85,7 @@ def test_a_url_of_no_service_is_the_accounts_fault(url):
 
 @pytest.mark.parametrize("name", ["one", "two"])
 def test_the_library_knows_the_urls_of_the_cases(name):
-    url = json.loads(ACCOUNTS.read_text())["apprise"][name]["secrets"]["url"]
+    url = json.loads(ACCOUNTS.read_text())["apprise"][name]["secrets"]["service_url"]
     assert isinstance(apprise.Apprise.instantiate(url.replace("{to}", "topic")), apprise.NotifyBase)
 
 

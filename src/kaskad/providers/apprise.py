@@ -43,7 +43,7 @@ class Apprise(Provider):
     title = "Apprise"
     channels: ClassVar[frozenset[Channel]] = frozenset(Channel)
     settings = (
-        Setting("url", secret=True,
+        Setting("service_url", secret=True,
                 help="As Apprise has it, with {to} where the address goes: ntfys://ntfy.example.org/{to}"),
         Setting("title", required=False, help="Of messages without a subject"),
     )  # fmt: skip
@@ -58,18 +58,18 @@ class Apprise(Provider):
     transport = "apprise"
 
     def check(self, account: Account) -> list[str]:
-        url, told = account["url"], []
+        url, told = account["service_url"], []
         if "://" not in url:
-            told.append("setting 'url': it begins with the service's name and ://, such as ntfys://")
+            told.append("setting 'service_url': it begins with the service's name and ://, such as ntfys://")
         if PLACE not in url:
-            told.append("setting 'url': write {to} where the address of the person goes")
+            told.append("setting 'service_url': write {to} where the address of the person goes")
         if any(value != "0" for value in _query(url).get("retry", [])):
-            told.append("setting 'url': leave `retry` out, so that no message is sent twice")
+            told.append("setting 'service_url': leave `retry` out, so that no message is sent twice")
         return told
 
     def build_note(self, outgoing: Outgoing, account: Account) -> Note:
         """Return what to say to whom; raises SendError where there is nothing to say."""
-        url = account["url"].replace(PLACE, quote(outgoing.to, safe=""))
+        url = account["service_url"].replace(PLACE, quote(outgoing.to, safe=""))
         title = outgoing.subject or account["title"]
         if outgoing.html:
             return Note(url, title, outgoing.html, html=True)
@@ -86,9 +86,7 @@ class Apprise(Provider):
         if verdict.taken:
             return Accepted()
         if verdict.taken is None:
-            raise SendError(
-                Reason.AUTH, "Apprise knows no service of such a URL: look at `url` of the account"
-            )
+            raise SendError(Reason.AUTH, "Apprise knows no service of such a URL: look at its `service_url`")
         words = "; ".join(verdict.words).replace(to, "…")[:LONGEST_DETAIL]
         told = (
             f"Apprise could not send it, and does not say whether the service has it ({words or 'no word'})"

@@ -110,7 +110,8 @@ class Deeds:
     async def start(self, phone: Phone, channel: str, payload: str, server: Server | None = None) -> None:
         """Come to a chat by its button or by a link, which may carry a word."""
         server = server or self.server(channel)
-        await self._let_in(phone, phone.chats[channel])
+        if channel in phone.chats:  # a browser has none
+            await self._let_in(phone, phone.chats[channel])
         if words := server.on_start(phone, payload):
             await self.write(phone, channel, words, by=server.name)
 

@@ -8,9 +8,11 @@ from kaskad.domain.errors import Invalid
 from kaskad.sandbox.server import Server
 from kaskad.sandbox.servers.amazon_ses import AmazonSes
 from kaskad.sandbox.servers.amocrm import AmoCrm
+from kaskad.sandbox.servers.apprise import AppriseTarget
 from kaskad.sandbox.servers.asterisk import Asterisk
 from kaskad.sandbox.servers.bitrix24 import Bitrix24
 from kaskad.sandbox.servers.exolve import ExolveSms, ExolveVoice
+from kaskad.sandbox.servers.fcm import Fcm
 from kaskad.sandbox.servers.mailgun import Mailgun
 from kaskad.sandbox.servers.messenger import Instagram, Messenger
 from kaskad.sandbox.servers.postmark import Postmark
@@ -26,6 +28,7 @@ from kaskad.sandbox.servers.umnico import Umnico
 from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
 from kaskad.sandbox.servers.vonage import Vonage
 from kaskad.sandbox.servers.voximplant import Voximplant
+from kaskad.sandbox.servers.webpush import WebPush
 from kaskad.sandbox.servers.whatsapp import WhatsApp
 
 SERVERS: Sequence[type[Server]] = (
@@ -53,6 +56,9 @@ SERVERS: Sequence[type[Server]] = (
     WhatsApp,
     Messenger,
     Instagram,
+    Fcm,
+    WebPush,
+    AppriseTarget,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"

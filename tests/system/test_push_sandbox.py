@@ -1,0 +1,140 @@
+"""Push from a mail's link to the tap, through the real engine, pages and adapters against the sandbox."""
+
+import time
+
+import pytest
+
+from kaskad.config import Settings
+from kaskad.sandbox.person import Person
+from kaskad.sandbox.profile import read_profile
+from kaskad.sandbox.serve import SandboxConfig, running
+from kaskad.sandbox.servers.fcm import Fcm
+from kaskad.sandbox.servers.webpush import WebPush
+from kaskad.web.service import serving
+from support.api import Api
+
+PEOPLE = (
+    Person("ann", "Ann", "ann@example.org", "+79000000001", ids={"push": "app-token-of-ann-1"}),
+    Person("bob", "Bob", "bob@example.org", "+79000000002"),
+)
+QUIET = """
+mail: {open: {median: 1}, click: {median: 1}}
+chat: {react: {median: 1}}
+sms: {deliver: {median: 1}, react: {median: 1}}
+call: {pick_up: {median: 1}, think: {median: 1}, no_answer: 1}
+"""
+CASCADE = """
+cascade: {slug}
+title: Ready
+class: transactional
+topic: orders
+urgent: true
+trigger: {{event: {slug}, key: order}}
+steps:
+  - id: push
+    channel: push
+    account: {account}
+    subject: "Order {{{{ trigger.order }}}}"
+    text: "{{{{ contact.name }}}}, it is ready"
+    buttons: [{{text: Open, url: "http://127.0.0.1:9/orders"}}]
+    wait: 1h
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return an installation, and the sandbox that it uses."""
+    folder = tmp_path_factory.mktemp("push")
+    settings = Settings(database=f"sqlite:{folder / 'kaskad.db'}", listen="127.0.0.1:0")
+    with serving(settings, "the tests") as service:
+        api = Api(service)
+        config = SandboxConfig(
+            servers=("smtp", "fcm", "webpush"), people=PEOPLE, kaskad_url=service.url,
+            profile=read_profile(QUIET, "test"),
+        )  # fmt: skip
+        with running(config) as sandbox:
+            for kind in (Fcm, WebPush):
+                (told,) = kind.accounts(sandbox.place)
+                api.put(f"/accounts/{told['name']}", {k: v for k, v in told.items() if k != "name"})
+            for slug, account in (("ready_app", "app"), ("ready_web", "web")):
+                text = CASCADE.format(slug=slug, account=account)
+                api.put(f"/cascades/{slug}", content=text, headers={"Content-Type": "application/yaml"})
+                api.post(f"/cascades/{slug}/activate")
+            yield api, sandbox
+
+
+def until(found, seconds=30):
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return value
+
+
+def ordered(api, who, name):
+    event = {
+        "name": name,
+        "id": f"{who} {name}",
+        "contact": {"external_id": who},
+        "properties": {"order": "17"},
+    }
+    api.post("/events", event)
+
+
+def run_of(api, who, slug):
+    return next(iter(api.get(f"/cascades/{slug}/runs", params={"contact": who})["items"]), None)
+
+
+def message_of(api, who):
+    return next((one for one in api.get("/messages", params={"contact": who})["items"]), {"state": ""})
+
+
+def test_an_app_shows_a_message_and_a_tap_ends_the_run(place):
+    api, sandbox = place
+    push = {"channel": "push", "value": "app-token-of-ann-1"}
+    consent = {"granted": True, "channels": ["push"], "proof": {"source": "app", "text": "in the app"}}
+    api.put("/contacts/ann", {"attributes": {"name": "Ann"}, "addresses": [push], "consents": [consent]})
+    ordered(api, "ann", "ready_app")
+    phone = sandbox.world.phones[1]
+    (notice,) = until(lambda: list(phone.notices))
+    assert (notice.title, notice.text) == ("Order 17", "Ann, it is ready")
+    assert notice.link.startswith(f"{api.service.base_url}/l/")
+    until(lambda: message_of(api, "ann")["state"] == "delivered")
+    sandbox.do(lambda deeds: deeds.tap(phone, notice))
+    until(lambda: (run_of(api, "ann", "ready_app") or {}).get("outcome") == "responded")
+
+
+def test_a_browser_is_bound_by_the_link_and_then_shows_a_message(place):
+    api, sandbox = place
+    told = {"attributes": {"name": "Bob"}, "email": "bob@example.org", "phone": "+79000000002"}
+    api.put("/contacts/bob", told)
+    url = api.post("/contacts/bob/opt-in-links", {"account": "web"})["url"]
+    phone = sandbox.world.phones[2]
+    server = sandbox.server(WebPush)
+    sandbox.do(lambda deeds: deeds.start(phone, "push", server.start_of(url), server))  # digits are asked for
+    pushes = lambda: [a for a in api.get("/contacts/bob")["addresses"] if a["channel"] == "push"]  # noqa: E731
+    (address,) = until(pushes)
+    assert address["value"].startswith(f"{sandbox.http_url}/webpush/b/2#")
+    ordered(api, "bob", "ready_web")
+    (notice,) = until(lambda: list(phone.notices))
+    assert (notice.title, notice.text) == ("Order 17", "Bob, it is ready")
+    until(lambda: message_of(api, "bob")["state"] == "delivered")
+    sandbox.do(lambda deeds: deeds.dismiss(phone, notice))
+    time.sleep(0.3)
+    assert run_of(api, "bob", "ready_web")["outcome"] is None  # wiped away is no answer
+    sandbox.do(lambda deeds: deeds.tap(phone, notice))
+    until(lambda: (run_of(api, "bob", "ready_web") or {}).get("outcome") == "responded")
+
+
+def test_a_browser_that_is_gone_is_marked_and_the_run_goes_on(place):
+    api, _ = place
+    api.put("/contacts/cid", {"attributes": {"name": "Cid"}, "email": "cid@example.org"})
+    gone = api.get("/contacts/bob")["addresses"]
+    value = next(a["value"] for a in gone if a["channel"] == "push").replace("/b/2#", "/b/77#")
+    consent = {"granted": True, "channels": ["push"], "proof": {"source": "page", "text": "on the page"}}
+    api.put("/contacts/cid", {"addresses": [{"channel": "push", "value": value}], "consents": [consent]})
+    ordered(api, "cid", "ready_web")
+    until(lambda: (run_of(api, "cid", "ready_web") or {}).get("outcome") == "unreachable")
+    assert [a["health"] for a in api.get("/contacts/cid")["addresses"] if a["channel"] == "push"] == [
+        "invalid"
+    ]
