@@ -30,6 +30,7 @@ from kaskad.sandbox.servers.vonage import Vonage
 from kaskad.sandbox.servers.voximplant import Voximplant
 from kaskad.sandbox.servers.webpush import WebPush
 from kaskad.sandbox.servers.whatsapp import WhatsApp
+from kaskad.sandbox.servers.vk import Vk
 
 SERVERS: Sequence[type[Server]] = (
     Smtp,
@@ -59,6 +60,7 @@ SERVERS: Sequence[type[Server]] = (
     Fcm,
     WebPush,
     AppriseTarget,
+    Vk,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
