@@ -14,6 +14,7 @@ from kaskad.sandbox.servers.bitrix24 import Bitrix24
 from kaskad.sandbox.servers.exolve import ExolveSms, ExolveVoice
 from kaskad.sandbox.servers.fcm import Fcm
 from kaskad.sandbox.servers.mailgun import Mailgun
+from kaskad.sandbox.servers.max import Max
 from kaskad.sandbox.servers.messenger import Instagram, Messenger
 from kaskad.sandbox.servers.postmark import Postmark
 from kaskad.sandbox.servers.sendgrid import SendGrid
@@ -26,11 +27,11 @@ from kaskad.sandbox.servers.twilio import Twilio
 from kaskad.sandbox.servers.twilio_sms import TwilioSms
 from kaskad.sandbox.servers.umnico import Umnico
 from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
+from kaskad.sandbox.servers.vk import Vk
 from kaskad.sandbox.servers.vonage import Vonage
 from kaskad.sandbox.servers.voximplant import Voximplant
 from kaskad.sandbox.servers.webpush import WebPush
 from kaskad.sandbox.servers.whatsapp import WhatsApp
-from kaskad.sandbox.servers.vk import Vk
 
 SERVERS: Sequence[type[Server]] = (
     Smtp,
@@ -61,6 +62,7 @@ SERVERS: Sequence[type[Server]] = (
     WebPush,
     AppriseTarget,
     Vk,
+    Max,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
