@@ -8,8 +8,7 @@ from msgspec import json
 
 from engine.test_outbox import subscribe, told
 from kaskad.domain.policy import Window
-from kaskad.domain.task import Disposition, TaskState
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Disposition, Kind, TaskState
 from kaskad.engine import agents
 from kaskad.engine.agents import No
 from kaskad.engine.arrival import Arrival
@@ -309,8 +308,34 @@ def test_a_day_has_its_number_of_tasks_and_the_desk_its_hours(either):
         person(stage, f"p{n}", f"+7700000{n:04}", n)
     stage.passes("2h")
     assert len(tasks(stage)) == 2
-    stage.passes("PT9H59M")  # past midnight, but nobody works yet
+    stage.passes("PT19H59M")  # past midnight, but nobody works yet
     assert len(tasks(stage)) == 2
+    stage.passes("1m")
+    assert len(tasks(stage)) == 3, "next morning"
+
+
+def test_a_step_that_is_due_while_the_desk_is_closed_waits_for_it_and_is_not_late(either):
+    stage = desk(either, hours="09:00-11:00", days="mon-fri")  # it is Monday, 14:00 when the step is due
+    ann = person(stage)
+    stage.passes("2h")
+    assert tasks(stage) == [] and "agent" not in stage.states(ann)
+    stage.passes("PT18H59M")
+    assert tasks(stage) == []
+    stage.passes("1m")
+    (task,) = tasks(stage)
+    assert task.opened_at == NOON + 21 * 3_600_000
+
+
+def test_days_on_which_nobody_works_do_not_count_and_a_step_without_a_wait_leaves_it_to_the_desk(either):
+    stage = desk(either, CASCADE.replace(", wait: 24h}", "}", 1), days="mon-fri", sla_hours="48")
+    stage.passes("P3D")  # Thursday
+    ann = person(stage)
+    stage.passes("2h")
+    assert tasks(stage)[0].due_at == NOON + (3 + 4) * 86_400_000 + 2 * 3_600_000, "Monday"
+    stage.passes("PT95H")
+    assert stage.states(ann)["agent"] == "sent"
+    stage.passes("1h")
+    assert tasks(stage)[0].state == TaskState.EXPIRED.code and stage.states(ann)["letter"] == "sent"
 
 
 def test_who_asked_for_a_person_by_a_key_comes_first_and_the_task_says_why(either):

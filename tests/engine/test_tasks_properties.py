@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.test_tasks import desk, money, person, tasks
-from kaskad.domain.task import LEASE_MS, Disposition, TaskState
+from kaskad.domain.task import LEASE_MS
+from kaskad.domain.terms import Disposition, TaskState
 from kaskad.engine import agents
 from kaskad.engine.agents import No
 from kaskad.store.db import open_database

@@ -16,8 +16,8 @@ from kaskad.domain import hours
 from kaskad.domain.consent import ConsentRow, granting
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import run_text, task_text
-from kaskad.domain.task import DAYS_OF_CALL_BACK, Disposition, TaskState
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.task import DAYS_OF_CALL_BACK
+from kaskad.domain.terms import Channel, Disposition, MessageClass, TaskState
 from kaskad.engine import agents
 from kaskad.engine.agents import Answer, No
 from kaskad.store import cards

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from kaskad.domain.hours import zone_info
 from kaskad.domain.policy import DAY, HOUR, MINUTE
-from kaskad.domain.terms import Coded, Kind, Reason
+from kaskad.domain.terms import Disposition, Kind, Reason
 
 MOST_CALLS = 3  # that nobody takes, in one step; then it has failed
 AGAIN_AFTER_MS = (2 * HOUR, 25 * HOUR)  # after the first and the second: next day at another hour
@@ -17,27 +17,6 @@ LEASE_MS = 15 * MINUTE  # a task that was claimed and not dialled goes to others
 TALK_MS = 30 * MINUTE  # a call that was dialled has so long before the task may expire
 DAYS_OF_CALL_BACK = 30
 CALL_BACK_WITHIN_MS = DAYS_OF_CALL_BACK * DAY
-
-
-class TaskState(Coded):
-    """Where a call by a person stands."""
-
-    OPEN = "open", 0  # may be claimed, from `not_before` on
-    CLAIMED = "claimed", 1  # an agent has it
-    DONE = "done", 2  # the agent has said how it ended
-    WITHDRAWN = "withdrawn", 3  # something else ended it: the goal, a refusal, a reply elsewhere
-    EXPIRED = "expired", 4  # nobody closed it in time
-
-
-class Disposition(Coded):
-    """How the agent says that a call ended."""
-
-    REACHED_AGREED = "reached_agreed", 1
-    REACHED_REFUSED = "reached_refused", 2
-    CALLBACK_AT = "callback_at", 3  # wants to be called later
-    NO_ANSWER = "no_answer", 4
-    WRONG_NUMBER = "wrong_number", 5
-    DO_NOT_CALL = "do_not_call", 6
 
 
 class Meaning(Struct, frozen=True):
@@ -110,6 +89,17 @@ class DeskPlan(Struct, frozen=True):
             if now < _ms(closing):
                 return max(now, begins)
         raise AssertionError("a desk works on one day of the week at least")
+
+    def due_at(self, at: int) -> int:
+        """Return when a task of that instant is to be done; days on which nobody works do not count."""
+        left = self.sla_ms
+        while True:
+            midnight = self.next_day(at)
+            if _wall(at, self.zone).weekday() < self.days:
+                if at + left <= midnight:
+                    return at + left
+                left -= midnight - at
+            at = midnight
 
     def next_day(self, now: int) -> int:
         """Return the next midnight of the desk's zone."""

@@ -148,6 +148,27 @@ class MessageState(Coded):
     CANCELLED = "cancelled", 12
 
 
+class TaskState(Coded):
+    """Where a call by a person stands."""
+
+    OPEN = "open", 0  # may be claimed, from `not_before` on
+    CLAIMED = "claimed", 1  # an agent has it
+    DONE = "done", 2  # the agent has said how it ended
+    WITHDRAWN = "withdrawn", 3  # something else ended it: the goal, a refusal, a reply elsewhere
+    EXPIRED = "expired", 4  # nobody closed it in time
+
+
+class Disposition(Coded):
+    """How the agent says that a call ended."""
+
+    REACHED_AGREED = "reached_agreed", 1
+    REACHED_REFUSED = "reached_refused", 2
+    CALLBACK_AT = "callback_at", 3  # wants to be called later
+    NO_ANSWER = "no_answer", 4
+    WRONG_NUMBER = "wrong_number", 5
+    DO_NOT_CALL = "do_not_call", 6
+
+
 class SkipReason(Coded):
     NO_ADDRESS = "no_address", 1
     NO_CONSENT = "no_consent", 2

@@ -17,16 +17,8 @@ from msgspec.structs import astuple
 from kaskad.domain.entering import When
 from kaskad.domain.ids import task_text
 from kaskad.domain.policy import MINUTE
-from kaskad.domain.task import (
-    AGAIN_AFTER_MS,
-    CALL_BACK_WITHIN_MS,
-    LEASE_MS,
-    TALK_MS,
-    Disposition,
-    TaskState,
-    meaning,
-)
-from kaskad.domain.terms import Kind, SkipReason
+from kaskad.domain.task import AGAIN_AFTER_MS, CALL_BACK_WITHIN_MS, LEASE_MS, TALK_MS, meaning
+from kaskad.domain.terms import Disposition, Kind, SkipReason, TaskState
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.tasks import last_look, refusal
 from kaskad.engine.world import World
@@ -148,7 +140,8 @@ def close(
             world.outbox.task_closed(tx, key, now, disposition.value, agent)
     else:
         again_at = call_back_at if back else now + AGAIN_AFTER_MS[misses - 1]
-        due_at = max(task.due_at, again_at + task.sla_ms)
+        plan = world.desks.get(task.account_id)
+        due_at = max(task.due_at, plan.due_at(again_at) if plan else again_at + task.sla_ms)
         _reopen(tx, task, again_at, due_at, misses, disposition, call_back_at)
         _extend(tx, task, due_at)
     _tell(tx, arrivals, now)

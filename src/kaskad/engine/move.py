@@ -206,6 +206,8 @@ class _Mover:
                 try:
                     if index in chosen:
                         gone = self._submit(item, parcels)
+                    elif opens_at := tasks.closed_until(self._world, item.version, item.send, self._now):
+                        self._wait_for_desk(item, opens_at)
                     else:
                         self._queue(item)
                 except Exception as error:
@@ -260,6 +262,17 @@ class _Mover:
         skips = (*item.decision.skips, skip)
         decision = enter(version, run, item.passages, wish, item.answers, self._now, skips)
         self._keep(version, run, item.passages, item.answers, decision)
+
+    def _wait_for_desk(self, item: _Sending, opens_at: int) -> None:
+        """Enter the step when its call desk works again: that makes nobody late."""
+        run, step, decision = item.run, item.send.step, item.decision
+        before = item.passages.get(step)
+        queued = before is not None and before.state == _QUEUED
+        waits = Decision(
+            _ACTIVE, Phase.ENTER, step, opens_at, opens_at, decision.reason, skips=decision.skips,
+            withdraw=step if queued else decision.withdraw, detail="the call desk is closed",
+        )  # fmt: skip
+        self._apply(item.version, run, waits, item.passages, item.answers)
 
     def _queue(self, item: _Sending) -> None:
         run, now = item.run, self._now

@@ -12,8 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from kaskad.domain.ids import task_text
-from kaskad.domain.task import TaskState
-from kaskad.domain.terms import Kind, Outcome
+from kaskad.domain.terms import Kind, Outcome, TaskState
 from kaskad.store.db import Row, Transaction
 
 

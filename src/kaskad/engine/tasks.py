@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kaskad.domain import clocks
 from kaskad.domain.entering import When, still_may
 from kaskad.domain.run import Decision, Passage, Passages, Run, Send
-from kaskad.domain.task import TaskState
-from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, SkipReason
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, SkipReason, TaskState
 from kaskad.domain.version import Version
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
@@ -50,6 +48,15 @@ def count(tx: Transaction, world: World, now: int) -> None:
         world.limits[account_id].count(live[0], allowed, until if until > now else 0)
 
 
+def closed_until(world: World, version: Version, send: Send, now: int) -> int | None:
+    """Return when the desk of a message works again, where its step can wait for that; None: it works now."""
+    plan = world.desks.get(send.account_id)
+    if plan is None or version.cascade.steps[send.step].at is not None:
+        return None
+    opens_at = plan.opens_at(now)
+    return opens_at if opens_at > now else None
+
+
 def asked_at(passages: Passages) -> int | None:
     """Return the step at which the person has asked for a person, by a key of a call; None: at none."""
     for passage in passages.values():
@@ -64,10 +71,10 @@ def open_task(
 ) -> int:  # fmt: skip
     """Note the task of a message that is handed over now; return when it expires."""
     step = version.cascade.steps[send.step]
-    rule = version.rules[send.step, send.channel]
-    sent = Passage(send.step, send.channel, MessageState.SENT.code, Kind.SENT.bit, now, now)
-    silent_at = now + valid_ms if valid_ms else clocks.deadline(rule, sent, version.policy.zone)
-    due_at = max(now + 1, min(silent_at, now + world.desks[send.account_id].sla_ms))
+    following = None if step.next is None else version.cascade.steps[step.next]
+    due_at = world.desks[send.account_id].due_at(now)
+    if step.wait or step.at or (following is not None and following.at):  # else the desk alone says how long
+        due_at = max(now + 1, min(due_at, now + valid_ms))
     asked = asked_at(passages)
     why = "" if asked is None else f"asked for a person at step {version.cascade.steps[asked].id}"
     urgent = asked is not None or step.urgent or version.cascade.urgent

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from kaskad.domain.task import TaskState
+from kaskad.domain.terms import TaskState
 from kaskad.store.db import Row, Transaction
 
 TaskKey = tuple[int, int, int, int]  # contact, run, step, attempt of the message

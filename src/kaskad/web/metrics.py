@@ -25,8 +25,7 @@ from prometheus_client.registry import Collector
 
 from kaskad.actions.office import Office
 from kaskad.domain.money import DIGITS
-from kaskad.domain.task import TaskState
-from kaskad.domain.terms import Channel, MessageState
+from kaskad.domain.terms import Channel, MessageState, TaskState
 from kaskad.engine.pulse import BOUNDS_S
 from kaskad.store.db import Row, Transaction
 from kaskad.store.webhooks import STATES

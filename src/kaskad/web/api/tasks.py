@@ -13,8 +13,7 @@ from kaskad.actions.tasks import Context, Filter, State
 from kaskad.actions.tasks import TaskView as Shown
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_task, run_text, task_text
-from kaskad.domain.task import Disposition
-from kaskad.domain.terms import MessageClass
+from kaskad.domain.terms import Disposition, MessageClass
 from kaskad.store.tasks import TaskKey
 from kaskad.web.api.fields import PLAIN, Instant, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
