@@ -11,18 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from email.utils import parseaddr
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.domain.terms import Kind, Reaction, Reason
 from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -31,6 +30,9 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import (
+    REPLY_TO,
+    MailService,
+    answer_of,
     clicked,
     dict_of,
     headers,
@@ -38,7 +40,7 @@ from kaskad.providers.mail import (
     opened,
     recipient,
     sender_of,
-    sender_problems,
+    taken,
     text_of,
     words_of,
 )
@@ -108,19 +110,18 @@ _SNS = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?").fullmatch
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}").fullmatch
 
 
-class AmazonSes(Provider):
+class AmazonSes(MailService):
     """E-mail through Amazon SES; its events over SNS."""
 
     name = "amazon_ses"
     title = "Amazon SES"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("region", help="Such as eu-central-1"),
         Setting("access_key_id", help="Of a user that may ses:SendEmail"),
         Setting("secret_access_key", secret=True),
         Setting("session_token", secret=True, required=False, help="Of temporary keys"),
         Setting("sender", help="Name <name@example.org>, a verified identity"),
-        Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
+        REPLY_TO,
         Setting("configuration_set", required=False, help="With an SNS destination: all events, our tags"),
         Setting("topic_arn", required=False, help="The SNS topic whose events are believed"),
         Setting("tracking", required=False, default="off", choices=("off", "on"),
@@ -147,9 +148,6 @@ class AmazonSes(Provider):
         "the words of the day's quota in a throttling error",
         "the region's address with dual stack or in other partitions: give `base_url` there",
     )
-
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
@@ -181,15 +179,9 @@ class AmazonSes(Provider):
         return signed(request, by, account["region"], "ses", outgoing.at)
 
     def read_response(self, response: Response) -> Accepted:
-        try:
-            answer = decode(response.body)
-        except ValueError:
-            answer = None
-        told = answer if isinstance(answer, dict) else {}
+        told = answer_of(response)
         if response.ok:
-            if not text_of(told.get("MessageId")):
-                raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None)
-            return Accepted(text_of(told.get("MessageId")))
+            return taken(text_of(told.get("MessageId")))
         raise _refusal(response, told)
 
     def key_request(self, hook: Request, account: Account) -> Request | None:

@@ -17,16 +17,26 @@ from email import message_from_bytes
 from email.message import Message
 from email.utils import parseaddr
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.machine import Actor, Hit, classify
-from kaskad.domain.terms import Kind, MessageClass, Reason
+from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
 from kaskad.domain.tokens import PIXEL
-from kaskad.providers.base import Account, Outgoing, Receipt, Request
+from kaskad.providers.base import (
+    Accepted,
+    Account,
+    Outgoing,
+    Provider,
+    Receipt,
+    Request,
+    Response,
+    Setting,
+    decode,
+)
 from kaskad.providers.mails_in import is_automatic, unquoted
 from kaskad.providers.mime import on_one_line
 
@@ -34,6 +44,25 @@ _REPLY = re.compile(r"(?<![a-z0-9])r\+([a-z2-7]{8,60})@", re.IGNORECASE)
 _PLAIN = re.compile(r"[!#-+\--:=?-~]+@[!#-+\--:=?-~]+").fullmatch  # visible ASCII but <>",;
 _ADDRESS = re.compile(r"\S+@\S+")
 _ADDRESSED = ("To", "Cc", "Delivered-To", "X-Original-To", "In-Reply-To", "References")
+
+
+REPLY_TO = Setting("reply_to", required=False, help="Where answers go; empty: to the sender")
+TRACKING = Setting(
+    "tracking",
+    required=False,
+    default="off",
+    choices=("on", "off"),
+    help="on: it counts opens and clicks too",
+)
+
+
+class MailService(Provider):
+    """A service that sends e-mail over its own API."""
+
+    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
+
+    def check(self, account: Account) -> list[str]:
+        return sender_problems(account)
 
 
 def sender_of(account: Account) -> tuple[str, str]:
@@ -133,6 +162,26 @@ def reply(told: Iterable[tuple[str, str]], text: str, addresses: Iterable[str], 
     return Receipt(
         kind=Kind.REPLIED, event=event, name="reply", reference=reference, text=unquoted(text), raw=raw
     )
+
+
+def base_url(account: Account, usual: str) -> str:
+    """Return where a service is asked: where the account says, else where it usually is."""
+    return (account["base_url"] or usual).rstrip("/")
+
+
+def answer_of(response: Response) -> dict[str, Any]:
+    """Return the object that was answered; an empty one for anything else."""
+    try:
+        return dict_of(decode(response.body))
+    except ValueError:
+        return {}
+
+
+def taken(identity: str) -> Accepted:
+    """Return the acceptance of a message; raises SendError, not known, where the answer names none."""
+    if not identity:
+        raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None)
+    return Accepted(identity)
 
 
 def text_of(value: object) -> str:

@@ -8,17 +8,16 @@ route with `forward("https://…/hooks/<account>")` for the mail of `reply_domai
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.domain.terms import Kind, Reaction, Reason
 from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -27,6 +26,11 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import (
+    REPLY_TO,
+    TRACKING,
+    MailService,
+    answer_of,
+    base_url,
     clicked,
     dict_of,
     form,
@@ -36,8 +40,8 @@ from kaskad.providers.mail import (
     reply,
     reply_to,
     sender_of,
-    sender_problems,
     spoken,
+    taken,
     text_of,
     unix_seconds,
     words_of,
@@ -82,21 +86,19 @@ _WAIT = re.compile(r"try again after (\d{1,6}) seconds")
 _ENHANCED = re.compile(r"\A\D{0,20}([245]\.\d{1,3}\.\d{1,3})\b")
 
 
-class Mailgun(Provider):
+class Mailgun(MailService):
     """E-mail through Mailgun."""
 
     name = "mailgun"
     title = "Mailgun"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("api_key", secret=True, help="A sending key of the domain, or the account's"),
         Setting("domain", help="The sending domain, such as mg.example.org"),
         Setting("sender", help="Name <name@example.org>"),
-        Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
+        REPLY_TO,
         Setting("reply_domain", required=False, help="Its mail comes by a route: answers name a message"),
         Setting("signing_key", secret=True, required=False, help="HTTP webhook signing key"),
-        Setting("tracking", required=False, default="off", choices=("on", "off"),
-                help="on: it counts opens and clicks too"),
+        TRACKING,
         Setting("base_url", required=False, default=BASE_URL, help="https://api.eu.mailgun.net in the EU"),
     )  # fmt: skip
     connect = (
@@ -121,9 +123,6 @@ class Mailgun(Provider):
         "the fields of a route's forward (stripped-text, body-plain, message-headers, recipient)",
     )
 
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
-
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
         on = "yes" if account["tracking"] == "on" else "no"
@@ -145,21 +144,16 @@ class Mailgun(Provider):
         if 0 < outgoing.valid_for_ms <= WITHIN_MIN[1] * 60_000:
             minutes = max(WITHIN_MIN[0], outgoing.valid_for_ms // 60_000)
             fields.append(("o:deliver-within", f"{minutes // 60}h{minutes % 60}m"))
-        base_url = (account["base_url"] or BASE_URL).rstrip("/")
         return Request.multipart(
-            f"{base_url}/v3/{account['domain']}/messages", fields, basic=("api", account["api_key"])
+            f"{base_url(account, BASE_URL)}/v3/{account['domain']}/messages",
+            fields,
+            basic=("api", account["api_key"]),
         )
 
     def read_response(self, response: Response) -> Accepted:
-        try:
-            answer = decode(response.body)
-        except ValueError:
-            answer = None
-        told = answer if isinstance(answer, dict) else {}
+        told = answer_of(response)
         if response.ok:
-            if not text_of(told.get("id")):
-                raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None)
-            return Accepted(_bare(told.get("id")))
+            return taken(_bare(told.get("id")))
         words = words_of(told.get("message"))
         general = status_error(response, words)
         if general.accepted is None:

@@ -9,17 +9,16 @@ is off unless the account asks for it. Webhooks are not signed: Postmark calls
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from kaskad.domain.errors import SendError
-from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.domain.terms import Kind, Reaction, Reason
 from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -27,6 +26,10 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import (
+    REPLY_TO,
+    TRACKING,
+    MailService,
+    base_url,
     clicked,
     headers,
     iso_instant,
@@ -35,7 +38,6 @@ from kaskad.providers.mail import (
     reply,
     reply_to,
     sender_of,
-    sender_problems,
     spoken,
     text_of,
     words_of,
@@ -106,21 +108,19 @@ SUPPRESSED: dict[str, tuple[Kind, Reason | None]] = {  # SuppressionReason of a 
 INSTANTS = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
 
 
-class Postmark(Provider):
+class Postmark(MailService):
     """E-mail through Postmark."""
 
     name = "postmark"
     title = "Postmark"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("server_token", secret=True, help="API token of the server"),
         Setting("sender", help="Name <name@example.org>, a confirmed signature or domain"),
         Setting("stream", required=False, default="outbound", help="A broadcast stream for advertising"),
-        Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
+        REPLY_TO,
         Setting("reply_domain", required=False, help="Of the inbound stream: answers name their message"),
         Setting("webhook_password", secret=True, required=False, help="In the address that webhooks call"),
-        Setting("tracking", required=False, default="off", choices=("on", "off"),
-                help="on: it counts opens and clicks too"),
+        TRACKING,
         Setting("base_url", required=False, default=BASE_URL),
     )  # fmt: skip
     connect = (
@@ -144,9 +144,6 @@ class Postmark(Provider):
         "that Metadata comes back in every kind of report: what lacks it is matched by MessageID",
         "the fields of an inbound mail (OriginalRecipient, StrippedTextReply, TextBody, Headers)",
     )
-
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
@@ -172,9 +169,8 @@ class Postmark(Provider):
         back_name, back = reply_to(outgoing, account)
         if back:
             mail["ReplyTo"] = spoken(back_name, back)
-        base_url = (account["base_url"] or BASE_URL).rstrip("/")
         asked = {"Accept": "application/json", "X-Postmark-Server-Token": account["server_token"]}
-        return Request.of_json(f"{base_url}/email", mail, asked)
+        return Request.of_json(f"{base_url(account, BASE_URL)}/email", mail, asked)
 
     def read_response(self, response: Response) -> Accepted:
         return _read(response.json(), response)

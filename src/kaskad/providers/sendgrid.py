@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 from email import message_from_string
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.domain.terms import Kind, Reaction, Reason
 from kaskad.providers.base import (
     UNREADABLE,
     Accepted,
@@ -24,7 +24,6 @@ from kaskad.providers.base import (
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -33,6 +32,10 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import (
+    REPLY_TO,
+    TRACKING,
+    MailService,
+    base_url,
     clicked,
     dict_of,
     events_in,
@@ -43,7 +46,6 @@ from kaskad.providers.mail import (
     reply,
     reply_to,
     sender_of,
-    sender_problems,
     text_of,
     unix_seconds,
     words_of,
@@ -96,21 +98,19 @@ REFUSALS = {  # by the status of the answer: specs, mail_send.json
 }
 
 
-class SendGrid(Provider):
+class SendGrid(MailService):
     """E-mail through Twilio SendGrid."""
 
     name = "sendgrid"
     title = "SendGrid"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("api_key", secret=True, help="With the permission Mail Send"),
         Setting("sender", help="Name <name@example.org>, of a verified domain"),
-        Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
+        REPLY_TO,
         Setting("reply_domain", required=False, help="A host of Inbound Parse: answers name their message"),
         Setting("webhook_public_key", required=False, help="The verification key of the signed webhook"),
         Setting("inbound_secret", secret=True, required=False, help="`key` in Inbound Parse's URL"),
-        Setting("tracking", required=False, default="off", choices=("on", "off"),
-                help="on: it counts opens and clicks too"),
+        TRACKING,
         Setting("base_url", required=False, default=BASE_URL, help="https://api.eu.sendgrid.com for the EU"),
     )  # fmt: skip
     connect = (
@@ -137,9 +137,6 @@ class SendGrid(Provider):
         "the words of `dropped` beside Bounced Address, Invalid and Unsubscribed Address",
     )
 
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
-
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
         to = _person(outgoing.contact_name, recipient(outgoing))
@@ -160,9 +157,10 @@ class SendGrid(Provider):
         back_name, back = reply_to(outgoing, account)
         if back:
             mail["reply_to"] = _person(back_name, back)
-        base_url = (account["base_url"] or BASE_URL).rstrip("/")
         return Request.of_json(
-            f"{base_url}/v3/mail/send", mail, {"Authorization": f"Bearer {account['api_key']}"}
+            f"{base_url(account, BASE_URL)}/v3/mail/send",
+            mail,
+            {"Authorization": f"Bearer {account['api_key']}"},
         )
 
     def read_response(self, response: Response) -> Accepted:

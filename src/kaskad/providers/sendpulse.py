@@ -8,7 +8,7 @@ and refusals by the address. Webhooks are not signed: let SendPulse call
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Any, ClassVar
+from typing import Any
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
@@ -19,7 +19,6 @@ from kaskad.providers.base import (
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -28,13 +27,15 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import (
+    MailService,
+    answer_of,
+    base_url,
     clicked,
     dict_of,
     events_in,
     opened,
     recipient,
     sender_of,
-    sender_problems,
     text_of,
     unix_seconds,
     words_of,
@@ -68,12 +69,11 @@ OF_THE_PERSON = (Kind.COMPLAINED, Kind.UNSUBSCRIBED)  # counts whether or not th
 BILLING = ("balance", "limit exceeded")  # in an error's words: nothing that waiting a minute mends
 
 
-class SendPulse(Provider):
+class SendPulse(MailService):
     """E-mail through SendPulse's SMTP service."""
 
     name = "sendpulse"
     title = "SendPulse"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("client_id", required=False, help="ID of the API application, with client_secret"),
         Setting(
@@ -117,7 +117,7 @@ class SendPulse(Provider):
             "client_id": account["client_id"],
             "client_secret": account["client_secret"],
         }
-        return Request.of_json(f"{_base_url(account)}/oauth/access_token", asked)
+        return Request.of_json(f"{base_url(account, BASE_URL)}/oauth/access_token", asked)
 
     def read_auth(self, response: Response) -> tuple[str, int]:
         answer = dict_of(response.json()) if response.ok else {}
@@ -126,9 +126,6 @@ class SendPulse(Provider):
             raise status_error(response)
         life_s = answer.get("expires_in")
         return token, life_s * 1000 if isinstance(life_s, int) and life_s > 0 else HOUR_MS
-
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
@@ -142,14 +139,11 @@ class SendPulse(Provider):
             mail["text"] = outgoing.text
         if outgoing.html:
             mail["html"] = b64encode(outgoing.html.encode()).decode()
-        request = Request.of_json(f"{_base_url(account)}/smtp/emails", {"email": mail})
+        request = Request.of_json(f"{base_url(account, BASE_URL)}/smtp/emails", {"email": mail})
         return self.authorize(request, account["api_key"]) if account["api_key"] else request
 
     def read_response(self, response: Response) -> Accepted:
-        try:
-            answer = dict_of(decode(response.body))
-        except ValueError:
-            answer = {}
+        answer = answer_of(response)
         if response.ok and answer.get("result") is True:
             return Accepted(text_of(answer.get("id")))
         code, words = text_of(answer.get("error_code")), words_of(answer.get("message"))
@@ -167,10 +161,6 @@ class SendPulse(Provider):
 
     def read_webhook(self, hook: Request, account: Account) -> list[Receipt | Inbound]:
         return [_event(raw) for raw in events_in(hook.body)]
-
-
-def _base_url(account: Account) -> str:
-    return (account["base_url"] or BASE_URL).rstrip("/")
 
 
 def _event(raw: bytes) -> Receipt | Inbound:

@@ -8,7 +8,7 @@ It takes no reference of ours: reports are matched by its id. Events: `setHook` 
 from __future__ import annotations
 
 from html import escape
-from typing import Any, ClassVar
+from typing import Any
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
@@ -18,7 +18,6 @@ from kaskad.providers.base import (
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -26,7 +25,16 @@ from kaskad.providers.base import (
     encode,
     status_error,
 )
-from kaskad.providers.mail import dict_of, recipient, sender_of, sender_problems, text_of, words_of
+from kaskad.providers.mail import (
+    MailService,
+    base_url,
+    dict_of,
+    recipient,
+    sender_of,
+    taken,
+    text_of,
+    words_of,
+)
 from kaskad.providers.mime import on_one_line
 from kaskad.providers.unisender_go import DELIVERY, check_auth, events_of, utc_instant
 
@@ -65,12 +73,11 @@ STATUSES: dict[str, Kind | None] = {
 OF_THE_PERSON = (Kind.COMPLAINED, Kind.UNSUBSCRIBED)  # counts whether or not the message is known
 
 
-class Unisender(Provider):
+class Unisender(MailService):
     """E-mail through the classic Unisender API; Unisender Go is the better way."""
 
     name = "unisender"
     title = "Unisender (classic)"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("api_key", secret=True, help="It signs the events too"),
         Setting("sender", help="Name <name@example.org>, confirmed there"),
@@ -96,9 +103,6 @@ class Unisender(Provider):
         "no header can be given: List-Unsubscribe is Unisender's own",
     )
 
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
-
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
         body = outgoing.html or f"<p>{escape(outgoing.text)}</p>".replace("\n", "<br>\n")
@@ -117,8 +121,7 @@ class Unisender(Provider):
         }
         if outgoing.language[:2] in ("ru", "en"):
             fields["lang"] = outgoing.language[:2]
-        base_url = (account["base_url"] or BASE_URL).rstrip("/")
-        return Request.form("POST", f"{base_url}/sendEmail", fields)
+        return Request.form("POST", f"{base_url(account, BASE_URL)}/sendEmail", fields)
 
     def read_response(self, response: Response) -> Accepted:
         if not response.ok:
@@ -132,10 +135,7 @@ class Unisender(Provider):
         if isinstance(errors, list) and errors:
             error = dict_of(errors[0])
             raise _refusal(text_of(error.get("code")), error.get("message"))
-        identity = text_of(first.get("id")) or text_of(first.get("email_id"))
-        if not identity:
-            raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None)
-        return Accepted(identity)
+        return taken(text_of(first.get("id")) or text_of(first.get("email_id")))
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
         check_auth(hook.body, account["api_key"])

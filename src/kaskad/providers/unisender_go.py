@@ -14,17 +14,16 @@ import re
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from hashlib import md5
-from typing import Any, ClassVar
+from typing import Any
 
 from kaskad.domain.errors import BadSignature, SendError
-from kaskad.domain.terms import Channel, Kind, Reaction, Reason
+from kaskad.domain.terms import Kind, Reaction, Reason
 from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
     Inbound,
     Outgoing,
-    Provider,
     Receipt,
     Request,
     Response,
@@ -33,13 +32,15 @@ from kaskad.providers.base import (
     status_error,
 )
 from kaskad.providers.mail import (
+    REPLY_TO,
+    MailService,
+    base_url,
     clicked,
     dict_of,
     headers,
     opened,
     recipient,
     sender_of,
-    sender_problems,
     text_of,
     words_of,
 )
@@ -100,16 +101,15 @@ REFUSED: dict[str, Reason] = {  # `failed_emails` of an answer that else is a su
 _AUTH = re.compile(rb'("auth"\s*:\s*")([0-9A-Fa-f]{32})"')
 
 
-class UnisenderGo(Provider):
+class UnisenderGo(MailService):
     """E-mail through Unisender Go or UniOne."""
 
     name = "unisender_go"
     title = "Unisender Go, UniOne"
-    channels: ClassVar[frozenset[Channel]] = frozenset({Channel.EMAIL})
     settings = (
         Setting("api_key", secret=True, help="Of the user or of the project; it signs the events too"),
         Setting("sender", help="Name <name@example.org>, of a confirmed domain"),
-        Setting("reply_to", required=False, help="Where answers go; empty: to the sender"),
+        REPLY_TO,
         Setting("webhook_key", secret=True, required=False, help="Where another key signs the events"),
         Setting("skip_unsubscribe", required=False, default="no", choices=("no", "yes"),
                 help="yes, once support has approved it: no footer of theirs"),
@@ -137,9 +137,6 @@ class UnisenderGo(Provider):
         "the words of `delivery_status` beside those that UniOne describes",
         "webhooks in gzip (event_format json_post_gzip): choose json_post",
     )
-
-    def check(self, account: Account) -> list[str]:
-        return sender_problems(account)
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         name, address = sender_of(account)
@@ -211,8 +208,9 @@ class UnisenderGo(Provider):
 
 
 def _call(account: Account, method: str, value: dict[str, Any]) -> Request:
-    base_url = (account["base_url"] or BASE_URL).rstrip("/")
-    return Request.of_json(f"{base_url}/{method}.json", value, {"X-API-KEY": account["api_key"]})
+    return Request.of_json(
+        f"{base_url(account, BASE_URL)}/{method}.json", value, {"X-API-KEY": account["api_key"]}
+    )
 
 
 def check_auth(body: bytes, key: str) -> None:
