@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import pywa
 from pywa import errors, utils
@@ -23,7 +24,7 @@ from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import BadSignature, Invalid, SendError
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.providers import whatsapp
-from kaskad.providers.base import Account, Outgoing, Request
+from kaskad.providers.base import Account, Outgoing, Request, Response
 from kaskad.providers.whatsapp_templates import STATES
 
 HERE = Path(__file__).parent
@@ -171,6 +172,28 @@ def test_metas_first_look_is_answered_with_its_challenge():
     with pytest.raises(BadSignature):  # an account without a word takes none, not the empty one
         WHATSAPP.answer_look(Request("GET", url), Account(1, "wa", "whatsapp", Channel.WHATSAPP))
     assert WHATSAPP.answer_look(Request("GET", "https://k.example.org/hooks/wa"), ACCOUNT) == ("", b"")
+
+
+def test_the_number_reports_to_the_accounts_own_address():
+    url = "https://k.example.org/hooks/wa"
+    (request,) = WHATSAPP.setup_requests(ACCOUNT, url)
+    assert request.url.endswith("/v25.0/106540352242922")
+    override = {"override_callback_uri": url, "verify_token": "a word of ours"}
+    assert request.json() == {"webhook_configuration": override}
+
+
+def test_where_meta_cannot_call_nothing_is_set():
+    assert WHATSAPP.setup_requests(ACCOUNT, "http://127.0.0.1:8700/hooks/wa") == []
+    assert WHATSAPP.setup_requests(ACCOUNT, "") == []
+    wordless = msgspec.structs.replace(ACCOUNT, secrets={"access_token": "EAAtest"})
+    assert WHATSAPP.setup_requests(wordless, "https://k.example.org/hooks/wa") == []
+
+
+def test_a_set_up_that_is_refused_is_an_error():
+    WHATSAPP.read_setup(Response(200, {}, b'{"success": true}'))
+    refused = b'{"error": {"message": "Callback verification failed", "code": 2200}}'
+    with pytest.raises(SendError, match="Callback verification failed"):
+        WHATSAPP.read_setup(Response(400, {}, refused))
 
 
 def test_the_text_of_an_opt_in_link_is_a_start_with_its_token():

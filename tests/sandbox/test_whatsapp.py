@@ -19,7 +19,7 @@ from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Phone
 from kaskad.sandbox.serve import Sandbox
 from kaskad.sandbox.servers.whatsapp import Keys, WhatsApp
-from support.world import Receiver, wait_for
+from support.world import Arrival, Receiver, wait_for
 
 KEYS = Keys()
 ANN = "79000000001"
@@ -243,6 +243,25 @@ def test_a_file_gets_an_id_that_a_message_may_name(world: Sandbox) -> None:
     media = httpx.post(url, data={"messaging_product": "whatsapp"}, files=files, headers=headers).json()["id"]
     client(world).send_image(ANN, media)
     assert ann(world).chats["whatsapp"].bubbles[-1].media == (("image", media),)
+
+
+def test_an_address_is_taken_once_it_answers_the_challenge(world: Sandbox, receiver: Receiver) -> None:
+    settings = {name: str(value) for name, value in WhatsApp.settings(world.place).items()}
+    account = Account(1, "whatsapp", "whatsapp", Channel.WHATSAPP, settings)
+    url = f"{receiver.url}/hooks/whatsapp"
+
+    def set_up() -> httpx.Response:
+        (request,) = Adapter().setup_requests(account, url)
+        return httpx.post(request.url, content=request.body, headers=dict(request.headers))
+
+    assert set_up().json()["error"]["code"] == 2200  # the receiver answers with nothing
+    receiver.answers["/hooks/whatsapp"] = lambda arrival: (200, _challenge(arrival, account))
+    assert set_up().json() == {"success": True}
+    assert world.server(WhatsApp).addresses == [url]
+
+
+def _challenge(arrival: Arrival, account: Account) -> str:
+    return Adapter().answer_look(Request("GET", f"http://k.example.org{arrival.path}"), account)[1].decode()
 
 
 def test_who_is_not_on_whatsapp_or_has_blocked_us_is_told_later(world: Sandbox, receiver: Receiver) -> None:

@@ -20,9 +20,9 @@ import msgspec
 from msgspec import Struct, field
 
 from kaskad.domain.cascade import Money
-from kaskad.domain.errors import Invalid, SendError
+from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel, Kind, Reaction, Reason
-from kaskad.providers import meta, whatsapp_templates
+from kaskad.providers import meta, whatsapp_setup, whatsapp_templates
 from kaskad.providers.base import (
     Accepted,
     Account,
@@ -37,7 +37,7 @@ from kaskad.providers.base import (
     Setting,
     Told,
 )
-from kaskad.providers.whatsapp_messages import BSUID, MAX_BUTTONS, MAX_PAYLOAD, MAX_TEXT, content
+from kaskad.providers.whatsapp_messages import BSUID, MAX_BUTTONS, MAX_PAYLOAD, MAX_TEXT, content, taken
 
 STATUSES: dict[str, Kind | None] = {  # of our messages: every documented value; None changes nothing
     "sent": Kind.SENT,
@@ -148,8 +148,9 @@ class WhatsApp(Provider):
         "Its page shows `phone_number_id` and `business_account_id`.",
         "The token of a system user of the business, with the permissions whatsapp_business_messaging and "
         "whatsapp_business_management, is `access_token`; the app's secret is `app_secret`.",
-        "Under Webhooks give the address `https://…/hooks/<account>` and the text of `verify_token`; "
-        "subscribe to messages, user_preferences, message_template_status_update, template_category_update.",
+        "Under Webhooks of the app give the address `https://…/hooks/<account>` and the text of "
+        "`verify_token`; subscribe to messages, user_preferences, message_template_status_update and "
+        "template_category_update. The reports of the number Kaskad lets come to its own address.",
         "For people who have not written within 24 hours, have texts approved in WhatsApp Manager, and name "
         "them in the steps as `approved`.",
     )
@@ -159,7 +160,7 @@ class WhatsApp(Provider):
         f"Longest answers of a template's buttons: {MAX_PAYLOAD} characters.",
         "A parameter of a template may hold no line breaks: ours are made spaces.",
         "A person who resumes advertising in WhatsApp's own settings gives no consent by that: START does.",
-        "A call from the person opens the 24 hours too; Kaskad does not learn of calls.",
+        "A call from the person opens the 24 hours too; Kaskad is not told of calls.",
     )
 
     def check(self, account: Account) -> list[str]:
@@ -190,13 +191,7 @@ class WhatsApp(Provider):
     def read_response(self, response: Response) -> Accepted:
         if not response.ok:
             raise meta.refusal(response, ERRORS, SUBCODES, NOT_TAKEN)
-        try:
-            message = _decode_taken(response.body).messages[0]
-        except (ValueError, IndexError):
-            raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None) from None
-        if message.message_status == "paused":
-            raise SendError(Reason.CONTENT, "WhatsApp has paused the template", code="paused")
-        return Accepted(message.id, kind=None)
+        return taken(response)
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
         meta.verify(hook, account)
@@ -206,6 +201,13 @@ class WhatsApp(Provider):
 
     def answer_look(self, hook: Request, account: Account) -> tuple[str, bytes]:
         return meta.challenge(hook, account)
+
+    def setup_requests(self, account: Account, webhook_url: str) -> list[Request]:
+        return whatsapp_setup.requests(account, webhook_url)
+
+    def read_setup(self, response: Response) -> None:
+        if not response.ok:
+            raise meta.refusal(response, ERRORS, SUBCODES)
 
     def templates_request(self, account: Account, cursor: str) -> Request | None:
         return whatsapp_templates.templates_request(account, cursor)
@@ -221,18 +223,6 @@ class WhatsApp(Provider):
                 [f"Account {account.name!r} does not say its number: give `phone`, such as +15550100."]
             )
         return f"https://wa.me/{phone[1]}?text={quote(f'/start {token}')}"
-
-
-class _SentMessage(Struct):
-    id: str
-    message_status: str = ""
-
-
-class _Taken(Struct):
-    messages: list[_SentMessage] = field(default_factory=list)
-
-
-_decode_taken = msgspec.json.Decoder(_Taken).decode
 
 
 # What we read

@@ -10,11 +10,14 @@ from posixpath import basename
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+from msgspec import Struct, field
+
 from kaskad.domain.cascade import Approved, Button
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
 from kaskad.providers import meta
-from kaskad.providers.base import Outgoing
+from kaskad.providers.base import Accepted, Outgoing, Response
 
 BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")  # of a person who hides the phone number
 MAX_TEXT = 4096
@@ -136,3 +139,29 @@ def _head(told: str) -> dict[str, Any]:
         return _text(told, "")
     kind = meta.medium(told)
     return {"type": kind, kind: _medium(told, kind)}
+
+
+# What is answered
+
+
+class _SentMessage(Struct):
+    id: str
+    message_status: str = ""
+
+
+class _Taken(Struct):
+    messages: list[_SentMessage] = field(default_factory=list)
+
+
+_decode_taken = msgspec.json.Decoder(_Taken).decode
+
+
+def taken(response: Response) -> Accepted:
+    """Return what a 2xx answer says; raises SendError where it names no message, or has taken none."""
+    try:
+        message = _decode_taken(response.body).messages[0]
+    except (ValueError, IndexError):
+        raise SendError(Reason.AMBIGUOUS, "the answer names no message", accepted=None) from None
+    if message.message_status == "paused":
+        raise SendError(Reason.CONTENT, "WhatsApp has paused the template", code="paused")
+    return Accepted(message.id, kind=None)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from kaskad.sandbox.server import Server
+from kaskad.sandbox.server import Server, Site
 from kaskad.sandbox.wire import Outgoing
 
 DAY_MS = 86_400_000
@@ -48,6 +50,10 @@ class Graph(Server):
     app_secret = ""
     webhook_object = ""
 
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.addresses: list[str] = []  # that have answered the challenge
+
     def authorise(self, request: Request, number: str, *ours: str) -> None:
         """Raise Refused unless the token is right, and the number one of `ours`."""
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -68,6 +74,19 @@ class Graph(Server):
         if not isinstance(body, dict):
             raise Refused(400, 100, "The request's body is not a JSON object")
         return body
+
+    async def try_address(self, told: Mapping[str, Any]) -> None:
+        """Raise Refused unless the address answers Meta's challenge.
+
+        https://developers.facebook.com/docs/graph-api/webhooks/getting-started#verification-requests
+        """
+        url, challenge = str(told.get("override_callback_uri", "")), str(secrets.randbelow(1 << 31))
+        token = str(told.get("verify_token", ""))
+        asked = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
+        answer = await self.outbox.call(Outgoing("GET", f"{url}?{urlencode(asked)}"))
+        if answer.body.decode(errors="replace") != challenge:
+            raise Refused(400, 2200, f"Callback verification failed: HTTP Status Code = {answer.status}")
+        self.addresses.append(url)
 
     def tell_kaskad(self, entry: Mapping[str, Any]) -> None:
         """Send a webhook of one entry, signed with the app's secret."""

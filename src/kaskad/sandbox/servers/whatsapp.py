@@ -85,6 +85,7 @@ class WhatsApp(Graph):
             Route("/{version}/{number}/message_templates", self.list_texts, methods=["GET"]),
             Route("/{version}/{number}/message_templates", self.make_text, methods=["POST"]),
             Route("/{version}/{number}/media", self.upload, methods=["POST"]),
+            Route("/{version}/{number}", self.change_number, methods=["POST"]),
         ]
 
     @property
@@ -280,6 +281,15 @@ class WhatsApp(Graph):
                     "message_template_language": language, "reason": reason,
                     "message_template_category": text.category,
                 })  # fmt: skip
+
+    async def change_number(self, request: Request) -> Response:
+        """Give a number's reports an address of their own; here they come to Kaskad's anyway."""
+        return await refusing(self._change_number(request))
+
+    async def _change_number(self, request: Request) -> Response:
+        self.authorise(request, request.path_params["number"], self._keys.phone_number_id)
+        await self.try_address((await self.told(request)).get("webhook_configuration") or {})
+        return JSONResponse({"success": True})
 
     async def upload(self, request: Request) -> Response:
         """Take a file, and give it an id that messages may name."""
