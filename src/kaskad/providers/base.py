@@ -6,14 +6,9 @@ an answer. `engine/transport` sends; time-outs, lost answers, retries and redact
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
-from hashlib import sha256
-from typing import Any, ClassVar, Self
-from urllib.parse import parse_qsl, urlencode
+from typing import ClassVar
 
-import msgspec
 from msgspec import Struct, field
 
 from kaskad.domain.cascade import Approved as Approved
@@ -26,6 +21,14 @@ from kaskad.providers.approval import ServiceTemplate as ServiceTemplate
 from kaskad.providers.approval import TemplateNews as TemplateNews
 from kaskad.providers.crm import Changed as Changed
 from kaskad.providers.crm import Conversation, Entry, Happened
+from kaskad.providers.exchange import STATUSES as STATUSES
+from kaskad.providers.exchange import Request as Request
+from kaskad.providers.exchange import Response as Response
+from kaskad.providers.exchange import basic_auth as basic_auth
+from kaskad.providers.exchange import decode as decode
+from kaskad.providers.exchange import encode as encode
+from kaskad.providers.exchange import retry_after_ms as retry_after_ms
+from kaskad.providers.exchange import status_error as status_error
 from kaskad.providers.watermark import UpTo as UpTo
 
 
@@ -196,145 +199,6 @@ class Inbound(Struct, frozen=True, kw_only=True):
 
 
 Told = Receipt | Inbound | UpTo | TemplateNews | Changed  # what a webhook can say
-
-
-class Request(Struct, frozen=True):
-    """An HTTP request: one that we send, or a webhook that we got (header names in lower case there).
-
-    `key` is what a webhook is signed with, where it only names that (`Provider.key_request`).
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    key: bytes = b""
-
-    @classmethod
-    def of_json(cls, url: str, value: Any, headers: Mapping[str, str] | None = None) -> Self:
-        """Return a POST of `value` as JSON."""
-        return cls("POST", url, {"Content-Type": "application/json", **(headers or {})}, encode(value))
-
-    @classmethod
-    def form(
-        cls,
-        method: str,
-        url: str,
-        fields: Mapping[str, str] | Sequence[tuple[str, str]],
-        *,
-        basic: tuple[str, str] | None = None,
-    ) -> Self:
-        """Return a request with form fields, and basic authentication where given.
-
-        Pairs, where a name repeats.
-        """
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        if basic is not None:
-            headers["Authorization"] = basic_auth(basic)
-        return cls(method, url, headers, urlencode(fields).encode())
-
-    @classmethod
-    def multipart(cls, url: str, fields: Sequence[tuple[str, str]], *, basic: tuple[str, str]) -> Self:
-        """Return a POST of form fields as parts (RFC 7578), with basic authentication."""
-        told = [(name.encode(), value.encode()) for name, value in fields]
-        boundary = sha256(b"\0".join(part for pair in told for part in pair)).hexdigest()[:32].encode()
-        pieces = [
-            b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (boundary, name, value)
-            for name, value in told
-        ]
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary.decode()}",
-            "Authorization": basic_auth(basic),
-        }
-        return cls("POST", url, headers, b"".join(pieces) + b"--%s--\r\n" % boundary)
-
-    def json(self) -> Any:
-        """Return the body as JSON; raises ValueError where it is none."""
-        return decode(self.body)
-
-    def fields(self) -> dict[str, str]:
-        """Return the fields of a form body; of repeated ones the last."""
-        return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
-
-    def __repr__(self) -> str:
-        """Return text without URL, headers and body: any of them may hold a secret."""
-        return f"Request({self.method}, {len(self.body)} bytes)"
-
-
-class Response(Struct, frozen=True, gc=False):
-    """An HTTP answer; header names are looked up in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    def json(self) -> Any:
-        """Return the body as JSON; raises SendError where it is none, unknown unless the status refuses."""
-        try:
-            return decode(self.body)
-        except ValueError:
-            raise status_error(self, "the answer is not JSON") from None
-
-
-def basic_auth(pair: tuple[str, str]) -> str:
-    """Return the value of the Authorization header for a user and a password (RFC 7617)."""
-    return "Basic " + b64encode(":".join(pair).encode()).decode()
-
-
-encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-
-def decode(data: bytes | str) -> Any:
-    """Return a JSON value; raises ValueError for what is none, or is nested deeper than we can follow."""
-    try:
-        return _decode(data)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
-
-
-STATUSES: Mapping[int, Reason] = {  # what an HTTP status says by itself, where a provider has no better word
-    400: Reason.CONTENT,
-    401: Reason.AUTH,
-    402: Reason.AUTH,
-    403: Reason.AUTH,
-    404: Reason.AUTH,
-    405: Reason.AUTH,
-    410: Reason.AUTH,
-    413: Reason.CONTENT,
-    415: Reason.AUTH,
-    422: Reason.CONTENT,
-    429: Reason.RATE_LIMITED,
-}
-
-
-def status_error(response: Response, detail: str = "", *, code: str = "") -> SendError:
-    """Return the error that the status alone tells: only 4xx proves that nothing was accepted.
-
-    Redirects are not followed: a 3xx is a wrong URL, so configuration.
-    """
-    status, wait = response.status, retry_after_ms(response)
-    text = f"HTTP {status}" + (f": {detail}" if detail else "")
-    if 300 <= status < 500:
-        reason = STATUSES.get(status, Reason.AUTH if status < 400 else Reason.OTHER)
-        return SendError(reason, text, code=code, retry_after_ms=wait)
-    return SendError(Reason.AMBIGUOUS, text, code=code, retry_after_ms=wait, accepted=None)
-
-
-def retry_after_ms(response: Response) -> int | None:
-    """Return the wait of `Retry-After` (seconds, or a date against the answer's own `Date`); None: none."""
-    text = response.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return min(int(text), 86_400) * 1000
-    try:
-        span = parsedate_to_datetime(text) - parsedate_to_datetime(response.headers["date"])
-    except (KeyError, ValueError, TypeError):
-        return None
-    return max(0, min(int(span.total_seconds()), 86_400)) * 1000
 
 
 NOTHING = ("", b"")  # an answer without a body
