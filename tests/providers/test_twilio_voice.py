@@ -1,6 +1,8 @@
 """Twilio Voice: the published statuses, signatures as Twilio's client makes them, and the call's TwiML."""
 
 import json
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlencode
 from xml.etree import ElementTree
@@ -12,10 +14,10 @@ from twilio.request_validator import RequestValidator
 
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.providers import provider
+from kaskad.providers import provider, twilio_api
 from kaskad.providers.base import Account, Outgoing, Request
 from kaskad.providers.signatures import check_twilio
-from kaskad.providers.twilio_voice import STATUSES
+from kaskad.providers.twilio_voice import STATUSES, _instant
 
 VOICE = provider("twilio_voice")
 SETTINGS = {"account_sid": "AC1", "caller": "+15550100"}
@@ -149,3 +151,15 @@ def test_a_key_ends_the_call_with_thanks():
 def test_who_listened_for_how_long_decides(seconds, by, kind):
     told = hook(REPORTS, CallStatus="completed", CallDuration=seconds, AnsweredBy=by)
     assert [each.kind for each in VOICE.read_webhook(told, ACCOUNT)] == [kind]
+
+
+@given(st.lists(st.tuples(words, words), max_size=5).map(urlencode) | st.text("a=&+%20é\x00;", max_size=20))
+def test_a_form_is_read_as_the_standard_library_reads_it(body):
+    read = twilio_api.pairs(Request("POST", "https://k.example.org/", {}, body.encode()))
+    assert list(read) == parse_qsl(body, keep_blank_values=True)
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.sampled_from([0, 330, -480]))
+def test_an_instant_is_read_as_the_standard_library_reads_it(moment, minutes):
+    stamp = format_datetime(moment.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=minutes))))
+    assert _instant({"Timestamp": stamp}) == round(parsedate_to_datetime(stamp).timestamp() * 1000)
