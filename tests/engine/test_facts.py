@@ -236,6 +236,22 @@ def test_stops_on_two_channels_in_one_tick_both_count(db):
     assert stage.sent(ann) == ["sms"]
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["refused", "not delivered"])
+def test_a_no_that_only_the_service_has_heard_closes_the_channel(db, later):
+    stage = Stage(db)
+    if not later:
+        stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.OPTED_OUT)
+    ann = begun(stage, PROMO + STEPS)
+    if later:
+        stage.receipt(ann, Kind.FAILED, value='{"reason": "opted_out", "code": "21610"}')
+    assert stage.outcome(ann) == "opted_out"
+    assert stage.states(ann)["sms"] == ("failed" if later else "rejected")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now(), "x")
+    stage.passes("P30D")
+    stage.event(ann, "left", cart_id=2)
+    assert stage.states(ann)["sms"] == "no_consent"
+
+
 def test_the_key_that_refuses_stops_calls_and_texts(db):
     stage = Stage(db)
     robot = "{id: robot, channel: robot_call, say: t, keys: {9: opt_out}, success: clicked, wait: 2h}"

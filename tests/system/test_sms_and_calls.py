@@ -10,7 +10,7 @@ import pytest
 
 from kaskad.config import Settings
 from kaskad.domain.policy import Policy
-from kaskad.domain.terms import Channel, Kind, Outcome
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome
 from kaskad.engine.account_file import read_accounts
 from kaskad.sandbox.profile import read_profile
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
@@ -157,3 +157,15 @@ def test_without_a_public_address_exolve_is_asked(tmp_path: Path, server: str, s
     with house(tmp_path, server, step, call="presses: 0", public=False) as one:
         one.joins()
         until(lambda: kind in one.facts(), 20)
+
+
+def test_a_stop_that_only_twilio_has_heard_counts_from_its_refusal_on(tmp_path: Path) -> None:
+    with house(tmp_path, "twilio_sms", SMS, public=False) as one:
+        one.joins()
+        phone = one.sandbox.phones[0]
+        until(lambda: bool(phone.texts), 20)
+        one.sandbox.do(lambda deeds: deeds.send_sms(phone, "stop"))
+        assert one.rows("SELECT granted FROM consents") == []
+        one.joins("2")
+        until(lambda: one.rows("SELECT granted FROM consents") == [(0,)], 20)
+        assert one.rows(f"SELECT state FROM messages WHERE state = {MessageState.REJECTED.code}") != []

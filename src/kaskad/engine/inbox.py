@@ -200,6 +200,8 @@ class _MessageFacts:
                 self._spoiled.append(key)
             elif reason == Reason.DOUBTFUL_ADDRESS.value:
                 self._doubted.append(key)
+            elif reason == Reason.OPTED_OUT.value:  # the service has heard the person's "no" before us
+                self._refusals.add(arrival, row[3], Scope.CHANNEL)
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
             self._refusals.add(arrival, row[3])
         elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):

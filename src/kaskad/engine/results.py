@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from kaskad.domain.consent import Scope
 from kaskad.domain.run import state_of
 from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
+from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
@@ -83,6 +85,18 @@ def apply_results(
     if waiting and tx.changed_many("begin_waiting", waiting) != len(waiting):
         touched.update((row[0], row[1]) for row in waiting)  # something else has happened to some of them
     return touched
+
+
+def told_no(world: World, results: Sequence[Result]) -> list[Arrival]:
+    """Return the refusals of people that their service knows of: it has heard their "no" before us."""
+    found = []
+    for result in results:
+        account = world.accounts.get(result.account_id)
+        if result.reason is Reason.OPTED_OUT and result.accepted is False and account is not None:
+            told = msgspec.json.encode({"channel": account.channel.code, "scope": Scope.CHANNEL}).decode()
+            event = f"answer {result.code}"
+            found.append(Arrival(result.contact_id, 0, -1, Kind.UNSUBSCRIBED.value, event, result.at, told))
+    return found
 
 
 def _cost(world: World, key: MessageKey, result: Result, costs: dict[MessageKey, int]) -> int | None:

@@ -20,7 +20,7 @@ from kaskad.engine.inbox import apply_arrivals
 from kaskad.engine.move import move
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, judge_hits, match_orphans, receive
-from kaskad.engine.results import apply_results
+from kaskad.engine.results import apply_results, told_no
 from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -60,7 +60,7 @@ def tick(
     touched = apply_results(tx, world, changes, results, now)
     changes.flush_facts(tx)
 
-    arrivals = [*stored, *received, *match_orphans(tx, results), *judged]
+    arrivals = [*stored, *received, *match_orphans(tx, results), *told_no(world, results), *judged]
     applied = apply_arrivals(tx, world, changes, arrivals, now)
     changes.flush_facts(tx)
 
