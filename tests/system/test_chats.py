@@ -1,4 +1,4 @@
-"""Messengers with `kaskad serve`, a process of its own: MAX polled, VK by webhook, both from link to block."""
+"""Messengers with `kaskad serve`, a process of its own: MAX is polled, VK calls, both from link to block."""
 
 import os
 import signal

@@ -127,9 +127,12 @@ class TelegramGateway(Provider):
             fields["sender_username"] = account["sender"].removeprefix("@")
         if outgoing.valid_for_ms:
             fields["ttl"] = min(max(outgoing.valid_for_ms // 1000, MIN_TTL_S), MAX_TTL_S)
-        if outgoing.status_url.startswith("https://") and len(outgoing.status_url.encode()) <= MAX_CALLBACK:
-            fields["callback_url"] = outgoing.status_url
-        base = (account["base_url"] or BASE_URL).rstrip("/")
+        base, told = (account["base_url"] or BASE_URL).rstrip("/"), outgoing.status_url
+        secure = told.startswith("https://") or (
+            told and base.startswith("http://")
+        )  # of one's own, as there
+        if secure and len(told.encode()) <= MAX_CALLBACK:
+            fields["callback_url"] = told
         headers = {"Authorization": f"Bearer {account['token']}"}
         return Request.of_json(f"{base}/sendVerificationMessage", fields, headers)
 

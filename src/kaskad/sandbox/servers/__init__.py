@@ -23,10 +23,12 @@ from kaskad.sandbox.servers.smpp import Smpp
 from kaskad.sandbox.servers.smsc import Smsc
 from kaskad.sandbox.servers.smtp import Smtp
 from kaskad.sandbox.servers.telegram import Telegram
+from kaskad.sandbox.servers.telegram_gateway import TelegramGateway
 from kaskad.sandbox.servers.twilio import Twilio
 from kaskad.sandbox.servers.twilio_sms import TwilioSms
 from kaskad.sandbox.servers.umnico import Umnico
 from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
+from kaskad.sandbox.servers.viber import Viber
 from kaskad.sandbox.servers.vk import Vk
 from kaskad.sandbox.servers.vonage import Vonage
 from kaskad.sandbox.servers.voximplant import Voximplant
@@ -63,6 +65,8 @@ SERVERS: Sequence[type[Server]] = (
     AppriseTarget,
     Vk,
     Max,
+    Viber,
+    TelegramGateway,
 )
 USUAL = ("smtp", "telegram", "smsc", "twilio")  # a cascade's four channels, where nothing else is asked for
 EVERY = "all"
