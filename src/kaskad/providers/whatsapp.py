@@ -70,7 +70,7 @@ ERRORS = {
     131053: Reason.TRANSIENT,  # the file could not be fetched
     131057: Reason.TRANSIENT,  # maintenance
     131021: Reason.INVALID_ADDRESS,  # the number is the sender's own
-    131026: Reason.INVALID_ADDRESS,  # not on WhatsApp, blocked us, or an old application: not told
+    131026: Reason.DOUBTFUL_ADDRESS,  # not on WhatsApp, blocked us, or an old application: not told which
     130497: Reason.WINDOW,  # the business may not write to this country
     130472: Reason.WINDOW,  # the person is part of an experiment of Meta's
     131030: Reason.WINDOW,  # a test number writes to listed numbers only
