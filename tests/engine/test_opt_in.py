@@ -254,3 +254,18 @@ def test_a_link_needs_a_contact_and_a_bot(bot: Bot) -> None:
         bot.link(lead(bot), account=replace(bot.account, settings={}))
     with pytest.raises(Invalid, match="no opt-in links"):
         bot.link(lead(bot), account=replace(bot.account, provider="smtp"))
+
+
+@pytest.mark.parametrize(("number", "said"), [("+77010001234", "done"), ("+77010009999", "digits")])
+def test_where_chats_are_numbers_the_known_one_needs_no_digits(bot: Bot, number: str, said: str) -> None:
+    own = {"phone": "+15550783881", "phone_number_id": "106540352242922"}
+    account_id = bot.stage.account(Channel.WHATSAPP, "wa", provider="whatsapp", settings=own)
+    account = bot.stage.world.accounts[account_id]
+    ann = bot.stage.person("ann", [], addresses=PHONE, consented=False)
+    token = bot.link(ann, account).rpartition("%20")[2]
+    told = Inbound(channel=Channel.WHATSAPP, address=number, kind=Kind.STARTED, text=token, event="e1")
+    visit = Visit(account, told, bot.stage.clock.now(), bot.stage.world.hash_key)
+    bot.stage.engine.deliver(Delivery(None, acts=[visit]))
+    bot.stage.works()
+    answer = visit.say(bot.stage.clock.now())
+    assert answer is not None and answer.text == words(said)

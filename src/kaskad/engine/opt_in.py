@@ -2,8 +2,8 @@
 
 A link is for one contact and one account. Its first `/start` within 30 days makes the chat that contact's
 address and keeps the consent with its proof. A forwarded link must not bind a stranger: where the contact has
-a phone number, the chat is asked for its last digits first, and a chat that is known as somebody else's is
-never bound.
+a phone number, the chat is asked for its last digits first, unless it is that very number (WhatsApp), and a
+chat that is known as somebody else's is never bound.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ class Visit:
             return "unknown"
         if holders and opt_in.contact_id not in holders:
             return "used"  # forwarded to somebody whom we know; the link stays the contact's
-        if opt_in.confirm and not holders and _phones(tx, opt_in):
+        phones = _phones(tx, opt_in) if opt_in.confirm and not holders else []
+        if phones and self._chat not in phones:  # a messenger whose chats are numbers has proven its own
             opt_ins.ask(tx, opt_in, self._chat)
             return "digits"
         return self._bind(tx, opt_in)
