@@ -10,7 +10,7 @@ from kaskad.domain import caps, consent, hours
 from kaskad.domain.cascade import Content, Step
 from kaskad.domain.clocks import anchored_due
 from kaskad.domain.policy import DAY, HOUR, MINUTE, PerClass
-from kaskad.domain.run import Answers, Decision, Dialogue, Passage, Passages, Run, Send, failed
+from kaskad.domain.run import Address, Answers, Decision, Dialogue, Passage, Passages, Run, Send, failed
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
 
@@ -138,7 +138,9 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
         refusal = _refusal(version, step, channel, answers, now)
         if refusal is None:
             code = channel.code
-            to = answers.addresses[ADDRESS_CHANNEL.get(code, code)].value
+            address = _address(step, code, answers)
+            assert address is not None  # else it is the refusal
+            to = address.value
             account, variant = _account(step, code, answers), _variant(version, run, step)
             dialogue = answers.dialogues.get(account)
             if dialogue is None:
@@ -204,7 +206,7 @@ def _preferred(channels: tuple[Channel, ...], preferred: tuple[int, ...]) -> lis
 
 
 def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, now: int) -> SkipReason | None:
-    address = answers.addresses.get(ADDRESS_CHANNEL.get(channel.code, channel.code))
+    address = _address(step, channel.code, answers)
     if address is None:
         return SkipReason.NO_ADDRESS
     if address.shared and step.number in answers.touched:
@@ -221,6 +223,14 @@ def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, n
 
 def _article(version: Version, channel: Channel, answers: Answers, now: int) -> str:
     return version.denials.why(channel, answers.country, now) or ""
+
+
+def _address(step: Step, channel: int, answers: Answers) -> Address | None:
+    """Return where the step goes on this channel: the best address, of those that the account can send to."""
+    account = _account(step, channel, answers)
+    if account in answers.fitting:
+        return answers.fitting[account]
+    return answers.addresses.get(ADDRESS_CHANNEL.get(channel, channel))
 
 
 def _account(step: Step, channel: int, answers: Answers) -> int:

@@ -109,6 +109,7 @@ class Answers(Struct, gc=False):
     anchors: Mapping[int, int] | None = None  # anchored step -> its anchor's instant
     named: Mapping[str, int] = {}  # accounts by name, for steps that name theirs; 0: out of service
     told_addresses: int = 0  # `address_bits` of all addresses: what of them is kept with a decision
+    fitting: Mapping[int, Address | None] = {}  # by account, of those that take one kind of address only
     dialogues: Mapping[int, Dialogue] = {}  # by account, of those whose service takes free text for a while
 
     def signature(self) -> tuple[object, ...]:

@@ -216,6 +216,8 @@ class Alike:
             return None
         if decision.send.account_id in self._world.windows:
             return None  # who has written when, the long way asks
+        if channel in self._world.picky:
+            return None  # and which account takes whose address
         free = free_below(place.version, place.enters)
         return _Plan(place, decision, decision.send, answers, free, {}, [])
 

@@ -18,6 +18,7 @@ from kaskad.domain.scope import condition_scope, instant_at
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World
+from kaskad.providers import provider
 from kaskad.store.db import Row, Transaction
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -49,16 +50,18 @@ class Look(Struct):
     touches: dict[int, list[caps.Touch]]
     properties: Mapping[tuple[int, int], dict[str, Any]]
     events: Mapping[int, list[tuple[str, int, dict[str, Any]]]]
+    several: Mapping[int, dict[int, list[Address]]] | None = None  # all of a picky channel, the best last
     heard: Mapping[int, dict[int, int]] = {}  # of each contact: account -> when the person last wrote to it
 
 
 def look(
     tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int,
-    windowed: Container[int] = frozenset(),
+    windowed: Container[int] = frozenset(), picky: Container[int] = frozenset(),
 ) -> Look:  # fmt: skip
     """Read what is known of the contacts of runs that are about to enter a step.
 
-    `windowed` are the channels on which it matters when the person last wrote.
+    `windowed` are the channels on which it matters when the person last wrote, `picky` those with accounts
+    that take one kind of address only.
     """
     ids = sorted({run.contact_id for _, run in entering})
     versions = {version.id: version for version, _ in entering}.values()
@@ -69,10 +72,13 @@ def look(
     addresses: dict[int, dict[int, Address]] = defaultdict(dict)
     bits: dict[int, int] = defaultdict(int)
     wishes: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    several: dict[int, dict[int, list[Address]]] = defaultdict(lambda: defaultdict(list))
     for contact_id, channel, value, health, shared, preferred in tx.among("look_addresses", ids):
         if preferred:
             wishes[contact_id].append((preferred, channel))
-        addresses[contact_id][channel] = Address(value, health, shared)  # the last one is the best
+        addresses[contact_id][channel] = address = Address(value, health, shared)  # the last is the best
+        if channel in picky:
+            several[contact_id][channel].append(address)
         bits[contact_id] |= (1 | health << 1 | shared << 3) << channel * 4
     consents: dict[int, list[ConsentRow]] = defaultdict(list)
     for row in tx.among("look_consents", ids):
@@ -92,6 +98,7 @@ def look(
         touches,
         properties_of(tx, triggered),
         _events(tx, watched) if watched else {},
+        several,
         _heard(tx, entering, windowed) if windowed else {},
     )
 
@@ -174,6 +181,11 @@ class Desk:
             named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=bits,
         )
+        if self._world.picky and seen.several is not None:
+            answers.fitting = fitting = self._fitting(seen.several.get(contact_id, {}))
+            in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))
+            usable = {number: address for number, address in fitting.items() if number in in_service}
+            answers.accounts = self._chosen(answers.accounts, usable)
         if self._closed:
             answers.dialogues = self._dialogues(seen.heard.get(contact_id))
         if bits & SHARED:
@@ -249,6 +261,29 @@ class Desk:
             if number in found and ends_at > self._now:
                 found[number] = Dialogue(ends_at, found[number].texts)
         return found
+
+    def _fitting(self, several: Mapping[int, Sequence[Address]]) -> Mapping[int, Address | None]:
+        """Return where each account that takes one kind of address only reaches this contact."""
+        return {
+            account.id: next((a for a in reversed(several.get(channel, ())) if takes(a.value)), None)
+            for channel, accounts in self._world.picky.items()
+            for account in accounts
+            for takes in (provider(account.provider).takes,)
+        }
+
+    def _chosen(self, accounts: Mapping[int, int], usable: Mapping[int, Address | None]) -> Mapping[int, int]:
+        """Return the accounts by channel with one that reaches the contact, in place of one that does not."""
+        chosen = dict(accounts)
+        for channel in self._world.picky:
+            now = usable.get(chosen.get(channel, 0))
+            reaching = [
+                (address.health, place, account.id)
+                for place, account in enumerate(self._world.by_channel[channel])
+                if (address := usable.get(account.id)) is not None
+            ]
+            if chosen.get(channel, 0) in usable and (now is None or now.health) and reaching:
+                chosen[channel] = min(reaching)[2]
+        return chosen
 
     def _zones_of(self, known: str | None, phone: str, brand: str) -> tuple[str, ...]:
         key = (known, phone, brand)

@@ -169,7 +169,7 @@ class _Mover:
     def _enter(self, entering_runs: list[tuple[Version, Run, Passages, Enter]]) -> None:
         now = self._now
         pairs = [(version, run) for version, run, _, _ in entering_runs]
-        seen = look(self._tx, pairs, now, self._world.window_channels)
+        seen = look(self._tx, pairs, now, self._world.window_channels, self._world.picky)
         self.desk.see(seen)
         desk = self.desk
         runs_of = Counter([run.contact_id for _, run, _, _ in entering_runs])
@@ -221,7 +221,9 @@ class _Mover:
         """Hand a message over, with its words; say whether that was possible."""
         run, send = item.run, item.send
         answers = item.answers
-        address = answers.addresses[_PHONES.get(send.channel, send.channel)]
+        address = (
+            answers.fitting.get(send.account_id) or answers.addresses[_PHONES.get(send.channel, send.channel)]
+        )
         valid = valid_for_ms(
             item.version, run, send.step, send.channel, answers.anchors, answers.zones[0], self._now
         )

@@ -179,7 +179,7 @@ def _next_account(world: World, result: Result, now: int) -> int:
     """Return the account for the next attempt: another of the channel where this one is down."""
     account = world.accounts.get(result.account_id)  # None: deleted while the message was under way
     works = result.account_id not in world.down_since and result.reason is not Reason.AUTH
-    if account is None or works:
+    if account is None or works or account.channel.code in world.picky:  # another may not take the address
         return result.account_id
     own = world.available(now, 1 << 60).of(result.contact_id)
     return own.get(account.channel.code) or result.account_id

@@ -22,7 +22,7 @@ from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.texts import Texts
 from kaskad.providers import provider
-from kaskad.providers.base import Account, Capabilities, limits_of
+from kaskad.providers.base import Account, Capabilities, Provider, limits_of
 from kaskad.providers.desk import Desk, plan_of
 
 _ALWAYS = (
@@ -117,6 +117,7 @@ class World:
         self.limits: dict[int, AccountLimits] = {}
         self.capabilities: dict[int, Capabilities] = {}
         self.by_channel: dict[int, list[Account]] = {}
+        self.picky: dict[int, list[Account]] = {}  # by channel, the accounts that take some addresses only
         self.windows: dict[int, int] = {}  # account -> how long free text is taken after a person's message
         self.window_channels: frozenset[int] = frozenset()  # of these accounts
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
@@ -155,6 +156,7 @@ class World:
         channels: dict[int, list[Account]] = defaultdict(list)
         retriable = set()
         windows: dict[int, int] = {}
+        picky: dict[int, list[Account]] = defaultdict(list)
         for account in sorted(self.accounts.values(), key=lambda a: (a.priority, a.id)):
             able = provider(account.provider).capabilities
             self.capabilities[account.id] = able
@@ -162,6 +164,8 @@ class World:
                 retriable.add(account.id)
             if account.enabled:
                 channels[account.channel.code].append(account)
+                if type(provider(account.provider)).takes is not Provider.takes:
+                    picky[account.channel.code].append(account)
                 if able.window_ms:
                     windows[account.id] = able.window_ms
             own, known = limits_of(account, able), self.limits.get(account.id)
@@ -171,6 +175,7 @@ class World:
             else:
                 known.change(own.concurrency, own.per_second, own.burst)
         self.by_channel = dict(channels)
+        self.picky = dict(picky)
         self.windows = windows
         self.window_channels = frozenset(self.accounts[number].channel.code for number in windows)
         self.desks = {a.id: plan_of(a) for a in self.accounts.values() if a.provider == Desk.name}

@@ -227,6 +227,10 @@ class Provider:
         """Return settings and secrets that we make where `values` has none, such as a key pair."""
         return {}
 
+    def takes(self, address: str) -> bool:
+        """Return whether it can send to an address of its channel, where that has several kinds."""
+        return True
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         """Return the request that sends `outgoing`; raises SendError for what the service would lose."""
         raise NotImplementedError

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct, field
 
 from kaskad.domain.errors import SendError
+from kaskad.domain.subscription import is_subscription
 from kaskad.domain.terms import Channel, Reason
 from kaskad.providers.base import (
     Accepted,
@@ -122,6 +123,9 @@ class Fcm(Provider):
             return [f"setting 'service_account': {error.detail}"]
         return []
 
+    def takes(self, address: str) -> bool:
+        return not is_subscription(address)
+
     def needs_token(self, account: Account) -> bool:
         return True
 
@@ -155,7 +159,7 @@ class Fcm(Provider):
 
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         service = _service(account)
-        if "://" in outgoing.to:
+        if not self.takes(outgoing.to):
             told = "this is a browser's subscription, which an account of provider `webpush` sends to"
             raise SendError(Reason.OTHER, told)
         url = f"{(account['base_url'] or BASE_URL).rstrip('/')}/v1/projects/{quote(service.project_id)}"

@@ -118,6 +118,9 @@ class WebPush(Provider):
             told.append("setting 'public_key': it does not belong to the private key; leave it out")
         return told
 
+    def takes(self, address: str) -> bool:
+        return is_subscription(address)
+
     def complete(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return the key pair: a new one where no private key is told."""
         private = values.get("private_key") or ("" if values.get("public_key") else new_key())
