@@ -142,6 +142,14 @@ def test_notes_release_and_the_figures_of_prometheus(desk):
     )
 
 
+def test_the_account_shows_how_many_tasks_may_be_open_and_how_many_are(desk):
+    opened(desk, "frida", "+77010000105")
+    shown = desk.get("/accounts/desk")
+    assert shown["limits_in_force"]["concurrency"] == 5 * 24 * 6, "five people, six calls an hour, a day"
+    live = len(desk.get("/tasks", params={"limit": 1000})["items"])
+    assert eventually(lambda: desk.get("/accounts/desk")["doing"]["in_flight"] == live)
+
+
 def test_an_own_desk_has_nothing_to_send_a_test_to(desk):
     answer = desk.call("POST", "/accounts/desk/test", {"to": "+77010000109"})
     assert answer.status_code == 422 and "nothing to test" in answer.text

@@ -395,3 +395,32 @@ def test_subscribers_are_told_of_tasks(either):
     assert bodies[2]["data"]["disposition"] == "reached_agreed" and bodies[2]["data"]["agent"] == "eva"
     assert (bodies[3]["data"]["state"], bodies[3]["data"]["why"]) == ("withdrawn", "converted")
     assert bodies[0]["data"]["step"] == "agent" and bodies[0]["data"]["channel"] == "agent_call"
+
+
+def test_of_those_that_wait_for_the_desk_who_asked_for_a_person_is_first(either):
+    text = CASCADE.replace(
+        '- {id: sms, channel: sms, text: "{{ contact.name }}", wait: 2h}',
+        '- {id: robot, channel: robot_call, say: "x", keys: {1: confirm, 2: agent}, wait: 2h}',
+    )
+    stage = desk(either, text, agents="1", call_minutes="60", sla_hours="1")  # one at a time
+    people = [person(stage, f"p{n}", f"+7700000{n:04}", n) for n in range(3)]
+    stage.passes("PT119M")
+    dan = person(stage, "dan", "+77000000014", 4)
+    stage.passes("1m")
+    (task,) = tasks(stage, TaskState.OPEN)
+    stage.receipt(dan, Kind.KEYPRESS, step=0, value='{"key": "2"}')
+    assert stage.states(dan)["agent"] == "queued", "the desk can do no more"
+    assert called(stage).key == task.key
+    close(stage, task, Disposition.REACHED_AGREED)
+    (task,) = tasks(stage, TaskState.OPEN)
+    assert task.contact_id == dan and task.urgent and len(people) == 3
+
+
+def test_one_claim_looks_at_no_more_tasks_than_the_tick_can_wait_for(either):
+    stage = desk(either, agents="9", policy=limited(windows=calls_from_ten_to_twenty()))
+    for n in range(25):
+        person(stage, f"p{n}", f"+7700000{n:04}", n)
+    stage.passes("PT8H30M")  # half past eight: nobody may be called
+    assert claim(stage).no is No.AGAIN and claim(stage) == agents.Answer()
+    stage.passes("14h")
+    assert claim(stage).task is not None

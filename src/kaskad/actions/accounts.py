@@ -125,7 +125,8 @@ def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -
         open_until = limits.breaker.open_until
         breaker = "closed" if open_until is None else "probing" if limits.breaker.probing else "open"
     trouble = world.troubles.get(account.name, "")
-    doing = Doing(queued.get(account.id, 0), world.under_way[account.id], breaker, open_until, trouble)
+    under_way = limits.in_flight if limits and account.id in world.desks else world.under_way[account.id]
+    doing = Doing(queued.get(account.id, 0), under_way, breaker, open_until, trouble)
     return Shown(account, url, doing)
 
 

@@ -113,9 +113,11 @@ def take_next(office: Office, agent: str, account: str = "") -> Context | None:
     """Claim the next task of an account, or of any, for an agent; None: there is none now."""
     with office.read() as tx:
         account_id = _account(Names(office, tx), account)
-    answer = office.write(
-        lambda tx: agents.claim(tx, office.engine.world, agent, office.now(), account_id=account_id)
-    )
+    answer = Answer(No.AGAIN)
+    while answer.no is No.AGAIN:  # each look holds a task back that may not be called, so that this ends
+        answer = office.write(
+            lambda tx: agents.claim(tx, office.engine.world, agent, office.now(), account_id=account_id)
+        )
     return None if answer.task is None else show(office, answer.task.key)
 
 
@@ -199,6 +201,8 @@ def _good(key: TaskKey, answer: Answer) -> Answer:
             raise Conflict(f"{name} is {state}{why}: take the next one.")
         case No.TAKEN:
             raise Conflict(f"{name} is with {task.agent if task else 'another agent'}: take the next one.")
+        case No.AGAIN:
+            raise Conflict("There is nobody to call now: ask again.")
         case No.OPEN:
             raise Conflict(f"{name} is nobody's: claim it first.")
         case No.UNDIALLED:

@@ -26,8 +26,9 @@ ORDER: tuple[What, ...] = ("reaction", "receipt", "message", "decision", "run", 
 
 _RECEIPTS = frozenset({
     Kind.SENT, Kind.DELIVERED, Kind.REJECTED, Kind.FAILED, Kind.BOUNCED, Kind.SOFT_BOUNCED, Kind.EXPIRED,
-    Kind.UNKNOWN, Kind.IN_DOUBT,
+    Kind.UNKNOWN, Kind.IN_DOUBT, Kind.NO_ANSWER,
 })  # fmt: skip
+_TOLD = ("reason", "code", "detail", "key", "disposition")  # of what stands beside a fact
 _OF_RUNS = 32  # kinds from here on are of the run itself
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -115,7 +116,7 @@ def _facts(tx: Transaction, runs: Mapping[int, _Run], part: Mapping[str, int]) -
         run, kind = runs[run_id], Kind(code)
         name = step_name(run.steps, step)
         told = _object(value) if value else {}
-        more = ", ".join(str(told[key]) for key in ("reason", "code", "detail", "key") if told.get(key))
+        more = ", ".join(str(told[key]) for key in _TOLD if told.get(key))
         words = kind.name.lower().replace("_", " ")
         said = f"{f'{name}: ' if name else ''}{words}{f' ({more})' if more else ''}"
         what: What = "run" if code >= _OF_RUNS else "receipt" if kind in _RECEIPTS else "reaction"

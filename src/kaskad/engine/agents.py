@@ -27,7 +27,7 @@ from kaskad.store import tasks as task_store
 from kaskad.store.db import Transaction
 from kaskad.store.tasks import Task, TaskKey, named
 
-_TRIES = 100  # tasks that are looked at for one claim, before the agent is told that there is none
+_TRIES = 20  # tasks that are looked at in one transaction: the tick waits meanwhile
 
 
 class No(StrEnum):
@@ -41,6 +41,7 @@ class No(StrEnum):
     DIALLED = "dialled"  # how the call ended has to be said
     LATER = "later"  # not at this hour
     REFUSED = "refused"  # the person may not be called any more
+    AGAIN = "again"  # those that were looked at may not be called now: there may be others
     TIME = "time"  # a call back is promised for an instant that lies ahead
 
 
@@ -75,7 +76,7 @@ def claim(
             return Answer(task=task_store.find(tx, chosen))
         if key is not None:
             return held
-    return Answer()
+    return Answer(No.AGAIN)
 
 
 def dial(tx: Transaction, world: World, key: TaskKey, agent: str, now: int) -> Answer:

@@ -243,12 +243,10 @@ class _Mover:
             reserved = self.changes.reserved
             reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
         if send.account_id in self._world.desks:  # our own people take it: in this very transaction
-            person = self.desk.person(run.contact_id)
-            due_at = tasks.open_task(
-                self.changes, self._world, item.version, run, send, attempt, item.passages, written.price,
-                person.language, answers.zones, valid, self._now,
-            )  # fmt: skip
-            self._note(item, Phase.WAITING, due_at)
+            language = self.desk.person(run.contact_id).language
+            zone, price = answers.zones[0], written.price
+            call = tasks.Call(item.version, run, send, attempt, item.passages, price, language, zone, valid)
+            self._note(item, Phase.WAITING, tasks.open_task(self.changes, self._world, call, self._now))
             return True
         self._note(item, _SUBMITTED_PHASE, self._now + self._world.options.submit_guard_ms)
         silence_ms = item.version.rules[send.step, send.channel].silence_ms

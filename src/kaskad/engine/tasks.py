@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from kaskad.domain.entering import When, still_may
 from kaskad.domain.run import Decision, Passage, Passages, Run, Send
@@ -65,23 +66,35 @@ def asked_at(passages: Passages) -> int | None:
     return None
 
 
-def open_task(
-    changes: Changes, world: World, version: Version, run: Run, send: Send, attempt: int, passages: Passages,
-    price: int, language: str, zones: Sequence[str], valid_ms: int, now: int,
-) -> int:  # fmt: skip
+class Call(Struct, frozen=True):
+    """A message that a desk takes. `valid_ms`: how long its step, or a date, lets it be worth making."""
+
+    version: Version
+    run: Run
+    send: Send
+    attempt: int
+    passages: Passages
+    price: int
+    language: str
+    zone: str
+    valid_ms: int
+
+
+def open_task(changes: Changes, world: World, call: Call, now: int) -> int:
     """Note the task of a message that is handed over now; return when it expires."""
-    step = version.cascade.steps[send.step]
-    following = None if step.next is None else version.cascade.steps[step.next]
+    cascade, run, send = call.version.cascade, call.run, call.send
+    step = cascade.steps[send.step]
+    following = None if step.next is None else cascade.steps[step.next]
     due_at = world.desks[send.account_id].due_at(now)
     if step.wait or step.at or (following is not None and following.at):  # else the desk alone says how long
-        due_at = max(now + 1, min(due_at, now + valid_ms))
-    asked = asked_at(passages)
-    why = "" if asked is None else f"asked for a person at step {version.cascade.steps[asked].id}"
-    urgent = asked is not None or step.urgent or version.cascade.urgent
+        due_at = max(now + 1, min(due_at, now + call.valid_ms))
+    asked = asked_at(call.passages)
+    why = "" if asked is None else f"asked for a person at step {cascade.steps[asked].id}"
+    urgent = asked is not None or step.urgent or cascade.urgent
     key = (run.contact_id, run.id, send.step)
     changes.tasks.append((
-        *key, attempt, send.account_id, run.cascade_id, version.id, now, due_at, due_at - now, price,
-        int(urgent), version.class_code, language, zones[0], why,
+        *key, call.attempt, send.account_id, run.cascade_id, call.version.id, now, due_at, due_at - now,
+        call.price, int(urgent), call.version.class_code, call.language, call.zone, why,
     ))  # fmt: skip
     changes.calls.append((*key, now, due_at))
     return due_at

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import accounts
@@ -15,7 +16,8 @@ from kaskad.engine.account_form import FARTHEST, MOST_WEIGHT, price_text
 from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage
 from kaskad.providers import PROVIDERS
-from kaskad.providers.base import Capabilities, Limits, Provider, limits_of
+from kaskad.providers.base import Account, Capabilities, Limits, Provider, limits_of
+from kaskad.providers.desk import plan_of
 from kaskad.providers.evidence import Level, evidence
 from kaskad.web.api.fields import PLAIN, Text, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -207,9 +209,7 @@ class AccountView(View):
             secrets=sorted(account.secrets),
             price=price_text(account.prices),
             limits=LimitsView.of(sending.limits),
-            limits_in_force=LimitsView.of(
-                limits_of(sending, carrying.capabilities) if carrying else sending.limits
-            ),
+            limits_in_force=LimitsView.of(_in_force(sending, carrying)),
             priority=account.priority,
             weight=account.weight,
             enabled=account.enabled,
@@ -300,3 +300,11 @@ def test_account(office: InOffice, name: Name, told: TrialTold) -> TrialView:
     """Send one real message through an account; it belongs to no contact and no cascade."""
     message = TrialMessage(told.to, told.subject, told.text, told.html, told.say)
     return TrialView.of(accounts.try_out(office, name, message))
+
+
+def _in_force(account: Account, carrying: Provider | None) -> Limits:
+    """Return the limits that count: of a call desk, how many tasks may be open."""
+    if carrying is None:
+        return account.limits
+    limits = limits_of(account, carrying.capabilities)
+    return replace(limits, concurrency=plan_of(account).capacity) if carrying.own else limits
