@@ -191,6 +191,20 @@ def test_accounts_of_one_business_share_its_texts(chatting):
     assert ("order_ready", "ru") in stage.world.approved[second]
 
 
+def test_of_accounts_that_share_a_channel_the_one_in_a_dialogue_goes_on(chatting):
+    stage, number = chatting
+    stage.account(Channel.WHATSAPP, "second", provider="windowed")
+    stage.cascade(FREE)
+    people = [stage.person(f"p{place}") for place in range(12)]
+    for place in range(12):
+        writes(stage, f"p{place}")
+    for person in people:
+        ready(stage, person)
+    assert {(one.account_id, one.outgoing.text) for one in stage.parcels} == {
+        (number, f"p{place}, ready") for place in range(12)
+    }
+
+
 def test_other_channels_know_nothing_of_windows(chatting):
     stage, _ = chatting
     stage.cascade(CASCADE.replace("channel: whatsapp", "channel: telegram"))

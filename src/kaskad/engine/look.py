@@ -187,7 +187,10 @@ class Desk:
             usable = {number: address for number, address in fitting.items() if number in in_service}
             answers.accounts = self._chosen(answers.accounts, usable)
         if self._closed:
-            answers.dialogues = self._dialogues(seen.heard.get(contact_id))
+            heard = seen.heard.get(contact_id)
+            answers.dialogues = self._dialogues(heard)
+            if heard:
+                answers.accounts = self._in_dialogue(version, run, answers)
         if bits & SHARED:
             answers.touched = self._touched(version, run, addresses)
         if version.has_conditions:
@@ -250,6 +253,17 @@ class Desk:
         return {
             account.name: account.id for account in self._world.accounts.values() if account.id in in_service
         }
+
+    def _in_dialogue(self, version: Version, run: Run, answers: Answers) -> Mapping[int, int]:
+        """Return the accounts to use: of those that share a channel the one in a dialogue with the person."""
+        shared = self._available(version, run).shared
+        open_ones = {
+            channel: number
+            for channel, members in shared.items()
+            for number, _ in members
+            if number in answers.dialogues and answers.dialogues[number].open_until
+        }
+        return {**answers.accounts, **open_ones}
 
     def _dialogues(self, heard: Mapping[int, int] | None) -> Mapping[int, Dialogue]:
         """Return what accounts take whose service lets free text go only for some time."""
