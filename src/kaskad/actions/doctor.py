@@ -228,6 +228,8 @@ def _place(account: Account) -> tuple[str, int]:
     carrying = provider(account.provider)
     if account["host"]:
         return account["host"], int(account["port"] or 25)
+    if account["base_url"]:
+        return _of_url(account["base_url"])
     nobody = Outgoing(
         reference="x",
         key="x",
@@ -238,7 +240,11 @@ def _place(account: Account) -> tuple[str, int]:
         say="x",
         status_url="https://example.org/",
     )
-    parts = urlsplit(carrying.build_request(nobody, account).url)
+    return _of_url(carrying.build_request(nobody, account).url)
+
+
+def _of_url(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 

@@ -195,7 +195,7 @@ class Smpp(Provider):
         "address of yours has to be public. Where the centre wants it, give it the address of this machine.",
         "Send one with `kaskad send-test`, and look at its receipt: if it is not found, try `message_ids`.",
     )
-    judges = ("aiosmpplib", "npm's SMPP server")
+    judges = ("aiosmpplib", "npm's SMPP server", "Kannel")
     capabilities = Capabilities(
         receipts=frozenset({*(kind for _, kind in STATES.values() if kind), Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.REPLIED}),
