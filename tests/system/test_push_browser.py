@@ -265,6 +265,30 @@ def test_a_page_of_the_shop_subscribes_with_our_script(api, chromium, service):
     shop.close()
 
 
+def test_a_subscription_that_the_browser_renews_stays_the_contacts(api, chromium, service):
+    """The event is made by hand: no browser here renews by itself. All else is the worker."""
+    api.put("/contacts/renews", {"email": "renews@example.org"})
+    old, new = Browser(f"{service.url}/push/old"), Browser(f"{service.url}/push/new")
+    page = opened(chromium, api, old, link(api, "renews"))
+    page.get_by_role("button", name="Allow notifications").click()
+    expect(page.get_by_role("heading", name="Notifications are on")).to_be_visible()
+    (running,) = page.context.service_workers
+    running.evaluate(
+        """made => {
+      PushManager.prototype.subscribe = async () => made;
+      dispatchEvent(new ExtendableEvent("pushsubscriptionchange"));
+    }""",
+        new.subscription,
+    )
+
+    def health():
+        told = api.get("/contacts/renews")["addresses"]
+        return {one["value"]: one["health"] for one in told if one["channel"] == "push"}
+
+    until(lambda: health() == {old.address: "invalid", new.address: "good"})
+    page.context.close()
+
+
 class Shop:
     """The site of a shop, with the two lines that docs/push.md asks for."""
 

@@ -12,14 +12,9 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct, field
 
-from kaskad.domain.errors import SendError
+from kaskad.domain.errors import Invalid, SendError
 from kaskad.domain.subscription import is_subscription
 from kaskad.domain.terms import Channel, Reason
 from kaskad.providers.base import (
@@ -35,15 +30,14 @@ from kaskad.providers.base import (
     Setting,
     status_error,
 )
+from kaskad.providers.jwt import check_key, rs256
 from kaskad.providers.push import (
     REACTIONS,
     RECEIPTS,
     URGENCY,
-    jwt_of,
     read_report,
     report_fields,
     tap_of,
-    to_base64url,
     ttl_s,
     verify_report,
 )
@@ -114,13 +108,12 @@ class Fcm(Provider):
     )
 
     def check(self, account: Account) -> list[str]:
-        told = account["service_account"]
-        if not told:
+        if not account["service_account"]:
             return []
         try:
-            _key(_service(account).private_key)
-        except SendError as error:
-            return [f"setting 'service_account': {error.detail}"]
+            check_key(_service(account).private_key)
+        except (SendError, Invalid) as error:
+            return [f"setting 'service_account': {error}"]
         return []
 
     def takes(self, address: str) -> bool:
@@ -139,10 +132,11 @@ class Fcm(Provider):
             "iat": issued_s,
             "exp": issued_s + HOUR_S,
         }
-        header = {"kid": service.private_key_id} if service.private_key_id else {}
-        signed = jwt_of("RS256", claims, header)
-        signature = to_base64url(_key(service.private_key).sign(signed, PKCS1v15(), SHA256()))
-        asked = {"grant_type": ASSERTION, "assertion": f"{signed.decode()}.{signature}"}
+        try:
+            assertion = rs256(claims, service.private_key, key_id=service.private_key_id)
+        except Invalid as error:
+            raise SendError(Reason.AUTH, f"service_account: {error}") from None
+        asked = {"grant_type": ASSERTION, "assertion": assertion}
         return Request.form("POST", service.token_uri, asked)
 
     def read_auth(self, response: Response) -> tuple[str, int]:
@@ -205,17 +199,6 @@ def _service(account: Account) -> _Service:
 @lru_cache(maxsize=64)
 def _read_service(text: str) -> _Service:
     return msgspec.json.decode(text, type=_Service)
-
-
-@lru_cache(maxsize=64)
-def _key(pem: str) -> RSAPrivateKey:
-    try:
-        key = load_pem_private_key(pem.encode(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise SendError(Reason.AUTH, "its private_key cannot be read") from None
-    if not isinstance(key, RSAPrivateKey):
-        raise SendError(Reason.AUTH, "its private_key is no RSA key")
-    return key
 
 
 def _message(outgoing: Outgoing, account: Account) -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""JSON Web Tokens signed with an RSA key (RFC 7518, 3.3), as services want them from us."""
+"""JSON Web Tokens (RFC 7519) as services want them from us; the RSA kind is RFC 7518, 3.3."""
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -12,7 +14,26 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kaskad.domain.errors import Invalid
-from kaskad.providers.push import jwt_of, to_base64url
+from kaskad.providers.base import encode
+
+
+def to_base64url(data: bytes) -> str:
+    """Return base64url without padding."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def from_base64url(text: str) -> bytes:
+    """Return the bytes of base64url with or without padding; raises ValueError for what is none."""
+    try:
+        return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    except (UnicodeEncodeError, NotBase64):
+        raise ValueError("not base64url") from None
+
+
+def jwt_of(algorithm: str, claims: Mapping[str, str | int], header: Mapping[str, str] | None = None) -> bytes:
+    """Return the part of a token that is signed."""
+    head = encode({"alg": algorithm, "typ": "JWT", **(header or {})})
+    return f"{to_base64url(head)}.{to_base64url(encode(claims))}".encode()
 
 
 def rs256(claims: Mapping[str, str | int], private_key: str, *, key_id: str = "") -> str:

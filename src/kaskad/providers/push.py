@@ -9,8 +9,6 @@ key made from the account's private key: who has it has the notification.
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from collections.abc import Mapping
 
 import msgspec
@@ -19,7 +17,7 @@ from msgspec import Struct
 from kaskad.domain.errors import BadSignature
 from kaskad.domain.keywords import is_stop
 from kaskad.domain.terms import Kind, MessageClass, Reaction
-from kaskad.providers.base import Outgoing, Receipt, Request, encode
+from kaskad.providers.base import Outgoing, Receipt, Request
 from kaskad.providers.signatures import check_hmac, hmac_hex
 
 # https://www.rfc-editor.org/rfc/rfc8030#section-5.3; FCM and APNs know "high" and the rest
@@ -113,25 +111,3 @@ def _ack(secret: str, reference: str) -> str:
 
 def _ack_key(secret: str) -> str:
     return hmac_hex("sha256", secret, b"kaskad push report")
-
-
-# Base64url and JSON Web Tokens (RFC 7515), which FCM and VAPID sign with
-
-
-def to_base64url(data: bytes) -> str:
-    """Return base64url without padding."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def from_base64url(text: str) -> bytes:
-    """Return the bytes of base64url with or without padding; raises ValueError for what is none."""
-    try:
-        return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except (UnicodeEncodeError, NotBase64):
-        raise ValueError("not base64url") from None
-
-
-def jwt_of(algorithm: str, claims: Mapping[str, str | int], header: Mapping[str, str] | None = None) -> bytes:
-    """Return the part of a JSON Web Token that is signed."""
-    head = encode({"alg": algorithm, "typ": "JWT", **(header or {})})
-    return f"{to_base64url(head)}.{to_base64url(encode(claims))}".encode()

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kaskad.domain.subscription import Subscription
-from kaskad.providers.push import from_base64url, jwt_of, to_base64url
+from kaskad.providers.jwt import from_base64url, jwt_of, to_base64url
 
 RECORD = 4096  # bytes of the only record, and what every push service takes (RFC 8291, 4)
 MAX_TEXT = RECORD - 16 - 4 - 1 - 65 - 16 - 1  # less salt, size, length, key, tag and delimiter

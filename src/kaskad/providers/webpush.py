@@ -29,6 +29,7 @@ from kaskad.providers.base import (
     encode,
     status_error,
 )
+from kaskad.providers.jwt import to_base64url
 from kaskad.providers.push import (
     REACTIONS,
     RECEIPTS,
@@ -36,7 +37,6 @@ from kaskad.providers.push import (
     read_report,
     report_fields,
     tap_of,
-    to_base64url,
     ttl_s,
     verify_report,
 )
