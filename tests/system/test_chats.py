@@ -19,9 +19,11 @@ from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.account_file import read_accounts
 from kaskad.engine.opt_in import WORDS, make_link
 from kaskad.providers.base import Account
+from kaskad.providers.viber import WELCOME
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Bubble, Person, Phone
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
+from kaskad.sandbox.servers import viber
 from kaskad.store import accounts, cascades, contacts, settings
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
@@ -120,6 +122,11 @@ def chat_of(phone: Phone, channel: str) -> list[Bubble]:
     return [bubble for bubble in phone.chats[channel].bubbles if not bubble.mine]
 
 
+def bot_of_viber(sandbox: Sandbox) -> dict[str, Any]:
+    told = {"auth_token": viber.Keys().token}
+    return httpx2.post(f"{sandbox.http_url}/viber/get_account_info", json=told, trust_env=False).json()
+
+
 @pytest.mark.parametrize("channel", ["max", "vk"])
 def test_from_an_opt_in_link_to_a_press_and_a_block(channel: str, tmp_path: Path) -> None:
     house = House(tmp_path, channel)
@@ -156,6 +163,33 @@ def test_from_an_opt_in_link_to_a_press_and_a_block(channel: str, tmp_path: Path
                 lambda: len(house.rows("SELECT id FROM runs WHERE outcome IS NOT NULL")) == 2, PATIENCE_S
             )
             assert len(chat_of(phone, channel)) == 2
+    house.db.close()
+
+
+def test_who_opens_a_chat_of_viber_is_welcomed_and_then_written_to(tmp_path: Path) -> None:
+    house = House(tmp_path, "viber")
+    ann = Person("ann", "Ann", phone="+79000000003", language="ru")
+    config = SandboxConfig(
+        servers=("viber",), people=(ann,), kaskad_url=house.url, profile=profile(), strangers=False
+    )
+    with running(config) as sandbox:
+        house.save(sandbox)
+        phone = sandbox.phones[0]
+        with house.serving():
+            token = house.link().rpartition("context=")[2]
+            wait_for(lambda: bot_of_viber(sandbox)["webhook"], PATIENCE_S)  # Kaskad has set it by itself
+            sandbox.do(lambda deeds: deeds.start(phone, "viber", token))
+            (welcome,) = wait_for(lambda: chat_of(phone, "viber"), PATIENCE_S)
+            assert welcome.text == WELCOME[True] and house.health() == []
+            sandbox.do(lambda deeds: deeds.press(phone, welcome, welcome.buttons[0][0]))
+            wait_for(lambda: len(chat_of(phone, "viber")) == 2, PATIENCE_S)
+            assert chat_of(phone, "viber")[1].text == WORDS["done"][True]
+            house.happens(17)
+            wait_for(lambda: len(chat_of(phone, "viber")) == 3, PATIENCE_S)
+            bubble = chat_of(phone, "viber")[2]
+            sandbox.do(lambda deeds: deeds.press(phone, bubble, bubble.buttons[0][0]))
+            wait_for(lambda: {Kind.DELIVERED, Kind.READ, Kind.CLICKED} <= house.kinds(), PATIENCE_S)
+            wait_for(lambda: house.rows("SELECT outcome FROM runs") == [(2,)], PATIENCE_S)  # responded
     house.db.close()
 
 

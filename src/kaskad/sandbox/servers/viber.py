@@ -209,7 +209,7 @@ class Viber(Server):
         return self._subscribed.get(phone.id, bool(phone.person.ids.get(CHANNEL)))
 
     def _id(self, phone: Phone) -> str:
-        """Return the id by which the bot knows a person: the one that was given, else one of Viber's making."""
+        """Return the id by which the bot knows a person: the one that was given, else a made one."""
         given = phone.chats[CHANNEL].address
         if _ID(given):
             return given
