@@ -15,6 +15,7 @@ from kaskad.domain.subscription import Subscription
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
 from kaskad.engine import approved, opt_in
+from kaskad.engine.aliases import Aliases
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
@@ -119,6 +120,8 @@ class Ingest:
         if news := [told for told in receipts if isinstance(told, TemplateNews)]:
             also.append(approved.News(self._world, account, news))
         raw = [(account.id, now, _encode(kept).decode(), body, problem)]
+        if named := [told for told in receipts if isinstance(told, Inbound) and told.also]:
+            also.append(Aliases(named, self._world.hash_key))
         # after the visits, one of which may have bound the chat that was heard
         also = [*acts, *visits, *also, *_to_ask(account, changed)]
         future: Future[None] = self._engine.deliver(

@@ -195,6 +195,7 @@ class Inbound(Struct, frozen=True, kw_only=True):
     text: str = ""
     provider_id: str = ""
     language: str = ""  # of the person's application, ISO 639; "": not told
+    also: str = ""  # another address of the same person at the service; "": not told
     raw: bytes = b""
 
 

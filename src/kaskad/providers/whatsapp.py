@@ -443,7 +443,8 @@ def _message(raw: bytes) -> list[Told]:
     return [
         Inbound(
             channel=Channel.WHATSAPP, address=who, kind=Kind.STARTED if token else Kind.REPLIED,
-            event=told.id, at=at, text=token or text, provider_id="" if token else answers, raw=raw,
+            event=told.id, at=at, text=token or text, provider_id="" if token else answers,
+            also=told.from_user_id if told.sender else "", raw=raw,
         )
     ]  # fmt: skip
 
