@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 import json
+import tempfile
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -87,7 +88,7 @@ class Asterisk(Server):
         return {
             "base_url": f"{cls.url(place)}/ari", "user": keys.user, "password": keys.password,
             "endpoint": "PJSIP/{number}@trunk", "caller": "Shop <74950000000>",
-            "sounds": "/tmp/kaskad-sounds",
+            "sounds": str(Path(tempfile.gettempdir()) / "kaskad-sounds"),
             "amd_context": "kaskad-amd",
         }  # fmt: skip
 
