@@ -50,6 +50,18 @@ def test_an_account_is_added_shown_switched_and_removed(home, monkeypatch, capsy
     assert "There is no account 'sms'" in capsys.readouterr().err
 
 
+def test_keys_that_nobody_gave_are_made_once_and_the_public_one_is_shown(home, capsys):
+    command = ["account", "add", "web", "--provider", "webpush", "--set", "contact=mailto:a@example.org"]
+    assert run(command) == 0
+    said = capsys.readouterr().out
+    told = shown(capsys, "account", "show", "web")
+    key = told["settings"]["public_key"]
+    assert f"Its public_key is {key}\n" in said and told["secrets"] == ["private_key"]
+    assert run([*command, "--set", "title=Shop"]) == 0
+    capsys.readouterr()
+    assert shown(capsys, "account", "show", "web")["settings"]["public_key"] == key
+
+
 def test_what_changes_an_account_answers_programs_as_the_api_does(home, monkeypatch, capsys):
     monkeypatch.setenv("SMS_SECRET", SECRET)
     assert add("--secret", "secret=$SMS_SECRET") == 0

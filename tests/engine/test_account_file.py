@@ -37,6 +37,13 @@ def test_an_account_is_read_with_its_secrets_apart() -> None:
     assert account.priority == 1
 
 
+def test_a_file_that_leaves_out_a_key_is_refused_lest_each_run_makes_another() -> None:
+    text = "accounts:\n  - {name: web, provider: webpush, settings: {contact: 'mailto:a@example.org'}}\n"
+    assert "setting 'private_key' is missing: `kaskad account add` makes one" in refused(text)
+    (account,) = read_accounts(text.replace("org'}", "org', private_key: %s}" % ("A" * 42 + "E")), "a", {})
+    assert account.secrets["private_key"] and account.settings["public_key"]
+
+
 def test_the_examples_file_can_be_read() -> None:
     accounts = read_accounts((ROOT / "examples/accounts.yaml").read_text("utf-8"), "accounts.yaml", {})
     assert {account.channel for account in accounts} == {

@@ -97,8 +97,9 @@ def add(
     settings = _pairs("--set", setting or (), str)
     secrets = _pairs("--secret", secret or (), _secret)
     with reached(db) as client:
+        declared = _declared(client, provider)
         if sys.stdin.isatty():
-            _ask(_declared(client, provider), settings, secrets, known=_find(client, name))
+            _ask(declared, settings, secrets, known=_find(client, name))
         told = {
             "provider": provider, "channel": channel or None, "settings": settings, "secrets": secrets,
             "price": price or None, "priority": priority, "weight": weight, "enabled": not disabled,
@@ -109,6 +110,10 @@ def add(
         typer.echo(as_text(saved))
         return
     typer.echo(f"{name} is saved: {saved['channel']} by {saved['provider']}.")
+    for one in declared:  # what Kaskad has made itself, such as a public key
+        value = saved["settings"].get(one["name"])
+        if value and value != one["default"] and one["name"] not in settings:
+            typer.echo(f"Its {one['name']} is {value}")
     typer.echo(f"Its provider sends webhooks to {saved['webhook_url']}")
     typer.echo(f"Try it: kaskad send-test {name} TO")
 

@@ -55,7 +55,7 @@ class _Reader:
     def __init__(self, source: str, environment: Mapping[str, str]) -> None:
         self._source = source
         self._environment = environment
-        self._form = AccountForm(self._filled)
+        self._form = AccountForm(self._filled, makes=False)
         self.problems: list[str] = []
 
     def account(self, number: int, item: object) -> Account | None:

@@ -50,11 +50,13 @@ _CHANNELS = {channel.value: channel for channel in Channel}
 class AccountForm:
     """Reads accounts and collects, as whole sentences, what is wrong with each.
 
-    `filled` puts values into the texts of settings, such as those of environment variables.
+    `filled` puts values into the texts of settings, such as those of environment variables. `makes` says
+    whether a provider may make secrets that are left out: not for a file, which would get others each time.
     """
 
-    def __init__(self, filled: Callable[[str], str] = str) -> None:
+    def __init__(self, filled: Callable[[str], str] = str, *, makes: bool = True) -> None:
         self._filled = filled
+        self._makes = makes
         self.problems: list[str] = []
 
     def read(self, told: Mapping[str, Any], known: Account | None = None) -> Account | None:
@@ -127,7 +129,10 @@ class AccountForm:
             if kept and _moves(declared, values, known):
                 self.say(f"its address changes: tell its secrets again, {', '.join(sorted(kept))}")
             values.update(kept)
-        values.update(carrying.complete(values))
+        made = carrying.complete(values)
+        if not self._makes and (new := sorted(name for name in secret & made.keys() if not values.get(name))):
+            self.say(f"setting {new[0]!r} is missing: `kaskad account add` makes one and keeps it")
+        values.update(made)
         for name, setting in declared.items():
             if not values.get(name):
                 if setting.default:
