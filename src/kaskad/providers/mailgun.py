@@ -106,6 +106,7 @@ class Mailgun(MailService):
         "Create a webhook for each event to `https://…/hooks/<account>`.",
         "For answers: a route that forwards the mail of `reply_domain` to the same address.",
     )
+    judges = ("anymail",)
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.BOUNCED, Kind.SOFT_BOUNCED,
                             Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),

@@ -129,6 +129,7 @@ class Postmark(MailService):
         "`https://kaskad:<webhook_password>@…/hooks/<account>`.",
         "For answers: the inbound stream's webhook, the same address; its domain is `reply_domain`.",
     )
+    judges = ("anymail",)
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in RECORDS.values() if kind), Kind.SOFT_BOUNCED, Kind.FAILED,
                             Kind.REJECTED, Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),

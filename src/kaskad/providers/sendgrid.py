@@ -120,7 +120,7 @@ class SendGrid(MailService):
         "For answers: Inbound Parse of a host, which is `reply_domain` here, to "
         "`https://…/hooks/<account>?key=<inbound_secret>`.",
     )
-    judges = ("sendgrid",)
+    judges = ("sendgrid", "anymail")
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED, Kind.REPLIED}),

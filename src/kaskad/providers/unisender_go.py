@@ -123,6 +123,7 @@ class UnisenderGo(MailService):
         "Where Kaskad's address is https, it sets the webhook itself; else, or with a `webhook_key`, "
         "create one in JSON (`json_post`, not gzip) to `https://…/hooks/<account>`.",
     )
+    judges = ("anymail",)
     capabilities = Capabilities(
         receipts=frozenset({*(kind for kind in STATUSES.values() if kind), Kind.FAILED, Kind.REJECTED,
                             Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED}),

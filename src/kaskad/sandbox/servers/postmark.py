@@ -40,6 +40,7 @@ WHEN = {
     "Delivery": "DeliveredAt", "Bounce": "BouncedAt", "SpamComplaint": "BouncedAt", "Open": "ReceivedAt",
     "Click": "ReceivedAt",
 }  # fmt: skip
+APART = ("From", "To", "Subject", "Date")  # of a mail that came in: in fields of their own
 INACTIVE = (
     "You tried to send to recipient(s) that have been marked as inactive. Found inactive addresses: {}. "
     "Inactive recipients are ones that have generated a hard bounce, a spam complaint, or a manual "
@@ -204,10 +205,15 @@ class Postmark(MailService):
         text = answer.get_content()
         told = {
             "From": address, "FromName": name, "FromFull": {"Email": address, "Name": name},
-            "To": str(answer["To"]), "Cc": "", "OriginalRecipient": to, "Subject": str(answer["Subject"]),
+            "To": str(answer["To"]), "ToFull": [{"Email": to, "Name": ""}], "Cc": "", "CcFull": [],
+            "OriginalRecipient": to, "Subject": str(answer["Subject"]), "Date": str(answer["Date"]),
             "MessageID": str(UUID(int=self.ids.getrandbits(128))), "MessageStream": "inbound",
             "TextBody": text, "StrippedTextReply": text.strip(),
-            "Headers": [{"Name": name, "Value": str(value)} for name, value in answer.items()],
+            "Headers": [
+                {"Name": name, "Value": str(value)}
+                for name, value in answer.items()
+                if name not in APART
+            ],
         }  # fmt: skip
         return json_post(self.hook, told, self._password(good))
 

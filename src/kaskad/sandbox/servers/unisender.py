@@ -68,6 +68,7 @@ class _Options(Struct):
 
 class _Message(Struct):
     recipients: list[_Recipient] = []
+    global_metadata: dict[str, str] = {}
     from_email: str = ""
     from_name: str = ""
     subject: str = ""
@@ -174,7 +175,7 @@ class UnisenderGo(MailService):
         return Letter(
             person.email, spoken(mail.from_name, mail.from_email), mail.subject, html, mail.body.plaintext,
             reply_to=spoken(mail.reply_to_name, mail.reply_to) if mail.reply_to else "", headers=headers,
-            data=person.metadata, tracked=bool(mail.track_links or mail.track_read),
+            data=mail.global_metadata | person.metadata, tracked=bool(mail.track_links or mail.track_read),
         )  # fmt: skip
 
     def webhook(self, event: Event, good: bool) -> Outgoing:
