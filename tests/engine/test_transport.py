@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from kaskad.domain.errors import SendError
@@ -147,6 +148,24 @@ def test_a_trusted_certificate_lets_the_request_through(tmp_path):
     with serving(lambda peer: peer.answer(OK), server_tls) as server:
         first, second = sent(post(server.url, b"x" * 300_000), post(server.url), tls=client_tls)
     assert first.body == second.body == b"OK" and server.connections == 1
+
+
+def test_a_request_may_bring_roots_of_its_own_and_shares_no_connection_with_others(tmp_path):
+    server_tls, _ = certificate(tmp_path)
+    roots = str(tmp_path / "server.pem")
+    with serving(lambda peer: peer.answer(OK), server_tls) as server:
+        trusting = msgspec.structs.replace(post(server.url), roots=roots)
+        first, second, other = sent(trusting, trusting, post(server.url))
+    assert first.body == second.body == b"OK"
+    nothing_left(other, "self-signed certificate")
+
+
+def test_roots_that_cannot_be_read_are_a_mistake_of_the_account(tmp_path):
+    for roots in (tmp_path / "none.pem", tmp_path / "empty.pem"):
+        (tmp_path / "empty.pem").write_text("no certificate")
+        error = sent(msgspec.structs.replace(post("https://127.0.0.1:1/"), roots=str(roots)))
+        assert isinstance(error, SendError) and (error.reason, error.accepted) == (Reason.AUTH, False)
+        assert "cannot be read" in error.detail
 
 
 def read_and_close(peer: Peer) -> None:

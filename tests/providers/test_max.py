@@ -149,6 +149,13 @@ def test_a_text_that_max_would_refuse_is_refused_before_it_leaves(text, taken):
     assert (caught.value.reason, caught.value.accepted) == (Reason.CONTENT, False)
 
 
+def test_the_roots_of_the_account_go_with_every_request():
+    account = msgspec.structs.replace(POLLED, settings={"roots": "/etc/kaskad/root.pem"})
+    sent = MAX.build_request(outgoing(text="x"), account)
+    assert {sent.roots, MAX.poll_request(account, "").roots} == {"/etc/kaskad/root.pem"}
+    assert MAX.build_request(outgoing(text="x"), POLLED).roots == ""
+
+
 def test_an_opt_in_link_needs_the_name_of_the_bot():
     assert MAX.opt_in_link(POLLED, "Tok") == "https://max.ru/shop_bot?start=Tok"
     with pytest.raises(Invalid, match=re.escape("max.ru/<name>")):

@@ -19,7 +19,8 @@ from kaskad.domain.terms import Reason
 class Request(Struct, frozen=True):
     """An HTTP request: one that we send, or a webhook that we got (header names in lower case there).
 
-    `key` is what a webhook is signed with, where it only names that (`Provider.key_request`).
+    `key` is what a webhook is signed with, where it only names that (`Provider.key_request`); `roots` a file
+    with certificates (PEM) that are trusted for this request besides those of the system.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     key: bytes = b""
+    roots: str = ""
 
     @classmethod
     def of_json(cls, url: str, value: Any, headers: Mapping[str, str] | None = None) -> Self:

@@ -97,14 +97,15 @@ class Max(Provider):
                 help="How answers come; webhook needs a public https address"),
         Setting("webhook_secret", secret=True, required=False,
                 help="Sent with each webhook: 5–256 of A–Z a–z 0–9 _ -; empty: made from the token"),
+        Setting("roots", required=False,
+                help="File with the root certificate of the API's host (PEM), where the system has it not"),
         Setting("base_url", required=False, default=BASE_URL, help="Of the Bot API"),
     )  # fmt: skip
     connect = (
         "MAX gives bots to verified organisations and entrepreneurs of Russia: business.max.ru, Chat bots. "
         "The token stands in the bot's settings; `bot` is its name in max.ru/<name>.",
-        "The API's certificate is of the Russian Ministry of Digital Development: put its root (from "
-        "gosuslugi.ru/crt) into the system's store, or into a file that `SSL_CERT_FILE` names, together with "
-        "the roots that other services need.",
+        "The API's certificate is of the Russian Ministry of Digital Development: name the file with its "
+        "root (from gosuslugi.ru/crt, PEM) as `roots`, or put it into the system's store.",
         "Answers are polled, which needs no public address. With `mode: webhook` MAX calls "
         "`https://…/hooks/<account>`; a bot with a webhook cannot be polled, and Kaskad takes none away.",
         "A bot may write only to people who have started it: make opt-in links, `POST "
@@ -211,10 +212,11 @@ def _call(account: Account, method: str, path: str, fields: Mapping[str, Any] | 
     if not token:
         raise SendError(Reason.AUTH, f"account {account.name!r} has no token: set one in its settings")
     base = (account["base_url"] or BASE_URL).rstrip("/")
-    headers = {"Authorization": token}  # as it is, without "Bearer"
+    headers, roots = {"Authorization": token}, account["roots"]  # the token as it is, without "Bearer"
     if fields is None:
-        return Request(method, base + path, headers)
-    return Request(method, base + path, {"Content-Type": "application/json", **headers}, encode(fields))
+        return Request(method, base + path, headers, roots=roots)
+    headers = {"Content-Type": "application/json", **headers}
+    return Request(method, base + path, headers, encode(fields), roots=roots)
 
 
 def _message(outgoing: Outgoing) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httptools
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
@@ -38,6 +39,7 @@ class Target(Struct, frozen=True):
     tls: bool
     path: str
     authority: str
+    roots: str = ""  # of `Request.roots`
 
 
 @lru_cache(maxsize=4096)
@@ -102,7 +104,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, http: Http, where: Target) -> None:
         self._http = http
-        self.key = (where.host, where.port, where.tls)
+        self.key = (where.host, where.port, where.tls, where.roots)
         self.deadline = 0.0
         self.idle_since = 0.0
         self._answer: asyncio.Future[Response] | None = None
@@ -221,7 +223,8 @@ class Http:
         self.busy: set[Connection] = set()
         self._public_only = public_only
         self._tls = tls
-        self._idle: dict[tuple[str, int, bool], list[Connection]] = {}
+        self._more_roots: dict[str, ssl.SSLContext] = {}  # by the file that has them
+        self._idle: dict[tuple[str, int, bool, str], list[Connection]] = {}
         self._addresses: dict[tuple[str, int], tuple[float, list[str]]] = {}
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
 
@@ -231,6 +234,8 @@ class Http:
         Raises SendError: `accepted` False while nothing has left, None from the first byte on.
         """
         where = target(request.url)
+        if request.roots:
+            where = replace(where, roots=request.roots)
         data = wire(request, where)
         deadline = self.loop.time() + timeout_s
         connection = self._take(where) or await self._connect(where, deadline)
@@ -262,7 +267,7 @@ class Http:
 
     def _take(self, where: Target) -> Connection | None:
         """Return the connection used last; it is the least likely to be closed at the other end."""
-        pool = self._idle.get((where.host, where.port, where.tls))
+        pool = self._idle.get((where.host, where.port, where.tls, where.roots))
         while pool:
             connection = pool.pop()
             if connection.usable and self.loop.time() - connection.idle_since < IDLE_S:
@@ -284,7 +289,7 @@ class Http:
         raise SendError(Reason.TRANSIENT, detail)
 
     async def _connect_any(self, where: Target) -> Connection:
-        tls = self._context() if where.tls else None
+        tls = self._context(where.roots) if where.tls else None
         addresses = await self._resolve(where.host, where.port)
         for address in addresses:
             try:
@@ -316,7 +321,12 @@ class Http:
         self._addresses[host, port] = (self.loop.time() + ADDRESS_S, addresses[:3])
         return addresses[:3]
 
-    def _context(self) -> ssl.SSLContext:
+    def _context(self, roots: str) -> ssl.SSLContext:
+        if roots:
+            known = self._more_roots.get(roots)
+            if known is None:
+                known = self._more_roots[roots] = _trusting(roots)
+            return known
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
@@ -330,3 +340,14 @@ class Http:
             for connection in [c for c in pool if now - c.idle_since >= IDLE_S]:
                 connection.transport.abort()
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
+
+
+def _trusting(roots: str) -> ssl.SSLContext:
+    """Return a context that trusts the certificates of a file too; raises SendError where it has none."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(roots)
+    except OSError as error:  # ssl.SSLError is one
+        why = error.strerror or type(error).__name__
+        raise SendError(Reason.AUTH, f"the certificates in {roots} cannot be read: {why}") from None
+    return context
