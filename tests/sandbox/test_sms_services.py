@@ -24,7 +24,12 @@ from support.carried import account_of, carry, heard
 from support.twilio_client import client_of
 from support.world import ANN, Receiver, profile, wait_for
 
-SERVICES = {"twilio": "twilio_sms", "vonage": "vonage", "mts_exolve": "exolve"}  # provider: server
+SERVICES = {  # provider: server
+    "twilio": "twilio_sms",
+    "vonage": "vonage",
+    "vonage_messages": "vonage_messages",
+    "mts_exolve": "exolve",
+}
 REFERENCE = urlsafe_b64encode(bytes(range(1, 19))).decode()
 TEXT = Outgoing(
     REFERENCE, "5:1:0", Channel.SMS, ANN.phone, 0, text="Ваша корзина ждёт", valid_for_ms=7_200_000

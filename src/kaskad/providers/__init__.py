@@ -36,6 +36,7 @@ from kaskad.providers.unisender_go import UnisenderGo
 from kaskad.providers.viber import Viber
 from kaskad.providers.vk import Vk
 from kaskad.providers.vonage import Vonage
+from kaskad.providers.vonage_messages import VonageMessages
 from kaskad.providers.voximplant import Voximplant
 from kaskad.providers.webpush import WebPush
 from kaskad.providers.whatsapp import WhatsApp
@@ -73,6 +74,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Viber(),
         Vk(),
         Vonage(),
+        VonageMessages(),
         Voximplant(),
         WebPush(),
         WhatsApp(),

@@ -1,11 +1,13 @@
-"""JSON Web Tokens (RFC 7519) as services want them from us; the RSA kind is RFC 7518, 3.3."""
+"""JSON Web Tokens (RFC 7519) as services want them from us, and as they sign with a secret that we share."""
 
 from __future__ import annotations
 
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -13,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kaskad.domain.errors import Invalid
-from kaskad.providers.base import encode
+from kaskad.domain.errors import BadSignature, Invalid
+from kaskad.providers.base import decode, encode
 
 
 def to_base64url(data: bytes) -> str:
@@ -40,6 +42,24 @@ def rs256(claims: Mapping[str, str | int], private_key: str, *, key_id: str = ""
     """Return a token of `claims` signed with an RSA key in PEM; raises Invalid where that is none."""
     signed = jwt_of("RS256", claims, {"kid": key_id} if key_id else None)
     return f"{signed.decode()}.{to_base64url(_key(private_key).sign(signed, PKCS1v15(), SHA256()))}"
+
+
+def read_hs256(token: str, secret: str) -> dict[str, Any]:
+    """Return the claims of a token that is signed with a shared secret; raises BadSignature."""
+    signed, _, signature = token.rpartition(".")
+    head, _, claims = signed.partition(".")
+    if not secret:
+        raise BadSignature("the account has no secret to check the signature with")
+    expected = hmac.digest(secret.encode(), signed.encode(), "sha256")
+    try:
+        if not hmac.compare_digest(expected, from_base64url(signature)):
+            raise BadSignature("the token is signed with another secret")
+        header, told = decode(from_base64url(head)), decode(from_base64url(claims))
+    except ValueError:
+        raise BadSignature("the token cannot be read") from None
+    if not isinstance(header, dict) or header.get("alg") != "HS256" or not isinstance(told, dict):
+        raise BadSignature("the token is signed in another way")
+    return told
 
 
 def check_key(private_key: str) -> None:

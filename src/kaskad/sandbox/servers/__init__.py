@@ -31,6 +31,7 @@ from kaskad.sandbox.servers.unisender import Unisender, UnisenderGo
 from kaskad.sandbox.servers.viber import Viber
 from kaskad.sandbox.servers.vk import Vk
 from kaskad.sandbox.servers.vonage import Vonage
+from kaskad.sandbox.servers.vonage_messages import VonageMessages
 from kaskad.sandbox.servers.voximplant import Voximplant
 from kaskad.sandbox.servers.webpush import WebPush
 from kaskad.sandbox.servers.whatsapp import WhatsApp
@@ -42,6 +43,7 @@ SERVERS: Sequence[type[Server]] = (
     Twilio,
     TwilioSms,
     Vonage,
+    VonageMessages,
     ExolveSms,
     ExolveVoice,
     Voximplant,
