@@ -84,7 +84,7 @@ def running(work):
         return runner.run(work)
 
 
-async def until(what, within_s=3.0):
+async def until(what, within_s=15.0):
     began = time.monotonic()
     while not what():
         assert time.monotonic() - began < within_s, "it does not happen"

@@ -316,7 +316,8 @@ def unreadable(raw: bytes) -> Receipt:
 
 def _answered(event: Mapping[str, Any], channel: str, at: int | None, account: Account) -> Step:
     """A call was taken: play the text twice, or leave a machine alone."""
-    args = [str(one) for one in event.get("args") or ()]
+    given = event.get("args")
+    args = [str(one) for one in given] if isinstance(given, list) else []
     media, thanks, keys, detected = (*args, "", "", "", "")[:4]
     machine = MACHINES.get(detected, False)
     call = Call(channel, keys, thanks, at or 0, machine)
@@ -370,14 +371,19 @@ def _key(event: Mapping[str, Any], channel: str, call: Call | None, at: int | No
 
 
 def _state(event: Mapping[str, Any], channel: str, at: int | None) -> list[Receipt]:
-    state = str(event["channel"].get("state", ""))
+    state = _state_of(event)
     return [_receipt(channel, STATES.get(state), state.lower(), at)]
+
+
+def _state_of(event: Mapping[str, Any]) -> str:
+    channel = event.get("channel")
+    return str(channel.get("state", "")) if isinstance(channel, dict) else ""
 
 
 def _ended(event: Mapping[str, Any], channel: str, call: Call | None, at: int | None) -> Receipt:
     """Return how a call ended: listened to, taken, or why nobody took it."""
     cause, words = event.get("cause"), str(event.get("cause_txt", ""))
-    state = str(event["channel"].get("state", ""))
+    state = _state_of(event)
     if call is not None or state == "Up":
         if call is not None and (call.machine or call.silent):
             return _receipt(channel, None, "ended", at, detail=words)

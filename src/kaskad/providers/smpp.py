@@ -305,9 +305,9 @@ def joined(parts: Sequence[Segment], account: Account) -> Inbound:
     return Inbound(channel=first.channel, address=first.address, kind=first.kind, event=event, text=text)
 
 
-def unreadable(error: ValueError) -> Receipt:
+def unreadable(why: str) -> Receipt:
     """Return what stands for a report that cannot be read: it is kept as it came."""
-    return Receipt(kind=None, name=UNREADABLE, detail=str(error))
+    return Receipt(kind=None, name=UNREADABLE, detail=why)
 
 
 def _cut(text: str, account: Account) -> tuple[int, list[bytes]]:

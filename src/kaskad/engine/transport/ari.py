@@ -179,7 +179,9 @@ class _Line:
     async def _step(self, channel: str, raw: bytes) -> None:
         try:
             step = self._carrying.step(raw, self._calls, self.account)
-        except ValueError:
+        except Exception as error:  # a defect of ours, too, must not lose what it is about
+            if not isinstance(error, ValueError):
+                log.error("an event was not read because of a defect", error=type(error).__name__)
             await self._tell([unreadable(raw)], raw)
             return
         if step is None:

@@ -15,6 +15,7 @@ from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
 from kaskad.engine.transport.base import Ears, built
 from kaskad.engine.transport.smpp_link import Link, Lost
+from kaskad.log import get_logger
 from kaskad.providers import provider
 from kaskad.providers.base import Accepted, Account, Inbound, Outgoing, Provider, Receipt
 from kaskad.providers.smpp import Segment, Smpp, joined, unreadable
@@ -28,6 +29,8 @@ from kaskad.providers.smpp_pdu import (
     Message,
     Pdu,
 )
+
+log = get_logger(__name__)
 
 CONNECT_S = 10.0
 WAIT_S = 10.0  # of a message for a session that is being opened
@@ -289,8 +292,10 @@ class _Line:
             return
         try:
             told = self._carrying.read_heard(pdu, self.account)
-        except ValueError as error:
-            told = unreadable(error)
+        except Exception as error:  # also a defect of ours: else the centre tells it again for ever
+            if not isinstance(error, ValueError):
+                log.error("a report was not read because of a defect", error=type(error).__name__)
+            told = unreadable(str(error) if isinstance(error, ValueError) else type(error).__name__)
         if isinstance(told, Segment):
             self._gather(told, link, pdu)
         else:
