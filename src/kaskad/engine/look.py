@@ -50,7 +50,7 @@ class Look(Struct):
     touches: dict[int, list[caps.Touch]]
     properties: Mapping[tuple[int, int], dict[str, Any]]
     events: Mapping[int, list[tuple[str, int, dict[str, Any]]]]
-    several: Mapping[int, dict[int, list[Address]]] | None = None  # all of a picky channel, the best last
+    several: Mapping[int, dict[int, list[Address]]] = {}  # all addresses of picky channels, the best last
     heard: Mapping[int, dict[int, int]] = {}  # of each contact: account -> when the person last wrote to it
 
 
@@ -181,8 +181,8 @@ class Desk:
             named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=bits,
         )
-        if self._world.picky and seen.several is not None:
-            answers.fitting = fitting = self._fitting(seen.several.get(contact_id, {}))
+        if several := seen.several.get(contact_id):
+            answers.fitting = fitting = self._fitting(several)
             in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))
             usable = {number: address for number, address in fitting.items() if number in in_service}
             answers.accounts = self._chosen(answers.accounts, usable)
