@@ -95,6 +95,15 @@ def test_what_the_person_does_meanwhile_is_heard_before_the_next_call():
     play = called().happens(Kind.FAILED, reason=Reason.NO_ANSWER).passes("1h")
     play.happens(Kind.UNSUBSCRIBED, step=-1)
     assert play.outcome == "opted_out" and play.passes("P3D").steps == ["call"]
+    assert play.state(0) == "failed"  # it is not one that waits
+
+
+def test_a_call_that_cannot_be_made_again_stays_the_failed_one_that_it_is():
+    play = called().happens(Kind.FAILED, reason=Reason.NO_ANSWER)
+    play.addresses.pop(Channel.SMS.code)
+    play.passes("2h")
+    assert (play.state(0), play.outcome) == ("failed", "unreachable")
+    assert play.skipped == {"sms": "no_address"}
 
 
 def test_on_fail_next_and_a_policy_of_one_call_call_nobody_again():

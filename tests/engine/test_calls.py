@@ -3,6 +3,7 @@
 import msgspec
 
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.store import contacts
 from support.stage import Stage
 
 CASCADE = """
@@ -60,3 +61,26 @@ def test_a_number_that_does_not_exist_is_spoilt_and_not_called_again(db):
     ann = begun(stage)
     ended(stage, ann, "invalid_number", "c1 failed", reason="invalid_address")
     assert stage.sent(ann) == ["call"] and stage.states(ann)["sms"] == "address_invalid"
+
+
+def test_a_run_that_ends_before_the_next_call_leaves_nothing_waiting(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    ended(stage, ann, "no_answer", "c1 no-answer")
+    stage.event(ann, "bought")
+    assert stage.outcome(ann) == "converted" and stage.states(ann) == {"call": "failed"}
+    stage.passes("1d")
+    assert stage.sent(ann) == ["call"]
+
+
+def test_a_call_that_cannot_be_made_again_has_failed_and_the_next_step_goes_at_once(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE.replace("channel: sms, text: t", "channel: telegram, text: t"))
+    ann = stage.person("ann", [Channel.TELEGRAM], addresses={Channel.SMS: "+77000000001"})
+    stage.event(ann, "joined")
+    ended(stage, ann, "no_answer", "c1 no-answer")
+    with stage.db.write() as tx:
+        contacts.mark_invalid(tx, [(ann, Channel.SMS, "+77000000001")], stage.clock.now())
+    stage.passes("2h")
+    assert stage.states(ann) == {"call": "failed", "sms": "sent"}
+    assert stage.sent(ann) == ["call", "sms"]

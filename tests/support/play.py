@@ -217,8 +217,11 @@ class Play:
         if decision.withdraw is not None:
             gone = MessageState.CREATED if decision.outcome is None else MessageState.CANCELLED
             queued = self.passages[decision.withdraw]
-            assert queued.state == MessageState.QUEUED.code
-            self._take(replace(queued, state=gone.code))
+            if queued.state == MessageState.CREATED.code and queued.sent_at is not None:
+                self._take(replace(queued, state=MessageState.FAILED.code, mask=Kind.FAILED.bit))
+            else:
+                assert queued.state == MessageState.QUEUED.code
+                self._take(replace(queued, state=gone.code))
         if decision.doubt is not None:
             self._fold(decision.doubt, Kind.UNKNOWN, self.now)
         if decision.retry is not None:

@@ -79,7 +79,7 @@ def enter(
     )
     current = passages.get(run.step)
     if current is None or current.state != _QUEUED:
-        return decision
+        return _given_up(run, decision) if _is_tried(current) else decision
     send = decision.send
     if current.mask & _IN_DOUBT:
         again = send is not None and (send.step, send.channel, send.account_id) == (
@@ -91,6 +91,21 @@ def enter(
     return replace(decision, withdraw=run.step)
 
 
+def _is_tried(passage: Passage | None) -> bool:
+    """Say whether the message has left us, has failed, and waits for another try."""
+    return passage is not None and passage.state == _CREATED and passage.sent_at is not None
+
+
+def _given_up(run: Run, decision: Decision) -> Decision:
+    """Let a message that is not tried again after all be the failed one that it is."""
+    passed = [skip for skip in decision.skips if skip[0] == run.step]
+    if not passed and decision.outcome is None:
+        return decision
+    told = passed[0][2].value if passed else decision.detail
+    skips = tuple(skip for skip in decision.skips if skip[0] != run.step)
+    return replace(decision, skips=skips, withdraw=run.step, detail=told)
+
+
 def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: int) -> Decision | Enter:
     """Return what follows from the facts and the clocks alone."""
     moved = bool(marks)
@@ -99,10 +114,11 @@ def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: in
     end = ending(version, run, passages, marks) if moved else None
     current = passages.get(run.step)
     queued = current is not None and current.state == _QUEUED
+    left = queued or _is_tried(current)
     if run.outcome is not None:
-        return _after_the_end(run, end, marks, queued)
+        return _after_the_end(run, end, marks, left)
     if end is not None:
-        return _finish(run, *end, queued)
+        return _finish(run, *end, left)
     if run.holdout:
         ends_at = goal_ends_at(version, run)
         if now < ends_at:

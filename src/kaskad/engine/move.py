@@ -330,7 +330,11 @@ class _Mover:
         if decision.skips:
             self.changes.skips(run, decision)
         if decision.withdraw is not None:
-            self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
+            before = item.passages[decision.withdraw]
+            if before.state == _CREATED:
+                self._given_up(run, before)
+            else:
+                self.changes.withdrawn.append((run.contact_id, run.id, decision.withdraw, _CREATED))
         if item.version.calls_people:
             tasks.leave(self.changes, item.version, run, decision, item.passages, self._now)
 
@@ -339,8 +343,16 @@ class _Mover:
         if passage.mask & Kind.IN_DOUBT.bit:
             self._doubt(run, passage.step)
             return
+        if passage.state == _CREATED:
+            self._given_up(run, passage)
+            return
         gone = MessageState.CREATED if decision.outcome is None else MessageState.CANCELLED
         self.changes.withdrawn.append((run.contact_id, run.id, passage.step, gone.code))
+
+    def _given_up(self, run: Run, passage: Passage) -> None:
+        """Note that a message which has failed will not be tried again after all."""
+        key = (run.contact_id, run.id, passage.step)
+        self.changes.folded.append((*key, Kind.FAILED.bit, MessageState.FAILED.code, None, None))
 
     def _doubt(self, run: Run, step: int) -> None:
         key = (run.contact_id, run.id, step)
