@@ -138,13 +138,14 @@ def test_a_call_of_voximplant_is_confirmed_by_a_key(tmp_path: Path) -> None:
         assert call.keys == "1"
 
 
-def test_a_machine_is_hung_up_on_by_twilio(tmp_path: Path) -> None:
-    with house(tmp_path, "twilio", CALL, call="machine: 1") as one:
+def test_a_machine_is_hung_up_on_by_twilio_and_paid_for_all_the_same(tmp_path: Path) -> None:
+    with house(tmp_path, "twilio", CALL, call="machine: 1", price="9 KZT") as one:
         one.joins()
         until(lambda: Kind.MACHINE_ANSWERED in one.facts(), 20)
         (call,) = one.sandbox.phones[0].calls
         until(lambda: call.status == "completed", 20)
         assert len(call.heard) == 1  # the text would have been said twice
+        until(lambda: one.cost() == 3750, 20)  # told only when it is asked for
         assert Kind.ANSWERED not in one.facts()
 
 
