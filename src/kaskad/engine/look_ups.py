@@ -28,7 +28,7 @@ log = get_logger(__name__)
 
 LOOK_S = 1.0  # between looks at what is due
 BATCH = 100
-AT_ONCE = 4  # requests of one round
+AT_ONCE = 8  # requests of one round
 LEASE_MS = 300_000  # longer than a round takes
 AGAIN_MS = 300_000  # after a failure
 LEAST_MS = 30_000  # between two questions about one message
@@ -48,20 +48,22 @@ class LookUps:
 
     async def _watch(self) -> None:
         while True:
+            more = False
             try:
-                await self._round()
+                more = await self._round()
             except KaskadError as error:
                 log.warning("messages cannot be looked up", why=str(error))
-            await asyncio.sleep(LOOK_S)
+            if not more:
+                await asyncio.sleep(LOOK_S)
 
-    async def _round(self) -> None:
-        """Ask about what is due."""
+    async def _round(self) -> bool:
+        """Ask about what is due; return whether more may be due now."""
         if not any(able.look_ups for able in self._world.capabilities.values()):
-            return
+            return False
         now = self._world.clock.now()
         first = await asyncio.to_thread(look_ups.first_due, self._db)
         if first is None or first > now:
-            return
+            return False
 
         def claim(tx: Transaction) -> list[LookUp]:
             return look_ups.claim(tx, now, again_at=now + LEASE_MS, limit=BATCH)
@@ -74,6 +76,7 @@ class LookUps:
                 await self._ask(one)
 
         await asyncio.gather(*map(one_by_one, due))
+        return len(due) == BATCH
 
     async def _ask(self, one: LookUp) -> None:
         """Ask about one message, and keep the answer with what is to happen next."""
