@@ -102,7 +102,7 @@ def _listed() -> str:
     from kaskad.sandbox.servers import SERVERS, USUAL
 
     return "".join(
-        f"{server.name:<16}{', '.join(server.channels)}{' (always)' if server.name in USUAL else ''}\n"
+        f"{server.name:<18}{', '.join(server.channels)}{' (always)' if server.name in USUAL else ''}\n"
         for server in SERVERS
     )
 
