@@ -166,6 +166,12 @@ class TwilioVoice(Provider):
         burst=1,
     )
 
+    unverified = (
+        "The fields of reports, also of the asynchronous detection's, are those of Twilio's documentation; no "
+        "published description has them.",
+        "Whether the last report of a call that we hung up on says who had answered: it need not.",
+    )
+
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         if not outgoing.status_url:
             raise SendError(
