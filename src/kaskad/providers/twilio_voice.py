@@ -167,8 +167,8 @@ class TwilioVoice(Provider):
     )
 
     unverified = (
-        "The fields of reports, also of the asynchronous detection's, are those of Twilio's documentation; no "
-        "published description has them.",
+        "The fields of reports, also of the asynchronous detection's, are those of Twilio's documentation; "
+        "no published description has them.",
         "Whether the last report of a call that we hung up on says who had answered: it need not.",
     )
 
