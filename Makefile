@@ -42,7 +42,7 @@ lock: ## renew requirements-dev.lock from pyproject.toml
 		> requirements-dev.lock
 	rm -rf .venv/lock
 
-demo: install ## watch cascades at work: a shop, 2 000 people, five channels, nothing real
+demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, nothing real
 	@$(BIN)/kaskad demo
 
 test: install ## run the tests; `make test TESTS=tests/domain` runs some

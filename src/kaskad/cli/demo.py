@@ -30,7 +30,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=0.0, help="End by itself after so long; 0: by Ctrl-C.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print each look as a line of JSON.")] = False,
 ) -> None:
-    """Show cascades at work: a shop, 2 000 people, five channels, three cascades, and nothing that is real.
+    """Show cascades at work: a shop, 2 000 people, ten channels, four cascades, and nothing that is real.
 
     Everything is as in an installation of yours, but providers and people are those of the sandbox, and time
     runs faster. The folder keeps it all: cascades, accounts, people and the database.

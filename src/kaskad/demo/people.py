@@ -47,7 +47,11 @@ NAMES = {
     },
 }  # fmt: skip
 PHONES = {"KZ": "+7700000", "RU": "+7900000"}
-SHARES = {"email": 0.93, "phone": 0.96, "telegram": 0.62, "consent": 0.82, "tracking": 0.95, "vip": 0.06}
+_CHATS = {"telegram": 700_000_000, "vk": 300_000_000, "max": 40_000_000}  # where the ids begin
+SHARES = {
+    "email": 0.93, "phone": 0.96, "telegram": 0.62, "consent": 0.82, "tracking": 0.95, "vip": 0.06,
+    "whatsapp": 0.5, "viber": 0.2, "vk": 0.3, "max": 0.35, "push": 0.3,
+}  # fmt: skip
 
 
 class Person(Struct, frozen=True):
@@ -58,6 +62,11 @@ class Person(Struct, frozen=True):
     email: str
     phone: str
     telegram: str
+    whatsapp: str
+    viber: str
+    vk: str
+    max: str
+    push: str
     city: str
     country: str
     zone: str
@@ -72,6 +81,25 @@ def invent(count: int, seed: int) -> list[Person]:
     chance = Random(seed)
     cities = chance.choices(CITIES, [city.weight for city in CITIES], k=count)
     return [_person(number, city, chance) for number, city in enumerate(cities, 1)]
+
+
+def everywhere(person: Person) -> Person:
+    """Return a person who can be reached on every channel, at the addresses that they have anyway."""
+    number = int(person.id[1:])
+    email, phone = f"{person.id}@example.org", f"{PHONES[person.country]}{number:04}"
+    return structs.replace(
+        person, email=person.email or email, phone=phone, whatsapp=phone, viber=_viber(number),
+        telegram=str(_CHATS["telegram"] + number), vk=str(_CHATS["vk"] + number),
+        max=str(_CHATS["max"] + number), push=_push(number),
+    )  # fmt: skip
+
+
+def _viber(number: int) -> str:
+    return f"viber{number:015}"
+
+
+def _push(number: int) -> str:
+    return f"push-token-{number:012}"
 
 
 def as_csv(people: Sequence[Person], sale_url: str) -> bytes:
@@ -94,7 +122,12 @@ def _person(number: int, city: City, chance: Random) -> Person:
         name,
         email,
         phone,
-        str(700_000_000 + number) if has["telegram"] else "",
+        str(_CHATS["telegram"] + number) if has["telegram"] else "",
+        phone if has["whatsapp"] else "",
+        _viber(number) if has["viber"] else "",
+        str(_CHATS["vk"] + number) if has["vk"] else "",
+        str(_CHATS["max"] + number) if has["max"] else "",
+        _push(number) if has["push"] else "",
         city.name,
         city.country,
         city.zone if chance.random() < 0.9 else "",

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from kaskad.actions import sign_in
 from kaskad.analytics.reach import Report, report
 from kaskad.config import Settings
 from kaskad.demo.desk import AGENTS, Agents
-from kaskad.demo.people import Person, as_csv, invent
+from kaskad.demo.people import Person, as_csv, everywhere, invent
 from kaskad.demo.shop import Shop
 from kaskad.demo.traffic import Traffic
 from kaskad.domain.errors import Conflict, Invalid
@@ -32,10 +33,11 @@ from kaskad.web.server import Server, listen
 from kaskad.web.service import Service, serving
 
 MARK = ".kaskad-demo"  # a folder with it is ours to empty
-SCENARIOS = ("abandoned-cart", "webinar", "reactivation")
+SCENARIOS = ("abandoned-cart", "webinar", "reactivation", "ten-channels")
+SERVERS = ("smtp", "telegram", "smsc", "twilio", "fcm", "max", "vk", "viber", "whatsapp")
 SLEEPING = "sleeping"
 SPREAD_S = 45.0  # of real time, over which carts are left behind
-SHARES = (0.5, 0.75)  # of the people: carts, then webinar; the rest is asleep
+SHARES = (0.45, 0.65, 0.8)  # of the people: carts, then webinar, then regulars; the rest is asleep
 PORT = 8_000
 LIMITS = {"concurrency": 64, "per_second": 1000, "burst": 1000}  # of a local world; real services take less
 DESK = {
@@ -99,13 +101,14 @@ class Play:
 
     def begin(self, people: Sequence[Person], client: httpx2.Client) -> None:
         """Let it all in: accounts, people, cascades; then the shop opens."""
-        carts, guests, sleeping = _parts(people)
+        carts, guests, regulars, sleeping = _parts(people)
         for account in self._sandbox.accounts(self._service.base_url):
             name = str(account.pop("name"))
             _good(client.put(f"/accounts/{name}", json=account_of(account)))
         _good(client.put("/accounts/desk", json=DESK))
-        _bring_in(client, as_csv([*carts, *guests], f"{self._shop_url}/sale-"))
+        _bring_in(client, as_csv([*carts, *guests, *regulars], f"{self._shop_url}/sale-"))
         _bring_in(client, as_csv(sleeping, f"{self._shop_url}/sale-"), list=SLEEPING)
+        _good(client.post("/accounts/whatsapp/templates/sync"))
         for slug in SCENARIOS:
             text = (self._plan.folder / f"{slug}.yaml").read_bytes()
             _good(client.put(f"/cascades/{slug}", content=text, headers={"Content-Type": "application/yaml"}))
@@ -118,14 +121,14 @@ class Play:
         ]
         for name, address in self._addresses:
             self._say(f"{name}: {address}")
-        self._traffic.start(carts, guests, sleeping)
+        self._traffic.start(carts, guests, regulars, sleeping)
         self._agents.start()
 
 
 @contextmanager
 def playing(plan: Plan, say: Say) -> Iterator[Play]:
     """Yield a demo that runs until the end of the block. Raises Conflict for a folder that is not its own."""
-    people = invent(plan.people, plan.seed)
+    people = [person for group in _parts(invent(plan.people, plan.seed)) for person in group]
     with ExitStack() as stack:
         shop_at = listen("127.0.0.1", 0)
         stack.callback(shop_at.close)
@@ -133,9 +136,10 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         settings = _settle(plan, as_csv(people, f"{shop_url}/sale-"))
         say(f"The sandbox: {plan.people} people with mailboxes, chats and phones, all on this machine.")
         recipients = [_recipient(person) for person in people]
-        sandbox = stack.enter_context(
-            running(SandboxConfig(people=recipients, time_factor=plan.time_factor, seed=plan.seed))
+        world = SandboxConfig(
+            people=recipients, time_factor=plan.time_factor, seed=plan.seed, servers=SERVERS
         )
+        sandbox = stack.enter_context(running(world))
         say("Kaskad: database, engine, API and pages.")
         service = stack.enter_context(serving(settings, "kaskad demo", time_factor=plan.time_factor))
         client = stack.enter_context(_client(service))
@@ -150,7 +154,7 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         agents = Agents(lambda path, told: _good(client.post(path, json=told)), service.clock.now, plan.seed)
         stack.callback(agents.stop)
         play = Play(plan, service, sandbox, shop, shop_url, traffic, agents, say)
-        say("Accounts, people and three cascades come in over the API.")
+        say("Accounts, people and four cascades come in over the API.")
         play.begin(people, client)
         yield play
 
@@ -226,13 +230,15 @@ def _bring_in(client: httpx2.Client, file: bytes, **more: str) -> None:
         raise Invalid([f"The demo's people were not taken: {told}"])
 
 
-def _parts(people: Sequence[Person]) -> tuple[Sequence[Person], Sequence[Person], Sequence[Person]]:
-    first, second = (round(len(people) * share) for share in SHARES)
-    return people[:first], people[first:second], people[second:]
+def _parts(people: Sequence[Person]) -> tuple[Sequence[Person], ...]:
+    ends = [0, *(round(len(people) * share) for share in SHARES), len(people)]
+    carts, guests, regulars, sleeping = (people[start:end] for start, end in pairwise(ends))
+    return carts, guests, [everywhere(person) for person in regulars], sleeping
 
 
 def _recipient(person: Person) -> Recipient:
     return Recipient(
         key=person.id, name=f"{person.name}, {person.city}", email=person.email, phone=person.phone,
         chat_id=person.telegram, language=person.language, zone=person.zone,
+        ids={"push": person.push, "max": person.max, "vk": person.vk, "viber": person.viber},
     )  # fmt: skip

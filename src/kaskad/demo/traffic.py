@@ -38,11 +38,16 @@ class Traffic:
         self._halt = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, carts: Sequence[Person], guests: Sequence[Person], sleeping: Sequence[Person]) -> None:
-        """Let `carts` be left behind by these people, `guests` sign up for the webinar, and open the sale."""
+    def start(
+        self, carts: Sequence[Person], guests: Sequence[Person], regulars: Sequence[Person],
+        sleeping: Sequence[Person],
+    ) -> None:  # fmt: skip
+        """Let these people leave carts behind, sign up for the webinar, get an order, and open the sale."""
         for person in sleeping:
             self._sale(person)
-        self._thread = threading.Thread(target=self._run, args=(carts, guests), name="traffic", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(carts, guests, regulars), name="traffic", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -51,12 +56,13 @@ class Traffic:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, carts: Sequence[Person], guests: Sequence[Person]) -> None:
+    def _run(self, carts: Sequence[Person], guests: Sequence[Person], regulars: Sequence[Person]) -> None:
         turns = max(1, round(self._spread_s / STEP_S))
         starts_at = self._webinar_at()
         for turn in range(turns):
             events = [self._cart(person) for person in carts[turn::turns]]
             events += [self._guest(person, starts_at) for person in guests[turn::turns]]
+            events += [self._order(person) for person in regulars[turn::turns]]
             if events:
                 try:
                     self._tell(events)
@@ -75,6 +81,16 @@ class Traffic:
         properties = {"cart_id": cart_id, "item": item, "total": price // 100,
                       "cart_url": self._shop_url + path}  # fmt: skip
         return {"id": cart_id, "name": "cart_abandoned", "contact": contact, "properties": properties}
+
+    def _order(self, person: Person) -> Mapping[str, Any]:
+        """Let an order arrive at a pick-up point; its page asks whether the person will come."""
+        item, price = self._chance.choice(ITEMS)
+        order_id, contact = f"order-{person.id}", {"external_id": person.id}
+        confirmed = {"id": f"confirmed-{order_id}", "name": "pickup_confirmed", "contact": contact,
+                     "properties": {"order_id": order_id}}  # fmt: skip
+        path = self._shop.open(order_id, Visit(f"Ваш заказ: {item}", "Приду", confirmed))
+        properties = {"order_id": order_id, "item": item, "total": price // 100, "url": self._shop_url + path}
+        return {"id": order_id, "name": "order_ready", "contact": contact, "properties": properties}
 
     def _sale(self, person: Person) -> None:
         item, price = self._chance.choice(ITEMS)

@@ -22,11 +22,13 @@ FIGURES = ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached
 BAR = 16  # characters of a full bar
 WIDE = 116  # columns of a terminal from which on everything is shown
 CHANNELS = {
-    "email": "E-mail", "telegram": "Telegram", "sms": "SMS", "robot_call": "Robot call",
-    "agent_call": "Agent call",
+    "email": "E-mail", "push": "Push", "telegram": "Telegram", "max": "MAX", "vk": "VK", "viber": "Viber",
+    "whatsapp": "WhatsApp", "sms": "SMS", "robot_call": "Robot call", "agent_call": "Agent call",
 }  # fmt: skip
 COLOURS = {
-    "email": "blue", "telegram": "cyan", "sms": "green", "robot_call": "magenta", "agent_call": "red",
+    "email": "blue", "push": "white", "telegram": "cyan", "max": "bright_blue", "vk": "bright_cyan",
+    "viber": "bright_magenta", "whatsapp": "bright_green", "sms": "green", "robot_call": "magenta",
+    "agent_call": "red",
 }  # fmt: skip
 
 
@@ -78,8 +80,7 @@ def as_panel(picture: Picture, width: int = WIDE) -> RenderableType:
         "Everybody has been carried through." if picture.ended else "Be one of them: open a phone and react."
     )
     return Group(
-        Text(), head, Text(), _channels(picture.reports, wide), Text(), _cascades(picture, wide), Text(),
-        *links, Text(),
+        head, _channels(picture.reports, wide), Text(), _cascades(picture, wide), Text(), *links, Text(),
         Text(f"{end} Ctrl-C ends the demo.", style="dim"),
     )  # fmt: skip
 
