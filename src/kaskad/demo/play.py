@@ -135,7 +135,7 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         shop_url = f"http://127.0.0.1:{shop_at.getsockname()[1]}"
         settings = _settle(plan, as_csv(people, f"{shop_url}/sale-"))
         say(f"The sandbox: {plan.people} people with mailboxes, chats and phones, all on this machine.")
-        recipients = [_recipient(person) for person in people]
+        recipients = [recipient_of(person) for person in people]
         world = SandboxConfig(
             people=recipients, time_factor=plan.time_factor, seed=plan.seed, servers=SERVERS
         )
@@ -236,7 +236,7 @@ def _parts(people: Sequence[Person]) -> tuple[Sequence[Person], ...]:
     return carts, guests, [everywhere(person) for person in regulars], sleeping
 
 
-def _recipient(person: Person) -> Recipient:
+def recipient_of(person: Person) -> Recipient:
     return Recipient(
         key=person.id, name=f"{person.name}, {person.city}", email=person.email, phone=person.phone,
         chat_id=person.telegram, language=person.language, zone=person.zone,

@@ -27,8 +27,5 @@ RETURNING id, kind, key, payload, attempts, created_at;
 UPDATE crm_jobs SET state = :state, next_at = :next_at, ended_at = :ended_at, answer = :answer
  WHERE id = :id AND attempts = :attempts AND state = 0;
 
--- name: count_crm_jobs
-SELECT account_id, state, count(*) FROM crm_jobs GROUP BY account_id, state;
-
 -- name: drop_old_crm_jobs
 DELETE FROM crm_jobs WHERE id IN (SELECT id FROM crm_jobs WHERE ended_at < :before LIMIT :limit);
