@@ -10,7 +10,7 @@ from rich.console import Console
 from starlette.testclient import TestClient
 
 from kaskad.cli.root import run
-from kaskad.cli.screens.demo import as_panel, by_channel
+from kaskad.cli.screens.demo import CHANNELS, as_panel, by_channel
 from kaskad.demo.people import as_csv, invent
 from kaskad.demo.play import MARK, SCENARIOS, Plan, playing
 from kaskad.demo.shop import Shop, Visit
@@ -89,7 +89,7 @@ def test_each_look_is_an_object_on_a_line_for_a_program(tmp_path, capsys):
     assert run(["demo", *arguments]) == 0
     looks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(looks) > 1
-    assert set(looks[-1]["channels"]) == {"email", "telegram", "sms", "robot_call", "agent_call"}
+    assert list(looks[-1]["channels"]) == list(CHANNELS)
     assert {"sent", "reacted", "cost"} <= looks[-1]["channels"]["email"].keys()
     assert [each["cascade"] for each in looks[-1]["cascades"]] == list(SCENARIOS)
     assert looks[-1]["goals"] >= 0 and looks[-1]["people"] == 20
