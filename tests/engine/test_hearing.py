@@ -57,11 +57,11 @@ class Desk:
         self.engine.start()
         self.engine.listen(Hearing(self.engine, self.ingest, self.poller))
 
-    def save(self, port, name="gate", *, window=20, **more):
+    def save(self, port, name="gate", *, window=20, enabled=True, **more):
         own = {"host": "127.0.0.1", "port": str(port), "system_id": "kaskad", "sender": "Shop", **more}
         account = accounts.Account(
             name=name, provider="smpp", channel=Channel.SMS, settings=own, secrets={"password": "secret"},
-            limits={"concurrency": window, "per_second": 100_000, "burst": 100_000},
+            limits={"concurrency": window, "per_second": 100_000, "burst": 100_000}, enabled=enabled,
         )  # fmt: skip
         self.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(10)
         self.engine.reload()
@@ -164,13 +164,16 @@ def test_a_centre_that_cannot_be_bound_is_told_and_that_it_works_again_too(db, w
         until(lambda: "gate" not in running.world.troubles)
 
 
-def test_an_account_that_is_disabled_leaves_its_centre(db):
+def test_an_account_that_changes_binds_anew_and_one_that_is_disabled_leaves(db):
     with smsc() as centre, desk(db) as running:
         running.save(centre.port)
         until(lambda: centre.sessions)
         running.save(centre.port, system_type="VMA")
         until(lambda: len(centre.binds) == 2)
         assert centre.binds[1][1].system_type == "VMA"
+        running.save(centre.port, enabled=False)
+        until(lambda: centre.unbound == 2 and not centre.sessions)
+    assert len(centre.binds) == 2
 
 
 def test_a_thousand_over_a_session_that_is_cut_in_the_middle(db):

@@ -151,10 +151,10 @@ def _parts(value: object) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _remarks(source: str) -> dict[str, dict[object, str]]:
-    """Return by table and key the comment at the end of its row."""
+def _remarks(source: str) -> dict[str, dict[object, tuple[str, str]]]:
+    """Return by table and key how the key is written, and the comment at the end of its row."""
     lines = source.splitlines()
-    found: dict[str, dict[object, str]] = {}
+    found: dict[str, dict[object, tuple[str, str]]] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Dict):
             target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
@@ -162,15 +162,17 @@ def _remarks(source: str) -> dict[str, dict[object, str]]:
             for key in node.value.keys:
                 if isinstance(key, ast.Constant | ast.Tuple):
                     comment = lines[key.lineno - 1].partition("  # ")[2]
-                    rows[ast.literal_eval(key)] = _cell(comment)
+                    rows[ast.literal_eval(key)] = (ast.get_source_segment(source, key) or "", _cell(comment))
     return found
 
 
-def _table(name: str, rows: Mapping[object, object], remarks: Mapping[object, str]) -> list[str]:
+def _table(name: str, rows: Mapping[object, object], remarks: Mapping[object, tuple[str, str]]) -> list[str]:
     lines = ["", f"| {name.lower().replace('_', ' ')} | [here](../glossary.md) | |", "|---|---|---|"]
     for word, value in rows.items():
+        written, remark = remarks.get(word, ("", ""))
         said = " ".join(map(str, word)) if isinstance(word, tuple) else str(word)
-        lines.append(f"| `{_cell(said)}` | {_meaning(value)} | {remarks.get(word, '')} |")
+        said = written if written.startswith("0x") else said  # as its specification has it
+        lines.append(f"| `{_cell(said)}` | {_meaning(value)} | {remark} |")
     return lines
 
 
