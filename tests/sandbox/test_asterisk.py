@@ -214,6 +214,20 @@ def test_a_call_that_was_taken_while_nobody_listened_is_ended(pbx):
     assert end.kind is Kind.DELIVERED and pbx.phones[0].calls[-1].status == "completed"
 
 
+def test_a_call_goes_on_when_its_account_is_changed(pbx):
+    async def play(kaskad):
+        await answered(kaskad)
+        kaskad.account = replace(kaskad.account, priority=5)
+        kaskad.transport.follow({1: kaskad.account}, kaskad)
+        await kaskad.until(lambda: kaskad.notes.count("") == 2)
+        await asyncio.sleep(0.2)  # in which a call that nobody holds would be ended
+        await kaskad.does("1")
+        return await kaskad.ended()
+
+    kaskad, _ = played(pbx, play, amd_context="")
+    assert [one.key for one in kaskad.told if one.kind is Kind.KEYPRESS] == ["1"]
+
+
 def test_who_is_replaced_does_not_fight_for_the_application(pbx):
     async def play(first):
         await first.until(lambda: first.notes == [""])

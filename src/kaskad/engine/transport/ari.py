@@ -21,7 +21,7 @@ from kaskad.engine.transport.base import Ears, built
 from kaskad.engine.transport.http import Http
 from kaskad.log import get_logger
 from kaskad.providers import provider
-from kaskad.providers.asterisk import Asterisk, Call, Speech, unreadable
+from kaskad.providers.asterisk import LIMIT_S, Asterisk, Call, Speech, hang_up, unreadable
 from kaskad.providers.base import Accepted, Account, Outgoing, Provider, Receipt, Request
 
 log = get_logger(__name__)
@@ -56,12 +56,13 @@ class Calls:
 
     def follow(self, accounts: Mapping[int, Account], ears: Ears) -> None:
         """Listen to the calls of these accounts."""
+        calls: dict[int, dict[str, Call]] = {}
         for account_id, line in list(self._lines.items()):
             if accounts.get(account_id) != line.account:
-                self._lines.pop(account_id).end()
+                calls[account_id] = self._lines.pop(account_id).end()
         for account_id, account in accounts.items():
             if account_id not in self._lines:
-                self._lines[account_id] = _Line(account, ears, self._http)
+                self._lines[account_id] = _Line(account, ears, self._http, calls.get(account_id, {}))
 
     async def close(self) -> None:
         """End all connections; calls that are under way go on without us until their own end."""
@@ -88,18 +89,20 @@ class Calls:
 class _Line:
     """The WebSocket of one account, and the calls that it has told of."""
 
-    def __init__(self, account: Account, ears: Ears, http: Http) -> None:
+    def __init__(self, account: Account, ears: Ears, http: Http, calls: dict[str, Call]) -> None:
         self.account = account
         self._ears, self._http = ears, http
         carrying = provider(account.provider)
         assert isinstance(carrying, Asterisk)
         self._carrying = carrying
-        self._calls: dict[str, Call] = {}
+        self._calls = calls  # with those that were under way when the account changed
         self._queues: dict[str, asyncio.Queue[bytes]] = {}  # the events of each channel, in their order
         self._tasks: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._refusal: SendError | None = None
         self.task = asyncio.get_running_loop().create_task(self._keep())
+        for channel in calls:
+            self._begin(self._later(LIMIT_S, hang_up(channel, account), channel))
 
     async def ready(self) -> None:
         """Return once Asterisk would tell of a call; raises SendError where it does not in good time."""
@@ -111,11 +114,12 @@ class _Line:
         except asyncio.CancelledError:
             raise SendError(Reason.TRANSIENT, "we stopped before it was sent") from None
 
-    def end(self) -> None:
-        """Listen no more."""
+    def end(self) -> dict[str, Call]:
+        """Listen no more; return the calls that are under way."""
         self.task.cancel()
         for task in self._tasks:
             task.cancel()
+        return self._calls
 
     async def _keep(self) -> None:
         failures = 0
