@@ -16,9 +16,10 @@ WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), e
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Contacts: find, show.", no_args_is_help=True)
+    group = typer.Typer(help="Contacts: find, show, erase.", no_args_is_help=True)
     group.command("list")(listing)
     group.command("show")(show)
+    group.command("erase")(erase)
     app.add_typer(group, name="contact")
 
 
@@ -57,6 +58,25 @@ def show(
         return
     for line in _lines(told):
         typer.echo(line)
+
+
+def erase(
+    who: WHO,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it: nothing brings the person back.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Erase a person: runs end, identity and texts are deleted, the addresses are never written to again."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.erasures import lines
+    from kaskad.cli.screens.output import as_text
+
+    if not yes:
+        raise typer.BadParameter("this cannot be undone: look with `kaskad contact show`, then add --yes")
+    with reached(db) as client:
+        act = client.delete(f"/contacts/{quote(who, safe='')}")
+        later = "" if client.moves else "No server runs: the runs end when one does.\n"
+    typer.echo(as_text(act) if as_json else later + "\n".join(lines(act)))
 
 
 def print_contacts(found: Sequence[Mapping[str, Any]], limit: int, as_json: bool, nobody: str) -> None:

@@ -6,6 +6,7 @@ import re
 
 _contact = re.compile(r"con_(\d{1,18})").fullmatch
 _import = re.compile(r"imp_(\d{1,18})").fullmatch
+_erasure = re.compile(r"era_(\d{1,18})").fullmatch
 _launch = re.compile(r"launch_(\d{1,18})").fullmatch
 _task = re.compile(r"task_(\d{1,18})_(\d{1,18})_(\d{1,4})_(\d{1,4})").fullmatch
 _run = re.compile(r"run_(\d{1,18})_(\d{1,18})").fullmatch
@@ -63,4 +64,15 @@ def import_text(import_id: int) -> str:
 def read_import(text: str) -> int | None:
     """Return the import id of its text, or None where it is none."""
     found = _import(text)
+    return int(found[1]) if found else None
+
+
+def erasure_text(erasure_id: int) -> str:
+    """Return the id of an act of erasure as the API and the command line write it."""
+    return f"era_{erasure_id}"
+
+
+def read_erasure(text: str) -> int | None:
+    """Return the id of an act of erasure, or None where the text is none."""
+    found = _erasure(text)
     return int(found[1]) if found else None

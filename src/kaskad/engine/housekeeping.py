@@ -5,6 +5,7 @@ from __future__ import annotations
 from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.world import World
+from kaskad.store import erasures
 from kaskad.store.db import Transaction
 
 DAY_MS = 86_400_000
@@ -12,6 +13,8 @@ EVERY_MS = 60_000
 ORPHANS_MS = 72 * 3_600_000  # E4
 RAW_MS = 30 * DAY_MS
 OPT_INS_MS = 90 * DAY_MS  # after a link has expired
+ERASED_MS = 7 * DAY_MS  # so long after an erasure services may still tell of the person
+SWEEP_MS = 3_600_000
 PIECE_MS = 5_000  # between two pieces of a job
 _BATCH = 2_000
 _CONTACTS = 5_000
@@ -22,6 +25,7 @@ class Housekeeping:
 
     def __init__(self) -> None:
         self._next_at = 0
+        self._sweep_at = 0
         self._after = 0  # contact up to which the receipt TTL has been looked at
 
     def run(self, tx: Transaction, world: World, now: int) -> None:
@@ -32,6 +36,9 @@ class Housekeeping:
         tx.run("drop_old_webhooks", before=now - RAW_MS)
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
         _match_late(tx, now)
+        if now >= self._sweep_at:
+            erasures.sweep(tx, now - ERASED_MS)
+            self._sweep_at = now + SWEEP_MS
         done = self._expire_receipts(tx, world, now)
         self._next_at = now + (EVERY_MS if done else PIECE_MS)
 

@@ -51,6 +51,11 @@ def suppressed(tx: Transaction, key: bytes, addresses: Sequence[AddressKey]) -> 
     return {address for address, digest in hashes.items() if digest in found}
 
 
+def digests(key: bytes, addresses: Iterable[AddressKey]) -> list[str]:
+    """Return the hashes of addresses as texts, sorted, each once."""
+    return sorted({_hash(key, channel, value).hex() for channel, value in addresses})
+
+
 def _same(channel: Channel) -> tuple[Channel, ...]:
     return _PHONE if channel in _PHONE else (channel,)
 

@@ -1,0 +1,121 @@
+"""Erasing a person, and the acts that remain of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kaskad.actions.contacts import find
+from kaskad.actions.office import Office
+from kaskad.domain.address import BadAddress, normalise
+from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.ids import contact_text, read_contact
+from kaskad.domain.terms import Channel, Kind
+from kaskad.engine.arrival import Arrival
+from kaskad.log import get_logger
+from kaskad.store import cards, erasures, suppressions
+from kaskad.store.cards import KnownConsent
+from kaskad.store.db import Transaction
+from kaskad.store.erasures import Act, Marks
+
+log = get_logger(__name__)
+
+REASON = "erased"  # of the suppression
+_STEPLESS = -1
+
+
+class Kept(Struct, frozen=True):
+    """An act, and the consents that are kept as proof under the number of the erased contact."""
+
+    act: Act
+    consents: list[KnownConsent]
+
+
+def erase(office: Office, who: str, by: str) -> Act:
+    """Cancel the runs of a contact, delete who it was, and return the act of it.
+
+    The addresses are never written to again. What was kept whole from services is searched for the person
+    first, which may take a while on a large installation; then all is deleted in one transaction. Raises
+    NotFound, Conflict where several people have the address that is given.
+    """
+    with office.read() as tx:
+        contact_id = _one(tx, who)
+        marks = _marks(office, tx, contact_id)
+        found = erasures.search(tx, contact_id, marks)
+    now = office.now()
+
+    def change(tx: Transaction) -> Act:
+        addresses = [(each.channel, each.value) for each in cards.addresses(tx, contact_id)]
+        key = suppressions.hash_key(tx, office.vault)
+        suppressions.suppress(tx, key, addresses, REASON, now)
+        counts = erasures.erase(tx, contact_id, found, marks, now)
+        if counts is None:
+            raise NotFound(f"{contact_text(contact_id)} has been erased already.")
+        # Kept with the rest: the runs end too where this process dies before it has told the engine.
+        tx.many("put_inbox", [(now, contact_id, 0, _STEPLESS, Kind.ERASED.value, "erasure", now, None)])
+        return erasures.keep(tx, contact_id, by, suppressions.digests(key, addresses), counts, now)
+
+    act = office.write(change)
+    office.tell([Arrival(contact_id, 0, _STEPLESS, Kind.ERASED.value, "erasure", now)])
+    log.info("contact erased", contact=contact_id, by=by)
+    return act
+
+
+def listing(office: Office, *, address: str = "", after: int, limit: int) -> list[Act]:
+    """Return the acts in their order; with `address`, an e-mail or a number with +, those of who had it.
+
+    Raises Invalid.
+    """
+    digest = _digest(office, address) if address else ""
+    with office.read() as tx:
+        return erasures.page(tx, after=after, limit=limit, digest=digest)
+
+
+def show(office: Office, act_id: int) -> Kept:
+    """Return an act with what is kept as proof; raises NotFound."""
+    with office.read() as tx:
+        act = erasures.find(tx, act_id)
+        if act is None:
+            raise NotFound("There is no such act: `kaskad erasures` lists them.")
+        return Kept(act, cards.consents(tx, act.contact_id))
+
+
+def _one(tx: Transaction, who: str) -> int:
+    """Return the one contact that is meant; raises NotFound, Conflict."""
+    contact_id = find(tx, who)
+    card = cards.card(tx, contact_id)
+    if read_contact(who) is not None or (card is not None and card.external_id == who):
+        return contact_id
+    holders = {
+        row[2]
+        for channel in (Channel.EMAIL, Channel.SMS)
+        for row in tx.many("contacts_by_address", [(channel.code, who.lower())])
+    }
+    if len(holders) > 1:
+        named = ", ".join(contact_text(each) for each in sorted(holders))
+        raise Conflict(f"{len(holders)} people have this address: erase each by its id ({named}).")
+    return contact_id
+
+
+def _marks(office: Office, tx: Transaction, contact_id: int) -> Marks:
+    """Return how the person is told in what was kept whole."""
+    card = cards.card(tx, contact_id)
+    terms = [each.value for each in cards.addresses(tx, contact_id)]
+    terms += [row[1] for row in tx.all("provider_ids_of", contact_id=contact_id)]
+    terms += [
+        office.signer.reference(contact_id, run_id, step, account_id)
+        for run_id, step, account_id in tx.all("message_places", contact_id=contact_id)
+    ]
+    if card is not None and card.external_id is not None:
+        terms.append(card.external_id)
+    return Marks(terms, exact=[f'"{contact_text(contact_id)}"', f'"contact_id":{contact_id},'])
+
+
+def _digest(office: Office, address: str) -> str:
+    channel = Channel.EMAIL if "@" in address else Channel.SMS
+    try:
+        value = normalise(channel, address, None)
+    except BadAddress as error:
+        raise Invalid([f"{error}: give an e-mail address or a number with +."], ["/address"]) from None
+    key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
+    (digest,) = suppressions.digests(key, [(channel, value)])
+    return digest
