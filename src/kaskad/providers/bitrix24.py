@@ -215,7 +215,9 @@ def _result(response: Response) -> dict[str, Any]:
         told = decode(response.body)
     except ValueError:
         told = None
-    if response.ok and isinstance(told, dict) and "error" not in told:
+    if response.ok and not isinstance(told, dict):
+        raise SendError(Reason.AMBIGUOUS, "the answer is not Bitrix24's", accepted=None)
+    if response.ok and "error" not in branch(told):
         return branch(told, "result")
     code = text_of(branch(told).get("error"))
     general = status_error(response, text_of(branch(told).get("error_description"))[:200], code=code)

@@ -6,7 +6,6 @@ https://www.amocrm.ru/developers/content/crm_platform/. Leads are made by
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -15,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from kaskad.providers.crm import branch
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Phone
 from kaskad.sandbox.server import Place, Server, Site
-from kaskad.sandbox.servers.crm import Deal, Ledger, nested_form, person_of
+from kaskad.sandbox.servers.crm import Deal, Ledger, json_of, nested_form, object_of, person_of
 from kaskad.sandbox.wire import Outgoing
 
 
@@ -111,11 +111,11 @@ class AmoCrm(Server):
 
     async def make_lead(self, request: Request) -> Response:
         """Make a lead, as a form of the shop would, and tell Kaskad of it."""
-        told = json.loads(await request.body())
+        told = object_of(await request.body())
         phone = person_of(self.world, str(told.get("person", "")))
         if phone is None:
             return JSONResponse({"error": "there is no such person"}, 404)
-        deal = self.ledger.add(phone, told.get("fields") or {})
+        deal = self.ledger.add(phone, branch(told, "fields"))
         item = {"id": deal.number, "updated_at": self.world.pace.now() // 1000, **deal.fields}
         self.report(lambda good: self._hook({"leads": {"add": {"0": item}}}, good))
         return JSONResponse({"id": deal.number})
@@ -157,10 +157,7 @@ def _is_note(note: dict[str, Any]) -> bool:
 
 
 def _array(body: bytes) -> list[dict[str, Any]]:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return [{}]
+    told = json_of(body)
     return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else [{}]
 
 

@@ -6,7 +6,6 @@ a manager by `POST /bitrix24/texts {"person": …, "text": …}`; `GET /bitrix24
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from kaskad.providers.crm import php_form
+from kaskad.providers.crm import branch, php_form
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Phone
 from kaskad.sandbox.server import Place, Server, Site
-from kaskad.sandbox.servers.crm import Deal, Ledger, nested_form, person_of
+from kaskad.sandbox.servers.crm import Deal, Ledger, nested_form, object_of, person_of
 from kaskad.sandbox.wire import Outgoing
 
 METHODS = frozenset(
@@ -92,13 +91,13 @@ class Bitrix24(Server):
         async def take() -> Response:
             if request.path_params["secret"] != self._keys.secret:
                 return _error(Trouble(401, "INVALID_CREDENTIALS"))
-            return self._answered(lambda: self._result(method, _object(body)))
+            return self._answered(lambda: self._result(method, object_of(body)))
 
         return await self.befall(take, _refusal)
 
     async def report_status(self, request: Request) -> Response:
         """Take what became of a message that this portal gave to be sent."""
-        told = _object(await request.body())
+        told = object_of(await request.body())
 
         def take() -> bool:
             if not self._access or told.get("auth") != self._access:
@@ -128,17 +127,17 @@ class Bitrix24(Server):
 
     async def make_deal(self, request: Request) -> Response:
         """Make a deal, as a manager would, and tell Kaskad of it."""
-        told = _object(await request.body())
+        told = object_of(await request.body())
         phone = person_of(self.world, str(told.get("person", "")))
         if phone is None:
             return JSONResponse({"error": "there is no such person"}, 404)
-        deal = self.ledger.add(phone, _dict(told.get("fields")))
+        deal = self.ledger.add(phone, branch(told.get("fields")))
         self._tell("ONCRMDEALADD", deal.number)
         return JSONResponse({"id": deal.number})
 
     async def make_text(self, request: Request) -> Response:
         """Send a manager's text from a card, through Kaskad."""
-        told = _object(await request.body())
+        told = object_of(await request.body())
         phone = person_of(self.world, str(told.get("person", "")))
         if phone is None:
             return JSONResponse({"error": "there is no such person"}, 404)
@@ -189,7 +188,7 @@ class Bitrix24(Server):
             return self._batch(given)
         if method not in METHODS:
             raise Trouble(404, "ERROR_METHOD_NOT_FOUND")
-        fields = _dict(given.get("fields"))
+        fields = branch(given.get("fields"))
         match method:
             case "crm.timeline.comment.add":
                 if not {"ENTITY_ID", "ENTITY_TYPE", "COMMENT"} <= fields.keys():
@@ -246,14 +245,3 @@ def _refusal(fault: Fault) -> Response:
 
 def _error(trouble: Trouble) -> Response:
     return JSONResponse({"error": trouble.error, "error_description": trouble.words}, trouble.status)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        return _dict(json.loads(body))
-    except ValueError:
-        return {}
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from msgspec import Struct, field
 
+from kaskad.providers.base import decode
+from kaskad.providers.crm import branch
 from kaskad.sandbox.person import Phone
 from kaskad.sandbox.wire import Outgoing
 from kaskad.sandbox.world import World
@@ -46,6 +48,19 @@ class Ledger(Struct):
     def shown(self) -> dict[str, Any]:
         """Return everything that was written here, as JSON."""
         return {"entries": self.entries, "tasks": self.tasks, "reports": self.reports}
+
+
+def json_of(body: bytes) -> object:
+    """Return the value of a JSON body; None for what is none, or is nested too deeply."""
+    try:
+        return decode(body)
+    except ValueError:
+        return None
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Return a JSON object, {} where the body is none."""
+    return branch(json_of(body))
 
 
 def person_of(world: World, key: str) -> Phone | None:

@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from kaskad.providers.crm import branch
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Bubble, Phone
 from kaskad.sandbox.server import Place, Server, Site
+from kaskad.sandbox.servers.crm import object_of
 from kaskad.sandbox.wire import Outgoing
 
 CHANNEL = "whatsapp"
@@ -59,8 +61,8 @@ class Umnico(Server):
             return _error(401, "unauthorized")
 
         async def take() -> Response:
-            told = json.loads(body)
-            text = str((told.get("message") or {}).get("text") or "")
+            told = object_of(body)
+            text = str(branch(told, "message").get("text") or "")
             if told.get("saId") != self._keys.integration or not text:
                 return _error(400, "saId and message.text are wanted")
             phone = self.world.find(CHANNEL, f"+{told.get('destination', '')}")
