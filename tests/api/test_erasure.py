@@ -1,6 +1,7 @@
 """Erasing a person by the API and by commands, in a running installation and without one."""
 
 import json
+import zipfile
 
 import pytest
 
@@ -33,7 +34,13 @@ def test_an_erased_person_s_run_ends_at_once_and_the_act_is_shown(api):
         key = api.post("/keys", {"name": "shop", "scopes": ["contacts:write"]})["key"]
         reader = api.post("/keys", {"name": "eye", "scopes": ["contacts:read"]})["key"]
         assert api.call("DELETE", "/contacts/ann", key=reader).status_code == 403
+        exported = api.call("GET", "/contacts/ann/export", key=reader)
+        assert exported.headers["content-disposition"].endswith('.json"') and exported.json()["messages"]
+        zipped = api.call("GET", "/contacts/ann/export", params={"format": "csv"})
+        assert zipped.headers["content-type"] == "application/zip" and zipped.content.startswith(b"PK")
+        assert api.call("GET", "/contacts/ann/export", params={"format": "xml"}).status_code == 422
         act = api.call("DELETE", "/contacts/ann", key=key).json()
+    assert api.call("GET", "/contacts/ann/export").status_code == 404
     assert act["by"] == "shop" and act["deleted"]["addresses"] == 3 and len(act["hashes"]) == 3
     assert api.get(f"/runs/{run_id}")["outcome"] == "cancelled"
     assert api.call("GET", "/contacts/ann").status_code == 404
@@ -64,6 +71,21 @@ def told(tmp_path, monkeypatch, capsys):
         return code, out if code == 0 or out else err
 
     return call
+
+
+def test_a_command_writes_all_that_is_known_into_a_file(told, tmp_path):
+    code, out = told("contact", "export", "c1", "--out", "anna.json")
+    assert code == 0 and "anna.json: everything that is known of c1." in out
+    assert json.loads((tmp_path / "anna.json").read_text("utf-8"))["person"][0]["external_id"] == "c1"
+    assert (tmp_path / "anna.json").stat().st_mode & 0o77 == 0
+    code, out = told("contact", "export", "c1", "--out", "anna.json")
+    assert code == 2 and "is there already" in out
+    assert told("contact", "export", "c1", "--out", "anna.zip", "--json")[0] == 0
+    with zipfile.ZipFile(tmp_path / "anna.zip") as file:
+        assert "anna@example.org" in file.read("addresses.csv").decode("utf-8-sig")
+    assert told("contact", "export", "c1", "--out", "anna.pdf")[0] == 2
+    assert told("contact", "export", "nobody", "--out", "x.json")[0] == 1
+    assert not (tmp_path / "x.json").exists()
 
 
 def test_commands_erase_and_show_the_acts(told):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import pytest
 
@@ -12,100 +11,18 @@ from kaskad.actions import erasure
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel, Kind
-from kaskad.store import cascades, erasures, opt_ins, suppressions
-from kaskad.store.contacts import Address, Consent, Contact, upsert
+from kaskad.store import erasures, suppressions
 from kaskad.store.db import Database
-from kaskad.store.opt_ins import OptIn
-from support.scenarios import DESK, URL, WITH_AGENT, live_tasks
-from support.stage import VAULT, Stage
+from support.marked import CHAT, MAIL, MARKS, PROOF, lived, marked, staged
+from support.scenarios import URL, WITH_AGENT, live_tasks
+from support.stage import Stage
 
-MAIL, PHONE, CHAT = "marked.person@mail.example.org", "+77010000042", "990001112223"
-PROOF = {"act": "form", "source": "order form", "text": "Yes"}
-MARKS = ("marked", PHONE[1:], CHAT, "192.0.2.77", "Firefox", "crm-secret-7", "cart-42", "wamid")
 KEPT = {"consents", "contacts", "decisions", "messages", "runs", "erasures"}  # by contact, with nobody's name
 
 
 @pytest.fixture
-def office(either: Database) -> Iterator[tuple[Stage, Office]]:
-    stage = Stage(either)
-    office = Office(either, VAULT, stage.engine, stage.world.signer, "https://go.example.org")
-    # The engine of a stage has no thread of its own: it works whenever it is told something.
-    write, deliver = stage.engine.write, stage.engine.deliver
-
-    def written(change):
-        future = write(change)
-        stage.works()
-        return future
-
-    def delivered(delivery):
-        future = deliver(delivery)
-        stage.works()
-        return future
-
-    stage.engine.write, stage.engine.deliver = written, delivered
-    yield stage, office
-
-
-def marked(stage: Stage) -> int:
-    """Return a contact every part of whom can be told again."""
-    told = Contact(
-        external_id="crm-secret-7", zone="UTC", language="ru", attributes={"name": "Marked Person"},
-        addresses=[
-            Address(Channel.EMAIL, MAIL), Address(Channel.SMS, PHONE), Address(Channel.WHATSAPP, CHAT),
-        ],
-        consents=[Consent(granted=True, at=1, proof=json.dumps(PROOF | {"ip": "192.0.2.77", "by": MAIL}))],
-    )  # fmt: skip
-    with stage.db.write() as tx:
-        key = suppressions.hash_key(tx, VAULT)
-        return upsert(tx, key, [told], stage.clock.now())[0]
-
-
-def lived(stage: Stage) -> int:
-    """Return somebody to whom nearly everything has happened, with an open task."""
-    stage.account(Channel.AGENT_CALL, "agent_call", provider="desk", settings=DESK)
-    stage.cascade(WITH_AGENT)
-    person, now = marked(stage), stage.clock.now()
-    stage.event(person, "left", id="cart-42", cart_id="cart-42", url=URL, note="marked properties")
-    stage.hits(person, -1, ip="192.0.2.77")
-    stage.passes("PT35H")
-    account = stage.parcels[0].account_id
-    run = stage.run(person)
-    stage.receipt(
-        person, Kind.DELIVERED, step=0, event=f"wamid.{CHAT}", value=json.dumps({"text": "marked words"})
-    )
-    with stage.db.write() as tx:
-        tx.run("note_task", contact_id=person, run_id=run.id, step=4, attempt=1, notes="marked notes")
-        tx.many("put_attempts", [(person, run.id, 0, 7, account, now, now, 1, f"no such mailbox {MAIL}")])
-        tx.many("put_provider_ids", [(account, "wamid-marked", person, run.id, 0)])
-        tx.many("put_look_ups", [(account, "wamid-marked", person, run.id, 0, now, now + 10**9)])
-        tx.many("put_orphans", [(account, "wamid-marked2", now, 2, "e", now, json.dumps({"from": MAIL}))])
-        tx.many("put_raw_webhooks", [
-            (account, now, "{}", f'{{"to": "{PHONE}", "text": "marked"}}'.encode(), None),
-            (account, now, "{}", f"From={quote(PHONE)}&Body=marked".encode(), None),
-            (account, now, "{}", b'{"status": "sent", "id": "wamid-marked"}', None),
-            (account, now, "{}", b'{"to": "+77010000043", "text": "somebody else"}', None),
-        ])  # fmt: skip
-        tx.many("put_outbox", [(now, person, run.id, 0, "message.reacted", "x", '{"text": "marked"}')])
-        tx.many("put_deliveries", [
-            (1, "msg_1", "run.entered",
-             f'{{"data":{{"contact":{{"id":"con_{person}","external_id":"crm-secret-7"}}}}}}', now),
-            (1, "msg_2", "run.entered", f'{{"data":{{"contact":{{"id":"con_{person}9"}}}}}}', now),
-        ])  # fmt: skip
-        tx.many("put_crm_jobs", [(1, 1, "msg_1", f'{{"contact_id":{person},"detail":"marked"}}', now)])
-        opt_ins.put(tx, "token", OptIn(person, account, now + 10**9, consent="marked consent"), now)
-        tx.run(
-            "add_import",
-            source="people.csv",
-            owner="me",
-            dry_run=0,
-            size=1,
-            columns="{}",
-            now=now,
-            beat_at=now,
-        )
-        tx.run("note_import", id=1, rejected=1, notes=json.dumps([[1, f"'{MAIL}' is no address"]]))
-        cascades.add_members(tx, cascades.save_list(tx, "spring"), [person])
-    return person
+def office(either: Database) -> tuple[Stage, Office]:
+    return staged(either)
 
 
 def everything(db: Database) -> dict[str, list[str]]:

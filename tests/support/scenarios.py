@@ -31,7 +31,6 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     ),
     23: (("the preview shows who gets two parts", "forecast and previews"),),
     24: (("code 131049 of the real service", "the WhatsApp adapter"),),
-    25: (("the export lists every touch before", "export of one person"),),
 }
 
 GENERAL = """

@@ -16,10 +16,11 @@ from kaskad.actions.runs import LAST, find_contact
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import run_text
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason, SkipReason
-from kaskad.store.db import Row
+from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 BEFORE = (0, -1)  # every run and step
+_ALL = 2**31 - 1
 
 
 class MessageView(Struct, frozen=True):
@@ -97,17 +98,28 @@ def find(office: Office, key: RunKey, step: str) -> Whole:
     found = [each for each in of_run(office, key, limit=256) if each.step == step]
     if not found:
         raise NotFound(f"{run_text(*key)} has no message at step {step!r}.")
-    message = found[0]
-    place = {"contact_id": key[0], "run_id": key[1], "step": message.number}
     with office.read() as tx:
-        names = Names(office, tx)
-        body = tx.one("body_of", **place)
-        attempts = [
-            Attempt(row[0], names.accounts.get(row[1], str(row[1])), row[2], row[3],
-                    Reason.of(row[4]).value, row[5])
-            for row in tx.all("attempts_of", **place)
-        ]  # fmt: skip
-        facts = history.facts(tx, names, *key, message.version_id, message.number)
+        return _whole(tx, Names(office, tx), found[0])
+
+
+def everything(tx: Transaction, names: Names, contact_id: int) -> list[Whole]:
+    """Return all messages to a contact and skips of steps, each with its words, attempts and facts."""
+    rows = tx.all(
+        "messages_of_contact", contact_id=contact_id, first=0, last=LAST, run_id=0, step=-1, limit=_ALL
+    )  # fmt: skip
+    return [_whole(tx, names, _view(names, row)) for row in rows]
+
+
+def _whole(tx: Transaction, names: Names, message: MessageView) -> Whole:
+    key = (message.contact_id, message.run_id)
+    place = {"contact_id": key[0], "run_id": key[1], "step": message.number}
+    body = tx.one("body_of", **place)
+    attempts = [
+        Attempt(row[0], names.accounts.get(row[1], str(row[1])), row[2], row[3],
+                Reason.of(row[4]).value, row[5])
+        for row in tx.all("attempts_of", **place)
+    ]  # fmt: skip
+    facts = history.facts(tx, names, *key, message.version_id, message.number)
     return Whole(message, msgspec.json.decode(body[0]) if body else None, attempts, facts)
 
 

@@ -100,6 +100,13 @@ def listing(office: Office, wanted: Filter, *, after: RunKey = START, limit: int
         return Listed(found, found[-1].key if len(rows) > limit else end)
 
 
+def of_contact(tx: Transaction, names: Names, contact_id: int) -> list[RunView]:
+    """Return all runs of a contact, the oldest first."""
+    ids, params = _params(tx, names, Filter())
+    rows = tx.among("runs_of_contact_after", ids, contact_id=contact_id, run_id=0, limit=LAST, **params)
+    return [_view(names, row) for row in rows]
+
+
 def find(office: Office, key: RunKey) -> RunView:
     """Return one run; raises NotFound."""
     with office.read() as tx:

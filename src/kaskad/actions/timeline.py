@@ -58,15 +58,19 @@ class _Run(Struct, frozen=True):
 def timeline(office: Office, who: str, *, until: int, limit: int) -> list[Entry]:
     """Return what happened to a contact at `until` or before, the newest first; raises NotFound."""
     with office.read() as tx:
-        contact_id, names = find(tx, who), Names(office, tx)
-        runs, entries = _runs(tx, names, contact_id)
-        part = {"contact_id": contact_id, "until": until, "limit": limit}
-        entries += _messages(tx, names, runs, part)
-        entries += _facts(tx, runs, part)
-        entries += _decisions(tx, names, runs, part)
-        entries += [_consent(each) for each in cards.consents(tx, contact_id)]
-        for event in cards.events(tx, contact_id, until=until, limit=limit):
-            entries.append(Entry(event.at, "event", event.name, details=event.properties))
+        return entries_of(tx, Names(office, tx), find(tx, who), until=until, limit=limit)
+
+
+def entries_of(tx: Transaction, names: Names, contact_id: int, *, until: int, limit: int) -> list[Entry]:
+    """Return the same of a contact by its number."""
+    runs, entries = _runs(tx, names, contact_id)
+    part = {"contact_id": contact_id, "until": until, "limit": limit}
+    entries += _messages(tx, names, runs, part)
+    entries += _facts(tx, runs, part)
+    entries += _decisions(tx, names, runs, part)
+    entries += [_consent(each) for each in cards.consents(tx, contact_id)]
+    for event in cards.events(tx, contact_id, until=until, limit=limit):
+        entries.append(Entry(event.at, "event", event.name, details=event.properties))
     rank = {what: place for place, what in enumerate(ORDER)}
     found = [entry for entry in entries if entry.at <= until]
     return sorted(found, key=lambda entry: (-entry.at, rank[entry.what]))[:limit]

@@ -57,7 +57,7 @@ class Client:
         self, method: str, path: str, value: Any = None, query: Mapping[str, Any] | None = None,
         content: bytes | None = None, kind: str = "application/json",
     ) -> Any:  # fmt: skip
-        """Return the answer's JSON or text, or None where it has none; `content` is a body that is no JSON.
+        """Return the answer's JSON, text or file, or None; `content` is a body that is no JSON.
 
         Raises Invalid, NotFound, Conflict, Unavailable and the like, as the server told.
         """
@@ -75,6 +75,8 @@ class Client:
             raise _told(answer.status_code, answer.content)
         if answer.headers.get("content-type", "").startswith("text/"):
             return answer.text
+        if answer.headers.get("content-type") == "application/zip":
+            return answer.content
         return answer.json() if answer.content else None
 
     def close(self) -> None:

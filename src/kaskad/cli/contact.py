@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), e
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Contacts: find, show, erase.", no_args_is_help=True)
+    group = typer.Typer(help="Contacts: find, show, export, erase.", no_args_is_help=True)
     group.command("list")(listing)
     group.command("show")(show)
+    group.command("export")(export)
     group.command("erase")(erase)
     app.add_typer(group, name="contact")
 
@@ -58,6 +60,32 @@ def show(
         return
     for line in _lines(told):
         typer.echo(line)
+
+
+def export(
+    who: WHO,
+    out: Annotated[Path, typer.Option("--out", help="x.json, or x.zip with a CSV file of each kind.")],
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Write everything that is known of a person into a file, to hand it over to them."""
+    import msgspec
+
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    form = {".json": "json", ".zip": "csv"}.get(out.suffix.lower())
+    if form is None:
+        raise typer.BadParameter(f"{out}: the name must end with .json or .zip", param_hint="--out")
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already: name another file", param_hint="--out")
+    with reached(db) as client:
+        told = client.get(f"/contacts/{quote(who, safe='')}/export", format=form)
+    if form == "json":
+        told = msgspec.json.format(msgspec.json.encode(told), indent=2)
+    out.touch(mode=0o600)  # it is about a person: nobody else's to read
+    out.write_bytes(told)
+    say(as_json, {"file": str(out), "bytes": len(told)}, f"{out}: everything that is known of {who}.")
 
 
 def erase(

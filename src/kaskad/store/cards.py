@@ -60,6 +60,31 @@ class KnownEvent(Struct, frozen=True):
     properties: dict[str, Any]
 
 
+class KnownRequest(Struct, frozen=True):
+    """A request to a link (by its number) or pixel (-1; the honeypot is -2) of a message."""
+
+    at: int
+    run_id: int
+    step: int
+    link: int
+    method: str
+    ip: str
+    agent: str
+    actor: str
+
+
+class KnownOptIn(Struct, frozen=True):
+    """A link by which the contact may bring us a chat."""
+
+    created_at: int
+    expires_at: int
+    used_at: int | None
+    account_id: int
+    topic: str
+    consent: str
+    address: str | None
+
+
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -127,6 +152,21 @@ def events(tx: Transaction, contact_id: int, *, until: int, limit: int) -> list[
     """Return events that happened at `until` or before, the newest first."""
     rows = tx.all("card_events", contact_id=contact_id, until=until, limit=limit)
     return [KnownEvent(row[0], row[1], row[2], _object(row[3])) for row in rows]
+
+
+def requests(tx: Transaction, contact_id: int) -> list[KnownRequest]:
+    """Return every request to a link or pixel of the contact's messages, the oldest first."""
+    return [KnownRequest(*row) for row in tx.all("card_hits", contact_id=contact_id)]
+
+
+def opt_ins(tx: Transaction, contact_id: int) -> list[KnownOptIn]:
+    """Return the opt-in links that the contact was given and that are still remembered."""
+    return [KnownOptIn(*row) for row in tx.all("card_opt_ins", contact_id=contact_id)]
+
+
+def dialogues(tx: Transaction, contact_id: int) -> list[tuple[int, int]]:
+    """Return when the contact last wrote to which account: account, instant."""
+    return [(row[0], row[1]) for row in tx.all("card_dialogues", contact_id=contact_id)]
 
 
 def among(tx: Transaction, contact_ids: Sequence[int]) -> list[Card]:

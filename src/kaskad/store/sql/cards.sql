@@ -62,3 +62,13 @@ SELECT id, name, at, properties FROM events
 -- name: cards_among
 SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND erased_at IS NULL;
+
+-- name: card_hits
+SELECT at, run_id, step, link, method, ip, agent, actor FROM hits WHERE contact_id = :contact_id ORDER BY at, id;
+
+-- name: card_opt_ins
+SELECT created_at, expires_at, used_at, account_id, topic, consent, address FROM opt_ins
+ WHERE contact_id = :contact_id ORDER BY created_at;
+
+-- name: card_dialogues
+SELECT account_id, heard_at FROM dialogues WHERE contact_id = :contact_id ORDER BY account_id;

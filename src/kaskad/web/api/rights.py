@@ -1,14 +1,14 @@
-"""Erasing a person, and the acts that remain of it: nothing in them names anybody."""
+"""A person's rights: everything that is known, for that person; erasure, and the acts that remain of it."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from kaskad.actions import erasure
+from kaskad.actions import erasure, person_file
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import contact_text, erasure_text, read_erasure
 from kaskad.store.erasures import Act
@@ -20,6 +20,16 @@ from kaskad.web.auth import Caller, InOffice, may
 router = APIRouter(prefix="/api/v1", tags=["contacts"])
 
 READ, WRITE = may("contacts:read"), may("contacts:write")
+
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A file to hand over.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}},
+            "application/zip": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
 
 
 class ErasureView(View):
@@ -44,6 +54,22 @@ class WholeErasure(ErasureView):
     """An act with the consents that are kept as proof."""
 
     consents: list[ConsentView]
+
+
+@router.get("/contacts/{contact}/export", dependencies=[READ], response_class=Response, responses=FILE)
+def export_contact(
+    office: InOffice,
+    contact: InPath,
+    form: Annotated[
+        Literal["json", "csv"], Query(alias="format", description="csv: a ZIP with a CSV file of each kind.")
+    ] = "json",
+) -> Response:
+    """Return everything that is known of a person: attributes, addresses, consents, lists, events, runs,
+    messages with their texts and what became of them, requests to links, calls, decisions in words."""
+    found = person_file.gather(office, contact)
+    if form == "csv":
+        return _file(found.zip(), "application/zip", f"{found.contact}.zip")
+    return _file(found.json(), "application/json", f"{found.contact}.json")
 
 
 @router.delete("/contacts/{contact}")
@@ -77,3 +103,8 @@ def show_erasure(office: InOffice, erasure_id: InPath) -> WholeErasure:
     return WholeErasure(
         **dict(ErasureView.of(kept.act)), consents=[ConsentView.of(each) for each in kept.consents]
     )
+
+
+def _file(content: bytes, kind: str, name: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=kind, headers=headers)
