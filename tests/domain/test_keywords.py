@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaskad.domain.keywords import is_start, is_stop
+from kaskad.domain.keywords import is_bare_stop, is_start, is_stop
 
 KEYWORDS = (
     *("STOP", "QUIT", "END", "REVOKE", "OPT OUT", "CANCEL", "UNSUBSCRIBE"),
@@ -99,3 +99,9 @@ def test_anything_else_is_no_start(text):
 @given(st.text())
 def test_any_text_can_be_read(text):
     assert not (is_stop(text) and is_start(text))
+
+
+@pytest.mark.parametrize("text", ["STOP", "Стоп!", "stop, please", "Бас тарту"])
+def test_the_bare_word_is_told_from_a_sentence(text: str) -> None:
+    assert is_bare_stop(text)
+    assert not is_bare_stop(text + " sending me these") and not is_bare_stop("")

@@ -19,7 +19,6 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     6: (("forged or old signatures are answered 401", "seen in tests/web/test_hooks.py"),),
     7: (("look-up of a message at the provider", "an adapter that offers one"),),
     9: (("resolved by look-up", "an adapter that offers one"),),
-    10: (("one confirmation at most", "confirmations of opt-outs"),),
     14: (("migrated runs never get step 1 twice", "`runs migrate`"),),
     20: (
         ("text variant “tomorrow at 08:00”", "templates with variants by date"),

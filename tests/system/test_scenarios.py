@@ -5,6 +5,7 @@ What of them waits for parts that are not there yet stands in support/scenarios.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from kaskad.domain.policy import HOUR, MINUTE
+from kaskad.domain.policy import HOUR, MINUTE, Confirmations, Wording
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine import agents
+from kaskad.engine.ingest import Ingest
+from kaskad.providers.base import Inbound
 from kaskad.store.db import open_database
 from support.play import NOON
 from support.scenarios import (
@@ -29,6 +32,7 @@ from support.scenarios import (
     URL,
     WITH_AGENT,
     begun,
+    limited,
     live_tasks,
 )
 from support.stage import Stage, accepted, refused
@@ -267,6 +271,25 @@ def test_scenario_10_stop_in_reply_to_the_sms_while_an_agent_has_the_task(db):
     stage.works()
     assert answer.result().number == "" and stage.states(ann)["agent"] == "cancelled"
     assert stage.outcome(ann) in ("opted_out", "responded")
+
+
+def test_scenario_10_one_confirmation_at_most(db):
+    texts = Confirmations(opt_out=(Wording("ru", "Больше не пишем."),))
+    stage, said = Stage(db, policy=limited(confirmations=texts)), []
+    own = {"url": "https://provider.example.org/", "idempotent": "no"}
+    stage.account(Channel.SMS, "sms", settings=own, secrets={"secret": "s" * 32})
+    begun(stage, ADVERTISING, addresses={Channel.SMS: "+77010000001"})
+    ingest = Ingest(stage.engine, db, errands=lambda account, requests: said.extend(requests))
+    for event, text in enumerate(("стоп", "стоп", "СТОП!!", "не пишите")):
+        told = Inbound(
+            channel=Channel.SMS, address="+77010000001", kind=Kind.REPLIED, text=text, event=str(event)
+        )
+        kept = ingest.receipts(stage.world.accounts_by_name["sms"], [told], {}, b"{}", None)
+        stage.works()
+        assert kept.done()
+        stage.passes("3m")
+    (request,) = said
+    assert json.loads(request.body)["text"] == "Больше не пишем."
 
 
 def test_scenario_11_a_complaint_ends_every_advertising_run(db):

@@ -47,6 +47,11 @@ def is_stop(text: str) -> bool:
     return whole in _STOP or words[0] in _FIRST or any(phrase in whole for phrase in _PHRASES)
 
 
+def is_bare_stop(text: str) -> bool:
+    """Return whether the text is a stop keyword and nothing else: what is more, a person should look at."""
+    return "".join(word for word in _skeletons(text) if word not in _POLITE) in _STOP | _FIRST
+
+
 def is_start(text: str) -> bool:
     """Return whether the text is the word that takes a stop back, and nothing else."""
     return "".join(_skeletons(text)) in _START

@@ -196,6 +196,24 @@ class Redial(Struct, frozen=True, forbid_unknown_fields=True):
         return waits[min(calls, len(waits)) - 1] if waits and 1 <= calls < self.calls else None
 
 
+class Wording(Struct, frozen=True, forbid_unknown_fields=True):
+    """A text in one language (ISO 639-1, such as `ru`)."""
+
+    language: str
+    text: str
+
+
+class Confirmations(Struct, frozen=True, forbid_unknown_fields=True):
+    """The one text that answers a STOP, and a START; in a language that is not listed, the first one.
+
+    Empty: nothing is answered, as no law asks for it and many services answer by themselves.
+    """
+
+    opt_out: tuple[Wording, ...] = ()
+    opt_in: tuple[Wording, ...] = ()
+    within_ms: int = 5 * MINUTE  # later than that nothing is answered: 47 CFR 64.1200 (a)(12)
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -219,6 +237,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     tenant: tuple[str, ...] = ()  # what the sender is to the law, names of `law.FLAGS`
     set_aside: tuple[str, ...] = ()  # ids of laws that the sender has decided not to apply
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
+    confirmations: Confirmations = Confirmations()  # of STOP and START, by text
 
     def rule(
         self, channel: Channel, message_class: MessageClass, country: str = "", *, urgent: bool = False

@@ -29,7 +29,7 @@ POLICY = "policy"
 def load(tx: Transaction, vault: Vault, world: World) -> None:
     """Fill the world from the database; called at the start and after every change of these tables."""
     world.hash_key = world.hash_key or hash_key(tx, vault)
-    policy = settings.get(tx, POLICY, Policy) or Policy()
+    world.policy = policy = settings.get(tx, POLICY, Policy) or Policy()
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []

@@ -206,6 +206,8 @@ class _MessageFacts:
             self._refusals.add(arrival, row[3])
         elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):
             self._refuse(arrival, row)
+        elif arrival.kind == Kind.REPLIED and keywords.is_start(str(more.get("text", ""))):
+            self._refusals.renew(arrival, row[3])
         elif arrival.kind == Kind.KEYPRESS:
             return self._pressed(arrival, row, str(more.get("key", "")))
         return 0
@@ -252,6 +254,8 @@ def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals) -> list[Arr
     if row is None:
         if keywords.is_stop(str(more.get("text", ""))):
             refusals.add(arrival, channel, Scope.CHANNEL)
+        elif channel and keywords.is_start(str(more.get("text", ""))):
+            refusals.renew(arrival, channel)
         return []
     return [
         Arrival(arrival.contact_id, row[0], row[1], arrival.kind, arrival.event, arrival.at, arrival.value)

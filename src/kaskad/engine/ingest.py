@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kaskad.domain.errors import NotFound
+from kaskad.domain.errors import NotFound, SendError
 from kaskad.domain.event import EventIn
 from kaskad.domain.subscription import Subscription
 from kaskad.domain.terms import Kind
@@ -18,6 +18,7 @@ from kaskad.engine import approved, opt_in
 from kaskad.engine.aliases import Aliases
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.clock import wall_ms
+from kaskad.engine.confirm import Confirmation, is_word
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
@@ -29,6 +30,7 @@ from kaskad.providers.base import (
     Account,
     Changed,
     Inbound,
+    Outgoing,
     Provider,
     Receipt,
     Request,
@@ -90,7 +92,7 @@ class Ingest:
         `acts` are done in the same transaction.
         """
         now = self._world.clock.now()
-        visits: list[opt_in.Visit] = []
+        visits: list[opt_in.Visit | Confirmation] = []
         arrivals: list[Arrival] = []
         unmatched: list[Unmatched] = []
         inbound: list[InboundIn] = []
@@ -105,6 +107,8 @@ class Ingest:
                     started.append(self._inbound(account, told, now))
                 if opt_in.concerns(told):
                     visits.append(opt_in.Visit(account, told, self._at(told.at, now), self._world.hash_key))
+                elif is_word(told, account):
+                    visits.append(Confirmation(self._world, account, told, self._at(told.at, now)))
             elif isinstance(told, Receipt) and told.kind is not None:
                 found = self._receipt(account, told, told.kind, now)
                 if isinstance(found, Arrival):
@@ -185,7 +189,7 @@ class Ingest:
         return self._engine.problem()
 
     def _answer(
-        self, account: Account, told: Sequence[Told], visits: Sequence[opt_in.Visit],
+        self, account: Account, told: Sequence[Told], visits: Sequence[opt_in.Visit | Confirmation],
         kept: Future[None],
     ) -> None:  # fmt: skip
         """Give what the provider and the person expect now to the errands, once it is durable."""
@@ -200,7 +204,7 @@ class Ingest:
             if ended.cancelled() or ended.exception() is not None:
                 return  # it will be told again
             said = [visit.say(self._world.clock.now()) for visit in visits]
-            texts = [carrying.build_request(outgoing, account) for outgoing in said if outgoing]
+            texts = [text for outgoing in said if outgoing for text in _texts(outgoing, account)]
             errands(account, [*requests, *texts])
 
         if requests or visits:
@@ -245,6 +249,15 @@ def _to_ask(account: Account, changed: Sequence[Changed]) -> list[Act]:
         return ()
 
     return [keep] if rows else []
+
+
+def _texts(outgoing: Outgoing, account: Account) -> list[Request]:
+    """Return the request of an answer to a person; none where the account could not send it."""
+    try:
+        return [provider(account.provider).build_request(outgoing, account)]
+    except SendError as error:
+        log.info("answer not sent", account=account.name, why=error.detail)
+        return []
 
 
 def _once(kind: Kind) -> str:

@@ -1,4 +1,7 @@
-"""A person's "no": the withdrawal is kept, and every run that it concerns ends in the same transaction."""
+"""A person's "no": the withdrawal is kept, and every run that it concerns ends in the same transaction.
+
+A "START" takes it back, for the channel that it came by and no other, and ends or begins nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from kaskad.domain.consent import OptOut, Scope, effect_of_opt_out, withdrawal
+from kaskad.domain import keywords
+from kaskad.domain.consent import OptOut, Scope, effect_of_opt_out, renewal, withdrawal
 from kaskad.domain.terms import Channel, Kind, Outcome
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
@@ -15,6 +19,9 @@ from kaskad.store import contacts
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
+
+LOOK = "free text: a person should look at it"  # what a stop that is more than the bare word is marked with
+_LONGEST_TEXT = 500  # of what a person wrote, kept as proof
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -25,6 +32,7 @@ class Refusals:
     def __init__(self, world: World, now: int) -> None:
         self._world, self._now = world, now
         self._added: dict[tuple[object, ...], tuple[Arrival, int | None, Scope]] = {}
+        self._renewed: list[tuple[Arrival, Channel]] = []
 
     @property
     def contacts(self) -> list[int]:
@@ -40,8 +48,13 @@ class Refusals:
         key = (arrival.contact_id, arrival.run_id, scope, channel, arrival.value)
         self._added[key] = (arrival, channel, scope)
 
+    def renew(self, arrival: Arrival, channel: int) -> None:
+        """Note that the person has agreed again, on that channel (code)."""
+        self._renewed.append((arrival, Channel.of(channel)))
+
     def apply(self, tx: Transaction, changes: Changes) -> set[RunKey]:
         """Write the withdrawals, mark the runs that end; return these."""
+        self._renew(tx)
         if not self._added:
             return set()
         touched: set[RunKey] = set()
@@ -78,6 +91,21 @@ class Refusals:
             ])  # fmt: skip
         return touched
 
+    def _renew(self, tx: Transaction) -> None:
+        """Keep the new consents; a START that is told again, after a later stop, is not a new one."""
+        told = []
+        for arrival, channel in self._renewed:
+            row = renewal(channel, arrival.at)
+            proof = contacts.proof_text(
+                {"act": "START", "channel": channel.value, "event": arrival.event, "text": _text(arrival)}
+            )
+            known = tx.one("consent_by_proof", contact_id=arrival.contact_id, detail=proof)
+            if known is None:
+                told.append((arrival.contact_id, contacts.Consent(
+                    granted=True, at=row.at, purpose=row.purpose, channels=row.channels, proof=proof,
+                )))  # fmt: skip
+        contacts.add_consents(tx, told)
+
     def _opt_out(
         self, arrival: Arrival, channel: int | None, scope: Scope, versions: dict[int, int]
     ) -> OptOut:
@@ -98,4 +126,12 @@ def _told(arrival: Arrival) -> dict[str, Any]:
 def _proof(arrival: Arrival, scope: Scope) -> str:
     """Return what is kept to show the refusal, as JSON: what its sender gave, else the event itself."""
     given = _told(arrival).get("proof") or {"event": arrival.event}
+    if arrival.kind == Kind.REPLIED:
+        text = _text(arrival)
+        given = {**given, "text": text, **({} if keywords.is_bare_stop(text) else {"look": LOOK})}
     return msgspec.json.encode({"act": scope.value, **given}).decode()
+
+
+def _text(arrival: Arrival) -> str:
+    """Return what the person wrote."""
+    return str(_told(arrival).get("text", ""))[:_LONGEST_TEXT]

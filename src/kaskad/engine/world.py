@@ -10,6 +10,7 @@ from msgspec import Struct
 from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
+from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
@@ -59,6 +60,7 @@ class Handed(Struct, frozen=True, gc=False):
     silence_ms: int
 
 
+Word = tuple[int, str, bool]  # the channel and address of whoever said it; whether it was a stop
 Members = tuple[tuple[int, int], ...]  # accounts with their weights
 
 
@@ -107,6 +109,7 @@ class World:
         self.options = options
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
+        self.policy = Policy()  # of the installation; versions have theirs, which is the same
         self.outbox: Outbox | None = None  # None: nobody is to be told of anything
         self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
         self.versions = Versions()
@@ -131,6 +134,7 @@ class World:
         self.due_limit = options.due_limit  # runs in one tick, now
         self.troubles: dict[str, str] = {}  # account -> why it cannot be set up or polled; of the poller
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
+        self._answered: dict[Word, int] = {}  # when a word was answered by a text
         self.under_way: Counter[int] = (
             Counter()
         )  # parcels handed over whose result is not applied, by account
@@ -198,6 +202,20 @@ class World:
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
                 triggers[current.cascade.trigger.event].append(current)
         self._triggers = dict(triggers)
+
+    def first_answer(self, word: Word, now: int) -> bool:
+        """Return whether a word is answered for the first time within a minute, and note it.
+
+        Words that come in one tick do not yet see what the others change.
+        """
+        for key, at in list(self._answered.items()):
+            if now - at < MINUTE:
+                break
+            del self._answered[key]
+        first = word not in self._answered
+        if first:
+            self._answered[word] = now
+        return first
 
     def text_states(self, account_id: int) -> Mapping[tuple[str, str], str] | None:
         """Return the state of each approved text of the account; None where its service takes none."""

@@ -137,6 +137,11 @@ SELECT k.*
           AND c.channels = k.channels AND c.topic = k.topic AND c.at = k.at
           AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id);
 
+-- name: consent_by_proof
+-- example: {"contact_id": 1, "detail": "{}"}
+SELECT k.id FROM proofs p JOIN consents k ON k.proof_id = p.id
+ WHERE p.detail = :detail AND k.contact_id = :contact_id LIMIT 1;
+
 -- name: contact_by_id
 SELECT id FROM contacts WHERE id = :id AND erased_at IS NULL;
 
