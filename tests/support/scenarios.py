@@ -24,10 +24,6 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
         ("text variant “tomorrow at 08:00”", "templates with variants by date"),
         ("calendar invite, SEQUENCE + 1", "calendar attachments"),
     ),
-    22: (
-        ("withdrawn later: old pixel URLs record nothing", "tracking consent pages"),
-        ("`not_opened` steps use `not_clicked`", "tracking consent in the definition's clocks"),
-    ),
     23: (("the preview shows who gets two parts", "forecast and previews"),),
     24: (("code 131049 of the real service", "the WhatsApp adapter"),),
 }

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kaskad.domain.policy import HOUR, MINUTE, Cap, Counted, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
+from kaskad.domain.tokens import PIXEL
 from kaskad.engine.arrival import Arrival
 from kaskad.store import contacts
 from kaskad.store.suppressions import suppress
@@ -209,6 +210,37 @@ def test_scenario_22_without_consent_to_tracking_there_is_no_pixel_and_links_sti
     quiet, tracked = (parcel.outgoing.html for parcel in stage.parcels)
     assert "/o/" not in quiet and "/o/" in tracked
     assert "/l/" in quiet and "/l/" in tracked
+
+
+def test_scenario_22_consent_withdrawn_later_silences_the_pixels_already_sent(db):
+    stage = Stage(db)
+    ann, bob = begun(stage), stage.person("bob")
+    stage.event(bob, "left", cart_id=2, url=URL)
+    stage.passes("1h")
+    with db.write() as tx:
+        contacts.upsert(tx, HASH_KEY, [contacts.Contact(id=ann, tracking=False)], stage.clock.now())
+    for person in (ann, bob):
+        stage.hits(person, PIXEL)
+        stage.receipt(person, Kind.MACHINE_OPENED)
+    stage.receipt(ann, Kind.OPENED)
+    stage.passes("1m")
+    noted = {
+        row[0] for row in stage.rows("hits_of_message", contact_id=ann, run_id=stage.run(ann).id, step=0)
+    }
+    assert noted == set() and stage.passages(ann)[0].mask & (Kind.OPENED.bit | Kind.MACHINE_OPENED.bit) == 0
+    assert stage.passages(bob)[0].mask & Kind.OPENED.bit, "the others' openings still count"
+
+
+@pytest.mark.parametrize("clicks", [True, False])
+def test_scenario_22_not_opened_means_not_clicked_where_openings_cannot_be_known(db, clicks):
+    stage = Stage(db)
+    cared = GENERAL.replace("channel: email", "channel: email\n    success: replied")
+    ann = begun(stage, cared, tracking=False)
+    stage.passes("23h")
+    if clicks:
+        stage.receipt(ann, Kind.CLICKED)
+    stage.passes("2h")
+    assert stage.sent(ann) == (["letter"] if clicks else ["letter", "chat"])
 
 
 def test_scenario_23_an_sms_that_grows_to_two_parts_costs_two_and_the_budget_stops_it(db):

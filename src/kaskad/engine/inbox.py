@@ -21,6 +21,7 @@ from kaskad.engine.events import apply_events
 from kaskad.engine.optout import Refusals
 from kaskad.engine.spoil import doubt_addresses, spoil_addresses
 from kaskad.engine.world import World
+from kaskad.store import contacts
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
@@ -34,6 +35,7 @@ _SUBMITTED = MessageState.SUBMITTED.code
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
 _ROBOT = Channel.ROBOT_CALL.code
+_OPENINGS = (Kind.OPENED.value, Kind.MACHINE_OPENED.value)
 _KEYS = {"confirm": Kind.CLICKED, "agent": Kind.ASKED_AGENT}
 
 
@@ -73,6 +75,7 @@ def apply_arrivals(
     refusals = Refusals(world, now)
     facts = _MessageFacts(tx, world, changes, refusals, now)
     told += [found for a in others.pop(Kind.REPLIED.value, ()) for found in _answered(tx, a, refusals)]
+    told = _agreed(tx, told)
     if told:
         facts.apply(told)
     for kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
@@ -244,6 +247,13 @@ class _MessageFacts:
         if runs:
             charged = self._changes.charged
             charged[runs[0].cascade_id] = charged.get(runs[0].cascade_id, 0) + amount
+
+
+def _agreed(tx: Transaction, told: list[Arrival]) -> list[Arrival]:
+    """Return what is told without openings of people who do not agree to them, whoever noticed these."""
+    openings = [arrival.contact_id for arrival in told if arrival.kind in _OPENINGS]
+    silent = contacts.untracked(tx, openings)
+    return [a for a in told if a.kind not in _OPENINGS or a.contact_id not in silent] if silent else told
 
 
 def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals) -> list[Arrival]:

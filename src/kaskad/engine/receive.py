@@ -18,6 +18,7 @@ from kaskad.domain.tokens import HONEYPOT, PIXEL
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.parcel import Result
 from kaskad.log import get_logger
+from kaskad.store import contacts
 from kaskad.store.db import Row, Transaction
 
 log = get_logger(__name__)
@@ -62,7 +63,7 @@ def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[A
     raw = [row for delivery in deliveries for row in delivery.raw]
     if raw:
         tx.many("put_raw_webhooks", raw)
-    hits = _within_cap(tx, [row for delivery in deliveries for row in delivery.hits])
+    hits = _within_cap(tx, _agreed(tx, [row for delivery in deliveries for row in delivery.hits]))
     if hits:
         tx.many("put_hits", hits)
     arrivals = [arrival for delivery in deliveries for arrival in delivery.arrivals]
@@ -76,6 +77,12 @@ def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[A
             arrivals += act(tx)
     arrivals += _hold_clicks(hits)
     return arrivals
+
+
+def _agreed(tx: Transaction, hits: list[Row]) -> list[Row]:
+    """Return the hits without the pixels of people who do not agree to them, or no longer do."""
+    silent = contacts.untracked(tx, [row[0] for row in hits if row[3] == PIXEL])
+    return [row for row in hits if row[3] != PIXEL or row[0] not in silent] if silent else hits
 
 
 def _within_cap(tx: Transaction, hits: list[Row]) -> list[Row]:

@@ -130,6 +130,12 @@ def add_addresses(tx: Transaction, hash_key: bytes, contact_id: int, addresses: 
     _put_addresses(tx, hash_key, [contact_id], [Contact(addresses=addresses)])
 
 
+def untracked(tx: Transaction, ids: Iterable[int]) -> set[int]:
+    """Return those of the contacts whose openings must not be noted."""
+    wanted = sorted(set(ids))
+    return {row[0] for row in tx.among("untracked_among", wanted)} if wanted else set()
+
+
 def mark_invalid(tx: Transaction, addresses: Iterable[tuple[int, Channel, str]], at: int) -> int:
     """Keep that addresses (contact id, channel, value) do not exist; return how many were good until now."""
     rows = [(contact_id, channel.code, value, INVALID, at) for contact_id, channel, value in addresses]

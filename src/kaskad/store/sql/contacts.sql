@@ -137,6 +137,12 @@ SELECT k.*
           AND c.channels = k.channels AND c.topic = k.topic AND c.at = k.at
           AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id);
 
+-- name: untracked_among
+-- example: {"ids": [1]}
+-- Contacts who have not agreed that their openings are noted.
+SELECT id FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND tracking = 0;
+
 -- name: consent_by_proof
 -- example: {"contact_id": 1, "detail": "{}"}
 SELECT k.id FROM proofs p JOIN consents k ON k.proof_id = p.id
