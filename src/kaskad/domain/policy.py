@@ -214,6 +214,21 @@ class Confirmations(Struct, frozen=True, forbid_unknown_fields=True):
     within_ms: int = 5 * MINUTE  # later than that nothing is answered: 47 CFR 64.1200 (a)(12)
 
 
+class Retention(Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many days what is known of people is kept (domain rules 3.6); 0: for ever."""
+
+    texts: int = 365  # of messages and replies, notes of calls; links of older messages lead nowhere
+    requests: int = 90  # to links and pixels, with IP and user agent
+    events: int = 760  # of CRM and site, and the triggers of runs that have ended: 25 months
+    raw_webhooks: int = 30  # as services sent them
+    proofs: int = 1095  # consents of people who were erased, after that
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if not 0 <= getattr(self, name) <= 36_500:
+                raise ValueError(f"retention.{name} is a number of days from 1 to 36500, or 0 for ever")
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -234,6 +249,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     earliest_ok_ms: int = 24 * HOUR  # how far an anchored step may be moved earlier than due (C8)
     missed_margin_ms: int = 30 * MINUTE  # a missed anchored step is left out if the next is so near (C8)
     redial: Redial = Redial()  # domain rules 6
+    retention: Retention = Retention()
     tenant: tuple[str, ...] = ()  # what the sender is to the law, names of `law.FLAGS`
     set_aside: tuple[str, ...] = ()  # ids of laws that the sender has decided not to apply
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)

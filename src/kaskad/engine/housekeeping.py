@@ -1,9 +1,10 @@
-"""The short list of jobs that nobody waits for: receipt TTL, orphans, retention of raw webhooks and links."""
+"""The short list of jobs that nobody waits for: receipt TTL, orphans, opt-in links, retention, erasures."""
 
 from __future__ import annotations
 
 from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.engine.receive import arrived_whole
+from kaskad.engine.retention import Keeping
 from kaskad.engine.world import World
 from kaskad.store import erasures
 from kaskad.store.db import Transaction
@@ -11,7 +12,6 @@ from kaskad.store.db import Transaction
 DAY_MS = 86_400_000
 EVERY_MS = 60_000
 ORPHANS_MS = 72 * 3_600_000  # E4
-RAW_MS = 30 * DAY_MS
 OPT_INS_MS = 90 * DAY_MS  # after a link has expired
 ERASED_MS = 7 * DAY_MS  # so long after an erasure services may still tell of the person
 SWEEP_MS = 3_600_000
@@ -26,6 +26,7 @@ class Housekeeping:
     def __init__(self) -> None:
         self._next_at = 0
         self._sweep_at = 0
+        self._keeping = Keeping()
         self._after = 0  # contact up to which the receipt TTL has been looked at
 
     def run(self, tx: Transaction, world: World, now: int) -> None:
@@ -33,13 +34,13 @@ class Housekeeping:
         if now < self._next_at:
             return
         tx.run("drop_old_orphans", before=now - ORPHANS_MS)
-        tx.run("drop_old_webhooks", before=now - RAW_MS)
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
         _match_late(tx, now)
         if now >= self._sweep_at:
             erasures.sweep(tx, now - ERASED_MS)
             self._sweep_at = now + SWEEP_MS
         done = self._expire_receipts(tx, world, now)
+        done = not self._keeping.run(tx, now) and done
         self._next_at = now + (EVERY_MS if done else PIECE_MS)
 
     def _expire_receipts(self, tx: Transaction, world: World, now: int) -> bool:

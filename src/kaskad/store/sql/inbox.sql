@@ -120,6 +120,3 @@ UPDATE hits SET actor = :actor, reasons = :reasons, judge_at = NULL WHERE id = :
 -- name: sent_at_of
 SELECT sent_at, submitted_at, mask FROM messages
  WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
-
--- name: drop_old_webhooks
-DELETE FROM raw_webhooks WHERE received_at < :before AND problem IS NULL;

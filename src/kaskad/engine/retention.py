@@ -1,0 +1,58 @@
+"""What is kept of people for a time only goes when its time is over, a small piece at a time."""
+
+from __future__ import annotations
+
+from kaskad.domain.policy import DAY, Policy, Retention
+from kaskad.engine.catalog import POLICY
+from kaskad.store import settings
+from kaskad.store.db import Transaction
+
+OLDEST = 500  # rows that are looked at in one piece
+CONTACTS = 500
+EVERY_MS = DAY  # from one round over all contacts to the next
+
+# Which period of the policy concerns what.
+_BY_AGE = (("requests", "drop_old_hits"), ("raw_webhooks", "drop_old_raw_webhooks"))
+_BY_CONTACT = (
+    ("texts", "drop_old_bodies"),
+    ("texts", "empty_old_replies"),
+    ("texts", "empty_old_notes"),
+    ("events", "drop_old_events"),
+    ("events", "empty_old_triggers"),
+    ("proofs", "drop_old_proofs"),
+)
+
+
+class Keeping:
+    """Goes through what is kept again and again; begins anew with the process."""
+
+    def __init__(self) -> None:
+        self._after = 0  # contact up to which this round has come
+        self._round_at = 0
+
+    def run(self, tx: Transaction, now: int) -> bool:
+        """Do one piece; return whether there is more to do soon."""
+        policy = settings.get(tx, POLICY, Policy) or Policy()
+        more = False
+        for name, statement in _BY_AGE:
+            before = _before(policy.retention, name, now)
+            more |= tx.run(statement, before=before, limit=OLDEST) == OLDEST
+        return self._next_contacts(tx, policy.retention, now) or more
+
+    def _next_contacts(self, tx: Transaction, kept: Retention, now: int) -> bool:
+        if now < self._round_at:
+            return False
+        last = (tx.one("last_contact") or (None,))[0] or 0
+        part = {"after": self._after, "until": self._after + CONTACTS}
+        for name, statement in _BY_CONTACT:
+            tx.run(statement, before=_before(kept, name, now), **part)
+        if part["until"] < last:
+            self._after = part["until"]
+            return True
+        self._after, self._round_at = 0, now + EVERY_MS
+        return False
+
+
+def _before(kept: Retention, name: str, now: int) -> int:
+    days = int(getattr(kept, name))
+    return now - days * DAY if days else 0
