@@ -57,7 +57,7 @@ def test_bad_rows_are_left_out_and_told_with_their_number_and_reason() -> None:
         ",,,,\n"
         ",nobody,,,\n"
         "1,bob@example.org,,,\n"
-        "5,eve@example.org,,,,,,\n"
+        "5,eve@example.org,,,,,,x\n"
     )
     assert [person.contact.external_id for person in file.people] == ["1", "2"]
     assert [(note.row, note.rejected) for note in file.notes] == [

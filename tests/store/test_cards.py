@@ -137,17 +137,26 @@ def test_an_import_keeps_how_far_it_came(db: Database) -> None:
             owner="me",
             dry_run=False,
             size=9,
-            columns={"id": "external_id"},
+            columns={"id": "external_id", "tel": "sms"},
+            shape="CSV, utf-8, commas",
+            guessed=["tel"],
+            header=["id", "tel"],
             now=5,
             beat_at=6,
         )
         imports.advance(tx, key, seen=4, made=3, changed=1, beat_at=7)
         imports.advance(tx, key, seen=9, made=2, changed=2, beat_at=8)
-        imports.note(tx, key, 1, [imports.Note(3, "bad", True)])
+        imports.note(tx, key, 1, [imports.Note(3, "bad", True, "rejected")], {"rejected": 1, "clean": 8})
+        imports.reject(tx, key, [imports.Reject(3, "bad", ["", "12"])])
         imports.end(tx, key, imports.DONE, "", 9)
         assert imports.get(tx, key) == imports.Import(
-            1, "p.csv", "me", "done", False, 9, {"id": "external_id"}, 9, 5, 3, 1,
-            [imports.Note(3, "bad", True)], "", 5, 8, 9,
+            1, "p.csv", "me", "done", False, 9, {"id": "external_id", "tel": "sms"}, 9, 5, 3, 1,
+            [imports.Note(3, "bad", True, "rejected")], "", 5, 8, 9, "CSV, utf-8, commas", ["tel"],
+            ["id", "tel"], {"rejected": 1, "clean": 8},
         )  # fmt: skip
+        imports.drop_rejects(tx, 5)
+        assert imports.rejects(tx, key) == [imports.Reject(3, "bad", ["", "12"])]
+        imports.drop_rejects(tx, 6)
+        assert imports.rejects(tx, key) == []
         with pytest.raises(NotFound):
             imports.get(tx, 2)

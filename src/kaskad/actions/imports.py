@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from time import monotonic
@@ -10,10 +11,14 @@ from time import monotonic
 from msgspec import Struct, structs
 
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict, KaskadError
+from kaskad.domain.consent import ALL_CHANNELS
+from kaskad.domain.errors import Conflict, Invalid, KaskadError
+from kaskad.domain.mailbox import is_role
+from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.launch import first_told
-from kaskad.engine.people import PeopleFile, Person, Piece
+from kaskad.engine.people import Kind, PeopleFile, Person, Piece, Reading
+from kaskad.engine.people import Note as PersonNote
 from kaskad.log import get_logger
 from kaskad.store import cascades as list_store
 from kaskad.store import contacts as contact_store
@@ -21,14 +26,18 @@ from kaskad.store import imports as import_store
 from kaskad.store import segments, suppressions
 from kaskad.store.contacts import Consent, Contact
 from kaskad.store.db import Transaction
-from kaskad.store.imports import Import, Note
+from kaskad.store.imports import Import, Note, Reject
 
 log = get_logger(__name__)
 
 INTERRUPTED = "interrupted"
-NOTES_KEPT = 1_000
+NOTES_KEPT = 1_000  # of a kind that needs you
+OTHERS_KEPT = 100  # of a kind that is told for your information
+REJECTS_KEPT = 100_000  # rows, for the file of what was left out
 _PIECE_MS = 15  # aimed at for a write between two ticks, whatever the machine and the rows
 _SMALLEST, _LARGEST = 50, 1_000  # rows
+_KEPT_MS = 7 * 24 * 3_600_000  # how long rows that were left out are kept
+_INFORMING = frozenset({Kind.FIXED, Kind.DUPLICATE, Kind.SUPPRESSED, Kind.FLAGGED})
 _SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
 
 
@@ -36,32 +45,40 @@ class Wishes(Struct, frozen=True):
     """How a file is brought in.
 
     `basis` says where everybody in it, of whom no column says otherwise, has agreed to be written to; ""
-    is nowhere. `list_name` is whom to add them to; it is made where there is none.
+    is nowhere. `basis_text` is what they agreed to, word for word, and `basis_at` when (0: unknown).
+    `list_name` is whom to add them to; it is made where there is none.
     """
 
     source: str
-    country: str = ""
+    reading: Reading = Reading()
     basis: str = ""
+    basis_text: str = ""
+    basis_at: int = 0
     list_name: str = ""
     dry_run: bool = False
 
 
 def start(office: Office, data: bytes, wishes: Wishes, wait_s: float) -> Import:
-    """Begin to bring in a CSV file; return how it stands when it has ended, or after `wait_s`.
+    """Begin to bring in a file of people; return how it stands when it has ended, or after `wait_s`.
 
     Raises Invalid for a file that cannot be read at all, Conflict for a name that is a segment's.
     """
     with office.read() as tx:
         if wishes.list_name and segments.find(tx, wishes.list_name) is not None:
             raise Conflict(f"{wishes.list_name!r} is a segment: choose another name for the list.")
-    country = wishes.country.upper() or None
-    file = PeopleFile(data, wishes.source, country, 0)  # what cannot be read leaves no trace
+    if not wishes.basis and (wishes.basis_text or wishes.basis_at):
+        raise Invalid(["Say where they agreed (consent) beside what they agreed to or when."])
+    file = PeopleFile(data, wishes.source, wishes.reading, 0)  # what cannot be read leaves no trace
     if not wishes.dry_run:
-        file = PeopleFile(data, wishes.source, country, first_told(office.engine, data))
+        file.told_at(first_told(office.engine, data))
     now = office.now()
+    if wishes.basis_at > now:
+        raise Invalid(["The date on which they agreed is still to come."])
+    office.write(lambda tx: import_store.drop_rejects(tx, now - _KEPT_MS))
     import_id = office.write(lambda tx: import_store.add(
         tx, source=wishes.source, owner=_owner(office), dry_run=wishes.dry_run, size=file.rows_about,
-        columns=file.columns, now=now, beat_at=wall_ms(),
+        columns=file.columns, shape=file.shape, guessed=file.guessed, header=file.header,
+        now=now, beat_at=wall_ms(),
     ))  # fmt: skip
     job = _Job(office, import_id, file, wishes)
     thread = threading.Thread(target=job.run, name=f"import {import_id}", daemon=True)
@@ -82,13 +99,22 @@ def show(office: Office, import_id: int) -> Import:
     return found
 
 
+def rejects(office: Office, import_id: int) -> tuple[list[str], list[Reject]]:
+    """Return the header of an import's file, and the rows that were left out; raises NotFound."""
+    with office.read() as tx:
+        return import_store.get(tx, import_id).header, import_store.rejects(tx, import_id)
+
+
 class _Job:
     """One import under way."""
 
     def __init__(self, office: Office, import_id: int, file: PeopleFile, wishes: Wishes) -> None:
         self._office, self._id, self._file, self._wishes = office, import_id, file, wishes
         self._notes: list[Note] = []
-        self._rejected = 0
+        self._counts: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()  # notes kept, by kind
+        self._stops = office.write(suppressions.is_anybody_suppressed)
+        self._key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
         self._size = 200  # rows of the next piece
         self._list_id: int | None = None
         self._new: set[int] = set()  # of a dry run: hashes of who was counted as new
@@ -113,9 +139,11 @@ class _Job:
     def _take(self, piece: Piece) -> None:
         """Write one piece in a transaction of its own, with how far it has come."""
         people = [self._agreed(person) for person in piece.people]
-        self._rejected += sum(note.rejected for note in piece.notes)
-        room = NOTES_KEPT - len(self._notes)
-        self._notes += [Note(note.row, note.text, note.rejected) for note in piece.notes[: max(room, 0)]]
+        before = self._counts[Kind.REJECTED]
+        self._counts.update(piece.counts)
+        self._note([*piece.notes, *self._stopped(piece.people)])
+        room = max(REJECTS_KEPT - before, 0)
+        rejects = [Reject(each.row, each.reason, each.cells) for each in piece.rejected[:room]]
         made = self._would_make(people) if self._wishes.dry_run else 0
 
         def change(tx: Transaction) -> None:
@@ -123,11 +151,38 @@ class _Job:
             new = made if self._wishes.dry_run else self._save(tx, people)
             import_store.advance(tx, self._id, seen=piece.rows, made=new, changed=len(people) - new,
                                  beat_at=wall_ms())  # fmt: skip
-            if piece.notes:
-                import_store.note(tx, self._id, self._rejected, self._notes)
+            if piece.counts:
+                rejected = self._counts[Kind.REJECTED]
+                import_store.note(tx, self._id, rejected, self._notes, self._counts)
+                import_store.reject(tx, self._id, rejects)
             self._fit(len(people), (monotonic() - began) * 1000)
 
         self._office.write(change)
+
+    def _note(self, notes: Sequence[PersonNote]) -> None:
+        """Keep notes to be told, the first so many of each kind."""
+        for note in notes:
+            if self._told[note.kind] < (OTHERS_KEPT if note.kind in _INFORMING else NOTES_KEPT):
+                self._told[note.kind] += 1
+                self._notes.append(Note(note.row, note.text, note.rejected, note.kind))
+
+    def _stopped(self, people: Sequence[Person]) -> list[PersonNote]:
+        """Return a note on each person with an address on the stop-list, and count them."""
+        if not self._stops:
+            return []
+        keys = {address.key for person in people for address in person.contact.addresses}
+        with self._office.read() as tx:
+            stopped = suppressions.suppressed(tx, self._key, sorted(keys))
+        notes = []
+        for person in people if stopped else ():
+            channels = sorted(
+                {each.channel.value for each in person.contact.addresses if each.key in stopped}
+            )
+            if channels:
+                text = f"its {' and '.join(channels)} is on the stop-list: nothing is sent there"
+                notes.append(PersonNote(person.row, text, kind=Kind.SUPPRESSED))
+        self._counts[Kind.SUPPRESSED] += len(notes)
+        return notes
 
     def _fit(self, rows: int, took_ms: float) -> None:
         """Choose the size of the next piece by what this one took, half way at a time."""
@@ -138,8 +193,7 @@ class _Job:
         """Make or change the contacts, add them to the list; return how many are new."""
         if not people:
             return 0
-        key = suppressions.hash_key(tx, self._office.vault)
-        saved = contact_store.save(tx, key, people, self._office.now())
+        saved = contact_store.save(tx, self._key, people, self._office.now())
         if self._wishes.list_name:
             if self._list_id is None:
                 self._list_id = list_store.save_list(tx, self._wishes.list_name)
@@ -159,12 +213,22 @@ class _Job:
         return len(self._new) - before
 
     def _agreed(self, person: Person) -> Contact:
-        """Return the contact, with the consent of the whole file where its own row says nothing."""
-        contact = person.contact
-        if not self._wishes.basis or contact.consents:
+        """Return the contact, with the consent of the whole file where its own row says nothing.
+
+        Whoever reads the mailbox of a role has not agreed with the file: that mail is left out of it.
+        """
+        contact, wishes = person.contact, self._wishes
+        if not wishes.basis or contact.consents:
             return contact
-        proof = {"act": "import", "basis": self._wishes.basis, "source": self._wishes.source}
-        given = Consent(granted=True, at=0, proof=contact_store.proof_text(proof))
+        proof = {"act": "import", "basis": wishes.basis, "source": wishes.source}
+        if wishes.basis_text:
+            proof["text"] = wishes.basis_text
+        mails = [address.value for address in contact.addresses if address.channel is Channel.EMAIL]
+        channels = ALL_CHANNELS
+        if any(map(is_role, mails)):
+            channels = sum(1 << each.code for each in Channel if each is not Channel.EMAIL)
+        text = contact_store.proof_text(proof)
+        given = Consent(granted=True, at=wishes.basis_at, channels=channels, proof=text)
         return structs.replace(contact, consents=(given,))
 
 

@@ -14,7 +14,8 @@ from phonenumbers import country_code_for_region
 from kaskad.domain.errors import Invalid
 from kaskad.domain.prices import ELSEWHERE, Per, PriceRow, overlaps
 from kaskad.domain.terms import MessageClass
-from kaskad.engine.people import delimiter_of, encoding_of
+from kaskad.engine.encodings import encoded
+from kaskad.engine.tables import delimiter_of
 
 COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is: how its header may read, without spaces and signs
     "country": ("country", "страна", "iso"),
@@ -40,7 +41,8 @@ _DATES = ("%Y-%m-%d", "%d.%m.%Y")
 
 def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]:
     """Return the rows of a CSV file; raises Invalid with each that cannot be read, by its number."""
-    text = data.decode(encoding_of(data, source))
+    written = encoded(data, source)
+    text = written.data.decode(written.codec, "replace")
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:65_536])))
     except csv.Error as error:

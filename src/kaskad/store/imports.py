@@ -14,11 +14,20 @@ RUNNING, DONE, FAILED = "running", "done", "failed"
 
 
 class Note(Struct, frozen=True):
-    """What could not be read. `rejected`: the whole row was left out, else only what the text names."""
+    """What was odd in a row. `rejected`: the whole row was left out; `kind` is that of `engine.rows`."""
 
     row: int
     text: str
     rejected: bool
+    kind: str = "unread"
+
+
+class Reject(Struct, frozen=True):
+    """A row that was left out, with its cells as they stood in the file."""
+
+    row: int
+    reason: str
+    cells: list[str]
 
 
 class Import(Struct, frozen=True):
@@ -40,19 +49,26 @@ class Import(Struct, frozen=True):
     started_at: int
     beat_at: int
     ended_at: int | None
+    shape: str
+    guessed: list[str]
+    header: list[str]
+    counts: dict[str, int]
 
 
 _columns = msgspec.json.Decoder(dict[str, str]).decode
+_texts = msgspec.json.Decoder(list[str]).decode
+_counts = msgspec.json.Decoder(dict[str, int]).decode
 _notes = msgspec.json.Decoder(list[Note]).decode
 
 
 def add(
     tx: Transaction, *, source: str, owner: str, dry_run: bool, size: int, columns: Mapping[str, str],
-    now: int, beat_at: int,
+    shape: str, guessed: Sequence[str], header: Sequence[str], now: int, beat_at: int,
 ) -> int:  # fmt: skip
     """Begin an import; return its id."""
     row = tx.one("add_import", source=source, owner=owner, dry_run=int(dry_run), size=size,
-                 columns=_text(columns), now=now, beat_at=beat_at)  # fmt: skip
+                 columns=_text(columns), shape=shape, guessed=_text(guessed), header=_text(header), now=now,
+                 beat_at=beat_at)  # fmt: skip
     assert row is not None
     return int(row[0])
 
@@ -65,6 +81,7 @@ def get(tx: Transaction, import_id: int) -> Import:
     return Import(
         row[0], row[1], row[2], row[3], bool(row[4]), row[5], _columns(row[6]), row[7], row[8], row[9],
         row[10], _notes(row[11]), row[12], row[13], row[14], row[15],
+        row[16], _texts(row[17]), _texts(row[18]), _counts(row[19]),
     )  # fmt: skip
 
 
@@ -73,9 +90,27 @@ def advance(tx: Transaction, import_id: int, *, seen: int, made: int, changed: i
     tx.run("advance_import", id=import_id, seen=seen, made=made, changed=changed, beat_at=beat_at)
 
 
-def note(tx: Transaction, import_id: int, rejected: int, notes: Sequence[Note]) -> None:
-    """Keep what could not be read so far."""
-    tx.run("note_import", id=import_id, rejected=rejected, notes=_text(notes))
+def note(
+    tx: Transaction, import_id: int, rejected: int, notes: Sequence[Note], counts: Mapping[str, int]
+) -> None:
+    """Keep what was odd so far, and how often."""
+    tx.run("note_import", id=import_id, rejected=rejected, notes=_text(notes), counts=_text(counts))
+
+
+def reject(tx: Transaction, import_id: int, rejects: Sequence[Reject]) -> None:
+    """Keep rows that were left out."""
+    rows = [(import_id, each.row, each.reason, _text(each.cells)) for each in rejects]
+    tx.changed_many("put_import_rejects", rows)
+
+
+def rejects(tx: Transaction, import_id: int) -> list[Reject]:
+    """Return the rows that an import left out, as far as they are kept."""
+    return [Reject(row[0], row[1], _texts(row[2])) for row in tx.all("import_rejects", id=import_id)]
+
+
+def drop_rejects(tx: Transaction, before: int) -> None:
+    """Forget the rows that imports begun before an instant have left out."""
+    tx.run("drop_import_rejects", before=before)
 
 
 def end(tx: Transaction, import_id: int, state: str, problem: str, now: int) -> None:

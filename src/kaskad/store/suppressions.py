@@ -56,6 +56,11 @@ def digests(key: bytes, addresses: Iterable[AddressKey]) -> list[str]:
     return sorted({_hash(key, channel, value).hex() for channel, value in addresses})
 
 
+def is_anybody_suppressed(tx: Transaction) -> bool:
+    """Return whether the list has an entry at all."""
+    return tx.one("any_suppression") is not None
+
+
 def _same(channel: Channel) -> tuple[Channel, ...]:
     return _PHONE if channel in _PHONE else (channel,)
 

@@ -1,11 +1,12 @@
 -- name: add_import
-INSERT INTO imports (id, source, owner, dry_run, size, columns, started_at, beat_at)
-SELECT coalesce(max(id), 0) + 1, :source, :owner, :dry_run, :size, :columns, :now, :beat_at FROM imports
+INSERT INTO imports (id, source, owner, dry_run, size, columns, shape, guessed, header, started_at, beat_at)
+SELECT coalesce(max(id), 0) + 1, :source, :owner, :dry_run, :size, :columns, :shape, :guessed, :header, :now, :beat_at
+  FROM imports
 RETURNING id;
 
 -- name: import
 SELECT id, source, owner, state, dry_run, size, columns, seen, made, changed, rejected, notes, problem, started_at,
-       beat_at, ended_at
+       beat_at, ended_at, shape, guessed, header, counts
   FROM imports WHERE id = :id;
 
 -- name: advance_import
@@ -13,7 +14,20 @@ UPDATE imports SET seen = :seen, made = made + :made, changed = changed + :chang
  WHERE id = :id;
 
 -- name: note_import
-UPDATE imports SET rejected = :rejected, notes = :notes WHERE id = :id;
+UPDATE imports SET rejected = :rejected, notes = :notes, counts = :counts WHERE id = :id;
 
 -- name: end_import
 UPDATE imports SET state = :state, problem = :problem, ended_at = :now WHERE id = :id;
+
+-- name: put_import_rejects
+INSERT INTO import_rejects (import_id, row, reason, cells)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::text[], :c4::text[]) */
+ON CONFLICT DO NOTHING;
+
+-- name: import_rejects
+SELECT row, reason, cells FROM import_rejects WHERE import_id = :id ORDER BY row;
+
+-- name: drop_import_rejects
+-- They hold what people have not agreed to be kept for: it is there to be mended, and for no longer.
+DELETE FROM import_rejects WHERE import_id IN (SELECT id FROM imports WHERE started_at < :before);

@@ -17,3 +17,6 @@ UPDATE addresses SET health = 2, changed_at = :c3 WHERE channel = :c1 AND value 
 UPDATE addresses a SET health = 2, changed_at = k.at
   FROM unnest(:c1::integer[], :c2::text[], :c3::bigint[]) AS k (channel, value, at)
  WHERE a.channel = k.channel AND a.value = k.value AND a.health < 2;
+
+-- name: any_suppression
+SELECT 1 FROM suppressions LIMIT 1;

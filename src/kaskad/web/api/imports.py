@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from msgspec import Struct
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -13,8 +14,10 @@ from starlette.exceptions import HTTPException
 from kaskad.actions import imports
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import import_text, read_import
+from kaskad.engine.people import Reading, Typos
+from kaskad.engine.sheets import csv_text
 from kaskad.store.imports import Import
-from kaskad.web.api.fields import PLAIN, Country, Name, Text
+from kaskad.web.api.fields import PLAIN, Country, Instant, Name, Text, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant, when
 from kaskad.web.auth import InOffice, may
@@ -30,19 +33,61 @@ FORM = {
         "properties": {"file": {"type": "string", "format": "binary"}},
     }
 }
-BODY = {"requestBody": {"required": True, "content": {"text/csv": CSV, "multipart/form-data": FORM}}}
+JSONL = {
+    "schema": {"type": "string"},
+    "example": '{"id": "1", "name": "Anna", "email": "anna@example.org"}\n',
+}
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": CSV,
+            "multipart/form-data": FORM,
+            "application/jsonl": JSONL,
+            XLSX: BYTES,
+            "application/octet-stream": BYTES,
+        },
+    }
+}
+REJECTED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
 class NoteView(View):
-    """What could not be read; `rejected`: the whole row was left out."""
+    """What was odd in a row; `rejected`: the whole row was left out."""
 
     row: int
     text: str
     rejected: bool
+    kind: Literal["rejected", "unread", "asked", "duplicate", "suppressed", "flagged", "fixed"]
+
+
+class CountsView(View):
+    """How many rows: `clean` were taken as they stood, the others have notes of these kinds.
+
+    `fixed` were taken in another spelling, `unread` without a value that makes no sense, `asked` without an
+    address that looks mistyped, `duplicate` are of somebody in an earlier row, `suppressed` have an address
+    on the stop-list, `flagged` deserve a look (role and disposable mailboxes, formulas), `rejected` were
+    left out.
+    """
+
+    clean: int = 0
+    fixed: int = 0
+    unread: int = 0
+    asked: int = 0
+    duplicate: int = 0
+    suppressed: int = 0
+    flagged: int = 0
+    rejected: int = 0
 
 
 class ImportView(View):
-    """An import: `rows` of about `size` were read; `notes` are the first thousand."""
+    """An import: `rows` of `size` were read; `notes` are the first thousand of each kind that needs you.
+
+    `columns` says what each was taken for, `guessed` which of them by their cells, `shape` how the file was
+    read.
+    """
 
     id: str
     source: str
@@ -54,7 +99,10 @@ class ImportView(View):
     changed: int
     rejected: int
     notes: list[NoteView]
+    counts: CountsView
     columns: dict[str, str]
+    guessed: list[str]
+    shape: str
     problem: str
     started_at: datetime
     ended_at: datetime | None
@@ -65,8 +113,12 @@ class ImportView(View):
             "id": import_text(found.id), "source": found.source, "state": found.state,
             "dry_run": found.dry_run, "size": found.size, "rows": found.seen, "new": found.made,
             "changed": found.changed, "rejected": found.rejected,
-            "notes": [NoteView(row=note.row, text=note.text, rejected=note.rejected) for note in found.notes],
-            "columns": found.columns, "problem": found.problem, "started_at": instant(found.started_at),
+            "notes": [
+                {"row": note.row, "text": note.text, "rejected": note.rejected, "kind": note.kind}
+                for note in sorted(found.notes, key=lambda note: note.row)
+            ],
+            "counts": found.counts, "columns": found.columns, "guessed": found.guessed, "shape": found.shape,
+            "problem": found.problem, "started_at": instant(found.started_at),
             "ended_at": when(found.ended_at),
         })  # fmt: skip
 
@@ -125,27 +177,73 @@ def import_contacts(
         ),
     ] = "",
     list_name: Annotated[Name | None, Query(alias="list", description="The list to add them to.")] = None,
+    mapping: Annotated[
+        list[Text] | None,
+        Query(alias="map", description="What a column is, as `Тел.=phone`; `skip` leaves it out."),
+    ] = None,
+    typos: Annotated[
+        Typos, Query(description="Addresses with domains such as gmial.com: ask (leave out), keep, fix.")
+    ] = Typos.ASK,
+    consent_text: Annotated[
+        str, Query(max_length=2_000, pattern=PLAIN, description="What they agreed to, word for word.")
+    ] = "",
+    consent_at: Annotated[Instant | None, Query(description="When they agreed.")] = None,
     dry_run: Annotated[bool, Query(description="Only say what would happen.")] = False,
     source: Annotated[Text | None, Query(description="What the file is called in proofs.")] = None,
     wait_s: Annotated[float, Query(ge=0, le=30, description="How long to wait for the end.")] = 10.0,
 ) -> ImportView:
-    """Bring in people from a CSV file, whose first line names the columns.
+    """Bring in people from CSV, JSON Lines or a workbook, whose first line or fields name the columns.
 
     The answer is the report where that takes no longer than `wait_s`, else how far it has come: ask
     `GET /imports/{id}` again.
     """
     name = source or _plain(file.name) or "import.csv"
-    wishes = imports.Wishes(name, country or "", consent.strip(), list_name or "", dry_run)
+    reading = Reading(country.upper() if country else None, _mapping(mapping or []), typos)
+    wishes = imports.Wishes(
+        name, reading, consent.strip(), consent_text.strip(), in_ms(consent_at) or 0, list_name or "", dry_run
+    )
     return ImportView.of(imports.start(office, file.data, wishes, wait_s))
 
 
 @router.get("/imports/{id}", dependencies=[may("contacts:read")])
 def show_import(office: InOffice, id: Annotated[str, Path(max_length=30, pattern=PLAIN)]) -> ImportView:
     """Show how an import stands; one whose server stopped meanwhile is `interrupted`."""
+    return ImportView.of(imports.show(office, _number(id)))
+
+
+@router.get("/imports/{id}/rejected", dependencies=[may("contacts:write")], responses=REJECTED)
+def rejected_rows(office: InOffice, id: Annotated[str, Path(max_length=30, pattern=PLAIN)]) -> Response:
+    """Return the rows that were left out as CSV, with number and reason, to be mended and sent again.
+
+    They are kept for a week, the first 100 000 of an import. Cells that a spreadsheet would carry out as a
+    formula stand behind an apostrophe.
+    """
+    header, rejects = imports.rejects(office, _number(id))
+    rows = ([*each.cells, str(each.row), each.reason] for each in rejects)
+    wide = max([len(header), *(len(each.cells) for each in rejects)])
+    padded = ([*row[:-2], *[""] * (wide + 2 - len(row)), *row[-2:]] for row in rows)
+    top = [*header, *[""] * (wide - len(header)), "row", "reason"]
+    return Response(csv_text([top, *padded]), media_type="text/csv")
+
+
+def _number(id: str) -> int:
     number = read_import(id)
     if number is None:
         raise NotFound(f"There is no import {id!r}: an id is like imp_12.")
-    return ImportView.of(imports.show(office, number))
+    return number
+
+
+def _mapping(pairs: Sequence[str]) -> dict[str, str]:
+    """Return what columns are asked to be; raises Invalid."""
+    parts = [pair.rpartition("=") for pair in pairs]
+    problems = [
+        f"map: {pair!r} must be COLUMN=MEANING, such as Тел.=phone"
+        for pair, (name, _, meaning) in zip(pairs, parts, strict=True)
+        if not name or not meaning
+    ]
+    if problems:
+        raise Invalid(problems)
+    return {name.strip(): meaning.strip() for name, _, meaning in parts}
 
 
 def _plain(name: Any) -> str:

@@ -1,0 +1,194 @@
+"""Tell what each column of a file of people is: as asked for, by its header, or by what stands in it.
+
+A column is a field of the contact (`COLUMNS` below), `consent_CHANNEL`, `trigger.x` (property `x` of the
+event that enrols the person), `contact.x` (an attribute), `date.x` (an attribute whose dates are kept as
+2026-02-14), or "", which is not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from kaskad.domain.address import BadAddress, normalise_email, normalise_phone
+from kaskad.domain.errors import Invalid
+from kaskad.domain.terms import Channel
+
+COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is -> its headers, lower-case letters and digits only
+    "external_id": ("externalid", "id", "contactid", "crmid", "код", "номер", "userid", "customerid"),
+    "name": ("name", "firstname", "fullname", "имя", "фио", "аты"),
+    "email": ("email", "mail", "emailaddress", "почта", "электроннаяпочта", "емейл", "имейл",
+              "адресэлектроннойпочты", "emailадрес"),
+    "sms": ("phone", "mobile", "tel", "sms", "phonenumber", "mobilephone", "cell", "телефон", "мобильный",
+            "сотовый", "тел", "моб", "номертелефона", "мобильныйтелефон", "сотовыйтелефон", "телефоны"),
+    "telegram": ("telegram", "telegramid", "tg", "телеграм"),
+    "whatsapp": ("whatsapp", "wa", "ватсап"),
+    "viber": ("viber", "вайбер"),
+    "vk": ("vk", "vkid", "вк", "вконтакте"),
+    "max": ("max", "maxid", "макс"),
+    "push": ("push", "pushtoken"),
+    "facebook_messenger": ("facebookmessenger", "messenger", "psid"),
+    "instagram": ("instagram", "igsid"),
+    "zone": ("zone", "timezone", "tz", "часовойпояс"),
+    "language": ("language", "lang", "locale", "язык"),
+    "country": ("country", "страна"),
+    "tracking": ("trackingconsent", "tracking"),
+    "consent": ("consent", "согласие", "optin"),
+}  # fmt: skip
+DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y")
+SKIP = "skip"
+
+_BY_HEADER = {header: field for field, headers in COLUMNS.items() for header in headers}
+_CHANNELS = frozenset(channel.value for channel in Channel)
+_PREFIXES = ("contact.", "date.", "trigger.")
+_MOST = 0.8  # of the cells of a column must be of a kind
+_FEWEST = 3  # cells by which a column is judged
+_whole_number = re.compile(r"[\d\s()+.-]{10,25}").fullmatch
+
+
+class Taken(Struct, frozen=True):
+    """What each column is, in the order of the header, and which of them were told by their cells only."""
+
+    meanings: list[str]
+    guessed: list[str]
+
+
+def propose(
+    header: Sequence[str], rows: Sequence[Sequence[str]], asked: Mapping[str, str], country: str | None,
+    source: str,
+) -> Taken:  # fmt: skip
+    """Return what the columns are, with what the caller has `asked` (header -> meaning) before all else.
+
+    `rows` are the first of the file. Raises Invalid where it cannot be told, or nothing names a person.
+    """
+    problems = _unknown(header, asked, source)
+    meanings = [_asked(name, asked[name]) if name in asked else _meaning(name) for name in header]
+    guessed = _by_cells(header, meanings, rows, asked, country)
+    problems += _clashes(header, meanings, source)
+    if not any(meaning == "external_id" or meaning in _CHANNELS for meaning in meanings):
+        problems.append(
+            f"{source}: no column names or reaches a person: there must be id, email, phone, or a chat id"
+            f" ({', '.join(repr(name) for name in header[:20] if name)} are there): say which, as in"
+            " --map 'COLUMN=phone'"
+        )
+    if problems:
+        raise Invalid(problems)
+    return Taken(meanings, guessed)
+
+
+def _unknown(header: Sequence[str], asked: Mapping[str, str], source: str) -> list[str]:
+    known = ", ".join(repr(name) for name in header if name)
+    problems = [
+        f"{source} has no column {name!r}, which a mapping names: it has {known}"
+        for name in asked
+        if name not in header
+    ]
+    for name, meaning in asked.items():
+        if _asked(name, meaning) == "?":
+            fields = ", ".join(COLUMNS).replace("sms", "phone").replace("external_id", "id")
+            problems.append(
+                f"column {name!r} cannot be {meaning!r}: it is one of {fields}, consent_CHANNEL, attribute,"
+                " contact.NAME, date.NAME, trigger.NAME, skip"
+            )
+    return problems
+
+
+def _asked(name: str, meaning: str) -> str:
+    """Return a meaning as it is kept; "?" for what is none."""
+    if meaning in ("id", "phone", "attribute", SKIP):
+        return {"id": "external_id", "phone": "sms", "attribute": f"contact.{name}"}.get(meaning, "")
+    if meaning in COLUMNS or _is_consent(meaning):
+        return meaning
+    if meaning == "date":
+        return f"date.{name}"
+    return meaning if any(meaning.startswith(each) and meaning != each for each in _PREFIXES) else "?"
+
+
+def _clashes(header: Sequence[str], meanings: Sequence[str], source: str) -> list[str]:
+    named = [name for name in header if name]
+    problems = [
+        f"{source}: column {name!r} is there twice: rename one of them"
+        for name in sorted({name for name in named if named.count(name) > 1})
+    ]
+    if problems:
+        return problems
+    for meaning in sorted(set(meanings) - {""}):
+        if meanings.count(meaning) > 1:
+            both = [name for name, same in zip(header, meanings, strict=True) if same == meaning]
+            problems.append(
+                f"{source}: columns {' and '.join(both)} are both {meaning}: rename one of them,"
+                f" or leave one out with --map '{both[-1]}=skip'"
+            )
+    return problems
+
+
+def _meaning(name: str) -> str:
+    if name.startswith("trigger."):
+        return name
+    plain = re.sub(r"[\W_]+", "", name.lower())
+    if plain in _BY_HEADER:
+        return _BY_HEADER[plain]
+    lower = name.lower().replace(" ", "_").replace("-", "_")
+    if _is_consent(lower):
+        return lower
+    return f"contact.{name}" if name else ""
+
+
+def _is_consent(text: str) -> bool:
+    return text.startswith("consent_") and text.removeprefix("consent_") in {*_CHANNELS, "phone"}
+
+
+def _by_cells(
+    header: Sequence[str], meanings: list[str], rows: Sequence[Sequence[str]], asked: Mapping[str, str],
+    country: str | None,
+) -> list[str]:  # fmt: skip
+    """Change what the cells of columns without a known header show; return which columns those are."""
+    kinds: tuple[tuple[str, Callable[[str], bool]], ...] = (
+        ("email", _is_mail), ("sms", lambda cell: _is_phone(cell, country)), ("date", _is_date),
+    )  # fmt: skip
+    changed = []
+    for place, name in enumerate(header):
+        if name in asked or not meanings[place].startswith("contact."):
+            continue
+        cells = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
+        for kind, holds in kinds:
+            if kind in meanings or len(cells) < _FEWEST:
+                continue
+            if sum(map(holds, cells)) >= _MOST * len(cells):
+                meanings[place] = f"date.{name}" if kind == "date" else kind
+                changed.append(name)
+                break
+    return changed
+
+
+def _is_mail(cell: str) -> bool:
+    try:
+        return "@" in cell and bool(normalise_email(cell))
+    except BadAddress:
+        return False
+
+
+def _is_phone(cell: str, country: str | None) -> bool:
+    """Return whether it is a telephone's number, and is written like one: other numbers are long as well."""
+    written = cell.startswith("+") or any(sign in cell for sign in " (-") or cell[0] in "78"
+    try:
+        return bool(written and _whole_number(cell) and normalise_phone(cell, country))
+    except BadAddress:
+        return False
+
+
+def _is_date(cell: str) -> bool:
+    return iso_date(cell) is not None
+
+
+def iso_date(cell: str) -> str | None:
+    """Return a date as 2026-02-14, None for what is none."""
+    for form in DATES:
+        try:
+            return datetime.strptime(cell, form).date().isoformat()
+        except ValueError:
+            continue
+    return None

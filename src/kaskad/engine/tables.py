@@ -1,0 +1,235 @@
+"""Read the rows of a table that somebody has sent: CSV, JSON Lines, or a workbook of a spreadsheet program.
+
+A file is looked through to its end before its first row is given away: what breaks off is refused whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.errors import Invalid
+from kaskad.engine.encodings import Encoded, encoded
+
+COLUMNS_AT_MOST = 500
+_DELIMITERS = ",;\t|"
+_LONGEST_HEADER = 65_536
+_LARGEST_BOOK = 2_000_000_000  # bytes of an unpacked workbook
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # XLSX, XLSB, ODS; XLS
+_SPELLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_Cell = str | float | int | bool | time | date | datetime | timedelta
+
+
+class Line(Struct, frozen=True, array_like=True):
+    """A row as a spreadsheet counts it (the header is 1). `problem`: why it has no cells."""
+
+    row: int
+    cells: list[str]
+    problem: str = ""
+
+
+class Table(Struct, frozen=True):
+    """A file of which the header has been read. `lines` gives the other rows, each time from the first on."""
+
+    header: list[str]
+    lines: Callable[[], Iterator[Line]]
+    size: int
+    shape: str  # in words: what it is, and how it was written
+    encoding: str = ""
+    delimiter: str = ""
+    remark: str = ""
+
+
+def open_table(data: bytes, source: str) -> Table:
+    """Return the table in a file, whatever its kind; raises Invalid where it is none, or breaks off."""
+    if data.startswith(_WORKBOOKS):
+        table = _workbook(data, source)
+    else:
+        text = encoded(data, source)
+        start = text.data[:4096].decode(text.codec, "ignore").lstrip()
+        table = _json_lines(text, source) if start.startswith("{") else _csv(text, source)
+    if not any(table.header):
+        raise Invalid([f"{source} is empty: its first line must name the columns, such as id,name,email"])
+    if len(table.header) > COLUMNS_AT_MOST:
+        raise Invalid([
+            f"{source} has {len(table.header)} columns, and at most {COLUMNS_AT_MOST} are read: "
+            "leave out those that no message needs"
+        ])  # fmt: skip
+    return table
+
+
+def delimiter_of(text: str) -> str:
+    """Return what separates the cells: what the header has most of, outside quotes."""
+    header = re.sub(r'"[^"]*"', "", text.lstrip().splitlines()[0]) if text.strip() else ""
+    return max(_DELIMITERS, key=header.count)
+
+
+def _csv(text: Encoded, source: str) -> Table:
+    def wrapped() -> io.TextIOWrapper:
+        return io.TextIOWrapper(io.BytesIO(text.data), text.codec, "replace", newline="")
+
+    delimiter = delimiter_of(wrapped().read(_LONGEST_HEADER))
+    held: list[str] = []  # lines of the row that is being read
+    header: list[str] | None = None
+    size = 0
+    reader = csv.reader(_holding(wrapped(), held), delimiter=delimiter)
+    try:
+        for cells in reader:
+            if header is None:
+                header = [name.strip() for name in cells]
+            else:
+                size += 1
+            last, held[:] = held[:], []
+        if header is not None:
+            _check_quotes(last, delimiter)
+    except csv.Error as error:
+        raise Invalid([f"{source}, line {reader.line_num}: {error}"]) from None
+
+    def lines() -> Iterator[Line]:
+        rows = csv.reader(wrapped(), delimiter=delimiter)
+        next(rows)
+        for number, cells in enumerate(rows, 2):
+            yield Line(number, cells)
+
+    shape = f"CSV, {text.name}, {_SPELLED[delimiter]}"
+    return Table(header or [], lines, size, shape, text.name, delimiter, text.remark)
+
+
+def _holding(lines: Iterator[str], held: list[str]) -> Iterator[str]:
+    for line in lines:
+        held.append(line)
+        yield line
+
+
+def _check_quotes(last: Sequence[str], delimiter: str) -> None:
+    """Raise csv.Error where a quote is open at the end: it would have swallowed all rows behind it."""
+    if len(last) < 2:
+        return
+    try:
+        list(csv.reader(last, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            raise csv.Error(
+                f"a quote is opened {len(last) - 1} lines earlier and never closed: close it, or take it away"
+            ) from None
+
+
+def _json_lines(text: Encoded, source: str) -> Table:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+
+    def objects() -> Iterator[tuple[int, dict[str, str], str]]:
+        with io.TextIOWrapper(io.BytesIO(text.data), text.codec, "replace") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    try:
+                        yield number, _flat(decoder.decode(line)), ""
+                    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError) as error:
+                        yield number, {}, f"no JSON object: {error}"
+
+    names: dict[str, None] = {}
+    size = 0
+    for _, found, _ in objects():
+        names |= dict.fromkeys(found)
+        size += 1
+        if len(names) > COLUMNS_AT_MOST:
+            break
+    header = list(names)
+
+    def lines() -> Iterator[Line]:
+        for number, found, problem in objects():
+            yield Line(number, [found.get(name, "") for name in header], problem)
+
+    if not header:
+        raise Invalid([f"{source}: no line is a JSON object with fields such as id, name, email"])
+    return Table(header, lines, size, f"JSON Lines, {text.name}", text.name, "", text.remark)
+
+
+def _flat(value: dict[str, Any], before: str = "") -> dict[str, str]:
+    """Return the fields as texts; those of an object within get its name and a dot before theirs."""
+    found: dict[str, str] = {}
+    for name, each in value.items():
+        if isinstance(each, dict):
+            found |= _flat(each, f"{before}{name}.")
+        elif each is not None:
+            text = each if isinstance(each, str) else msgspec.json.encode(each).decode()
+            if "\0" in text or not _is_storable(text):
+                raise ValueError(f"{name} holds a character that no text has")
+            found[before + name.strip()] = text
+    return found
+
+
+def _is_storable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _workbook(data: bytes, source: str) -> Table:
+    from python_calamine import CalamineWorkbook
+
+    _check_unpacked(data, source)
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        sheets = (book.get_sheet_by_name(name) for name in book.sheet_names)
+        sheet = next((sheet for sheet in sheets if sheet.height), None)
+        first = next(sheet.iter_rows(), []) if sheet is not None else []
+    except BaseException as error:  # the reader panics over some files, and that is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        raise Invalid([
+            f"{source} is no text, and no workbook that can be read ({_one_line(error)}):"
+            " save it as CSV in UTF-8"
+        ]) from None  # fmt: skip
+    if sheet is None:
+        raise Invalid([f"{source} is empty: no sheet in it has a cell; its first line must name the columns"])
+    top, _ = sheet.start or (0, 0)
+
+    def lines() -> Iterator[Line]:
+        rows = sheet.iter_rows()
+        next(rows)
+        for number, cells in enumerate(rows, top + 2):
+            yield Line(number, [_as_text(cell) for cell in cells])
+
+    header = [_as_text(cell).strip() for cell in first]
+    return Table(header, lines, sheet.height - 1, f"workbook, sheet {sheet.name!r}")
+
+
+def _check_unpacked(data: bytes, source: str) -> None:
+    """Raise Invalid for a workbook that would fill the memory."""
+    if not data.startswith(b"PK"):
+        return
+    try:
+        size = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(data)).infolist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
+        raise Invalid([
+            f"{source} is no text, and as a workbook it is cut off: save it again, or as CSV in UTF-8"
+        ]) from None  # fmt: skip
+    if size > _LARGEST_BOOK:
+        raise Invalid([f"{source} unpacks to {size:,} bytes, more than {_LARGEST_BOOK:,}: split it"])
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _as_text(cell: _Cell) -> str:
+    """Return a cell as a person would have typed it: telephone numbers are numbers to a spreadsheet."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    if isinstance(cell, datetime):
+        return cell.date().isoformat() if cell.time() == time() else cell.isoformat()
+    if isinstance(cell, date | time):
+        return cell.isoformat()
+    return str(cell)

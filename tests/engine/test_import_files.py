@@ -1,0 +1,216 @@
+"""Files of people of every kind and in every state: read with their columns told, or refused whole."""
+
+import io
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from multiprocessing import get_context
+
+import pytest
+import xlsxwriter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaskad.domain.errors import Invalid
+from kaskad.domain.terms import Channel
+from kaskad.engine.columns import propose
+from kaskad.engine.encodings import encoded
+from kaskad.engine.people import Kind, PeopleFile, Person, Reading, Typos
+from kaskad.engine.sheets import csv_text
+from kaskad.engine.tables import open_table
+
+TEXT = "id;имя;телефон;город\n1;Анна Петрова;+79000000001;Казань\n2;Юрий;+79000000002;Нижний Новгород\n"
+WIDE = "id;name\n1;José Muñoz\n2;Françoise\n"
+
+
+def book(*rows: list[object], sheets: int = 1) -> bytes:
+    """Return a workbook; the rows stand on its last sheet."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out, {"default_date_format": "dd.mm.yyyy"}) as workbook:
+        pages = [workbook.add_worksheet() for _ in range(sheets)]
+        for number, row in enumerate(rows):
+            pages[-1].write_row(number, 0, row)
+    return out.getvalue()
+
+
+def people(data: bytes, **reading: object) -> tuple[PeopleFile, list[Person], list[tuple[int, Kind, str]]]:
+    file = PeopleFile(data, "people.csv", Reading(**reading), 0)  # type: ignore[arg-type]
+    pieces = list(iter(lambda: file.take(1000), None))
+    found = [person for piece in pieces for person in piece.people]
+    return file, found, [(note.row, note.kind, note.text) for piece in pieces for note in piece.notes]
+
+
+@pytest.mark.parametrize("codec", [
+    "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251", "cp866", "koi8-r",
+])  # fmt: skip
+def test_russian_in_any_encoding_is_read(codec: str) -> None:
+    _, found, notes = people(TEXT.encode(codec))
+    assert [person.contact.attributes["name"] for person in found] == ["Анна Петрова", "Юрий"]
+    assert not notes
+
+
+@pytest.mark.parametrize("codec", ["cp1251", "cp866", "koi8-r"])
+@pytest.mark.parametrize(
+    "text", ["ИМЯ,ТЕЛЕФОН\nАННА,1\n", "имя\nёлка\n", "Иванов Пётр Сергеевич, г. Уфа, ул. Мира"]
+)
+def test_few_letters_are_enough(codec: str, text: str) -> None:
+    assert encoded(text.encode(codec), "x").name == codec
+
+
+def test_western_letters_are_not_taken_for_russian_ones() -> None:
+    _, found, _ = people(WIDE.encode("cp1252"))
+    assert [person.contact.attributes["name"] for person in found] == ["José Muñoz", "Françoise"]
+
+
+def test_a_file_of_mixed_encodings_is_read_line_by_line_and_that_is_told() -> None:
+    lines = TEXT.splitlines(keepends=True)
+    data = lines[0].encode() + lines[1].encode("cp1251") + lines[2].encode()
+    file, found, notes = people(data)
+    assert [person.contact.attributes["name"] for person in found] == ["Анна Петрова", "Юрий"]
+    assert "utf-8 and cp1251" in file.shape and "line 2 in cp1251" in notes[0][2]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_any_delimiter_and_quotes_are_read(delimiter: str) -> None:
+    text = (
+        delimiter.join(["id", "name", "city"])
+        + "\n"
+        + delimiter.join(["1", '"A ""B"" C"', f'"x{delimiter}\ny"'])
+    )
+    _, (person,), _ = people(text.encode())
+    assert person.contact.attributes == {"name": 'A "B" C', "city": f"x{delimiter}\ny"}
+
+
+def test_a_workbook_is_read_with_numbers_and_dates_as_they_were_typed() -> None:
+    data = book(
+        ["id", "Тел.", "дата рождения", "сумма"], [7, 79000000001, date(1990, 5, 17), 1500.5], sheets=2
+    )
+    file, (person,), _ = people(data)
+    contact = person.contact
+    assert contact.external_id == "7" and contact.addresses[0].value == "+79000000001"
+    assert contact.attributes == {"дата рождения": "1990-05-17", "сумма": 1500.5}
+    assert "workbook, sheet 'Sheet2'" in file.shape
+
+
+def test_json_lines_are_read_with_fields_within_fields_and_bad_lines_told() -> None:
+    data = '{"id": 1, "name": "Анна", "trigger": {"total": 5}}\n\nno\n{"id": "2", "vip": true}\n'
+    data += '{"id": "\\ud800"}\n'
+    _, found, notes = people(data.encode())
+    assert [(p.contact.external_id, p.properties, p.contact.attributes) for p in found] == [
+        ("1", {"total": 5}, {"name": "Анна"}), ("2", {}, {"vip": True})
+    ]  # fmt: skip
+    assert [(row, kind) for row, kind, _ in notes] == [(3, Kind.REJECTED), (5, Kind.REJECTED)]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (book(), "is empty"),
+        (book(["a"])[:-40], "cut off"),
+        (b"PK\x03\x04" + b"x" * 100, "cut off"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 600, "no workbook that can be read"),
+        (b"{not json}\n", "no line is a JSON object"),
+        (",".join(f"c{n}" for n in range(501)).encode(), "at most 500"),
+        (b'id,name\n1,"Anna\n2,Bob\n3,Cyd\n', "never closed"),
+        (b"id,email\n\0\1\2\3", "is no text"),
+    ],
+)
+def test_a_file_that_cannot_be_read_to_its_end_is_refused_whole(data: bytes, said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        people(data)
+
+
+def test_three_hundred_columns_are_attributes() -> None:
+    header, cells = [f"c{n}" for n in range(300)], ["x"] * 300
+    _, (person,), notes = people(f"id,{','.join(header)}\n1,{','.join(cells)}\n".encode())
+    assert len(person.contact.attributes) == 300 and not notes
+
+
+def test_formulas_stay_text_and_are_told_and_do_nothing_when_they_are_written() -> None:
+    _, (person,), notes = people(b"id,name,city\n=\"007\",=cmd()|'/C calc'!A0,-5\n")
+    assert person.contact.external_id == "007" and person.contact.attributes["name"].startswith("=cmd()")
+    assert [(row, kind) for row, kind, _ in notes] == [(2, Kind.FLAGGED)]
+    assert csv_text([["=cmd()", "@x", "-1+cmd", "-5", "+7 900 000-00-01", "x=1"]]) == (
+        "'=cmd(),'@x,'-1+cmd,-5,+7 900 000-00-01,x=1\n"
+    )
+
+
+def test_columns_are_told_by_their_cells_where_the_header_says_nothing() -> None:
+    rows = "".join(f"a{n}@example.org,8 900 000 00 0{n},0{n}.02.1990,{n}\n" for n in range(1, 6))
+    file, found, _ = people(f"Связь,Как звонить,ДР,№\n{rows}".encode(), country="RU")
+    assert file.columns == {"Связь": "email", "Как звонить": "sms", "ДР": "date.ДР", "№": "contact.№"}
+    assert file.guessed == ["Связь", "Как звонить", "ДР"]
+    assert found[0].contact.attributes == {"ДР": "1990-02-01", "№": 1}
+
+
+def test_what_is_asked_for_comes_before_header_and_cells() -> None:
+    asked = {"email": "skip", "почта 2": "email", "Кто": "contact.manager", "Согл": "consent_email"}
+    data = "email,почта 2,Кто,Согл\nx@example.org,y@example.org,Ира,да\n".encode()
+    _, (person,), _ = people(data, mapping=asked)
+    assert [address.value for address in person.contact.addresses] == ["y@example.org"]
+    assert person.contact.attributes == {"manager": "Ира"}
+    assert person.contact.consents[0].channels == 1 << Channel.EMAIL.code
+
+
+def test_a_mapping_that_fits_nothing_says_what_there_is() -> None:
+    with pytest.raises(Invalid) as told:
+        propose(["id", "Тел"], [], {"Phone": "phone", "Тел": "telefon"}, None, "p.csv")
+    assert "no column 'Phone'" in str(told.value) and "'Тел' cannot be 'telefon'" in str(told.value)
+
+
+def test_a_mistyped_domain_is_asked_about_and_never_rewritten_in_silence() -> None:
+    data = b"id,email\n1,anna@gmial.com\n,bob@mail.ry\n"
+    _, (anna,), notes = people(data)
+    assert not anna.contact.addresses
+    assert [(row, kind) for row, kind, _ in notes] == [(2, Kind.ASKED), (3, Kind.ASKED), (3, Kind.REJECTED)]
+    assert "was 'anna@gmail.com' meant" in notes[0][2]
+    _, kept, notes = people(data, typos=Typos.KEEP)
+    assert kept[1].contact.addresses[0].value == "bob@mail.ry" and notes[0][1] is Kind.ASKED
+    _, fixed, notes = people(data, typos=Typos.FIX)
+    assert fixed[1].contact.addresses[0].value == "bob@mail.ru" and {kind for _, kind, _ in notes} == {
+        Kind.FIXED
+    }
+
+
+def test_role_and_disposable_mailboxes_are_flagged() -> None:
+    _, found, notes = people(b"email\ninfo@example.org\nx@mailinator.com\n")
+    assert len(found) == 2 and [kind for *_, kind, _ in notes] == [Kind.FLAGGED] * 2
+
+
+def test_several_addresses_in_a_cell_and_rounded_numbers() -> None:
+    _, (person,), notes = people(b'id,phone\n1,"+79000000001; +7 900 000-00-02"\n')
+    assert [address.value for address in person.contact.addresses] == ["+79000000001", "+79000000002"]
+    _, _, notes = people(b'id,phone\n1,"7,9E+10"\n')
+    assert "rounded" in notes[0][2]
+
+
+def test_the_same_person_twice_is_told() -> None:
+    _, found, notes = people(b"name,email\nA,a@example.org\nB,A@example.org\n")
+    assert len(found) == 2 and (3, Kind.DUPLICATE) in [(row, kind) for row, kind, _ in notes]
+
+
+def test_a_million_bad_phones_are_counted_and_nobody_is_made() -> None:
+    data = b"phone\n" + b"12\n" * 50_000
+    file = PeopleFile(data, "p.csv", Reading(), 0)
+    pieces = list(iter(lambda: file.take(1000), None))
+    assert sum(len(piece.people) for piece in pieces) == 0
+    assert sum(piece.counts["rejected"] for piece in pieces) == 50_000
+    assert "'+12' is no telephone number" in pieces[0].rejected[0].reason
+
+
+def test_helpers_read_what_is_read_without_them() -> None:
+    rows = "".join(f"{n},8 900 {n:07},a{n}@example.org,yes,x\n" for n in range(3_000))
+    data = f"id,phone,email,consent,trigger.a\n{rows}bad,,,maybe,\n".encode()
+    alone = PeopleFile(data, "p.csv", Reading("RU"), 5)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        helped = PeopleFile(data, "p.csv", Reading("RU"), 5, pool)
+        assert list(iter(lambda: helped.take(700), None)) == list(iter(lambda: alone.take(700), None))
+
+
+@given(st.binary(max_size=400))
+def test_whatever_bytes_come_they_are_a_table_or_refused(data: bytes) -> None:
+    for start in (b"", b"id,email\n", b'{"id": 1}\n', b"PK\x03\x04"):
+        try:
+            table = open_table(start + data, "x")
+        except Invalid:
+            continue
+        assert len(list(table.lines())) == table.size
