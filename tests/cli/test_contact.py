@@ -75,8 +75,13 @@ def test_lists_and_segments_are_kept_by_commands(told, tmp_path):
     assert told("list", "show", "vip")[0] == 1
     assert "There are no segments" in told("segment", "list")[1]
     code, out = told("segment", "create", "almaty", "--where", "city=Алматы", "--where", "name=Анна")
-    assert (code, out) == (0, "The segment almaty is made: city = Алматы and name = Анна.\n")
+    made = 'contact["city"] == "Алматы" and contact["name"] == "Анна"'
+    assert (code, out) == (0, f"The segment almaty is made: {made}.\n")
     assert told("segment", "count", "almaty") == (0, "1\n")
+    assert told("segment", "count", "--text", 'contact.city == "Алматы" or not reachable("any")')[0] == 0
+    assert "c1" in told("segment", "preview", "--text", 'segment("almaty")')[1]
+    refused = told("segment", "count", "--text", "contact.city = 5")
+    assert refused[0] != 0 and "write `==`" in refused[1]
     assert "c1" in told("segment", "preview", "almaty")[1]
     assert json.loads(told("segment", "count", "almaty", "--json")[1]) == {"contacts": 1}
     code, out = told("segment", "create", "odd", "--where", "city")

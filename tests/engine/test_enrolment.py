@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaskad.domain.terms import Kind, Outcome
-from kaskad.store import cascades
+from kaskad.store import cascades, segments
 from support.play import NOON
 from support.stage import Stage
 
@@ -121,6 +121,35 @@ def test_a_trigger_s_condition_keeps_people_out(db):
     assert stage.runs(ann) == []
     stage.event(ann, "left", cart_id=2, total=1500)
     assert len(stage.runs(ann)) == 1
+
+
+def test_segments_and_lists_keep_people_out(either):
+    stage = Stage(either)
+    condition = 'segment("fond") and not in_list("staff") and event("left").count >= 1'
+    stage.cascade(HEAD.replace("key: cart_id}", f"key: cart_id, if: '{condition}'}}") + STEPS)
+    ann, bob, staff = (
+        stage.person(name, attributes={"vip": name != "bob"}) for name in ("ann", "bob", "staff")
+    )
+    with either.write() as tx:
+        segments.put(tx, "fond", 'contact.vip and reachable("sms")', NOON)
+        tx.many("add_members", [(cascades.save_list(tx, "staff"), staff)])
+    for person in (ann, bob, staff):
+        stage.event(person, "left", cart_id=1)
+    assert [len(stage.runs(person)) for person in (ann, bob, staff)] == [1, 0, 0]
+
+
+def test_a_step_asks_for_a_segment_at_the_last_look(either):
+    stage = Stage(either)
+    steps = STEPS.replace("id: chat,", "id: chat, if: 'segment(\"silent\")',")
+    stage.cascade(HEAD + steps)
+    ann, bob = stage.person("ann"), stage.person("bob")
+    with either.write() as tx:
+        segments.put(tx, "silent", 'not event("called").count(1d)', NOON)
+    for person in (ann, bob):
+        stage.event(person, "left", cart_id=1)
+    stage.event(bob, "called")
+    stage.passes("3h")
+    assert stage.states(bob)["chat"] == "condition_false" != stage.states(ann)["chat"]
 
 
 def test_an_event_for_nobody_is_told_so(db):

@@ -3,9 +3,8 @@
 import pytest
 
 from kaskad.domain.errors import NotFound
-from kaskad.domain.segment import Equals, Segment
 from kaskad.domain.terms import Channel
-from kaskad.store import cards, cascades, imports, lists, segments
+from kaskad.store import cards, cascades, imports, lists
 from kaskad.store.contacts import Address, Consent, Contact, as_known, known_ids, proof_text, save
 from kaskad.store.db import Database, Transaction
 
@@ -87,25 +86,6 @@ def test_events_come_newest_first(db: Database) -> None:
         )
         assert [event.id for event in cards.events(tx, 1, until=9, limit=5)] == ["b", "a"]
         assert [event.id for event in cards.events(tx, 1, until=6, limit=5)] == ["a"]
-
-
-def test_who_is_in_a_segment_has_all_of_its_attributes(db: Database) -> None:
-    with db.write() as tx:
-        a = person(tx, "a", city="Алматы", vip=True, level=1)
-        b = person(tx, "b", city="Алматы", vip=False, level=1.0)
-        person(tx, "c", note='"city":"Алматы"', deep={"city": "Алматы"}, level="1", vip=1)
-        almaty = Segment((Equals("city", "Алматы"),))
-        segments.put(tx, "almaty", almaty, NOW)
-        segments.put(tx, "almaty", almaty, NOW + 1)
-        known = segments.find(tx, "almaty")
-        assert known == segments.KnownSegment(1, "almaty", almaty, NOW)
-        assert list(segments.matching(tx, almaty)) == [a, b]
-        assert list(segments.matching(tx, almaty, after=a)) == [b]
-        assert list(segments.matching(tx, Segment((Equals("level", 1),)))) == [a, b]
-        assert list(segments.matching(tx, Segment((Equals("vip", True), *almaty.all)))) == [a]
-        assert list(segments.matching(tx, Segment((Equals('a"b\\', "x"),)))) == []
-        assert segments.page(tx, after="", limit=5) == [known] and segments.page(tx, after="b", limit=5) == []
-        assert segments.drop(tx, "almaty") and not segments.drop(tx, "almaty")
 
 
 def test_lists_are_emptied_piece_by_piece(db: Database) -> None:

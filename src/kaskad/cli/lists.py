@@ -13,6 +13,8 @@ from kaskad.cli.screens.options import DB, JSON
 
 NAME = Annotated[str, typer.Argument(metavar="NAME", help="Name of the list.")]
 SEGMENT = Annotated[str, typer.Argument(metavar="NAME", help="Name of the segment.")]
+OF_SEGMENT = Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the segment.")]
+TEXT = Annotated[str, typer.Option("--text", help="A condition, as `if` in a cascade has them.")]
 WHO = Annotated[
     list[str], typer.Argument(metavar="CONTACT...", help="Ids (con_…), external ids, e-mails or +phones.")
 ]
@@ -28,7 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command("remove")(remove)
     group.command("delete")(delete)
     app.add_typer(group, name="list")
-    group = typer.Typer(help="Segments: contacts by their attributes.", no_args_is_help=True)
+    group = typer.Typer(help="Segments: contacts by a condition.", no_args_is_help=True)
     group.command("list")(list_segments)
     group.command("create")(create_segment)
     group.command("count")(count_segment)
@@ -95,41 +97,56 @@ def list_segments(db: DB = "", as_json: JSON = False) -> None:
     if as_json:
         typer.echo(as_text(found))
     elif not found:
-        typer.echo("There are no segments: `kaskad segment create NAME --where city=Almaty` makes one.")
+        typer.echo(
+            "There are no segments: `kaskad segment create NAME --text 'contact.vip == true'` makes one."
+        )
     else:
-        rows = [(each["name"], _conditions(each["conditions"])) for each in found]
+        rows = [(each["name"], each["text"]) for each in found]
         typer.echo(table(("SEGMENT", "WHO"), rows))
 
 
 def create_segment(
     name: SEGMENT,
+    text: TEXT = "",
     where: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="attribute=value; several times for several, all of which must hold."),
-    ],
+    ] = None,
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Make a segment of the contacts whose attributes have these values.
+    """Make a segment: of a condition, or of the contacts whose attributes have values.
 
-    A number, true and false are taken as such; in double quotes they are text.
+    Values that are numbers, true and false are taken as such; in double quotes they are text.
     """
-    told = _call(
-        db, "POST", "/segments", {"name": name, "conditions": {"all": [_condition(w) for w in where]}}
-    )
-    _said(told, as_json, f"The segment {name} is made: {_conditions(told['conditions'])}.")
+    if bool(text) == bool(where):
+        raise typer.BadParameter("say whom it is for, by --text or by --where", param_hint="--text")
+    asked = {"text": text} if text else {"conditions": {"all": [_condition(w) for w in where or ()]}}
+    told = _call(db, "POST", "/segments", {"name": name, **asked})
+    _said(told, as_json, f"The segment {name} is made: {told['text']}.")
 
 
-def count_segment(name: SEGMENT, db: DB = "", as_json: JSON = False) -> None:
-    """Count who is in a segment now."""
-    told = _call(db, "GET", f"{_segment_at(name)}/count")
+def count_segment(name: OF_SEGMENT = "", text: TEXT = "", db: DB = "", as_json: JSON = False) -> None:
+    """Count who is in a segment now, or who meets a condition."""
+    _one_of(name, text)
+    if text:
+        told = _call(db, "POST", "/segments/count", {"text": text})
+    else:
+        told = _call(db, "GET", f"{_segment_at(name)}/count")
     _said(told, as_json, str(told["contacts"]))
 
 
-def preview_segment(name: SEGMENT, limit: LIMIT = 20, db: DB = "", as_json: JSON = False) -> None:
-    """Show who is in a segment now."""
+def preview_segment(
+    name: OF_SEGMENT = "", text: TEXT = "", limit: LIMIT = 20, db: DB = "", as_json: JSON = False
+) -> None:
+    """Show who is in a segment now, or who meets a condition."""
     from kaskad.cli.client import reached
 
+    _one_of(name, text)
+    if text:
+        told = _call(db, "POST", f"/segments/preview?limit={min(limit + 1, 1000)}", {"text": text})
+        print_contacts(told["items"], limit, as_json, "Nobody meets the condition.")
+        return
     with reached(db) as client:
         items = client.items(f"{_segment_at(name)}/preview", limit=min(limit + 1, 1000))
         found = list(islice(items, limit + 1))
@@ -162,8 +179,9 @@ def _condition(where: str) -> dict[str, Any]:
     return {"attribute": attribute, "equals": value_of(value)}
 
 
-def _conditions(told: dict[str, Any]) -> str:
-    return " and ".join(f"{each['attribute']} = {each['equals']}" for each in told["all"])
+def _one_of(name: str, text: str) -> None:
+    if bool(name) == bool(text):
+        raise typer.BadParameter("name a segment, or ask by --text", param_hint="NAME")
 
 
 def _call(db: str, method: str, path: str, value: Any = None) -> Any:

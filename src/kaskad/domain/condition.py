@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from kaskad.domain.condition_values import Instant, align, amount_of, order_of, read_instant
+
 MAX_LENGTH = 2_000
 MAX_DEPTH = 32
 MAX_ITEMS = 500
@@ -76,6 +78,15 @@ class Event(Struct, frozen=True, tag=True):
     within_ms: int | None = None
 
 
+class Kept(Struct, frozen=True, tag=True):
+    """Whether something is kept about the person: see `condition_kept`."""
+
+    function: str  # one of condition_kept.FUNCTIONS
+    names: tuple[str, ...]
+    word: str = ""  # of a cascade: what came of it
+    within_ms: int | None = None
+
+
 class Sum(Struct, frozen=True, tag=True):
     left: Node
     minus: bool
@@ -113,6 +124,7 @@ Node = (
     | Name
     | Segment
     | Event
+    | Kept
     | Sum
     | Compare
     | Exists
@@ -141,7 +153,7 @@ class Condition(Struct, frozen=True):
         """Return whether it holds for one person at `now` (milliseconds), and why.
 
         `scope` has the roots as mappings, `events` as lists of mappings with `at` (milliseconds) by name,
-        and `segments` as a collection of the names of the person's segments.
+        `segments` as a collection of the names of the person's segments, and `kept`: `condition_kept.Known`.
         """
         verdict = _holds(self.tree, _Person(scope, now))
         return Verdict(verdict.value, verdict.reason[:MAX_REASON])
@@ -173,10 +185,6 @@ def _children(node: Node) -> tuple[Node, ...]:
             return (node.node,)
         case _:
             return ()
-
-
-class _Instant(int):
-    """Milliseconds since 1970 that came from a date, so that a text beside it is read as a date."""
 
 
 class _UndefinedError(Exception):
@@ -247,10 +255,10 @@ def _compare(node: Compare, person: _Person) -> Verdict:
         return Verdict(_contains(right, left), reason)
     if node.operator == "contains":
         return Verdict(_contains(left, right), reason)
-    left, right = _align(left, right)
+    left, right = align(left, right)
     if node.operator in ("==", "!="):
         return Verdict((left == right) is (node.operator == "=="), reason)
-    order = _order(left, right)
+    order = order_of(left, right)
     if order is None:
         return Verdict(False, f"{reason}, which cannot be compared with {_say(right)}")
     return Verdict(order in COMPARISONS[node.operator], reason)
@@ -267,65 +275,8 @@ def _contains(whole: object, part: object) -> bool:
 
 
 def _equal(one: object, other: object) -> bool:
-    left, right = _align(one, other)
+    left, right = align(one, other)
     return left == right
-
-
-def _order(left: object, right: object) -> int | None:
-    """Return -1, 0 or 1 as left is less, the same or more, or None where the two have no order."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return None
-    if isinstance(left, (int, float)) and isinstance(right, (int, float)):
-        return (left > right) - (left < right)
-    if isinstance(left, str) and isinstance(right, str):
-        return (left > right) - (left < right)
-    return None
-
-
-def _align(left: object, right: object) -> tuple[object, object]:
-    """Return both sides in one type where a text stands for a number or a date, as it does from CSV files."""
-    if isinstance(left, str) and not isinstance(right, str):
-        return _read_as(left, right), right
-    if isinstance(right, str) and not isinstance(left, str):
-        return left, _read_as(right, left)
-    if isinstance(left, bool) != isinstance(right, bool):
-        return left, (right,)  # 1 is not true
-    return left, right
-
-
-def _read_as(text: str, example: object) -> object:
-    if isinstance(example, _Instant):
-        at = read_instant(text)
-        return text if at is None else at
-    if isinstance(example, bool):
-        return {"true": True, "false": False}.get(text.strip().lower(), text)
-    if isinstance(example, int | float):
-        return _number(text)
-    return text
-
-
-def _number(text: str) -> object:
-    if len(text) > 40:
-        return text
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        return value if value == value else text  # not a number is no number
-    return text
-
-
-def read_instant(text: str) -> int | None:
-    """Return the milliseconds of an ISO 8601 date or date and time (UTC where it names no zone), or None."""
-    if len(text) > 40:
-        return None
-    try:
-        when = datetime.fromisoformat(text.strip())
-        aware = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return round(aware.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _truth(value: object) -> bool:
@@ -345,9 +296,9 @@ def _value(node: Node, person: _Person) -> object:
         case Duration():
             return node.ms
         case Date():
-            return _Instant(node.at)
+            return Instant(node.at)
         case Now():
-            return _Instant(person.now)
+            return Instant(person.now)
         case Event():
             return _aggregate(node, person)
         case Segment():
@@ -355,6 +306,8 @@ def _value(node: Node, person: _Person) -> object:
             if not isinstance(segments, Collection):
                 raise _UndefinedError("segments are not known here")
             return node.name in segments
+        case Kept():
+            return _kept(node, person)
         case Sum():
             return _sum(node, person)
         case _:
@@ -368,6 +321,16 @@ def _look_up(path: tuple[str, ...], scope: Mapping[str, object]) -> object:
             raise _UndefinedError(f"{'.'.join(path[: depth + 1])} is not defined")
         value = value[key]
     return value
+
+
+def _kept(node: Kept, person: _Person) -> bool:
+    # Imported here because that module takes its nodes from this one.
+    from kaskad.domain.condition_kept import Known
+
+    known = person.scope.get("kept")
+    if not isinstance(known, Known):
+        raise _UndefinedError(f"{show(node)} is not known here")
+    return known.has(node, person.now)
 
 
 def _aggregate(node: Event, person: _Person) -> object:
@@ -388,29 +351,24 @@ def _aggregate(node: Event, person: _Person) -> object:
         case "count":
             return len(chosen)
         case "sum":
-            numbers = (_amount(event.get(node.property)) for event in chosen)
+            numbers = (amount_of(event.get(node.property)) for event in chosen)
             return sum(number for number in numbers if number is not None)
     if not chosen:
         raise _UndefinedError(f'there is no event "{node.name}"')
     pick = min if node.aggregate == "first" else max
-    return _Instant(pick(event["at"] for event in chosen))
-
-
-def _amount(value: object) -> int | float | None:
-    read = _number(value) if isinstance(value, str) else value
-    return read if isinstance(read, int | float) and not isinstance(read, bool) else None
+    return Instant(pick(event["at"] for event in chosen))
 
 
 def _sum(node: Sum, person: _Person) -> object:
     left, right = _value(node.left, person), _value(node.right, person)
-    timed = any(isinstance(side, _Instant) for side in (left, right)) or any(
+    timed = any(isinstance(side, Instant) for side in (left, right)) or any(
         isinstance(side, Duration) for side in (node.left, node.right)
     )
     one = _operand(left, timed, show(node.left))
     other = _operand(right, timed, show(node.right))
     total = one - other if node.minus else one + other
-    if isinstance(total, int) and isinstance(one, _Instant) != isinstance(other, _Instant):
-        return _Instant(total)
+    if isinstance(total, int) and isinstance(one, Instant) != isinstance(other, Instant):
+        return Instant(total)
     return total
 
 
@@ -418,11 +376,11 @@ def _operand(value: object, timed: bool, name: str) -> int | float:
     if isinstance(value, str):
         at = read_instant(value) if timed else None
         if at is not None:
-            return _Instant(at)
-    amount = _amount(value)
+            return Instant(at)
+    amount = amount_of(value)
     if amount is None:
         raise _UndefinedError(f"{name} is {_say(value)}, which is not a number or a date")
-    return _Instant(value) if isinstance(value, _Instant) else amount
+    return Instant(value) if isinstance(value, Instant) else amount
 
 
 def _say(value: object) -> str:
@@ -431,7 +389,7 @@ def _say(value: object) -> str:
             return '"' + (value if len(value) <= 60 else value[:59] + "…") + '"'
         case bool():
             return "true" if value else "false"
-        case _Instant():
+        case Instant():
             return say_instant(value)
         case int() | float():
             return str(value)
@@ -472,6 +430,9 @@ def show(node: Node) -> str:
             return f'segment("{name}")'
         case Event(name, aggregate):
             return f'event("{name}").{aggregate}'
+        case Kept(function, names, word):
+            told = ", ".join(f'"{name}"' for name in names)
+            return f"{function}({told})" + (f".{word}" if word else "")
         case Sum(left, minus, right):
             return f"{show(left)} {'-' if minus else '+'} {show(right)}"
         case Compare(operator, left, right):

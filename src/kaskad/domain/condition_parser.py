@@ -24,6 +24,7 @@ from kaskad.domain.condition import (
     Event,
     Exists,
     Items,
+    Kept,
     Literal,
     Name,
     Node,
@@ -31,12 +32,17 @@ from kaskad.domain.condition import (
     Now,
     Segment,
     Sum,
-    read_instant,
 )
+from kaskad.domain.condition_kept import ARGUMENTS, CASCADE_WORDS
+from kaskad.domain.condition_values import read_instant
 
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
-KEYWORDS = {"and", "or", "not", "in", "contains", "exists", "now", "date", "event", "segment", *CONSTANTS}
+KEYWORDS = {
+    *("and", "or", "not", "in", "contains", "exists", "now", "date", "event", "segment"),
+    *ARGUMENTS,
+    *CONSTANTS,
+}
 _NAMING = ("word", "number", "duration")  # `trigger.3d` is a name too
 ESCAPES = {"n": "\n", "t": "\t"}
 # What people write by habit from other languages, and what it is called here.
@@ -208,6 +214,8 @@ class _Reader:
                 return self._event()
             case "segment":
                 return Segment(self._argument("segment"))
+        if token.text in ARGUMENTS:
+            return self._kept(token.text)
         if token.text in KEYWORDS or token.text in HABITS:
             raise self.unexpected(token, "a name, a value or `(` is expected")
         return self._name(token)
@@ -297,6 +305,41 @@ class _Reader:
             remedy = 'write event("purchase").sum("amount", 30d)'
             raise ConditionError("`sum` needs a property", token.offset, remedy)
         return Event(name, token.text, property_name, within)
+
+    def _kept(self, function: str) -> Node:
+        known = ARGUMENTS[function]
+        examples = ", ".join(f'"{words[0]}"' if words else '"…"' for words in known)
+        remedy = f"write {function}({examples})"
+        self._expect("(", remedy)
+        names: list[str] = []
+        for place, words in enumerate(known):
+            if place:
+                self._expect(",", remedy)
+            token = self.peek()
+            name = self._string(remedy)
+            if words and name not in words:
+                raise ConditionError(f'"{name[:40]}" is not known here', token.offset, _of(name, words))
+            names.append(name)
+        self._expect(")")
+        if function != "cascade":
+            return Kept(function, tuple(names))
+        self._expect(".", f'write cascade("{names[0][:40]}").sent(30d)')
+        token = self._next()
+        if token.text not in CASCADE_WORDS:
+            raise ConditionError(
+                f"a cascade has no `{token.text[:40]}` here", token.offset, _of(token.text, CASCADE_WORDS)
+            )
+        return Kept(function, tuple(names), token.text, self._within())
+
+    def _within(self) -> int | None:
+        """Return the duration in parentheses that may follow."""
+        within = None
+        if self._takes("("):
+            if self.peek().kind == "duration":
+                span = self._operand()
+                within = span.ms if isinstance(span, Duration) else None
+            self._expect(")")
+        return within
 
     def _argument(self, function: str) -> str:
         self._expect("(", f'write {function}("…")')

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kaskad.domain.condition import read_instant
+from kaskad.domain.condition_values import read_instant
 from kaskad.domain.run import HUMAN, Passage, Passages, Run, failed
 from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.domain.version import Version
@@ -26,6 +26,7 @@ _FLAGS = {
     "delivered": Kind.DELIVERED.bit | HUMAN,
 }
 _EARLIEST, _LATEST = -2_208_988_800_000, 7_258_118_400_000  # 1900, 2200: 0001 and 9999 mean "none"
+_NONE: Mapping[str, object] = {}
 _UNREACHED: dict[str, object] = {
     "sent": False, "failed": False, "skipped": False, "unknown": False, "state": "planned", "channel": "",
     "reason": "", **dict.fromkeys(_FLAGS, False),
@@ -55,14 +56,15 @@ def _step(passage: Passage) -> dict[str, object]:
 def condition_scope(
     version: Version, run: Run, passages: Passages, attributes: Mapping[str, Any],
     properties: Mapping[str, Any], events: Sequence[tuple[str, int, Mapping[str, Any]]],
+    standing: Mapping[str, object] = _NONE,
 ) -> dict[str, object]:  # fmt: skip
-    """Return what a condition is tested against."""
+    """Return what a condition is tested against; `standing` is what `segment`, `in_list` and such ask."""
     by_name: dict[str, list[dict[str, object]]] = defaultdict(list)
     for name, at, told in events:
         by_name[name].append({**told, "at": at})
     return {
         "contact": attributes, "trigger": properties, "run": run_scope(run),
-        "steps": steps_scope(version, passages), "events": by_name,
+        "steps": steps_scope(version, passages), "events": by_name, **standing,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step, agents_asked
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask
-from kaskad.domain.condition import Event, walk
+from kaskad.domain.condition import Event, Kept, Node, Segment, walk
 from kaskad.domain.hours import Windows
 from kaskad.domain.law import Denials
 from kaskad.domain.policy import Policy
@@ -55,6 +55,7 @@ class Version(Struct, frozen=True):
     uses_trigger: bool  # in a text, a condition or an anchor
     uses_steps: bool  # in a text
     uses_events: bool
+    standing: tuple[Node, ...]  # what its conditions ask of segments, lists, consents, channels and cascades
     anchored: tuple[Step, ...]
     names_accounts: bool
     gap_ms: int  # between touches of one run
@@ -78,6 +79,8 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
     asked = [(branch, {Channel.ROBOT_CALL.code: Kind.ASKED_AGENT.bit}) for branch in _agent_keys(cascade)]
     branches = reacted + asked
     conditions = [c for c in (cascade.exit_if, *(step.condition for step in cascade.steps)) if c is not None]
+    started = [] if cascade.trigger.condition is None else [cascade.trigger.condition]
+    nodes = [node for c in (*conditions, *started) for node in walk(c.tree)]
     anchored = tuple(step for step in cascade.steps if step.at is not None)
     words = " ".join(_words(step) for step in cascade.steps)
     return Version(
@@ -87,7 +90,8 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         has_conditions=bool(conditions),
         uses_trigger="trigger" in words or bool(anchored or conditions),
         uses_steps="steps" in words,
-        uses_events=any(isinstance(node, Event) for c in conditions for node in walk(c.tree)),
+        uses_events=any(isinstance(node, Event) for node in nodes),
+        standing=tuple(node for node in nodes if isinstance(node, Kept | Segment)),
         anchored=anchored,
         names_accounts=any(step.account for step in cascade.steps),
         gap_ms=policy.min_gap_ms.of(cascade.message_class),

@@ -133,7 +133,13 @@ def _holds(tx: Transaction, request: Request, now: int) -> bool:
     person = seen.people.get(request.contact_id)
     attributes = person.attributes if person else {}
     scope = condition_scope(
-        version, run, {}, attributes, request.properties, seen.events.get(request.contact_id, [])
+        version,
+        run,
+        {},
+        attributes,
+        request.properties,
+        seen.events.get(request.contact_id, []),
+        seen.standing.get(request.contact_id, {}),
     )
     return version.cascade.trigger.condition.test(scope, now).value
 

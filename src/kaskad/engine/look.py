@@ -19,6 +19,7 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World
 from kaskad.providers import provider
+from kaskad.store import segments
 from kaskad.store.db import Row, Transaction
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -51,6 +52,7 @@ class Look(Struct):
     properties: Mapping[tuple[int, int], dict[str, Any]]
     events: Mapping[int, list[tuple[str, int, dict[str, Any]]]]
     several: Mapping[int, dict[int, list[Address]]] = {}  # all addresses of picky channels, the best last
+    standing: Mapping[int, dict[str, object]] = {}  # segments and the like, where a condition asks for them
     heard: Mapping[int, dict[int, int]] = {}  # of each contact: account -> when the person last wrote to it
 
 
@@ -99,8 +101,20 @@ def look(
         properties_of(tx, triggered),
         _events(tx, watched) if watched else {},
         several,
+        _standing(tx, entering, now),
         _heard(tx, entering, windowed) if windowed else {},
     )
+
+
+def _standing(
+    tx: Transaction, entering: Sequence[tuple[Version, Run]], now: int
+) -> Mapping[int, dict[str, object]]:  # fmt: skip
+    asking = [(version, run.contact_id) for version, run in entering if version.standing]
+    if not asking:
+        return {}
+    ids = sorted({contact_id for _, contact_id in asking})
+    nodes = list({node: None for version, _ in asking for node in version.standing})
+    return segments.standing(tx, nodes, ids, now)
 
 
 def _heard(
@@ -195,7 +209,10 @@ class Desk:
             answers.touched = self._touched(version, run, addresses)
         if version.has_conditions:
             events = seen.events.get(contact_id, [])
-            answers.scope = condition_scope(version, run, passages, person.attributes, properties, events)
+            answers.scope = condition_scope(
+                version, run, passages, person.attributes, properties, events,
+                seen.standing.get(contact_id, {}),
+            )  # fmt: skip
         if version.anchored:
             answers.anchors = {
                 step.number: at

@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from itertools import chain
@@ -60,7 +60,8 @@ class SqliteTransaction:
     def run(self, name: str, /, **params: Any) -> int:
         before = self._connection.total_changes()
         self.all(name, **params)
-        return self._connection.total_changes() - before
+        # What triggers changed is in the total, but not in what the statement itself did.
+        return self._connection.changes() if self._connection.total_changes() != before else 0
 
     def many(self, name: str, rows: Sequence[Row], /) -> list[Row]:
         statement = self._known[name]
@@ -80,6 +81,9 @@ class SqliteTransaction:
     def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
         if self.changed_many(name, rows) != len(rows):
             raise Conflict(problem)
+
+    def ask(self, statement: Statement, params: Mapping[str, Any], /) -> list[Row]:
+        return self._connection.execute(statement.text, params).fetchall()
 
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         if not ids:

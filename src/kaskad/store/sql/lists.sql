@@ -39,10 +39,3 @@ ON CONFLICT (name) DO UPDATE SET conditions = excluded.conditions;
 
 -- name: drop_segment
 DELETE FROM segments WHERE name = :name;
-
--- name: segment_candidates
--- Contacts who may be in a segment: the text stands in their attributes.
-SELECT id, attributes FROM contacts
- WHERE id > :after AND erased_at IS NULL
-   AND (:needle = '' OR /* sqlite: instr */ /* postgresql: strpos */ (attributes, :needle) > 0)
- ORDER BY id LIMIT :limit;

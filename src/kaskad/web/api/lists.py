@@ -9,7 +9,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import lists, segments
-from kaskad.domain.segment import Equals, Segment
+from kaskad.domain.condition import MAX_LENGTH
+from kaskad.domain.errors import Invalid
+from kaskad.domain.segment import Equals
 from kaskad.store.lists import KnownList
 from kaskad.store.segments import KnownSegment
 from kaskad.web.api.contacts import READ, WRITE, ContactView, card_page
@@ -91,24 +93,70 @@ class Conditions(Told):
 
     all: Annotated[list[Condition], Field(min_length=1, max_length=20)]
 
-    def segment(self) -> Segment:
-        return Segment(tuple(Equals(each.attribute, each.equals) for each in self.all))
+
+SegmentText = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=MAX_LENGTH, examples=['contact.vip and event("purchase").count(90d) >= 2']
+    ),
+    AfterValidator(storable),
+]
+
+
+class Asked(Told):
+    """A condition in the language of `if`."""
+
+    text: SegmentText
+
+
+class Rule(Told):
+    """Whom a segment is for: `text`, a condition in the language of `if`; or `all`, values of attributes."""
+
+    text: SegmentText | None = None
+    all: Annotated[list[Condition], Field(min_length=1, max_length=20)] | None = None
+
+    def told(self) -> segments.Told:
+        """Return one of the two; raises Invalid."""
+        return _told(self.text, self.all)
 
 
 class NewSegment(Told):
+    """A name, and either `text`, a condition in the language of `if`, or values of attributes."""
+
     name: Name
-    conditions: Conditions
+    text: SegmentText | None = None
+    conditions: Conditions | None = None
+
+    def told(self) -> segments.Told:
+        """Return one of the two; raises Invalid."""
+        return _told(self.text, self.conditions.all if self.conditions else None)
+
+
+def _told(text: str | None, values: list[Condition] | None) -> segments.Told:
+    if (text is None) == (values is None):
+        raise Invalid(["Say whom the segment is for either by `text` or by values of attributes."])
+    if text is not None:
+        return text
+    return tuple(Equals(each.attribute, each.equals) for each in values or ())
 
 
 class SegmentView(View):
+    """A segment; `text` is its condition, `conditions` are the same where it asks for values only."""
+
     name: str
-    conditions: Conditions
+    text: str
+    conditions: Conditions | None
     created_at: datetime
 
     @classmethod
     def of(cls, known: KnownSegment) -> SegmentView:
-        told = [Condition(attribute=each.attribute, equals=each.equals) for each in known.segment.all]
-        return cls(name=known.name, conditions=Conditions(all=told), created_at=instant(known.created_at))
+        told = [Condition(attribute=each.attribute, equals=each.equals) for each in known.equals]
+        return cls(
+            name=known.name,
+            text=known.condition.text,
+            conditions=Conditions(all=told) if told else None,
+            created_at=instant(known.created_at),
+        )
 
 
 class Count(View):
@@ -171,7 +219,20 @@ def list_segments(office: InOffice, part: Annotated[NameSlice, Depends()]) -> Pa
 @segment_router.post("", status_code=201, dependencies=[WRITE])
 def create_segment(office: InOffice, told: NewSegment) -> SegmentView:
     """Make a segment."""
-    return SegmentView.of(segments.create(office, told.name, told.conditions.segment()))
+    return SegmentView.of(segments.create(office, told.name, told.told()))
+
+
+@segment_router.post("/count", dependencies=[READ])
+def count_text(office: InOffice, told: Asked) -> Count:
+    """Count who meets a condition now, without keeping it."""
+    return Count(contacts=segments.count_text(office, told.text))
+
+
+@segment_router.post("/preview", dependencies=[READ])
+def preview_text(office: InOffice, told: Asked, part: Annotated[Slice, Depends()]) -> Page[ContactView]:
+    """List who meets a condition now, without keeping it."""
+    found = segments.preview_text(office, told.text, after=part.after, limit=part.limit + 1)
+    return card_page(found, part)
 
 
 @segment_router.get("/{name}", dependencies=[READ])
@@ -181,9 +242,9 @@ def show_segment(office: InOffice, name: NameInPath) -> SegmentView:
 
 
 @segment_router.put("/{name}", dependencies=[WRITE])
-def put_segment(office: InOffice, name: NameInPath, told: Conditions) -> SegmentView:
+def put_segment(office: InOffice, name: NameInPath, told: Rule) -> SegmentView:
     """Make a segment, or change what it asks; launches that have begun stay as they are."""
-    return SegmentView.of(segments.put(office, name, told.segment()))
+    return SegmentView.of(segments.put(office, name, told.told()))
 
 
 @segment_router.delete("/{name}", status_code=204, dependencies=[WRITE])

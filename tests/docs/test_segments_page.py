@@ -1,0 +1,25 @@
+"""Every condition on the page of segments is one, and its commands are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kaskad.domain.condition_kept import CASCADE_WORDS
+from kaskad.domain.segment import read
+
+PAGE = (Path(__file__).parents[2] / "docs" / "segments.md").read_text("utf-8")
+ROWS = re.findall(r"^\|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
+TOLD = re.findall(r"--text '([^']+)'", PAGE)
+
+
+@pytest.mark.parametrize("text", [*ROWS, *TOLD])
+def test_the_conditions_of_the_page_are_read(text: str) -> None:
+    read(text)
+
+
+def test_the_page_has_all_functions() -> None:
+    assert len(ROWS) >= 16 and len(TOLD) == 2
+    assert {"entered", "sent", "reacted", "converted"} <= {*CASCADE_WORDS}
+    for word in ("in_list(", "reachable(", "consent(", "cascade(", "segment(", ".sum(", ".last", ".count("):
+        assert any(word in row for row in ROWS), word

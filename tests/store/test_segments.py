@@ -1,0 +1,257 @@
+"""Who is in a segment: SQL and the matcher of one contact say the same, on both databases."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kaskad.domain.errors import Invalid
+from kaskad.domain.segment import Equals, circle, of_attributes, read
+from kaskad.domain.terms import Channel, Kind
+from kaskad.store import cascades, segments
+from kaskad.store.contacts import Address, Consent, Contact, proof_text, save
+from kaskad.store.db import Database, Transaction
+from kaskad.store.statements import DIALECTS, assembled
+
+KEY = b"k" * 32
+DAY = 86_400_000
+NOW = 20_000 * DAY + 5 * 3_600_000
+VALUES = (
+    *("Алматы", "almaty", "Алматы и", "5", "05", "5.5", " 5", "1e1", "true", "no", "", "x\"y\\z"),
+    *("2026-01-31", 5, 5.5, 0, -3, 10, True, False, None, [5], {"a": 5}, "9" * 20),
+)  # fmt: skip
+NAMES = ("city", "level", "vip", "first name", 'odd"\\')
+EVENTS = ("purchase", "view")
+
+KEPT = {
+    each: assembled("kept", "SELECT name, day, contact_id, first_at, last_at, events FROM event_days", each)
+    for each in DIALECTS
+}
+COUNTED = {
+    each: assembled(
+        "counted",
+        """SELECT name, at / 86400000, contact_id, min(at), max(at), count(*) FROM events
+            GROUP BY name, at / 86400000, contact_id""",
+        each,
+    )
+    for each in DIALECTS
+}
+
+OLD = {each: assembled("old", "SELECT count(*) FROM events WHERE at < :before", each) for each in DIALECTS}
+
+
+def people(tx: Transaction, count: int = 60) -> list[int]:
+    """Make people with all that a segment can ask about, the same each time."""
+    chance = random.Random(5)
+    proof = proof_text({"act": "form"})
+    ids = save(tx, KEY, [_person(chance, number, proof) for number in range(count)], NOW).ids
+    tx.script("UPDATE addresses SET health = 1 WHERE contact_id % 3 = 0;")
+    told = []
+    for number, contact_id in enumerate(ids):
+        for place in range(chance.choice((0, 1, 2, 5))):
+            at = NOW - chance.choice((-DAY, 0, 1, DAY, 2 * DAY, 2 * DAY + 1, 30 * DAY, 300 * DAY))
+            amount = chance.choice((100, 2.5, "40", "none", None, True))
+            properties = msgspec.json.encode({"amount": amount}).decode()
+            told.append((contact_id, f"{number}-{place}", chance.choice(EVENTS), at, properties))
+    tx.many("put_events", told)
+    for name in ("staff", "friends"):
+        list_id = cascades.save_list(tx, name)
+        tx.many("add_members", [(list_id, each) for each in ids if chance.random() < 0.3])
+    tx.script("INSERT INTO cascades (id, slug, changed_at) VALUES (1, 'sale', 0), (2, 'order', 0);")
+    for contact_id in ids:
+        for cascade in (1, 2):
+            if chance.random() < 0.5:
+                _passage(tx, chance, contact_id, cascade)
+    return ids
+
+
+def _person(chance: random.Random, number: int, proof: str) -> Contact:
+    reach = [
+        Address(channel, value)
+        for channel, value in (
+            (Channel.EMAIL, f"p{number}@example.org"),
+            (Channel.SMS, f"+7900000{number:04}"),
+        )
+        if chance.random() < 0.6
+    ]
+    consents = [
+        Consent(
+            granted=chance.random() < 0.6, at=NOW - chance.choice((-DAY, 1, 5, DAY)),
+            expires_at=chance.choice((None, None, NOW, NOW + DAY)), purpose=chance.choice((9, 9, 3, 2, 1)),
+            channels=chance.choice((0, 0, 1 << Channel.EMAIL.code, 1 << Channel.SMS.code)),
+            topic=chance.choice(("", "", "news")), proof=chance.choice((None, proof, proof)),
+        )
+        for _ in range(chance.choice((0, 0, 1, 2, 3)))
+    ]  # fmt: skip
+    attributes = {name: chance.choice(VALUES) for name in NAMES if chance.random() < 0.7}
+    return Contact(external_id=f"e{number}", attributes=attributes, addresses=reach, consents=consents)
+
+
+def _passage(tx: Transaction, chance: random.Random, contact_id: int, cascade: int) -> None:
+    at = NOW - chance.choice((1, DAY, 40 * DAY))
+    ended = chance.choice((None, 1, 2, 3))
+    rest = "NULL, NULL, 1" if ended is None else f"{NOW - 1}, {ended}, 3"
+    kind = chance.choice((Kind.CLICKED, Kind.REPLIED, Kind.MACHINE_CLICKED)).value
+    wake = NOW if ended is None else "NULL"
+    tx.script(
+        f"""INSERT INTO runs (contact_id, id, seq, cascade_id, version_id, slot, wake_at, due_at, entered_at,
+                              phase, step, finished_at, outcome, state)
+            VALUES ({contact_id}, {cascade}, 1, {cascade}, 1, 0, {wake}, {at}, {at}, 0, 0,
+                    {rest});
+            INSERT INTO messages (contact_id, run_id, submitted_at, step, channel, state)
+            VALUES ({contact_id}, {cascade}, {at}, 0, 1, {chance.choice((3, 4, 6, 11))});
+            INSERT INTO facts (contact_id, run_id, step, kind, at, event)
+            VALUES ({contact_id}, {cascade}, 0, {kind}, {at}, 'x');"""
+    )
+
+
+texts = st.sampled_from([each for each in VALUES if isinstance(each, str)]).map(
+    lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+)
+numbers = st.sampled_from(["5", "5.5", "0", "-3", "-4", "10", "40", "102.5", "9007199254740993"])
+literals = st.one_of(texts, numbers, st.sampled_from(["true", "false", "null"]))
+attributes = st.sampled_from(
+    [
+        *(f'contact["{name}"]' for name in NAMES[:4]),
+        'contact["odd\\"\\\\"]',
+        "contact.level.a",
+        "contact.none",
+    ]
+)
+orders = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
+spans = st.sampled_from(["1d", "2d", "30d", "90d", "0d", "1s"])
+windows = st.one_of(st.just(""), spans)
+events = st.builds(
+    lambda name, aggregate: f'event("{name}").{aggregate}',
+    st.sampled_from((*EVENTS, "none")),
+    st.one_of(
+        st.builds(lambda word, window: f"{word}({window})" if window else word,
+                  st.sampled_from(("count", "first", "last")), windows),
+        st.builds(lambda window: f'sum("amount"{", " + window if window else ""})', windows),
+    ),
+)  # fmt: skip
+instants = st.one_of(
+    st.builds(lambda sign, span: f"now {sign} {span}", st.sampled_from("+-"), spans),
+    st.sampled_from(["now", 'date("2024-10-03")', 'date("2024-10-04T05:00")']),
+)
+kept = st.one_of(
+    st.sampled_from(['in_list("staff")', 'in_list("none")', 'segment("inner")', 'segment("none")']),
+    st.sampled_from([f'reachable("{each}")' for each in ("email", "sms", "vk", "any")]),
+    st.builds(
+        lambda purpose, channel: f'consent("{purpose}", "{channel}")',
+        st.sampled_from(("emergency", "transactional", "service", "advertising")),
+        st.sampled_from(("email", "sms", "any")),
+    ),
+    st.builds(
+        lambda slug, word, window: f'cascade("{slug}").{word}' + (f"({window})" if window else ""),
+        st.sampled_from(("sale", "order", "none")),
+        st.sampled_from(("entered", "sent", "reacted", "converted", "responded", "exhausted", "failed")),
+        windows,
+    ),
+)
+leaves = st.one_of(
+    st.builds("{} {} {}".format, attributes, orders, literals),
+    st.builds("{} {} {}".format, literals, orders, attributes),
+    st.builds("{} in [{}, {}]".format, attributes, literals, literals),
+    st.builds("{} contains {}".format, attributes, texts),
+    st.builds("{} exists".format, attributes),
+    attributes,
+    st.builds("{} {} {}".format, events, orders, st.one_of(numbers, instants, literals)),
+    st.builds("{} exists".format, events),
+    events,
+    kept,
+)
+conditions = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds("({} and {})".format, inner, inner),
+        st.builds("({} or {})".format, inner, inner),
+        st.builds("not ({})".format, inner),
+    ),
+    max_leaves=5,
+)
+
+
+@pytest.fixture
+def peopled(db: Database) -> tuple[Database, list[int]]:
+    with db.write() as tx:
+        ids = people(tx)
+        segments.put(tx, "inner", 'contact.city == "Алматы" or event("view").count > 1', NOW)
+    return db, ids
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=conditions)
+def test_sql_and_the_matcher_agree(peopled: tuple[Database, list[int]], text: str) -> None:
+    db, ids = peopled
+    condition = read(text)
+    with db.write() as tx:
+        segments.put(tx, "asked", text, NOW)
+    with db.read() as tx:
+        told = segments.met(tx, {"asked"}, ids, NOW)
+        truth = [each for each in ids if told[each]]
+        assert list(segments.matching(tx, condition, NOW)) == truth
+        assert segments.count(tx, condition, NOW) == len(truth)
+        assert list(segments.matching(tx, condition, NOW, after=ids[20], piece=7)) == [
+            each for each in truth if each > ids[20]
+        ]
+
+
+def rolled(tx: Transaction) -> list[tuple[object, ...]]:
+    return sorted(tx.ask(KEPT[tx.dialect], {}))
+
+
+def counted(tx: Transaction) -> list[tuple[object, ...]]:
+    return sorted(tx.ask(COUNTED[tx.dialect], {}))
+
+
+def test_days_of_events_follow_what_becomes_of_events(db: Database) -> None:
+    with db.write() as tx:
+        people(tx)
+        assert rolled(tx) == counted(tx) != []
+        tx.many("put_events", [(1, "0-0", "purchase", NOW, "{}"), (1, "late", "view", NOW - 9 * DAY, "{}")])
+        assert rolled(tx) == counted(tx)
+        tx.script("UPDATE events SET contact_id = 1 WHERE contact_id IN (2, 3) AND id LIKE '%-1';")
+        assert rolled(tx) == counted(tx)
+        old = tx.ask(OLD[tx.dialect], {"before": NOW - 20 * DAY})[0][0]
+        assert tx.run("drop_old_events", after=0, until=10**9, before=NOW - 20 * DAY) == old > 0
+        assert rolled(tx) == counted(tx)
+        tx.script("DELETE FROM events WHERE contact_id < 20;")
+        assert rolled(tx) == counted(tx) != []
+
+
+def test_what_attributes_equal_is_a_condition_too(db: Database) -> None:
+    with db.write() as tx:
+        ids = save(tx, KEY, [
+            Contact(external_id="a", attributes={"city": "Алматы", "level": 1, "vip": True}),
+            Contact(external_id="b", attributes={"city": "Алматы", "level": 1.0, "vip": False}),
+            Contact(external_id="c", attributes={"city": "almaty"}),
+        ], NOW).ids  # fmt: skip
+        told = (Equals("city", "Алматы"), Equals("vip", True))
+        segments.put(tx, "almaty", told, NOW)
+        known = segments.find(tx, "almaty")
+        assert known is not None and known.equals == told
+        assert known.condition.text == 'contact["city"] == "Алматы" and contact["vip"] == true'
+        assert list(segments.matching(tx, known.condition, NOW)) == ids[:1]
+        assert list(segments.matching(tx, of_attributes((Equals("level", 1),)), NOW)) == ids[:2]
+        assert list(segments.matching(tx, of_attributes((Equals('a"b\\', "x"),)), NOW)) == []
+        assert segments.page(tx, after="", limit=5) == [known]
+        assert segments.drop(tx, "almaty") and not segments.drop(tx, "almaty")
+
+
+def test_a_segment_that_names_itself_is_seen() -> None:
+    texts = {"a": 'segment("b")', "b": 'not segment("a")', "c": 'segment("a")'}
+    named = {name: read(text) for name, text in texts.items()}
+    assert circle("a", named) and circle("b", named) and not circle("c", named)
+
+
+@pytest.mark.parametrize(
+    "text", ["trigger.total > 5", "steps.a.sent", 'consent("news", "email")', 'cascade("x")']
+)
+def test_what_says_nothing_of_a_contact_is_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        read(text)
