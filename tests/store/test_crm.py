@@ -3,16 +3,27 @@
 import pytest
 
 from kaskad.domain.errors import Conflict
-from kaskad.store import crm
+from kaskad.domain.terms import Channel
+from kaskad.store import accounts, crm
 from kaskad.store.crm import DONE, GIVEN_UP, JOURNAL, LEARN, WAITING
+from kaskad.store.statements import statements
+from kaskad.store.vault import Vault
+
+VAULT = Vault(["v" * 40])
 
 
 def job(account_id=1, key="a", kind=LEARN, now=1000):
     return account_id, kind, key, "{}", now
 
 
+def save_two(tx):
+    for name in ("one", "two"):
+        accounts.save(tx, VAULT, accounts.Account(name=name, provider="bitrix24", channel=Channel.AGENT_CALL))
+
+
 def test_the_same_job_is_kept_once(db):
     with db.write() as tx:
+        save_two(tx)
         crm.put(tx, [job(), job(), job(kind=JOURNAL), job(account_id=2)])
         crm.put(tx, [job(now=5000)])
         crm.put(tx, [])
@@ -24,6 +35,7 @@ def test_the_same_job_is_kept_once(db):
 
 def test_a_job_is_begun_once_and_comes_due_again_after_its_lease(db):
     with db.write() as tx:
+        save_two(tx)
         crm.put(tx, [job(key="a"), job(key="b")])
         first, second = crm.claim(tx, 1, 2000, 500), crm.claim(tx, 1, 2000, 500)
         assert (first.key, second.key, first.attempts) == ("a", "b", 1)
@@ -42,3 +54,30 @@ def test_a_job_that_waits_has_a_next_instant_and_no_other_has(db, state, next_at
     with pytest.raises(Conflict), db.write() as tx:
         crm.put(tx, [job()])
         crm.end(tx, crm.claim(tx, 1, 1000, 5), state=state, next_at=next_at, now=1000, answer="")
+
+
+def test_a_deleted_account_has_nothing_to_do_any_more(db):
+    with db.write() as tx:
+        save_two(tx)
+        crm.put(tx, [job(), job(account_id=2), job(account_id=2, key="b")])
+        crm.end(tx, crm.claim(tx, 2, 1000, 5), state=DONE, next_at=None, now=1000, answer="")
+        accounts.delete(tx, VAULT, "two", 2000)
+        assert crm.due_accounts(tx, 9000) == [1]
+        crm.forget(tx, 2)
+        assert crm.claim(tx, 2, 9000, 5) is None and crm.claim(tx, 1, 9000, 5) is not None
+        assert tx.run("drop_old_crm_jobs", before=1001, limit=10) == 1  # what was done is told for a while
+
+
+def test_turns_are_found_without_a_look_at_all_that_waits(db):
+    """A CRM takes two requests a second, so a launch makes it a queue of a day, asked about all the time."""
+    if db.dialect != "sqlite":
+        pytest.skip("the plan of SQLite, which has no statistics to go by")
+    told = {}
+    with db.write() as tx:
+        for name in ("due_crm_accounts", "claim_crm_job"):
+            text = f"EXPLAIN QUERY PLAN {statements('sqlite')[name].text}"
+            rows = tx._connection.execute(text, {"now": 1, "account_id": 1, "again_at": 2})
+            told[name] = " ".join(str(row[3]) for row in rows)
+    assert "crm_jobs_due (account_id=? AND next_at<?)" in told["due_crm_accounts"]
+    assert "crm_jobs_due (account_id=? AND next_at<?)" in told["claim_crm_job"]
+    assert "B-TREE" not in told["claim_crm_job"]

@@ -18,6 +18,7 @@ from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Provider
 from kaskad.providers.evidence import evidence
 from kaskad.store import accounts as account_store
+from kaskad.store import crm
 from kaskad.store import prices as price_store
 from kaskad.store.accounts import Account
 from kaskad.store.db import Transaction
@@ -95,6 +96,7 @@ def delete(office: Office, name: str, force: bool = False) -> None:
     def gone(tx: Transaction) -> None:
         account_store.delete(tx, office.vault, name, office.now())
         price_store.delete(tx, account.id)
+        crm.forget(tx, account.id)
 
     office.write(gone)
     office.reload()

@@ -30,7 +30,7 @@ def put(tx: Transaction, rows: Sequence[Row]) -> None:
 
 
 def claim(tx: Transaction, account_id: int, now: int, lease_ms: int) -> Job | None:
-    """Begin the oldest job that is due; no other process begins it within `lease_ms`. None: there is none."""
+    """Begin the job that is due longest; nobody else begins it within `lease_ms`. None: there is none."""
     row = tx.one("claim_crm_job", account_id=account_id, now=now, again_at=now + lease_ms)
     return None if row is None else Job(*row)
 
@@ -45,3 +45,8 @@ def end(tx: Transaction, job: Job, *, state: int, next_at: int | None, now: int,
     ended_at = now if next_at is None else None
     tx.run("end_crm_job", id=job.id, attempts=job.attempts, state=state, next_at=next_at, ended_at=ended_at,
            answer=answer[:500])  # fmt: skip
+
+
+def forget(tx: Transaction, account_id: int) -> None:
+    """Drop what waits for an account that is deleted."""
+    tx.run("drop_crm_jobs_of", account_id=account_id)
