@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kaskad.domain.event import ContactRef, EventIn
@@ -142,6 +143,21 @@ def test_a_receipt_is_found_by_our_reference_and_kept_raw(site: Site) -> None:
     site.told(Receipt(kind=Kind.DELIVERED, reference=site.reference, event="e-7", at=START - 5))
     assert site.rows("facts", "kind, event, at") == [(Kind.DELIVERED, "e-7", START - 5)]
     assert site.rows("raw_webhooks", "headers, body, problem") == [('{"x-a":"b"}', b"{}", None)]
+
+
+def test_a_secret_by_which_a_service_proves_itself_is_not_kept_with_its_webhook(site: Site) -> None:
+    account = msgspec.structs.replace(
+        site.account, secrets={"secret": "word-of-the-shop", "old": "7", "no": ""}
+    )
+    headers = {
+        "x-bot-api-secret-token": "word-of-the-shop",
+        "x-key": "a 7 b",
+        "authorization": "x",
+        "x-a": "b",
+    }
+    body = b'{"secret": "word-of-the-shop", "id": 7}'
+    site.ingest.receipts(account, [], headers, body, None).result(10)
+    assert site.rows("raw_webhooks", "headers, body") == [('{"x-a":"b"}', b'{"secret": "***", "id": 7}')]
 
 
 def test_a_receipt_without_an_id_counts_once_for_its_kind(site: Site) -> None:

@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_LEAST_SECRET = 8  # octets of one that is looked for in bodies: a shorter one could be part of any word
+_HIDDEN = b"***"
 
 
 class Ingest:
@@ -117,7 +119,7 @@ class Ingest:
                     unmatched.append(found)
             elif isinstance(told, UpTo):
                 also.append(Watermark(account, told, self._at(told.until, now)))
-        kept = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
+        kept, body = _without_secrets(account, headers, body)
         heard = approved.Heard(account, arrivals, unmatched, [*inbound, *started])
         if heard and account.id in self._world.windows:
             also.append(heard)
@@ -237,6 +239,22 @@ class Ingest:
     def _at(self, told: int | None, now: int) -> int:
         """Return when it happened: what the payload says, unless that is yet to come."""
         return now if told is None or not self._real_time else min(told, now)
+
+
+def _without_secrets(
+    account: Account, headers: Mapping[str, str], body: bytes
+) -> tuple[dict[str, str], bytes]:
+    """Return what is kept of a webhook: some services prove themselves by telling the secret itself."""
+    secrets = [secret for secret in account.secrets.values() if secret]
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if name.lower() not in _SECRET_HEADERS and not any(secret in value for secret in secrets)
+    }
+    for secret in map(str.encode, secrets):
+        if len(secret) >= _LEAST_SECRET and secret in body:
+            body = body.replace(secret, _HIDDEN)
+    return kept, body
 
 
 def _to_ask(account: Account, changed: Sequence[Changed]) -> list[Act]:
