@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 from msgspec import structs
 
+from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.policy import Policy
 from kaskad.domain.terms import Channel, Kind
@@ -223,3 +224,24 @@ def test_a_deleted_account_is_not_asked(desk: Desk, service: Service) -> None:
     desk.asking.start()
     until(lambda: left(desk) is None)
     assert service.asked == 0
+
+
+def test_what_cannot_be_kept_is_asked_about_again(
+    desk: Desk, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store fails, not the service: the price must not be lost for that."""
+    monkeypatch.setattr(asking, "LEASE_MS", 0)
+    desk.sends()
+    until(lambda: left(desk) is not None)
+    kept, failures = desk.ingest.receipts, []
+
+    def failing(*given: Any) -> Any:
+        if not failures:
+            failures.append(given)
+            raise Unavailable("the disk is full")
+        return kept(*given)
+
+    monkeypatch.setattr(desk.ingest, "receipts", failing)
+    desk.asking.start()
+    until(lambda: service.asked > 1)
+    assert failures

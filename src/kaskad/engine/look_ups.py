@@ -90,6 +90,8 @@ class LookUps:
             log.info("message cannot be looked up", account=account.name, why=error.detail)
             wait_ms = max(AGAIN_MS, error.retry_after_ms or 0)
             await end_of(self._engine.write(lambda tx: self._try_again(tx, one, wait_ms)))
+        except KaskadError:
+            raise  # nothing can be kept now: its lease ends, and it is asked about again
         except Exception as error:  # a defect of ours must not end the asking
             log.error("message cannot be looked up", account=account.name, error=type(error).__name__)
             await end_of(self._engine.write(lambda tx: look_ups.drop(tx, one)))
