@@ -226,3 +226,20 @@ def test_accounts_come_in_the_order_in_which_they_are_asked(api):
     api.put("/accounts/first", sms(priority=-5))
     names = [one["name"] for one in api.get("/accounts")["items"] if one["channel"] == Channel.SMS]
     assert names.index("first") < names.index("backup")
+
+
+def test_secrets_do_not_follow_to_another_server_for_tokens(api):
+    crm = {
+        "provider": "bitrix24",
+        "settings": {"responsible_id": "1", "client_id": "app.1"},
+        "secrets": {"webhook_url": "https://shop.bitrix24.ru/rest/1/abc/", "application_token": "t" * 12,
+                    "client_secret": SECRET, "refresh_token": "r" * 12},
+    }  # fmt: skip
+    api.put("/accounts/crm", crm)
+    moved = crm | {
+        "settings": crm["settings"] | {"token_url": "https://elsewhere.example.org/"},
+        "secrets": {},
+    }
+    refused = api.call("PUT", "/accounts/crm", moved)
+    assert refused.status_code == 422 and "its address changes: tell its secrets again" in refused.text
+    api.delete("/accounts/crm")

@@ -40,7 +40,7 @@ KEYS = (
     "enabled",
 )
 NAME_RULE = "give it a name of small letters, digits and -, such as sms-main: webhooks carry it"
-PLACES = ("url", "base_url", "host")  # settings that say where secrets go
+PLACES = ("url", "base_url", "token_url", "host")  # settings that say where secrets go
 MOST_WEIGHT = 1_000
 FARTHEST = 1_000_000  # priorities and limits beyond it are mistakes, and no column could hold any
 is_name = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}").fullmatch
@@ -205,7 +205,7 @@ def _wrong_place(name: str, value: str) -> str:
     if name == "port":
         right = value.isascii() and value.isdigit() and len(value) <= 5 and 0 < int(value) < 65_536
         return "" if right else f"a port is a number from 1 to 65535, not {value[:40]!r}"
-    if name not in ("url", "base_url"):
+    if name not in ("url", "base_url", "token_url"):
         return ""
     try:
         parts = urlsplit(value)
