@@ -1,6 +1,7 @@
 """The sandbox's Asterisk and Kaskad's calls: sounds, keys, machines, causes, a broken WebSocket."""
 
 import asyncio
+import os
 import shutil
 import time
 import wave
@@ -296,6 +297,19 @@ def test_a_text_is_spoken_once_into_a_file_that_asterisk_plays(pbx, tmp_path):
         with wave.open(str(path)) as sound:
             assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (8000, 1, 2)
             assert sound.getnframes() > 8000
+
+
+def test_spoken_texts_that_no_call_uses_any_more_are_dropped(tmp_path):
+    """Each may hold somebody's name."""
+    for name, used_at in (("a" * 32, 100), ("b" * 32, 300)):
+        for end in ("wav", "txt"):
+            (tmp_path / f"{name}.{end}").write_text("Анна, ваш заказ готов")
+            os.utime(tmp_path / f"{name}.{end}", (100, 100 if end == "txt" else used_at))
+    (tmp_path / "moh.wav").write_text("somebody else's")
+    os.utime(tmp_path / "moh.wav", (1, 1))
+    ari.drop_old(tmp_path, 200)
+    assert {path.name for path in tmp_path.iterdir()} == {"b" * 32 + ".wav", "b" * 32 + ".txt", "moh.wav"}
+    ari.drop_old(tmp_path / "nowhere", 200)
 
 
 def test_a_voice_that_cannot_speak_is_told(pbx, tmp_path, monkeypatch):

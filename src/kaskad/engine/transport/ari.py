@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import tempfile
+import time
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -32,6 +35,9 @@ REPLACED_S = 60.0  # another process has taken the application over: it hears, w
 REQUEST_S = 10.0
 SPEAK_S = 30.0
 AGAIN_S = 1.0  # between offers of what could not be kept
+SPOKEN_KEPT_S = 30 * 86_400  # of a spoken text that no call has used since
+SWEEP_S = 6 * 3_600.0
+_OURS = re.compile(r"[0-9a-f]{32}\.(?:wav|txt)").fullmatch
 
 
 class Calls:
@@ -42,6 +48,7 @@ class Calls:
         self._http = Http()
         self._lines: dict[int, _Line] = {}
         self._speaking: dict[str, asyncio.Task[None]] = {}
+        self._swept_at: dict[Path, float] = {}
 
     async def send(self, carrying: Provider, outgoing: Outgoing, account: Account) -> Accepted:
         """Return the channel that Asterisk has made; raises SendError."""
@@ -74,7 +81,8 @@ class Calls:
 
     async def _speak(self, speech: Speech) -> None:
         """Make the file of a text, once however many calls wait for it; raises SendError."""
-        if Path(speech.path).exists():
+        await self._tidy(Path(speech.path).parent)
+        if _in_use(Path(speech.path)):
             return
         task = self._speaking.get(speech.path)
         if task is None:
@@ -84,6 +92,13 @@ class Calls:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             raise SendError(Reason.TRANSIENT, "we stopped before it was sent") from None
+
+    async def _tidy(self, folder: Path) -> None:
+        """Now and then drop spoken texts that are of no use any more: each may hold somebody's name."""
+        now = asyncio.get_running_loop().time()
+        if now - self._swept_at.get(folder, -SWEEP_S) >= SWEEP_S:
+            self._swept_at[folder] = now
+            await asyncio.to_thread(drop_old, folder, time.time() - SPOKEN_KEPT_S)
 
 
 class _Line:
@@ -233,6 +248,30 @@ class _Line:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether a spoken text is there, and note that it is used."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError:  # somebody else's file, which can be played all the same
+        return path.exists()
+    return True
+
+
+def drop_old(folder: Path, before: float) -> None:
+    """Drop the spoken texts of a folder that were used last before an instant, in seconds since 1970."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if _OURS(entry.name) is None:
+                continue
+            with suppress(OSError):  # another process has dropped it, or it is not ours to drop
+                speech = Path(entry.path).with_suffix(".wav")  # the words beside it go with it
+                used_at = speech.stat().st_mtime if speech.exists() else entry.stat().st_mtime
+                if used_at < before:
+                    Path(entry.path).unlink()
 
 
 async def _spoken(speech: Speech) -> None:
