@@ -6,16 +6,27 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kaskad.domain.cascade import Money
 from kaskad.domain.errors import BadSignature, SendError
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.providers import PROVIDERS, provider
-from kaskad.providers.base import Account, Outgoing, Request, Response, retry_after_ms, status_error
+from kaskad.providers.base import (
+    Account,
+    Inbound,
+    Outgoing,
+    Receipt,
+    Request,
+    Response,
+    retry_after_ms,
+    status_error,
+)
 from kaskad.providers.signatures import check_hmac, check_secret, hmac_hex
 from kaskad.providers.smtp import Reply
 from kaskad.web import hooks
@@ -118,6 +129,68 @@ def test_whatever_a_stranger_posts_is_refused_or_kept(name, body):
         told, trouble = hooks.read_hook(carrying, strange, account)
         assert trouble is None or told == []
     assert time.process_time() - began < 2.0
+
+
+ODD = [  # values that a field of a webhook may have all of a sudden
+    None, True, -1, 10**30, 2**63, 1e308, "", "x", "9" * 30, "٣", "\0", "1e400", "99999-99-99T00:00:00Z",
+    "0001-01-01T00:00:00+14:00", [], {}, [None], {"a": 1},
+]  # fmt: skip
+READABLE = sorted(
+    path
+    for path in CASES.glob("*/*.json")
+    if path.stem in ("receipt", "inbound", "event") and path.parent.name in HTTP
+)
+
+
+@pytest.mark.parametrize("path", READABLE, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_one_odd_value_of_a_webhook_is_refused_or_can_be_kept(path):
+    """Whatever is read goes into columns: an instant or a price beyond them would stop the engine's tick."""
+    case = json.loads(path.read_text())
+    got, chosen, name = case["webhook"], case.get("account", "one"), path.parent.name
+    account = msgspec.convert({"id": 1, "name": chosen, "provider": name, **ACCOUNTS[name][chosen]}, Account)
+    for body in strange_bodies(got["body"]):
+        hook = Request("POST", got.get("url", "https://k.example.org/hooks/1"), got["headers"], body)
+        try:
+            told = PROVIDERS[name].read_webhook(hook, account)
+        except ValueError:
+            continue
+        for one in told:
+            for field in one.__struct_fields__:
+                value = getattr(one, field)
+                value = value.minor if isinstance(value, Money) else value
+                assert not isinstance(value, int | float) or -(2**62) < value < 2**62, (field, body)
+                assert not isinstance(value, str) or value.encode() is not None
+        PROVIDERS[name].follow_up([one for one in told if isinstance(one, Receipt | Inbound)], account)
+
+
+def strange_bodies(body):
+    """Yield a body as often as it has values, each time with another of them odd."""
+    try:
+        whole = json.loads(body)
+    except ValueError:
+        pairs = parse_qsl(body, keep_blank_values=True)
+        for place in range(len(pairs)):
+            for odd in ODD:
+                yield urlencode([*pairs[:place], (pairs[place][0], str(odd)), *pairs[place + 1 :]]).encode()
+        return
+    for path in list(places(whole))[:120]:
+        for odd in ODD:
+            yield json.dumps(replaced(whole, path, odd)).encode()
+
+
+def places(value, path=()):
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*path, key))
+
+
+def replaced(value, path, odd):
+    if not path:
+        return odd
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], odd)
+    return copy
 
 
 @pytest.mark.parametrize("name", TOLD)

@@ -244,7 +244,10 @@ def _reply(hook: Request) -> Receipt:
     fields = {name: value.decode("utf-8", "replace") for name, value in form(hook).items()}
     if "message-headers" not in fields:
         raise ValueError("the form is no mail that a route forwards: it has no message-headers")
-    told = [(text_of(pair[0]), text_of(pair[1])) for pair in decode(fields["message-headers"].encode())]
+    pairs = decode(fields["message-headers"].encode())
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise ValueError("message-headers is no list of names and values")
+    told = [(text_of(name), text_of(value)) for name, value in pairs]
     text = fields.get("stripped-text") or fields.get("body-plain", "")
     return reply(told, text, [fields.get("recipient", "")], hook.body)
 

@@ -62,6 +62,7 @@ ERRORS = {  # the documentation names one; the rest as https://github.com/deus-d
 }
 MIN_TTL_S, MAX_TTL_S = 60, 86_400
 MAX_CALLBACK = 256  # bytes
+MOST_COST = 1_000_000  # of one code, in whole units: what is told beyond it is a mistake, and no column's
 
 _code = re.compile(r"[0-9]{4,8}").fullmatch
 _wait = re.compile(r"FLOOD_WAIT_([0-9]{1,6})").fullmatch
@@ -198,6 +199,6 @@ _decode_answer = msgspec.json.Decoder(_Answer).decode
 
 
 def _cost(status: _Status, currency: str) -> Money | None:
-    if status.request_cost is None:
+    if status.request_cost is None or not 0 <= status.request_cost < MOST_COST:
         return None
     return Money(0 if status.is_refunded else round(status.request_cost * 100), currency)
