@@ -1,13 +1,18 @@
 """Errands: one after the other, under a token where the service wants one, and gone with the end."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 
 from kaskad import log
 from kaskad.domain.terms import Channel
+from kaskad.engine.clerk import Clerk
 from kaskad.engine.errands import Errands
+from kaskad.engine.herald import Herald
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Provider, Request, Response
 from support.faults import FaultServer, Peer, free_port, serving, until
@@ -87,3 +92,31 @@ def test_what_fails_is_told_without_its_address(errands: Errands, capsys: pytest
     seen: list[str] = []
     until(lambda: bool(seen.append(capsys.readouterr().err)) or "errand failed" in "".join(seen), 30)
     assert "bot1:t" not in "".join(seen)
+
+
+class Slow:
+    """An engine that has not come to its writes yet."""
+
+    def __init__(self) -> None:
+        self.asked: Future[None] = Future()
+
+    def write(self, change: object) -> Future[None]:
+        return self.asked
+
+
+@pytest.mark.parametrize("kind", [Clerk, Herald])
+def test_who_gives_up_waiting_leaves_the_write_to_the_engine(kind: Any) -> None:
+    """A future that its waiter has cancelled would end the thread that owns it."""
+    engine = Slow()
+    waiter = kind.__new__(kind)
+    waiter._engine = engine
+
+    async def gives_up() -> None:
+        task = asyncio.get_running_loop().create_task(waiter._write(lambda tx: None))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(gives_up())
+    engine.asked.set_result(None)
+    assert engine.asked.done() and not engine.asked.cancelled()

@@ -21,7 +21,7 @@ from kaskad.domain.terms import Channel, Reason
 from kaskad.engine import catalog, journal
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.engine import Engine
-from kaskad.engine.errands import Errands
+from kaskad.engine.errands import Errands, end_of
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.parcel import storable
 from kaskad.log import get_logger
@@ -128,7 +128,7 @@ class Clerk:
         contacts = [contact for contact, _ in told]
         ids = await self._write(lambda tx: contact_store.upsert(tx, key, contacts, now))
         events = [_event(one, contact_id, now) for (_, one), contact_id in zip(told, ids, strict=True)]
-        refused = [why for why in await asyncio.wrap_future(self._ingest.events(events)) if why]
+        refused = [why for why in await end_of(self._ingest.events(events)) if why]
         return "; ".join(refused) or ", ".join(f"{one.name} of con_{one.contact.id}" for one in events)
 
     async def _tell(self, job: Job, account: Account) -> str:
@@ -185,7 +185,7 @@ class Clerk:
         await self._write(lambda tx: crm.end(tx, job, state=state, next_at=next_at, now=now, answer=told))
 
     async def _write(self, change: Callable[[Transaction], T]) -> T:
-        return await asyncio.wrap_future(self._engine.write(change))
+        return await end_of(self._engine.write(change))
 
 
 def _sweep(tx: Transaction) -> None:

@@ -23,6 +23,7 @@ from kaskad.domain.errors import KaskadError, SendError
 from kaskad.engine import announce, catalog
 from kaskad.engine.dispatch import new_loop
 from kaskad.engine.engine import Engine
+from kaskad.engine.errands import end_of
 from kaskad.engine.parcel import storable
 from kaskad.engine.standard_webhooks import signed_headers
 from kaskad.engine.transport.http import Http
@@ -218,4 +219,4 @@ class Herald:
         return False
 
     async def _write(self, change: Callable[[Transaction], T]) -> T:
-        return await asyncio.wrap_future(self._engine.write(change))
+        return await end_of(self._engine.write(change))
