@@ -86,6 +86,9 @@ def test_a_cascade_goes_from_file_to_report(service, capsys):
     assert "letter (email by email) handed over" in explained and "ended, cancelled" in explained
     assert said(capsys, "explain", "bob@email.example.org").count("run_") == 1
     assert told(capsys, "explain", second["id"])[0]["doing"] == "sent"
+    asked = said(capsys, "explain", "ann", "--cascade", "news")
+    assert "address ann@email.example.org" in asked and "would not enter now: cooldown" in asked
+    assert told(capsys, "explain", "bob", "--cascade", "news")["entry"] == "already in"
 
     assert "news is paused; 1 runs keep their places." in said(capsys, "pause", "news")
     assert "news goes on; 0 runs" in said(capsys, "resume", "news")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
+from kaskad.cli.screens.may import may_lines
 from kaskad.cli.screens.options import DB, JSON
 
 
@@ -18,17 +20,30 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     who: Annotated[str, typer.Argument(metavar="CONTACT|RUN", help="Its id, e-mail or phone; or run_….")],
+    cascade: Annotated[
+        str, typer.Option("--cascade", help="Why may or may not this person be sent this cascade now?")
+    ] = "",
+    trigger: Annotated[
+        str, typer.Option("--trigger", help="With --cascade: the event's properties, as JSON.")
+    ] = "{}",
     inputs: Annotated[bool, typer.Option("--inputs", help="Show what each decision looked at.")] = False,
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Tell why a person got this message, why not that one, and why then."""
+    """Tell why a person got this message, why not that one, and why then.
+
+    With --cascade: why each step may or may not be sent to them now, whether they have entered or not.
+    """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
     from kaskad.domain.errors import NotFound
     from kaskad.domain.ids import read_run
 
     with reached(db) as client:
+        if cascade:
+            found = client.get(f"/contacts/{quote(who, safe='')}/may", cascade=cascade, trigger=trigger)
+            typer.echo(as_text(found) if as_json else "\n".join(may_lines(found)))
+            return
         wanted = [who] if read_run(who) else [run["id"] for run in client.items("/runs", contact=who)]
         runs = [client.get(f"/runs/{run}/explain") for run in wanted]
     if not runs:

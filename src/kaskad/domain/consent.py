@@ -93,6 +93,19 @@ def granting(
     return max(found)[1] if found else None
 
 
+def refusing(
+    rows: Sequence[ConsentRow], channel: Channel, message_class: MessageClass, topic: str
+) -> int | None:
+    """Return the place of the newest withdrawal that speaks about such a message; None: there is none."""
+    bit = 1 << channel.code
+    found = [
+        (row.at, place)
+        for place, row in enumerate(rows)
+        if not row.granted and _refuses(row, message_class.code, bit, topic)
+    ]
+    return max(found)[1] if found else None
+
+
 def _covers(row: ConsentRow, bit: int, topic: str) -> bool:
     return (row.channels == ALL_CHANNELS or bool(row.channels & bit)) and row.topic in ("", topic)
 

@@ -174,6 +174,33 @@ def _untold(content: Content, dialogue: Dialogue, now: int) -> bool | str:
     return f"the approved text {approved.name} ({approved.language}) is {state}"
 
 
+def asked(version: Version, run: Run, step: Step, answers: Answers, now: int) -> Send | Skip | When:
+    """Return what would come of a step if the run came to it now."""
+    return _look_at(version, run, step, {}, 0, answers, now)
+
+
+def refused_on(
+    version: Version, step: Step, channel: Channel, answers: Answers, now: int
+) -> tuple[SkipReason | None, Address | None]:
+    """Return why the step may not go out on this channel (None: it may), and where it would go."""
+    return _refusal(version, step, channel, answers, now), _address(step, channel.code, answers)
+
+
+def held_on(
+    version: Version, run: Run, step: Step, channel: Channel, answers: Answers, now: int
+) -> tuple[When | None, When | None]:
+    """Return until when a window and a cap hold such a message back now; None: that one does not."""
+    urgent = step.urgent or version.cascade.urgent
+    key = version.windows.key(channel, version.cascade.message_class, answers.zones, answers.country, urgent)
+    opens = version.windows.next(now, key)
+    window = None if opens == now else When(opens, version.windows.why(key))
+    verdict = caps.check(
+        answers.touches, version.policy, version.cascade.message_class, channel, run.id, answers.zones[0],
+        now, urgent=urgent,
+    )  # fmt: skip
+    return window, None if verdict.allowed else When(verdict.at, verdict.reason)
+
+
 def still_may(
     version: Version, run: Run, step: Step, channel: Channel, answers: Answers, now: int
 ) -> SkipReason | When | None:

@@ -64,6 +64,15 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
         tx.many("put_run_data", data)
 
 
+def would_enter(
+    tx: Transaction, version: Version, contact_id: int, properties: dict[str, Any], now: int
+) -> tuple[Run, str | None]:
+    """Return the run that the contact would begin now, and why it may not (None: it may); change nothing."""
+    request = Request(version, contact_id, now, properties=properties)
+    mine = run_store.of_contacts(tx, [contact_id]).get(contact_id, [])
+    return _new_run(request, mine, now), _refusal(tx, request, mine, now)
+
+
 def _new_run(request: Request, mine: Sequence[Run], now: int) -> Run:
     version = request.version
     run_id = now // 1000 - _EPOCH_S
