@@ -202,7 +202,8 @@ def test_helpers_read_what_is_read_without_them() -> None:
     data = f"id,phone,email,consent,trigger.a\n{rows}bad,,,maybe,\n".encode()
     alone = PeopleFile(data, "p.csv", Reading("RU"), 5)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        helped = PeopleFile(data, "p.csv", Reading("RU"), 5, pool)
+        helped = PeopleFile(data, "p.csv", Reading("RU"), 5)
+        helped.share(pool)
         assert list(iter(lambda: helped.take(700), None)) == list(iter(lambda: alone.take(700), None))
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
+from multiprocessing import get_context
 from time import monotonic
 
 from msgspec import Struct, structs
@@ -36,7 +41,8 @@ OTHERS_KEPT = 100  # of a kind that is told for your information
 REJECTS_KEPT = 100_000  # rows, for the file of what was left out
 _PIECE_MS = 15  # aimed at for a write between two ticks, whatever the machine and the rows
 _SMALLEST, _LARGEST = 50, 1_000  # rows
-_KEPT_MS = 7 * 24 * 3_600_000  # how long rows that were left out are kept
+_LONG = 20_000  # rows from which on starting other processes costs less than it saves
+_HELPERS = 3
 _INFORMING = frozenset({Kind.FIXED, Kind.DUPLICATE, Kind.SUPPRESSED, Kind.FLAGGED})
 _SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
 
@@ -74,7 +80,6 @@ def start(office: Office, data: bytes, wishes: Wishes, wait_s: float) -> Import:
     now = office.now()
     if wishes.basis_at > now:
         raise Invalid(["The date on which they agreed is still to come."])
-    office.write(lambda tx: import_store.drop_rejects(tx, now - _KEPT_MS))
     import_id = office.write(lambda tx: import_store.add(
         tx, source=wishes.source, owner=_owner(office), dry_run=wishes.dry_run, size=file.rows_about,
         columns=file.columns, shape=file.shape, guessed=file.guessed, header=file.header,
@@ -123,8 +128,9 @@ class _Job:
         """Bring everybody in, and keep how it ended."""
         problem = ""
         try:
-            while (piece := self._file.take(self._size)) is not None:
-                self._take(piece)
+            with _helpers(self._file):
+                while (piece := self._file.take(self._size)) is not None:
+                    self._take(piece)
         except KaskadError as error:
             problem = str(error)
         except Exception as error:
@@ -230,6 +236,28 @@ class _Job:
         text = contact_store.proof_text(proof)
         given = Consent(granted=True, at=wishes.basis_at, channels=channels, proof=text)
         return structs.replace(contact, consents=(given,))
+
+
+@contextmanager
+def _helpers(file: PeopleFile) -> Iterator[None]:
+    """Let other cores read the rows of a long file while this process writes them."""
+    if file.rows_about < _LONG:
+        yield
+        return
+    count = min(max((os.cpu_count() or 1) - 1, 1), _HELPERS)
+    with ProcessPoolExecutor(count, get_context("spawn"), _as_helper) as pool:
+        file.share(pool)
+        try:
+            yield
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _as_helper() -> None:
+    """Give way to the process that sends, and leave it to that one to be stopped from the keyboard."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)
 
 
 def _owner(office: Office) -> str:

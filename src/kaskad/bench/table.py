@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kaskad.bench.cascade4 import Report
     from kaskad.bench.channels import Report as ChannelsReport
+    from kaskad.bench.importing import Report as ImportReport
     from kaskad.bench.ingest import Report as IngestReport
 
 Line = tuple[str, str, str, str]  # figure, measured, floor, goal
@@ -68,6 +69,20 @@ def channels_table(report: ChannelsReport) -> list[Line]:
             ("  refused or lost", number(each.refused + each.lost), "0", ""),
         ]
     return lines
+
+
+def import_table(report: ImportReport) -> list[Line]:
+    """Return the lines of a report on an import."""
+    return [
+        ("rows/s", number(report.rows_per_s), "11 000", "17 000"),
+        ("seconds for a million rows", number(report.million_s), "90", "60"),
+        ("wait for a turn p50, ms", f"{report.wait_p50_ms:.1f}", "", ""),
+        ("wait for a turn p99, ms", f"{report.wait_p99_ms:.1f}", "250", "100"),
+        ("wait for a turn, longest, ms", f"{report.wait_max_ms:.1f}", "", ""),
+        ("CPU µs/row", number(report.cpu_s * 1e6 / report.rows), "", ""),
+        ("new people", number(report.new), "", ""),
+        ("left out", number(report.rejected), "", ""),
+    ]
 
 
 def number(value: float) -> str:

@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(bench)
     group.command()(ingest)
     group.command()(channels)
+    group.command("import")(bring)
     app.add_typer(group, name="bench")
 
 
@@ -158,3 +159,25 @@ def channels(
     if lost := sum(figure.lost + figure.refused for figure in report.figures):
         typer.secho(f"{lost} messages were refused or lost", err=True, fg=typer.colors.RED)
         raise typer.Exit(1)
+
+
+def bring(
+    rows: Annotated[int, typer.Option(min=100, help="How many people the file has.")] = 200_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and report.")] = False,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Import a file of invented people, and see how long timers and reactions wait meanwhile."""
+    import msgspec
+
+    from kaskad.bench.importing import run
+    from kaskad.bench.table import import_table, show
+    from kaskad.log import configure
+
+    configure("warning")
+    report = run(rows, db, dry_run, _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        _progress("")
+        typer.echo(show(import_table(report)))

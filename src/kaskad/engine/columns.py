@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -38,7 +39,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is -> its headers, lowe
     "tracking": ("trackingconsent", "tracking"),
     "consent": ("consent", "согласие", "optin"),
 }  # fmt: skip
-DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y")
 SKIP = "skip"
 
 _BY_HEADER = {header: field for field, headers in COLUMNS.items() for header in headers}
@@ -46,6 +46,9 @@ _CHANNELS = frozenset(channel.value for channel in Channel)
 _PREFIXES = ("contact.", "date.", "trigger.")
 _MOST = 0.8  # of the cells of a column must be of a kind
 _FEWEST = 3  # cells by which a column is judged
+# Not by strptime, which takes twenty times as long.
+_year_first = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})").fullmatch
+_day_first = re.compile(r"(?P<day>[0-9]{1,2})([./])(?P<month>[0-9]{1,2})\2(?P<year>[0-9]{4})").fullmatch
 _whole_number = re.compile(r"[\d\s()+.-]{10,25}").fullmatch
 
 
@@ -184,11 +187,14 @@ def _is_date(cell: str) -> bool:
     return iso_date(cell) is not None
 
 
+@lru_cache(maxsize=20_000)
 def iso_date(cell: str) -> str | None:
-    """Return a date as 2026-02-14, None for what is none."""
-    for form in DATES:
-        try:
-            return datetime.strptime(cell, form).date().isoformat()
-        except ValueError:
-            continue
-    return None
+    """Return a date (2026-02-14, 14.02.2026, 14/02/2026) as 2026-02-14, None for what is none."""
+    found = _year_first(cell) or _day_first(cell)
+    if found is None:
+        return None
+    parts = found.groupdict()
+    try:
+        return date(int(parts["year"]), int(parts["month"]), int(parts["day"])).isoformat()
+    except ValueError:
+        return None

@@ -1,4 +1,4 @@
-"""The short list of jobs that nobody waits for: receipt TTL, orphans, opt-in links, retention, erasures."""
+"""The short list of jobs that nobody waits for: receipt TTL, orphans, opt-in links, retention, rejects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.retention import Keeping
 from kaskad.engine.world import World
-from kaskad.store import erasures
+from kaskad.store import erasures, imports
 from kaskad.store.db import Transaction
 
 DAY_MS = 86_400_000
@@ -14,6 +14,7 @@ EVERY_MS = 60_000
 ORPHANS_MS = 72 * 3_600_000  # E4
 OPT_INS_MS = 90 * DAY_MS  # after a link has expired
 ERASED_MS = 7 * DAY_MS  # so long after an erasure services may still tell of the person
+REJECTS_MS = 7 * DAY_MS  # how long rows that an import left out are kept to be mended
 SWEEP_MS = 3_600_000
 PIECE_MS = 5_000  # between two pieces of a job
 _BATCH = 2_000
@@ -35,6 +36,7 @@ class Housekeeping:
             return
         tx.run("drop_old_orphans", before=now - ORPHANS_MS)
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
+        imports.drop_rejects(tx, now - REJECTS_MS)
         _match_late(tx, now)
         if now >= self._sweep_at:
             erasures.sweep(tx, now - ERASED_MS)

@@ -89,12 +89,10 @@ class PeopleFile:
     """A file that was looked through, and whose header is understood; rows are read as they are taken.
 
     `source` and `told_at` (when the file was first imported) are kept as the proof of the consents in it.
-    With `helpers`, rows are read by other processes, some ahead. Raises Invalid.
+    Raises Invalid.
     """
 
-    def __init__(
-        self, data: bytes, source: str, reading: Reading, told_at: int, helpers: Executor | None = None
-    ) -> None:
+    def __init__(self, data: bytes, source: str, reading: Reading, told_at: int) -> None:
         table = open_table(data, source)
         self.encoding, self.delimiter, self.shape = table.encoding, table.delimiter, table.shape
         self.rows_about, self.header = table.size, table.header
@@ -105,7 +103,7 @@ class PeopleFile:
         self.guessed = taken.guessed
         self._remark = [Note(1, table.remark, kind=Kind.FLAGGED)] if table.remark else []
         self._plan = Plan(taken.meanings, reading.country, source, told_at, reading.typos)
-        self._helpers = helpers
+        self._helpers: Executor | None = None
         self._batches = self._read(table.lines())
         self._waiting: deque[Person] = deque()
         self._seen: dict[str, int] = {}  # external ids and addresses -> their row
@@ -114,6 +112,10 @@ class PeopleFile:
     def told_at(self, at: int) -> None:
         """Keep `at` in the proofs as the instant at which the file was first imported."""
         self._plan = msgspec.structs.replace(self._plan, told_at=at)
+
+    def share(self, helpers: Executor) -> None:
+        """Let other processes read the rows, some ahead of those that are taken."""
+        self._helpers = helpers
 
     def take(self, people: int) -> Piece | None:
         """Return the next people, at most so many, and notes on what was read for them; None at the end."""

@@ -20,7 +20,7 @@ from kaskad.domain.consent import ALL_CHANNELS, ANY
 from kaskad.domain.hours import is_zone
 from kaskad.domain.mailbox import is_role, meant
 from kaskad.domain.terms import Channel, MessageClass
-from kaskad.engine.columns import DATES, iso_date
+from kaskad.engine.columns import iso_date
 from kaskad.engine.tables import Line
 from kaskad.store.contacts import Address, Consent, Contact
 
@@ -114,6 +114,7 @@ class _Reader:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._told = datetime.fromtimestamp(plan.told_at / 1000, UTC).isoformat(timespec="seconds")
         self._spelled: list[str] = []  # what was taken in another spelling in this row
         self.people: list[Person] = []
         self.notes: list[Note] = []
@@ -277,8 +278,13 @@ class _Reader:
         return found
 
     def _proof(self, row: int, cell: str) -> str:
-        told = datetime.fromtimestamp(self._plan.told_at / 1000, UTC).isoformat(timespec="seconds")
-        proof = {"act": "import", "source": self._plan.source, "row": row, "said": cell, "imported_at": told}
+        proof = {
+            "act": "import",
+            "source": self._plan.source,
+            "row": row,
+            "said": cell,
+            "imported_at": self._told,
+        }
         return msgspec.json.encode(proof).decode()
 
     def _note(self, row: int, text: str, kind: Kind = Kind.UNREAD) -> None:
@@ -352,11 +358,8 @@ def _answer(cell: str) -> bool | None:
 
 def instant(cell: str) -> int | None:
     """Return a date's first instant (UTC), or that of a date and time; None for anything else."""
-    for form in DATES:
-        try:
-            return int(datetime.strptime(cell, form).replace(tzinfo=UTC).timestamp() * 1000)
-        except ValueError:
-            continue
+    if day := iso_date(cell):
+        return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000)
     try:
         at = datetime.fromisoformat(cell) if len(cell) > 10 else None
     except ValueError:

@@ -109,7 +109,7 @@ def rejects(tx: Transaction, import_id: int) -> list[Reject]:
 
 
 def drop_rejects(tx: Transaction, before: int) -> None:
-    """Forget the rows that imports begun before an instant have left out."""
+    """Forget rows that imports begun before an instant have left out, some thousand a call."""
     tx.run("drop_import_rejects", before=before)
 
 

@@ -29,5 +29,8 @@ ON CONFLICT DO NOTHING;
 SELECT row, reason, cells FROM import_rejects WHERE import_id = :id ORDER BY row;
 
 -- name: drop_import_rejects
--- They hold what people have not agreed to be kept for: it is there to be mended, and for no longer.
-DELETE FROM import_rejects WHERE import_id IN (SELECT id FROM imports WHERE started_at < :before);
+-- They hold data of people, which are there to be mended, and for no longer. Some at a time: a tick waits.
+DELETE FROM import_rejects WHERE (import_id, row) IN (
+    SELECT r.import_id, r.row FROM imports i JOIN import_rejects r ON r.import_id = i.id
+     WHERE i.started_at < :before LIMIT 2000
+);

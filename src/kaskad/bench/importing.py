@@ -1,0 +1,108 @@
+"""Bring in many people from a file, as the API does it, and see how long others wait meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from msgspec import Struct, structs
+
+from kaskad import config
+from kaskad.actions import imports
+from kaskad.actions.office import Office
+from kaskad.bench.measure import cpu_s
+from kaskad.bench.place import open_place
+from kaskad.domain.errors import Unavailable
+from kaskad.engine.people import Reading
+from kaskad.store.imports import DONE, RUNNING
+from kaskad.web.service import attending
+
+_BETWEEN_S = 0.02  # between two questions to the engine
+_LOOK_S = 0.5
+_HEADER = "id,name,email,phone,city,consent,birthday\n"
+
+
+class Report(Struct, frozen=True):
+    """What came out. `million_s`: what a million such rows take at this pace. Waits are those for a turn of
+    the engine, between two pieces; CPU is of this process, without those that help it to read.
+    """
+
+    rows: int
+    seconds: float
+    rows_per_s: float
+    million_s: float
+    wait_p50_ms: float
+    wait_p99_ms: float
+    wait_max_ms: float
+    cpu_s: float
+    new: int
+    rejected: int
+    dry_run: bool
+
+
+def run(rows: int, where: str, dry_run: bool, tell: Callable[[str], None]) -> Report:
+    """Import a file of so many rows into a fresh database; raises Unavailable where people were lost."""
+    data = people(rows)
+    with open_place(where) as place:
+        url = place.url if place.url.startswith("postgres") else f"sqlite:{place.url}"
+        settings = structs.replace(config.load(), database=url, listen="127.0.0.1:0")
+        with attending(settings, "kaskad bench import") as service:
+            return _measured(service.office, data, rows, dry_run, tell)
+
+
+def people(rows: int) -> bytes:
+    """Return a file of invented people as bases have them: a tenth of the numbers are in need of mending."""
+    lines = []
+    for n in range(rows):
+        plain = f"{n % 10_000_000:07}"
+        number = f"8 (701) {plain[:3]}-{plain[3:]}" if n % 10 == 0 else f"+7701{plain}"
+        agreed, born = "да" if n % 3 else "", f"1{n % 9}.0{n % 8 + 1}.1990"
+        lines.append(f"b{n},Имя {n % 977},person{n}@example.org,{number},Алматы,{agreed},{born}")
+    return (_HEADER + "\n".join(lines) + "\n").encode()
+
+
+def _measured(office: Office, data: bytes, rows: int, dry_run: bool, tell: Callable[[str], None]) -> Report:
+    waits: list[float] = []
+    ended = threading.Event()
+    asking = threading.Thread(target=_ask, args=(office, waits, ended), daemon=True)
+    asking.start()
+    began, cpu = time.monotonic(), cpu_s(os.getpid())
+    found = imports.start(office, data, imports.Wishes("bench.csv", Reading("KZ"), dry_run=dry_run), 0)
+    while found.state == RUNNING:
+        tell(f"{found.seen} of {found.size} rows")
+        time.sleep(_LOOK_S)
+        found = imports.show(office, found.id)
+    seconds = time.monotonic() - began
+    ended.set()
+    asking.join()
+    if found.state != DONE or found.made + found.rejected != rows:
+        raise Unavailable(f"The import {found.state}: {found.made} of {rows} people are new. {found.problem}")
+    waits.sort()
+    return Report(
+        rows=rows,
+        seconds=round(seconds, 1),
+        rows_per_s=round(rows / seconds),
+        million_s=round(seconds * 1_000_000 / rows, 1),
+        wait_p50_ms=_at(waits, 0.5),
+        wait_p99_ms=_at(waits, 0.99),
+        wait_max_ms=_at(waits, 1),
+        cpu_s=round(cpu_s(os.getpid()) - cpu, 1),
+        new=found.made,
+        rejected=found.rejected,
+        dry_run=dry_run,
+    )
+
+
+def _at(waits: list[float], part: float) -> float:
+    """Return what so many of the waits, in order, do not exceed, in milliseconds."""
+    return round(waits[min(int(len(waits) * part), len(waits) - 1)] * 1000, 1) if waits else 0.0
+
+
+def _ask(office: Office, waits: list[float], ended: threading.Event) -> None:
+    """Ask the engine for a turn again and again, as a timer or a reaction does."""
+    while not ended.wait(_BETWEEN_S):
+        began = time.monotonic()
+        office.write(lambda tx: None)
+        waits.append(time.monotonic() - began)
