@@ -76,3 +76,11 @@ def test_a_judge_is_used_by_a_test(name):
     for judge in PROVIDERS[name].judges:
         used = rf"(?m)^ *(import|from) {judge}\b" if judge.islower() else re.escape(judge)
         assert any(re.search(used, text) for text in texts), judge
+
+
+def test_pages_show_addresses_as_they_are_written_and_no_names_of_the_code():
+    for path in PAGES.glob("*.md"):
+        text = path.read_text("utf-8")
+        assert not re.search(r"`<https?://|https?://[^\s`>]*`>", text), path.name
+        assert not re.search(r"\| +\|? *(words|reasons) \|.*\n.*\n\| `(\w+)` \| \2 \|", text), path.name
+        assert "LISTENED_S" not in text, path.name

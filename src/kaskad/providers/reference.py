@@ -61,8 +61,10 @@ def page(provider: Provider) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a docstring for a page: its addresses become links."""
-    return re.sub(r"(?<![<(])(https://[^\s)>]+[^\s)>.,:;])", r"<\1>", text)
+    """Return a docstring for a page: its addresses become links, save where they stand as code."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"(?<![<(])(https://[^\s)>]+[^\s)>.,:;])", r"<\1>", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _numbered(steps: Iterable[str]) -> list[str]:
@@ -136,6 +138,8 @@ def _tables(provider: Provider) -> list[list[str]]:
     for name, rows in vars(module).items():
         if not (name.isupper() and isinstance(rows, dict) and rows):
             continue
+        if all(str(word) == _meaning(value) for word, value in rows.items()):
+            continue  # our own words, by their names
         words = {type(part) for value in rows.values() for part in _parts(value)}
         if words <= {Kind, Reason, CallResult, NoneType}:
             (reports if Kind in words else errors).extend(_table(name, rows, remarks.get(name, {})))
@@ -167,7 +171,7 @@ def _remarks(source: str) -> dict[str, dict[object, tuple[str, str]]]:
 
 
 def _table(name: str, rows: Mapping[object, object], remarks: Mapping[object, tuple[str, str]]) -> list[str]:
-    lines = ["", f"| {name.lower().replace('_', ' ')} | [here](../glossary.md) | |", "|---|---|---|"]
+    lines = ["", f"| {name.lower().replace('_', ' ').strip()} | [here](../glossary.md) | |", "|---|---|---|"]
     for word, value in rows.items():
         written, remark = remarks.get(word, ("", ""))
         said = " ".join(map(str, word)) if isinstance(word, tuple) else str(word)

@@ -49,7 +49,7 @@ STATUSES: dict[str, Kind | None] = {  # CallStatus: every documented value; None
     "initiated": None,
     "ringing": Kind.SENT,
     "in-progress": Kind.SENT,  # somebody or something has picked up: who, the end of the call tells
-    "completed": Kind.DELIVERED,  # ANSWERED from LISTENED_S on
+    "completed": Kind.DELIVERED,  # answered, who listened for 15 s
     "busy": Kind.FAILED,
     "no-answer": Kind.FAILED,
     "failed": Kind.FAILED,

@@ -52,7 +52,7 @@ EVENTS: dict[str, Kind | None] = {  # what our scenario tells; None changes noth
     "machine": Kind.MACHINE_ANSWERED,
     "tone": Kind.KEYPRESS,
     "failed": Kind.FAILED,
-    "ended": Kind.DELIVERED,  # ANSWERED from LISTENED_S on, MACHINE_ANSWERED of a machine
+    "ended": Kind.DELIVERED,  # answered, who listened for 15 s; machine_answered, a machine
 }
 VOICES = {
     "ru": "Yandex.Neural.ru_RU_alena",
