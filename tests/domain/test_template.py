@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from liquid import Environment, StrictUndefined
 
 from kaskad.domain.template import MAX_SOURCE, BadTemplate, MissingVariable, RenderError, compile_text
+from kaskad.domain.template.filters import HERE, Here
 
 SCOPE = {
     "contact": {"name": "Иван", "vip": True, "age": 40, "nick": "", "nothing": None},
@@ -61,6 +62,8 @@ other_filters = [
         "truncate: 3",
     ),
     *('money: "KZT"', 'money: "RUB", "en"', 'default: "x", allow_false: true', "number", "date: '%d'"),
+    *("date: 'd MMMM'", "date: 'd MMMM y HH:mm', 'kk'", 'plural: "товар", "товара", "товаров"', "first_name"),
+    "translit",
 ]
 operators = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "contains"])
 
@@ -370,4 +373,88 @@ BOMB = "{% assign x = 'aaaaaaaaaa' %}"
 )
 def test_a_bomb_fails_cleanly_and_soon(source):
     with pytest.raises(RenderError):
+        render(source)
+
+
+# -- money, dates, plurals and names
+
+
+RUSSIAN, KAZAKH, ENGLISH = (
+    Here("ru", "Asia/Almaty"), Here("kk-KZ", "Asia/Almaty"), Here("en", "Europe/London")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "here", "expected"),
+    [
+        ('{{ at | date: "d MMMM" }}', RUSSIAN, "9 марта"),
+        ('{{ at | date: "d MMMM" }}', KAZAKH, "9 наурыз"),
+        ('{{ at | date: "d MMMM" }}', ENGLISH, "8 March"),
+        ('{{ at | date: "d MMMM, HH:mm", "en" }}', RUSSIAN, "9 March, 03:30"),
+        ('{{ at | date: "%d.%m.%Y %H:%M" }}', RUSSIAN, "09.03.2026 03:30"),
+        ('{{ day | date: "EEEE, d MMMM y" }}', RUSSIAN, "воскресенье, 8 марта 2026"),
+        ('{{ seconds | date: "dd.MM HH:mm" }}', RUSSIAN, "09.03 03:30"),
+        ('{{ ms | date: "dd.MM HH:mm" }}', RUSSIAN, "09.03 03:30"),
+        ('{{ wall | date: "HH:mm" }}', RUSSIAN, "10:00"),
+        ('{{ nothing | date: "d MMMM" | default: "скоро" }}', RUSSIAN, "скоро"),
+        ('{{ total | money: "KZT" }}', KAZAKH, "12\u00a0500,50\u00a0₸"),
+        ('{{ total | money: "KZT" }}', ENGLISH, "₸12,500.50"),
+        ('{{ total | money: "KZT", "ru" }}', ENGLISH, "12\u00a0500,50\u00a0₸"),
+        ("{{ total | number }}", ENGLISH, "12,500.5"),
+        (
+            '{{ total | translit }} {{ "Щука №1 — Әйгерім" | translit }}',
+            RUSSIAN,
+            "12500.5 Shchuka N1 - Aygerim",
+        ),
+    ],
+)
+def test_a_value_is_written_as_its_reader_would(source, here, expected):
+    scope = {
+        "at": "2026-03-08T22:30:00Z", "day": "2026-03-08", "seconds": 1_773_009_000, "ms": 1_773_009_000_000,
+        "wall": "2026-03-08T10:00:00", "total": 12500.5, HERE: here,
+    }  # fmt: skip
+    template = compile_text(source, name="test")
+    assert template.render(scope) == template.render_slowly(scope) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, "товаров"), (1, "товар"), (2, "товара"), (5, "товаров"), (11, "товаров"), (21, "товар"),
+     (112, "товаров"), (103, "товара"), ("1,5", "товара"), (-1, "товар")],
+)  # fmt: skip
+def test_a_plural_goes_with_its_number(count, expected):
+    assert render('{{ n | plural: "товар", "товара", "товаров" }}', n=count) == expected
+    assert render('{{ n | plural: "item", "items" }}', n=count) == ("item" if count in (1, -1) else "items")
+    assert render('{{ n | plural: "тауар" }}', n=count) == "тауар"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ИВАНОВА АННА ПЕТРОВНА", "Анна"),
+        ("анна", "Анна"),
+        ("Анна Иванова", "Анна"),
+        ("Иванова Анна", "Анна"),
+        ("Нұрлан Серікұлы Ахметов", "Нұрлан"),
+        ("Ахметова Айгүл Серікқызы", "Айгүл"),
+        ("John Smith", "John"),
+        ("анна-мария", "Анна-Мария"),
+        ("И. Анна", "Анна"),
+        ("", ""),
+    ],
+)
+def test_a_given_name_is_found_in_a_full_one(name, expected):
+    assert render("{{ n | first_name }}", n=name) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ('{{ "soon" | date: "d MMMM" }}', "is no instant"),
+        ('{{ "x" | plural: "a", "b" }}', "is not a number"),
+        ("{{ 1 | plural }}", "up to three forms"),
+    ],
+)
+def test_a_value_that_cannot_be_written_so_stops_the_message(source, words):
+    with pytest.raises(RenderError, match=words):
         render(source)

@@ -18,6 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kaskad.domain.consent import ANY
+from kaskad.domain.definition import to_cascade
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.hours import add
 from kaskad.domain.policy import Policy
@@ -31,6 +32,7 @@ from kaskad.engine.clock import HandClock
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, InboundIn
+from kaskad.engine.wording import gather
 from kaskad.engine.world import Options, World
 from kaskad.store import accounts, cascades, contacts, settings
 from kaskad.store import runs as run_store
@@ -116,7 +118,8 @@ class Stage:
         """Save, activate and load a cascade; return its id."""
         slug = text.split("cascade:")[1].split()[0]
         with self.db.write() as tx:
-            row = cascades.save_version(tx, slug, text, self.clock.now())
+            texts = gather(tx, to_cascade(text, name=slug))
+            row = cascades.save_version(tx, slug, text, self.clock.now(), texts=texts)
             cascades.set_state(tx, row.cascade_id, cascades.ACTIVE, self.clock.now())
         self._slugs[slug] = row.cascade_id
         self.engine._load()

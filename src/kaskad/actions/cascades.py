@@ -16,9 +16,11 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.policy import Policy
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
+from kaskad.engine.wording import look_up
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
 from kaskad.store import settings as setting_store
+from kaskad.store import templates
 from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
 from kaskad.store.db import Transaction
 
@@ -192,7 +194,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         flying = _in_flight(office, tx, row) if row else ()
     loaded = _held_against_accounts(office, _load(slug, wanted), wanted)
     spared = _spared(office, loaded.cascade) if loaded.cascade else ()
-    same = current is not None and current.source == wanted
+    same = current is not None and current.source == wanted and _same_texts(office, loaded, current.id)
     missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
     if row is not None and row.state == store.STOPPED:
         missing = (f"Cascade {slug!r} was stopped: give the new one another name.",)
@@ -238,6 +240,25 @@ def cascade_of(office: Office, tx: Transaction, version_id: int) -> Cascade:
     return to_cascade(store.version(tx, version_id).source, name=f"version {version_id}")
 
 
+def source_of(tx: Transaction, slug: str, which: str = "") -> tuple[str, int | None]:
+    """Return a text of a cascade, and of which version it is: None is the draft, which "" prefers.
+
+    Raises NotFound, Conflict.
+    """
+    row = store.by_slug(tx, slug)
+    draft = store.draft(tx, row.id)
+    if which == DRAFT or (not which and draft is not None):
+        return _text(tx, slug, DRAFT), None
+    if not which or which == CURRENT:
+        if row.version_id is None:
+            return _text(tx, slug, CURRENT), None
+        return store.version(tx, row.version_id).source, row.version_id
+    if not which.isdecimal():
+        raise NotFound(f"{slug} has no version {which!r}.")
+    version = store.version_by_number(tx, slug, int(which))
+    return version.source, version.id
+
+
 def _load(slug: str, text: str) -> Loaded:
     """Return what the text holds; raises Invalid where it is the definition of another cascade."""
     loaded = load(text, name=slug)
@@ -252,7 +273,19 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         return loaded
     accounts = [account for account in office.engine.world.accounts.values() if account.enabled]
     found = abilities.findings(loaded.cascade, accounts)
-    return with_more(loaded, text, [(f.path, f.message, f.remedy, f.severity) for f in found])
+    with office.read() as tx:
+        _, wrong = look_up(tx, loaded.cascade)
+    more = [(f.path, f.message, f.remedy, f.severity) for f in found]
+    return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
+
+
+def _same_texts(office: Office, loaded: Loaded, version_id: int) -> bool:
+    """Say whether a version has frozen the templates as they are now."""
+    if loaded.cascade is None:
+        return True
+    with office.read() as tx:
+        texts, wrong = look_up(tx, loaded.cascade)
+        return bool(wrong) or texts == templates.frozen(tx, version_id)
 
 
 def _missing(office: Office, cascade: Cascade) -> list[str]:

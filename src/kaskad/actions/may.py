@@ -92,7 +92,7 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
             raise Conflict(f"Cascade {slug!r} has no active version: activate it, then ask again.")
         kept = cascade_store.version(tx, row.version_id)
         policy = settings.get(tx, POLICY, Policy) or Policy()
-        version = read_version(kept, policy)
+        version = read_version(tx, kept, policy)
         run, refusal = would_enter(tx, version, contact_id, dict(trigger or {}), now)
         answers = _answers(office, tx, version, run, dict(trigger or {}), now)
         known = cards.consents(tx, contact_id)

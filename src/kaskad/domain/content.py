@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from liquid import Markup
@@ -11,9 +11,48 @@ from msgspec import Struct, structs
 from kaskad.domain.cascade import Approved, Button, Content, Variant
 from kaskad.domain.channels import takes_approved
 from kaskad.domain.html import TAIL, text_of, track_hrefs
+from kaskad.domain.mjml import html_of
 from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
 from kaskad.domain.terms import Channel
 from kaskad.domain.tokens import HONEYPOT, MAX_LINK, Signer
+
+
+class Wording(Struct, frozen=True, order=True):
+    """A template in one language as a version has frozen it; `channel` is the channel's code."""
+
+    name: str
+    channel: int
+    language: str
+    fallback: bool
+    content: Content  # with its parts in it, and HTML made of its MJML
+
+
+class TextBook:
+    """The templates that a version uses."""
+
+    def __init__(self, wordings: Iterable[Wording] = ()) -> None:
+        self.all = tuple(wordings)
+        self._languages: dict[tuple[str, int], dict[str, Wording]] = {}
+        for one in self.all:
+            self._languages.setdefault((one.name, one.channel), {})[one.language] = one
+
+    def languages(self, name: str, channel: int) -> tuple[str, ...]:
+        """Return the languages of a template on a channel."""
+        return tuple(self._languages.get((name, channel), ()))
+
+    def find(self, name: str, channel: int, language: str) -> Wording | None:
+        """Return the template in that language, else the one for all others, else None."""
+        known = self._languages.get((name, channel), {})
+        return known.get(language) or next((one for one in known.values() if one.fallback), None)
+
+
+NO_TEXTS = TextBook()
+
+
+def primary(language: str) -> str:
+    """Return a language without its country: ru of ru-RU."""
+    return language[:2].lower()
+
 
 UNSUBSCRIBE = "unsubscribe_url"  # what a template calls the address where this contact leaves
 _WEB = ("http://", "https://")
@@ -69,7 +108,8 @@ class LinkMaker(Struct, frozen=True, gc=False):
 class CompiledContent:
     """A step's content on one channel, ready to be rendered for many people."""
 
-    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "invites", "only_text", "variables")
+    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "invites", "language", "local",
+                 "only_text", "variables")  # fmt: skip
 
     def __init__(
         self,
@@ -79,7 +119,9 @@ class CompiledContent:
         *,
         approved: _ApprovedText | None = None,
         linkless: bool = False,
+        language: str = "",
     ) -> None:
+        self.language = language  # of the template that it is; "": whatever the person reads
         self._texts = texts
         self._approved = approved
         self._buttons = buttons
@@ -89,6 +131,7 @@ class CompiledContent:
             parts += approved.parts
         names = frozenset[str]().union(*(part.variables for part in parts))
         self.invites = any(part.invites for part in parts)  # the scope needs `opt_in`, see engine/invitations
+        self.local = any(part.local for part in parts)  # the scope needs a `Here`
         self._leaves = UNSUBSCRIBE in names
         self.variables: frozenset[str] = names - {TAIL, UNSUBSCRIBE}
         plain = linkless and not buttons and not media and not self._leaves and texts.keys() == {"text"}
@@ -201,16 +244,21 @@ _KINDS = {
 
 
 def compile_content(
-    content: Content, channel: Channel, variant: Variant | None = None, *, name: str = "content"
-) -> CompiledContent:
+    content: Content, channel: Channel, variant: Variant | None = None, *, name: str = "content",
+    texts: TextBook = NO_TEXTS, language: str = "",
+) -> CompiledContent:  # fmt: skip
     """Return `content` compiled for `channel`, with what `variant` says instead; raises BadTemplate.
 
-    A mail with HTML alone gets its text part here. `name` is what errors call the content.
+    A mail with HTML alone gets its text part here. `name` is what errors call the content. A template that it
+    names is looked for in `texts`, in `language`; what the content itself says counts more.
     """
     if variant is not None:
-        content = _with_variant(content, variant)
+        content = _over(content, variant.content)
+    spoken_in = ""
+    if content.template and (found := texts.find(content.template, channel.code, language)):
+        content, spoken_in = _over(found.content, structs.replace(content, template="")), found.language
     if content.mjml and not content.html:
-        raise BadTemplate(name, 1, "MJML cannot be read yet", "give html")
+        content = structs.replace(content, html=html_of(content.mjml, f"{name}.mjml"))
     kinds = _KINDS.get(channel, ("text",))
     sources = {kind: source for kind in kinds if (source := getattr(content, kind))}
     approved = _approved(content, name) if takes_approved(channel) else None
@@ -221,21 +269,24 @@ def compile_content(
             )
         needed = [kind for kind in kinds[-2:] if kind != "subject"]
         raise BadTemplate(name, 1, f"{channel} has nothing to say", f"give {' or '.join(needed)}")
-    texts = {
+    compiled = {
         kind: compile_text(source, name=f"{name}.{kind}")
         for kind, source in sources.items()
         if kind != "html"
     }
     if "html" in sources:
         html = f"{name}.html"
-        texts["html"] = compile_text(track_hrefs(sources["html"]), name=html, autoescape=True)
-        if "text" not in texts:
-            texts["text"] = _text_part(sources["html"], name)
+        compiled["html"] = compile_text(track_hrefs(sources["html"]), name=html, autoescape=True)
+        if "text" not in compiled:
+            compiled["text"] = _text_part(sources["html"], name)
     spoken = channel in (Channel.ROBOT_CALL, Channel.AGENT_CALL)
     buttons = () if spoken else tuple(_button(button, name) for button in content.buttons)
     media = tuple(compile_text(source, name=f"{name}.media") for source in content.media)
     linkless = not any("link" in source for source in sources.values())
-    return CompiledContent(texts, buttons, media, approved=approved, linkless=linkless and approved is None)
+    return CompiledContent(
+        compiled, buttons, media, approved=approved, linkless=linkless and approved is None,
+        language=spoken_in,
+    )  # fmt: skip
 
 
 def _approved(content: Content, name: str) -> _ApprovedText | None:
@@ -255,8 +306,10 @@ def _approved(content: Content, name: str) -> _ApprovedText | None:
     )
 
 
-def _with_variant(content: Content, variant: Variant) -> Content:
-    said = {field: value for field, value in structs.asdict(variant.content).items() if value}
+def _over(content: Content, own: Content) -> Content:
+    said = {field: value for field, value in structs.asdict(own).items() if value}
+    if "mjml" in said and "html" not in said:
+        said["html"] = ""  # what was made of the other's MJML
     return structs.replace(content, **said)
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import astuple
 from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step, agents_asked
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask
 from kaskad.domain.condition import Event, Kept, Node, Segment, walk
+from kaskad.domain.content import NO_TEXTS, TextBook
 from kaskad.domain.hours import Windows
 from kaskad.domain.law import Denials
 from kaskad.domain.policy import Policy
@@ -62,9 +63,12 @@ class Version(Struct, frozen=True):
     class_code: int
     denials: Denials  # by law
     calls_people: bool  # an agent may be given its messages, and then says when one is over
+    texts: TextBook  # its templates, as they were when it was activated
 
 
-def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) -> Version:
+def prepare(
+    version_id: int, cascade_id: int, cascade: Cascade, policy: Policy, texts: TextBook = NO_TEXTS
+) -> Version:
     """Return the version with its rules worked out."""
     stops_on_reply = Reaction.REPLIED in cascade.stop_on
     rules = {
@@ -82,7 +86,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
     started = [] if cascade.trigger.condition is None else [cascade.trigger.condition]
     nodes = [node for c in (*conditions, *started) for node in walk(c.tree)]
     anchored = tuple(step for step in cascade.steps if step.at is not None)
-    words = " ".join(_words(step) for step in cascade.steps)
+    words = " ".join([*(_words(step) for step in cascade.steps), *(str(one.content) for one in texts.all)])
     return Version(
         version_id, cascade_id, cascade, policy, Windows(policy), rules,
         tuple(branch for branch, _ in branches), tuple(masks for _, masks in branches), stops_on_reply,
@@ -98,6 +102,7 @@ def prepare(version_id: int, cascade_id: int, cascade: Cascade, policy: Policy) 
         class_code=cascade.message_class.code,
         denials=Denials(policy, cascade.message_class),
         calls_people=any(Channel.AGENT_CALL in step.channels for step in cascade.steps),
+        texts=texts,
     )  # fmt: skip
 
 

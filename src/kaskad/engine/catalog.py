@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kaskad.domain.content import TextBook
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
@@ -18,6 +19,7 @@ from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
 from kaskad.store import prices as price_store
 from kaskad.store import settings
+from kaskad.store import templates as template_store
 from kaskad.store import webhooks as webhook_store
 from kaskad.store.db import Transaction
 from kaskad.store.suppressions import hash_key
@@ -37,7 +39,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
         for row in cascade_store.versions_of(tx, cascade.id):
             known = world.versions.get(row.id)
             same = known is not None and known.policy == policy
-            versions.append(known if known and same else read_version(row, policy))
+            versions.append(known if known and same else read_version(tx, row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     _load_prices(tx, world)
     world.approved = texts.load(tx)
@@ -68,9 +70,10 @@ def _load_prices(tx: Transaction, world: World) -> None:
             world.price_marks[number] = told.imported_at
 
 
-def read_version(row: cascade_store.VersionRow, policy: Policy) -> Version:
+def read_version(tx: Transaction, row: cascade_store.VersionRow, policy: Policy) -> Version:
     """Return the version ready to run; raises Invalid where its text no longer reads, which is a defect."""
-    return prepare(row.id, row.cascade_id, to_cascade(row.source, name=f"version {row.id}"), policy)
+    cascade = to_cascade(row.source, name=f"version {row.id}")
+    return prepare(row.id, row.cascade_id, cascade, policy, TextBook(template_store.frozen(tx, row.id)))
 
 
 def to_send_by(kept: account_store.Account) -> Account:

@@ -12,13 +12,14 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from kaskad.domain import sms
-from kaskad.domain.content import LinkMaker, Rendered
+from kaskad.domain.content import CompiledContent, LinkMaker, Rendered, primary
 from kaskad.domain.errors import SendError
 from kaskad.domain.money import price_of
 from kaskad.domain.prices import PriceList, PriceRow
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.template import RenderError
+from kaskad.domain.template.filters import HERE, NOWHERE, Here
 from kaskad.domain.terms import Channel, MessageClass, MessageState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.approved import filled
@@ -62,13 +63,27 @@ class Refusal(Struct, frozen=True):
     detail: str
 
 
+def _by_language(world: World, version: Version, send: Send) -> dict[str, CompiledContent]:
+    """Return the content in each language of the step's template; empty where there is one for all."""
+    step = version.cascade.steps[send.step]
+    named = step.content.template
+    if send.variant is not None:
+        named = step.variants[send.variant].content.template or named
+    languages = version.texts.languages(named, send.channel) if named else ()
+    return {
+        language: world.content(version, send.step, send.variant, send.channel, language)
+        for language in languages
+    }
+
+
 class Page:
     """What all messages of one step, variant, channel and account have in common, at one instant."""
 
     def __init__(self, world: World, tx: Transaction, version: Version, send: Send, now: int) -> None:
         account = world.accounts[send.account_id]
         self._compiled = world.content(version, send.step, send.variant, send.channel)
-        self._only_text = self._compiled.only_text
+        self._languages = _by_language(world, version, send)
+        self._zone = version.policy.zone
         self._account_id, self._price = account.id, account.price
         self._by_part = account.price is not None and account.price.per == "part"
         self._fixed = 0 if account.price is None or self._by_part else price_of(account.price, 1).minor
@@ -81,11 +96,11 @@ class Page:
         self._by_name = send.by_name
         self._texts = world.approved.get(send.account_id, {}) if send.by_name else {}
         self._status_url = world.status_urls[send.account_id]
-        self._tx, self._world, self._invites = tx, world, self._compiled.invites
+        self._tx, self._world = tx, world
 
     def write(
         self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
-        tracking: bool, valid_for_ms: int, due_at: int, open_until: int = 0,
+        tracking: bool, valid_for_ms: int, due_at: int, open_until: int = 0, zone: str | None = None,
     ) -> tuple[Outgoing, str, int]:  # fmt: skip
         """Return the message for one person, its body to keep and its price; raises RenderError.
 
@@ -93,22 +108,29 @@ class Page:
         """
         approved = None
         contact_id, run_id, step = run.contact_id, run.id, self._step
-        if self._invites:
+        compiled = self._compiled
+        if self._languages:
+            compiled = self._languages.get(primary(language), compiled)
+        if compiled.local:
+            own = compiled.language or language or NOWHERE.language
+            scope = {**scope, HERE: Here(own, zone or self._zone)}
+        only_text = compiled.only_text
+        if compiled.invites:
             world, message = self._world, (contact_id, run_id, step)
             invitations = Invitations(self._tx, world.by_channel, world.hash_key, message, due_at)
             scope = {**scope, "opt_in": invitations}
         links = None
-        if self._only_text is None or self._base_url:
+        if only_text is None or self._base_url:
             ends_at = due_at + self._life_ms
             links = LinkMaker(self._signer, self._base_url, contact_id, run_id, step, ends_at, tracking)
-        if self._only_text is not None:
+        if only_text is not None:
             subject = html = say = script = ""
             buttons, media = (), ()
-            text = self._only_text.render(scope)
+            text = only_text.render(scope)
             body = _encode(_TextBody(text, to))
         else:
             assert links is not None
-            words = self._compiled.render(scope, links, by_name=self._by_name)
+            words = compiled.render(scope, links, by_name=self._by_name)
             subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
             if approved is not None:
                 known = self._texts.get((approved.name, approved.language))
@@ -184,7 +206,7 @@ class Writer:
         try:
             outgoing, body, price = self.page(version, send).write(
                 run, send.to, scope, person.attributes, person.language, person.tracking, valid_for_ms,
-                due_at, send.open_until,
+                due_at, send.open_until, person.zone,
             )  # fmt: skip
         except RenderError as problem:
             return Refusal(SkipReason.NO_TEMPLATE, str(problem))

@@ -16,6 +16,7 @@ from kaskad.domain.scope import look_up
 from kaskad.engine.engine import Engine
 from kaskad.engine.people import Person
 from kaskad.engine.receive import Delivery
+from kaskad.engine.wording import gather
 from kaskad.store import cascades as cascade_store
 from kaskad.store import contacts as contact_store
 from kaskad.store import settings, suppressions
@@ -71,12 +72,13 @@ def import_people(engine: Engine, vault: Vault, people: Sequence[Person]) -> Imp
 def activate(engine: Engine, cascade: Cascade, source: str, *, resume: bool = True) -> VersionRow:
     """Freeze the definition as the version that people enter from now on, and return it.
 
-    A cascade that is paused goes on, unless `resume` is False. Its draft has had its day.
+    A cascade that is paused goes on, unless `resume` is False. Its draft has had its day. With the definition
+    freeze the templates that it uses; raises Invalid where one is missing.
     """
     now = engine.world.clock.now()
 
     def change(tx: Transaction) -> VersionRow:
-        version = cascade_store.save_version(tx, cascade.id, source, now)
+        version = cascade_store.save_version(tx, cascade.id, source, now, texts=gather(tx, cascade))
         cascade_store.drop_draft(tx, version.cascade_id)
         paused = cascade_store.cascade(tx, version.cascade_id).state == cascade_store.PAUSED
         if resume or not paused:

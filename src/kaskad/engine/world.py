@@ -144,7 +144,7 @@ class World:
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
-        self._contents: dict[tuple[int, int, int | None, int], CompiledContent] = {}
+        self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace the accounts; those that stay keep the tokens and slots they have taken."""
@@ -238,14 +238,17 @@ class World:
         """Count an enrolment that a re-entry rule or the trigger's condition refused."""
         self.refusals[cascade_id, reason] += 1
 
-    def content(self, version: Version, step: int, variant: int | None, channel: int) -> CompiledContent:
-        """Return the compiled content of a step's variant on a channel."""
-        key = (version.id, step, variant, channel)
+    def content(
+        self, version: Version, step: int, variant: int | None, channel: int, language: str = ""
+    ) -> CompiledContent:
+        """Return the compiled content of a step's variant on a channel, its template in that language."""
+        key = (version.id, step, variant, channel, language)
         compiled = self._contents.get(key)
         if compiled is None:
             compiled = self._contents[key] = compile_content(
                 version.cascade.steps[step].content, Channel.of(channel),
                 None if variant is None else version.cascade.steps[step].variants[variant],
+                texts=version.texts, language=language,
             )  # fmt: skip
         return compiled
 

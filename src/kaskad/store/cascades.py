@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from kaskad.domain.content import Wording
 from kaskad.domain.errors import Conflict, NotFound
+from kaskad.store import templates
 from kaskad.store.db import Row, Transaction
 
 DRAFT, ACTIVE, PAUSED, STOPPED = "draft", "active", "paused", "stopped"
@@ -55,20 +57,24 @@ class LaunchRow(Struct, frozen=True):
     state: str
 
 
-def save_version(tx: Transaction, slug: str, source: str, now: int) -> VersionRow:
-    """Freeze `source` as the cascade's next version, which new runs enter; return it.
+def save_version(
+    tx: Transaction, slug: str, source: str, now: int, *, texts: Sequence[Wording] = ()
+) -> VersionRow:
+    """Freeze `source` and its templates as the cascade's next version, which new runs enter; return it.
 
-    A text that is the current version already is not saved again. Raises Conflict for a stopped cascade.
+    What is the current version already is not saved again. Raises Conflict for a stopped cascade.
     """
     row = tx.one("put_cascade", slug=slug, now=now)
     assert row is not None
     cascade_id, current = row
     if cascade(tx, cascade_id).state == STOPPED:
         raise Conflict(f"Cascade {slug!r} was stopped: give the new one another name.")
-    if current is not None and (known := version(tx, current)).source == source:
+    if current is not None and (known := version(tx, current)).source == source \
+            and templates.frozen(tx, current) == list(texts):  # fmt: skip
         return known
     made = tx.one("put_version", cascade_id=cascade_id, source=source, now=now)
     assert made is not None
+    templates.freeze(tx, made[0], texts)
     tx.run("enter_version", id=cascade_id, version_id=made[0])
     return VersionRow(made[0], cascade_id, made[1], source, now)
 

@@ -30,6 +30,7 @@ from kaskad.web.api import (
     rights,
     runs,
     tasks,
+    templates,
     webhooks,
 )
 from kaskad.web.api.description import describe
@@ -58,6 +59,8 @@ ROUTERS = (
     approved_texts.router,
     prices.router,
     cascades.router,
+    templates.router,
+    templates.step_router,
     launches.router,
     runs.router,
     tasks.router,

@@ -11,6 +11,7 @@ from kaskad.domain.content import UNSUBSCRIBE
 from kaskad.domain.definition.form import Report
 from kaskad.domain.definition.problem import did_you_mean
 from kaskad.domain.definition.steps import check_reactions
+from kaskad.domain.mjml import MAX_SHOWN, html_of
 from kaskad.domain.sms import parts
 from kaskad.domain.span import HOUR_MS, approximate_ms
 from kaskad.domain.template import BadTemplate, Template, compile_text
@@ -21,6 +22,7 @@ MAX_COMFORTABLE_STEPS = 4
 # What stands for a value in the estimate of an SMS: the longest name of a real base, a short tracked link.
 LONG_NAME, OTHER_VALUE, TRACKED_LINK = 30, 10, 50
 
+TOO_LONG = "{} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave"
 _TEXTS = ("subject", "html", "mjml", "text", "say", "script")
 _STEP_NAME = re.compile(r"steps(?:\.([\w-]+)|\[[\"']([^\"']+)[\"']\])(?:\.(\w+))?")
 _CHOICE = re.compile(
@@ -106,10 +108,13 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
         path = f"{place}.{name}"
         try:
             template = compile_text(text, name=path, autoescape=name in ("html", "mjml"))
+            shown = len((html_of(text, path) if name == "mjml" else text).encode("utf-8", "replace"))
         except BadTemplate as bad:
             where = f" in line {bad.line} of the text" if "\n" in text.strip() else ""
             report.error(path, f"{bad.problem}{where}", bad.remedy)
             continue
+        if name in ("html", "mjml") and shown > MAX_SHOWN:
+            report.warn(path, TOO_LONG.format(shown // 1000), "shorten it, or link to the rest")
         _check_variables(template, path, numbers, here, report)
 
 

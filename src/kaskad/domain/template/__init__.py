@@ -13,6 +13,7 @@ from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderE
 
 __all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile_text"]
 
+LOCAL_FILTERS = frozenset({"date", "money", "number"})
 _UNUSUAL = (Unusual, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, LiquidError)
 MAX_SOURCE = 200_000  # bytes
 HOW_TO_LINK = 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
@@ -21,13 +22,19 @@ REFERENCE = "https://jg-rp.github.io/liquid/"
 
 
 class Template:
-    """A compiled text. `variables` are the dotted names that it reads; `invites`: it may ask for `opt_in`."""
+    """A compiled text. `variables` are the dotted names that it reads; `invites`: it may ask for `opt_in`.
 
-    __slots__ = ("_fast", "_liquid", "invites", "name", "variables")
+    `local`: it has filters that ask for the person's language and zone.
+    """
 
-    def __init__(self, name: str, liquid: Filled, variables: frozenset[str], *, invites: bool) -> None:
+    __slots__ = ("_fast", "_liquid", "invites", "local", "name", "variables")
+
+    def __init__(
+        self, name: str, liquid: Filled, variables: frozenset[str], *, invites: bool, local: bool = False
+    ) -> None:
         self.name = name
         self.invites = invites
+        self.local = local
         self.variables = variables
         self._liquid = liquid
         self._fast: Callable[[Mapping[str, Any]], str] | None = compile_fast(liquid)
@@ -106,7 +113,8 @@ def compile_text(source: str, *, name: str, autoescape: bool = False) -> Templat
         raise BadTemplate(
             name, 1, "link is not a variable", 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
         )
-    return Template(name, liquid, variables, invites="opt_in" in source)
+    local = not LOCAL_FILTERS.isdisjoint(analysis.filters)
+    return Template(name, liquid, variables, invites="opt_in" in source, local=local)
 
 
 def _line(problem: LiquidError) -> int:

@@ -248,6 +248,10 @@ def _filter(value: Value, call: Filter, given: list[Value], env: Environment) ->
     if method is not None and not given:
         return _method(value, method)
     function = env.filters[call.name]
+    if getattr(function, "with_context", False):
+        return lambda scope: function(
+            value(scope), *[argument(scope) for argument in given], context=scope
+        )  # fmt: skip
     return lambda scope: function(value(scope), *[argument(scope) for argument in given])
 
 

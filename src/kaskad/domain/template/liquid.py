@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial, wraps
 from html import unescape
 from typing import Any, TextIO
@@ -25,7 +26,7 @@ from liquid.tag import Tag
 from liquid.token import TOKEN_EOF, TOKEN_EXPRESSION, TOKEN_OUTPUT, TOKEN_TAG, Token
 from liquid.utils import ReadOnlyChainMap
 
-from kaskad.domain.money import BadMoney, format_amount, format_number
+from kaskad.domain.template.filters import HERE, LOCAL, NOWHERE, Here, instant_of, local_date
 from kaskad.domain.template.problem import RenderError
 
 MAX_VALUE = 50_000  # characters that go into or come out of a filter
@@ -37,6 +38,7 @@ MAX_OUTPUT = 500_000  # bytes
 OPT_IN_CHANNELS = ("telegram", "max", "vk", "viber", "whatsapp", "facebook_messenger", "instagram", "push")
 
 Filter = Callable[..., object]
+Located = RenderContext | Mapping[str, object]  # a filter's context; on the fast road the scope itself
 
 
 class Missing(Undefined):
@@ -222,26 +224,47 @@ class LimitedEnvironment(Environment):
         self.add_tag(LinkingOutput)
         self.add_tag(LinkTag)
         del self.tags["include"], self.tags["render"]
-        self.filters.update(money=_money, number=_number)
+        self.filters.update({name: _localized(function) for name, function in LOCAL.items()})
         for name, function in self.filters.items():
             if getattr(function, "with_environment", False):
                 function = partial(function, environment=self)
+            if name == "date":
+                function = _date(function)
             self.filters[name] = _guarded(name, function)
 
 
-def _money(value: object, currency: object, language: object = "ru") -> str:
-    return _shown(format_amount, value, str(currency), str(language))
+def _localized(function: Callable[..., str]) -> Filter:
+    """Return a filter that finds in its context in whose language and zone it speaks."""
+
+    def located(value: object, *args: object, context: Located, **kwargs: object) -> object:
+        return function(_here(context), value, *args, **kwargs)
+
+    located.with_context = True  # type: ignore[attr-defined]
+    return located
 
 
-def _number(value: object, language: object = "ru") -> str:
-    return _shown(format_number, value, str(language))
+def _here(context: Located) -> Here:
+    scope = context.globals if isinstance(context, RenderContext) else context
+    here = scope.get(HERE)
+    return here if isinstance(here, Here) else NOWHERE
 
 
-def _shown(function: Callable[..., str], value: object, *args: str) -> str:
-    try:
-        return function(value, *args)
-    except BadMoney as problem:
-        raise RenderError(str(problem)) from None
+def _date(plain: Filter) -> Filter:
+    """Return the date filter: patterns of Unicode in the person's language, or those with % as in Liquid."""
+
+    def dated(
+        value: object, pattern: object = "", *args: object, context: Located, **kwargs: object
+    ) -> object:
+        here = _here(context)
+        if "%" not in str(pattern) and str(pattern).strip():
+            return local_date(here, value, pattern, *args, **kwargs)
+        if here is not NOWHERE and not isinstance(value, Undefined):
+            with suppress(RenderError):
+                value = instant_of(value, here.zone)
+        return plain(value, pattern, *args, **kwargs)
+
+    dated.with_context = True  # type: ignore[attr-defined]
+    return dated
 
 
 def _guarded(name: str, function: Filter) -> Filter:
@@ -255,7 +278,7 @@ def _guarded(name: str, function: Filter) -> Filter:
         if name != "default":
             if isinstance(value, Missing):
                 return value
-            for given in (*args, *kwargs.values()):
+            for given in (*args, *(told for key, told in kwargs.items() if key != "context")):
                 if isinstance(given, Missing):
                     given.poke()
                 _check_size(name, given)
@@ -270,6 +293,7 @@ def _guarded(name: str, function: Filter) -> Filter:
         return result
 
     guarded.with_environment = False  # type: ignore[attr-defined]
+    guarded.with_context = getattr(function, "with_context", False)  # type: ignore[attr-defined]
     return guarded
 
 

@@ -1,0 +1,305 @@
+"""Templates: saved in each language, shown, deleted, and filled for a person to look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.actions.cascades import source_of
+from kaskad.actions.office import Office
+from kaskad.actions.runs import find_contact
+from kaskad.domain import sms
+from kaskad.domain.cascade import Content, Variant
+from kaskad.domain.condition import ROOTS
+from kaskad.domain.content import (
+    UNSUBSCRIBE,
+    CompiledContent,
+    LinkMaker,
+    Rendered,
+    TextBook,
+    Wording,
+    compile_content,
+    primary,
+)  # fmt: skip
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.mjml import MAX_SHOWN
+from kaskad.domain.policy import Policy
+from kaskad.domain.template import BadTemplate, RenderError
+from kaskad.domain.template.filters import HERE, NOWHERE, Here
+from kaskad.domain.terms import Channel
+from kaskad.engine.catalog import POLICY
+from kaskad.engine.look import Person
+from kaskad.engine.wording import look_up, parts_of, wording
+from kaskad.store import settings
+from kaskad.store import templates as store
+from kaskad.store.db import Transaction
+from kaskad.store.templates import PART, Kept
+
+PART_WORD = "part"
+_CHANNELS = {channel.value: channel for channel in Channel}
+SAMPLE_URL = "https://example.org/"  # what stands for an address that only the event would tell
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Text(Struct, frozen=True):
+    """One language of a template on one channel, or a part; `warnings` are about what was just saved."""
+
+    name: str
+    channel: str
+    language: str
+    fallback: bool
+    content: Content
+    saved_at: int
+    variables: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Preview(Struct, frozen=True):
+    """What a contact would get, with plain links in place of tracked ones."""
+
+    channel: str
+    language: str
+    words: Rendered
+    parts: int = 0  # of an SMS
+    encoding: str = ""
+
+
+def put(
+    office: Office, name: str, channel: str, language: str, content: Content, *, fallback: bool = False
+) -> Text:
+    """Save a template in one language, or a part; cascades use it when they are activated next.
+
+    The first language of a template serves all in whose language there is none, until another one is told to.
+    Raises Invalid for what could not be sent.
+    """
+    code, language = _code(channel), primary(language)
+    if code == PART:
+        _check_part(content, fallback)
+    elif not language:
+        raise Invalid([f"Say in which language {name!r} is, for example `language: ru`; a part needs none."])
+
+    def change(tx: Transaction) -> Kept:
+        others = [one for one in store.of_name(tx, name) if one.channel == code and one.language != language]
+        chosen = code != PART and (fallback or not any(one.fallback for one in others))
+        kept = Kept(name, code, language, chosen, content, office.now())
+        if code != PART:
+            _made(tx, kept)
+        store.put(tx, kept)
+        return kept
+
+    kept = office.write(change)
+    with office.read() as tx:
+        return _text(tx, kept)
+
+
+def listing(office: Office) -> list[Text]:
+    """Return all templates and parts, by name, channel and language."""
+    with office.read() as tx:
+        return [_text(tx, kept) for kept in store.all_texts(tx)]
+
+
+def of_name(office: Office, name: str) -> list[Text]:
+    """Return a template in all its languages; raises NotFound."""
+    with office.read() as tx:
+        return [_text(tx, kept) for kept in _known(tx, name)]
+
+
+def drop(office: Office, name: str, channel: str = "", language: str = "") -> int:
+    """Delete a template, or only one channel or language of it; return how many texts are gone.
+
+    Cascades that use it keep theirs until they are activated again. Raises NotFound.
+    """
+
+    def change(tx: Transaction) -> int:
+        known = _known(tx, name)
+        gone = [
+            one for one in known
+            if (not channel or one.channel == _code(channel)) and (not language or one.language == language)
+        ]  # fmt: skip
+        if not gone:
+            raise NotFound(f"Template {name!r} has no such text: `kaskad template show {name}` tells them.")
+        for one in gone:
+            store.drop(tx, one)
+        _keep_fallbacks(tx, name)
+        return len(gone)
+
+    return office.write(change)
+
+
+def preview(
+    office: Office, name: str, channel: str, who: str, *, language: str = "",
+    trigger: Mapping[str, Any] | None = None,
+) -> Preview:  # fmt: skip
+    """Return a template filled for a contact, in the contact's language or in the one that is asked for.
+
+    Raises NotFound, and Invalid with every variable that is missing.
+    """
+    with office.read() as tx:
+        known = [one for one in _known(tx, name) if not channel or one.channel == _code(channel)]
+        sent = [one for one in known if one.channel != PART]
+        if not sent:
+            raise NotFound(f"There is no template {name!r} for {channel or 'any channel'} to look at.")
+        of_channel = [one for one in sent if one.channel == sent[0].channel]
+        book = TextBook(_made(tx, one) for one in of_channel)
+        person, zone = person_of(tx, find_contact(tx, who)), _zone(tx)
+        where = Channel.of(sent[0].channel)
+    wanted = primary(language or person.language)
+    compiled = compile_content(Content(template=name), where, name=name, texts=book, language=wanted)
+    return _filled(office, compiled, where, person, zone, trigger or {})
+
+
+def preview_step(
+    office: Office, slug: str, step: str, who: str, *, version: str = "", channel: str = "",
+    variant: str = "", trigger: Mapping[str, Any] | None = None,
+) -> Preview:  # fmt: skip
+    """Return what a step would say to a contact: of a version, `current` or `draft`; else of what is newest.
+
+    A draft is shown with the templates as they are now. Raises NotFound, Invalid.
+    """
+    with office.read() as tx:
+        text, version_id = source_of(tx, slug, version)
+        cascade = to_cascade(text, name=slug)
+        found = next((one for one in cascade.steps if one.id == step), None)
+        if found is None:
+            raise NotFound(f"{slug} has no step {step!r}: {', '.join(one.id for one in cascade.steps)}.")
+        chosen = _variant(found.variants, variant)
+        where = _CHANNELS[channel] if channel else found.channels[0]
+        if where not in found.channels:
+            raise Invalid([f"Step {step!r} does not use {where}: {', '.join(found.channels)}."])
+        if version_id is None:
+            texts, wrong = look_up(tx, cascade)
+            if wrong:
+                raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
+        else:
+            texts = store.frozen(tx, version_id)
+        person, zone = person_of(tx, find_contact(tx, who)), _zone(tx)
+    try:
+        compiled = compile_content(
+            found.content, where, chosen, name=step, texts=TextBook(texts), language=primary(person.language)
+        )
+    except BadTemplate as bad:
+        raise _invalid(bad) from None
+    return _filled(office, compiled, where, person, zone, trigger or {})
+
+
+def person_of(tx: Transaction, contact_id: int) -> Person:
+    """Return a contact as texts see it; raises NotFound."""
+    rows = tx.among("look_contacts", [contact_id])
+    if not rows:
+        raise NotFound(f"Contact {contact_id} has been erased.")
+    row = rows[0]
+    return Person(row[1], row[2] or "", row[3] or "", bool(row[4]), _decode(row[5]))
+
+
+def scope_for(
+    compiled: CompiledContent, person: Person, zone: str, trigger: Mapping[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a text may look at where there is no run."""
+    here = Here(compiled.language or person.language or NOWHERE.language, person.zone or zone)
+    return {
+        "contact": person.attributes, "trigger": trigger, "run": {"id": 0, "entered_at": 0}, "steps": {},
+        "opt_in": lambda channel: f"{SAMPLE_URL}{channel}", UNSUBSCRIBE: f"{SAMPLE_URL}leave", HERE: here,
+    }  # fmt: skip
+
+
+def plain_links(office: Office) -> LinkMaker:
+    """Return what leaves links as they are: a look at a text is no visit."""
+    return LinkMaker(office.signer, "", 0, 0, 0, 0, pixel=False)
+
+
+def _filled(
+    office: Office, compiled: CompiledContent, channel: Channel, person: Person, zone: str,
+    trigger: Mapping[str, Any],
+) -> Preview:  # fmt: skip
+    try:
+        words = compiled.render(scope_for(compiled, person, zone, trigger), plain_links(office))
+    except RenderError as problem:
+        raise Invalid([str(problem)]) from None
+    language = compiled.language or primary(person.language)
+    if channel is not Channel.SMS:
+        return Preview(channel.value, language, words)
+    return Preview(channel.value, language, words, sms.parts(words.text), sms.encoding(words.text).value)
+
+
+def _variant(variants: tuple[Variant, ...], wanted: str) -> Variant | None:
+    if not variants:
+        return None
+    found = next((one for one in variants if one.id == wanted or not wanted), None)
+    if found is None:
+        raise NotFound(f"There is no variant {wanted!r}: {', '.join(one.id for one in variants)}.")
+    return found
+
+
+def _made(tx: Transaction, kept: Kept) -> Wording:
+    """Return a text as a version would freeze it; raises Invalid."""
+    try:
+        made = wording(kept, parts_of(store.all_texts(tx), kept.language))
+    except BadTemplate as bad:
+        raise _invalid(bad) from None
+    channel = Channel.of(kept.channel)
+    names = compile_content(made.content, channel, name=kept.name).variables
+    unknown = [name for name in sorted(names) if re.split(r"[.\[]", name, maxsplit=1)[0] not in ROOTS]
+    if unknown:
+        told = ", ".join(f"`{name[:40]}`" for name in unknown)
+        first = re.split(r"[.\[]", unknown[0], maxsplit=1)[0]
+        raise Invalid([f"{told} is not known in texts: write `contact.{first}` or `trigger.{first}`."])
+    return made
+
+
+def _text(tx: Transaction, kept: Kept) -> Text:
+    channel = Channel.of(kept.channel).value if kept.channel else PART_WORD
+    text = Text(kept.name, channel, kept.language, kept.fallback, kept.content, kept.saved_at)
+    if kept.channel == PART:
+        return text
+    try:
+        made = _made(tx, kept)
+    except Invalid as invalid:  # a part was changed, or has gone
+        return msgspec.structs.replace(text, warnings=tuple(invalid.problems))
+    variables = compile_content(made.content, Channel.of(kept.channel), name=kept.name).variables
+    size = len(made.content.html.encode())
+    warnings = (TOO_LONG.format(size // 1000),) if size > MAX_SHOWN else ()
+    return msgspec.structs.replace(text, variables=tuple(sorted(variables)), warnings=warnings)
+
+
+TOO_LONG = "It is {} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave."
+
+
+def _known(tx: Transaction, name: str) -> list[Kept]:
+    known = store.of_name(tx, name)
+    if not known:
+        raise NotFound(f"There is no template {name!r}: `kaskad template list` shows them.")
+    return known
+
+
+def _keep_fallbacks(tx: Transaction, name: str) -> None:
+    """Let the first language of each channel serve all others, where the one that did has gone."""
+    rest = [one for one in store.of_name(tx, name) if one.channel != PART]
+    for channel in {one.channel for one in rest}:
+        own = [one for one in rest if one.channel == channel]
+        if not any(one.fallback for one in own):
+            store.put(tx, msgspec.structs.replace(own[0], fallback=True))
+
+
+def _check_part(content: Content, fallback: bool) -> None:
+    if not content.text or content != Content(text=content.text):
+        raise Invalid(["A part has `text` and nothing else: MJML, HTML or plain words, as where it stands."])
+    if fallback:
+        raise Invalid(["A part has no `fallback`: one without a language serves all."])
+
+
+def _code(channel: str) -> int:
+    return PART if channel == PART_WORD else _CHANNELS[channel].code
+
+
+def _zone(tx: Transaction) -> str:
+    return (settings.get(tx, POLICY, Policy) or Policy()).zone
+
+
+def _invalid(bad: BadTemplate) -> Invalid:
+    return Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."])

@@ -1,0 +1,159 @@
+"""`kaskad template`: texts of their own, by channel and language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+NAME = Annotated[str, typer.Argument(metavar="NAME", help="The template's name.")]
+CHANNEL = Annotated[str, typer.Option(help="On this channel; `part` is what stands in other texts.")]
+LANGUAGE = Annotated[str, typer.Option(help="In this language: ru, kk, en.")]
+TRIGGER = Annotated[str, typer.Option(metavar="JSON", help="Properties of the event that would begin a run.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(help="Templates: put, list, show, preview, delete.", no_args_is_help=True)
+    group.command("put")(put)
+    group.command("list")(listing)
+    group.command("show")(show)
+    group.command("preview")(preview)
+    group.command("delete")(delete)
+    app.add_typer(group, name="template")
+
+
+def put(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="YAML, MJML, HTML or plain text.")],
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Save templates from files; cascades use them when they are activated next.
+
+    Parts are saved first, whatever the order of the files. Where a file cannot be read, nothing is saved.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.template_file import read_templates
+    from kaskad.domain.errors import Invalid
+
+    told = [one for file in files for one in read_templates(file)]
+    nameless = [one for one in told if not isinstance(one.get("name"), str)]
+    if nameless:
+        raise Invalid(["A template has no name: write `name: cart-letter`."])
+    saved = []
+    with reached(db) as client:
+        for one in sorted(told, key=lambda one: one.get("channel") != "part"):
+            fields = {key: value for key, value in one.items() if key != "name"}
+            saved.append(client.call("PUT", f"/templates/{one['name']}", fields))
+    if as_json:
+        typer.echo(as_text(saved))
+        return
+    for one in saved:
+        typer.echo(f"{_title(one)} is saved; cascades use it when they are activated next.")
+        for warning in one["warnings"]:
+            typer.secho(f"  {warning}", fg=typer.colors.YELLOW)
+
+
+def listing(db: DB = "", as_json: JSON = False) -> None:
+    """List the templates and parts."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        found = list(client.items("/templates"))
+    if as_json:
+        typer.echo(as_text(found))
+    elif not found:
+        typer.echo("There are no templates: `kaskad template put FILE` saves one.")
+    else:
+        rows = [
+            (one["name"], one["channel"], one["language"] or "all",
+             "yes" if one["fallback"] else "", one["saved_at"][:16], " ".join(one["warnings"]))
+            for one in found
+        ]  # fmt: skip
+        typer.echo(table(("NAME", "CHANNEL", "LANGUAGE", "FOR ALL OTHERS", "SAVED", "WARNINGS"), rows))
+
+
+def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
+    """Show a template as it was written, in all its languages."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        found = list(client.items(f"/templates/{name}"))
+    if as_json:
+        typer.echo(as_text(found))
+        return
+    for one in found:
+        typer.secho(_title(one), bold=True)
+        _print_words(one)
+        if one["variables"]:
+            typer.echo(f"  asks for {', '.join(one['variables'])}")
+
+
+def preview(
+    name: NAME,
+    contact: Annotated[str, typer.Option("--as", metavar="CONTACT", help="Whose message it would be.")],
+    channel: CHANNEL = "",
+    language: LANGUAGE = "",
+    trigger: TRIGGER = "{}",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show a template as a contact would get it; nothing is sent."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    told = {
+        "contact": contact, "channel": channel, "language": language, "trigger": properties(trigger),
+    }  # fmt: skip
+    with reached(db) as client:
+        found = client.post(f"/templates/{name}/preview", told)
+    if as_json:
+        typer.echo(as_text(found))
+        return
+    typer.secho(f"{name} for {contact} ({found['channel']}, {found['language'] or 'no language'})", bold=True)
+    _print_words(found)
+    if found["parts"]:
+        typer.echo(f"  {found['parts']} parts in {found['encoding']}")
+
+
+def delete(
+    name: NAME, channel: CHANNEL = "", language: LANGUAGE = "", db: DB = "", as_json: JSON = False
+) -> None:
+    """Delete a template, or one channel or language of it; cascades keep theirs until activated again."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    query = {"channel": channel or None, "language": language or None}
+    with reached(db) as client:
+        told = client.call("DELETE", f"/templates/{name}", query=query)
+    say(as_json, told, f"{told['deleted']} texts of {name} are deleted.")
+
+
+def properties(text: str) -> dict[str, Any]:
+    """Return what an option in JSON holds; raises BadParameter."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as problem:
+        raise typer.BadParameter(f"write JSON such as '{{\"total\": 12500}}' ({problem})") from None
+
+
+def _title(one: Mapping[str, Any]) -> str:
+    where = [one["channel"], *([one["language"]] if one["language"] else [])]
+    return f"{one['name']} ({', '.join(where)})"
+
+
+def _print_words(one: Mapping[str, Any]) -> None:
+    for kind in ("subject", "mjml", "html", "text", "say", "script"):
+        if one.get(kind):
+            typer.echo(f"  {kind}: " + one[kind].rstrip("\n").replace("\n", "\n    "))
+    for button in one["buttons"]:
+        typer.echo(f"  [{button['text']}] {button['url'] or button['reply']}")

@@ -1,0 +1,191 @@
+"""The filters that Liquid lacks: money, numbers, dates and plurals as a person's language and zone have them.
+
+The scope's `here` says whose they are; without it they are Russian, and UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from kaskad.domain.money import BadMoney, format_amount, format_number
+from kaskad.domain.template.problem import RenderError
+
+HERE = "kaskad_here"  # the name in a scope under which a `Here` stands
+MAX_PATTERN = 100
+_SECONDS_UNTIL = 100_000_000_000  # larger numbers are milliseconds: as seconds they are past the year 5138
+
+# GOST 7.79-2000 B without its apostrophes, which an SMS has no use for; Kazakh by the sound.
+_LATIN = {
+    "а": "a", "б": "b", "в": "v", "г": "g", "д": "d", "е": "e", "ё": "yo", "ж": "zh", "з": "z", "и": "i",
+    "й": "y", "к": "k", "л": "l", "м": "m", "н": "n", "о": "o", "п": "p", "р": "r", "с": "s", "т": "t",
+    "у": "u", "ф": "f", "х": "kh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "shch", "ъ": "", "ы": "y", "ь": "",
+    "э": "e", "ю": "yu", "я": "ya", "ә": "a", "ғ": "g", "қ": "q", "ң": "n", "ө": "o", "ұ": "u", "ү": "u",
+    "һ": "h", "і": "i", "ї": "yi", "є": "ye", "ґ": "g",
+}  # fmt: skip
+_TRANSLIT = {ord(letter): latin for letter, latin in _LATIN.items()} | {
+    ord(letter.upper()): latin.capitalize() for letter, latin in _LATIN.items()
+}
+_TRANSLIT |= {ord("«"): '"', ord("»"): '"', ord("—"): "-", ord("–"): "-", ord("…"): "...", ord("№"): "N",
+              ord("₸"): "KZT", ord("₽"): "RUB", 0xA0: " ", 0x202F: " ", ord("„"): '"', ord("“"): '"',
+              ord("”"): '"', ord("’"): "'", ord("‘"): "'"}  # fmt: skip
+_PATRONYMIC = (
+    "вич", "вна", "ична", "кызы", "қызы", "оглы", "улы", "ұлы", "vich", "vna", "ichna", "kyzy", "qyzy", "uly",
+)  # fmt: skip
+_SURNAME = ("ов", "ова", "ев", "ева", "ёв", "ёва", "ин", "ина", "ын", "ына", "ский", "ская", "цкий", "цкая",
+            "ко", "юк", "ук", "ян", "дзе", "швили", "баев", "баева", "беков", "бекова")  # fmt: skip
+
+
+class Here(Struct, frozen=True):
+    """The language (`ru`, `kk`, `en`, …) and the time zone in which a person reads."""
+
+    language: str = "ru"
+    zone: str = "UTC"
+
+
+NOWHERE = Here()
+
+
+def money(here: Here, value: object, currency: object, language: object = "") -> str:
+    """Return an amount with its currency: 12 500 ₸."""
+    return _shown(format_amount, value, str(currency), str(language) or here.language)
+
+
+def number(here: Here, value: object, language: object = "") -> str:
+    """Return a number with its thousands set apart."""
+    return _shown(format_number, value, str(language) or here.language)
+
+
+def local_date(here: Here, value: object, pattern: object, language: object = "") -> str:
+    """Return an instant or a day by a pattern of Unicode ("d MMMM", "EEEE HH:mm") in the person's words.
+
+    https://www.unicode.org/reports/tr35/tr35-dates.html#Date_Field_Symbol_Table
+    """
+    from babel.core import UnknownLocaleError
+    from babel.dates import format_date, format_datetime
+
+    pattern, told = str(pattern), str(language) or here.language
+    if len(pattern) > MAX_PATTERN:
+        raise RenderError(f"a date's pattern may have {MAX_PATTERN} characters")
+    moment = instant_of(value, here.zone)
+    try:
+        if isinstance(moment, datetime):
+            return format_datetime(moment, pattern, locale=_locale(told))
+        return format_date(moment, pattern, locale=_locale(told))
+    except (UnknownLocaleError, ValueError, KeyError, AttributeError, TypeError):
+        remedy = 'write for example "d MMMM" or "dd.MM.yyyy HH:mm"'
+        raise RenderError(f"{pattern!r} is no pattern for {str(value)[:40]!r}: {remedy}") from None
+
+
+def plural(_: Here, value: object, *forms: object) -> str:
+    """Return the form that goes with a number.
+
+    Three forms are for 1, 2 and 5 (товар, товара, товаров), two for 1 and the rest, one for all.
+    """
+    words = [str(form) for form in forms]
+    try:
+        count = abs(Decimal(str(value).strip().replace(",", ".")))
+    except InvalidOperation:
+        raise RenderError(f"{str(value)[:40]!r} is not a number that a plural could go with") from None
+    if isinstance(value, bool) or not count.is_finite() or not 1 <= len(words) <= 3:
+        raise RenderError('plural takes a number and up to three forms: plural: "товар", "товара", "товаров"')
+    if len(words) < 3:
+        return words[0] if count == 1 else words[-1]
+    if count != count.to_integral_value():
+        return words[1]
+    ones, tens = int(count % 10), int(count % 100)
+    if ones == 1 and tens != 11:
+        return words[0]
+    return words[1] if 2 <= ones <= 4 and not 12 <= tens <= 14 else words[2]
+
+
+def first_name(_: Here, value: object) -> str:
+    """Return the given name out of a full one, with its first letter large: ИВАНОВА АННА ПЕТРОВНА → Анна."""
+    words = [word for word in str(value).replace(",", " ").split() if not word.endswith(".")]
+    if not words:
+        return ""
+    return "-".join(part[:1].upper() + part[1:].lower() for part in _given(words).split("-"))
+
+
+def _given(words: list[str]) -> str:
+    """Return the given name: before a patronymic, else behind a surname, else the first word."""
+    for place, word in enumerate(words):
+        if place and word.lower().endswith(_PATRONYMIC):
+            return words[place - 1]
+    if len(words) == 2 and words[0].lower().endswith(_SURNAME) and not words[1].lower().endswith(_SURNAME):
+        return words[1]
+    return words[0]
+
+
+def translit(_: Here, value: object) -> str:
+    """Return a text in Latin letters, so that an SMS has room for 160 of them."""
+    return str(value).translate(_TRANSLIT)
+
+
+def instant_of(value: object, zone: str) -> datetime | date:
+    """Return an instant in a zone, or a day; raises RenderError.
+
+    Read are ISO 8601, with an offset or as the zone's own wall clock, and seconds or milliseconds since 1970.
+    """
+    there = _zone(zone)
+    try:
+        if isinstance(value, datetime):
+            return value.astimezone(there) if value.tzinfo else value.replace(tzinfo=there)
+        if isinstance(value, date):
+            return value
+        text = str(value).strip()
+        if (isinstance(value, int | float) and not isinstance(value, bool)) or (
+            text.isdecimal() and len(text) > 8
+        ):
+            at = float(text)
+            seconds = at / 1000 if at >= _SECONDS_UNTIL else at
+            return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).astimezone(there)
+        if len(text) == 10:
+            return date.fromisoformat(text)
+        read = datetime.fromisoformat(text)
+        return read.astimezone(there) if read.tzinfo else read.replace(tzinfo=there)
+    except (ValueError, OverflowError):
+        remedy = "write it as 2026-03-08 or 2026-03-08T10:00:00+05:00"
+        raise RenderError(f"{str(value)[:40]!r} is no instant: {remedy}") from None
+
+
+def _shown(function: Callable[..., str], value: object, *args: str) -> str:
+    try:
+        return function(value, *args)
+    except BadMoney as problem:
+        raise RenderError(str(problem)) from None
+
+
+@lru_cache(512)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+@lru_cache(64)
+def _locale(language: str) -> str:
+    """Return the name of a locale that babel has: the language without its country where that is needed."""
+    from babel.core import Locale, UnknownLocaleError
+
+    for name in (language.replace("-", "_"), language[:2].lower()):
+        try:
+            return str(Locale.parse(name))
+        except (UnknownLocaleError, ValueError):
+            continue
+    return "en"
+
+
+LOCAL: dict[str, Callable[..., str]] = {
+    "money": money,
+    "number": number,
+    "plural": plural,
+    "first_name": first_name,
+    "translit": translit,
+}

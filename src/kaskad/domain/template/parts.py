@@ -1,0 +1,72 @@
+"""Texts put together from stored parts before they are compiled: includes, and letters that extend another.
+
+`{% include 'brand-header' %}` stands for the part of that name; a text that begins with
+`{% extends 'brand-letter' %}` is that part, with the blocks of the same names in place of its own. All of it
+is text, so a part may hold half an MJML section, and variables need no passing on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from kaskad.domain.template.problem import BadTemplate
+
+MAX_DEPTH = 8  # parts within parts
+MAX_WHOLE = 200_000  # characters; as a template by itself may have bytes
+
+Parts = Callable[[str], str | None]
+
+_INCLUDE = re.compile(r"""{%-?\s*include\s+["']([a-z0-9][a-z0-9_-]*)["']\s*-?%}""")
+_EXTENDS = re.compile(r"""\s*{%-?\s*extends\s+["']([a-z0-9][a-z0-9_-]*)["']\s*-?%}""")
+_BLOCK = re.compile(
+    r"{%-?\s*block\s+([A-Za-z][\w-]*)\s*-?%}((?:(?!{%-?\s*block\b).)*?){%-?\s*endblock(?:\s+\1)?\s*-?%}",
+    re.DOTALL,
+)
+_LEFT = re.compile(r"{%-?\s*(include|extends|block|endblock)\b")
+
+
+def assemble(source: str, parts: Parts, name: str) -> str:
+    """Return `source` with all parts in their places; raises BadTemplate."""
+    if "{%" not in source or not _LEFT.search(source):
+        return source
+    whole = _filled(source, parts, name, {}, ())
+    if left := _LEFT.search(whole):
+        line = whole.count("\n", 0, left.start()) + 1
+        remedy = (
+            "write {% include 'part' %}, {% block a %}…{% endblock %}, and {% extends 'part' %} first of all"
+        )
+        raise BadTemplate(
+            name, line, f"{left[1]} cannot be read here; blocks do not stand in each other", remedy
+        )
+    return whole
+
+
+def _filled(source: str, parts: Parts, name: str, blocks: dict[str, str], within: tuple[str, ...]) -> str:
+    """Return the text of a template or part; `blocks` are what those that extend it say instead."""
+    base = _EXTENDS.match(source)
+    own = {found[1]: found[2] for found in _BLOCK.finditer(source)}
+    if base is not None:
+        told, inside = _part(base[1], parts, name, within)
+        return _filled(told, parts, name, {**own, **blocks}, inside)
+    text = _BLOCK.sub(lambda found: blocks.get(found[1], found[2]), source)
+
+    def included(found: re.Match[str]) -> str:
+        told, inside = _part(found[1], parts, name, within)
+        return _filled(told, parts, name, blocks, inside)
+
+    whole = _INCLUDE.sub(included, text)
+    if len(whole) > MAX_WHOLE:
+        raise BadTemplate(name, 1, f"with its parts it is over {MAX_WHOLE} characters", "shorten it")
+    return whole
+
+
+def _part(part: str, parts: Parts, name: str, within: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    if part in within or len(within) >= MAX_DEPTH:
+        chain = " → ".join([*within, part])
+        raise BadTemplate(name, 1, f"parts stand too deep in each other ({chain})", "take some apart")
+    told = parts(part)
+    if told is None:
+        remedy = f"save it first: `kaskad template put` with `name: {part}` and `channel: part`"
+        raise BadTemplate(name, 1, f"there is no part {part!r}", remedy)
+    return told, (*within, part)

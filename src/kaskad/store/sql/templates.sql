@@ -1,0 +1,29 @@
+-- name: templates_of
+-- All texts of a name, by channel and language.
+SELECT name, channel, language, fallback, content, saved_at FROM templates
+ WHERE name = :name ORDER BY channel, language;
+
+-- name: templates
+-- All texts and parts.
+SELECT name, channel, language, fallback, content, saved_at FROM templates ORDER BY name, channel, language;
+
+-- name: put_template
+INSERT INTO templates (name, channel, language, fallback, content, saved_at)
+VALUES (:name, :channel, :language, :fallback, :content, :now)
+ON CONFLICT (name, channel, language) DO UPDATE SET
+       fallback = excluded.fallback, content = excluded.content, saved_at = excluded.saved_at;
+
+-- name: only_fallback
+-- Let no other language of the name and channel be the one for all others.
+UPDATE templates SET fallback = 0 WHERE name = :name AND channel = :channel AND language <> :language;
+
+-- name: drop_template
+DELETE FROM templates WHERE name = :name AND channel = :channel AND language = :language;
+
+-- name: version_texts
+SELECT name, channel, language, fallback, content FROM version_texts
+ WHERE version_id = :version_id ORDER BY name, channel, language;
+
+-- name: add_version_text
+INSERT INTO version_texts (version_id, name, channel, language, fallback, content)
+VALUES (:version_id, :name, :channel, :language, :fallback, :content);
