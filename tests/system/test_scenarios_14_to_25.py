@@ -11,6 +11,7 @@ from kaskad.domain.policy import HOUR, MINUTE, Cap, Counted, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
 from kaskad.domain.tokens import PIXEL
 from kaskad.engine.arrival import Arrival
+from kaskad.engine.ingest import Ingest
 from kaskad.store import contacts
 from kaskad.store.suppressions import suppress
 from support.play import NOON
@@ -217,8 +218,9 @@ def test_scenario_22_consent_withdrawn_later_silences_the_pixels_already_sent(db
     ann, bob = begun(stage), stage.person("bob")
     stage.event(bob, "left", cart_id=2, url=URL)
     stage.passes("1h")
-    with db.write() as tx:
-        contacts.upsert(tx, HASH_KEY, [contacts.Contact(id=ann, tracking=False)], stage.clock.now())
+    withdrawn = Ingest(stage.engine, db).untrack(ann)
+    stage.works()
+    assert withdrawn.done()
     for person in (ann, bob):
         stage.hits(person, PIXEL)
         stage.receipt(person, Kind.MACHINE_OPENED)

@@ -73,6 +73,9 @@ class FakeIntake:
     def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
         return self._note(("unsubscribe", contact_id, run_id, step, scope), None)
 
+    def untrack(self, contact_id: int) -> Future[None]:
+        return self._note(("untrack", contact_id), None)
+
     def events(self, events: list[EventIn]) -> Future[list[str | None]]:
         return self._note(("events", events), [self.refusals.get(event.id) for event in events])
 

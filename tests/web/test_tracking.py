@@ -150,6 +150,19 @@ def test_the_pages_buttons_say_what_to_leave(site):
     assert [told[-1] for told in site.intake.told] == ["all", "advertising", "topic"]
 
 
+def test_the_page_offers_every_level_and_tracking_apart(site):
+    shown = site.call("GET", unsubscribe(site)).body.decode()
+    scopes = ["topic", "channel", "advertising", "all", "tracking"]
+    assert [scope for scope in scopes if f'value="{scope}"' in shown] == scopes
+    assert site.intake.told == [], "looking changes nothing"
+    for scope in scopes:
+        answer = site.call("POST", unsubscribe(site), f"scope={scope}".encode(), URLENCODED)
+        assert answer.status == 200 and b"<h1>" in answer.body
+    assert site.intake.told == [*(("unsubscribe", *MESSAGE, scope) for scope in scopes[:-1]),
+                                ("untrack", MESSAGE[0])]  # fmt: skip
+    assert "as it was" in answer.body.decode()
+
+
 def test_an_unsubscription_that_could_not_be_stored_says_so(site):
     site.intake.error = Full("the disk is full")
     answer = site.call("POST", unsubscribe(site), b"List-Unsubscribe=One-Click", URLENCODED)

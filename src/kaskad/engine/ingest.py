@@ -38,7 +38,7 @@ from kaskad.providers.base import (
     Told,
     UpTo,
 )
-from kaskad.store import crm
+from kaskad.store import contacts, crm
 from kaskad.store.crm import LEARN
 from kaskad.store.db import Database, Transaction
 
@@ -155,6 +155,17 @@ class Ingest:
         now = self._world.clock.now()
         arrival = Arrival(contact_id, run_id, step, Kind.UNSUBSCRIBED.value, f"link {scope}", now, told)
         return self._engine.deliver(Delivery(None, arrivals=[arrival]))
+
+    def untrack(self, contact_id: int) -> Future[None]:
+        """Withdraw the consent to noting openings: it counts for every letter, also those already sent."""
+
+        def withdraw(tx: Transaction) -> tuple[()]:
+            if tx.one("contact_by_id", id=contact_id) is not None:
+                told = [contacts.Contact(id=contact_id, tracking=False)]
+                contacts.upsert(tx, self._world.hash_key, told, self._world.clock.now())
+            return ()
+
+        return self._engine.deliver(Delivery(None, acts=[withdraw]))
 
     def chat(self, account: Account, told: Inbound, evidence: Mapping[str, str]) -> Future[str]:
         """Let a person start a chat by a link, or confirm it; the result is one of `opt_in.WORDS` or ""."""

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 SCOPES = ("topic", "channel", "advertising", "all")  # what a person can leave, the narrowest first
 
+TRACKING = "tracking"  # the same page's button for the consent to noting openings, which is another thing
+
 
 class Intake(Protocol):
     """The engine as seen by HTTP. Its futures end after the commit that makes what was told durable.
@@ -46,6 +48,9 @@ class Intake(Protocol):
 
     def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
         """Withdraw consent for one of SCOPES; doing it again changes nothing."""
+
+    def untrack(self, contact_id: int) -> Future[None]:
+        """Withdraw the consent to noting openings; doing it again changes nothing."""
 
     def chat(self, account: Account, told: Inbound, evidence: Mapping[str, str]) -> Future[str]:
         """Let a person start a chat by a link, or confirm it; the result is the word that answers, or ""."""

@@ -53,6 +53,24 @@ TEXTS = {
         "ru": ("Вы отписаны", "Такие сообщения больше не придут. Спасибо, что сказали."),
         "en": ("You are unsubscribed", "Messages like this have stopped. Thank you for telling us."),
     },
+    "done_channel": {
+        "ru": ("Вы отписаны", "По этому каналу сообщений больше не будет. Спасибо, что сказали."),
+        "en": ("You are unsubscribed", "There will be no more messages on this channel. Thank you."),
+    },
+    "done_advertising": {
+        "ru": ("Рекламы больше не будет", "Сообщения о ваших заказах и записях будут приходить, как раньше."),
+        "en": (
+            "There will be no more advertising",
+            "Messages about your orders and bookings come as before.",
+        ),
+    },
+    "done_tracking": {
+        "ru": ("Больше не отслеживаем", "Мы не узнаём, открываете ли вы письма. Подписка не изменилась."),
+        "en": (
+            "No longer tracked",
+            "We do not see whether you open emails. Your subscription is as it was.",
+        ),
+    },
     "done_all": {
         "ru": ("Вы отписаны от всего", "Рассылок от нас больше не будет."),
         "en": ("You are unsubscribed from everything", "There will be no more mailings from us."),
@@ -64,7 +82,13 @@ TEXTS = {
 }
 BUTTONS = {
     "topic": {"ru": "Отписаться", "en": "Unsubscribe"},
+    "channel": {"ru": "Не писать по этому каналу", "en": "No messages on this channel"},
+    "advertising": {"ru": "Не присылать рекламу", "en": "No advertising"},
     "all": {"ru": "Отписаться от всех рассылок", "en": "Unsubscribe from everything"},
+    "tracking": {
+        "ru": "Не отслеживать, открываю ли я письма",
+        "en": "Do not track whether I open emails",
+    },
 }
 
 
@@ -73,7 +97,8 @@ def page(request: Request, name: str, buttons: tuple[str, ...] = (), status: int
     language = language_of(request.headers.get("accept-language", ""))
     title, text = TEXTS[name][language]
     form = "".join(
-        f'<button name="scope" value="{scope}"{"" if number == 0 and name == "ask" else QUIET}>'
+        (f"<p>{CHOICES[language]}</p>" if number == 1 and name == "ask" else "")
+        + f'<button name="scope" value="{scope}"{"" if number == 0 and name == "ask" else QUIET}>'
         f"{escape(BUTTONS[scope][language])}</button>"
         for number, scope in enumerate(buttons)
     )
@@ -90,6 +115,10 @@ def page(request: Request, name: str, buttons: tuple[str, ...] = (), status: int
 
 
 QUIET = ' class="quiet"'
+CHOICES = {
+    "ru": "Или выберите сами; каждая кнопка действует сразу:",
+    "en": "Or choose; each button acts at once:",
+}
 
 
 def language_of(accepted: str) -> str:

@@ -19,7 +19,7 @@ from kaskad.domain.errors import StoreError
 from kaskad.domain.tokens import HONEYPOT, PIXEL, BadToken, Signer
 from kaskad.log import get_logger
 from kaskad.web.body import read_body
-from kaskad.web.intake import SCOPES, Durable, Intake
+from kaskad.web.intake import SCOPES, TRACKING, Durable, Intake
 from kaskad.web.page import page
 
 log = get_logger(__name__)
@@ -75,7 +75,7 @@ class Tracking:
             self._signer.read_unsubscribe(request.path_params["token"])
         except BadToken:
             return page(request, "missing", status=404)
-        return page(request, "ask", ("topic", "all"))
+        return page(request, "ask", (*SCOPES, TRACKING))
 
     async def unsubscribe(self, request: Request) -> Response:
         """Unsubscribe, then say so: the person's button, or the mail program's one click (RFC 8058)."""
@@ -85,15 +85,18 @@ class Tracking:
             return page(request, "missing", status=404)
         body = await read_body(request.scope, request.receive, FORM_LIMIT)
         wanted = form_fields(request.headers.get("content-type", ""), body).get("scope", "")
-        scope = wanted if wanted in SCOPES else SCOPES[0]
+        scope = wanted if wanted in (*SCOPES, TRACKING) else SCOPES[0]
         try:
-            await self._durable.wait(self._intake.unsubscribe(*message, scope))
+            if scope == TRACKING:
+                await self._durable.wait(self._intake.untrack(message[0]))
+            else:
+                await self._durable.wait(self._intake.unsubscribe(*message, scope))
         except StoreError as error:
             log.error("unsubscribe not stored", error=type(error).__name__, detail=str(error))
-            return page(request, "trouble", (scope,) if scope in ("topic", "all") else (), status=503)
-        if scope == "all":
-            return page(request, "done_all")
-        return page(request, "done", ("all",))
+            return page(request, "trouble", (scope,), status=503)
+        if scope == "topic":
+            return page(request, "done", ("all",))
+        return page(request, f"done_{scope}", () if scope == "all" else ("all",))
 
     def _hit(self, request: Request, message: tuple[int, int, int], link: int) -> Future[None]:
         ip = request.client.host if request.client else ""
