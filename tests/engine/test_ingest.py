@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
@@ -158,6 +159,25 @@ def test_a_secret_by_which_a_service_proves_itself_is_not_kept_with_its_webhook(
     body = b'{"secret": "word-of-the-shop", "id": 7}'
     site.ingest.receipts(account, [], headers, body, None).result(10)
     assert site.rows("raw_webhooks", "headers, body") == [('{"x-a":"b"}', b'{"secret": "***", "id": 7}')]
+
+
+@pytest.mark.parametrize("left, right", [("[", "]"), ("%5B", "%5D"), ("%5b", "%5d")])
+def test_keys_that_a_crm_hands_us_with_each_event_are_not_kept(site: Site, left: str, right: str) -> None:
+    account = msgspec.structs.replace(site.account, provider="bitrix24")
+    parts = {
+        "access_token": "s6p6",
+        "domain": "a.example.org",
+        "refresh_token": "4s38",
+        "application_token": "51",
+    }
+    told = "&".join(f"auth{left}{name}{right}={value}" for name, value in parts.items())
+    site.ingest.receipts(account, [], {}, f"event=X&{told}&ts=1".encode(), None).result(10)
+    ((body,),) = site.rows("raw_webhooks", "body")
+    kept = dict(parse_qsl(body.decode()))
+    assert kept == {
+        "event": "X", "auth[access_token]": "***", "auth[domain]": "a.example.org",
+        "auth[refresh_token]": "***", "auth[application_token]": "***", "ts": "1",
+    }  # fmt: skip
 
 
 def test_a_receipt_without_an_id_counts_once_for_its_kind(site: Site) -> None:

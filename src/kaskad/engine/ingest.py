@@ -265,6 +265,8 @@ def _without_secrets(
     for secret in map(str.encode, secrets):
         if len(secret) >= _LEAST_SECRET and secret in body:
             body = body.replace(secret, _HIDDEN)
+    if (keys := provider(account.provider).hidden) is not None:
+        body = keys.sub(rb"\g<1>" + _HIDDEN, body)
     return kept, body
 
 

@@ -6,6 +6,7 @@ an answer. `engine/transport` sends; time-outs, lost answers, retries and redact
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -217,6 +218,7 @@ class Provider:
     hears: ClassVar[bool] = False  # its service tells by itself, over a connection that the transport keeps
     connect: ClassVar[tuple[str, ...]] = ()  # how an account is set up, step by step, for the documentation
     judges: ClassVar[tuple[str, ...]] = ()  # libraries and servers of others that our tests hold it against
+    hidden: ClassVar[re.Pattern[bytes] | None] = None  # keys in its webhooks, behind group 1: not kept
     own: ClassVar[bool] = False  # carried by this installation itself: nothing is called outside
     unverified: ClassVar[tuple[str, ...]] = ()  # what no published source confirms, for the documentation
 

@@ -11,6 +11,7 @@ cascade carries them, and what became of them is reported back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -115,6 +116,7 @@ class Bitrix24(Provider):
         "`client_secret` and `refresh_token` let the messages' fate be reported.",
     )
     judges = ("fast_bitrix24",)
+    hidden = re.compile(rb"((?:access|refresh|application)_token(?:\]|%5d)=)[^&]*", re.IGNORECASE)
     capabilities = Capabilities(concurrency=1, per_second=2.0, burst=10)
     unverified = (
         "the token's address, and that a refresh token is replaced at each use (the newest is kept)",
