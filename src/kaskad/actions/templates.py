@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -141,14 +141,8 @@ def preview(
     Raises NotFound, and Invalid with every variable that is missing.
     """
     with office.read() as tx:
-        known = [one for one in _known(tx, name) if not channel or one.channel == _code(channel)]
-        sent = [one for one in known if one.channel != PART]
-        if not sent:
-            raise NotFound(f"There is no template {name!r} for {channel or 'any channel'} to look at.")
-        of_channel = [one for one in sent if one.channel == sent[0].channel]
-        book = TextBook(_made(tx, one) for one in of_channel)
-        person, zone = person_of(tx, find_contact(tx, who)), _zone(tx)
-        where = Channel.of(sent[0].channel)
+        where, book, zone = book_of(tx, name, channel)
+        person = person_of(tx, find_contact(tx, who))
     wanted = primary(language or person.language)
     compiled = compile_content(Content(template=name), where, name=name, texts=book, language=wanted)
     return _filled(office, compiled, where, person, zone, trigger or {})
@@ -188,13 +182,30 @@ def preview_step(
     return _filled(office, compiled, where, person, zone, trigger or {})
 
 
+def book_of(tx: Transaction, name: str, channel: str = "") -> tuple[Channel, TextBook, str]:
+    """Return a template in all languages on a channel, else its first, and the zone; raises NotFound."""
+    known = [one for one in _known(tx, name) if not channel or one.channel == _code(channel)]
+    sent = [one for one in known if one.channel != PART]
+    if not sent:
+        raise NotFound(f"There is no template {name!r} for {channel or 'any channel'} to look at.")
+    made = [_made(tx, one) for one in sent if one.channel == sent[0].channel]
+    return Channel.of(sent[0].channel), TextBook(made), _zone(tx)
+
+
+def people_of(tx: Transaction, ids: Sequence[int]) -> dict[int, Person]:
+    """Return contacts as texts see them, without those that are erased."""
+    return {
+        row[0]: Person(row[1], row[2] or "", row[3] or "", bool(row[4]), _decode(row[5]))
+        for row in tx.among("look_contacts", ids)
+    }
+
+
 def person_of(tx: Transaction, contact_id: int) -> Person:
     """Return a contact as texts see it; raises NotFound."""
-    rows = tx.among("look_contacts", [contact_id])
-    if not rows:
+    found = people_of(tx, [contact_id])
+    if not found:
         raise NotFound(f"Contact {contact_id} has been erased.")
-    row = rows[0]
-    return Person(row[1], row[2] or "", row[3] or "", bool(row[4]), _decode(row[5]))
+    return found[contact_id]
 
 
 def scope_for(

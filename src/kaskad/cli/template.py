@@ -18,11 +18,12 @@ TRIGGER = Annotated[str, typer.Option(metavar="JSON", help="Properties of the ev
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Templates: put, list, show, preview, delete.", no_args_is_help=True)
+    group = typer.Typer(help="Templates: put, list, show, preview, check, delete.", no_args_is_help=True)
     group.command("put")(put)
     group.command("list")(listing)
     group.command("show")(show)
     group.command("preview")(preview)
+    group.command("check")(check)
     group.command("delete")(delete)
     app.add_typer(group, name="template")
 
@@ -121,6 +122,58 @@ def preview(
     _print_words(found)
     if found["parts"]:
         typer.echo(f"  {found['parts']} parts in {found['encoding']}")
+
+
+def check(
+    name: NAME,
+    contacts: Annotated[int, typer.Option(min=1, max=100_000, help="So many, at most.")] = 1_000,
+    to_list: Annotated[str, typer.Option("--list", metavar="LIST", help="Those on this list.")] = "",
+    channel: CHANNEL = "",
+    trigger: TRIGGER = "{}",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Fill a template for many contacts: who lacks what, how long SMS become, what all of it costs.
+
+    Exit code 1: some would get no message.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    told = {
+        "channel": channel, "contacts": contacts, "list": to_list, "trigger": properties(trigger),
+    }  # fmt: skip
+    with reached(db) as client:
+        found = client.post(f"/templates/{name}/check", told)
+    if as_json:
+        typer.echo(as_text(found))
+    else:
+        _print_check(name, found)
+    if found["written"] < found["contacts"]:
+        raise typer.Exit(1)
+
+
+def _print_check(name: str, found: Mapping[str, Any]) -> None:
+    typer.echo(f"{found['written']} of {found['contacts']} contacts with an address would get {name}.")
+    for one in found["lacks"]:
+        whose = f", such as {', '.join(one['examples'])}" if one["examples"] else ""
+        typer.echo(
+            f"  {one['lacking']} lack {one['variable']}{whose}; {one['stopped']} get no message for it"
+        )
+    for problem in found["problems"]:
+        typer.echo(f"  {problem['contacts']}: {problem['problem']}")
+    if found["stand_ins"]:
+        typer.echo(f"  made up, since --trigger does not give it: {', '.join(found['stand_ins'])}")
+    for count, number in found["parts"].items():
+        typer.echo(f"  {number} get {count} part{'s' if count != '1' else ''}")
+    if longest := found["longest"]:
+        told = f"{longest['units']} characters of {longest['encoding']}"
+        typer.echo(f"  the longest goes to {longest['contact']}: {told} in {longest['parts']} parts")
+    if found["price"] is not None:
+        from kaskad.domain.cascade import Money
+        from kaskad.domain.money import format_money
+
+        typer.echo(f"  all of it costs {format_money(Money(found['price'], found['currency']))}")
 
 
 def delete(

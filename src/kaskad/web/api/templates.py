@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field
 
-from kaskad.actions import templates
+from kaskad.actions import template_check, templates
+from kaskad.actions.template_check import Findings
 from kaskad.actions.templates import Preview, Text
 from kaskad.domain.cascade import Button, Content
-from kaskad.domain.terms import Channel
+from kaskad.domain.ids import contact_text
+from kaskad.domain.terms import Channel, MessageClass
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.fields import PLAIN, Json, encodable
 from kaskad.web.api.fields import Text as ShortText
@@ -184,6 +186,81 @@ class PreviewView(View):
         )
 
 
+class NewCheck(Told):
+    """Whom to hold a template against: the first contacts there are, or those of a list."""
+
+    channel: Literal[Where, ""] = ""
+    contacts: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    list: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
+    message_class: Annotated[MessageClass, Field(description="By which the price is told.")] = (
+        MessageClass.SERVICE
+    )
+    trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
+
+
+class LackView(View):
+    """A variable that contacts lack; `stopped` of them would get no message for it."""
+
+    variable: str
+    lacking: int
+    stopped: int
+    examples: tuple[str, ...]
+
+
+class LongestView(View):
+    """The longest SMS, and whose it is."""
+
+    contact: str
+    parts: int
+    units: int
+    encoding: str
+
+
+class ProblemCount(View):
+    problem: str
+    contacts: int
+
+
+class CheckedView(View):
+    """What became of a template with each contact who has an address on its channel."""
+
+    contacts: int
+    written: int
+    lacks: tuple[LackView, ...]
+    stand_ins: Annotated[tuple[str, ...], Field(description="Properties of the event that were made up.")]
+    problems: tuple[ProblemCount, ...]
+    languages: dict[str, int]
+    parts: Annotated[dict[str, int], Field(description="Of an SMS: how many contacts get so many parts.")]
+    longest: LongestView | None
+    price: Annotated[int | None, Field(description="Of all, in minor units; null: no account tells one.")]
+    currency: str
+
+    @classmethod
+    def of(cls, told: Findings) -> CheckedView:
+        longest = told.longest
+        return cls(
+            contacts=told.contacts,
+            written=told.written,
+            lacks=tuple(
+                LackView(
+                    variable=one.variable, lacking=one.lacking, stopped=one.stopped,
+                    examples=tuple(contact_text(number) for number in one.examples),
+                )
+                for one in told.lacks
+            ),
+            stand_ins=told.stand_ins,
+            problems=tuple(ProblemCount(problem=what, contacts=count) for what, count in told.problems),
+            languages=dict(told.languages),
+            parts={str(count): number for count, number in told.parts.items()},
+            longest=LongestView(
+                contact=contact_text(longest.contact_id), parts=longest.parts, units=longest.units,
+                encoding=longest.encoding,
+            ) if longest else None,
+            price=told.price if told.price >= 0 else None,
+            currency=told.currency,
+        )  # fmt: skip
+
+
 @router.get("", dependencies=[may(READ)])
 def list_templates(office: InOffice) -> Page[TemplateView]:
     """List all templates and parts by name, channel and language."""
@@ -222,6 +299,17 @@ def preview_template(office: InOffice, name: Name, told: NewPreview) -> PreviewV
             office, name, told.channel, told.contact, language=told.language, trigger=told.trigger
         )
     )
+
+
+@router.post("/{name}/check", dependencies=[may(READ), may(PEOPLE)])
+def check_template(office: InOffice, name: Name, told: NewCheck) -> CheckedView:
+    """Fill a template for many contacts: who lacks what, how long SMS become, what all of it costs."""
+    return CheckedView.of(
+        template_check.check(
+            office, name, told.channel, contacts=told.contacts, listed=told.list, trigger=told.trigger,
+            message_class=told.message_class,
+        )
+    )  # fmt: skip
 
 
 @step_router.post("/{slug}/preview", dependencies=[may(READ), may(PEOPLE)])

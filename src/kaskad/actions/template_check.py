@@ -1,0 +1,194 @@
+"""A template held against real contacts before it is sent: who lacks what, and how long an SMS becomes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.actions.templates import book_of, people_of, plain_links, scope_for
+from kaskad.domain import sms
+from kaskad.domain.cascade import Content
+from kaskad.domain.content import CompiledContent, TextBook, compile_content, primary
+from kaskad.domain.money import DIGITS, price_of
+from kaskad.domain.scope import look_up
+from kaskad.domain.template import MissingVariable, RenderError
+from kaskad.domain.terms import Channel, MessageClass
+from kaskad.engine.handover import listed_price
+from kaskad.engine.look import Person
+from kaskad.store import cascades as cascade_store
+from kaskad.store.db import Transaction
+
+STAND_IN = "0000000000"  # for a property that only the event would tell; so long are most of them
+EXAMPLES = 5
+_PIECE = 1_000
+
+
+class Lack(Struct, frozen=True):
+    """A variable that contacts do not have; `stopped` of them would get no message for it."""
+
+    variable: str
+    lacking: int
+    stopped: int
+    examples: tuple[int, ...]  # contact ids
+
+
+class Longest(Struct, frozen=True):
+    """The longest SMS, and whose it is."""
+
+    contact_id: int
+    parts: int
+    units: int
+    encoding: str
+
+
+class Findings(Struct, frozen=True):
+    """What became of a template with each contact. `price` is in minor units; -1: no account tells one."""
+
+    contacts: int
+    written: int
+    lacks: tuple[Lack, ...]
+    stand_ins: tuple[str, ...]  # properties of the event that were made up
+    problems: tuple[tuple[str, int], ...]  # other reasons why there is no message, with their numbers
+    languages: Mapping[str, int]
+    parts: Mapping[int, int]  # of an SMS: how many contacts get so many
+    longest: Longest | None
+    price: int
+    currency: str
+
+
+def check(
+    office: Office, name: str, channel: str = "", *, contacts: int = 1_000, listed: str = "",
+    trigger: Mapping[str, Any] | None = None, message_class: MessageClass = MessageClass.SERVICE,
+) -> Findings:  # fmt: skip
+    """Return what a template would be for the first contacts there are, or those of a list.
+
+    Only those count who have an address on the channel. Raises NotFound, Invalid.
+    """
+    with office.read() as tx:
+        where, book, zone = book_of(tx, name, channel)
+        check = _Check(office, name, where, book, zone, trigger or {}, message_class)
+        list_id = cascade_store.list_id(tx, listed) if listed else None
+        after, left = 0, contacts
+        while left > 0:
+            ids = _ids(tx, list_id, after, min(left, _PIECE))
+            if not ids:
+                break
+            check.take(tx, ids)
+            after, left = ids[-1], left - len(ids)
+    return check.findings()
+
+
+def _ids(tx: Transaction, list_id: int | None, after: int, limit: int) -> list[int]:
+    if list_id is not None:
+        return cascade_store.members(tx, list_id, after=after, limit=limit)
+    return [row[0] for row in tx.all("contacts_after", after=after, limit=limit)]
+
+
+class _Check:
+    def __init__(
+        self, office: Office, name: str, channel: Channel, book: TextBook, zone: str,
+        trigger: Mapping[str, Any], message_class: MessageClass,
+    ) -> None:  # fmt: skip
+        self._office, self._channel, self._zone, self._class = office, channel, zone, message_class
+        self._by_language = {
+            one.language: compile_content(
+                Content(template=name), channel, name=name, texts=book, language=one.language
+            )
+            for one in book.all
+        }
+        self._fallback = self._by_language[next(one.language for one in book.all if one.fallback)]
+        names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
+        self._trigger, self._made_up = _completed(trigger, sorted(names))
+        accounts = office.engine.world.by_channel.get(channel.code, [])
+        self._account = accounts[0] if accounts else None
+        self._people = self._written = self._price = 0
+        self._lacking: Counter[str] = Counter()
+        self._stopped: Counter[str] = Counter()
+        self._examples: dict[str, list[int]] = {}
+        self._problems: Counter[str] = Counter()
+        self._languages: Counter[str] = Counter()
+        self._parts: Counter[int] = Counter()
+        self._longest: Longest | None = None
+
+    def take(self, tx: Transaction, ids: Sequence[int]) -> None:
+        """Fill the template for these contacts."""
+        addresses = {
+            row[0]: row[2] for row in tx.among("look_addresses", ids) if row[1] == self._channel.code
+        }
+        for contact_id, person in people_of(tx, ids).items():
+            if contact_id in addresses:
+                self._fill(contact_id, person, addresses[contact_id])
+
+    def _fill(self, contact_id: int, person: Person, to: str) -> None:
+        self._people += 1
+        compiled = self._by_language.get(primary(person.language), self._fallback)
+        self._languages[compiled.language] += 1
+        self._note_lacks(compiled, contact_id, person)
+        scope = scope_for(compiled, person, self._zone, self._trigger)
+        try:
+            text = compiled.render(scope, plain_links(self._office)).text
+        except MissingVariable as missing:
+            self._stopped.update(missing.names)
+            return
+        except RenderError as problem:
+            self._problems[str(problem)[:200]] += 1
+            return
+        self._written += 1
+        self._measure(contact_id, text, to)
+
+    def _note_lacks(self, compiled: CompiledContent, contact_id: int, person: Person) -> None:
+        for name in compiled.variables:
+            if name.startswith("contact.") and look_up(name, {"contact": person.attributes}) in (None, ""):
+                self._lacking[name] += 1
+                examples = self._examples.setdefault(name, [])
+                if len(examples) < EXAMPLES:
+                    examples.append(contact_id)
+
+    def _measure(self, contact_id: int, text: str, to: str) -> None:
+        count = 1
+        if self._channel is Channel.SMS:
+            count, units = sms.parts(text), sms.units(text)
+            self._parts[count] += 1
+            if self._longest is None or (count, units) > (self._longest.parts, self._longest.units):
+                self._longest = Longest(contact_id, count, units, sms.encoding(text).value)
+        account = self._account
+        if account is None:
+            return
+        prices = self._office.engine.world.price_lists.get(account.id)
+        if prices is not None:
+            self._price += listed_price(prices, account, to, self._class, count, self._office.now())[0]
+        elif account.price is not None:
+            self._price += price_of(account.price, count).minor
+
+    def findings(self) -> Findings:
+        account = self._account
+        listed = self._office.engine.world.price_lists.get(account.id) if account else None
+        currency = listed.currency if listed else account.price.currency if account and account.price else ""
+        lacks = [
+            Lack(name, number, self._stopped[name], tuple(self._examples[name]))
+            for name, number in self._lacking.most_common()
+        ]
+        lacks += [
+            Lack(name, number, number, ()) for name, number in self._stopped.items()
+            if name not in self._lacking
+        ]  # fmt: skip
+        return Findings(
+            self._people, self._written, tuple(lacks), self._made_up, tuple(self._problems.most_common(10)),
+            dict(self._languages), dict(sorted(self._parts.items())), self._longest,
+            self._price if currency in DIGITS else -1, currency,
+        )  # fmt: skip
+
+
+def _completed(given: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the event's properties with a stand-in for each that a text reads and nobody gave."""
+    trigger, made_up = dict(given), []
+    for name in names:
+        root, _, path = name.partition(".")
+        if root == "trigger" and path and "." not in path and "[" not in path and path not in trigger:
+            trigger[path] = f"https://example.org/{STAND_IN}" if "url" in path else STAND_IN
+            made_up.append(name)
+    return trigger, tuple(made_up)
