@@ -100,3 +100,14 @@ def test_an_event_is_sent_and_shown(told, tmp_path):
     assert told("event", "send", "purchase", "--contact", "c1", "--set", "total")[0] == 2
     code, out = told("event", "send", "purchase", "--contact", "c1", "--at", "yesterday")
     assert code == 1 and "at:" in out
+
+
+def test_everybody_is_exported_to_a_file_that_can_be_imported(told, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    told("import", "people.csv", "--country", "KZ")
+    code, out = told("export", "people", "--out", "all.csv")
+    assert code == 0 and "all.csv" in out
+    assert "c1" in (tmp_path / "all.csv").read_text("utf-8-sig")
+    code, out = told("import", "all.csv", "--dry-run", "--json")
+    assert code == 0 and (json.loads(out)["new"], json.loads(out)["changed"]) == (0, 2)
+    assert told("export", "people", "--out", "all.pdf")[0] == 2

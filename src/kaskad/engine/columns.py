@@ -129,7 +129,7 @@ def _clashes(header: Sequence[str], meanings: Sequence[str], source: str) -> lis
 
 
 def _meaning(name: str) -> str:
-    if name.startswith("trigger."):
+    if name.startswith(("trigger.", "contact.")) and not name.endswith("."):
         return name
     plain = re.sub(r"[\W_]+", "", name.lower())
     if plain in _BY_HEADER:
