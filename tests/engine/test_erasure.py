@@ -17,7 +17,15 @@ from support.marked import CHAT, MAIL, MARKS, PROOF, lived, marked, staged
 from support.scenarios import URL, WITH_AGENT, live_tasks
 from support.stage import Stage
 
-KEPT = {"consents", "contacts", "decisions", "messages", "runs", "erasures"}  # by contact, with nobody's name
+KEPT = {
+    "event_days",
+    "consents",
+    "contacts",
+    "decisions",
+    "messages",
+    "runs",
+    "erasures",
+}  # by contact, with nobody's name
 
 
 @pytest.fixture
@@ -72,6 +80,7 @@ def test_scenario_25_nothing_of_an_erased_person_is_left_in_any_table(office):
     assert stage.sent(person) == sent and len(everything(stage.db)["messages"]) == len(value)
     rows = everything(stage.db)
     assert len(rows["raw_webhooks"]) == 1 and len(rows["deliveries"]) == 1, "those of others stay"
+    assert len(rows["import_rejects"]) == 1
     assert stage.outcome(bob) is None and len(stage.sent(bob)) == 1
     assert act.counts["raw webhooks"] == 3 and act.counts["addresses"] == 3 and len(act.hashes) == 3
     (kept,) = erasure.show(office, act.id).consents

@@ -96,9 +96,17 @@ def lived(stage: Stage) -> int:
             dry_run=0,
             size=1,
             columns="{}",
+            shape="",
+            guessed="[]",
+            header="[]",
             now=now,
             beat_at=now,
         )
-        tx.run("note_import", id=1, rejected=1, notes=json.dumps([[1, f"'{MAIL}' is no address"]]))
+        tx.run(
+            "note_import", id=1, rejected=1, counts="{}", notes=json.dumps([[1, f"'{MAIL}' is no address"]])
+        )
+        tx.many("put_import_rejects", [
+            (1, 7, "no such phone", json.dumps([MAIL, "12"])), (1, 8, "no such phone", '["bob", "13"]'),
+        ])  # fmt: skip
         cascades.add_members(tx, cascades.save_list(tx, "spring"), [person])
     return person

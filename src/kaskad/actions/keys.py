@@ -30,6 +30,7 @@ SCOPES: dict[str, str] = {
     "settings:read": "see the policy, and what the law answers",
     "settings:write": "change the policy: hours, caps, hold-outs, what the sender is to the law",
     "metrics:read": "see the figures of /metrics",
+    "audit:read": "see who changed what and who looked at whom",
     "keys:write": "make and revoke keys",
 }
 

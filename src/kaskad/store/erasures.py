@@ -43,6 +43,7 @@ KEPT_WHOLE = (
     ("conversations with CRMs", "kept_crm_jobs", "drop_kept_crm_jobs"),
     ("unmatched receipts", "kept_orphans", "drop_kept_orphans"),
     ("notes of imports", "kept_notes", "drop_kept_notes"),
+    ("rows that imports left out", "kept_rejects", "drop_kept_rejects"),
 )
 # What a proof may still say: how the person agreed, not who it was.
 PROOF_KEYS = frozenset({

@@ -17,6 +17,7 @@ from kaskad.web import metrics
 from kaskad.web.api import (
     accounts,
     approved_texts,
+    audit,
     cascades,
     contacts,
     exports,
@@ -75,6 +76,7 @@ ROUTERS = (
     lists.router,
     lists.segment_router,
     policy.router,
+    audit.router,
     metrics.router,
 )
 PAGES = (sign_in.router, pages.router)

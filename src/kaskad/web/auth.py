@@ -100,9 +100,17 @@ def may(scope: str) -> Any:
 
     def check(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
         keys: Keys = request.app.state.keys
-        return keys.check(request.headers.get("authorization", ""), scope)
+        caller = keys.check(request.headers.get("authorization", ""), scope)
+        request.state.caller = caller  # for the audit
+        return caller
 
     return Depends(check)
+
+
+def caller_of(request: Request) -> Caller | None:
+    """Return whom `may` has let in with this request, or None where it was not asked."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller
 
 
 InOffice = Annotated[Office, Depends(office_of)]

@@ -119,7 +119,7 @@ DELETE FROM look_ups l USING unnest(:c1::bigint[], :c2::text[]) AS k (account_id
 SELECT run_id, step, account_id FROM messages WHERE contact_id = :contact_id AND account_id IS NOT NULL;
 
 -- name: kept_webhooks
--- What came whole from services, in the order of arrival; the same in the next four.
+-- What came whole from services, in the order of arrival; the same in the next five.
 SELECT id, headers, body FROM raw_webhooks WHERE id > :after ORDER BY id LIMIT :limit;
 
 -- name: kept_deliveries
@@ -133,6 +133,11 @@ SELECT id, provider_id, value FROM orphans WHERE id > :after ORDER BY id LIMIT :
 
 -- name: kept_notes
 SELECT id, notes, problem FROM imports WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: kept_rejects
+-- Numbered by import and row, in one number.
+SELECT import_id * 4294967296 + row, reason, cells FROM import_rejects
+ WHERE (import_id, row) > (:after / 4294967296, :after % 4294967296) ORDER BY import_id, row LIMIT :limit;
 
 -- name: drop_kept_webhooks
 DELETE FROM raw_webhooks WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
@@ -149,6 +154,13 @@ RETURNING id;
 -- name: drop_kept_orphans
 DELETE FROM orphans WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
 RETURNING id;
+
+-- name: drop_kept_rejects
+DELETE FROM import_rejects
+ WHERE (import_id, row) IN (
+       SELECT v / 4294967296, v % 4294967296
+         FROM /* sqlite: (SELECT value AS v FROM carray(:ids)) */ /* postgresql: unnest(:ids::bigint[]) AS u (v) */)
+RETURNING row;
 
 -- name: drop_kept_notes
 -- The figures of the import stay.

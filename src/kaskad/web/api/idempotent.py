@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request sent twice is carried out once and answered twice."""
+"""`Idempotency-Key`: the same request sent twice is carried out once and answered twice; and the audit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.store.db import Row
+from kaskad.web.api import noted
 from kaskad.web.auth import Keys
 
 KEPT_MS = 24 * 3_600_000
@@ -23,11 +24,22 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class IdempotentRoute(APIRoute):
-    """A route whose POST may carry an `Idempotency-Key`; answers are repeated for a day."""
+    """A route whose POST may carry an `Idempotency-Key`; answers are repeated for a day.
+
+    What was carried out is noted in the audit, where it changes something or is about one person.
+    """
 
     def get_route_handler(self) -> Handler:
         """Return the handler with the look-up around it."""
-        inner = super().get_route_handler()
+        carried_out = super().get_route_handler()
+
+        async def inner(request: Request) -> Response:
+            if not noted.is_noted(self, request.method):
+                return await carried_out(request)
+            contact = await noted.person(request) if request.method == "DELETE" else ""  # gone afterwards
+            response = await carried_out(request)
+            await noted.note(request, response, self, contact)
+            return response
 
         async def handler(request: Request) -> Response:
             name = request.headers.get("idempotency-key")

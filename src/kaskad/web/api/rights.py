@@ -14,10 +14,11 @@ from kaskad.domain.ids import contact_text, erasure_text, read_erasure
 from kaskad.store.erasures import Act
 from kaskad.web.api.contacts import ConsentView
 from kaskad.web.api.fields import PLAIN, InPath
+from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Slice, View, instant
 from kaskad.web.auth import Caller, InOffice, may
 
-router = APIRouter(prefix="/api/v1", tags=["contacts"])
+router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=IdempotentRoute)
 
 READ, WRITE = may("contacts:read"), may("contacts:write")
 

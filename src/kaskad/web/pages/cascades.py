@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from msgspec import Struct
 from starlette.responses import RedirectResponse
 
-from kaskad.actions import accounts, cascades, launches, reports, status
+from kaskad.actions import accounts, audit, cascades, launches, reports, status
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Told
@@ -104,6 +104,7 @@ def control(
         cascades.pause(office, slug)
     else:
         cascades.resume(office, slug)
+    audit.note(office, caller.name, f"POST /cascades/{{slug}}/{action}", slug)
     figures = _figures(request)
     figures.reports.forget(slug)
     figures.overviews.forget("")
