@@ -80,6 +80,9 @@ def test_lists_and_segments_are_kept_by_commands(told, tmp_path):
     assert told("segment", "count", "almaty") == (0, "1\n")
     assert told("segment", "count", "--text", 'contact.city == "Алматы" or not reachable("any")')[0] == 0
     assert "c1" in told("segment", "preview", "--text", 'segment("almaty")')[1]
+    assert "unreachable" in told("segment", "list", "--ready")[1]
+    assert told("segment", "count", "unreachable") == (0, "0\n")
+    assert told("segment", "count", "inactive-90") == (0, "0\n"), "nobody was sent anything"
     refused = told("segment", "count", "--text", "contact.city = 5")
     assert refused[0] != 0 and "write `==`" in refused[1]
     assert "c1" in told("segment", "preview", "almaty")[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kaskad.domain.condition_kept import CASCADE_WORDS
-from kaskad.domain.segment import read
+from kaskad.domain.segment import READY, read
 
 PAGE = (Path(__file__).parents[2] / "docs" / "segments.md").read_text("utf-8")
 ROWS = re.findall(r"^\|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
@@ -18,8 +18,14 @@ def test_the_conditions_of_the_page_are_read(text: str) -> None:
     read(text)
 
 
+def test_ready_segments_are_on_the_page_and_are_conditions() -> None:
+    for name, text in READY.items():
+        assert f"`{name}`" in PAGE
+        read(text)
+
+
 def test_the_page_has_all_functions() -> None:
-    assert len(ROWS) >= 16 and len(TOLD) == 2
+    assert len(ROWS) >= 13 and len(TOLD) == 2
     assert {"entered", "sent", "reacted", "converted"} <= {*CASCADE_WORDS}
     for word in ("in_list(", "reachable(", "consent(", "cascade(", "segment(", ".sum(", ".last", ".count("):
         assert any(word in row for row in ROWS), word

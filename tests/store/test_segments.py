@@ -148,8 +148,10 @@ kept = st.one_of(
     ),
     st.builds(
         lambda slug, word, window: f'cascade("{slug}").{word}' + (f"({window})" if window else ""),
-        st.sampled_from(("sale", "order", "none")),
-        st.sampled_from(("entered", "sent", "reacted", "converted", "responded", "exhausted", "failed")),
+        st.sampled_from(("sale", "order", "none", "any")),
+        st.sampled_from(
+            ("entered", "sent", "sent_before", "reacted", "converted", "responded", "exhausted", "failed")
+        ),
         windows,
     ),
 )

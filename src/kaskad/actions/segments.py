@@ -24,7 +24,7 @@ def create(office: Office, name: str, told: Told) -> KnownSegment:
     """Make a segment of a text or of values; raises Conflict for a name that is taken, and Invalid."""
 
     def change(tx: Transaction) -> None:
-        if store.find(tx, name) is not None:
+        if store.is_kept(tx, name):
             raise Conflict(f"There is a segment {name!r} already.")
         _put(tx, office, name, told)
 
@@ -63,6 +63,12 @@ def listing(office: Office, *, after: str, limit: int) -> list[KnownSegment]:
     """Return segments by name, those after a name."""
     with office.read() as tx:
         return store.page(tx, after=after, limit=limit)
+
+
+def ready(office: Office) -> list[KnownSegment]:
+    """Return the segments that are there without being made, as they are now."""
+    with office.read() as tx:
+        return [store.find(tx, each.name) or each for each in store.ready()]
 
 
 def show(office: Office, name: str) -> KnownSegment:

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command()(ingest)
     group.command()(channels)
     group.command("import")(bring)
+    group.command()(segments)
     app.add_typer(group, name="bench")
 
 
@@ -132,6 +133,33 @@ def ingest(
         text = f"{report.lost} receipts were answered and are not in the database"
         typer.secho(text, err=True, fg=typer.colors.RED)
         raise typer.Exit(1)
+
+
+def segments(
+    contacts: Annotated[int, typer.Option(min=100, help="How many people there are.")] = 100_000,
+    events: Annotated[int, typer.Option(min=100, help="Of a year, all together.")] = 2_000_000,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Count and preview segments over people and events made up; the best of three is told."""
+    import msgspec
+
+    from kaskad.bench.segments import run
+    from kaskad.cli.screens.output import table
+
+    report = run(contacts, events, db, _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        return
+    _progress("")
+    typer.echo(
+        f"{report.database}: {report.contacts} contacts, {report.events} events "
+        f"told in {report.fill_s:.0f} s, {report.days} rows by day"
+    )
+    rows = [
+        (each.name, each.contacts, f"{each.count_s:.2f}", f"{each.preview_s:.2f}") for each in report.timed
+    ]
+    typer.echo(table(("CONDITION", "CONTACTS", "COUNT, s", "PREVIEW, s"), rows))
 
 
 def channels(

@@ -87,13 +87,21 @@ def delete(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     _said({"deleted": name}, as_json, f"The list {name} is forgotten.")
 
 
-def list_segments(db: DB = "", as_json: JSON = False) -> None:
+def list_segments(
+    ready: Annotated[bool, typer.Option("--ready", help="Those that are there without being made.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
     """List the segments."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        found = list(client.items("/segments"))
+        found = (
+            client.call("GET", "/segments", query={"ready": "true"})["items"]
+            if ready
+            else list(client.items("/segments"))
+        )
     if as_json:
         typer.echo(as_text(found))
     elif not found:
@@ -144,7 +152,9 @@ def preview_segment(
 
     _one_of(name, text)
     if text:
-        told = _call(db, "POST", f"/segments/preview?limit={min(limit + 1, 1000)}", {"text": text})
+        with reached(db) as client:
+            query = {"limit": min(limit + 1, 1000)}
+            told = client.call("POST", "/segments/preview", {"text": text}, query)
         print_contacts(told["items"], limit, as_json, "Nobody meets the condition.")
         return
     with reached(db) as client:

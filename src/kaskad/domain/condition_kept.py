@@ -5,6 +5,7 @@ reachable("email")                    has a good address on the channel; "any": 
 consent("advertising", "email")       may be sent messages of the class on the channel, as far as consents go
 cascade("sale").sent(30d)             a message of the cascade was sent within 30 days; without: ever
 cascade("sale").responded             one of its runs ended so
+cascade("any").sent_before(90d)       a message of whichever cascade was sent, longer ago than that
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from kaskad.domain.consent import ConsentRow, may
 from kaskad.domain.terms import Channel, MessageClass, Outcome
 
 ANY = "any"
+SENT_BEFORE = "sent_before"
 CHANNELS = {channel.value: channel for channel in Channel}
 CLASSES = {each.value: each for each in MessageClass}
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-CASCADE_WORDS = ("entered", "sent", "reacted", *OUTCOMES)
+CASCADE_WORDS = ("entered", "sent", SENT_BEFORE, "reacted", *OUTCOMES)
 # The arguments of each function, and the words that each may be; () is any text.
 ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "in_list": ((),),
@@ -58,8 +60,18 @@ class Known(Struct, frozen=True):
                     may(self.consents, CHANNELS[channel], CLASSES[node.names[0]], "", now) is None
                     for channel in (tuple(CHANNELS) if node.names[1] == ANY else node.names[1:])
                 )
-        since = None if node.within_ms is None else now - node.within_ms
+        after, until, word = span(node, now)
+        slug = node.names[0]
         return any(
-            deed.word == node.word and deed.at <= now and (since is None or deed.at > since)
-            for deed in self.deeds.get(node.names[0], ())
+            deed.word == word and (after is None or deed.at > after) and deed.at <= until
+            for own, deeds in self.deeds.items()
+            if slug in (own, ANY)
+            for deed in deeds
         )
+
+
+def span(node: Kept, now: int) -> tuple[int | None, int, str]:
+    """Return after when, until when and what a cascade is asked about: `sent_before(90d)` is longer ago."""
+    if node.word == SENT_BEFORE:
+        return None, now - (node.within_ms or 0), "sent"
+    return (None if node.within_ms is None else now - node.within_ms), now, node.word

@@ -14,6 +14,19 @@ Value = str | bool | int | float
 # What a segment is about is a person, not one run of one cascade.
 _ROOT = "contact"
 
+_QUIET = (
+    'cascade("any").sent_before({0}) and not cascade("any").reacted({0}) '
+    'and not cascade("any").converted({0}) '
+    'and not event("purchase").count({0}) and not event("order").count({0})'
+)
+# Segments that are there without being made; one that is made under the name takes its place.
+READY = {
+    "inactive-90": _QUIET.format("90d"),
+    "inactive-180": _QUIET.format("180d"),
+    "unreachable": 'not reachable("any")',
+    "no-advertising": 'not consent("advertising", "any")',
+}
+
 
 class Equals(Struct, frozen=True):
     """The contact's attribute has this value: the simple kind of condition, as forms ask for it."""

@@ -36,7 +36,7 @@ from kaskad.domain.condition import (
     Segment,
     Sum,
 )
-from kaskad.domain.condition_kept import ANY, CHANNELS, CLASSES, OUTCOMES
+from kaskad.domain.condition_kept import ANY, CHANNELS, CLASSES, OUTCOMES, span
 from kaskad.domain.errors import Invalid
 from kaskad.domain.run import HUMAN
 from kaskad.domain.terms import MessageClass
@@ -128,6 +128,8 @@ class _Maker:
                 return self._kept(node)
             case Compare():
                 return self._compare(node)
+            case Name(path):
+                return self._truth(path)
             case Literal(bool() as value):
                 return EVERYBODY if value else NOBODY
             case Event():
@@ -142,6 +144,16 @@ class _Maker:
         self.params |= {prefix + key: value for key, value in params.items()}
         renamed = _PARAMETER.sub(lambda found: f":{prefix}{found[1]}", self._pieces[name].source)
         return Meets(f"({renamed})", f"({renamed})")
+
+    def _truth(self, path: tuple[str, ...]) -> Meets:
+        """True is true, false and null are not; what is true of other values, the matcher says."""
+        where = _place(path)
+        if where is None:
+            return UNSURE
+        yes = self._piece("attribute_is_boolean", **where, value=1)
+        no = self._piece("attribute_is_boolean", **where, value=0)
+        some = self._piece("attribute_exists", **where)
+        return Meets(yes.sure, f"({some.maybe} AND NOT {no.maybe})")
 
     def _exists(self, inner: Node) -> Meets:
         match inner:
@@ -302,14 +314,18 @@ class _Maker:
                 return self._piece("reachable", channel=CHANNELS[node.names[0]].code)
             case "consent":
                 return self._consent(CLASSES[node.names[0]], node.names[1])
-        after = _LONG_AGO if node.within_ms is None else self._now - node.within_ms
-        params: dict[str, Value] = {"slug": node.names[0], "after": after, "until": self._now}
-        match node.word:
+        after, until, word = span(node, self._now)
+        params: dict[str, Value] = {
+            "slug": node.names[0],
+            "after": _LONG_AGO if after is None else after,
+            "until": until,
+        }
+        match word:
             case "entered" | "sent":
-                return self._piece(node.word, **params)
+                return self._piece(word, **params)
             case "reacted":
                 return self._piece("reacted", **params, human=HUMAN)
-        return self._piece("ended", **params, outcome=OUTCOMES[node.word].code)
+        return self._piece("ended", **params, outcome=OUTCOMES[word].code)
 
     def _consent(self, purpose: MessageClass, channel: str) -> Meets:
         if purpose is MessageClass.EMERGENCY:

@@ -13,7 +13,7 @@ from kaskad.domain.condition import Condition, Event, Kept, Node, parse, walk
 from kaskad.domain.condition_kept import Deed, Known
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.run import HUMAN
-from kaskad.domain.segment import Equals, names_in, names_met, of_attributes
+from kaskad.domain.segment import READY, Equals, names_in, names_met, of_attributes
 from kaskad.domain.terms import Channel, Outcome
 from kaskad.store.db import Row, Transaction
 from kaskad.store.segment_sql import Question, questions
@@ -41,9 +41,21 @@ def put(tx: Transaction, name: str, told: str | tuple[Equals, ...], now: int) ->
 
 
 def find(tx: Transaction, name: str) -> KnownSegment | None:
-    """Return the segment of that name, or None."""
+    """Return the segment of that name, also a ready one, or None."""
     row = tx.one("segment_by_name", name=name)
-    return None if row is None else _segment(row)
+    if row is not None:
+        return _segment(row)
+    return KnownSegment(0, name, parse(READY[name]), 0) if name in READY else None
+
+
+def ready() -> list[KnownSegment]:
+    """Return the segments that are there without being made."""
+    return [KnownSegment(0, name, parse(text), 0) for name, text in sorted(READY.items())]
+
+
+def is_kept(tx: Transaction, name: str) -> bool:
+    """Tell whether somebody has made a segment of that name."""
+    return tx.one("segment_by_name", name=name) is not None
 
 
 def page(tx: Transaction, *, after: str, limit: int) -> list[KnownSegment]:

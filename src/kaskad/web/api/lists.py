@@ -141,12 +141,15 @@ def _told(text: str | None, values: list[Condition] | None) -> segments.Told:
 
 
 class SegmentView(View):
-    """A segment; `text` is its condition, `conditions` are the same where it asks for values only."""
+    """A segment; `text` is its condition, `conditions` are the same where it asks for values only.
+
+    `created_at` is null for one that is there without being made.
+    """
 
     name: str
     text: str
     conditions: Conditions | None
-    created_at: datetime
+    created_at: datetime | None
 
     @classmethod
     def of(cls, known: KnownSegment) -> SegmentView:
@@ -155,7 +158,7 @@ class SegmentView(View):
             name=known.name,
             text=known.condition.text,
             conditions=Conditions(all=told) if told else None,
-            created_at=instant(known.created_at),
+            created_at=instant(known.created_at) if known.id else None,
         )
 
 
@@ -210,8 +213,16 @@ def remove_members(office: InOffice, name: NameInPath, told: Members) -> Removed
 
 
 @segment_router.get("", dependencies=[READ])
-def list_segments(office: InOffice, part: Annotated[NameSlice, Depends()]) -> Page[SegmentView]:
-    """List the segments, by name."""
+def list_segments(
+    office: InOffice,
+    part: Annotated[NameSlice, Depends()],
+    ready: Annotated[
+        bool, Query(description="Those that are there without being made, all at once.")
+    ] = False,
+) -> Page[SegmentView]:
+    """List the segments that were made, by name; or those that are ready."""
+    if ready:
+        return Page(items=[SegmentView.of(each) for each in segments.ready(office)])
     found = segments.listing(office, after=part.after, limit=part.limit + 1)
     return part.page([SegmentView.of(each) for each in found], [each.name for each in found])
 

@@ -104,18 +104,18 @@ EXISTS (
 
 -- name: entered
 EXISTS (SELECT 1 FROM runs r WHERE r.contact_id = c.id AND r.entered_at > :after AND r.entered_at <= :until
-           AND r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug))
+           AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug)))
 
 -- name: ended
 EXISTS (SELECT 1 FROM runs r WHERE r.contact_id = c.id AND r.finished_at > :after AND r.finished_at <= :until
-           AND r.outcome = :outcome AND r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug))
+           AND r.outcome = :outcome AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug)))
 
 -- name: sent
 EXISTS (SELECT 1 FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
-         WHERE r.contact_id = c.id AND r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug)
+         WHERE r.contact_id = c.id AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug))
            AND m.submitted_at > :after AND m.submitted_at <= :until AND m.state NOT IN (0, 1, 6, 11, 12))
 
 -- name: reacted
 EXISTS (SELECT 1 FROM runs r JOIN facts f ON f.contact_id = r.contact_id AND f.run_id = r.id
-         WHERE r.contact_id = c.id AND r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug)
+         WHERE r.contact_id = c.id AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug))
            AND f.at > :after AND f.at <= :until AND f.step >= 0 AND (:human >> f.kind) & 1 = 1)
