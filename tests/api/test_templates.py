@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kaskad.cli.client import reached
 from kaskad.cli.root import run
 from kaskad.cli.template_file import read_templates
 from kaskad.domain.errors import Invalid
@@ -166,6 +167,17 @@ def test_commands_save_show_and_delete(tmp_path, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["text"] == "Здравствуйте, Айгүл! 5"
     assert run(asked) == 0
     assert "1 parts in ucs2" in capsys.readouterr().out
+    (tmp_path / "hi.yaml").write_text(
+        "cascade: hi\nclass: transactional\ntrigger: {event: x}\n"
+        "steps: [{id: first, channel: sms, template: hello}]\n"
+    )
+    with reached("") as client:
+        client.call(
+            "PUT", "/cascades/hi", content=(tmp_path / "hi.yaml").read_bytes(), kind="application/yaml"
+        )
+    step = ["template", "step", "hi", "first", "--as", "aigul@example.org", "--trigger", '{"n": 5}']
+    assert run([*step, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == "Здравствуйте, Айгүл! 5"
     assert run(["template", "show", "hello"]) == 0
     assert "asks for contact.name, trigger.n" in capsys.readouterr().out
     assert run(["template", "list"]) == 0

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from liquid import Environment, StrictUndefined
 
+from kaskad.domain import sms
 from kaskad.domain.template import MAX_SOURCE, BadTemplate, MissingVariable, RenderError, compile_text
 from kaskad.domain.template.filters import HERE, Here
 
@@ -458,3 +459,9 @@ def test_a_given_name_is_found_in_a_full_one(name, expected):
 def test_a_value_that_cannot_be_written_so_stops_the_message(source, words):
     with pytest.raises(RenderError, match=words):
         render(source)
+
+
+def test_a_text_in_latin_letters_has_room_in_one_sms():
+    text = "Иван, корзина с Nike удалится завтра. Оформить: https://s.kz/AbC123 Отказ: СТОП"
+    latin = render("{{ t | translit }}", t=text)
+    assert (sms.parts(text), sms.parts(latin), sms.units(latin)) == (2, 1, 79)

@@ -24,7 +24,7 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
         ("text variant “tomorrow at 08:00”", "templates with variants by date"),
         ("calendar invite, SEQUENCE + 1", "calendar attachments"),
     ),
-    23: (("the preview shows who gets two parts", "forecast and previews"),),
+    23: (("the preview shows who gets two parts", "seen in tests/api/test_template_check.py"),),
     24: (("code 131049 of the real service", "the WhatsApp adapter"),),
 }
 

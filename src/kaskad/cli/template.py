@@ -18,11 +18,14 @@ TRIGGER = Annotated[str, typer.Option(metavar="JSON", help="Properties of the ev
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Templates: put, list, show, preview, check, delete.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Templates: put, list, show, preview, step, check, delete.", no_args_is_help=True
+    )
     group.command("put")(put)
     group.command("list")(listing)
     group.command("show")(show)
     group.command("preview")(preview)
+    group.command("step")(step)
     group.command("check")(check)
     group.command("delete")(delete)
     app.add_typer(group, name="template")
@@ -108,13 +111,41 @@ def preview(
 ) -> None:
     """Show a template as a contact would get it; nothing is sent."""
     from kaskad.cli.client import reached
-    from kaskad.cli.screens.output import as_text
 
     told = {
         "contact": contact, "channel": channel, "language": language, "trigger": properties(trigger),
     }  # fmt: skip
     with reached(db) as client:
         found = client.post(f"/templates/{name}/preview", told)
+    _print_preview(name, contact, found, as_json)
+
+
+def step(
+    cascade: Annotated[str, typer.Argument(metavar="CASCADE", help="The cascade's name.")],
+    step_id: Annotated[str, typer.Argument(metavar="STEP", help="The step's id.")],
+    contact: Annotated[str, typer.Option("--as", metavar="CONTACT", help="Whose message it would be.")],
+    version: Annotated[str, typer.Option(help="A number, current or draft; else the newest.")] = "",
+    channel: Annotated[str, typer.Option(help="Of several; else the first.")] = "",
+    variant: Annotated[str, typer.Option(help="Its id; else the first.")] = "",
+    trigger: TRIGGER = "{}",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show what a step of a cascade would say to a contact; nothing is sent."""
+    from kaskad.cli.client import reached
+
+    told = {
+        "contact": contact, "step": step_id, "version": version, "channel": channel or None,
+        "variant": variant, "trigger": properties(trigger),
+    }  # fmt: skip
+    with reached(db) as client:
+        found = client.post(f"/cascades/{cascade}/preview", told)
+    _print_preview(f"{cascade}.{step_id}", contact, found, as_json)
+
+
+def _print_preview(name: str, contact: str, found: Mapping[str, Any], as_json: bool) -> None:
+    from kaskad.cli.screens.output import as_text
+
     if as_json:
         typer.echo(as_text(found))
         return
