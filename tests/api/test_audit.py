@@ -6,6 +6,8 @@ import pytest
 
 from kaskad.cli.root import run
 from kaskad.store.statements import statements
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.app import ROUTERS
 from support.shop import people
 
 
@@ -61,6 +63,21 @@ def test_the_audit_is_read_in_pages_with_a_scope_of_its_own(api):
     key = api.post("/keys", {"name": "narrow", "scopes": ["contacts:read"]})["key"]
     assert api.call("GET", "/audit", key=key).status_code == 403
     assert ("local", "GET /audit", "") not in noted(api)
+
+
+def test_every_route_of_the_api_is_one_that_notes():
+    plain = [
+        route.path
+        for router in ROUTERS
+        for route in router.routes
+        if route.path.startswith("/api/v1") and not isinstance(route, IdempotentRoute)
+    ]
+    assert not plain
+
+
+def test_the_export_of_everybody_is_noted(api):
+    assert api.call("GET", "/exports/people").status_code == 200
+    assert noted(api)[-1] == ("local", "GET /exports/people", "")
 
 
 def test_no_statement_changes_or_deletes_what_was_noted():

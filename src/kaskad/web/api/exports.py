@@ -9,9 +9,10 @@ from fastapi.responses import StreamingResponse
 
 from kaskad.actions import export
 from kaskad.actions.export import Form
+from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.auth import InOffice, may
 
-router = APIRouter(prefix="/api/v1", tags=["contacts"])
+router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=IdempotentRoute)
 
 FILE: dict[int | str, dict[str, Any]] = {
     200: {

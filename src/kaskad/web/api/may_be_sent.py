@@ -15,10 +15,11 @@ from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
 from kaskad.web.api.contacts import HEALTH, READ, ConsentView, Health
 from kaskad.web.api.fields import PLAIN, InPath
+from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, when
 from kaskad.web.auth import InOffice
 
-router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"])
+router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=IdempotentRoute)
 
 
 class HeldView(View):
