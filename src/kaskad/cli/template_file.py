@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from kaskad.domain.errors import Invalid
 
 KINDS = {".mjml": "mjml", ".html": "html", ".htm": "html", ".txt": "text"}
@@ -50,6 +47,9 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _documents(file: Path, text: str) -> list[Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         return list(YAML(typ="safe", pure=True).load_all(text))
     except YAMLError as problem:
