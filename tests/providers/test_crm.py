@@ -188,3 +188,15 @@ def test_a_form_nests_by_brackets():
         "]": "",
         "a": {"": "1"},
     }  # whatever comes, it is no error
+
+
+def test_two_changes_in_one_second_are_two_events_and_one_told_twice_is_one():
+    provider, chosen = bitrix()
+    changed = Changed(key="ONCRMDEALUPDATE 759 1", name="ONCRMDEALUPDATE", fields={"id": "759"}, at=NOW)
+    keys = [
+        held(provider.learn(changed, chosen, NOW), answer({"result": deal}), answer({"result": ANN}))[1][
+            0
+        ].key
+        for deal in (DEAL, DEAL, {**DEAL, "STAGE_ID": "WON"})
+    ]
+    assert keys[0] == keys[1] != keys[2]

@@ -81,3 +81,18 @@ def test_turns_are_found_without_a_look_at_all_that_waits(db):
     assert "crm_jobs_due (account_id=? AND next_at<?)" in told["due_crm_accounts"]
     assert "crm_jobs_due (account_id=? AND next_at<?)" in told["claim_crm_job"]
     assert "B-TREE" not in told["claim_crm_job"]
+
+
+def test_what_has_been_asked_for_is_asked_for_anew_and_an_entry_is_not_written_again(db):
+    with db.write() as tx:
+        crm.put(tx, [job(), job(), job(kind=JOURNAL)])
+        question, entry = crm.claim(tx, 1, 1000, 500), crm.claim(tx, 1, 1000, 500)
+        crm.put(tx, [job(now=1100), job(kind=JOURNAL, now=1100)])  # a second change, while the first is read
+        crm.end(tx, question, state=DONE, next_at=None, now=1200, answer="")
+        crm.end(tx, entry, state=DONE, next_at=None, now=1200, answer="")
+        again = crm.claim(tx, 1, 1200, 500)
+        assert (again.kind, again.key) == (LEARN, "a")
+        crm.end(tx, again, state=DONE, next_at=None, now=1300, answer="")
+        assert crm.claim(tx, 1, 9000, 500) is None
+        crm.put(tx, [job(now=2000)])
+        assert crm.claim(tx, 1, 2000, 500).kind == LEARN

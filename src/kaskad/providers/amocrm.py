@@ -33,6 +33,7 @@ from kaskad.providers.crm import (
     Entry,
     Happened,
     branch,
+    event_key,
     php_form,
     text_of,
 )
@@ -139,8 +140,9 @@ class AmoCrm(Provider):
             person = _read((yield _call(account, "GET", f"contacts/{contact}")))
         plain = {name: value for name, value in fields.items() if isinstance(value, str | int | float)}
         properties = {**plain, **changed.fields, "id": number, PROPERTY: {changed.name: number}}
-        return [Happened(key=f"amocrm {changed.key}", name=f"amocrm_{changed.name}",
-                         customer=_customer(person), at=at, properties=properties)]  # fmt: skip
+        event = event_key("amocrm", changed, properties)
+        return [Happened(key=event, name=f"amocrm_{changed.name}", customer=_customer(person), at=at,
+                         properties=properties)]  # fmt: skip
 
     def journal_types(self, account: Account) -> frozenset[str]:
         return JOURNALED if account["journal"] != "off" else frozenset()

@@ -41,6 +41,7 @@ from kaskad.providers.crm import (
     Happened,
     Keep,
     branch,
+    event_key,
     first_value,
     php_form,
     text_of,
@@ -178,7 +179,7 @@ class Bitrix24(Provider):
             person = _result((yield _call(account, "crm.contact.get", {"id": contact})))
         about = {entity: number}
         properties = {**_properties(fields), PROPERTY: about}
-        event = f"bitrix24 {changed.key}"
+        event = event_key("bitrix24", changed, properties)
         return [Happened(key=event, name=f"bitrix24_{entity}", customer=_customer(person, entity), at=at,
                          properties=properties)]  # fmt: skip
 

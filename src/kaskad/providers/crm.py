@@ -8,9 +8,11 @@ conversation is a generator here: it yields requests and is sent the answers, so
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+import msgspec
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
@@ -71,6 +73,15 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 Conversation = Generator["Request | Keep", "Response", T]
+
+
+def event_key(crm: str, changed: Changed, properties: Mapping[str, Any]) -> str:
+    """Return the id of the event: another where the entity is another, though told under the same key.
+
+    CRMs tell the instant of a change in whole seconds, and two may fall into one.
+    """
+    seen = msgspec.json.encode(properties, order="sorted")
+    return f"{crm} {changed.key} {blake2b(seen, digest_size=8).hexdigest()}"
 
 
 def php_form(body: bytes) -> dict[str, Any]:

@@ -24,9 +24,9 @@ class Job(Struct, frozen=True):
 
 
 def put(tx: Transaction, rows: Sequence[Row]) -> None:
-    """Keep jobs: account, kind, key, payload, now; those that are known stay as they are."""
+    """Keep jobs: account, kind, key, payload, now; a question that was begun before is asked anew."""
     if rows:
-        tx.many("put_crm_jobs", list(rows))
+        tx.many("put_crm_jobs", list({row[:3]: row for row in rows}.values()))
 
 
 def claim(tx: Transaction, account_id: int, now: int, lease_ms: int) -> Job | None:

@@ -1,15 +1,21 @@
 -- name: put_crm_jobs (sqlite)
--- The same again is dropped: CRMs repeat themselves.
+-- The same again is dropped while it waits: CRMs repeat themselves. What is being asked for or was is asked for anew,
+-- since a second change may have come under the same key; an entry of the journal is written once.
 INSERT INTO crm_jobs (account_id, kind, key, payload, created_at, next_at) VALUES (:c1, :c2, :c3, :c4, :c5, :c5)
-ON CONFLICT (account_id, kind, key) DO NOTHING;
+ON CONFLICT (account_id, kind, key) DO UPDATE
+   SET next_at = excluded.next_at, ended_at = NULL, state = 0, attempts = crm_jobs.attempts + 1
+ WHERE crm_jobs.kind = 0 AND crm_jobs.attempts > 0;
 
 -- name: put_crm_jobs (postgresql)
--- The same again is dropped: CRMs repeat themselves.
+-- The same again is dropped while it waits: CRMs repeat themselves. What is being asked for or was is asked for anew,
+-- since a second change may have come under the same key; an entry of the journal is written once.
 INSERT INTO crm_jobs (account_id, kind, key, payload, created_at, next_at)
 SELECT k.account_id, k.kind, k.key, k.payload, k.now, k.now
   FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::text[], :c5::bigint[])
        AS k (account_id, kind, key, payload, now)
-ON CONFLICT (account_id, kind, key) DO NOTHING;
+ON CONFLICT (account_id, kind, key) DO UPDATE
+   SET next_at = excluded.next_at, ended_at = NULL, state = 0, attempts = crm_jobs.attempts + 1
+ WHERE crm_jobs.kind = 0 AND crm_jobs.attempts > 0;
 
 -- name: due_crm_accounts
 -- Accounts with something to do now; asked twice a second, so each takes one step in an index.
