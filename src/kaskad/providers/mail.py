@@ -39,6 +39,7 @@ from kaskad.providers.base import (
 )
 from kaskad.providers.mails_in import is_automatic, unquoted
 from kaskad.providers.mime import on_one_line
+from kaskad.providers.mime_in import fields_of
 
 _REPLY = re.compile(r"(?<![a-z0-9])r\+([a-z2-7]{8,60})@", re.IGNORECASE)
 _PLAIN = re.compile(r"[!#-+\--:=?-~]+@[!#-+\--:=?-~]+").fullmatch  # visible ASCII but <>",;
@@ -245,6 +246,8 @@ def form(hook: Request) -> dict[str, bytes]:
     if not kind.lower().startswith("multipart/form-data"):
         pairs = parse_qsl(hook.body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
         return {name: value.encode("latin-1") for name, value in pairs}
+    if (plain_fields := fields_of(kind, hook.body)) is not None:
+        return plain_fields
     parts = message_from_bytes(b"Content-Type: " + kind.encode("latin-1") + b"\r\n\r\n" + hook.body)
     fields: dict[str, bytes] = {}
     for part in parts.walk():

@@ -19,6 +19,7 @@ from msgspec import structs
 
 from kaskad.domain.terms import Kind, Reason
 from kaskad.providers.base import Receipt, Request
+from kaskad.providers.mime_in import DELIVERY_REPORT, FEEDBACK_REPORT, NOTICE, head_of, mail_of
 from kaskad.providers.verp import UNSUBSCRIBE, find
 
 MAX_TEXT = 10_000  # of a reply
@@ -67,7 +68,7 @@ def marked(hook: Request, secret: str) -> tuple[str, str] | None:
     Whom the mail server says it came for (`?to=`) counts first, what a mail quotes counts last.
     """
     told = " ".join(parse_qs(urlsplit(hook.url).query).get("to", ()))
-    mail = message_from_bytes(hook.body)
+    mail = head_of(hook.body)
     texts = [told, *(str(value) for name in _ADDRESSED for value in mail.get_all(name, ()))]
     for text in texts:
         if found := find(text, secret):
@@ -77,14 +78,14 @@ def marked(hook: Request, secret: str) -> tuple[str, str] | None:
 
 def read_mail(raw: bytes, kind: str, reference: str, reason_of: Reasons) -> Iterator[Receipt]:
     """Return what a mail says of the message `reference`; `kind` is that of the address it came to."""
-    mail = message_from_bytes(raw)
+    mail = mail_of(raw)
     base = Receipt(kind=None, event=_text(mail, "Message-ID")[:200], reference=reference, at=_instant(mail))
     parts = {part.get_content_type(): part for part in mail.walk()}
-    if status := parts.get("message/delivery-status"):
+    if status := parts.get(DELIVERY_REPORT):
         return _delivery(status, base, reason_of)
-    if feedback := parts.get("message/feedback-report"):
+    if feedback := parts.get(FEEDBACK_REPORT):
         return iter([_feedback(feedback, base)])
-    if notice := parts.get("message/disposition-notification"):
+    if notice := parts.get(NOTICE):
         return iter([_notice(notice, base)])
     if _is_bounce(mail):
         return iter([_unusual_bounce(mail, base, reason_of)])

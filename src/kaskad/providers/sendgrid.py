@@ -52,6 +52,7 @@ from kaskad.providers.mail import (
 )
 from kaskad.providers.mails_in import said
 from kaskad.providers.mime import on_one_line
+from kaskad.providers.mime_in import headers_of
 from kaskad.providers.signatures import check_ecdsa, check_url_key
 
 BASE_URL = "https://api.sendgrid.com"
@@ -262,7 +263,7 @@ def _reply(hook: Request) -> Receipt:
         mail = message_from_string(fields["email"].decode("latin-1"))
         text = said(mail)
     elif "headers" in fields:
-        mail = message_from_string(fields["headers"].decode("utf-8", "replace"))
+        mail = headers_of(fields["headers"].decode("utf-8", "replace"))
         text = fields.get("text", b"").decode(_charset(fields, "text"), "replace")
     else:
         raise ValueError("the mail has neither `headers` nor `email`")

@@ -16,7 +16,9 @@ from binascii import Error as NotEncoded
 BOUNCE, UNSUBSCRIBE, MESSAGE = "b", "u", "m"
 MAX_BYTES = 23  # of a reference: the local part stays within its 64 letters
 
-_MARKED = re.compile(r"(?<![a-z0-9])([bum])\+((?:[0-9a-f]{2}){1,23})\.([0-9a-f]{14})@", re.IGNORECASE)
+_MARKED = re.compile(  # starts at the +, which is looked for faster than one of several letters
+    r"\+(?<=[bum]\+)(?<![a-z0-9][bum]\+)((?:[0-9a-f]{2}){1,23})\.([0-9a-f]{14})@", re.IGNORECASE
+)
 
 
 def local_part(kind: str, reference: str, secret: str) -> str | None:
@@ -33,7 +35,8 @@ def local_part(kind: str, reference: str, secret: str) -> str | None:
 def find(text: str, secret: str) -> tuple[str, str] | None:
     """Return the kind and the reference of the first address or id in `text` that we made, or None."""
     for match in _MARKED.finditer(text) if secret else ():
-        kind, encoded, mac = (part.lower() for part in match.groups())
+        kind = text[match.start() - 1].lower()
+        encoded, mac = match[1].lower(), match[2].lower()
         token = bytes.fromhex(encoded)
         if hmac.compare_digest(_mac(kind, token, secret), mac):
             return kind, _reference(token)
