@@ -162,3 +162,12 @@ def test_a_mail_in_parts_without_a_part_is_read():
     head = "Content-Type: multipart/mixed; boundary=b1\nContent-Transfer-Encoding: base64\n\n"
     (told,) = mail_outcome(f"From: mailer-daemon@example.org\n{head}--b1--\n".encode())[1]
     assert (told.name, told.code) == ("bounce", "")
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\r\n", "\n\r"])
+@pytest.mark.parametrize("field", ["Original-Message-ID", "Disposition"])
+def test_a_lone_carriage_return_ends_a_field_as_in_the_email_package(end, field):
+    raw = NOTICE.replace(f"\n{field}", f"\nX: y{end}{field}").replace("\n", "\r\n").encode()
+    by_hand = mail_outcome(raw)
+    with the_whole_way():
+        assert by_hand == mail_outcome(raw)

@@ -167,7 +167,10 @@ def _leaf(piece: bytes, report: str) -> Message | None:
 
 def _reported(part: Message, content: bytes, report: str) -> Message | None:
     """Return the report with its blocks of fields; None where a line of them is no field."""
-    blocks = content.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n\n")
+    lines = content.replace(b"\r\n", b"\n")
+    if b"\r" in lines:  # ends a line too
+        return None
+    blocks = lines.rstrip(b"\n").split(b"\n\n")
     if report != DELIVERY_REPORT:  # has one block: what follows is text
         blocks = blocks[:1]
     for block in blocks:
