@@ -167,7 +167,7 @@ def test_a_mail_in_parts_without_a_part_is_read():
 @pytest.mark.parametrize("end", ["\r", "\r\r\n", "\n\r"])
 @pytest.mark.parametrize("field", ["Original-Message-ID", "Disposition"])
 def test_a_lone_carriage_return_ends_a_field_as_in_the_email_package(end, field):
-    raw = NOTICE.replace(f"\n{field}", f"\nX: y{end}{field}").replace("\n", "\r\n").encode()
+    raw = NOTICE.replace("\n", "\r\n").replace(f"\n{field}", f"\nX: y{end}{field}").encode()
     by_hand = mail_outcome(raw)
     with the_whole_way():
         assert by_hand == mail_outcome(raw)
