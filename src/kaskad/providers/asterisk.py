@@ -58,6 +58,7 @@ CAUSES: dict[int, CallResult] = {  # Q.850, of a ChannelDestroyed before anybody
     38: CallResult.UNREACHABLE,  # network out of order
     41: CallResult.UNREACHABLE,  # temporary failure
     42: CallResult.UNREACHABLE,  # switch congestion
+    102: CallResult.UNREACHABLE,  # a timer ran out: SIP 504
 }
 OURS = (0, 16)  # no cause, or a normal end: what rang until we gave up
 STATES: dict[str, Kind | None] = {  # Channel.state in a ChannelStateChange: every documented value
