@@ -12,10 +12,10 @@ import contextlib
 import json
 import tempfile
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct, field
 from starlette.requests import Request
@@ -75,6 +75,7 @@ class Asterisk(Server):
     account = "pbx"
     price = "20 KZT"
     honours = frozenset((*REQUESTS, *SESSIONS))
+    causes: ClassVar[Mapping[int, str]] = CAUSES
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -213,7 +214,7 @@ class Asterisk(Server):
         del self._legs[leg.id]
         leg.call.status = {16: "completed", 17: "busy", 19: "no-answer"}.get(cause, "failed")
         leg.call.ended_at = self.world.pace.now()
-        await self._tell(leg, "ChannelDestroyed", cause=cause, cause_txt=CAUSES[cause])
+        await self._tell(leg, "ChannelDestroyed", cause=cause, cause_txt=self.causes[cause])
 
     async def _ring(self, leg: Leg, phone: Phone, pickup: Pickup) -> int:
         """Return the cause of the end."""
