@@ -103,3 +103,15 @@ def test_a_period_that_makes_no_sense_is_refused():
     for days in (-1, 40_000):
         with pytest.raises(msgspec.ValidationError, match="number of days"):
             msgspec.convert({"texts": days}, Retention)
+
+
+def test_a_gap_in_the_numbers_of_contacts_is_passed_over(office):
+    """On PostgreSQL numbers are never given again, and an import that was undone leaves a hole."""
+    stage, office = office
+    stage.person("a")
+    with stage.db.write() as tx:
+        tx.script("UPDATE contacts SET id = 900000")
+    person = lived(stage)
+    stage.passes("P2D")
+    later(stage, 370)
+    assert known(stage, office, person)["bodies"] == 0

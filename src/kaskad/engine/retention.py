@@ -43,7 +43,8 @@ class Keeping:
         if now < self._round_at:
             return False
         last = (tx.one("last_contact") or (None,))[0] or 0
-        part = {"after": self._after, "until": self._after + CONTACTS}
+        first = (tx.one("first_contact_after", after=self._after) or (None,))[0] or 1  # over a gap of ids
+        part = {"after": first - 1, "until": first - 1 + CONTACTS}
         for name, statement in _BY_CONTACT:
             tx.run(statement, before=_before(kept, name, now), **part)
         if part["until"] < last:

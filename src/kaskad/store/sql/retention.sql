@@ -11,6 +11,9 @@ DELETE FROM raw_webhooks WHERE id IN (
     SELECT id FROM (SELECT id, received_at FROM raw_webhooks ORDER BY id LIMIT :limit) AS oldest
      WHERE received_at < :before);
 
+-- name: first_contact_after
+SELECT min(id) FROM contacts WHERE id > :after;
+
 -- name: last_contact
 SELECT max(id) FROM contacts;
 
