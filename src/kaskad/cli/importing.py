@@ -76,10 +76,7 @@ def bring(
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
+    data = _bytes(file)
     asked = {
         "list": to_list, "country": country, "consent": consent, "source": file.name[:200], "typos": typos,
         "consent_text": consent_text, "consent_at": f"{consent_date}T00:00:00Z" if consent_date else "",
@@ -97,6 +94,13 @@ def bring(
         _report(told, to_list)
     if told["state"] != "done" or told["rejected"]:
         raise typer.Exit(1)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
 
 
 def _watch(client: Client, told: dict[str, Any], seen: Callable[[int, int], None]) -> dict[str, Any]:

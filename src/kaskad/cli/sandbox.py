@@ -49,11 +49,7 @@ def sandbox(
     ] = "",
     servers: Annotated[
         list[str] | None,
-        typer.Option(
-            "--with",
-            help="Speak this protocol too; may be given often. `--with all`: every one; "
-            "`--with list`: their names.",
-        ),
+        typer.Option("--with", help="Speak this protocol too; `all`: every one; `list`: show their names."),
     ] = None,
     accounts: Annotated[
         bool, typer.Option("--accounts", help="Print the accounts.yaml that matches these ports, and end.")

@@ -50,7 +50,8 @@ def read(text: str) -> Condition:
         condition = parse(text)
     except ConditionError as error:
         remedy = f": {error.remedy}" if error.remedy else ""
-        raise Invalid([f"At character {error.offset + 1} of the segment {error.message}{remedy}."]) from None
+        told = f"At character {error.offset + 1} of the segment: {error.message}{remedy}"
+        raise Invalid([told if told.endswith("?") else f"{told}."]) from None
     for node in walk(condition.tree):
         if isinstance(node, Name) and node.path[0] != _ROOT:
             raise Invalid(
