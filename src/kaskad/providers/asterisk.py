@@ -440,7 +440,7 @@ def _speech(text: str, voice: str, account: Account) -> Speech:
 
 
 def _base(account: Account) -> str:
-    return (account["base_url"] or "http://127.0.0.1:8088/ari").rstrip("/")
+    return account.base_url("http://127.0.0.1:8088/ari")
 
 
 def _app(account: Account) -> str:

@@ -94,6 +94,16 @@ class Account(Struct, frozen=True):
         """Return a secret or a setting, "" where it was left empty."""
         return self.secrets.get(name) or self.settings.get(name, "")
 
+    def required(self, name: str) -> str:
+        """Return a secret or a setting; raises SendError where it was left empty."""
+        if value := self[name]:
+            return value
+        raise SendError(Reason.AUTH, f"account {self.name!r} has no {name}: set one in its settings")
+
+    def base_url(self, usual: str) -> str:
+        """Return where the service is asked, with no slash at its end; else it is `usual`."""
+        return (self["base_url"] or usual).rstrip("/")
+
     def __repr__(self) -> str:
         """Return text without secrets, for logs and tracebacks."""
         return f"Account({self.id}, {self.name!r}, {self.provider!r})"

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 def post(account: Account, method: str, told: Mapping[str, Any]) -> Request:
     """Return the request of a method such as `messaging/v1/SendSMS`."""
-    base_url = (account["base_url"] or BASE_URL).rstrip("/")
+    base_url = account.base_url(BASE_URL)
     headers = {"Authorization": f"Bearer {account['api_key']}"}
     return Request.of_json(f"{base_url}/{method}", told, headers)
 

@@ -117,9 +117,7 @@ class GenericWebhook(Provider):
     def build_request(self, outgoing: Outgoing, account: Account) -> Request:
         body = encode(_posted(outgoing))
         stamp = str(outgoing.at // 1000)
-        secret, old = account["secret"], account["old_secret"]
-        if not secret:
-            raise SendError(Reason.AUTH, f"account {account.name!r} has no secret: set one in its settings")
+        secret, old = account.required("secret"), account["old_secret"]
         signed = b"v1:" + stamp.encode() + b":" + body
         signature = "v1=" + hmac_hex("sha256", secret, signed)
         if old:

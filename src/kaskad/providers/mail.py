@@ -165,11 +165,6 @@ def reply(told: Iterable[tuple[str, str]], text: str, addresses: Iterable[str], 
     )
 
 
-def base_url(account: Account, usual: str) -> str:
-    """Return where a service is asked: where the account says, else where it usually is."""
-    return (account["base_url"] or usual).rstrip("/")
-
-
 def answer_of(response: Response) -> dict[str, Any]:
     """Return the object that was answered; an empty one for anything else."""
     try:

@@ -30,7 +30,6 @@ from kaskad.providers.mail import (
     TRACKING,
     MailService,
     answer_of,
-    base_url,
     clicked,
     dict_of,
     form,
@@ -146,7 +145,7 @@ class Mailgun(MailService):
             minutes = max(WITHIN_MIN[0], outgoing.valid_for_ms // 60_000)
             fields.append(("o:deliver-within", f"{minutes // 60}h{minutes % 60}m"))
         return Request.multipart(
-            f"{base_url(account, BASE_URL)}/v3/{account['domain']}/messages",
+            f"{account.base_url(BASE_URL)}/v3/{account['domain']}/messages",
             fields,
             basic=("api", account["api_key"]),
         )

@@ -208,10 +208,8 @@ class Max(Provider):
 
 
 def _call(account: Account, method: str, path: str, fields: Mapping[str, Any] | None) -> Request:
-    token = account["token"]
-    if not token:
-        raise SendError(Reason.AUTH, f"account {account.name!r} has no token: set one in its settings")
-    base = (account["base_url"] or BASE_URL).rstrip("/")
+    token = account.required("token")
+    base = account.base_url(BASE_URL)
     headers, roots = {"Authorization": token}, account["roots"]  # the token as it is, without "Bearer"
     if fields is None:
         return Request(method, base + path, headers, roots=roots)

@@ -90,14 +90,12 @@ _decode_refused = msgspec.json.Decoder(_Refused).decode
 
 def url(account: Account, *path: str, base: str = BASE_URL) -> str:
     """Return the address of an object or edge of the Graph API; `base` is where the account names none."""
-    return "/".join(((account["base_url"] or base).rstrip("/"), account["version"] or VERSION, *path))
+    return "/".join((account.base_url(base), account["version"] or VERSION, *path))
 
 
 def bearer(account: Account) -> dict[str, str]:
     """Return the header that carries the account's access token; raises SendError where it has none."""
-    token = account["access_token"]
-    if not token:
-        raise SendError(Reason.AUTH, f"account {account.name!r} has no access_token: set one in its settings")
+    token = account.required("access_token")
     return {"Authorization": f"Bearer {token}"}
 
 

@@ -29,7 +29,6 @@ from kaskad.providers.mail import (
     REPLY_TO,
     TRACKING,
     MailService,
-    base_url,
     clicked,
     headers,
     iso_instant,
@@ -171,7 +170,7 @@ class Postmark(MailService):
         if back:
             mail["ReplyTo"] = spoken(back_name, back)
         asked = {"Accept": "application/json", "X-Postmark-Server-Token": account["server_token"]}
-        return Request.of_json(f"{base_url(account, BASE_URL)}/email", mail, asked)
+        return Request.of_json(f"{account.base_url(BASE_URL)}/email", mail, asked)
 
     def read_response(self, response: Response) -> Accepted:
         return _read(response.json(), response)

@@ -35,7 +35,6 @@ from kaskad.providers.mail import (
     REPLY_TO,
     TRACKING,
     MailService,
-    base_url,
     clicked,
     dict_of,
     events_in,
@@ -159,7 +158,7 @@ class SendGrid(MailService):
         if back:
             mail["reply_to"] = _person(back_name, back)
         return Request.of_json(
-            f"{base_url(account, BASE_URL)}/v3/mail/send",
+            f"{account.base_url(BASE_URL)}/v3/mail/send",
             mail,
             {"Authorization": f"Bearer {account['api_key']}"},
         )

@@ -29,7 +29,6 @@ from kaskad.providers.base import (
 from kaskad.providers.mail import (
     MailService,
     answer_of,
-    base_url,
     clicked,
     dict_of,
     events_in,
@@ -117,7 +116,7 @@ class SendPulse(MailService):
             "client_id": account["client_id"],
             "client_secret": account["client_secret"],
         }
-        return Request.of_json(f"{base_url(account, BASE_URL)}/oauth/access_token", asked)
+        return Request.of_json(f"{account.base_url(BASE_URL)}/oauth/access_token", asked)
 
     def read_auth(self, response: Response) -> tuple[str, int]:
         answer = dict_of(response.json()) if response.ok else {}
@@ -139,7 +138,7 @@ class SendPulse(MailService):
             mail["text"] = outgoing.text
         if outgoing.html:
             mail["html"] = b64encode(outgoing.html.encode()).decode()
-        request = Request.of_json(f"{base_url(account, BASE_URL)}/smtp/emails", {"email": mail})
+        request = Request.of_json(f"{account.base_url(BASE_URL)}/smtp/emails", {"email": mail})
         return self.authorize(request, account["api_key"]) if account["api_key"] else request
 
     def read_response(self, response: Response) -> Accepted:

@@ -159,7 +159,7 @@ class SmscRu(Provider):
         if outgoing.valid_for_ms:
             minutes = min(max(1, outgoing.valid_for_ms // 60_000), MAX_VALID_MIN)
             fields["valid"] = f"{minutes // 60:02}:{minutes % 60:02}"
-        base_url = (account["base_url"] or "https://smsc.ru").rstrip("/")
+        base_url = account.base_url("https://smsc.ru")
         return Request.form("POST", f"{base_url}/sys/send.php", fields)
 
     def read_response(self, response: Response) -> Accepted:

@@ -206,10 +206,8 @@ class Telegram(Provider):
 
 
 def _call(account: Account, method: str, fields: Mapping[str, Any]) -> Request:
-    token = account["token"]
-    if not token:
-        raise SendError(Reason.AUTH, f"account {account.name!r} has no token: set one in its settings")
-    base = (account["base_url"] or BASE_URL).rstrip("/")
+    token = account.required("token")
+    base = account.base_url(BASE_URL)
     return Request.of_json(f"{base}/bot{token}/{method}", fields)
 
 

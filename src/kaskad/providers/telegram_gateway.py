@@ -128,7 +128,7 @@ class TelegramGateway(Provider):
             fields["sender_username"] = account["sender"].removeprefix("@")
         if outgoing.valid_for_ms:
             fields["ttl"] = min(max(outgoing.valid_for_ms // 1000, MIN_TTL_S), MAX_TTL_S)
-        base, told = (account["base_url"] or BASE_URL).rstrip("/"), outgoing.status_url
+        base, told = account.base_url(BASE_URL), outgoing.status_url
         secure = told.startswith("https://") or (
             told and base.startswith("http://")
         )  # of one's own, as there

@@ -61,7 +61,7 @@ def get(account: Account, resource: str, sid: str) -> Request:
 
 
 def _url(account: Account, resource: str) -> str:
-    base_url = (account["base_url"] or BASE_URL).rstrip("/")
+    base_url = account.base_url(BASE_URL)
     return f"{base_url}/2010-04-01/Accounts/{account['account_sid']}/{resource}.json"
 
 

@@ -117,7 +117,7 @@ class Umnico(Provider):
 
 
 def _base(account: Account) -> str:
-    return (account["base_url"] or "https://api.umnico.com/v1.3").rstrip("/")
+    return account.base_url("https://api.umnico.com/v1.3")
 
 
 def _headers(account: Account) -> Mapping[str, str]:

@@ -27,7 +27,6 @@ from kaskad.providers.base import (
 )
 from kaskad.providers.mail import (
     MailService,
-    base_url,
     dict_of,
     recipient,
     sender_of,
@@ -121,7 +120,7 @@ class Unisender(MailService):
         }
         if outgoing.language[:2] in ("ru", "en"):
             fields["lang"] = outgoing.language[:2]
-        return Request.form("POST", f"{base_url(account, BASE_URL)}/sendEmail", fields)
+        return Request.form("POST", f"{account.base_url(BASE_URL)}/sendEmail", fields)
 
     def read_response(self, response: Response) -> Accepted:
         if not response.ok:

@@ -34,7 +34,6 @@ from kaskad.providers.base import (
 from kaskad.providers.mail import (
     REPLY_TO,
     MailService,
-    base_url,
     clicked,
     dict_of,
     headers,
@@ -210,7 +209,7 @@ class UnisenderGo(MailService):
 
 def _call(account: Account, method: str, value: dict[str, Any]) -> Request:
     return Request.of_json(
-        f"{base_url(account, BASE_URL)}/{method}.json", value, {"X-API-KEY": account["api_key"]}
+        f"{account.base_url(BASE_URL)}/{method}.json", value, {"X-API-KEY": account["api_key"]}
     )
 
 

@@ -200,10 +200,8 @@ class Viber(Provider):
 
 
 def _call(account: Account, method: str, fields: Mapping[str, Any]) -> Request:
-    token = account["token"]
-    if not token:
-        raise SendError(Reason.AUTH, f"account {account.name!r} has no token: set one in its settings")
-    base = (account["base_url"] or BASE_URL).rstrip("/")
+    token = account.required("token")
+    base = account.base_url(BASE_URL)
     return Request.of_json(f"{base}/{method}", fields, {"X-Viber-Auth-Token": token})
 
 

@@ -223,10 +223,8 @@ class Vk(Provider):
 
 
 def _call(account: Account, method: str, fields: dict[str, str]) -> Request:
-    token = account["token"]
-    if not token:
-        raise SendError(Reason.AUTH, f"account {account.name!r} has no token: set one in its settings")
-    base = (account["base_url"] or BASE_URL).rstrip("/")
+    token = account.required("token")
+    base = account.base_url(BASE_URL)
     told = {**fields, "access_token": token, "v": account["api_version"] or VERSION}
     return Request.form("POST", f"{base}/method/{method}", told)
 

@@ -164,7 +164,7 @@ class Vonage(Provider):
             fields["callback"] = outgoing.status_url  # else to the address in the account's settings there
         if outgoing.valid_for_ms:
             fields["ttl"] = str(min(max(MIN_TTL_MS, outgoing.valid_for_ms), MAX_TTL_MS))
-        base_url = (account["base_url"] or "https://rest.nexmo.com").rstrip("/")
+        base_url = account.base_url("https://rest.nexmo.com")
         return Request.form("POST", f"{base_url}/sms/json", fields)
 
     def read_response(self, response: Response) -> Accepted:

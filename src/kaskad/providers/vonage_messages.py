@@ -132,7 +132,7 @@ class VonageMessages(Provider):
             told |= {"webhook_url": outgoing.status_url, "webhook_version": "v1"}
         if outgoing.valid_for_ms:
             told["ttl"] = min(max(MIN_TTL_S, outgoing.valid_for_ms // 1000), MAX_TTL_S)
-        base_url = (account["base_url"] or "https://api.nexmo.com").rstrip("/")
+        base_url = account.base_url("https://api.nexmo.com")
         return Request.of_json(
             f"{base_url}/v1/messages", told, {"Authorization": _authority(outgoing, account)}
         )

@@ -254,7 +254,7 @@ def _failure(sip: str) -> tuple[str, Reason]:
 
 def _request(account: Account, method: str, fields: Mapping[str, str], at: int) -> Request:
     """Return a request of the API, which names its method among its fields, as the official clients do."""
-    base_url = (account["base_url"] or BASE_URL).rstrip("/")
+    base_url = account.base_url(BASE_URL)
     request = Request.form("POST", f"{base_url}/platform_api", {"cmd": method, **fields})
     headers = {**request.headers, "Authorization": f"Bearer {_token(account, at)}"}
     return Request("POST", request.url, headers, request.body)
