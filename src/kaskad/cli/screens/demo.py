@@ -80,7 +80,8 @@ def as_panel(picture: Picture, width: int = WIDE) -> RenderableType:
         "Everybody has been carried through." if picture.ended else "Be one of them: open a phone and react."
     )
     return Group(
-        head, _channels(picture.reports, wide), Text(), _cascades(picture, wide), Text(), *links, Text(),
+        head, Text(), _channels(picture.reports, wide), Text(), _cascades(picture, wide), Text(),
+        *links, Text(),
         Text(f"{end} Ctrl-C ends the demo.", style="dim"),
     )  # fmt: skip
 
