@@ -35,8 +35,14 @@ class Settings(Struct, frozen=True):
     api_key: str = ""  # the bearer key of /api/v1/events; empty: the API is closed
     proxies: str = "127.0.0.1"  # addresses whose X-Forwarded-For is believed, separated by commas
     private_webhooks: str = "no"  # yes: outgoing webhooks may lead to private addresses
+    resolver: str = ""  # name servers that mail domains are looked up at; empty: the system's; off: nowhere
     log_level: str = "info"
     log_style: str = "auto"  # auto | text | json
+
+    @property
+    def name_servers(self) -> tuple[str, ...]:
+        """Return the name servers that are named, such as `9.9.9.9` or `[::1]:5353`."""
+        return tuple(part.strip() for part in self.resolver.split(",") if part.strip())
 
     @property
     def host(self) -> str:
@@ -153,6 +159,19 @@ def _check_proxies(value: str) -> str:
     return ""
 
 
+def _check_resolver(value: str) -> str:
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        host, _, port = part.rpartition(":") if part.count(":") == 1 or "]:" in part else (part, "", "53")
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+            right = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+        except ValueError:
+            right = False
+        if not right and value != "off":
+            return f"{part!r} must be a name server's address, as in 9.9.9.9 or 127.0.0.1:5353; or off"
+    return ""
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return lambda value: "" if value in choices else f"{value!r} must be one of {', '.join(choices)}"
 
@@ -165,6 +184,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "api_key": _check_api_key,
     "proxies": _check_proxies,
     "private_webhooks": _one_of(("no", "yes")),
+    "resolver": _check_resolver,
     "log_level": _one_of(LEVELS),
     "log_style": _one_of(STYLES),
 }

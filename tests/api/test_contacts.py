@@ -259,3 +259,22 @@ def test_a_key_that_only_reads_changes_nothing(api):
         ("POST", "/contacts/x/consents"), ("POST", "/contacts/x/suppress"),
     ):  # fmt: skip
         assert api.call(method, path, {}, key=key).status_code == 403
+
+
+def test_domains_of_mail_addresses_are_told_and_may_be_looked_up_again(api):
+    for mail in ("ann@one.kz", "bob@two.kz", "cyd@example.org"):
+        api.put(f"/contacts/of-{mail}", {"email": mail})
+    found = api.get("/mail-domains?state=pending&limit=1")
+    assert (found["items"][0]["domain"], found["items"][0]["state"], found["next"]) == (
+        "one.kz",
+        None,
+        "one.kz",
+    )
+    assert [each["domain"] for each in api.get("/mail-domains?cursor=one.kz")["items"]] == ["two.kz"]
+    assert api.get("/mail-domains/counts") | {"unanswered": 0} == {
+        "known": 2, "checked": 0, "dead": 0, "unanswered": 0
+    }  # fmt: skip
+    assert api.post("/mail-domains/two.kz/check")["next_at"] == "1970-01-01T00:00:00Z"
+    assert api.call("POST", "/mail-domains/example.org/check").status_code == 404
+    (item,) = [a for a in api.get("/audit")["items"] if a["action"].startswith("POST /mail-domains")]
+    assert item["object"] == "two.kz"

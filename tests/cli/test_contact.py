@@ -114,3 +114,19 @@ def test_everybody_is_exported_to_a_file_that_can_be_imported(told, tmp_path):
     code, out = told("import", "all.csv", "--dry-run", "--json")
     assert code == 0 and (json.loads(out)["new"], json.loads(out)["changed"]) == (0, 2)
     assert told("export", "people", "--out", "all.pdf")[0] == 2
+
+
+def test_domains_of_mail_addresses_are_listed(told, tmp_path):
+    assert told("domain", "list") == (0, "There are no mail addresses yet.\n")
+    (tmp_path / "people.csv").write_text("email\nann@firma.kz\n", encoding="utf-8")
+    code, out = told("import", "people.csv")
+    assert code == 0 and "1 still to be looked up. `kaskad domain list` shows them." in out
+    code, out = told("domain", "list", "--state", "pending")
+    assert code == 0 and "firma.kz  not looked up yet" in out
+    code, out = told("domain", "check", "firma.kz")
+    assert (code, out) == (
+        0, "firma.kz: not looked up yet.\nNo server runs: it is looked up when one does.\n"
+    )  # fmt: skip
+    code, out = told("domain", "check", "nobody.kz")
+    assert code == 1 and "No address is at 'nobody.kz'" in out
+    assert told("domain", "list", "--state", "gone")[0] == 2

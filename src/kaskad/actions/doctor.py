@@ -23,7 +23,7 @@ from kaskad.engine.catalog import to_send_by
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Outgoing
 from kaskad.store import accounts as account_store
-from kaskad.store import backup
+from kaskad.store import backup, mail_domains
 from kaskad.store import cascades as cascade_store
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import migrations
@@ -67,6 +67,7 @@ def examine(settings: Settings, file: Path | None, txt: Lookup | None = None) ->
         yield from _of_database(db, file)
         yield from _of_base_url(settings)
         yield from _of_accounts(db, settings, txt or _txt)
+        yield from _of_mail_domains(db, settings)
     finally:
         db.close()
 
@@ -298,6 +299,28 @@ def _of_mail(what: str, account: Account, txt: Lookup) -> Iterator[Finding]:
             "Kaskad does not sign",
             "let the mail server sign, or set dkim_domain, dkim_selector and dkim_key",
         )
+
+
+def _of_mail_domains(db: Database, settings: Settings) -> Iterator[Finding]:
+    """Yield whether the domains of people's mail addresses are looked up, and what was found."""
+    what = "mail domains"
+    try:
+        with db.read() as tx:
+            found = mail_domains.counts(tx)
+    except KaskadError:
+        return  # the database was told of above
+    if settings.resolver == "off":
+        yield Finding("ok", what, f"{found.known}, which are not looked up: resolver is off")
+        return
+    pending = found.known - found.checked
+    told = f"{found.checked} looked up, {found.dead} of them take no mail, {pending} pending"
+    if found.unanswered and not found.checked:
+        yield Finding("warn", what, f"{told}; no name server answers",
+                      "set resolver to one that this machine reaches, or to off")  # fmt: skip
+    elif found.unanswered:
+        yield Finding("ok", what, f"{told}; {found.unanswered} are asked about again")
+    else:
+        yield Finding("ok", what, told)
 
 
 def _txt(name: str) -> list[str] | None:

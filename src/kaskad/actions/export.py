@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from kaskad.actions.office import Office
-from kaskad.actions.person_file import HEALTH
 from kaskad.domain.consent import ALL_CHANNELS, ANY
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.engine.sheets import csv_text
@@ -75,7 +74,7 @@ def _fields(
         name = "phone" if address.channel is Channel.SMS else address.channel.value
         by_channel.setdefault(name, []).append(address.value)
     known |= {name: "; ".join(values) for name, values in by_channel.items()}
-    bad = {each.value: HEALTH[each.health] for each in addresses if each.health}
+    bad = {each.value: each.condition for each in addresses if each.health}
     known |= {"health": bad, "consents": [_consent(each) for each in consents], "lists": lists}
     told = {(f"contact.{name}" if name in known else name): value for name, value in card.attributes.items()}
     return {name: value for name, value in (told | known).items() if value not in (None, "", {}, [])}

@@ -27,7 +27,7 @@ from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
 from kaskad.store import cards, settings
 from kaskad.store import cascades as cascade_store
-from kaskad.store.cards import KnownConsent
+from kaskad.store.cards import KnownAddress, KnownConsent
 from kaskad.store.db import Transaction
 
 _ADVERTISING = MessageClass.ADVERTISING
@@ -46,7 +46,8 @@ class ChannelAnswer(Struct, frozen=True):
     channel: Channel
     refused: SkipReason | None
     address: str | None
-    health: int
+    health: str
+    health_why: str  # where it is undeliverable
     consent: KnownConsent | None  # by which it may be sent, or by which it is refused
     note: str  # about the consent, in words
     law: tuple[str, ...]  # articles that speak about it, each with its verdict
@@ -96,7 +97,8 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
         run, refusal = would_enter(tx, version, contact_id, dict(trigger or {}), now)
         answers = _answers(office, tx, version, run, dict(trigger or {}), now)
         known = cards.consents(tx, contact_id)
-    asked = _Asked(version, run, answers, known, now)
+        places = {(each.channel, each.value): each for each in cards.addresses(tx, contact_id)}
+    asked = _Asked(version, run, answers, known, places, now)
     entry = _entry(row.state, refusal, run)
     return Answer(
         contact_id, slug, kept.number, version.cascade.message_class, version.cascade.topic, answers.country,
@@ -130,6 +132,7 @@ class _Asked(Struct, frozen=True):
     run: Run
     answers: Answers
     known: list[KnownConsent]
+    places: dict[tuple[Channel, str], KnownAddress]
     now: int
 
     def step(self, step: Step) -> StepAnswer:
@@ -148,9 +151,10 @@ class _Asked(Struct, frozen=True):
         refused, address = entering.refused_on(self.version, step, channel, self.answers, self.now)
         window, cap = entering.held_on(self.version, self.run, step, channel, self.answers, self.now)
         row, note = self._consent(channel)
+        place = self.places.get((channel, address.value)) if address else None
         return ChannelAnswer(
-            channel, refused, address.value if address else None, address.health if address else 0, row, note,
-            self._law(channel), _held(window), _held(cap),
+            channel, refused, address.value if address else None, place.condition if place else "good",
+            place.reason if place else "", row, note, self._law(channel), _held(window), _held(cap),
         )  # fmt: skip
 
     def _consent(self, channel: Channel) -> tuple[KnownConsent | None, str]:

@@ -28,7 +28,6 @@ Cells = dict[str, object]
 
 LATEST = 2**62
 _MANY = 2**31 - 1
-HEALTH = ("good", "invalid", "suppressed")
 _OURS = frozenset({"contact_id", "run_id", "number", "version_id"})  # numbers that only we know things by
 
 
@@ -95,8 +94,9 @@ def _addresses(tx: Transaction, contact_id: int) -> Iterable[Cells]:
     """Yield addresses with the state of their health in words."""
     for each in cards.addresses(tx, contact_id):
         yield {
-            "channel": each.channel.value, "address": each.value, "health": HEALTH[each.health],
-            "shared": each.shared, "preferred": each.preferred, "changed_at": each.changed_at,
+            "channel": each.channel.value, "address": each.value, "health": each.condition,
+            "why": each.reason, "shared": each.shared, "preferred": each.preferred,
+            "changed_at": each.changed_at,
         }  # fmt: skip
 
 

@@ -147,6 +147,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"  {', '.join(plain) or 'country, language and zone unknown'}"
     for address in told["addresses"]:
         more = [] if address["health"] == "good" else [address["health"]]
+        more += [address["why"]] if address["why"] else []
         more += ["shared with others"] if address["shared"] else []
         health = f" ({', '.join(more)})" if more else ""
         yield f"  {address['channel']:<10} {address['value']}{health}"

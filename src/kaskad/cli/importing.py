@@ -88,6 +88,7 @@ def bring(
         told = _watch(client, told, seen)
         if rejected is not None:
             _write(rejected, client.get(f"/imports/{told['id']}/rejected"))
+        told["mail_domains"] = client.get("/mail-domains/counts")
     if as_json:
         typer.echo(as_text(told))
     else:
@@ -136,6 +137,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _report(told: Mapping[str, Any], to_list: str) -> None:
+    from kaskad.cli.domains import counted
+
     for kind in KINDS:
         notes = [note for note in told["notes"] if note["kind"] == kind]
         for note in notes[:NOTES_SHOWN]:
@@ -161,5 +164,7 @@ def _report(told: Mapping[str, Any], to_list: str) -> None:
         f"{told['source']}: {told['rows']} rows, {told['new']} {would}new, {told['changed']} {would}changed, "
         f"{told['rejected']} left out{listed}."
     )
+    if not told["dry_run"] and (domains := counted(told["mail_domains"])):
+        typer.echo(f"{domains} `kaskad domain list` shows them.")
     if told["problem"]:
         typer.echo(f"{told['state']}: {told['problem']}", err=True)

@@ -1,7 +1,8 @@
-"""Mail addresses that are written well and yet are no good: mistyped domains, mailboxes of a role."""
+"""Mail addresses that are written well and yet are no good: mistyped or dead domains, mailboxes of a role."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from functools import lru_cache
 
 # Names of large mail services that are long enough for one wrong letter to be seen, with their endings.
@@ -32,6 +33,39 @@ ROLES = frozenset({
     "reception", "root", "sales", "security", "service", "spam", "support", "sysadmin", "unsubscribe",
     "usenet", "uucp", "webmaster", "zakaz",
 })  # fmt: skip
+
+
+# RFC 2606, 6761, 6762
+_FOR_TESTS = frozenset({"test", "example", "invalid", "localhost", "local", "internal"})
+_FOR_EXAMPLES = frozenset({"example.com", "example.net", "example.org"})
+
+
+class MailState(IntEnum):
+    """What DNS says of a domain: it takes mail, or why it takes none."""
+
+    TAKES = 0
+    NO_DOMAIN = 1
+    REFUSES = 2  # a "null MX": https://www.rfc-editor.org/rfc/rfc7505
+    NO_SERVER = 3
+
+    @property
+    def words(self) -> str:
+        """Return it as people read it."""
+        return _STATES[self]
+
+
+_STATES = {
+    MailState.TAKES: "takes mail",
+    MailState.NO_DOMAIN: "there is no such domain",
+    MailState.REFUSES: "its domain takes no mail (null MX)",
+    MailState.NO_SERVER: "its domain has no mail server",
+}
+
+
+def is_reserved(domain: str) -> bool:
+    """Return whether a domain is for tests and examples only, and so never looked up."""
+    parts = domain.rsplit(".", 2)
+    return parts[-1] in _FOR_TESTS or ".".join(parts[-2:]) in _FOR_EXAMPLES
 
 
 def is_role(address: str) -> bool:

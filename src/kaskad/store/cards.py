@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from kaskad.domain.mailbox import MailState
 from kaskad.domain.terms import Channel
 from kaskad.store.contacts import fold
 from kaskad.store.db import Row, Transaction
 
+HEALTH = ("good", "invalid", "suppressed")
 LAST = "\U0010ffff"  # comes after every text that begins with what stands before it
 
 
@@ -29,7 +31,7 @@ class Card(Struct, frozen=True):
 
 
 class KnownAddress(Struct, frozen=True):
-    """An address with its health (0 good, 1 invalid, 2 suppressed)."""
+    """An address with its health (0 good, 1 invalid, 2 suppressed); `why` is a state of its mail domain."""
 
     channel: Channel
     value: str
@@ -37,6 +39,17 @@ class KnownAddress(Struct, frozen=True):
     shared: bool
     preferred: int
     changed_at: int | None
+    why: int | None = None
+
+    @property
+    def condition(self) -> str:
+        """Return its health as a word: one whose domain takes no mail is undeliverable, not invalid."""
+        return "undeliverable" if self.health == 1 and self.why else HEALTH[self.health]
+
+    @property
+    def reason(self) -> str:
+        """Return why it is undeliverable; "" where it is not."""
+        return MailState(self.why).words if self.health == 1 and self.why else ""
 
 
 class KnownConsent(Struct, frozen=True):
@@ -120,7 +133,7 @@ def members(tx: Transaction, list_id: int, *, after: int, limit: int) -> list[Ca
 def addresses(tx: Transaction, contact_id: int) -> list[KnownAddress]:
     """Return where the contact can be reached."""
     return [
-        KnownAddress(Channel.of(row[0]), row[1], row[2], bool(row[3]), row[4], row[5])
+        KnownAddress(Channel.of(row[0]), row[1], row[2], bool(row[3]), *row[4:])
         for row in tx.all("card_addresses", contact_id=contact_id)
     ]
 
@@ -129,7 +142,7 @@ def addresses_among(tx: Transaction, contact_ids: Sequence[int]) -> dict[int, li
     """Return where each of the contacts can be reached."""
     found: dict[int, list[KnownAddress]] = {contact_id: [] for contact_id in contact_ids}
     for row in tx.among("cards_addresses", sorted(found)):
-        found[row[0]].append(KnownAddress(Channel.of(row[1]), row[2], row[3], bool(row[4]), row[5], row[6]))
+        found[row[0]].append(KnownAddress(Channel.of(row[1]), row[2], row[3], bool(row[4]), *row[5:]))
     return found
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct, field, structs
 
 from kaskad.domain.consent import ALL_CHANNELS, ANY
 from kaskad.domain.terms import Channel
+from kaskad.store import mail_domains
 from kaskad.store.db import Row, Transaction
 from kaskad.store.suppressions import SUPPRESSED, AddressKey, suppressed
 
@@ -248,7 +249,9 @@ def _put_addresses(tx: Transaction, hash_key: bytes, ids: Sequence[int], contact
         )
         for (contact_id, *_), address in sorted(found.items())
     ]
-    tx.changed_many("share_addresses", sorted(set(tx.many("put_addresses", rows))))
+    new = sorted(set(tx.many("put_addresses", rows)))
+    tx.changed_many("share_addresses", new)
+    mail_domains.note(tx, new)
     preferred = [
         (contact_id, address.channel.code, address.value, address.preferred)
         for (contact_id, *_), address in found.items()

@@ -24,6 +24,7 @@ from kaskad.engine.herald import Herald
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.listener import Hearing
 from kaskad.engine.look_ups import LookUps
+from kaskad.engine.mail_domains import MailDomains
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
@@ -106,6 +107,8 @@ def serving(
             poller.start()
             Clerk(errands, ingest, engine, service.db, service.vault).start()
             LookUps(errands, ingest, engine, service.db).start()
+            if settings.resolver != "off":
+                MailDomains(errands, engine, service.db, settings.name_servers).start()
             engine.listen(Hearing(engine, ingest, poller))
         if pages:
             server = Server(build_app(ingest, office.signer, clock.now, own, wall_ms, office), own, listener)

@@ -28,7 +28,8 @@ def may_lines(told: Mapping[str, Any]) -> Iterator[str]:
 def _channel(told: Mapping[str, Any]) -> Iterator[str]:
     refused = f"no: {told['refused'].replace('_', ' ')}" if told["refused"] else "yes"
     yield f"    {told['channel']}: {refused}"
-    health = "" if told["health"] == "good" else f" ({told['health']})"
+    why = f": {told['health_why']}" if told["health_why"] else ""
+    health = "" if told["health"] == "good" else f" ({told['health']}{why})"
     yield f"      address  {told['address'] or 'none'}{health}"
     yield f"      consent  {told['note']}{_consent(told['consent'])}"
     for rule in told["law"]:

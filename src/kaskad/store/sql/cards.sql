@@ -37,11 +37,11 @@ SELECT id, external_id, zone, language, country, tracking, attributes, created_a
  ORDER BY id LIMIT :limit;
 
 -- name: card_addresses
-SELECT channel, value, health, shared, preferred, changed_at FROM addresses
+SELECT channel, value, health, shared, preferred, changed_at, why FROM addresses
  WHERE contact_id = :contact_id ORDER BY channel, value;
 
 -- name: cards_addresses
-SELECT contact_id, channel, value, health, shared, preferred, changed_at FROM addresses
+SELECT contact_id, channel, value, health, shared, preferred, changed_at, why FROM addresses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
  ORDER BY contact_id, channel, value;
 

@@ -91,16 +91,17 @@ UPDATE addresses a SET preferred = k.preferred
  WHERE a.contact_id = k.contact_id AND a.channel = k.channel AND a.value = k.value;
 
 -- name: set_health (sqlite)
--- Health only gets worse here: a bounce does not lift a suppression.
-UPDATE addresses SET health = :c4, changed_at = :c5
- WHERE contact_id = :c1 AND channel = :c2 AND value = :c3 AND health < :c4;
+-- Health only gets worse here: a bounce does not lift a suppression, and counts for more than a dead domain.
+UPDATE addresses SET health = :c4, changed_at = :c5, why = NULL
+ WHERE contact_id = :c1 AND channel = :c2 AND value = :c3 AND (health < :c4 OR health = :c4 AND why IS NOT NULL);
 
 -- name: set_health (postgresql)
--- Health only gets worse here: a bounce does not lift a suppression.
-UPDATE addresses a SET health = k.health, changed_at = k.at
+-- Health only gets worse here: a bounce does not lift a suppression, and counts for more than a dead domain.
+UPDATE addresses a SET health = k.health, changed_at = k.at, why = NULL
   FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[], :c5::bigint[])
        AS k (contact_id, channel, value, health, at)
- WHERE a.contact_id = k.contact_id AND a.channel = k.channel AND a.value = k.value AND a.health < k.health;
+ WHERE a.contact_id = k.contact_id AND a.channel = k.channel AND a.value = k.value
+   AND (a.health < k.health OR a.health = k.health AND a.why IS NOT NULL);
 
 -- name: put_proofs
 INSERT INTO proofs (detail) /* sqlite: VALUES (:c1) */ /* postgresql: SELECT unnest(:c1::text[]) */

@@ -25,8 +25,7 @@ from kaskad.web.auth import InOffice, may
 router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=IdempotentRoute)
 
 AT_ONCE = 1_000
-Health = Literal["good", "invalid", "suppressed"]
-HEALTH: tuple[Health, ...] = ("good", "invalid", "suppressed")
+Health = Literal["good", "invalid", "suppressed", "undeliverable"]
 READ, WRITE = may("contacts:read"), may("contacts:write")
 
 
@@ -140,18 +139,23 @@ class BatchView(View):
 
 
 class AddressView(View):
+    """An address; one is `undeliverable` whose domain takes no mail now, and `why` says how that is known."""
+
     channel: Channel
     value: str
     health: Health
+    why: str
     shared: bool
     preferred: int
     changed_at: datetime | None
 
     @classmethod
     def of(cls, address: KnownAddress) -> AddressView:
-        return cls(channel=address.channel, value=address.value, health=HEALTH[address.health],
-                   shared=address.shared, preferred=address.preferred,
-                   changed_at=when(address.changed_at))  # fmt: skip
+        return cls.model_validate({
+            "channel": address.channel, "value": address.value, "health": address.condition,
+            "why": address.reason, "shared": address.shared, "preferred": address.preferred,
+            "changed_at": when(address.changed_at),
+        })  # fmt: skip
 
 
 class ConsentView(View):

@@ -13,7 +13,7 @@ from kaskad.actions.may import Answer, ChannelAnswer, Held, StepAnswer
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
-from kaskad.web.api.contacts import HEALTH, READ, ConsentView, Health
+from kaskad.web.api.contacts import READ, ConsentView, Health
 from kaskad.web.api.fields import PLAIN, InPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, when
@@ -40,6 +40,7 @@ class ChannelView(View):
     refused: SkipReason | None
     address: str | None
     health: Health
+    health_why: str
     consent: ConsentView | None
     note: str
     law: list[str]
@@ -49,9 +50,11 @@ class ChannelView(View):
     @classmethod
     def of(cls, one: ChannelAnswer) -> ChannelView:
         consent = None if one.consent is None else ConsentView.of(one.consent)
-        return cls(channel=one.channel, refused=one.refused, address=one.address, health=HEALTH[one.health],
-                   consent=consent, note=one.note, law=list(one.law), window=HeldView.of(one.window),
-                   cap=HeldView.of(one.cap))  # fmt: skip
+        return cls.model_validate({
+            "channel": one.channel, "refused": one.refused, "address": one.address, "health": one.health,
+            "health_why": one.health_why, "consent": consent, "note": one.note, "law": list(one.law),
+            "window": HeldView.of(one.window), "cap": HeldView.of(one.cap),
+        })  # fmt: skip
 
 
 class StepView(View):
