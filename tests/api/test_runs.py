@@ -155,3 +155,12 @@ def test_bad_input_is_a_problem_and_never_a_defect(api, taker, method, path, sta
     answer = api.call(method, path)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_run_of_a_merged_contact_is_found_by_the_name_that_it_had(api, taker):
+    run, dan = run_of(api, "eve"), run_of(api, "dan")["contact"]
+    api.post("/contacts/dan/merge", {"other": "eve"})
+    now = api.get(f"/runs/{run['id']}")
+    assert now["contact"] == dan and now["id"] != run["id"]
+    assert len(api.get("/cascades/one/runs?contact=dan")["items"]) == 2
+    assert len(api.get("/messages?contact=dan")["items"]) == 4

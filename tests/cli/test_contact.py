@@ -52,6 +52,24 @@ def test_people_are_imported_found_and_listed(told, tmp_path):
     assert [each["external_id"] for each in json.loads(out)] == ["c1", "c2"]
 
 
+def test_two_contacts_are_made_one(told, tmp_path):
+    assert told("contact", "duplicates") == (0, "No two contacts share an address.\n")
+    (tmp_path / "people.csv").write_text(
+        "id,name,phone,city\nc1,Анна,+77010000001,Омск\nc2,Аня,+77010000001,Омск\n", encoding="utf-8"
+    )
+    assert told("import", "people.csv")[0] == 0
+    code, out = told("contact", "duplicates")
+    assert out.splitlines() == ["con_1  c1  Анна", "  con_2  c2  Аня  has the same sms +77010000001"]
+    code, out = told("contact", "merge", "c1", "c2")
+    assert code == 2 and "cannot be undone" in out
+    code, out = told("contact", "merge", "c1", "c2", "--yes")
+    assert code == 0 and "con_2 is part of con_1 now" in out and "name" in out
+    code, out = told("contact", "history", "c2")
+    assert code == 0 and "merged by api local" in out and "con_2" in out
+    assert json.loads(told("contact", "history", "c1", "--json")[1])[0]["what"] == "merged"
+    assert json.loads(told("contact", "duplicates", "--json")[1]) == []
+
+
 def test_rows_that_cannot_be_read_are_a_problem_found(told, tmp_path):
     (tmp_path / "people.csv").write_text("id,phone\n1,+77010000001\n,12\n", encoding="utf-8")
     code, out = told("import", "people.csv")

@@ -15,7 +15,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.hours import is_zone
 from kaskad.domain.ids import contact_text, read_contact
 from kaskad.domain.terms import Channel, MessageClass
-from kaskad.store import cards, suppressions
+from kaskad.store import cards, merges, suppressions
 from kaskad.store import contacts as contact_store
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
 from kaskad.store.contacts import Address, Consent, Contact
@@ -100,7 +100,7 @@ def put(office: Office, told: Told, who: str = "") -> Saved:
     _raise(problems)
 
     def change(tx: Transaction) -> contact_store.Saved:
-        contact = ready.contact if contact_id is None else _known(tx, contact_id, ready.contact)
+        contact = ready.contact if contact_id is None else _known(tx, find(tx, who), ready.contact)
         return contact_store.save(tx, suppressions.hash_key(tx, office.vault), [contact], office.now())
 
     saved = office.write(change)
@@ -204,6 +204,7 @@ def find(tx: Transaction, who: str) -> int:
     contact_id = read_contact(who)
     if contact_id is not None:
         row = tx.one("contact_by_id", id=contact_id)
+        row = row or tx.one("contact_by_id", id=merges.kept(tx, contact_id))
     else:
         row = tx.one("contact_by_external_id", external_id=who)
         if row is None and "@" in who:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from msgspec import Struct
 
 from kaskad.actions.contacts import find
@@ -98,16 +100,25 @@ def _one(tx: Transaction, who: str) -> int:
 
 def _marks(office: Office, tx: Transaction, contact_id: int) -> Marks:
     """Return how the person is told in what was kept whole."""
-    card = cards.card(tx, contact_id)
     terms = [each.value for each in cards.addresses(tx, contact_id)]
     terms += [row[1] for row in tx.all("provider_ids_of", contact_id=contact_id)]
     terms += [
         office.signer.reference(contact_id, run_id, step, account_id)
         for run_id, step, account_id in tx.all("message_places", contact_id=contact_id)
     ]
-    if card is not None and card.external_id is not None:
-        terms.append(card.external_id)
-    return Marks(terms, exact=[f'"{contact_text(contact_id)}"', f'"contact_id":{contact_id},'])
+    was = {(row[0], row[1]): row[2] for row in tx.all("old_runs_of", contact_id=contact_id)}
+    places = defaultdict(list)
+    for run_id, step, account_id in tx.all("message_places", contact_id=contact_id):
+        places[run_id].append((step, account_id))
+    terms += [
+        office.signer.reference(*old, step, account_id)
+        for old, run_id in was.items()
+        for step, account_id in places[run_id]
+    ]
+    terms += [row[0] for row in tx.all("external_ids_of", contact_id=contact_id)]
+    ids = [contact_id, *(row[0] for row in tx.all("merged_from", contact_id=contact_id))]
+    exact = [text for each in ids for text in (f'"{contact_text(each)}"', f'"contact_id":{each},')]
+    return Marks(terms, exact=exact)
 
 
 def _digest(office: Office, address: str) -> str:

@@ -17,6 +17,7 @@ from kaskad.domain.terms import Channel, Kind, Outcome, Phase, RunState
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import Delivery
 from kaskad.store import cascades as cascade_store
+from kaskad.store import merges
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -152,7 +153,7 @@ def find_contact(tx: Transaction, who: str) -> int:
         nobody = unknown
     digits = "".join(character for character in who if character.isdigit())
     plain = who.isascii() and who.isdigit() and len(who) < 19
-    row = tx.one("contact_by_id", id=int(who)) if plain else None
+    row = tx.one("contact_by_id", id=merges.kept(tx, int(who))) if plain else None
     for channel, value in ((Channel.SMS, f"+{digits}"), (Channel.TELEGRAM, who)):
         row = row or tx.one("contact_by_address", channel=channel.code, value=value)
     if row is None:

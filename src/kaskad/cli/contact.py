@@ -17,11 +17,14 @@ WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), e
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Contacts: find, show, export, erase.", no_args_is_help=True)
+    from kaskad.cli import merging
+
+    group = typer.Typer(help="Contacts: find, show, merge, export, erase.", no_args_is_help=True)
     group.command("list")(listing)
     group.command("show")(show)
     group.command("export")(export)
     group.command("erase")(erase)
+    merging.add(group)
     app.add_typer(group, name="contact")
 
 

@@ -46,6 +46,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.journals = _journals(world)
     types = webhook_store.subscribed(tx).union(*world.journals.values())
     world.outbox = Outbox(types) if types else None
+    world.merges = world.merges or tx.one("any_merge") is not None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
 
 

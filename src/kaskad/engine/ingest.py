@@ -38,7 +38,7 @@ from kaskad.providers.base import (
     Told,
     UpTo,
 )
-from kaskad.store import contacts, crm
+from kaskad.store import contacts, crm, merges
 from kaskad.store.crm import LEARN
 from kaskad.store.db import Database, Transaction
 
@@ -146,6 +146,9 @@ class Ingest:
         """Return where a link of the frozen message leads; None for a message that has been erased."""
         with self._db.read() as tx:
             row = tx.one("body_of", contact_id=contact_id, run_id=run_id, step=step)
+            if row is None:
+                contact_id, run_id = merges.kept_run(tx, (contact_id, run_id))
+                row = tx.one("body_of", contact_id=contact_id, run_id=run_id, step=step)
         links = msgspec.json.decode(row[0]).get("links", []) if row else []
         return str(links[link]) if 0 <= link < len(links) else None
 
@@ -160,8 +163,9 @@ class Ingest:
         """Withdraw the consent to noting openings: it counts for every letter, also those already sent."""
 
         def withdraw(tx: Transaction) -> tuple[()]:
-            if tx.one("contact_by_id", id=contact_id) is not None:
-                told = [contacts.Contact(id=contact_id, tracking=False)]
+            who = merges.kept(tx, contact_id)
+            if tx.one("contact_by_id", id=who) is not None:
+                told = [contacts.Contact(id=who, tracking=False)]
                 contacts.upsert(tx, self._world.hash_key, told, self._world.clock.now())
             return ()
 

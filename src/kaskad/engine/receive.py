@@ -16,9 +16,10 @@ from kaskad.domain.machine import Hit, classify
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import HONEYPOT, PIXEL
 from kaskad.engine.arrival import Arrival, Unmatched
+from kaskad.engine.current import Current
 from kaskad.engine.parcel import Result
 from kaskad.log import get_logger
-from kaskad.store import contacts
+from kaskad.store import contacts, merges
 from kaskad.store.db import Row, Transaction
 
 log = get_logger(__name__)
@@ -58,12 +59,17 @@ class Delivery(Struct):
     problems: list[str | None] = field(default_factory=list)  # of the events, filled by the tick
 
 
-def receive(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> list[Arrival]:
-    """Keep what was delivered, and return what it means."""
+def receive(
+    tx: Transaction, deliveries: Sequence[Delivery], now: int, *, merged: bool = False
+) -> list[Arrival]:  # fmt: skip
+    """Keep what was delivered, and return what it means; `merged`: some of it may tell of merged contacts."""
     raw = [row for delivery in deliveries for row in delivery.raw]
     if raw:
         tx.many("put_raw_webhooks", raw)
-    hits = _within_cap(tx, _agreed(tx, [row for delivery in deliveries for row in delivery.hits]))
+    told = [row for delivery in deliveries for row in delivery.hits]
+    if merged and told:
+        told = Current(tx, {row[0] for row in told}).rows(told)
+    hits = _within_cap(tx, _agreed(tx, told))
     if hits:
         tx.many("put_hits", hits)
     arrivals = [arrival for delivery in deliveries for arrival in delivery.arrivals]
@@ -182,7 +188,7 @@ def find_contact(tx: Transaction, ref: ContactRef) -> int | None:
     """Return the first contact that one of the given ids is known for, or None."""
     row: Row | None = None
     if ref.id is not None:
-        row = tx.one("contact_by_id", id=ref.id)
+        row = tx.one("contact_by_id", id=ref.id) or tx.one("contact_by_id", id=merges.kept(tx, ref.id))
     if row is None and ref.external_id:
         row = tx.one("contact_by_external_id", external_id=ref.external_id)
     for channel, value in ((Channel.EMAIL, ref.email.lower()), (Channel.SMS, ref.phone)):

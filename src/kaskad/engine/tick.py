@@ -15,8 +15,10 @@ from msgspec.structs import astuple
 from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
+from kaskad.engine.current import current
 from kaskad.engine.enrol import broadcast, enrol
 from kaskad.engine.inbox import apply_arrivals
+from kaskad.engine.merging import forward
 from kaskad.engine.move import move
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, judge_hits, match_orphans, receive
@@ -48,11 +50,15 @@ def tick(
     the first that the next start decides about.
     """
     if not world.options.moves:
-        return _keep(tx, deliveries, now)
+        return _keep(tx, world, deliveries, now)
     changes = Changes(world.known_inputs, world.outbox)
     stored = _take_inbox(tx, world)
-    received = receive(tx, deliveries, now)
+    received = receive(tx, deliveries, now, merged=world.merges)
     judged = judge_hits(tx, now)
+    if world.merges:
+        whose = current(tx, results, stored, received)
+        results = whose.results(results)
+        stored, received = whose.arrivals(stored), whose.arrivals(received)
     if world.shared:
         _lock(tx, results, stored, received, judged)
     if world.desks:
@@ -62,6 +68,8 @@ def tick(
 
     arrivals = [*stored, *received, *match_orphans(tx, results), *told_no(world, results), *judged]
     applied = apply_arrivals(tx, world, changes, arrivals, now)
+    if world.merges:
+        applied.touched |= forward(tx, world, changes, applied.touched)
     changes.flush_facts(tx)
 
     enrol(tx, world, applied.requests, now)
@@ -79,12 +87,14 @@ def tick(
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog)
 
 
-def _keep(tx: Transaction, deliveries: Sequence[Delivery], now: int) -> Ticked:
+def _keep(tx: Transaction, world: World, deliveries: Sequence[Delivery], now: int) -> Ticked:
     """Keep what has come in for the processes that move runs.
 
     The fence stands before the inbox is written: a timer that fires sees what is in it, or was there first.
     """
-    arrivals = receive(tx, deliveries, now)
+    arrivals = receive(tx, deliveries, now, merged=world.merges)
+    if world.merges:
+        arrivals = current(tx, (), arrivals).arrivals(arrivals)
     if arrivals:
         run_store.fence(tx, sorted({arrival.contact_id for arrival in arrivals}))
         tx.many("put_inbox", [(now, *astuple(arrival)) for arrival in arrivals])

@@ -129,6 +129,7 @@ class World:
         self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
+        self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
         self.due_limit = options.due_limit  # runs in one tick, now

@@ -204,11 +204,11 @@ def _identity(contact: Contact) -> AddressKey | None:
 
 
 def _merged(kept: _Kept, contact: Contact) -> _Kept:
-    attributes, folded = kept.attributes, kept.folded
+    attributes, names = kept.attributes, kept.folded
     if contact.attributes:
         merged = {**msgspec.json.decode(kept.attributes), **contact.attributes}
         left = {name: value for name, value in merged.items() if value is not None}
-        attributes, folded = msgspec.json.encode(left).decode(), _folded(left)
+        attributes, names = msgspec.json.encode(left).decode(), folded(left)
     return _Kept(
         kept.id,
         contact.external_id or kept.external_id,
@@ -217,7 +217,7 @@ def _merged(kept: _Kept, contact: Contact) -> _Kept:
         contact.country or kept.country,
         kept.tracking if contact.tracking is None else int(contact.tracking),
         attributes,
-        folded,
+        names,
     )
 
 
@@ -226,7 +226,7 @@ def fold(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _folded(attributes: Mapping[str, Any]) -> str | None:
+def folded(attributes: Mapping[str, Any]) -> str | None:
     """Return the names of a person as they are searched; None where there is none."""
     names = [name for key in NAMES if isinstance(name := attributes.get(key), str)]
     return fold(" ".join(names))[:_LONGEST_NAME] or None

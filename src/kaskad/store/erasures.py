@@ -23,6 +23,7 @@ from kaskad.store.db import Row, Transaction
 OF_CONTACT = (
     ("external ids", "erase_external_ids"),
     ("addresses", "erase_addresses"),
+    ("changes", "erase_changes"),
     ("places on lists", "erase_list_members"),
     ("dialogues", "erase_dialogues"),
     ("opt-in links", "erase_opt_ins"),

@@ -15,6 +15,9 @@ SELECT external_id, contact_id FROM external_ids WHERE external_id IN (SELECT un
 INSERT INTO external_ids (external_id, contact_id)
 /* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::text[], :c2::bigint[]) */;
 
+-- name: external_ids_of
+SELECT external_id FROM external_ids WHERE contact_id = :contact_id ORDER BY external_id;
+
 -- name: contacts_by_address (sqlite)
 -- exception: an address may be in any part.
 SELECT a.channel, a.value, a.contact_id, c.external_id

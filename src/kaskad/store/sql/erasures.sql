@@ -8,8 +8,10 @@ UPDATE contacts SET erased_at = :now, tracking = 0, external_id = NULL, zone = N
  WHERE id = :contact_id AND erased_at IS NULL;
 
 -- name: erase_external_ids
-DELETE FROM external_ids
- WHERE external_id = (SELECT external_id FROM contacts WHERE id = :contact_id) AND contact_id = :contact_id;
+DELETE FROM external_ids WHERE contact_id = :contact_id;
+
+-- name: erase_changes
+DELETE FROM contact_changes WHERE contact_id = :contact_id;
 
 -- name: erase_addresses
 DELETE FROM addresses WHERE contact_id = :contact_id;
@@ -96,7 +98,10 @@ DELETE FROM proofs WHERE id = :id;
 
 -- name: provider_ids_of
 -- A scan: ids at services are looked up by themselves only.
-SELECT account_id, provider_id FROM provider_ids WHERE contact_id = :contact_id;
+-- They stay under the numbers that were merged into this one.
+SELECT account_id, provider_id FROM provider_ids
+ WHERE contact_id = :contact_id
+    OR contact_id IN (SELECT old_id FROM merged_contacts WHERE contact_id = :contact_id);
 
 -- name: drop_provider_ids (sqlite)
 DELETE FROM provider_ids WHERE account_id = :c1 AND provider_id = :c2;
@@ -106,7 +111,9 @@ DELETE FROM provider_ids p USING unnest(:c1::bigint[], :c2::text[]) AS k (accoun
  WHERE p.account_id = k.account_id AND p.provider_id = k.provider_id;
 
 -- name: look_ups_of
-SELECT account_id, provider_id FROM look_ups WHERE contact_id = :contact_id;
+SELECT account_id, provider_id FROM look_ups
+ WHERE contact_id = :contact_id
+    OR contact_id IN (SELECT old_id FROM merged_contacts WHERE contact_id = :contact_id);
 
 -- name: drop_look_ups (sqlite)
 DELETE FROM look_ups WHERE account_id = :c1 AND provider_id = :c2;

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator, Field
 
 from kaskad.actions import messages, runs
+from kaskad.actions.merging import run_now
 from kaskad.actions.messages import MessageView as Message
 from kaskad.actions.runs import Filter
 from kaskad.actions.runs import RunView as Run
@@ -184,13 +185,13 @@ def list_runs(
 @router.get("/runs/{run}", dependencies=[may(READ)])
 def show_run(office: InOffice, run: RunId) -> RunView:
     """Show where a run stands."""
-    return RunView.of(runs.find(office, _key(run)))
+    return RunView.of(runs.find(office, _key(office, run)))
 
 
 @router.get("/runs/{run}/explain", dependencies=[may(READ)])
 def explain_run(office: InOffice, run: RunId) -> ExplainedView:
     """Tell why a person got this message, why not that one, and why then."""
-    found = runs.explain(office, _key(run))
+    found = runs.explain(office, _key(office, run))
     return ExplainedView(
         **_run(found.run),
         doing=found.doing,
@@ -202,7 +203,7 @@ def explain_run(office: InOffice, run: RunId) -> ExplainedView:
 @router.post("/runs/{run}/cancel")
 def cancel_run(office: InOffice, run: RunId, caller: Annotated[Caller, may(WRITE)]) -> RunView:
     """End a run as cancelled; it has ended when this is answered, where a server runs."""
-    return RunView.of(runs.cancel(office, _key(run), caller.name))
+    return RunView.of(runs.cancel(office, _key(office, run), caller.name))
 
 
 @router.get("/messages", dependencies=[may(READ)])
@@ -216,7 +217,7 @@ def list_messages(
         raise Invalid(["Say whose messages: give `contact` or `run`, one of the two."])
     after = messages.BEFORE if cursor is None else _after(cursor)
     if run is not None:
-        found = messages.of_run(office, _key(run), after=after, limit=limit + 1)
+        found = messages.of_run(office, _key(office, run), after=after, limit=limit + 1)
     else:
         found = messages.of_contact(office, contact or "", after=after, limit=limit + 1)
     page, more = found[:limit], len(found) > limit
@@ -227,7 +228,7 @@ def list_messages(
 @router.get("/messages/{run}/{step}", dependencies=[may(READ)])
 def show_message(office: InOffice, run: RunId, step: Step) -> WholeMessage:
     """Show a message with its words, its failed attempts and the facts about it."""
-    found = messages.find(office, _key(run), step)
+    found = messages.find(office, _key(office, run), step)
     return WholeMessage(
         **_message(found.message),
         body=None if found.body is None else dict(found.body),
@@ -250,12 +251,12 @@ def _message(message: Message) -> dict[str, Any]:
     return {**named, "facts": list(message.facts), "run": run_text(*key), "contact": contact_text(key[0])}
 
 
-def _key(text: str) -> RunKey:
+def _key(office: InOffice, text: str) -> RunKey:
     """Return the key of a run's id; raises NotFound."""
     key = read_run(text)
     if key is None:
         raise NotFound(f"There is no run {text!r}: an id is like run_12_345.")
-    return key
+    return run_now(office, key)
 
 
 def _after(cursor: str | None) -> tuple[int, int]:

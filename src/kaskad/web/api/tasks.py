@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import runs, tasks
+from kaskad.actions.merging import run_now
 from kaskad.actions.tasks import Context, Filter, State
 from kaskad.actions.tasks import TaskView as Shown
 from kaskad.domain.errors import Invalid, NotFound
@@ -199,32 +200,32 @@ def take_next_task(office: InOffice, told: NextIn, caller: Who_) -> NextView:
 @router.get("/{task}", dependencies=[may(READ)])
 def show_task(office: InOffice, task: TaskId) -> WholeTask:
     """Show a task with its context; addresses are masked."""
-    return WholeTask.whole(tasks.show(office, _key(task)))
+    return WholeTask.whole(tasks.show(office, _key(office, task)))
 
 
 @router.post("/{task}/claim")
 def claim_task(office: InOffice, task: TaskId, told: ByAgent, caller: Who_) -> WholeTask:
     """Claim this task; 409 where another agent has it or its person may not be called now."""
-    return WholeTask.whole(tasks.take(office, _key(task), told.agent or caller.name))
+    return WholeTask.whole(tasks.take(office, _key(office, task), told.agent or caller.name))
 
 
 @router.post("/{task}/release")
 def release_task(office: InOffice, task: TaskId, told: ByAgent, caller: Who_) -> WholeTask:
     """Give a task back that was claimed and not dialled."""
-    return WholeTask.whole(tasks.release(office, _key(task), told.agent or caller.name))
+    return WholeTask.whole(tasks.release(office, _key(office, task), told.agent or caller.name))
 
 
 @router.post("/{task}/dial")
 def dial_task(office: InOffice, task: TaskId, told: ByAgent, caller: Who_) -> DialledView:
     """Look a last time whether the person may be called, and tell the number; 409 says why not."""
-    context, number = tasks.dial(office, _key(task), told.agent or caller.name)
+    context, number = tasks.dial(office, _key(office, task), told.agent or caller.name)
     return DialledView(number=number, task=WholeTask.whole(context))
 
 
 @router.post("/{task}/close")
 def close_task(office: InOffice, task: TaskId, told: CloseIn, caller: Who_) -> WholeTask:
     """Say how the dialled call ended; it has counted for the run when this is answered."""
-    agent, key = told.agent or caller.name, _key(task)
+    agent, key = told.agent or caller.name, _key(office, task)
     back_at = None if told.call_back_at is None else int(told.call_back_at.timestamp() * 1000)
     closed = tasks.close(office, key, agent, told.disposition, call_back_at=back_at, note=told.note)
     return WholeTask.whole(closed)
@@ -233,7 +234,7 @@ def close_task(office: InOffice, task: TaskId, told: CloseIn, caller: Who_) -> W
 @router.post("/{task}/notes")
 def note_task(office: InOffice, task: TaskId, told: NoteIn, caller: Who_) -> WholeTask:
     """Add to the notes of a task."""
-    return WholeTask.whole(tasks.note(office, _key(task), told.text, told.agent or caller.name))
+    return WholeTask.whole(tasks.note(office, _key(office, task), told.text, told.agent or caller.name))
 
 
 def _task(shown: Shown) -> dict[str, Any]:
@@ -275,12 +276,12 @@ def _whole(context: Context) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _key(text: str) -> TaskKey:
+def _key(office: InOffice, text: str) -> TaskKey:
     """Return the key of a task's id; raises NotFound."""
     key = read_task(text)
     if key is None or key[1] > runs.LAST:
         raise NotFound(f"There is no task {text!r}: an id is like task_12_345_1_1.")
-    return key
+    return *run_now(office, key[:2]), *key[2:]
 
 
 def _after(cursor: str | None) -> tuple[int, TaskKey] | None:

@@ -1,0 +1,108 @@
+"""Contacts that may be one person: proposed, and made one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from time import monotonic, sleep
+from typing import Any
+
+from msgspec import Struct
+
+from kaskad.actions.contacts import find
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict
+from kaskad.domain.ids import contact_text
+from kaskad.engine import merging
+from kaskad.log import get_logger
+from kaskad.store import cards, changes, merges
+from kaskad.store.cards import Card
+from kaskad.store.changes import KnownChange
+from kaskad.store.db import Transaction
+from kaskad.store.merges import Same
+from kaskad.store.runs import RunKey
+
+log = get_logger(__name__)
+
+_WAIT_S = 10.0  # for the answer to a message that is being handed over
+_LOOK_S = 0.2
+_HEARD_S = 4.0  # until other processes on the database know that merged contacts have to be expected
+
+
+class Merged(Struct, frozen=True):
+    """What a merge has done."""
+
+    contact_id: int
+    merged: int
+    runs: int
+    ended: int
+    conflicts: Mapping[str, Any]
+
+
+class Likely(Struct, frozen=True):
+    """A contact, and others that may be the same person, each with the addresses that both have."""
+
+    card: Card
+    others: Sequence[tuple[Card, Sequence[Same]]]
+
+
+def merge(office: Office, who: str, other: str, by: str) -> Merged:
+    """Make two contacts one: `who` is kept, and what led to `other` leads there from now on.
+
+    A message to `other` that is just being handed over is waited for. Raises NotFound, Conflict.
+    """
+    with office.read() as tx:
+        kept, old = find(tx, who), find(tx, other)
+    if kept == old:
+        raise Conflict(f"{who} and {other} are one contact already: {contact_text(kept)}.")
+    _announce(office)
+    until = monotonic() + _WAIT_S
+    while True:
+        try:
+            done = office.write(
+                lambda tx: merging.merge(tx, office.engine.world, kept, old, f"api {by}", office.now())
+            )
+            break
+        except merging.InFlight:
+            if monotonic() > until:
+                raise
+            sleep(_LOOK_S)
+    log.info("contacts merged", contact=kept, merged=old, by=by)
+    return Merged(kept, old, done.runs, done.ended, done.conflicts)
+
+
+def duplicates(office: Office, *, after: int, limit: int) -> list[Likely]:
+    """Return contacts that share an address with later ones, in the order of their ids."""
+    with office.read() as tx:
+        found = merges.likely(tx, after=after, limit=limit)
+        known = _cards(tx, found)
+        return [
+            Likely(known[one.contact_id], [(known[other], same) for other, same in one.others.items()])
+            for one in found
+        ]
+
+
+def run_now(office: Office, key: RunKey) -> RunKey:
+    """Return what a run is called now: that of a merged contact has a new name, and is found by the old."""
+    with office.read() as tx:
+        return merges.kept_run(tx, key)
+
+
+def history(office: Office, who: str, *, before: int | None, limit: int) -> list[KnownChange]:
+    """Return what was changed of a contact, the newest first; raises NotFound."""
+    with office.read() as tx:
+        return changes.page(tx, find(tx, who), before=before, limit=limit)
+
+
+def _cards(tx: Transaction, found: Sequence[merges.Likely]) -> dict[int, Card]:
+    ids = {one.contact_id for one in found}.union(*(one.others for one in found))
+    return {card.id: card for card in cards.among(tx, sorted(ids))} if ids else {}
+
+
+def _announce(office: Office) -> None:
+    """Before the first merge of all, let every process on the database expect what it brings."""
+    world = office.engine.world
+    if world.merges or not world.shared:
+        return
+    office.write(lambda tx: merging.announce(tx, office.now()))
+    sleep(_HEARD_S)
+    world.merges = True
