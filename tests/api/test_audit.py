@@ -77,7 +77,7 @@ def test_every_route_of_the_api_is_one_that_notes():
 
 def test_the_export_of_everybody_is_noted(api):
     assert api.call("GET", "/exports/people").status_code == 200
-    assert noted(api)[-1] == ("local", "GET /exports/people", "")
+    assert noted(api)[-1] == ("local", "GET /exports/{what}", "people")
 
 
 def test_no_statement_changes_or_deletes_what_was_noted():

@@ -1,10 +1,26 @@
-"""Everybody as a file: what was brought in comes out, and can be brought in again."""
+"""What is known as a file: what was brought in comes out, and can be brought in again."""
 
 import csv
 import io
 import json
+from datetime import datetime
+
+from python_calamine import CalamineWorkbook
+
+from kaskad.actions import export_rows
+from kaskad.engine import workbooks
 
 CSV = {"Content-Type": "text/csv"}
+
+
+def table(answer):
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/csv"), answer.text
+    return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
+
+
+def lines(answer):
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
 
 
 def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
@@ -13,9 +29,7 @@ def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
     api.post("/contacts/import", content=text.encode(), headers=CSV, params={"list": "out list"})
     api.post("/contacts/out-1/suppress", {"reason": "asked"})
     answer = api.call("GET", "/exports/people")
-    assert answer.headers["content-type"].startswith("text/csv")
-    rows = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
-    (row,) = (row for row in rows if row["id"] == "out-1")
+    (row,) = (row for row in table(answer) if row["id"] == "out-1")
     assert (row["name"], row["email"], row["phone"]) == ("Анна", "out1@example.org", "+79000000061")
     assert (row["note"], row["contact.zone"], row["zone"]) == ("'=cmd()", "north", "") and json.loads(
         row["lists"]
@@ -24,13 +38,87 @@ def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
     assert json.loads(row["consents"])[0]["proof"]["act"] == "import"
     again = api.post("/contacts/import", content=answer.content, headers=CSV, params={"dry_run": True})
     assert (again["new"], again["rejected"]) == (0, 0)
+    assert {again["columns"][name] for name in ("health", "consents", "lists", "contact")} == {""}
 
 
-def test_json_lines_hold_everybody_once(api):
-    api.post("/contacts/import", content=b"id,email\nl1,l1@example.org\nl2,l2@example.org\n", headers=CSV)
-    lines = api.call("GET", "/exports/people?format=jsonl").text.splitlines()
-    found = [json.loads(line) for line in lines]
-    assert [each["email"] for each in found if each.get("id") in ("l1", "l2")] == [
-        "l1@example.org", "l2@example.org"
-    ]  # fmt: skip
-    assert api.call("GET", "/exports/people?format=pdf").status_code == 422
+def test_json_lines_hold_everybody_once_and_go_on_where_they_broke_off(api, monkeypatch):
+    monkeypatch.setattr(export_rows, "AT_ONCE", 2)
+    text = "id,email\n" + "".join(f"l{n},l{n}@example.org\n" for n in range(5))
+    api.post("/contacts/import", content=text.encode(), headers=CSV, params={"list": "lines"})
+    found = lines(api.call("GET", "/exports/people?format=jsonl&list=lines"))
+    assert [each["email"] for each in found] == [f"l{n}@example.org" for n in range(5)]
+    left = lines(api.call("GET", f"/exports/people?format=jsonl&list=lines&after={found[2]['contact']}"))
+    assert left == found[3:]
+    for asked in ("format=pdf", "after=x", "list=lines&segment=unreachable"):
+        assert api.call("GET", f"/exports/people?{asked}").status_code == 422, asked
+    assert api.call("GET", "/exports/people?list=none").status_code == 404
+    assert api.call("GET", "/exports/secrets").status_code == 422
+
+
+def test_events_and_consents_of_a_time_and_a_segment(api):
+    for who, city in (("ev-1", "Алматы"), ("ev-2", "Астана")):
+        api.put(f"/contacts/{who}", {"email": f"{who}@example.org", "attributes": {"place": city}})
+        for day in (1, 2):
+            event = {"id": f"{who}-{day}", "name": "bought", "at": f"2026-02-0{day}T10:00:00Z"}
+            person = {"external_id": who}
+            api.post("/events", {**event, "contact": person, "properties": {"total": 5 * day}})
+        api.post(f"/contacts/{who}/consents", {"granted": True, "purpose": "advertising",
+                                               "proof": {"source": "form"}})  # fmt: skip
+    api.put("/segments/almaty", {"text": 'contact.place == "Алматы"'})
+    asked = "segment=almaty&since=2026-02-02T00:00:00Z"
+    (event,) = table(api.call("GET", f"/exports/events?{asked}"))
+    assert event | {"contact": ""} == {
+        "contact": "", "external_id": "ev-1", "id": "ev-1-2", "name": "bought",
+        "at": "2026-02-02T10:00:00.000Z", "properties": '{"total":10}',
+    }  # fmt: skip
+    (consent,) = lines(api.call("GET", "/exports/consents?format=jsonl&segment=almaty"))
+    assert (consent["granted"], consent["purpose"], consent["proof"]["source"]) == (
+        True,
+        "advertising",
+        "form",
+    )
+    assert (
+        lines(api.call("GET", "/exports/consents?format=jsonl&segment=almaty&until=2026-01-01T00:00:00Z"))
+        == []
+    )
+
+
+def test_suppressions_have_the_address_where_it_is_kept_and_the_hash_where_not(api):
+    for who in ("sup-1", "sup-2"):
+        api.put(f"/contacts/{who}", {"email": f"{who}@example.org"})
+        api.post(f"/contacts/{who}/suppress", {"reason": "asked"})
+    hashes = api.delete("/contacts/sup-2")["hashes"]
+    rows = table(api.call("GET", "/exports/suppressions"))
+    (known,) = (row for row in rows if row["address"] == "sup-1@example.org")
+    assert (known["channel"], known["reason"]) == ("email", "asked") and len(known["hash"]) >= 32
+    (gone,) = (row for row in rows if row["hash"] in hashes)
+    assert gone["address"] == gone["contact"] == "" and "sup-2" not in json.dumps(rows)
+    assert len({row["hash"] for row in rows if not row["address"]} & {known["hash"]}) == 0
+
+
+def test_a_workbook_has_texts_numbers_and_dates_and_carries_nothing_out(api, monkeypatch):
+    api.put("/contacts/wb-1", {"email": "wb1@example.org", "attributes": {"sum": "=1+1", "age": 31}})
+    api.post("/events", {"id": "wb", "name": "seen", "at": "2026-02-03T04:05:06Z",
+                         "contact": {"external_id": "wb-1"}, "properties": {}})  # fmt: skip
+    answer = api.call("GET", "/exports/events?format=xlsx")
+    assert answer.headers["content-disposition"] == 'attachment; filename="events.xlsx"'
+    header, *rows = (
+        CalamineWorkbook.from_filelike(io.BytesIO(answer.content)).get_sheet_by_index(0).to_python()
+    )
+    (row,) = (dict(zip(header, row, strict=True)) for row in rows if row[1] == "wb-1")
+    assert row["at"] == datetime(2026, 2, 3, 4, 5, 6) and row["name"] == "seen"
+    content = api.call("GET", "/exports/people?format=xlsx").content
+    header, *rows = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0).to_python()
+    (row,) = (dict(zip(header, row, strict=True)) for row in rows if row[0] == "wb-1")
+    assert (row["sum"], row["age"]) == ("=1+1", 31), "a text, not a formula"
+    again = api.post("/contacts/import", content=content, params={"dry_run": True, "source": "people.xlsx"})
+    assert (again["new"], again["rejected"]) == (0, 0)
+
+
+def test_a_full_sheet_is_followed_by_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbooks, "ROWS", 3)
+    workbooks.write_workbook(tmp_path / "x.xlsx", ["n"], [[n, "y" * 40_000] for n in (1, 10**16, None)])
+    book = CalamineWorkbook.from_path(tmp_path / "x.xlsx")
+    first, second = (book.get_sheet_by_name(name).to_python() for name in book.sheet_names)
+    assert [row[0] for row in first] == ["n", 1, str(10**16)] and second[0][0] == "n"
+    assert len(first[1][1]) == workbooks.LONGEST and first[1][1].endswith("…")

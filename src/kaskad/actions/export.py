@@ -1,25 +1,27 @@
-"""Everybody who is known, with addresses, consents and lists, as a file that an import reads again."""
+"""What is known, as a file: CSV, JSON Lines or a workbook, written piece by piece as it is read."""
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from enum import StrEnum
 from itertools import chain
-from typing import Any
+from pathlib import Path
 
 import msgspec
 
+from kaskad.actions.export_rows import HEADERS, Fields, Wanted, What, pieces
 from kaskad.actions.office import Office
-from kaskad.domain.consent import ALL_CHANNELS, ANY
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.engine.columns import EXPORTED
 from kaskad.engine.sheets import csv_text
-from kaskad.store import cards
-from kaskad.store.cards import Card, KnownAddress, KnownConsent
+from kaskad.engine.workbooks import Cell, write_workbook
 
-_AT_ONCE = 500
-_FIXED = ("id", "zone", "language", "country", "tracking")
-Fields = dict[str, Any]
+__all__ = ["Form", "Wanted", "What", "export"]
+
+_FIRST = ("id", "zone", "language", "country", "tracking")
+_BLOCK = 1 << 16
 
 
 class Form(StrEnum):
@@ -27,73 +29,60 @@ class Form(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    XLSX = "xlsx"
 
 
-def export(office: Office, form: Form) -> Iterator[bytes]:
-    """Yield the file piece by piece; people who are made meanwhile may be in it or not."""
+def export(office: Office, what: What, form: Form, wanted: Wanted) -> Iterator[bytes]:
+    """Return the file piece by piece; raises NotFound and Invalid before the first."""
+    found = pieces(office, what, wanted)
     if form is Form.JSONL:
-        for people in _people(office):
-            yield b"".join(msgspec.json.encode(fields) + b"\n" for fields in people)
-        return
+        return (b"".join(msgspec.json.encode(_said(row)) + b"\n" for row in rows) for rows in found)
+    header = HEADERS.get(what) or _header(found)
+    found = pieces(office, what, wanted) if what is What.PEOPLE else found
+    return _csv(header, found) if form is Form.CSV else _workbook(header, found)
+
+
+def _header(found: Iterator[list[Fields]]) -> Sequence[str]:
+    """Return the columns that people need, which takes a look at everybody."""
     names: Counter[str] = Counter()
-    for people in _people(office):
+    for people in found:
         names.update(chain.from_iterable(people))
-    header = [*_FIXED, *sorted(names.keys() - {*_FIXED, "health", "consents", "lists"})]
-    header += ["health", "consents", "lists"]
+    return [*_FIRST, *sorted(names.keys() - {*_FIRST, *EXPORTED}), *EXPORTED]
+
+
+def _csv(header: Sequence[str], found: Iterator[list[Fields]]) -> Iterator[bytes]:
     yield csv_text([header]).encode("utf-8-sig")  # the mark, so that a spreadsheet reads it as UTF-8
-    for people in _people(office):
-        yield csv_text([[_cell(fields.get(name)) for name in header] for fields in people]).encode()
+    for rows in found:
+        yield csv_text([[_text(row.get(name)) for name in header] for row in rows]).encode()
 
 
-def _people(office: Office) -> Iterator[list[Fields]]:
-    after = 0
-    while True:
-        with office.read() as tx:
-            found = cards.page(tx, said="", country="", after=after, limit=_AT_ONCE)
-            where = cards.addresses_among(tx, [card.id for card in found])
-            people = [
-                _fields(card, where[card.id], cards.consents(tx, card.id), cards.lists(tx, card.id))
-                for card in found
-            ]
-        if not found:
-            return
-        yield people
-        after = found[-1].id
+def _workbook(header: Sequence[str], found: Iterator[list[Fields]]) -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory(prefix="kaskad-export-") as folder:
+        path = Path(folder) / "export.xlsx"
+        write_workbook(
+            path, header, ([_cell(row.get(name)) for name in header] for row in chain.from_iterable(found))
+        )
+        with path.open("rb") as file:
+            path.unlink()  # gone with whoever reads it
+            while block := file.read(_BLOCK):
+                yield block
 
 
-def _fields(
-    card: Card, addresses: list[KnownAddress], consents: list[KnownConsent], lists: list[str]
-) -> Fields:
-    """Return a person under the names of columns that an import knows; no attribute hides one of them."""
-    known: Fields = {
-        "id": card.external_id, "zone": card.zone, "language": card.language, "country": card.country,
-        "tracking": card.tracking,
-    }  # fmt: skip
-    by_channel: dict[str, list[str]] = {}
-    for address in addresses:
-        name = "phone" if address.channel is Channel.SMS else address.channel.value
-        by_channel.setdefault(name, []).append(address.value)
-    known |= {name: "; ".join(values) for name, values in by_channel.items()}
-    bad = {each.value: each.condition for each in addresses if each.health}
-    known |= {"health": bad, "consents": [_consent(each) for each in consents], "lists": lists}
-    told = {(f"contact.{name}" if name in known else name): value for name, value in card.attributes.items()}
-    return {name: value for name, value in (told | known).items() if value not in (None, "", {}, [])}
+def _said(row: Fields) -> Fields:
+    return {name: value for name, value in row.items() if value is not None}
 
 
-def _consent(consent: KnownConsent) -> Fields:
-    bits = consent.channels
-    return {
-        "granted": consent.granted,
-        "purpose": None if consent.purpose == ANY else MessageClass.of(consent.purpose).value,
-        "channels": [] if bits == ALL_CHANNELS else [each.value for each in Channel if bits & 1 << each.code],
-        "topic": consent.topic,
-        "at_ms": consent.at or None,
-        "expires_at_ms": consent.expires_at,
-        "proof": consent.proof,
-    }
-
-
-def _cell(value: object) -> str:
-    if value is None:
+def _text(value: object) -> str:
+    if value is None or value in ([], {}):
         return ""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _cell(value: object) -> Cell:
+    if value is None or value in ([], {}):
+        return None
+    if isinstance(value, str | int | float | bool | datetime):
+        return value
+    return msgspec.json.encode(value).decode()

@@ -77,7 +77,7 @@ def of_contact(office: Office, who: str, *, after: tuple[int, int] = BEFORE, lim
             "messages_of_contact", contact_id=contact_id, first=0, last=LAST, run_id=after[0], step=after[1],
             limit=limit,
         )  # fmt: skip
-        return [_view(names, row) for row in rows]
+        return [view(names, row) for row in rows]
 
 
 def of_run(office: Office, key: RunKey, *, after: tuple[int, int] = BEFORE, limit: int) -> list[MessageView]:
@@ -90,7 +90,7 @@ def of_run(office: Office, key: RunKey, *, after: tuple[int, int] = BEFORE, limi
             step=after[1], limit=limit,
         )  # fmt: skip
         names = Names(office, tx)
-        return [_view(names, row) for row in rows]
+        return [view(names, row) for row in rows]
 
 
 def find(office: Office, key: RunKey, step: str) -> Whole:
@@ -107,7 +107,7 @@ def everything(tx: Transaction, names: Names, contact_id: int) -> list[Whole]:
     rows = tx.all(
         "messages_of_contact", contact_id=contact_id, first=0, last=LAST, run_id=0, step=-1, limit=_ALL
     )  # fmt: skip
-    return [_whole(tx, names, _view(names, row)) for row in rows]
+    return [_whole(tx, names, view(names, row)) for row in rows]
 
 
 def _whole(tx: Transaction, names: Names, message: MessageView) -> Whole:
@@ -123,7 +123,8 @@ def _whole(tx: Transaction, names: Names, message: MessageView) -> Whole:
     return Whole(message, msgspec.json.decode(body[0]) if body else None, attempts, facts)
 
 
-def _view(names: Names, row: Row) -> MessageView:
+def view(names: Names, row: Row) -> MessageView:
+    """Return a message from its row."""
     (contact_id, run_id, step, channel, state, mask, account_id, reason, variant, not_before, submitted_at,
      sent_at, price, cost, attempt, _, version_id) = row  # fmt: skip
     skipped = state == MessageState.SKIPPED.code

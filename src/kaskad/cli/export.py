@@ -1,4 +1,4 @@
-"""`kaskad export people`: everybody who is known, as a file."""
+"""`kaskad export`: what is known, as files."""
 
 from __future__ import annotations
 
@@ -9,38 +9,89 @@ import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
-FORMS = {".csv": "csv", ".jsonl": "jsonl"}
+FORMS = {".csv": "csv", ".jsonl": "jsonl", ".xlsx": "xlsx"}
+OUT = Annotated[Path, typer.Option(metavar="FILE", help="Where to: FILE.csv, FILE.xlsx or FILE.jsonl.")]
+SEGMENT = Annotated[str, typer.Option(help="Of who is in this segment now.")]
+LIST = Annotated[str, typer.Option("--list", help="Of who is on this list.")]
+SINCE = Annotated[str, typer.Option(metavar="DAY", help="From this day (UTC) on, such as 2026-02-14.")]
+UNTIL = Annotated[str, typer.Option(metavar="DAY", help="Until this day (UTC), with it.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(help="Take out what is known.", no_args_is_help=True)
-    group.callback()(_group)
     group.command()(people)
+    group.command()(events)
+    group.command()(messages)
+    group.command()(consents)
+    group.command()(suppressions)
     app.add_typer(group, name="export")
 
 
-def _group() -> None:
-    """Take out what is known, as files."""
+def people(out: OUT, segment: SEGMENT = "", to_list: LIST = "", db: DB = "", as_json: JSON = False) -> None:
+    """Write people, with addresses, consents and lists, to a file that an import reads again."""
+    _write("people", out, segment, to_list, "", "", db, as_json)
 
 
-def people(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to: FILE.csv or FILE.jsonl.")],
-    db: DB = "",
+def events(
+    out: OUT, segment: SEGMENT = "", to_list: LIST = "", since: SINCE = "", until: UNTIL = "", db: DB = "",
     as_json: JSON = False,
+) -> None:  # fmt: skip
+    """Write what CRM and site told of people."""
+    _write("events", out, segment, to_list, since, until, db, as_json)
+
+
+def messages(
+    out: OUT, segment: SEGMENT = "", to_list: LIST = "", since: SINCE = "", until: UNTIL = "", db: DB = "",
+    as_json: JSON = False,
+) -> None:  # fmt: skip
+    """Write messages and skipped steps, with what became of each and what it cost; not their texts."""
+    _write("messages", out, segment, to_list, since, until, db, as_json)
+
+
+def consents(
+    out: OUT, segment: SEGMENT = "", to_list: LIST = "", since: SINCE = "", until: UNTIL = "", db: DB = "",
+    as_json: JSON = False,
+) -> None:  # fmt: skip
+    """Write every consent and withdrawal, with its proof."""
+    _write("consents", out, segment, to_list, since, until, db, as_json)
+
+
+def suppressions(out: OUT, db: DB = "", as_json: JSON = False) -> None:
+    """Write whom nothing is ever sent to: the address where somebody still has it, else its hash."""
+    _write("suppressions", out, "", "", "", "", db, as_json)
+
+
+def _write(
+    what: str, out: Path, segment: str, to_list: str, since: str, until: str, db: str, as_json: bool
 ) -> None:
-    """Write everybody, with addresses, consents and lists, to a file that an import reads again."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
     form = FORMS.get(out.suffix.lower())
     if form is None:
-        raise typer.BadParameter(f"{out} must end in {' or '.join(FORMS)}", param_hint="--out")
+        raise typer.BadParameter(f"{out} must end in {', '.join(FORMS)}", param_hint="--out")
+    query = {
+        "format": form, "segment": segment or None, "list": to_list or None, "since": _instant(since, 0),
+        "until": _instant(until, 1),
+    }  # fmt: skip
     with reached(db) as client:
-        text = client.get("/exports/people", format=form)
+        try:
+            size = client.save(f"/exports/{what}", out, **query)
+        except OSError as error:
+            raise typer.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from None
+    told = {"file": str(out), "bytes": size}
+    typer.echo(as_text(told) if as_json else f"{out}: {what}, {size:,} bytes.")
+
+
+def _instant(day: str, later: int) -> str | None:
+    """Return the start of a day, some days later, as the API reads it."""
+    from datetime import UTC, datetime, timedelta
+
+    if not day:
+        return None
     try:
-        out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise typer.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from None
-    size = out.stat().st_size
-    typer.echo(as_text({"file": str(out), "bytes": size}) if as_json else f"{out}: {size:,} bytes.")
+        begins = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=later)
+    except ValueError:
+        raise typer.BadParameter(f"{day!r} is no day such as 2026-02-14") from None
+    return begins.isoformat()

@@ -40,6 +40,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is -> its headers, lowe
     "consent": ("consent", "согласие", "optin"),
 }  # fmt: skip
 SKIP = "skip"
+EXPORTED = ("health", "consents", "lists", "contact")  # of a file of ours: for reading only
 
 _BY_HEADER = {header: field for field, headers in COLUMNS.items() for header in headers}
 _CHANNELS = frozenset(channel.value for channel in Channel)
@@ -68,7 +69,11 @@ def propose(
     `rows` are the first of the file. Raises Invalid where it cannot be told, or nothing names a person.
     """
     problems = _unknown(header, asked, source)
-    meanings = [_asked(name, asked[name]) if name in asked else _meaning(name) for name in header]
+    ours = EXPORTED if set(EXPORTED) <= set(header) else ()
+    meanings = [
+        _asked(name, asked[name]) if name in asked else "" if name in ours else _meaning(name)
+        for name in header
+    ]
     guessed = _by_cells(header, meanings, rows, asked, country)
     problems += _clashes(header, meanings, source)
     if not any(meaning == "external_id" or meaning in _CHANNELS for meaning in meanings):

@@ -1,43 +1,90 @@
-"""Everybody who is known, as a file: `GET /exports/people`."""
+"""What is known, as files: `GET /exports/people` and the like."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from kaskad.actions import export
-from kaskad.actions.export import Form
+from kaskad.actions.export import Form, Wanted, What
+from kaskad.actions.export_rows import LATEST, OLDEST
+from kaskad.domain.errors import Invalid
+from kaskad.domain.ids import read_contact
+from kaskad.web.api.fields import Instant, Name, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.auth import InOffice, may
 
-router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/api/v1/exports", tags=["contacts"], route_class=IdempotentRoute)
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+KINDS = {Form.CSV: "text/csv; charset=utf-8", Form.JSONL: "text/plain; charset=utf-8", Form.XLSX: XLSX}
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             "text/csv": {"schema": {"type": "string"}},
             "text/plain": {"schema": {"type": "string"}},
+            XLSX: {"schema": {"type": "string", "format": "binary"}},
         }
     }
 }
+Format = Annotated[Form, Query(alias="format", description="csv, jsonl (JSON Lines) or xlsx (a workbook).")]
+
+
+class Asked:
+    """Of whom, and of what time."""
+
+    def __init__(
+        self,
+        segment: Annotated[Name | None, Query(description="Of who is in this segment now.")] = None,
+        list_name: Annotated[Name | None, Query(alias="list", description="Of who is on this list.")] = None,
+        after: Annotated[
+            str | None, Query(max_length=30, description="Go on after this contact (con_…).")
+        ] = None,
+        since: Annotated[Instant | None, Query(description="What happened then or later.")] = None,
+        until: Annotated[Instant | None, Query(description="What happened before.")] = None,
+    ) -> None:
+        begun = 0 if after is None else read_contact(after)
+        if begun is None:
+            raise Invalid([f"after: {after!r} is no contact: their ids begin with con_."])
+        first, end = in_ms(since), in_ms(until)
+        self.wanted = Wanted(
+            segment or "", list_name or "", begun, OLDEST if first is None else first,
+            LATEST if end is None else end,
+        )  # fmt: skip
 
 
 @router.get(
-    "/exports/people",
-    dependencies=[may("contacts:read")],
-    responses=FILE,
-    response_class=StreamingResponse,
+    "/messages", dependencies=[may("cascades:read")], responses=FILE, response_class=StreamingResponse
 )
-def export_people(
-    office: InOffice,
-    form: Annotated[Form, Query(alias="format", description="csv, or jsonl (JSON Lines).")] = Form.CSV,
+def export_messages(
+    office: InOffice, asked: Annotated[Asked, Depends()], form: Format = Form.CSV
 ) -> StreamingResponse:
-    """Return everybody with addresses, attributes, consents with their proof, and lists.
+    """Return messages and skipped steps, with what became of each and what it cost, in whole units of money.
 
-    Columns are named as an import knows them. Cells that a spreadsheet would carry out stand behind an
-    apostrophe.
+    `since` and `until` ask by when a message was submitted, for a skip by when its run began.
     """
-    kind = "text/csv" if form is Form.CSV else "text/plain"
-    return StreamingResponse(export.export(office, form), media_type=f"{kind}; charset=utf-8")
+    return _file(office, What.MESSAGES, form, asked.wanted)
+
+
+@router.get("/{what}", dependencies=[may("contacts:read")], responses=FILE, response_class=StreamingResponse)
+def export_known(
+    office: InOffice,
+    what: Literal["people", "events", "consents", "suppressions"],
+    asked: Annotated[Asked, Depends()],
+    form: Format = Form.CSV,
+) -> StreamingResponse:
+    """Return what is known: people with addresses, attributes, consents and lists; events; consents with
+    their proof; suppressions, with the address where somebody still has it, else as a hash.
+
+    Columns of people are named as an import knows them. Rows come in the order of contacts. In CSV, cells
+    that a spreadsheet would carry out stand behind an apostrophe.
+    """
+    return _file(office, What(what), form, asked.wanted)
+
+
+def _file(office: InOffice, what: What, form: Form, wanted: Wanted) -> StreamingResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{what}.{form}"', "Cache-Control": "no-store"}
+    content = export.export(office, what, form, wanted)
+    return StreamingResponse(content, media_type=KINDS[form], headers=headers)

@@ -16,7 +16,7 @@ from kaskad.web.auth import caller_of
 
 PREFIX = "/api/v1"
 PERSON = "contact"  # what routes call the path's part that names a person
-_PERSONAL = (f"/{{{PERSON}}}", f"{PREFIX}/messages/{{run}}", f"{PREFIX}/exports/people")
+_PERSONAL = (f"/{{{PERSON}}}", f"{PREFIX}/messages/{{run}}", f"{PREFIX}/exports/")
 
 log = get_logger(__name__)
 

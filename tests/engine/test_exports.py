@@ -1,0 +1,23 @@
+"""Messages and all the rest as files, on both databases."""
+
+import json
+
+from kaskad.actions.export import Form, Wanted, What, export
+from support.marked import lived, staged
+
+
+def test_messages_come_out_with_facts_and_cost(either):
+    stage, office = staged(either)
+    person = lived(stage)
+    found = [
+        json.loads(line)
+        for line in b"".join(export(office, What.MESSAGES, Form.JSONL, Wanted())).splitlines()
+    ]
+    assert found and {each["contact"] for each in found} == {f"con_{person}"}
+    kinds = {fact["kind"] for each in found for fact in each["facts"]}
+    assert kinds == {"delivered", "machine_opened"}
+    assert all(isinstance(each["price"], float) for each in found)
+    late = Wanted(since=stage.clock.now() + 1)
+    assert b"".join(export(office, What.MESSAGES, Form.JSONL, late)) == b""
+    for what in What:
+        assert b"".join(export(office, what, Form.CSV, Wanted())).count(b"\n") >= 1, what
