@@ -10,13 +10,17 @@ from kaskad.domain.machine import (
     MACHINE_FROM,
     NEIGHBOUR_MS,
     RULES,
+    SECOND_AFTER_MS,
+    SECOND_SIGNALS,
+    SECOND_UNTIL_MS,
     SUSPECTED_FROM,
     Actor,
     Hit,
     Ranges,
     classify,
+    crowds,
 )
-from kaskad.domain.tokens import HONEYPOT, PIXEL
+from kaskad.domain.tokens import BEACON, FORM, HONEYPOT, PIXEL
 
 SENT = 1_790_000_000_000
 HOUR = 3_600_000
@@ -154,7 +158,10 @@ def test_a_later_hit_changes_what_is_thought_of_an_earlier_one():
 
 
 def test_an_ip_that_clicks_for_ten_people_at_once_is_suspected():
-    assert reasons(hit(), hit(link=PIXEL), crowded={"203.0.113.7"}) == [("crowded_ip",), ()]
+    assert reasons(hit(), hit(link=PIXEL), crowded={"203.0.113.7": [(CALM.at, CALM.at)]}) == [
+        ("crowded_ip",),
+        (),
+    ]
 
 
 def test_an_ip_that_is_none_is_in_no_range():
@@ -182,9 +189,14 @@ def test_the_order_of_hits_changes_nothing(data, hits, links):
 
 
 @given(many_hits, many_hits)
-def test_more_hits_never_make_a_hit_more_human(hits, later):
+def test_more_hits_never_make_a_hit_more_human_but_by_a_second_signal(hits, later):
     before, after = judge(*hits), judge(*hits, *later)
-    assert all(set(one.reasons) <= set(other.reasons) for one, other in zip(before, after, strict=False))
+    for one, other in zip(before, after, strict=False):
+        assert set(one.reasons) - set(SECOND_SIGNALS) <= set(other.reasons)
+        if one.actor is Actor.MACHINE:
+            assert other.actor is Actor.MACHINE
+        elif other.actor is Actor.HUMAN and one.actor is not Actor.HUMAN:
+            assert set(other.reasons) & set(SECOND_SIGNALS)
 
 
 @given(many_hits, st.integers(1, 5))
@@ -202,4 +214,105 @@ def test_a_burst_is_what_any_ten_seconds_hold(hits, links):
 def test_points_and_reasons_agree(hits):
     points = {name: count for name, count, _ in RULES}
     for verdict in judge(*hits):
-        assert verdict.points == sum(points[reason] for reason in verdict.reasons)
+        assert verdict.points == sum(points.get(reason, 0) for reason in verdict.reasons)
+        assert all(reason in points or reason in SECOND_SIGNALS for reason in verdict.reasons)
+
+
+# Agents as mail programs, gateways and messengers have been seen to send them; each judged an hour after sending.
+CAPTURED = {
+    GMAIL: Actor.HUMAN,
+    YAHOO: Actor.HUMAN,
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)": Actor.HUMAN,
+    "Microsoft Office/16.0 (Microsoft Outlook 16.0.17328; Pro)": Actor.HUMAN,
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.5.0": Actor.HUMAN,
+    "Mozilla/5.0 (Linux; Android 14; SM-A546E Build/UP1A) AppleWebKit/537.36 Version/4.0 Chrome/131.0 Mobile Safari/"
+    "537.36 Telegram-Android/11.4.2": Actor.HUMAN,
+    PREFETCH: Actor.MACHINE,
+    "Mozilla/5.0": Actor.SUSPECTED_MACHINE,
+    "": Actor.SUSPECTED_MACHINE,
+    "TelegramBot (like TwitterBot)": Actor.MACHINE,
+    "WhatsApp/2.24.6.77 A": Actor.MACHINE,
+    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)": Actor.MACHINE,
+    "Mozilla/5.0 (compatible; vkShare; +http://vk.com/dev/Share)": Actor.MACHINE,
+    "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)": Actor.MACHINE,
+    "Mozilla/5.0 (compatible; Google-PageRenderer Google (+https://developers.google.com/+/web/snippet/))": (
+        Actor.MACHINE
+    ),
+    "Barracuda Sentinel (EE)": Actor.MACHINE,
+    "Mozilla/5.0 (compatible; proofpoint-urlfilter)": Actor.MACHINE,
+    "Go-http-client/2.0": Actor.MACHINE,
+}
+
+
+@pytest.mark.parametrize("link", [0, PIXEL])
+def test_captured_agents(link):
+    assert {agent: judge(hit(agent=agent, link=link))[0].actor for agent in CAPTURED} == CAPTURED
+
+
+SAFE_LINKS = hit(at=SENT + 2_000, agent=CHROME)  # an ordinary browser's name, two seconds after sending
+DOUBTFUL = Actor.SUSPECTED_MACHINE
+
+
+@pytest.mark.parametrize(
+    ("second", "actor", "reason"),
+    [
+        ({"link": BEACON, "at": SENT + 3_000}, Actor.HUMAN, "then_beacon"),
+        ({"link": BEACON, "at": SAFE_LINKS.at + SECOND_UNTIL_MS}, Actor.HUMAN, "then_beacon"),
+        ({"link": BEACON, "at": SAFE_LINKS.at + SECOND_UNTIL_MS + 1}, DOUBTFUL, None),
+        ({"link": BEACON, "at": SENT + 1_000}, DOUBTFUL, None),
+        ({"link": BEACON, "at": SENT + 9_000, "agent": "HeadlessChrome/131"}, DOUBTFUL, None),
+        ({"link": FORM, "at": SENT + HOUR}, Actor.HUMAN, "then_form"),
+        ({"at": SAFE_LINKS.at + SECOND_AFTER_MS + 1, "ip": "203.0.113.9"}, Actor.HUMAN, "then_elsewhere"),
+        ({"at": SAFE_LINKS.at + SECOND_AFTER_MS + 1, "agent": IPHONE}, Actor.HUMAN, "then_elsewhere"),
+        ({"at": SAFE_LINKS.at + SECOND_AFTER_MS, "ip": "203.0.113.9"}, DOUBTFUL, None),
+        ({"at": SAFE_LINKS.at + SECOND_AFTER_MS + 1, "agent": CHROME}, DOUBTFUL, None),
+        ({"at": SENT + 100_000, "ip": "192.0.2.9"}, DOUBTFUL, None),  # as doubtful as the first
+        ({"at": SENT + 100_000, "ip": "203.0.113.9", "method": "HEAD"}, DOUBTFUL, None),
+    ],
+)
+def test_a_second_signal_makes_a_person_of_a_doubtful_click(second, actor, reason):
+    other = structs.replace(SAFE_LINKS, **{"ip": SAFE_LINKS.ip, **second})
+    verdict = judge(SAFE_LINKS, other)[0]
+    assert (verdict.actor, verdict.reasons) == (actor, ("instant", *([reason] if reason else [])))
+
+
+def test_what_a_scanner_s_own_browser_shows_proves_nothing():
+    trap = hit(link=HONEYPOT, at=SENT + 1_000, agent=CHROME)
+    shown = hit(link=BEACON, at=SENT + 4_000, agent=CHROME)
+    assert [verdict.actor for verdict in judge(SAFE_LINKS, trap, shown)] == [Actor.MACHINE] * 3
+
+
+def test_a_form_is_sent_by_a_person_whatever_else_is_seen():
+    assert judge(hit(link=FORM, at=SENT, agent="", ip="192.0.2.9"))[0].actor is Actor.HUMAN
+
+
+@pytest.mark.parametrize(
+    ("shown_after", "links", "found"),
+    [
+        (None, [0], ("no_beacon",)),
+        (30_000, [0], ()),
+        (30_001, [0], ("no_beacon",)),
+        (None, [1], ()),
+        (None, [], ()),
+    ],
+)
+def test_a_page_that_would_tell_and_does_not_is_a_point(shown_after, links, found):
+    shown = [] if shown_after is None else [hit(link=BEACON, at=CALM.at + shown_after)]
+    assert judge(hit(), *shown, beaconed=links)[0].reasons == found
+
+
+def test_ten_recipients_within_a_minute_are_a_crowd():
+    clicks = [(number * 6_000, number) for number in range(10)]  # 54 s
+    assert crowds(clicks) == [(0, 54_000)]
+    assert crowds(clicks[:9]) == []
+    assert crowds([(at, contact % 9) for at, contact in clicks]) == []  # nine people
+    assert crowds([(number * 6_700, number) for number in range(10)]) == []  # 60.3 s
+    assert crowds([*clicks, *((at + 3_600_000, who) for at, who in clicks)]) == [
+        (0, 54_000),
+        (3_600_000, 3_654_000),
+    ]
+
+
+def test_an_image_proxy_in_a_cloud_is_still_a_person():
+    assert reasons(hit(ip="198.51.100.9", link=PIXEL, agent=GMAIL)) == [()]
+    assert reasons(hit(ip="198.51.100.9", agent=GMAIL)) == [("cloud_ip",)]

@@ -14,7 +14,7 @@ from support.stage import Stage
 
 MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     2: (("no second touch in reports as success", "analytics"),),
-    3: (("the open rate leaves the prefetch out on both sides", "analytics"),),
+    3: (("the open rate leaves the prefetch out on both sides", "seen in tests/engine/test_hits.py"),),
     4: (("GET on the unsubscribe link changes nothing", "seen in tests/web/test_tracking.py"),),
     6: (("forged or old signatures are answered 401", "seen in tests/web/test_hooks.py"),),
     7: (("look-up of a message at the provider", "an adapter that offers one"),),

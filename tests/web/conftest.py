@@ -64,7 +64,20 @@ class FakeIntake:
     ) -> Future[None]:
         return self._note(("receipts", account.name, list(receipts), dict(headers), body, problem), None)
 
-    def hit(self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str) -> Future[None]:
+    def arrival(self, url: str, message: tuple[int, int, int]) -> str:
+        return url
+
+    def hit(
+        self,
+        message: tuple[int, int, int],
+        link: int,
+        method: str,
+        ip: str,
+        agent: str,
+        *,
+        awaited: bool = False,
+    ) -> Future[None]:
+        assert not awaited
         return self._note(("hit", message, link, method, ip, agent), None)
 
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:

@@ -32,6 +32,10 @@ class Sending(Struct, frozen=True):
     variant: int | None
 
 
+ALWAYS = 2**62
+VERDICTS = 1_000  # of one contact, the latest
+
+
 class Decided(Struct, frozen=True):
     """One decision: what became of the run, and why. `inputs` is what was asked of the database for it."""
 
@@ -70,7 +74,24 @@ def facts(
     """Return the facts of a run, or of its message at `step`, the oldest first."""
     steps = names.steps(version_id)
     rows = tx.all("facts_of_run", contact_id=contact_id, run_id=run_id)
-    return [_fact(row, steps) for row in rows if step is None or row[0] == step]
+    known = verdicts(tx, contact_id=contact_id, until=ALWAYS, limit=VERDICTS)
+    return [
+        _fact(row, steps, known.get((run_id, row[0], row[2])))
+        for row in rows
+        if step is None or row[0] == step
+    ]
+
+
+def verdicts(
+    tx: Transaction, *, contact_id: int, until: int, limit: int
+) -> dict[tuple[int, int, str], dict[str, Any]]:
+    """Return who opened and clicked, as it was judged and by what, by run, step and the fact's event."""
+    found: dict[tuple[int, int, str], dict[str, Any]] = {}
+    rows = tx.all("timeline_verdicts", contact_id=contact_id, until=until, limit=limit)
+    for hit_id, at, run_id, step, link, actor, reasons in rows:
+        told = {"actor": actor, "reasons": reasons.replace(" ", ", ")}
+        found[run_id, step, f"hit:{hit_id}"] = found[run_id, step, f"hit:{at}:{link}"] = told
+    return found
 
 
 def decided(at: int, seq: int, detail: str, steps: list[str], names: Names) -> Decided:
@@ -100,7 +121,7 @@ def _skip(told: dict[str, Any], steps: list[str]) -> Skip:
     return Skip(step, channel, told["reason"], told.get("detail", ""))
 
 
-def _fact(row: Row, steps: list[str]) -> Fact:
+def _fact(row: Row, steps: list[str], verdict: dict[str, Any] | None) -> Fact:
     step, kind, event, at, value = row
-    told = msgspec.json.decode(value, type=dict[str, Any]) if value else {}
+    told = verdict or (msgspec.json.decode(value, type=dict[str, Any]) if value else {})
     return Fact(at, step_name(steps, step), Kind(kind).name.lower(), event, told)

@@ -28,7 +28,7 @@ _RECEIPTS = frozenset({
     Kind.SENT, Kind.DELIVERED, Kind.REJECTED, Kind.FAILED, Kind.BOUNCED, Kind.SOFT_BOUNCED, Kind.EXPIRED,
     Kind.UNKNOWN, Kind.IN_DOUBT, Kind.NO_ANSWER,
 })  # fmt: skip
-_TOLD = ("reason", "code", "detail", "key", "disposition")  # of what stands beside a fact
+_TOLD = ("reason", "code", "detail", "key", "disposition", "reasons")  # of what stands beside a fact
 _OF_RUNS = 32  # kinds from here on are of the run itself
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -116,10 +116,11 @@ def _messages(
 
 
 def _facts(tx: Transaction, runs: Mapping[int, _Run], part: Mapping[str, int]) -> Iterator[Entry]:
-    for at, run_id, step, code, value in tx.all("timeline_facts", **part):
+    known = history.verdicts(tx, **part)
+    for at, run_id, step, code, value, event in tx.all("timeline_facts", **part):
         run, kind = runs[run_id], Kind(code)
         name = step_name(run.steps, step)
-        told = _object(value) if value else {}
+        told = known.get((run_id, step, event)) or (_object(value) if value else {})
         more = ", ".join(str(told[key]) for key in _TOLD if told.get(key))
         words = kind.name.lower().replace("_", " ")
         said = f"{f'{name}: ' if name else ''}{words}{f' ({more})' if more else ''}"

@@ -40,12 +40,38 @@ class Line(Struct):
     reacted: int = 0
     machine: int = 0
     suspected: int = 0
+    opened: int = 0  # by a person: each of these once, however often
+    opened_raw: int = 0  # by whomever
+    clicked: int = 0
+    clicked_raw: int = 0
+    prefetched: int = 0  # opened by a machine only
+    arrived: int = 0  # sent, and not known to have failed: mail servers tell no more
     failed: int = 0
     unknown: int = 0
     waiting: int = 0
     reached: int = 0  # contacts whose first human reaction of all was to this step on this channel
     price: Amounts = field(default_factory=dict)
     cost: Amounts = field(default_factory=dict)
+
+    @property
+    def open_rate(self) -> float | None:
+        """Opened by people, of what arrived without what only a machine opened; None: of nothing."""
+        return _share(self.opened, self.arrived - self.prefetched)
+
+    @property
+    def open_rate_raw(self) -> float | None:
+        """Opened by whomever, of what arrived."""
+        return _share(self.opened_raw, self.arrived)
+
+    @property
+    def click_rate(self) -> float | None:
+        """Clicked by people, of what arrived."""
+        return _share(self.clicked, self.arrived)
+
+    @property
+    def click_rate_raw(self) -> float | None:
+        """Clicked by whomever, of what arrived."""
+        return _share(self.clicked_raw, self.arrived)
 
 
 class Level(Struct, frozen=True):
@@ -161,7 +187,9 @@ def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[L
 
     counted = tx.all(
         "report_messages", cascade_id=cascade_id, seen=SEEN, reacted=REACTED, machine=MACHINE,
-        suspected=SUSPECTED, settled=SETTLED,
+        suspected=SUSPECTED, settled=SETTLED, opened=Kind.OPENED.bit, prefetched=Kind.MACHINE_OPENED.bit,
+        opened_raw=Kind.OPENED.bit | Kind.MACHINE_OPENED.bit, clicked=Kind.CLICKED.bit,
+        clicked_raw=Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit | SUSPECTED,
     )  # fmt: skip
     for step, channel, account_id, *counts, price, cost in counted:
         one = line(step, channel)
@@ -172,6 +200,12 @@ def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[L
             "reacted",
             "machine",
             "suspected",
+            "opened",
+            "opened_raw",
+            "clicked",
+            "clicked_raw",
+            "prefetched",
+            "arrived",
             "failed",
             "unknown",
             "waiting",
@@ -185,6 +219,10 @@ def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[L
     for step, channel, count in tx.among("report_reached_by", HUMAN_KINDS, cascade_id=cascade_id):
         line(step, channel).reached = count
     return [lines[key] for key in sorted(lines)]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole > 0 else None
 
 
 def _levels(tx: Transaction, cascade_id: int, cost: Amounts) -> list[Level]:

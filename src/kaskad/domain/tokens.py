@@ -16,6 +16,8 @@ MAC_BYTES = 10
 HOUR_MS = 3_600_000
 PIXEL = -1
 HONEYPOT = -2
+BEACON = -3  # a page of the shop was shown to whoever has clicked
+FORM = -4  # … and they have sent a form there
 MAX_LINK = 253  # link indexes are kept as one byte, the pixel and the honeypot below them
 MAX_STEP = 255
 
@@ -38,9 +40,9 @@ class Signer:
                 raise ValueError(f"key id {key_id} is not between 0 and 255")
             if len(secret) < 16:
                 raise ValueError(f"the secret of key {key_id} has under 16 bytes")
-        self._reference, self._link, self._open, self._unsubscribe, self._session = (
+        self._reference, self._link, self._open, self._unsubscribe, self._session, self._page = (
             {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
-            for purpose in (b"reference", b"link", b"open", b"unsubscribe", b"session")
+            for purpose in (b"reference", b"link", b"open", b"unsubscribe", b"session", b"page")
         )
         self._head = keys[0][0]
 
@@ -82,6 +84,18 @@ class Signer:
     def read_unsubscribe(self, text: str) -> tuple[int, int, int]:
         """Return (contact_id, run_id, step); raises BadToken."""
         return _read_ids(self._open_up(self._unsubscribe, text), tail=0)
+
+    def page(self, contact_id: int, run_id: int, step: int, expires_at: int) -> str:
+        """Return the token by which a shop's page says that a click has come; it holds like a link's."""
+        tail = (BEACON + 4 << 24) + -(-expires_at // HOUR_MS)
+        return self._sign(self._page, _ids(contact_id, run_id, step) + tail.to_bytes(4, "big"))
+
+    def read_page(self, text: str, now: int) -> tuple[int, int, int]:
+        """Return (contact_id, run_id, step); raises BadToken, also for an expired token."""
+        body = self._open_up(self._page, text)
+        if int.from_bytes(body[-3:], "big") * HOUR_MS < now:
+            raise BadToken("the page's token has expired")
+        return _read_ids(body, tail=4)
 
     def session(self, told: bytes) -> str:
         """Return the token of a browser's session; whoever has it can read `told`, nobody change it."""

@@ -12,6 +12,7 @@ from kaskad.domain.prices import PriceList
 from kaskad.domain.version import Version, prepare
 from kaskad.engine import texts
 from kaskad.engine.outbox import Outbox
+from kaskad.engine.ranges import read_ranges, starters
 from kaskad.engine.world import CascadeState, World
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
@@ -19,6 +20,7 @@ from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
 from kaskad.store import prices as price_store
 from kaskad.store import settings
+from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
 from kaskad.store import webhooks as webhook_store
 from kaskad.store.db import Transaction
@@ -42,6 +44,8 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             versions.append(known if known and same else read_version(tx, row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     _load_prices(tx, world)
+    world.set_sites(site_store.all_sites(tx, vault))
+    _load_ranges(tx, world)
     world.approved = texts.load(tx)
     world.journals = _journals(world)
     types = webhook_store.subscribed(tx).union(*world.journals.values())
@@ -69,6 +73,14 @@ def _load_prices(tx: Transaction, world: World) -> None:
         if world.price_marks.get(number) != told.imported_at:
             world.price_lists[number] = PriceList(told.currency, price_store.rows_of(tx, number))
             world.price_marks[number] = told.imported_at
+
+
+def _load_ranges(tx: Transaction, world: World) -> None:
+    """Read the addresses of machines where their lists have changed."""
+    mark = [(one.name, one.changed_at) for one in site_store.range_names(tx)]
+    if mark != world.ranges_mark:
+        world.ranges = read_ranges([*starters(), *site_store.range_lists(tx)])
+        world.ranges_mark = mark
 
 
 def read_version(tx: Transaction, row: cascade_store.VersionRow, policy: Policy) -> Version:

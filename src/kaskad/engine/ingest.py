@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from kaskad.domain.errors import NotFound, SendError
 from kaskad.domain.event import EventIn
+from kaskad.domain.hours import is_zone
+from kaskad.domain.machine import BEACON_MS
+from kaskad.domain.site import Site, with_token
 from kaskad.domain.subscription import Subscription
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
@@ -48,8 +54,17 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+PAGE_LIFE_MS = 86_400_000  # so long may a page tell of the click that led to it
 _LEAST_SECRET = 8  # octets of one that is looked for in bodies: a shorter one could be part of any word
 _HIDDEN = b"***"
+
+
+class Visitor(Struct, frozen=True):
+    """Who is on a shop's page, by an id that its server has signed, and what their browser tells."""
+
+    external_id: str
+    zone: str = ""
+    language: str = ""
 
 
 class Ingest:
@@ -136,10 +151,17 @@ class Ingest:
         self._answer(account, receipts, visits, future)
         return future
 
-    def hit(self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str) -> Future[None]:
-        """Keep a request to a pixel or link; who made it is judged when its neighbours are known."""
+    def hit(
+        self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str, *,
+        awaited: bool = False,
+    ) -> Future[None]:  # fmt: skip
+        """Keep a request to a pixel or link; who made it is judged when its neighbours are known.
+
+        `awaited`: also when the page has had its time to tell that it was shown.
+        """
         now = self._world.clock.now()
-        row = (*message, link, now, method, ip, agent, now + JUDGE_AFTER_MS)
+        judge_at = now + (BEACON_MS + 1_000 if awaited else JUDGE_AFTER_MS)
+        row = (*message, link, now, method, ip, agent, judge_at)
         return self._engine.deliver(Delivery(None, hits=[row]))
 
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
@@ -151,6 +173,29 @@ class Ingest:
                 row = tx.one("body_of", contact_id=contact_id, run_id=run_id, step=step)
         links = msgspec.json.decode(row[0]).get("links", []) if row else []
         return str(links[link]) if 0 <= link < len(links) else None
+
+    def site(self, write_key: str) -> Site | None:
+        """Return the shop's pages of that public key, from memory."""
+        return self._world.sites.get(write_key)
+
+    def arrival(self, url: str, message: tuple[int, int, int]) -> str:
+        """Return where a click goes: with its token where the page is one of a site's."""
+        hosts = self._world.site_hosts
+        if not hosts or urlsplit(url).netloc.lower() not in hosts:
+            return url
+        token = self._world.signer.page(*message, self._world.clock.now() + PAGE_LIFE_MS)
+        return with_token(url, token)
+
+    def visited(
+        self, hits: Sequence[tuple[int, int, int, int, int, str, str, str]], events: Sequence[EventIn],
+        visitor: Visitor | None,
+    ) -> Future[list[str | None]]:  # fmt: skip
+        """Keep what a shop's page tells: that clicks have arrived, and what a visitor did."""
+        rows = [(*hit, hit[4] + JUDGE_AFTER_MS) for hit in hits]
+        acts: list[Act] = []
+        if visitor is not None and (visitor.zone or visitor.language):
+            acts.append(partial(_recent, self._world.hash_key, self._world.clock.now(), visitor))
+        return self._engine.deliver(Delivery(Future(), hits=rows, events=events, acts=acts))
 
     def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
         """Withdraw consent by the link of a message; the runs concerned end in the same transaction."""
@@ -254,6 +299,20 @@ class Ingest:
     def _at(self, told: int | None, now: int) -> int:
         """Return when it happened: what the payload says, unless that is yet to come."""
         return now if told is None or not self._real_time else min(told, now)
+
+
+def _recent(hash_key: bytes, now: int, visitor: Visitor, tx: Transaction) -> tuple[()]:
+    """Keep the zone and the language that a visitor's browser told last, where they are new."""
+    row = tx.one("contact_by_external_id", external_id=visitor.external_id)
+    if row is None:
+        return ()
+    told = {"site_zone": visitor.zone if is_zone(visitor.zone) else None, "site_language": visitor.language}
+    (known,) = tx.among("contacts_among", [row[0]])
+    kept = msgspec.json.decode(known[6])
+    new = {name: value for name, value in told.items() if value and kept.get(name) != value}
+    if new:
+        contacts.upsert(tx, hash_key, [contacts.Contact(id=row[0], attributes=new)], now)
+    return ()
 
 
 def _without_secrets(

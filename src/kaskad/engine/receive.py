@@ -12,9 +12,8 @@ from msgspec import Struct, field
 from kaskad.domain.consent import Scope
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.ids import run_text
-from kaskad.domain.machine import Hit, classify
 from kaskad.domain.terms import Channel, Kind
-from kaskad.domain.tokens import HONEYPOT, PIXEL
+from kaskad.domain.tokens import PIXEL
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.current import Current
 from kaskad.engine.parcel import Result
@@ -26,7 +25,6 @@ log = get_logger(__name__)
 
 JUDGE_AFTER_MS = 10_000  # scanners that visit every link do so within this time (domain rules 2.3)
 MAX_HITS = 200  # kept of one message
-_BATCH = 1_000
 
 
 class InboundIn(Struct, frozen=True):
@@ -219,34 +217,3 @@ def _hold_clicks(hits: Sequence[Row]) -> list[Arrival]:
         for contact_id, run_id, step, link, at, method, *_ in hits
         if link >= 0 and method not in ("HEAD", "OPTIONS")
     ]
-
-
-def judge_hits(tx: Transaction, now: int) -> list[Arrival]:
-    """Judge the hits whose time has come, each with all others of its message; return what people did."""
-    found: list[Arrival] = []
-    for contact_id, run_id, step in tx.all("unjudged_messages", now=now, limit=_BATCH):
-        key = {"contact_id": contact_id, "run_id": run_id, "step": step}
-        rows = tx.all("hits_of_message", **key)
-        sent = tx.one("sent_at_of", **key)
-        body = tx.one("body_of", **key)
-        links = len(msgspec.json.decode(body[0]).get("links", ())) if body else 0
-        hits = [Hit(*row[1:6]) for row in rows]
-        sent_at = (sent[0] or sent[1]) if sent else None
-        verdicts = classify(hits, sent_at=sent_at, links=links)
-        for row, verdict in zip(rows, verdicts, strict=True):
-            if row[6] != verdict.actor:
-                tx.run("judge_hit", id=row[0], actor=verdict.actor, reasons=" ".join(verdict.reasons))
-                found += _fact_of(contact_id, run_id, step, row, verdict.actor)
-    return found
-
-
-_CLICKS = {"human": Kind.CLICKED, "machine": Kind.MACHINE_CLICKED}
-_OPENS = {"human": Kind.OPENED, "machine": Kind.MACHINE_OPENED, "suspected_machine": Kind.MACHINE_OPENED}
-
-
-def _fact_of(contact_id: int, run_id: int, step: int, row: Row, actor: str) -> list[Arrival]:
-    hit_id, at, _, link = row[:4]
-    kind = _OPENS.get(actor) if link == PIXEL else _CLICKS.get(actor)
-    if link == HONEYPOT:
-        kind = Kind.MACHINE_CLICKED
-    return [Arrival(contact_id, run_id, step, kind.value, f"hit:{hit_id}", at)] if kind else []

@@ -17,11 +17,12 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.current import current
 from kaskad.engine.enrol import broadcast, enrol
+from kaskad.engine.hits import judge_hits
 from kaskad.engine.inbox import apply_arrivals
 from kaskad.engine.merging import forward
 from kaskad.engine.move import move
 from kaskad.engine.parcel import Parcel, Result
-from kaskad.engine.receive import Delivery, judge_hits, match_orphans, receive
+from kaskad.engine.receive import Delivery, match_orphans, receive
 from kaskad.engine.results import apply_results, told_no
 from kaskad.engine.world import World
 from kaskad.log import get_logger
@@ -54,7 +55,7 @@ def tick(
     changes = Changes(world.known_inputs, world.outbox)
     stored = _take_inbox(tx, world)
     received = receive(tx, deliveries, now, merged=world.merges)
-    judged = judge_hits(tx, now)
+    judged = judge_hits(tx, world, now)
     if world.merges:
         whose = current(tx, results, stored, received)
         results = whose.results(results)

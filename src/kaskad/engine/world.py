@@ -10,10 +10,12 @@ from msgspec import Struct
 from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.errors import Conflict
+from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
+from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
@@ -126,6 +128,10 @@ class World:
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
         self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
         self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
+        self.ranges = NO_RANGES  # of machines' IP addresses
+        self.ranges_mark: object = None  # what they were read from
+        self.sites: dict[str, Site] = {}  # shops' pages, by their public key
+        self.site_hosts: frozenset[str] = frozenset()  # of pages that tell that they are shown
         self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
@@ -203,6 +209,13 @@ class World:
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
                 triggers[current.cascade.trigger.event].append(current)
         self._triggers = dict(triggers)
+
+    def set_sites(self, sites: Iterable[Site]) -> None:
+        """Replace what is known of shops' pages."""
+        self.sites = {site.write_key: site for site in sites}
+        self.site_hosts = frozenset(
+            origin.partition("://")[2] for site in self.sites.values() for origin in site.origins
+        )
 
     def first_answer(self, word: Word, now: int) -> bool:
         """Return whether a word is answered for the first time within a minute, and note it.

@@ -21,6 +21,7 @@ from kaskad.web.api import (
     cascades,
     contacts,
     exports,
+    hits,
     imports,
     keys,
     launches,
@@ -33,6 +34,7 @@ from kaskad.web.api import (
     prices,
     rights,
     runs,
+    sites,
     tasks,
     templates,
     webhooks,
@@ -50,6 +52,7 @@ from kaskad.web.pages import sign_in
 from kaskad.web.pages.cascades import Figures
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
+from kaskad.web.site import SitePages
 from kaskad.web.tracking import Tracking
 
 HOOKS = "/hooks/"
@@ -80,6 +83,8 @@ ROUTERS = (
     lists.router,
     lists.segment_router,
     policy.router,
+    hits.router,
+    sites.router,
     audit.router,
     metrics.router,
 )
@@ -111,6 +116,7 @@ def build_app(
     tracking = Tracking(intake, durable, signer, clock)
     push = Push(intake, durable, settings.base_url)
     health = Health(intake)
+    site = SitePages(intake, durable, signer, clock)
     routed = FastAPI(
         title="Kaskad",
         description="Cascade messaging: one message, several channels in turn, until the person answers.",
@@ -133,6 +139,9 @@ def build_app(
             Route("/push/{account}/subscriptions", push.allowed, methods=["OPTIONS"]),
             Route("/push/{account}/subscriptions/end", push.end, methods=["POST"]),
             Route("/push/{account}/subscriptions/end", push.allowed, methods=["OPTIONS"]),
+            Route("/site/{file}", site.script, methods=["GET"]),
+            Route("/site/{key}/events", site.receive, methods=["POST"]),
+            Route("/site/{key}/events", site.allowed, methods=["OPTIONS"]),
             Route("/api/v1/events", events.receive, methods=["POST"]),
             Route("/healthz", health.alive, methods=["GET"]),
             Route("/readyz", health.ready, methods=["GET"]),

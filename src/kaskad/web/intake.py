@@ -11,10 +11,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import EventIn
+from kaskad.domain.site import Site
 from kaskad.domain.subscription import Subscription
+from kaskad.engine.ingest import Visitor
 from kaskad.providers.base import Account, Inbound, Provider, Told
 
 T = TypeVar("T")
+Hit = tuple[int, int, int, int, int, str, str, str]  # contact, run, step, link, at, method, ip, agent
 
 SCOPES = ("topic", "channel", "advertising", "all")  # what a person can leave, the narrowest first
 
@@ -40,11 +43,28 @@ class Intake(Protocol):
     ) -> Future[None]:
         """Keep a verified webhook raw, and what it says; `problem` tells why it could not be read."""
 
-    def hit(self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str) -> Future[None]:
-        """Keep a request to a pixel or link of a message (contact, run, step)."""
+    def hit(
+        self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str, *,
+        awaited: bool = False,
+    ) -> Future[None]:  # fmt: skip
+        """Keep a request to a pixel or link of a message (contact, run, step).
+
+        `awaited`: the page that it leads to will tell that it is shown.
+        """
 
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
         """Return where a link of the frozen message leads; may wait for the database."""
+
+    def arrival(self, url: str, message: tuple[int, int, int]) -> str:
+        """Return where a click goes: the link's destination, with its token where that page looks for it."""
+
+    def site(self, write_key: str) -> Site | None:
+        """Return the shop's pages of that public key, from memory."""
+
+    def visited(
+        self, hits: Sequence[Hit], events: Sequence[EventIn], visitor: Visitor | None
+    ) -> Future[list[str | None]]:
+        """Keep what a shop's page tells; the result has for each event why it was refused, or None."""
 
     def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
         """Withdraw consent for one of SCOPES; doing it again changes nothing."""

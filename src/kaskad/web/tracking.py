@@ -66,8 +66,9 @@ class Tracking:
         url = await run_in_threadpool(self._intake.destination, contact_id, run_id, step, link)
         if url is None or urlsplit(url).scheme not in ("http", "https"):
             return page(request, "missing", status=404)
-        await self._keep(self._hit(request, (contact_id, run_id, step), link))
-        return RedirectResponse(url, 302, LINK_HEADERS)
+        arrival = self._intake.arrival(url, (contact_id, run_id, step))
+        await self._keep(self._hit(request, (contact_id, run_id, step), link, awaited=arrival != url))
+        return RedirectResponse(arrival, 302, LINK_HEADERS)
 
     async def ask_unsubscribe(self, request: Request) -> Response:
         """Show the page whose button unsubscribes; scanners call this, so it changes nothing."""
@@ -98,10 +99,12 @@ class Tracking:
             return page(request, "done", ("all",))
         return page(request, f"done_{scope}", () if scope == "all" else ("all",))
 
-    def _hit(self, request: Request, message: tuple[int, int, int], link: int) -> Future[None]:
+    def _hit(
+        self, request: Request, message: tuple[int, int, int], link: int, *, awaited: bool = False
+    ) -> Future[None]:
         ip = request.client.host if request.client else ""
         agent = request.headers.get("user-agent", "")[:AGENT_LIMIT]
-        return self._intake.hit(message, link, request.method, ip, agent)
+        return self._intake.hit(message, link, request.method, ip, agent, awaited=awaited)
 
     async def _keep(self, hit: Future[None]) -> None:
         """Wait for a hit; a person who clicks gets the page also while the database is in trouble."""

@@ -111,7 +111,7 @@ SELECT DISTINCT contact_id, run_id, step FROM hits WHERE judge_at <= :now LIMIT 
 SELECT min(judge_at) FROM hits WHERE judge_at IS NOT NULL;
 
 -- name: hits_of_message
-SELECT id, at, method, link, ip, agent, actor FROM hits
+SELECT id, at, method, link, ip, agent, actor, judge_at, reasons FROM hits
  WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY at, id;
 
 -- name: judge_hit
@@ -120,3 +120,46 @@ UPDATE hits SET actor = :actor, reasons = :reasons, judge_at = NULL WHERE id = :
 -- name: sent_at_of
 SELECT sent_at, submitted_at, mask FROM messages
  WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: clicks_of_ips (sqlite)
+-- The clicks of an IP address between two instants: (ip, from, to, how many at most).
+SELECT ip, at, contact_id FROM hits WHERE ip = :c1 AND link >= 0 AND at BETWEEN :c2 AND :c3 ORDER BY at LIMIT :c4;
+
+-- name: clicks_of_ips (postgresql)
+-- The clicks of an IP address between two instants: (ip, from, to, how many at most).
+SELECT h.ip, h.at, h.contact_id
+  FROM unnest(:c1::text[], :c2::bigint[], :c3::bigint[], :c4::bigint[]) AS k (ip, since, until, most)
+  CROSS JOIN LATERAL (SELECT ip, at, contact_id FROM hits
+                       WHERE ip = k.ip AND link >= 0 AND at BETWEEN k.since AND k.until
+                       ORDER BY at LIMIT k.most) AS h;
+
+-- name: doubt_crowd
+-- Clicks of an IP that were judged before it was known to click for many: they are judged again.
+UPDATE hits SET judge_at = :now
+ WHERE ip = :ip AND link >= 0 AND at BETWEEN :since AND :until AND judge_at IS NULL
+   AND reasons NOT LIKE '%crowded_ip%';
+
+-- name: judged_messages
+-- Messages with hits since :since that were judged, in the order of their keys, after the one given.
+SELECT DISTINCT contact_id, run_id, step FROM hits
+ WHERE (contact_id, run_id, step) > (:contact_id, :run_id, :step) AND at >= :since AND judge_at IS NULL
+ ORDER BY contact_id, run_id, step LIMIT :limit;
+
+-- name: drop_fact
+DELETE FROM facts
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step AND kind = :kind AND event = :event;
+
+-- name: fact_kinds
+SELECT DISTINCT kind FROM facts WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: mask_of
+SELECT mask, state FROM messages WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: correct_message
+UPDATE messages SET mask = :mask, state = :state
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: correct_outcome
+-- What a run is said to have ended with, after facts were corrected; it stays ended.
+UPDATE runs SET outcome = :outcome, outcome_step = :outcome_step, late = :late, seq = seq + 1
+ WHERE contact_id = :contact_id AND id = :run_id AND seq = :seq AND outcome IS NOT NULL;

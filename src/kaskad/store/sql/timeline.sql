@@ -11,7 +11,7 @@ SELECT coalesce(sent_at, submitted_at), run_id, step, channel, account_id, state
 
 -- name: timeline_facts
 -- That a message was accepted (kind 1) is told by the message.
-SELECT at, run_id, step, kind, value FROM facts
+SELECT at, run_id, step, kind, value, event FROM facts
  WHERE contact_id = :contact_id AND at <= :until AND kind <> 1
  ORDER BY at DESC, run_id, step, kind, event LIMIT :limit;
 
@@ -24,3 +24,9 @@ SELECT d.at, d.run_id, d.seq, i.detail
          WHERE contact_id = :contact_id AND submitted_at <= :until AND why IS NOT NULL) AS d
   JOIN decision_inputs i ON i.id = d.input_id
  ORDER BY d.at DESC, d.run_id, d.seq DESC LIMIT :limit;
+
+-- name: timeline_verdicts
+-- Who opened and clicked, as it was judged, and by what.
+SELECT id, at, run_id, step, link, actor, reasons FROM hits
+ WHERE contact_id = :contact_id AND at <= :until AND actor <> ''
+ ORDER BY at DESC, id LIMIT :limit;

@@ -82,6 +82,18 @@ class LineView(View):
     reacted: int
     machine: int
     suspected: int
+    opened: int
+    opened_raw: Annotated[int, Field(description="By people and machines.")]
+    clicked: int
+    clicked_raw: Annotated[int, Field(description="By people and machines.")]
+    prefetched: Annotated[int, Field(description="Opened by a machine only.")]
+    arrived: Annotated[int, Field(description="Sent, and not known to have failed.")]
+    open_rate: Annotated[
+        float | None, Field(description="By people; what only a machine opened is on neither side.")
+    ]
+    open_rate_raw: float | None
+    click_rate: float | None
+    click_rate_raw: float | None
     failed: int
     unknown: int
     waiting: int
