@@ -218,15 +218,15 @@ def test_points_and_reasons_agree(hits):
         assert all(reason in points or reason in SECOND_SIGNALS for reason in verdict.reasons)
 
 
-# Agents as mail programs, gateways and messengers have been seen to send them; each judged an hour after sending.
+# Agents as mail programs, gateways and messengers have been seen to send them, an hour after sending.
 CAPTURED = {
     GMAIL: Actor.HUMAN,
     YAHOO: Actor.HUMAN,
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)": Actor.HUMAN,
     "Microsoft Office/16.0 (Microsoft Outlook 16.0.17328; Pro)": Actor.HUMAN,
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Thunderbird/128.5.0": Actor.HUMAN,
-    "Mozilla/5.0 (Linux; Android 14; SM-A546E Build/UP1A) AppleWebKit/537.36 Version/4.0 Chrome/131.0 Mobile Safari/"
-    "537.36 Telegram-Android/11.4.2": Actor.HUMAN,
+    "Mozilla/5.0 (Linux; Android 14; SM-A546E Build/UP1A) AppleWebKit/537.36 Version/4.0 Chrome/131.0 Mobile "
+    "Safari/537.36 Telegram-Android/11.4.2": Actor.HUMAN,
     PREFETCH: Actor.MACHINE,
     "Mozilla/5.0": Actor.SUSPECTED_MACHINE,
     "": Actor.SUSPECTED_MACHINE,

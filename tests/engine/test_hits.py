@@ -1,4 +1,4 @@
-"""Who opened and clicked: doubtful clicks hold, second signals count, crowds are seen, verdicts are corrected."""
+"""Who opened and clicked: doubtful clicks, second signals, crowds, and verdicts that change."""
 
 import pytest
 

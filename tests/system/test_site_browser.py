@@ -1,4 +1,4 @@
-"""The script on a shop's page in a real Chromium, under a strict content security policy, from another origin."""
+"""The script on a shop's page in a real Chromium, under a strict policy, from another origin."""
 
 import json
 import shutil
