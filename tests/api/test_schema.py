@@ -56,6 +56,7 @@ NOT_DESCRIBED = {  # path begins with: why it is no part of the API
     "/l/": "for people: a tracked link",
     "/u/": "for people and mail programs: unsubscribing",
     "/t/": "for people: an opt-in link",
+    "/site/": "for shops' pages: the script, and what it tells under a public key",
     "/push/": "for people and their browsers: permission to notify",
     "/healthz": "for whoever runs it",
     "/readyz": "for whoever runs it",
