@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
+from kaskad.domain.numbering import plain_number
 from kaskad.domain.subscription import BadSubscription, is_subscription, read_subscription
 from kaskad.domain.terms import Channel
 
@@ -25,8 +25,6 @@ _plain_mail = re.compile(
     r"(?=.{6,254}\Z)(?=[^@]{1,64}@)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,24})"
 ).fullmatch
-# So are most numbers of Russia and Kazakhstan in E.164: one look at the same table instead of a parse.
-_plain_mobile = re.compile(r"\+7([79]\d{9})").fullmatch
 _ODD_ENDINGS = frozenset(name.rsplit(".", 1)[-1] for name in SPECIAL_USE_DOMAIN_NAMES)
 
 
@@ -81,11 +79,11 @@ def normalise_email(text: str) -> str:
 def normalise_phone(text: str, country: str | None = None) -> str:
     """Return the number in E.164; raises BadAddress. A valid number need not be reachable."""
     text = text.strip()
-    if _mobile_region(text):
-        return text
     bare = text.isdigit() and not text.startswith("0")
     if country is None and bare:
         text = f"+{text}"
+    if plain := plain_number(text, country):
+        return plain[0]
     try:
         number = phonenumbers.parse(text, country)
     except NumberParseException:
@@ -102,30 +100,13 @@ def _bad_phone(text: str, country: str | None) -> BadAddress:
 
 def country_of(phone: str) -> str | None:
     """Return the country (ISO 3166-1 alpha-2) of a number in E.164; +7 is Russia or Kazakhstan."""
-    if region := _mobile_region(phone):
-        return region
+    if plain := plain_number(phone, None):
+        return plain[1]
     try:
         region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
     except NumberParseException:
         return None
     return region if region and len(region) == 2 and region.isalpha() else None
-
-
-def _mobile_region(text: str) -> str | None:
-    """Return the country of a plain mobile number of the zone +7; None for any other text."""
-    plain = _plain_mobile(text)
-    if plain is None or not text.isascii():
-        return None
-    region = "KZ" if plain[1].startswith("7") else "RU"
-    return region if _mobiles(region).fullmatch(plain[1]) else None
-
-
-@cache
-def _mobiles(region: str) -> re.Pattern[str]:
-    """Return how mobile numbers of a country look, as phonenumbers has it."""
-    known = phonenumbers.PhoneMetadata.metadata_for_region(region)
-    pattern = known.mobile.national_number_pattern if known and known.mobile else None
-    return re.compile(pattern or "(?!)")
 
 
 def _short(text: str) -> str:
