@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from kaskad.actions import imports
+from kaskad.actions import import_job, imports
 from kaskad.config import Settings
 from kaskad.web.service import serving
 
@@ -130,18 +130,18 @@ def test_an_import_whose_server_stopped_is_told_as_interrupted(tmp_path, monkeyp
     settings = Settings(database=f"sqlite:{tmp_path / 'kaskad.db'}", listen="127.0.0.1:0")
     met = threading.Event()
 
-    def stuck(self, piece):
+    def stuck(self):
         met.set()
         time.sleep(60)
 
-    monkeypatch.setattr(imports._Job, "_take", stuck)
+    monkeypatch.setattr(import_job.Job, "_go", stuck)
     with serving(settings, "the tests") as service:
         found = imports.start(service.office, b"id\n1\n", imports.Wishes("people.csv"), 0)
         assert met.wait(10)
         assert imports.show(service.office, found.id).state == "running"
     with serving(settings, "the tests") as service:
         told = imports.show(service.office, found.id)
-        assert told.state == "interrupted" and "import the file again" in told.problem
+        assert told.state == "interrupted" and "send the same file again" in told.problem
 
 
 def test_the_columns_are_what_the_caller_says_and_rejected_rows_come_back_as_csv(api):

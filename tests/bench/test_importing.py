@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kaskad.actions import imports
+from kaskad.actions import import_job
 from kaskad.bench.importing import run
 from kaskad.bench.table import import_table, show
 from kaskad.domain.errors import Unavailable
@@ -14,7 +14,7 @@ def test_everybody_of_the_file_is_brought_in_by_helpers_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(imports, "_LONG", 1_000)
+    monkeypatch.setattr(import_job, "_LONG", 1_000)
     report = run(3_000, str(tmp_path / "bench.db"), False, lambda text: None)
     assert (report.new, report.rejected) == (3_000, 0)
     assert 0 < report.wait_p50_ms <= report.wait_p99_ms <= report.wait_max_ms

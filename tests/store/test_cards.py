@@ -2,7 +2,7 @@
 
 import pytest
 
-from kaskad.domain.errors import NotFound
+from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel
 from kaskad.store import cards, cascades, imports, lists
 from kaskad.store.contacts import Address, Consent, Contact, as_known, known_ids, proof_text, save
@@ -121,19 +121,49 @@ def test_an_import_keeps_how_far_it_came(db: Database) -> None:
             shape="CSV, utf-8, commas",
             guessed=["tel"],
             header=["id", "tel"],
+            digest="d",
             now=5,
             beat_at=6,
         )
-        imports.advance(tx, key, seen=4, made=3, changed=1, beat_at=7)
-        imports.advance(tx, key, seen=9, made=2, changed=2, beat_at=8)
-        imports.note(tx, key, 1, [imports.Note(3, "bad", True, "rejected")], {"rejected": 1, "clean": 8})
+        assert not imports.advance(tx, key, "me", seen=4, made=3, changed=1, rejected=0, counts={}, beat_at=7)
+        found = imports.last_of(tx, "d")
+        assert found is not None and found.seen == 4 and imports.last_of(tx, "other") is None
+        assert imports.take_over(tx, found, "you", 7) and not imports.take_over(tx, found, "he", 7)
+        with pytest.raises(Conflict, match="Another process"):
+            imports.advance(tx, key, "me", seen=5, made=1, changed=0, rejected=0, counts={}, beat_at=7)
+        imports.begin(tx, key, 7)
+        counts = {"rejected": 1, "clean": 8}
+        imports.advance(tx, key, "you", seen=9, made=2, changed=2, rejected=1, counts=counts, beat_at=8)
+        imports.note(tx, key, [imports.Note(3, "bad", True, "rejected")])
         imports.reject(tx, key, [imports.Reject(3, "bad", ["", "12"])])
-        imports.end(tx, key, imports.DONE, "", 9)
+        imports.end(tx, key, "me", imports.FAILED, "too late", 9)
+        imports.end(tx, key, "you", imports.DONE, "", 9)
         assert imports.get(tx, key) == imports.Import(
-            1, "p.csv", "me", "done", False, 9, {"id": "external_id", "tel": "sms"}, 9, 5, 3, 1,
-            [imports.Note(3, "bad", True, "rejected")], "", 5, 8, 9, "CSV, utf-8, commas", ["tel"],
-            ["id", "tel"], {"rejected": 1, "clean": 8},
-        )  # fmt: skip
+            1,
+            "p.csv",
+            "you",
+            "done",
+            False,
+            9,
+            {"id": "external_id", "tel": "sms"},
+            9,
+            5,
+            3,
+            1,
+            [imports.Note(3, "bad", True, "rejected")],
+            "",
+            5,
+            8,
+            9,
+            "CSV, utf-8, commas",
+            ["tel"],
+            ["id", "tel"],
+            {"rejected": 1, "clean": 8},
+            False,
+            7,
+            4,
+        )
+        assert [each.notes for each in imports.page(tx, before=9, limit=2)] == [[]]  # fmt: skip
         imports.drop_rejects(tx, 5)
         assert imports.rejects(tx, key) == [imports.Reject(3, "bad", ["", "12"])]
         imports.drop_rejects(tx, 6)

@@ -6,6 +6,7 @@ Nothing is dropped silently: what cannot be read stands in `notes` with its row 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -15,8 +16,11 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
+from kaskad.domain.terms import Channel
 from kaskad.engine.columns import propose
+from kaskad.engine.firsts import FirstRows
 from kaskad.engine.rows import (
+    Agreed,
     Batch,
     Kind,
     Note,
@@ -35,6 +39,7 @@ _LOOKED_AT = 200  # rows by which columns are judged
 _AT_ONCE = 10_000
 _BATCH = 1_000  # rows read at once: about 40 ms
 _AHEAD = 4  # batches that other processes read while one is written
+_ADDRESSES = frozenset(channel.value for channel in Channel)
 _LOSING = frozenset({Kind.UNREAD, Kind.ASKED})
 _pack = msgspec.msgpack.encode
 _unpack = msgspec.msgpack.Decoder(Batch).decode
@@ -68,12 +73,15 @@ class Rejected(Struct, frozen=True):
 
 
 class Piece(Struct, frozen=True):
-    """Some rows of a file. `counts`: how many are clean, or have notes of a kind (not each fixed one has)."""
+    """Some rows of a file, one after the other, with all that is to be told of them.
 
-    people: tuple[Person, ...]
-    notes: tuple[Note, ...]
+    `counts`: how many are clean, or have notes of a kind (not each fixed one has).
+    """
+
+    people: Sequence[Person]
+    notes: Sequence[Note]
     rows: int  # read so far, with what was left out
-    rejected: tuple[Rejected, ...] = ()
+    rejected: Sequence[Rejected] = ()
     counts: Mapping[str, int] = {}
 
 
@@ -83,6 +91,7 @@ class Reading(Struct, frozen=True):
     country: str | None = None  # where numbers without a country code were written
     mapping: Mapping[str, str] = {}
     typos: Typos = Typos.ASK
+    agreed: Agreed | None = None
 
 
 class PeopleFile:
@@ -102,11 +111,11 @@ class PeopleFile:
         self.columns.pop("", None)
         self.guessed = taken.guessed
         self._remark = [Note(1, table.remark, kind=Kind.FLAGGED)] if table.remark else []
-        self._plan = Plan(taken.meanings, reading.country, source, told_at, reading.typos)
+        self._plan = Plan(taken.meanings, reading.country, source, told_at, reading.typos, reading.agreed)
         self._helpers: Executor | None = None
         self._batches = self._read(table.lines())
-        self._waiting: deque[Person] = deque()
-        self._seen: dict[str, int] = {}  # external ids and addresses -> their row
+        self._part: _Part | None = None  # what is left of the rows that were read last
+        self._seen = FirstRows(table.size * (1 + sum(each in _ADDRESSES for each in taken.meanings)))
         self._rows = 0
 
     def told_at(self, at: int) -> None:
@@ -118,27 +127,35 @@ class PeopleFile:
         self._helpers = helpers
 
     def take(self, people: int) -> Piece | None:
-        """Return the next people, at most so many, and notes on what was read for them; None at the end."""
-        notes, self._remark = self._remark, []
-        rejected: list[Rejected] = []
-        counts: dict[str, int] = {}
-        if not self._waiting:
+        """Return the next rows, with at most so many people, and notes on them; None at the end.
+
+        The first `rows` rows of a file always have the same people and notes, however they are taken.
+        """
+        if self._part is None:
             found = next(self._batches, None)
             if found is None:
-                return Piece((), tuple(notes), self._rows) if notes else None
-            lines, batch = found
-            self._rows += batch.rows
-            kept, more = self._once(batch)
-            self._waiting.extend(kept)
-            left_out = {note.row for note in more if note.rejected}
-            more = [
-                note for note in more if note.rejected or note.row not in left_out or note.kind in _LOSING
-            ]
-            notes = sorted(notes + more, key=lambda note: note.row)
-            rejected = _rejected(lines, notes)
-            counts = _counts(kept, notes, set(batch.fixed) - left_out)
-        taken = tuple(self._waiting.popleft() for _ in range(min(people, len(self._waiting))))
-        return Piece(taken, tuple(notes), self._rows - len(self._waiting), tuple(rejected), counts)
+                return self._last()
+            self._part = self._sorted(*found)
+        taken, self._part = self._part.cut(people)
+        self._rows += len(taken.lines)
+        rejected = _rejected(taken.lines, taken.notes) if taken.notes else []
+        notes = [*self._remark, *taken.notes]
+        self._remark = []
+        counts = _counts(taken.people, notes, set(taken.fixed))
+        return Piece(taken.people, notes, self._rows, rejected, counts)
+
+    def pass_over(self, rows: int) -> Iterator[int]:
+        """Leave out the first rows, which were brought in before, but know them; yield how many so far."""
+        self._remark = []
+        while self._rows < rows and (found := next(self._batches, None)) is not None:
+            passed, self._part = self._sorted(*found).cut_lines(rows - self._rows)
+            self._rows += len(passed.lines)
+            yield self._rows
+
+    def _last(self) -> Piece | None:
+        """Return what is to be told of a file without rows."""
+        remark, self._remark = self._remark, []
+        return Piece((), remark, self._rows) if remark else None
 
     def _read(self, lines: Iterator[Line]) -> Iterator[tuple[list[Line], Batch]]:
         chunks = iter(lambda: list(islice(lines, _BATCH)), [])
@@ -170,25 +187,59 @@ class PeopleFile:
             pass
         return chunk, read_rows(self._plan, chunk)
 
-    def _once(self, batch: Batch) -> tuple[list[Person], list[Note]]:
-        """Return the people of a batch and its notes, with those on rows that are of somebody seen before."""
-        kept, notes = [], list(batch.notes)
+    def _sorted(self, lines: list[Line], batch: Batch) -> _Part:
+        """Return what was read, without people whose id was there before, and with notes on who was."""
+        kept, notes, first = [], list(batch.notes), self._seen.first
         for person in batch.people:
-            external_id = person.contact.external_id
-            keys = [f"\0{address.channel}:{address.value}" for address in person.contact.addresses]
-            if external_id is not None and external_id in self._seen:
-                text = f"id {external_id!r} is already in row {self._seen[external_id]}"
-                notes.append(Note(person.row, text, rejected=True, kind=Kind.REJECTED))
+            row, told = person.row, person.told
+            external_id, before = told.external_id, 0
+            if external_id is not None and (seen := first(external_id, row)) != row:
+                text = f"id {external_id!r} is already in row {seen}"
+                notes.append(Note(row, text, rejected=True, kind=Kind.REJECTED))
                 continue
-            before = next((self._seen[key] for key in keys if key in self._seen), None)
-            if before is not None:
+            for code, value in told.addresses:
+                seen = first(f"\0{code}:{value}", row)
+                before = before or (seen if seen != row else 0)
+            if before:
                 text = f"has an address of row {before}"
                 text += ": counted as the same person" if external_id is None else ", under another id"
-                notes.append(Note(person.row, text, kind=Kind.DUPLICATE))
-            for key in keys if external_id is None else [external_id, *keys]:
-                self._seen.setdefault(key, person.row)
+                notes.append(Note(row, text, kind=Kind.DUPLICATE))
             kept.append(person)
-        return kept, notes
+        left_out = {note.row for note in notes if note.rejected}
+        notes = [note for note in notes if note.rejected or note.row not in left_out or note.kind in _LOSING]
+        notes.sort(key=lambda note: note.row)
+        return _Part(lines, kept, notes, [row for row in batch.fixed if row not in left_out])
+
+
+class _Part(Struct, frozen=True):
+    """Rows that were read and are not taken yet; everything is in their order."""
+
+    lines: list[Line]
+    people: list[Person]
+    notes: list[Note]
+    fixed: list[int]
+
+    def cut(self, people: int) -> tuple[_Part, _Part | None]:
+        """Return the first lines, with so many people at most, and the others if there are any."""
+        if len(self.people) <= people:
+            return self, None
+        return self.cut_lines(bisect_left(self.lines, self.people[people].row, key=_row))
+
+    def cut_lines(self, count: int) -> tuple[_Part, _Part | None]:
+        """Return so many lines, and the others if there are any."""
+        if count >= len(self.lines):
+            return self, None
+        row = self.lines[count].row
+        people, notes = bisect_left(self.people, row, key=_row), bisect_left(self.notes, row, key=_row)
+        fixed = bisect_left(self.fixed, row)
+        return (
+            _Part(self.lines[:count], self.people[:people], self.notes[:notes], self.fixed[:fixed]),
+            _Part(self.lines[count:], self.people[people:], self.notes[notes:], self.fixed[fixed:]),
+        )
+
+
+def _row(of: Line | Person | Note) -> int:
+    return of.row
 
 
 def _rejected(lines: Sequence[Line], notes: Sequence[Note]) -> list[Rejected]:

@@ -6,7 +6,7 @@ Nothing here asks the database or remembers other rows, so that several processe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -15,14 +15,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from kaskad.domain.address import BadAddress, country_of, normalise
+from kaskad.domain.address import BadAddress, country_of, normalise, normalise_email, normalise_phone
 from kaskad.domain.consent import ALL_CHANNELS, ANY
 from kaskad.domain.hours import is_zone
 from kaskad.domain.mailbox import is_role, meant
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.engine.columns import iso_date
 from kaskad.engine.tables import Line
-from kaskad.store.contacts import Address, Consent, Contact
+from kaskad.store.contacts import Consent, Contact, folded
+from kaskad.store.crowd import Key, Told
 
 YES = frozenset({"yes", "y", "true", "1", "да", "д", "+", "✓", "иә"})
 NO = frozenset({"no", "n", "false", "0", "нет", "н", "-", "жоқ"})
@@ -30,6 +31,9 @@ FIXED_TOLD = 20  # of the rows read at once
 
 _CHANNELS = {channel.value: channel for channel in Channel}
 _TELEPHONE = (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)
+_EMAIL, _SMS = Channel.EMAIL.code, Channel.SMS.code
+_TRUTHS = {"true": True, "false": False}
+_LENGTHS = frozenset(map(len, _TRUTHS))
 _ADVERTISING = MessageClass.ADVERTISING.code
 _LONGEST_ID = 200
 _whole = re.compile(r"-?(?:0|[1-9]\d{0,14})").fullmatch
@@ -59,21 +63,32 @@ class Typos(StrEnum):
     FIX = "fix"
 
 
-class Person(Struct, frozen=True):
-    """One row: the contact, and the properties of what makes it enter."""
+class Person(Struct, frozen=True, array_like=True):
+    """One row: what it tells of the person, and the properties of what makes it enter."""
 
     row: int
-    contact: Contact
+    told: Told
     properties: dict[str, Any]
 
+    @property
+    def contact(self) -> Contact:
+        return self.told.contact
 
-class Note(Struct, frozen=True):
+
+class Note(Struct, frozen=True, array_like=True):
     """What was odd in a row. `rejected`: the whole row was left out, else only what the text names."""
 
     row: int
     text: str
     rejected: bool = False
     kind: Kind = Kind.UNREAD
+
+
+class Agreed(Struct, frozen=True):
+    """What everybody has agreed to whose own row says nothing of it; `but_mail` is for the mail of a role."""
+
+    consent: Consent
+    but_mail: Consent
 
 
 class Plan(Struct, frozen=True):
@@ -84,9 +99,10 @@ class Plan(Struct, frozen=True):
     source: str
     told_at: int
     typos: Typos = Typos.ASK
+    agreed: Agreed | None = None
 
 
-class Batch(Struct, frozen=True):
+class Batch(Struct, frozen=True, array_like=True):
     """Rows that were read at once. `fixed` are those in another spelling; only some of them have notes."""
 
     rows: int
@@ -109,12 +125,46 @@ def read_packed(packed: bytes) -> bytes:
     return msgspec.msgpack.encode(read_rows(plan, lines))
 
 
+class _Columns:
+    """Where in a row stands what."""
+
+    def __init__(self, meanings: Sequence[str]) -> None:
+        fields: dict[str, int] = {}
+        self.addresses: list[tuple[int, Channel]] = []
+        self.attributes: list[tuple[int, str, bool]] = []  # place, name, whether it holds dates
+        self.consents: list[tuple[int, str, int]] = []  # place, meaning, bits of channels
+        self.properties: list[tuple[int, list[str]]] = []
+        for place, meaning in enumerate(meanings):
+            if meaning in _CHANNELS:
+                self.addresses.append((place, _CHANNELS[meaning]))
+            elif meaning.startswith(("contact.", "date.")):
+                kind, _, name = meaning.partition(".")
+                self.attributes.append((place, name, kind == "date"))
+            elif meaning == "name":
+                self.attributes.append((place, meaning, False))
+            elif meaning.startswith("trigger."):
+                self.properties.append((place, meaning.removeprefix("trigger.").split(".")))
+            elif meaning == "consent" or meaning.startswith("consent_"):
+                self.consents.append((place, meaning, _bits(meaning)))
+            elif meaning:
+                fields[meaning] = place
+        nowhere = len(meanings)  # an empty cell stands behind the others
+        self.external_id = fields.get("external_id", nowhere)
+        self.zone, self.language = fields.get("zone", nowhere), fields.get("language", nowhere)
+        self.country, self.tracking = fields.get("country", nowhere), fields.get("tracking", nowhere)
+
+
 class _Reader:
     """Reads rows one by one."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._told = datetime.fromtimestamp(plan.told_at / 1000, UTC).isoformat(timespec="seconds")
+        self._columns = _Columns(plan.meanings)
+        self._width = len(plan.meanings)
+        # The constant ends of a proof; what lies between is the row and what its cell said.
+        told = datetime.fromtimestamp(plan.told_at / 1000, UTC).isoformat(timespec="seconds")
+        self._proof_begins = f'{{"act":"import","source":{_json(plan.source)},"row":'
+        self._proof_ends = f',"imported_at":"{told}"}}'
         self._spelled: list[str] = []  # what was taken in another spelling in this row
         self.people: list[Person] = []
         self.notes: list[Note] = []
@@ -122,67 +172,78 @@ class _Reader:
 
     def read(self, line: Line) -> None:
         """Take one row, or note why not."""
-        row, cells = line.row, line.cells
+        row, cells, columns = line.row, [cell.strip() for cell in line.cells], self._columns
+        if '="' in "".join(cells):
+            cells = [_bare(cell) for cell in cells]
         if line.problem:
             self._reject(row, line.problem)
             return
-        if len(cells) > len(self._plan.meanings):
-            cells = _trimmed(cells, len(self._plan.meanings))
-        if not any(cell.strip() for cell in cells):
+        if len(cells) != self._width:
+            while len(cells) > self._width and not cells[-1]:
+                cells.pop()
+            if len(cells) > self._width:
+                self._reject(row, f"{len(cells)} cells, and the header names {self._width} columns")
+                return
+            cells += [""] * (self._width - len(cells))
+        if not any(cells) and not any(cell.strip() for cell in line.cells):
             return
-        if len(cells) > len(self._plan.meanings):
-            self._reject(row, f"{len(cells)} cells, and the header names {len(self._plan.meanings)} columns")
-            return
-        pairs = zip(self._plan.meanings, cells, strict=False)
-        told = {meaning: text for meaning, cell in pairs if meaning and (text := _bare(cell))}
-        country = self._read_country(row, told) or self._plan.country
-        addresses = self._addresses(row, told, country)
-        external_id = told.get("external_id")
+        cells.append("")
+        stated = self._country(row, cells[columns.country])
+        addresses = self._addresses(row, cells, stated or self._plan.country)
+        external_id = cells[columns.external_id] or None
         if external_id is None and not addresses:
             self._reject(row, "nothing in it names or reaches a person")
         elif external_id is not None and len(external_id) > _LONGEST_ID:
             self._reject(row, f"its id has more than {_LONGEST_ID} characters")
         else:
-            contact = self._contact(row, told, external_id, addresses)
-            self.people.append(Person(row, contact, _properties(told)))
-            self._tell_spelling(row)
+            told = self._told(row, cells, external_id, stated, addresses)
+            self.people.append(Person(row, told, self._properties(cells) if columns.properties else {}))
+            if self._spelled:
+                self._tell_spelling(row)
         self._spelled.clear()
 
     def _tell_spelling(self, row: int) -> None:
-        if self._spelled:
-            self.fixed.append(row)
-            if len(self.fixed) <= FIXED_TOLD:
-                self._note(row, "; ".join(self._spelled), Kind.FIXED)
+        self.fixed.append(row)
+        if len(self.fixed) <= FIXED_TOLD:
+            self._note(row, "; ".join(self._spelled), Kind.FIXED)
 
-    def _contact(
-        self, row: int, told: Mapping[str, str], external_id: str | None, addresses: Sequence[Address]
-    ) -> Contact:
-        phone = next((a.value for a in addresses if a.channel is Channel.SMS), "")
-        tracking = _answer(told.get("tracking", ""))
-        if "tracking" in told and tracking is None:
-            self._note(row, f"tracking {told['tracking']!r} is neither yes nor no: counted as no")
-        return Contact(
-            external_id=external_id,
-            zone=self._zones(row, told.get("zone", "")),
-            language=told["language"].lower()[:2] if "language" in told else None,
-            country=self._read_country(row, told, quiet=True) or (country_of(phone) if phone else None),
-            tracking=None if "tracking" not in told else bool(tracking),
-            attributes=self._attributes(row, told),
-            addresses=addresses,
-            consents=self._consents(row, told),
-        )
+    def _told(
+        self, row: int, cells: Sequence[str], external_id: str | None, country: str | None,
+        addresses: tuple[Key, ...],
+    ) -> Told:  # fmt: skip
+        columns = self._columns
+        tracking = self._tracking(row, cells[columns.tracking])
+        zone = self._zones(row, cells[columns.zone])
+        attributes = self._attributes(row, cells)
+        if country is None:
+            for code, value in addresses:
+                if code == _SMS:
+                    country = country_of(value)
+                    break
+        return Told(
+            external_id, zone, cells[columns.language].lower()[:2] or None, country, tracking,
+            _json(attributes) if attributes else "{}", folded(attributes) if attributes else None,
+            addresses, self._consents(row, cells, addresses),
+        )  # fmt: skip
 
-    def _attributes(self, row: int, told: Mapping[str, str]) -> dict[str, Any]:
+    def _tracking(self, row: int, cell: str) -> bool | None:
+        if not cell:
+            return None
+        answer = _answer(cell)
+        if answer is None:
+            self._note(row, f"tracking {cell!r} is neither yes nor no: counted as no")
+        return bool(answer)
+
+    def _attributes(self, row: int, cells: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for meaning, cell in told.items():
-            if meaning.startswith("contact."):
-                found[meaning[8:]] = _typed(cell)
-            elif meaning.startswith("date."):
-                found[meaning[5:]] = self._date(row, cell)
-            elif meaning == "name":
-                found["name"] = cell
-            else:
+        for place, name, is_date in self._columns.attributes:
+            cell = cells[place]
+            if not cell:
                 continue
+            if is_date:
+                found[name] = self._date(row, cell)
+            else:
+                found[name] = cell if name == "name" and self._plan.meanings[place] == name else _typed(cell)
             if _formula(cell):
                 self._note(row, f"{_short(cell)} looks like a formula: kept as text", Kind.FLAGGED)
         return found
@@ -196,21 +257,22 @@ class _Reader:
             self._spelled.append(f"{_short(cell)} taken as {date}")
         return date
 
-    def _addresses(self, row: int, told: Mapping[str, str], country: str | None) -> list[Address]:
-        found: list[Address] = []
-        for meaning, cell in told.items():
-            channel = _CHANNELS.get(meaning)
-            if channel is not None:
-                for value in self._normal(row, channel, cell, country):
-                    checked = self._checked(row, value) if channel is Channel.EMAIL else value
-                    if checked is not None:
-                        found.append(Address(channel, checked))
-        return found
+    def _addresses(self, row: int, cells: Sequence[str], country: str | None) -> tuple[Key, ...]:
+        found: list[Key] = []
+        for place, channel in self._columns.addresses:
+            cell = cells[place]
+            if not cell:
+                continue
+            for value in self._normal(row, channel, cell, country):
+                checked = self._checked(row, value) if channel is Channel.EMAIL else value
+                if checked is not None:
+                    found.append((channel.code, checked))
+        return tuple(found)
 
     def _normal(self, row: int, channel: Channel, cell: str, country: str | None) -> list[str]:
         """Return the addresses in a cell as they are kept: one, or those of several that can be read."""
         try:
-            value = normalise(channel, cell, country)
+            value = _normalised(channel, cell, country)
         except BadAddress as error:
             parts = [part.strip() for part in _between_addresses.split(cell) if part.strip()]
             if 1 < len(parts) <= 10 and channel is not Channel.PUSH and not _rounded(cell):
@@ -241,27 +303,29 @@ class _Reader:
             self._note(row, f"{mail!r} is a mailbox to be thrown away: it will soon be gone", Kind.FLAGGED)
         return mail
 
-    def _read_country(self, row: int, told: Mapping[str, str], quiet: bool = False) -> str | None:
-        country = told.get("country", "").upper()
-        if not country:
+    def _country(self, row: int, cell: str) -> str | None:
+        if not cell:
             return None
+        country = cell.upper()
         if len(country) == 2 and country.isascii() and country.isalpha():
             return country
-        if not quiet:
-            self._note(row, f"country {told['country']!r} is no code of two letters, such as KZ; left out")
+        self._note(row, f"country {cell!r} is no code of two letters, such as KZ; left out")
         return None
 
     def _zones(self, row: int, cell: str) -> str | None:
+        if not cell:
+            return None
         names = cell.replace(",", " ").split()
         for name in names:
             if not is_zone(name):
                 self._note(row, f"time zone {name!r} is not known: write such as Asia/Almaty; left out")
         return " ".join(name for name in names if is_zone(name)) or None
 
-    def _consents(self, row: int, told: Mapping[str, str]) -> list[Consent]:
+    def _consents(self, row: int, cells: Sequence[str], addresses: Sequence[Key]) -> tuple[Consent, ...]:
         found = []
-        for meaning, cell in told.items():
-            if meaning != "consent" and not meaning.startswith("consent_"):
+        for place, meaning, channels in self._columns.consents:
+            cell = cells[place]
+            if not cell:
                 continue
             granted = _answer(cell)
             at = instant(cell) if granted is None else None
@@ -270,28 +334,44 @@ class _Reader:
                 self._note(row, f"{meaning} {cell!r} is neither yes, no nor a date: counted as none")
                 continue
             # A "yes" without a date is older than all else that is known; a "no" is as new as the file.
-            since = at or (0 if granted else self._plan.told_at)
             found.append(Consent(
-                granted=granted, at=since, purpose=ANY if granted else _ADVERTISING,
-                channels=_bits(meaning), proof=self._proof(row, cell),
+                granted=granted, at=at or (0 if granted else self._plan.told_at),
+                purpose=ANY if granted else _ADVERTISING, channels=channels,
+                proof=f'{self._proof_begins}{row},"said":{_json(cell)}{self._proof_ends}',
             ))  # fmt: skip
-        return found
+        agreed = self._plan.agreed
+        if agreed is None or found:
+            return tuple(found)
+        role = any(code == _EMAIL and is_role(value) for code, value in addresses)
+        return (agreed.but_mail if role else agreed.consent,)
 
-    def _proof(self, row: int, cell: str) -> str:
-        proof = {
-            "act": "import",
-            "source": self._plan.source,
-            "row": row,
-            "said": cell,
-            "imported_at": self._told,
-        }
-        return msgspec.json.encode(proof).decode()
+    def _properties(self, cells: Sequence[str]) -> dict[str, Any]:
+        """Return what `trigger.` columns say; a dot in the rest of the name leads one level down."""
+        found: dict[str, Any] = {}
+        for place, (*path, last) in self._columns.properties:
+            if not cells[place]:
+                continue
+            within = found
+            for name in path:
+                within = within.setdefault(name, {}) if isinstance(within.get(name, {}), dict) else {}
+            within[last] = _typed(cells[place])
+        return found
 
     def _note(self, row: int, text: str, kind: Kind = Kind.UNREAD) -> None:
         self.notes.append(Note(row, text, kind=kind))
 
     def _reject(self, row: int, text: str) -> None:
         self.notes.append(Note(row, text, rejected=True, kind=Kind.REJECTED))
+
+
+def _normalised(channel: Channel, cell: str, country: str | None) -> str:
+    if channel is Channel.EMAIL:
+        return normalise_email(cell)
+    return normalise_phone(cell, country) if channel is Channel.SMS else normalise(channel, cell, country)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 @cache
@@ -306,19 +386,11 @@ def disposable_domains() -> frozenset[str]:
     return frozenset(blocklist)
 
 
-def _trimmed(cells: list[str], width: int) -> list[str]:
-    """Return the cells without the empty ones behind the last column."""
-    while len(cells) > width and not cells[-1].strip():
-        cells = cells[:-1]
-    return cells
-
-
 def _bare(cell: str) -> str:
     """Return what stands in a cell: some programs write `="0079"` so that a spreadsheet keeps the zeros."""
-    text = cell.strip()
-    if text.startswith('="') and text.endswith('"') and '"' not in text[2:-1]:
-        return text[2:-1].strip()
-    return text
+    if cell.startswith('="') and cell.endswith('"') and '"' not in cell[2:-1]:
+        return cell[2:-1].strip()
+    return cell
 
 
 def _bits(meaning: str) -> int:
@@ -329,26 +401,14 @@ def _bits(meaning: str) -> int:
     return sum(1 << each.code for each in (_TELEPHONE if name == "phone" else (_CHANNELS[name],)))
 
 
-def _properties(told: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `trigger.` columns say; a dot in the rest of the name leads one level down."""
-    found: dict[str, Any] = {}
-    for meaning, cell in told.items():
-        if meaning.startswith("trigger."):
-            *path, last = meaning.removeprefix("trigger.").split(".")
-            place = found
-            for name in path:
-                place = place.setdefault(name, {}) if isinstance(place.get(name, {}), dict) else {}
-            place[last] = _typed(cell)
-    return found
-
-
 def _typed(cell: str) -> str | int | float | bool:
     """Return a number or a truth where the text is one; `007` and long digits stay text."""
-    if _whole(cell):
-        return int(cell)
-    if _decimal(cell):
-        return float(cell)
-    return {"true": True, "false": False}.get(cell.lower(), cell)
+    if cell[0] == "-" or cell[0].isdecimal():
+        if _whole(cell):
+            return int(cell)
+        if _decimal(cell):
+            return float(cell)
+    return _TRUTHS.get(cell.lower(), cell) if len(cell) in _LENGTHS else cell
 
 
 def _answer(cell: str) -> bool | None:

@@ -35,7 +35,7 @@ class Address(Struct, frozen=True):
         return (self.channel, self.value)
 
 
-class Consent(Struct, frozen=True, kw_only=True):
+class Consent(Struct, frozen=True, kw_only=True, array_like=True):
     """A grant or a withdrawal. `at` is when the person acted, not when we were told: where that is unknown
     it is 0, and any withdrawal counts more."""
 
@@ -292,6 +292,19 @@ def add_consents(tx: Transaction, consents: Iterable[tuple[int, Consent]]) -> No
     )
 
 
+def add_first_consents(tx: Transaction, consents: Sequence[tuple[int, Sequence[Consent]]]) -> None:
+    """Keep grants and withdrawals of contacts of whom there are none yet."""
+    proofs = _proofs(tx, {each.proof for _, said in consents for each in said if each.proof is not None})
+    tx.changed_many(
+        "put_first_consents",
+        [
+            _consent_row(contact_id, number, consent, proofs)
+            for contact_id, said in consents
+            for number, consent in enumerate(said if len(said) == 1 else dict.fromkeys(said), 1)
+        ],
+    )
+
+
 def _consent_row(contact_id: int, number: int, consent: Consent, proofs: Mapping[str, int]) -> Row:
     return (
         contact_id,
@@ -309,4 +322,4 @@ def _consent_row(contact_id: int, number: int, consent: Consent, proofs: Mapping
 def _proofs(tx: Transaction, details: set[str]) -> dict[str, int]:
     rows = sorted((detail,) for detail in details)
     tx.changed_many("put_proofs", rows)
-    return dict(tx.many("proofs_by_detail", rows))
+    return dict(tx.among_texts("proofs_by_detail", sorted(details)))

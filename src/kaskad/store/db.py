@@ -52,6 +52,9 @@ class Transaction(Protocol):
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         """Return the rows of a statement that looks among `:ids`."""
 
+    def among_texts(self, name: str, texts: Sequence[str], /) -> list[Row]:
+        """Return the rows of a statement that looks among `:texts`."""
+
     def script(self, text: str, /) -> None:
         """Run several statements without parameters: for migrations."""
 

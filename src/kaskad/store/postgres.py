@@ -206,6 +206,9 @@ class PostgresTransaction:
         cursor = self._send(for_one(statement.text), params)
         return cursor.fetchall() if statement.returns else []
 
+    def among_texts(self, name: str, texts: Sequence[str], /) -> list[Row]:
+        return self.all(name, texts=_texts(texts)) if texts else []
+
     def script(self, text: str, /) -> None:
         self.settle()
         self._connection.execute(text.encode())  # a pipeline takes no more than one statement at a time

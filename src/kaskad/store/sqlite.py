@@ -90,6 +90,9 @@ class SqliteTransaction:
             return []
         return self.all(name, ids=apsw.carray(array("q", ids)), **params)
 
+    def among_texts(self, name: str, texts: Sequence[str], /) -> list[Row]:
+        return self.all(name, texts=apsw.carray(tuple(texts))) if texts else []
+
     def script(self, text: str, /) -> None:
         for _ in self._connection.execute(text):  # lazy: a statement runs when the one before is exhausted
             pass

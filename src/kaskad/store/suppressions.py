@@ -17,6 +17,7 @@ from kaskad.store.vault import Vault, keyed_hash
 SETTING = "suppression_key"
 SUPPRESSED = 2  # health of an address
 _PHONE = (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)  # one number: a stop to one of them is for all
+_KINDS = {channel.code: "phone" if channel in _PHONE else channel.value for channel in Channel}
 
 AddressKey = tuple[Channel, str]
 
@@ -46,9 +47,17 @@ def suppress(tx: Transaction, key: bytes, addresses: Iterable[AddressKey], reaso
 
 def suppressed(tx: Transaction, key: bytes, addresses: Sequence[AddressKey]) -> set[AddressKey]:
     """Return those of the addresses that are suppressed."""
-    hashes = {address: _hash(key, *address) for address in addresses}
+    found = stopped(tx, key, [(channel.code, value) for channel, value in addresses])
+    return {each for each in addresses if (each[0].code, each[1]) in found} if found else set()
+
+
+def stopped(tx: Transaction, key: bytes, addresses: Sequence[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Return those of the addresses (code of the channel, value) that are suppressed."""
+    if not addresses or not is_anybody_suppressed(tx):
+        return set()
+    hashes = {address: keyed_hash(key, _KINDS[address[0]], address[1]) for address in addresses}
     found = {bytes(row[0]) for row in tx.many("suppressed", [(digest,) for digest in set(hashes.values())])}
-    return {address for address, digest in hashes.items() if digest in found}
+    return {address for address, digest in hashes.items() if digest in found} if found else set()
 
 
 def digests(key: bytes, addresses: Iterable[AddressKey]) -> list[str]:
@@ -66,4 +75,4 @@ def _same(channel: Channel) -> tuple[Channel, ...]:
 
 
 def _hash(key: bytes, channel: Channel, value: str) -> bytes:
-    return keyed_hash(key, "phone" if channel in _PHONE else channel.value, value)
+    return keyed_hash(key, _KINDS[channel.code], value)

@@ -31,6 +31,15 @@ SELECT a.channel, a.value, a.contact_id, c.external_id
   JOIN addresses a ON a.channel = k.channel AND a.value = k.value
   JOIN contacts c ON c.id = a.contact_id;
 
+-- name: known_external_ids
+SELECT external_id FROM external_ids
+ WHERE external_id /* sqlite: IN (SELECT value FROM carray(:texts)) */ /* postgresql: = ANY(:texts) */;
+
+-- name: known_addresses
+-- exception: an address may be in any part.
+SELECT channel, value FROM addresses
+ WHERE value /* sqlite: IN (SELECT value FROM carray(:texts)) */ /* postgresql: = ANY(:texts) */;
+
 -- name: next_contact_ids (sqlite)
 WITH RECURSIVE next (id, left) AS (
     SELECT coalesce(max(id), 0) + 1, :count - 1 FROM contacts
@@ -60,6 +69,18 @@ ON CONFLICT (id) DO UPDATE SET
        external_id = excluded.external_id, zone = excluded.zone, language = excluded.language,
        country = excluded.country, tracking = excluded.tracking, attributes = excluded.attributes,
        folded = excluded.folded;
+
+-- name: put_new_contacts
+INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, folded, created_at)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::text[],
+                                    :c6::integer[], :c7::text[], :c8::text[], :c9::bigint[]) */;
+
+-- name: put_new_addresses
+-- Those that no contact has yet.
+INSERT INTO addresses (contact_id, channel, value, health)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[]) */;
 
 -- name: put_addresses
 -- Returns those that are new; a known one keeps its health.
@@ -110,11 +131,9 @@ UPDATE addresses a SET health = k.health, changed_at = k.at, why = NULL
 INSERT INTO proofs (detail) /* sqlite: VALUES (:c1) */ /* postgresql: SELECT unnest(:c1::text[]) */
 ON CONFLICT DO NOTHING;
 
--- name: proofs_by_detail (sqlite)
-SELECT detail, id FROM proofs WHERE detail = :c1;
-
--- name: proofs_by_detail (postgresql)
-SELECT detail, id FROM proofs WHERE detail IN (SELECT unnest(:c1::text[]));
+-- name: proofs_by_detail
+SELECT detail, id FROM proofs
+ WHERE detail /* sqlite: IN (SELECT value FROM carray(:texts)) */ /* postgresql: = ANY(:texts) */;
 
 -- name: last_consent_ids
 SELECT contact_id, max(id) FROM consents
@@ -140,6 +159,12 @@ SELECT k.*
         WHERE c.contact_id = k.contact_id AND c.granted = k.granted AND c.purpose = k.purpose
           AND c.channels = k.channels AND c.topic = k.topic AND c.at = k.at
           AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id);
+
+-- name: put_first_consents
+INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[],
+                                    :c6::text[], :c7::bigint[], :c8::bigint[], :c9::bigint[]) */;
 
 -- name: untracked_among
 -- example: {"ids": [1]}

@@ -19,7 +19,7 @@ from kaskad.engine.sheets import csv_text
 from kaskad.store.imports import Import
 from kaskad.web.api.fields import PLAIN, Country, Instant, Name, Text, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import View, instant, when
+from kaskad.web.api.views import LARGEST, Page, Slice, View, instant, when
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1", tags=["contacts"], route_class=IdempotentRoute)
@@ -86,12 +86,13 @@ class ImportView(View):
     """An import: `rows` of `size` were read; `notes` are the first thousand of each kind that needs you.
 
     `columns` says what each was taken for, `guessed` which of them by their cells, `shape` how the file was
-    read.
+    read. While it runs, `rows_per_s` is its pace and `seconds_left` what is left at that pace. One that is
+    `interrupted` goes on where it was when the same file is sent again with the same parameters.
     """
 
     id: str
     source: str
-    state: Literal["running", "done", "failed", "interrupted"]
+    state: Literal["running", "done", "failed", "interrupted", "cancelled"]
     dry_run: bool
     size: int
     rows: int
@@ -104,11 +105,14 @@ class ImportView(View):
     guessed: list[str]
     shape: str
     problem: str
+    rows_per_s: int | None
+    seconds_left: int | None
     started_at: datetime
     ended_at: datetime | None
 
     @classmethod
     def of(cls, found: Import) -> ImportView:
+        pace = imports.pace(found)
         return cls.model_validate({
             "id": import_text(found.id), "source": found.source, "state": found.state,
             "dry_run": found.dry_run, "size": found.size, "rows": found.seen, "new": found.made,
@@ -118,7 +122,8 @@ class ImportView(View):
                 for note in sorted(found.notes, key=lambda note: note.row)
             ],
             "counts": found.counts, "columns": found.columns, "guessed": found.guessed, "shape": found.shape,
-            "problem": found.problem, "started_at": instant(found.started_at),
+            "problem": found.problem, "rows_per_s": pace and pace.rows_per_s,
+            "seconds_left": pace and pace.seconds_left, "started_at": instant(found.started_at),
             "ended_at": when(found.ended_at),
         })  # fmt: skip
 
@@ -195,7 +200,8 @@ def import_contacts(
     """Bring in people from CSV, JSON Lines or a workbook, whose first line or fields name the columns.
 
     The answer is the report where that takes no longer than `wait_s`, else how far it has come: ask
-    `GET /imports/{id}` again.
+    `GET /imports/{id}` again. The same file with the same parameters goes on with an import that was
+    interrupted or has failed, and is the import that is under way.
     """
     name = source or _plain(file.name) or "import.csv"
     reading = Reading(country.upper() if country else None, _mapping(mapping or []), typos)
@@ -203,6 +209,19 @@ def import_contacts(
         name, reading, consent.strip(), consent_text.strip(), in_ms(consent_at) or 0, list_name or "", dry_run
     )
     return ImportView.of(imports.start(office, file.data, wishes, wait_s))
+
+
+@router.get("/imports", dependencies=[may("contacts:read")])
+def list_imports(office: InOffice, part: Annotated[Slice, Depends()]) -> Page[ImportView]:
+    """List imports, the latest first, without their notes."""
+    found = imports.page(office, part.after or LARGEST, part.limit + 1)
+    return part.page([ImportView.of(each) for each in found], [each.id for each in found])
+
+
+@router.post("/imports/{id}/cancel", dependencies=[may("contacts:write")])
+def cancel_import(office: InOffice, id: Annotated[str, Path(max_length=30, pattern=PLAIN)]) -> ImportView:
+    """End an import before its end; whom it has brought in stays."""
+    return ImportView.of(imports.cancel(office, _number(id)))
 
 
 @router.get("/imports/{id}", dependencies=[may("contacts:read")])

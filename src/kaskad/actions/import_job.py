@@ -1,0 +1,223 @@
+"""One import under way: its rows are read ahead, by other processes if many, and written between ticks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from time import monotonic
+
+from msgspec import Struct
+
+from kaskad.actions.office import WAIT_S, Office
+from kaskad.domain.errors import KaskadError, Unavailable
+from kaskad.domain.terms import Channel
+from kaskad.engine.clock import wall_ms
+from kaskad.engine.people import Kind, PeopleFile, Person, Piece
+from kaskad.log import get_logger
+from kaskad.store import cascades as list_store
+from kaskad.store import crowd, suppressions
+from kaskad.store import imports as import_store
+from kaskad.store.db import Transaction
+from kaskad.store.imports import Import, Note, Reject
+
+log = get_logger(__name__)
+
+NOTES_KEPT = 1_000  # of a kind that needs you
+OTHERS_KEPT = 100  # of a kind that is told for your information
+REJECTS_KEPT = 100_000  # rows, for the file of what was left out
+_PIECE_MS = 15  # aimed at for a write between two ticks, whatever the machine and the rows
+_SMALLEST, _LARGEST = 50, 1_000  # rows
+_LONG = 20_000  # rows from which on starting other processes costs less than it saves
+_HELPERS = 3
+_INFORMING = frozenset({Kind.FIXED, Kind.DUPLICATE, Kind.SUPPRESSED, Kind.FLAGGED})
+_BEAT_S = 10.0  # between signs of life while nothing is written
+_CHANNELS = {channel.code: channel for channel in Channel}
+
+
+class _Cancelled(Exception):
+    """Somebody has called the import off."""
+
+
+class _State(Struct, frozen=True):
+    """What is kept of an import as of some row, in the same transaction as the people until there."""
+
+    rows: int
+    counts: dict[str, int]
+    notes: list[Note]
+
+
+class Job:
+    """Brings in the people of a file, from where the import `found` stands on."""
+
+    def __init__(self, office: Office, found: Import, file: PeopleFile, list_name: str) -> None:
+        self._office, self._id, self._owner, self._file = office, found.id, found.owner, file
+        self._dry_run, self._before = found.dry_run, found.seen
+        self._state = _State(found.seen, found.counts, found.notes)
+        self._key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
+        self._size = 200  # rows of the next piece
+        self._list_id: int | None = None
+        if list_name and not self._dry_run:
+            self._list_id = office.write(lambda tx: list_store.save_list(tx, list_name))
+        self._new: set[int] = set()  # of a dry run: hashes of who was counted as new
+
+    def run(self) -> None:
+        """Bring everybody in, and keep how it ended."""
+        state, problem = import_store.DONE, ""
+        try:
+            with _helpers(self._file):
+                self._go()
+        except _Cancelled:
+            state = import_store.CANCELLED
+            stays = "nothing was changed" if self._dry_run else "whom they brought in stays"
+            problem = f"Cancelled after {self._state.rows} rows: {stays}."
+        except KaskadError as error:
+            state, problem = import_store.FAILED, str(error)
+        except Exception as error:
+            log.exception("import failed", id=self._id)
+            state = import_store.FAILED
+            problem = f"A defect in kaskad: {type(error).__name__}; the log says more."
+        try:
+            now = self._office.now()
+            self._office.write(lambda tx: import_store.end(tx, self._id, self._owner, state, problem, now))
+        except KaskadError as error:  # the server is stopping: who asks later is told that it did
+            log.warning("end of import not kept", id=self._id, why=str(error))
+
+    def _go(self) -> None:
+        """Take piece after piece; while one is written, the next is made ready."""
+        if self._before:
+            self._pass_over()
+        waiting: Future[tuple[_State, bool]] | None = None
+        while (piece := self._file.take(self._size)) is not None:
+            change = self._looked_up(piece) if self._dry_run else self._written(piece)
+            if waiting is not None:
+                self._end(waiting)
+            waiting = self._office.engine.write(change)
+        if waiting is not None:
+            self._end(waiting)
+
+    def _pass_over(self) -> None:
+        """Read again what has been brought in, for later rows may be of the same people."""
+        beat_s = monotonic()
+        for _ in self._file.pass_over(self._before):
+            if monotonic() - beat_s > _BEAT_S:
+                self._office.write(lambda tx: import_store.beat(tx, self._id, wall_ms()))
+                beat_s = monotonic()
+        self._office.write(lambda tx: import_store.begin(tx, self._id, wall_ms()))
+
+    def _end(self, waiting: Future[tuple[_State, bool]]) -> None:
+        """Wait for the commit of a piece."""
+        try:
+            self._state, cancelled = waiting.result(WAIT_S)
+        except TooLate:
+            raise Unavailable("The engine has not come round in time.") from None
+        if cancelled:
+            raise _Cancelled
+
+    def _written(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
+        """Return what writes a piece, with how far it has come; it may be called again after a rollback."""
+        told = [person.told for person in piece.people]
+
+        def change(tx: Transaction) -> tuple[_State, bool]:
+            began = monotonic()
+            came = crowd.save(tx, self._key, told, self._office.now())
+            if self._list_id is not None:
+                list_store.add_members(tx, self._list_id, came.ids)
+            kept = self._keep(tx, piece, came.new, came.stopped)
+            self._fit(len(told), (monotonic() - began) * 1000)
+            return kept
+
+        return change
+
+    def _looked_up(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
+        """Return what keeps what a dry run has found in a piece."""
+        told, before = [person.told for person in piece.people], len(self._new)
+        keys = [key for each in told for key in each.addresses]
+        with self._office.read() as tx:
+            self._new.update(map(hash, crowd.identities_of_new(tx, told)))
+            never = suppressions.stopped(tx, self._key, keys)
+        made = len(self._new) - before
+        return lambda tx: self._keep(tx, piece, made, never)
+
+    def _keep(
+        self, tx: Transaction, piece: Piece, made: int, never: set[crowd.Key]
+    ) -> tuple[_State, bool]:  # fmt: skip
+        """Keep how far the import has come; return that, and whether it is to end."""
+        stopped = _stopped(piece.people, never) if never else []
+        counts = Counter(self._state.counts)
+        counts.update(piece.counts)
+        counts[Kind.SUPPRESSED] += len(stopped)
+        told = Counter(note.kind for note in self._state.notes)
+        notes = []
+        told_now = [Note(each.row, each.text, each.rejected, each.kind) for each in piece.notes]
+        for each in (*told_now, *stopped):
+            if told[each.kind] < (OTHERS_KEPT if each.kind in _INFORMING else NOTES_KEPT):
+                told[each.kind] += 1
+                notes.append(each)
+        state = _State(piece.rows, dict(counts), [*self._state.notes, *notes] if notes else self._state.notes)
+        if notes:
+            import_store.note(tx, self._id, state.notes)
+        room = max(REJECTS_KEPT - self._state.counts.get(Kind.REJECTED, 0), 0)
+        if piece.rejected and room:
+            rejects = [Reject(each.row, each.reason, each.cells) for each in piece.rejected[:room]]
+            import_store.reject(tx, self._id, rejects)
+        cancelled = import_store.advance(
+            tx, self._id, self._owner, seen=piece.rows, made=made, changed=len(piece.people) - made,
+            rejected=counts[Kind.REJECTED], counts=state.counts, beat_at=wall_ms(),
+        )  # fmt: skip
+        return state, cancelled
+
+    def _fit(self, rows: int, took_ms: float) -> None:
+        """Choose the size of the next piece by what this one took, half way at a time."""
+        fitting = rows * _PIECE_MS / max(took_ms, 0.1)
+        self._size = int(min(max((self._size + fitting) / 2, _SMALLEST), _LARGEST))
+
+
+def _stopped(people: Sequence[Person], never: set[crowd.Key]) -> list[Note]:
+    """Return a note on each person with an address on the stop-list."""
+    notes = []
+    for person in people:
+        channels = sorted({_CHANNELS[key[0]].value for key in person.told.addresses if key in never})
+        if channels:
+            text = f"its {' and '.join(channels)} is on the stop-list: nothing is sent there"
+            notes.append(Note(person.row, text, False, Kind.SUPPRESSED))
+    return notes
+
+
+@contextmanager
+def _helpers(file: PeopleFile) -> Iterator[None]:
+    """Let other cores read the rows of a long file while this process writes them."""
+    if file.rows_about < _LONG:
+        yield
+        return
+    count = min(max((os.cpu_count() or 1) - 1, 1), _HELPERS)
+    with ProcessPoolExecutor(count, get_context("spawn"), _as_helper) as pool:
+        file.share(pool)
+        try:
+            yield
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _as_helper() -> None:
+    """Give way to the process that sends, and end with the one that writes, however that one ends.
+
+    A stop from the keyboard is left to that one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)

@@ -1,0 +1,121 @@
+"""Many people at once, as a file tells of them: written by a few statements for all who are new.
+
+Who may be known, or shares an id or address with another of the crowd, goes the way of `contacts.save`. What
+the tables then hold is the same but for the order of new ids; tests compare the two ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.terms import Channel
+from kaskad.store import contacts, mail_domains
+from kaskad.store.contacts import Address, Consent, Contact
+from kaskad.store.db import Transaction
+from kaskad.store.suppressions import SUPPRESSED, stopped
+
+Key = tuple[int, str]  # of an address: code of its channel, and value
+
+_object = msgspec.json.Decoder(dict[str, object]).decode
+_CHANNELS = {channel.code: channel for channel in Channel}
+
+
+class Told(Struct, frozen=True, array_like=True):
+    """What is told of a person, made ready for the tables; else as in `Contact`."""
+
+    external_id: str | None
+    zone: str | None
+    language: str | None
+    country: str | None
+    tracking: bool | None
+    attributes: str  # a JSON object without null
+    folded: str | None
+    addresses: tuple[Key, ...]
+    consents: tuple[Consent, ...]
+
+    @property
+    def contact(self) -> Contact:
+        """Return the same as other functions take it."""
+        return Contact(
+            external_id=self.external_id, zone=self.zone, language=self.language, country=self.country,
+            tracking=self.tracking, attributes=_object(self.attributes), consents=self.consents,
+            addresses=[Address(_CHANNELS[code], value) for code, value in self.addresses],
+        )  # fmt: skip
+
+
+class Came(Struct, frozen=True):
+    """The contacts of a crowd, in no order, how many of them are new, and which addresses are stopped."""
+
+    ids: list[int]
+    new: int
+    stopped: set[Key]
+
+
+def save(tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int) -> Came:
+    """Make or change the contacts of people, with their addresses and consents."""
+    tx.all("lock_contacts")
+    never = stopped(tx, hash_key, [key for told in people for key in told.addresses])
+    strangers, others = _apart(tx, people)
+    ids = [row[0] for row in tx.all("next_contact_ids", count=len(strangers))] if strangers else []
+    _put(tx, ids, strangers, never, now)
+    if not others:
+        return Came(ids, len(ids), never)
+    saved = contacts.save(tx, hash_key, [told.contact for told in others], now)
+    return Came(sorted({*ids, *saved.ids}), len(ids) + len(saved.new), never)
+
+
+def identities_of_new(tx: Transaction, people: Sequence[Told]) -> list[object]:
+    """Return what each of those whom nobody knows yet is told from others by; nothing is changed."""
+    strangers, others = _apart(tx, people)
+    found = [told.external_id or contacts.identity(told.contact) for told in strangers]
+    rest = [told.contact for told in others]
+    known = contacts.known_ids(tx, rest)
+    return found + [
+        contacts.identity(contact) for contact, found in zip(rest, known, strict=True) if found is None
+    ]
+
+
+def _apart(tx: Transaction, people: Sequence[Told]) -> tuple[list[Told], list[Told]]:
+    """Return those of whom nothing is known and who share nothing, and all others."""
+    ids = [told.external_id for told in people if told.external_id is not None]
+    keys = [key for told in people for key in told.addresses]
+    common: set[str | Key] = {row[0] for row in tx.among_texts("known_external_ids", ids)}
+    common.update(tx.among_texts("known_addresses", [value for _, value in keys]))
+    common |= _repeated(ids) | _repeated(keys)
+    if not common:
+        return list(people), []
+    strangers: list[Told] = []
+    others: list[Told] = []
+    for told in people:
+        shares = told.external_id in common or not common.isdisjoint(told.addresses)
+        (others if shares else strangers).append(told)
+    return strangers, others
+
+
+def _repeated(values: Sequence[str | Key]) -> set[str | Key]:
+    if len(set(values)) == len(values):
+        return set()
+    seen: set[str | Key] = set()
+    return {value for value in values if value in seen or seen.add(value)}  # type: ignore[func-returns-value]
+
+
+def _put(
+    tx: Transaction, ids: Sequence[int], strangers: Sequence[Told], never: set[Key], now: int
+) -> None:  # fmt: skip
+    both = list(zip(ids, strangers, strict=True))
+    tx.changed_many("put_new_contacts", [
+        (key, told.external_id, told.zone, told.language, told.country, int(told.tracking is not False),
+         told.attributes, told.folded, now)
+        for key, told in both
+    ])  # fmt: skip
+    named = [(told.external_id, key) for key, told in both if told.external_id is not None]
+    tx.changed_many("put_external_ids", named)
+    places = [(key, *each) for key, told in both for each in dict.fromkeys(told.addresses)]
+    tx.changed_many("put_new_addresses", [
+        (*place, SUPPRESSED if never and place[1:] in never else 0) for place in places
+    ])  # fmt: skip
+    mail_domains.note(tx, [place[1:] for place in places])
+    contacts.add_first_consents(tx, [(key, told.consents) for key, told in both if told.consents])
