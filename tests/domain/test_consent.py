@@ -5,16 +5,20 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from kaskad.domain.consent import (
     ANY,
     ConsentRow,
     Effect,
     OptOut,
+    Purpose,
     Scope,
     channels_of,
     effect_of_opt_out,
     may,
+    paused_until,
+    purpose_of,
     renewal,
     withdrawal,
 )
@@ -199,7 +203,7 @@ rows_ = st.builds(
     st.integers(NOW - 5, NOW + 5),
     st.none() | st.integers(NOW - 3, NOW + 3),
     st.booleans(),
-)
+).map(lambda row: row if row.granted else structs.replace(row, expires_at=None))  # rests have a test above
 asked = (
     st.sampled_from([Channel.EMAIL, Channel.SMS]),
     st.sampled_from(MessageClass),
@@ -221,3 +225,43 @@ def test_one_refusal_more_never_allows_and_one_grant_more_never_forbids(
     before = may(rows, channel, message_class, topic, NOW) is None
     after = may([*rows, row], channel, message_class, topic, NOW) is None
     assert after >= before if row.granted else after <= before
+
+
+def pause(until, at=NOW - 500) -> ConsentRow:
+    return ConsentRow(False, ANY, 0, "", at, until)
+
+
+def test_a_rest_holds_until_it_ends_and_the_newest_counts_alone():
+    on = [grant(), pause(NOW + 1)]
+    assert ask(on) is SkipReason.NO_CONSENT
+    assert ask(on, message_class=SERVICE) is SkipReason.NO_CONSENT
+    assert ask(on, message_class=TRANSACTIONAL) is None
+    assert paused_until(on, NOW) == NOW + 1
+    assert ask([grant(), pause(NOW)]) is None
+    assert ask([grant(), pause(NOW + 9), pause(NOW - 100, at=NOW - 100)]) is None  # shortened
+    assert ask([grant(), pause(NOW - 100, at=NOW - 600), pause(NOW + 9)]) is SkipReason.NO_CONSENT
+    assert ask([pause(NOW + 9), grant(at=NOW - 400)]) is None  # agreed to anew
+    assert ask([refusal(at=NOW - 900), pause(NOW - 1)]) is SkipReason.NO_CONSENT  # a no outlives it
+
+
+def test_what_one_brand_was_told_says_nothing_of_another():
+    def may_of(rows, brand):
+        return may(rows, Channel.SMS, ADVERTISING, "news", NOW, brand=brand)
+
+    ours = [structs.replace(grant(), brand="north")]
+    assert may_of(ours, "north") is None
+    assert may_of(ours, "south") is SkipReason.NO_CONSENT
+    assert may_of(ours, "") is SkipReason.NO_CONSENT
+    assert may_of([grant()], "south") is None  # given to the house
+    refused = [grant(), structs.replace(refusal(), brand="north")]
+    assert may_of(refused, "north") is SkipReason.NO_CONSENT
+    assert may_of(refused, "south") is None
+    of_north = OptOut(Scope.ALL, Channel.SMS, brand="north")
+    assert effect_of_opt_out(of_north, ADVERTISING, "news", brand="south") == Effect()
+    assert effect_of_opt_out(of_north, ADVERTISING, "news", brand="north").outcome is Outcome.OPTED_OUT
+
+
+def test_a_consent_to_tracking_lets_no_message_go_and_its_end_stops_none():
+    assert ask([grant(purpose=Purpose.TRACKING.code)]) is SkipReason.NO_CONSENT
+    assert ask([grant(), refusal(purpose=Purpose.TRACKING.code)]) is None
+    assert {purpose_of(purpose.code) for purpose in Purpose} == set(Purpose)

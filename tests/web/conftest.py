@@ -83,10 +83,15 @@ class FakeIntake:
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
         return self.links.get((contact_id, run_id, step, link))
 
-    def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
+    def unsubscribe(
+        self, contact_id: int, run_id: int, step: int, scope: str, evidence: Mapping[str, str]
+    ) -> Future[None]:
         return self._note(("unsubscribe", contact_id, run_id, step, scope), None)
 
-    def untrack(self, contact_id: int) -> Future[None]:
+    def preferences(self, message: tuple[int, int, int]) -> None:
+        """Nobody is known here: the page is the one without a choice."""
+
+    def untrack(self, contact_id: int, evidence: Mapping[str, str]) -> Future[None]:
         return self._note(("untrack", contact_id), None)
 
     def events(self, events: list[EventIn]) -> Future[list[str | None]]:

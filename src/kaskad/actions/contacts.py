@@ -10,11 +10,11 @@ from msgspec import Struct, structs
 from kaskad.actions.office import Office
 from kaskad.actions.refusals import Refusal, refuse
 from kaskad.domain.address import BadAddress, country_of, normalise
-from kaskad.domain.consent import ANY
+from kaskad.domain.consent import ALL_CHANNELS, ANY, Purpose
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.hours import is_zone
 from kaskad.domain.ids import contact_text, read_contact
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.terms import Channel
 from kaskad.store import cards, merges, suppressions
 from kaskad.store import contacts as contact_store
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
@@ -41,8 +41,9 @@ class ToldConsent(Struct, frozen=True):
 
     granted: bool
     channels: tuple[Channel, ...] = ()
-    purpose: MessageClass | None = None
+    purpose: Purpose | None = None
     topic: str = ""
+    brand: str = ""
     at: int | None = None
     expires_at: int | None = None
     proof: Mapping[str, str] | None = None
@@ -294,16 +295,23 @@ def _consent(
         problems.append(("This has not happened yet.", f"{pointer}/at"))
     if at < 0:
         problems.append(("This was before 1970.", f"{pointer}/at"))
+    by_itself = told.purpose is not None and not told.purpose.is_class
+    if by_itself and (told.channels or told.topic):
+        problems.append((f"Consent to {told.purpose} is not narrowed by channels or topic.", pointer))
+    whole = told.purpose is None and not (told.topic or told.channels or told.brand)
+    if not told.granted and (by_itself or (whole and told.expires_at is not None)):
+        return _set_aside(told, min(at, now), before, pointer, problems)
     if not told.granted:
+        if told.expires_at is not None:
+            problems.append(("Only a rest from everything ends by itself.", f"{pointer}/expires_at"))
         narrowed = [bool(told.topic), bool(told.channels), told.purpose is not None]
         if sum(narrowed) > 1:
             problems.append(("A withdrawal is of one: topic, channels, or purpose.", pointer))
-        if told.purpose not in (None, MessageClass.ADVERTISING):
+        if told.purpose not in (None, Purpose.ADVERTISING):
             problems.append(("Only advertising can be refused by itself.", f"{pointer}/purpose"))
-        if told.expires_at is not None:
-            problems.append(("A withdrawal does not expire.", f"{pointer}/expires_at"))
         proof = dict(told.proof or {})
-        refusal = Refusal(told.topic, told.channels, told.purpose is not None, min(at, now), proof)
+        refusal = Refusal(told.topic, told.channels, told.purpose is not None, min(at, now), proof,
+                          told.brand)  # fmt: skip
         return refusal if len(problems) == before else None
     if not told.proof:
         problems.append(("A consent needs its proof: where and how it was given.", f"{pointer}/proof"))
@@ -319,7 +327,24 @@ def _consent(
         topic=told.topic,
         expires_at=told.expires_at,
         proof=contact_store.proof_text({"act": "api", **(told.proof or {})}),
+        brand=told.brand,
     )
+
+
+def _set_aside(
+    told: ToldConsent, at: int, before: int, pointer: str, problems: list[tuple[str, str]]
+) -> Consent | None:
+    """Return a withdrawal that ends no run: a pause, or one of what no message is sent by."""
+    if told.expires_at is not None and (told.purpose is not None or told.expires_at < at):
+        why = "Only a rest from everything ends by itself, and not before it begins."
+        problems.append((why, f"{pointer}/expires_at"))
+    if len(problems) > before:
+        return None
+    return Consent(
+        granted=False, at=at, purpose=ANY if told.purpose is None else told.purpose.code,
+        channels=ALL_CHANNELS, expires_at=told.expires_at, brand=told.brand,
+        proof=contact_store.proof_text({"act": "api", **(told.proof or {})}),
+    )  # fmt: skip
 
 
 def _known(tx: Transaction, contact_id: int, contact: Contact) -> Contact:

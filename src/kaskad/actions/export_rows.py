@@ -16,11 +16,11 @@ from msgspec import Struct
 from kaskad.actions import messages
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
-from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.money import DIGITS
-from kaskad.domain.terms import Channel, Kind, MessageClass
+from kaskad.domain.terms import Channel, Kind
 from kaskad.store import cards, lists, segments, suppressions
 from kaskad.store.cards import Card, KnownAddress
 from kaskad.store.db import Row, Transaction
@@ -57,7 +57,8 @@ HEADERS: dict[What, tuple[str, ...]] = {  # but for people, who have attributes
         "reason", "variant", "submitted_at", "sent_at", "attempt", "price", "cost", "currency", "facts",
     ),
     What.CONSENTS: (
-        "contact", "external_id", "granted", "purpose", "channels", "topic", "at", "expires_at", "proof",
+        "contact", "external_id", "granted", "purpose", "channels", "topic", "brand", "at", "expires_at",
+        "proof",
     ),
     What.SUPPRESSIONS: ("contact", "channel", "address", "reason", "at", "hash"),
 }  # fmt: skip
@@ -190,12 +191,13 @@ def _consents(office: Office, tx: Transaction, ids: Sequence[int], wanted: Wante
 
 
 def _consent(row: Row, told: Callable[[int | None], object], unit: str = "_ms") -> Fields:
-    _, granted, purpose, bits, topic, at, expires_at, proof = row
+    _, granted, purpose, bits, topic, at, expires_at, proof, brand = row
     return {
         "granted": bool(granted),
-        "purpose": None if purpose == ANY else MessageClass.of(purpose).value,
+        "purpose": purpose_of(purpose),
         "channels": [] if bits == ALL_CHANNELS else [each.value for each in Channel if bits & 1 << each.code],
         "topic": topic,
+        "brand": brand,
         f"at{unit}": told(at),
         f"expires_at{unit}": told(expires_at),
         "proof": None if proof is None else msgspec.json.decode(proof),

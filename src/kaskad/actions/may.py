@@ -159,16 +159,19 @@ class _Asked(Struct, frozen=True):
 
     def _consent(self, channel: Channel) -> tuple[KnownConsent | None, str]:
         """Return the row that decides, and what it says."""
-        kind, topic = self.version.cascade.message_class, self.version.cascade.topic
+        cascade = self.version.cascade
+        kind, topic, brand = cascade.message_class, cascade.topic, cascade.brand
         rows = [
-            ConsentRow(k.granted, k.purpose, k.channels, k.topic, k.at, k.expires_at, k.proof is not None)
+            ConsentRow(
+                k.granted, k.purpose, k.channels, k.topic, k.at, k.expires_at, k.proof is not None, k.brand
+            )
             for k in self.known
         ]
-        refusal = consent.may(rows, channel, kind, topic, self.now)
+        refusal = consent.may(rows, channel, kind, topic, self.now, brand=brand)
         proven = [row for row in rows if row.proven] if refusal is None and kind is _ADVERTISING else rows
-        place = consent.granting(proven, channel, kind, topic, self.now)
+        place = consent.granting(proven, channel, kind, topic, self.now, brand)
         granted = None if place is None else rows.index(proven[place])
-        refused = consent.refusing(rows, channel, kind, topic)
+        refused = consent.refusing(rows, channel, kind, topic, self.now, brand)
         if kind is MessageClass.EMERGENCY:
             return None, "an emergency message asks for no consent"
         if refusal is None:
@@ -176,7 +179,8 @@ class _Asked(Struct, frozen=True):
                 return self.known[granted], "agreed"
             return None, f"a {kind} message needs none, and nobody has refused it"
         if refused is not None and (granted is None or rows[granted].at <= rows[refused].at):
-            return self.known[refused], "refused"
+            paused = self.known[refused].expires_at is not None
+            return self.known[refused], "refused for a while" if paused else "refused"
         if granted is not None:
             return self.known[granted], "agreed, but without a proof: that is none for advertising"
         return None, "no consent is known"

@@ -16,9 +16,9 @@ from kaskad.actions.contacts import find
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
 from kaskad.actions.timeline import entries_of
-from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.ids import contact_text, run_text
-from kaskad.domain.terms import Channel, Disposition, MessageClass, TaskState
+from kaskad.domain.terms import Channel, Disposition, TaskState
 from kaskad.store import cards, tasks
 from kaskad.store.cards import KnownConsent
 from kaskad.store.db import Transaction
@@ -78,6 +78,7 @@ def gather(office: Office, who: str) -> PersonFile:
             "requests": _requests(tx, names, contact_id),
             "calls": _calls(tx, names, contact_id),
             "opt_in_links": _opt_ins(tx, names, contact_id),
+            "sign_ups": _rows(msgspec.to_builtins(each) for each in cards.sign_ups(tx, contact_id)),
             "last_heard": [
                 {"account": names.accounts.get(account_id, ""), "heard_at": _iso(at)}
                 for account_id, at in cards.dialogues(tx, contact_id)
@@ -105,9 +106,10 @@ def _consent(consent: KnownConsent) -> Cells:
     return {
         "granted": consent.granted,
         "at": _iso(consent.at) if consent.at else None,
-        "purpose": None if consent.purpose == ANY else MessageClass.of(consent.purpose).value,
+        "purpose": purpose_of(consent.purpose),
         "channels": [] if bits == ALL_CHANNELS else [each.value for each in Channel if bits & 1 << each.code],
         "topic": consent.topic,
+        "brand": consent.brand,
         "expires_at": None if consent.expires_at is None else _iso(consent.expires_at),
         "proof": consent.proof,
     }

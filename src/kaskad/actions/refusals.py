@@ -21,6 +21,7 @@ class Refusal(Struct, frozen=True):
     advertising: bool
     at: int
     proof: Mapping[str, str]
+    brand: str = ""  # "": of every brand
 
 
 def refuse(office: Office, refusals: Sequence[tuple[int, Refusal]]) -> None:
@@ -36,7 +37,8 @@ def refuse(office: Office, refusals: Sequence[tuple[int, Refusal]]) -> None:
 
 def _told(refusal: Refusal) -> list[dict[str, object]]:
     """Return the refusal as the engine's intake reads it, one for each channel."""
-    proof = {"proof": dict(refusal.proof)} if refusal.proof else {}
+    proof: dict[str, object] = {"proof": dict(refusal.proof)} if refusal.proof else {}
+    proof |= {"brand": refusal.brand} if refusal.brand else {}
     if refusal.topic:
         return [{"scope": Scope.TOPIC.value, "topic": refusal.topic, **proof}]
     if refusal.channels:

@@ -290,13 +290,15 @@ def _basis(office: Office, tx: Transaction, task: Task, now: int) -> tuple[str, 
     """Return by what right the person is called, in words, and the proof of a consent."""
     message_class = MessageClass.of(task.lane)
     version = office.engine.world.versions.get(task.version_id)
-    topic = version.cascade.topic if version else ""
+    topic, brand = (version.cascade.topic, version.cascade.brand) if version else ("", "")
     known = cards.consents(tx, task.contact_id)
     rows = [
-        ConsentRow(each.granted, each.purpose, each.channels, each.topic, each.at, each.expires_at)
+        ConsentRow(
+            each.granted, each.purpose, each.channels, each.topic, each.at, each.expires_at, brand=each.brand
+        )
         for each in known
     ]
-    place = granting(rows, Channel.AGENT_CALL, message_class, topic, now)
+    place = granting(rows, Channel.AGENT_CALL, message_class, topic, now, brand)
     if place is None:
         return f"none needed: {message_class.value}", {}
     return f"consent of {_utc(known[place].at)}", known[place].proof or {}

@@ -16,6 +16,7 @@ from kaskad.domain import sms
 from kaskad.domain.cascade import Content, Variant
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.content import (
+    PREFERENCES,
     UNSUBSCRIBE,
     CompiledContent,
     LinkMaker,
@@ -215,7 +216,8 @@ def scope_for(
     here = Here(compiled.language or person.language or NOWHERE.language, person.zone or zone)
     return {
         "contact": person.attributes, "trigger": trigger, "run": {"id": 0, "entered_at": 0}, "steps": {},
-        "opt_in": lambda channel: f"{SAMPLE_URL}{channel}", UNSUBSCRIBE: f"{SAMPLE_URL}leave", HERE: here,
+        "opt_in": lambda channel: f"{SAMPLE_URL}{channel}", UNSUBSCRIBE: f"{SAMPLE_URL}leave",
+        PREFERENCES: f"{SAMPLE_URL}choose", HERE: here,
     }  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from kaskad.actions.contacts import find
 from kaskad.actions.history import Decided
 from kaskad.actions.names import Names, step_name
 from kaskad.actions.office import Office
-from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.ids import run_text
-from kaskad.domain.terms import Channel, Kind, MessageClass, MessageState, Outcome
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome
 from kaskad.store import cards
 from kaskad.store.cards import KnownConsent
 from kaskad.store.db import Transaction
@@ -153,11 +153,11 @@ def _words(decided: Decided) -> Iterator[str]:
 
 
 def _consent(consent: KnownConsent) -> Entry:
-    purpose = "" if consent.purpose == ANY else MessageClass.of(consent.purpose).value
-    what = purpose or ("all" if consent.granted else "all but transactional")
+    what = purpose_of(consent.purpose) or ("all" if consent.granted else "all but transactional")
     bits = consent.channels
     channels = [] if bits == ALL_CHANNELS else [each.value for each in Channel if bits & 1 << each.code]
     where = f" by {', '.join(channels)}" if channels else ""
     topic = f" on {consent.topic}" if consent.topic else ""
+    topic += f" of {consent.brand}" if consent.brand else ""
     said = f"{'agreed to' if consent.granted else 'refused'} {what}{where}{topic}"
     return Entry(consent.at, "consent", said, details=consent.proof or {})

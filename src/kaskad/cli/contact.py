@@ -169,6 +169,7 @@ def consent_words(consent: Mapping[str, Any]) -> str:
     what = consent["purpose"] or ("all" if consent["granted"] else "all but transactional")
     where = f" by {', '.join(consent['channels'])}" if consent["channels"] else ""
     topic = f" on {consent['topic']}" if consent["topic"] else ""
+    topic += f" of {consent['brand']}" if consent.get("brand") else ""
     proof = consent["proof"] or {}
     source = proof.get("source") or proof.get("basis") or proof.get("act") or "no proof"
     when = consent["at"][:10] if consent["at"] else "day unknown"

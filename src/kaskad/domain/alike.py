@@ -53,7 +53,7 @@ class Standing(Struct, frozen=True):
 def standing(version: Version, phase: int, step: int) -> Standing | None:
     """Return where runs in that phase of that step stand; None: each of them is looked at by itself."""
     late_ms = _late_ms(version)
-    if version.has_conditions or late_ms is None:
+    if version.has_conditions or version.cascade.to or late_ms is None:
         return None
     steps = version.cascade.steps
     if step == -1 and phase == _ENTER:

@@ -159,6 +159,7 @@ class Cascade(Struct, frozen=True):
     steps: tuple[Step, ...]
     topic: str = ""
     brand: str = ""
+    to: str = ""  # path to the one address of the contact that is written to; "": the best of each channel
     goal: Goal | None = None
     stop_on: tuple[Reaction, ...] = ()
     exit_if: Condition | None = None

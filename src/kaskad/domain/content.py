@@ -55,6 +55,8 @@ def primary(language: str) -> str:
 
 
 UNSUBSCRIBE = "unsubscribe_url"  # what a template calls the address where this contact leaves
+PREFERENCES = "preferences_url"  # the same page, for texts that speak of choosing
+_OURS = frozenset({UNSUBSCRIBE, PREFERENCES})
 _WEB = ("http://", "https://")
 _UNTRACKED = ("mailto:", "tel:", "sms:", "viber:", "#")
 
@@ -132,8 +134,8 @@ class CompiledContent:
         names = frozenset[str]().union(*(part.variables for part in parts))
         self.invites = any(part.invites for part in parts)  # the scope needs `opt_in`, see engine/invitations
         self.local = any(part.local for part in parts)  # the scope needs a `Here`
-        self._leaves = UNSUBSCRIBE in names
-        self.variables: frozenset[str] = names - {TAIL, UNSUBSCRIBE}
+        self._leaves = bool(_OURS & names)
+        self.variables: frozenset[str] = names - {TAIL, *_OURS}
         plain = linkless and not buttons and not media and not self._leaves and texts.keys() == {"text"}
         self.only_text = texts["text"] if plain else None  # where one text, without addresses of ours, is all
 
@@ -151,7 +153,7 @@ class CompiledContent:
         if "html" in texts:
             filling[TAIL] = _tail(links)
         if self._leaves and links.base_url:
-            filling[UNSUBSCRIBE] = links.unsubscribe()
+            filling[UNSUBSCRIBE] = filling[PREFERENCES] = links.unsubscribe()
         if by_name and self._approved is not None:
             approved, buttons = self._approved.render(filling), self._rendered_buttons(filling)
             return Rendered(buttons=buttons, links=tuple(follow.urls), approved=approved)

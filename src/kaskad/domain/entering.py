@@ -241,8 +241,9 @@ def _refusal(version: Version, step: Step, channel: Channel, answers: Answers, n
     if version.denials.why(channel, answers.country, now) is not None:
         return SkipReason.POLICY_DENIED
     refusal = consent.may(
-        answers.consents, channel, version.cascade.message_class, version.cascade.topic, now, address.health
-    )
+        answers.consents, channel, version.cascade.message_class, version.cascade.topic, now, address.health,
+        version.cascade.brand,
+    )  # fmt: skip
     if refusal is not None:
         return refusal
     return None if _account(step, channel.code, answers) else SkipReason.PROVIDER_DISABLED

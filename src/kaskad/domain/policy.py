@@ -214,6 +214,13 @@ class Confirmations(Struct, frozen=True, forbid_unknown_fields=True):
     within_ms: int = 5 * MINUTE  # later than that nothing is answered: 47 CFR 64.1200 (a)(12)
 
 
+class TopicName(Struct, frozen=True, forbid_unknown_fields=True):
+    """A topic as people read it on the page where they choose: in one language or several."""
+
+    name: str  # as `topic` of cascades
+    titles: tuple[Wording, ...] = ()
+
+
 class Retention(Struct, frozen=True, forbid_unknown_fields=True):
     """For how many days what is known of people is kept (domain rules 3.6); 0: for ever."""
 
@@ -222,6 +229,7 @@ class Retention(Struct, frozen=True, forbid_unknown_fields=True):
     events: int = 760  # of CRM and site, and the triggers of runs that have ended: 25 months
     raw_webhooks: int = 30  # as services sent them
     proofs: int = 1095  # consents of people who were erased, after that
+    unconfirmed: int = 7  # sign-ups that were never confirmed, and whom nothing else is known of
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
@@ -254,6 +262,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     set_aside: tuple[str, ...] = ()  # ids of laws that the sender has decided not to apply
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
     confirmations: Confirmations = Confirmations()  # of STOP and START, by text
+    topics: tuple[TopicName, ...] = ()  # what people choose from; (): the topics of active cascades
 
     def rule(
         self, channel: Channel, message_class: MessageClass, country: str = "", *, urgent: bool = False

@@ -117,7 +117,7 @@ class Answers(Struct, gc=False):
         return (
             self.zones, self.country, self.paused,
             self.told_addresses,
-            tuple([(c.granted, c.purpose, c.channels, c.topic, c.proven) for c in self.consents]),
+            tuple([(c.granted, c.purpose, c.channels, c.topic, c.proven, c.brand) for c in self.consents]),
             len(self.touches),
             tuple(self.accounts.items()), self.touched,
             tuple(self.anchors.items()) if self.anchors else (),

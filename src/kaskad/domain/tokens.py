@@ -40,9 +40,17 @@ class Signer:
                 raise ValueError(f"key id {key_id} is not between 0 and 255")
             if len(secret) < 16:
                 raise ValueError(f"the secret of key {key_id} has under 16 bytes")
-        self._reference, self._link, self._open, self._unsubscribe, self._session, self._page = (
+        (
+            self._reference,
+            self._link,
+            self._open,
+            self._unsubscribe,
+            self._session,
+            self._page,
+            self._confirm,
+        ) = (
             {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
-            for purpose in (b"reference", b"link", b"open", b"unsubscribe", b"session", b"page")
+            for purpose in (b"reference", b"link", b"open", b"unsubscribe", b"session", b"page", b"confirm")
         )
         self._head = keys[0][0]
 
@@ -96,6 +104,14 @@ class Signer:
         if int.from_bytes(body[-3:], "big") * HOUR_MS < now:
             raise BadToken("the page's token has expired")
         return _read_ids(body, tail=4)
+
+    def confirm(self, contact_id: int, sign_up_id: int) -> str:
+        """Return the token by which who was asked confirms a sign-up; the sign-up itself has an end."""
+        return self._sign(self._confirm, _ids(contact_id, sign_up_id, 0))
+
+    def read_confirm(self, text: str) -> tuple[int, int]:
+        """Return (contact_id, sign_up_id); raises BadToken."""
+        return _read_ids(self._open_up(self._confirm, text), tail=0)[:2]
 
     def session(self, told: bytes) -> str:
         """Return the token of a browser's session; whoever has it can read `told`, nobody change it."""

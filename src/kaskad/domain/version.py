@@ -92,7 +92,7 @@ def prepare(
         tuple(branch for branch, _ in branches), tuple(masks for _, masks in branches), stops_on_reply,
         moving=_moving([rule.success for rule in rules.values()], [masks for _, masks in branches]),
         has_conditions=bool(conditions),
-        uses_trigger="trigger" in words or bool(anchored or conditions),
+        uses_trigger="trigger" in words or bool(anchored or conditions or cascade.to),
         uses_steps="steps" in words,
         uses_events=any(isinstance(node, Event) for node in nodes),
         standing=tuple(node for node in nodes if isinstance(node, Kept | Segment)),

@@ -336,5 +336,5 @@ def _by_contact(rows: Iterable[Row]) -> dict[int, tuple[Row, Known]]:
 
 def _consent(consent: Known, now: int) -> ConsentRow:
     """Return a grant like those of all these contacts: what counts of its times is whether it holds now."""
-    _, purpose, channels, topic, proven, holds = consent
-    return ConsentRow(True, purpose, channels, topic, 0 if holds else now + 1, None, bool(proven))
+    _, purpose, channels, topic, brand, proven, holds = consent
+    return ConsentRow(True, purpose, channels, topic, 0 if holds else now + 1, None, bool(proven), brand)

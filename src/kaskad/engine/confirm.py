@@ -66,6 +66,7 @@ class Confirmation:
             (row[5], bool(row[1]))
             for row in tx.among("look_consents", [contact_id])
             if row[2] == ANY and (row[3] == ALL_CHANNELS or row[3] & bit) and not row[4]
+            if row[1] or row[6] is None  # a pause is no stop
         ]
         return not said or max(said)[1] == stops
 

@@ -12,21 +12,24 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from kaskad.domain.consent import TRACKING
 from kaskad.domain.errors import NotFound, SendError
 from kaskad.domain.event import EventIn
+from kaskad.domain.form import Form
 from kaskad.domain.hours import is_zone
 from kaskad.domain.machine import BEACON_MS
 from kaskad.domain.site import Site, with_token
 from kaskad.domain.subscription import Subscription
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import BadToken
-from kaskad.engine import approved, opt_in
+from kaskad.engine import approved, opt_in, preferences, sign_up
 from kaskad.engine.aliases import Aliases
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.confirm import Confirmation, is_word
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
+from kaskad.engine.preferences import Choice, Preferences
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
 from kaskad.engine.subscriptions import Renewal
 from kaskad.engine.watermark import Watermark
@@ -44,7 +47,7 @@ from kaskad.providers.base import (
     Told,
     UpTo,
 )
-from kaskad.store import contacts, crm, merges
+from kaskad.store import cards, contacts, crm, forms, merges
 from kaskad.store.crm import LEARN
 from kaskad.store.db import Database, Transaction
 
@@ -55,6 +58,7 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 PAGE_LIFE_MS = 86_400_000  # so long may a page tell of the click that led to it
+NOTHING: Mapping[str, str] = {}
 _LEAST_SECRET = 8  # octets of one that is looked for in bodies: a shorter one could be part of any word
 _HIDDEN = b"***"
 
@@ -197,21 +201,76 @@ class Ingest:
             acts.append(partial(_recent, self._world.hash_key, self._world.clock.now(), visitor))
         return self._engine.deliver(Delivery(Future(), hits=rows, events=events, acts=acts))
 
-    def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
+    def unsubscribe(
+        self, contact_id: int, run_id: int, step: int, scope: str, evidence: Mapping[str, str] = NOTHING
+    ) -> Future[None]:
         """Withdraw consent by the link of a message; the runs concerned end in the same transaction."""
-        told = _encode({"scope": scope}).decode()
+        proof = {"event": f"link {scope}", **evidence}
+        told = _encode({"scope": scope, "proof": proof}).decode()
         now = self._world.clock.now()
         arrival = Arrival(contact_id, run_id, step, Kind.UNSUBSCRIBED.value, f"link {scope}", now, told)
         return self._engine.deliver(Delivery(None, arrivals=[arrival]))
 
-    def untrack(self, contact_id: int) -> Future[None]:
+    def preferences(self, message: tuple[int, int, int]) -> Preferences | None:
+        """Return what the person wants whom a message went to; None: nobody is known by it any more."""
+        with self._db.read() as tx:
+            return preferences.read(tx, self._world, message, self._world.clock.now())
+
+    def choose(
+        self, message: tuple[int, int, int], choice: Choice, evidence: Mapping[str, str]
+    ) -> Future[None]:  # fmt: skip
+        """Keep what a person has chosen; the runs that it concerns end in the same transaction."""
+        act = preferences.Saving(self._world, message, choice, evidence, self._world.clock.now())
+        return self._engine.deliver(Delivery(None, acts=[act]))
+
+    def form(self, name: str) -> Form | None:
+        """Return a sign-up form, or None."""
+        with self._db.read() as tx:
+            return forms.find(tx, name)
+
+    def form_text(self, version: str) -> str:
+        """Return words that some form has or had, by their version; "" for none."""
+        with self._db.read() as tx:
+            return forms.text_of(tx, version)
+
+    def sign_up(self, told: sign_up.Told) -> Future[str]:
+        """Ask to confirm what was typed into a form; the result is `sign_up.ASKED` or `LIMITED`."""
+        act = sign_up.Asking(self._world, told, self._world.clock.now())
+        return self._after(act, lambda: act.said)
+
+    def to_confirm(self, number: int) -> Mapping[str, str] | None:
+        """Return the words that a sign-up is about, with its language and brand; None: it is over."""
+        with self._db.read() as tx:
+            found = forms.sign_up(tx, number)
+            form = None if found is None else forms.find(tx, found.form)
+        if found is None or form is None or found.requested_at + sign_up.TTL_MS <= self._world.clock.now():
+            return None
+        return {name: str(found.evidence.get(name, "")) for name in ("text", "language")} | {
+            "brand": form.brand
+        }
+
+    def confirm(
+        self, evidence: Mapping[str, str], *, number: int = 0,
+        by_code: tuple[str, str, str] | None = None,
+    ) -> Future[str]:  # fmt: skip
+        """Take a sign-up as confirmed; the result is `sign_up.DONE`, `EXPIRED` or `WRONG`."""
+        act = sign_up.Confirming(
+            self._world, self._world.clock.now(), evidence, number=number, by_code=by_code
+        )
+        return self._after(act, lambda: act.said)
+
+    def untrack(self, contact_id: int, evidence: Mapping[str, str] = NOTHING) -> Future[None]:
         """Withdraw the consent to noting openings: it counts for every letter, also those already sent."""
+        row = contacts.Consent(
+            granted=False, at=self._world.clock.now(), purpose=TRACKING,
+            proof=contacts.proof_text({"act": "refused tracking", **evidence}),
+        )  # fmt: skip
 
         def withdraw(tx: Transaction) -> tuple[()]:
             who = merges.kept(tx, contact_id)
-            if tx.one("contact_by_id", id=who) is not None:
-                told = [contacts.Contact(id=who, tracking=False)]
-                contacts.upsert(tx, self._world.hash_key, told, self._world.clock.now())
+            card = cards.card(tx, who)
+            if card is not None and card.tracking:
+                contacts.add_consents(tx, [(who, row)])
             return ()
 
         return self._engine.deliver(Delivery(None, acts=[withdraw]))

@@ -14,7 +14,7 @@ from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.policy import PerClass
 from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, Send, address_bits
-from kaskad.domain.scope import condition_scope, instant_at
+from kaskad.domain.scope import condition_scope, instant_at, look_up
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World
@@ -54,6 +54,7 @@ class Look(Struct):
     several: Mapping[int, dict[int, list[Address]]] = {}  # all addresses of picky channels, the best last
     standing: Mapping[int, dict[str, object]] = {}  # segments and the like, where a condition asks for them
     heard: Mapping[int, dict[int, int]] = {}  # of each contact: account -> when the person last wrote to it
+    every: Mapping[int, list[tuple[int, Address]]] = {}  # all addresses of whom the event says which is meant
 
 
 def look(
@@ -75,17 +76,22 @@ def look(
     bits: dict[int, int] = defaultdict(int)
     wishes: dict[int, list[tuple[int, int]]] = defaultdict(list)
     several: dict[int, dict[int, list[Address]]] = defaultdict(lambda: defaultdict(list))
+    every: dict[int, list[tuple[int, Address]]] = {
+        run.contact_id: [] for version, run in entering if version.cascade.to
+    }
     for contact_id, channel, value, health, shared, preferred in tx.among("look_addresses", ids):
         if preferred:
             wishes[contact_id].append((preferred, channel))
         addresses[contact_id][channel] = address = Address(value, health, shared)  # the last is the best
+        if contact_id in every:
+            every[contact_id].append((channel, address))
         if channel in picky:
             several[contact_id][channel].append(address)
         bits[contact_id] |= (1 | health << 1 | shared << 3) << channel * 4
     consents: dict[int, list[ConsentRow]] = defaultdict(list)
     for row in tx.among("look_consents", ids):
         consents[row[0]].append(
-            ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]))
+            ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]), row[8])
         )
     since = touches_since(versions, now)
     touches = {} if since is None else touches_of(tx, ids, since)
@@ -103,6 +109,7 @@ def look(
         several,
         _standing(tx, entering, now),
         _heard(tx, entering, windowed) if windowed else {},
+        every,
     )
 
 
@@ -183,6 +190,10 @@ class Desk:
         bits = seen.bits.get(contact_id, 0)
         phone = addresses[_PHONE].value if person.zone is None and _PHONE in addresses else ""
         properties = seen.properties.get((contact_id, run.id), {})
+        if version.cascade.to:
+            meant = look_up(version.cascade.to, {"trigger": properties})
+            addresses = {code: each for code, each in seen.every.get(contact_id, ()) if each.value == meant}
+            bits = sum(address_bits(code, each.health, each.shared) for code, each in addresses.items())
         answers = Answers(
             self._zones_of(person.zone, phone, version.policy.zone),
             person.country or version.policy.country,
@@ -195,7 +206,7 @@ class Desk:
             named=self._named_for(version, run) if version.names_accounts else {},
             told_addresses=bits,
         )
-        if several := seen.several.get(contact_id):
+        if (several := seen.several.get(contact_id)) and not version.cascade.to:
             answers.fitting = fitting = self._fitting(several)
             in_service = self._world.in_service(self._now, patience_ms(version, max(run.step, 0)))
             usable = {number: address for number, address in fitting.items() if number in in_service}

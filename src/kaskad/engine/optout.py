@@ -67,13 +67,14 @@ class Refusals:
             proof = _proof(arrival, scope)
             refused.append((arrival.contact_id, contacts.Consent(
                 granted=False, at=row.at, purpose=row.purpose, channels=row.channels, topic=row.topic,
-                proof=proof,
+                proof=proof, brand=row.brand,
             )))  # fmt: skip
             for run in runs:
                 version = self._world.versions[run.version_id]
                 effect = effect_of_opt_out(
                     opt_out, version.cascade.message_class, version.cascade.topic,
                     channel_stop_ends_advertising=version.policy.channel_stop_ends_advertising,
+                    brand=version.cascade.brand,
                 )  # fmt: skip
                 if effect.outcome is None or run.outcome is not None:
                     continue
@@ -114,12 +115,14 @@ class Refusals:
             channel = version.cascade.steps[arrival.step].channels[0].code
         if channel is None:
             channel = int(_told(arrival).get("channel", 0)) or None
-        topic = version.cascade.topic if version is not None else _told(arrival).get("topic", "")
-        return OptOut(scope, Channel.of(channel) if channel else Channel.EMAIL, topic)
+        told = _told(arrival)
+        topic = version.cascade.topic if version is not None else told.get("topic", "")
+        on = Channel.of(channel) if channel else Channel.EMAIL
+        return OptOut(scope, on, topic, str(told.get("brand", "")))
 
 
 def _told(arrival: Arrival) -> dict[str, Any]:
-    """Return what came with a refusal: `scope`, `channel` (code), `topic`, `proof`."""
+    """Return what came with a refusal: `scope`, `channel` (code), `topic`, `brand`, `proof`."""
     return _decode(arrival.value) if arrival.value else {}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from kaskad.domain.policy import DAY, Policy, Retention
 from kaskad.engine.catalog import POLICY
-from kaskad.store import settings
+from kaskad.store import erasures, settings
 from kaskad.store.db import Transaction
 
 OLDEST = 500  # rows that are looked at in one piece
 CONTACTS = 500
+SIGN_UPS = 50
 EVERY_MS = DAY  # from one round over all contacts to the next
 
 # Which period of the policy concerns what.
@@ -37,6 +38,7 @@ class Keeping:
         for name, statement in _BY_AGE:
             before = _before(policy.retention, name, now)
             more |= tx.run(statement, before=before, limit=OLDEST) == OLDEST
+        more |= _forget_unconfirmed(tx, policy.retention, now)
         return self._next_contacts(tx, policy.retention, now) or more
 
     def _next_contacts(self, tx: Transaction, kept: Retention, now: int) -> bool:
@@ -52,6 +54,19 @@ class Keeping:
             return True
         self._after, self._round_at = 0, now + EVERY_MS
         return False
+
+
+def _forget_unconfirmed(tx: Transaction, kept: Retention, now: int) -> bool:
+    """Forget sign-ups whose time is over, and who is known by nothing else; return whether there are more.
+
+    Whoever has confirmed has a consent, so nothing is lost. The addresses may sign up again.
+    """
+    rows = tx.all("old_sign_ups", before=_before(kept, "unconfirmed", now), limit=SIGN_UPS)
+    for number, contact_id, unknown in rows:
+        tx.run("drop_sign_up", id=number)
+        if unknown:
+            erasures.forget(tx, contact_id, now)
+    return len(rows) == SIGN_UPS
 
 
 def _before(kept: Retention, name: str, now: int) -> int:

@@ -62,6 +62,7 @@ class KnownConsent(Struct, frozen=True):
     at: int
     expires_at: int | None
     proof: dict[str, Any] | None
+    brand: str = ""
 
 
 class KnownEvent(Struct, frozen=True):
@@ -150,7 +151,14 @@ def consents(tx: Transaction, contact_id: int) -> list[KnownConsent]:
     """Return every grant and withdrawal, in the order in which they were told."""
     return [
         KnownConsent(
-            bool(row[0]), row[1], row[2], row[3], row[4], row[5], _object(row[6]) if row[6] else None
+            bool(row[0]),
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            row[5],
+            _object(row[6]) if row[6] else None,
+            row[7],
         )
         for row in tx.all("card_consents", contact_id=contact_id)
     ]
@@ -170,6 +178,24 @@ def events(tx: Transaction, contact_id: int, *, until: int, limit: int) -> list[
 def requests(tx: Transaction, contact_id: int) -> list[KnownRequest]:
     """Return every request to a link or pixel of the contact's messages, the oldest first."""
     return [KnownRequest(*row) for row in tx.all("card_hits", contact_id=contact_id)]
+
+
+class KnownSignUp(Struct, frozen=True):
+    """A request by a form that has not been forgotten yet, with what showed who asked."""
+
+    requested_at: int
+    confirmed_at: int | None
+    form: str
+    address: str
+    evidence: dict[str, Any]
+
+
+def sign_ups(tx: Transaction, contact_id: int) -> list[KnownSignUp]:
+    """Return what was asked for by forms with an address of the contact."""
+    return [
+        KnownSignUp(row[0], row[1], row[2], row[3], _object(row[5]))
+        for row in tx.all("card_sign_ups", contact_id=contact_id)
+    ]
 
 
 def opt_ins(tx: Transaction, contact_id: int) -> list[KnownOptIn]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field, structs
 
-from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.consent import ALL_CHANNELS, ANY, TRACKING
 from kaskad.domain.terms import Channel
 from kaskad.store import mail_domains
 from kaskad.store.db import Row, Transaction
@@ -46,6 +46,7 @@ class Consent(Struct, frozen=True, kw_only=True, array_like=True):
     topic: str = ""
     expires_at: int | None = None
     proof: str | None = None  # JSON; None: unproven
+    brand: str = ""
 
 
 class Contact(Struct, frozen=True, kw_only=True):
@@ -290,6 +291,8 @@ def add_consents(tx: Transaction, consents: Iterable[tuple[int, Consent]]) -> No
             for contact_id, consent in told
         ],
     )
+    for contact_id in sorted({contact_id for contact_id, consent in told if consent.purpose == TRACKING}):
+        tx.run("set_tracking", id=contact_id)
 
 
 def add_first_consents(tx: Transaction, consents: Sequence[tuple[int, Sequence[Consent]]]) -> None:
@@ -316,6 +319,7 @@ def _consent_row(contact_id: int, number: int, consent: Consent, proofs: Mapping
         consent.at,
         consent.expires_at,
         None if consent.proof is None else proofs[consent.proof],
+        consent.brand,
     )
 
 

@@ -27,6 +27,7 @@ OF_CONTACT = (
     ("places on lists", "erase_list_members"),
     ("dialogues", "erase_dialogues"),
     ("opt-in links", "erase_opt_ins"),
+    ("sign-ups", "erase_sign_ups"),
     ("texts of messages", "erase_bodies"),
     ("triggers of runs", "erase_run_data"),
     ("words of refusals", "erase_attempts"),
@@ -148,6 +149,14 @@ def erase(tx: Transaction, contact_id: int, found: Found, marks: Marks, now: int
         counts[what] = len(tx.among(drop, ids)) if ids else 0
     counts["proofs of consents made anonymous"] = _hide_proofs(tx, contact_id, found.spare_proofs, marks)
     return {what: count for what, count in counts.items() if count}
+
+
+def forget(tx: Transaction, contact_id: int, now: int) -> None:
+    """Delete who a contact was that never became one: no act, and the address is not suppressed."""
+    for _, statement in OF_CONTACT:
+        tx.run(statement, contact_id=contact_id)
+    tx.run("erase_contact", contact_id=contact_id, now=now)
+    _rename(tx, contact_id)
 
 
 def sweep(tx: Transaction, since: int) -> int:

@@ -22,7 +22,8 @@ _ROWS = 20_000  # that are looked at for one page: a hotline may be everybody's 
 _CARRIED = (
     "carry_runs", "carry_run_data", "carry_twins", "carry_messages", "carry_bodies", "carry_attempts",
     "carry_facts", "carry_hits", "carry_decisions", "carry_tasks", "carry_inbox", "carry_outbox",
-    "lead_on_runs", "carry_opt_ins", "carry_external_ids", "carry_consents", "carry_changes",
+    "lead_on_runs", "carry_opt_ins", "carry_sign_ups", "carry_external_ids", "carry_consents",
+    "carry_changes",
 )  # fmt: skip
 _UNITED = ("carry_events", "carry_list_members", "carry_dialogues", "carry_addresses")
 _DROPPED = ("drop_carried_events", "erase_list_members", "erase_dialogues", "erase_addresses")
@@ -180,6 +181,6 @@ def _consents(tx: Transaction, contact_id: int) -> list[Consent]:
     """Return the consents of a contact as they were told, with their proofs."""
     return [
         Consent(granted=bool(row[0]), purpose=row[1], channels=row[2], topic=row[3], at=row[4],
-                expires_at=row[5], proof=row[6])
+                expires_at=row[5], proof=row[6], brand=row[7])
         for row in tx.all("card_consents", contact_id=contact_id)
     ]  # fmt: skip

@@ -335,7 +335,7 @@ class _Maker:
             bit = 1 << CHANNELS[each].code
             parts.append(self._piece("granted", purpose=code, bit=bit, now=self._now))
             if purpose is not MessageClass.ADVERTISING:
-                parts.append(_negated(self._piece("refused", purpose=code, bit=bit)))
+                parts.append(_negated(self._piece("refused", purpose=code, bit=bit, now=self._now)))
         either = _joined(parts, " OR ")
         if purpose is not MessageClass.ADVERTISING:
             return either

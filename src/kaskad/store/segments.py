@@ -154,7 +154,7 @@ def known_of(tx: Transaction, ids: Sequence[int], trees: Collection[Node]) -> di
     for contact_id, channel in tx.among("reach_of", ids) if "reachable" in functions else ():
         reach[contact_id].add(Channel.of(channel).value)
     for row in tx.among("look_consents", ids) if "consent" in functions else ():
-        told = ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]))
+        told = ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]), row[8])
         consents[row[0]].append(told)
     deeds = _deeds(tx, ids) if "cascade" in functions else {}
     return {

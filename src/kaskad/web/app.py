@@ -21,6 +21,7 @@ from kaskad.web.api import (
     cascades,
     contacts,
     exports,
+    forms,
     hits,
     imports,
     keys,
@@ -44,6 +45,7 @@ from kaskad.web.api.views import problem_schema
 from kaskad.web.auth import Keys
 from kaskad.web.body import capped
 from kaskad.web.events import Events
+from kaskad.web.forms import Forms
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
 from kaskad.web.intake import Durable, Intake
@@ -80,6 +82,7 @@ ROUTERS = (
     rights.router,
     may_be_sent.router,
     opt_ins.router,
+    forms.router,
     lists.router,
     lists.segment_router,
     policy.router,
@@ -114,6 +117,7 @@ def build_app(
     known = Keys(office, settings.api_key)
     events = Events(intake, durable, clock, known)
     tracking = Tracking(intake, durable, signer, clock)
+    public = Forms(intake, durable, signer, settings.base_url)
     push = Push(intake, durable, settings.base_url)
     health = Health(intake)
     site = SitePages(intake, durable, signer, clock)
@@ -133,6 +137,13 @@ def build_app(
             Route("/l/{token}", tracking.follow_link, methods=["GET"]),
             Route("/u/{token}", tracking.ask_unsubscribe, methods=["GET"]),
             Route("/u/{token}", tracking.unsubscribe, methods=["POST"]),
+            Route("/f/{form}", public.show, methods=["GET"]),
+            Route("/f/{form}", public.sign_up, methods=["POST"]),
+            Route("/f/{form}", public.allowed, methods=["OPTIONS"]),
+            Route("/f/{form}/code", public.confirm_code, methods=["POST"]),
+            Route("/f/{form}/code", public.allowed, methods=["OPTIONS"]),
+            Route("/c/{token}", public.ask_confirm, methods=["GET"]),
+            Route("/c/{token}", public.confirm, methods=["POST"]),
             Route("/push/{account}", push.ask, methods=["GET"]),
             Route("/push/{account}/{name}.js", push.script, methods=["GET"]),
             Route("/push/{account}/subscriptions", push.subscribe, methods=["POST"]),

@@ -11,9 +11,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import EventIn
+from kaskad.domain.form import Form
 from kaskad.domain.site import Site
 from kaskad.domain.subscription import Subscription
 from kaskad.engine.ingest import Visitor
+from kaskad.engine.preferences import Choice, Preferences
+from kaskad.engine.sign_up import Told as SignUp
 from kaskad.providers.base import Account, Inbound, Provider, Told
 
 T = TypeVar("T")
@@ -21,6 +24,7 @@ Hit = tuple[int, int, int, int, int, str, str, str]  # contact, run, step, link,
 
 SCOPES = ("topic", "channel", "advertising", "all")  # what a person can leave, the narrowest first
 
+NOTHING: Mapping[str, str] = {}
 TRACKING = "tracking"  # the same page's button for the consent to noting openings, which is another thing
 
 
@@ -66,10 +70,39 @@ class Intake(Protocol):
     ) -> Future[list[str | None]]:
         """Keep what a shop's page tells; the result has for each event why it was refused, or None."""
 
-    def unsubscribe(self, contact_id: int, run_id: int, step: int, scope: str) -> Future[None]:
+    def unsubscribe(
+        self, contact_id: int, run_id: int, step: int, scope: str, evidence: Mapping[str, str] = NOTHING
+    ) -> Future[None]:
         """Withdraw consent for one of SCOPES; doing it again changes nothing."""
 
-    def untrack(self, contact_id: int) -> Future[None]:
+    def preferences(self, message: tuple[int, int, int]) -> Preferences | None:
+        """Return what the person of a message wants; None: nobody is known; may wait for the database."""
+
+    def choose(
+        self, message: tuple[int, int, int], choice: Choice, evidence: Mapping[str, str]
+    ) -> Future[None]:  # fmt: skip
+        """Keep what a person has chosen; doing it again changes nothing."""
+
+    def form(self, name: str) -> Form | None:
+        """Return a sign-up form; may wait for the database."""
+
+    def form_text(self, version: str) -> str:
+        """Return words that some form has or had, by their version; "" for none; may wait, as `form`."""
+
+    def sign_up(self, told: SignUp) -> Future[str]:
+        """Ask to confirm what was typed into a form; the result says "asked", or "limited" to the greedy."""
+
+    def to_confirm(self, number: int) -> Mapping[str, str] | None:
+        """Return the words (`text`), `language` and `brand` that a sign-up is about; None: it is over."""
+
+    def confirm(
+        self, evidence: Mapping[str, str], *, number: int = 0,
+        by_code: tuple[str, str, str] | None = None,
+    ) -> Future[str]:  # fmt: skip
+        """Take a sign-up as confirmed, by its number or (form, address, code); the result
+        is done, expired or wrong."""
+
+    def untrack(self, contact_id: int, evidence: Mapping[str, str] = NOTHING) -> Future[None]:
         """Withdraw the consent to noting openings; doing it again changes nothing."""
 
     def chat(self, account: Account, told: Inbound, evidence: Mapping[str, str]) -> Future[str]:

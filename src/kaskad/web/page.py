@@ -121,15 +121,15 @@ CHOICES = {
 }
 
 
-def language_of(accepted: str) -> str:
-    """Return `ru` or `en`, whichever the Accept-Language header likes better; `en` where it is silent."""
-    weights = {"ru": 0.0, "en": 0.0}
+def language_of(accepted: str, among: tuple[str, ...] = ("en", "ru")) -> str:
+    """Return the language that an Accept-Language header likes best, the first of `among` if it is silent."""
+    weights = dict.fromkeys(among, 0.0)
     for part in accepted.lower().split(","):
         tag, _, weight = part.partition(";")
         language = tag.strip().partition("-")[0]
         if language in weights:
             weights[language] = max(weights[language], _weight(weight))
-    return "ru" if weights["ru"] > weights["en"] else "en"
+    return max(among, key=lambda language: weights[language])
 
 
 def _weight(text: str) -> float:

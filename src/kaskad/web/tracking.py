@@ -5,7 +5,7 @@ A token that is unknown, changed or expired gets the neutral page and leaves no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -21,6 +21,8 @@ from kaskad.log import get_logger
 from kaskad.web.body import read_body
 from kaskad.web.intake import SCOPES, TRACKING, Durable, Intake
 from kaskad.web.page import page
+from kaskad.web.person_page import language_for
+from kaskad.web.preferences_page import SAVE, preferences_page, read_choice
 
 log = get_logger(__name__)
 
@@ -71,33 +73,60 @@ class Tracking:
         return RedirectResponse(arrival, 302, LINK_HEADERS)
 
     async def ask_unsubscribe(self, request: Request) -> Response:
-        """Show the page whose button unsubscribes; scanners call this, so it changes nothing."""
+        """Show the page where a person leaves or chooses; scanners call this, so it changes nothing."""
         try:
-            self._signer.read_unsubscribe(request.path_params["token"])
+            message = self._signer.read_unsubscribe(request.path_params["token"])
         except BadToken:
             return page(request, "missing", status=404)
-        return page(request, "ask", (*SCOPES, TRACKING))
+        now = await run_in_threadpool(self._intake.preferences, message)
+        if now is None:
+            return page(request, "ask", (*SCOPES, TRACKING))
+        return preferences_page(language_for(request, now.language), now)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribe, then say so: the person's button, or the mail program's one click (RFC 8058)."""
+        """Unsubscribe or keep a choice, then say so: a button of the page, or the mail program's one click
+        (RFC 8058)."""
         try:
             message = self._signer.read_unsubscribe(request.path_params["token"])
         except BadToken:
             return page(request, "missing", status=404)
         body = await read_body(request.scope, request.receive, FORM_LIMIT)
-        wanted = form_fields(request.headers.get("content-type", ""), body).get("scope", "")
+        fields = form_lists(request.headers.get("content-type", ""), body)
+        if fields.get("act") == [SAVE]:
+            return await self._choose(request, message, fields)
+        wanted = fields.get("scope", [""])[-1]
         scope = wanted if wanted in (*SCOPES, TRACKING) else SCOPES[0]
+        evidence = evidence_of(request)
         try:
             if scope == TRACKING:
-                await self._durable.wait(self._intake.untrack(message[0]))
+                await self._durable.wait(self._intake.untrack(message[0], evidence))
             else:
-                await self._durable.wait(self._intake.unsubscribe(*message, scope))
+                await self._durable.wait(self._intake.unsubscribe(*message, scope, evidence))
         except StoreError as error:
             log.error("unsubscribe not stored", error=type(error).__name__, detail=str(error))
             return page(request, "trouble", (scope,), status=503)
+        now = await run_in_threadpool(self._intake.preferences, message) if wanted else None
+        if now is not None:
+            return preferences_page(language_for(request, now.language), now, left=scope)
         if scope == "topic":
             return page(request, "done", ("all",))
         return page(request, f"done_{scope}", () if scope == "all" else ("all",))
+
+    async def _choose(
+        self, request: Request, message: tuple[int, int, int], fields: Mapping[str, list[str]]
+    ) -> Response:  # fmt: skip
+        """Keep what the person has chosen on the page, then show it anew."""
+        before = await run_in_threadpool(self._intake.preferences, message)
+        if before is None:
+            return page(request, "missing", status=404)
+        choice = read_choice(fields, before)
+        try:
+            await self._durable.wait(self._intake.choose(message, choice, evidence_of(request)))
+        except StoreError as error:
+            log.error("choice not stored", error=type(error).__name__, detail=str(error))
+            return preferences_page(language_for(request, before.language), before, trouble=True)
+        now = await run_in_threadpool(self._intake.preferences, message) or before
+        return preferences_page(language_for(request, now.language), now, saved=True)
 
     def _hit(
         self, request: Request, message: tuple[int, int, int], link: int, *, awaited: bool = False
@@ -114,16 +143,28 @@ class Tracking:
             log.error("hit not stored", error=type(error).__name__, detail=str(error))
 
 
-def form_fields(content_type: str, body: bytes) -> dict[str, str]:
-    """Return the fields of a form, urlencoded or multipart; {} where it cannot be read."""
+def evidence_of(request: Request) -> dict[str, str]:
+    """Return what shows, beside a consent or refusal, by whom it was said."""
+    told = {
+        "ip": request.client.host if request.client else "",
+        "agent": request.headers.get("user-agent", "")[:AGENT_LIMIT],
+    }
+    return {name: value.replace("\0", "") for name, value in told.items() if value}
+
+
+def form_lists(content_type: str, body: bytes) -> dict[str, list[str]]:
+    """Return the fields of a form, urlencoded or multipart, each with all its values; {} for none."""
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
+        try:
+            return parse_qs(body.decode("ascii", "replace"), max_num_fields=1_000)
+        except ValueError:
+            return {}
     head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
     message = BytesParser(policy=HTTP).parsebytes(head + body)
-    fields = {}
+    fields: dict[str, list[str]] = {}
     for part in message.iter_parts():
         name = part.get_param("name", header="content-disposition")
         payload = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(payload, bytes):
-            fields[name] = payload.decode("utf-8", "replace").strip()
+            fields.setdefault(name, []).append(payload.decode("utf-8", "replace").strip())
     return fields

@@ -7,7 +7,7 @@ import re
 from kaskad.domain.cascade import Cascade, Content, Step
 from kaskad.domain.channels import CHANNELS
 from kaskad.domain.condition import ROOTS, STEP_FIELDS, Condition, Name, walk
-from kaskad.domain.content import UNSUBSCRIBE
+from kaskad.domain.content import PREFERENCES, UNSUBSCRIBE
 from kaskad.domain.definition.form import Report
 from kaskad.domain.definition.problem import did_you_mean
 from kaskad.domain.definition.steps import check_reactions
@@ -124,7 +124,7 @@ def _check_variables(
     for variable in sorted(template.variables):
         root = re.split(r"[.\[]", variable, maxsplit=1)[0]
         found = _STEP_NAME.match(variable)
-        if root not in (*ROOTS, UNSUBSCRIBE):
+        if root not in (*ROOTS, UNSUBSCRIBE, PREFERENCES):
             remedy = did_you_mean(root, ROOTS) if len(root) > 3 else ""
             if not remedy.startswith("did"):
                 remedy = f"write `contact.{root}` or `trigger.{root}`"

@@ -54,6 +54,7 @@ def read_cascade(form: Form) -> Cascade:
         steps=steps,
         topic=form.slug("topic"),
         brand=form.slug("brand"),
+        to=_to(form),
         goal=_goal(form.form("goal", KEYS["goal"])),
         stop_on=_stop_on(form),
         exit_if=form.condition("exit_if"),
@@ -66,6 +67,13 @@ def read_cascade(form: Form) -> Cascade:
         urgent=form.flag("urgent"),
         first=next((step.number for step in steps if not step.only_branch), 0),
     )
+
+
+def _to(form: Form) -> str:
+    path = form.name("to")
+    if path and not path.startswith("trigger."):
+        form.report.error(form.at("to"), f"`{path}` is nothing that the event tells", "write trigger.email")
+    return path
 
 
 def _trigger(top: Form) -> Trigger:

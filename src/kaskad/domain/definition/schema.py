@@ -65,6 +65,7 @@ KEYS: dict[str, dict[str, Key]] = {
         ),
         "topic": Key("Subscription category that a contact can leave.", _SLUG),
         "brand": Key("Brand in whose name it is sent.", _SLUG),
+        "to": Key("Where the event tells which of the contact's addresses is meant: trigger.email.", _NAME),
         "trigger": Key("What enrols contacts.", _ref("trigger"), required=True),
         "reentry": Key(
             "When a contact may enter again; after_finish of 7 days if not given.",

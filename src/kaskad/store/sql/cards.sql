@@ -46,7 +46,7 @@ SELECT contact_id, channel, value, health, shared, preferred, changed_at, why FR
  ORDER BY contact_id, channel, value;
 
 -- name: card_consents
-SELECT c.granted, c.purpose, c.channels, c.topic, c.at, c.expires_at, p.detail
+SELECT c.granted, c.purpose, c.channels, c.topic, c.at, c.expires_at, p.detail, c.brand
   FROM consents c LEFT JOIN proofs p ON p.id = c.proof_id
  WHERE c.contact_id = :contact_id ORDER BY c.id;
 

@@ -142,23 +142,25 @@ SELECT contact_id, max(id) FROM consents
 
 -- name: put_consents (sqlite)
 -- What a contact's history already says word for word is not said again: an import may be repeated.
-INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
-SELECT :c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9
+INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id, brand)
+SELECT :c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10
  WHERE NOT EXISTS (SELECT 1 FROM consents
         WHERE contact_id = :c1 AND granted = :c3 AND purpose = :c4 AND channels = :c5 AND topic = :c6
-          AND at = :c7 AND expires_at IS :c8 AND proof_id IS :c9);
+          AND at = :c7 AND expires_at IS :c8 AND proof_id IS :c9
+          AND brand = :c10);
 
 -- name: put_consents (postgresql)
 -- What a contact's history already says word for word is not said again: an import may be repeated.
-INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
+INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id, brand)
 SELECT k.*
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::text[],
-              :c7::bigint[], :c8::bigint[], :c9::bigint[])
-       AS k (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
+              :c7::bigint[], :c8::bigint[], :c9::bigint[], :c10::text[])
+       AS k (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id, brand)
  WHERE NOT EXISTS (SELECT 1 FROM consents c
         WHERE c.contact_id = k.contact_id AND c.granted = k.granted AND c.purpose = k.purpose
           AND c.channels = k.channels AND c.topic = k.topic AND c.at = k.at
-          AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id);
+          AND c.expires_at IS NOT DISTINCT FROM k.expires_at AND c.proof_id IS NOT DISTINCT FROM k.proof_id
+          AND c.brand = k.brand);
 
 -- name: put_first_consents
 INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)

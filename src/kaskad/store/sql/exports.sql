@@ -13,7 +13,7 @@ SELECT id, external_id FROM contacts
    AND external_id IS NOT NULL;
 
 -- name: export_consents
-SELECT c.contact_id, c.granted, c.purpose, c.channels, c.topic, c.at, c.expires_at, p.detail
+SELECT c.contact_id, c.granted, c.purpose, c.channels, c.topic, c.at, c.expires_at, p.detail, c.brand
   FROM consents c LEFT JOIN proofs p ON p.id = c.proof_id
  WHERE c.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
  ORDER BY c.contact_id, c.id;

@@ -19,7 +19,7 @@ SELECT contact_id, channel, value, health, shared, preferred FROM addresses
 -- hot
 -- example: {"ids": [1]}
 SELECT contact_id, granted, purpose, channels, topic, at, expires_at,
-       CASE WHEN proof_id IS NULL THEN 0 ELSE 1 END FROM consents
+       CASE WHEN proof_id IS NULL THEN 0 ELSE 1 END, brand FROM consents
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: look_alike (sqlite)
@@ -32,7 +32,7 @@ SELECT c.id, a.value, c.tracking, c.language, c.attributes,
        (SELECT count(*) FROM messages m
          WHERE m.contact_id = c.id AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12)),
        c.zone, c.country, a.health, a.shared,
-       k.granted, k.purpose, k.channels, k.topic, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
+       k.granted, k.purpose, k.channels, k.topic, k.brand, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
        CASE WHEN k.at <= :now AND (k.expires_at IS NULL OR k.expires_at > :now) THEN 1 ELSE 0 END
   FROM contacts c
   JOIN addresses a ON a.contact_id = c.id AND a.channel = :channel
@@ -49,7 +49,7 @@ SELECT c.id, a.value, c.tracking, c.language, c.attributes,
        (SELECT count(*) FROM messages m
          WHERE m.contact_id = c.id AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12)),
        c.zone, c.country, a.health, a.shared,
-       k.granted, k.purpose, k.channels, k.topic, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
+       k.granted, k.purpose, k.channels, k.topic, k.brand, CASE WHEN k.proof_id IS NULL THEN 0 ELSE 1 END,
        CASE WHEN k.at <= :now AND (k.expires_at IS NULL OR k.expires_at > :now) THEN 1 ELSE 0 END
   FROM unnest(:ids::bigint[]) AS v (id)
   JOIN contacts c ON c.id = v.id AND c.erased_at IS NULL

@@ -133,6 +133,9 @@ ON CONFLICT (contact_id, account_id) DO UPDATE SET heard_at =
 -- name: carry_opt_ins
 UPDATE opt_ins SET contact_id = :kept WHERE contact_id = :old;
 
+-- name: carry_sign_ups
+UPDATE sign_ups SET contact_id = :kept WHERE contact_id = :old;
+
 -- name: carry_external_ids
 UPDATE external_ids SET contact_id = :kept WHERE contact_id = :old;
 

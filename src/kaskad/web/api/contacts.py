@@ -12,10 +12,10 @@ from kaskad.actions import contacts
 from kaskad.actions.contacts import Told as ToldContact
 from kaskad.actions.contacts import ToldAddress, ToldConsent
 from kaskad.actions.timeline import Entry, What, timeline
-from kaskad.domain.consent import ALL_CHANNELS, ANY
+from kaskad.domain.consent import ALL_CHANNELS, Purpose, purpose_of
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.terms import Channel
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
 from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Text, Words, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -52,21 +52,24 @@ class ConsentIn(Told):
     """A grant or a withdrawal; what is left out is not narrowed.
 
     A withdrawal is of one of `topic`, `channels`, or `purpose: advertising`; without any of them it is of
-    everything but transactional messages.
+    everything but transactional messages, and with `expires_at` a rest that ends by itself. Purposes
+    `tracking`, `recording` and `data` are granted and withdrawn by themselves. With `brand` it is about that
+    brand alone.
     """
 
     granted: bool
     channels: Annotated[list[Channel], Field(max_length=len(Channel))] = Field(default_factory=list)
-    purpose: MessageClass | None = None
+    purpose: Purpose | None = None
     topic: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
+    brand: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
     at: Instant | None = Field(None, description="When the person acted; now where it is left out.")
     expires_at: Instant | None = None
     proof: Proof | None = None
 
     def told(self) -> ToldConsent:
         proof = None if self.proof is None else self.proof.model_dump(exclude_none=True)
-        return ToldConsent(self.granted, tuple(self.channels), self.purpose, self.topic, in_ms(self.at),
-                           in_ms(self.expires_at), proof)  # fmt: skip
+        return ToldConsent(self.granted, tuple(self.channels), self.purpose, self.topic, self.brand,
+                           in_ms(self.at), in_ms(self.expires_at), proof)  # fmt: skip
 
 
 class ContactIn(Told):
@@ -163,8 +166,9 @@ class ConsentView(View):
 
     granted: bool
     channels: list[Channel]
-    purpose: MessageClass | None
+    purpose: Purpose | None
     topic: str
+    brand: str
     at: datetime | None
     expires_at: datetime | None
     proof: dict[str, Any] | None
@@ -173,8 +177,8 @@ class ConsentView(View):
     def of(cls, consent: KnownConsent) -> ConsentView:
         bits = consent.channels
         channels = [] if bits == ALL_CHANNELS else [each for each in Channel if bits & 1 << each.code]
-        purpose = None if consent.purpose == ANY else MessageClass.of(consent.purpose)
-        return cls(granted=consent.granted, channels=channels, purpose=purpose, topic=consent.topic,
+        return cls(granted=consent.granted, channels=channels, purpose=purpose_of(consent.purpose),
+                   topic=consent.topic, brand=consent.brand,
                    at=when(consent.at or None), expires_at=when(consent.expires_at),
                    proof=consent.proof)  # fmt: skip
 

@@ -87,18 +87,24 @@ EXISTS (SELECT 1 FROM consents g WHERE g.contact_id = c.id AND g.granted = 1)
 EXISTS (
     SELECT 1 FROM consents g
      WHERE g.contact_id = c.id AND g.granted = 1 AND g.at <= :now AND (g.expires_at IS NULL OR g.expires_at > :now)
-       AND g.purpose IN (:purpose, 9) AND (g.channels = 0 OR g.channels & :bit <> 0) AND g.topic = ''
+       AND g.purpose IN (:purpose, 9) AND (g.channels = 0 OR g.channels & :bit <> 0) AND g.topic = '' AND g.brand = ''
        AND (:purpose <> 3 OR g.proof_id IS NOT NULL)
        AND NOT EXISTS (
            SELECT 1 FROM consents r
-            WHERE r.contact_id = c.id AND r.granted = 0 AND r.at >= g.at AND r.topic = ''
+            WHERE r.contact_id = c.id AND r.granted = 0 AND r.at >= g.at AND r.topic = '' AND r.brand = ''
+              AND (r.expires_at IS NULL OR (r.expires_at > :now AND NOT EXISTS (
+              SELECT 1 FROM consents p -- of several pauses the newest counts
+               WHERE p.contact_id = c.id AND p.granted = 0 AND p.expires_at IS NOT NULL AND p.at > r.at)))
               AND (r.channels = 0 OR r.channels & :bit <> 0)
               AND (r.purpose = :purpose OR (r.purpose = 9 AND (:purpose <> 1 OR r.channels <> 0)))))
 
 -- name: refused
 EXISTS (
     SELECT 1 FROM consents r
-     WHERE r.contact_id = c.id AND r.granted = 0 AND r.topic = ''
+     WHERE r.contact_id = c.id AND r.granted = 0 AND r.topic = '' AND r.brand = ''
+       AND (r.expires_at IS NULL OR (r.expires_at > :now AND NOT EXISTS (
+              SELECT 1 FROM consents p -- of several pauses the newest counts
+               WHERE p.contact_id = c.id AND p.granted = 0 AND p.expires_at IS NOT NULL AND p.at > r.at)))
        AND (r.channels = 0 OR r.channels & :bit <> 0)
        AND (r.purpose = :purpose OR (r.purpose = 9 AND (:purpose <> 1 OR r.channels <> 0))))
 
