@@ -12,15 +12,16 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help fuzz install lock demo test check lint format crash bench receipts clean
+.PHONY: help assets messages fuzz install lock demo test check lint format crash bench receipts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 install: $(STAMP) ## make .venv with kaskad and the locked development dependencies
+	@$(BIN)/python frontend/build.py
 
 # The stamp holds where and with what .venv was made: a copied or moved one is made anew.
-$(STAMP): pyproject.toml requirements-dev.lock
+$(STAMP): pyproject.toml requirements-dev.lock hatch_build.py $(wildcard frontend/*.js*) frontend/build.py
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 		echo "Kaskad needs Python 3.11 or later, and '$(or $(PYTHON),python3)' is none." \
 		     "Install one, or name it: make install PYTHON=/path/to/python3.11" >&2; exit 1; fi
@@ -41,6 +42,12 @@ lock: ## renew requirements-dev.lock from pyproject.toml
 	  .venv/lock/bin/python -m pip freeze --all --exclude-editable | grep -v '^setuptools=='; } \
 		> requirements-dev.lock
 	rm -rf .venv/lock
+
+assets: ## make again what pages run in the browser, after an icon was added
+	$(BIN)/python frontend/build.py
+
+messages: install ## add to locale/ru what the pages say there in English only
+	@$(BIN)/python frontend/messages.py
 
 demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, nothing real
 	@$(BIN)/kaskad demo
@@ -73,4 +80,4 @@ receipts: install ## how many receipts a second each provider's code reads
 	@PYTHONPATH=tests $(BIN)/python -m providers.speed
 
 clean: ## remove .venv and caches
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv frontend/node_modules src/kaskad/web/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis

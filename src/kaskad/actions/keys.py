@@ -32,6 +32,7 @@ SCOPES: dict[str, str] = {
     "metrics:read": "see the figures of /metrics",
     "audit:read": "see who changed what and who looked at whom",
     "keys:write": "make and revoke keys",
+    "users:write": "see, invite and change the people who sign in",
 }
 
 

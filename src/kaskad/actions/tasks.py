@@ -100,6 +100,12 @@ def listing(office: Office, wanted: Filter, *, after: Place | None, limit: int) 
         return _views(tx, names, task_store.after(tx, chosen, after, limit), office.now())
 
 
+def count_open(office: Office) -> int:
+    """Return how many calls are not closed."""
+    with office.read() as tx:
+        return sum(row[3] for row in tx.all("metric_tasks"))
+
+
 def show(office: Office, key: TaskKey) -> Context:
     """Return a task with its context; raises NotFound."""
     with office.read() as tx:

@@ -39,6 +39,10 @@ class Client:
         """Return what the API answers to `value`, sent as JSON."""
         return self.call("PUT", path, value)
 
+    def patch(self, path: str, value: Any) -> Any:
+        """Return what the API answers to a change of some fields."""
+        return self.call("PATCH", path, value)
+
     def delete(self, path: str, **query: Any) -> Any:
         """Return what the API answers; parameters that are None are left out."""
         return self.call("DELETE", path, query=query)

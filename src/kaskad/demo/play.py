@@ -116,7 +116,7 @@ class Play:
         pace = max(60, round(len(sleeping) * 3600 / (SPREAD_S * self._plan.time_factor)))
         _good(client.post("/cascades/reactivation/launch", json={"list": SLEEPING, "pace": f"{pace}/h"}))
         self._addresses = [
-            ("Status and reports", sign_in.link(self._service.office, self._service.url)),
+            ("Status and reports", sign_in.link(self._service.office, self._service.url, to="/")),
             ("Everybody's phone", self._sandbox.http_url),
         ]
         for name, address in self._addresses:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -38,6 +39,7 @@ from kaskad.web.api import (
     sites,
     tasks,
     templates,
+    users,
     webhooks,
 )
 from kaskad.web.api.description import describe
@@ -49,9 +51,10 @@ from kaskad.web.forms import Forms
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
 from kaskad.web.intake import Durable, Intake
+from kaskad.web.pages import account, live, palette, people, signing_in, static, style_guide
 from kaskad.web.pages import cascades as pages
-from kaskad.web.pages import sign_in
 from kaskad.web.pages.cascades import Figures
+from kaskad.web.pages.live import Lines
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
@@ -63,6 +66,7 @@ LIMIT = 20_000_000  # bytes of a body: the framework reads it whole before it as
 IMPORT_LIMIT = imports.LIMIT + 1_000_000  # a form around the file
 ROUTERS = (
     keys.router,
+    users.router,
     accounts.providers_router,
     accounts.router,
     approved_texts.router,
@@ -91,7 +95,17 @@ ROUTERS = (
     audit.router,
     metrics.router,
 )
-PAGES = (sign_in.router, pages.router)
+PAGES = (
+    signing_in.public,
+    signing_in.router,
+    static.router,
+    account.router,
+    people.router,
+    pages.router,
+    palette.router,
+    live.router,
+    style_guide.router,
+)
 PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "What is wrong, all of it.", "content": PROBLEM_CONTENT},
@@ -106,7 +120,7 @@ def build_app(
     settings: Settings,
     wall: Callable[[], int] | None = None,
     office: Office | None = None,
-) -> ASGIApp:
+) -> Front:
     """Return the application over one engine; `clock` gives milliseconds since 1970.
 
     `wall` is by what the age of signatures is told, where `clock` runs faster than the world. Without an
@@ -121,6 +135,7 @@ def build_app(
     push = Push(intake, durable, settings.base_url)
     health = Health(intake)
     site = SitePages(intake, durable, signer, clock)
+    lines = Lines()
     routed = FastAPI(
         title="Kaskad",
         description="Cascade messaging: one message, several channels in turn, until the person answers.",
@@ -165,10 +180,14 @@ def build_app(
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)
         routed.state.figures = Figures()
+        routed.state.lines = lines
+        routed.state.page_paths = frozenset(
+            route.path for router in PAGES for route in router.routes if isinstance(route, APIRoute)
+        )
         for router in (*ROUTERS, *PAGES):
             routed.include_router(router)
         describe(routed)
-    return Front(hooks, routed)
+    return Front(hooks, routed, lines)
 
 
 class Front:
@@ -177,9 +196,14 @@ class Front:
     Webhooks come by the thousand a second; the way through the routes would cost each 20 of its 100 µs.
     """
 
-    def __init__(self, hooks: Hooks, routed: ASGIApp) -> None:
+    def __init__(self, hooks: Hooks, routed: ASGIApp, lines: Lines) -> None:
         self._hooks = hooks
         self._routed = routed
+        self._lines = lines
+
+    def close(self) -> None:
+        """End what would keep the server from stopping: the streams of open pages."""
+        self._lines.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

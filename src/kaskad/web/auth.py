@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hmac
 import time
+from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from msgspec import Struct
 
+from kaskad.actions import sessions
 from kaskad.actions.keys import ALL
 from kaskad.actions.office import Office
+from kaskad.actions.roles import scopes_of
 from kaskad.domain.errors import KaskadError
 from kaskad.store import keys as key_store
+from kaskad.store.sessions import Session
 
 REMEMBER_S = 2.0  # so long may a key that another process has revoked still work
 REMEMBERED = 10_000
+SESSION_COOKIE = "kaskad_session"
+TOKEN_HEADER = "x-csrf-token"
 
 
 class Caller(Struct, frozen=True):
@@ -99,12 +105,48 @@ def may(scope: str) -> Any:
     """Return the dependency of a route that needs `scope`; raises Unknown, Forbidden."""
 
     def check(request: Request, _: Annotated[object, Depends(_bearer)]) -> Caller:
-        keys: Keys = request.app.state.keys
-        caller = keys.check(request.headers.get("authorization", ""), scope)
+        caller = asking(request)
+        if not caller.may(scope):
+            raise Forbidden(f"This needs the scope {scope}, which {caller.name} does not have.")
         request.state.caller = caller  # for the audit
         return caller
 
     return Depends(check)
+
+
+def asking(request: Request) -> Caller:
+    """Return who asks the API: by a bearer key, or our page by its session. Raises Unknown, Forbidden."""
+    keys: Keys = request.app.state.keys
+    authorization = request.headers.get("authorization", "")
+    token = request.cookies.get(SESSION_COOKIE, "")
+    if authorization or not token:
+        return keys.caller(authorization)
+    if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), csrf_of(token).encode()):
+        raise Forbidden(
+            "A session opens the API to pages of its own only: send X-CSRF-Token, or a bearer key."
+        )
+    office = office_of(request)
+    session = sessions.find(office, token)
+    caller = None if session is None else caller_in(office, session)
+    if caller is None:
+        raise Unknown("This session has ended: sign in again.")
+    return caller
+
+
+def caller_in(office: Office, session: Session) -> Caller | None:
+    """Return who is signed in by this session and what they may do; None where its key has ended."""
+    if session.user_id is not None:
+        return Caller(session.email, scopes_of(session.role))
+    if session.key_id is None:  # who starts the server may do everything
+        return Caller(session.name, frozenset({ALL}))
+    with office.read() as tx:
+        key = key_store.by_id(tx, session.key_id)
+    return None if key is None else Caller(key.name, key.scopes)
+
+
+def csrf_of(token: str) -> str:
+    """Return what a session's forms hold: who can read a page can send them, another site cannot."""
+    return sha256(f"csrf {token}".encode()).hexdigest()[:32]
 
 
 def caller_of(request: Request) -> Caller | None:

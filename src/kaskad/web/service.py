@@ -111,8 +111,10 @@ def serving(
                 MailDomains(errands, engine, service.db, settings.name_servers).start()
             engine.listen(Hearing(engine, ingest, poller))
         if pages:
-            server = Server(build_app(ingest, office.signer, clock.now, own, wall_ms, office), own, listener)
+            app = build_app(ingest, office.signer, clock.now, own, wall_ms, office)
+            server = Server(app, own, listener)
             stack.callback(server.stop)
+            stack.callback(app.close)
             server.start()
         if moves:
             herald = Herald(engine, office.db, office.vault, wall_ms, public_only=not office.private_webhooks)

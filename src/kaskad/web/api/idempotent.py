@@ -14,7 +14,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.store.db import Row
 from kaskad.web.api import noted
-from kaskad.web.auth import Keys
+from kaskad.web.auth import asking
 
 KEPT_MS = 24 * 3_600_000
 LONGEST = 200
@@ -47,8 +47,7 @@ class IdempotentRoute(APIRoute):
                 return await inner(request)
             if not 0 < len(name) <= LONGEST:
                 raise Invalid([f"Idempotency-Key must have 1 to {LONGEST} characters."])
-            keys: Keys = request.app.state.keys
-            caller = keys.caller(request.headers.get("authorization", "")).name
+            caller = (await run_in_threadpool(asking, request)).name
             body = await request.body()
             told = sha256(f"{request.url.path}?{request.url.query}\0".encode() + body).digest()
             once = _Once(request.app.state.office, caller, name, told)

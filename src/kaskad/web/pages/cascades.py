@@ -7,25 +7,27 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from msgspec import Struct
-from starlette.responses import RedirectResponse
 
-from kaskad.actions import accounts, audit, cascades, launches, reports, status
+from kaskad.actions import accounts, cascades, launches, reports, status
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Told
 from kaskad.actions.status import Status
 from kaskad.analytics.reach import Amounts, Level, Line, Report
 from kaskad.web.api.views import LARGEST
-from kaskad.web.auth import Forbidden, InOffice
-from kaskad.web.pages.look import HEADERS, Look, render
+from kaskad.web.auth import InOffice
 from kaskad.web.pages.remembered import Remembered
-from kaskad.web.pages.session import PageRoute, SignedIn, same_site
+from kaskad.web.pages.session import PageRoute, SignedIn, look_of, needs, note
+from kaskad.web.pages.shell import Visitor, entries, go, render
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 REACHED = "seen_or_sms_delivered"
 LAUNCHES_SHOWN = 5
+READ = "cascades:read"
 WRITE = "cascades:write"
+Reader = Annotated[Visitor, needs(READ)]
+Writer = Annotated[Visitor, needs(WRITE)]
 
 
 class Figures:
@@ -60,65 +62,63 @@ class StepRow(Struct, frozen=True):
 
 
 @router.get("/")
-def overview(office: InOffice, request: Request, caller: SignedIn) -> Response:
-    """Show what runs: cascades, what was sent in the last hour, engine and accounts."""
+def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
+    """Show what runs: cascades, what was sent in the last hour, engine and accounts.
+
+    Whoever may not see that is led to the first place that is theirs.
+    """
+    look = look_of(request, seen)
+    if not seen.may(READ):
+        places = entries(request, seen)
+        return go(places[0].place.path if places else "/account")
     figures = _figures(request)
     rows = figures.overviews.get("", lambda: cascades.listing(office))
     cards = [_card(office, figures, row) for row in sorted(rows, key=_place)]
     now = figures.status.get("", lambda: status.status(office))
     return render(
-        Look.of(request), "overview.html", cards=cards, status=now, accounts=accounts.listing(office),
-        fresh=_fresh(request) and bool(cards), caller=caller,
-    )  # fmt: skip
+        request, look, "overview.html", seen=seen, cards=cards, status=now, accounts=accounts.listing(office)
+    )
 
 
 @router.get("/cascades/{slug}")
-def cascade(office: InOffice, request: Request, caller: SignedIn, slug: Slug) -> Response:
-    """Show the report of a cascade, which refreshes itself while it is under way."""
-    look, figures = Look.of(request), _figures(request)
+def cascade(office: InOffice, request: Request, seen: Reader, slug: Slug) -> Response:
+    """Show the report of a cascade, which keeps up while it is under way."""
+    look, figures = look_of(request, seen), _figures(request)
     whole = cascades.find(office, slug)
     if whole.overview.version is None:
-        return render(look, "draft.html", cascade=whole.overview, caller=caller, fresh=False)
-    told = figures.reports.get(slug, lambda: reports.report(office, slug))
-    report = told.report
-    under_way = bool(report.under_way or told.launches) and whole.overview.state != "stopped"
+        return render(request, look, "draft.html", seen=seen, cascade=whole.overview)
+    report = figures.reports.get(slug, lambda: reports.report(office, slug)).report
     return render(
-        look, "cascade.html", cascade=whole.overview, report=report, caller=caller,
+        request, look, "cascade.html", seen=seen, cascade=whole.overview, report=report,
         steps=_steps(whole.overview, report), reached=_level(report, REACHED), levels=report.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
-        fresh=_fresh(request) and (under_way or whole.overview.state == "active"),
-        may_write=caller.may(WRITE), shares=_shares(report),
+        may_write=seen.may(WRITE), shares=_shares(report),
     )  # fmt: skip
 
 
 @router.post("/cascades/{slug}/{action}")
 def control(
-    office: InOffice, request: Request, caller: SignedIn, slug: Slug,
+    office: InOffice, request: Request, seen: Writer, slug: Slug,
     action: Annotated[str, Path(pattern="^(pause|resume)$")],
 ) -> Response:  # fmt: skip
     """Pause a cascade or let it go on, then show it again."""
-    same_site(request)
-    if not caller.may(WRITE):
-        raise Forbidden(f"This key does not open this: it needs the scope {WRITE}.")
+    look = look_of(request, seen)
     if action == "pause":
         cascades.pause(office, slug)
+        said = look._("The cascade is paused.")
     else:
         cascades.resume(office, slug)
-    audit.note(office, caller.name, f"POST /cascades/{{slug}}/{action}", slug)
+        said = look._("The cascade goes on.")
+    note(office, seen, f"POST /cascades/{{slug}}/{action}", slug)
     figures = _figures(request)
     figures.reports.forget(slug)
     figures.overviews.forget("")
-    return RedirectResponse(f"/cascades/{slug}", 303, HEADERS)
+    return go(f"/cascades/{slug}", said)
 
 
 def _figures(request: Request) -> Figures:
     figures: Figures = request.app.state.figures
     return figures
-
-
-def _fresh(request: Request) -> bool:
-    """Say whether the reader lets the page refresh itself."""
-    return request.query_params.get("still") != "1"
 
 
 def _place(row: Overview) -> tuple[int, str]:

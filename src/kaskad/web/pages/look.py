@@ -1,61 +1,64 @@
-"""How pages look and read: templates, languages, numbers, and the headers that keep strangers out."""
+"""How pages read: the reader's language, colours and time zone, and the words and numbers in them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import cache
-from hashlib import sha256
-from importlib.resources import files
-from typing import Any
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from babel.dates import format_datetime, format_skeleton, format_timedelta
 from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from kaskad.analytics.reach import Amounts, money
 from kaskad.domain.money import format_money, format_number
+from kaskad.engine.clock import wall_ms
 from kaskad.web.page import language_of
-from kaskad.web.pages.texts import LANGUAGES, text
+from kaskad.web.pages.i18n import LANGUAGES, Words, words
+from kaskad.web.pages.words import WORDS
 
 LANGUAGE_COOKIE = "kaskad_lang"
+THEME_COOKIE = "kaskad_theme"
+ZONE_COOKIE = "kaskad_zone"  # set by js/app.js: a request does not tell where the reader is
+THEMES = ("light", "dark")
 YEAR_S = 365 * 86_400
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "same-origin",
-    "X-Robots-Tag": "noindex",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Vary": "Accept-Language, Cookie",
-}
 
 
 class Look(Struct, frozen=True):
-    """The reader's language, and the words and numbers of templates in it."""
+    """How this reader wants pages."""
 
     language: str
     path: str
-    chosen: bool = False  # by this very request
+    theme: str = ""  # "": as the system has it
+    zone: str = "UTC"
+    chosen: bool = False  # the language, by this very request
 
     @classmethod
-    def of(cls, request: Request) -> Look:
-        """Return how this reader wants pages: by ?lang=, a cookie, or what the browser asks for."""
+    def of(cls, request: Request, language: str = "", theme: str = "") -> Look:
+        """Return how this reader wants pages: by ?lang=, their settings, cookies, the browser."""
         asked = request.query_params.get("lang", "")
         kept = request.cookies.get(LANGUAGE_COOKIE, "")
-        path = request.url.path
-        if asked in LANGUAGES:
-            return cls(asked, path, True)
-        if kept in LANGUAGES:
-            return cls(kept, path)
-        return cls(language_of(request.headers.get("accept-language", "")), path)
+        found = next((each for each in (asked, language, kept) if each in LANGUAGES), "")
+        spoken = found or language_of(request.headers.get("accept-language", ""))
+        shade = theme or request.cookies.get(THEME_COOKIE, "")
+        zone = request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")
+        return cls(
+            spoken, request.url.path, shade if shade in THEMES else "", zone if _zone(zone) else "UTC",
+            asked in LANGUAGES,
+        )  # fmt: skip
 
-    def t(self, key: str) -> str:
-        """Return a text of the pages."""
-        return text(key, self.language)
+    @property
+    def words(self) -> Words:
+        """Return the texts in this language."""
+        return words(self.language)
+
+    def _(self, message: str, **values: object) -> str:
+        """Return a text, with what its %(names)s stand for."""
+        return self.words.gettext(message) % values if values else self.words.gettext(message)
+
+    def word(self, kind: str, name: str) -> str:
+        """Return how a channel, an outcome, a reason … is called (`words.py`)."""
+        return self._(WORDS[kind][name])
 
     def n(self, number: float) -> str:
         """Return a number with its thousands set apart."""
@@ -73,42 +76,52 @@ class Look(Struct, frozen=True):
     def audience(self, told: str) -> str:
         """Return whom a launch is for."""
         kind, _, name = told.partition(" ")
-        return f"{self.t(kind or 'some_list')} {name}".strip()
+        return f"{self.word('audience', kind or 'some_list')} {name}".strip()
+
+    def day(self, at: int) -> str:
+        """Return the day of an instant: "26 Nov 2026"."""
+        return format_skeleton("yMMMd", self._local(at), locale=self._locale)
 
     def time(self, at: int) -> str:
-        """Return an instant as day and time."""
-        day = "%d.%m.%Y" if self.language == "ru" else "%d %b %Y"
-        return datetime.fromtimestamp(at / 1000, UTC).strftime(f"{day} %H:%M:%S UTC")
+        """Return an instant as day and time: "26 Nov, 14:05"; of another year with the year."""
+        local = self._local(at)
+        same = local.year == self._local(wall_ms()).year
+        day = format_skeleton("MMMd" if same else "yMMMd", local, locale=self._locale)
+        return f"{day}, {format_skeleton('Hm', local, locale=self._locale)}"
+
+    def clock(self, at: int) -> str:
+        """Return the time of an instant, with seconds and the zone."""
+        return format_datetime(self._local(at), "HH:mm:ss z", locale=self._locale)
+
+    def iso(self, at: int) -> str:
+        """Return an instant as machines read it."""
+        return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
+
+    def ago(self, at: int, now: int = 0) -> str:
+        """Return how far an instant is from now: "3 minutes ago", "in 2 hours"."""
+        span = timedelta(milliseconds=at - (now or wall_ms()))
+        return format_timedelta(span, add_direction=True, locale=self._locale)
+
+    def span(self, ms: int) -> str:
+        """Return how long something takes: "6 hours"."""
+        return format_timedelta(timedelta(milliseconds=ms), locale=self._locale, threshold=1.2)
+
+    def keep(self, response: Response) -> None:
+        """Let the browser remember the language that was just chosen."""
+        if self.chosen:
+            response.set_cookie(LANGUAGE_COOKIE, self.language, YEAR_S, samesite="lax", httponly=True)
+
+    @property
+    def _locale(self) -> str:
+        return "en_GB" if self.language == "en" else self.language
+
+    def _local(self, at: int) -> datetime:
+        zone: tzinfo = _zone(self.zone) or UTC
+        return datetime.fromtimestamp(at / 1000, zone)
 
 
-@cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("kaskad.web", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    made.filters["code"] = _code
-    made.globals["style"] = f"/static/style.css?v={sha256(stylesheet()).hexdigest()[:12]}"
-    return made
-
-
-def _code(told: str) -> Markup:
-    """Return a text with what stands between backticks set as code."""
-    parts = [escape(part) for part in told.split("`")]
-    parts[1::2] = [Markup("<code>{}</code>").format(part) for part in parts[1::2]]
-    return Markup("").join(parts)
-
-
-@cache
-def stylesheet() -> bytes:
-    """Return the one stylesheet."""
-    return (files("kaskad.web") / "static" / "style.css").read_bytes()
-
-
-def render(look: Look, template: str, code: int = 200, **values: Any) -> Response:
-    """Return a page made from a template, with the headers of every page."""
-    page = _environment().get_template(template).render(look=look, t=look.t, **values)
-    response = HTMLResponse(page, code, HEADERS)
-    if look.chosen:
-        response.set_cookie(LANGUAGE_COOKIE, look.language, YEAR_S, samesite="lax", httponly=True)
-    return response
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

@@ -1,74 +1,100 @@
-"""Who looks at pages: a signed cookie that an API key or a link from the command line was given for."""
+"""Who looks at a page and what they may do: one place that lets in, checks forms, and words failures."""
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
-import msgspec
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from kaskad.actions.keys import ALL
+from kaskad.actions import audit, sessions
 from kaskad.actions.office import Office
-from kaskad.domain.errors import Conflict, KaskadError, NotFound
-from kaskad.domain.tokens import BadToken
-from kaskad.engine.clock import wall_ms
-from kaskad.store import keys as key_store
-from kaskad.web.auth import Caller, Forbidden, Unknown, office_of
-from kaskad.web.pages.look import Look, render
+from kaskad.actions.sessions import Who
+from kaskad.domain.errors import Conflict, Invalid, KaskadError, NotFound
+from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_of, office_of
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.shell import HEADERS, Visitor, render
 
-COOKIE = "kaskad_session"
-LIFE_S = 12 * 3_600
-READ = "cascades:read"
-
-
-class Session(Struct, frozen=True):
-    """What the cookie tells: which API key was given (0: the installation's own, or a link)."""
-
-    key_id: int
-    name: str
-    until: int
+SIGNED_IN = "signed in"  # a need that every session meets
+OPEN = "open"  # a route that nobody signs in for
+FORM_TOKEN = "csrf"
+TOKEN_HEADER = "x-csrf-token"
+_UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-def begin(response: Response, office: Office, key_id: int, name: str) -> None:
-    """Let the browser that gets this response be signed in for half a day."""
-    told = msgspec.json.encode(Session(key_id, name, wall_ms() + LIFE_S * 1000))
+def begin(
+    response: Response, office: Office, request: Request, *, name: str, user_id: int | None = None,
+    key_id: int | None = None,
+) -> None:  # fmt: skip
+    """Let the browser that gets this response be signed in."""
+    token = sessions.begin(office, who(request), user_id=user_id, key_id=key_id, name=name)
     secure = office.base_url.startswith("https:")
-    token = office.signer.session(told)
-    response.set_cookie(COOKIE, token, LIFE_S, httponly=True, samesite="lax", secure=secure)
+    life_s = sessions.LIFE_MS // 1000
+    response.set_cookie(SESSION_COOKIE, token, life_s, httponly=True, samesite="lax", secure=secure)
 
 
-def visitor(office: Office, request: Request) -> Caller | None:
-    """Return who is signed in, or None; a session ends with its key."""
-    try:
-        told = office.signer.read_session(request.cookies.get(COOKIE, ""))
-        session = msgspec.json.decode(told, type=Session)
-    except (BadToken, msgspec.MsgspecError):
+def who(request: Request) -> Who:
+    """Return which browser this is."""
+    address = request.client.host if request.client else ""
+    return Who(address, request.headers.get("user-agent", ""))
+
+
+def visitor(request: Request) -> Visitor | None:
+    """Return who is signed in, or None."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    office = office_of(request)
+    session = sessions.find(office, token)
+    caller = None if session is None else caller_in(office, session)
+    if session is None or caller is None:
         return None
-    if session.until <= wall_ms():
-        return None
-    if not session.key_id:
-        return Caller(session.name, frozenset({ALL}))
-    with office.read() as tx:
-        key = key_store.by_id(tx, session.key_id)
-    return None if key is None else Caller(key.name, key.scopes)
+    return Visitor(caller, session, csrf_of(token))
 
 
-def _signed_in(request: Request) -> Caller:
-    caller = visitor(office_of(request), request)
-    if caller is None:
-        raise Unknown("Sign in first.")
-    if not caller.may(READ):
-        raise Forbidden(f"This key does not open pages: it needs the scope {READ}.")
-    return caller
+def needs(scope: str) -> Any:
+    """Return the dependency of a page that only holders of `scope` may see: the reader as a `Visitor`.
+
+    A form that is posted must hold the page's token. Raises Unknown, Forbidden.
+    """
+
+    async def check(request: Request) -> Visitor:
+        found = await run_in_threadpool(visitor, request)
+        if found is None:
+            raise Unknown("Sign in first.")
+        request.state.visitor = found
+        if request.method in _UNSAFE:
+            await _same_page(request, found.csrf)
+        if scope != SIGNED_IN and not found.caller.may(scope):
+            raise Forbidden(f"Your role does not open this: it needs the right {scope}.")
+        return found
+
+    check.need = scope  # type: ignore[attr-defined]
+    return Depends(check)
 
 
-SignedIn = Annotated[Caller, Depends(_signed_in)]
+def unguarded() -> Any:
+    """Return the dependency of a page that is there before one signs in; a form comes from this site only."""
+
+    def check(request: Request) -> None:
+        if request.method in _UNSAFE:
+            same_site(request)
+
+    check.need = OPEN  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def need_of(route: APIRoute) -> str | None:
+    """Return which right a page's route asks for; None where it forgot to."""
+    found = [getattr(each.call, "need", None) for each in route.dependant.dependencies]
+    return next((need for need in found if need is not None), None)
+
+
+SignedIn = Annotated[Visitor, needs(SIGNED_IN)]
 
 
 def same_site(request: Request) -> None:
@@ -77,7 +103,23 @@ def same_site(request: Request) -> None:
     origin = request.headers.get("origin", "")
     strange = bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
     if where not in ("", "same-origin", "none") or strange:
-        raise Forbidden(Look.of(request).t("elsewhere"))
+        raise Forbidden(
+            Look.of(request)._("The form was sent from another site. Open this page anew and try again.")
+        )
+
+
+async def _same_page(request: Request, token: str) -> None:
+    same_site(request)
+    given = request.headers.get(TOKEN_HEADER, "")
+    if not given and "form" in request.headers.get("content-type", ""):
+        given = str((await request.form()).get(FORM_TOKEN, ""))
+    if not hmac.compare_digest(given.encode(), token.encode()):
+        raise Forbidden(Look.of(request)._("This page has become too old. Open it anew and try again."))
+
+
+def note(office: Office, seen: Visitor, action: str, what: str) -> None:
+    """Keep in the audit who has done what."""
+    audit.note(office, seen.caller.name, action, what)
 
 
 class PageRoute(APIRoute):
@@ -88,18 +130,49 @@ class PageRoute(APIRoute):
         inner = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
-            look = Look.of(request)
             try:
                 return await inner(request)
             except Unknown:
-                path = request.url.path if request.method == "GET" else "/"
-                return RedirectResponse(f"/sign-in?next={quote(path, safe='/')}", 303)
-            except RequestValidationError:
-                return render(look, "failure.html", 404, title=look.t("not_found"), detail="")
-            except KaskadError as error:
-                kinds = {NotFound: 404, Conflict: 409, Forbidden: 403}
-                status = next((code for kind, code in kinds.items() if isinstance(error, kind)), 503)
-                title = look.t("not_found" if status == 404 else "trouble")
-                return render(look, "failure.html", status, title=title, detail=str(error))
+                return _to_sign_in(request)
+            except (RequestValidationError, KaskadError) as error:
+                seen = await run_in_threadpool(_seen, request)
+                return failure(request, error, seen)
 
         return handler
+
+
+def failure(request: Request, error: Exception, seen: Visitor | None) -> Response:
+    """Return the page, or for a part of one the toast, that says what is wrong."""
+    look = look_of(request, seen)
+    kinds = {NotFound: 404, Conflict: 409, Forbidden: 403, Invalid: 422, RequestValidationError: 404}
+    status = next((code for kind, code in kinds.items() if isinstance(error, kind)), 503)
+    title = look._("Not found") if status == 404 else look._("That did not work")
+    detail = "" if isinstance(error, RequestValidationError) else str(error)
+    template = "part_failure.html" if request.headers.get("hx-request") else "failure.html"
+    response = render(request, look, template, status, seen=seen, title=title, detail=detail)
+    if template == "part_failure.html":
+        response.headers["HX-Retarget"] = "#toasts"
+        response.headers["HX-Reswap"] = "beforeend"
+    return response
+
+
+def look_of(request: Request, seen: Visitor | None) -> Look:
+    """Return how the reader wants pages."""
+    if seen is None:
+        return Look.of(request)
+    return Look.of(request, seen.session.language, seen.session.theme)
+
+
+def _seen(request: Request) -> Visitor | None:
+    found: Visitor | None = getattr(request.state, "visitor", None)
+    return found or visitor(request)
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Send the reader to sign in and back; a part of a page has the whole page sent."""
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    here = path if request.method == "GET" and not request.headers.get("hx-request") else "/"
+    where = f"/sign-in?next={quote(here, safe='/')}"
+    if request.headers.get("hx-request"):
+        return Response(status_code=401, headers={**HEADERS, "HX-Redirect": "/sign-in"})
+    return RedirectResponse(where, 303, HEADERS)

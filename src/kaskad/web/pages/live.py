@@ -1,0 +1,137 @@
+"""Live updates: one stream of server-sent events a page, of the topics that it names.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from threading import Event
+from time import monotonic
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from kaskad.actions.office import Office
+from kaskad.domain.errors import KaskadError, NotFound
+from kaskad.log import get_logger
+from kaskad.web.auth import Forbidden, InOffice
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.remembered import Remembered
+from kaskad.web.pages.session import PageRoute, SignedIn, look_of, visitor
+from kaskad.web.pages.shell import HEADERS, Visitor
+from kaskad.web.pages.topics import TOPICS, Told, Topic
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+log = get_logger(__name__)
+MOST_TOPICS = 12
+MOST_STREAMS = 500  # of a process; who comes later asks again
+EVERY_S = 1.0
+LOOK_AGAIN_S = 5.0  # how soon a stream ends after its session
+QUIET_S = 15.0  # then a comment is sent, so that what lies between does not close the connection
+_SHORT_S = 0.2
+STREAM = {**HEADERS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class Wanted(Struct, frozen=True):
+    """One topic as a page named it."""
+
+    text: str
+    topic: Topic
+    argument: str
+
+
+class Lines:
+    """The streams of one process, and what topics tell, asked no oftener than once a second."""
+
+    def __init__(self) -> None:
+        self.told: Remembered[Told] = Remembered()
+        self.open = 0
+        self.closing = Event()
+
+    def close(self) -> None:
+        """End every stream."""
+        self.closing.set()
+
+
+@router.get("/live")
+async def live(
+    office: InOffice, request: Request, seen: SignedIn, topics: str = "", since: str = ""
+) -> Response:
+    """Stream what is new of the topics, from where the reader was (`Last-Event-ID`, or since=)."""
+    lines: Lines = request.app.state.lines
+    wanted = [_wanted(text, seen) for text in topics.split(",")[:MOST_TOPICS] if text]
+    if not wanted or lines.closing.is_set() or lines.open >= MOST_STREAMS:
+        return Response(status_code=204 if not wanted else 503, headers={**STREAM, "Retry-After": "5"})
+    last = request.headers.get("last-event-id", "") or since
+    stream = _stream(office, request, lines, look_of(request, seen), wanted, last)
+    return StreamingResponse(stream, 200, STREAM, "text/event-stream")
+
+
+def _wanted(text: str, seen: Visitor) -> Wanted:
+    name, _, argument = text.partition(":")
+    topic = TOPICS.get(name)
+    if topic is None:
+        raise NotFound(f"There is no topic {name!r}.")
+    if not seen.may(topic.scope):
+        raise Forbidden(f"Your role does not open this: it needs the right {topic.scope}.")
+    return Wanted(text, topic, argument)
+
+
+async def _stream(
+    office: Office, request: Request, lines: Lines, look: Look, wanted: list[Wanted], last: str
+) -> AsyncIterator[bytes]:
+    known = last.split(".") if last.count(".") == len(wanted) - 1 else [""] * len(wanted)
+    looked = said = monotonic()
+    lines.open += 1
+    try:
+        yield b"retry: 2000\n\n"
+        while not lines.closing.is_set():
+            for at, each in enumerate(wanted):
+                told, digest = await run_in_threadpool(_now, office, lines, look, each)
+                if digest != known[at]:
+                    first, known[at] = not known[at], digest
+                    yield _event(".".join(known), each.text, told, first)
+                    said = monotonic()
+            if monotonic() - said > QUIET_S:
+                yield b": still here\n\n"
+                said = monotonic()
+            if monotonic() - looked > LOOK_AGAIN_S:
+                looked = monotonic()
+                if await run_in_threadpool(visitor, request) is None:
+                    yield b"event: over\ndata: -\n\n"
+                    return
+            await _pause(lines)
+    finally:
+        lines.open -= 1
+
+
+async def _pause(lines: Lines) -> None:
+    until = monotonic() + EVERY_S
+    while monotonic() < until and not lines.closing.is_set():
+        await asyncio.sleep(_SHORT_S)
+
+
+def _now(office: Office, lines: Lines, look: Look, wanted: Wanted) -> tuple[Told, str]:
+    """Return what a topic tells now, and its digest; nothing where it cannot be told."""
+
+    def tell() -> Told:
+        return wanted.topic.tell(office, wanted.argument, look)
+
+    try:
+        told = lines.told.get(f"{look.language} {wanted.text}", tell)
+    except KaskadError as error:
+        log.info("nothing to tell", topic=wanted.topic.name, why=type(error).__name__)
+        told = {}
+    return told, sha256(msgspec.json.encode(told)).hexdigest()[:8]
+
+
+def _event(event_id: str, topic: str, told: Told, first: bool) -> bytes:
+    """Return one event; `first`: the reader has just come and has seen as much in the page."""
+    data = msgspec.json.encode({"topic": topic, "told": told, "first": first})
+    return b"id: " + event_id.encode() + b"\nevent: news\ndata: " + data + b"\n\n"

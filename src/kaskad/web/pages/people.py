@@ -1,0 +1,131 @@
+"""Settings: the people who sign in, and the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+from msgspec import Struct
+
+from kaskad.actions import audit, users
+from kaskad.actions.office import Office
+from kaskad.actions.users import Invited
+from kaskad.domain.errors import Invalid
+from kaskad.store.users import User
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.i18n import N_
+from kaskad.web.pages.session import SIGNED_IN, PageRoute, look_of, needs, note
+from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.pages.words import icon
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Manager = Annotated[Visitor, needs("users:write")]
+Auditor = Annotated[Visitor, needs("audit:read")]
+Reader = Annotated[Visitor, needs("settings:read")]
+Text = Annotated[str, Form()]
+ROWS = 50
+
+
+class Part(Struct, frozen=True):
+    """A page of the settings."""
+
+    path: str
+    name: str
+    lead: str
+    icon: str
+    scope: str
+
+
+PARTS = (
+    Part("/settings/people", N_("People"), N_("Who signs in here, and what they may do."), icon("users"),
+         "users:write"),
+    Part("/settings/audit", N_("Audit"), N_("Who changed what, and who looked at whom."), icon("scroll-text"),
+         "audit:read"),
+    Part("/account", N_("My account"), N_("Your password, the code from your phone, your sessions."),
+         icon("circle-user"), SIGNED_IN),
+)  # fmt: skip
+
+
+@router.get("/settings")
+def settings(request: Request, seen: Reader) -> Response:
+    """Show what can be set by this reader."""
+    parts = [part for part in PARTS if part.scope == SIGNED_IN or seen.may(part.scope)]
+    return render(request, look_of(request, seen), "settings.html", seen=seen, parts=parts)
+
+
+@router.get("/settings/people")
+def people(office: InOffice, request: Request, seen: Manager) -> Response:
+    """Show who may sign in."""
+    return _page(office, request, seen)
+
+
+@router.post("/settings/people")
+def invite(
+    office: InOffice, request: Request, seen: Manager, email: Text = "", name: Text = "", role: Text = ""
+) -> Response:
+    """Invite somebody, and show the link this once."""
+    try:
+        made = users.add(office, email, name, role)
+    except Invalid as error:
+        told = dict(zip((where[1:] for where in error.pointers), error.problems, strict=True))
+        return _page(office, request, seen, given={"email": email, "name": name, "role": role}, problems=told)
+    note(office, seen, "POST /users", made.user.email)
+    return _page(office, request, seen, invited=made)
+
+
+@router.post("/settings/people/{user_id}/role")
+def change_role(office: InOffice, request: Request, seen: Manager, user_id: int, role: Text = "") -> Response:
+    """Change what somebody may do."""
+    user = users.set_role(office, _email(office, user_id), role)
+    note(office, seen, "PATCH /users/{user}", user.email)
+    look = look_of(request, seen)
+    told = look._("%(name)s is now: %(role)s.", name=user.name, role=look.word("role", role))
+    return go("/settings/people", told)
+
+
+@router.post("/settings/people/{user_id}/reset")
+def reset(office: InOffice, request: Request, seen: Manager, user_id: int) -> Response:
+    """End somebody's password and sessions, and show the link for a new one this once."""
+    made = users.reset(office, _email(office, user_id))
+    note(office, seen, "POST /users/{user}/reset", made.user.email)
+    return _page(office, request, seen, invited=made)
+
+
+@router.post("/settings/people/{user_id}/remove")
+def remove(office: InOffice, request: Request, seen: Manager, user_id: int) -> Response:
+    """Show somebody out."""
+    email = _email(office, user_id)
+    users.remove(office, email)
+    note(office, seen, "DELETE /users/{user}", email)
+    return go("/settings/people", look_of(request, seen)._("%(email)s is removed.", email=email))
+
+
+@router.get("/settings/audit")
+def show_audit(
+    office: InOffice,
+    request: Request,
+    seen: Auditor,
+    who: str = "",
+    what: str = "",
+    cursor: int = audit.LATEST,
+) -> Response:
+    """Show what was done, the newest first."""
+    rows = audit.listing(office, before=cursor, who=who.strip(), what=what.strip(), limit=ROWS + 1)
+    more = str(rows[ROWS - 1].id) if len(rows) > ROWS else ""
+    return render(request, look_of(request, seen), "audit.html", seen=seen, rows=rows[:ROWS], next=more)
+
+
+def _email(office: Office, user_id: int) -> str:
+    return users.by_id(office, user_id).email
+
+
+def _page(
+    office: Office, request: Request, seen: Visitor, *, given: Mapping[str, str] | None = None,
+    problems: Mapping[str, str] | None = None, invited: Invited | None = None,
+) -> Response:  # fmt: skip
+    found: list[User] = users.listing(office)
+    return render(
+        request, look_of(request, seen), "people.html", 422 if problems else 200, seen=seen, people=found,
+        given=given or {}, problems=problems or {}, invited=invited,
+    )  # fmt: skip

@@ -1,0 +1,79 @@
+"""What pages can be told about while they are open: a topic is a name, a right, and what is told now.
+
+A topic tells the whole state each time, so a reader that was away has missed nothing. It is asked about once
+a second while somebody looks, however many do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from kaskad.actions import cascades, imports, launches, tasks
+from kaskad.actions.office import Office
+from kaskad.domain.errors import NotFound
+from kaskad.domain.ids import read_import, read_launch
+from kaskad.web.pages.look import Look
+
+Told = Mapping[str, object]
+
+
+class Topic(Struct, frozen=True):
+    """A kind of topic: `name` before the colon, the rest is the argument of `tell`."""
+
+    name: str
+    scope: str
+    tell: Callable[[Office, str, Look], Told]
+
+
+def _cascades(office: Office, _: str, __: Look) -> Told:
+    """Tell how many are under way in each cascade, and its state."""
+    return {each.slug: [each.state, each.entered, each.under_way] for each in cascades.listing(office)}
+
+
+def _cascade(office: Office, slug: str, _: Look) -> Told:
+    """Tell how many have entered a cascade and are under way."""
+    found = cascades.find(office, slug).overview
+    return {"state": found.state, "entered": found.entered, "under_way": found.under_way}
+
+
+def _import(office: Office, name: str, look: Look) -> Told:
+    """Tell how far an import has come."""
+    number = read_import(name)
+    if number is None:
+        raise NotFound(f"There is no import {name!r}.")
+    found = imports.show(office, number)
+    words = look._("%(done)s rows of about %(total)s", done=look.n(found.seen), total=look.n(found.size))
+    return {"done": found.seen, "total": found.size, "over": found.state != "running", "words": words}
+
+
+def _launch(office: Office, name: str, look: Look) -> Told:
+    """Tell how far a launch has come; `name` is its cascade, a colon, its id."""
+    slug, _, told = name.partition(":")
+    found = launches.find(office, slug, read_launch(told) or 0)
+    words = look._("%(done)s people of %(total)s", done=look.n(found.enrolled), total=look.n(found.size or 0))
+    return {
+        "done": found.enrolled,
+        "total": found.size,
+        "over": found.state in ("done", "stopped"),
+        "words": words,
+    }
+
+
+def _calls(office: Office, _: str, __: Look) -> Told:
+    """Tell how many calls wait for an agent."""
+    waiting = tasks.count_open(office)
+    return {"waiting": waiting or ""}
+
+
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        Topic("cascades", "cascades:read", _cascades),
+        Topic("cascade", "cascades:read", _cascade),
+        Topic("import", "contacts:read", _import),
+        Topic("launch", "cascades:read", _launch),
+        Topic("calls", "tasks:read", _calls),
+    )
+}

@@ -1,0 +1,59 @@
+// Live updates: one stream a page, of all topics that its elements name by data-live.
+//
+// When a topic has news, every such element gets the event "live" with what is told as its detail: htmx asks for
+// the part again (hx-trigger="live"), data-field shows one of the figures, a job moves its bar.
+
+let stream = null;
+let last = "";
+
+export function live() {
+  if (document.querySelector("[data-live]")) follow();
+  // A browser opens six connections to a server at most: a tab that nobody sees keeps none.
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
+  addEventListener("pagehide", leave);
+}
+
+function follow() {
+  const topics = [...new Set([...document.querySelectorAll("[data-live]")].map((each) => each.dataset.live))];
+  if (stream || document.hidden || !topics.length) return;
+  stream = new EventSource(`/live?topics=${topics.map(encodeURIComponent).join(",")}&since=${last}`);
+  stream.addEventListener("open", () => mark("open"));
+  stream.addEventListener("error", () => mark("waiting"));
+  stream.addEventListener("news", (event) => {
+    last = event.lastEventId;
+    const { topic, told, first } = JSON.parse(event.data);
+    mark("open");
+    for (const each of document.querySelectorAll(`[data-live="${CSS.escape(topic)}"]`)) tell(each, told, first);
+  });
+  stream.addEventListener("over", () => {
+    leave();
+    location.assign("/sign-in");
+  });
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+  mark("waiting");
+}
+
+function mark(state) {
+  for (const each of document.querySelectorAll(".live")) each.dataset.state = state;
+}
+
+function tell(element, told, first) {
+  const field = element.dataset.field;
+  if (field) element.textContent = told[field] ?? "";
+  if (element.classList.contains("job")) move(element, told, first);
+  if (!first) element.dispatchEvent(new CustomEvent("live", { detail: told, bubbles: false }));
+}
+
+function move(job, told, first) {
+  const bar = job.querySelector("progress");
+  if (told.total) {
+    bar.max = told.total;
+    bar.value = told.done;
+  }
+  job.querySelector("[data-words]").textContent = told.words ?? "";
+  if (told.over && !first) location.reload(); // the page then shows what came of it
+}

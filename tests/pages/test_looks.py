@@ -1,0 +1,32 @@
+"""Every page of the shell at three widths, in both languages and colours: accessible, within the window."""
+
+import re
+
+PAGES = {
+    "/": "owner", "/cascades/news": "owner", "/cascades/draft": "owner", "/settings": "owner",
+    "/settings/people": "owner", "/settings/audit": "owner", "/account": "owner",
+    "/account?code=new": "viewer",
+    "/ui": "owner", "/sign-in": "",
+}  # fmt: skip
+
+
+def test_pages_are_accessible_and_fit_every_window(visit, site):
+    with site.client("owner") as client:
+        sprite = re.findall(r'href="([^"]+icons\.svg)#', client.get("/ui").text)[0]
+        symbols = set(re.findall(r'symbol id="([a-z0-9-]+)"', client.get(sprite).text))
+    wrong = []
+    for role in ("owner", "viewer", ""):
+        for language, theme in (("ru", "light"), ("en", "dark")):
+            opened = visit(role, language=language, theme=theme)
+            for path in (path for path, whose in PAGES.items() if whose == role):
+                opened.goto(path)
+                used = set(re.findall(r"icons\.svg#([a-z0-9-]+)", opened.page.content()))
+                wrong += [f"{path}: no icon {name}" for name in used - symbols]
+                for width in ("wide", "tablet", "phone"):
+                    opened.resize(width)
+                    opened.shoot(f"{path} {width} {language} {theme}")
+                    if opened.overflows():
+                        wrong.append(f"{path} is too wide for a {width}")
+                    if width != "tablet":
+                        wrong += [f"{path} {width} {theme}: {each}" for each in opened.axe()]
+    assert wrong == []
