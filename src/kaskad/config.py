@@ -36,6 +36,7 @@ class Settings(Struct, frozen=True):
     proxies: str = "127.0.0.1"  # addresses whose X-Forwarded-For is believed, separated by commas
     private_webhooks: str = "no"  # yes: outgoing webhooks may lead to private addresses
     resolver: str = ""  # name servers that mail domains are looked up at; empty: the system's; off: nowhere
+    antivirus: str = ""  # command that gets a file on its standard input and ends with 1 for a bad one
     log_level: str = "info"
     log_style: str = "auto"  # auto | text | json
 
@@ -185,6 +186,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "proxies": _check_proxies,
     "private_webhooks": _one_of(("no", "yes")),
     "resolver": _check_resolver,
+    "antivirus": lambda value: "",
     "log_level": _one_of(LEVELS),
     "log_style": _one_of(STYLES),
 }

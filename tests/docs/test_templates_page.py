@@ -11,16 +11,16 @@ PAGE = (Path(__file__).parents[2] / "docs" / "templates.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 ROWS = re.findall(r"^\| `(\{\{ .*?)` \| (.*) \|$", PAGE, re.MULTILINE)
 SCOPE = {
-    "trigger": {"total": 12500, "at": "2026-03-08T22:30:00Z", "n": 1},
+    "trigger": {"total": 12500, "at": "2026-03-08T22:30:00Z", "n": 1, "starts_at": "2026-03-09T08:00:00"},
     "contact": {"name": "ИВАНОВА АННА ПЕТРОВНА"},
-    HERE: Here("ru", "Asia/Almaty"),
+    HERE: Here("ru", "Asia/Almaty", 1_772_978_400_000),  # 8 March 2026, 19:00 there
 }
 
 
 def test_its_files_are_saved_and_its_letter_is_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(["init"]) == 0
-    files = {kind: text for kind, text in BLOCKS if kind in ("mjml", "yaml")}
+    files = {kind: text for kind, text in reversed(BLOCKS) if kind in ("mjml", "yaml")}  # the first of each
     (tmp_path / "cart.ru.mjml").write_text(files["mjml"])
     (tmp_path / "brand.yaml").write_text(files["yaml"])
     assert run(["template", "put", "brand.yaml", "cart.ru.mjml"]) == 0

@@ -556,6 +556,8 @@ PLACES = {
     "button": ("steps", 0, "buttons", 0),
     "branch": ("branches", 0),
     "approved": ("steps", 0, "approved"),
+    "attached": ("steps", 0, "attach", 0),
+    "calendar": ("steps", 0, "calendar"),
 }
 EVERY_KEY = [(name, key) for name, keys in KEYS.items() for key in keys]
 
@@ -568,6 +570,8 @@ def test_every_key_of_the_schema_is_read(name, key):
         wait=[{"unless": "read", "for": "2h"}],
         buttons=[{"text": "a", "url": "https://example.org"}],
         approved={"name": "hello", "language": "ru"},
+        attach=[{"file": "prices"}],
+        calendar={"title": "a", "starts": "trigger.at"},
     )
     data.update(
         reentry={"after_finish": "7d"},

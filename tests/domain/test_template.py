@@ -465,3 +465,25 @@ def test_a_text_in_latin_letters_has_room_in_one_sms():
     text = "Иван, корзина с Nike удалится завтра. Оформить: https://s.kz/AbC123 Отказ: СТОП"
     latin = render("{{ t | translit }}", t=text)
     assert (sms.parts(text), sms.parts(latin), sms.units(latin)) == (2, 1, 79)
+
+
+@pytest.mark.parametrize(
+    ("language", "hours", "said"),
+    [
+        ("ru", 11, "завтра в 08:00"),
+        ("kk", 11, "ертең, 08:00"),
+        ("en", 11, "tomorrow at 8:00 AM"),
+        ("ru", 35, "послезавтра в 08:00"),
+        ("kk", 35, "бүрсігүні, 08:00"),
+        ("en", 59, "March 11 at 8:00 AM"),
+        ("kk", -12, "бүгін, 09:00"),
+        ("ru", 59, "11 марта в 08:00"),
+    ],
+)
+def test_a_day_is_told_as_one_says_it_when_it_is_sent(language, hours, said):
+    now = 1_772_985_600_000  # 8 March 2026, 21:00 in Almaty
+    scope = {
+        "at": (now + hours * 3_600_000) // 1000,
+        HERE: Here(language, "Asia/Almaty", now),
+    }
+    assert compile_text("{{ at | day_words }}", name="t").render(scope) == said

@@ -4,8 +4,8 @@ import pytest
 
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.hours import DAY
+from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import Policy
-from kaskad.domain.scope import instant_at
 from support.play import NOON
 from support.stage import Stage
 

@@ -21,9 +21,10 @@ from kaskad.domain.consent import ANY, ConsentRow
 from kaskad.domain.decide import decide
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.hours import Windows, add
+from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import NOTHING, Address, Answers, Decision, Passage, Run, failed, state_of
-from kaskad.domain.scope import condition_scope, instant_at
+from kaskad.domain.scope import condition_scope
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, RunState, SkipReason
 from kaskad.domain.version import Version, prepare

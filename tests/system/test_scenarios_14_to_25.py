@@ -189,6 +189,81 @@ def test_scenario_20_a_webinar_that_moves_takes_the_unsent_steps_along(db):
     assert stage.outcome(bob) == "cancelled"
 
 
+INVITED = """
+cascade: webinar
+title: Webinar
+class: service
+trigger: {event: registered, key: webinar_id}
+goal: {event: joined}
+steps:
+  - id: day
+    channel: email
+    subject: "Вебинар {{ trigger.starts_at | day_words }}"
+    text: "{% assign n = trigger.starts_at | days_until %}{% if n == 1 %}Завтра!{% else %}Скоро.{% endif %}"
+    calendar: &appointment
+      {title: Вебинар, starts: trigger.starts_at, lasts: 90m, uid: "webinar-{{ trigger.webinar_id }}"}
+    at: {before: trigger.starts_at, by: 24h}
+  - id: eve
+    channel: email
+    subject: s
+    text: t
+    calendar: *appointment
+    at: {before: trigger.starts_at, by: 14h}
+  - id: hours
+    channel: telegram
+    text: "Начинаем {{ trigger.starts_at | day_words }}"
+    at: {before: trigger.starts_at, by: 2h}
+"""
+CANCELLED = """
+cascade: webinar-off
+title: Cancelled
+class: service
+trigger: {event: webinar_off, key: webinar_id}
+steps:
+  - id: sorry
+    channel: email
+    subject: Отмена
+    text: t
+    calendar:
+      {title: Вебинар, starts: trigger.starts_at, uid: "webinar-{{ trigger.webinar_id }}", cancel: true}
+"""
+
+
+def test_scenario_20_the_text_says_tomorrow_and_the_calendar_follows_the_webinar(db):
+    stage = Stage(db, policy=replace(Policy(), window_jitter_ms=0))
+    stage.account(Channel.EMAIL, "email", provider="smtp", settings={"sender": "Shop <shop@example.org>"})
+    stage.cascade(INVITED)
+    stage.cascade(CANCELLED)
+    ann = stage.person("ann", language="ru")
+    stage.clock.at = utc(2026, 6, 1, 12)
+    starts = utc(2026, 6, 4, 8)
+    stage.event(ann, "registered", webinar_id=1, starts_at=starts // 1000)
+    stage.passes("P2D")
+    (first,) = stage.parcels
+    told = first.outgoing
+    assert (told.subject, told.text) == ("Вебинар завтра в 08:00", "Завтра!")
+    assert told.invite is not None and told.invite.sequence == 0
+    assert (told.invite.starts_at, told.invite.ends_at) == (starts, starts + 90 * MINUTE)
+
+    moved = starts + 24 * HOUR
+    stage.event(ann, "registered", webinar_id=1, starts_at=moved // 1000)
+    stage.passes("P2D")
+    assert stage.at(ann)[1:] == [utc(2026, 6, 4, 18), utc(2026, 6, 4, 20, 59)], "06:00 is night"
+    again, night = (parcel.outgoing for parcel in stage.parcels[1:])
+    assert night.text == "Начинаем завтра в 08:00"
+    assert again.invite is not None and again.invite.uid == told.invite.uid
+    assert (again.invite.sequence, again.invite.starts_at) == (1, moved)
+
+    stage.event(ann, "webinar_off", webinar_id=1, starts_at=moved // 1000)
+    stage.passes("P1D")
+    off = stage.parcels[3].outgoing.invite
+    assert off is not None and (off.uid, off.sequence, off.cancel) == (told.invite.uid, 2, True)
+    bob = stage.person("bob")
+    stage.event(bob, "webinar_off", webinar_id=1, starts_at=moved // 1000)
+    stage.passes("P1D")
+    assert stage.parcels[4].outgoing.invite is None, "he had never been invited"
+
+
 def test_scenario_21_a_service_cascade_by_robot_and_telegram_needs_a_consent(db):
     stage = Stage(db)
     ann = begun(stage, GENERAL.replace("whatsapp", "telegram"), consented=False)

@@ -35,6 +35,7 @@ class Office(Struct, frozen=True):
     signer: Signer
     base_url: str
     private_webhooks: bool = False  # outgoing webhooks may lead to private addresses
+    antivirus: str = ""  # the command that looks at files; "": none
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
 
     def now(self) -> int:

@@ -14,7 +14,7 @@ from kaskad.domain import sms
 from kaskad.domain.cascade import Content
 from kaskad.domain.content import CompiledContent, TextBook, compile_content, primary
 from kaskad.domain.money import DIGITS, price_of
-from kaskad.domain.scope import look_up
+from kaskad.domain.paths import look_up
 from kaskad.domain.template import MissingVariable, RenderError
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.engine.handover import listed_price

@@ -256,7 +256,7 @@ def _made(tx: Transaction, kept: Kept) -> Wording:
     except BadTemplate as bad:
         raise _invalid(bad) from None
     channel = Channel.of(kept.channel)
-    names = compile_content(made.content, channel, name=kept.name).variables
+    names = compile_content(made.content, channel, name=kept.name).variables  # without `files`
     unknown = [name for name in sorted(names) if re.split(r"[.\[]", name, maxsplit=1)[0] not in ROOTS]
     if unknown:
         told = ", ".join(f"`{name[:40]}`" for name in unknown)

@@ -79,7 +79,7 @@ class Client:
             raise _told(answer.status_code, answer.content)
         if answer.headers.get("content-type", "").startswith("text/"):
             return answer.text
-        if answer.headers.get("content-type") == "application/zip":
+        if answer.headers.get("content-type") in ("application/zip", "application/octet-stream"):
             return answer.content
         return answer.json() if answer.content else None
 

@@ -75,6 +75,27 @@ class Approved(Struct, frozen=True, omit_defaults=True):
     buttons: tuple[str, ...] = ()
 
 
+class Attached(Struct, frozen=True, omit_defaults=True):
+    """A file of the store that goes with a mail, where the condition (as it is written) holds."""
+
+    file: str
+    name: str = ""  # what the person sees it called, a template; "": its own
+    condition: str = ""
+
+
+class Calendar(Struct, frozen=True, omit_defaults=True):
+    """An appointment that goes with a mail: `starts` and `ends` are paths of instants, the rest templates."""
+
+    title: str
+    starts: str
+    ends: str = ""
+    lasts: Span | None = None  # where there is no `ends`
+    place: str = ""
+    about: str = ""
+    uid: str = ""  # names the appointment over runs and cascades; "": one of this run
+    cancel: bool = False  # takes back what was sent before
+
+
 class Content(Struct, frozen=True):
     """What is said; templates in Liquid. Which fields count depends on the channel."""
 
@@ -88,6 +109,8 @@ class Content(Struct, frozen=True):
     buttons: tuple[Button, ...] = ()
     media: tuple[str, ...] = ()
     approved: Approved | None = None  # for when the service takes no free text
+    attach: tuple[Attached, ...] = ()
+    calendar: Calendar | None = None
 
 
 class Variant(Struct, frozen=True):

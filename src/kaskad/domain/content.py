@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from kaskad.domain.cascade import Approved, Button, Content, Variant
 from kaskad.domain.channels import takes_approved
+from kaskad.domain.enclosing import FILES, Enclosing, compile_enclosing
 from kaskad.domain.html import TAIL, text_of, track_hrefs
 from kaskad.domain.mjml import html_of
 from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
@@ -46,7 +47,7 @@ class TextBook:
         return known.get(language) or next((one for one in known.values() if one.fallback), None)
 
 
-NO_TEXTS = TextBook()
+NO_TEXTS: TextBook = TextBook()
 
 
 def primary(language: str) -> str:
@@ -110,8 +111,8 @@ class LinkMaker(Struct, frozen=True, gc=False):
 class CompiledContent:
     """A step's content on one channel, ready to be rendered for many people."""
 
-    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "invites", "language", "local",
-                 "only_text", "variables")  # fmt: skip
+    __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "encloses", "invites", "language",
+                 "local", "only_text", "variables")  # fmt: skip
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class CompiledContent:
         media: tuple[Template, ...],
         *,
         approved: _ApprovedText | None = None,
+        encloses: Enclosing | None = None,
         linkless: bool = False,
         language: str = "",
     ) -> None:
@@ -131,12 +133,16 @@ class CompiledContent:
         parts = [*texts.values(), *media, *(part for text, url, _ in buttons for part in (text, url) if part)]
         if approved is not None:
             parts += approved.parts
+        if encloses is not None:
+            parts += encloses.parts
+        self.encloses = encloses  # what goes with a mail besides its words, see engine/enclosures
         names = frozenset[str]().union(*(part.variables for part in parts))
         self.invites = any(part.invites for part in parts)  # the scope needs `opt_in`, see engine/invitations
         self.local = any(part.local for part in parts)  # the scope needs a `Here`
         self._leaves = bool(_OURS & names)
-        self.variables: frozenset[str] = names - {TAIL, *_OURS}
-        plain = linkless and not buttons and not media and not self._leaves and texts.keys() == {"text"}
+        files = {name for name in names if name.partition(".")[0].partition("[")[0] == FILES}
+        self.variables: frozenset[str] = names - {TAIL, *_OURS} - files
+        plain = linkless and not (buttons or media or self._leaves or encloses) and texts.keys() == {"text"}
         self.only_text = texts["text"] if plain else None  # where one text, without addresses of ours, is all
 
     def render(
@@ -285,9 +291,11 @@ def compile_content(
     buttons = () if spoken else tuple(_button(button, name) for button in content.buttons)
     media = tuple(compile_text(source, name=f"{name}.media") for source in content.media)
     linkless = not any("link" in source for source in sources.values())
+    names = frozenset[str]().union(*(one.variables for one in compiled.values()))
+    encloses = compile_enclosing(content, compiled.get("html"), sources.get("html", ""), names, name)
     return CompiledContent(
         compiled, buttons, media, approved=approved, linkless=linkless and approved is None,
-        language=spoken_in,
+        language=spoken_in, encloses=encloses,
     )  # fmt: skip
 
 

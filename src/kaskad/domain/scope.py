@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kaskad.domain.condition_values import read_instant
 from kaskad.domain.run import HUMAN, Passage, Passages, Run, failed
 from kaskad.domain.terms import Channel, Kind, MessageState
 from kaskad.domain.version import Version
@@ -25,7 +24,6 @@ _FLAGS = {
     "reacted": HUMAN,
     "delivered": Kind.DELIVERED.bit | HUMAN,
 }
-_EARLIEST, _LATEST = -2_208_988_800_000, 7_258_118_400_000  # 1900, 2200: 0001 and 9999 mean "none"
 _NONE: Mapping[str, object] = {}
 _UNREACHED: dict[str, object] = {
     "sent": False, "failed": False, "skipped": False, "unknown": False, "state": "planned", "channel": "",
@@ -71,25 +69,3 @@ def condition_scope(
 def run_scope(run: Run) -> dict[str, object]:
     """Return `run.<field>`."""
     return {"id": run.id, "entered_at": run.entered_at}
-
-
-def look_up(path: str, scope: Mapping[str, Any]) -> Any:
-    """Return what a dotted path leads to, or None."""
-    value: Any = scope
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def instant_at(path: str, properties: Mapping[str, Any], attributes: Mapping[str, Any]) -> int | None:
-    """Return the instant (milliseconds) that an anchor's path names, or None where there is none."""
-    value = look_up(path, {"trigger": properties, "contact": attributes})
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):  # seconds, as most systems write them; milliseconds past the year 5138
-        at: float | None = value if value > 100_000_000_000 else value * 1000
-    else:
-        at = read_instant(str(value))
-    return int(at) if at is not None and _EARLIEST <= at < _LATEST else None

@@ -48,9 +48,19 @@ class Signer:
             self._session,
             self._page,
             self._confirm,
+            self._file,
         ) = (
             {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
-            for purpose in (b"reference", b"link", b"open", b"unsubscribe", b"session", b"page", b"confirm")
+            for purpose in (
+                b"reference",
+                b"link",
+                b"open",
+                b"unsubscribe",
+                b"session",
+                b"page",
+                b"confirm",
+                b"file",
+            )
         )
         self._head = keys[0][0]
 
@@ -112,6 +122,19 @@ class Signer:
     def read_confirm(self, text: str) -> tuple[int, int]:
         """Return (contact_id, sign_up_id); raises BadToken."""
         return _read_ids(self._open_up(self._confirm, text), tail=0)[:2]
+
+    def file(self, contact_id: int, run_id: int, step: int, file_id: int, expires_at: int) -> str:
+        """Return the token of a file that a message links to; it holds until the end of the hour."""
+        tail = (file_id << 24) + -(-expires_at // HOUR_MS)
+        return self._sign(self._file, _ids(contact_id, run_id, step) + tail.to_bytes(7, "big"))
+
+    def read_file(self, text: str, now: int) -> int:
+        """Return the file's id; raises BadToken, also for an expired token."""
+        body = self._open_up(self._file, text)
+        _read_ids(body, tail=7)
+        if int.from_bytes(body[-3:], "big") * HOUR_MS < now:
+            raise BadToken("the link has expired")
+        return int.from_bytes(body[-7:-3], "big")
 
     def session(self, told: bytes) -> str:
         """Return the token of a browser's session; whoever has it can read `told`, nobody change it."""

@@ -10,8 +10,8 @@ import msgspec
 
 from kaskad.domain.decide import goal_ends_at
 from kaskad.domain.money import DIGITS
+from kaskad.domain.paths import look_up
 from kaskad.domain.run import Run
-from kaskad.domain.scope import look_up
 from kaskad.domain.terms import Kind, Outcome
 from kaskad.domain.version import Version
 from kaskad.engine.arrival import Arrival

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from kaskad.domain import sms
+from kaskad.domain.cascade import Approved
 from kaskad.domain.content import CompiledContent, LinkMaker, Rendered, primary
 from kaskad.domain.errors import SendError
 from kaskad.domain.money import price_of
@@ -23,10 +24,11 @@ from kaskad.domain.template.filters import HERE, NOWHERE, Here
 from kaskad.domain.terms import Channel, MessageClass, MessageState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.approved import filled
+from kaskad.engine.enclosures import Enclosures
 from kaskad.engine.invitations import Invitations
 from kaskad.engine.look import Person
 from kaskad.engine.world import World
-from kaskad.providers.base import Account, Outgoing
+from kaskad.providers.base import Account, File, Invite, Outgoing
 from kaskad.providers.senders import sender_for
 from kaskad.store.db import Transaction
 
@@ -38,6 +40,8 @@ class _Body(Rendered, frozen=True, omit_defaults=True, gc=False):
     """What is kept of a message: what it said, where its links lead, where it went."""
 
     to: str = ""
+    files: tuple[str, ...] = ()  # what they were called
+    invited_for: int = 0  # when the appointment begins that went with it
 
 
 class _TextBody(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -97,6 +101,7 @@ class Page:
         self._texts = world.approved.get(send.account_id, {}) if send.by_name else {}
         self._status_url = world.status_urls[send.account_id]
         self._tx, self._world = tx, world
+        self._enclosures = Enclosures(tx, world, account.id, now)
 
     def write(
         self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
@@ -106,14 +111,16 @@ class Page:
 
         Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
         """
-        approved = None
+        approved: Approved | None = None
+        files: tuple[File, ...] = ()
+        invite: Invite | None = None
         contact_id, run_id, step = run.contact_id, run.id, self._step
         compiled = self._compiled
         if self._languages:
             compiled = self._languages.get(primary(language), compiled)
         if compiled.local:
             own = compiled.language or language or NOWHERE.language
-            scope = {**scope, HERE: Here(own, zone or self._zone)}
+            scope = {**scope, HERE: Here(own, zone or self._zone, self._now)}
         only_text = compiled.only_text
         if compiled.invites:
             world, message = self._world, (contact_id, run_id, step)
@@ -130,6 +137,10 @@ class Page:
             body = _encode(_TextBody(text, to))
         else:
             assert links is not None
+            encloses = compiled.encloses
+            if encloses is not None:
+                scope = {**scope, **self._enclosures.links(encloses, run, step, due_at + self._life_ms)}
+                files, invite = self._enclosures.enclose(encloses, scope, run, zone or self._zone)
             words = compiled.render(scope, links, by_name=self._by_name)
             subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
             if approved is not None:
@@ -137,7 +148,10 @@ class Page:
                 approved, said = filled(approved, known)
                 body = _encode(_Body(text=said, buttons=buttons, links=urls, approved=approved, to=to))
             else:
-                body = _encode(_Body(subject, html, text, say, script, buttons, media, urls, to=to))
+                body = _encode(_Body(
+                    subject, html, text, say, script, buttons, media, urls, to=to,
+                    files=tuple([file.name for file in files]), invited_for=invite.starts_at if invite else 0,
+                ))  # fmt: skip
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
         reference = self._signer.reference(contact_id, run_id, step, self._account_id)
         key = f"{contact_id}:{run_id}:{step}"
@@ -147,7 +161,7 @@ class Page:
             reference, key, self._channel,
             to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
             self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, approved,
-            open_until,
+            open_until, files, invite,
         )  # fmt: skip
         price = self._fixed
         if self._list is not None:

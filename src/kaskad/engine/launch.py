@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.event import ContactRef, EventIn
-from kaskad.domain.scope import look_up
+from kaskad.domain.paths import look_up
 from kaskad.engine.engine import Engine
 from kaskad.engine.people import Person
 from kaskad.engine.receive import Delivery

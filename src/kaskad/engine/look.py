@@ -12,9 +12,10 @@ from msgspec import Struct
 from kaskad.domain import caps, hours
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
+from kaskad.domain.paths import instant_at, look_up
 from kaskad.domain.policy import PerClass
 from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, Send, address_bits
-from kaskad.domain.scope import condition_scope, instant_at, look_up
+from kaskad.domain.scope import condition_scope
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World

@@ -120,6 +120,7 @@ class World:
         self.status_urls: dict[int, str] = {}  # where each account's receipts go; "" without a base URL
         self.accounts_by_name: dict[str, Account] = {}
         self.limits: dict[int, AccountLimits] = {}
+        self.files: dict[str, bytes] = {}  # contents by digest, see engine/enclosures
         self.capabilities: dict[int, Capabilities] = {}
         self.by_channel: dict[int, list[Account]] = {}
         self.picky: dict[int, list[Account]] = {}  # by channel, the accounts that take some addresses only

@@ -20,6 +20,7 @@ from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
+    File,
     Inbound,
     Outgoing,
     Receipt,
@@ -35,6 +36,8 @@ from kaskad.providers.mail import (
     answer_of,
     clicked,
     dict_of,
+    encoded,
+    files_of,
     headers,
     iso_instant,
     opened,
@@ -139,12 +142,14 @@ class AmazonSes(MailService):
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED}),
+        files=True,
         concurrency=16,
         per_second=14.0,  # the first quota outside the sandbox
         burst=14,
     )  # fmt: skip
     unverified = (
         "that the events of an identity without a configuration set carry no tags (they are matched by id)",
+        "that an appointment in an attachment (text/calendar; method=REQUEST) is offered to be accepted",
         "the words of the day's quota in a throttling error",
         "the region's address with dual stack or in other partitions: give `base_url` there",
     )
@@ -165,6 +170,8 @@ class AmazonSes(MailService):
                 }
             },
         }
+        if files := files_of(outgoing, (name, address), recipient(outgoing)):
+            mail["Content"]["Simple"]["Attachments"] = [_attachment(file) for file in files]
         if account["reply_to"]:
             mail["ReplyToAddresses"] = [_ascii(*parseaddr(account["reply_to"]))]
         if _TAG(outgoing.reference):
@@ -230,6 +237,15 @@ def _endpoint(account: Account) -> str:
 def _ascii(name: str, address: str) -> str:
     """Return an address with its name in RFC 2047 words, which SES wants, on one line."""
     return named(name, address).replace("\r\n", "")
+
+
+def _attachment(file: File) -> dict[str, str]:
+    # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Attachment.html
+    told = {
+        "FileName": file.name, "RawContent": encoded(file), "ContentType": file.kind,
+        "ContentTransferEncoding": "BASE64", "ContentDisposition": "INLINE" if file.cid else "ATTACHMENT",
+    }  # fmt: skip
+    return {**told, "ContentId": file.cid} if file.cid else told
 
 
 def _content(text: str) -> dict[str, str]:

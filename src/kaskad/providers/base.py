@@ -67,6 +67,7 @@ class Capabilities(Struct, frozen=True):
     batch: int = 1  # messages in one request, whose answer tells the fate of each
     buttons: int = 0
     media: bool = False
+    files: bool = False  # carries files and appointments with a mail
     max_text: int = 0  # characters; 0: no limit known
     window_ms: int = 0  # free text is taken so long after the person's last message; 0: always
     approved: bool = False  # sends texts that the service has approved, by their names
@@ -109,6 +110,28 @@ class Account(Struct, frozen=True):
         return f"Account({self.id}, {self.name!r}, {self.provider!r})"
 
 
+class File(Struct, frozen=True, omit_defaults=True):
+    """A file that goes with a message; a picture in its HTML stands there as `cid:` and its `cid`."""
+
+    name: str
+    kind: str  # media type
+    content: bytes
+    cid: str = ""
+
+
+class Invite(Struct, frozen=True, omit_defaults=True):
+    """An appointment for the person's calendar; the same `uid` with a higher `sequence` replaces it."""
+
+    uid: str
+    sequence: int
+    starts_at: int
+    ends_at: int
+    title: str
+    place: str = ""
+    about: str = ""
+    cancel: bool = False
+
+
 class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
     """One message as the engine hands it over: rendered, addressed, signed.
 
@@ -137,6 +160,8 @@ class Outgoing(Struct, frozen=True, gc=False, omit_defaults=True):
     language: str = ""
     approved: Approved | None = None  # where the service wants one outside of a dialogue
     open_until: int = 0  # the person has written: a free text is taken until then; 0: none is
+    files: tuple[File, ...] = ()
+    invite: Invite | None = None
 
     def __repr__(self) -> str:
         """Return text without address and body, for logs and tracebacks."""

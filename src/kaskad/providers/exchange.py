@@ -54,13 +54,26 @@ class Request(Struct, frozen=True):
         return cls(method, url, headers, urlencode(fields).encode())
 
     @classmethod
-    def multipart(cls, url: str, fields: Sequence[tuple[str, str]], *, basic: tuple[str, str]) -> Self:
-        """Return a POST of form fields as parts (RFC 7578), with basic authentication."""
+    def multipart(
+        cls, url: str, fields: Sequence[tuple[str, str]],
+        files: Sequence[tuple[str, str, str, bytes]] = (), *, basic: tuple[str, str],
+    ) -> Self:  # fmt: skip
+        """Return a POST of form fields as parts (RFC 7578), with basic authentication.
+
+        `files` are fields with the file's name, its media type and its content.
+        """
         told = [(name.encode(), value.encode()) for name, value in fields]
-        boundary = sha256(b"\0".join(part for pair in told for part in pair)).hexdigest()[:32].encode()
+        words = [part for pair in told for part in pair] + [content for *_, content in files]
+        boundary = sha256(b"\0".join(words)).hexdigest()[:32].encode()
         pieces = [
             b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (boundary, name, value)
             for name, value in told
+        ]
+        named = b'--%s\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\n'
+        pieces += [
+            named % (boundary, field.encode(), _in_quotes(called))
+            + b"Content-Type: %s\r\n\r\n%s\r\n" % (kind.encode(), content)
+            for field, called, kind, content in files
         ]
         headers = {
             "Content-Type": f"multipart/form-data; boundary={boundary.decode()}",
@@ -155,3 +168,8 @@ def retry_after_ms(response: Response) -> int | None:
     except (KeyError, ValueError, TypeError):
         return None
     return max(0, min(int(span.total_seconds()), 86_400)) * 1000
+
+
+def _in_quotes(name: str) -> bytes:
+    """Return a file's name as browsers write it in forms (RFC 7578, 4.2)."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A").encode()

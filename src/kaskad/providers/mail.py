@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotEncoded
+from binascii import b2a_base64
 from collections.abc import Iterable
 from datetime import datetime
 from email import message_from_bytes
@@ -29,6 +30,7 @@ from kaskad.domain.tokens import PIXEL
 from kaskad.providers.base import (
     Accepted,
     Account,
+    File,
     Outgoing,
     Provider,
     Receipt,
@@ -37,6 +39,7 @@ from kaskad.providers.base import (
     Setting,
     decode,
 )
+from kaskad.providers.ics import as_file
 from kaskad.providers.mails_in import is_automatic, unquoted
 from kaskad.providers.mime import on_one_line
 from kaskad.providers.mime_in import fields_of
@@ -143,6 +146,19 @@ def headers(outgoing: Outgoing, domain: str) -> dict[str, str]:
     if outgoing.message_class is not MessageClass.ADVERTISING:
         found["Auto-Submitted"] = "auto-generated"
     return found
+
+
+def files_of(outgoing: Outgoing, sender: tuple[str, str], to: str) -> list[File]:
+    """Return what goes with a mail: its files, and the appointment as a file of its own."""
+    if outgoing.invite is None:
+        return list(outgoing.files)
+    invited = as_file(outgoing, sender, to)
+    return [*outgoing.files, *([invited] if invited else [])]
+
+
+def encoded(file: File) -> str:
+    """Return a file's content in base64."""
+    return b2a_base64(file.content, newline=False).decode()
 
 
 def reply(told: Iterable[tuple[str, str]], text: str, addresses: Iterable[str], raw: bytes) -> Receipt:

@@ -32,6 +32,7 @@ from kaskad.providers.mail import (
     answer_of,
     clicked,
     dict_of,
+    files_of,
     form,
     headers,
     opened,
@@ -111,6 +112,7 @@ class Mailgun(MailService):
                             Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED, Reaction.REPLIED}),
         echoes_reference=True,
+        files=True,
         ttl=True,
         concurrency=16,
         per_second=100.0,
@@ -119,6 +121,7 @@ class Mailgun(MailService):
     unverified = (
         "the user name `api` of the API key, and what 403, 404 and 413 mean",
         "that a webhook repeated later carries a new stamp: what is up to 9 hours old is believed",
+        "that an appointment in an attachment (text/calendar; method=REQUEST) is offered to be accepted",
         "the words of `reason` beside bounce, suppress-bounce and generic",
         "the fields of a route's forward (stripped-text, body-plain, message-headers, recipient)",
     )
@@ -136,6 +139,10 @@ class Mailgun(MailService):
             ("o:tracking-clicks", on),
             ("o:tracking-opens", on),
         ]
+        files = [
+            ("inline" if file.cid else "attachment", file.cid or file.name, file.kind, file.content)
+            for file in files_of(outgoing, (name, address), recipient(outgoing))
+        ]
         back_name, back = reply_to(outgoing, account)
         if back:
             fields.append(("h:Reply-To", spoken(back_name, back)))
@@ -147,6 +154,7 @@ class Mailgun(MailService):
         return Request.multipart(
             f"{account.base_url(BASE_URL)}/v3/{account['domain']}/messages",
             fields,
+            files,
             basic=("api", account["api_key"]),
         )
 

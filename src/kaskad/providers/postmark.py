@@ -17,6 +17,7 @@ from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
+    File,
     Inbound,
     Outgoing,
     Receipt,
@@ -30,6 +31,8 @@ from kaskad.providers.mail import (
     TRACKING,
     MailService,
     clicked,
+    encoded,
+    files_of,
     headers,
     iso_instant,
     opened,
@@ -133,6 +136,7 @@ class Postmark(MailService):
         receipts=frozenset({*(kind for kind in RECORDS.values() if kind), Kind.SOFT_BOUNCED, Kind.FAILED,
                             Kind.REJECTED, Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED, Reaction.REPLIED}),
+        files=True,
         batch=100,  # of 500, and of 50 MB together
         concurrency=16,
         per_second=50.0,
@@ -142,6 +146,7 @@ class Postmark(MailService):
         "the fields of the request, the header of the token and the names of the streams",
         "the error codes beside 300 and 406: their names are published, their meaning for an account is ours",
         "that Metadata comes back in every kind of report: what lacks it is matched by MessageID",
+        "that an appointment in an attachment (text/calendar; method=REQUEST) is offered to be accepted",
         "the fields of an inbound mail (OriginalRecipient, StrippedTextReply, TextBody, Headers)",
     )
 
@@ -166,6 +171,8 @@ class Postmark(MailService):
             "TrackLinks": "HtmlOnly" if on else "None",
             "MessageStream": account["stream"] or "outbound",
         }
+        if files := files_of(outgoing, (name, address), recipient(outgoing)):
+            mail["Attachments"] = [_attachment(file) for file in files]
         back_name, back = reply_to(outgoing, account)
         if back:
             mail["ReplyTo"] = spoken(back_name, back)
@@ -209,6 +216,11 @@ def _fate(answer: object, response: Response) -> Accepted | SendError:
         return _read(answer, response)
     except SendError as error:
         return error
+
+
+def _attachment(file: File) -> dict[str, str]:
+    told = {"Name": file.name, "Content": encoded(file), "ContentType": file.kind}
+    return {**told, "ContentID": f"cid:{file.cid}"} if file.cid else told
 
 
 def _read(answer: object, response: Response) -> Accepted:

@@ -22,6 +22,7 @@ from kaskad.providers.base import (
     Accepted,
     Account,
     Capabilities,
+    File,
     Inbound,
     Outgoing,
     Receipt,
@@ -37,7 +38,9 @@ from kaskad.providers.mail import (
     MailService,
     clicked,
     dict_of,
+    encoded,
     events_in,
+    files_of,
     form,
     headers,
     opened,
@@ -126,6 +129,7 @@ class SendGrid(MailService):
                             Kind.MACHINE_CLICKED, Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED, Reaction.REPLIED}),
         echoes_reference=True,
+        files=True,
         concurrency=16,
         per_second=100.0,
         burst=100,
@@ -134,6 +138,7 @@ class SendGrid(MailService):
         "the header X-Message-Id of the answer (reports are matched by our own reference)",
         "the EU address",
         "that Message-ID is handed through: answers are matched by their address where `reply_domain` is set",
+        "that an appointment in an attachment (text/calendar; method=REQUEST) is offered to be accepted",
         "the words of `dropped` beside Bounced Address, Invalid and Unsubscribed Address",
     )
 
@@ -154,6 +159,8 @@ class SendGrid(MailService):
                 "subscription_tracking": {"enable": False},
             },
         }
+        if files := files_of(outgoing, (name, address), to["email"]):
+            mail["attachments"] = [_attachment(file) for file in files]
         back_name, back = reply_to(outgoing, account)
         if back:
             mail["reply_to"] = _person(back_name, back)
@@ -214,6 +221,11 @@ def _reset_ms(response: Response) -> int | None:
         return max(0, min(round(int(response.headers["x-ratelimit-reset"]) - now_s), 86_400)) * 1000
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
+
+
+def _attachment(file: File) -> dict[str, str]:
+    told = {"content": encoded(file), "type": file.kind, "filename": file.name}
+    return {**told, "disposition": "inline", "content_id": file.cid} if file.cid else told
 
 
 def _person(name: str, address: str) -> dict[str, str]:

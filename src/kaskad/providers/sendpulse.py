@@ -31,7 +31,9 @@ from kaskad.providers.mail import (
     answer_of,
     clicked,
     dict_of,
+    encoded,
     events_in,
+    files_of,
     opened,
     recipient,
     sender_of,
@@ -92,6 +94,7 @@ class SendPulse(MailService):
         receipts=frozenset({*(kind for kind in EVENTS.values() if kind), Kind.MACHINE_OPENED,
                             Kind.MACHINE_CLICKED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED}),
+        files=True,
         concurrency=8,
         per_second=15.0,  # about 1000 a minute
         burst=15,
@@ -99,6 +102,7 @@ class SendPulse(MailService):
     unverified = (
         "that `message_id` in events is the `id` of the answer: where it is not, only complaints and "
         "refusals count, by the address",
+        "the field of files (attachments_binary); it names no media type: an appointment comes as a file",
         "whether a soft bounce is given up: it is read as still tried, and the step's own clock carries on",
         "an address on SendPulse's own stop list is taken and dropped in silence",
         "no header can be given: List-Unsubscribe is SendPulse's own, opens and clicks are a setting there",
@@ -138,6 +142,10 @@ class SendPulse(MailService):
             mail["text"] = outgoing.text
         if outgoing.html:
             mail["html"] = b64encode(outgoing.html.encode()).decode()
+        if files := files_of(outgoing, (name, address), recipient(outgoing)):
+            if any(file.cid for file in files):
+                raise SendError(Reason.CONTENT, "SendPulse takes no pictures inside a mail: link to them")
+            mail["attachments_binary"] = {file.name: encoded(file) for file in files}
         request = Request.of_json(f"{account.base_url(BASE_URL)}/smtp/emails", {"email": mail})
         return self.authorize(request, account["api_key"]) if account["api_key"] else request
 

@@ -28,6 +28,8 @@ from kaskad.providers.base import (
     Setting,
 )
 from kaskad.providers.dkim import BadKey, identities, signatures
+from kaskad.providers.ics import calendar
+from kaskad.providers.ics import method as method_of
 from kaskad.providers.mail import plain, recipient, sender_of, sender_problems
 from kaskad.providers.mails_in import REPORTED, marked, read_mail
 from kaskad.providers.mime import body, named, on_one_line, words
@@ -156,6 +158,7 @@ class Smtp(Provider):
         receipts=REPORTED,
         reactions=frozenset({Reaction.READ, Reaction.REPLIED}),
         echoes_reference=True,
+        files=True,
         concurrency=4,
         per_second=50.0,
         burst=50,
@@ -175,7 +178,7 @@ class Smtp(Provider):
         to = recipient(outgoing)
         envelope = _envelope(outgoing, account, sender)
         headers = _headers(outgoing, account, to)
-        more, content = body(outgoing.text, outgoing.html, outgoing.reference)
+        more, content = _content(outgoing, sender_of(account), to)
         headers += more
         if account["dkim_domain"]:
             headers = _signed(headers, content, outgoing.at, account)
@@ -208,6 +211,16 @@ class Smtp(Provider):
             reason = Reason.AUTH
         # The text itself may repeat the address: only its code is kept.
         raise SendError(reason, f"the mail server answered {reply.code}", code=code)
+
+
+def _content(outgoing: Outgoing, sender: tuple[str, str], to: str) -> tuple[list[tuple[str, str]], bytes]:
+    if outgoing.invite is None and not outgoing.files:
+        return body(outgoing.text, outgoing.html, outgoing.reference)
+    invite = outgoing.invite
+    told, method = (calendar(invite, outgoing, sender, to), method_of(invite)) if invite else ("", "")
+    return body(
+        outgoing.text, outgoing.html, outgoing.reference, calendar=told, method=method, files=outgoing.files
+    )
 
 
 def _envelope(outgoing: Outgoing, account: Account, sender: str) -> str:

@@ -36,6 +36,8 @@ from kaskad.providers.mail import (
     MailService,
     clicked,
     dict_of,
+    encoded,
+    files_of,
     headers,
     opened,
     recipient,
@@ -128,6 +130,7 @@ class UnisenderGo(MailService):
                             Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.OPENED, Reaction.CLICKED}),
         echoes_reference=True,
+        files=True,
         concurrency=16,
         per_second=50.0,
         burst=50,
@@ -135,6 +138,7 @@ class UnisenderGo(MailService):
     unverified = (
         "that List-Unsubscribe-Post is handed through with List-Unsubscribe",
         "the words of `delivery_status` beside those that UniOne describes",
+        "that `name` of an inline attachment is what `cid:` in the HTML names",
         "webhooks in gzip (event_format json_post_gzip): choose json_post",
     )
 
@@ -152,6 +156,16 @@ class UnisenderGo(MailService):
             "track_links": on,
             "track_read": on,
         }
+        files = files_of(outgoing, (name, address), recipient(outgoing))
+        for field, told in (
+            ("attachments", [file for file in files if not file.cid]),
+            ("inline_attachments", [file for file in files if file.cid]),
+        ):
+            if told:
+                mail[field] = [
+                    {"type": file.kind, "name": file.cid or file.name, "content": encoded(file)}
+                    for file in told
+                ]
         back_name, back = parseaddr(account["reply_to"])
         if back:
             mail |= {"reply_to": back, "reply_to_name": back_name}

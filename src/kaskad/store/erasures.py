@@ -29,6 +29,7 @@ OF_CONTACT = (
     ("opt-in links", "erase_opt_ins"),
     ("sign-ups", "erase_sign_ups"),
     ("texts of messages", "erase_bodies"),
+    ("appointments", "erase_invites"),
     ("triggers of runs", "erase_run_data"),
     ("words of refusals", "erase_attempts"),
     ("hits", "erase_hits"),

@@ -25,8 +25,14 @@ _CARRIED = (
     "lead_on_runs", "carry_opt_ins", "carry_sign_ups", "carry_external_ids", "carry_consents",
     "carry_changes",
 )  # fmt: skip
-_UNITED = ("carry_events", "carry_list_members", "carry_dialogues", "carry_addresses")
-_DROPPED = ("drop_carried_events", "erase_list_members", "erase_dialogues", "erase_addresses")
+_UNITED = ("carry_events", "carry_list_members", "carry_dialogues", "carry_addresses", "carry_invites")
+_DROPPED = (
+    "drop_carried_events",
+    "erase_list_members",
+    "erase_dialogues",
+    "erase_addresses",
+    "erase_invites",
+)
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
 

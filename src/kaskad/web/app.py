@@ -22,6 +22,7 @@ from kaskad.web.api import (
     cascades,
     contacts,
     exports,
+    files,
     forms,
     hits,
     imports,
@@ -46,6 +47,7 @@ from kaskad.web.api.description import describe
 from kaskad.web.api.views import problem_schema
 from kaskad.web.auth import Keys
 from kaskad.web.body import capped
+from kaskad.web.downloads import Downloads
 from kaskad.web.events import Events
 from kaskad.web.forms import Forms
 from kaskad.web.health import Health
@@ -74,6 +76,7 @@ ROUTERS = (
     cascades.router,
     templates.router,
     templates.step_router,
+    files.router,
     launches.router,
     runs.router,
     tasks.router,
@@ -176,6 +179,7 @@ def build_app(
     for kind, handler in HANDLERS.items():
         routed.add_exception_handler(kind, handler)
     if office is not None:
+        routed.router.routes.append(Route("/f/{token}", Downloads(office).get, methods=["GET"]))
         routed.state.office = office
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)

@@ -146,7 +146,7 @@ def _opened(
     engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
     private = settings.private_webhooks == "yes"
     key = secrets.token_urlsafe(32)
-    office = Office(db, vault, engine, signer, settings.base_url, private, key)
+    office = Office(db, vault, engine, signer, settings.base_url, private, settings.antivirus, key)
     return Service(office, clock, time_factor, url)
 
 

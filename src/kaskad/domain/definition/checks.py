@@ -11,6 +11,7 @@ from kaskad.domain.content import PREFERENCES, UNSUBSCRIBE
 from kaskad.domain.definition.form import Report
 from kaskad.domain.definition.problem import did_you_mean
 from kaskad.domain.definition.steps import check_reactions
+from kaskad.domain.enclosing import FILES, compile_enclosing
 from kaskad.domain.mjml import MAX_SHOWN, html_of
 from kaskad.domain.sms import parts
 from kaskad.domain.span import HOUR_MS, approximate_ms
@@ -100,8 +101,16 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
     if content.approved is not None:
         texts.append(("approved.header", content.approved.header))
         for name in ("parameters", "buttons"):
-            told = enumerate(getattr(content.approved, name))
-            texts += [(f"approved.{name}[{index}]", text) for index, text in told]
+            told_texts = enumerate(getattr(content.approved, name))
+            texts += [(f"approved.{name}[{index}]", text) for index, text in told_texts]
+    texts += [(f"attach[{index}].name", one.name) for index, one in enumerate(content.attach)]
+    if content.calendar is not None:
+        told = content.calendar
+        texts += [(f"calendar.{name}", getattr(told, name)) for name in ("title", "place", "about", "uid")]
+    try:
+        compile_enclosing(Content(attach=content.attach), None, "", frozenset(), place)
+    except BadTemplate as bad:
+        report.error(f"{place}.attach", bad.problem, bad.remedy)
     for name, text in texts:
         if not text:
             continue
@@ -124,7 +133,7 @@ def _check_variables(
     for variable in sorted(template.variables):
         root = re.split(r"[.\[]", variable, maxsplit=1)[0]
         found = _STEP_NAME.match(variable)
-        if root not in (*ROOTS, UNSUBSCRIBE, PREFERENCES):
+        if root not in (*ROOTS, UNSUBSCRIBE, PREFERENCES, FILES):
             remedy = did_you_mean(root, ROOTS) if len(root) > 3 else ""
             if not remedy.startswith("did"):
                 remedy = f"write `contact.{root}` or `trigger.{root}`"

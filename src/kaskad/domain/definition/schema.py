@@ -52,6 +52,8 @@ CONTENT: dict[str, Key] = {
     "buttons": Key("Buttons under the message.", _list(_ref("button"), maxItems=10)),
     "media": Key("Addresses of pictures or files.", _list(_TEXT, maxItems=10)),
     "approved": Key("A text that the service has approved, for when it takes no free one.", _ref("approved")),
+    "attach": Key("Saved files that go with the mail.", _list(_ref("attached"), maxItems=10)),
+    "calendar": Key("An appointment that goes with the mail.", _ref("calendar")),
 }
 
 KEYS: dict[str, dict[str, Key]] = {
@@ -180,6 +182,25 @@ KEYS: dict[str, dict[str, Key]] = {
             'What fills its buttons: addresses, or what their ends become; `""` where nothing changes.',
             {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 10},
         ),
+    },
+    "attached": {
+        "file": Key("Name of a saved file.", _SLUG, required=True),
+        "name": Key("What the person sees it called; its own name if not given.", _TEXT),
+        "if": Key("Only where this holds.", _CONDITION),
+    },
+    "calendar": {
+        "title": Key("What stands in the calendar.", _TEXT, required=True),
+        "starts": Key("Path of the instant: trigger.starts_at.", _NAME, required=True),
+        "ends": Key("Path of the instant at which it is over.", _NAME),
+        "lasts": Key("How long it takes, instead of `ends`; 1 h if neither is given.", _SPAN),
+        "place": Key("Where, or the address of a meeting online.", _TEXT),
+        "about": Key("What it is about.", _TEXT),
+        "uid": Key(
+            "Names the appointment over cascades, so that another one can move or cancel it; "
+            "one of this run if not given.",
+            _TEXT,
+        ),
+        "cancel": Key("Takes back the appointment of that `uid`.", {"type": "boolean"}),
     },
     "branch": {
         "when": Key(

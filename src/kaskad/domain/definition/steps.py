@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import re
 
-from kaskad.domain.cascade import Anchor, Approved, Button, Clock, Content, Span, Step, Variant
+from msgspec import structs
+
+from kaskad.domain.cascade import (
+    Anchor,
+    Approved,
+    Attached,
+    Button,
+    Calendar,
+    Clock,
+    Content,
+    Span,
+    Step,
+    Variant,
+)
 from kaskad.domain.channels import CHANNELS, Needs, takes_approved, tells
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.definition.form import MAX_TEXT, Form, Report, span_of, text_of, word_of
@@ -49,6 +62,8 @@ _USED_BY = {
     "script": {Needs.SCRIPT},
     "buttons": {Needs.TEXT},
     "media": {Needs.MAIL, Needs.TEXT},
+    "attach": {Needs.MAIL},
+    "calendar": {Needs.MAIL},
 }
 _DAY = re.compile(r"(?:day\s+)?(\d{1,3})", re.ASCII)
 
@@ -134,7 +149,38 @@ def _content(form: Form) -> Content:
         buttons=_buttons(form),
         media=tuple(_medium(form, node, path) for node, path in form.items("media", 10)),
         approved=_approved(form.form("approved", KEYS["approved"])),
+        attach=tuple(_attached(form, node, path) for node, path in form.items("attach", 10)),
+        calendar=_calendar(form.form("calendar", KEYS["calendar"])),
     )
+
+
+def _attached(form: Form, node: Node, path: str) -> Attached:
+    one = Form(node, path, KEYS["attached"], form.report)
+    one.require("file", "name a saved file: `kaskad file list` shows them")
+    condition = one.condition("if")
+    return Attached(one.slug("file"), one.text("name"), condition.text if condition else "")
+
+
+def _calendar(form: Form | None) -> Calendar | None:
+    if form is None:
+        return None
+    form.require("title", "write what stands in the calendar, for example `title: Webinar`")
+    form.require("starts", "name the instant, for example `starts: trigger.starts_at`")
+    if form.has("ends") and form.has("lasts"):
+        form.report.error(form.at("lasts"), "`ends` and `lasts` stand together", "keep one of them")
+    for key in ("starts", "ends"):
+        path = form.name(key)
+        if path and path.partition(".")[0] not in ("trigger", "contact"):
+            form.report.error(
+                form.at(key), f"`{path}` is no instant of the run", "write trigger.… or contact.…"
+            )
+    if form.flag("cancel") and not form.has("uid"):
+        remedy = "write the `uid` of the appointment that is taken back, here and where it is sent"
+        form.report.error(form.at("cancel"), "nothing says what is cancelled", remedy)
+    return Calendar(
+        form.text("title", 200), form.name("starts"), form.name("ends"), form.span("lasts"),
+        form.text("place", 500), form.text("about", 5_000), form.text("uid", 200), form.flag("cancel"),
+    )  # fmt: skip
 
 
 def _approved(form: Form | None) -> Approved | None:
@@ -206,9 +252,10 @@ def _check_content(
     given = [form.path, *(f"{form.at('variants')}[{index}]" for index in range(len(variants)))]
     for place, words in zip(given, (content, *(variant.content for variant in variants)), strict=True):
         inline = [name for name in CONTENT if name != "template" and getattr(words, name)]
-        if words.template and inline:
+        own = [name for name in inline if name not in ("attach", "calendar")]
+        if words.template and own:
             remedy = "keep the template, or the texts"
-            form.report.error(f"{place}.template", f"`template` and `{inline[0]}` stand together", remedy)
+            form.report.error(f"{place}.template", f"`template` and `{own[0]}` stand together", remedy)
         for name in inline if channels else ():
             if not any(_uses(channel, name) for channel in channels):
                 shown = " or ".join(channels)
@@ -229,7 +276,10 @@ def _uses(channel: Channel, name: str) -> bool:
 def _over(content: Content, variant: Content) -> Content:
     """Return what a variant says: its own words, and the step's where it has none."""
     if variant.template or variant == Content():
-        return variant if variant.template else content
+        if not variant.template:
+            return content
+        attach, calendar = variant.attach or content.attach, variant.calendar or content.calendar
+        return structs.replace(variant, attach=attach, calendar=calendar)
     own = {name: getattr(variant, name) or getattr(content, name) for name in content.__struct_fields__}
     return Content(**{**own, "template": ""})
 

@@ -13,7 +13,7 @@ from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderE
 
 __all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile_text"]
 
-LOCAL_FILTERS = frozenset({"date", "money", "number"})
+LOCAL_FILTERS = frozenset({"date", "day_words", "days_until", "money", "number"})
 _UNUSUAL = (Unusual, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, LiquidError)
 MAX_SOURCE = 200_000  # bytes
 HOW_TO_LINK = 'write {{ link(trigger.url) }} or {{ link("https://…") }}'

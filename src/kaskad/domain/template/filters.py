@@ -41,11 +41,21 @@ _SURNAME = ("ов", "ова", "ев", "ева", "ёв", "ёва", "ин", "ин�
             "ко", "юк", "ук", "ян", "дзе", "швили", "баев", "баева", "беков", "бекова")  # fmt: skip
 
 
+# CLDR 48, fields/day, and how day and time are joined there (dateTimeFormat-type-atTime); babel has neither.
+DAYS = {
+    "ru": {-2: "позавчера", -1: "вчера", 0: "сегодня", 1: "завтра", 2: "послезавтра"},
+    "kk": {-2: "алдыңгүні", -1: "кеше", 0: "бүгін", 1: "ертең", 2: "бүрсігүні"},
+    "en": {-1: "yesterday", 0: "today", 1: "tomorrow"},
+}
+AT = {"ru": "{} в {}", "en": "{} at {}"}
+
+
 class Here(Struct, frozen=True):
     """The language (`ru`, `kk`, `en`, …) and the time zone in which a person reads."""
 
     language: str = "ru"
     zone: str = "UTC"
+    now: int = 0  # the instant of sending, in milliseconds; 0: there is none
 
 
 NOWHERE = Here()
@@ -80,6 +90,33 @@ def local_date(here: Here, value: object, pattern: object, language: object = ""
     except (UnknownLocaleError, ValueError, KeyError, AttributeError, TypeError):
         remedy = 'write for example "d MMMM" or "dd.MM.yyyy HH:mm"'
         raise RenderError(f"{pattern!r} is no pattern for {str(value)[:40]!r}: {remedy}") from None
+
+
+def days_until(here: Here, value: object) -> int:
+    """Return how many midnights of the person lie between the sending and an instant or day."""
+    if not here.now:
+        raise RenderError("how far a day is away is known only in a message to somebody")
+    moment = instant_of(value, here.zone)
+    day = moment.date() if isinstance(moment, datetime) else moment
+    today = datetime.fromtimestamp(here.now / 1000, _zone(here.zone)).date()
+    return (day - today).days
+
+
+def day_words(here: Here, value: object, language: object = "") -> str:
+    """Return when something is, as one says it on the day of sending: завтра в 08:00, 4 июня в 08:00."""
+    from babel.dates import format_date, format_time
+
+    locale = _locale(str(language) or here.language)
+    words = DAYS.get(locale[:2])
+    day = (words or {}).get(days_until(here, value))
+    moment = instant_of(value, here.zone)
+    if day is None:
+        day = format_date(moment, "MMMM d" if locale == "en" else "d MMMM", locale=locale)
+    if not isinstance(moment, datetime):
+        return day
+    time = format_time(moment.timetz(), "short", locale=locale)
+    narrow = "\u202f"  # between 8:00 and AM; one would make an SMS UCS-2
+    return AT.get(locale[:2], "{}, {}").format(day, time).replace(narrow, " ")
 
 
 def plural(_: Here, value: object, *forms: object) -> str:
@@ -182,9 +219,11 @@ def _locale(language: str) -> str:
     return "en"
 
 
-LOCAL: dict[str, Callable[..., str]] = {
+LOCAL: dict[str, Callable[..., str | int]] = {
     "money": money,
     "number": number,
+    "day_words": day_words,
+    "days_until": days_until,
     "plural": plural,
     "first_name": first_name,
     "translit": translit,

@@ -233,7 +233,7 @@ class LimitedEnvironment(Environment):
             self.filters[name] = _guarded(name, function)
 
 
-def _localized(function: Callable[..., str]) -> Filter:
+def _localized(function: Callable[..., str | int]) -> Filter:
     """Return a filter that finds in its context in whose language and zone it speaks."""
 
     def located(value: object, *args: object, context: Located, **kwargs: object) -> object:

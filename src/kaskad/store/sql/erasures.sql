@@ -28,6 +28,9 @@ DELETE FROM opt_ins WHERE contact_id = :contact_id;
 -- name: erase_bodies
 DELETE FROM message_bodies WHERE contact_id = :contact_id;
 
+-- name: erase_invites
+DELETE FROM invites WHERE contact_id = :contact_id;
+
 -- name: erase_run_data
 UPDATE run_data SET trigger_key = '', properties = '{}'
  WHERE contact_id = :contact_id AND (trigger_key <> '' OR properties <> '{}');

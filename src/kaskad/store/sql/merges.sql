@@ -231,3 +231,7 @@ DELETE FROM contact_changes WHERE contact_id = :c1 AND id <= :c2;
 -- name: trim_changes (postgresql)
 DELETE FROM contact_changes h USING unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, id)
  WHERE h.contact_id = k.contact_id AND h.id <= k.id;
+
+-- name: carry_invites
+UPDATE invites SET contact_id = :kept
+ WHERE contact_id = :old AND name NOT IN (SELECT name FROM invites WHERE contact_id = :kept);
