@@ -11,11 +11,16 @@ from kaskad.actions import erasure
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel, Kind
-from kaskad.store import erasures, suppressions
+from kaskad.engine import forgetting
+from kaskad.engine.errands import Errands
+from kaskad.engine.forgetting import Forgetting
+from kaskad.store import contacts, searches, suppressions
 from kaskad.store.db import Database
+from kaskad.store.marks import Marks
+from support.faults import until
 from support.marked import CHAT, MAIL, MARKS, PROOF, lived, marked, staged
 from support.scenarios import URL, WITH_AGENT, live_tasks
-from support.stage import Stage
+from support.stage import VAULT, Stage
 from support.tables import columns
 
 KEPT = {
@@ -123,6 +128,80 @@ def test_what_comes_in_later_is_deleted_too(office):
     assert found(stage.db) == []
 
 
+def test_what_was_kept_whole_is_searched_later_where_that_takes_long(office, monkeypatch):
+    stage, office = office
+    person = lived(stage)
+    monkeypatch.setattr(erasure, "PATIENCE_S", 0)
+    monkeypatch.setattr(searches, "PIECE", 2)
+    monkeypatch.setattr(searches, "PIECES", 1)
+    with stage.db.write() as tx:  # somebody else has the same proof but for the address, and the same domain
+        key = suppressions.hash_key(tx, VAULT)
+        shared = contacts.Consent(granted=True, at=1, proof='{"act":"call","by":"the marked office"}')
+        contacts.save(tx, key, [contacts.Contact(id=person, consents=[shared])], stage.clock.now())
+        other = contacts.Address(Channel.EMAIL, "other@firma.kz")
+        contacts.save(tx, key, [contacts.Contact(addresses=[other], consents=[shared])], stage.clock.now())
+        own = [contacts.Address(Channel.EMAIL, f"x@{domain}") for domain in ("firma.kz", "marked-family.kz")]
+        contacts.add_addresses(tx, key, person, own)
+    act = erasure.erase(office, "crm-secret-7", "ann's key")
+    assert act.stage == 0 and "raw webhooks" not in act.counts and stage.outcome(person) == "cancelled"
+    assert {table for table, _ in found(stage.db)} >= {
+        "raw_webhooks",
+        "provider_ids",
+        "mail_domains",
+        "proofs",
+    }
+    assert "marked" not in " ".join(everything(stage.db)["erasure_searches"]), "only encrypted"
+    steps = 0
+    while True:
+        with stage.db.read() as tx:
+            search = searches.first(tx, VAULT)
+            looked = None if search is None else searches.look(tx, search)
+        if search is None or looked is None:
+            break
+        with stage.db.write() as tx:
+            searches.apply(tx, VAULT, search, looked)
+        with stage.db.write() as tx:
+            assert not searches.apply(tx, VAULT, search, looked), "another process has been quicker"
+        steps += 1
+    assert steps > len(searches.STAGES)
+    assert {table for table, _ in found(stage.db)} == {"proofs"}, "the proof that the other one has, too"
+    assert any("the marked office" in row for row in everything(stage.db)["proofs"])
+    assert [row.split()[0] for row in everything(stage.db)["mail_domains"]] == ["firma.kz"]
+    ended = erasure.show(office, act.id).act
+    assert (ended.stage, ended.counts["raw webhooks"]) == (None, 3)
+
+
+def test_a_server_goes_on_with_the_search(db, monkeypatch):
+    stage, office = staged(db)
+    lived(stage)
+    monkeypatch.setattr(erasure, "PATIENCE_S", 0)
+    monkeypatch.setattr(forgetting, "LOOK_S", 0.01)
+    act = erasure.erase(office, "crm-secret-7", "ann's key")
+    assert act.stage == 0 and found(db)
+    errands = Errands()
+    errands.start()
+    try:
+        Forgetting(errands, stage.engine, db, VAULT).start()
+        until(lambda: erasure.show(office, act.id).act.stage is None)
+    finally:
+        errands.stop()
+    assert found(db) == [] and erasure.show(office, act.id).act.counts["raw webhooks"] == 3
+
+
+def test_the_file_of_the_database_holds_nothing_of_an_erased_person(db, tmp_path):
+    stage, office = staged(db)
+    lived(stage)
+
+    def marks() -> set[str]:
+        files = [path.read_bytes().lower() for path in tmp_path.glob("kaskad.db*")]
+        files = [file.replace(b"unmarked", b"") for file in files]  # a column is called so
+        return {mark for mark in MARKS if any(mark.lower().encode() in file for file in files)}
+
+    assert marks() == set(MARKS)
+    erasure.erase(office, "crm-secret-7", "ann's key")
+    assert marks() == set()
+
+
 def test_an_address_of_several_people_names_nobody(office):
     stage, office = office
     for name in ("ann", "bob"):
@@ -148,7 +227,7 @@ def _statements() -> Iterator[tuple[str, str]]:
 
 
 def test_marks_are_whole_words():
-    marks = erasures.Marks(["+77010000042", "ann@example.org", "12"], exact=['"con_7"'])
+    marks = Marks(["+77010000042", "ann@example.org", "12"], exact=['"con_7"'])
     assert marks.name("to=%2B77010000042&x") and marks.name('{"a": "ANN@example.org"}')
     assert marks.name("a=ann%40example.org") and marks.name('{"id":"con_7"}')
     assert not marks.name("770100000421") and not marks.name("joann@example.org") and not marks.name("12")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
+from time import monotonic
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.contacts import find
 from kaskad.actions.office import Office
@@ -14,14 +16,17 @@ from kaskad.domain.ids import contact_text, read_contact
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.arrival import Arrival
 from kaskad.log import get_logger
-from kaskad.store import cards, erasures, suppressions
+from kaskad.store import cards, erasures, searches, suppressions
 from kaskad.store.cards import KnownConsent
 from kaskad.store.db import Transaction
-from kaskad.store.erasures import Act, Marks
+from kaskad.store.erasures import Act
+from kaskad.store.marks import Marks
+from kaskad.store.searches import Told
 
 log = get_logger(__name__)
 
 REASON = "erased"  # of the suppression
+PATIENCE_S = 2.0
 _STEPLESS = -1
 
 
@@ -35,31 +40,50 @@ class Kept(Struct, frozen=True):
 def erase(office: Office, who: str, by: str) -> Act:
     """Cancel the runs of a contact, delete who it was, and return the act of it.
 
-    The addresses are never written to again. What was kept whole from services is searched for the person
-    first, which may take a while on a large installation; then all is deleted in one transaction. Raises
-    NotFound, Conflict where several people have the address that is given.
+    The addresses are never written to again. What was kept whole from services is then searched for the
+    person, which may take a while on a large installation: the act says what is left, and the server goes on
+    with it (`engine/forgetting.py`). Raises NotFound, Conflict where several people have the address that is
+    given.
     """
-    with office.read() as tx:
-        contact_id = _one(tx, who)
-        marks = _marks(office, tx, contact_id)
-        found = erasures.search(tx, contact_id, marks)
     now = office.now()
 
     def change(tx: Transaction) -> Act:
+        contact_id = _one(tx, who)
+        told = _told(office, tx, contact_id)
         addresses = [(each.channel, each.value) for each in cards.addresses(tx, contact_id)]
         key = suppressions.hash_key(tx, office.vault)
         suppressions.suppress(tx, key, addresses, REASON, now)
-        counts = erasures.erase(tx, contact_id, found, marks, now)
-        if counts is None:
+        with erasures.overwriting(tx):
+            erased = erasures.erase(tx, contact_id, Marks(told.terms, told.exact), now)
+        if erased is None:
             raise NotFound(f"{contact_text(contact_id)} has been erased already.")
         # Kept with the rest: the runs end too where this process dies before it has told the engine.
         tx.many("put_inbox", [(now, contact_id, 0, _STEPLESS, Kind.ERASED.value, "erasure", now, None)])
-        return erasures.keep(tx, contact_id, by, suppressions.digests(key, addresses), counts, now)
+        hashes = suppressions.digests(key, addresses)
+        act = erasures.keep(tx, contact_id, by, hashes, erased.counts, now)
+        told = structs.replace(told, proofs=erased.spare_proofs)
+        searches.begin(tx, office.vault, act.id, contact_id, told)
+        return act
 
     act = office.write(change)
-    office.tell([Arrival(contact_id, 0, _STEPLESS, Kind.ERASED.value, "erasure", now)])
-    log.info("contact erased", contact=contact_id, by=by)
-    return act
+    office.tell([Arrival(act.contact_id, 0, _STEPLESS, Kind.ERASED.value, "erasure", now)])
+    log.info("contact erased", contact=act.contact_id, by=by)
+    return _search(office, act)
+
+
+def _search(office: Office, act: Act) -> Act:
+    """Look through what was kept whole for as long as somebody waits; return the act as it is then."""
+    until_s = monotonic() + PATIENCE_S
+    while monotonic() < until_s:
+        with office.read() as tx:
+            search = searches.first(tx, office.vault, act.id)
+            found = None if search is None else searches.look(tx, search)
+        if search is None or found is None:
+            break
+        if office.write(partial(searches.apply, vault=office.vault, before=search, found=found)):
+            office.db.shed()
+    with office.read() as tx:
+        return erasures.find(tx, act.id) or act
 
 
 def listing(office: Office, *, address: str = "", after: int, limit: int) -> list[Act]:
@@ -98,10 +122,10 @@ def _one(tx: Transaction, who: str) -> int:
     return contact_id
 
 
-def _marks(office: Office, tx: Transaction, contact_id: int) -> Marks:
+def _told(office: Office, tx: Transaction, contact_id: int) -> Told:
     """Return how the person is told in what was kept whole."""
-    terms = [each.value for each in cards.addresses(tx, contact_id)]
-    terms += [row[1] for row in tx.all("provider_ids_of", contact_id=contact_id)]
+    addresses = cards.addresses(tx, contact_id)
+    terms = [each.value for each in addresses]
     terms += [
         office.signer.reference(contact_id, run_id, step, account_id)
         for run_id, step, account_id in tx.all("message_places", contact_id=contact_id)
@@ -118,7 +142,8 @@ def _marks(office: Office, tx: Transaction, contact_id: int) -> Marks:
     terms += [row[0] for row in tx.all("external_ids_of", contact_id=contact_id)]
     ids = [contact_id, *(row[0] for row in tx.all("merged_from", contact_id=contact_id))]
     exact = [text for each in ids for text in (f'"{contact_text(each)}"', f'"contact_id":{each},')]
-    return Marks(terms, exact=exact)
+    domains = {each.value.rpartition("@")[2] for each in addresses if each.channel is Channel.EMAIL}
+    return Told(ids, terms, exact, [], sorted(domains))
 
 
 def _digest(office: Office, address: str) -> str:

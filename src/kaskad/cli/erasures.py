@@ -49,6 +49,8 @@ def lines(act: Mapping[str, Any]) -> Iterator[str]:
     yield f"{act['id']}  {act['contact']} was erased {act['at'][:19].replace('T', ' ')} UTC by {act['by']}"
     for what, count in act["deleted"].items():
         yield f"  {count:>6}  {what}"
+    if act["searching"]:
+        yield f"  still being looked through for the person: {', '.join(act['searching'])}"
     yield f"  {len(act['hashes'])} addresses stay suppressed, as hashes"
     for consent in act.get("consents", ()):
         yield f"  kept as proof: {consent_words(consent)}"

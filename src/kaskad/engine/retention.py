@@ -6,6 +6,7 @@ from kaskad.domain.policy import DAY, Policy, Retention
 from kaskad.engine.catalog import POLICY
 from kaskad.store import erasures, settings
 from kaskad.store.db import Transaction
+from kaskad.store.erasures import overwriting
 
 OLDEST = 500  # rows that are looked at in one piece
 CONTACTS = 500
@@ -35,11 +36,12 @@ class Keeping:
         """Do one piece; return whether there is more to do soon."""
         policy = settings.get(tx, POLICY, Policy) or Policy()
         more = False
-        for name, statement in _BY_AGE:
-            before = _before(policy.retention, name, now)
-            more |= tx.run(statement, before=before, limit=OLDEST) == OLDEST
-        more |= _forget_unconfirmed(tx, policy.retention, now)
-        return self._next_contacts(tx, policy.retention, now) or more
+        with overwriting(tx):
+            for name, statement in _BY_AGE:
+                before = _before(policy.retention, name, now)
+                more |= tx.run(statement, before=before, limit=OLDEST) == OLDEST
+            more |= _forget_unconfirmed(tx, policy.retention, now)
+            return self._next_contacts(tx, policy.retention, now) or more
 
     def _next_contacts(self, tx: Transaction, kept: Retention, now: int) -> bool:
         if now < self._round_at:

@@ -78,6 +78,12 @@ class Database(Protocol):
     def hold(self, owner: str) -> AbstractContextManager[None]:
         """Keep other servers off this SQLite file; raises Locked, naming the holder."""
 
+    def shed(self) -> bool:
+        """Let the journal hold nothing of what was deleted; return whether it does (False: try again later).
+
+        What PostgreSQL keeps of old rows goes by its own VACUUM and its own retention of the WAL.
+        """
+
     def statement(self, name: str) -> Statement:
         """Return the statement of that name in this database's words."""
 

@@ -1,23 +1,25 @@
 """Erasing one person: what is deleted, what is emptied, and table `erasures`, which remembers each act.
 
 Runs and messages stay, without a name: they are what reports count. Consents stay as proof, under the number
-of a contact of whom nothing else is known, and the addresses as keyed hashes.
+of a contact of whom nothing else is known, and the addresses as keyed hashes. What was kept whole is looked
+through afterwards (`searches.py`).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
-from json import dumps
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Struct
 
+from kaskad.domain.errors import KaskadError
 from kaskad.store import contacts
 from kaskad.store.db import Row, Transaction
+from kaskad.store.marks import Marks
 
 # What is known of one contact, by its number: what the act calls it, and the statement.
 OF_CONTACT = (
@@ -39,29 +41,21 @@ OF_CONTACT = (
     ("words of facts", "erase_fact_values"),
     ("properties of events", "erase_event_properties"),
 )
-# What was kept whole, where a person is found by what it says: what the act calls it, and the statements.
-KEPT_WHOLE = (
-    ("raw webhooks", "kept_webhooks", "drop_kept_webhooks"),
-    ("outgoing webhooks", "kept_deliveries", "drop_kept_deliveries"),
-    ("conversations with CRMs", "kept_crm_jobs", "drop_kept_crm_jobs"),
-    ("unmatched receipts", "kept_orphans", "drop_kept_orphans"),
-    ("notes of imports", "kept_notes", "drop_kept_notes"),
-    ("rows that imports left out", "kept_rejects", "drop_kept_rejects"),
-)
 # What a proof may still say: how the person agreed, not who it was.
 PROOF_KEYS = frozenset({
     "act", "basis", "controller", "form", "imported_at", "jurisdiction", "language", "scope", "source",
     "text", "version",
 })  # fmt: skip
-PIECE = 500  # rows that are looked through at a time
-_SHORTEST = 4  # shorter ids stand in every other text
 _proof = msgspec.json.Decoder(dict[str, Any]).decode
 _numbers = msgspec.json.Decoder(dict[str, int]).decode
 _texts = msgspec.json.Decoder(list[str]).decode
 
 
 class Act(Struct, frozen=True):
-    """That a person was erased: when, by whom, and how much."""
+    """That a person was erased: when, by whom, and how much.
+
+    `stage`: what of `searches.STAGES` is being looked through; None: all of it was.
+    """
 
     id: int
     contact_id: int
@@ -69,87 +63,40 @@ class Act(Struct, frozen=True):
     who: str
     hashes: list[str]
     counts: dict[str, int]
+    stage: int | None = None
 
 
-class Found(Struct, frozen=True):
-    """Where one person stands besides the rows under their number; `until` is how far each was searched."""
-
-    provider_ids: list[Row]
-    look_ups: list[Row]
-    kept: dict[str, list[int]]
-    until: dict[str, int]
-    spare_proofs: frozenset[int]  # proofs that nobody else's consent has
-
-
-class Marks:
-    """Tells whether a text names a person: by an address or an id, written as services write them."""
-
-    def __init__(self, terms: Iterable[str], exact: Iterable[str] = ()) -> None:
-        self._terms = {form for term in terms if len(term) >= _SHORTEST for form in _forms(term)}
-        self._exact = {text.lower().encode() for text in exact}
-
-    def among(self, rows: Sequence[Row]) -> list[int]:
-        """Return the ids, which come first, of the rows one of whose texts names the person."""
-        texts = [_plain(b"\n".join(_bytes(part) for part in row[1:])) for row in rows]
-        whole = b"\n".join(texts)  # most pieces name nobody: one look instead of many
-        if not any(term in whole for term in (*self._terms, *self._exact)):
-            return []
-        return [row[0] for row, text in zip(rows, texts, strict=True) if self._names(text)]
-
-    def name(self, text: str) -> bool:
-        """Return whether the text names the person."""
-        return self._names(_plain(text.encode()))
-
-    def _names(self, text: bytes) -> bool:
-        if any(exact in text for exact in self._exact):
-            return True
-        return any(_stands(term, text) for term in self._terms)
+@contextmanager
+def overwriting(tx: Transaction) -> Iterator[None]:
+    """Overwrite on the disk (of SQLite) what is deleted until the end of the block."""
+    tx.one("begin_overwriting")
+    try:
+        yield
+    except BaseException:
+        with suppress(KaskadError):
+            tx.one("end_overwriting")
+        raise
+    tx.one("end_overwriting")
 
 
-def search(tx: Transaction, contact_id: int, marks: Marks) -> Found:
-    """Return where else the person stands; it takes as long as it takes to read what was kept whole."""
-    kept, until = {}, {}
-    for what, _, _ in KEPT_WHOLE:
-        kept[what], until[what] = look_through(tx, what, marks, 0)
-    proofs = [row[0] for row in tx.all("proofs_of", contact_id=contact_id)]
-    spare = {
-        each for each in proofs if tx.one("proof_in_use", id=each, contact_id=contact_id) is None
-    }  # fmt: skip
-    return Found(
-        tx.all("provider_ids_of", contact_id=contact_id), tx.all("look_ups_of", contact_id=contact_id),
-        kept, until, frozenset(spare),
-    )  # fmt: skip
+class Erased(Struct, frozen=True):
+    """How many rows of each kind were deleted, and proofs that the person's consents no longer have."""
+
+    counts: dict[str, int]
+    spare_proofs: list[int]
 
 
-def look_through(tx: Transaction, what: str, marks: Marks, after: int) -> tuple[list[int], int]:
-    """Return the rows after `after` that name the person, and the last row that was looked at."""
-    statement = next(each[1] for each in KEPT_WHOLE if each[0] == what)
-    found: list[int] = []
-    while rows := tx.all(statement, after=after, limit=PIECE):
-        found += marks.among(rows)
-        after = rows[-1][0]
-    return found, after
-
-
-def erase(tx: Transaction, contact_id: int, found: Found, marks: Marks, now: int) -> dict[str, int] | None:
-    """Delete what is known of a person; return how many rows of each kind. None: somebody was quicker."""
+def erase(tx: Transaction, contact_id: int, marks: Marks, now: int) -> Erased | None:
+    """Delete what is known of a person by their number; None: somebody was quicker."""
     counts = {}
     for what, statement in OF_CONTACT:
         counts[what] = tx.run(statement, contact_id=contact_id)
     if not tx.run("erase_contact", contact_id=contact_id, now=now):
         return None
     _rename(tx, contact_id)
-    if found.provider_ids:
-        tx.changed_many("drop_provider_ids", found.provider_ids)
-    if found.look_ups:
-        tx.changed_many("drop_look_ups", found.look_ups)
-    counts["ids at services"] = len(found.provider_ids) + len(found.look_ups)
-    for what, _, drop in KEPT_WHOLE:
-        late, _ = look_through(tx, what, marks, found.until[what])
-        ids = [*found.kept[what], *late]
-        counts[what] = len(tx.among(drop, ids)) if ids else 0
-    counts["proofs of consents made anonymous"] = _hide_proofs(tx, contact_id, found.spare_proofs, marks)
-    return {what: count for what, count in counts.items() if count}
+    spare = _hide_proofs(tx, contact_id, marks)
+    counts["proofs of consents made anonymous"] = len(spare)
+    return Erased({what: count for what, count in counts.items() if count}, spare)
 
 
 def forget(tx: Transaction, contact_id: int, now: int) -> None:
@@ -179,6 +126,14 @@ def keep(
     return Act(row[0] if row else 0, contact_id, at, who, hashes, counts)
 
 
+def count_more(tx: Transaction, act_id: int, counts: Mapping[str, int]) -> None:
+    """Add to an act what was deleted later."""
+    act = find(tx, act_id)
+    if act is not None and counts:
+        both = {what: act.counts.get(what, 0) + counts.get(what, 0) for what in {**act.counts, **counts}}
+        tx.run("count_erasure", id=act_id, counts=msgspec.json.encode(both).decode())
+
+
 def page(tx: Transaction, *, after: int, limit: int, digest: str = "") -> list[Act]:
     """Return acts in their order, those after one of them; with `digest` of who had that hash."""
     return [_act(row) for row in tx.all("erasures", after=after, limit=limit, hash=digest)]
@@ -191,7 +146,7 @@ def find(tx: Transaction, act_id: int) -> Act | None:
 
 
 def _act(row: Row) -> Act:
-    return Act(row[0], row[1], row[2], row[3], _texts(row[4]), _numbers(row[5]))
+    return Act(row[0], row[1], row[2], row[3], _texts(row[4]), _numbers(row[5]), row[6])
 
 
 def _rename(tx: Transaction, contact_id: int) -> int:
@@ -212,9 +167,9 @@ def _namer() -> Callable[[str], str]:
     return lambda text: "erased:" + blake2b(text.encode(), key=salt, digest_size=9).hexdigest()
 
 
-def _hide_proofs(tx: Transaction, contact_id: int, spare: frozenset[int], marks: Marks) -> int:
-    """Take out of the proofs of a person's consents who it was; return how many said it."""
-    hidden = 0
+def _hide_proofs(tx: Transaction, contact_id: int, marks: Marks) -> list[int]:
+    """Take out of the proofs of a person's consents who it was; return the proofs that said it."""
+    spare = []
     for proof_id, detail in tx.all("proofs_of", contact_id=contact_id):
         left = _anonymous(_proof(detail), marks)
         text = contacts.proof_text(left)
@@ -223,41 +178,11 @@ def _hide_proofs(tx: Transaction, contact_id: int, spare: frozenset[int], marks:
         tx.changed_many("put_proofs", [(text,)])
         ((_, fresh),) = tx.many("proofs_by_detail", [(text,)])
         tx.run("swap_proof", contact_id=contact_id, old=proof_id, fresh=fresh)
-        if proof_id in spare:
-            tx.run("drop_proof", id=proof_id)
-        hidden += 1
-    return hidden
+        spare.append(proof_id)
+    return spare
 
 
 def _anonymous(proof: Mapping[str, Any], marks: Marks) -> dict[str, Any]:
     return {
         key: value for key, value in proof.items() if key in PROOF_KEYS and not marks.name(f"\n{value}\n")
     }
-
-
-def _forms(term: str) -> set[bytes]:
-    """Return how a term may be written in what services send, in lower case."""
-    plain = term.removeprefix("+")
-    return {text.lower().encode() for text in (plain, dumps(plain)[1:-1])}
-
-
-def _plain(text: bytes) -> bytes:
-    """Return a text in lower case, with what forms and URLs write as %40 written out."""
-    return (unquote_to_bytes(text) if b"%" in text else text).lower()
-
-
-def _stands(term: bytes, text: bytes) -> bool:
-    """Return whether the term is there as a whole word."""
-    at = text.find(term)
-    while at >= 0:
-        end = at + len(term)
-        if not text[max(0, at - 1) : at].isalnum() and not text[end : end + 1].isalnum():
-            return True
-        at = text.find(term, at + 1)
-    return False
-
-
-def _bytes(part: Any) -> bytes:
-    if part is None:
-        return b""
-    return part.encode() if isinstance(part, str) else bytes(part)

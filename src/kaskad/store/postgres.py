@@ -305,6 +305,9 @@ class PostgresDatabase:
     def hold(self, owner: str) -> Iterator[None]:
         yield  # any number of servers share a PostgreSQL database
 
+    def shed(self) -> bool:
+        return True
+
     def statement(self, name: str) -> Statement:
         return self._known[name]
 

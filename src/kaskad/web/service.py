@@ -19,6 +19,7 @@ from kaskad.engine.clerk import Clerk
 from kaskad.engine.clock import SystemClock, wall_ms
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import Errands
+from kaskad.engine.forgetting import Forgetting
 from kaskad.engine.heard import Listener
 from kaskad.engine.herald import Herald
 from kaskad.engine.ingest import Ingest
@@ -107,6 +108,7 @@ def serving(
             poller.start()
             Clerk(errands, ingest, engine, service.db, service.vault).start()
             LookUps(errands, ingest, engine, service.db).start()
+            Forgetting(errands, engine, service.db, service.vault).start()
             if settings.resolver != "off":
                 MailDomains(errands, engine, service.db, settings.name_servers).start()
             engine.listen(Hearing(engine, ingest, poller))

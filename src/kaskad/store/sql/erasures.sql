@@ -92,19 +92,51 @@ SELECT DISTINCT p.id, p.detail FROM consents c JOIN proofs p ON p.id = c.proof_i
 -- name: swap_proof
 UPDATE consents SET proof_id = :fresh WHERE contact_id = :contact_id AND proof_id = :old;
 
--- name: proof_in_use
--- Whether somebody else's consent has this proof. A scan of all consents.
-SELECT 1 FROM consents WHERE proof_id = :id AND contact_id <> :contact_id LIMIT 1;
+-- name: begin_overwriting
+-- https://www.sqlite.org/pragma.html#pragma_secure_delete
+/* sqlite: PRAGMA secure_delete = ON */ /* postgresql: SELECT 1 */;
 
--- name: drop_proof
-DELETE FROM proofs WHERE id = :id;
+-- name: end_overwriting
+/* sqlite: PRAGMA secure_delete = FAST */ /* postgresql: SELECT 1 */;
 
--- name: provider_ids_of
--- A scan: ids at services are looked up by themselves only.
--- They stay under the numbers that were merged into this one.
-SELECT account_id, provider_id FROM provider_ids
- WHERE contact_id = :contact_id
-    OR contact_id IN (SELECT old_id FROM merged_contacts WHERE contact_id = :contact_id);
+-- name: proofs_in_use
+-- Which of the proofs consents of some contacts have.
+SELECT DISTINCT proof_id FROM consents
+ WHERE contact_id > :after AND contact_id <= :until
+   AND proof_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: empty_proof
+-- The row stays: somebody may come to have the very same proof at this moment.
+UPDATE proofs SET detail = '{"erased":' || id || '}' WHERE id = :id;
+
+-- name: mail_domain_in_use
+SELECT 1 FROM addresses
+ WHERE contact_id > :after AND contact_id <= :until AND channel = :channel
+   AND substr(value, /* sqlite: instr(value, '@') */ /* postgresql: strpos(value, '@') */ + 1) = :domain LIMIT 1;
+
+-- name: drop_mail_domain
+DELETE FROM mail_domains WHERE domain = :domain;
+
+-- name: put_search
+INSERT INTO erasure_searches (erasure_id, contact_id, told) VALUES (:erasure_id, :contact_id, :told);
+
+-- name: first_search
+-- :erasure_id 0 is any.
+SELECT erasure_id, contact_id, stage, place, told FROM erasure_searches
+ WHERE :erasure_id = 0 OR erasure_id = :erasure_id ORDER BY erasure_id LIMIT 1;
+
+-- name: move_search
+-- 0 rows: another process has gone on with it.
+UPDATE erasure_searches SET stage = :next_stage, place = :next_place, told = :told
+ WHERE erasure_id = :erasure_id AND stage = :stage AND place = :place;
+
+-- name: end_search
+DELETE FROM erasure_searches WHERE erasure_id = :erasure_id;
+
+-- name: provider_ids_after
+-- Ids at services are looked up by themselves only, so all are looked through.
+SELECT account_id, provider_id, contact_id FROM provider_ids
+ WHERE (account_id, provider_id) > (:account_id, :provider_id) ORDER BY account_id, provider_id LIMIT :limit;
 
 -- name: drop_provider_ids (sqlite)
 DELETE FROM provider_ids WHERE account_id = :c1 AND provider_id = :c2;
@@ -184,11 +216,16 @@ RETURNING id;
 
 -- name: erasures
 -- :hash '' is all; else those who had the address of that hash.
-SELECT id, contact_id, at, who, hashes, counts FROM erasures
+SELECT id, e.contact_id, at, who, hashes, counts, s.stage
+  FROM erasures e LEFT JOIN erasure_searches s ON s.erasure_id = e.id
  WHERE id > :after AND (:hash = '' OR hashes LIKE '%' || :hash || '%') ORDER BY id LIMIT :limit;
 
 -- name: erasure
-SELECT id, contact_id, at, who, hashes, counts FROM erasures WHERE id = :id;
+SELECT id, e.contact_id, at, who, hashes, counts, s.stage
+  FROM erasures e LEFT JOIN erasure_searches s ON s.erasure_id = e.id WHERE id = :id;
+
+-- name: count_erasure
+UPDATE erasures SET counts = :counts WHERE id = :id;
 
 -- name: erased_since
 SELECT contact_id FROM erasures WHERE at >= :since ORDER BY contact_id;

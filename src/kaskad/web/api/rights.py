@@ -11,6 +11,7 @@ from pydantic import Field
 from kaskad.actions import erasure, person_file
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import contact_text, erasure_text, read_erasure
+from kaskad.store import searches
 from kaskad.store.erasures import Act
 from kaskad.web.api.contacts import ConsentView
 from kaskad.web.api.fields import PLAIN, InPath
@@ -34,7 +35,10 @@ FILE: dict[int | str, dict[str, Any]] = {
 
 
 class ErasureView(View):
-    """That a person was erased. `hashes` are those of the addresses, which stay suppressed."""
+    """That a person was erased. `hashes` are those of the addresses, which stay suppressed.
+
+    `searching` is what was kept whole and is still being looked through for the person; [] is nothing.
+    """
 
     id: str
     contact: str
@@ -42,12 +46,13 @@ class ErasureView(View):
     by: Annotated[str, Field(description="Name of the key that asked for it.")]
     deleted: Annotated[dict[str, int], Field(description="How many of each kind were deleted or emptied.")]
     hashes: list[str]
+    searching: list[str]
 
     @classmethod
     def of(cls, act: Act) -> ErasureView:
         return cls(
             id=erasure_text(act.id), contact=contact_text(act.contact_id), at=instant(act.at), by=act.who,
-            deleted=act.counts, hashes=act.hashes,
+            deleted=act.counts, hashes=act.hashes, searching=searches.left(act.stage),
         )  # fmt: skip
 
 
