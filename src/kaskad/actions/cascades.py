@@ -6,10 +6,11 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
-from kaskad.actions import abilities, law
+from kaskad.actions import abilities, attributes, law
 from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
+from kaskad.domain.attributes import doubts
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
 from kaskad.domain.errors import Conflict, Invalid, NotFound
@@ -275,7 +276,12 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
     found = abilities.findings(loaded.cascade, accounts)
     with office.read() as tx:
         _, wrong = look_up(tx, loaded.cascade)
+        declared = attributes.declared(tx)
     more = [(f.path, f.message, f.remedy, f.severity) for f in found]
+    more += [
+        (path, doubt, "Compare it with a value that it can have, or declare it otherwise.", "warning")
+        for path, doubt in doubts(declared, loaded.cascade)
+    ]
     return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
 
 

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
+from kaskad.actions import attributes
 from kaskad.actions.office import Office
 from kaskad.actions.refusals import Refusal, refuse
 from kaskad.domain.address import BadAddress, country_of, normalise
+from kaskad.domain.attributes import Declared
 from kaskad.domain.consent import ALL_CHANNELS, ANY, Purpose
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.hours import is_zone
+from kaskad.domain.hours import ZONE_SOURCES, Zones, is_zone, zones_known
 from kaskad.domain.ids import contact_text, read_contact
 from kaskad.domain.terms import Channel
 from kaskad.store import cards, merges, suppressions
@@ -53,7 +55,9 @@ class Told(Struct, frozen=True, kw_only=True):
     """A contact as it was told; None leaves what is known."""
 
     external_id: str | None = None
+    external_ids: Sequence[str] = ()
     zone: str | None = None
+    zone_source: str = "told"
     language: str | None = None
     country: str | None = None
     tracking: bool | None = None
@@ -76,6 +80,8 @@ class Whole(Struct, frozen=True):
     addresses: list[KnownAddress]
     consents: list[KnownConsent]
     lists: list[str]
+    external_ids: list[str]
+    zones: Zones
 
 
 class Page(Struct, frozen=True):
@@ -85,7 +91,7 @@ class Page(Struct, frozen=True):
     addresses: dict[int, list[KnownAddress]]
 
 
-def put(office: Office, told: Told, who: str = "") -> Saved:
+def put(office: Office, told: Told, who: str = "", *, by: str = "") -> Saved:
     """Make or change one contact.
 
     `who` is its id (`con_…`, which must exist) or its external id; "" finds it by what is told. Raises
@@ -97,26 +103,30 @@ def put(office: Office, told: Told, who: str = "") -> Saved:
             raise Invalid(["This is another external id than that of the address."], ["/external_id"])
         told = _with_external_id(told, who)
     problems: list[tuple[str, str]] = []
-    ready = _ready(told, office.now(), problems, named=contact_id is not None)
+    declared = _declared(office)
+    ready = _ready(told, office.now(), problems, declared, named=contact_id is not None)
     _raise(problems)
 
     def change(tx: Transaction) -> contact_store.Saved:
         contact = ready.contact if contact_id is None else _known(tx, find(tx, who), ready.contact)
-        return contact_store.save(tx, suppressions.hash_key(tx, office.vault), [contact], office.now())
+        key = suppressions.hash_key(tx, office.vault)
+        saved = contact_store.save(tx, key, [contact], office.now(), f"api {by}" if by else "")
+        _refuse_foreign(tx, contact, saved.ids[0])
+        return saved
 
     saved = office.write(change)
     refuse(office, [(saved.ids[0], refusal) for refusal in ready.refusals])
     return Saved(saved.ids[0], saved.ids[0] in saved.new)
 
 
-def put_many(office: Office, told: Sequence[Told]) -> list[Saved | Invalid]:
+def put_many(office: Office, told: Sequence[Told], *, by: str = "") -> list[Saved | Invalid]:
     """Make or change many contacts; return what came of each; a wrong one stops no other."""
-    now = office.now()
+    now, declared = office.now(), _declared(office)
     answers: list[Saved | Invalid | None] = []
     good: list[tuple[int, _Ready]] = []
     for index, one in enumerate(told):
         problems: list[tuple[str, str]] = []
-        ready = _ready(one, now, problems, pointer=f"/contacts/{index}")
+        ready = _ready(one, now, problems, declared, pointer=f"/contacts/{index}")
         if problems:
             answers.append(_invalid(problems))
         else:
@@ -127,7 +137,8 @@ def put_many(office: Office, told: Sequence[Told]) -> list[Saved | Invalid]:
 
         def change(tx: Transaction, piece: Sequence[tuple[int, _Ready]] = piece) -> contact_store.Saved:
             key = suppressions.hash_key(tx, office.vault)
-            return contact_store.save(tx, key, [ready.contact for _, ready in piece], office.now())
+            people = [ready.contact for _, ready in piece]
+            return contact_store.save(tx, key, people, office.now(), f"api {by}" if by else "")
 
         saved = office.write(change)
         for (index, ready), contact_id in zip(piece, saved.ids, strict=True):
@@ -144,7 +155,10 @@ def show(office: Office, who: str) -> Whole:
         if card is None:
             raise _nobody(who)
         addresses, consents = cards.addresses(tx, card.id), cards.consents(tx, card.id)
-        return Whole(card, addresses, consents, cards.lists(tx, card.id))
+        phone = next((a.value for a in addresses if a.channel is Channel.SMS and not a.health), "")
+        zones = zones_known(card.zone, card.zone_source, phone, office.engine.world.policy.zone)
+        names = [row[0] for row in tx.all("external_ids_of", contact_id=card.id)]
+        return Whole(card, addresses, consents, cards.lists(tx, card.id), names, zones)
 
 
 def search(office: Office, said: str, country: str, *, after: int, limit: int) -> Page:
@@ -241,18 +255,26 @@ class _Ready(Struct, frozen=True):
     refusals: list[Refusal]
 
 
+def _declared(office: Office) -> Declared:
+    with office.read() as tx:
+        return attributes.declared(tx)
+
+
 def _ready(
-    told: Told, now: int, problems: list[tuple[str, str]], *, pointer: str = "", named: bool = False
-) -> _Ready:
+    told: Told, now: int, problems: list[tuple[str, str]], declared: Declared, *, pointer: str = "",
+    named: bool = False,
+) -> _Ready:  # fmt: skip
     """Return what the store takes; `named`: who is meant is known without what is told."""
     if told.external_id is not None and read_contact(told.external_id) is not None:
         problems.append(("This looks like an id of ours: call it otherwise.", f"{pointer}/external_id"))
-    if told.external_id is None and not told.addresses and not named:
+    if told.external_id is None and not told.external_ids and not told.addresses and not named:
         problems.append(("Name the contact: external_id, email, phone, or another address.", pointer))
     for name in (told.zone or "").split():
         if not is_zone(name):
             wrong = f"{name!r} is no time zone that is known: write such as Asia/Almaty."
             problems.append((wrong, f"{pointer}/zone"))
+    fitted, unfit = attributes.fitted(declared, told.attributes)
+    problems += [(f"{why}.", f"{pointer}/attributes/{escape(name)}") for name, why in unfit.items()]
     addresses = _addresses(told.addresses, told.country, problems, pointer)
     phone = next((a.value for a in addresses if a.channel is Channel.SMS), "")
     ready = [
@@ -260,11 +282,13 @@ def _ready(
     ]
     contact = Contact(
         external_id=told.external_id,
+        external_ids=tuple(told.external_ids),
+        zone_source=ZONE_SOURCES.index(told.zone_source) + 1,
         zone=" ".join((told.zone or "").split()) or None,
         language=told.language.lower()[:2] if told.language else None,
         country=told.country.upper() if told.country else country_of(phone) if phone else None,
         tracking=told.tracking,
-        attributes=told.attributes,
+        attributes=fitted,
         addresses=addresses,
         consents=[one for one in ready if isinstance(one, Consent)],
     )
@@ -356,11 +380,22 @@ def _known(tx: Transaction, contact_id: int, contact: Contact) -> Contact:
         row = tx.one("contact_by_external_id", external_id=contact.external_id)
         if row is not None and row[0] != contact_id:
             raise Conflict(f"{contact.external_id!r} is the external id of {contact_text(row[0])}.")
-        if card.external_id not in (None, contact.external_id):
+        if row is None and card.external_id not in (None, contact.external_id):
             raise Conflict(
                 f"The external id of {contact_text(contact_id)} is {card.external_id!r}: it stays."
             )
     return contact_store.as_known(contact, contact_id)
+
+
+def _refuse_foreign(tx: Transaction, contact: Contact, contact_id: int) -> None:
+    """Raise Conflict where an external id that was told is another contact's."""
+    for name in contact.external_ids:
+        row = tx.one("contact_by_external_id", external_id=name)
+        if row is not None and row[0] != contact_id:
+            raise Conflict(
+                f"{name!r} is the external id of {contact_text(row[0])}, and the rest is told of "
+                f"{contact_text(contact_id)}: if they are one person, merge them (kaskad contact merge)."
+            )
 
 
 def _with_external_id(told: Told, external_id: str) -> Told:
@@ -369,6 +404,11 @@ def _with_external_id(told: Told, external_id: str) -> Told:
 
 def _nobody(who: str) -> NotFound:
     return NotFound(f"There is no contact {who!r}: give its id (con_…), external id, e-mail or +phone.")
+
+
+def escape(name: str) -> str:
+    """Return a key as a JSON pointer has it."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _invalid(problems: Sequence[tuple[str, str]]) -> Invalid:

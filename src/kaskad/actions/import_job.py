@@ -12,17 +12,22 @@ from concurrent.futures import TimeoutError as TooLate
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from time import monotonic
+from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
 
+from kaskad.actions import attributes
 from kaskad.actions.office import WAIT_S, Office
 from kaskad.domain.errors import KaskadError, Unavailable
+from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.people import Kind, PeopleFile, Person, Piece
+from kaskad.engine.people import Note as Odd
 from kaskad.log import get_logger
 from kaskad.store import cascades as list_store
-from kaskad.store import crowd, suppressions
+from kaskad.store import contacts, crowd, suppressions
 from kaskad.store import imports as import_store
 from kaskad.store.db import Transaction
 from kaskad.store.imports import Import, Note, Reject
@@ -38,6 +43,7 @@ _LONG = 20_000  # rows from which on starting other processes costs less than it
 _HELPERS = 3
 _INFORMING = frozenset({Kind.FIXED, Kind.DUPLICATE, Kind.SUPPRESSED, Kind.FLAGGED})
 _BEAT_S = 10.0  # between signs of life while nothing is written
+_object = msgspec.json.Decoder(dict[str, Any]).decode
 _CHANNELS = {channel.code: channel for channel in Channel}
 
 
@@ -59,6 +65,9 @@ class Job:
     def __init__(self, office: Office, found: Import, file: PeopleFile, list_name: str) -> None:
         self._office, self._id, self._owner, self._file = office, found.id, found.owner, file
         self._dry_run, self._before = found.dry_run, found.seen
+        self._by = f"import {import_text(found.id)}"
+        with office.read() as tx:
+            self._declared = attributes.declared(tx)
         self._state = _State(found.seen, found.counts, found.notes)
         self._key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
         self._size = 200  # rows of the next piece
@@ -122,11 +131,12 @@ class Job:
 
     def _written(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
         """Return what writes a piece, with how far it has come; it may be called again after a rollback."""
+        piece = self._fitted(piece)
         told = [person.told for person in piece.people]
 
         def change(tx: Transaction) -> tuple[_State, bool]:
             began = monotonic()
-            came = crowd.save(tx, self._key, told, self._office.now())
+            came = crowd.save(tx, self._key, told, self._office.now(), self._by)
             if self._list_id is not None:
                 list_store.add_members(tx, self._list_id, came.ids)
             kept = self._keep(tx, piece, came.new, came.stopped)
@@ -137,6 +147,7 @@ class Job:
 
     def _looked_up(self, piece: Piece) -> Callable[[Transaction], tuple[_State, bool]]:
         """Return what keeps what a dry run has found in a piece."""
+        piece = self._fitted(piece)
         told, before = [person.told for person in piece.people], len(self._new)
         keys = [key for each in told for key in each.addresses]
         with self._office.read() as tx:
@@ -144,6 +155,23 @@ class Job:
             never = suppressions.stopped(tx, self._key, keys)
         made = len(self._new) - before
         return lambda tx: self._keep(tx, piece, made, never)
+
+    def _fitted(self, piece: Piece) -> Piece:
+        """Return a piece with attributes as they are declared; what does not fit is left out, with a remark."""
+        if not self._declared:
+            return piece
+        people, notes, counts = [], list(piece.notes), Counter(piece.counts)
+        for person in piece.people:
+            told = _object(person.told.attributes)
+            fitted, unfit = attributes.fitted(self._declared, told)
+            if unfit or fitted != told:
+                text, names = msgspec.json.encode(fitted).decode(), contacts.folded(fitted)
+                changed = structs.replace(person.told, attributes=text, folded=names)
+                person = structs.replace(person, told=changed)
+            notes += [Odd(person.row, f"{why}; left out", kind=Kind.UNREAD) for why in unfit.values()]
+            counts[Kind.UNREAD] += bool(unfit)
+            people.append(person)
+        return structs.replace(piece, people=people, notes=notes, counts=counts)
 
     def _keep(
         self, tx: Transaction, piece: Piece, made: int, never: set[crowd.Key]

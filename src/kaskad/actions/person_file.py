@@ -19,7 +19,7 @@ from kaskad.actions.timeline import entries_of
 from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.terms import Channel, Disposition, TaskState
-from kaskad.store import cards, tasks
+from kaskad.store import cards, changes, tasks
 from kaskad.store.cards import KnownConsent
 from kaskad.store.db import Transaction
 from kaskad.store.tasks import Task, Wanted
@@ -63,6 +63,9 @@ def gather(office: Office, who: str) -> PersonFile:
         told = _cells(msgspec.to_builtins(card) if card else {}) | {"id": contact_text(contact_id)}
         parts: dict[str, list[Cells]] = {
             "person": [told],
+            "external_ids": [
+                {"external_id": row[0]} for row in tx.all("external_ids_of", contact_id=contact_id)
+            ],
             "addresses": _rows(_addresses(tx, contact_id)),
             "consents": [_consent(each) for each in cards.consents(tx, contact_id)],
             "lists": [{"list": name} for name in cards.lists(tx, contact_id)],
@@ -77,6 +80,10 @@ def gather(office: Office, who: str) -> PersonFile:
             **_messages(tx, names, contact_id),
             "requests": _requests(tx, names, contact_id),
             "calls": _calls(tx, names, contact_id),
+            "history": _rows(
+                {"at": each.at, "what": each.what, "by": each.who, "details": each.detail}
+                for each in reversed(changes.page(tx, contact_id, limit=changes.KEPT))
+            ),
             "opt_in_links": _opt_ins(tx, names, contact_id),
             "sign_ups": _rows(msgspec.to_builtins(each) for each in cards.sign_ups(tx, contact_id)),
             "last_heard": [
@@ -97,7 +104,7 @@ def _addresses(tx: Transaction, contact_id: int) -> Iterable[Cells]:
         yield {
             "channel": each.channel.value, "address": each.value, "health": each.condition,
             "why": each.reason, "shared": each.shared, "preferred": each.preferred,
-            "changed_at": each.changed_at,
+            "changed_at": each.changed_at, "primary": each.main, "confirmed_at": each.confirmed_at,
         }  # fmt: skip
 
 

@@ -17,13 +17,14 @@ WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), e
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    from kaskad.cli import merging
+    from kaskad.cli import addresses, merging
 
     group = typer.Typer(help="Contacts: find, show, merge, export, erase.", no_args_is_help=True)
     group.command("list")(listing)
     group.command("show")(show)
     group.command("export")(export)
     group.command("erase")(erase)
+    addresses.add(group)
     merging.add(group)
     app.add_typer(group, name="contact")
 
@@ -145,9 +146,14 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     """Return a contact as people read it."""
     name = _name(told)
     yield f"{told['id']}  {' '.join(part for part in (told['external_id'], name) if part)}"
-    plain = [told[key] for key in ("country", "language", "zone") if told[key]]
+    plain = [told[key] for key in ("country", "language") if told[key]]
+    zones = told["zones"]
+    many = f" and {len(zones['zones']) - 1} others" if zones["zones"][1:] else ""
+    plain.append(f"{zones['zones'][0]}{many} ({zones['confidence']}, by {zones['source'].replace('_', ' ')})")
     plain += [] if told["tracking"] else ["no open pixel"]
-    yield f"  {', '.join(plain) or 'country, language and zone unknown'}"
+    yield f"  {', '.join(plain)}"
+    if told["external_ids"][1:]:
+        yield f"  known as {', '.join(told['external_ids'])}"
     for address in told["addresses"]:
         more = [] if address["health"] == "good" else [address["health"]]
         more += [address["why"]] if address["why"] else []

@@ -24,3 +24,4 @@ class EventIn(Struct, frozen=True):
     contact: ContactRef
     at: int
     properties: dict[str, Any] = field(default_factory=dict)
+    zone: str = ""  # in which the person was, as the site or app knows it

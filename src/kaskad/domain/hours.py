@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from kaskad.domain.cascade import Span
 from kaskad.domain.policy import DAY, MINUTE, Days, Policy, Window, WindowRule
@@ -126,6 +128,31 @@ def zones_for(known: str | None, phone: str, brand: str) -> tuple[str, ...]:
     if own:
         return own
     return (candidate_zones(phone) if phone else ()) or ((brand if is_zone(brand) else "UTC"),)
+
+
+ZONE_SOURCES = ("told", "delivery_address", "site")  # by their code less one, best first
+ZoneSource = Literal["told", "delivery_address", "site", "phone", "brand"]
+Confidence = Literal["certain", "likely", "possible", "guess"]
+
+
+class Zones(Struct, frozen=True):
+    """The zones in which a contact may be, and how that is known."""
+
+    zones: tuple[str, ...]
+    source: ZoneSource
+    confidence: Confidence
+
+
+def zones_known(known: str | None, source: int | None, phone: str, brand: str) -> Zones:
+    """Return what `zones_for` does, with where it comes from and how much that is worth (C5)."""
+    zones = zones_for(known, phone, brand)
+    if zones_for(known, "", "") == zones and known:
+        named: ZoneSource = ZONE_SOURCES[(source or 1) - 1]  # type: ignore[assignment]
+        sure: Confidence = "likely" if named == "site" else "certain"
+        return Zones(zones, named, sure if len(zones) == 1 else "possible")
+    if phone and zones == candidate_zones(phone):
+        return Zones(zones, "phone", "likely" if len(zones) == 1 else "possible")
+    return Zones(zones, "brand", "guess")
 
 
 def jitter(contact_id: int, step: int, max_ms: int) -> int:

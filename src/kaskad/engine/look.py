@@ -20,7 +20,7 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World
 from kaskad.providers import provider
-from kaskad.store import segments
+from kaskad.store import places, segments
 from kaskad.store.db import Row, Transaction
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -80,15 +80,22 @@ def look(
     every: dict[int, list[tuple[int, Address]]] = {
         run.contact_id: [] for version, run in entering if version.cascade.to
     }
-    for contact_id, channel, value, health, shared, preferred in tx.among("look_addresses", ids):
+    doubles: set[int] = set()  # contacts with several addresses of a channel
+    rows = tx.among("look_addresses", ids)
+    for contact_id, channel, value, health, shared, preferred, _, _ in rows:
         if preferred:
             wishes[contact_id].append((preferred, channel))
-        addresses[contact_id][channel] = address = Address(value, health, shared)  # the last is the best
+        own = addresses[contact_id]
+        if channel in own:
+            doubles.add(contact_id)
+        own[channel] = address = Address(value, health, shared)  # the last is the best
         if contact_id in every:
             every[contact_id].append((channel, address))
         if channel in picky:
             several[contact_id][channel].append(address)
         bits[contact_id] |= (1 | health << 1 | shared << 3) << channel * 4
+    if doubles:
+        _prefer_answered(tx, [row for row in rows if row[0] in doubles], addresses)
     consents: dict[int, list[ConsentRow]] = defaultdict(list)
     for row in tx.among("look_consents", ids):
         consents[row[0]].append(
@@ -112,6 +119,20 @@ def look(
         _heard(tx, entering, windowed) if windowed else {},
         every,
     )
+
+
+def _prefer_answered(
+    tx: Transaction, rows: Sequence[Row], addresses: Mapping[int, dict[int, Address]]
+) -> None:  # fmt: skip
+    """Of addresses that stand alike take the one where the person has reacted last."""
+    answered = places.reacted(tx, {row[0] for row in rows})
+    best: dict[tuple[int, int], tuple[object, int]] = {}
+    for contact_id, channel, value, health, shared, *ranks in rows:  # the best rank comes last
+        at = answered.get((contact_id, channel, value), 0)
+        key, rank = (contact_id, channel), (health, *ranks)
+        if key not in best or best[key][0] != rank or at >= best[key][1]:
+            best[key] = (rank, at)
+            addresses[contact_id][channel] = Address(value, health, shared)
 
 
 def _standing(

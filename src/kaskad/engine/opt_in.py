@@ -20,7 +20,7 @@ from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.arrival import Arrival
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Inbound, Outgoing
-from kaskad.store import contacts, opt_ins
+from kaskad.store import contacts, opt_ins, places
 from kaskad.store.db import Transaction
 from kaskad.store.opt_ins import OptIn
 
@@ -193,6 +193,7 @@ class Visit:
             return "used"
         address = contacts.Address(self._channel, self._chat, preferred=1)
         contacts.add_addresses(tx, self._hash_key, opt_in.contact_id, [address])
+        places.confirm(tx, [(opt_in.contact_id, self._channel, self._chat)], self._at)
         self._revive(tx, [opt_in.contact_id])
         act = "notifications allowed" if self._channel is Channel.PUSH else "/start"
         proof = {"act": f"{act} by an opt-in link", "token_hash": opt_in.token_hash.hex()}

@@ -172,13 +172,17 @@ def match_orphans(tx: Transaction, results: Iterable[Result]) -> list[Arrival]:
 
 def _read_events(tx: Transaction, delivery: Delivery, now: int) -> list[Arrival]:
     found: list[Arrival] = []
+    zones: list[tuple[int, str]] = []
     for event in delivery.events:
         contact_id = find_contact(tx, event.contact)
+        if contact_id and event.zone:
+            zones.append((contact_id, event.zone))
         delivery.problems.append(None if contact_id else "no such contact: create it first, or check its id")
         if contact_id:
             told = msgspec.json.encode({"name": event.name, "properties": event.properties}).decode()
             at = min(max(event.at, 0), now)  # what is told has happened, and not before clocks began
             found.append(Arrival(contact_id, 0, -1, Kind.EVENT.value, event.id, at, told))
+    contacts.tell_zones(tx, zones, now)
     return found
 
 

@@ -11,6 +11,7 @@ from kaskad.store.erasures import overwriting
 OLDEST = 500  # rows that are looked at in one piece
 CONTACTS = 500
 SIGN_UPS = 50
+ZONES_MS = 180 * DAY  # so long what a site knows of a person's zone counts as recent (C5)
 EVERY_MS = DAY  # from one round over all contacts to the next
 
 # Which period of the policy concerns what.
@@ -21,6 +22,7 @@ _BY_CONTACT = (
     ("texts", "empty_old_notes"),
     ("events", "drop_old_events"),
     ("events", "empty_old_triggers"),
+    ("events", "drop_old_changes"),
     ("proofs", "drop_old_proofs"),
 )
 
@@ -51,6 +53,7 @@ class Keeping:
         part = {"after": first - 1, "until": first - 1 + CONTACTS}
         for name, statement in _BY_CONTACT:
             tx.run(statement, before=_before(kept, name, now), **part)
+        tx.run("forget_old_zones", before=now - ZONES_MS, **part)
         if part["until"] < last:
             self._after = part["until"]
             return True

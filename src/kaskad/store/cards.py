@@ -28,6 +28,8 @@ class Card(Struct, frozen=True):
     tracking: bool
     attributes: dict[str, Any]
     created_at: int
+    zone_source: int | None = None
+    zone_at: int | None = None
 
 
 class KnownAddress(Struct, frozen=True):
@@ -40,6 +42,8 @@ class KnownAddress(Struct, frozen=True):
     preferred: int
     changed_at: int | None
     why: int | None = None
+    main: bool = False
+    confirmed_at: int | None = None
 
     @property
     def condition(self) -> str:
@@ -221,4 +225,5 @@ def _phone(said: str) -> str:
 
 
 def _card(row: Row) -> Card:
-    return Card(row[0], row[1], row[2], row[3], row[4], bool(row[5]), _object(row[6]), row[7])
+    return Card(row[0], row[1], row[2], row[3], row[4], bool(row[5]), _object(row[6]), row[7],
+                row[8], row[9])  # fmt: skip

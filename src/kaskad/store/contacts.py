@@ -12,12 +12,14 @@ from msgspec import Struct, field, structs
 
 from kaskad.domain.consent import ALL_CHANNELS, ANY, TRACKING
 from kaskad.domain.terms import Channel
-from kaskad.store import mail_domains
+from kaskad.store import changes, mail_domains
 from kaskad.store.db import Row, Transaction
 from kaskad.store.suppressions import SUPPRESSED, AddressKey, suppressed
 
 INVALID = 1  # health of an address
+TOLD, DELIVERY, SITE = 1, 2, 3  # where a zone is known from, best first
 NAMES = ("name", "first_name", "last_name")  # attributes by which people are looked for
+_LONGEST_CHANGE = 200  # of a text that was changed, in the history
 _LONGEST_NAME = 300  # of what is searched: an index entry must stay short
 # What stands for a person where no external id is given, best first; then any other address.
 _IDENTIFYING = (Channel.EMAIL, Channel.SMS)
@@ -57,7 +59,9 @@ class Contact(Struct, frozen=True, kw_only=True):
 
     id: int | None = None
     external_id: str | None = None
+    external_ids: Sequence[str] = ()  # more of them, of other systems
     zone: str | None = None
+    zone_source: int = TOLD
     language: str | None = None
     country: str | None = None
     tracking: bool | None = None
@@ -77,6 +81,8 @@ class _Kept(Struct, frozen=True):
     tracking: int = 1
     attributes: str = "{}"
     folded: str | None = None
+    zone_source: int | None = None
+    zone_at: int | None = None
 
 
 class Saved(Struct, frozen=True):
@@ -95,17 +101,25 @@ def upsert(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: i
     return save(tx, hash_key, contacts, now).ids
 
 
-def save(tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: int) -> Saved:
-    """Do what `upsert` does, and return also who is new."""
+def save(
+    tx: Transaction, hash_key: bytes, contacts: Sequence[Contact], now: int, by: str = ""
+) -> Saved:  # fmt: skip
+    """Do what `upsert` does, and return also who is new.
+
+    What it changes of known contacts goes into their history, told of `by`; "" leaves no trace there.
+    """
     tx.all("lock_contacts")
     ids, named = _identify(tx, contacts)
     known = {row[0]: _Kept(*row) for row in tx.among("contacts_among", sorted(set(ids)))}
-    new = frozenset(ids) - known.keys()
+    new, before = frozenset(ids) - known.keys(), dict(known)
     for contact_id, contact in zip(ids, contacts, strict=True):
-        known[contact_id] = _merged(known.get(contact_id) or _Kept(contact_id), contact)
+        known[contact_id] = _merged(known.get(contact_id) or _Kept(contact_id), contact, now)
     tx.changed_many("put_contacts", [(*structs.astuple(kept), now) for kept in known.values()])
     tx.changed_many("put_external_ids", named)
-    _put_addresses(tx, hash_key, ids, contacts)
+    added = _put_addresses(tx, hash_key, ids, contacts)
+    if by and before:
+        _note(tx, before, known, [*added, *((contact_id, "external id", name) for name, contact_id in named)],
+              by, now)  # fmt: skip
     _put_consents(tx, ids, contacts)
     return Saved(ids, new)
 
@@ -138,6 +152,13 @@ def untracked(tx: Transaction, ids: Iterable[int]) -> set[int]:
     return {row[0] for row in tx.among("untracked_among", wanted)} if wanted else set()
 
 
+def tell_zones(tx: Transaction, told: Iterable[tuple[int, str]], at: int) -> None:
+    """Keep the zones that a site or an app knows of contacts, where nobody has told better."""
+    rows = [(contact_id, zone, at) for contact_id, zone in dict(told).items()]
+    if rows:
+        tx.changed_many("tell_zones", rows)
+
+
 def mark_invalid(tx: Transaction, addresses: Iterable[tuple[int, Channel, str]], at: int) -> int:
     """Keep that addresses (contact id, channel, value) do not exist; return how many were good until now."""
     rows = [(contact_id, channel.code, value, INVALID, at) for contact_id, channel, value in addresses]
@@ -163,7 +184,7 @@ class _Known:
     """Who stands behind external ids and addresses, in the database and earlier in the batch."""
 
     def __init__(self, tx: Transaction, contacts: Sequence[Contact]) -> None:
-        external = {(contact.external_id,) for contact in contacts if contact.external_id is not None}
+        external = {(name,) for contact in contacts for name in _names(contact)}
         keys = {(key[0].code, key[1]) for contact in contacts if (key := _identity(contact)) is not None}
         self.named: list[tuple[str, int]] = []  # external ids that the batch brings
         self._by_external: dict[str, int] = dict(tx.many("contacts_by_external", sorted(external)))
@@ -176,8 +197,9 @@ class _Known:
     def find(self, contact: Contact) -> int | None:
         if contact.id is not None:
             return contact.id
-        if contact.external_id in self._by_external:
-            return self._by_external[contact.external_id]
+        for name in _names(contact):
+            if name in self._by_external:
+                return self._by_external[name]
         key = _identity(contact)
         holders = self._holders[key[0].code, key[1]] if key else set()
         if contact.external_id is not None:  # another external id at the address is another person
@@ -185,18 +207,25 @@ class _Known:
         return min(holders, default=None)
 
     def remember(self, contact: Contact, contact_id: int) -> None:
+        for name in _names(contact):  # one that is another contact's stays there
+            if name not in self._by_external:
+                self.named.append((name, contact_id))
+                self._by_external[name] = contact_id
         if contact.external_id is not None:
-            if contact.external_id not in self._by_external:
-                self.named.append((contact.external_id, contact_id))
-            self._by_external[contact.external_id] = contact_id
             self._owner[contact_id] = contact.external_id
         for address in contact.addresses:
             self._holders[address.channel.code, address.value].add(contact_id)
 
 
+def _names(contact: Contact) -> list[str]:
+    """Return the external ids that are told of a contact, each once, its own first."""
+    told = [] if contact.external_id is None else [contact.external_id]
+    return list(dict.fromkeys([*told, *contact.external_ids]))
+
+
 def identity(contact: Contact) -> object:
     """Return what a contact that nobody knows is told from others by."""
-    return contact.external_id or _identity(contact)
+    return next(iter(_names(contact)), None) or _identity(contact)
 
 
 def _identity(contact: Contact) -> AddressKey | None:
@@ -204,22 +233,58 @@ def _identity(contact: Contact) -> AddressKey | None:
     return next((ranked[channel] for channel in (*_IDENTIFYING, *ranked) if channel in ranked), None)
 
 
-def _merged(kept: _Kept, contact: Contact) -> _Kept:
+def _merged(kept: _Kept, contact: Contact, now: int) -> _Kept:
     attributes, names = kept.attributes, kept.folded
     if contact.attributes:
         merged = {**msgspec.json.decode(kept.attributes), **contact.attributes}
         left = {name: value for name, value in merged.items() if value is not None}
         attributes, names = msgspec.json.encode(left).decode(), folded(left)
+    zone, source, at = kept.zone, kept.zone_source, kept.zone_at
+    if contact.zone and (zone is None or contact.zone_source <= (source or TOLD)):
+        zone, source, at = contact.zone, contact.zone_source, now
     return _Kept(
         kept.id,
-        contact.external_id or kept.external_id,
-        contact.zone or kept.zone,
+        kept.external_id or contact.external_id,
+        zone,
         contact.language or kept.language,
         contact.country or kept.country,
         kept.tracking if contact.tracking is None else int(contact.tracking),
         attributes,
         names,
+        source,
+        at,
     )
+
+
+def _note(
+    tx: Transaction, before: Mapping[int, _Kept], after: Mapping[int, _Kept],
+    added: Iterable[tuple[int, str, str]], by: str, now: int,
+) -> None:  # fmt: skip
+    """Keep what was changed of contacts that were known before."""
+    found: dict[int, dict[str, Any]] = defaultdict(dict)
+    for contact_id, was in before.items():
+        if structs.replace(was, zone_at=None) != structs.replace(after[contact_id], zone_at=None):
+            found[contact_id] = _differences(was, after[contact_id])
+    for contact_id, what, value in added:
+        if contact_id in before:
+            found[contact_id].setdefault(f"new {what}", []).append(value)
+    changes.note(
+        tx, [changes.Change(each, now, "changed", by, detail) for each, detail in found.items() if detail]
+    )
+
+
+def _differences(was: _Kept, now: _Kept) -> dict[str, Any]:
+    """Return what is different, each with what it was and what it is."""
+    plain = ("zone", "language", "country", "tracking")
+    pairs = {name: [getattr(was, name), getattr(now, name)] for name in plain}
+    old, new = msgspec.json.decode(was.attributes), msgspec.json.decode(now.attributes)
+    pairs |= {name: [old.get(name), new.get(name)] for name in (*old, *new)}
+    return {name: [_short(each) for each in pair] for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _short(value: Any) -> Any:
+    """Return a value as the history keeps it."""
+    return value[:_LONGEST_CHANGE] if isinstance(value, str) else value
 
 
 def fold(text: str) -> str:
@@ -233,7 +298,10 @@ def folded(attributes: Mapping[str, Any]) -> str | None:
     return fold(" ".join(names))[:_LONGEST_NAME] or None
 
 
-def _put_addresses(tx: Transaction, hash_key: bytes, ids: Sequence[int], contacts: Sequence[Contact]) -> None:
+def _put_addresses(
+    tx: Transaction, hash_key: bytes, ids: Sequence[int], contacts: Sequence[Contact]
+) -> list[tuple[int, str, str]]:  # fmt: skip
+    """Add addresses; return those that are new: contact, channel, value."""
     found = {
         (contact_id, *address.key): address
         for contact_id, contact in zip(ids, contacts, strict=True)
@@ -250,7 +318,8 @@ def _put_addresses(tx: Transaction, hash_key: bytes, ids: Sequence[int], contact
         )
         for (contact_id, *_), address in sorted(found.items())
     ]
-    new = sorted(set(tx.many("put_addresses", rows)))
+    put = tx.many("put_addresses", rows)
+    new = sorted({(row[0], row[1]) for row in put})
     tx.changed_many("share_addresses", new)
     mail_domains.note(tx, new)
     preferred = [
@@ -259,6 +328,7 @@ def _put_addresses(tx: Transaction, hash_key: bytes, ids: Sequence[int], contact
         if address.preferred is not None
     ]
     tx.changed_many("prefer_addresses", preferred)
+    return [(row[2], Channel.of(row[0]).value, row[1]) for row in put]
 
 
 def _health(address: Address, stopped: set[AddressKey]) -> int:

@@ -54,8 +54,8 @@ class Came(Struct, frozen=True):
     stopped: set[Key]
 
 
-def save(tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int) -> Came:
-    """Make or change the contacts of people, with their addresses and consents."""
+def save(tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int, by: str = "") -> Came:
+    """Make or change the contacts of people, with their addresses and consents; `by` as in `contacts.save`."""
     tx.all("lock_contacts")
     never = stopped(tx, hash_key, [key for told in people for key in told.addresses])
     strangers, others = _apart(tx, people)
@@ -63,7 +63,7 @@ def save(tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int) -> 
     _put(tx, ids, strangers, never, now)
     if not others:
         return Came(ids, len(ids), never)
-    saved = contacts.save(tx, hash_key, [told.contact for told in others], now)
+    saved = contacts.save(tx, hash_key, [told.contact for told in others], now, by)
     return Came(sorted({*ids, *saved.ids}), len(ids) + len(saved.new), never)
 
 
@@ -108,7 +108,7 @@ def _put(
     both = list(zip(ids, strangers, strict=True))
     tx.changed_many("put_new_contacts", [
         (key, told.external_id, told.zone, told.language, told.country, int(told.tracking is not False),
-         told.attributes, told.folded, now)
+         told.attributes, told.folded, now, *((contacts.TOLD, now) if told.zone else (None, None)))
         for key, told in both
     ])  # fmt: skip
     named = [(told.external_id, key) for key, told in both if told.external_id is not None]

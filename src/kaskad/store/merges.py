@@ -118,6 +118,8 @@ def unite(tx: Transaction, old: int, kept_id: int, now: int) -> dict[str, Any]:
     own, more = _object(ours[6]), _object(theirs[6])
     attributes = {**more, **own}
     conflicts: dict[str, Any] = {key: more[key] for key in more if key in own and own[key] != more[key]}
+    if theirs[2] and (theirs[8] or 1) < (ours[8] or 1):
+        ours, theirs = _zone_from(ours, theirs), _zone_from(theirs, ours)
     plain = dict(zip(("external_id", "zone", "language", "country"), theirs[1:5], strict=True))
     mine = dict(zip(plain, ours[1:5], strict=True))
     conflicts |= {
@@ -127,10 +129,15 @@ def unite(tx: Transaction, old: int, kept_id: int, now: int) -> dict[str, Any]:
     }
     filled = [mine[name] or plain[name] for name in plain]
     text = msgspec.json.encode(attributes).decode()
-    row = (kept_id, *filled, min(ours[5], theirs[5]), text, contacts.folded(attributes), now)
+    zone = ours[8:10] if mine["zone"] else theirs[8:10]
+    row = (kept_id, *filled, min(ours[5], theirs[5]), text, contacts.folded(attributes), *zone, now)
     tx.run("erase_contact", contact_id=old, now=now)
     tx.changed_many("put_contacts", [row])
     return conflicts
+
+
+def _zone_from(row: Row, other: Row) -> Row:
+    return (*row[:2], other[2], *row[3:8], *other[8:10])
 
 
 def stricter(tx: Transaction, old: int, kept_id: int) -> list[Consent]:

@@ -17,7 +17,9 @@ from kaskad.domain.tokens import Signer
 from kaskad.web import metrics
 from kaskad.web.api import (
     accounts,
+    addresses,
     approved_texts,
+    attributes,
     audit,
     cascades,
     contacts,
@@ -84,6 +86,8 @@ ROUTERS = (
     imports.router,
     exports.router,
     merging.router,
+    addresses.router,
+    attributes.router,
     contacts.router,
     mail_domains.router,
     rights.router,

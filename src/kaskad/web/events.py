@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaskad.domain.event import ContactRef, EventIn
+from kaskad.domain.hours import is_zone
 from kaskad.domain.ids import read_contact
 from kaskad.web.auth import Keys
 from kaskad.web.body import read_body
@@ -43,6 +44,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
     contact: Contact
     at: Annotated[datetime, Meta(tz=True)] | None = None
     properties: dict[str, Any] = field(default_factory=dict)
+    zone: Text | None = None  # in which the person's browser or app is
 
 
 class Refused(Struct, frozen=True):
@@ -188,6 +190,7 @@ def _event_in(event: Event, now: int) -> EventIn:
         ),
         at=now if event.at is None else round(event.at.timestamp() * 1000),
         properties=event.properties,
+        zone=event.zone if event.zone and is_zone(event.zone) else "",
     )
 
 

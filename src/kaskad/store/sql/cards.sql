@@ -1,14 +1,15 @@
 -- name: card
-SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at, zone_source, zone_at FROM contacts
  WHERE id = :id AND erased_at IS NULL;
 
 -- name: cards_after
-SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at, zone_source, zone_at FROM contacts
  WHERE id > :after AND erased_at IS NULL AND (:country = '' OR country = :country)
  ORDER BY id LIMIT :limit;
 
 -- name: cards_of_list
-SELECT c.id, c.external_id, c.zone, c.language, c.country, c.tracking, c.attributes, c.created_at
+SELECT c.id, c.external_id, c.zone, c.language, c.country, c.tracking, c.attributes, c.created_at, c.zone_source,
+       c.zone_at
   FROM list_members m JOIN contacts c ON c.id = m.contact_id
  WHERE m.list_id = :list_id AND m.contact_id > :after AND c.erased_at IS NULL
  ORDER BY m.contact_id LIMIT :limit;
@@ -16,7 +17,7 @@ SELECT c.id, c.external_id, c.zone, c.language, c.country, c.tracking, c.attribu
 -- name: search_cards
 -- Contacts one of whose names, external id or an address begins so. PostgreSQL's own order of texts knows no
 -- prefixes, so there the comparisons are by bytes.
-SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at, zone_source, zone_at FROM contacts
  WHERE id > :after AND erased_at IS NULL AND (:country = '' OR country = :country)
    AND id IN (
        SELECT contact_id FROM external_ids
@@ -37,11 +38,11 @@ SELECT id, external_id, zone, language, country, tracking, attributes, created_a
  ORDER BY id LIMIT :limit;
 
 -- name: card_addresses
-SELECT channel, value, health, shared, preferred, changed_at, why FROM addresses
+SELECT channel, value, health, shared, preferred, changed_at, why, main, confirmed_at FROM addresses
  WHERE contact_id = :contact_id ORDER BY channel, value;
 
 -- name: cards_addresses
-SELECT contact_id, channel, value, health, shared, preferred, changed_at, why FROM addresses
+SELECT contact_id, channel, value, health, shared, preferred, changed_at, why, main, confirmed_at FROM addresses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
  ORDER BY contact_id, channel, value;
 
@@ -60,7 +61,7 @@ SELECT id, name, at, properties FROM events
  WHERE contact_id = :contact_id AND at <= :until ORDER BY at DESC, id LIMIT :limit;
 
 -- name: cards_among
-SELECT id, external_id, zone, language, country, tracking, attributes, created_at FROM contacts
+SELECT id, external_id, zone, language, country, tracking, attributes, created_at, zone_source, zone_at FROM contacts
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND erased_at IS NULL;
 
 -- name: card_hits

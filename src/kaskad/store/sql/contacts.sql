@@ -57,24 +57,41 @@ SELECT coalesce(country, '') AS country, count(*) FROM contacts WHERE erased_at 
  GROUP BY 1 ORDER BY 2 DESC;
 
 -- name: contacts_among
-SELECT id, external_id, zone, language, country, tracking, attributes, folded FROM contacts
+SELECT id, external_id, zone, language, country, tracking, attributes, folded, zone_source, zone_at FROM contacts
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: put_contacts
-INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, folded, created_at)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) */
+INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, folded, zone_source, zone_at,
+                      created_at)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::text[],
-                                    :c6::integer[], :c7::text[], :c8::text[], :c9::bigint[]) */
+                                    :c6::integer[], :c7::text[], :c8::text[], :c9::integer[], :c10::bigint[],
+                                    :c11::bigint[]) */
 ON CONFLICT (id) DO UPDATE SET
        external_id = excluded.external_id, zone = excluded.zone, language = excluded.language,
        country = excluded.country, tracking = excluded.tracking, attributes = excluded.attributes,
-       folded = excluded.folded;
+       folded = excluded.folded, zone_source = excluded.zone_source, zone_at = excluded.zone_at;
+
+-- name: tell_zones (sqlite)
+-- What a site or an app knows counts where nobody has told better.
+UPDATE contacts SET zone = :c2, zone_source = 3, zone_at = :c3
+ WHERE id = :c1 AND erased_at IS NULL
+   AND (zone IS NULL OR (zone_source = 3 AND (zone <> :c2 OR zone_at < :c3 - 86400000)));
+
+-- name: tell_zones (postgresql)
+-- What a site or an app knows counts where nobody has told better.
+UPDATE contacts c SET zone = k.zone, zone_source = 3, zone_at = k.at
+  FROM unnest(:c1::bigint[], :c2::text[], :c3::bigint[]) AS k (id, zone, at)
+ WHERE c.id = k.id AND c.erased_at IS NULL
+   AND (c.zone IS NULL OR (c.zone_source = 3 AND (c.zone <> k.zone OR c.zone_at < k.at - 86400000)));
 
 -- name: put_new_contacts
-INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, folded, created_at)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) */
+INSERT INTO contacts (id, external_id, zone, language, country, tracking, attributes, folded, created_at, zone_source,
+                      zone_at)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, :c11) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::text[],
-                                    :c6::integer[], :c7::text[], :c8::text[], :c9::bigint[]) */;
+                                    :c6::integer[], :c7::text[], :c8::text[], :c9::bigint[], :c10::integer[],
+                                    :c11::bigint[]) */;
 
 -- name: put_new_addresses
 -- Those that no contact has yet.
@@ -88,7 +105,7 @@ INSERT INTO addresses (contact_id, channel, value, health, preferred)
 /* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[], :c4::integer[], :c5::integer[]) */
 ON CONFLICT (contact_id, channel, value) DO NOTHING
-RETURNING channel, value;
+RETURNING channel, value, contact_id;
 
 -- name: share_addresses (sqlite)
 -- Marks addresses that several contacts have (E11), all of them.
@@ -163,10 +180,10 @@ SELECT k.*
           AND c.brand = k.brand);
 
 -- name: put_first_consents
-INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9) */
+INSERT INTO consents (contact_id, id, granted, purpose, channels, topic, at, expires_at, proof_id, brand)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[],
-                                    :c6::text[], :c7::bigint[], :c8::bigint[], :c9::bigint[]) */;
+                                    :c6::text[], :c7::bigint[], :c8::bigint[], :c9::bigint[], :c10::text[]) */;
 
 -- name: untracked_among
 -- example: {"ids": [1]}

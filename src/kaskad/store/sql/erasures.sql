@@ -3,7 +3,8 @@
 
 -- name: erase_contact
 -- 0 rows: somebody was quicker.
-UPDATE contacts SET erased_at = :now, tracking = 0, external_id = NULL, zone = NULL, language = NULL, country = NULL,
+UPDATE contacts SET erased_at = :now, tracking = 0, external_id = NULL, zone = NULL, zone_source = NULL,
+       zone_at = NULL, language = NULL, country = NULL,
        attributes = '{}', folded = NULL
  WHERE id = :contact_id AND erased_at IS NULL;
 

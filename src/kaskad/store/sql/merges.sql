@@ -151,8 +151,11 @@ UPDATE contact_changes SET contact_id = :kept,
 
 -- name: carry_addresses
 -- The worse health of an address counts. Where the kept contact has an order of its own, that stays.
-INSERT INTO addresses (contact_id, channel, value, health, why, changed_at, shared, preferred)
-SELECT :kept, a.channel, a.value, a.health, a.why, a.changed_at, a.shared,
+INSERT INTO addresses (contact_id, channel, value, health, why, changed_at, shared, confirmed_at, main, preferred)
+SELECT :kept, a.channel, a.value, a.health, a.why, a.changed_at, a.shared, a.confirmed_at,
+       CASE WHEN EXISTS (SELECT 1 FROM addresses k
+                          WHERE k.contact_id = :kept AND k.channel = a.channel AND k.main = 1) THEN 0
+            ELSE a.main END,
        CASE WHEN EXISTS (SELECT 1 FROM addresses k WHERE k.contact_id = :kept AND k.preferred > 0) THEN 0
             ELSE a.preferred END
   FROM addresses a WHERE a.contact_id = :old
@@ -163,6 +166,9 @@ ON CONFLICT (contact_id, channel, value) DO UPDATE SET
                   ELSE addresses.why END,
        changed_at = CASE WHEN excluded.health > addresses.health THEN excluded.changed_at
                          ELSE addresses.changed_at END,
+       main = CASE WHEN excluded.main = 1 THEN 1 ELSE addresses.main END,
+       confirmed_at = CASE WHEN addresses.confirmed_at IS NULL OR excluded.confirmed_at > addresses.confirmed_at
+                           THEN excluded.confirmed_at ELSE addresses.confirmed_at END,
        preferred = CASE WHEN addresses.preferred = 0 THEN excluded.preferred ELSE addresses.preferred END;
 
 -- name: unshare_addresses

@@ -36,6 +36,14 @@ UPDATE tasks SET notes = ''
 -- name: drop_old_events
 DELETE FROM events WHERE contact_id > :after AND contact_id <= :until AND at < :before;
 
+-- name: drop_old_changes
+DELETE FROM contact_changes WHERE contact_id > :after AND contact_id <= :until AND at < :before;
+
+-- name: forget_old_zones
+-- What a site knew a long time ago: the person may have moved.
+UPDATE contacts SET zone = NULL, zone_source = NULL, zone_at = NULL
+ WHERE id > :after AND id <= :until AND zone_source = 3 AND zone_at < :before;
+
 -- name: empty_old_triggers
 UPDATE run_data SET properties = '{}'
  WHERE contact_id > :after AND contact_id <= :until AND properties <> '{}'

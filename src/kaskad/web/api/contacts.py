@@ -20,13 +20,19 @@ from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
 from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Text, Words, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Newest, Page, Slice, Told, View, instant, when
-from kaskad.web.auth import InOffice, may
+from kaskad.web.auth import Caller, InOffice, may
 
 router = APIRouter(prefix="/api/v1/contacts", tags=["contacts"], route_class=IdempotentRoute)
 
 AT_ONCE = 1_000
 Health = Literal["good", "invalid", "suppressed", "undeliverable"]
 READ, WRITE = may("contacts:read"), may("contacts:write")
+
+
+ZoneSource = Annotated[
+    Literal["told", "delivery_address", "site"],
+    Field(description="How the zone is known: a better source is not overwritten by a worse one."),
+]
 
 
 class AddressIn(Told):
@@ -79,7 +85,11 @@ class ContactIn(Told):
     email: Annotated[Text, Field(description="Short for an address.")] | None = None
     phone: Annotated[Text, Field(description="Short for an address of sms.")] | None = None
     addresses: Annotated[list[AddressIn], Field(max_length=50)] = Field(default_factory=list)
+    external_ids: Annotated[list[Text], Field(max_length=20)] = Field(
+        default_factory=list, description="More of them, of other systems."
+    )
     zone: Annotated[Text, Field(description="IANA name, such as Asia/Almaty.")] | None = None
+    zone_source: ZoneSource = "told"
     language: Language | None = None
     country: Country | None = None
     tracking: bool | None = Field(None, description="Whether messages may carry an open pixel.")
@@ -90,7 +100,9 @@ class ContactIn(Told):
         short = ((Channel.EMAIL, self.email, "/email"), (Channel.SMS, self.phone, "/phone"))
         return ToldContact(
             external_id=self.external_id,
+            external_ids=tuple(self.external_ids),
             zone=self.zone,
+            zone_source=self.zone_source,
             language=self.language,
             country=self.country,
             tracking=self.tracking,
@@ -150,14 +162,17 @@ class AddressView(View):
     why: str
     shared: bool
     preferred: int
+    primary: bool
     changed_at: datetime | None
+    confirmed_at: datetime | None
 
     @classmethod
     def of(cls, address: KnownAddress) -> AddressView:
         return cls.model_validate({
             "channel": address.channel, "value": address.value, "health": address.condition,
             "why": address.reason, "shared": address.shared, "preferred": address.preferred,
-            "changed_at": when(address.changed_at),
+            "primary": address.main, "changed_at": when(address.changed_at),
+            "confirmed_at": when(address.confirmed_at),
         })  # fmt: skip
 
 
@@ -201,9 +216,23 @@ class ContactView(View):
         return cls(**_fields(card, addresses))
 
 
+class ZonesView(View):
+    """In which zones the contact may be, the likeliest first, and how that is known.
+
+    A message waits for an hour at which the windows of all of them are open.
+    """
+
+    zones: list[str]
+    source: Literal["told", "delivery_address", "site", "phone", "brand"]
+    confidence: Literal["certain", "likely", "possible", "guess"]
+    told_at: datetime | None
+
+
 class WholeContact(ContactView):
     """Everything that is known of a contact."""
 
+    external_ids: list[str]
+    zones: ZonesView
     consents: list[ConsentView]
     lists: list[str]
 
@@ -292,16 +321,18 @@ def list_contacts(
     return card_page(found, part)
 
 
-@router.post("", dependencies=[WRITE], responses=MADE)
-def save_contact(office: InOffice, told: ContactIn, response: Response) -> SavedView:
+@router.post("", responses=MADE)
+def save_contact(
+    office: InOffice, told: ContactIn, response: Response, caller: Annotated[Caller, WRITE]
+) -> SavedView:  # fmt: skip
     """Make a contact, or change the one that is known by its external id, e-mail, phone or other address."""
-    return _saved(contacts.put(office, told.told()), response)
+    return _saved(contacts.put(office, told.told(), by=caller.name), response)
 
 
-@router.post("/batch", dependencies=[WRITE])
-def save_contacts(office: InOffice, told: BatchIn) -> BatchView:
+@router.post("/batch")
+def save_contacts(office: InOffice, told: BatchIn, caller: Annotated[Caller, WRITE]) -> BatchView:
     """Make or change up to 1 000 contacts; the answer tells of each; a wrong one stops no other."""
-    answers = contacts.put_many(office, [each.told() for each in told.contacts])
+    answers = contacts.put_many(office, [each.told() for each in told.contacts], by=caller.name)
     refused = [answer for answer in answers if isinstance(answer, Invalid)]
     if len(refused) == len(answers):
         texts = [text for answer in refused for text in answer.problems]
@@ -319,15 +350,24 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
     whole = contacts.show(office, contact)
     return WholeContact(
         **_fields(whole.card, whole.addresses),
+        external_ids=whole.external_ids,
+        zones=ZonesView(
+            zones=list(whole.zones.zones),
+            source=whole.zones.source,
+            confidence=whole.zones.confidence,
+            told_at=when(whole.card.zone_at),
+        ),
         consents=[ConsentView.of(consent) for consent in whole.consents],
         lists=whole.lists,
     )
 
 
-@router.put("/{contact}", dependencies=[WRITE], responses=MADE)
-def put_contact(office: InOffice, contact: InPath, told: ContactIn, response: Response) -> SavedView:
+@router.put("/{contact}", responses=MADE)
+def put_contact(
+    office: InOffice, contact: InPath, told: ContactIn, response: Response, caller: Annotated[Caller, WRITE]
+) -> SavedView:  # fmt: skip
     """Make or change the contact of that external id, or change the one of that id (`con_…`)."""
-    return _saved(contacts.put(office, told.told(), contact), response)
+    return _saved(contacts.put(office, told.told(), contact, by=caller.name), response)
 
 
 @router.post("/{contact}/consents", status_code=204, dependencies=[WRITE])
