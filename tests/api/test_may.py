@@ -59,6 +59,7 @@ def test_a_person_who_agreed_may_be_sent_it_with_the_proof(api, taker):
     api.post("/contacts", contact("ann"))
     told = asked(api, "ann")
     letter, email = step(told)
+    assert told["zones"]["confidence"] == "certain" and "(certain, by told)" in next(may_lines(told))
     assert (told["entry"], letter["verdict"], letter["channel"]) == ("", "send", "email")
     assert (email["address"], email["refused"], email["note"]) == ("ann@example.org", None, "agreed")
     assert email["consent"]["proof"] == {"act": "api", "source": "form", "text": "I agree"}

@@ -107,6 +107,10 @@ def test_scenario_18_a_number_whose_zone_nobody_knows(db):
     stage.cascade(SMS_FIRST)
     ann = stage.person("ann", [Channel.TELEGRAM], zone=None, addresses={Channel.SMS: "+79161234567"})
     stage.event(ann, "left", cart_id=1)
+    bob = stage.person("bob", [Channel.TELEGRAM], zone=None, addresses={Channel.SMS: "+79161234568"})
+    stage.deliver(events=[replace(stage.told(bob, "seen"), zone="Europe/Moscow")])
+    stage.event(bob, "left", cart_id=2)
+    assert stage.at(bob) == [utc(2027, 1, 12, 15)], "his browser has told the zone"
     stage.passes("P1D")
     assert utc(2027, 1, 13, 7) <= stage.at(ann)[0] < utc(2027, 1, 13, 9)
     told = [row[2] for row in stage.rows("decisions_of_run", contact_id=ann, run_id=stage.run(ann).id)]

@@ -18,6 +18,7 @@ from kaskad.domain.cascade import Step
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.entering import When
 from kaskad.domain.errors import Conflict
+from kaskad.domain.hours import Zones, zones_known
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
@@ -75,7 +76,7 @@ class Answer(Struct, frozen=True):
     message_class: MessageClass
     topic: str
     country: str
-    zone: str
+    zones: Zones
     entry: str
     steps: tuple[StepAnswer, ...]
 
@@ -96,13 +97,18 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
         version = read_version(tx, kept, policy)
         run, refusal = would_enter(tx, version, contact_id, dict(trigger or {}), now)
         answers = _answers(office, tx, version, run, dict(trigger or {}), now)
-        known = cards.consents(tx, contact_id)
+        known, card = cards.consents(tx, contact_id), cards.card(tx, contact_id)
         places = {(each.channel, each.value): each for each in cards.addresses(tx, contact_id)}
+    phone = answers.addresses.get(Channel.SMS.code)
+    zones = zones_known(
+        card.zone if card else None, card.zone_source if card else None, phone.value if phone else "",
+        version.policy.zone,
+    )  # fmt: skip
     asked = _Asked(version, run, answers, known, places, now)
     entry = _entry(row.state, refusal, run)
     return Answer(
         contact_id, slug, kept.number, version.cascade.message_class, version.cascade.topic, answers.country,
-        answers.zones[0], entry, tuple(asked.step(step) for step in version.cascade.steps),
+        zones, entry, tuple(asked.step(step) for step in version.cascade.steps),
     )  # fmt: skip
 
 

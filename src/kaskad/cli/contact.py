@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import typer
 
+from kaskad.cli.screens.may import zone_words
 from kaskad.cli.screens.options import DB, JSON
 
 WHO = Annotated[str, typer.Argument(metavar="CONTACT", help="Its id (con_…), external id, e-mail or +phone.")]
@@ -147,9 +148,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     name = _name(told)
     yield f"{told['id']}  {' '.join(part for part in (told['external_id'], name) if part)}"
     plain = [told[key] for key in ("country", "language") if told[key]]
-    zones = told["zones"]
-    many = f" and {len(zones['zones']) - 1} others" if zones["zones"][1:] else ""
-    plain.append(f"{zones['zones'][0]}{many} ({zones['confidence']}, by {zones['source'].replace('_', ' ')})")
+    plain.append(zone_words(told["zones"]))
     plain += [] if told["tracking"] else ["no open pixel"]
     yield f"  {', '.join(plain)}"
     if told["external_ids"][1:]:

@@ -11,7 +11,7 @@ _VERDICTS = {"send": "may be sent now", "wait": "has to wait", "skip": "would be
 
 def may_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """Return the answer of `GET /contacts/{id}/may`: step by step, each channel with what was looked at."""
-    where = f"{told['country'] or 'country not known'}, {told['zone']}"
+    where = f"{told['country'] or 'country not known'}, {zone_words(told['zones'])}"
     what = f"{told['cascade']}, version {told['version']}: {told['message_class']}"
     yield f"{told['contact']} and {what} ({where})"
     if told["entry"]:
@@ -23,6 +23,13 @@ def may_lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {step['step']}: {_VERDICTS[step['verdict']]}{by}{until}{why}"
         for channel in step["channels"]:
             yield from _channel(channel)
+
+
+def zone_words(told: Mapping[str, Any]) -> str:
+    """Return the zones of a contact, and how they are known."""
+    first, more = told["zones"][0], len(told["zones"]) - 1
+    many = f" and {more} other zones" if more else ""
+    return f"{first}{many} ({told['confidence']}, by {told['source'].replace('_', ' ')})"
 
 
 def _channel(told: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from kaskad.actions.contacts import ToldAddress, ToldConsent
 from kaskad.actions.timeline import Entry, What, timeline
 from kaskad.domain.consent import ALL_CHANNELS, Purpose, purpose_of
 from kaskad.domain.errors import Invalid
+from kaskad.domain.hours import Zones
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
@@ -225,7 +226,12 @@ class ZonesView(View):
     zones: list[str]
     source: Literal["told", "delivery_address", "site", "phone", "brand"]
     confidence: Literal["certain", "likely", "possible", "guess"]
-    told_at: datetime | None
+    told_at: datetime | None = None
+
+    @classmethod
+    def of(cls, known: Zones, told_at: int | None = None) -> ZonesView:
+        return cls(zones=list(known.zones), source=known.source, confidence=known.confidence,
+                   told_at=when(told_at))  # fmt: skip
 
 
 class WholeContact(ContactView):
@@ -351,12 +357,7 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
     return WholeContact(
         **_fields(whole.card, whole.addresses),
         external_ids=whole.external_ids,
-        zones=ZonesView(
-            zones=list(whole.zones.zones),
-            source=whole.zones.source,
-            confidence=whole.zones.confidence,
-            told_at=when(whole.card.zone_at),
-        ),
+        zones=ZonesView.of(whole.zones, whole.card.zone_at),
         consents=[ConsentView.of(consent) for consent in whole.consents],
         lists=whole.lists,
     )

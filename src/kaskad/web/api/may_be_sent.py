@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from kaskad.actions import may as actions
 from kaskad.actions.may import Answer, ChannelAnswer, Held, StepAnswer
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
-from kaskad.web.api.contacts import READ, ConsentView, Health
+from kaskad.web.api.contacts import READ, ConsentView, Health, ZonesView
 from kaskad.web.api.fields import PLAIN, InPath
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, when
@@ -85,6 +86,9 @@ class MayView(View):
     topic: str
     country: str
     zone: str
+    zones: Annotated[
+        ZonesView, Field(description="Where the hours are counted: all of them have to be open.")
+    ]
     entry: str
     steps: list[StepView]
 
@@ -92,7 +96,7 @@ class MayView(View):
     def of(cls, found: Answer) -> MayView:
         return cls(contact=contact_text(found.contact_id), cascade=found.cascade, version=found.version,
                    message_class=found.message_class, topic=found.topic, country=found.country,
-                   zone=found.zone, entry=found.entry,
+                   zone=found.zones.zones[0], zones=ZonesView.of(found.zones), entry=found.entry,
                    steps=[StepView.of(step) for step in found.steps])  # fmt: skip
 
 
