@@ -246,6 +246,29 @@ def test_a_merge_after_a_merge_leads_on(stage: Stage):
         merge(stage, third, third)
 
 
+def test_what_another_process_adds_in_that_very_moment_is_taken_over(either: Database):
+    stage = Stage(either)
+    stage.cascade(GENERAL)
+    ann, anna = stage.person("ann"), stage.person("anna")
+    stage.event(ann, "left", cart_id=1, url=URL)
+    merge(stage, ann, anna)
+    late = stage.clock.now() // 1000 - 1_735_689_600 + 7
+    version = next(iter(stage.world.versions.values()))
+    with stage.db.write() as tx:
+        tx.many("put_events", [(anna, "late", "left", NOON, "{}")])
+        now = stage.clock.now()
+        row = (anna, late, version.cascade_id, version.id, 0, 0, -1, now + 10**9, now, now, 0)
+        tx.many("insert_runs", [row])
+    now = stage.clock.now()
+    took = stage.engine.write(lambda tx: merging.take_over(tx, stage.world, ann, anna, now))
+    stage.works()
+    assert took.result()
+    assert stage.runs(anna) == [] and sorted(str(run.outcome) for run in stage.runs(ann)) == ["8", "None"]
+    again = stage.engine.write(lambda tx: merging.take_over(tx, stage.world, ann, anna, now))
+    stage.works()
+    assert not again.result()
+
+
 def test_an_agents_task_of_the_run_that_ends_is_closed(stage: Stage):
     stage.account(Channel.AGENT_CALL, "agent_call", provider="desk", settings=DESK, limits={})
     stage.cascade(WITH_AGENT)
@@ -284,7 +307,7 @@ def test_no_step_reaches_a_person_twice_and_no_refusal_is_lost(stage: Stage, act
     number = len(stage.rows("cards_after", country="", after=0, limit=9999))
     people = [stage.person(f"p{number}-{each}") for each in range(3)]
     now: dict[int, int] = {}
-    refused = False
+    refused = entered_since = False
 
     def whose(one: int) -> int:
         while one in now:
@@ -292,15 +315,16 @@ def test_no_step_reaches_a_person_twice_and_no_refusal_is_lost(stage: Stage, act
         return one
 
     def act(one: int, what: str) -> None:
-        nonlocal refused
+        nonlocal refused, entered_since
         person = whose(people[one])
         if what == "left":
             stage.event(person, "left", cart_id=1, url=URL)
+            entered_since = True
         elif what in ("clicked", "failed") and any(p.contact_id == people[one] for p in stage.parcels):
             stage.receipt(people[one], Kind.CLICKED if what == "clicked" else Kind.FAILED)
         elif what == "stop":
             stage.says(SMS, f"p{number}-{one}@sms.example.org", "STOP")
-            refused = True
+            refused, entered_since = True, False
         elif what in ("hour", "day"):
             stage.passes("1h" if what == "hour" else "1d")
         elif what == "merge":
@@ -319,6 +343,8 @@ def test_no_step_reaches_a_person_twice_and_no_refusal_is_lost(stage: Stage, act
     later = [p for p in stage.parcels if p.contact_id in people][len(mine) :]
     assert not had & {p.step for p in later}
     assert len({p.step for p in later}) == len(later)
-    assert not (refused and later)
+    # Whoever said stop by SMS and enters anew is written to by other channels only.
+    assert not refused or entered_since or not later
+    assert not (refused and [p for p in later if p.outgoing.channel in (SMS, Channel.ROBOT_CALL)])
     (person,) = {whose(each) for each in people}
     assert all(run.outcome is not None for run in stage.runs(person))

@@ -63,7 +63,7 @@ def test_a_card_tells_everything(db: Database) -> None:
         list_id = cascades.save_list(tx, "vip")
         cascades.add_members(tx, list_id, [contact_id])
         assert cards.card(tx, contact_id) == cards.Card(
-            contact_id, "x", "Asia/Almaty", "kk", "KZ", False, {"vip": True}, NOW
+            contact_id, "x", "Asia/Almaty", "kk", "KZ", False, {"vip": True}, NOW, 1, NOW
         )
         assert cards.card(tx, 99) is None
         address = cards.KnownAddress(Channel.SMS, "+77010000001", 0, False, 2, None)

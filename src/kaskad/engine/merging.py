@@ -96,6 +96,24 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     return Merged(kept_id, len(numbers), ended, conflicts)
 
 
+def take_over(tx: Transaction, world: World, kept_id: int, old: int, now: int) -> bool:
+    """Take what another process has added to a merged contact in that very moment; return whether it had.
+
+    Raises InFlight.
+    """
+    if tx.one("left_over", old=old) is None:
+        return False
+    world.known_inputs.clear()
+    run_store.lock(tx, sorted((kept_id, old)))
+    if tx.one("in_flight", contact_id=old) is not None:
+        raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
+    pairs, _ = _join(tx, world, kept_id, old, now)
+    numbers = merges.carry(tx, old, kept_id, now)
+    _unite(tx, world, kept_id, old, pairs, numbers, now)
+    _refuse(tx, world, kept_id, now)
+    return True
+
+
 def _join(
     tx: Transaction, world: World, kept_id: int, old: int, now: int
 ) -> tuple[list[_Pair], int]:  # fmt: skip

@@ -25,6 +25,15 @@ SELECT run_id, step FROM messages
  WHERE contact_id = :contact_id AND ((state = 2 AND sent_at IS NULL) OR (state = 1 AND (mask & 4194304) <> 0))
  LIMIT 1;
 
+-- name: left_over
+-- Whether another process has added something to a merged contact in the moment of the merge.
+SELECT 1 WHERE EXISTS (SELECT 1 FROM runs WHERE contact_id = :old)
+            OR EXISTS (SELECT 1 FROM inbox WHERE contact_id = :old)
+            OR EXISTS (SELECT 1 FROM events WHERE contact_id = :old)
+            OR EXISTS (SELECT 1 FROM consents WHERE contact_id = :old)
+            OR EXISTS (SELECT 1 FROM addresses WHERE contact_id = :old)
+            OR EXISTS (SELECT 1 FROM list_members WHERE contact_id = :old);
+
 -- name: put_merged_contact
 -- No contact has the number 0: that row says that there will be others.
 INSERT INTO merged_contacts (old_id, contact_id, at) VALUES (:old, :kept, :now) ON CONFLICT DO NOTHING;
