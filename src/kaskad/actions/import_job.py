@@ -23,7 +23,7 @@ from kaskad.domain.errors import KaskadError, Unavailable
 from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
-from kaskad.engine.people import Kind, PeopleFile, Person, Piece
+from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece
 from kaskad.engine.people import Note as Odd
 from kaskad.log import get_logger
 from kaskad.store import cascades as list_store
@@ -157,10 +157,11 @@ class Job:
         return lambda tx: self._keep(tx, piece, made, never)
 
     def _fitted(self, piece: Piece) -> Piece:
-        """Return a piece with attributes as they are declared; what does not fit is left out, with a remark."""
+        """Return a piece with attributes as they are declared; what does not fit is left out and noted."""
         if not self._declared:
             return piece
         people, notes, counts = [], list(piece.notes), Counter(piece.counts)
+        odd = {note.row for note in piece.notes}
         for person in piece.people:
             told = _object(person.told.attributes)
             fitted, unfit = attributes.fitted(self._declared, told)
@@ -170,6 +171,7 @@ class Job:
                 person = structs.replace(person, told=changed)
             notes += [Odd(person.row, f"{why}; left out", kind=Kind.UNREAD) for why in unfit.values()]
             counts[Kind.UNREAD] += bool(unfit)
+            counts[CLEAN] -= bool(unfit) and person.row not in odd
             people.append(person)
         return structs.replace(piece, people=people, notes=notes, counts=counts)
 

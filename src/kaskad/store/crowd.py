@@ -55,7 +55,7 @@ class Came(Struct, frozen=True):
 
 
 def save(tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int, by: str = "") -> Came:
-    """Make or change the contacts of people, with their addresses and consents; `by` as in `contacts.save`."""
+    """Make or change the contacts of people, with addresses and consents; `by` as in `contacts.save`."""
     tx.all("lock_contacts")
     never = stopped(tx, hash_key, [key for told in people for key in told.addresses])
     strangers, others = _apart(tx, people)
