@@ -1,0 +1,140 @@
+"""Live updates: a page keeps up by itself; a stream tells only what is new, and ends with its session."""
+
+import json
+import threading
+import time
+
+import httpx2
+
+from kaskad.actions import sessions
+from kaskad.store import sessions as session_store
+from kaskad.web.pages import live as module
+from support.faults import until
+
+
+class Stream:
+    """Reads events in a thread, as EventSource does."""
+
+    def __init__(self, client: httpx2.Client, topics: str, since: str = "") -> None:
+        self.events: list[dict[str, str]] = []
+        self.over = threading.Event()
+        self._client, self._path = client, f"/live?topics={topics}&since={since}"
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        event: dict[str, str] = {}
+        with self._client.stream("GET", self._path) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if line:
+                    event[name] = value
+                elif "event" in event:
+                    self.events.append(event)
+                    event = {}
+        self.over.set()
+
+    def told(self) -> list[dict]:
+        return [json.loads(each["data"]) for each in self.events if each["event"] == "news"]
+
+
+def test_a_stream_tells_what_is_new_and_goes_on_where_one_was(site):
+    with site.client("viewer") as client:
+        first = Stream(client, "cascade:news,calls")
+        until(lambda: len(first.told()) == 2, 10)
+        assert {told["topic"]: told["first"] for told in first.told()} == {
+            "cascade:news": True,
+            "calls": True,
+        }
+        assert first.told()[0]["told"] == {"state": "active", "entered": 2, "under_way": 2}
+        site.api.post("/cascades/news/pause")
+        until(lambda: len(first.told()) == 3, 10)
+        assert first.told()[2]["told"]["state"] == "paused" and first.told()[2]["first"] is False
+    with site.client("viewer") as client:
+        again = Stream(client, "cascade:news,calls", first.events[1]["id"])  # away while it was paused
+        until(lambda: again.told(), 10)
+        time.sleep(0.3)
+        assert [told["topic"] for told in again.told()] == ["cascade:news"]
+        assert again.told()[0]["first"] is False
+        site.api.post("/cascades/news/resume")
+
+
+def test_a_stream_ends_with_its_session_and_is_for_those_who_may(site, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_AGAIN_S", 0.1)
+    with site.client("agent") as client:
+        assert client.get("/live?topics=cascades").status_code == 403
+        assert client.get("/live?topics=nonsense").status_code == 404
+        assert client.get("/live").status_code == 204
+        stream = Stream(client, "calls")
+        until(lambda: stream.told(), 10)
+        (place,) = sessions.listing(site.service.office, site.users["agent"])
+        site.service.office.write(lambda tx: session_store.end(tx, place.id))
+        assert stream.over.wait(10) and stream.events[-1]["event"] == "over"
+
+
+def test_a_page_keeps_up_by_itself_and_says_what_was_done(site, visit):
+    page = visit("marketer").goto("/cascades/news")
+    page.locator(".live[data-state=open]").wait_for()
+    site.api.post("/cascades/news/pause")
+    page.get_by_text("Paused: nothing is sent").wait_for()  # without a reload
+    page.reload()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    page.get_by_text("The cascade goes on.").wait_for()
+    assert site.api.get("/cascades/news")["state"] == "active"
+
+
+def test_the_keyboard_leads_everywhere(site, visit):
+    page = visit("owner").goto("/")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("news")
+    page.locator("#found a").first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/cascades/news")
+    page.keyboard.press("g")
+    page.keyboard.press("e")
+    page.wait_for_url("**/settings")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_the_server_stops_at_once_though_pages_are_open(tmp_path):
+    from support.site import installed
+
+    with installed(tmp_path) as made, made.client("owner") as client:
+        stream = Stream(client, "cascades")
+        until(lambda: stream.told(), 10)
+        began = time.monotonic()
+    assert time.monotonic() - began < 8  # uvicorn would wait ten seconds for the stream
+
+
+def test_the_first_page_is_light_and_quick(site, visit):
+    opened, sizes = visit("owner"), []
+    opened.page.on("response", lambda answer: sizes.append(answer.request.sizes()["responseBodySize"]))
+    opened.goto("/")
+    assert sum(sizes) <= 300_000, sizes
+    times = site.times_ms("owner", "/", 20)
+    assert times[len(times) // 2] < 100, times
+
+
+def test_what_is_wrong_with_an_api_call_stands_beside_its_field(site, visit):
+    page = visit("owner").goto("/ui")
+    left = page.evaluate("""async () => {
+        const app = await import(document.querySelector('script[src*="js/app.js"]').src);
+        const form = document.querySelector("form.fields");
+        try { await app.ask("POST", "/api/v1/users", {email: "nonsense", role: "agent"}) }
+        catch (problem) { return problem.problems.map((each) => each.pointer) }
+    }""")
+    assert left == ["/email"]
+    page.evaluate("""async () => {
+        const app = await import(document.querySelector('script[src*="js/app.js"]').src);
+        const form = document.querySelector("form.fields[method=get]");
+        app.showProblems(form, [{pointer: "/title", detail: "Too long."}]);
+    }""")
+    assert page.get_by_label("Title", exact=True).first.get_attribute("aria-invalid") == "true"
+    assert page.get_by_text("Too long.").is_visible()
+    wrong = visit.visits[-1].wrong
+    visit.visits[-1].wrong = [each for each in wrong if "422" not in each]  # Chromium tells of every 4xx
