@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import suppress
 
 import httpx2
 
@@ -23,7 +24,7 @@ class Stream:
 
     def _read(self) -> None:
         event: dict[str, str] = {}
-        with self._client.stream("GET", self._path) as answer:
+        with suppress(httpx2.TransportError), self._client.stream("GET", self._path) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             for line in answer.iter_lines():
                 name, _, value = line.partition(": ")
