@@ -68,10 +68,10 @@ def test_a_link_in_a_message_leads_to_the_file_until_it_expires(api):
     file_id, now = files.find(api.service.office, "prices").id, api.service.office.now()
     fresh = api.service.office.signer.file(1, 2, 3, file_id, now + 1000)
     old = api.service.office.signer.file(1, 2, 3, file_id, now - 7_200_000)
-    answer = httpx2.get(f"{api.service.url}/f/{fresh}")
+    answer = httpx2.get(f"{api.service.url}/d/{fresh}")
     assert (answer.content, answer.headers["x-content-type-options"]) == (PDF, "nosniff")
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''%D0%A6")
-    assert httpx2.get(f"{api.service.url}/f/{old}").status_code == 404
-    assert httpx2.get(f"{api.service.url}/f/{fresh[:10]}{fresh[11:]}").status_code == 404
+    assert httpx2.get(f"{api.service.url}/d/{old}").status_code == 404
+    assert httpx2.get(f"{api.service.url}/d/{fresh[:10]}{fresh[11:]}").status_code == 404
     api.call("DELETE", "/files/prices")
-    assert httpx2.get(f"{api.service.url}/f/{fresh}").status_code == 404
+    assert httpx2.get(f"{api.service.url}/d/{fresh}").status_code == 404

@@ -42,7 +42,7 @@ def test_what_goes_with_a_mail(either):
         ("Для ann.pdf", b"prices", ""), ("terms.pdf", b"terms", ""), ("logo.pdf", b"logo", "logo")
     ]  # fmt: skip
     link = told.html.split('href="')[1].split('"')[0]
-    token = link.removeprefix("https://go.example.org/f/")
+    token = link.removeprefix("https://go.example.org/d/")
     with stage.db.write() as tx:
         assert files.by_id(tx, stage.world.signer.read_file(token, stage.clock.at)).name == "prices"
     assert f"prices ({link})" in told.text, "the text part has the same link"

@@ -20,7 +20,6 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     7: (("look-up of a message at the provider", "an adapter that offers one"),),
     9: (("resolved by look-up", "an adapter that offers one"),),
     14: (("migrated runs never get step 1 twice", "`runs migrate`"),),
-    23: (("the preview shows who gets two parts", "seen in tests/api/test_template_check.py"),),
     24: (("code 131049 of the real service", "the WhatsApp adapter"),),
 }
 

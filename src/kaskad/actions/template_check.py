@@ -11,7 +11,7 @@ from msgspec import Struct
 from kaskad.actions.office import Office
 from kaskad.actions.templates import book_of, people_of, plain_links, scope_for
 from kaskad.domain import sms
-from kaskad.domain.cascade import Content
+from kaskad.domain.cascade import Content, Variant
 from kaskad.domain.content import CompiledContent, TextBook, compile_content, primary
 from kaskad.domain.money import DIGITS, price_of
 from kaskad.domain.paths import look_up
@@ -24,7 +24,7 @@ from kaskad.store.db import Transaction
 
 STAND_IN = "0000000000"  # for a property that only the event would tell; so long are most of them
 EXAMPLES = 5
-_PIECE = 1_000
+PIECE = 1_000
 
 
 class Lack(Struct, frozen=True):
@@ -70,11 +70,12 @@ def check(
     """
     with office.read() as tx:
         where, book, zone = book_of(tx, name, channel)
-        check = _Check(office, name, where, book, zone, trigger or {}, message_class)
+        compiled = by_language(Content(template=name), where, name, book)
+        check = Check(office, compiled, where, zone, trigger or {}, message_class)
         list_id = cascade_store.list_id(tx, listed) if listed else None
         after, left = 0, contacts
         while left > 0:
-            ids = _ids(tx, list_id, after, min(left, _PIECE))
+            ids = ids_after(tx, list_id, after, min(left, PIECE))
             if not ids:
                 break
             check.take(tx, ids)
@@ -82,29 +83,39 @@ def check(
     return check.findings()
 
 
-def _ids(tx: Transaction, list_id: int | None, after: int, limit: int) -> list[int]:
+def by_language(
+    content: Content, channel: Channel, name: str, book: TextBook, variant: Variant | None = None
+) -> dict[str, CompiledContent]:
+    """Return a content compiled in each language that it has, "" for whoever reads none of them."""
+    named = (variant.content.template if variant else "") or content.template
+    languages = book.languages(named, channel.code) if named else ()
+    return {
+        language: compile_content(content, channel, variant, name=name, texts=book, language=language)
+        for language in (*languages, "")
+    }
+
+
+def ids_after(tx: Transaction, list_id: int | None, after: int, limit: int) -> list[int]:
+    """Return contacts of a list, or of all there are, in the order of their ids."""
     if list_id is not None:
         return cascade_store.members(tx, list_id, after=after, limit=limit)
     return [row[0] for row in tx.all("contacts_after", after=after, limit=limit)]
 
 
-class _Check:
+class Check:
+    """One content held against contacts, piece by piece."""
+
     def __init__(
-        self, office: Office, name: str, channel: Channel, book: TextBook, zone: str,
-        trigger: Mapping[str, Any], message_class: MessageClass,
+        self, office: Office, compiled: Mapping[str, CompiledContent], channel: Channel, zone: str,
+        trigger: Mapping[str, Any], message_class: MessageClass, account: str = "",
     ) -> None:  # fmt: skip
         self._office, self._channel, self._zone, self._class = office, channel, zone, message_class
-        self._by_language = {
-            one.language: compile_content(
-                Content(template=name), channel, name=name, texts=book, language=one.language
-            )
-            for one in book.all
-        }
-        self._fallback = self._by_language[next(one.language for one in book.all if one.fallback)]
+        self._by_language = compiled
+        self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
         self._trigger, self._made_up = _completed(trigger, sorted(names))
         accounts = office.engine.world.by_channel.get(channel.code, [])
-        self._account = accounts[0] if accounts else None
+        self._account = next((one for one in accounts if account in ("", one.name)), None)
         self._people = self._written = self._price = 0
         self._lacking: Counter[str] = Counter()
         self._stopped: Counter[str] = Counter()

@@ -23,18 +23,45 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def plan(file: FILE, db: DB = "", as_json: JSON = False) -> None:
-    """Tell what activating a definition would change, and whether it can be; nothing is saved."""
+def plan(
+    file: FILE,
+    contacts: Annotated[
+        int, typer.Option("--contacts", min=0, max=100_000, help="Hold it against so many of its audience.")
+    ] = 0,
+    to_list: Annotated[str, typer.Option("--list", metavar="LIST", help="Its audience is this list.")] = "",
+    segment: Annotated[str, typer.Option(metavar="SEGMENT", help="Its audience is this segment.")] = "",
+    trigger: Annotated[
+        str, typer.Option(metavar="JSON", help="Properties of the event that would begin a run.")
+    ] = "{}",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Tell what activating a definition would change, and whether it can be; nothing is saved.
+
+    With --contacts, --list or --segment also what its audience would get: who lacks what, how many parts SMS
+    have, what all of it costs.
+    """
     from kaskad.cli.client import reached
+    from kaskad.cli.screens.audience import SAMPLE, looking, print_audience
     from kaskad.cli.screens.output import as_text
+    from kaskad.cli.template import properties
 
     slug, text = _definition(file, as_json)
     with reached(db) as client:
         told = client.call("POST", f"/cascades/{slug}/plan", content=text.encode(), kind=YAML)
+        if told["ok"] and (contacts or to_list or segment):
+            wanted = {
+                "definition": text, "contacts": contacts or SAMPLE, "list": to_list, "segment": segment,
+                "trigger": properties(trigger),
+            }  # fmt: skip
+            with looking(f"looking at up to {wanted['contacts']} contacts", quiet=as_json):
+                told["audience"] = client.post(f"/cascades/{slug}/audience", wanted)
     if as_json:
         typer.echo(as_text(told))
     else:
         _print_plan(told)
+        if "audience" in told:
+            print_audience(told["audience"])
     if not told["ok"]:
         raise typer.Exit(1)
 

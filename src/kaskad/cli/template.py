@@ -179,12 +179,13 @@ def check(
     if as_json:
         typer.echo(as_text(found))
     else:
-        _print_check(name, found)
+        print_check(name, found)
     if found["written"] < found["contacts"]:
         raise typer.Exit(1)
 
 
-def _print_check(name: str, found: Mapping[str, Any]) -> None:
+def print_check(name: str, found: Mapping[str, Any]) -> None:
+    """Print what became of a text with each contact."""
     typer.echo(f"{found['written']} of {found['contacts']} contacts with an address would get {name}.")
     for one in found["lacks"]:
         whose = f", such as {', '.join(one['examples'])}" if one["examples"] else ""

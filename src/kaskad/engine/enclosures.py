@@ -36,7 +36,7 @@ class Enclosures:
         base, signer = self._world.options.base_url, self._world.signer
         return {
             FILES: {
-                name: f"{base}/f/{signer.file(run.contact_id, run.id, step, self._file(name).id, ends_at)}"
+                name: f"{base}/d/{signer.file(run.contact_id, run.id, step, self._file(name).id, ends_at)}"
                 for name in enclosing.linked
             }
         }

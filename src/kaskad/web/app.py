@@ -183,7 +183,7 @@ def build_app(
     for kind, handler in HANDLERS.items():
         routed.add_exception_handler(kind, handler)
     if office is not None:
-        routed.router.routes.append(Route("/f/{token}", Downloads(office).get, methods=["GET"]))
+        routed.router.routes.append(Route("/d/{token}", Downloads(office).get, methods=["GET"]))
         routed.state.office = office
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)

@@ -1,4 +1,4 @@
-"""`/f/{token}`: a file that a message links to, as long as the link lives. Getting it changes nothing."""
+"""`/d/{token}`: a file that a message links to, as long as the link lives. Getting it changes nothing."""
 
 from __future__ import annotations
 

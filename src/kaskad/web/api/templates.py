@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field
 
-from kaskad.actions import template_check, templates
+from kaskad.actions import audience, template_check, templates
+from kaskad.actions.audience import Forecast
 from kaskad.actions.template_check import Findings
 from kaskad.actions.templates import Preview, Text
 from kaskad.domain.cascade import Button, Content
@@ -308,6 +309,68 @@ def check_template(office: InOffice, name: Name, told: NewCheck) -> CheckedView:
         template_check.check(
             office, name, told.channel, contacts=told.contacts, listed=told.list, trigger=told.trigger,
             message_class=told.message_class,
+        )
+    )  # fmt: skip
+
+
+class StepChecked(View):
+    """A step on one channel, in one variant, held against the sample."""
+
+    step: str
+    channel: str
+    variant: str
+    found: CheckedView
+
+
+class CostView(View):
+    """An amount in minor units."""
+
+    minor: int
+    currency: str
+
+
+class ForecastView(View):
+    """What a cascade would say to its audience; `sample` of `size` contacts were looked at."""
+
+    of: str
+    size: int
+    sample: int
+    steps: list[StepChecked]
+    cost: Annotated[list[CostView], Field(description="Of the whole audience, if everybody got every step.")]
+    warnings: list[str]
+
+    @classmethod
+    def of_forecast(cls, told: Forecast) -> ForecastView:
+        steps = [
+            StepChecked(
+                step=one.step, channel=one.channel, variant=one.variant, found=CheckedView.of(one.found)
+            )
+            for one in told.steps
+        ]  # fmt: skip
+        cost = [CostView(minor=money.minor, currency=money.currency) for money in told.cost]
+        return cls(
+            of=told.of, size=told.size, sample=told.sample, steps=steps, cost=cost,
+            warnings=list(told.warnings),
+        )  # fmt: skip
+
+
+class NewForecast(Told):
+    """Whom to hold a cascade against, by which definition; without one its draft, else what runs."""
+
+    definition: Annotated[Source, Field(description="YAML or JSON, as it would be activated.")] = ""
+    contacts: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    list: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
+    segment: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
+    trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
+
+
+@step_router.post("/{slug}/audience", dependencies=[may(READ), may(PEOPLE)])
+def check_audience(office: InOffice, slug: Slug, told: NewForecast) -> ForecastView:
+    """Hold every step against the audience: who lacks what, how long SMS become, what all of it costs."""
+    return ForecastView.of_forecast(
+        audience.look_at(
+            office, slug, told.definition, contacts=told.contacts, listed=told.list, segment=told.segment,
+            trigger=told.trigger,
         )
     )  # fmt: skip
 

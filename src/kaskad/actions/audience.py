@@ -1,0 +1,208 @@
+"""A cascade held against its real audience before it is launched: who would get what, and what that costs.
+
+A large audience is looked at in a sample, drawn in stretches from all over it; its size is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from msgspec import Struct
+
+from kaskad.actions.cascades import source_of
+from kaskad.actions.office import Office
+from kaskad.actions.template_check import PIECE, Check, Findings, by_language, ids_after
+from kaskad.domain.cascade import Cascade, Money, Step, Variant
+from kaskad.domain.content import TextBook
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.money import format_money
+from kaskad.domain.policy import Policy
+from kaskad.domain.template import BadTemplate
+from kaskad.domain.terms import Channel
+from kaskad.engine.catalog import POLICY
+from kaskad.engine.wording import look_up
+from kaskad.store import cascades as cascade_store
+from kaskad.store import lists as list_store
+from kaskad.store import segments as segment_store
+from kaskad.store import settings
+from kaskad.store.db import Transaction
+
+STRETCHES = 20
+ALL = "all"
+
+
+class StepFindings(Struct, frozen=True):
+    """One step on one channel, in one variant, held against the sample."""
+
+    step: str
+    channel: str
+    variant: str
+    found: Findings
+
+
+class Forecast(Struct, frozen=True):
+    """What a cascade would say to its audience. `cost` is as if everybody got every step."""
+
+    of: str  # whom it was held against
+    size: int  # of them all
+    sample: int
+    steps: tuple[StepFindings, ...]
+    cost: tuple[Money, ...]  # of the whole audience, by currency
+    warnings: tuple[str, ...]
+
+
+def look_at(
+    office: Office, slug: str, text: str = "", *, contacts: int = 1_000, listed: str = "", segment: str = "",
+    trigger: Mapping[str, Any] | None = None,
+) -> Forecast:  # fmt: skip
+    """Return what a cascade would say: by `text`, else its draft, else what runs, with templates as they are.
+
+    Whom it is for: the list or segment that is named, else that of its broadcast, else everybody. Raises
+    NotFound, Invalid.
+    """
+    with office.read() as tx:
+        source = text or source_of(tx, slug)[0]
+        cascade = to_cascade(source, name=slug)
+        texts, wrong = look_up(tx, cascade)
+        if wrong:
+            raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
+        zone = (settings.get(tx, POLICY, Policy) or Policy()).zone
+        checks = _checks(office, cascade, TextBook(texts), zone, trigger or {})
+        people = _people(tx, office, cascade, listed, segment)
+        size, seen = people.size, 0
+        for ids in people.sample(contacts):
+            seen += len(ids)
+            for _, check in checks:
+                check.take(tx, ids)
+    steps = tuple(
+        StepFindings(step.id, channel.value, variant.id if variant else "", check.findings())
+        for (step, channel, variant), check in checks
+    )
+    cost = _cost(steps, cascade, size / seen if seen else 0.0)
+    return Forecast(people.name, size, seen, steps, cost, _warnings(cascade, steps, cost))
+
+
+Place = tuple[Step, Channel, Variant | None]
+
+
+def _checks(
+    office: Office, cascade: Cascade, book: TextBook, zone: str, trigger: Mapping[str, Any]
+) -> list[tuple[Place, Check]]:
+    found: list[tuple[Place, Check]] = []
+    for step in cascade.steps:
+        for channel in step.channels:
+            for variant in step.variants or (None,):
+                try:
+                    compiled = by_language(step.content, channel, step.id, book, variant)
+                except BadTemplate as bad:
+                    raise Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."]) from None
+                check = Check(
+                    office, compiled, channel, zone, trigger, cascade.message_class, step.account
+                )  # fmt: skip
+                found.append(((step, channel, variant), check))
+    return found
+
+
+class _People(Struct):
+    """An audience that can be sampled."""
+
+    tx: Transaction
+    name: str
+    size: int
+    list_id: int | None = None
+    segment: segment_store.KnownSegment | None = None
+    now: int = 0
+
+    def sample(self, wanted: int) -> Iterator[list[int]]:
+        """Yield about so many of them, in stretches from all over the audience; all where they are fewer."""
+        if self.size <= wanted:
+            yield from self._from(0, self.size)
+            return
+        row = self.tx.one("last_contact")
+        last, each = (row[0] or 0 if row else 0), -(-wanted // STRETCHES)
+        after = 0
+        for stretch in range(STRETCHES):
+            after = max(after, last * stretch // STRETCHES)
+            for ids in self._from(after, each):
+                after = ids[-1]
+                yield ids
+
+    def _from(self, after: int, wanted: int) -> Iterator[list[int]]:
+        if self.segment is not None:
+            found = segment_store.matching(
+                self.tx, self.segment.condition, self.now, after=after, piece=min(wanted, PIECE) or 1
+            )
+            while wanted > 0 and (ids := list(islice(found, min(wanted, PIECE)))):
+                yield ids
+                wanted -= len(ids)
+            return
+        while wanted > 0 and (ids := ids_after(self.tx, self.list_id, after, min(wanted, PIECE))):
+            yield ids
+            after, wanted = ids[-1], wanted - len(ids)
+
+
+def _people(tx: Transaction, office: Office, cascade: Cascade, listed: str, segment: str) -> _People:
+    named = cascade.trigger.broadcast if cascade.trigger.broadcast != ALL else ""
+    if named and not listed and not segment:
+        if segment_store.find(tx, named) is not None:
+            segment = named
+        elif list_store.find(tx, named) is not None:
+            listed = named
+        else:
+            raise NotFound(f"There is no segment and no list {named!r}, for which {cascade.id!r} is.")
+    if listed:
+        list_id = cascade_store.list_id(tx, listed)
+        return _People(tx, f"list {listed}", cascade_store.size_of(tx, list_id), list_id)
+    if segment:
+        known = segment_store.find(tx, segment)
+        if known is None:
+            raise NotFound(f"There is no segment {segment!r}: `kaskad segment list` shows them.")
+        now = office.now()
+        size = segment_store.count(tx, known.condition, now)
+        return _People(tx, f"segment {segment}", size, segment=known, now=now)
+    return _People(tx, "everybody", cascade_store.size_of(tx, None))
+
+
+def _cost(steps: Sequence[StepFindings], cascade: Cascade, times: float) -> tuple[Money, ...]:
+    """Return what the whole audience costs; of a step's channels and variants the dearest counts."""
+    by_step: dict[tuple[str, str], int] = {}
+    for one in steps:
+        if one.found.price >= 0:
+            key = (one.found.currency, one.step)
+            by_step[key] = max(by_step.get(key, 0), one.found.price)
+    sums: dict[str, int] = {}
+    for (currency, _), price in by_step.items():
+        sums[currency] = sums.get(currency, 0) + price
+    return tuple(Money(round(minor * times), currency) for currency, minor in sorted(sums.items()))
+
+
+def _warnings(cascade: Cascade, steps: Sequence[StepFindings], cost: Sequence[Money]) -> tuple[str, ...]:
+    found = []
+    for one in steps:
+        place, told = f"{one.step} ({one.channel})", one.found
+        if one.variant:
+            place += f", variant {one.variant}"
+        if told.contacts > told.written:
+            none = told.contacts - told.written
+            found.append(f"{place}: {_share(none, told.contacts)} of those with an address get no message.")
+        longer = sum(number for count, number in told.parts.items() if count > 1)
+        if longer:
+            most = max(told.parts)
+            share = _share(longer, told.written)
+            found.append(f"{place}: {share} get two parts or more, at most {most}; each is paid.")
+    total = cascade.budget.total
+    for money in cost:
+        if total is not None and money.currency == total.currency and money.minor > total.minor:
+            found.append(
+                f"If everybody gets every step it costs {format_money(money)}, and the budget stops at "
+                f"{format_money(total)}: {_share(total.minor, money.minor)} of that."
+            )
+    return tuple(found)
+
+
+def _share(part: int, whole: int) -> str:
+    share = 100 * part / whole if whole else 0.0
+    return f"{share:.0f} %" if share >= 1 else f"{share:.1f} %"

@@ -1,0 +1,42 @@
+"""What a cascade would say to its audience, in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+SAMPLE = 1_000  # contacts that are looked at if nobody says how many
+
+
+@contextmanager
+def looking(what: str, *, quiet: bool) -> Iterator[None]:
+    """Show that something takes a while."""
+    if quiet:
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def print_audience(told: Mapping[str, Any]) -> None:
+    """Print what became of each step, and what all of it costs."""
+    from kaskad.cli.template import print_check
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    whom = f"{told['of']}: {told['size']} contacts"
+    sampled = told["sample"] < told["size"]
+    typer.secho(f"{whom}, of whom {told['sample']} were looked at" if sampled else whom, bold=True)
+    for step in told["steps"]:
+        variant = f", variant {step['variant']}" if step["variant"] else ""
+        print_check(f"{step['step']} ({step['channel']}{variant})", step["found"])
+    for money in told["cost"]:
+        whole = format_money(Money(money["minor"], money["currency"]))
+        typer.echo(f"The whole audience costs at most {whole}, if everybody gets every step.")
+    for warning in told["warnings"]:
+        typer.secho(warning, fg=typer.colors.YELLOW)
