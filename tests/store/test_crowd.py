@@ -23,12 +23,13 @@ SELECT c.id, c.external_id, e.contact_id, c.zone, c.language, c.country, c.track
   FROM contacts c LEFT JOIN external_ids e ON e.external_id = c.external_id"""
 ADDRESSES = "SELECT contact_id, channel, value, health, shared, preferred FROM addresses"
 CONSENTS = """
-SELECT k.contact_id, k.id, k.granted, k.purpose, k.channels, k.topic, k.at, k.expires_at, p.detail
+SELECT k.contact_id, k.id, k.granted, k.purpose, k.channels, k.topic, k.at, k.expires_at, k.brand, p.detail
   FROM consents k LEFT JOIN proofs p ON p.id = k.proof_id"""
 
 keys = st.tuples(st.sampled_from([MAIL, SMS, CALL, VK]), st.sampled_from("abcdefgh"))
 consents = st.builds(
     Consent, granted=st.booleans(), at=st.integers(0, 2), purpose=st.sampled_from([2, 9]),
+    brand=st.sampled_from(["", "shop"]),
     proof=st.sampled_from([None, '{"row":1}', '{"row":2}']),
 )  # fmt: skip
 people = st.builds(
