@@ -14,7 +14,7 @@ from kaskad.domain.terms import Channel, Kind
 from kaskad.engine import forgetting
 from kaskad.engine.errands import Errands
 from kaskad.engine.forgetting import Forgetting
-from kaskad.store import contacts, searches, suppressions
+from kaskad.store import contacts, erasures, searches, suppressions
 from kaskad.store.db import Database
 from kaskad.store.marks import Marks
 from support.faults import until
@@ -222,7 +222,7 @@ def _statements() -> Iterator[tuple[str, str]]:
     from kaskad.store.statements import statements
 
     for name, statement in statements("sqlite").items():
-        if statement.file == "erasures.sql":
+        if statement.file == "erasures.sql" or name in dict(erasures.OF_CONTACT).values():
             yield name, statement.source + " "
 
 

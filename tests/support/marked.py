@@ -101,10 +101,9 @@ def lived(stage: Stage) -> int:
             header="[]",
             now=now,
             beat_at=now,
+            digest="",
         )
-        tx.run(
-            "note_import", id=1, rejected=1, counts="{}", notes=json.dumps([[1, f"'{MAIL}' is no address"]])
-        )
+        tx.run("note_import", id=1, notes=json.dumps([[1, f"'{MAIL}' is no address"]]))
         tx.many("put_import_rejects", [
             (1, 7, "no such phone", json.dumps([MAIL, "12"])), (1, 8, "no such phone", '["bob", "13"]'),
         ])  # fmt: skip

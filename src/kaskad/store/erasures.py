@@ -176,7 +176,7 @@ def _hide_proofs(tx: Transaction, contact_id: int, marks: Marks) -> list[int]:
         if left == _proof(detail):
             continue
         tx.changed_many("put_proofs", [(text,)])
-        ((_, fresh),) = tx.many("proofs_by_detail", [(text,)])
+        ((_, fresh),) = tx.among_texts("proofs_by_detail", [text])
         tx.run("swap_proof", contact_id=contact_id, old=proof_id, fresh=fresh)
         spare.append(proof_id)
     return spare
