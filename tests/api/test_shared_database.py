@@ -106,3 +106,20 @@ def test_contacts_are_kept_found_and_told_about(api):
     assert api.get("/contacts/k1")["consents"][-1]["topic"] == "news"
     api.delete("/lists/csv")
     assert api.get("/contacts/k2")["lists"] == []
+
+
+def test_people_sign_in(api):
+    made = api.post("/users", {"email": "ann@example.org", "role": "viewer"})
+    token = made["link"].partition("token=")[2]
+    assert (
+        api.raw("POST", "/invitation", data={"token": token, "password": "four words are good"}).status_code
+        == 303
+    )
+    wrong = {"email": "ann@example.org", "password": "something else"}
+    assert api.raw("POST", "/sign-in", data=wrong).status_code == 401
+    entered = api.raw("POST", "/sign-in", data={**wrong, "password": "four words are good"})
+    cookie = {"Cookie": entered.headers["set-cookie"].split(";")[0]}
+    assert "ann@example.org" in api.raw("GET", "/account", headers=cookie).text
+    assert api.raw("GET", "/settings/people", headers=cookie).status_code == 403
+    api.delete("/users/ann@example.org")
+    assert api.raw("GET", "/account", headers=cookie).status_code == 303
