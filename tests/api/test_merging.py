@@ -15,6 +15,8 @@ def test_two_contacts_are_proposed_and_become_one(api):
         "contact": {"id": anna, "external_id": "shop:1", "name": "Anna"},
         "same": [{"channel": "sms", "value": "+77010000031"}],
     }]  # fmt: skip
+    unclear = api.call("POST", f"/contacts/{ann}/merge", {"other": "+77010000031"})
+    assert unclear.status_code == 409 and f"name the one you mean by its id ({ann}, {anna})" in unclear.text
     done = api.post(f"/contacts/{ann}/merge", {"other": "shop:1"})
     assert done == {"id": ann, "merged": anna, "runs": 0, "ended": 0, "conflicts": {"name": "Anna"}}
     assert api.get("/contacts/duplicates")["items"] == []

@@ -38,8 +38,9 @@ def test_a_signed_visitor_s_events_and_zone_are_kept_and_nobody_else_s(api, site
     assert post(api, site, told).json()["accepted"] == 1  # the same event again counts once
     (event,) = api.get("/contacts/ann/timeline")["items"][:1]
     assert (event["text"], event["details"]) == ("viewed", {"sku": "A-1"})
-    kept = api.get("/contacts/ann")["attributes"]
-    assert (kept["site_zone"], kept["site_language"]) == ("Asia/Almaty", "kk")
+    kept = api.get("/contacts/ann")
+    assert kept["attributes"] == {"site_language": "kk"} and kept["zones"]["zones"] == ["Asia/Almaty"]
+    assert (kept["zones"]["source"], kept["zones"]["confidence"]) == ("site", "likely")
 
     forged = {"events": [track(number=2)], "who": {"id": "ann", "signature": "0" * 64}}
     assert "signature" in str(post(api, site, forged).json()["refused"])

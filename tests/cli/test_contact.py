@@ -70,6 +70,41 @@ def test_two_contacts_are_made_one(told, tmp_path):
     assert json.loads(told("contact", "duplicates", "--json")[1]) == []
 
 
+def test_addresses_and_attributes_are_looked_after(told, tmp_path):
+    code, out = told("attribute", "list")
+    assert (code, out) == (0, "No attribute is declared: each may have any value.\n")
+    code, out = told(
+        "attribute", "declare", "tier", "choice", "--choice", "gold", "--en", "Tier", "--ru", "Уровень"
+    )
+    assert code == 0 and "contact.tier is choice now" in out
+    assert told("attribute", "list")[1].split()[-5:] == ["tier", "choice", "gold", "Tier", "Уровень"]
+    assert json.loads(told("attribute", "list", "--json")[1])[0]["choices"] == ["gold"]
+    (tmp_path / "people.csv").write_text("id,email,tier\nc1,a@example.org,GOLD\nc2,b@example.org,tin\n")
+    code, out = told("import", "people.csv")
+    assert 'row 3: tier: "tin" is not one of gold; left out' in out
+    code, out = told("contact", "show", "c1")
+    assert "tier = gold" in out and "UTC (guess, by brand)" in out
+    assert told("attribute", "drop", "tier") == (0, "contact.tier may have any value.\n")
+    code, out = told("contact", "address", "add", "c1", "email", "new@example.org", "--primary")
+    assert (code, out) == (0, "email new@example.org is an address of c1.\n")
+    code, out = told("contact", "address", "list", "c1")
+    assert out.splitlines()[1].split() == ["email", "new@example.org", "good", "yes", "primary"]
+    assert told("contact", "address", "invalid", "c1", "email", "new@example.org")[0] == 0
+    used = [
+        each["value"]
+        for each in json.loads(told("contact", "address", "list", "c1", "--json")[1])
+        if each["used"]
+    ]
+    assert used == ["a@example.org"]
+    assert told("contact", "address", "valid", "c1", "email", "new@example.org")[0] == 0
+    assert told("contact", "address", "primary", "c1", "email", "a@example.org")[0] == 0
+    assert told("contact", "address", "remove", "c1", "email", "new@example.org")[0] == 0
+    code, out = told("contact", "address", "remove", "c1", "email", "new@example.org")
+    assert code == 1 and "has no email address new@example.org: it has a@example.org" in out
+    code, out = told("contact", "history", "c1")
+    assert "address removed by api local" in out and "address marked valid" in out
+
+
 def test_rows_that_cannot_be_read_are_a_problem_found(told, tmp_path):
     (tmp_path / "people.csv").write_text("id,phone\n1,+77010000001\n,12\n", encoding="utf-8")
     code, out = told("import", "people.csv")

@@ -25,6 +25,7 @@ EXCEPTIONS = {  # statements that say `-- exception:`, and why
     "claim_due_runs",
     "contact_by_address",
     "contacts_by_address",
+    "known_addresses",
     "put_external_ids",
     "put_inbox",
     "put_provider_ids",

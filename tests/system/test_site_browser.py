@@ -100,7 +100,7 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
             one["details"] for one in api.get("/contacts/ann/timeline")["items"] if one["kind"] == "event"
         ]
         until(lambda: [sku in events() for sku in ({"sku": "A-1"}, {"sku": "A-2"})] == [True, True])
-        assert "site_zone" not in api.get("/contacts/ann")["attributes"], "without consent"
+        assert api.get("/contacts/ann")["zone"] is None, "without consent"
         page.evaluate("kaskad.consent(true)")
         page.context.set_offline(True)
         page.evaluate("kaskad.track('viewed', {sku: 'A-3'})")
@@ -108,7 +108,7 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
         assert {"sku": "A-3"} not in events()
         page.context.set_offline(False)
         until(lambda: {"sku": "A-3"} in events())
-        until(lambda: api.get("/contacts/ann")["attributes"].get("site_zone") == "Asia/Almaty")
+        until(lambda: api.get("/contacts/ann")["zone"] == "Asia/Almaty")
 
         page.get_by_role("button", name="Send").click()  # leaves the page
         until(lambda: hits() == [BEACON, FORM])

@@ -231,6 +231,22 @@ def find(tx: Transaction, who: str) -> int:
     return int(row[0])
 
 
+def find_one(tx: Transaction, who: str) -> int:
+    """Return the one contact that is meant; raises NotFound, Conflict where several have the address."""
+    contact_id = find(tx, who)
+    if read_contact(who) is not None or tx.one("contact_by_external_id", external_id=who) is not None:
+        return contact_id
+    holders = {
+        row[2]
+        for channel in (Channel.EMAIL, Channel.SMS)
+        for row in tx.many("contacts_by_address", [(channel.code, who.lower())])
+    }
+    if len(holders) > 1:
+        named = ", ".join(contact_text(each) for each in sorted(holders))
+        raise Conflict(f"{len(holders)} people have this address: name the one you mean by its id ({named}).")
+    return contact_id
+
+
 def find_many(tx: Transaction, who: Sequence[str], pointer: str) -> list[int]:
     """Return the contacts of these ids and external ids; raises Invalid that tells all who are unknown."""
     problems: list[tuple[str, str]] = []

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from kaskad.actions.contacts import find
+from kaskad.actions.contacts import find, find_one
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict
 from kaskad.domain.ids import contact_text
@@ -53,7 +53,7 @@ def merge(office: Office, who: str, other: str, by: str) -> Merged:
     A message to `other` that is just being handed over is waited for. Raises NotFound, Conflict.
     """
     with office.read() as tx:
-        kept, old = find(tx, who), find(tx, other)
+        kept, old = find_one(tx, who), find_one(tx, other)
     if kept == old:
         raise Conflict(f"{who} and {other} are one contact already: {contact_text(kept)}.")
     _announce(office)

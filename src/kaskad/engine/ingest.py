@@ -365,12 +365,12 @@ def _recent(hash_key: bytes, now: int, visitor: Visitor, tx: Transaction) -> tup
     row = tx.one("contact_by_external_id", external_id=visitor.external_id)
     if row is None:
         return ()
-    told = {"site_zone": visitor.zone if is_zone(visitor.zone) else None, "site_language": visitor.language}
+    if is_zone(visitor.zone):
+        contacts.tell_zones(tx, [(row[0], visitor.zone)], now)
     (known,) = tx.among("contacts_among", [row[0]])
-    kept = msgspec.json.decode(known[6])
-    new = {name: value for name, value in told.items() if value and kept.get(name) != value}
-    if new:
-        contacts.upsert(tx, hash_key, [contacts.Contact(id=row[0], attributes=new)], now)
+    if visitor.language and msgspec.json.decode(known[6]).get("site_language") != visitor.language:
+        told = contacts.Contact(id=row[0], attributes={"site_language": visitor.language})
+        contacts.save(tx, hash_key, [told], now, "site")
     return ()
 
 

@@ -127,7 +127,7 @@ class Saving:
         contact_id = self._message[0]
         if self._choice.language in LANGUAGES and self._choice.language != known.language:
             told = contacts.Contact(id=contact_id, language=self._choice.language)
-            contacts.upsert(tx, self._world.hash_key, [told], self._at)
+            contacts.save(tx, self._world.hash_key, [told], self._at, "the person")
         return [self._refusal(told) for told in self._left(known)]
 
     def _left(self, known: _Known) -> Iterable[dict[str, object]]:

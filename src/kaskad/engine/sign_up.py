@@ -21,7 +21,7 @@ from kaskad.domain.policy import DAY, HOUR, MINUTE
 from kaskad.domain.terms import Channel, Kind, MessageClass
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.world import World
-from kaskad.store import contacts, forms
+from kaskad.store import contacts, forms, places
 from kaskad.store.db import Transaction
 from kaskad.store.forms import SignUp
 
@@ -196,9 +196,10 @@ class Confirming:
             for topic in ((form.topics or ("",)) if purpose.is_class else ("",))
         ]  # fmt: skip
         contacts.add_consents(tx, [(asked.contact_id, each) for each in given])
+        places.confirm(tx, [(asked.contact_id, asked.channel, asked.value)], self._at)
         if name and asked.made:
             told = contacts.Contact(id=asked.contact_id, attributes={"name": name})
-            contacts.upsert(tx, self._world.hash_key, [told], self._at)
+            contacts.save(tx, self._world.hash_key, [told], self._at, f"form {form.name}")
 
 
 def code_hash(number: int, code: str) -> str:
