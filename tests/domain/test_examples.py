@@ -22,6 +22,7 @@ PRESETS = {
     "webinar-series",
     "reactivation",
     "product-end",
+    "birthday",
     "another-subject",
     "knows-why",
 }

@@ -147,7 +147,11 @@ class Trigger(Struct, frozen=True):
     condition: Condition | None = None
     broadcast: str = ""
     pace_per_hour: int = 0  # 0: as fast as it goes
-    date: str = ""
+    date: str = ""  # attribute of the contact
+    yearly: bool = False
+    before: bool = False
+    shift: Span | None = None  # whole days from the date, before or after it
+    minute: int = 600  # of the day, by the contact's clock
 
 
 class Goal(Struct, frozen=True):

@@ -60,6 +60,11 @@ def day_start(day: int, zone: str) -> int:
     return _instant(_EPOCH + timedelta(days=day), zone)
 
 
+def wall_instant(day: int, since_midnight_ms: int, zone: str) -> int:
+    """Return the instant at which the clock of `zone` shows a time of the day (C2)."""
+    return _instant(_EPOCH + timedelta(days=day, milliseconds=since_midnight_ms), zone)
+
+
 def _shift(at: int, months: int, days: int, zone: str) -> int:
     if not months and not days:
         return at  # not by way of the wall clock: the second pass of a fold would become the first

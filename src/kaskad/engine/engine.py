@@ -17,6 +17,7 @@ from kaskad.domain.errors import Conflict, KaskadError, Locked, StoreError, Unav
 from kaskad.domain.terms import Reason
 from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
+from kaskad.engine.dated import next_look_at
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.enrol import next_entry_at
 from kaskad.engine.heard import Listener
@@ -339,6 +340,8 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     instants = [
         row[0] for name in ("next_wake_at", "next_judgement") if (row := tx.one(name)) and row[0] is not None
     ]
+    if (look_at := next_look_at(tx, world)) is not None:
+        instants.append(look_at)
     instants += [
         at for launch in tx.all("running_launches") if (at := next_entry_at(*launch[4:])) is not None
     ]

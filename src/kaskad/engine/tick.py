@@ -16,6 +16,7 @@ from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.current import current
+from kaskad.engine.dated import dated
 from kaskad.engine.enrol import broadcast, enrol
 from kaskad.engine.hits import judge_hits
 from kaskad.engine.inbox import apply_arrivals
@@ -78,7 +79,7 @@ def tick(
         changes.flush_told(tx)
         run_store.wake(tx, touched | applied.touched, now)
         return Ticked([], 0, len(arrivals), False)
-    enrol(tx, world, broadcast(tx, world, now), now)
+    enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
     backlog = len(stored) == world.options.inbox_limit
     timers = _timers_may_fire(tx, world, backlog, now)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from kaskad.domain.alike import Standing, standing
 from kaskad.domain.content import CompiledContent, compile_content
+from kaskad.domain.dated import Dated, dated_of
 from kaskad.domain.errors import Conflict
 from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
@@ -151,6 +152,7 @@ class World:
         self.plain = PLAIN  # facts whose instants no clock of any version asks for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
+        self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
         self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
 
@@ -210,6 +212,13 @@ class World:
             if current is not None and current.cascade.trigger.event and cascade.state == "active":
                 triggers[current.cascade.trigger.event].append(current)
         self._triggers = dict(triggers)
+        active = [
+            self.versions.get(cascade.version_id or 0)
+            for cascade in self.cascades.values()
+            if cascade.state == "active"
+        ]
+        pairs = [(version, dated_of(version.cascade)) for version in active if version is not None]
+        self.dated = [(version, what) for version, what in pairs if what is not None]
 
     def set_sites(self, sites: Iterable[Site]) -> None:
         """Replace what is known of shops' pages."""

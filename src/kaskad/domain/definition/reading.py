@@ -31,6 +31,11 @@ _ALWAYS_STOPS = (
     "goal",
 )
 _PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])", re.ASCII)
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+_GOES_WITH = {
+    "key": ("event",), "delay": ("event",), "if": ("event", "date"), "pace": ("broadcast",),
+    "every": ("date",), "before": ("date",), "after": ("date",), "at": ("date",),
+}  # fmt: skip
 _AN_HOUR = {"s": 3_600, "m": 60, "h": 1}
 MAX_PACE = 1_000_000_000
 PACE_REMEDY = "write 1000/h, 20/m or 5/s"
@@ -87,11 +92,13 @@ def _trigger(top: Form) -> Trigger:
         )
         form.report.error(form.path, "a trigger is exactly one of `event`, `broadcast`, `date`", remedy)
     else:
-        for key, kind in (("key", "event"), ("delay", "event"), ("if", "event"), ("pace", "broadcast")):
-            if form.has(key) and kind != kinds[0]:
+        for key, kind in _GOES_WITH.items():
+            if form.has(key) and kinds[0] not in kind:
+                told = "` or `".join(kind)
                 form.report.error(
-                    form.at(key), f"`{key}` goes with `{kind}`, not with `{kinds[0]}`", "remove it"
+                    form.at(key), f"`{key}` goes with `{told}`, not with `{kinds[0]}`", "remove it"
                 )
+    shift = _shift(form)
     return Trigger(
         event=form.name("event"),
         key=form.name("key"),
@@ -99,8 +106,43 @@ def _trigger(top: Form) -> Trigger:
         condition=form.condition("if"),
         broadcast=form.slug("broadcast"),
         pace_per_hour=_pace(form),
-        date=form.name("date").removeprefix("contact."),
+        date=_attribute(form),
+        yearly=form.has("every") and form.word("every", {"year": "year"}) is not None,
+        before=form.has("before"),
+        shift=shift,
+        minute=_minute(form),
     )
+
+
+def _attribute(form: Form) -> str:
+    name = form.name("date").removeprefix("contact.")
+    if "." in name:
+        form.report.error(
+            form.at("date"), f"`{name}` is no attribute of its own", "name one such as birthday"
+        )
+    return name
+
+
+def _shift(form: Form) -> Span | None:
+    """Return how far from its date the run is due; None where that is not said."""
+    if form.has("before") and form.has("after"):
+        form.report.error(form.at("after"), "a date is counted `before` or `after`, not both", "remove one")
+    key = "before" if form.has("before") else "after"
+    span = form.span(key)
+    if span is not None and span.ms:
+        form.report.error(form.at(key), "a date counts in whole days or months", "write 7d or P1M")
+    return span
+
+
+def _minute(form: Form) -> int:
+    text = form.text("at").strip()
+    if not text:
+        return Trigger().minute
+    found = _TIME.fullmatch(text)
+    if found is None:
+        form.report.error(form.at("at"), f"`{text[:40]}` is no time of the day", "write it like 10:00")
+        return Trigger().minute
+    return int(found[1]) * 60 + int(found[2])
 
 
 def _pace(form: Form) -> int:

@@ -88,13 +88,20 @@ KEYS: dict[str, dict[str, Key]] = {
         "event": Key("An event of the business enrols.", _NAME),
         "key": Key("Property of the event that makes it one and the same.", _NAME),
         "delay": Key("How long after the event the first step is due.", _SPAN),
-        "if": Key("Only events for which this holds.", _CONDITION),
+        "if": Key("Only events, or dates, for which this holds.", _CONDITION),
         "broadcast": Key("A segment or list is enrolled at launch; `all` is everybody.", _SLUG),
         "pace": Key(
             "How fast a broadcast enrols: 1000/h, 20/m.",
             {"type": "string", "pattern": "^\\d+\\s*/\\s*[smhd]$"},
         ),
         "date": Key("Date attribute of the contact that enrols in time for the first step.", _NAME),
+        "every": Key("Not once, but each year, such as a birthday.", {"enum": ["year"]}),
+        "before": Key("How many days or months before the date.", _SPAN),
+        "after": Key("How many days or months after the date.", _SPAN),
+        "at": Key(
+            "At what time of that day by the contact's clock; 10:00 if not given.",
+            {"type": "string", "pattern": "^([01]?\\d|2[0-3]):[0-5]\\d$"},
+        ),
     },
     "reentry": {"after_finish": Key("Again so long after the last run has ended.", _SPAN, required=True)},
     "goal": {
