@@ -14,6 +14,7 @@ from msgspec import structs
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.policy import Policy
+from kaskad.domain.run import Run
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
 from kaskad.engine import look_ups as asking
@@ -25,6 +26,7 @@ from kaskad.engine.errands import Errands
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.look_ups import LookUps
 from kaskad.engine.world import Options, World
+from kaskad.providers.smsc_ru import SmscRu
 from kaskad.providers.twilio import Twilio
 from kaskad.store import accounts, cascades, contacts, look_ups, settings
 from kaskad.store.db import Database
@@ -245,3 +247,62 @@ def test_what_cannot_be_kept_is_asked_about_again(
     desk.asking.start()
     until(lambda: service.asked > 1)
     assert failures
+
+
+# An answer that was lost
+
+
+class Silent(Service):
+    """SMSC on a socket: takes every message without an answer, and says its status by our id."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        service = self
+
+        class Handler(self.server.RequestHandlerClass):  # type: ignore[name-defined, misc]
+            def do_POST(self) -> None:  # noqa: N802
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                told = dict(parse_qsl(body))
+                if self.path == "/sys/send.php":
+                    service.sent.append(told)
+                    self.connection.shutdown(2)
+                    return
+                service.asked += 1
+                (one,) = service.sent
+                assert (told["id"], told["phone"], told["apikey"]) == (one["id"], one["phones"], "k")
+                self._say(200, {"status": status, "err": 0, "last_timestamp": 1790000000})
+
+        self.server.RequestHandlerClass = Handler
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "outcome"),
+    [(1, ["DELIVERED"], False), (0, ["SENT"], False), (22, ["FAILED"], True), (-3, ["UNKNOWN"], False)],
+)
+def test_a_lost_answer_is_asked_for_by_our_own_id_and_nothing_is_sent_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, status: int, expected: list[str], outcome: bool
+) -> None:
+    monkeypatch.setattr(SmscRu, "capabilities", structs.replace(SmscRu.capabilities, finds=(0, 0, 0)))
+    desk.world.options = structs.replace(desk.world.options, submit_guard_ms=1_500)
+    service = Silent(status)
+    account = accounts.Account(
+        name="sms", provider="smsc_ru", channel=Channel.SMS, secrets={"api_key": "k"},
+        settings={"base_url": service.url}, limits={"per_second": 50.0},
+    )  # fmt: skip
+    desk.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(10)
+    desk.engine.reload()
+    desk.service = service
+    desk.asking.start()
+    desk.sends()
+    until(lambda: facts(desk) == expected)
+    if status == -3:
+        until(lambda: left(desk) is None)
+    assert service.asked >= 1 and len(service.sent) == 1
+    until(lambda: (_run(desk).outcome is not None) is outcome)
+    service.server.shutdown()
+    service.server.server_close()
+
+
+def _run(desk: Desk) -> Run:
+    with desk.db.read() as tx:
+        return Run(*tx.among("runs_of_contacts", [1])[0])

@@ -109,6 +109,7 @@ class Changes:
         self._tell()
         _many(tx, "fold_messages", self.folded)
         self._requeue(tx)
+        _many(tx, "put_look_ups", self.look_ups)
         self._flush_tasks(tx)
         _many(tx, "put_decisions", self.decisions)
 

@@ -2,7 +2,7 @@
 
 Every hour all contacts are looked through, a piece a tick; the database picks out whose date may be near.
 Runs are begun up to an hour before they are due, and wait for their time like all others. What was missed
-while nothing ran is begun late, as late as the cascade allows. A date begins one run, however often it is seen.
+while nothing ran is begun late, as late as the cascade allows. A date begins one run, however often seen.
 """
 
 from __future__ import annotations

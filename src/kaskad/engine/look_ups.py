@@ -1,4 +1,4 @@
-"""Asking services what became of messages: prices that no report tells, calls that have none.
+"""Asking services what became of messages: prices that no report tells, calls, and lost answers.
 
 When a service takes a message, the tick notes when to ask (`Capabilities.look_ups`); this asks, on the loop
 of the errands, and hands what it hears to the same intake as webhooks do. The answer and the next time to ask
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import structs
 
 from kaskad.domain.errors import KaskadError, SendError
@@ -58,7 +59,7 @@ class LookUps:
 
     async def _round(self) -> bool:
         """Ask about what is due; return whether more may be due now."""
-        if not any(able.look_ups for able in self._world.capabilities.values()):
+        if not any(able.look_ups or able.finds for able in self._world.capabilities.values()):
             return False
         now = self._world.clock.now()
         first = await asyncio.to_thread(look_ups.first_due, self._db)
@@ -97,7 +98,10 @@ class LookUps:
             await end_of(self._engine.write(lambda tx: look_ups.drop(tx, one)))
 
     async def _look(self, one: LookUp, account: Account) -> None:
-        carrying, sent = provider(account.provider), Sent(one.provider_id, one.sent_at)
+        carrying = provider(account.provider)
+        able = carrying.capabilities
+        to = await asyncio.to_thread(self._address, one) if able.finds else ""
+        sent = Sent(one.provider_id, one.sent_at, to)
         request = carrying.look_up(sent, account, self._world.clock.now())
         response = await self._errands.ask(account, request, TIMEOUT_S)
         told, all_known = carrying.read_look_up(response, sent, account)
@@ -105,7 +109,7 @@ class LookUps:
         receipts = [structs.replace(receipt, reference=reference) for receipt in told]
 
         def settle(tx: Transaction) -> Sequence[Arrival]:
-            next_at = None if all_known else self._next(one, carrying.capabilities.look_ups)
+            next_at = None if all_known else self._next(one, able.finds or able.look_ups)
             if next_at is None:
                 look_ups.drop(tx, one)
             else:
@@ -113,6 +117,12 @@ class LookUps:
             return []
 
         await end_of(self._ingest.receipts(account, receipts, {}, response.body, None, [settle]))
+
+    def _address(self, one: LookUp) -> str:
+        """Return where the message went; "" for one that has been erased."""
+        with self._db.read() as tx:
+            row = tx.one("body_of", contact_id=one.contact_id, run_id=one.run_id, step=one.step)
+        return str(msgspec.json.decode(row[0]).get("to", "")) if row else ""
 
     def _next(self, one: LookUp, after_ms: Sequence[int]) -> int | None:
         """Return when to ask next; None where that was the last time."""

@@ -29,6 +29,7 @@ from kaskad.engine.handover import Refusal, Writer, allocate
 from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, look
 from kaskad.engine.parcel import Parcel
+from kaskad.engine.results import ask_for
 from kaskad.engine.world import Handed, World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -341,7 +342,7 @@ class _Mover:
     def _withdraw(self, run: Run, decision: Decision, passage: Passage) -> None:
         """Take a queued message back; one that may have left before can only be called unknown (E6)."""
         if passage.mask & Kind.IN_DOUBT.bit:
-            self._doubt(run, passage.step)
+            self._doubt(run, passage)
             return
         if passage.state == _CREATED:
             self._given_up(run, passage)
@@ -354,8 +355,11 @@ class _Mover:
         key = (run.contact_id, run.id, passage.step)
         self.changes.folded.append((*key, Kind.FAILED.bit, MessageState.FAILED.code, None, None))
 
-    def _doubt(self, run: Run, step: int) -> None:
-        key = (run.contact_id, run.id, step)
+    def _doubt(self, run: Run, passage: Passage) -> None:
+        key = (run.contact_id, run.id, passage.step)
+        ask_for(
+            self._world, self.changes, key, passage.account_id, passage.submitted_at or self._now, self._now
+        )
         self.changes.facts.append((*key, Kind.UNKNOWN.value, "guard", self._now, None))
         self.changes.folded.append((*key, Kind.UNKNOWN.bit, MessageState.UNKNOWN.code, None, None))
 
@@ -372,7 +376,7 @@ class _Mover:
         if decision.withdraw is not None:
             self._withdraw(run, decision, passages[decision.withdraw])
         if decision.doubt is not None:
-            self._doubt(run, decision.doubt)
+            self._doubt(run, passages[decision.doubt])
         if decision.repeat is not None:
             key, account_id = (run.contact_id, run.id, decision.repeat), passages[decision.repeat].account_id
             changes.folded.append((*key, Kind.IN_DOUBT.bit, _QUEUED, None, None))

@@ -155,7 +155,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
             changes.requeued.append((*key, not_before, account_id))
             world.has_queued(account_id, not_before)
         elif lost or (doubtful and result.reason in _AGAIN):
-            _unknown(changes, result)
+            if not ask_for(world, changes, key, result.account_id, result.at, now):
+                _unknown(changes, result)
         else:
             changes.facts.append((*key, Kind.REJECTED.value, "answer", result.at, _json(result)))
             state = state_of(row[5] | Kind.REJECTED.bit)
@@ -167,6 +168,21 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
                 doubted.append(key)
     spoil_addresses(tx, world, bounced, now)
     doubt_addresses(tx, doubted, now)
+
+
+def ask_for(
+    world: World, changes: Changes, key: MessageKey, account_id: int | None, sent_at: int, now: int
+) -> bool:
+    """Let the service be asked for a message whose answer was lost; return whether it can be.
+
+    Until its guard runs out the message stays submitted: an answer in time says what became of it.
+    """
+    able = world.capabilities.get(account_id or 0)
+    if able is None or account_id is None or not able.finds:
+        return False
+    reference = world.signer.reference(*key, account_id)
+    changes.look_ups.append((account_id, reference, *key, sent_at, now + able.finds[0]))
+    return True
 
 
 def _try_again(world: World, result: Result) -> bool:

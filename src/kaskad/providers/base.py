@@ -62,6 +62,9 @@ class Capabilities(Struct, frozen=True):
     reports_sent: bool = False  # "accepted" means queued there; a later receipt says sent
     price_in_receipt: bool = False
     look_ups: tuple[int, ...] = ()  # ms after the acceptance at which it is asked what became of a message
+    finds: tuple[
+        int, ...
+    ] = ()  # ms after a lost answer at which it is asked for the message by our reference
     ttl: bool = False  # takes `valid_for_ms`
     cancel: bool = False
     batch: int = 1  # messages in one request, whose answer tells the fate of each
@@ -186,6 +189,7 @@ class Sent(Struct, frozen=True):
 
     provider_id: str
     at: int  # of the acceptance
+    to: str = ""  # where it went, of one whose answer was lost
 
 
 UNREADABLE = "unreadable"  # name of a report that cannot be read, among others that can
@@ -359,7 +363,11 @@ class Provider:
         raise NotImplementedError
 
     def look_up(self, sent: Sent, account: Account, now: int) -> Request:
-        """Return the request for what became of a message; asked as `capabilities.look_ups` says."""
+        """Return the request for what became of a message; asked as `capabilities.look_ups` says.
+
+        Where `capabilities.finds` says so it is asked after an answer was lost, and `sent.provider_id` is our
+        own reference: what is not found there stays unknown, and is never sent again on that.
+        """
         raise NotImplementedError
 
     def read_look_up(self, response: Response, sent: Sent, account: Account) -> tuple[list[Receipt], bool]:

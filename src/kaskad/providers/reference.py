@@ -106,6 +106,9 @@ def _abilities(able: Capabilities) -> Iterable[tuple[str, str]]:
     if able.look_ups:
         spans = ", ".join(_span(span_ms) for span_ms in able.look_ups)
         yield "asked what became of a message", f"{spans} after it was taken, until that is known"
+    if able.finds:
+        spans = ", ".join(_span(span_ms) for span_ms in able.finds)
+        yield "an answer that was lost", f"asked for by our own id {spans} later; never sent again on a guess"
     if able.ttl:
         yield "a message's life", "taken: what is late is not delivered"
     if able.max_text:

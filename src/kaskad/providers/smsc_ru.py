@@ -28,6 +28,7 @@ from kaskad.providers.base import (
     Receipt,
     Request,
     Response,
+    Sent,
     Setting,
     status_error,
 )
@@ -129,6 +130,7 @@ class SmscRu(Provider):
         receipts=frozenset({*(kind for kind in STATUSES.values() if kind), Kind.REPLIED}),
         reactions=frozenset({Reaction.DELIVERED, Reaction.READ, Reaction.CLICKED, Reaction.REPLIED}),
         echoes_reference=True,
+        finds=(5_000, 20_000, 60_000, 600_000, 7_200_000, 86_400_000),
         ttl=True,
         max_text=MAX_TEXT,
         concurrency=10,  # refuses more than 15 at once
@@ -176,6 +178,27 @@ class SmscRu(Provider):
         return Accepted(
             _text(answer["id"]), cost
         )  # sent: reports are a setting there, the clock must not wait
+
+    def look_up(self, sent: Sent, account: Account, now: int) -> Request:
+        fields = {
+            **_credentials(account), "phone": sent.to, "id": sent.provider_id, "charset": "utf-8", "fmt": "3",
+        }  # fmt: skip
+        return Request.form("POST", f"{account.base_url('https://smsc.ru')}/sys/status.php", fields)
+
+    def read_look_up(self, response: Response, sent: Sent, account: Account) -> tuple[list[Receipt], bool]:
+        if not response.ok:
+            raise status_error(response)
+        answer = response.json()
+        if not isinstance(answer, dict):
+            raise status_error(response, "the answer is no object")
+        if "status" not in answer:
+            raise _refusal(answer)
+        told = {name: _text(answer.get(name)) for name in ("status", "err")}
+        told["time"], told["id"] = _text(answer.get("last_timestamp")), sent.provider_id
+        receipt = _receipt(told, response.body)
+        if receipt.kind is None:
+            return [], False
+        return [receipt], receipt.kind is not Kind.SENT
 
     def verify_webhook(self, hook: Request, account: Account, now: int) -> None:
         secret = account["callback_secret"]
