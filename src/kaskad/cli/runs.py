@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import CASCADE, DB, JSON
 
 RUN = Annotated[str, typer.Argument(metavar="RUN", help="Such as run_12_345.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(help="Runs: list, show, cancel.", no_args_is_help=True)
+    group = typer.Typer(help="Runs: list, show, cancel, migrate.", no_args_is_help=True)
     group.command("list")(listing)
     group.command("show")(show)
     group.command("cancel")(cancel)
+    group.command("migrate")(migrate)
     app.add_typer(group, name="runs")
 
 
@@ -103,6 +104,49 @@ def cancel(run: RUN, db: DB = "", as_json: JSON = False) -> None:
         typer.echo(f"{run} is cancelled.")
     else:
         typer.echo(f"{run} will be cancelled as soon as `kaskad serve` runs, before it sends anything.")
+
+
+def migrate(
+    cascade: CASCADE,
+    to: Annotated[int, typer.Option("--to", min=1, metavar="VERSION", help="The version to go on in.")],
+    pairs: Annotated[
+        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="A step with another id there.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would become of them.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Let live runs go on in another version of their cascade.
+
+    Nothing that was sent is sent again. A run stays on its version where a step that it was sent has another
+    place, or where a message is on its way: it is told how many, and why.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    mapping = dict(pair.partition("=")[::2] for pair in pairs or ())
+    if not all(mapping.values()):
+        raise typer.BadParameter("write --map OLD=NEW, two ids of steps")
+    told: dict[str, Any] = {"version": to, "map": mapping, "dry_run": dry_run}
+    total: dict[str, Any] = {"moved": 0, "places": {}, "stay": {}}
+    with reached(db) as client:
+        while True:
+            part = client.post(f"/cascades/{cascade}/runs/migrate", told)
+            total["moved"] += part["moved"]
+            for name in ("places", "stay"):
+                for what, count in part[name].items():
+                    total[name][what] = total[name].get(what, 0) + count
+            if part["next"] is None:
+                break
+            told["after"] = part["next"]
+    if as_json:
+        typer.echo(as_text({**total, "dry_run": dry_run}))
+        return
+    typer.echo(f"{total['moved']:,} runs {'would go on' if dry_run else 'go on'} in version {to}.")
+    for place, count in sorted(total["places"].items()):
+        typer.echo(f"  {count:,} {place}")
+    for why, count in sorted(total["stay"].items()):
+        typer.echo(f"  {count:,} stay on their version: {why}")
 
 
 def _minute(at: str | None) -> str:

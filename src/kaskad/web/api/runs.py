@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator, Field
 
-from kaskad.actions import messages, runs
+from kaskad.actions import messages, migrating, runs
 from kaskad.actions.merging import run_now
 from kaskad.actions.messages import MessageView as Message
 from kaskad.actions.runs import Filter
@@ -19,7 +19,7 @@ from kaskad.domain.terms import Outcome, RunState
 from kaskad.store.runs import RunKey
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import LARGEST, Page, View, instant
+from kaskad.web.api.views import LARGEST, Page, Told, View, instant
 from kaskad.web.auth import Caller, InOffice, may
 
 router = APIRouter(prefix="/api/v1", tags=["runs"], route_class=IdempotentRoute)
@@ -273,3 +273,32 @@ def _after(cursor: str | None) -> tuple[int, int]:
 
 def _next(key: tuple[int, int] | None) -> str | None:
     return None if key is None else f"{key[0]}_{key[1]}"
+
+
+class MigrateTold(Told):
+    """Which version runs go on in; `map` names steps by their new ids; `after` is an answer's `next`."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    map: Annotated[dict[str, str], Field(default_factory=dict, max_length=50)]
+    dry_run: bool = False
+    after: Annotated[str, Field(max_length=50)] = ""
+
+
+class MigratedView(View):
+    """What was moved in one stretch, or would be; with `next` there is more."""
+
+    moved: int
+    places: Annotated[dict[str, int], Field(description="Such as “letter -> chat”: how many runs.")]
+    stay: Annotated[dict[str, int], Field(description="Why runs stay on their version: how many.")]
+    next: str | None
+
+
+@router.post("/cascades/{slug}/runs/migrate", dependencies=[may(WRITE)])
+def migrate_runs(office: InOffice, slug: Slug, told: MigrateTold) -> MigratedView:
+    """Let live runs go on in another version: nothing that was sent is sent again."""
+    after = _key(office, told.after) if told.after else migrating.START
+    found = migrating.migrate(office, slug, told.version, told.map, after=after, dry_run=told.dry_run)
+    return MigratedView(
+        moved=found.moved, places=found.places, stay=found.stay,
+        next=None if found.next is None else run_text(*found.next),
+    )  # fmt: skip
