@@ -167,10 +167,7 @@ def test_a_run_of_a_merged_contact_is_found_by_the_name_that_it_had(api, taker):
 
 
 def test_moving_runs_to_another_version_says_what_is_wrong(api):
-    text = "cascade: moves\ntitle: M\nclass: service\ntrigger: {event: e}\nsteps: [{id: a, channel: sms, text: x}]\n"
-    api.put("/cascades/moves", content=text, headers={"Content-Type": "application/yaml"})
-    api.post("/cascades/moves/activate")
-    told = api.post("/cascades/moves/runs/migrate", {"version": 1, "dry_run": True})
+    told = api.post("/cascades/one/runs/migrate", {"version": 1, "dry_run": True})
     assert told == {"moved": 0, "places": {}, "stay": {}, "next": None}
-    assert api.call("POST", "/cascades/moves/runs/migrate", {"version": 9}).status_code == 404
+    assert api.call("POST", "/cascades/one/runs/migrate", {"version": 9}).status_code == 404
     assert api.call("POST", "/cascades/nothing/runs/migrate", {"version": 1}).status_code == 404
