@@ -1,8 +1,11 @@
 """A shop's pages over HTTP, lists of machines' addresses, and judging again."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from standardwebhooks import Webhook
 
 from kaskad.domain.site import identity, read_origin, with_token
 
@@ -67,6 +70,38 @@ def test_a_key_opens_nothing_elsewhere_nor_for_ever(api, site):
     assert changed["key"] == site["key"] and changed["events"] == []
     api.delete("/sites/shop")
     assert post(api, site, told).status_code == 404
+
+
+def test_a_shop_signs_its_own_events(api, site):
+    """The shop's side is the library of the standard."""
+    api.put("/contacts/liz", {"email": "liz@example.org"})
+    told = api.get("/sites/shop/secret")
+    body = json.dumps(
+        {"id": "o-1", "name": "bought", "contact": {"external_id": "liz"}, "properties": {"sum": 5}}
+    )
+    at = datetime.now(UTC)
+
+    def send(body=body, at=at, secret=told["webhook_secret"], **headers):
+        signature = Webhook(secret).sign("msg_1", at, body)
+        own = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": signature,
+        }
+        return api.raw("POST", urlsplit(told["webhook_url"]).path, content=body, headers={**own, **headers})
+
+    assert send(
+        **{"webhook-signature": f"v1,AAAA {Webhook(told['webhook_secret']).sign('msg_1', at, body)}"}
+    ).json() == {"accepted": 1}
+    assert send().status_code == 202  # again: the event counts once
+    other = "whsec_" + "QUFB" * 8
+    late = send(at=at - timedelta(minutes=6))
+    bad = [send(secret=other), send(**{"webhook-id": "msg_2"}), late, send(**{"webhook-signature": ""}), send(
+        **{"webhook-timestamp": "soon"})]  # fmt: skip
+    assert [answer.status_code for answer in bad] == [401] * 5 and "clock" in late.text
+    assert send(body="[]").json() == {"accepted": 0} and send(body="{").status_code == 400
+    events = [one["details"] for one in api.get("/contacts/liz/timeline")["items"] if one["kind"] == "event"]
+    assert events == [{"sum": 5}]
 
 
 def test_the_script_is_small_and_kept_for_a_year(api):

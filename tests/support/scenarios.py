@@ -17,10 +17,10 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     3: (("the open rate leaves the prefetch out on both sides", "seen in tests/engine/test_hits.py"),),
     4: (("GET on the unsubscribe link changes nothing", "seen in tests/web/test_tracking.py"),),
     6: (("forged or old signatures are answered 401", "seen in tests/web/test_hooks.py"),),
-    7: (("look-up of a message at the provider", "an adapter that offers one"),),
-    9: (("resolved by look-up", "an adapter that offers one"),),
-    14: (("migrated runs never get step 1 twice", "`runs migrate`"),),
-    24: (("code 131049 of the real service", "the WhatsApp adapter"),),
+    7: (("look-up of a message at the provider", "seen in tests/engine/test_look_ups.py"),),
+    9: (("resolved by look-up", "seen in tests/engine/test_look_ups.py"),),
+    14: (("migrated runs never get step 1 twice", "seen in tests/engine/test_migrating.py"),),
+    24: (("code 131049 of the real service", "seen in tests/system/test_whatsapp_limit.py"),),
 }
 
 GENERAL = """

@@ -70,7 +70,12 @@ def secret(name: NAME, db: DB = "", as_json: JSON = False) -> None:
 
     with reached(db) as client:
         told = client.get(f"/sites/{name}/secret")
-    say(as_json, told, told["secret"])
+    say(
+        as_json,
+        told,
+        f"{told['secret']}\nThe server's own events, signed with {told['webhook_secret']}, go to "
+        f"{told['webhook_url']}",
+    )
 
 
 def remove(name: NAME, db: DB = "", as_json: JSON = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from base64 import b64encode
 from hashlib import sha256
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -24,6 +25,11 @@ class Site(Struct, frozen=True):
     secret: str
     per_minute: int  # requests that one address may make
     events: tuple[str, ...] = ()  # what its pages may tell that a visitor has done
+
+    @property
+    def webhook_secret(self) -> str:
+        """Return the same secret as libraries of Standard Webhooks take it."""
+        return "whsec_" + b64encode(self.secret.encode()).decode()
 
     def allows(self, origin: str) -> bool:
         """Return whether a page of that origin may speak under the key."""

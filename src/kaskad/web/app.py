@@ -136,7 +136,7 @@ def build_app(
     durable = Durable()
     hooks = Hooks(intake, durable, wall or clock, settings.base_url)
     known = Keys(office, settings.api_key)
-    events = Events(intake, durable, clock, known)
+    events = Events(intake, durable, clock, known, wall)
     tracking = Tracking(intake, durable, signer, clock)
     public = Forms(intake, durable, signer, settings.base_url)
     push = Push(intake, durable, settings.base_url)
@@ -174,6 +174,7 @@ def build_app(
             Route("/push/{account}/subscriptions/end", push.allowed, methods=["OPTIONS"]),
             Route("/site/{file}", site.script, methods=["GET"]),
             Route("/site/{key}/events", site.receive, methods=["POST"]),
+            Route("/site/{key}/webhook", events.receive_signed, methods=["POST"]),
             Route("/site/{key}/events", site.allowed, methods=["OPTIONS"]),
             Route("/api/v1/events", events.receive, methods=["POST"]),
             Route("/healthz", health.alive, methods=["GET"]),

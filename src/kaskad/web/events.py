@@ -15,6 +15,7 @@ from starlette.responses import Response
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.hours import is_zone
 from kaskad.domain.ids import read_contact
+from kaskad.engine.standard_webhooks import problem_of
 from kaskad.web.auth import Keys
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
@@ -64,9 +65,13 @@ _decode_any = msgspec.json.Decoder().decode
 
 
 class Events:
-    """`POST /api/v1/events`."""
+    """`POST /api/v1/events`, and `/site/{key}/webhook`."""
 
-    def __init__(self, intake: Intake, durable: Durable, clock: Callable[[], int], keys: Keys) -> None:
+    def __init__(
+        self, intake: Intake, durable: Durable, clock: Callable[[], int], keys: Keys,
+        wall: Callable[[], int] | None = None,
+    ) -> None:  # fmt: skip
+        self._wall = wall or clock
         self._intake = intake
         self._durable = durable
         self._clock = clock
@@ -78,7 +83,20 @@ class Events:
         Where the shape of any event is wrong, none is taken, and every problem is told.
         """
         self._keys.check(request.headers.get("authorization", ""), "events:write")
+        return await self._take(await read_body(request.scope, request.receive, LIMIT))
+
+    async def receive_signed(self, request: Request) -> Response:
+        """Do the same for a shop's server that signs what it tells by Standard Webhooks instead of a key."""
+        site = self._intake.site(request.path_params["key"])
         body = await read_body(request.scope, request.receive, LIMIT)
+        if site is None:
+            return problem(404, "There is no site with this key: `kaskad site list` shows them.")
+        wrong = problem_of(site.webhook_secret, request.headers, body, self._wall() // 1000)
+        if wrong is not None:
+            return problem(401, wrong)
+        return await self._take(body)
+
+    async def _take(self, body: bytes) -> Response:
         try:
             events = read_events(body)
         except msgspec.ValidationError as error:

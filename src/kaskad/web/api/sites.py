@@ -54,6 +54,11 @@ class SecretView(View):
     """The secret by which the shop's server signs who a visitor is."""
 
     secret: str
+    webhook_secret: Annotated[
+        str,
+        Field(description="The same, for libraries of Standard Webhooks."),
+    ]
+    webhook_url: Annotated[str, Field(description="Where the shop's server posts events so signed.")]
 
 
 @router.get("", dependencies=[may("accounts:read")])
@@ -77,7 +82,9 @@ def put_site(office: InOffice, name: Name, told: SiteTold) -> SiteView:
 @router.get("/{name}/secret", dependencies=[may("accounts:write")])
 def get_site_secret(office: InOffice, name: Name) -> SecretView:
     """Show the secret that the shop's server needs: keep it off pages."""
-    return SecretView(secret=sites.find(office, name).secret)
+    site = sites.find(office, name)
+    url = f"{office.base_url}/site/{site.write_key}/webhook"
+    return SecretView(secret=site.secret, webhook_secret=site.webhook_secret, webhook_url=url)
 
 
 @router.delete("/{name}", status_code=204, dependencies=[may("accounts:write")])
