@@ -557,6 +557,7 @@ PLACES = {
     "branch": ("branches", 0),
     "approved": ("steps", 0, "approved"),
     "attached": ("steps", 0, "attach", 0),
+    "utm": ("utm",),
     "calendar": ("steps", 0, "calendar"),
 }
 EVERY_KEY = [(name, key) for name, keys in KEYS.items() for key in keys]
@@ -574,6 +575,7 @@ def test_every_key_of_the_schema_is_read(name, key):
         calendar={"title": "a", "starts": "trigger.at"},
     )
     data.update(
+        utm={"source": "a"},
         reentry={"after_finish": "7d"},
         budget={"total": "5 KZT"},
         branches=[{"when": "one.read", "go": "one"}],

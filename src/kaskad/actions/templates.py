@@ -28,11 +28,13 @@ from kaskad.domain.content import (
 )  # fmt: skip
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
 from kaskad.domain.policy import Policy
 from kaskad.domain.template import BadTemplate, RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
 from kaskad.domain.terms import Channel
+from kaskad.domain.utm import compile_utm
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Person
 from kaskad.engine.wording import look_up, parts_of, wording
@@ -90,7 +92,10 @@ def put(
         chosen = code != PART and (fallback or not any(one.fallback for one in others))
         kept = Kept(name, code, language, chosen, content, office.now())
         if code != PART:
-            _made(tx, kept)
+            made = _made(tx, kept)
+            grave = [one for one in faults(made.content.html) if one.grave]
+            if grave:
+                raise Invalid([f"{name}: {one.message}: {one.remedy}." for one in grave])
         store.put(tx, kept)
         return kept
 
@@ -176,8 +181,12 @@ def preview_step(
         person, zone = person_of(tx, find_contact(tx, who)), _zone(tx)
     try:
         compiled = compile_content(
-            found.content, where, chosen, name=step, texts=TextBook(texts), language=primary(person.language)
-        )
+            found.content, where, chosen, name=step, texts=TextBook(texts), language=primary(person.language),
+            utm=compile_utm(
+                cascade.utm, "cascade", cascade=slug, step=step, channel=where.value,
+                variant=chosen.id if chosen else "",
+            ),
+        )  # fmt: skip
     except BadTemplate as bad:
         raise _invalid(bad) from None
     return _filled(office, compiled, where, person, zone, trigger or {})
@@ -276,7 +285,10 @@ def _text(tx: Transaction, kept: Kept) -> Text:
         return msgspec.structs.replace(text, warnings=tuple(invalid.problems))
     variables = compile_content(made.content, Channel.of(kept.channel), name=kept.name).variables
     size = len(made.content.html.encode())
-    warnings = (TOO_LONG.format(size // 1000),) if size > MAX_SHOWN else ()
+    warnings: tuple[str, ...] = (TOO_LONG.format(size // 1000),) if size > MAX_SHOWN else ()
+    warnings += tuple(
+        f"{one.message}: {one.remedy}." for one in faults(kept.content.html or kept.content.mjml)
+    )
     return msgspec.structs.replace(text, variables=tuple(sorted(variables)), warnings=warnings)
 
 

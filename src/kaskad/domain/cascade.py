@@ -178,6 +178,13 @@ class Budget(Struct, frozen=True):
     per_contact: Money | None = None
 
 
+class Utm(Struct, frozen=True):
+    """What is added to links that lead to `domains` (): to all; the values are templates."""
+
+    parameters: tuple[tuple[str, str], ...]  # source, medium, campaign, content, term
+    domains: tuple[str, ...] = ()
+
+
 class Cascade(Struct, frozen=True):
     id: str
     title: str
@@ -186,6 +193,7 @@ class Cascade(Struct, frozen=True):
     steps: tuple[Step, ...]
     topic: str = ""
     brand: str = ""
+    utm: Utm | None = None
     to: str = ""  # path to the one address of the contact that is written to; "": the best of each channel
     goal: Goal | None = None
     stop_on: tuple[Reaction, ...] = ()

@@ -12,10 +12,11 @@ from kaskad.domain.cascade import Approved, Button, Content, Variant
 from kaskad.domain.channels import takes_approved
 from kaskad.domain.enclosing import FILES, Enclosing, compile_enclosing
 from kaskad.domain.html import TAIL, text_of, track_hrefs
-from kaskad.domain.mjml import html_of
+from kaskad.domain.mjml import html_of, inlined
 from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
 from kaskad.domain.terms import Channel
 from kaskad.domain.tokens import HONEYPOT, MAX_LINK, Signer
+from kaskad.domain.utm import CompiledUtm, Tagger
 
 
 class Wording(Struct, frozen=True, order=True):
@@ -112,7 +113,7 @@ class CompiledContent:
     """A step's content on one channel, ready to be rendered for many people."""
 
     __slots__ = ("_approved", "_buttons", "_leaves", "_media", "_texts", "encloses", "invites", "language",
-                 "local", "only_text", "variables")  # fmt: skip
+                 "local", "only_text", "utm", "variables")  # fmt: skip
 
     def __init__(
         self,
@@ -124,7 +125,9 @@ class CompiledContent:
         encloses: Enclosing | None = None,
         linkless: bool = False,
         language: str = "",
+        utm: CompiledUtm | None = None,
     ) -> None:
+        self.utm = utm
         self.language = language  # of the template that it is; "": whatever the person reads
         self._texts = texts
         self._approved = approved
@@ -153,7 +156,7 @@ class CompiledContent:
         To the scope come `link`, `unsubscribe_url` (where there is a base URL) and what ends an HTML part.
         `by_name`: the approved text is sent, and not the free one.
         """
-        follow = _Follower(links)
+        follow = _Follower(links, self.utm.of(scope) if self.utm is not None else None)
         filling: dict[str, object] = {**scope, "link": follow}
         texts = self._texts
         if "html" in texts:
@@ -207,16 +210,21 @@ class _ApprovedText(Struct, frozen=True):
 class _Follower:
     """Turns destinations into tracked addresses; the same destination gets the same one."""
 
-    __slots__ = ("maker", "urls")
+    __slots__ = ("maker", "tag", "urls")
 
-    def __init__(self, maker: LinkMaker) -> None:
+    def __init__(self, maker: LinkMaker, tag: Tagger | None = None) -> None:
         self.maker = maker
+        self.tag = tag  # adds parameters; None: there are none
         self.urls: dict[str, str] = {}  # by destination; a link's index is its place
 
     def __call__(self, destination: str) -> str:
         base = self.maker.base_url
         if destination[:8].lower().startswith(_WEB):
-            if not base or destination.startswith(f"{base}/"):  # ours already: unsubscribing is never tracked
+            if base and destination.startswith(f"{base}/"):  # ours already: unsubscribing is never tracked
+                return destination
+            if self.tag is not None:
+                destination = self.tag(destination)
+            if not base:
                 return destination
             url = self.urls.get(destination)
             if url is None:
@@ -253,7 +261,7 @@ _KINDS = {
 
 def compile_content(
     content: Content, channel: Channel, variant: Variant | None = None, *, name: str = "content",
-    texts: TextBook = NO_TEXTS, language: str = "",
+    texts: TextBook = NO_TEXTS, language: str = "", utm: CompiledUtm | None = None,
 ) -> CompiledContent:  # fmt: skip
     """Return `content` compiled for `channel`, with what `variant` says instead; raises BadTemplate.
 
@@ -265,6 +273,8 @@ def compile_content(
     spoken_in = ""
     if content.template and (found := texts.find(content.template, channel.code, language)):
         content, spoken_in = _over(found.content, structs.replace(content, template="")), found.language
+    if content.html and not spoken_in:  # a template has its styles in place since it was frozen
+        content = structs.replace(content, html=inlined(content.html, f"{name}.html"))
     if content.mjml and not content.html:
         content = structs.replace(content, html=html_of(content.mjml, f"{name}.mjml"))
     kinds = _KINDS.get(channel, ("text",))
@@ -295,7 +305,7 @@ def compile_content(
     encloses = compile_enclosing(content, compiled.get("html"), sources.get("html", ""), names, name)
     return CompiledContent(
         compiled, buttons, media, approved=approved, linkless=linkless and approved is None,
-        language=spoken_in, encloses=encloses,
+        language=spoken_in, encloses=encloses, utm=utm,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
+from kaskad.domain.utm import compile_utm
 from kaskad.domain.version import Version
 from kaskad.engine.clock import Clock
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
@@ -269,10 +270,14 @@ class World:
         key = (version.id, step, variant, channel, language)
         compiled = self._contents.get(key)
         if compiled is None:
+            of, told = version.cascade.steps[step], Channel.of(channel)
+            chosen = None if variant is None else of.variants[variant]
             compiled = self._contents[key] = compile_content(
-                version.cascade.steps[step].content, Channel.of(channel),
-                None if variant is None else version.cascade.steps[step].variants[variant],
-                texts=version.texts, language=language,
+                of.content, told, chosen, texts=version.texts, language=language,
+                utm=compile_utm(
+                    version.cascade.utm, "cascade", cascade=version.cascade.id, step=of.id,
+                    channel=told.value, variant=chosen.id if chosen else "",
+                ),
             )  # fmt: skip
         return compiled
 

@@ -12,6 +12,7 @@ from kaskad.domain.definition.form import Report
 from kaskad.domain.definition.problem import did_you_mean
 from kaskad.domain.definition.steps import check_reactions
 from kaskad.domain.enclosing import FILES, compile_enclosing
+from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN, html_of
 from kaskad.domain.sms import parts
 from kaskad.domain.span import HOUR_MS, approximate_ms
@@ -117,13 +118,16 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
         path = f"{place}.{name}"
         try:
             template = compile_text(text, name=path, autoescape=name in ("html", "mjml"))
-            shown = len((html_of(text, path) if name == "mjml" else text).encode("utf-8", "replace"))
+            html = html_of(text, path) if name == "mjml" else text
+            shown = len(html.encode("utf-8", "replace"))
         except BadTemplate as bad:
             where = f" in line {bad.line} of the text" if "\n" in text.strip() else ""
             report.error(path, f"{bad.problem}{where}", bad.remedy)
             continue
         if name in ("html", "mjml") and shown > MAX_SHOWN:
             report.warn(path, TOO_LONG.format(shown // 1000), "shorten it, or link to the rest")
+        for fault in faults(text if name == "mjml" else html) if name in ("html", "mjml") else ():
+            (report.error if fault.grave else report.warn)(path, fault.message, fault.remedy)
         _check_variables(template, path, numbers, here, report)
 
 

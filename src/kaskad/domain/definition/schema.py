@@ -68,6 +68,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "topic": Key("Subscription category that a contact can leave.", _SLUG),
         "brand": Key("Brand in whose name it is sent.", _SLUG),
         "to": Key("Where the event tells which of the contact's addresses is meant: trigger.email.", _NAME),
+        "utm": Key("Parameters that links get, so that the shop's own figures know them.", _ref("utm")),
         "trigger": Key("What enrols contacts.", _ref("trigger"), required=True),
         "reentry": Key(
             "When a contact may enter again; after_finish of 7 days if not given.",
@@ -101,6 +102,17 @@ KEYS: dict[str, dict[str, Key]] = {
         "at": Key(
             "At what time of that day by the contact's clock; 10:00 if not given.",
             {"type": "string", "pattern": "^([01]?\\d|2[0-3]):[0-5]\\d$"},
+        ),
+    },
+    "utm": {
+        "source": Key("utm_source, a template.", _TEXT),
+        "medium": Key("utm_medium.", _TEXT),
+        "campaign": Key("utm_campaign.", _TEXT),
+        "content": Key("utm_content.", _TEXT),
+        "term": Key("utm_term.", _TEXT),
+        "domains": Key(
+            "Only links that lead to these domains and those below them; all if not given.",
+            _list(_TEXT, maxItems=20),
         ),
     },
     "reentry": {"after_finish": Key("Again so long after the last run has ended.", _SPAN, required=True)},
