@@ -52,7 +52,9 @@ messages: install ## add to locale/ru what the pages say there in English only
 demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, nothing real
 	@$(BIN)/kaskad demo
 
+# Servers that tests start would each compile all of Kaskad where Python is told not to keep what it compiles.
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
+	$(BIN)/python -m compileall -q src tests
 	$(BIN)/python -m pytest -n 2 -q $(TESTS)
 
 fuzz: install ## send the API 200 examples of everything, wrong ones too (long)

@@ -4,7 +4,9 @@
 """
 
 import os
+import re
 import time
+from collections import Counter
 from itertools import count
 
 import pytest
@@ -56,6 +58,9 @@ NOT_DESCRIBED = {  # path begins with: why it is no part of the API
     "/l/": "for people: a tracked link",
     "/u/": "for people and mail programs: unsubscribing",
     "/t/": "for people: an opt-in link",
+    "/f/": "for people: a sign-up form, by itself or within a page",
+    "/c/": "for people: what a sign-up is confirmed by",
+    "/d/": "for people: a file that a message links to",
     "/site/": "for shops' pages: the script, and what it tells under a public key",
     "/push/": "for people and their browsers: permission to notify",
     "/healthz": "for whoever runs it",
@@ -152,6 +157,15 @@ def test_every_route_stands_in_the_description_or_among_the_exceptions(api, app)
         and not _is_page(route)
     }
     assert not missing
+
+
+def test_no_two_routes_take_the_same_requests(app):
+    taken = Counter(
+        (re.sub(r"{[^}]*}", "{}", route.path), method)
+        for route in app.routes
+        for method in getattr(route, "methods", None) or ()
+    )
+    assert [each for each, times in taken.items() if times > 1] == []
 
 
 def _is_page(route: object) -> bool:

@@ -29,7 +29,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         raise box.error
 
     app.callback()(lambda: None)
-    monkeypatch.setattr(root, "build_app", lambda: app)
+    monkeypatch.setattr(root, "_command", lambda: typer.main.get_command(app))
     monkeypatch.delenv("KASKAD_DEBUG", raising=False)
     return box
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import kaskad.cli
 from kaskad.domain.errors import Invalid, KaskadError
@@ -36,11 +38,18 @@ def build_app() -> typer.Typer:
     return app
 
 
+@cache
+def _command() -> TyperGroup:
+    """Return what `build_app` describes, ready to be called: made of 900 parameters, so once a process."""
+    command = typer.main.get_command(build_app())
+    assert isinstance(command, TyperGroup)
+    return command
+
+
 def run(arguments: list[str]) -> int:
     """Return the exit code of one command; whatever goes wrong has been said on standard error."""
     try:
-        command = typer.main.get_command(build_app())
-        code = command.main(args=arguments or ["--help"], prog_name="kaskad", standalone_mode=False)
+        code = _command().main(args=arguments or ["--help"], prog_name="kaskad", standalone_mode=False)
     except typer.TyperException as error:  # used wrongly: in whole lines, so that a path can be copied
         _say(f"{error.format_message()}\n`kaskad --help` shows what there is.")
         return error.exit_code
