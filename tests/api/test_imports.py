@@ -176,3 +176,32 @@ def test_the_proof_of_a_file_has_words_and_date_and_is_none_for_the_mail_of_a_ro
     for odd in ({"consent_text": "x"}, {"consent": "x", "consent_at": "2999-01-01T00:00:00Z"}):
         answer = api.call("POST", "/contacts/import", content=b"id\n1\n", headers=CSV, params=odd)
         assert answer.status_code == 422
+
+
+def test_an_import_is_listed_with_its_pace_and_can_be_cancelled(api):
+    rows = "".join(f"stop-{n},stop{n}@example.org\n" for n in range(15_000))
+    report = bring(api, "id,email\n" + rows, wait_s=0, source="stop.csv")
+    again = bring(api, "id,email\n" + rows, wait_s=0, source="stop.csv")
+    assert again["id"] == report["id"], "the same file is one import while that runs"
+    paces = []
+    while (told := api.get("/imports")["items"][0])["rows"] < 3_000 or told["rows_per_s"] is None:
+        assert told["state"] == "running" and told["id"] == report["id"]
+        time.sleep(0.01)
+    paces = (told["rows_per_s"], told["seconds_left"])
+    assert paces[0] > 0 and paces[1] >= (told["size"] - told["rows"]) // paces[0]
+    api.post(f"/imports/{report['id']}/cancel")
+    while (told := api.get(f"/imports/{report['id']}"))["state"] == "running":
+        time.sleep(0.01)
+    assert told["state"] == "cancelled" and told["problem"].startswith(f"Cancelled after {told['rows']} rows")
+    assert told["rows"] == told["new"] < 15_000 and told["ended_at"]
+    assert api.call("GET", f"/contacts/stop-{told['new'] - 1}").status_code == 200
+    assert api.call("GET", f"/contacts/stop-{told['new']}").status_code == 404
+    assert api.call("POST", f"/imports/{report['id']}/cancel").status_code == 409
+    whole = bring(api, "id,email\n" + rows, source="stop.csv", wait_s=30)
+    assert whole["id"] != report["id"] and (whole["new"], whole["changed"]) == (
+        15_000 - told["new"],
+        told["new"],
+    )
+    assert (
+        api.get("/imports", params={"limit": 1, "cursor": whole["id"][4:]})["items"][0]["id"] == report["id"]
+    )

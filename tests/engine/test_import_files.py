@@ -1,6 +1,7 @@
 """Files of people of every kind and in every state: read with their columns told, or refused whole."""
 
 import io
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from multiprocessing import get_context
@@ -14,7 +15,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
 from kaskad.engine.columns import propose
 from kaskad.engine.encodings import encoded
-from kaskad.engine.people import Kind, PeopleFile, Person, Reading, Typos
+from kaskad.engine.people import Kind, PeopleFile, Person, Piece, Reading, Typos
 from kaskad.engine.sheets import csv_text
 from kaskad.engine.tables import open_table
 
@@ -215,3 +216,30 @@ def test_whatever_bytes_come_they_are_a_table_or_refused(data: bytes) -> None:
         except Invalid:
             continue
         assert len(list(table.lines())) == table.size
+
+
+def test_a_file_is_told_in_the_same_way_however_it_is_taken_and_from_whatever_row_on() -> None:
+    odd = {3: "{n},bad,,maybe", 5: ",,,", 7: "1,,i@example.org,", 9: ",8 900 0000001,info@example.org,yes"}
+    rows = [odd.get(n % 11, "{n},8 900 {n:07},a{n}@example.org,yes").format(n=n) for n in range(1, 2_300)]
+    data = ("id,phone,email,consent\n" + "\n".join(rows) + "\n").encode()
+
+    def told(pieces: list[Piece]) -> tuple[object, ...]:
+        counts: Counter[str] = Counter()
+        for piece in pieces:
+            counts.update(piece.counts)
+        return (
+            [person for piece in pieces for person in piece.people],
+            [note for piece in pieces for note in piece.notes],
+            [rejected for piece in pieces for rejected in piece.rejected], +counts, pieces[-1].rows,
+        )  # fmt: skip
+
+    def taken(size: int, file: PeopleFile) -> list[Piece]:
+        return list(iter(lambda: file.take(size), None))
+
+    whole = taken(5_000, PeopleFile(data, "p.csv", Reading("RU"), 5))
+    pieces = taken(130, PeopleFile(data, "p.csv", Reading("RU"), 5))
+    assert len(pieces) > len(whole) and told(pieces) == told(whole)
+    for cut in (1, 7, 8, 12):
+        file = PeopleFile(data, "p.csv", Reading("RU"), 5)
+        assert list(file.pass_over(pieces[cut].rows))[-1] == pieces[cut].rows
+        assert told([*pieces[: cut + 1], *taken(77, file)]) == told(whole)

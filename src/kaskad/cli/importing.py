@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,18 +15,8 @@ if TYPE_CHECKING:
     from kaskad.cli.client import Client
 
 KIND = "application/octet-stream"  # what it is shows in its first bytes
-NOTES_SHOWN = 20  # of a kind
-# In which order notes are shown, and what is said of how many rows.
-KINDS = {
-    "rejected": "left out",
-    "asked": "an address that looks mistyped: --typos keep or fix takes them",
-    "unread": "a value left out",
-    "duplicate": "of somebody in an earlier row",
-    "suppressed": "an address on the stop-list",
-    "flagged": "deserve a look",
-    "fixed": "another spelling",
-}
 _LOOK_S = 0.25  # between looks at how far it has come
+_RETURNING_S = 60.0  # so long is a server waited for that goes away meanwhile
 
 
 def register(app: typer.Typer) -> None:
@@ -71,9 +61,9 @@ def bring(
     Columns: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language, country, consent
     (yes, no or its date; consent_email and so on for one channel), tracking; any other is an attribute.
     Headers may be in Russian, and what --map says comes first. Rows that cannot be read are left out and
-    named, and the exit code is 1.
+    named, and the exit code is 1. After an interruption the same command goes on where it was.
     """
-    from kaskad.cli.client import reached
+    from kaskad.cli.screens.imported import report
     from kaskad.cli.screens.output import as_text
 
     data = _bytes(file)
@@ -83,16 +73,14 @@ def bring(
     }  # fmt: skip
     query: dict[str, Any] = {name: given for name, given in asked.items() if given}
     query |= {"wait_s": _LOOK_S, "map": mapping or []} | ({"dry_run": "true"} if dry_run else {})
-    with reached(db) as client, _progress(file.name) as seen:
-        told = client.call("POST", "/contacts/import", query=query, content=data, kind=KIND)
-        told = _watch(client, told, seen)
-        if rejected is not None:
-            _write(rejected, client.get(f"/imports/{told['id']}/rejected"))
-        told["mail_domains"] = client.get("/mail-domains/counts")
+    told = _brought(db, data, query, rejected, file.name)
     if as_json:
         typer.echo(as_text(told))
     else:
-        _report(told, to_list)
+        for line in report(told, to_list):
+            typer.echo(line)
+        if told["problem"]:
+            typer.echo(f"{told['state']}: {told['problem']}", err=True)
     if told["state"] != "done" or told["rejected"]:
         raise typer.Exit(1)
 
@@ -104,12 +92,80 @@ def _bytes(file: Path) -> bytes:
         raise typer.BadParameter(f"{file}: {error.strerror}", param_hint="FILE") from None
 
 
-def _watch(client: Client, told: dict[str, Any], seen: Callable[[int, int], None]) -> dict[str, Any]:
-    """Return the import when it has ended."""
+def _brought(
+    db: str, data: bytes, query: dict[str, Any], rejected: Path | None, name: str
+) -> dict[str, Any]:  # fmt: skip
+    """Return the import when it has ended.
+
+    A server that goes away meanwhile is waited for, and sent the file again: it goes on where it was.
+    """
+    import time
+
+    from kaskad.cli.client import reached
+    from kaskad.domain.errors import Unavailable
+
+    last: dict[str, Any] = {}
+    until_s = 0.0
+    with _progress(name) as (seen, say):
+        while True:
+            try:
+                with _reached_again(db, last) if last else reached(db) as client:
+                    last["moves"] = client.moves
+                    told = client.call("POST", "/contacts/import", query=query, content=data, kind=KIND)
+                    until_s = 0.0
+                    told = _watch(client, told, seen, last)
+                    if told["state"] == "interrupted":  # by a process elsewhere that has ended
+                        continue
+                    if rejected is not None:
+                        _write(rejected, client.get(f"/imports/{told['id']}/rejected"))
+                    return told
+            except Unavailable:
+                if not last.get("moves"):  # no server had it
+                    raise
+                until_s = until_s or time.monotonic() + _RETURNING_S
+                if time.monotonic() > until_s:
+                    raise
+                say("The server has gone away: waiting for it to come back.")
+                time.sleep(_LOOK_S)
+            except KeyboardInterrupt:
+                say(_stopped(last))
+                raise
+
+
+def _reached_again(db: str, last: dict[str, Any]) -> AbstractContextManager[Client]:
+    """Return the way to the server that has come back; raises Unavailable where none is there yet."""
+    from kaskad.cli.client import chosen, reached
+    from kaskad.domain.errors import Unavailable
+    from kaskad.web.local import database_file, find
+
+    file = database_file(chosen(db))
+    if file is not None and find(file) is None:
+        raise Unavailable(
+            f"The server went away after {last.get('rows', 0)} rows: start it and give this command again, "
+            "it goes on where it was."
+        )
+    return reached(db)
+
+
+def _stopped(last: Mapping[str, Any]) -> str:
+    """Return what becomes of an import whose command was interrupted from the keyboard."""
+    if "id" not in last:
+        return "Nothing was brought in."
+    if last["moves"]:
+        which = last["id"]
+        return f"The server goes on with it: `kaskad imports show {which}`, `kaskad imports cancel {which}`."
+    return f"Stopped after about {last['rows']} rows: the same command goes on where it was."
+
+
+def _watch(
+    client: Client, told: dict[str, Any], seen: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """Return the import when it has ended; `last` is kept as it was last told."""
     import time
 
     while True:
-        seen(told["rows"], told["size"])
+        last |= told
+        seen(told)
         if told["state"] != "running":
             return told
         time.sleep(_LOOK_S)
@@ -117,16 +173,32 @@ def _watch(client: Client, told: dict[str, Any], seen: Callable[[int, int], None
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error, where that is a terminal; yield what moves it."""
+def _progress(name: str) -> Iterator[tuple[Callable[[dict[str, Any]], None], Callable[[str], None]]]:
+    """Show a bar with pace and time left on standard error, where that is a terminal.
+
+    Yield what moves it, and what says a line once.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from kaskad.cli.screens.imported import progress
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[how]}"))
+    said: set[str] = set()
+
+    def say(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            console.print(text, soft_wrap=True, highlight=False)
+
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda rows, size: bar.update(task, completed=rows, total=max(size, rows))
+        task = bar.add_task(name, total=None, how="")
+
+        def seen(told: dict[str, Any]) -> None:
+            bar.update(task, completed=told["rows"], total=max(told["size"], 1), how=progress(told))
+
+        yield seen, say
 
 
 def _write(path: Path, text: str) -> None:
@@ -134,37 +206,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8-sig")  # the mark, so that a spreadsheet reads it as UTF-8
     except OSError as error:
         raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--rejected") from None
-
-
-def _report(told: Mapping[str, Any], to_list: str) -> None:
-    from kaskad.cli.domains import counted
-
-    for kind in KINDS:
-        notes = [note for note in told["notes"] if note["kind"] == kind]
-        for note in notes[:NOTES_SHOWN]:
-            left_out = "left out: " if note["rejected"] else ""
-            typer.echo(f"row {note['row']}: {left_out}{note['text']}")
-        if (count := told["counts"][kind]) > len(notes[:NOTES_SHOWN]) > 0:
-            typer.echo(f"… {count} rows of this kind ({KINDS[kind]}): --json shows more of them.")
-    typer.echo(f"Read as {told['shape']}.")
-    taken = ", ".join(
-        f"{name} is {meaning}{' (by its cells)' if name in told['guessed'] else ''}"
-        for name, meaning in told["columns"].items()
-        if meaning
-    )
-    typer.echo(f"Columns: {taken}.")
-    if skipped := [name for name, meaning in told["columns"].items() if not meaning]:
-        typer.echo(f"Not read: {', '.join(skipped)}.")
-    counts = {"clean": "as they stood", **KINDS}
-    said = [f"{told['counts'][kind]} {words}" for kind, words in counts.items() if told["counts"][kind]]
-    typer.echo(f"Rows: {'; '.join(said)}.")
-    would = "would be " if told["dry_run"] else ""
-    listed = f", on the list {to_list}" if to_list and not told["dry_run"] else ""
-    typer.echo(
-        f"{told['source']}: {told['rows']} rows, {told['new']} {would}new, {told['changed']} {would}changed, "
-        f"{told['rejected']} left out{listed}."
-    )
-    if not told["dry_run"] and (domains := counted(told["mail_domains"])):
-        typer.echo(f"{domains} `kaskad domain list` shows them.")
-    if told["problem"]:
-        typer.echo(f"{told['state']}: {told['problem']}", err=True)
