@@ -1,7 +1,10 @@
 """Lists and segments over HTTP, and launches to them."""
 
+import threading
+
 import pytest
 
+from kaskad.actions.questions import Questions
 from kaskad.domain.terms import Channel
 from support.faults import until
 from support.shop import equip, taking
@@ -170,3 +173,40 @@ def test_a_list_is_not_forgotten_while_a_launch_goes_through_it(api):
     assert api.call("DELETE", "/lists/slow").status_code == 409
     api.post(f"/cascades/slow/launches/{begun['id']}/stop")
     assert api.call("DELETE", "/lists/slow").status_code == 204
+
+
+def test_a_question_tells_how_many_where_they_are_reached_and_the_first(api):
+    make(api, *"abcd", asked=True)
+    api.put("/segments/all", {"text": "contact.asked"})
+    told = api.post("/questions", {"name": "all", "people": 2})
+    assert (told["state"], told["contacts"], names({"items": told["people"]})) == ("done", 4, ["a", "b"])
+    assert told["reach"] == {"email": 4} and told["problem"] == ""
+    assert api.get(f"/questions/{told['id']}") == told and told["done"] == told["of"] == 1
+    assert api.post("/questions", {"text": "not contact.asked"})["contacts"] > 0
+    assert api.call("DELETE", f"/questions/{told['id']}").json()["state"] == "done"
+    assert api.post("/questions/refresh")["contacts"] >= 4
+    assert api.post("/questions", {"name": "all", "people": 2})["contacts"] == 4
+    for wrong in ({}, {"name": "all", "text": "true"}, {"text": "trigger.x"}, {"text": 'segment("none")'}):
+        assert api.call("POST", "/questions", wrong).status_code == 422
+    assert api.call("POST", "/questions", {"name": "none"}).status_code == 404
+    assert api.call("GET", "/questions/ask_none").status_code == 404
+
+
+def test_a_question_is_given_up_within_a_part():
+    questions, begun, go = Questions(), threading.Event(), threading.Event()
+
+    def answer(progress):
+        for _ in range(1_000):
+            progress(1_000, 1_000)  # the last part is always told
+            begun.set()
+            go.wait(10)
+        return
+
+    asked = questions.ask("true", answer, 0)
+    assert begun.wait(10) and asked.state == "running"
+    questions.give_up(asked.id)
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name == asked.id:
+            thread.join(10)
+    assert asked.state == "cancelled"

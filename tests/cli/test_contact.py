@@ -139,7 +139,13 @@ def test_lists_and_segments_are_kept_by_commands(told, tmp_path):
     refused = told("segment", "count", "--text", "contact.city = 5")
     assert refused[0] != 0 and "write `==`" in refused[1]
     assert "c1" in told("segment", "preview", "almaty")[1]
-    assert json.loads(told("segment", "count", "almaty", "--json")[1]) == {"contacts": 1}
+    assert json.loads(told("segment", "count", "almaty", "--json")[1])["contacts"] == 1
+    assert told("seed", "add", "c1") == (0, "1 made seed contacts.\n") and "c1" in told("seed", "list")[1]
+    assert told("segment", "count", "almaty")[1] == "0\n"
+    assert told("segment", "count", "almaty", "--seeds")[1] == "1\n"
+    assert told("seed", "remove", "c1")[0] == 0 and "no seed contacts" in told("seed", "list")[1]
+    assert "0 contacts have an event order" in told("segment", "rfm", "--event", "order")[1]
+    assert told("segment", "refresh")[0] == 0 and told("segment", "show", "almaty")[1].startswith("contact[")
     code, out = told("segment", "create", "odd", "--where", "city")
     assert code == 2
     assert told("segment", "delete", "almaty")[0] == 0

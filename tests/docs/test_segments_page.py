@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kaskad.domain.condition_kept import CASCADE_WORDS
+from kaskad.domain.definition import load
 from kaskad.domain.segment import READY, read
 
 PAGE = (Path(__file__).parents[2] / "docs" / "segments.md").read_text("utf-8")
@@ -24,8 +25,23 @@ def test_ready_segments_are_on_the_page_and_are_conditions() -> None:
         read(text)
 
 
+def test_the_cascade_of_the_page_is_a_good_definition() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert load(text, name="page").errors == ()
+
+
 def test_the_page_has_all_functions() -> None:
-    assert len(ROWS) >= 13 and len(TOLD) == 2
+    assert len(ROWS) >= 20 and len(TOLD) == 2
     assert {"entered", "sent", "reacted", "converted"} <= {*CASCADE_WORDS}
-    for word in ("in_list(", "reachable(", "consent(", "cascade(", "segment(", ".sum(", ".last", ".count("):
+    for word in (
+        "in_list(",
+        "reachable(",
+        "consent(",
+        "cascade(",
+        "segment(",
+        ".sum(",
+        ".last",
+        ".count(",
+        "rfm.",
+    ):
         assert any(word in row for row in ROWS), word

@@ -24,7 +24,7 @@ from support.stage import VAULT, Stage
 from support.tables import columns
 
 KEPT = {
-    "event_days",
+    "segment_touched",
     "consents",
     "contacts",
     "decisions",

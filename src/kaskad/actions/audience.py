@@ -5,8 +5,8 @@ A large audience is looked at in a sample, drawn in stretches from all over it; 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -113,8 +113,7 @@ class _People(Struct):
     name: str
     size: int
     list_id: int | None = None
-    segment: segment_store.KnownSegment | None = None
-    now: int = 0
+    members: Sequence[int] | None = None  # of a segment, in the order of their ids
 
     def sample(self, wanted: int) -> Iterator[list[int]]:
         """Yield about so many of them, in stretches from all over the audience; all where they are fewer."""
@@ -131,13 +130,10 @@ class _People(Struct):
                 yield ids
 
     def _from(self, after: int, wanted: int) -> Iterator[list[int]]:
-        if self.segment is not None:
-            found = segment_store.matching(
-                self.tx, self.segment.condition, self.now, after=after, piece=min(wanted, PIECE) or 1
-            )
-            while wanted > 0 and (ids := list(islice(found, min(wanted, PIECE)))):
-                yield ids
-                wanted -= len(ids)
+        if self.members is not None:
+            place = bisect_right(self.members, after)
+            for start in range(place, min(place + wanted, len(self.members)), PIECE):
+                yield list(self.members[start : min(start + PIECE, place + wanted)])
             return
         while wanted > 0 and (ids := ids_after(self.tx, self.list_id, after, min(wanted, PIECE))):
             yield ids
@@ -160,9 +156,8 @@ def _people(tx: Transaction, office: Office, cascade: Cascade, listed: str, segm
         known = segment_store.find(tx, segment)
         if known is None:
             raise NotFound(f"There is no segment {segment!r}: `kaskad segment list` shows them.")
-        now = office.now()
-        size = segment_store.count(tx, known.condition, now)
-        return _People(tx, f"segment {segment}", size, segment=known, now=now)
+        members = segment_store.matching(tx, known.condition, office.now())
+        return _People(tx, f"segment {segment}", len(members), members=members)
     return _People(tx, "everybody", cascade_store.size_of(tx, None))
 
 

@@ -15,11 +15,13 @@ from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.policy import Policy
+from kaskad.domain.segment import named_by
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
 from kaskad.engine.wording import look_up
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
+from kaskad.store import segments as segment_store
 from kaskad.store import settings as setting_store
 from kaskad.store import templates
 from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
@@ -42,7 +44,7 @@ class Overview(Struct, frozen=True):
     title: str
     state: str
     message_class: str
-    trigger: str  # event, broadcast or date; "" where no definition can be read
+    trigger: str  # event, broadcast, segment or date; "" where no definition can be read
     steps: tuple[StepOutline, ...]
     version: int | None
     activated_at: int | None
@@ -276,6 +278,7 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
     found = abilities.findings(loaded.cascade, accounts)
     with office.read() as tx:
         _, wrong = look_up(tx, loaded.cascade)
+        wrong = [*wrong, *_unknown_segments(tx, loaded.cascade)]
         declared = attributes.declared(tx)
     more = [(f.path, f.message, f.remedy, f.severity) for f in found]
     more += [
@@ -283,6 +286,19 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         for path, doubt in doubts(declared, loaded.cascade)
     ]
     return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
+
+
+def _unknown_segments(tx: Transaction, cascade: Cascade) -> list[tuple[str, str, str]]:
+    """Return where a segment is named that is not there: path, what is wrong, and what to do.
+
+    Whom a broadcast names is asked at the launch, which may name others.
+    """
+    return [
+        (path, f"there is no segment `{name}`", "make it first: `kaskad segment create`")
+        for name, paths in named_by(cascade).items()
+        for path in paths
+        if path != "trigger.broadcast" and segment_store.find(tx, name) is None
+    ]
 
 
 def _same_texts(office: Office, loaded: Loaded, version_id: int) -> bool:
@@ -402,4 +418,13 @@ def _overview(
 
 
 def _trigger(cascade: Cascade) -> str:
-    return "event" if cascade.trigger.event else "date" if cascade.trigger.date else "broadcast"
+    trigger = cascade.trigger
+    return (
+        "event"
+        if trigger.event
+        else "date"
+        if trigger.date
+        else "segment"
+        if trigger.segment
+        else "broadcast"
+    )

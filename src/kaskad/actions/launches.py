@@ -12,6 +12,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
 from kaskad.store import cascades as store
 from kaskad.store import lists as list_store
+from kaskad.store import seeds
 from kaskad.store import segments as segment_store
 from kaskad.store.cascades import LaunchRow
 from kaskad.store.db import Transaction
@@ -56,7 +57,8 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
         row = store.by_slug(tx, slug)
         if row.state in NOT_ACTIVE or row.version_id is None:
             raise Conflict(f"Cascade {slug!r} {NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT])}.")
-        trigger = definition_of(office, tx, row).trigger
+        cascade = definition_of(office, tx, row)
+        trigger, with_seeds = cascade.trigger, cascade.seeds and not audience.everybody
         if audience == Audience() and trigger.broadcast not in ("", ALL):
             audience = _named(tx, slug, trigger.broadcast)
     an_hour = pace_an_hour(pace) if pace else trigger.pace_per_hour
@@ -68,6 +70,10 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
     def change(tx: Transaction) -> Begun:
         list_id = _members(tx, audience) if frozen is None else frozen
         size = store.size_of(tx, list_id)
+        if with_seeds and (looking := seeds.all_seeds(tx)):
+            own = store.save_list(tx, f"seeds {slug} {now}")
+            store.add_members(tx, own, looking)
+            store.launch(tx, version_id, own, 0, now, size=len(looking), audience="seed contacts")
         launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience))
         return Begun(launch_id, size, an_hour)
 

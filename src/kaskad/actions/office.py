@@ -8,8 +8,9 @@ from concurrent.futures import TimeoutError as TooLate
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from kaskad.actions.questions import Questions
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.arrival import Arrival
@@ -37,6 +38,7 @@ class Office(Struct, frozen=True):
     private_webhooks: bool = False  # outgoing webhooks may lead to private addresses
     antivirus: str = ""  # the command that looks at files; "": none
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
+    questions: Questions = field(default_factory=Questions)
 
     def now(self) -> int:
         """Return the installation's time in milliseconds since 1970 UTC."""

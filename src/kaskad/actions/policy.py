@@ -53,6 +53,10 @@ def _wrong(policy: Policy) -> list[str]:
     country = policy.country
     if country and not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
         found.append(f"country {country!r} is no code of two capital letters, such as KZ")
+    if not 0 <= policy.sunset_days <= 3_650:
+        found.append(
+            f"sunset_days {policy.sunset_days} is no number of days: write such as 180, or 0 for never"
+        )
     laws = {law.id for law in LAWS}
     for name in policy.set_aside:
         if name not in laws:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kaskad.actions import segments
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics import reach
@@ -20,12 +21,16 @@ class Told(Struct, frozen=True):
     report: Report
 
 
-def report(office: Office, slug: str) -> Told:
-    """Return the report of a cascade; raises NotFound, and Conflict for one that was never activated."""
+def report(office: Office, slug: str, segment: str = "") -> Told:
+    """Return the report of a cascade, of the people only who are in a segment now where one is named.
+
+    Raises NotFound, and Conflict for one that was never activated.
+    """
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         cascade = definition_of(office, tx, row)
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
-        made = reach.report(tx, row.id, cascade, office.now())
+        people = segments.members(tx, office, segment) if segment else None
+        made = reach.report(tx, row.id, cascade, office.now(), people)
     return Told(row.state, version, launches[0] if launches else 0, made)

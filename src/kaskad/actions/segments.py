@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import islice
 
-from kaskad.actions import contacts, lists
+from kaskad.actions import asked, contacts, lists, scores
 from kaskad.actions.office import Office
+from kaskad.actions.questions import Asked, Progress
 from kaskad.domain.condition import Condition
+from kaskad.domain.definition import load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.segment import Equals, circle, names_in, read
+from kaskad.domain.segment import READY, Equals, circle, named_by, names_in, read
 from kaskad.store import cards
 from kaskad.store import cascades as launch_store
 from kaskad.store import lists as list_store
@@ -17,6 +18,7 @@ from kaskad.store import segments as store
 from kaskad.store.db import Transaction
 from kaskad.store.segments import KnownSegment
 
+LARGEST = 1_000_000
 Told = str | tuple[Equals, ...]  # a condition, or what attributes equal
 
 
@@ -46,7 +48,7 @@ def _put(tx: Transaction, office: Office, name: str, told: Told) -> None:
         named = _below(tx, condition)
         if circle(name, {**named, name: condition}):
             raise Invalid([f"The segment {name!r} would name itself: say in it whom you mean."])
-        store.count_pieces(tx, condition, office.now())
+        store.check_size(condition, named)
     store.put(tx, name, told, office.now())
 
 
@@ -77,43 +79,121 @@ def show(office: Office, name: str) -> KnownSegment:
         return _get(tx, name)
 
 
+def uses(office: Office, name: str) -> list[str]:
+    """Return what names a segment, in words: other segments, and cascades with the places in them."""
+    with office.read() as tx:
+        found = [
+            f"segment {each.name}"
+            for each in store.page(tx, after="", limit=LARGEST)
+            if each.name != name and name in names_in(each.condition.tree)
+        ]
+        for row in launch_store.all_cascades(tx):
+            if row.state == launch_store.STOPPED:
+                continue
+            texts = [version.source for version in launch_store.versions_of(tx, row.id)[-1:]]
+            draft = launch_store.draft(tx, row.id)
+            texts += [draft.source] if draft else []
+            cascades = [load(text, name=row.slug).cascade for text in texts]
+            places = {place for each in cascades if each for place in named_by(each).get(name, ())}
+            if places:
+                found.append(f"cascade {row.slug} ({', '.join(sorted(places))})")
+    return found
+
+
 def delete(office: Office, name: str) -> None:
-    """Forget a segment; launches that have begun go on. Raises NotFound."""
+    """Forget a segment; launches that have begun go on. Raises NotFound, and Conflict for one in use."""
+    with office.read() as tx:
+        kept = store.is_kept(tx, name)
+    used = uses(office, name) if kept and name not in READY else []  # a ready one is there again
+    if used:
+        raise Conflict(f"The segment {name!r} is used by {'; '.join(used)}: change that first.")
     if not office.write(lambda tx: store.drop(tx, name)):
         raise _none(name)
 
 
-def count(office: Office, name: str) -> int:
+def count(office: Office, name: str, *, seeds: bool = False) -> int:
     """Return how many contacts are in a segment now; raises NotFound."""
+    _ready(office, name, None)
     with office.read() as tx:
-        return store.count(tx, _get(tx, name).condition, office.now())
+        asked.note(office, tx)
+        return store.count(tx, _get(tx, name).condition, office.now(), seeds=seeds)
 
 
-def count_text(office: Office, text: str) -> int:
+def count_text(office: Office, text: str, *, seeds: bool = False) -> int:
     """Return how many contacts meet a condition now; raises Invalid."""
     condition = read(text)
+    _ready(office, "", condition)
     with office.read() as tx:
+        asked.note(office, tx)
         _below(tx, condition)
-        return store.count(tx, condition, office.now())
+        return store.count(tx, condition, office.now(), seeds=seeds)
 
 
-def preview(office: Office, name: str, *, after: int, limit: int) -> contacts.Page:
-    """Return contacts of a segment in the order of their ids; raises NotFound."""
+def ask(office: Office, name: str, text: str, *, seeds: bool, limit: int, wait_s: float) -> Asked:
+    """Begin to count a segment, or who meets a condition, with reach by channel and the first people.
+
+    Return how the question stands when it is answered, or after `wait_s`. Raises NotFound, Invalid.
+    """
     with office.read() as tx:
-        return _preview(tx, office, _get(tx, name).condition, after, limit)
+        condition = read(text) if text else _get(tx, name).condition
+        _below(tx, condition)
+        asked.note(office, tx)
+    _ready(office, "", condition)
+
+    def answer(progress: Progress) -> store.Preview:
+        with office.read() as tx:
+            return store.preview(tx, condition, office.now(), limit=limit, seeds=seeds, progress=progress)
+
+    return office.questions.ask(condition.text, answer, wait_s)
 
 
-def preview_text(office: Office, text: str, *, after: int, limit: int) -> contacts.Page:
+def refresh(office: Office, *, wait_s: float) -> Asked:
+    """Begin to make what segments are counted from; return how far it is at its end, or after `wait_s`."""
+
+    def answer(progress: Progress) -> store.Preview:
+        for done, of in asked.refresh(office):
+            progress(done, of)
+        return store.count_everybody(office.db)
+
+    return office.questions.ask("refresh", answer, wait_s)
+
+
+def people(office: Office, asked: Asked) -> contacts.Page:
+    """Return the first people of an answer."""
+    with office.read() as tx:
+        return contacts.with_addresses(tx, cards.among(tx, asked.answer.ids if asked.answer else []))
+
+
+def preview(office: Office, name: str, *, after: int, limit: int, seeds: bool = False) -> contacts.Page:
+    """Return contacts of a segment in the order of their ids; raises NotFound."""
+    _ready(office, name, None)
+    with office.read() as tx:
+        return _preview(tx, office, _get(tx, name).condition, after, limit, seeds)
+
+
+def preview_text(
+    office: Office, text: str, *, after: int, limit: int, seeds: bool = False
+) -> contacts.Page:  # fmt: skip
     """Return contacts who meet a condition in the order of their ids; raises Invalid."""
     condition = read(text)
+    _ready(office, "", condition)
     with office.read() as tx:
         _below(tx, condition)
-        return _preview(tx, office, condition, after, limit)
+        return _preview(tx, office, condition, after, limit, seeds)
 
 
-def _preview(tx: Transaction, office: Office, condition: Condition, after: int, limit: int) -> contacts.Page:
-    found = store.matching(tx, condition, office.now(), after=after, piece=limit)
-    return contacts.with_addresses(tx, cards.among(tx, list(islice(found, limit))))
+def _preview(
+    tx: Transaction, office: Office, condition: Condition, after: int, limit: int, seeds: bool
+) -> contacts.Page:  # fmt: skip
+    asked.note(office, tx)
+    found = store.matching(tx, condition, office.now(), after=after, seeds=seeds)
+    return contacts.with_addresses(tx, cards.among(tx, found[:limit]))
+
+
+def members(tx: Transaction, office: Office, name: str) -> list[int]:
+    """Return who is in a segment now; raises NotFound."""
+    asked.note(office, tx)
+    return store.matching(tx, _get(tx, name).condition, office.now())
 
 
 def freeze(office: Office, name: str) -> int:
@@ -121,12 +201,20 @@ def freeze(office: Office, name: str) -> int:
 
     A launch goes through such a list: whom it is for does not change while it goes on.
     """
+    _ready(office, name, None)
     with office.read() as tx:
-        contact_ids = list(store.matching(tx, _get(tx, name).condition, office.now()))
+        contact_ids = store.matching(tx, _get(tx, name).condition, office.now())
     at = datetime.fromtimestamp(office.now() / 1000, UTC).isoformat(" ", "milliseconds")
     list_id = office.write(lambda tx: launch_store.save_list(tx, f"{name} {at[:-6]}"))
     lists.fill(office, list_id, contact_ids)
     return list_id
+
+
+def _ready(office: Office, name: str, condition: Condition | None) -> None:
+    """Count the edges of scores where a question is the first that needs them."""
+    if condition is None:
+        condition = show(office, name).condition
+    scores.ready(office, [condition.tree])
 
 
 def _get(tx: Transaction, name: str) -> KnownSegment:

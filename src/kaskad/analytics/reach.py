@@ -7,7 +7,7 @@ machines stand beside them. Money is kept apart by currency: what providers took
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ SUSPECTED = Kind.SUSPECTED_CLICKED.bit  # every click at first; it stays one tha
 SETTLED = Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit
 HUMAN_KINDS = [kind.value for kind in Kind if kind.bit & HUMAN]
 
+_EVERYBODY: Mapping[str, Any] = {"whole": 1, "people": ""}
 Amounts = dict[str, int]  # currency -> minor units
 
 
@@ -133,15 +134,21 @@ def progress(tx: Transaction, cascade_id: int, cascade: Cascade) -> Progress:
     launches = tx.one("open_launches", cascade_id=cascade_id)
     assert row is not None and launches is not None
     names = {step.number: step.id for step in cascade.steps}
-    return Progress(row[0], row[1], row[2], launches[0], _lines(tx, cascade_id, names))
+    return Progress(row[0], row[1], row[2], launches[0], _lines(tx, cascade_id, names, _EVERYBODY))
 
 
-def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int) -> Report:
-    """Return the report of a cascade, whose current definition names its steps."""
+def report(
+    tx: Transaction, cascade_id: int, cascade: Cascade, now: int, people: Sequence[int] | None = None
+) -> Report:
+    """Return the report of a cascade, whose current definition names its steps.
+
+    It is of some people only, or of all; seed contacts are in no figure.
+    """
+    among: dict[str, Any] = {"whole": int(people is None), "people": ",".join(map(str, people or ()))}
     names = {step.number: step.id for step in cascade.steps}
-    lines = _lines(tx, cascade_id, names)
+    lines = _lines(tx, cascade_id, names, among)
     cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
-    entered = tx.all("report_entered", cascade_id=cascade_id)
+    entered = tx.all("report_entered", cascade_id=cascade_id, **among)
     outcomes = {Outcome.of(row[1]).value: row[2] for row in entered if not row[0] and row[1]}
     return Report(
         cascade=cascade.id,
@@ -153,10 +160,10 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int) -> Repo
         holdouts=sum(row[2] for row in entered if row[0]),
         holdouts_under_way=sum(row[2] for row in entered if row[0] and not row[1]),
         lines=lines,
-        skips=_reasons(tx.all("report_skips", cascade_id=cascade_id), names, SkipReason),
-        failures=_reasons(tx.all("report_failures", cascade_id=cascade_id), names, Reason),
-        failure_words=_words(tx.all("report_failure_words", cascade_id=cascade_id), names),
-        levels=_levels(tx, cascade_id, cost),
+        skips=_reasons(tx.all("report_skips", cascade_id=cascade_id, **among), names, SkipReason),
+        failures=_reasons(tx.all("report_failures", cascade_id=cascade_id, **among), names, Reason),
+        failure_words=_words(tx.all("report_failure_words", cascade_id=cascade_id, **among), names),
+        levels=_levels(tx, cascade_id, cost, among),
         price=price,
         cost=cost,
     )
@@ -177,7 +184,9 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
     return found
 
 
-def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[Line]:
+def _lines(
+    tx: Transaction, cascade_id: int, names: Mapping[int, str], among: Mapping[str, Any]
+) -> list[Line]:
     currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
     lines: dict[tuple[int, int], Line] = {}
 
@@ -190,6 +199,7 @@ def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[L
         suspected=SUSPECTED, settled=SETTLED, opened=Kind.OPENED.bit, prefetched=Kind.MACHINE_OPENED.bit,
         opened_raw=Kind.OPENED.bit | Kind.MACHINE_OPENED.bit, clicked=Kind.CLICKED.bit,
         clicked_raw=Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit | SUSPECTED,
+        **among,
     )  # fmt: skip
     for step, channel, account_id, *counts, price, cost in counted:
         one = line(step, channel)
@@ -216,7 +226,7 @@ def _lines(tx: Transaction, cascade_id: int, names: Mapping[int, str]) -> list[L
         if currency:
             one.price[currency] = one.price.get(currency, 0) + price
             one.cost[currency] = one.cost.get(currency, 0) + cost
-    for step, channel, count in tx.among("report_reached_by", HUMAN_KINDS, cascade_id=cascade_id):
+    for step, channel, count in tx.among("report_reached_by", HUMAN_KINDS, cascade_id=cascade_id, **among):
         line(step, channel).reached = count
     return [lines[key] for key in sorted(lines)]
 
@@ -225,8 +235,9 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole > 0 else None
 
 
-def _levels(tx: Transaction, cascade_id: int, cost: Amounts) -> list[Level]:
-    row = tx.one("report_reach", cascade_id=cascade_id, seen=SEEN, reacted=REACTED, sms=Channel.SMS.code)
+def _levels(tx: Transaction, cascade_id: int, cost: Amounts, among: Mapping[str, Any]) -> list[Level]:
+    sms = Channel.SMS.code
+    row = tx.one("report_reach", cascade_id=cascade_id, seen=SEEN, reacted=REACTED, sms=sms, **among)
     assert row is not None
     entered, *counts = row
     names = ("delivered", "seen", "seen_or_sms_delivered", "reacted")

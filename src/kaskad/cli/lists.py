@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ TEXT = Annotated[str, typer.Option("--text", help="A condition, as `if` in a cas
 WHO = Annotated[
     list[str], typer.Argument(metavar="CONTACT...", help="Ids (con_…), external ids, e-mails or +phones.")
 ]
+SEEDS = Annotated[bool, typer.Option("--seeds", help="Seed and test contacts too.")]
 LIMIT = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 
@@ -35,6 +37,9 @@ def register(app: typer.Typer) -> None:
     group.command("create")(create_segment)
     group.command("count")(count_segment)
     group.command("preview")(preview_segment)
+    group.command("show")(show_segment)
+    group.command("rfm")(rfm)
+    group.command("refresh")(refresh_segments)
     group.command("delete")(delete_segment)
     app.add_typer(group, name="segment")
 
@@ -134,18 +139,99 @@ def create_segment(
     _said(told, as_json, f"The segment {name} is made: {told['text']}.")
 
 
-def count_segment(name: OF_SEGMENT = "", text: TEXT = "", db: DB = "", as_json: JSON = False) -> None:
-    """Count who is in a segment now, or who meets a condition."""
+def count_segment(
+    name: OF_SEGMENT = "", text: TEXT = "", seeds: SEEDS = False, db: DB = "", as_json: JSON = False
+) -> None:
+    """Count who is in a segment now, or who meets a condition, and on which channels they can be reached."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
     _one_of(name, text)
-    if text:
-        told = _call(db, "POST", "/segments/count", {"text": text})
-    else:
-        told = _call(db, "GET", f"{_segment_at(name)}/count")
-    _said(told, as_json, str(told["contacts"]))
+    who = {"text": text} if text else {"name": name}
+    with reached(db) as client:
+        told = _answered(client, {**who, "seeds": seeds, "people": 0})
+    if as_json:
+        typer.echo(as_text({"contacts": told["contacts"], "reach": told["reach"]}))
+        return
+    typer.echo(told["contacts"])
+    if told["reach"]:
+        on = ", ".join(f"{channel} {number}" for channel, number in told["reach"].items())
+        typer.echo(f"can be reached by {on}", err=True)
+
+
+def _answered(client: Any, question: dict[str, Any] | None, path: str = "/questions") -> Any:
+    """Return the answer to a question, telling of progress on the screen; Ctrl-C gives it up."""
+    from time import sleep
+
+    told = client.call("POST", path, question)
+    try:
+        while told["state"] == "running":
+            if sys.stderr.isatty():
+                part = 100 * told["done"] // max(1, told["of"])
+                typer.echo(f"\rcounting: {part} %", nl=False, err=True)
+            sleep(0.3)
+            told = client.call("GET", f"/questions/{told['id']}")
+    except KeyboardInterrupt:
+        client.call("DELETE", f"/questions/{told['id']}")
+        typer.echo("\rgiven up       ", err=True)
+        raise typer.Exit(1) from None
+    if sys.stderr.isatty():
+        typer.echo("\r                \r", nl=False, err=True)
+    if told["state"] != "done":
+        typer.echo(told["problem"] or "The count was given up.", err=True)
+        raise typer.Exit(1)
+    return told
+
+
+def show_segment(name: SEGMENT, db: DB = "", as_json: JSON = False) -> None:
+    """Show a segment, and which segments and cascades name it."""
+    told = _call(db, "GET", _segment_at(name))
+    used = "".join(f"\nused by {each}" for each in told["used_by"])
+    _said(told, as_json, f"{told['text']}{used}")
+
+
+def rfm(
+    event: Annotated[
+        list[str] | None, typer.Option(help="An event that is a purchase; several times.")
+    ] = None,
+    property_name: Annotated[str, typer.Option("--property", help="Its property that is money.")] = "amount",
+    days: Annotated[int, typer.Option(min=1, help="How far back purchases count.")] = 365,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show what the scores of RFM are counted from; with --event say it, and count them anew."""
+    from kaskad.cli.screens.output import table
+
+    rule = {"events": event, "property": property_name, "days": days}
+    told = _call(db, "PUT", "/rfm", rule) if event else _call(db, "GET", "/rfm")
+    words = [
+        f"{told['customers']} contacts have an event {' or '.join(told['events'])} of {told['days']} "
+        f"days; money is {told['property']}. Counted {told['counted_at'][:16]}."
+    ]
+    if told["purchases"]:
+        edges = zip(range(1, 5), told["days_since"][::-1], told["purchases"], told["money"], strict=True)
+        rows = [(score, f"over {r}", f"to {f}", f"to {m:g}") for score, r, f, m in edges]
+        words.append(table(("SCORE", "R: DAYS SINCE", "F: PURCHASES", "M: MONEY"), rows))
+        words.append("5 is whoever is beyond.")
+    _said(told, as_json, "\n".join(words))
+
+
+def refresh_segments(db: DB = "", as_json: JSON = False) -> None:
+    """Make now what segments are counted from; a server does so by itself where segments are asked about."""
+    from kaskad.cli.client import reached
+
+    with reached(db) as client:
+        told = _answered(client, None, "/questions/refresh")
+    _said({"contacts": told["contacts"]}, as_json, f"Made for {told['contacts']} contacts.")
 
 
 def preview_segment(
-    name: OF_SEGMENT = "", text: TEXT = "", limit: LIMIT = 20, db: DB = "", as_json: JSON = False
+    name: OF_SEGMENT = "",
+    text: TEXT = "",
+    limit: LIMIT = 20,
+    seeds: SEEDS = False,
+    db: DB = "",
+    as_json: JSON = False,
 ) -> None:
     """Show who is in a segment now, or who meets a condition."""
     from kaskad.cli.client import reached
@@ -153,12 +239,12 @@ def preview_segment(
     _one_of(name, text)
     if text:
         with reached(db) as client:
-            query = {"limit": min(limit + 1, 1000)}
+            query = {"limit": min(limit + 1, 1000), "seeds": seeds}
             told = client.call("POST", "/segments/preview", {"text": text}, query)
         print_contacts(told["items"], limit, as_json, "Nobody meets the condition.")
         return
     with reached(db) as client:
-        items = client.items(f"{_segment_at(name)}/preview", limit=min(limit + 1, 1000))
+        items = client.items(f"{_segment_at(name)}/preview", limit=min(limit + 1, 1000), seeds=seeds)
         found = list(islice(items, limit + 1))
     print_contacts(found, limit, as_json, f"Nobody is in the segment {name}.")
 

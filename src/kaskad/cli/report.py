@@ -26,6 +26,7 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Show it anew every two seconds; Ctrl-C ends.")
     ] = False,
+    segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -37,7 +38,7 @@ def report(
     if watch and as_json:
         raise typer.BadParameter("--watch is for people: programs ask again")
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/report")
+        told = client.get(f"/cascades/{cascade}/report", segment=segment or None)
         if as_json:
             typer.echo(as_text(told))
             return
@@ -49,7 +50,7 @@ def report(
                 while told["under_way"] or told["launches"] or told["state"] == "active":
                     show(_read(told))
                     time.sleep(EVERY_S)
-                    told = client.get(f"/cascades/{cascade}/report")
+                    told = client.get(f"/cascades/{cascade}/report", segment=segment or None)
         except KeyboardInterrupt:
             pass
         Screen().report(_read(told), ())

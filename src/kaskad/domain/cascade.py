@@ -139,7 +139,7 @@ class Step(Struct, frozen=True):
 
 
 class Trigger(Struct, frozen=True):
-    """What enrols. Exactly one of `event`, `broadcast`, `date` is set."""
+    """What enrols. Exactly one of `event`, `broadcast`, `segment`, `date` is set."""
 
     event: str = ""
     key: str = ""
@@ -147,6 +147,7 @@ class Trigger(Struct, frozen=True):
     condition: Condition | None = None
     broadcast: str = ""
     pace_per_hour: int = 0  # 0: as fast as it goes
+    segment: str = ""  # whoever becomes a member
     date: str = ""  # attribute of the contact
     yearly: bool = False
     before: bool = False
@@ -206,6 +207,7 @@ class Cascade(Struct, frozen=True):
     max_lateness: Span | None = None
     urgent: bool = False
     first: int = 0
+    seeds: bool = False  # seed contacts get every launch too
 
 
 def agents_asked(steps: Sequence[Step]) -> dict[int, int]:

@@ -21,7 +21,7 @@ MAX_DEPTH = 32
 MAX_ITEMS = 500
 MAX_REASON = 300
 
-ROOTS = ("contact", "trigger", "run", "steps")
+ROOTS = ("contact", "trigger", "run", "steps", "rfm")
 STEP_FIELDS = (
     *("sent", "delivered", "opened", "read", "answered", "clicked", "replied", "reacted"),
     *("failed", "skipped", "unknown", "state", "channel", "reason"),

@@ -16,14 +16,22 @@ from msgspec import Struct
 
 from kaskad.domain.condition import Kept
 from kaskad.domain.consent import ConsentRow, may
-from kaskad.domain.terms import Channel, MessageClass, Outcome
+from kaskad.domain.run import HUMAN
+from kaskad.domain.terms import Channel, Kind, MessageClass, Outcome
 
 ANY = "any"
 SENT_BEFORE = "sent_before"
 CHANNELS = {channel.value: channel for channel in Channel}
 CLASSES = {each.value: each for each in MessageClass}
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
-CASCADE_WORDS = ("entered", "sent", SENT_BEFORE, "reacted", *OUTCOMES)
+# What a person did with one of its messages, as facts: machines are not people.
+REACTIONS = {
+    "reacted": HUMAN,
+    "opened": Kind.OPENED.bit | Kind.READ.bit,
+    "clicked": Kind.CLICKED.bit,
+    "replied": Kind.REPLIED.bit,
+}
+CASCADE_WORDS = ("entered", "sent", SENT_BEFORE, *REACTIONS, *OUTCOMES)
 # The arguments of each function, and the words that each may be; () is any text.
 ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "in_list": ((),),

@@ -35,6 +35,7 @@ from kaskad.domain.condition import (
 )
 from kaskad.domain.condition_kept import ARGUMENTS, CASCADE_WORDS
 from kaskad.domain.condition_values import read_instant
+from kaskad.domain.rfm import PARTS
 
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
@@ -231,6 +232,10 @@ class _Reader:
         if len(path) == 1:
             raise ConditionError(
                 f"`{token.text}` alone is no value", token.offset, f"name something in it: `{token.text}.…`"
+            )
+        if path[0] == "rfm" and (len(path) != 2 or path[1] not in PARTS):
+            raise ConditionError(
+                f"`{'.'.join(path)}` is no score", token.offset, "write `rfm.r`, `rfm.f` or `rfm.m`, 1 to 5"
             )
         if path[0] == "steps" and len(path) != 3:
             raise ConditionError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.condition import All, Compare, Condition, ConditionError, Literal, Name, Node, parse, walk
 from kaskad.domain.condition import Segment as Named
 from kaskad.domain.errors import Invalid
@@ -13,6 +14,7 @@ from kaskad.domain.errors import Invalid
 Value = str | bool | int | float
 # What a segment is about is a person, not one run of one cascade.
 _ROOT = "contact"
+_ROOTS = (_ROOT, "rfm")
 
 _QUIET = (
     'cascade("any").sent_before({0}) and not cascade("any").reacted({0}) '
@@ -25,7 +27,17 @@ READY = {
     "inactive-180": _QUIET.format("180d"),
     "unreachable": 'not reachable("any")',
     "no-advertising": 'not consent("advertising", "any")',
+    "champions": "rfm.r >= 4 and rfm.f >= 4 and rfm.m >= 4",
+    "loyal": "rfm.r >= 3 and rfm.f >= 4",
+    "new-customers": "rfm.r >= 4 and rfm.f <= 1",
+    "big-spenders": "rfm.m >= 5",
+    "at-risk": "rfm.r <= 2 and rfm.f >= 3",
+    "lost": "rfm.r <= 1 and rfm.f <= 2",
 }
+
+
+# Of whom the sunset policy ends advertising by e-mail.
+SUNSET = f'{_QUIET} and consent("advertising", "email")'
 
 
 class Equals(Struct, frozen=True):
@@ -53,19 +65,48 @@ def read(text: str) -> Condition:
         told = f"At character {error.offset + 1} of the segment: {error.message}{remedy}"
         raise Invalid([told if told.endswith("?") else f"{told}."]) from None
     for node in walk(condition.tree):
-        if isinstance(node, Name) and node.path[0] != _ROOT:
+        if isinstance(node, Name) and node.path[0] not in _ROOTS:
             raise Invalid(
                 [
                     f"`{'.'.join(node.path)}` says nothing of a contact: segments ask `contact.…`, events, "
-                    "lists, consents, channels and cascades."
+                    "lists, consents, channels, cascades and `rfm.…`."
                 ]
             )
     return condition
 
 
+def asks_rfm(trees: Iterable[Node]) -> bool:
+    """Tell whether one of these asks for scores."""
+    return any(isinstance(node, Name) and node.path[0] == "rfm" for tree in trees for node in walk(tree))
+
+
 def names_in(tree: Node) -> set[str]:
     """Return the segments that a condition names."""
     return {node.name for node in walk(tree) if isinstance(node, Named)}
+
+
+def named_by(cascade: Cascade) -> dict[str, list[str]]:
+    """Return the segments that a cascade names, each with the places in its definition that do.
+
+    What a broadcast names may also be a list; `all` is nobody's name.
+    """
+    found: dict[str, list[str]] = {}
+
+    def add(names: Iterable[str], place: str) -> None:
+        for name in names:
+            found.setdefault(name, []).append(place)
+
+    trigger = cascade.trigger
+    add([trigger.broadcast] if trigger.broadcast not in ("", "all") else [], "trigger.broadcast")
+    add([trigger.segment] if trigger.segment else [], "trigger.segment")
+    if trigger.condition is not None:
+        add(names_in(trigger.condition.tree), "trigger.if")
+    if cascade.exit_if is not None:
+        add(names_in(cascade.exit_if.tree), "exit_if")
+    for step in cascade.steps:
+        if step.condition is not None:
+            add(names_in(step.condition.tree), f"steps[{step.number}].if")
+    return found
 
 
 def circle(name: str, named: Mapping[str, Condition]) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step, agents_asked
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask
-from kaskad.domain.condition import Event, Kept, Node, Segment, walk
+from kaskad.domain.condition import Event, Kept, Name, Node, Segment, walk
 from kaskad.domain.content import NO_TEXTS, TextBook
 from kaskad.domain.hours import Windows
 from kaskad.domain.law import Denials
@@ -95,7 +95,11 @@ def prepare(
         uses_trigger="trigger" in words or bool(anchored or conditions or cascade.to),
         uses_steps="steps" in words,
         uses_events=any(isinstance(node, Event) for node in nodes),
-        standing=tuple(node for node in nodes if isinstance(node, Kept | Segment)),
+        standing=tuple(
+            node
+            for node in nodes
+            if isinstance(node, Kept | Segment) or (isinstance(node, Name) and node.path[0] == "rfm")
+        ),
         anchored=anchored,
         names_accounts=any(step.account for step in cascade.steps),
         gap_ms=policy.min_gap_ms.of(cascade.message_class),

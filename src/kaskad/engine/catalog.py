@@ -19,7 +19,7 @@ from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
 from kaskad.store import prices as price_store
-from kaskad.store import settings
+from kaskad.store import seeds, settings
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
 from kaskad.store import webhooks as webhook_store
@@ -46,6 +46,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     _load_prices(tx, world)
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)
+    world.seeds = frozenset(seeds.all_seeds(tx))
     world.approved = texts.load(tx)
     world.journals = _journals(world)
     types = webhook_store.subscribed(tx).union(*world.journals.values())

@@ -44,13 +44,14 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
     data: list[Row] = []
     for request in requests:
         mine = known.setdefault(request.contact_id, [])
-        refusal = _refusal(tx, request, mine, now)
+        seed = request.contact_id in world.seeds
+        refusal = _refusal(tx, request, mine, now, seed)
         if refusal is not None:
             world.refused_entry(request.version.cascade_id, refusal)
             continue
         if request.version.cascade.reentry.rule == "restart":
             _supersede(tx, world, request, mine, now)
-        run = _new_run(request, mine, now)
+        run = _new_run(request, mine, now, seed)
         mine.append(run)
         rows.append((run.contact_id, run.id, run.cascade_id, run.version_id, run.slot, run.phase, run.step,
                      run.wake_at, run.due_at, run.entered_at, run.holdout))  # fmt: skip
@@ -73,7 +74,7 @@ def would_enter(
     return _new_run(request, mine, now), _refusal(tx, request, mine, now)
 
 
-def _new_run(request: Request, mine: Sequence[Run], now: int) -> Run:
+def _new_run(request: Request, mine: Sequence[Run], now: int, seed: bool = False) -> Run:
     version = request.version
     run_id = now // 1000 - _EPOCH_S
     if mine:
@@ -84,7 +85,7 @@ def _new_run(request: Request, mine: Sequence[Run], now: int) -> Run:
         Phase.ENTER, -1, None, 0, due_at, due_at, request.at,
     )  # fmt: skip
     holdout = _holdout(version)
-    if not holdout or share(version, request.contact_id, "holdout") >= holdout:
+    if seed or not holdout or share(version, request.contact_id, "holdout") >= holdout:
         return run
     ends_at = goal_ends_at(version, run)
     return msgspec.structs.replace(run, holdout=1, wake_at=max(ends_at, now), due_at=ends_at)
@@ -101,8 +102,10 @@ def _slot(request: Request) -> int:
     return int.from_bytes(blake2b(request.key.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def _refusal(tx: Transaction, request: Request, mine: Sequence[Run], now: int) -> str | None:
-    """Return why the contact may not enter again (E13), or None."""
+def _refusal(
+    tx: Transaction, request: Request, mine: Sequence[Run], now: int, seed: bool = False
+) -> str | None:
+    """Return why the contact may not enter again (E13), or None; a seed may, once its last run has ended."""
     version, reentry = request.version, request.version.cascade.reentry
     same = [run for run in mine if run.cascade_id == version.cascade_id]
     condition = version.cascade.trigger.condition
@@ -112,6 +115,8 @@ def _refusal(tx: Transaction, request: Request, mine: Sequence[Run], now: int) -
         return None
     slot = _slot(request)
     live = [run for run in same if run.outcome is None and run.slot == slot]
+    if seed:
+        return "already in" if live else None
     match reentry.rule:
         case "once_ever":
             return "once ever"

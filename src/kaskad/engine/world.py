@@ -116,6 +116,7 @@ class World:
         self.policy = Policy()  # of the installation; versions have theirs, which is the same
         self.outbox: Outbox | None = None  # None: nobody is to be told of anything
         self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds
+        self.seeds: frozenset[int] = frozenset()  # contacts who get what others get, and are in no figure
         self.versions = Versions()
         self.cascades: dict[int, CascadeState] = {}
         self.accounts: dict[int, Account] = {}

@@ -11,7 +11,7 @@ What the database itself refuses becomes a `StoreError`, or `Conflict` for a bro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -45,9 +45,6 @@ class Transaction(Protocol):
     def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
         """Run the statement for each row; raises Conflict(problem), at the latest before the commit, unless
         as many rows of tables were changed."""
-
-    def ask(self, statement: Statement, params: Mapping[str, Any], /) -> list[Row]:
-        """Return all rows of a statement that was put together (see `segment_sql`)."""
 
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         """Return the rows of a statement that looks among `:ids`."""

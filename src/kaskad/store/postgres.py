@@ -193,9 +193,6 @@ class PostgresTransaction:
         if rows:
             self._expected.append((self._send_columns(name, rows), len(rows), problem))
 
-    def ask(self, statement: Statement, params: Mapping[str, Any], /) -> list[Row]:
-        return self._send(statement.text.encode(), params).fetchall()
-
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         if len(ids) > 1:
             return self.all(name, ids=_bigints(ids), **params)

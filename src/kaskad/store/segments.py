@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
-from kaskad.domain.condition import Condition, Event, Kept, Node, parse, walk
-from kaskad.domain.condition_kept import Deed, Known
+from kaskad.domain.condition import Condition, Event, Kept, Node, Segment, parse, walk
+from kaskad.domain.condition_kept import REACTIONS, Deed, Known
 from kaskad.domain.consent import ConsentRow
-from kaskad.domain.run import HUMAN
-from kaskad.domain.segment import READY, Equals, names_in, names_met, of_attributes
+from kaskad.domain.errors import Invalid
+from kaskad.domain.rfm import DAY_MS, Rfm
+from kaskad.domain.segment import READY, Equals, asks_rfm, names_in, names_met, of_attributes
 from kaskad.domain.terms import Channel, Outcome
-from kaskad.store.db import Row, Transaction
-from kaskad.store.segment_sql import Question, questions
+from kaskad.store import settings
+from kaskad.store.db import Database, Row, Transaction
 
-_PIECE = 5_000
+if TYPE_CHECKING:  # numpy takes a while to load, and memory: only whoever asks about everybody needs it
+    import numpy as np
+    from numpy.typing import NDArray
+
+Progress = Callable[[int, int], None]  # parts done, of how many
+
+RFM = "rfm"  # the setting with the edges of scores
+_MOST = 3_000  # parts of a condition, with those of the segments that it names
 
 
 class KnownSegment(Struct, frozen=True):
@@ -81,36 +89,93 @@ def below(tx: Transaction, trees: Collection[Node]) -> dict[str, Condition]:
     return found
 
 
-def count(tx: Transaction, condition: Condition, now: int) -> int:
-    """Return how many contacts meet a condition. Raises Invalid where it is too large."""
+def everybody(
+    tx: Transaction, condition: Condition, now: int, *, seeds: bool = False,
+    progress: Progress | None = None, reach: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:  # fmt: skip
+    """Return all who meet a condition in the order of their ids; seed contacts only where they are wanted.
+
+    `progress` is told how many parts are done, of how many; what it raises ends the question. `reach`, of 64
+    numbers, is filled by channel with how many of them can be reached.
+    """
+    from kaskad.store import segment_base
+    from kaskad.store.segment_sets import Question
+
     named = below(tx, [condition.tree])
-    asked = questions(tx.dialect, condition.tree, named, now)
-    ((sure,),) = tx.ask(asked.count_sure.statement, asked.count_sure.params)
-    if asked.unsure is None:
-        return int(sure)
-    judged = _judged(tx, asked.unsure, condition, named, now, 0)
-    return int(sure) + sum(1 for _ in judged)
+
+    def ask(node: Node, ids: Sequence[int]) -> list[int]:
+        return _judged(tx, Condition("", node), named, now, ids)
+
+    question = Question(tx, condition.tree, named, now, ask, settings.get(tx, RFM, Rfm))
+    return segment_base.everybody(tx, question, seeds, progress or segment_base.quiet, reach)
 
 
-def count_pieces(tx: Transaction, condition: Condition, now: int) -> None:
-    """Raise Invalid where a condition asks too much for one statement."""
-    questions(tx.dialect, condition.tree, below(tx, [condition.tree]), now)
+def judged(tx: Transaction, condition: Condition, ids: Sequence[int], now: int) -> list[int]:
+    """Return those of some people whom the matcher, which asks about one at a time, finds to meet it."""
+    return _judged(tx, condition, below(tx, [condition.tree]), now, ids)
+
+
+def count(tx: Transaction, condition: Condition, now: int, *, seeds: bool = False) -> int:
+    """Return how many contacts meet a condition."""
+    return len(everybody(tx, condition, now, seeds=seeds))
 
 
 def matching(
-    tx: Transaction, condition: Condition, now: int, *, after: int = 0, piece: int = _PIECE
-) -> Iterator[int]:
-    """Yield the contacts who meet a condition in the order of their ids, those after one of them.
+    tx: Transaction, condition: Condition, now: int, *, after: int = 0, seeds: bool = False
+) -> list[int]:
+    """Return the contacts who meet a condition in the order of their ids, those after one of them."""
+    import numpy as np
 
-    `piece` is how many are read at a time: the fewer are wanted, the fewer.
-    """
-    named = below(tx, [condition.tree])
-    asked = questions(tx.dialect, condition.tree, named, now)
-    if asked.unsure is not None:
-        yield from _judged(tx, asked.sure_or_not, condition, named, now, after, piece)
-        return
-    for rows in _pages(tx, asked.sure_or_not, after, piece):
-        yield from (row[0] for row in rows)
+    found = everybody(tx, condition, now, seeds=seeds)
+    met: list[int] = found[np.searchsorted(found, after, "right") :].tolist()
+    return met
+
+
+class Preview(Struct, frozen=True):
+    """Who meets a condition: how many, how many of them on each channel, and the first of them."""
+
+    contacts: int
+    reach: dict[str, int]  # channels on which nobody can be reached are left out
+    ids: list[int]
+
+
+def preview(
+    tx: Transaction, condition: Condition, now: int, *, after: int = 0, limit: int, seeds: bool = False,
+    progress: Progress | None = None,
+) -> Preview:  # fmt: skip
+    """Return how many meet a condition, on which channels they can be reached, and a page of them."""
+    import numpy as np
+
+    reach = np.zeros(64, np.int64)
+    found = everybody(tx, condition, now, seeds=seeds, progress=progress, reach=reach)
+    by_channel = {each.value: int(reach[each.code]) for each in Channel if reach[each.code]}
+    start = int(np.searchsorted(found, after, "right"))
+    return Preview(len(found), by_channel, found[start : start + limit].tolist())
+
+
+def count_everybody(db: Database) -> Preview:
+    """Return how many people there are, and on which channels they can be reached; seed contacts left out."""
+    with db.read() as tx:
+        return preview(tx, parse("true"), 0, limit=0)
+
+
+def check_size(condition: Condition, named: Mapping[str, Condition]) -> None:
+    """Raise Invalid where a condition asks too much with all the segments that it names."""
+    sizes: dict[str, int] = {}
+
+    def size(tree: Node) -> int:
+        total = 0
+        for node in walk(tree):
+            total += 1
+            if isinstance(node, Segment) and node.name in named:
+                if node.name not in sizes:
+                    sizes[node.name] = 0  # also of itself, below
+                    sizes[node.name] = size(named[node.name].tree)
+                total += sizes[node.name]
+        return total
+
+    if size(condition.tree) > _MOST:
+        raise Invalid([f"The segment asks more than {_MOST} things with all the segments that it names."])
 
 
 def met(tx: Transaction, names: set[str], ids: Sequence[int], now: int) -> dict[int, frozenset[str]]:
@@ -135,9 +200,28 @@ def standing(
     names = {name for node in nodes for name in names_in(node)}
     within = met(tx, names, ids, now) if names else {}
     known, nobody = known_of(tx, ids, nodes), Known()
+    scores = _scores_of(tx, ids, now) if asks_rfm(nodes) else {}
     return {
-        each: {"segments": within.get(each, frozenset()), "kept": known.get(each, nobody)} for each in ids
+        each: {
+            "segments": within.get(each, frozenset()),
+            "kept": known.get(each, nobody),
+            "rfm": scores.get(each, {}),
+        }
+        for each in ids
     }
+
+
+def _scores_of(tx: Transaction, ids: Sequence[int], now: int) -> dict[int, dict[str, int]]:
+    """Return the scores of those who have bought, once the edges are counted."""
+    edges = settings.get(tx, RFM, Rfm)
+    if edges is None:
+        return {}
+    events: dict[int, dict[str, list[dict[str, object]]]] = defaultdict(lambda: defaultdict(list))
+    since = now - edges.rule.days * DAY_MS
+    for contact_id, name, at, properties in tx.among("events_of_contacts", ids, since=max(0, since)):
+        if name in edges.rule.events:
+            events[contact_id][name].append({**_attributes(properties), "at": at})
+    return {each: edges.of_events(own, now) for each, own in events.items()}
 
 
 def known_of(tx: Transaction, ids: Sequence[int], trees: Collection[Node]) -> dict[int, Known]:
@@ -154,8 +238,7 @@ def known_of(tx: Transaction, ids: Sequence[int], trees: Collection[Node]) -> di
     for contact_id, channel in tx.among("reach_of", ids) if "reachable" in functions else ():
         reach[contact_id].add(Channel.of(channel).value)
     for row in tx.among("look_consents", ids) if "consent" in functions else ():
-        told = ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]), row[8])
-        consents[row[0]].append(told)
+        consents[row[0]].append(consent_of(row))
     deeds = _deeds(tx, ids) if "cascade" in functions else {}
     return {
         each: Known(
@@ -175,23 +258,25 @@ def _deeds(tx: Transaction, ids: Sequence[int]) -> dict[int, Mapping[str, Sequen
     for contact_id, slug, at in tx.among("sends_of", ids):
         found[contact_id][slug].append(Deed("sent", at))
     for contact_id, slug, kind, at in tx.among("reactions_of", ids):
-        if HUMAN >> kind & 1:
-            found[contact_id][slug].append(Deed("reacted", at))
+        for word, kinds in REACTIONS.items():
+            if kinds >> kind & 1:
+                found[contact_id][slug].append(Deed(word, at))
     return dict(found)
 
 
 def _judged(
-    tx: Transaction, question: Question, condition: Condition, named: Mapping[str, Condition], now: int,
-    after: int, piece: int = _PIECE,
-) -> Iterator[int]:  # fmt: skip
-    """Yield those of a question whom the matcher finds in the segment."""
+    tx: Transaction, condition: Condition, named: Mapping[str, Condition], now: int, ids: Sequence[int]
+) -> list[int]:
+    """Return those of some people whom the matcher finds to meet a condition."""
     wanted = names_in(condition.tree)
     trees = [condition.tree, *(each.tree for each in named.values())]
-    for rows in _pages(tx, question, after, piece):
-        for contact_id, scope in _scopes(tx, rows, trees, now).items():
-            within = names_met(wanted, named, scope, now) if wanted else frozenset[str]()
-            if condition.test({**scope, "segments": within}, now).value:
-                yield contact_id
+    found = []
+    rows = [(row[0], row[5]) for row in tx.among("look_contacts", ids)]
+    for contact_id, scope in _scopes(tx, rows, trees, now).items():
+        within = names_met(wanted, named, scope, now) if wanted else frozenset[str]()
+        if condition.test({**scope, "segments": within}, now).value:
+            found.append(contact_id)
+    return found
 
 
 def _scopes(
@@ -206,24 +291,17 @@ def _scopes(
         for contact_id, name, at, properties in tx.among("events_of_contacts", ids, since=since):
             events[contact_id][name].append({**_attributes(properties), "at": at})
     known = known_of(tx, ids, trees)
+    scores = _scores_of(tx, ids, now) if asks_rfm(trees) else {}
     nobody = Known()
     return {
         contact_id: {
             "contact": _attributes(attributes),
             "events": events.get(contact_id, {}),
             "kept": known.get(contact_id, nobody),
+            "rfm": scores.get(contact_id, {}),
         }
         for contact_id, attributes in rows
     }
-
-
-def _pages(tx: Transaction, question: Question, after: int, piece: int) -> Iterator[list[Row]]:
-    while True:
-        rows = tx.ask(question.statement, {**question.params, "after": after, "limit": piece})
-        yield rows
-        if len(rows) < piece:
-            return
-        after = rows[-1][0]
 
 
 def _segment(row: Row) -> KnownSegment:
@@ -231,3 +309,8 @@ def _segment(row: Row) -> KnownSegment:
     if isinstance(kept, str):
         return KnownSegment(row[0], row[1], parse(kept), row[3])
     return KnownSegment(row[0], row[1], of_attributes(kept), row[3], kept)
+
+
+def consent_of(row: Row) -> ConsentRow:
+    """Return a consent of a row of `look_consents`."""
+    return ConsentRow(bool(row[1]), row[2], row[3], row[4], row[5], row[6], bool(row[7]), row[8])

@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from itertools import chain
@@ -82,9 +82,6 @@ class SqliteTransaction:
     def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
         if self.changed_many(name, rows) != len(rows):
             raise Conflict(problem)
-
-    def ask(self, statement: Statement, params: Mapping[str, Any], /) -> list[Row]:
-        return self._connection.execute(statement.text, params).fetchall()
 
     def among(self, name: str, ids: Sequence[int], /, **params: Any) -> list[Row]:
         if not ids:

@@ -73,11 +73,6 @@ def read(texts: Iterable[tuple[str, str]], dialect: Dialect) -> dict[str, Statem
     return _for_dialect(found, dialect)
 
 
-def assembled(name: str, text: str, dialect: Dialect) -> Statement:
-    """Return a statement put together of pieces, whose marked comments are resolved already."""
-    return _statement(name, "", text, dialect)
-
-
 def resolve(text: str, dialect: Dialect) -> str:
     """Return `text` with the marked comments of `dialect` opened and those of the other removed."""
     return _MARKED.sub(lambda mark: mark[2].strip() if mark[1] == dialect else "", text)

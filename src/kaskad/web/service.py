@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 from msgspec import structs
 
+from kaskad.actions.columns import Keeper
 from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.errors import Locked, Unavailable
@@ -122,6 +123,9 @@ def serving(
             herald = Herald(engine, office.db, office.vault, wall_ms, public_only=not office.private_webhooks)
             herald.start()
             stack.callback(herald.stop)
+            keeper = Keeper(office)
+            keeper.start()
+            stack.callback(keeper.stop)
         if moves and pages and (file := database_file(settings)):
             stack.enter_context(found_at(file, url, office.local_key))
         try:

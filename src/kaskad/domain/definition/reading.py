@@ -35,7 +35,7 @@ _DOMAIN = re.compile(r"[^\s/:@]+\.[^\s/:@]+")
 _PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])", re.ASCII)
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _GOES_WITH = {
-    "key": ("event",), "delay": ("event",), "if": ("event", "date"), "pace": ("broadcast",),
+    "key": ("event",), "delay": ("event",), "if": ("event", "date"), "pace": ("broadcast", "segment"),
     "every": ("date",), "before": ("date",), "after": ("date",), "at": ("date",),
 }  # fmt: skip
 _AN_HOUR = {"s": 3_600, "m": 60, "h": 1}
@@ -73,6 +73,7 @@ def read_cascade(form: Form) -> Cascade:
         reentry=_reentry(form, trigger),
         max_lateness=form.span("max_lateness"),
         urgent=form.flag("urgent"),
+        seeds=form.flag("seeds"),
         first=next((step.number for step in steps if not step.only_branch), 0),
     )
 
@@ -108,12 +109,14 @@ def _trigger(top: Form) -> Trigger:
     form = top.form("trigger", KEYS["trigger"])
     if form is None:
         return Trigger()
-    kinds = [key for key in ("event", "broadcast", "date") if form.has(key)]
+    kinds = [key for key in ("event", "broadcast", "segment", "date") if form.has(key)]
     if len(kinds) != 1:
         remedy = (
-            "write `{event: cart_abandoned, key: cart_id}`, `{broadcast: segment}` or `{date: attribute}`"
+            "write `{event: cart_abandoned, key: cart_id}`, `{broadcast: segment}`, `{segment: name}` or "
+            "`{date: attribute}`"
         )
-        form.report.error(form.path, "a trigger is exactly one of `event`, `broadcast`, `date`", remedy)
+        found = "a trigger is exactly one of `event`, `broadcast`, `segment`, `date`"
+        form.report.error(form.path, found, remedy)
     else:
         for key, kind in _GOES_WITH.items():
             if form.has(key) and kinds[0] not in kind:
@@ -128,6 +131,7 @@ def _trigger(top: Form) -> Trigger:
         delay=form.span("delay") or Span(),
         condition=form.condition("if"),
         broadcast=form.slug("broadcast"),
+        segment=form.slug("segment"),
         pace_per_hour=_pace(form),
         date=_attribute(form),
         yearly=form.has("every") and form.word("every", {"year": "year"}) is not None,

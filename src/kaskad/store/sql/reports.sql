@@ -1,11 +1,17 @@
 -- Reports count what happened in one cascade, all its versions together. Hold-outs are counted apart: they
 -- got nothing. Bits are those of domain/terms.py, 1 << kind; analytics/reach.py names and passes them.
+-- Seed contacts are in no figure. Where :whole is 0, only the people of :people are reported.
 -- A message is *sent* when it left us (states sent, delivered, read, failed, bounced, expired, unknown), and
 -- *delivered* when its provider said so or a person's reaction shows it, and no bounce took that back.
 
 -- name: report_entered
 -- Entered: runs that began. By outcome (0: still under way) and hold-out; late ones counted by their outcome.
-SELECT holdout, coalesce(outcome, 0), count(*) FROM runs WHERE cascade_id = :cascade_id
+SELECT holdout, coalesce(outcome, 0), count(*) FROM runs r
+ WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
  GROUP BY holdout, coalesce(outcome, 0);
 
 -- name: report_messages
@@ -34,21 +40,33 @@ SELECT m.step, m.channel, m.account_id,
        coalesce(sum(CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END), 0),
        coalesce(sum(coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END)), 0)
   FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
- WHERE r.cascade_id = :cascade_id AND m.state NOT IN (11, 12)
+ WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */)) AND m.state NOT IN (11, 12)
  GROUP BY m.step, m.channel, m.account_id;
 
 -- name: report_skips
 -- Skipped: steps that were passed over without a message, by reason.
 SELECT m.step, m.reason, count(*)
   FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
- WHERE r.cascade_id = :cascade_id AND m.state = 11
+ WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */)) AND m.state = 11
  GROUP BY m.step, m.reason;
 
 -- name: report_failures
 -- Why messages failed, by the provider's reason (null: it gave none).
 SELECT m.step, m.reason, count(*)
   FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
- WHERE r.cascade_id = :cascade_id AND m.state IN (6, 7, 8, 9)
+ WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */)) AND m.state IN (6, 7, 8, 9)
  GROUP BY m.step, m.reason;
 
 -- name: report_failure_words
@@ -62,7 +80,11 @@ SELECT step, reason, word, count(*)
                    AND f.kind IN (8, 9, 10, 11)
                  ORDER BY f.at DESC, f.kind LIMIT 1) AS word
           FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
-         WHERE r.cascade_id = :cascade_id AND m.state IN (6, 7, 8, 9)) AS failed
+         WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */)) AND m.state IN (6, 7, 8, 9)) AS failed
  WHERE word IS NOT NULL
  GROUP BY step, reason, word
  ORDER BY count(*) DESC, word;
@@ -79,7 +101,11 @@ SELECT count(*), coalesce(sum(delivered), 0), coalesce(sum(seen), 0), coalesce(s
                AS likely,
                max(CASE WHEN m.mask & :reacted <> 0 THEN 1 ELSE 0 END) AS reacted
           FROM runs r LEFT JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
-         WHERE r.cascade_id = :cascade_id AND r.holdout = 0
+         WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */)) AND r.holdout = 0
          GROUP BY r.contact_id) AS people;
 
 -- name: report_reached_by
@@ -90,7 +116,11 @@ SELECT step, channel, count(*)
           FROM runs r
           JOIN facts f ON f.contact_id = r.contact_id AND f.run_id = r.id
           JOIN messages m ON m.contact_id = f.contact_id AND m.run_id = f.run_id AND m.step = f.step
-         WHERE r.cascade_id = :cascade_id AND f.step >= 0
+         WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (:whole = 1 OR r.contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */)) AND f.step >= 0
            AND f.kind /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */) AS firsts
  WHERE nth = 1
  GROUP BY step, channel;
@@ -104,6 +134,7 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.
   JOIN contacts c ON c.id = r.contact_id
   LEFT JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
  WHERE r.cascade_id = :cascade_id
+   AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.outcome_step, r.entered_at,
           r.finished_at
  ORDER BY r.contact_id, r.id
@@ -113,7 +144,8 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.
 -- Runs under way, hold-outs not counted, those that wait for their account or for an answer, and when the next
 -- is due.
 SELECT count(*), coalesce(sum(CASE WHEN phase IN (1, 2) THEN 1 ELSE 0 END), 0), min(wake_at)
-  FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL AND holdout = 0;
+  FROM runs
+ WHERE contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) AND cascade_id = :cascade_id AND outcome IS NULL AND holdout = 0;
 
 -- name: count_contacts
 SELECT count(*) FROM contacts;

@@ -163,14 +163,16 @@ SELECT contact_id, run_id, trigger_key, properties FROM run_data
 UPDATE run_data SET properties = :properties WHERE contact_id = :contact_id AND run_id = :run_id;
 
 -- name: count_runs
--- Runs that began and runs under way, by cascade; hold-outs, who got nothing, are not counted.
+-- Runs that began and runs under way, by cascade; hold-outs, who got nothing, and seed contacts
+-- are not counted.
 SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 0 END), 0) FROM runs
- WHERE holdout = 0 GROUP BY cascade_id;
+ WHERE holdout = 0 AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) GROUP BY cascade_id;
 
 -- name: count_runs_of
 -- The same of one cascade.
 SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 0 END), 0) FROM runs
- WHERE cascade_id = :cascade_id AND holdout = 0 GROUP BY cascade_id;
+ WHERE cascade_id = :cascade_id AND holdout = 0
+   AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) GROUP BY cascade_id;
 
 -- name: runs_in_flight
 -- Where the live runs of a cascade stand.

@@ -26,3 +26,84 @@ SELECT r.contact_id, c.slug, f.kind, f.at
   JOIN facts f ON f.contact_id = r.contact_id AND f.run_id = r.id
   JOIN cascades c ON c.id = r.cascade_id
  WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND f.step >= 0;
+
+-- name: segment_contacts
+SELECT id, seed, attributes FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND erased_at IS NULL;
+
+-- name: segment_contacts_within
+-- Who is in a block of contacts, or in a part of it.
+SELECT id FROM contacts WHERE id BETWEEN :first AND :last AND erased_at IS NULL;
+
+-- name: segment_events
+SELECT contact_id, name, at, properties FROM events
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY contact_id, at;
+
+-- name: segment_events_named
+SELECT contact_id, at, properties FROM events
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND name = :name;
+
+-- name: segment_column
+SELECT data FROM segment_columns WHERE kind = :kind AND name = :name AND property = :property AND block = :block;
+
+-- name: segment_blocks
+-- Blocks of contacts that are there, and when each was made; one of which nothing is made has none.
+SELECT block, built_at FROM segment_blocks ORDER BY block;
+
+-- name: segment_touched
+SELECT DISTINCT contact_id FROM segment_touched;
+
+-- name: begin_block
+INSERT INTO segment_blocks (block, generation) VALUES (:block, 1)
+ON CONFLICT (block) DO UPDATE SET generation = segment_blocks.generation + 1
+RETURNING generation;
+
+-- name: take_touched
+UPDATE segment_touched SET taken = :generation WHERE contact_id BETWEEN :first AND :last;
+
+-- name: drop_taken
+DELETE FROM segment_touched WHERE contact_id BETWEEN :first AND :last AND taken = :generation;
+
+-- name: end_block
+UPDATE segment_blocks SET built_at = :now WHERE block = :block AND generation = :generation;
+
+-- name: drop_columns
+DELETE FROM segment_columns WHERE block = :block;
+
+-- name: put_columns
+INSERT INTO segment_columns (block, kind, name, property, data)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::bytea[]) */;
+
+-- name: segment_listed
+SELECT string_agg(CAST(m.contact_id AS TEXT), ',') FROM list_members m JOIN lists l ON l.id = m.list_id
+ WHERE l.name = :name;
+
+-- name: segment_entered
+SELECT string_agg(CAST(contact_id AS TEXT), ',') FROM (
+    SELECT DISTINCT r.contact_id FROM runs r
+     WHERE r.entered_at > :after AND r.entered_at <= :until
+       AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug))) AS found;
+
+-- name: segment_ended
+SELECT string_agg(CAST(contact_id AS TEXT), ',') FROM (
+    SELECT DISTINCT r.contact_id FROM runs r
+     WHERE r.finished_at > :after AND r.finished_at <= :until AND r.outcome = :outcome
+       AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug))) AS found;
+
+-- name: segment_sent
+SELECT string_agg(CAST(contact_id AS TEXT), ',') FROM (
+    SELECT DISTINCT m.contact_id FROM messages m
+     WHERE m.submitted_at > :after AND m.submitted_at <= :until AND m.state NOT IN (0, 1, 6, 11, 12)
+       AND (:slug = 'any' OR EXISTS (
+           SELECT 1 FROM runs r WHERE r.contact_id = m.contact_id AND r.id = m.run_id
+              AND r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug)))) AS found;
+
+-- name: segment_reacted
+SELECT string_agg(CAST(contact_id AS TEXT), ',') FROM (
+    SELECT DISTINCT f.contact_id FROM facts f
+     WHERE f.at > :after AND f.at <= :until AND f.step >= 0 AND (CAST(:kinds AS BIGINT) >> CAST(f.kind AS INTEGER)) & 1 = 1
+       AND EXISTS (
+           SELECT 1 FROM runs r WHERE r.contact_id = f.contact_id AND r.id = f.run_id
+              AND (:slug = 'any' OR r.cascade_id = (SELECT id FROM cascades WHERE slug = :slug)))) AS found;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from kaskad.actions import launches, reports
@@ -197,6 +197,10 @@ def stop_launch(office: InOffice, slug: Slug, launch: str) -> LaunchView:
 
 
 @router.get("/report", dependencies=[may(READ)])
-def show_report(office: InOffice, slug: Slug) -> ReportView:
+def show_report(
+    office: InOffice,
+    slug: Slug,
+    segment: Annotated[str, Query(max_length=100, description="Only people who are in it now.")] = "",
+) -> ReportView:
     """Report who entered, who was reached, by what, and for how much."""
-    return ReportView.of(reports.report(office, slug))
+    return ReportView.of(reports.report(office, slug, segment))

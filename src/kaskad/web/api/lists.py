@@ -150,15 +150,17 @@ class SegmentView(View):
     text: str
     conditions: Conditions | None
     created_at: datetime | None
+    used_by: list[str] | None = None  # where one is shown
 
     @classmethod
-    def of(cls, known: KnownSegment) -> SegmentView:
+    def of(cls, known: KnownSegment, used_by: list[str] | None = None) -> SegmentView:
         told = [Condition(attribute=each.attribute, equals=each.equals) for each in known.equals]
         return cls(
             name=known.name,
             text=known.condition.text,
             conditions=Conditions(all=told) if told else None,
             created_at=instant(known.created_at) if known.id else None,
+            used_by=used_by,
         )
 
 
@@ -166,6 +168,9 @@ class Count(View):
     """How many contacts are in it now."""
 
     contacts: int
+
+
+Seeds = Annotated[bool, Query(description="Seed contacts too.")]
 
 
 @router.get("", dependencies=[READ])
@@ -234,22 +239,24 @@ def create_segment(office: InOffice, told: NewSegment) -> SegmentView:
 
 
 @segment_router.post("/count", dependencies=[READ])
-def count_text(office: InOffice, told: Asked) -> Count:
+def count_text(office: InOffice, told: Asked, seeds: Seeds = False) -> Count:
     """Count who meets a condition now, without keeping it."""
-    return Count(contacts=segments.count_text(office, told.text))
+    return Count(contacts=segments.count_text(office, told.text, seeds=seeds))
 
 
 @segment_router.post("/preview", dependencies=[READ])
-def preview_text(office: InOffice, told: Asked, part: Annotated[Slice, Depends()]) -> Page[ContactView]:
+def preview_text(
+    office: InOffice, told: Asked, part: Annotated[Slice, Depends()], seeds: Seeds = False
+) -> Page[ContactView]:
     """List who meets a condition now, without keeping it."""
-    found = segments.preview_text(office, told.text, after=part.after, limit=part.limit + 1)
+    found = segments.preview_text(office, told.text, after=part.after, limit=part.limit + 1, seeds=seeds)
     return card_page(found, part)
 
 
 @segment_router.get("/{name}", dependencies=[READ])
 def show_segment(office: InOffice, name: NameInPath) -> SegmentView:
-    """Show a segment."""
-    return SegmentView.of(segments.show(office, name))
+    """Show a segment, and which segments and cascades name it."""
+    return SegmentView.of(segments.show(office, name), segments.uses(office, name))
 
 
 @segment_router.put("/{name}", dependencies=[WRITE])
@@ -266,14 +273,15 @@ def delete_segment(office: InOffice, name: NameInPath) -> Response:
 
 
 @segment_router.get("/{name}/count", dependencies=[READ])
-def count_segment(office: InOffice, name: NameInPath) -> Count:
+def count_segment(office: InOffice, name: NameInPath, seeds: Seeds = False) -> Count:
     """Count who is in a segment now."""
-    return Count(contacts=segments.count(office, name))
+    return Count(contacts=segments.count(office, name, seeds=seeds))
 
 
 @segment_router.get("/{name}/preview", dependencies=[READ])
 def preview_segment(
-    office: InOffice, name: NameInPath, part: Annotated[Slice, Depends()]
+    office: InOffice, name: NameInPath, part: Annotated[Slice, Depends()], seeds: Seeds = False
 ) -> Page[ContactView]:
     """List who is in a segment now."""
-    return card_page(segments.preview(office, name, after=part.after, limit=part.limit + 1), part)
+    found = segments.preview(office, name, after=part.after, limit=part.limit + 1, seeds=seeds)
+    return card_page(found, part)

@@ -1,0 +1,80 @@
+"""Keeps made what segments are counted from, for installations that ask and have many people."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+from kaskad.actions import scores, sunset, watching
+from kaskad.actions.asked import ASKED, refresh
+from kaskad.actions.office import Office
+from kaskad.domain.errors import KaskadError
+from kaskad.log import get_logger
+from kaskad.store import settings
+
+log = get_logger(__name__)
+
+_DAY_MS = 86_400_000
+_IN_USE_MS = 30 * _DAY_MS
+_LOOK_S = 5.0
+_REST_S = 600.0  # between two rounds
+_WATCH_MS = 60_000  # between two looks at who has become a member of a segment …
+_RARER = 20  # … and so many times what a look takes
+
+
+class Keeper:
+    """A thread that makes blocks when they are missing or stale, and rests as long as it works."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._ended = threading.Event()
+        self._watch_at = self._sunset_at = 0
+        self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End within one block."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        wait_s = _LOOK_S
+        while not self._ended.wait(wait_s):
+            try:
+                wait_s = _REST_S if self._round() else _LOOK_S
+            except KaskadError as error:
+                log.warning("segments are not made", problem=str(error))
+                wait_s = _REST_S
+            except Exception:
+                log.exception("segments are not made")
+                wait_s = _REST_S
+
+    def _round(self) -> bool:
+        """Make all that is due; return whether that was anything."""
+        now = self._office.now()
+        if now >= self._watch_at:
+            began = monotonic()
+            watching.look(self._office)
+            scores.renew(self._office)
+            if now >= self._sunset_at:
+                if silent := sunset.let_go(self._office):
+                    log.info("sunset", contacts=silent)
+                self._sunset_at = now + _DAY_MS
+            self._watch_at = now + max(_WATCH_MS, int((monotonic() - began) * 1000 * _RARER))
+        with self._office.read() as tx:
+            asked = settings.get(tx, ASKED, int)
+            if asked is None or self._office.now() - asked > _IN_USE_MS:
+                return False
+            from kaskad.store import segment_base
+
+            if not segment_base.standing(tx).stale:
+                return False
+        began = monotonic()
+        for _ in refresh(self._office):
+            if self._ended.wait(monotonic() - began):
+                break
+            began = monotonic()
+        return True

@@ -1,0 +1,178 @@
+"""Blocks of contacts: making their columns, and asking all of them a question.
+
+A question sees one state of the database. Of a block that is made, those who were changed since are asked as
+they stand; of one that is not, everybody is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from kaskad.domain.rfm import BANDS, Rfm, RfmRule
+from kaskad.domain.terms import Channel
+from kaskad.store.db import Database, Transaction
+from kaskad.store.segment_columns import BLOCK, Block, Integers, Live, Made, pack
+from kaskad.store.segment_sets import Question, purchases
+
+Progress = Callable[[int, int], None]  # blocks done, of how many
+Write = Callable[[Callable[[Transaction], int]], int]
+
+CODES = [channel.code for channel in Channel]
+
+_NOBODY: Integers = np.zeros(0, np.int64)
+
+# Making anew is worth it when so many of those who are made have been changed since.
+STALE = 0.01
+
+
+class Standing(Struct, frozen=True):
+    """How much of what segments ask about is made."""
+
+    blocks: int
+    made: int
+    touched: int  # people who were changed since
+
+    @property
+    def stale(self) -> bool:
+        return self.made < self.blocks or self.touched > max(1_000, self.made * BLOCK * STALE)
+
+
+def everybody(
+    tx: Transaction, question: Question, seeds: bool, progress: Progress, reach: Integers | None = None
+) -> Integers:
+    """Return the ids of all who meet a condition, in their order; seed contacts only where they are wanted.
+
+    `progress` may raise, and so ends the question. `reach` counts good addresses by channel.
+    """
+    found: list[Integers] = []
+    for block, left_out in blocks(tx, progress):
+        met = question.meets(block)
+        if not seeds:
+            met = met & ~block.seeds
+        if len(left_out):
+            met = met & ~np.isin(block.ids, left_out)
+        found.append(block.ids[met])
+        if reach is not None:
+            own = block.reach[met]
+            for code in CODES:
+                reach[code] += np.count_nonzero(own & 1 << code)
+    return np.sort(np.concatenate(found)) if found else _NOBODY
+
+
+def blocks(tx: Transaction, progress: Progress) -> Iterator[tuple[Block, Integers]]:
+    """Yield everybody by blocks, each with those to leave out of it: they come again as they stand."""
+    last = last_block(tx)
+    made = {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
+    touched = np.array([row[0] for row in tx.all("segment_touched")] if made else [], np.int64)
+    touched.sort()
+    for block in range(last + 1):
+        progress(block, last + 1)
+        own: Block = Made(tx, block) if block in made else Live(tx, _contacts(tx, block))
+        if len(own.ids):
+            yield own, _within(touched, block) if block in made else _NOBODY
+    again = touched[np.isin(touched // BLOCK, np.array(sorted(made), np.int64))]
+    for start in range(0, len(again), BLOCK):
+        those = Live(tx, again[start : start + BLOCK].tolist())
+        if len(those.ids):
+            yield those, _NOBODY
+    progress(last + 1, last + 1)
+
+
+def edges(tx: Transaction, rule: RfmRule, now: int) -> Rfm:
+    """Return the edges of the scores of everybody but seed contacts."""
+    ages, counts, amounts = [_NOBODY], [_NOBODY], [_NOBODY]
+    for block, left_out in blocks(tx, quiet):
+        last, often, much = purchases(block, rule, now)
+        bought = (often > 0) & ~block.seeds & ~np.isin(block.ids, left_out)
+        ages.append(now - last[bought])
+        counts.append(often[bought])
+        amounts.append(much[bought])
+    told = [np.concatenate(each) for each in (ages, counts, amounts)]
+    if not len(told[0]):
+        return Rfm(now, 0, rule=rule)
+    parts = [number / BANDS for number in range(1, BANDS)]
+    found = [tuple(np.quantile(each, parts, method="inverted_cdf").tolist()) for each in told]
+    return Rfm(now, len(told[0]), found[0], found[1], found[2], rule)
+
+
+def standing(tx: Transaction) -> Standing:
+    """Return how much is made."""
+    blocks = tx.all("segment_blocks")
+    touched = len(tx.all("segment_touched")) if blocks else 0
+    return Standing(last_block(tx) + 1, sum(built_at is not None for _, built_at in blocks), touched)
+
+
+def making(db: Database, now: int, write: Write | None = None) -> Iterator[tuple[int, int]]:
+    """Make every block that is not made or has changed; yield how many are done, of how many.
+
+    `write` carries out a change in a transaction. Writes are short. A block of which something is dropped
+    meanwhile is left as it is for the next time.
+    """
+    with db.read() as tx:
+        waiting = sorted(_unmade(tx))
+    for done, block in enumerate(waiting, 1):
+        with db.read() as tx:
+            due = block in _unmade(tx)  # another process may have made it
+        if due:
+            make(db, block, now, write or _writer(db))
+        yield done, len(waiting)
+
+
+def make(db: Database, block: int, now: int, write: Write) -> None:
+    """Make one block."""
+    part = {"first": block * BLOCK, "last": block * BLOCK + BLOCK - 1}
+
+    def begin(tx: Transaction) -> int:
+        ((generation,),) = tx.all("begin_block", block=block)
+        tx.run("take_touched", generation=generation, **part)
+        return int(generation)
+
+    generation = write(begin)
+    with db.read() as tx:
+        columns = pack(Live(tx, _contacts(tx, block)))
+
+    def end(tx: Transaction) -> int:
+        if tx.run("end_block", block=block, generation=generation, now=now):
+            tx.run("drop_columns", block=block)
+            tx.many("put_columns", [(block, *column) for column in columns])
+            tx.run("drop_taken", generation=generation, **part)
+        return 0
+
+    write(end)
+
+
+def _unmade(tx: Transaction) -> set[int]:
+    made = {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
+    changed = {row[0] // BLOCK for row in tx.all("segment_touched")}
+    return {each for each in range(last_block(tx) + 1) if each not in made or each in changed}
+
+
+def _writer(db: Database) -> Write:
+    def write(change: Callable[[Transaction], int]) -> int:
+        with db.write() as tx:
+            return change(tx)
+
+    return write
+
+
+def quiet(done: int, of: int) -> None:
+    """Tell nobody of progress."""
+
+
+def _contacts(tx: Transaction, block: int) -> Sequence[int]:
+    first = block * BLOCK
+    return [row[0] for row in tx.all("segment_contacts_within", first=first, last=first + BLOCK - 1)]
+
+
+def last_block(tx: Transaction) -> int:
+    """Return the last block that has contacts; -1: there are none."""
+    last = (tx.one("last_contact") or (None,))[0]
+    return -1 if last is None else int(last) // BLOCK
+
+
+def _within(ids: Integers, block: int) -> Integers:
+    first, last = np.searchsorted(ids, [block * BLOCK, (block + 1) * BLOCK])
+    return ids[first:last]

@@ -1,0 +1,296 @@
+"""What segments ask about, by column: one block of contacts, either made before or read as they stand.
+
+A column has one entry for each contact of the block, in the order of their ids; those of events have one for
+each event. Values are kept once each, with a code for every contact, so that what only the matcher can say is
+asked once for each value. What `segment_touched` and `segment_blocks` are for stands in their migration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kaskad.domain.condition_values import amount_of
+from kaskad.domain.consent import ConsentRow
+from kaskad.store.db import Row, Transaction
+from kaskad.store.segments import consent_of
+
+Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
+Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
+
+BLOCK = 8192  # contacts, also in the migration
+_BEGINS = frozenset("+-.0123456789iInN")  # of numbers as texts, infinite ones too
+EXACT = 2**53  # beyond it floats are no longer all whole numbers
+
+# What any property that is a number looks like, also as a text; most events have none, and are not decoded.
+_NUMBERED = re.compile(r':\s*"?\s*[-+.0-9iInN\\\x80-\U0010ffff]').search
+
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_attributes = msgspec.json.Decoder(dict[str, Any]).decode
+_list = msgspec.json.Decoder(list[Any]).decode
+_consents = msgspec.json.Decoder(list[list[ConsentRow]]).decode
+
+
+class Coded(Struct, frozen=True):
+    """Code 0 has no value; code n has the value n - 1."""
+
+    codes: Codes
+    values: list[Any]
+
+
+class Happened(Struct, frozen=True):
+    """Events of a name: whose, by place in the block and in that order, and when."""
+
+    places: NDArray[np.integer[Any]]
+    at: Integers
+
+
+class Block(Protocol):
+    """Contacts by column; whoever is erased is not among them."""
+
+    @property
+    def ids(self) -> Integers: ...
+    @property
+    def seeds(self) -> Flags: ...
+    @property
+    def reach(self) -> Integers:
+        """Bits 1 << channel code where the contact has an address in good health."""
+
+    @property
+    def consents(self) -> Coded:
+        """Values are lists of ConsentRow."""
+
+    def attribute(self, name: str) -> Coded: ...
+    def events(self, name: str) -> Happened: ...
+    def amounts(self, name: str, property_name: str) -> Floats | None:
+        """Return what the property of each event comes to, 0 where it is no number and NaN where it is no
+        float; None where it is a number in no event."""
+
+
+class Live:
+    """Contacts as they stand."""
+
+    def __init__(self, tx: Transaction, ids: Sequence[int]) -> None:
+        self._tx = tx
+        self._rows = sorted(tx.among("segment_contacts", ids))
+        self._ids = [row[0] for row in self._rows]
+        self.ids: Integers = np.array(self._ids, np.int64)
+        self.seeds: Flags = np.array([row[1] for row in self._rows], np.bool_)
+        self._events: dict[str, list[Row]] = {}
+        self._amounts: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
+        self._all_events = False
+
+    @cached_property
+    def _raws(self) -> list[dict[str, msgspec.Raw]]:
+        return [_raw(row[2]) for row in self._rows]
+
+    def attributes(self) -> list[str]:
+        """Return the names of all attributes of these people."""
+        return sorted({name for raws in self._raws for name in raws})
+
+    def attribute(self, name: str) -> Coded:
+        known: dict[bytes, int] = {}
+        codes = [
+            0 if (raw := raws.get(name)) is None else known.setdefault(bytes(raw), len(known) + 1)
+            for raws in self._raws
+        ]
+        return Coded(_narrow(codes, len(known)), _list(b"[" + b",".join(known) + b"]"))
+
+    @cached_property
+    def reach(self) -> Integers:
+        masks = dict.fromkeys(self._ids, 0)
+        for contact_id, channel in self._tx.among("reach_of", self._ids):
+            masks[contact_id] |= 1 << channel
+        return np.array(list(masks.values()), np.int64)
+
+    @cached_property
+    def consents(self) -> Coded:
+        told: dict[int, list[ConsentRow]] = {}
+        for row in self._tx.among("look_consents", self._ids):
+            told.setdefault(row[0], []).append(consent_of(row))
+        known: dict[tuple[ConsentRow, ...], int] = {}
+        codes = [
+            known.setdefault(tuple(told[each]), len(known) + 1) if each in told else 0 for each in self._ids
+        ]
+        return Coded(_narrow(codes, len(known)), [list(rows) for rows in known])
+
+    def names_of_events(self) -> list[str]:
+        """Return the names of all events of these people."""
+        rows = self._tx.among("segment_events", self._ids)
+        for name in {row[1] for row in rows}:
+            self._events[name] = [(row[0], row[2], row[3]) for row in rows if row[1] == name]
+        self._all_events = True
+        return sorted(self._events)
+
+    def events(self, name: str) -> Happened:
+        rows = self._named(name)
+        whose = np.array([row[0] for row in rows], np.int64)
+        places = np.searchsorted(self.ids, whose)
+        return Happened(places, np.array([row[1] for row in rows], np.int64))
+
+    def properties(self, name: str) -> list[str]:
+        """Return the properties that are a number in some event of the name."""
+        return sorted(self._sums(name))
+
+    def amounts(self, name: str, property_name: str) -> Floats | None:
+        told = self._sums(name).get(property_name)
+        if told is None:
+            return None
+        found = np.zeros(len(self._named(name)), np.float64)
+        found[told[0]] = told[1]
+        return found
+
+    def _sums(self, name: str) -> dict[str, tuple[list[int], list[float]]]:
+        """Return for each property in which events it is a number, and which."""
+        if name not in self._amounts:
+            known: dict[str, tuple[list[int], list[float]]] = {}
+            for number, (_, _, text) in enumerate(self._named(name)):
+                for key, value in _attributes(text).items() if _NUMBERED(text) else ():
+                    if (amount := _amount(value)) is not None:
+                        told = known.setdefault(key, ([], []))
+                        told[0].append(number)
+                        told[1].append(amount)
+            self._amounts[name] = known
+        return self._amounts[name]
+
+    def _named(self, name: str) -> list[Row]:
+        """Return whose, when and with what properties the events of a name are, by person and instant."""
+        if name not in self._events and not self._all_events:
+            rows = self._tx.among("segment_events_named", self._ids, name=name)
+            self._events[name] = sorted(rows, key=lambda row: row[:2])
+        return self._events.get(name, [])
+
+
+class Packed(Struct, frozen=True, array_like=True):
+    """A column as it is kept: arrays of little-endian numbers, with their kind, and values as JSON."""
+
+    kind: str
+    data: bytes
+    places: bytes = b""
+    values: bytes = b""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Packed).decode
+
+
+class Made:
+    """Contacts of a block as they stood when it was made."""
+
+    def __init__(self, tx: Transaction, block: int) -> None:
+        self._tx, self._block = tx, block
+
+    @cached_property
+    def ids(self) -> Integers:
+        return _numbers(self._column("ids"))
+
+    @cached_property
+    def seeds(self) -> Flags:
+        return np.isin(self.ids, _numbers(self._column("seeds")))
+
+    @cached_property
+    def reach(self) -> Integers:
+        return _numbers(self._column("reach"))
+
+    @cached_property
+    def consents(self) -> Coded:
+        kept = self._column("consents")
+        if kept is None:
+            return self._nothing()
+        return Coded(np.frombuffer(kept.data, kept.kind), _consents(kept.values))
+
+    def attribute(self, name: str) -> Coded:
+        kept = self._column("attribute", name)
+        if kept is None:
+            return self._nothing()
+        return Coded(np.frombuffer(kept.data, kept.kind), _list(kept.values))
+
+    def events(self, name: str) -> Happened:
+        kept = self._column("events", name)
+        if kept is None:
+            return Happened(np.zeros(0, np.uint16), np.zeros(0, np.int64))
+        return Happened(np.frombuffer(kept.places, "<u2"), _numbers(kept))
+
+    def amounts(self, name: str, property_name: str) -> Floats | None:
+        kept = self._column("amounts", name, property_name)
+        return None if kept is None else np.frombuffer(kept.data, kept.kind).astype(np.float64, copy=False)
+
+    def _nothing(self) -> Coded:
+        return Coded(np.zeros(len(self.ids), np.uint8), [])
+
+    def _column(self, kind: str, name: str = "", property_name: str = "") -> Packed | None:
+        row = self._tx.one("segment_column", kind=kind, name=name, property=property_name, block=self._block)
+        return None if row is None else _decode(row[0])
+
+
+def pack(people: Live) -> list[tuple[str, str, str, bytes]]:
+    """Return all columns of people: kind, name, property and data."""
+    found: list[tuple[str, str, str, bytes]] = []
+
+    def add(kind: str, packed: Packed, name: str = "", property_name: str = "") -> None:
+        found.append((kind, name, property_name, _encode(packed)))
+
+    add("ids", _whole(people.ids))
+    add("seeds", _whole(people.ids[people.seeds]))
+    add("reach", _whole(people.reach))
+    consents = people.consents
+    if consents.values:
+        add("consents", _coded(consents, consents.values))
+    for name in people.attributes():
+        column = people.attribute(name)
+        add("attribute", _coded(column, column.values), name)
+    for name in people.names_of_events():
+        happened = people.events(name)
+        places = happened.places.astype("<u2").tobytes()
+        add("events", Packed("<i8", happened.at.astype("<i8").tobytes(), places), name)
+        for each in people.properties(name):
+            amounts = people.amounts(name, each)
+            assert amounts is not None
+            add("amounts", _floats(amounts), name, each)
+    return found
+
+
+def _coded(column: Coded, values: Sequence[object]) -> Packed:
+    codes = column.codes
+    return Packed(codes.dtype.str, codes.tobytes(), values=msgspec.json.encode(values))
+
+
+def _whole(numbers: Integers) -> Packed:
+    return Packed("<i8", numbers.astype("<i8").tobytes())
+
+
+def _floats(amounts: Floats) -> Packed:
+    """Return amounts in half the room where that loses nothing."""
+    narrow = amounts.astype("<f4")
+    same = bool(np.array_equal(narrow.astype(np.float64), amounts, equal_nan=True))
+    kept = narrow if same else amounts.astype("<f8")
+    return Packed(kept.dtype.str, kept.tobytes())
+
+
+def _numbers(packed: Packed | None) -> Integers:
+    return np.zeros(0, np.int64) if packed is None else np.frombuffer(packed.data, "<i8")
+
+
+def _narrow(codes: Sequence[int], most: int) -> Codes:
+    return np.array(codes, "<u1" if most < 2**8 else "<u2" if most < 2**16 else "<u4")
+
+
+def _amount(value: object) -> float | None:
+    """Return what a property comes to; NaN for what is no exact float, None for what is no number."""
+    if isinstance(value, str):
+        start = value.lstrip()[:1]
+        if start.isascii() and start not in _BEGINS:  # most texts: to try is slow
+            return None
+    amount = amount_of(value)
+    if amount is None:
+        return None
+    return float(amount) if abs(amount) < EXACT else float("nan")

@@ -1,0 +1,168 @@
+"""Segments where they are used, scores, and seed contacts, who are in no figure."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from kaskad.actions import cascades, launches, reports, scores, seeds, segments, sunset, watching
+from kaskad.actions.launches import Audience
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.policy import Policy
+from kaskad.domain.rfm import RfmRule
+from kaskad.engine.catalog import POLICY
+from kaskad.store import cards, segment_base, settings
+from kaskad.store.db import Database
+from support.marked import staged
+from support.stage import Stage
+
+SALE = """cascade: sale
+title: Sale
+class: service
+holdout: 99%
+seeds: true
+trigger: {broadcast: buyers}
+steps:
+  - {id: letter, channel: email, subject: Sale, text: Sale, wait: 10h}
+"""
+WELCOME = """cascade: welcome
+title: Welcome
+class: service
+trigger: {segment: vip}
+steps:
+  - {id: letter, channel: email, if: segment("buyers"), subject: Hello, text: Hello, wait: 10h}
+"""
+
+
+@pytest.fixture
+def office(either: Database) -> tuple[Stage, Office]:
+    return staged(either)
+
+
+def bought(stage: Stage, person: int, amount: int, times: int = 1) -> None:
+    for _ in range(times):
+        stage.event(person, "order", amount=amount)
+
+
+def test_who_becomes_a_member_enters(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    ann, bob = stage.person("ann"), stage.person("bob")
+    segments.create(office, "vip", 'event("order").count >= 2')
+    segments.create(office, "buyers", 'event("order")')
+    bought(stage, ann, 10, times=2)
+    cascades.put(office, "welcome", WELCOME)
+    cascades.activate(office, "welcome")
+    assert watching.look(office) == 0, "who is a member already does not enter"
+    bought(stage, bob, 10, times=2)
+    assert watching.look(office) == 1 and watching.look(office) == 0
+    stage.passes("1m")
+    assert (stage.sent(ann), stage.sent(bob)) == ([], ["letter"])
+    (launch,) = launches.listing(office, "welcome", before=2**31, limit=5)
+    assert launch.audience == "segment vip"
+
+
+def test_a_segment_in_use_stays_and_one_that_is_unknown_is_refused(office: tuple[Stage, Office]) -> None:
+    _, office = office
+    segments.create(office, "vip", "contact.vip")
+    cascades.put(office, "welcome", WELCOME)
+    with pytest.raises(Invalid) as refused:
+        cascades.activate(office, "welcome")
+    (problem,) = refused.value.problems
+    assert "there is no segment `buyers`" in problem and "welcome:6" in problem
+    segments.create(office, "buyers", 'segment("vip")')
+    cascades.activate(office, "welcome")
+    assert segments.uses(office, "vip") == ["segment buyers", "cascade welcome (trigger.segment)"]
+    assert segments.uses(office, "buyers") == ["cascade welcome (steps[0].if)"]
+    with pytest.raises(Conflict, match=r"used by segment buyers; cascade welcome \(trigger.segment\)"):
+        segments.delete(office, "vip")
+    cascades.stop(office, "welcome")
+    segments.delete(office, "buyers")
+    segments.delete(office, "vip")
+
+
+def test_seed_contacts_get_every_launch_and_are_in_no_figure(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    ann, bob, eve = stage.person("ann"), stage.person("bob"), stage.person("eve")
+    bought(stage, ann, 10)
+    bought(stage, eve, 10)
+    segments.create(office, "buyers", 'event("order")')
+    assert segments.count(office, "buyers") == 2
+    assert seeds.mark(office, ["bob", "eve"], "", True) == 2 and seeds.mark(office, ["eve"], "", True) == 0
+    assert [card.id for card in seeds.listing(office).cards] == [bob, eve]
+    assert (segments.count(office, "buyers"), segments.count(office, "buyers", seeds=True)) == (1, 2)
+    cascades.put(office, "sale", SALE)
+    cascades.activate(office, "sale")
+    for _ in range(2):
+        assert launches.begin(office, "sale", Audience(segment="buyers")).size == 1
+        stage.passes("11h")
+    assert (stage.sent(ann), stage.sent(bob), stage.sent(eve)) == ([], ["letter"] * 2, ["letter"] * 2)
+    made = reports.report(office, "sale").report
+    assert (made.holdouts, made.entered, made.lines, made.levels[0].contacts) == (1, 0, [], 0)
+    assert cascades.find(office, "sale").overview.entered == 0
+    seeds.mark(office, ["bob", "eve"], "", False)
+    assert reports.report(office, "sale").report.lines[0].sent == 4, "marked as people again"
+
+
+def test_a_report_is_of_a_segment(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    ann, bob = stage.person("ann"), stage.person("bob")
+    cascades.put(office, "sale", SALE.replace("99%", "0%"))
+    cascades.activate(office, "sale")
+    launches.begin(office, "sale", Audience(everybody=True))
+    stage.passes("1m")
+    bought(stage, bob, 10)
+    segments.create(office, "buyers", 'event("order")')
+    everybody, some = (reports.report(office, "sale", name).report for name in ("", "buyers"))
+    assert (everybody.entered, everybody.lines[0].sent) == (2, 2)
+    assert (some.entered, some.lines[0].sent, some.levels[0].contacts) == (
+        1,
+        1,
+        everybody.levels[0].contacts // 2,
+    )
+    assert reports.report(office, "sale", "unreachable").report.entered == 0
+    assert stage.sent(ann) == stage.sent(bob)
+
+
+def test_the_sunset_ends_advertising_by_mail_to_the_silent(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    ann, bob = stage.person("ann"), stage.person("bob")
+    cascades.put(office, "sale", SALE.replace("99%", "0%"))
+    cascades.activate(office, "sale")
+    launches.begin(office, "sale", Audience(everybody=True))
+    stage.passes("1m")
+    may = 'consent("advertising", "email")'
+    stage.passes("181d")
+    bought(stage, bob, 10)
+    assert segments.count_text(office, may) == 2 and sunset.let_go(office) == 0, "it is off by default"
+    office.write(lambda tx: settings.put(tx, POLICY, structs.replace(Policy.unlimited(), sunset_days=180)))
+    assert sunset.let_go(office) == 1 and sunset.let_go(office) == 0
+    assert segments.count_text(office, may) == 1
+    assert segments.count_text(office, 'consent("advertising", "sms")') == 2
+    with office.read() as tx:
+        (told,) = [one for one in cards.consents(tx, ann) if not one.granted]
+    assert told.proof is not None and told.proof["act"] == "sunset"
+
+
+def test_scores_are_fifths_of_who_has_bought(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    people = [stage.person(f"p{number}") for number in range(6)]
+    for number, person in enumerate(people[:5], 1):
+        bought(stage, person, 100 * number, times=number)
+        stage.passes("1d")
+    known = scores.count(office, RfmRule(("order",)))
+    assert (known.customers, known.counts, known.amounts) == (
+        5,
+        (1, 2, 3, 4),
+        (10_000, 40_000, 90_000, 160_000),
+    )
+    for part in "rfm":
+        counts = [segments.count_text(office, f"rfm.{part} == {score}") for score in range(1, 6)]
+        assert counts == [1] * 5, part
+    assert segments.count(office, "champions") == 2 and segments.count(office, "lost") == 1
+    assert segments.count_text(office, "rfm.r exists") == 5, "who has bought nothing has no scores"
+    with office.read() as tx:
+        assert segment_base.edges(tx, RfmRule(("order",)), office.now()) == known
+    stage.passes("1d")
+    scores.renew(office)
+    assert scores.show(office).at > known.at
