@@ -165,7 +165,7 @@ def _qr(user: User | None, totp: Totp | None) -> Markup:
         return Markup("")
     out = io.BytesIO()
     made = segno.make(users.totp_address(totp.secret, user.email), micro=False, error="m")
-    made.save(out, kind="svg", xmldecl=False, svgns=True, scale=4, border=3, light="#fff", dark="#000")
+    made.save(out, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=3, light="#fff", dark="#000")
     return Markup(re.sub(r"\s(class|style)=\"[^\"]*\"", "", out.getvalue().decode()))
 
 
