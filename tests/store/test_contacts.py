@@ -54,6 +54,15 @@ def test_a_contact_known_by_address_takes_the_external_id_that_comes_with_it(db:
         assert tx.one("contact_by_external_id", external_id="crm-2") is None
 
 
+def test_of_two_in_one_batch_at_a_known_address_the_first_is_who_was_known(db: Database) -> None:
+    with db.write() as tx:
+        (known,) = upsert(tx, KEY, [Contact(addresses=[MAIL])], NOW)
+        told = [Contact(external_id=name, addresses=[MAIL]) for name in ("crm-1", "crm-2")]
+        first, second = upsert(tx, KEY, told, NOW)
+        assert first == known != second
+        assert health(tx, first, second) == {(first, 1): (0, 1), (second, 1): (0, 1)}
+
+
 def test_an_external_id_belongs_to_one_contact_whatever_part_of_the_table_it_is_in(db: Database) -> None:
     with pytest.raises(Conflict), db.write() as tx:
         tx.changed_many("put_external_ids", [("crm-1", 1), ("crm-1", 2)])

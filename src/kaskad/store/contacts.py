@@ -168,8 +168,8 @@ def mark_invalid(tx: Transaction, addresses: Iterable[tuple[int, Channel, str]],
 def _identify(tx: Transaction, contacts: Sequence[Contact]) -> tuple[list[int], list[tuple[str, int]]]:
     """Return each contact's id (known, that of an earlier one of the batch, or new), and new external ids."""
     known = _Known(tx, contacts)
-    new = [contact for contact in contacts if known.find(contact) is None]
-    fresh = iter(tx.all("next_contact_ids", count=len(new)) if new else ())
+    new = sum(known.find(contact) is None or known.may_part(contact) for contact in contacts)
+    fresh = iter(tx.all("next_contact_ids", count=new) if new else ())
     ids = []
     for contact in contacts:
         contact_id = known.find(contact)
@@ -205,6 +205,14 @@ class _Known:
         if contact.external_id is not None:  # another external id at the address is another person
             holders = {holder for holder in holders if self._owner.get(holder) is None}
         return min(holders, default=None)
+
+    def may_part(self, contact: Contact) -> bool:
+        """Say whether an earlier one of the batch may take the contact that is found by an address now."""
+        return (
+            contact.id is None
+            and contact.external_id is not None
+            and all(name not in self._by_external for name in _names(contact))
+        )
 
     def remember(self, contact: Contact, contact_id: int) -> None:
         for name in _names(contact):  # one that is another contact's stays there
