@@ -186,3 +186,16 @@ def test_commands_save_show_and_delete(tmp_path, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out) == {"deleted": 1}
     assert run(["template", "show", "hello"]) == 1
     assert "There is no template 'hello'" in capsys.readouterr().err
+
+
+def test_a_template_takes_files_and_an_appointment_along(api):
+    calendar = {"title": "{{ trigger.title }}", "starts": "trigger.starts_at", "lasts": "90m", "uid": "a"}
+    told = {"channel": "email", "language": "en", "subject": "s", "text": "t", "calendar": calendar,
+            "attach": [{"file": "prices", "if": "contact.vip == true"}]}  # fmt: skip
+    kept = api.put("/templates/invited", told)
+    assert (kept["attach"], kept["calendar"]) == (["prices"], "{{ trigger.title }}")
+    assert kept["variables"] == ["trigger.title"]
+    for wrong in ({"calendar": {**calendar, "lasts": "soon"}}, {"attach": [{"file": "a", "if": "("}]},
+                  {"calendar": {**calendar, "title": "{{ x"}}, {"html": "<script>x</script>"}):  # fmt: skip
+        assert api.call("PUT", "/templates/invited", {**told, **wrong}).status_code == 422
+    api.delete("/templates/invited")

@@ -12,8 +12,10 @@ from kaskad.actions import audience, template_check, templates
 from kaskad.actions.audience import Forecast
 from kaskad.actions.template_check import Findings
 from kaskad.actions.templates import Preview, Text
-from kaskad.domain.cascade import Button, Content
+from kaskad.domain.cascade import Attached, Button, Calendar, Content
+from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
+from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.fields import PLAIN, Json, encodable
@@ -44,6 +46,36 @@ class ButtonTold(Told):
     reply: Line = ""
 
 
+class AttachedTold(Told):
+    """A saved file that goes with the mail where the condition holds."""
+
+    file: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    name: Line = ""
+    condition: Annotated[Line, Field(alias="if")] = ""
+
+
+class CalendarTold(Told):
+    """An appointment that goes with the mail; `starts` and `ends` are paths, the rest templates."""
+
+    title: Annotated[Line, Field(min_length=1)]
+    starts: Annotated[str, Field(pattern=r"^(trigger|contact)\.[\w.]{1,200}$")]
+    ends: Annotated[str, Field(pattern=r"^((trigger|contact)\.[\w.]{1,200})?$")] = ""
+    lasts: Annotated[str, Field(max_length=40, pattern=PLAIN, description="Such as 90m.")] = ""
+    place: Line = ""
+    about: Source = ""
+    uid: Line = ""
+    cancel: bool = False
+
+    def calendar(self) -> Calendar:
+        try:
+            lasts = parse_span(self.lasts) if self.lasts else None
+        except ValueError as error:
+            raise Invalid([f"calendar.lasts: {error}"]) from None
+        return Calendar(
+            self.title, self.starts, self.ends, lasts, self.place, self.about, self.uid, self.cancel
+        )
+
+
 class NewTemplate(Told):
     """A template in one language on one channel; of a part `text` is all that it has."""
 
@@ -58,6 +90,8 @@ class NewTemplate(Told):
     script: Source = ""
     buttons: Annotated[list[ButtonTold], Field(max_length=10, default_factory=list)]
     media: Annotated[list[Line], Field(max_length=10, default_factory=list)]
+    attach: Annotated[list[AttachedTold], Field(max_length=10, default_factory=list)]
+    calendar: CalendarTold | None = None
 
     def content(self) -> Content:
         return Content(
@@ -69,6 +103,8 @@ class NewTemplate(Told):
             script=self.script,
             buttons=tuple(Button(one.text, one.url, one.reply) for one in self.buttons),
             media=tuple(self.media),
+            attach=tuple(Attached(one.file, one.name, one.condition) for one in self.attach),
+            calendar=self.calendar.calendar() if self.calendar else None,
         )
 
 
@@ -98,6 +134,8 @@ class TemplateView(View):
     script: str
     buttons: list[ButtonView]
     media: list[str]
+    attach: list[str]
+    calendar: Annotated[str, Field(description='What stands in the calendar; "": nothing.')]
     variables: Annotated[list[str], Field(description="What it asks of a contact, an event and a run.")]
     warnings: list[str]
 
@@ -118,6 +156,8 @@ class TemplateView(View):
             script=told.script,
             buttons=[ButtonView.of(one) for one in told.buttons],
             media=list(told.media),
+            attach=[one.file for one in told.attach],
+            calendar=told.calendar.title if told.calendar else "",
             variables=list(text.variables),
             warnings=list(text.warnings),
         )
