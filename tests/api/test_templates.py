@@ -199,3 +199,21 @@ def test_a_template_takes_files_and_an_appointment_along(api):
                   {"calendar": {**calendar, "title": "{{ x"}}, {"html": "<script>x</script>"}):  # fmt: skip
         assert api.call("PUT", "/templates/invited", {**told, **wrong}).status_code == 422
     api.delete("/templates/invited")
+
+
+def test_who_changed_a_template_is_kept_and_one_can_go_back(api, capsys):
+    for text in ("one", "two"):
+        api.put("/templates/note", {"channel": "sms", "language": "en", "text": text})
+    found = api.get("/templates/note/history")["items"]
+    assert [(one["number"], one["content"], one["saved_by"]) for one in found] == [
+        (2, {"text": "two"}, "local"), (1, {"text": "one"}, "local")
+    ]  # fmt: skip
+    where = ["--db", api.service.db.name]
+    assert run(["template", "history", "note", *where]) == 0
+    shown = capsys.readouterr().out
+    assert '-  "text": "one"' in shown and '+  "text": "two"' in shown
+    assert run(["template", "restore", "note", "1", *where]) == 0
+    assert api.get("/templates/note")["items"][0]["text"] == "one"
+    assert api.get("/templates/note/history")["items"][0]["number"] == 3
+    assert api.call("POST", "/templates/note/restore", {"number": 9}).status_code == 404
+    api.delete("/templates/note")

@@ -41,7 +41,7 @@ from kaskad.engine.wording import look_up, parts_of, wording
 from kaskad.store import settings
 from kaskad.store import templates as store
 from kaskad.store.db import Transaction
-from kaskad.store.templates import PART, Kept
+from kaskad.store.templates import PART, Kept, Past
 
 PART_WORD = "part"
 _CHANNELS = {channel.value: channel for channel in Channel}
@@ -74,8 +74,9 @@ class Preview(Struct, frozen=True):
 
 
 def put(
-    office: Office, name: str, channel: str, language: str, content: Content, *, fallback: bool = False
-) -> Text:
+    office: Office, name: str, channel: str, language: str, content: Content, *, fallback: bool = False,
+    by: str = "",
+) -> Text:  # fmt: skip
     """Save a template in one language, or a part; cascades use it when they are activated next.
 
     The first language of a template serves all in whose language there is none, until another one is told to.
@@ -97,6 +98,7 @@ def put(
             if grave:
                 raise Invalid([f"{name}: {one.message}: {one.remedy}." for one in grave])
         store.put(tx, kept)
+        store.note(tx, kept, by)
         return kept
 
     kept = office.write(change)
@@ -114,6 +116,37 @@ def of_name(office: Office, name: str) -> list[Text]:
     """Return a template in all its languages; raises NotFound."""
     with office.read() as tx:
         return [_text(tx, kept) for kept in _known(tx, name)]
+
+
+def history(office: Office, name: str) -> list[Past]:
+    """Return every text that a template has had, the latest first; raises NotFound."""
+    with office.read() as tx:
+        found = store.history(tx, name)
+    if not found:
+        raise NotFound(f"There is no template {name!r}: `kaskad template list` shows them.")
+    return found
+
+
+def restore(office: Office, name: str, number: int, channel: str, language: str, by: str) -> Text:
+    """Save an earlier text of a template again, as its latest; raises NotFound, Invalid."""
+    found = [
+        one for one in history(office, name)
+        if one.number == number and (not channel or one.channel == _code(channel))
+        and (not language or one.language == language)
+    ]  # fmt: skip
+    if not found:
+        raise NotFound(
+            f"Template {name!r} has no text {number}: `kaskad template history {name}` shows them."
+        )
+    if len(found) > 1:
+        raise Invalid([f"{len(found)} texts of {name!r} have the number {number}: say channel and language."])
+    past = found[0]
+    return put(office, name, word_of(past.channel), past.language, past.content, by=by)
+
+
+def word_of(channel: int) -> str:
+    """Return a channel's word, that of a part among them."""
+    return PART_WORD if channel == PART else Channel.of(channel).value
 
 
 def drop(office: Office, name: str, channel: str = "", language: str = "") -> int:

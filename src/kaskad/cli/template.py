@@ -19,7 +19,8 @@ TRIGGER = Annotated[str, typer.Option(metavar="JSON", help="Properties of the ev
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(
-        help="Templates: put, list, show, preview, step, check, delete.", no_args_is_help=True
+        help="Templates: put, list, show, preview, step, check, history, restore, delete.",
+        no_args_is_help=True,
     )
     group.command("put")(put)
     group.command("list")(listing)
@@ -27,6 +28,8 @@ def register(app: typer.Typer) -> None:
     group.command("preview")(preview)
     group.command("step")(step)
     group.command("check")(check)
+    group.command("history")(history)
+    group.command("restore")(restore)
     group.command("delete")(delete)
     app.add_typer(group, name="template")
 
@@ -206,6 +209,54 @@ def print_check(name: str, found: Mapping[str, Any]) -> None:
         from kaskad.domain.money import format_money
 
         typer.echo(f"  all of it costs {format_money(Money(found['price'], found['currency']))}")
+
+
+def history(name: NAME, db: DB = "", as_json: JSON = False) -> None:
+    """Show who saved which text of a template and when, each with what it changed."""
+    from difflib import unified_diff
+
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        found = list(client.items(f"/templates/{name}/history"))
+    if as_json:
+        typer.echo(as_text(found))
+        return
+    for one, before in zip(found, [*found[1:], None], strict=True):
+        where = ", ".join(word for word in (one["channel"], one["language"]) if word)
+        typer.secho(
+            f"{one['number']} ({where}) {one['saved_at'][:16]} by {one['saved_by'] or 'nobody known'}",
+            bold=True,
+        )
+        same = before is not None and (before["channel"], before["language"]) == (
+            one["channel"],
+            one["language"],
+        )
+        old = as_text(before["content"]).splitlines() if before is not None and same else []
+        for line in list(unified_diff(old, as_text(one["content"]).splitlines(), n=0, lineterm=""))[2:]:
+            if not line.startswith("@@"):
+                typer.echo(f"  {line}")
+
+
+def restore(
+    name: NAME,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="As `history` shows it.")],
+    channel: CHANNEL = "",
+    language: LANGUAGE = "",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Save an earlier text again, as the latest."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    told = {"number": number, "channel": channel, "language": language}
+    with reached(db) as client:
+        made = client.post(f"/templates/{name}/restore", told)
+    say(
+        as_json, made, f"{_title(made)} is text {number} again; cascades use it when they are activated next."
+    )
 
 
 def delete(

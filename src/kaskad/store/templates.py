@@ -37,6 +37,34 @@ def put(tx: Transaction, kept: Kept) -> None:
         tx.run("only_fallback", name=kept.name, channel=kept.channel, language=kept.language)
 
 
+class Past(Struct, frozen=True):
+    """A text that a template has had; `number` counts from 1 by channel and language."""
+
+    name: str
+    channel: int
+    language: str
+    number: int
+    content: Content
+    saved_at: int
+    saved_by: str
+
+
+def note(tx: Transaction, kept: Kept, by: str) -> None:
+    """Keep a text in the history of its template."""
+    tx.run(
+        "note_template", name=kept.name, channel=kept.channel, language=kept.language,
+        content=msgspec.json.encode(kept.content).decode(), now=kept.saved_at, by=by,
+    )  # fmt: skip
+
+
+def history(tx: Transaction, name: str) -> list[Past]:
+    """Return all texts that a name has had, by channel and language, the latest first."""
+    return [
+        Past(row[0], row[1], row[2], row[3], _decode(row[4]), row[5], row[6])
+        for row in tx.all("template_history", name=name)
+    ]
+
+
 def of_name(tx: Transaction, name: str) -> list[Kept]:
     """Return the texts of a name, by channel and language."""
     return [_kept(row) for row in tx.all("templates_of", name=name)]

@@ -27,3 +27,13 @@ SELECT name, channel, language, fallback, content FROM version_texts
 -- name: add_version_text
 INSERT INTO version_texts (version_id, name, channel, language, fallback, content)
 VALUES (:version_id, :name, :channel, :language, :fallback, :content);
+
+-- name: note_template
+INSERT INTO template_history (name, channel, language, number, content, saved_at, saved_by)
+SELECT :name, :channel, :language, coalesce(max(number), 0) + 1, :content, :now, :by FROM template_history
+ WHERE name = :name AND channel = :channel AND language = :language;
+
+-- name: template_history
+-- All texts that a name has had, the latest first.
+SELECT name, channel, language, number, content, saved_at, saved_by FROM template_history
+ WHERE name = :name ORDER BY channel, language, number DESC;

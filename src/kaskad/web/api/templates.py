@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field
 
@@ -17,12 +18,13 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.store.templates import Past
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.fields import PLAIN, Json, encodable
 from kaskad.web.api.fields import Text as ShortText
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, instant
-from kaskad.web.auth import InOffice, may
+from kaskad.web.auth import Caller, InOffice, may
 
 router = APIRouter(prefix="/api/v1/templates", tags=["templates"], route_class=IdempotentRoute)
 step_router = APIRouter(prefix="/api/v1/cascades", tags=["templates"], route_class=IdempotentRoute)
@@ -161,6 +163,37 @@ class TemplateView(View):
             variables=list(text.variables),
             warnings=list(text.warnings),
         )
+
+
+class PastView(View):
+    """A text that a template has had; `content` has what of it was given."""
+
+    channel: str
+    language: str
+    number: int
+    saved_at: datetime
+    saved_by: str
+    content: dict[str, Any]
+
+    @classmethod
+    def of(cls, past: Past) -> PastView:
+        told = {name: value for name, value in msgspec.to_builtins(past.content).items() if value}
+        return cls(
+            channel=templates.word_of(past.channel),
+            language=past.language,
+            number=past.number,
+            saved_at=instant(past.saved_at),
+            saved_by=past.saved_by,
+            content=told,
+        )
+
+
+class NewRestore(Told):
+    """Which text is wanted again."""
+
+    number: Annotated[int, Field(ge=1, le=1_000_000)]
+    channel: Literal[Where, ""] = ""
+    language: TwoLetters = ""
 
 
 class Deleted(View):
@@ -314,11 +347,28 @@ def show_template(office: InOffice, name: Name) -> Page[TemplateView]:
     return Page(items=[TemplateView.of(text) for text in templates.of_name(office, name)])
 
 
-@router.put("/{name}", dependencies=[may(WRITE)])
-def put_template(office: InOffice, name: Name, told: NewTemplate) -> TemplateView:
+@router.get("/{name}/history", dependencies=[may(READ)])
+def template_history(office: InOffice, name: Name) -> Page[PastView]:
+    """Show every text that a template has had, by channel and language, the latest first."""
+    return Page(items=[PastView.of(one) for one in templates.history(office, name)])
+
+
+@router.post("/{name}/restore")
+def restore_template(
+    office: InOffice, name: Name, caller: Annotated[Caller, may(WRITE)], told: NewRestore
+) -> TemplateView:
+    """Save an earlier text again, as the latest; cascades use it when they are activated next."""
+    made = templates.restore(office, name, told.number, told.channel, told.language, caller.name)
+    return TemplateView.of(made)
+
+
+@router.put("/{name}")
+def put_template(
+    office: InOffice, name: Name, caller: Annotated[Caller, may(WRITE)], told: NewTemplate
+) -> TemplateView:
     """Save a template in one language on one channel; cascades use it when they are activated next."""
     made = templates.put(
-        office, name, told.channel, told.language, told.content(), fallback=told.fallback
+        office, name, told.channel, told.language, told.content(), fallback=told.fallback, by=caller.name
     )  # fmt: skip
     return TemplateView.of(made)
 
