@@ -48,10 +48,12 @@ fieldset { min-width: 0 }
 legend, .h { font-weight: 650; font-size: 1.125rem }
 .h { margin: 0 0 .25rem; line-height: 1.35 }
 legend { float: left; width: 100%; margin: 0 0 .25rem; padding: 0 }
-legend + * { clear: both }
+legend + * { clear: both; padding-top: .125rem }
+.save { margin: 0 0 2rem }
 .hint { color: var(--soft); font-size: .9375rem }
 .row { display: flex; align-items: center; justify-content: space-between; gap: 1rem; min-height: 3.25rem;
   padding: .625rem 0; cursor: pointer }
+.row:last-child { margin-bottom: -.625rem }
 .row + .row { border-top: 1px solid var(--line) }
 .row span { min-width: 0; overflow-wrap: anywhere }
 .row small { display: block; color: var(--soft); font-size: .875rem }
@@ -64,7 +66,10 @@ input.switch::before { content: ""; position: absolute; top: 50%; left: .25rem; 
 input.switch:checked { border-color: var(--blue); background: var(--blue) }
 input.switch:checked::before { left: 1.4rem; background: var(--on-blue) }
 .pick { display: grid; grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: .5rem;
-  margin-top: .75rem }
+  padding-top: .75rem }
+.pick.three { grid-template-columns: repeat(3, minmax(0, 1fr)) }
+.pick label:nth-last-child(5):first-child { grid-column: 1 / -1 }
+@media (min-width: 30rem) { .pick.four { grid-template-columns: repeat(4, minmax(0, 1fr)) } }
 .pick label { position: relative; display: grid; place-items: center; min-height: 2.75rem;
   padding: .375rem .5rem;
   border: 1px solid var(--line); border-radius: .75rem; text-align: center; line-height: 1.25;
@@ -81,12 +86,13 @@ button.quiet { color: var(--ink); background: var(--line) }
 button.leave { color: var(--red); background: transparent; border: 1px solid currentColor }
 :focus-visible { outline: 3px solid var(--ring); outline-offset: 2px }
 .stack { display: grid; gap: .625rem; margin-top: 1rem }
-.words { margin: .75rem 0 0; padding: .75rem 1rem; border-left: 3px solid var(--blue); border-radius: .25rem;
+.words { margin: 0; padding: .75rem 1rem; border-left: 3px solid var(--blue); border-radius: .25rem;
   background: var(--tint); white-space: pre-line }
 label.field { display: grid; gap: .375rem; margin-top: 1rem; font-weight: 600 }
 label.field input { width: 100%; min-height: 3rem; padding: .625rem .875rem;
   border: 1px solid light-dark(#8792a6, #75829a);
   border-radius: .75rem; font: inherit; color: inherit; background: var(--page) }
+.card > label.field:first-of-type { margin-top: 0 }
 label.tick { display: flex; gap: .75rem; margin: 1.25rem 0 0; cursor: pointer }
 label.tick input { flex: none; width: 1.375rem; height: 1.375rem; margin: .0625rem 0 0;
   accent-color: var(--blue) }

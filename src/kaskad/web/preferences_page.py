@@ -125,7 +125,8 @@ def preferences_page(
     told += said(words["saved"], words["saved_more"]) if saved else ""
     told += said(words["trouble"], words["trouble_more"], bad=True) if trouble else ""
     who = words["who"].format(address=escape(now.address)) if now.address else words["anybody"]
-    body = head(words["title"], who) + told + _choice(language, now) + _leaving(language, now)
+    body = head(words["title"], who) + told + _own(language, now) + _choice(language, now)
+    body += _leaving(language)
     return shown(language, words["title"], body, 503 if trouble else 200)
 
 
@@ -157,7 +158,7 @@ def _choice(language: str, now: Preferences) -> str:
         _rest(language, now),
         _language(language, now),
         _fieldset(words["privacy"], tracking),
-        f'<p><button name="act" value="{SAVE}">{words["save"]}</button></p>',
+        f'<p class="save"><button name="act" value="{SAVE}">{words["save"]}</button></p>',
     ]
     return f'<form method="post">{"".join(parts)}</form>\n'
 
@@ -170,29 +171,37 @@ def _rest(language: str, now: Preferences) -> str:
         hint = f"{words['resting'].format(date=_date(now.rest_until))} {hint}"
         choices = [("keep", words["keep"], True), ("0", words["end"], False)]
     choices += [(str(days), words["days"].format(days=days), False) for days in RESTS]
-    return _fieldset(words["rest"], f'<p class="hint">{hint}</p>{_pick("rest", choices)}')
+    return _fieldset(words["rest"], f'<p class="hint">{hint}</p>{_pick("rest", choices, "four")}')
 
 
 def _language(language: str, now: Preferences) -> str:
     current = now.language if now.language in NAMES else language
     choices = [(each, NAMES[each], each == current) for each in _ORDER]
-    return _fieldset(TEXTS[language]["language"], _pick("language", choices))
+    return _fieldset(TEXTS[language]["language"], _pick("language", choices, "three"))
 
 
-def _leaving(language: str, now: Preferences) -> str:
-    words = TEXTS[language]
+def _own(language: str, now: Preferences) -> str:
+    """Return the button that most came for: it leaves the topic of the message that led here."""
     own = next((each for each in now.topics if each.name == now.own_topic and each.on), None)
-    buttons = []
-    if own is not None:
-        title = title_of(own.name, own.titles, language)
-        buttons.append(f'<button class="quiet" name="scope" value="topic">'
-                       f"{escape(words['topic'].format(topic=title))}</button>")  # fmt: skip
-    buttons.append(f'<button class="quiet" name="scope" value="advertising">{words["advertising"]}</button>')
-    buttons.append(f'<button class="leave" name="scope" value="all">{words["all"]}</button>')
+    if own is None:
+        return ""
+    title = title_of(own.name, own.titles, language)
+    return (
+        '<form method="post" class="card"><button class="quiet" name="scope" value="topic">'
+        f"{escape(TEXTS[language]['topic'].format(topic=title))}</button></form>\n"
+    )
+
+
+def _leaving(language: str) -> str:
+    words = TEXTS[language]
+    buttons = (
+        f'<button class="quiet" name="scope" value="advertising">{words["advertising"]}</button>'
+        f'<button class="leave" name="scope" value="all">{words["all"]}</button>'
+    )
     return (
         '<form method="post" class="card" aria-labelledby="leave">'
         f'<h2 id="leave" class="h">{words["leave"]}</h2>'
-        f'<p class="hint">{words["always"]}</p><div class="stack">{"".join(buttons)}</div></form>\n'
+        f'<p class="hint">{words["always"]}</p><div class="stack">{buttons}</div></form>\n'
     )
 
 
@@ -208,12 +217,12 @@ def _switch(name: str, value: str, title: str, on: bool, hint: str = "") -> str:
     )
 
 
-def _pick(name: str, choices: Iterable[tuple[str, str, bool]]) -> str:
+def _pick(name: str, choices: Iterable[tuple[str, str, bool]], columns: str) -> str:
     labels = "".join(
         f'<label><input type="radio" name="{name}" value="{value}"{" checked" * on}>{escape(text)}</label>'
         for value, text, on in choices
     )
-    return f'<div class="pick">{labels}</div>'
+    return f'<div class="pick {columns}">{labels}</div>'
 
 
 def title_of(name: str, titles: Mapping[str, str], language: str) -> str:
