@@ -5,17 +5,21 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from support.scenarios import MISSING
+from support.scenarios import pass_table
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what of the scenarios is not tested yet, and why, wherever one of them was run."""
-    reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    if any("test_scenario_" in getattr(report, "nodeid", "") for report in reports):
-        terminalreporter.section("scenarios: parts that wait")
-        for number, missing in sorted(MISSING.items()):
-            for part, waits_for in missing:
-                terminalreporter.write_line(f"{number:>3}  {part:<62} {waits_for}")
+    """Print how each of the 25 scenarios has fared, and what of it is not tested yet, where one was run."""
+    lines = pass_table(
+        (report.nodeid, outcome)
+        for outcome in ("passed", "failed", "error")
+        for report in terminalreporter.stats.get(outcome, ())
+        if outcome != "passed" or report.when == "call"
+    )
+    if lines:
+        terminalreporter.section("the 25 scenarios of the field")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

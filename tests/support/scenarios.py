@@ -1,7 +1,9 @@
-"""What the 25 scenarios share, and what of them cannot be tested yet, with the part that it waits for."""
+"""What the 25 scenarios share, their pass table, and what of them cannot be tested yet and why."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,18 @@ from kaskad.store import tasks
 from kaskad.store.tasks import Task, Wanted
 from support.stage import Stage
 
+TITLES = (
+    "an opening just before the messenger", "a click after the SMS left", "a prefetch is no opening",
+    "a gateway presses every link",
+    "receipts in every order", "a webhook beats the answer",
+    "the answer to an SMS is lost", "a provider is down", "a worker is killed", "STOP while a call is queued",
+    "a complaint", "e-mail only", "all addresses dead",
+    "edited with runs in flight", "three events of one cart",
+    "promotion against appointment", "nights of the clock change", "a number of unknown zone",
+    "Kazakhstan's days",
+    "a webinar at eight", "the law of Russia", "no consent to tracking", "an SMS of two parts",
+    "a limit at WhatsApp", "erasure",
+)  # fmt: skip
 MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     2: (("no second touch in reports as success", "analytics"),),
     3: (("the open rate leaves the prefetch out on both sides", "seen in tests/engine/test_hits.py"),),
@@ -22,6 +36,30 @@ MISSING: dict[int, tuple[tuple[str, str], ...]] = {
     14: (("migrated runs never get step 1 twice", "seen in tests/engine/test_migrating.py"),),
     24: (("code 131049 of the real service", "seen in tests/system/test_whatsapp_limit.py"),),
 }
+
+_SEEN = "seen in "
+
+
+def pass_table(results: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a line for each scenario: passed, FAILED or not run, with how many tests, and what is missing.
+
+    `results` are the names of tests with what came of them.
+    """
+    counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for name, outcome in results:
+        _, found, rest = name.partition("test_scenario_")
+        if found and rest[:2].isdigit():
+            counts[int(rest[:2])][outcome] += 1
+    return [_line(number, title, counts[number]) for number, title in enumerate(TITLES, 1)] if counts else []
+
+
+def _line(number: int, title: str, counts: dict[str, int]) -> str:
+    bad = counts.get("failed", 0) + counts.get("error", 0)
+    word = f"FAILED {bad}" if bad else f"passed {counts['passed']}" if counts.get("passed") else "not run"
+    waits = [part for part, why in MISSING.get(number, ()) if not why.startswith(_SEEN)]
+    missing = f"  missing: {'; '.join(waits)}" if waits else ""
+    return f"{number:>3}  {word:<9}  {title:<38}{missing}".rstrip()
+
 
 GENERAL = """
 cascade: general
