@@ -165,6 +165,6 @@ def test_no_get_of_the_whole_application_changes_a_row(house):
     after = _everything(db)
     assert {name for name in before if before[name] != after[name]} == {"hits", "inbox"}
     good = sum(status < 400 for status in answered.values())
-    assert good >= len(paths) - 14, {path: status for path, status in answered.items() if status >= 400}
+    assert good >= len(paths) * 0.8, {path: status for path, status in answered.items() if status >= 400}
     for path in ("/u/{token}", "/c/{token}", "/f/{form}", "/o/{token}", "/api/v1/contacts/{contact}"):
         assert answered[path] == 200, path

@@ -61,8 +61,6 @@ NOT_DESCRIBED = {  # path begins with: why it is no part of the API
     "/f/": "for people: a sign-up form, by itself or within a page",
     "/c/": "for people: what a sign-up is confirmed by",
     "/d/": "for people: a file that a message links to",
-    "/f/": "for people: a sign-up form",
-    "/c/": "for people: confirming a sign-up",
     "/site/": "for shops' pages: the script, and what it tells under a public key",
     "/push/": "for people and their browsers: permission to notify",
     "/healthz": "for whoever runs it",

@@ -19,7 +19,7 @@ from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
 from kaskad.engine.optout import Refusals
-from kaskad.engine.spoil import doubt_addresses, spoil_addresses
+from kaskad.engine.spoil import doubt_addresses, soften_addresses, spoil_addresses
 from kaskad.engine.world import World
 from kaskad.store import contacts
 from kaskad.store import runs as run_store
@@ -30,6 +30,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIVERED, _DELIVERED_BIT = Kind.DELIVERED.value, Kind.DELIVERED.bit
 _OF_RUNS = (Kind.ERASED, Kind.CANCELLED, Kind.SUPERSEDED, Kind.ANCHOR_CANCELLED)
 _FAILURES = (Kind.FAILED, Kind.REJECTED, Kind.BOUNCED)
+_SOFT = (Kind.SOFT_BOUNCED, Kind.BOUNCED)
 _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
 _SUBMITTED = MessageState.SUBMITTED.code
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
@@ -105,6 +106,7 @@ class _MessageFacts:
         self._reasons: dict[MessageKey, int] = {}
         self._spoiled: list[MessageKey] = []
         self._doubted: list[MessageKey] = []
+        self._softened: list[tuple[MessageKey, int]] = []
 
     def apply(self, told: Sequence[Arrival]) -> None:
         """Note the facts; runs that one of them can move are `touched`."""
@@ -144,6 +146,7 @@ class _MessageFacts:
             self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
         spoil_addresses(self._tx, self._world, self._spoiled, self._now)
         doubt_addresses(self._tx, self._doubted, self._now)
+        soften_addresses(self._tx, self._softened, self._now)
 
     def _tell(self, arrival: Arrival, row: Row, mask: int, *, plain: bool) -> None:
         """Note what is new about a run, as long as it is about one message that nothing was told about."""
@@ -192,6 +195,8 @@ class _MessageFacts:
         if isinstance(cost, int) and cost != known:
             self._costs[key] = cost
             self._charge(key, cost - (known or 0))
+        if arrival.kind in _SOFT and more.get("reason") == Reason.TRANSIENT.value:
+            self._softened.append((key, arrival.at))
         if arrival.kind in _FAILURES:
             reason = more.get("reason", "")
             result = REDIALLED.get(more.get("code", "")) if row[3] == _ROBOT else None

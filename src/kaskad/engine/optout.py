@@ -15,7 +15,7 @@ from kaskad.domain.terms import Channel, Kind, Outcome
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.world import World
-from kaskad.store import contacts
+from kaskad.store import contacts, stops
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
@@ -84,6 +84,8 @@ class Refusals:
                 )
                 changes.marks.append((run.contact_id, run.id, kind.bit, None))
                 touched.add((run.contact_id, run.id))
+            if arrival.kind == Kind.REPLIED and not keywords.is_bare_stop(_text(arrival)):
+                stops.put(tx, arrival.contact_id, arrival.at, row.channels, _text(arrival))
         contacts.add_consents(tx, refused)
         if self._world.outbox is not None:
             self._world.outbox.opted_out(tx, [

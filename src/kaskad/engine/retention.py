@@ -15,7 +15,11 @@ ZONES_MS = 180 * DAY  # so long what a site knows of a person's zone counts as r
 EVERY_MS = DAY  # from one round over all contacts to the next
 
 # Which period of the policy concerns what.
-_BY_AGE = (("requests", "drop_old_hits"), ("raw_webhooks", "drop_old_raw_webhooks"))
+_BY_AGE = (
+    ("requests", "drop_old_hits"),
+    ("raw_webhooks", "drop_old_raw_webhooks"),
+    ("texts", "drop_old_stops"),
+)
 _BY_CONTACT = (
     ("texts", "drop_old_bodies"),
     ("texts", "empty_old_replies"),

@@ -1,19 +1,20 @@
 """Addresses that do not exist: what a provider says of a message is kept with where it went (E8).
 
 Some refusals pass by themselves. An address is then only in doubt, and invalid after a second such refusal on
-another day (UTC) with nothing taken in between.
+another day (UTC) with nothing taken in between. Letters that bounce softly (a full mailbox, a server that is
+away) end an address when they do so on three days within thirty.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from kaskad.domain.entering import ADDRESS_CHANNEL
-from kaskad.domain.terms import Channel, MessageState
+from kaskad.domain.terms import Channel, MessageState, Reason
 from kaskad.engine.world import World
 from kaskad.store import contacts
 from kaskad.store import runs as run_store
@@ -21,6 +22,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey
 
 DAY_MS = 86_400_000
+SOFT_DAYS, SOFT_FOR_MS = 3, 30 * DAY_MS  # domain rules 5
 DOUBTED_FOR_MS = 90 * DAY_MS  # an older doubt is forgotten
 _REFUSED = (MessageState.REJECTED.code, MessageState.FAILED.code)
 
@@ -29,7 +31,12 @@ class _Went(Struct):
     to: str = ""
 
 
+class _Why(Struct):
+    reason: str = ""
+
+
 _decode = msgspec.json.Decoder(_Went).decode
+_reason = msgspec.json.Decoder(_Why).decode
 
 
 def _place(channel: Channel) -> Channel:
@@ -67,6 +74,25 @@ def doubt_addresses(tx: Transaction, keys: Collection[MessageKey], now: int) -> 
         (contact_id, _place(Channel.of(channel)), to)
         for (contact_id, channel, to), history in others.items()
         if _doubted_before(history, now)
+    ]
+    contacts.mark_invalid(tx, dead, now)
+
+
+def soften_addresses(tx: Transaction, told: Sequence[tuple[MessageKey, int]], now: int) -> None:
+    """Mark the mailboxes as invalid that have bounced softly on three days (UTC) within thirty."""
+    today: dict[tuple[int, str], set[int]] = defaultdict(set)
+    at = dict(told)
+    for contact_id, run_id, step, body in tx.many("bodies_of", sorted(at)) if at else ():
+        today[contact_id, _decode(body).to].add(at[contact_id, run_id, step] // DAY_MS)
+    before: dict[tuple[int, str], set[int]] = defaultdict(set)
+    for contact_id in sorted({contact_id for contact_id, _ in today}):
+        for told_at, value, body in tx.all("soft_bounces", contact_id=contact_id, since=now - SOFT_FOR_MS):
+            if _reason(value or b"{}").reason == Reason.TRANSIENT.value:
+                before[contact_id, _decode(body).to].add(told_at // DAY_MS)
+    dead = [
+        (contact_id, Channel.EMAIL, to)
+        for (contact_id, to), days in today.items()
+        if len(days | before[contact_id, to]) >= SOFT_DAYS
     ]
     contacts.mark_invalid(tx, dead, now)
 

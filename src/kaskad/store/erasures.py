@@ -30,6 +30,7 @@ OF_CONTACT = (
     ("dialogues", "erase_dialogues"),
     ("opt-in links", "erase_opt_ins"),
     ("sign-ups", "erase_sign_ups"),
+    ("stops in free text", "erase_stops"),
     ("texts of messages", "erase_bodies"),
     ("appointments", "erase_invites"),
     ("triggers of runs", "erase_run_data"),

@@ -145,6 +145,9 @@ UPDATE opt_ins SET contact_id = :kept WHERE contact_id = :old;
 -- name: carry_sign_ups
 UPDATE sign_ups SET contact_id = :kept WHERE contact_id = :old;
 
+-- name: carry_stops
+UPDATE stops SET contact_id = :kept WHERE contact_id = :old;
+
 -- name: carry_external_ids
 UPDATE external_ids SET contact_id = :kept WHERE contact_id = :old;
 

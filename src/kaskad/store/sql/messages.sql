@@ -233,6 +233,12 @@ SELECT b.contact_id, b.run_id, b.step, b.body
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
   JOIN message_bodies b ON b.contact_id = k.contact_id AND b.run_id = k.run_id AND b.step = k.step;
 
+-- name: soft_bounces
+-- What was told of a contact's letters since then that may be soft bounces (10, 19), with the letter for its address.
+SELECT f.at, f.value, b.body FROM facts f
+  JOIN message_bodies b ON b.contact_id = f.contact_id AND b.run_id = f.run_id AND b.step = f.step
+ WHERE f.contact_id = :contact_id AND f.kind IN (10, 19) AND f.at > :since;
+
 -- name: others_to_the_channel (sqlite)
 -- What else went to the same contact and channel since then: what was taken (3, 4, 5), and what was refused (6, 7)
 -- because the address is in doubt (9); each with the body of the message asked about, for where both went.

@@ -1,0 +1,70 @@
+"""Letters that come back: what of it is the address's fault, and when (domain rules 5)."""
+
+import json
+
+import pytest
+
+from kaskad.domain.terms import Channel, Kind
+from support.stage import Stage
+
+LETTER = """
+cascade: letters
+class: transactional
+trigger: {event: go, key: n}
+reentry: parallel_by_key
+steps: [{id: letter, channel: email, subject: s, text: t, success: none, wait: 2h}]
+"""
+SOFT = json.dumps({"reason": "transient", "code": "4.2.2"})
+
+
+@pytest.fixture
+def stage(db):
+    made = Stage(db)
+    made.cascade(LETTER)
+    made.ann = made.person("ann", [Channel.EMAIL])
+    return made
+
+
+def letter(stage, kind=None, value=SOFT):
+    stage.event(stage.ann, "go", n=stage.clock.now())
+    if kind is not None:
+        stage.receipt(stage.ann, kind, value=value)
+    stage.passes("1d")
+
+
+def health(stage):
+    return [row[3] for row in stage.rows_among("look_addresses", [stage.ann])]
+
+
+@pytest.mark.parametrize("kind", [Kind.SOFT_BOUNCED, Kind.BOUNCED])
+def test_soft_bounces_on_three_days_within_thirty_end_an_address(stage, kind):
+    letter(stage, kind)
+    letter(stage, kind)
+    assert health(stage) == [0]
+    letter(stage)
+    letter(stage, kind)
+    assert health(stage) == [1]
+
+
+def test_three_on_two_days_do_not_nor_what_is_older_than_thirty_days(stage):
+    stage.event(stage.ann, "go", n=1)
+    stage.receipt(stage.ann, Kind.SOFT_BOUNCED, value=SOFT)
+    stage.event(stage.ann, "go", n=2)
+    stage.receipt(stage.ann, Kind.SOFT_BOUNCED, value=SOFT)
+    stage.passes("1d")
+    letter(stage, Kind.SOFT_BOUNCED)
+    assert health(stage) == [0]
+    stage.passes("P30D")
+    letter(stage, Kind.SOFT_BOUNCED)
+    assert health(stage) == [0]
+
+
+def test_what_is_the_sender_s_fault_is_never_the_address_s(stage):
+    for _ in range(4):
+        letter(stage, Kind.BOUNCED, json.dumps({"reason": "other", "code": "5.7.1"}))
+    assert health(stage) == [0]
+
+
+def test_a_hard_bounce_ends_an_address_at_once(stage):
+    letter(stage, Kind.BOUNCED, json.dumps({"reason": "invalid_address", "code": "5.1.1"}))
+    assert health(stage) == [1]
