@@ -10,10 +10,11 @@ from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import Policy
-from kaskad.domain.rfm import RfmRule
+from kaskad.domain.rfm import Rfm, RfmRule
 from kaskad.engine.catalog import POLICY
 from kaskad.store import cards, segment_base, settings
 from kaskad.store.db import Database
+from kaskad.store.segments import RFM
 from support.marked import staged
 from support.stage import Stage
 
@@ -163,6 +164,17 @@ def test_scores_are_fifths_of_who_has_bought(office: tuple[Stage, Office]) -> No
     assert segments.count_text(office, "rfm.r exists") == 5, "who has bought nothing has no scores"
     with office.read() as tx:
         assert segment_base.edges(tx, RfmRule(("order",)), office.now()) == known
+    stage.passes("1d")
+    office.write(lambda tx: tx.script("DELETE FROM settings WHERE name = 'rfm';"))
+    cascades.put(
+        office, "welcome", WELCOME.replace("segment: vip", "segment: champions").replace("buyers", "lost")
+    )
+    cascades.activate(office, "welcome")
+    with office.read() as tx:
+        again = settings.get(tx, RFM, Rfm)
+    assert again is not None and again.customers == 5, "scores are counted before a cascade asks for them"
+    scores.count(office, known.rule)
+    known = scores.show(office)
     stage.passes("1d")
     scores.renew(office)
     assert scores.show(office).at > known.at

@@ -6,7 +6,7 @@ from difflib import unified_diff
 
 from msgspec import Struct
 
-from kaskad.actions import abilities, attributes, law
+from kaskad.actions import abilities, attributes, law, scores
 from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
@@ -15,7 +15,7 @@ from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.policy import Policy
-from kaskad.domain.segment import named_by
+from kaskad.domain.segment import asked_by, named_by
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
 from kaskad.engine.wording import look_up
@@ -178,6 +178,7 @@ def activate(office: Office, slug: str) -> Controlled:
         raise Invalid([problem.text(slug) for problem in able.errors])
     if missing := _missing(office, loaded.cascade):
         raise Invalid(missing)
+    scores.ready(office, asked_by(loaded.cascade))
     made = launch.activate(office.engine, loaded.cascade, text, resume=False)
     with office.read() as tx:
         now = store.by_slug(tx, slug)

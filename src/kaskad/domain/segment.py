@@ -109,6 +109,13 @@ def named_by(cascade: Cascade) -> dict[str, list[str]]:
     return found
 
 
+def asked_by(cascade: Cascade) -> list[Node]:
+    """Return all conditions of a cascade, and the segments whose members it is for."""
+    conditions = [cascade.exit_if, cascade.trigger.condition, *(step.condition for step in cascade.steps)]
+    trees = [condition.tree for condition in conditions if condition is not None]
+    return trees + [Named(name) for name in (cascade.trigger.segment, cascade.trigger.broadcast) if name]
+
+
 def circle(name: str, named: Mapping[str, Condition]) -> bool:
     """Tell whether a segment names itself, at once or through others."""
     seen: set[str] = set()
