@@ -12,6 +12,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 ROWS = re.findall(r"^\| `(\{\{ .*?)` \| (.*) \|$", PAGE, re.MULTILINE)
 SCOPE = {
     "trigger": {"total": 12500, "at": "2026-03-08T22:30:00Z", "n": 1, "starts_at": "2026-03-09T08:00:00"},
+    "words": "plain quotes",
     "contact": {"name": "ИВАНОВА АННА ПЕТРОВНА"},
     HERE: Here("ru", "Asia/Almaty", 1_772_978_400_000),  # 8 March 2026, 19:00 there
 }

@@ -487,3 +487,32 @@ def test_a_day_is_told_as_one_says_it_when_it_is_sent(language, hours, said):
         HERE: Here(language, "Asia/Almaty", now),
     }
     assert compile_text("{{ at | day_words }}", name="t").render(scope) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Dear\u00a0Ann — “sale”…", 'Dear Ann - "sale"...'),
+        ("Анна — “скидка”", "Анна — “скидка”"),  # Cyrillic: nothing is gained, so nothing is changed
+        ("№ 5 — now", "№ 5 — now"),
+    ],
+)
+def test_signs_are_made_plain_only_where_all_of_it_then_fits_gsm_7(text, said):
+    assert compile_text("{{ t | gsm }}", name="t").render({"t": text}) == said
+
+
+def test_kazakh_is_that_of_cldr():
+    from babel import Locale
+
+    kazakh, scope = Locale("kk"), {HERE: Here("kk", "Asia/Almaty")}
+    for month in range(1, 13):
+        told = compile_text("{{ d | date: 'd MMMM, EEEE' }}", name="t").render(
+            {"d": f"2026-{month:02}-09", **scope}
+        )
+        assert told.startswith(f"9 {kazakh.months['format']['wide'][month]}, ")
+        assert told.split(", ")[1] in kazakh.days["format"]["wide"].values()
+    assert set(kazakh.plural_form.rules) == {"one"}, (
+        "two forms, and a noun after a number stays in the singular"
+    )
+    money = compile_text("{{ 12500 | money: 'KZT' }}", name="t").render(scope)
+    assert money.replace("\u00a0", " ") == f"12 500 {kazakh.currency_symbols['KZT']}"

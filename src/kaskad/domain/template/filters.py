@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from kaskad.domain.money import BadMoney, format_amount, format_number
+from kaskad.domain.sms import Encoding, encoding
 from kaskad.domain.template.problem import RenderError
 
 HERE = "kaskad_here"  # the name in a scope under which a `Here` stands
@@ -34,6 +35,9 @@ _TRANSLIT = {ord(letter): latin for letter, latin in _LATIN.items()} | {
 _TRANSLIT |= {ord("«"): '"', ord("»"): '"', ord("—"): "-", ord("–"): "-", ord("…"): "...", ord("№"): "N",
               ord("₸"): "KZT", ord("₽"): "RUB", 0xA0: " ", 0x202F: " ", ord("„"): '"', ord("“"): '"',
               ord("”"): '"', ord("’"): "'", ord("‘"): "'"}  # fmt: skip
+_PLAIN_SIGNS = {
+    sign: plain for sign, plain in _TRANSLIT.items() if not chr(sign).isalpha() and chr(sign) not in "№₸₽"
+}  # signs that say the same
 _PATRONYMIC = (
     "вич", "вна", "ична", "кызы", "қызы", "оглы", "улы", "ұлы", "vich", "vna", "ichna", "kyzy", "qyzy", "uly",
 )  # fmt: skip
@@ -164,6 +168,13 @@ def translit(_: Here, value: object) -> str:
     return str(value).translate(_TRANSLIT)
 
 
+def gsm(_: Here, value: object) -> str:
+    """Return a text with plain quotes, dashes and blanks, if that makes it fit GSM-7; else as it was."""
+    text = str(value)
+    plain = text.translate(_PLAIN_SIGNS)
+    return plain if encoding(plain) is Encoding.GSM7 else text
+
+
 def instant_of(value: object, zone: str) -> datetime | date:
     """Return an instant in a zone, or a day; raises RenderError.
 
@@ -226,5 +237,6 @@ LOCAL: dict[str, Callable[..., str | int]] = {
     "days_until": days_until,
     "plural": plural,
     "first_name": first_name,
+    "gsm": gsm,
     "translit": translit,
 }
