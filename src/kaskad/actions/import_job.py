@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context, parent_process
 from time import monotonic
 from typing import Any
@@ -37,7 +38,7 @@ log = get_logger(__name__)
 NOTES_KEPT = 1_000  # of a kind that needs you
 OTHERS_KEPT = 100  # of a kind that is told for your information
 REJECTS_KEPT = 100_000  # rows, for the file of what was left out
-_PIECE_MS = 15  # aimed at for a write between two ticks, whatever the machine and the rows
+_PIECE_MS = 20  # aimed at for a write between two ticks with its commit, whatever the machine and the rows
 _SMALLEST, _LARGEST = 50, 1_000  # rows
 _LONG = 20_000  # rows from which on starting other processes costs less than it saves
 _HELPERS = 3
@@ -71,6 +72,7 @@ class Job:
         self._state = _State(found.seen, found.counts, found.notes)
         self._key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
         self._size = 200  # rows of the next piece
+        self._began_s = 0.0  # when the one that is written was begun
         self._list_id: int | None = None
         if list_name and not self._dry_run:
             self._list_id = office.write(lambda tx: list_store.save_list(tx, list_name))
@@ -108,6 +110,8 @@ class Job:
             if waiting is not None:
                 self._end(waiting)
             waiting = self._office.engine.write(change)
+            if not self._dry_run:  # the commit is half of the time of a piece
+                waiting.add_done_callback(partial(self._fit, len(piece.people)))
         if waiting is not None:
             self._end(waiting)
 
@@ -135,13 +139,11 @@ class Job:
         told = [person.told for person in piece.people]
 
         def change(tx: Transaction) -> tuple[_State, bool]:
-            began = monotonic()
+            self._began_s = monotonic()
             came = crowd.save(tx, self._key, told, self._office.now(), self._by)
             if self._list_id is not None:
                 list_store.add_members(tx, self._list_id, came.ids)
-            kept = self._keep(tx, piece, came.new, came.stopped)
-            self._fit(len(told), (monotonic() - began) * 1000)
-            return kept
+            return self._keep(tx, piece, came.new, came.stopped)
 
         return change
 
@@ -203,9 +205,9 @@ class Job:
         )  # fmt: skip
         return state, cancelled
 
-    def _fit(self, rows: int, took_ms: float) -> None:
-        """Choose the size of the next piece by what this one took, half way at a time."""
-        fitting = rows * _PIECE_MS / max(took_ms, 0.1)
+    def _fit(self, rows: int, _: object) -> None:
+        """Choose the size of the next piece by what this one took with its commit, half way at a time."""
+        fitting = rows * _PIECE_MS / max((monotonic() - self._began_s) * 1000, 0.1)
         self._size = int(min(max((self._size + fitting) / 2, _SMALLEST), _LARGEST))
 
 

@@ -79,7 +79,10 @@ def import_table(report: ImportReport) -> list[Line]:
         ("wait for a turn p50, ms", f"{report.wait_p50_ms:.1f}", "", ""),
         ("wait for a turn p99, ms", f"{report.wait_p99_ms:.1f}", "250", "100"),
         ("wait for a turn, longest, ms", f"{report.wait_max_ms:.1f}", "", ""),
-        ("CPU µs/row", number(report.cpu_s * 1e6 / report.rows), "", ""),
+        ("CPU µs/row", number(report.cpu_us_per_row), "180", "120"),
+        ("  of the process that writes", number(report.writer_cpu_s * 1e6 / report.rows), "", ""),
+        ("  of those that read", number(report.readers_cpu_s * 1e6 / report.rows), "", ""),
+        ("peak memory, MiB", number(report.peak_mib), "", ""),
         ("new people", number(report.new), "", ""),
         ("left out", number(report.rejected), "", ""),
     ]

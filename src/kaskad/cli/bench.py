@@ -192,7 +192,9 @@ def channels(
 
 
 def bring(
-    rows: Annotated[int, typer.Option(min=100, help="How many people the file has.")] = 200_000,
+    rows: Annotated[
+        int, typer.Option("--rows", "--contacts", min=100, help="How many people the file has.")
+    ] = 200_000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and report.")] = False,
     db: Db = "",
     as_json: Json = False,
