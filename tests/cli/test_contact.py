@@ -189,3 +189,11 @@ def test_domains_of_mail_addresses_are_listed(told, tmp_path):
     code, out = told("domain", "check", "nobody.kz")
     assert code == 1 and "No address is at 'nobody.kz'" in out
     assert told("domain", "list", "--state", "gone")[0] == 2
+
+
+def test_people_come_from_a_file_or_a_crm_not_from_nowhere(told):
+    code, out = told("import")
+    assert code == 2 and "name a file, or the account of a CRM with --from" in out
+    assert told("import", "people.csv", "--from", "bitrix24")[0] == 2
+    code, out = told("import", "--from", "bitrix24")
+    assert code == 1 and "There is no account 'bitrix24': `kaskad account list` shows them." in out

@@ -13,8 +13,10 @@ from fast_bitrix24.server_response import ErrorInServerResponseException
 from kaskad.config import Settings
 from kaskad.domain.policy import Policy
 from kaskad.engine import clerk
+from kaskad.providers import amocrm
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
+from kaskad.sandbox.servers import bitrix24 as bitrix24_server
 from kaskad.store import settings as setting_store
 from kaskad.web.service import serving
 from support.api import Api
@@ -187,3 +189,46 @@ def test_a_client_library_of_bitrix24_speaks_with_the_portal(place):
     with pytest.raises(ErrorInServerResponseException):
         portal.get_by_ID("crm.deal.get", [99])
     assert comments(here) == ["Позвонить"]
+
+
+@pytest.mark.parametrize("crm", ["bitrix24", "amocrm"])
+def test_people_of_a_crm_are_brought_in_as_a_file_would_be(place, crm, monkeypatch):
+    monkeypatch.setattr(bitrix24_server, "BATCH", 1)
+    monkeypatch.setattr(amocrm, "PAGE", 1)
+    here = place(crm)
+    phones = here.sandbox.phones
+    mails = {phone.person.email for phone in phones}
+    path = f"/contacts/pull/{crm}"
+    first = here.api.post(f"{path}?dry_run=true&wait_s=0")
+    assert first == {"people": 1, "found": None}, "one page, and it goes on from there"
+    dry = first
+    while dry["found"] is None:
+        dry = here.api.post(f"{path}?dry_run=true&wait_s=5")
+    assert (dry["people"], dry["found"]["new"], dry["found"]["dry_run"]) == (2, 2, True)
+    told = here.api.post(f"{path}?wait_s=10&list=from+crm&consent=contracts")
+    assert (told["found"]["state"], told["found"]["new"], told["found"]["source"]) == ("done", 2, crm)
+    found = here.api.get("/lists/from%20crm/members")["items"]
+    assert {a["value"] for one in found for a in one["addresses"]} >= mails
+    card = here.api.get(f"/contacts/{crm}:contact:{phones[0].id}")
+    assert card["attributes"]["name"] == phones[0].person.name and card["consents"][0]["proof"]["basis"]
+    with here.api.service.db.read() as tx:
+        assert tx.all("old_pulls", before=2**62) == [], "nothing that was fetched is left"
+    again = here.api.post(f"{path}?wait_s=10")
+    assert (again["found"]["new"], again["found"]["changed"]) == (0, 2)
+    assert here.api.call("POST", "/contacts/pull/nothing").status_code == 404
+
+
+def test_what_a_crm_refuses_is_told_and_what_cannot_be_asked(place, monkeypatch):
+    here = place("bitrix24", "smsc")
+    other = next(one["name"] for one in here.api.get("/accounts")["items"] if one["name"] != "bitrix24")
+    answer = here.api.call("POST", f"/contacts/pull/{other}")
+    assert answer.status_code == 422 and "amoCRM, Kommo, Bitrix24" in answer.text
+    account = here.api.get("/accounts/bitrix24")
+    url = f"{here.sandbox.http_url}/bitrix24/rest/1/wrong/"
+    secrets = dict.fromkeys(("application_token", "client_secret", "refresh_token"), "x" * 20)
+    told = {"provider": account["provider"], "channel": account["channel"]}
+    own = {"webhook_url": url, "responsible_id": "1", **secrets}
+    here.api.put("/accounts/bitrix24", {**told, "settings": own})
+    answer = here.api.call("POST", "/contacts/pull/bitrix24")
+    assert answer.status_code == 409 and "HTTP 401" in answer.text
+    assert "Ask again" in answer.text

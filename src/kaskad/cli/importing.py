@@ -1,4 +1,4 @@
-"""`kaskad import`: people from a file: CSV, XLSX, JSON Lines."""
+"""`kaskad import`: people from a file (CSV, XLSX, JSON Lines) or from a CRM."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def bring(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, XLSX or JSON Lines.")],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="CSV, XLSX or JSON Lines.")] = None,
+    account: Annotated[
+        str, typer.Option("--from", metavar="ACCOUNT", help="Instead of a file: an account of a CRM.")
+    ] = "",
     to_list: Annotated[
         str, typer.Option("--list", help="Add them to this list, made where there is none.")
     ] = "",
@@ -56,29 +59,35 @@ def bring(
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Bring in people from a file: new ones are made, known ones changed, nobody is made twice.
+    """Bring in people from a file or a CRM: new ones are made, known ones changed, nobody is made twice.
 
     Columns: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language, country, consent
     (yes, no or its date; consent_email and so on for one channel), tracking; any other is an attribute.
     Headers may be in Russian, and what --map says comes first. Rows that cannot be read are left out and
     named, and the exit code is 1. After an interruption the same command goes on where it was.
     """
+    from kaskad.cli.domains import counted
     from kaskad.cli.screens.imported import report
     from kaskad.cli.screens.output import as_text
 
-    data = _bytes(file)
+    if (file is None) == (not account):
+        raise typer.BadParameter("name a file, or the account of a CRM with --from", param_hint="FILE")
+    name = account or (file.name[:200] if file else "")
     asked = {
-        "list": to_list, "country": country, "consent": consent, "source": file.name[:200], "typos": typos,
+        "list": to_list, "country": country, "consent": consent, "source": name, "typos": typos,
         "consent_text": consent_text, "consent_at": f"{consent_date}T00:00:00Z" if consent_date else "",
     }  # fmt: skip
     query: dict[str, Any] = {name: given for name, given in asked.items() if given}
     query |= {"wait_s": _LOOK_S, "map": mapping or []} | ({"dry_run": "true"} if dry_run else {})
-    told = _brought(db, data, query, rejected, file.name)
+    data = _bytes(file) if file else b""
+    told = _brought(db, data, query, rejected, name, account)
     if as_json:
         typer.echo(as_text(told))
     else:
         for line in report(told, to_list):
             typer.echo(line)
+        if not dry_run and (domains := counted(told["mail_domains"])):
+            typer.echo(f"{domains} `kaskad domain list` shows them.")
         if told["problem"]:
             typer.echo(f"{told['state']}: {told['problem']}", err=True)
     if told["state"] != "done" or told["rejected"]:
@@ -93,7 +102,7 @@ def _bytes(file: Path) -> bytes:
 
 
 def _brought(
-    db: str, data: bytes, query: dict[str, Any], rejected: Path | None, name: str
+    db: str, data: bytes, query: dict[str, Any], rejected: Path | None, name: str, account: str
 ) -> dict[str, Any]:  # fmt: skip
     """Return the import when it has ended.
 
@@ -111,13 +120,14 @@ def _brought(
             try:
                 with _reached_again(db, last) if last else reached(db) as client:
                     last["moves"] = client.moves
-                    told = client.call("POST", "/contacts/import", query=query, content=data, kind=KIND)
+                    told = _begun(client, account, query, data, seen)
                     until_s = 0.0
                     told = _watch(client, told, seen, last)
                     if told["state"] == "interrupted":  # by a process elsewhere that has ended
                         continue
                     if rejected is not None:
                         _write(rejected, client.get(f"/imports/{told['id']}/rejected"))
+                    told["mail_domains"] = client.get("/mail-domains/counts")
                     return told
             except Unavailable:
                 if not last.get("moves"):  # no server had it
@@ -130,6 +140,26 @@ def _brought(
             except KeyboardInterrupt:
                 say(_stopped(last))
                 raise
+
+
+def _begun(
+    client: Client,
+    account: str,
+    query: Mapping[str, Any],
+    data: bytes,
+    seen: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Return the import of a file, or of everybody in the account of a CRM, who are fetched first."""
+    from urllib.parse import quote
+
+    found: dict[str, Any] | None = None
+    if not account:
+        found = client.call("POST", "/contacts/import", query=query, content=data, kind=KIND)
+    while found is None:
+        told = client.call("POST", f"/contacts/pull/{quote(account, safe='')}", query=query)
+        found = told["found"]
+        seen({"rows": told["people"], "size": told["people"], "rows_per_s": None, "seconds_left": None})
+    return found
 
 
 def _reached_again(db: str, last: dict[str, Any]) -> AbstractContextManager[Client]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from kaskad.domain.terms import Channel, Kind, MessageState
+from kaskad.engine.clock import wall_ms
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.retention import Keeping
 from kaskad.engine.world import World
-from kaskad.store import erasures, imports
+from kaskad.store import erasures, imports, pulls
 from kaskad.store.db import Transaction
 
 DAY_MS = 86_400_000
@@ -37,6 +38,7 @@ class Housekeeping:
         tx.run("drop_old_orphans", before=now - ORPHANS_MS)
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
         imports.drop_rejects(tx, now - REJECTS_MS)
+        pulls.drop_old(tx, wall_ms() - DAY_MS)
         _match_late(tx, now)
         if now >= self._sweep_at:
             erasures.sweep(tx, now - ERASED_MS)

@@ -32,6 +32,8 @@ from kaskad.providers.crm import (
     Customer,
     Entry,
     Happened,
+    PeoplePage,
+    all_values,
     branch,
     event_key,
     php_form,
@@ -50,6 +52,10 @@ ERRORS: dict[int, Reason] = {  # HTTP statuses: .../crm_platform/error-codes
     429: Reason.RATE_LIMITED,  # 7 requests a second of one account
 }
 DAY_S = 86_400
+
+
+PAGE = 250  # contacts: https://www.amocrm.ru/developers/content/crm_platform/contacts-api
+CODES = {"EMAIL": "email", "PHONE": "phone", "POSITION": "position"}  # fields that every account has
 
 
 class AmoCrm(Provider):
@@ -79,6 +85,7 @@ class AmoCrm(Provider):
         'Begin a cascade by `trigger: {event: amocrm_lead, if: "trigger.status_id == 142"}`.',
     )
     capabilities = Capabilities(concurrency=1, per_second=5.0, burst=5)
+    tells_people = True
     unverified = (
         "the host, and the names of the fields in webhooks, contacts, notes and tasks",
         "that a task needs no lead or contact to belong to",
@@ -143,6 +150,14 @@ class AmoCrm(Provider):
         event = event_key("amocrm", changed, properties)
         return [Happened(key=event, name=f"amocrm_{changed.name}", customer=_customer(person), at=at,
                          properties=properties)]  # fmt: skip
+
+    def people(self, cursor: str, account: Account) -> Conversation[PeoplePage]:
+        """Ask for a page of contacts, in the order of their ids."""
+        page = int(cursor or 1)
+        response = yield _call(account, "GET", f"contacts?page={page}&limit={PAGE}&order%5Bid%5D=asc")
+        told = branch(_read(response), "_embedded").get("contacts")
+        found = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        return PeoplePage([_row(one) for one in found], str(page + 1) if found else "")
 
     def journal_types(self, account: Account) -> frozenset[str]:
         return JOURNALED if account["journal"] != "off" else frozenset()
@@ -216,6 +231,19 @@ def _field(person: Mapping[str, Any], code: str) -> str:
             values = branch(one).get("values")
             return text_of(branch(values[0]).get("value")) if isinstance(values, list) and values else ""
     return ""
+
+
+def _row(person: Mapping[str, Any]) -> dict[str, str]:
+    """Return a contact as an import reads it: its own fields under the names that users gave them."""
+    known = _customer(person)
+    row = {"id": known.external_id, "name": known.name}
+    fields = person.get("custom_fields_values")
+    for one in fields if isinstance(fields, list) else ():
+        code, title = text_of(branch(one).get("field_code")), text_of(branch(one).get("field_name"))
+        name = CODES.get(code) or title or code
+        if name and name not in row:
+            row[name] = all_values(branch(one).get("values"), "value")
+    return {name: value for name, value in row.items() if value}
 
 
 def _place(entry: Entry) -> str | None:

@@ -21,7 +21,7 @@ from kaskad.providers.approval import ServiceButton as ServiceButton
 from kaskad.providers.approval import ServiceTemplate as ServiceTemplate
 from kaskad.providers.approval import TemplateNews as TemplateNews
 from kaskad.providers.crm import Changed as Changed
-from kaskad.providers.crm import Conversation, Entry, Happened
+from kaskad.providers.crm import Conversation, Entry, Happened, PeoplePage
 from kaskad.providers.exchange import STATUSES as STATUSES
 from kaskad.providers.exchange import Request as Request
 from kaskad.providers.exchange import Response as Response
@@ -259,6 +259,7 @@ class Provider:
     judges: ClassVar[tuple[str, ...]] = ()  # libraries and servers of others that our tests hold it against
     hidden: ClassVar[re.Pattern[bytes] | None] = None  # keys in its webhooks, behind group 1: not kept
     own: ClassVar[bool] = False  # carried by this installation itself: nothing is called outside
+    tells_people: ClassVar[bool] = False  # `people` lists whom its service knows
     unverified: ClassVar[tuple[str, ...]] = ()  # what no published source confirms, for the documentation
 
     def check(self, account: Account) -> list[str]:
@@ -352,6 +353,10 @@ class Provider:
 
     def learn(self, changed: Changed, account: Account, now: int) -> Conversation[list[Happened]]:
         """Ask a CRM what has changed, and return it as events; raises SendError."""
+        raise NotImplementedError
+
+    def people(self, cursor: str, account: Account) -> Conversation[PeoplePage]:
+        """Return a page of the people that a CRM knows, "" being the first; raises SendError."""
         raise NotImplementedError
 
     def journal_types(self, account: Account) -> frozenset[str]:

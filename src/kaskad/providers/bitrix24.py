@@ -40,6 +40,8 @@ from kaskad.providers.crm import (
     Entry,
     Happened,
     Keep,
+    PeoplePage,
+    all_values,
     branch,
     event_key,
     first_value,
@@ -77,8 +79,12 @@ STATUSES: dict[
 }
 PLACES = ("deal", "lead", "contact")  # where an entry is written, the first that is known
 UNDELIVERED = (Outcome.UNREACHABLE.value, Outcome.FAILED.value)
+NAMED = frozenset({"ID", "NAME", "LAST_NAME", "EMAIL", "PHONE"})
 TOKEN_URL = "https://oauth.bitrix.info/oauth/token/"
 MARGIN_MS = 60_000  # a token is asked for anew so long before its end
+SELECTED = (  # of contacts: https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html
+    "ID", "NAME", "LAST_NAME", "BIRTHDATE", "POST", "TYPE_ID", "SOURCE_ID", "EMAIL", "PHONE", "UF_*",
+)  # fmt: skip
 KEPT_FIELDS = 100  # user fields of a deal that go into the event
 
 
@@ -117,6 +123,7 @@ class Bitrix24(Provider):
         "`client_secret` and `refresh_token` let the messages' fate be reported.",
     )
     judges = ("fast_bitrix24",)
+    tells_people = True
     hidden = re.compile(rb"((?:access|refresh|application)_token(?:\]|%5d)=)[^&]*", re.IGNORECASE)
     capabilities = Capabilities(concurrency=1, per_second=2.0, burst=10)
     unverified = (
@@ -182,6 +189,17 @@ class Bitrix24(Provider):
         event = event_key("bitrix24", changed, properties)
         return [Happened(key=event, name=f"bitrix24_{entity}", customer=_customer(person, entity), at=at,
                          properties=properties)]  # fmt: skip
+
+    def people(self, cursor: str, account: Account) -> Conversation[PeoplePage]:
+        """Ask for the next contacts by their ids, without their number: https://apidocs.bitrix24.com/limits.html"""
+        asked = {
+            "order": {"ID": "ASC"}, "filter": {">ID": cursor or "0"}, "select": list(SELECTED), "start": -1,
+        }  # fmt: skip
+        response = yield _call(account, "crm.contact.list", asked)
+        _result(response)  # raises what the portal refuses
+        told = branch(response.json()).get("result")
+        found = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        return PeoplePage([_row(one) for one in found], text_of(found[-1].get("ID")) if found else "")
 
     def journal_types(self, account: Account) -> frozenset[str]:
         return JOURNALED if account["journal"] != "off" else frozenset()
@@ -276,6 +294,17 @@ def _customer(person: Mapping[str, Any], entity: str) -> Customer:
         email=first_value(person.get("EMAIL")),
         phone=first_value(person.get("PHONE")),
     )
+
+
+def _row(person: Mapping[str, Any]) -> dict[str, str]:
+    """Return a contact as an import reads it: its own fields in small letters, no empty ones."""
+    known = _customer(person, "contact")
+    row = {"id": known.external_id, "name": known.name, "email": all_values(person.get("EMAIL")),
+           "phone": all_values(person.get("PHONE"))}  # fmt: skip
+    for name, value in person.items():
+        if name not in NAMED and (text := text_of(value)):
+            row[name.lower()] = text[:10] if name == "BIRTHDATE" else text
+    return {name: value for name, value in row.items() if value}
 
 
 def _properties(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,16 @@ class Happened(Struct, frozen=True, kw_only=True):
     properties: Mapping[str, Any] = field(default_factory=dict)
 
 
+class PeoplePage(Struct, frozen=True):
+    """Some of the people a CRM knows, under names of columns as an import reads them.
+
+    `next` is the cursor of the page after it, "" after the last.
+    """
+
+    rows: list[dict[str, str]]
+    next: str = ""
+
+
 class Keep(Struct, frozen=True):
     """Secrets of the account that have changed (an OAuth token): kept before the conversation goes on."""
 
@@ -116,6 +126,13 @@ def branch(value: object, *path: str) -> dict[str, Any]:
 def text_of(value: object) -> str:
     """Return a text or a whole number as text; "" for anything else."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def all_values(values: object, name: str = "VALUE") -> str:
+    """Return the values of a list of {`name`: …}, with semicolons between them."""
+    found: Iterable[object] = values if isinstance(values, list) else ()
+    texts = [text_of(one.get(name)) for one in found if isinstance(one, dict)]
+    return "; ".join(text for text in texts if text)
 
 
 def first_value(values: object, name: str = "VALUE") -> str:

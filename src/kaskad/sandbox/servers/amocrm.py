@@ -21,6 +21,8 @@ from kaskad.sandbox.server import Place, Server, Site
 from kaskad.sandbox.servers.crm import Deal, Ledger, json_of, nested_form, object_of, person_of
 from kaskad.sandbox.wire import Outgoing
 
+LIMIT = 250  # of contacts on a page
+
 
 class Keys(Struct, frozen=True):
     """Of the one account. They protect nothing: all is on this machine."""
@@ -51,6 +53,7 @@ class AmoCrm(Server):
     def routes(self) -> Sequence[BaseRoute]:
         return [
             Route("/api/v4/leads/{number:int}", self.lead, methods=["GET"]),
+            Route("/api/v4/contacts", self.contacts, methods=["GET"]),
             Route("/api/v4/contacts/{number:int}", self.contact, methods=["GET"]),
             Route("/api/v4/{entity}/{number:int}/notes", self.note, methods=["POST"]),
             Route("/api/v4/tasks", self.task, methods=["POST"]),
@@ -73,6 +76,19 @@ class AmoCrm(Server):
         async def take() -> Response:
             phone = self.world.phones.get(request.path_params["number"])
             return JSONResponse(_contact(phone)) if phone else Response(status_code=204)
+
+        return await self._guarded(request, take)
+
+    async def contacts(self, request: Request) -> Response:
+        """Show a page of contacts; an empty one is 204."""
+        page, limit = int(request.query_params.get("page", "1")), int(request.query_params.get("limit", "50"))
+
+        async def take() -> Response:
+            if not 0 < limit <= LIMIT:
+                return _problem(400)
+            numbers = sorted(self.world.phones)[(page - 1) * limit : page * limit]
+            found = [_contact(self.world.phones[number]) for number in numbers]
+            return JSONResponse({"_embedded": {"contacts": found}}) if found else Response(status_code=204)
 
         return await self._guarded(request, take)
 

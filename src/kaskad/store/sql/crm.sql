@@ -41,3 +41,30 @@ DELETE FROM crm_jobs WHERE id IN (SELECT id FROM crm_jobs WHERE ended_at < :befo
 -- name: drop_crm_jobs_of
 -- What waits for an account that is deleted is never held.
 DELETE FROM crm_jobs WHERE account_id = :account_id AND next_at IS NOT NULL;
+
+-- name: pull_of
+SELECT changed_at, place, pages, people, whole FROM crm_pulls WHERE account_id = :account_id;
+
+-- name: begin_pull
+INSERT INTO crm_pulls (account_id, changed_at) VALUES (:account_id, :now)
+ON CONFLICT (account_id) DO UPDATE SET changed_at = :now, place = '', pages = 0, people = 0, whole = 0;
+
+-- name: advance_pull
+-- 0 rows: somebody else has fetched that page.
+UPDATE crm_pulls SET changed_at = :now, place = :place, pages = pages + 1, people = people + :people, whole = :whole
+ WHERE account_id = :account_id AND pages = :pages AND whole = 0;
+
+-- name: put_pulled
+INSERT INTO crm_pages (account_id, number, lines) VALUES (:account_id, :number, :lines);
+
+-- name: pulled
+SELECT lines FROM crm_pages WHERE account_id = :account_id ORDER BY number;
+
+-- name: drop_pulled
+DELETE FROM crm_pages WHERE account_id = :account_id;
+
+-- name: drop_pull
+DELETE FROM crm_pulls WHERE account_id = :account_id;
+
+-- name: old_pulls
+SELECT account_id FROM crm_pulls WHERE changed_at < :before;

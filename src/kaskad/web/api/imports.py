@@ -204,7 +204,7 @@ def import_contacts(
     interrupted or has failed, and is the import that is under way.
     """
     name = source or _plain(file.name) or "import.csv"
-    reading = Reading(country.upper() if country else None, _mapping(mapping or []), typos)
+    reading = Reading(country.upper() if country else None, mapping_of(mapping or []), typos)
     wishes = imports.Wishes(
         name, reading, consent.strip(), consent_text.strip(), in_ms(consent_at) or 0, list_name or "", dry_run
     )
@@ -252,7 +252,7 @@ def _number(id: str) -> int:
     return number
 
 
-def _mapping(pairs: Sequence[str]) -> dict[str, str]:
+def mapping_of(pairs: Sequence[str]) -> dict[str, str]:
     """Return what columns are asked to be; raises Invalid."""
     parts = [pair.rpartition("=") for pair in pairs]
     problems = [
