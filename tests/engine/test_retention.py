@@ -115,3 +115,19 @@ def test_a_gap_in_the_numbers_of_contacts_is_passed_over(office):
     stage.passes("P2D")
     later(stage, 370)
     assert known(stage, office, person)["bodies"] == 0
+
+
+def test_what_only_machines_keep_of_people_goes_too(office):
+    stage, office = office
+    lived(stage)
+    now = stage.clock.now()
+    with stage.db.write() as tx:
+        tx.run("begin_idempotent", caller="shop", name="k", request=b"x", now=now)
+        tx.run("end_import", id=1, owner="me", state="done", problem="", now=now)
+    stage.passes("P2D")
+    with stage.db.read() as tx:
+        assert tx.one("idempotent", caller="shop", name="k") is None
+        assert tx.one("import", id=1)[11] != "[]"
+    stage.passes("P29D")
+    with stage.db.read() as tx:
+        assert tx.one("import", id=1)[11] == "[]"

@@ -15,6 +15,7 @@ EVERY_MS = 60_000
 ORPHANS_MS = 72 * 3_600_000  # E4
 OPT_INS_MS = 90 * DAY_MS  # after a link has expired
 ERASED_MS = 7 * DAY_MS  # so long after an erasure services may still tell of the person
+IMPORT_NOTES_MS = 30 * DAY_MS  # what an import found, row by row: its figures stay
 REJECTS_MS = 7 * DAY_MS  # how long rows that an import left out are kept to be mended
 SWEEP_MS = 3_600_000
 PIECE_MS = 5_000  # between two pieces of a job
@@ -39,6 +40,8 @@ class Housekeeping:
         tx.run("drop_old_opt_ins", before=now - OPT_INS_MS)
         imports.drop_rejects(tx, now - REJECTS_MS)
         pulls.drop_old(tx, wall_ms() - DAY_MS)
+        tx.run("drop_old_idempotent", before=now - DAY_MS)
+        tx.run("empty_old_import_notes", before=now - IMPORT_NOTES_MS)
         _match_late(tx, now)
         if now >= self._sweep_at:
             erasures.sweep(tx, now - ERASED_MS)

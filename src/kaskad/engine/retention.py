@@ -23,6 +23,7 @@ _BY_AGE = (
 _BY_CONTACT = (
     ("texts", "drop_old_bodies"),
     ("texts", "empty_old_replies"),
+    ("texts", "empty_old_attempts"),
     ("texts", "empty_old_notes"),
     ("events", "drop_old_events"),
     ("events", "empty_old_triggers"),

@@ -29,6 +29,14 @@ DELETE FROM message_bodies
 UPDATE facts SET value = NULL
  WHERE contact_id > :after AND contact_id <= :until AND kind = 7 AND at < :before AND value IS NOT NULL;
 
+-- name: empty_old_attempts
+-- Services write addresses into their refusals; why a submission was refused stays.
+UPDATE attempts SET detail = ''
+ WHERE contact_id > :after AND contact_id <= :until AND ended_at < :before AND detail <> '';
+
+-- name: empty_old_import_notes
+UPDATE imports SET notes = '[]' WHERE ended_at < :before AND notes <> '[]';
+
 -- name: empty_old_notes
 UPDATE tasks SET notes = ''
  WHERE contact_id > :after AND contact_id <= :until AND closed_at < :before AND notes <> '';
