@@ -15,7 +15,7 @@ from kaskad.actions.office import Office
 from kaskad.domain import hours
 from kaskad.domain.consent import ConsentRow, granting
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.ids import run_text, task_text
+from kaskad.domain.ids import read_task, run_text, task_text
 from kaskad.domain.task import DAYS_OF_CALL_BACK
 from kaskad.domain.terms import Channel, Disposition, MessageClass, TaskState
 from kaskad.engine import agents
@@ -31,6 +31,7 @@ STATES: Mapping[str, tuple[int, int]] = {
 }  # fmt: skip
 State = Literal["live", "all", "open", "claimed", "done", "withdrawn", "expired"]
 LONGEST_NOTES = 20_000
+LARGEST = 2**63 - 1
 _ENTRIES = 200  # of what happened to the person, the newest
 _MASK = "•••"
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -69,9 +70,11 @@ class Context(Struct, frozen=True):
     attributes: Mapping[str, Any]
     trigger: Mapping[str, Any]
     basis: str
+    consented_at: int | None  # None: no consent is needed
     proof: Mapping[str, Any]
     window: Window
     history: list[timeline.Entry]
+    number: str = ""  # only for whoever is on the phone with it
 
 
 class Filter(Struct, frozen=True):
@@ -100,19 +103,58 @@ def listing(office: Office, wanted: Filter, *, after: Place | None, limit: int) 
         return _views(tx, names, task_store.after(tx, chosen, after, limit), office.now())
 
 
-def count_open(office: Office) -> int:
-    """Return how many calls are not closed."""
+def after(cursor: str) -> Place | None:
+    """Return the place that a cursor of a list is, None for ""; raises Invalid."""
+    if not cursor:
+        return None
+    due, _, name = cursor.partition(".")
+    key = read_task(name)
+    if key is not None and due.isascii() and due.isdigit() and len(due) < 19 and key[0] <= LARGEST:
+        return int(due), key
+    raise Invalid([f"{cursor!r} is no cursor: send `next` of the page before as it was."])
+
+
+def cursor_of(view: TaskView) -> str:
+    """Return the cursor of what comes after a task."""
+    return f"{view.task.due_at}.{view.id}"
+
+
+class Queue(Struct, frozen=True):
+    """How the queue stands; `mark` changes whenever it does."""
+
+    waiting: int  # nobody has them
+    urgent: int  # of these, who asked for a person
+    taken: int
+    mark: str
+
+
+def queue(office: Office) -> Queue:
+    """Return how many calls wait and are being made."""
     with office.read() as tx:
-        return sum(row[3] for row in tx.all("metric_tasks"))
+        rows = tx.all("metric_tasks")
+    free = [row for row in rows if row[1] == TaskState.OPEN.code]
+    taken = sum(row[3] for row in rows if row[1] == TaskState.CLAIMED.code)
+    mark = " ".join(".".join(str(part) for part in row) for row in sorted(rows))
+    return Queue(sum(row[3] for row in free), sum(row[3] for row in free if row[2]), taken, mark)
 
 
-def show(office: Office, key: TaskKey) -> Context:
-    """Return a task with its context; raises NotFound."""
+def brief(office: Office, key: TaskKey) -> TaskView:
+    """Return a task without its context; raises NotFound."""
     with office.read() as tx:
         task = task_store.find(tx, key)
         if task is None:
             raise _gone(key)
-        return _context(office, tx, Names(office, tx), task)
+        return _views(tx, Names(office, tx), [task], office.now())[0]
+
+
+def show(office: Office, key: TaskKey, agent: str = "") -> Context:
+    """Return a task with its context, for the agent who is on the phone with the number; raises NotFound."""
+    with office.read() as tx:
+        task = task_store.find(tx, key)
+        if task is None:
+            raise _gone(key)
+        number = agents.number(tx, task) if task.on_the_phone and task.agent == agent else ""
+        return msgspec.structs.replace(_context(office, tx, Names(office, tx), task), number=number)
 
 
 def take_next(office: Office, agent: str, account: str = "") -> Context | None:
@@ -273,7 +315,7 @@ def _context(office: Office, tx: Transaction, names: Names, task: Task) -> Conte
     place = {"contact_id": task.contact_id, "run_id": task.run_id, "step": task.step}
     body = tx.one("body_of", **place)
     data = [row[3] for row in tx.among("run_data_of", [task.contact_id]) if row[1] == task.run_id]
-    basis, proof = _basis(office, tx, task, now)
+    consented_at, proof = _basis(office, tx, task, now)
     run = run_text(task.contact_id, task.run_id)
     entries = timeline.timeline(office, f"con_{task.contact_id}", until=now, limit=_ENTRIES) if person else []
     return Context(
@@ -285,15 +327,18 @@ def _context(office: Office, tx: Transaction, names: Names, task: Task) -> Conte
         ],
         attributes=attributes,
         trigger=_decode(data[0]) if data else {},
-        basis=basis,
+        basis=f"none needed: {MessageClass.of(task.lane).value}"
+        if consented_at is None
+        else f"consent of {_utc(consented_at)}",
+        consented_at=consented_at,
         proof=proof,
         window=_window(office, task, person[3] or "" if person else "", now),
         history=[entry for entry in entries if entry.run in (None, run)],
     )
 
 
-def _basis(office: Office, tx: Transaction, task: Task, now: int) -> tuple[str, Mapping[str, Any]]:
-    """Return by what right the person is called, in words, and the proof of a consent."""
+def _basis(office: Office, tx: Transaction, task: Task, now: int) -> tuple[int | None, Mapping[str, Any]]:
+    """Return since when the person agrees to be called, and the proof; None where no consent is needed."""
     message_class = MessageClass.of(task.lane)
     version = office.engine.world.versions.get(task.version_id)
     topic, brand = (version.cascade.topic, version.cascade.brand) if version else ("", "")
@@ -306,8 +351,8 @@ def _basis(office: Office, tx: Transaction, task: Task, now: int) -> tuple[str, 
     ]
     place = granting(rows, Channel.AGENT_CALL, message_class, topic, now, brand)
     if place is None:
-        return f"none needed: {message_class.value}", {}
-    return f"consent of {_utc(known[place].at)}", known[place].proof or {}
+        return None, {}
+    return known[place].at, known[place].proof or {}
 
 
 def _window(office: Office, task: Task, country: str, now: int) -> Window:

@@ -44,6 +44,7 @@ class Entry(Struct, frozen=True):
     step: str | None = None
     channel: str | None = None
     details: Mapping[str, Any] = {}
+    kind: str = ""  # of a fact, such as "opened"
 
 
 class _Run(Struct, frozen=True):
@@ -90,13 +91,13 @@ def _runs(tx: Transaction, names: Names, contact_id: int) -> tuple[dict[int, _Ru
         held = ", held out as the control group" if holdout else ""
         entries.append(
             Entry(entered_at, "run", f"entered {run.cascade}, version {names.number(version_id)}{held}",
-                  run.text, run.cascade)
+                  run.text, run.cascade, kind="entered")
         )  # fmt: skip
         if outcome and finished_at is not None:
             step = names.step(version_id, outcome_step)
             words = Outcome.of(outcome).value.replace("_", " ")
             said = f"{run.cascade} ended: {words}{f' at {step}' if step else ''}{', late' if late else ''}"
-            entries.append(Entry(finished_at, "run", said, run.text, run.cascade, step))
+            entries.append(Entry(finished_at, "run", said, run.text, run.cascade, step, kind="ended"))
     return runs, entries
 
 
@@ -125,7 +126,9 @@ def _facts(tx: Transaction, runs: Mapping[int, _Run], part: Mapping[str, int]) -
         words = kind.name.lower().replace("_", " ")
         said = f"{f'{name}: ' if name else ''}{words}{f' ({more})' if more else ''}"
         what: What = "run" if code >= _OF_RUNS else "receipt" if kind in _RECEIPTS else "reaction"
-        yield Entry(at, what, said, run.text, run.cascade, name, details=told)
+        yield Entry(
+            at, what, said, run.text, run.cascade, name, details=told, kind=kind.name.lower()
+        )  # fmt: skip
 
 
 def _decisions(
@@ -160,4 +163,5 @@ def _consent(consent: KnownConsent) -> Entry:
     topic = f" on {consent.topic}" if consent.topic else ""
     topic += f" of {consent.brand}" if consent.brand else ""
     said = f"{'agreed to' if consent.granted else 'refused'} {what}{where}{topic}"
-    return Entry(consent.at, "consent", said, details=consent.proof or {})
+    return Entry(consent.at, "consent", said, details=consent.proof or {},
+                 kind="agreed" if consent.granted else "refused")  # fmt: skip

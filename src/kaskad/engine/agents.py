@@ -94,7 +94,7 @@ def dial(tx: Transaction, world: World, key: TaskKey, agent: str, now: int) -> A
     _extend(tx, task, lease_until)
     if task.price and tx.run("set_call_cost", **_message(task), cost=task.price):
         tx.run("charge_money", id=task.cascade_id, amount=task.price)
-    return Answer(task=task_store.find(tx, key), number=_number(tx, task))
+    return Answer(task=task_store.find(tx, key), number=number(tx, task))
 
 
 def release(tx: Transaction, key: TaskKey, agent: str, now: int) -> Answer:
@@ -217,7 +217,8 @@ def _message(task: Task) -> dict[str, int]:
     return {"contact_id": task.contact_id, "run_id": task.run_id, "step": task.step}
 
 
-def _number(tx: Transaction, task: Task) -> str:
+def number(tx: Transaction, task: Task) -> str:
+    """Return the number that a task is about."""
     row = tx.one("body_of", **_message(task))
     return str(msgspec.json.decode(row[0]).get("to", "")) if row else ""
 

@@ -61,7 +61,7 @@ from kaskad.web.forms import Forms
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
 from kaskad.web.intake import Durable, Intake
-from kaskad.web.pages import account, live, palette, people, signing_in, static, style_guide
+from kaskad.web.pages import account, calls, live, palette, people, signing_in, static, style_guide
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages.cascades import Figures
 from kaskad.web.pages.live import Lines
@@ -120,6 +120,7 @@ PAGES = (
     account.router,
     people.router,
     pages.router,
+    calls.router,
     palette.router,
     live.router,
     style_guide.router,

@@ -12,14 +12,14 @@ from kaskad.actions import runs, tasks
 from kaskad.actions.merging import run_now
 from kaskad.actions.tasks import Context, Filter, State
 from kaskad.actions.tasks import TaskView as Shown
-from kaskad.domain.errors import Invalid, NotFound
-from kaskad.domain.ids import contact_text, read_task, run_text, task_text
+from kaskad.domain.errors import NotFound
+from kaskad.domain.ids import contact_text, read_task, run_text
 from kaskad.domain.terms import Disposition, MessageClass
 from kaskad.store.tasks import TaskKey
 from kaskad.web.api.fields import PLAIN, Instant, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.runs import Limit, Who
-from kaskad.web.api.views import LARGEST, Page, Told, View, instant, when
+from kaskad.web.api.views import Page, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, may
 
 READ, WRITE = "tasks:read", "tasks:write"
@@ -183,10 +183,9 @@ def list_tasks(
             contact_id = runs.find_contact(tx, contact)
     until = None if due_before is None else int(due_before.timestamp() * 1000)
     wanted = Filter(state, lane, agent, account, contact_id, until)
-    found = tasks.listing(office, wanted, after=_after(cursor), limit=limit + 1)
+    found = tasks.listing(office, wanted, after=tasks.after(cursor or ""), limit=limit + 1)
     page = found[:limit]
-    last = page[-1].task if len(found) > limit else None
-    following = None if last is None else f"{last.due_at}.{task_text(*last.key)}"
+    following = tasks.cursor_of(page[-1]) if len(found) > limit else None
     return Page(items=[TaskView.of(task) for task in page], next=following)
 
 
@@ -282,14 +281,3 @@ def _key(office: InOffice, text: str) -> TaskKey:
     if key is None or key[1] > runs.LAST:
         raise NotFound(f"There is no task {text!r}: an id is like task_12_345_1_1.")
     return *run_now(office, key[:2]), *key[2:]
-
-
-def _after(cursor: str | None) -> tuple[int, TaskKey] | None:
-    """Return the place that a cursor is; raises Invalid."""
-    if cursor is None:
-        return None
-    due, _, name = cursor.partition(".")
-    key = read_task(name)
-    if key is not None and due.isascii() and due.isdigit() and len(due) < 19 and key[0] <= LARGEST:
-        return int(due), key
-    raise Invalid([f"{cursor!r} is no cursor: send `next` of the page before as it was."])

@@ -13,7 +13,7 @@ from msgspec import Struct
 from kaskad.actions import cascades, imports, launches, tasks
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
-from kaskad.domain.ids import read_import, read_launch
+from kaskad.domain.ids import read_import, read_launch, read_task
 from kaskad.web.pages.look import Look
 
 Told = Mapping[str, object]
@@ -63,8 +63,17 @@ def _launch(office: Office, name: str, look: Look) -> Told:
 
 def _calls(office: Office, _: str, __: Look) -> Told:
     """Tell how many calls wait for an agent."""
-    waiting = tasks.count_open(office)
-    return {"waiting": waiting or ""}
+    found = tasks.queue(office)
+    return {"waiting": found.waiting or "", "taken": found.taken, "mark": found.mark}
+
+
+def _call(office: Office, name: str, _: Look) -> Told:
+    """Tell how one call stands: whose it is, whether it is still wanted."""
+    key = read_task(name)
+    if key is None:
+        raise NotFound(f"There is no task {name!r}.")
+    task = tasks.brief(office, key).task
+    return {"state": task.state, "agent": task.agent, "dialled": task.dialled_at, "notes": len(task.notes)}
 
 
 TOPICS = {
@@ -75,5 +84,6 @@ TOPICS = {
         Topic("import", "contacts:read", _import),
         Topic("launch", "cascades:read", _launch),
         Topic("calls", "tasks:read", _calls),
+        Topic("call", "tasks:read", _call),
     )
 }
