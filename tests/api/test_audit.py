@@ -32,7 +32,7 @@ def test_changes_and_looks_at_a_person_are_noted_with_who_did_them(api):
     also = api.call("PUT", "/contacts/newer", {"language": "ru"}, key=writer).json()["id"]
     again = {"headers": {"Idempotency-Key": "once"}}
     for _ in range(2):
-        api.call("POST", f"/contacts/{mail}/suppress", {"reason": "asked"}, key=writer, **again)
+        api.call("POST", f"/contacts/{mail}/suppress", {"reason": "manual"}, key=writer, **again)
     api.call("GET", "/contacts/ann/export", key=writer)
     api.call("DELETE", f"/contacts/{mail}", key=writer)
     assert noted(api, by="eye") == [

@@ -196,17 +196,19 @@ def test_a_withdrawal_comes_also_with_a_contact(api):
 def test_suppressed_addresses_stay_so_whoever_has_them(api):
     api.put("/contacts/stop-1", {"email": "stop@example.org", "phone": "+77010000055"})
     api.put("/contacts/stop-2", {"email": "stop@example.org"})
-    told = {"reason": "asked by letter", "addresses": [{"channel": "email", "value": "STOP@example.org"}]}
+    told = {"reason": "legal", "addresses": [{"channel": "email", "value": "STOP@example.org"}]}
     assert api.post("/contacts/stop-1/suppress", told) == {"addresses": 2}
     api.put("/contacts/stop-3", {"email": "stop@example.org"})
     for who in ("stop-1", "stop-2", "stop-3"):
         health = {a["channel"]: a["health"] for a in api.get(f"/contacts/{who}")["addresses"]}
         assert health.pop("email") == "suppressed"
         assert set(health.values()) <= {"good"}
-    assert api.post("/contacts/stop-1/suppress", {"reason": "court"}) == {"addresses": 1}
+    assert api.post("/contacts/stop-1/suppress", {"reason": "legal"}) == {"addresses": 1}
     wrong = {"reason": "", "addresses": [{"channel": "email", "value": "x"}]}
     assert problems(api.call("POST", "/contacts/stop-1/suppress", wrong)).keys() == {"/reason"}
-    wrong["reason"] = "x"
+    wrong["reason"] = "erased"
+    assert problems(api.call("POST", "/contacts/stop-1/suppress", wrong)).keys() == {"/reason"}
+    wrong["reason"] = "manual"
     assert problems(api.call("POST", "/contacts/stop-1/suppress", wrong)).keys() == {"/addresses/0/value"}
 
 

@@ -27,7 +27,7 @@ def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
     text = "id,name,email,phone,contact.zone,note,consent\n"
     text += "out-1,Анна,out1@example.org,+79000000061,north,=cmd(),yes\n"
     api.post("/contacts/import", content=text.encode(), headers=CSV, params={"list": "out list"})
-    api.post("/contacts/out-1/suppress", {"reason": "asked"})
+    api.post("/contacts/out-1/suppress", {"reason": "manual"})
     answer = api.call("GET", "/exports/people")
     (row,) = (row for row in table(answer) if row["id"] == "out-1")
     assert (row["name"], row["email"], row["phone"]) == ("Анна", "out1@example.org", "+79000000061")
@@ -86,11 +86,11 @@ def test_events_and_consents_of_a_time_and_a_segment(api):
 def test_suppressions_have_the_address_where_it_is_kept_and_the_hash_where_not(api):
     for who in ("sup-1", "sup-2"):
         api.put(f"/contacts/{who}", {"email": f"{who}@example.org"})
-        api.post(f"/contacts/{who}/suppress", {"reason": "asked"})
+        api.post(f"/contacts/{who}/suppress", {"reason": "manual"})
     hashes = api.delete("/contacts/sup-2")["hashes"]
     rows = table(api.call("GET", "/exports/suppressions"))
     (known,) = (row for row in rows if row["address"] == "sup-1@example.org")
-    assert (known["channel"], known["reason"]) == ("email", "asked") and len(known["hash"]) >= 32
+    assert (known["channel"], known["reason"]) == ("email", "manual") and len(known["hash"]) >= 32
     (gone,) = (row for row in rows if row["hash"] in hashes)
     assert gone["address"] == gone["contact"] == "" and "sup-2" not in json.dumps(rows)
     assert len({row["hash"] for row in rows if not row["address"]} & {known["hash"]}) == 0

@@ -161,7 +161,7 @@ def test_the_columns_are_what_the_caller_says_and_rejected_rows_come_back_as_csv
 
 def test_addresses_on_the_stop_list_are_told_in_the_dry_run(api):
     bring(api, "id,email\ns1,stopped@example.org\n")
-    api.post("/contacts/s1/suppress", {"reason": "asked"})
+    api.post("/contacts/s1/suppress", {"reason": "manual"})
     report = bring(api, "email\nstopped@example.org\nfree@example.org\n", dry_run=True)
     assert report["counts"]["suppressed"] == 1
     assert ["email is on the stop-list" in note["text"] for note in report["notes"]] == [True]

@@ -100,7 +100,7 @@ def test_contacts_are_kept_found_and_told_about(api):
     assert api.get("/lists/csv") == {"name": "csv", "members": 2}
     kinds = {entry["kind"] for entry in api.get("/contacts/bob/timeline")["items"]}
     assert kinds >= {"run", "message", "receipt", "decision", "consent"}
-    api.post("/contacts/k1/suppress", {"reason": "asked"})
+    api.post("/contacts/k1/suppress", {"reason": "manual"})
     assert {each["health"] for each in api.get("/contacts/k1")["addresses"]} == {"suppressed"}
     api.call("POST", "/contacts/k1/consents", {"granted": False, "topic": "news"})
     assert api.get("/contacts/k1")["consents"][-1]["topic"] == "news"

@@ -197,3 +197,21 @@ def test_people_come_from_a_file_or_a_crm_not_from_nowhere(told):
     assert told("import", "people.csv", "--from", "bitrix24")[0] == 2
     code, out = told("import", "--from", "bitrix24")
     assert code == 1 and "There is no account 'bitrix24': `kaskad account list` shows them." in out
+
+
+def test_the_stop_list_takes_addresses_and_domains_and_says_what_is_on_it(told, tmp_path):
+    (tmp_path / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    told("import", "people.csv", "--country", "KZ")
+    code, out = told("suppress", "--domain", "example.org", "+77010000001", "--reason", "legal")
+    assert (code, out) == (0, "3 addresses of contacts are new on the stop-list.\n")
+    code, out = told("suppress", "--check", "new@example.org", "telegram:12345", "--json")
+    assert [(each["value"], each["reason"]) for each in json.loads(out)] == [
+        ("new@example.org", "legal"), ("12345", None),
+    ]  # fmt: skip
+    assert told("suppress", "--lift", "--domain", "example.org")[1].startswith(
+        "2 addresses of contacts are good"
+    )
+    assert "not on the stop-list" in told("suppress", "--check", "--domain", "example.org")[1]
+    for wrong in (["--lift", "a@example.org"], ["77010000001"], ["--check", "--lift"]):
+        assert told("suppress", *wrong)[0] == 2
+    assert told("suppress", "--domain", "example.org", "--reason", "because")[0] == 1

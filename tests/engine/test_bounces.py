@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from kaskad.domain.terms import Channel, Kind
-from support.stage import Stage
+from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.store.suppressions import address_hash, known
+from support.stage import Stage, refused
 
 LETTER = """
 cascade: letters
@@ -68,3 +69,22 @@ def test_what_is_the_sender_s_fault_is_never_the_address_s(stage):
 def test_a_hard_bounce_ends_an_address_at_once(stage):
     letter(stage, Kind.BOUNCED, json.dumps({"reason": "invalid_address", "code": "5.1.1"}))
     assert health(stage) == [1]
+
+
+SMS = LETTER.replace("letters", "texts").replace("email, subject: s", "sms").replace("id: letter", "id: sms")
+
+
+@pytest.mark.parametrize("by_receipt", [True, False])
+def test_who_refuses_such_messages_at_the_carrier_is_on_the_stop_list_for_calls_as_well(stage, by_receipt):
+    stage.cascade(SMS.replace("event: go", "event: text"))
+    bob = stage.person("bob", [Channel.TELEGRAM], addresses={Channel.SMS: "+77010000002"})
+    if not by_receipt:
+        stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.CARRIER_REFUSED)
+    stage.event(bob, "text", n=1)
+    if by_receipt:
+        stage.receipt(bob, Kind.FAILED, value=json.dumps({"reason": "carrier_refused", "code": "4"}))
+    stage.event(bob, "text", n=2)
+    assert [run.outcome for run in stage.runs(bob)] == [4, 4] and len(stage.parcels) == 1
+    digest = address_hash(stage.world.hash_key, Channel.ROBOT_CALL, "+77010000002")
+    with stage.db.write() as tx:
+        assert known(tx, [digest])[digest][0] == "carrier_refusal"

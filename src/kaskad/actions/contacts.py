@@ -16,7 +16,7 @@ from kaskad.domain.consent import ALL_CHANNELS, ANY, Purpose
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.hours import ZONE_SOURCES, Zones, is_zone, zones_known
 from kaskad.domain.ids import contact_text, read_contact
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, Suppressed
 from kaskad.store import cards, merges, suppressions
 from kaskad.store import contacts as contact_store
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
@@ -197,7 +197,7 @@ def consent(office: Office, who: str, told: ToldConsent) -> None:
         office.write(lambda tx: contact_store.add_consents(tx, [(find(tx, who), given)]))
 
 
-def suppress(office: Office, who: str, addresses: Sequence[ToldAddress], reason: str) -> int:
+def suppress(office: Office, who: str, addresses: Sequence[ToldAddress], reason: Suppressed) -> int:
     """Never write again to these addresses, or to all of the contact's where none are named; return how
     many addresses, of all people, are marked by it. Raises Invalid, NotFound.
     """
@@ -209,7 +209,7 @@ def suppress(office: Office, who: str, addresses: Sequence[ToldAddress], reason:
         contact_id = find(tx, who)
         own = named or [(a.channel, a.value) for a in cards.addresses(tx, contact_id)]
         key = suppressions.hash_key(tx, office.vault)
-        return suppressions.suppress(tx, key, own, reason, office.now())
+        return suppressions.suppress(tx, key, own, reason.value, office.now())
 
     return office.write(change)
 

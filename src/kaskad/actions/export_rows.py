@@ -215,8 +215,14 @@ def _suppressions(office: Office, ids: Iterator[list[int]], whole: bool) -> Iter
                 row: bytes.fromhex(suppressions.digests(key, [(Channel.of(row[1]), row[2])])[0])
                 for row in rows
             }
-            found = tx.many("suppressions_by_hash", [(each,) for each in sorted(set(hashes.values()))])
-        known = {bytes(digest): (reason, at) for digest, reason, at in found}
+            known = suppressions.known(tx, [*hashes.values()])
+            domains = {  # of addresses that are there by their mail domain
+                row: suppressions.domain_hash(key, row[2].rpartition("@")[2])
+                for row, digest in hashes.items()
+                if digest not in known and row[1] == Channel.EMAIL.code
+            }
+            known |= suppressions.known(tx, [*domains.values()])
+            hashes |= domains
         shown.extend(_beginning(digest) for digest in known)
         yield [
             {"contact": contact_text(row[0]), "channel": Channel.of(row[1]).value, "address": row[2],

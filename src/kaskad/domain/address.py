@@ -76,6 +76,15 @@ def normalise_email(text: str) -> str:
     return f"{checked.local_part}@{checked.ascii_domain}".lower()
 
 
+def normalise_domain(text: str) -> str:
+    """Return a mail domain as addresses have it, from `example.org`, `@example.org`; raises BadAddress."""
+    name = text.strip().removeprefix("@")
+    try:
+        return normalise_email(f"any@{name}").rpartition("@")[2]
+    except BadAddress:
+        raise BadAddress(f"{_short(text)} is no mail domain: write it as example.org") from None
+
+
 def normalise_phone(text: str, country: str | None = None) -> str:
     """Return the number in E.164; raises BadAddress. A valid number need not be reachable."""
     text = text.strip()

@@ -26,6 +26,7 @@ _HOPELESS = frozenset(
         Reason.WINDOW,
         Reason.AMBIGUOUS,
         Reason.DOUBTFUL_ADDRESS,
+        Reason.CARRIER_REFUSED,
     )
 )
 _ROBOT = Channel.ROBOT_CALL.code

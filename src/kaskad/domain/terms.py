@@ -242,6 +242,20 @@ class Reason(Coded):
     BUSY = "busy", 10
     NO_ANSWER = "no_answer", 11
     UNREACHABLE = "unreachable", 12
+    CARRIER_REFUSED = "carrier_refused", 13  # the person has refused such messages at the carrier
+
+
+class Suppressed(StrEnum):
+    """Why an address, or a whole mail domain, is on the stop-list (domain rules 3.6)."""
+
+    OPT_OUT = "opt_out"
+    COMPLAINT = "complaint"
+    HARD_BOUNCE = "hard_bounce"
+    INVALID_NUMBER = "invalid_number"
+    LEGAL = "legal"
+    ERASED = "erased"  # written by an erasure only
+    MANUAL = "manual"
+    CARRIER_REFUSAL = "carrier_refusal"
 
 
 REDIALLED = {  # the `code` of a call that nobody took -> why it failed, where another call may do better

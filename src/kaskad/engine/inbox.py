@@ -19,7 +19,7 @@ from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
 from kaskad.engine.optout import Refusals
-from kaskad.engine.spoil import doubt_addresses, soften_addresses, spoil_addresses
+from kaskad.engine.spoil import close_addresses, doubt_addresses, soften_addresses, spoil_addresses
 from kaskad.engine.world import World
 from kaskad.store import contacts
 from kaskad.store import runs as run_store
@@ -106,6 +106,7 @@ class _MessageFacts:
         self._reasons: dict[MessageKey, int] = {}
         self._spoiled: list[MessageKey] = []
         self._doubted: list[MessageKey] = []
+        self._closed: list[MessageKey] = []
         self._softened: list[tuple[MessageKey, int]] = []
 
     def apply(self, told: Sequence[Arrival]) -> None:
@@ -146,6 +147,7 @@ class _MessageFacts:
             self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
         spoil_addresses(self._tx, self._world, self._spoiled, self._now)
         doubt_addresses(self._tx, self._doubted, self._now)
+        close_addresses(self._tx, self._world, self._closed, self._now)
         soften_addresses(self._tx, self._softened, self._now)
 
     def _tell(self, arrival: Arrival, row: Row, mask: int, *, plain: bool) -> None:
@@ -208,6 +210,8 @@ class _MessageFacts:
                 self._spoiled.append(key)
             elif reason == Reason.DOUBTFUL_ADDRESS.value:
                 self._doubted.append(key)
+            elif reason == Reason.CARRIER_REFUSED.value:
+                self._closed.append(key)
             elif reason == Reason.OPTED_OUT.value:  # the service has heard the person's "no" before us
                 self._refusals.add(arrival, row[3], Scope.CHANNEL)
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):

@@ -14,7 +14,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
-from kaskad.engine.spoil import doubt_addresses, spoil_addresses
+from kaskad.engine.spoil import close_addresses, doubt_addresses, spoil_addresses
 from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -137,6 +137,7 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     known = {(row[0], row[1], row[2]): row for row in tx.many("load_messages", sorted(keys))}
     bounced: list[MessageKey] = []
     doubted: list[MessageKey] = []
+    closed: list[MessageKey] = []
     for result, key in zip(results, keys, strict=True):
         row = known.get(key)
         if row is None or row[4] != MessageState.SUBMITTED.code or row[7] != result.attempt:
@@ -166,8 +167,11 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
                 bounced.append(key)
             elif result.reason is Reason.DOUBTFUL_ADDRESS:
                 doubted.append(key)
+            elif result.reason is Reason.CARRIER_REFUSED:
+                closed.append(key)
     spoil_addresses(tx, world, bounced, now)
     doubt_addresses(tx, doubted, now)
+    close_addresses(tx, world, closed, now)
 
 
 def ask_for(

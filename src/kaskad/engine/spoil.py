@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.entering import ADDRESS_CHANNEL
-from kaskad.domain.terms import Channel, MessageState, Reason
+from kaskad.domain.terms import Channel, MessageState, Reason, Suppressed
 from kaskad.engine.world import World
-from kaskad.store import contacts
+from kaskad.store import contacts, suppressions
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey
@@ -46,18 +46,29 @@ def _place(channel: Channel) -> Channel:
 
 def spoil_addresses(tx: Transaction, world: World, keys: Collection[MessageKey], now: int) -> None:
     """Mark the addresses that these messages went to as ones that do not exist."""
-    if not keys:
-        return
+    if keys:
+        contacts.mark_invalid(tx, _went_to(tx, world, keys), now)
+
+
+def close_addresses(tx: Transaction, world: World, keys: Collection[MessageKey], now: int) -> None:
+    """Put numbers on the stop-list whose carrier says that their owner has refused such messages there."""
+    if keys:
+        places = [(channel, to) for _, channel, to in _went_to(tx, world, keys)]
+        suppressions.suppress(tx, world.hash_key, places, Suppressed.CARRIER_REFUSAL.value, now)
+
+
+def _went_to(tx: Transaction, world: World, keys: Collection[MessageKey]) -> list[tuple[int, Channel, str]]:
+    """Return where messages went: contact, channel under which the address is kept, address."""
     wanted = sorted(set(keys))
     versions = {
         (run.contact_id, run.id): run.version_id for run in run_store.load(tx, {key[:2] for key in wanted})
     }
-    dead = []
+    places = []
     for contact_id, run_id, step, body in tx.many("bodies_of", wanted):
         version = world.versions[versions[contact_id, run_id]]
         to = _decode(body).to
-        dead += [(contact_id, _place(channel), to) for channel in version.cascade.steps[step].channels]
-    contacts.mark_invalid(tx, dead, now)
+        places += [(contact_id, _place(channel), to) for channel in version.cascade.steps[step].channels]
+    return places
 
 
 def doubt_addresses(tx: Transaction, keys: Collection[MessageKey], now: int) -> None:

@@ -80,7 +80,7 @@ CODES: dict[str, Reason] = {
     "1": Reason.OTHER,  # unknown
     "2": Reason.TRANSIENT,  # absent for now
     "3": Reason.INVALID_ADDRESS,  # absent for good
-    "4": Reason.WINDOW,  # the person has barred such calls
+    "4": Reason.CARRIER_REFUSED,  # barred by the user
     "5": Reason.TRANSIENT,  # portability
     "6": Reason.CONTENT,  # filtered as unwanted
     "7": Reason.TRANSIENT,  # the phone is busy

@@ -1,4 +1,4 @@
-"""Table `suppressions`: addresses that are never written to again, kept as keyed hashes only.
+"""Table `suppressions`: addresses and mail domains that are never written to again, as keyed hashes only.
 
 The hash outlives the contact, so that an erased address which is imported again stays suppressed.
 """
@@ -18,6 +18,9 @@ SETTING = "suppression_key"
 SUPPRESSED = 2  # health of an address
 _PHONE = (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)  # one number: a stop to one of them is for all
 _KINDS = {channel.code: "phone" if channel in _PHONE else channel.value for channel in Channel}
+
+_DOMAIN = "domain"  # a kind of its own: every address at a mail domain
+_EMAIL = Channel.EMAIL.code
 
 AddressKey = tuple[Channel, str]
 
@@ -56,8 +59,68 @@ def stopped(tx: Transaction, key: bytes, addresses: Sequence[tuple[int, str]]) -
     if not addresses or not is_anybody_suppressed(tx):
         return set()
     hashes = {address: keyed_hash(key, _KINDS[address[0]], address[1]) for address in addresses}
-    found = {bytes(row[0]) for row in tx.many("suppressed", [(digest,) for digest in set(hashes.values())])}
-    return {address for address, digest in hashes.items() if digest in found} if found else set()
+    at = {value: value.rpartition("@")[2] for code, value in addresses if code == _EMAIL}
+    domains = {domain: domain_hash(key, domain) for domain in set(at.values())}
+    asked = {*hashes.values(), *domains.values()}
+    found = {bytes(row[0]) for row in tx.many("suppressed", [(digest,) for digest in asked])}
+    if not found:
+        return set()
+    whole = {domain for domain, digest in domains.items() if digest in found}
+    return {
+        address
+        for address, digest in hashes.items()
+        if digest in found or (address[0] == _EMAIL and at[address[1]] in whole)
+    }
+
+
+def put_domains(tx: Transaction, key: bytes, domains: Iterable[str], reason: str, at: int) -> None:
+    """Note that nobody at these mail domains is written to again; `mark` tells it to addresses there."""
+    tx.all("lock_contacts")
+    tx.changed_many(
+        "put_suppressions", [(domain_hash(key, each), reason, at) for each in sorted(set(domains))]
+    )
+
+
+def at_domains(
+    tx: Transaction, domains: Sequence[str], after: int, until: int, *, marked: bool
+) -> list[tuple[int, str]]:
+    """Return contacts between two with their addresses at these domains: those on the list, or others."""
+    rows = [(each, _EMAIL, after, until, SUPPRESSED if marked else 0) for each in sorted(set(domains))]
+    return [(row[0], row[1]) for row in tx.many("addresses_at", rows)]
+
+
+def mark(tx: Transaction, places: Sequence[tuple[int, str]], at: int) -> int:
+    """Put addresses of contacts on the stop-list, whose domain is there; return how many are new on it."""
+    return tx.changed_many("suppress_at", [(contact_id, _EMAIL, value, at) for contact_id, value in places])
+
+
+def lift_domains(tx: Transaction, key: bytes, domains: Iterable[str]) -> int:
+    """Take mail domains off the stop-list; return how many were on it. `unmark` tells it to addresses."""
+    tx.all("lock_contacts")
+    return tx.changed_many("drop_suppressions", [(domain_hash(key, each),) for each in sorted(set(domains))])
+
+
+def unmark(tx: Transaction, key: bytes, places: Sequence[tuple[int, str]], at: int) -> int:
+    """Call addresses good again that nothing keeps on the stop-list any more; return how many."""
+    kept = stopped(tx, key, [(_EMAIL, value) for _, value in places])
+    free = [each for each in places if (_EMAIL, each[1]) not in kept]
+    return tx.changed_many("lift_at", [(contact_id, _EMAIL, value, at) for contact_id, value in free])
+
+
+def known(tx: Transaction, digests: Sequence[bytes]) -> dict[bytes, tuple[str, int]]:
+    """Return why and since when these hashes are on the stop-list; those that are not are left out."""
+    rows = tx.many("suppressions_by_hash", [(digest,) for digest in sorted(set(digests))])
+    return {bytes(row[0]): (row[1], row[2]) for row in rows}
+
+
+def domain_hash(key: bytes, domain: str) -> bytes:
+    """Return the hash of a mail domain."""
+    return keyed_hash(key, _DOMAIN, domain)
+
+
+def address_hash(key: bytes, channel: Channel, value: str) -> bytes:
+    """Return the hash of an address; a phone number has one for all channels that use it."""
+    return _hash(key, channel, value)
 
 
 def digests(key: bytes, addresses: Iterable[AddressKey]) -> list[str]:

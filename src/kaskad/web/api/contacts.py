@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from kaskad.actions import contacts
 from kaskad.actions.contacts import Told as ToldContact
@@ -16,7 +16,7 @@ from kaskad.domain.consent import ALL_CHANNELS, Purpose, purpose_of
 from kaskad.domain.errors import Invalid
 from kaskad.domain.hours import Zones
 from kaskad.domain.ids import contact_text
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, Suppressed
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
 from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Text, Words, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -120,10 +120,19 @@ class BatchIn(Told):
     contacts: Annotated[list[ContactIn], Field(min_length=1, max_length=AT_ONCE)]
 
 
+def _given(reason: Suppressed) -> Suppressed:
+    if reason is Suppressed.ERASED:
+        raise ValueError("only an erasure gives this reason")
+    return reason
+
+
+Why = Annotated[Suppressed, AfterValidator(_given)]
+
+
 class SuppressIn(Told):
     """Addresses that are never written to again, all of the contact's where none are named."""
 
-    reason: Text
+    reason: Why = Suppressed.MANUAL
     addresses: Annotated[list[AddressIn], Field(max_length=50)] = Field(default_factory=list)
 
 
@@ -275,7 +284,7 @@ class EntryView(View):
                    details=dict(entry.details))  # fmt: skip
 
 
-class Suppressed(View):
+class MarkedView(View):
     """How many addresses, of all people, are marked by it."""
 
     addresses: int
@@ -379,10 +388,10 @@ def add_consent(office: InOffice, contact: InPath, told: ConsentIn) -> Response:
 
 
 @router.post("/{contact}/suppress", dependencies=[WRITE])
-def suppress_contact(office: InOffice, contact: InPath, told: SuppressIn) -> Suppressed:
+def suppress_contact(office: InOffice, contact: InPath, told: SuppressIn) -> MarkedView:
     """Never write to addresses again, whoever has them."""
     named = told_addresses(told.addresses)
-    return Suppressed(addresses=contacts.suppress(office, contact, named, told.reason))
+    return MarkedView(addresses=contacts.suppress(office, contact, named, told.reason))
 
 
 @router.get("/{contact}/events", dependencies=[READ])

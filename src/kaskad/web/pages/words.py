@@ -55,6 +55,7 @@ REASONS = {
     "invalid_address": N_("wrong address"),
     "doubtful_address": N_("address in doubt"),
     "opted_out": N_("opted out at the provider"),
+    "carrier_refused": N_("refused at the carrier"),
     "content": N_("content refused"),
     "window": N_("outside the permitted time"),
     "rate_limited": N_("too fast for the provider"),

@@ -1,0 +1,127 @@
+"""The stop-list: addresses and whole mail domains that nothing is sent to, whoever has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from kaskad.actions.contacts import ToldAddress
+from kaskad.actions.office import Office
+from kaskad.domain.address import BadAddress, normalise, normalise_domain
+from kaskad.domain.errors import Invalid
+from kaskad.domain.terms import Channel, Suppressed
+from kaskad.store import suppressions
+from kaskad.store.db import Transaction
+
+CONTACTS = 10_000  # whose addresses are looked at in one piece
+MARKS = 500  # addresses marked in one transaction: a few milliseconds of the tick's time
+
+
+class Entry(Struct, frozen=True):
+    """What the list has of an address or a mail domain (`channel` None); `reason` "": it is not on it."""
+
+    channel: Channel | None
+    value: str
+    reason: str = ""
+    at: int | None = None
+
+
+def add(office: Office, addresses: Sequence[ToldAddress], domains: Sequence[str], reason: Suppressed) -> int:
+    """Never write to these addresses again, nor to any at these mail domains; return how many addresses of
+    contacts are marked by it now. Raises Invalid. Broken off, it may be said again.
+    """
+    named, whole = _ready(addresses, domains)
+
+    def change(tx: Transaction) -> int:
+        key, now = suppressions.hash_key(tx, office.vault), office.now()
+        if whole:
+            suppressions.put_domains(tx, key, whole, reason.value, now)
+        return suppressions.suppress(tx, key, named, reason.value, now) if named else 0
+
+    marked = office.write(change)
+    for places in _at(office, whole, marked=False):
+        marked += office.write(partial(_mark, places=places, now=office.now()))
+    return marked
+
+
+def lift(office: Office, domains: Sequence[str]) -> int:
+    """Take mail domains off the list; return how many addresses of contacts are good again: not those that
+    are on it for themselves. Raises Invalid. Broken off, it may be said again.
+    """
+    _, whole = _ready((), domains)
+    key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
+    office.write(lambda tx: suppressions.lift_domains(tx, key, whole))
+    free = 0
+    for places in _at(office, whole, marked=True):
+        free += office.write(partial(_unmark, key=key, places=places, now=office.now()))
+    return free
+
+
+def look(office: Office, addresses: Sequence[ToldAddress], domains: Sequence[str]) -> list[Entry]:
+    """Return what the list says of these addresses and domains, each; raises Invalid."""
+    named, whole = _ready(addresses, domains)
+    key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
+    hashes: dict[tuple[Channel | None, str], bytes] = {
+        (channel, value): suppressions.address_hash(key, channel, value) for channel, value in named
+    }
+    hashes |= {(None, each): suppressions.domain_hash(key, each) for each in whole}
+    of_domains = {
+        value: suppressions.domain_hash(key, value.rpartition("@")[2])
+        for channel, value in named
+        if channel is Channel.EMAIL
+    }
+    with office.read() as tx:
+        known = suppressions.known(tx, [*hashes.values(), *of_domains.values()])
+    found = []
+    for (channel, value), digest in hashes.items():
+        told = known.get(digest) or known.get(of_domains.get(value, b"")) or ("", None)
+        found.append(Entry(channel, value, *told))
+    return found
+
+
+def _mark(tx: Transaction, places: list[tuple[int, str]], now: int) -> int:
+    return suppressions.mark(tx, places, now)
+
+
+def _unmark(tx: Transaction, key: bytes, places: list[tuple[int, str]], now: int) -> int:
+    return suppressions.unmark(tx, key, places, now)
+
+
+def _at(office: Office, domains: Sequence[str], *, marked: bool) -> Iterator[list[tuple[int, str]]]:
+    """Yield addresses of all contacts at these domains in pieces, each read before it is wanted."""
+    after = 0
+    while domains:
+        with office.read() as tx:
+            row = tx.one("first_contact_after", after=after)
+            if row is None or row[0] is None:
+                return
+            first, after = row[0] - 1, row[0] - 1 + CONTACTS
+            found = suppressions.at_domains(tx, domains, first, after, marked=marked)
+        for place in range(0, len(found), MARKS):
+            yield found[place : place + MARKS]
+
+
+def _ready(
+    addresses: Sequence[ToldAddress], domains: Sequence[str]
+) -> tuple[list[tuple[Channel, str]], list[str]]:
+    """Return addresses and domains as they are kept; raises Invalid with all that is wrong with them."""
+    problems: list[tuple[str, str]] = []
+    named: list[tuple[Channel, str]] = []
+    whole: list[str] = []
+    for one in addresses:
+        try:
+            named.append((one.channel, normalise(one.channel, one.value)))
+        except BadAddress as problem:
+            problems.append((f"{problem}.", one.pointer))
+    for index, domain in enumerate(domains):
+        try:
+            whole.append(normalise_domain(domain))
+        except BadAddress as problem:
+            problems.append((f"{problem}.", f"/domains/{index}"))
+    if not addresses and not domains:
+        problems.append(("Name an address or a mail domain.", ""))
+    if problems:
+        raise Invalid([text for text, _ in problems], [pointer for _, pointer in problems])
+    return named, whole

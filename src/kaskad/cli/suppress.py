@@ -1,0 +1,71 @@
+"""`kaskad suppress`: the stop-list, whatever contact has the address."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("suppress")(suppress)
+
+
+def suppress(
+    addresses: Annotated[
+        list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="E-mail, +phone, or channel:address.")
+    ] = None,
+    domains: Annotated[
+        list[str] | None, typer.Option("--domain", help="Every address at this mail domain; may be repeated.")
+    ] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="manual, legal, opt_out, complaint, hard_bounce, invalid_number or carrier_refusal; "
+            "manual where it is left out."
+        ),
+    ] = "",
+    check: Annotated[bool, typer.Option(help="Only tell whether they are on the list, and why.")] = False,
+    lift: Annotated[bool, typer.Option(help="Take the domains off the list again.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Never write to addresses again, or to any at a mail domain; no matter who has them."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    if (check and lift) or (reason and (check or lift)):
+        raise typer.BadParameter("one at a time: --check, --lift or --reason", param_hint="--check")
+    if lift and addresses:
+        raise typer.BadParameter("only domains come off the list", param_hint="--lift")
+    told: dict[str, object] = {"domains": domains or []}
+    if not lift:
+        told["addresses"] = [_address(each) for each in addresses or []]
+    if reason:
+        told["reason"] = reason
+    with reached(db) as client:
+        path = "/suppressions/check" if check else "/suppressions/lift" if lift else "/suppressions"
+        found = client.post(path, told)
+    if check:
+        lines = [
+            f"{each['value']}: {each['reason']}, since {each['at'][:10]}" if each["reason"] else
+            f"{each['value']}: not on the stop-list"
+            for each in found["items"]
+        ]  # fmt: skip
+        say(as_json, found["items"], "\n".join(lines))
+    else:
+        done = "are good again" if lift else "are new on the stop-list"
+        say(as_json, found, f"{found['addresses']} addresses of contacts {done}.")
+
+
+def _address(text: str) -> dict[str, str]:
+    """Return the channel of an address with it."""
+    channel, _, value = text.partition(":")
+    if "@" in channel or channel.startswith("+"):
+        return {"channel": "email" if "@" in channel else "sms", "value": text}
+    if not value:
+        raise typer.BadParameter(f"which channel is {text} of? Write telegram:{text}", param_hint="ADDRESS")
+    return {"channel": channel, "value": value}
