@@ -29,6 +29,44 @@ def test_case_spaces_and_punctuation_do_not_hide_a_stop(word, data):
 
 
 LATIN = str.maketrans("АВЕКМНОРСТУХ", "ABEKMHOPCTYX")
+CYRILLIC = str.maketrans("ABCEHIKMOPSTXY", "АВСЕНІКМОРЅТХУ")
+GREEK = str.maketrans("ABEHIKMNOPTXY", "ΑΒΕΗΙΚΜΝΟΡΤΧΥ")
+DRAWN = str.maketrans("aceopxyiunb", "асеорхуіипь")  # small letters
+DRAWN_LATIN = str.maketrans("аеорсухіипькмтн", "aeopcyxiunbkmth")
+TYPED = {  # every way to type a keyword, of which each must be one
+    "as it is": lambda word: word,
+    "small": str.lower,
+    "title": str.title,
+    "letters apart": " ".join,
+    "points": ".".join,
+    "hyphen for the space": lambda word: word.replace(" ", "-"),
+    "no space": lambda word: word.replace(" ", ""),
+    "quoted": lambda word: f" «{word}»!",
+    "with a slash": lambda word: f"/{word}",
+    "nought for o": lambda word: word.translate(str.maketrans("OО", "00")),
+    "one for i": lambda word: word.translate(str.maketrans("IL", "11")),
+    "ё": lambda word: word.replace("Е", "Ё"),
+    "no break": lambda word: word.replace(" ", "\u00a0"),
+    "Latin": lambda word: word.translate(LATIN),
+    "Cyrillic": lambda word: word.translate(CYRILLIC),
+    "Greek": lambda word: word.translate(GREEK),
+    "Cyrillic, small": lambda word: word.lower().translate(DRAWN),
+    "Latin, small": lambda word: word.lower().translate(DRAWN_LATIN),
+    "full width": lambda word: "".join(
+        chr(ord(letter) + 0xFEE0) if "A" <= letter <= "Z" else letter for letter in word
+    ),
+}
+
+
+def test_the_table_of_keywords_and_ways_to_type_them_has_no_hole():
+    missed = [
+        (word, way, typed(word))
+        for word in (*KEYWORDS, "STOPALL", "ОТПИШИТЕ")
+        for way, typed in TYPED.items()
+        if not is_stop(typed(word)) or not is_bare_stop(typed(word))
+    ]
+    assert missed == []
+    assert is_stop("CTOP"), "СТОП without a Russian keyboard"
 
 
 @given(st.sampled_from(KEYWORDS), st.data())

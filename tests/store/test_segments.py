@@ -128,9 +128,10 @@ kept = st.one_of(
     st.sampled_from(['in_list("staff")', 'in_list("none")', 'segment("inner")', 'segment("none")']),
     st.sampled_from([f'reachable("{each}")' for each in ("email", "sms", "vk", "any")]),
     st.builds(
-        lambda purpose, channel: f'consent("{purpose}", "{channel}")',
+        lambda purpose, channel, topic: f'consent("{purpose}", "{channel}"{topic})',
         st.sampled_from(("emergency", "transactional", "service", "advertising")),
         st.sampled_from(("email", "sms", "any")),
+        st.sampled_from(("", ', "news"', ', "other"')),
     ),
     st.builds(
         lambda slug, word, window: f'cascade("{slug}").{word}' + (f"({window})" if window else ""),

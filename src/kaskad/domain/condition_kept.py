@@ -3,6 +3,7 @@
 in_list("staff")                      is on the static list
 reachable("email")                    has a good address on the channel; "any": on one at least
 consent("advertising", "email")       may be sent messages of the class on the channel, as far as consents go
+consent("advertising", "any", "news") the same of a topic; without: of messages that have none
 cascade("sale").sent(30d)             a message of the cascade was sent within 30 days; without: ever
 cascade("sale").responded             one of its runs ended so
 cascade("any").sent_before(90d)       a message of whichever cascade was sent, longer ago than that
@@ -39,6 +40,7 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "consent": ((*CLASSES,), (*CHANNELS, ANY)),
     "cascade": ((),),
 }
+OPTIONAL = {"consent": "topic"}  # one more argument, any text, that may be left out
 
 
 class Deed(Struct, frozen=True):
@@ -64,9 +66,10 @@ class Known(Struct, frozen=True):
             case "reachable":
                 return bool(self.reach) if node.names[0] == ANY else node.names[0] in self.reach
             case "consent":
+                purpose, on, topic = (*node.names, "")[:3]
                 return any(
-                    may(self.consents, CHANNELS[channel], CLASSES[node.names[0]], "", now) is None
-                    for channel in (tuple(CHANNELS) if node.names[1] == ANY else node.names[1:])
+                    may(self.consents, CHANNELS[channel], CLASSES[purpose], topic, now) is None
+                    for channel in (tuple(CHANNELS) if on == ANY else (on,))
                 )
         after, until, word = span(node, now)
         slug = node.names[0]

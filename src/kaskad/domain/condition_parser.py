@@ -33,7 +33,7 @@ from kaskad.domain.condition import (
     Segment,
     Sum,
 )
-from kaskad.domain.condition_kept import ARGUMENTS, CASCADE_WORDS
+from kaskad.domain.condition_kept import ARGUMENTS, CASCADE_WORDS, OPTIONAL
 from kaskad.domain.condition_values import read_instant
 from kaskad.domain.rfm import PARTS
 
@@ -325,6 +325,9 @@ class _Reader:
             if words and name not in words:
                 raise ConditionError(f'"{name[:40]}" is not known here', token.offset, _of(name, words))
             names.append(name)
+        if function in OPTIONAL and self.peek().text == ",":
+            self._next()
+            names.append(self._string(f"a {OPTIONAL[function]} is a text"))
         self._expect(")")
         if function != "cascade":
             return Kept(function, tuple(names))

@@ -8,7 +8,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_LOOK_ALIKES = str.maketrans("авеёзікқмнорстухһүұ0", "abee3ikkmhopctyxhyyo")
+_LOOK_ALIKES = str.maketrans(
+    "авеёзікқмнорстухһүұ"  # Cyrillic, Kazakh among them
+    "ипьѕјӏ"  # as small letters are drawn: и like u, п like n, ь like b
+    "αβεηικμνορτυχ"  # Greek
+    "01l",
+    "abee3ikkmhopctyxhyyunbsjiabehikmnoptyxoii",
+)
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -25,7 +31,7 @@ def _set(text: str) -> frozenset[str]:
 # Whole texts. 47 CFR 64.1200 (a)(10) names the English ones.
 _STOP = _set(
     "stop, stopall, quit, end, revoke, opt out, cancel, unsubscribe,"
-    "стоп, отписка, отписаться, отпишите, отказ, отмена, тоқтату, бас тарту"
+    "стоп, ctop, отписка, отписаться, отпишите, отказ, отмена, тоқтату, бас тарту"
 )
 # First words after which the rest does not matter.
 _FIRST = _set("stop, unsubscribe, стоп, отписка, отписаться, отпишите, тоқтату")
