@@ -280,3 +280,31 @@ def test_domains_of_mail_addresses_are_told_and_may_be_looked_up_again(api):
     assert api.call("POST", "/mail-domains/example.org/check").status_code == 404
     (item,) = [a for a in api.get("/audit")["items"] if a["action"].startswith("POST /mail-domains")]
     assert item["object"] == "two.kz"
+
+
+def test_contacts_are_filtered_by_what_they_are_in_reached_by_and_agree_to(api):
+    agreed = [{"granted": True, "purpose": "advertising", "channels": ["email"], "proof": {"source": "form"}}]
+    for number in range(4):
+        told = {"email": f"f{number}@filter.example.org", "consents": agreed if number % 2 else []}
+        api.put(f"/contacts/filter-{number}", told)
+    api.post("/lists", {"name": "filtered"})
+    api.post("/lists/filtered/members", {"contacts": ["filter-0", "filter-1", "filter-3"]})
+    api.post(
+        "/segments", {"name": "f3", "text": 'in_list("filtered") and not consent("advertising", "email")'}
+    )
+
+    def found(query, pages=1):
+        told, cursor = [], ""
+        for _ in range(pages):
+            page = api.get(f"/contacts?{query}{cursor}")
+            told += [each["external_id"].removeprefix("filter-") for each in page["items"]]
+            cursor = f"&cursor={page['next']}"
+        return told, page["next"]
+
+    assert found("list=filtered") == (["0", "1", "3"], None)
+    assert found("list=filtered&agreed=email") == (["1", "3"], None)
+    assert found("list=filtered&refused=email") == (["0"], None) == found("segment=f3")
+    assert found("q=f1&list=filtered&reachable=email") == (["1"], None)
+    assert found("list=filtered&reachable=telegram") == ([], None)
+    assert found("list=filtered&agreed=email&limit=1", 2) == (["1", "3"], None)
+    assert api.call("GET", "/contacts?segment=none").status_code == 404

@@ -41,13 +41,17 @@ class What(StrEnum):
 
 
 class Wanted(Struct, frozen=True):
-    """Of whom, and of what time: those of a segment or list, "" is everybody; contacts after one of them."""
+    """Of whom, and of what time: those of a segment or list, "" is everybody; contacts after one of them.
+
+    With `contacts`, of these alone.
+    """
 
     segment: str = ""
     list_name: str = ""
     after: int = 0
     since: int = OLDEST
     until: int = LATEST
+    contacts: Sequence[int] = ()
 
 
 HEADERS: dict[What, tuple[str, ...]] = {  # but for people, who have attributes
@@ -92,6 +96,8 @@ def _ids(office: Office, wanted: Wanted) -> Iterator[list[int]]:
     """Return the ids of who is wanted, some at a time."""
     if wanted.segment and wanted.list_name:
         raise Invalid(["Name a segment or a list, not both."])
+    if wanted.contacts:
+        return iter([sorted(wanted.contacts)])
     with office.read() as tx:
         if wanted.segment:
             found = segments.find(tx, wanted.segment)

@@ -35,6 +35,26 @@ def listing(office: Office, *, after: str, limit: int) -> list[KnownList]:
         return store.page(tx, after=after, limit=limit)
 
 
+def names(office: Office, *, limit: int) -> list[str]:
+    """Return the names of the first lists."""
+    with office.read() as tx:
+        return store.names(tx, limit=limit)
+
+
+def put_all(office: Office, name: str, contact_ids: Sequence[int]) -> int:
+    """Put contacts on a list, which is made where there is none; return how many were not on it.
+
+    Raises Conflict for the name of a segment.
+    """
+
+    def made(tx: Transaction) -> int:
+        if store.find(tx, name) is None and segments.find(tx, name) is not None:
+            raise Conflict(f"{name!r} is a segment: choose another name for the list.")
+        return launch_store.save_list(tx, name)
+
+    return fill(office, office.write(made), contact_ids)
+
+
 def show(office: Office, name: str) -> KnownList:
     """Return the list; raises NotFound."""
     with office.read() as tx:

@@ -89,6 +89,18 @@ def duplicates(office: Office, *, after: int, limit: int) -> list[Likely]:
         ]
 
 
+def like(office: Office, who: str) -> list[tuple[Card, list[str]]]:
+    """Return who else has an address of this contact, with the addresses that both have; raises NotFound."""
+    with office.read() as tx:
+        contact_id = find(tx, who)
+        own = [(each.channel.code, each.value) for each in cards.addresses(tx, contact_id) if each.shared]
+        both: dict[int, list[str]] = {}
+        for _, value, other, _ in tx.many("contacts_by_address", own) if own else []:
+            both.setdefault(other, []).append(value)
+        both.pop(contact_id, None)
+        return [(card, both[card.id]) for card in cards.among(tx, sorted(both))] if both else []
+
+
 def run_now(office: Office, key: RunKey) -> RunKey:
     """Return what a run is called now: that of a merged contact has a new name, and is found by the old."""
     with office.read() as tx:

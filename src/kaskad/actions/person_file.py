@@ -15,7 +15,7 @@ from kaskad.actions import messages, runs
 from kaskad.actions.contacts import find
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
-from kaskad.actions.timeline import entries_of
+from kaskad.actions.timeline import Entry, entries_of
 from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.terms import Channel, Disposition, TaskState
@@ -91,7 +91,7 @@ def gather(office: Office, who: str) -> PersonFile:
                 for account_id, at in cards.dialogues(tx, contact_id)
             ],
             "timeline": _rows(
-                msgspec.to_builtins(entry)
+                _said(entry)
                 for entry in reversed(entries_of(tx, names, contact_id, until=LATEST, limit=_MANY))
             ),
         }
@@ -176,6 +176,12 @@ def _opt_ins(tx: Transaction, names: Names, contact_id: int) -> list[Cells]:
         | {name: value for name, value in _cells(msgspec.to_builtins(each)).items() if name != "account_id"}
         for each in cards.opt_ins(tx, contact_id)
     ]
+
+
+def _said(entry: Entry) -> dict[str, object]:
+    """Return an entry of the timeline without what only pages word otherwise."""
+    told: dict[str, object] = msgspec.to_builtins(entry)
+    return {name: value for name, value in told.items() if name != "told"}
 
 
 def _rows(told: Iterable[Mapping[str, object]]) -> list[Cells]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kaskad.actions import asked, contacts, lists, scores
@@ -188,6 +189,14 @@ def _preview(
     asked.note(office, tx)
     found = store.matching(tx, condition, office.now(), after=after, seeds=seeds)
     return contacts.with_addresses(tx, cards.among(tx, found[:limit]))
+
+
+def of_contact(office: Office, who: str, names: Sequence[str]) -> list[str]:
+    """Return which of the named segments a contact is in now; raises NotFound."""
+    with office.read() as tx:
+        contact_id = contacts.find(tx, who)
+        found = store.met(tx, set(names), [contact_id], office.now()).get(contact_id, frozenset())
+    return sorted(found & set(names))
 
 
 def members(tx: Transaction, office: Office, name: str) -> list[int]:

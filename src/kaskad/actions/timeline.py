@@ -45,6 +45,7 @@ class Entry(Struct, frozen=True):
     channel: str | None = None
     details: Mapping[str, Any] = {}
     kind: str = ""  # of a fact, such as "opened"
+    told: Mapping[str, Any] = {}  # what `text` says, for who says it otherwise
 
 
 class _Run(Struct, frozen=True):
@@ -91,13 +92,17 @@ def _runs(tx: Transaction, names: Names, contact_id: int) -> tuple[dict[int, _Ru
         held = ", held out as the control group" if holdout else ""
         entries.append(
             Entry(entered_at, "run", f"entered {run.cascade}, version {names.number(version_id)}{held}",
-                  run.text, run.cascade, kind="entered")
+                  run.text, run.cascade, kind="entered",
+                  told={"version": names.number(version_id), "holdout": bool(holdout)})
         )  # fmt: skip
         if outcome and finished_at is not None:
             step = names.step(version_id, outcome_step)
             words = Outcome.of(outcome).value.replace("_", " ")
             said = f"{run.cascade} ended: {words}{f' at {step}' if step else ''}{', late' if late else ''}"
-            entries.append(Entry(finished_at, "run", said, run.text, run.cascade, step, kind="ended"))
+            told = {"outcome": Outcome.of(outcome).value, "late": bool(late)}
+            entries.append(
+                Entry(finished_at, "run", said, run.text, run.cascade, step, kind="ended", told=told)
+            )
     return runs, entries
 
 
@@ -139,7 +144,10 @@ def _decisions(
         decided = history.decided(at, seq, detail, run.steps, names)
         channel = decided.send.channel if decided.send else None
         said = "; ".join(_words(decided))
-        yield Entry(at, "decision", said, run.text, run.cascade, decided.step, channel)
+        yield Entry(
+            at, "decision", said, run.text, run.cascade, decided.step, channel,
+            told=msgspec.to_builtins(decided),
+        )  # fmt: skip
 
 
 def _words(decided: Decided) -> Iterator[str]:
@@ -163,5 +171,7 @@ def _consent(consent: KnownConsent) -> Entry:
     topic = f" on {consent.topic}" if consent.topic else ""
     topic += f" of {consent.brand}" if consent.brand else ""
     said = f"{'agreed to' if consent.granted else 'refused'} {what}{where}{topic}"
+    told = {"purpose": purpose_of(consent.purpose) or "", "channels": channels, "topic": consent.topic,
+            "brand": consent.brand}  # fmt: skip
     return Entry(consent.at, "consent", said, details=consent.proof or {},
-                 kind="agreed" if consent.granted else "refused")  # fmt: skip
+                 kind="agreed" if consent.granted else "refused", told=told)  # fmt: skip

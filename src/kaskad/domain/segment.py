@@ -52,7 +52,7 @@ def of_attributes(equals: tuple[Equals, ...]) -> Condition:
     tests: tuple[Node, ...] = tuple(
         Compare("==", Name((_ROOT, each.attribute)), Literal(each.equals)) for each in equals
     )
-    text = " and ".join(f"{_ROOT}[{_quoted(each.attribute)}] == {_written(each.equals)}" for each in equals)
+    text = " and ".join(f"{_ROOT}[{quoted(each.attribute)}] == {_written(each.equals)}" for each in equals)
     return Condition(text, All(tests))
 
 
@@ -151,8 +151,9 @@ def names_met(
 def _written(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _quoted(value) if isinstance(value, str) else str(value)
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as a condition writes it."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -37,6 +37,11 @@ def page(tx: Transaction, *, after: str, limit: int) -> list[KnownList]:
     return [KnownList(*row) for row in tx.all("lists", after=after, limit=limit)]
 
 
+def names(tx: Transaction, *, limit: int) -> list[str]:
+    """Return the first lists by name, without counting who is in them."""
+    return [row[0] for row in tx.all("list_names", after="", limit=limit)]
+
+
 def remove_members(tx: Transaction, list_id: int, contact_ids: Sequence[int]) -> int:
     """Take contacts out of a list; return how many were in it."""
     return tx.changed_many("remove_members", [(list_id, contact_id) for contact_id in contact_ids])

@@ -62,8 +62,20 @@ from kaskad.web.forms import Forms
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
 from kaskad.web.intake import Durable, Intake
-from kaskad.web.pages import account, calls, live, palette, people, signing_in, static, style_guide
+from kaskad.web.pages import (
+    account,
+    calls,
+    contact,
+    contact_acts,
+    live,
+    palette,
+    people,
+    signing_in,
+    static,
+    style_guide,
+)
 from kaskad.web.pages import cascades as pages
+from kaskad.web.pages import contacts as contact_pages
 from kaskad.web.pages.cascades import Figures
 from kaskad.web.pages.live import Lines
 from kaskad.web.problems import HANDLERS, answer
@@ -123,6 +135,9 @@ PAGES = (
     people.router,
     pages.router,
     calls.router,
+    contact_pages.router,
+    contact.router,
+    contact_acts.router,
     palette.router,
     live.router,
     style_guide.router,

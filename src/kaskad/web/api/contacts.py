@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from kaskad.actions import contacts
 from kaskad.actions.contacts import Told as ToldContact
 from kaskad.actions.contacts import ToldAddress, ToldConsent
+from kaskad.actions.finding import Wanted, find
 from kaskad.actions.timeline import Entry, What, timeline
 from kaskad.domain.consent import ALL_CHANNELS, Purpose, purpose_of
 from kaskad.domain.errors import Invalid
@@ -18,7 +19,7 @@ from kaskad.domain.hours import Zones
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, Suppressed
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
-from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Text, Words, in_ms
+from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Name, Text, Words, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Newest, Page, Slice, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, may
@@ -330,10 +331,18 @@ def list_contacts(
         Query(max_length=200, pattern=PLAIN, description="How a name, e-mail, phone or external id begins."),
     ] = "",
     country: Country | None = None,
+    segment: Annotated[Name | None, Query(description="Who is in this segment now.")] = None,
+    list_name: Annotated[Name | None, Query(alias="list", description="Who is on this list.")] = None,
+    reachable: Annotated[Channel | None, Query(description="Who has a good address there.")] = None,
+    agreed: Annotated[Channel | None, Query(description="Whom consents let advertise to there.")] = None,
+    refused: Annotated[Channel | None, Query(description="Whom they do not.")] = None,
 ) -> Page[ContactView]:
-    """List contacts, or find them."""
-    found = contacts.search(office, q, country or "", after=part.after, limit=part.limit + 1)
-    return card_page(found, part)
+    """List contacts, or find them; a page may hold fewer than `limit` although `next` is not null."""
+    wanted = Wanted(q, segment or "", list_name or "", reachable or "", agreed or "", refused or "",
+                    (country or "").upper())  # fmt: skip
+    found = find(office, wanted, after=part.after, limit=part.limit)
+    views = [ContactView.of(card, found.page.addresses[card.id]) for card in found.page.cards]
+    return Page(items=views, next=None if found.next is None else str(found.next))
 
 
 @router.post("", responses=MADE)

@@ -174,7 +174,14 @@ DISPOSITIONS = {
     "wrong_number": N_("Wrong number"),
     "do_not_call": N_("Do not call again"),
 }
+HEALTH = {
+    "good": N_("works"),
+    "invalid": N_("does not work"),
+    "suppressed": N_("stop list"),
+    "undeliverable": N_("takes no mail"),
+}
 WORDS = {
+    "health": HEALTH,
     "class": CLASSES,
     "message": MESSAGE_STATES,
     "happened": HAPPENED,

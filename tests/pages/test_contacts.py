@@ -1,0 +1,51 @@
+"""The list of contacts, the card of one, and files of people, as people use them."""
+
+from playwright.sync_api import expect
+
+
+def test_contacts_are_found_chosen_and_put_on_a_list_by_keyboard(visit, site):
+    opened = visit("marketer", language="ru", theme="light")
+    page = opened.goto("/contacts?reachable=telegram")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.goto(f"{site.url}/contacts")
+    opened.shoot("contacts wide ru light")
+    assert opened.axe() == [] and not opened.overflows()
+    page.keyboard.press("/")
+    page.keyboard.type("an")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("row")).to_have_count(2)
+    page.get_by_label("Выбрать Ann", exact=True).focus()
+    page.keyboard.press("Space")
+    opened.shoot("contacts chosen ru")
+    page.get_by_role("button", name="Добавить в список").press("Enter")
+    page.get_by_label("или новый").focus()
+    page.keyboard.type("зимний")
+    opened.shoot("contacts to list ru")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_contain_text("1 контакт теперь в списке зимний.")
+    members = site.api.get("/lists/зимний/members")["items"]
+    assert [each["external_id"] for each in members] == ["ann"]
+
+
+def test_contacts_show_on_a_phone_in_the_dark(visit, site):
+    opened = visit("viewer", language="en", theme="dark", width="phone")
+    page = opened.goto("/contacts")
+    opened.shoot("contacts phone en dark")
+    assert opened.axe() == [] and not opened.overflows()
+    assert page.get_by_role("link", name="Import", exact=True).count() == 0
+    page.goto(f"{site.url}/contacts?q=nobody")
+    expect(page.get_by_role("heading", name="Nobody like that")).to_be_visible()
+
+
+def test_the_card_tells_everything_and_why(visit, site):
+    opened = visit("marketer", language="ru", theme="light")
+    page = opened.goto("/contacts/bob?cascade=news")
+    opened.shoot("contact wide ru light")
+    assert opened.axe() == [] and not opened.overflows()
+    opened.resize("phone")
+    opened.shoot("contact phone ru light")
+    assert not opened.overflows()
+    opened.resize("wide")
+    page.locator("a[data-peek]").first.press("Enter")
+    expect(page.get_by_role("dialog", name="Сообщение")).to_contain_text("Hello")
+    opened.shoot("contact message ru")
