@@ -22,7 +22,7 @@ from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
 from kaskad.store.cards import KnownConsent
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.contacts import segment_names, title_of
+from kaskad.web.pages.contacts import segment_names, stop_options, title_of
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -171,7 +171,7 @@ def card_page(
         cascades=_asked_about(office, seen), cascade=cascade, answer=answer, refused=refused,
         twins=[(contact_text(each.id), title_of(each, []), same) for each, same in merging.like(office, who)],
         why=lambda words: _why(words, look), problems=problems or {}, open_now=open_now, now=wall_ms(),
-        topics=_topics(whole),
+        topics=_topics(whole), stops=stop_options(look),
     )  # fmt: skip
 
 

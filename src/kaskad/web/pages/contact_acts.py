@@ -26,6 +26,7 @@ from kaskad.domain.ids import read_contact, read_run
 from kaskad.domain.terms import Channel
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.contact import card_page
+from kaskad.web.pages.contacts import stop_reason
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, go
 
@@ -173,7 +174,7 @@ def suppress(
 ) -> Response:  # fmt: skip
     """Put an address, or all of them, on the stop list."""
     named = [ToldAddress(each, value, "/value") for each in _channels(channel)]
-    contacts.suppress(office, contact, named, reason.strip() or "by hand")
+    contacts.suppress(office, contact, named, stop_reason(reason))
     note(office, seen, "POST /contacts/{contact}/suppress", contact)
     return go(f"/contacts/{contact}", look_of(request, seen)._("Nothing goes there any more."))
 

@@ -20,10 +20,11 @@ from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_contact
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, Suppressed
 from kaskad.store.cards import Card, KnownAddress
 from kaskad.web.api.exports import KINDS
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, go, render
@@ -36,6 +37,12 @@ Text = Annotated[str, Form()]
 Chosen = Annotated[list[str], Form()]
 ROWS = 50
 NAMES = 200  # of segments and lists that are offered
+STOPS = {
+    "manual": N_("by hand"),
+    "opt_out": N_("asked not to be written to"),
+    "complaint": N_("complained"),
+    "legal": N_("for a legal reason"),
+}  # by which people put somebody on the stop list
 _CHANNELS = [each.value for each in Channel]
 
 
@@ -150,7 +157,7 @@ def suppress(
     """Put all addresses of the chosen contacts on the stop list."""
     look = look_of(request, seen)
     for each in who:
-        contacts.suppress(office, each, [], reason.strip() or "by hand")
+        contacts.suppress(office, each, [], stop_reason(reason))
         note(office, seen, "POST /contacts/{contact}/suppress", each)
     told = look.words.ngettext(
         "%(num)s contact is never written to again.", "%(num)s contacts are never written to again.", len(who)
@@ -169,6 +176,16 @@ def take_out(
     note(office, seen, "GET /exports/{what}", f"people {segment or within or len(who) or ''}".strip())
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="people.{form}"'}
     return StreamingResponse(content, media_type=KINDS[form], headers=headers)
+
+
+def stop_reason(name: str) -> Suppressed:
+    """Return why somebody goes on the stop list, as the form says it."""
+    return Suppressed(name) if name in STOPS else Suppressed.MANUAL
+
+
+def stop_options(look: Look) -> list[tuple[str, str]]:
+    """Return why somebody may go on the stop list, for a field."""
+    return [(name, look._(text)) for name, text in STOPS.items()]
 
 
 def title_of(card: Card, addresses: Sequence[KnownAddress]) -> str:
@@ -203,7 +220,7 @@ def _page(
         next="" if found.next is None else str(found.next), channels=_channel_choices(look),
         segments=_pairs(segment_names(office)), lists=_pairs(lists.names(office, limit=NAMES)),
         cascades=_open_to_launch(office) if seen.may("cascades:write") else [],
-        given=given or {}, problems=problems or {}, full=len(rows) == ROWS,
+        stops=stop_options(look), given=given or {}, problems=problems or {}, full=len(rows) == ROWS,
     )  # fmt: skip
 
 
