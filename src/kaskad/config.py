@@ -30,6 +30,7 @@ class Settings(Struct, frozen=True):
 
     database: str = "sqlite:kaskad.db"  # or postgresql://user@host/name
     base_url: str = "http://localhost:8000"  # how the outside world reaches us: links, pixels, webhooks
+    link_domain: str = ""  # of short links in texts and messengers, such as https://s.example.org
     listen: str = "127.0.0.1:8000"
     secret_key: str = ""  # encrypts accounts' secrets and signs tokens; at least 32 characters
     api_key: str = ""  # the bearer key of /api/v1/events; empty: the API is closed
@@ -44,6 +45,11 @@ class Settings(Struct, frozen=True):
     def name_servers(self) -> tuple[str, ...]:
         """Return the name servers that are named, such as `9.9.9.9` or `[::1]:5353`."""
         return tuple(part.strip() for part in self.resolver.split(",") if part.strip())
+
+    @property
+    def link_url(self) -> str:
+        """Return what short links begin with; "" where there are none."""
+        return self.link_domain.rstrip("/")
 
     @property
     def host(self) -> str:
@@ -134,6 +140,14 @@ def _check_url(value: str) -> str:
     return "" if usable else f"{value!r} must be like https://go.example.org"
 
 
+def _check_link_domain(value: str) -> str:
+    if not value:
+        return ""
+    if problem := _check_url(value):
+        return problem.replace("go.example.org", "s.example.org")
+    return "" if urlsplit(value).path in ("", "/") else f"{value!r} must have no path behind the domain"
+
+
 def _check_listen(value: str) -> str:
     host, _, port = value.rpartition(":")
     if host and port.isascii() and port.isdigit() and 0 <= int(port) <= 65535:
@@ -180,6 +194,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
 CHECKS: dict[str, Callable[[str], str]] = {
     "database": _check_database,
     "base_url": _check_url,
+    "link_domain": _check_link_domain,
     "listen": _check_listen,
     "secret_key": _check_secret_key,
     "api_key": _check_api_key,

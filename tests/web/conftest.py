@@ -83,6 +83,9 @@ class FakeIntake:
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
         return self.links.get((contact_id, run_id, step, link))
 
+    def short_link(self, code: str) -> tuple[int, int, int, int] | None:
+        return (7, 9, 0, 0) if code == "0aZ45678901" else None
+
     def unsubscribe(
         self, contact_id: int, run_id: int, step: int, scope: str, evidence: Mapping[str, str]
     ) -> Future[None]:
@@ -149,7 +152,10 @@ def _running() -> Iterator[tuple[Server, list[FakeIntake]]]:
         def __getattr__(self, name: str) -> Any:
             return getattr(current[0], name)
 
-    settings = Settings(base_url="https://go.example.org/", listen="127.0.0.1:0", api_key=API_KEY)
+    settings = Settings(
+        base_url="https://go.example.org/", link_domain="https://s.example.org/", listen="127.0.0.1:0",
+        api_key=API_KEY,
+    )  # fmt: skip
     signer = Signer([(1, b"k" * 32)])
     server = Server(build_app(Current(), signer, lambda: NOW, settings), settings)  # type: ignore[arg-type]
     server.start()

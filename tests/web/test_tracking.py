@@ -200,3 +200,19 @@ def test_a_page_runs_no_script_and_cannot_be_framed(site):
 )
 def test_the_language_is_the_one_that_the_reader_likes_better(accepted, language):
     assert language_of(accepted) == language
+
+
+def test_a_short_link_is_judged_like_a_long_one_and_its_domain_answers_nothing_else(site):
+    answer = site.call("GET", "/s/0aZ45678901", headers={"Host": "s.example.org", "User-Agent": "B"})
+    assert (answer.status, answer.headers["location"][:25]) == (302, "https://shop.example.org/")
+    assert has(answer, NO_STORE) and site.intake.told == [("hit", MESSAGE, 0, "GET", "127.0.0.1", "B")]
+    for code in ("0aZ45678902", "0aZ4567890", "0aZ456789012", "%D1%8F" * 11, "x"):
+        assert site.call("GET", f"/s/{code}").status == 404
+    paths = ("/", link(site), unsubscribe(site), "/api/v1/events", "/api/openapi.json")
+    neutral = site.call("GET", "/s/x", headers={"Host": "s.example.org"})
+    for path in paths:
+        other = site.call("GET", path, headers={"Host": "S.example.org"})
+        assert (other.status, other.body) == (404, neutral.body)
+    assert site.call("POST", "/hooks/main", headers={"Host": "s.example.org"}).status == 404
+    assert site.call("GET", "/healthz", headers={"Host": "s.example.org"}).status == 200
+    assert len(site.intake.told) == 1

@@ -66,6 +66,8 @@ def examine(settings: Settings, file: Path | None, txt: Lookup | None = None) ->
     try:
         yield from _of_database(db, file)
         yield from _of_base_url(settings)
+        if settings.link_url:
+            yield _of_link_domain(settings.link_url)
         yield from _of_accounts(db, settings, txt or _txt)
         yield from _of_mail_domains(db, settings)
     finally:
@@ -135,16 +137,33 @@ def _of_database(db: Database, file: Path | None) -> Iterator[Finding]:
         yield Finding("ok", "integrity", "the file is whole")
 
 
-def _of_base_url(settings: Settings) -> Iterator[Finding]:
+def _answer_of(url: str) -> tuple[bool, str]:
+    """Return whether Kaskad answers there, and what is there in words."""
     import httpx2
 
-    url = settings.base_url
     try:
         answer = httpx2.get(f"{url}/healthz", timeout=TIMEOUT_S, trust_env=False)
-        alive = answer.status_code == 200 and b"alive" in answer.content
-        detail = "answers" if alive else f"answers {answer.status_code}, which is not Kaskad's"
     except httpx2.HTTPError as error:
-        alive, detail = False, f"does not answer ({type(error).__name__})"
+        return False, f"does not answer ({type(error).__name__})"
+    alive = answer.status_code == 200 and b"alive" in answer.content
+    return alive, "answers" if alive else f"answers {answer.status_code}, which is not Kaskad's"
+
+
+def _of_link_domain(url: str) -> Finding:
+    alive, detail = _answer_of(url)
+    if alive:
+        return Finding("ok", "link_domain", f"{url} answers")
+    return Finding(
+        "warn",
+        "link_domain",
+        f"{url} {detail}",
+        "let its DNS and proxy lead to Kaskad with the Host header kept: short links lead there",
+    )
+
+
+def _of_base_url(settings: Settings) -> Iterator[Finding]:
+    url = settings.base_url
+    alive, detail = _answer_of(url)
     if not alive:
         yield Finding(
             "warn",

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from kaskad.actions.office import Office
-from kaskad.actions.templates import book_of, people_of, plain_links, scope_for
+from kaskad.actions.templates import book_of, links_for_length, people_of, scope_for
 from kaskad.domain import sms
 from kaskad.domain.cascade import Content, Variant
 from kaskad.domain.content import CompiledContent, TextBook, compile_content, primary
@@ -111,6 +111,7 @@ class Check:
     ) -> None:  # fmt: skip
         self._office, self._channel, self._zone, self._class = office, channel, zone, message_class
         self._by_language = compiled
+        self._links = links_for_length(office, channel)
         self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
         self._trigger, self._made_up = _completed(trigger, sorted(names))
@@ -141,7 +142,7 @@ class Check:
         self._note_lacks(compiled, contact_id, person)
         scope = scope_for(compiled, person, self._zone, self._trigger)
         try:
-            text = compiled.render(scope, plain_links(self._office)).text
+            text = compiled.render(scope, self._links).text
         except MissingVariable as missing:
             self._stopped.update(missing.names)
             return

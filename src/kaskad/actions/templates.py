@@ -14,6 +14,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
 from kaskad.domain import sms
 from kaskad.domain.cascade import Content, Variant
+from kaskad.domain.channels import wants_short
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.content import (
     PREFERENCES,
@@ -45,6 +46,7 @@ from kaskad.store.templates import PART, Kept, Past
 
 PART_WORD = "part"
 _CHANNELS = {channel.value: channel for channel in Channel}
+LIKELY = 100_000  # an id as long as most are, where the length of a token is asked for
 SAMPLE_URL = "https://example.org/"  # what stands for an address that only the event would tell
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -64,7 +66,10 @@ class Text(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What a contact would get, with plain links in place of tracked ones."""
+    """What a contact would get, with plain links in place of tracked ones.
+
+    `parts` are those of what would be sent, with its tracked links.
+    """
 
     channel: str
     language: str
@@ -268,18 +273,31 @@ def plain_links(office: Office) -> LinkMaker:
     return LinkMaker(office.signer, "", 0, 0, 0, 0, pixel=False)
 
 
+def links_for_length(office: Office, channel: Channel) -> LinkMaker:
+    """Return what gives links as long as a message's are: what a text costs depends on them."""
+    options, now = office.engine.world.options, office.now()
+    short = options.link_url if wants_short(channel) else ""
+    return LinkMaker(
+        office.signer, options.base_url, LIKELY, LIKELY, 0, now + options.link_life_ms, short_url=short
+    )
+
+
 def _filled(
     office: Office, compiled: CompiledContent, channel: Channel, person: Person, zone: str,
     trigger: Mapping[str, Any],
 ) -> Preview:  # fmt: skip
+    scope = scope_for(compiled, person, zone, trigger)
     try:
-        words = compiled.render(scope_for(compiled, person, zone, trigger), plain_links(office))
+        words = compiled.render(scope, plain_links(office))
+        sent = words.text
+        if channel is Channel.SMS:
+            sent = compiled.render(scope, links_for_length(office, channel)).text
     except RenderError as problem:
         raise Invalid([str(problem)]) from None
     language = compiled.language or primary(person.language)
     if channel is not Channel.SMS:
         return Preview(channel.value, language, words)
-    return Preview(channel.value, language, words, sms.parts(words.text), sms.encoding(words.text).value)
+    return Preview(channel.value, language, words, sms.parts(sent), sms.encoding(sent).value)
 
 
 def _variant(variants: tuple[Variant, ...], wanted: str) -> Variant | None:

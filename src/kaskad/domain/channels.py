@@ -156,6 +156,12 @@ def takes_approved(channel: Channel) -> bool:
     return traits.needs is Needs.TEXT and channel not in (Channel.SMS, Channel.PUSH)
 
 
+def wants_short(channel: Channel) -> bool:
+    """Return whether people see the addresses of links as such: in texts and messengers."""
+    traits = CHANNELS[channel]
+    return traits.needs is Needs.TEXT and channel is not Channel.PUSH
+
+
 def mask_of(reaction: Reaction, channel: Channel) -> int:
     """Return the bits of the facts (`Kind.bit`) of which any one shows the reaction; 0 for `none`.
 

@@ -80,7 +80,8 @@ class Rendered(Struct, frozen=True, gc=False):
 class LinkMaker(Struct, frozen=True, gc=False):
     """The addresses of ours in one message. Without a `base_url` links lead straight to their destination.
 
-    `expires_at` is that of the links; `pixel` says whether this contact may be shown the open pixel.
+    `expires_at` is that of the links; `pixel` says whether this contact may be shown the open pixel. With a
+    `short_url` links are short ones under it, and somebody has to keep what they stand for.
     """
 
     signer: Signer
@@ -90,11 +91,18 @@ class LinkMaker(Struct, frozen=True, gc=False):
     step: int
     expires_at: int
     pixel: bool = True
+    short_url: str = ""
 
     def url(self, index: int) -> str:
         """Return the tracked address of the link at `index`."""
+        if self.short_url:
+            return f"{self.short_url}/s/{self.code(index)}"
         token = self.signer.link(self.contact_id, self.run_id, self.step, index, self.expires_at)
         return f"{self.base_url}/l/{token}"
+
+    def code(self, index: int) -> str:
+        """Return what the short link at `index` is known by."""
+        return self.signer.short(self.contact_id, self.run_id, self.step, index, self.expires_at)
 
     def honeypot(self) -> str:
         """Return the address that only machines follow."""

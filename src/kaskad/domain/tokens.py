@@ -20,6 +20,8 @@ BEACON = -3  # a page of the shop was shown to whoever has clicked
 FORM = -4  # … and they have sent a form there
 MAX_LINK = 253  # link indexes are kept as one byte, the pixel and the honeypot below them
 MAX_STEP = 255
+SHORT = 11  # characters of a short link: 65 bits
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
@@ -49,6 +51,7 @@ class Signer:
             self._page,
             self._confirm,
             self._file,
+            self._short,
         ) = (
             {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
             for purpose in (
@@ -60,6 +63,7 @@ class Signer:
                 b"page",
                 b"confirm",
                 b"file",
+                b"short",
             )
         )
         self._head = keys[0][0]
@@ -86,6 +90,18 @@ class Signer:
         if int.from_bytes(body[-3:], "big") * HOUR_MS < now:
             raise BadToken("the link has expired")
         return *_read_ids(body, tail=4), body[-4] - 2
+
+    def short(self, contact_id: int, run_id: int, step: int, index: int, expires_at: int) -> str:
+        """Return the code of a short link; what it stands for is a row of table `short_links`.
+
+        It is made of what the long token says, so that a message that is written again has the same.
+        """
+        body = _ids(contact_id, run_id, step) + f"{index} {expires_at}".encode()
+        rest, code = int.from_bytes(self._short[self._head].mac(body), "big"), ""
+        for _ in range(SHORT):
+            rest, digit = divmod(rest, 62)
+            code += _BASE62[digit]
+        return code
 
     def pixel(self, contact_id: int, run_id: int, step: int) -> str:
         """Return the token of a message's open pixel; it never expires."""

@@ -29,6 +29,7 @@ class Changes:
         self.submits: list[Row] = []  # runs of which no more changes than that a message has been submitted
         self.messages: list[Row] = []
         self.bodies: list[Row] = []
+        self.short_links: list[Row] = []
         self.accepted: list[Row] = []
         self.folded: list[Row] = []
         self.requeued: list[Row] = []
@@ -105,6 +106,7 @@ class Changes:
         tx.change_each("put_messages", self.messages, "a message had already left")
         self.messages.clear()
         _many(tx, "put_bodies", self.bodies)
+        _many(tx, "put_short_links", self.short_links)
         _many(tx, "put_facts", self.facts)
         self._tell()
         _many(tx, "fold_messages", self.folded)
@@ -141,7 +143,7 @@ class Changes:
         key = (run.contact_id, run.id)
         for rows in (self.runs, self.submits, self.messages, self.bodies, self.folded, self.requeued,
                      self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions, self.tasks,
-                     self.calls, self.left):  # fmt: skip
+                     self.calls, self.left, self.short_links):  # fmt: skip
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import astuple
 
 from kaskad.domain import sms
 from kaskad.domain.cascade import Approved
+from kaskad.domain.channels import wants_short
 from kaskad.domain.content import CompiledContent, LinkMaker, Rendered, primary
 from kaskad.domain.errors import SendError
 from kaskad.domain.money import price_of
@@ -30,7 +31,7 @@ from kaskad.engine.look import Person
 from kaskad.engine.world import World
 from kaskad.providers.base import Account, File, Invite, Outgoing
 from kaskad.providers.senders import sender_for
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 
 _CHANNELS = {channel.code: channel for channel in Channel}
 _encode = msgspec.json.Encoder().encode
@@ -83,7 +84,9 @@ def _by_language(world: World, version: Version, send: Send) -> dict[str, Compil
 class Page:
     """What all messages of one step, variant, channel and account have in common, at one instant."""
 
-    def __init__(self, world: World, tx: Transaction, version: Version, send: Send, now: int) -> None:
+    def __init__(
+        self, world: World, tx: Transaction, version: Version, send: Send, now: int, short_links: list[Row]
+    ) -> None:
         account = world.accounts[send.account_id]
         self._compiled = world.content(version, send.step, send.variant, send.channel)
         self._languages = _by_language(world, version, send)
@@ -94,6 +97,10 @@ class Page:
         self._account, self._list = account, world.price_lists.get(account.id)
         self._signer, self._base_url = world.signer, world.options.base_url
         self._life_ms = world.options.link_life_ms
+        # The addresses of an approved text were approved with the way of long links in them.
+        short = wants_short(_CHANNELS[send.channel]) and not send.by_name
+        self._short_url = world.options.link_url if short else ""
+        self._short_links = short_links  # (contact, run, step, link, code, expiry), for the caller to keep
         self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
         self._class = version.cascade.message_class
         self._keys = version.cascade.steps[send.step].keys
@@ -129,7 +136,8 @@ class Page:
         links = None
         if only_text is None or self._base_url:
             ends_at = due_at + self._life_ms
-            links = LinkMaker(self._signer, self._base_url, contact_id, run_id, step, ends_at, tracking)
+            links = LinkMaker(self._signer, self._base_url, contact_id, run_id, step, ends_at, tracking,
+                              self._short_url)  # fmt: skip
         if only_text is not None:
             subject = html = say = script = ""
             buttons, media = (), ()
@@ -143,6 +151,11 @@ class Page:
                 files, invite = self._enclosures.enclose(encloses, scope, run, zone or self._zone)
             words = compiled.render(scope, links, by_name=self._by_name)
             subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
+            if self._short_url:
+                self._short_links += [
+                    (contact_id, run_id, step, index, links.code(index), links.expires_at)
+                    for index in range(len(urls))
+                ]
             if approved is not None:
                 known = self._texts.get((approved.name, approved.language))
                 approved, said = filled(approved, known)
@@ -192,8 +205,9 @@ def listed_price(
 class Writer:
     """Writes messages of one tick."""
 
-    def __init__(self, world: World, tx: Transaction, now: int) -> None:
+    def __init__(self, world: World, tx: Transaction, now: int, short_links: list[Row]) -> None:
         self._world, self._tx, self._now = world, tx, now
+        self._short_links = short_links  # those of what was written are added here
         self._reserved: dict[int, int] = {}
         self._addresses: set[tuple[int, int, str]] = set()
         self._pages: dict[tuple[int, int, int | None, int, int, bool], Page] = {}
@@ -203,7 +217,7 @@ class Writer:
         key = (version.id, send.step, send.variant, send.channel, send.account_id, send.by_name)
         page = self._pages.get(key)
         if page is None:
-            page = self._pages[key] = Page(self._world, self._tx, version, send, self._now)
+            page = self._pages[key] = Page(self._world, self._tx, version, send, self._now, self._short_links)
         return page
 
     def write(

@@ -178,6 +178,12 @@ class Ingest:
         links = msgspec.json.decode(row[0]).get("links", []) if row else []
         return str(links[link]) if 0 <= link < len(links) else None
 
+    def short_link(self, code: str) -> tuple[int, int, int, int] | None:
+        """Return (contact_id, run_id, step, index) of a short link; None for an unknown or expired one."""
+        with self._db.read() as tx:
+            row = tx.one("short_link", code=code, now=self._world.clock.now())
+        return (row[0], row[1], row[2], row[3]) if row else None
+
     def site(self, write_key: str) -> Site | None:
         """Return the shop's pages of that public key, from memory."""
         return self._world.sites.get(write_key)

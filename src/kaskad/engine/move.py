@@ -138,7 +138,7 @@ class _Mover:
         self._tx, self._world, self._now = tx, world, now
         self.changes = Changes(world.known_inputs, world.outbox)
         self.desk = Desk(tx, world, now)
-        self.writer = Writer(world, tx, now)
+        self.writer = Writer(world, tx, now, self.changes.short_links)
         self._sending: list[_Sending] = []
 
     def decide(self, runs: list[Run], ready: Collection[RunKey]) -> None:

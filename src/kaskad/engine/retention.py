@@ -47,6 +47,7 @@ class Keeping:
             for name, statement in _BY_AGE:
                 before = _before(policy.retention, name, now)
                 more |= tx.run(statement, before=before, limit=OLDEST) == OLDEST
+            more |= tx.run("drop_old_short_links", now=now, limit=OLDEST) == OLDEST
             more |= _forget_unconfirmed(tx, policy.retention, now)
             return self._next_contacts(tx, policy.retention, now) or more
 

@@ -43,6 +43,7 @@ class Options(Struct, frozen=True):
     """How this process works; times in milliseconds."""
 
     base_url: str = ""  # of tracked links and webhooks; "" sends links as they are
+    link_url: str = ""  # of the short links of texts and messengers; "": they have long ones
     submit_guard_ms: int = 90_000  # longer than any transport waits for an answer
     link_life_ms: int = 90 * 86_400_000
     due_limit: int = 4_000  # runs moved in one tick, at most

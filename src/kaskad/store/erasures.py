@@ -36,6 +36,7 @@ OF_CONTACT = (
     ("triggers of runs", "erase_run_data"),
     ("words of refusals", "erase_attempts"),
     ("hits", "erase_hits"),
+    ("short links", "erase_short_links"),
     ("notes of tasks", "erase_tasks"),
     ("waiting in the inbox", "erase_inbox"),
     ("waiting in the outbox", "erase_outbox"),

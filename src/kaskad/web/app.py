@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -62,6 +64,7 @@ from kaskad.web.forms import Forms
 from kaskad.web.health import Health
 from kaskad.web.hooks import Hooks
 from kaskad.web.intake import Durable, Intake
+from kaskad.web.page import page
 from kaskad.web.pages import (
     account,
     calls,
@@ -186,6 +189,7 @@ def build_app(
             Route(HOOKS + "{account}", hooks, methods=["POST"]),
             Route("/o/{token}", tracking.open_pixel, methods=["GET"]),
             Route("/l/{token}", tracking.follow_link, methods=["GET"]),
+            Route("/s/{code}", tracking.follow_short, methods=["GET"]),
             Route("/u/{token}", tracking.ask_unsubscribe, methods=["GET"]),
             Route("/u/{token}", tracking.unsubscribe, methods=["POST"]),
             Route("/f/{form}", public.show, methods=["GET"]),
@@ -224,7 +228,7 @@ def build_app(
         )
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
-    return Front(hooks, routed, lines)
+    return Front(hooks, routed, lines, short_host(settings))
 
 
 @cache
@@ -245,8 +249,9 @@ class Front:
     Webhooks come by the thousand a second; the way through the routes would cost each 20 of its 100 µs.
     """
 
-    def __init__(self, hooks: Hooks, routed: ASGIApp, lines: Lines) -> None:
+    def __init__(self, hooks: Hooks, routed: ASGIApp, lines: Lines, short_host: bytes = b"") -> None:
         self._hooks = hooks
+        self._short_host = short_host  # where short links lead, and nothing else is answered; b"": nowhere
         self._routed = routed
         self._lines = lines
 
@@ -256,6 +261,9 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        if self._short_host and not path.startswith(SHORT_PATHS) and _host(scope) == self._short_host:
+            await page(Request(scope), "missing", status=404)(scope, receive, send)
+            return
         if not path.startswith(HOOKS) or scope["method"] != "POST":
             limit = IMPORT_LIMIT if path == IMPORT else LIMIT
             await self._routed(scope, capped(scope, receive, limit), send)
@@ -265,3 +273,16 @@ class Front:
             await self._hooks(scope, receive, send)
         except Exception as error:
             await answer(scope, error)(scope, receive, send)
+
+
+SHORT_PATHS = ("/s/", "/healthz")  # the second by which `kaskad doctor` sees that the name leads here
+
+
+def short_host(settings: Settings) -> bytes:
+    """Return the host of short links where it is another than that of everything else, else b""."""
+    host = urlsplit(settings.link_url).netloc.lower()
+    return b"" if host == urlsplit(settings.base_url).netloc.lower() else host.encode("idna")
+
+
+def _host(scope: Scope) -> bytes:
+    return next((bytes(value).lower() for name, value in scope["headers"] if name == b"host"), b"")

@@ -59,6 +59,9 @@ class Intake(Protocol):
     def destination(self, contact_id: int, run_id: int, step: int, link: int) -> str | None:
         """Return where a link of the frozen message leads; may wait for the database."""
 
+    def short_link(self, code: str) -> tuple[int, int, int, int] | None:
+        """Return (contact_id, run_id, step, index) of a short link; None for an unknown or expired one."""
+
     def arrival(self, url: str, message: tuple[int, int, int]) -> str:
         """Return where a click goes: the link's destination, with its token where that page looks for it."""
 

@@ -148,7 +148,7 @@ def _opened(
         signer = Signer([(1, _signing_key(tx, vault))])
         ahead_at = setting_store.get(tx, AHEAD, int) or 0
     clock = SystemClock(time_factor, ahead_at)
-    world = World(clock, signer, _options(settings.base_url, time_factor, moves))
+    world = World(clock, signer, _options(settings, time_factor, moves))
     engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
     private = settings.private_webhooks == "yes"
     key = secrets.token_urlsafe(32)
@@ -203,11 +203,12 @@ def vault_of(settings: Settings) -> Vault:
     return open_vault(settings.secret_key, key_file(settings.database))
 
 
-def _options(base_url: str, factor: float, moves: bool) -> Options:
+def _options(settings: Settings, factor: float, moves: bool) -> Options:
     """Return the engine's options; what is patience with machines is counted in the world's time."""
     plain = Options()
     return Options(
-        base_url=base_url,
+        base_url=settings.base_url,
+        link_url=settings.link_url if settings.base_url else "",
         submit_guard_ms=int(_GUARD_MS * factor),
         inbox_patience_ms=int(plain.inbox_patience_ms * factor),
         timer_patience_ms=int(plain.timer_patience_ms * factor),

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kaskad.domain.errors import StoreError
-from kaskad.domain.tokens import HONEYPOT, PIXEL, BadToken, Signer
+from kaskad.domain.tokens import HONEYPOT, PIXEL, SHORT, BadToken, Signer
 from kaskad.log import get_logger
 from kaskad.web.body import read_body
 from kaskad.web.intake import SCOPES, TRACKING, Durable, Intake
@@ -37,7 +37,7 @@ AGENT_LIMIT = 500
 
 
 class Tracking:
-    """`/o/{token}`, `/l/{token}` and `/u/{token}`."""
+    """`/o/{token}`, `/l/{token}`, `/s/{code}` and `/u/{token}`."""
 
     def __init__(self, intake: Intake, durable: Durable, signer: Signer, clock: Callable[[], int]) -> None:
         self._intake = intake
@@ -58,10 +58,22 @@ class Tracking:
     async def follow_link(self, request: Request) -> Response:
         """Keep the hit, then redirect to where the frozen message says."""
         try:
-            *message, link = self._signer.read_link(request.path_params["token"], self._clock())
+            told = self._signer.read_link(request.path_params["token"], self._clock())
         except BadToken:
             return page(request, "missing", status=404)
-        contact_id, run_id, step = message
+        return await self._follow(request, *told)
+
+    async def follow_short(self, request: Request) -> Response:
+        """Do the same for a short link."""
+        code = request.path_params["code"]
+        told = None
+        if len(code) == SHORT and code.isascii() and code.isalnum():
+            told = await run_in_threadpool(self._intake.short_link, code)
+        if told is None:
+            return page(request, "missing", status=404)
+        return await self._follow(request, *told)
+
+    async def _follow(self, request: Request, contact_id: int, run_id: int, step: int, link: int) -> Response:
         if link == HONEYPOT:
             await self._keep(self._hit(request, (contact_id, run_id, step), link))
             return page(request, "missing", status=404)

@@ -97,6 +97,12 @@ UPDATE hits SET contact_id = :kept,
        run_id = (SELECT k.run_id FROM merged_runs k WHERE k.old_contact = :old AND k.old_run = hits.run_id)
  WHERE contact_id = :old;
 
+-- name: carry_short_links
+UPDATE short_links SET contact_id = :kept,
+       run_id = (SELECT k.run_id FROM merged_runs k
+                  WHERE k.old_contact = :old AND k.old_run = short_links.run_id)
+ WHERE contact_id = :old;
+
 -- name: carry_decisions
 UPDATE decisions SET contact_id = :kept,
        run_id = (SELECT k.run_id FROM merged_runs k WHERE k.old_contact = :old AND k.old_run = decisions.run_id)
