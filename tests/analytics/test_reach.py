@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kaskad.analytics.reach import HUMAN_KINDS, Report, report, trips
+from kaskad.analytics.paths import Flow, flows
+from kaskad.analytics.reach import EVERYTHING, HUMAN_KINDS, Report, Scope, report, trips
+from kaskad.analytics.who import Figure, who
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.run import state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.store import accounts
-from kaskad.store.db import Database, open_database
+from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
 
@@ -138,6 +140,8 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
     with db.read() as tx:
         told = report(tx, 7, CASCADE, 1)
         listed = trips(tx, 7, CASCADE, 1000)
+        check_ways(told, flows(tx, 7, CASCADE))
+        check_people(tx, told)
     live = [p for p in people if not p[0]]
     assert told.entered == len(live) and told.holdouts == len(people) - len(live)
     assert told.outcomes == dict(Counter(p[1].value for p in live if p[1]))
@@ -208,3 +212,40 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
             assert level.cost_each == {c: -(-m // level.contacts) for c, m in told.cost.items()}
     by = Counter((step, channel) for _, step, channel in firsts.values())
     assert by == Counter({(line.step, line.channel): line.reached for line in told.lines if line.reached})
+
+
+def check_ways(told: Report, ways: list[Flow]) -> None:
+    """Everybody who enters comes to one end, and goes into each step as often as out of it."""
+    come, gone = Counter[str](), Counter[str]()
+    for way in ways:
+        come[way.target] += way.runs
+        gone[way.source] += way.runs
+    steps = {place for place in {*come, *gone} if place.startswith("step:")}
+    assert gone["entered"] == told.entered and all(come[step] == gone[step] for step in steps)
+    ends = {place.removeprefix("end:"): n for place, n in come.items() if place.startswith("end:")}
+    assert ends == {**told.outcomes, **({"under_way": told.under_way} if told.under_way else {})}
+
+
+def check_people(tx: Transaction, told: Report) -> None:
+    """The people behind a figure are as many as it says."""
+
+    def count(figure: Figure, scope: Scope = EVERYTHING) -> int:
+        return len(who(tx, 7, figure, scope, limit=100).people)
+
+    for line in told.lines:
+        for name in ("sent", "delivered", "seen", "reacted", "machine", "suspected", "failed", "unknown",
+                     "opened", "clicked", "waiting"):  # fmt: skip
+            assert count(Figure(name, line.step, line.channel)) == getattr(line, name), name
+        assert count(Figure("first", line.step, line.channel)) == line.reached
+        assert count(Figure("sent", line.step, line.channel), Scope(version_id=9)) == 0
+        assert count(Figure("sent", line.step, line.channel), Scope(since=1)) == 0
+    for number, name in enumerate(("letter", "chat", "sms")):
+        for reason, skips in told.skips.get(name, {}).items():
+            assert count(Figure("skipped", number, reason=reason)) == skips
+    for outcome, ended in told.outcomes.items():
+        assert count(Figure("ended", reason=outcome)) == ended
+    for level, name in (("delivered",) * 2, ("seen",) * 2, ("seen_or_sms_delivered", "reached"), ("reacted",) * 2):
+        assert count(Figure(name)) == next(each.contacts for each in told.levels if each.name == level)
+    assert count(Figure("entered")) == told.entered and count(Figure("holdouts")) == told.holdouts
+    assert count(Figure("under_way")) == told.under_way
+    assert count(Figure("entered"), Scope(people=[1])) == min(told.entered, count(Figure("entered"), Scope([1])))

@@ -1,15 +1,42 @@
-"""How cascades do: who was reached, by what, and for how much."""
+"""How cascades do: who was reached, by what, and for how much; the people behind each figure; as a file."""
 
 from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
 from kaskad.actions import segments
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
-from kaskad.analytics import reach
-from kaskad.analytics.reach import Report
+from kaskad.analytics import paths, reach, recent, who
+from kaskad.analytics.paths import Flow, Variant
+from kaskad.analytics.reach import Report, Scope
+from kaskad.analytics.recent import Hour, Lately
+from kaskad.analytics.who import OF_RUNS, OF_STEPS, Figure, Found
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.money import format_money
+from kaskad.domain.terms import Channel, Outcome, Reason, SkipReason
+from kaskad.engine.sheets import csv_text
+from kaskad.engine.workbooks import Cell, write_workbook
 from kaskad.store import cascades as store
+from kaskad.store.db import Transaction
+from kaskad.store.runs import RunKey
+
+DAY_MS = 86_400_000
+
+
+class Among(Struct, frozen=True):
+    """Which runs are meant: of people who are in a segment now, of one version, that entered in a period."""
+
+    segment: str = ""
+    version: int = 0
+    since: int | None = None
+    until: int | None = None
 
 
 class Told(Struct, frozen=True):
@@ -19,10 +46,12 @@ class Told(Struct, frozen=True):
     version: int
     launches: int  # under way
     report: Report
+    flows: list[Flow]
+    variants: list[Variant]
 
 
-def report(office: Office, slug: str, segment: str = "") -> Told:
-    """Return the report of a cascade, of the people only who are in a segment now where one is named.
+def report(office: Office, slug: str, among: Among = Among()) -> Told:
+    """Return the report of a cascade, of the runs only that `among` means.
 
     Raises NotFound, and Conflict for one that was never activated.
     """
@@ -31,6 +60,115 @@ def report(office: Office, slug: str, segment: str = "") -> Told:
         cascade = definition_of(office, tx, row)
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
-        people = segments.members(tx, office, segment) if segment else None
-        made = reach.report(tx, row.id, cascade, office.now(), people)
-    return Told(row.state, version, launches[0] if launches else 0, made)
+        scope = _scope(office, tx, slug, among)
+        made = reach.report(tx, row.id, cascade, office.now(), scope)
+        flows = paths.flows(tx, row.id, cascade, scope)
+        variants = paths.variants(tx, row.id, cascade, scope)
+    return Told(row.state, version, launches[0] if launches else 0, made, flows, variants)
+
+
+def people(
+    office: Office, slug: str, figure: str, *, step: str = "", channel: str = "", reason: str = "",
+    among: Among = Among(), after: RunKey = who.START, limit: int = 50,
+) -> Found:  # fmt: skip
+    """Return the people behind a figure of a cascade's report, or with `step` of that step.
+
+    A page may have fewer than `limit`, or none, though more follow. Raises NotFound, Conflict, Invalid.
+    """
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        cascade = definition_of(office, tx, row)
+        meant = _figure(cascade, figure, step, channel, reason)
+        return who.who(tx, row.id, meant, _scope(office, tx, slug, among), after, limit)
+
+
+def lately(office: Office, days: int = 7) -> Mapping[str, Lately]:
+    """Return by cascade whom it reached in the last days, and what that cost; those that sent nothing lack."""
+    return _lately(office, office.now() - days * DAY_MS)
+
+
+def since(office: Office, at: int) -> Mapping[str, Lately]:
+    """Return by cascade what was done since an instant."""
+    return _lately(office, at)
+
+
+def hours(office: Office, count: int = 24) -> list[Hour]:
+    """Return what left in each of the last hours of the clock, the oldest first."""
+    with office.read() as tx:
+        return recent.hours(tx, office.now(), count)
+
+
+HEADER = (
+    "step", "channel", "variant", "sent", "delivered", "seen", "reacted", "first_reached", "opened",
+    "opened_raw", "clicked", "clicked_raw", "machine", "suspected", "silent", "failed", "unknown",
+    "waiting", "price", "cost",
+)  # fmt: skip
+
+
+def export(office: Office, slug: str, form: Literal["csv", "xlsx"], among: Among = Among()) -> Iterator[bytes]:
+    """Return the report's table as a file: a row for each step and channel, and for each variant.
+
+    Raises NotFound, Conflict.
+    """
+    rows = list(_rows(report(office, slug, among)))
+    if form == "csv":
+        text = csv_text([HEADER, *([str("" if cell is None else cell) for cell in row] for row in rows)])
+        return iter([text.encode("utf-8-sig")])
+    return iter([_workbook(rows)])
+
+
+def _rows(told: Told) -> Iterator[Sequence[Cell]]:
+    for line in told.report.lines:
+        yield (
+            line.id, line.channel, "", line.sent, line.delivered, line.seen, line.reacted, line.reached,
+            line.opened, line.opened_raw, line.clicked, line.clicked_raw, line.machine, line.suspected,
+            max(line.arrived - line.seen, 0), line.failed, line.unknown, line.waiting, _money(line.price),
+            _money(line.cost),
+        )  # fmt: skip
+    for one in told.variants:
+        empty: list[Cell] = [None] * 11
+        yield (
+            one.step, "", one.id, one.sent, one.delivered, one.seen, one.reacted, *empty[:5], one.machine,
+            *empty[:6], _money(one.cost),
+        )  # fmt: skip
+
+
+def _money(amounts: reach.Amounts) -> str:
+    return " + ".join(format_money(each) for each in reach.money(amounts))
+
+
+def _workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="kaskad-report-") as folder:
+        path = Path(folder) / "report.xlsx"
+        write_workbook(path, HEADER, rows)
+        return path.read_bytes()
+
+
+def _scope(office: Office, tx: Transaction, slug: str, among: Among) -> Scope:
+    people = segments.members(tx, office, among.segment) if among.segment else None
+    version_id = store.version_by_number(tx, slug, among.version).id if among.version else 0
+    return Scope(people, version_id, among.since or 0, reach.FOREVER if among.until is None else among.until)
+
+
+def _figure(cascade: Cascade, name: str, step: str, channel: str, reason: str) -> Figure:
+    """Return the figure that is meant; raises NotFound for a step, Invalid for what no report counts."""
+    known = OF_STEPS if step else OF_RUNS
+    if name not in known:
+        raise Invalid([f"No report counts {name!r} here: choose one of {', '.join(known)}."])
+    number = next((each.number for each in cascade.steps if each.id == step), -1)
+    if step and number < 0:
+        raise NotFound(f"Cascade {cascade.id!r} has no step {step!r}.")
+    kinds = {"skipped": SkipReason, "failed": Reason, "ended": Outcome}
+    words = [each.value for each in kinds[name]] if name in kinds else []
+    if (reason and reason not in words) or (name == "ended" and not reason):
+        raise Invalid([f"{name!r} has no reason {reason!r}: choose one of {', '.join(words) or 'none'}."])
+    if channel and channel not in [each.value for each in Channel]:
+        raise Invalid([f"There is no channel {channel!r}."])
+    return Figure(name, number, channel, reason)
+
+
+def _lately(office: Office, at: int) -> Mapping[str, Lately]:
+    with office.read() as tx:
+        names = {row.id: row.slug for row in store.all_cascades(tx)}
+        found = recent.lately(tx, at)
+    return {names[cascade_id]: one for cascade_id, one in found.items() if cascade_id in names}

@@ -25,8 +25,28 @@ SUSPECTED = Kind.SUSPECTED_CLICKED.bit  # every click at first; it stays one tha
 SETTLED = Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit
 HUMAN_KINDS = [kind.value for kind in Kind if kind.bit & HUMAN]
 
-_EVERYBODY: Mapping[str, Any] = {"whole": 1, "people": ""}
+FOREVER = 2**62
 Amounts = dict[str, int]  # currency -> minor units
+
+
+class Scope(Struct, frozen=True):
+    """Which runs are reported: those of some people or all, of one version or any, that entered in a period."""
+
+    people: Sequence[int] | None = None
+    version_id: int = 0
+    since: int = 0
+    until: int = FOREVER
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Return the filters as the statements of reports take them."""
+        return {
+            "whole": int(self.people is None), "people": ",".join(map(str, self.people or ())),
+            "version_id": self.version_id, "since": self.since, "until": self.until,
+        }  # fmt: skip
+
+
+EVERYTHING = Scope()
 
 
 class Line(Struct):
@@ -134,17 +154,17 @@ def progress(tx: Transaction, cascade_id: int, cascade: Cascade) -> Progress:
     launches = tx.one("open_launches", cascade_id=cascade_id)
     assert row is not None and launches is not None
     names = {step.number: step.id for step in cascade.steps}
-    return Progress(row[0], row[1], row[2], launches[0], _lines(tx, cascade_id, names, _EVERYBODY))
+    return Progress(row[0], row[1], row[2], launches[0], _lines(tx, cascade_id, names, EVERYTHING.params))
 
 
 def report(
-    tx: Transaction, cascade_id: int, cascade: Cascade, now: int, people: Sequence[int] | None = None
+    tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: Scope = EVERYTHING
 ) -> Report:
     """Return the report of a cascade, whose current definition names its steps.
 
-    It is of some people only, or of all; seed contacts are in no figure.
+    It is of the runs in `scope`; seed contacts are in no figure.
     """
-    among: dict[str, Any] = {"whole": int(people is None), "people": ",".join(map(str, people or ()))}
+    among = scope.params
     names = {step.number: step.id for step in cascade.steps}
     lines = _lines(tx, cascade_id, names, among)
     cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
@@ -173,7 +193,7 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
     """Return the runs of up to `limit` people, in the order of the contacts."""
     names = {step.number: step.id for step in cascade.steps}
     found = []
-    for row in tx.all("report_people", cascade_id=cascade_id, limit=limit):
+    for row in tx.all("report_people", cascade_id=cascade_id, limit=limit, **EVERYTHING.params):
         attributes = msgspec.json.decode(row[3])
         outcome = Outcome.of(row[5]).value if row[5] else ""
         by = "" if row[6] is None else names.get(row[6], str(row[6]))
