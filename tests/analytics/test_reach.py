@@ -234,7 +234,7 @@ def check_people(tx: Transaction, told: Report) -> None:
 
     for line in told.lines:
         for name in ("sent", "delivered", "seen", "reacted", "machine", "suspected", "failed", "unknown",
-                     "opened", "clicked", "waiting"):  # fmt: skip
+                     "opened", "clicked", "waiting", "silent"):  # fmt: skip
             assert count(Figure(name, line.step, line.channel)) == getattr(line, name), name
         assert count(Figure("first", line.step, line.channel)) == line.reached
         assert count(Figure("sent", line.step, line.channel), Scope(version_id=9)) == 0

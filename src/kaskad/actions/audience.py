@@ -71,7 +71,7 @@ def look_at(
             raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
         zone = (settings.get(tx, POLICY, Policy) or Policy()).zone
         checks = _checks(office, cascade, TextBook(texts), zone, trigger or {})
-        people = _people(tx, office, cascade, listed, segment)
+        people = people_of(tx, office, cascade, listed, segment)
         size, seen = people.size, 0
         for ids in people.sample(contacts):
             seen += len(ids)
@@ -106,7 +106,7 @@ def _checks(
     return found
 
 
-class _People(Struct):
+class People(Struct):
     """An audience that can be sampled."""
 
     tx: Transaction
@@ -140,7 +140,16 @@ class _People(Struct):
             after, wanted = ids[-1], wanted - len(ids)
 
 
-def _people(tx: Transaction, office: Office, cascade: Cascade, listed: str, segment: str) -> _People:
+def people_of(
+    tx: Transaction, office: Office, cascade: Cascade, listed: str = "", segment: str = "",
+    everybody: bool = False,
+) -> People:  # fmt: skip
+    """Return the audience: a list, a segment, or everybody; else whom the cascade's broadcast names.
+
+    Raises NotFound.
+    """
+    if everybody:
+        return People(tx, "everybody", cascade_store.size_of(tx, None))
     named = cascade.trigger.broadcast if cascade.trigger.broadcast != ALL else ""
     if named and not listed and not segment:
         if segment_store.find(tx, named) is not None:
@@ -151,14 +160,14 @@ def _people(tx: Transaction, office: Office, cascade: Cascade, listed: str, segm
             raise NotFound(f"There is no segment and no list {named!r}, for which {cascade.id!r} is.")
     if listed:
         list_id = cascade_store.list_id(tx, listed)
-        return _People(tx, f"list {listed}", cascade_store.size_of(tx, list_id), list_id)
+        return People(tx, f"list {listed}", cascade_store.size_of(tx, list_id), list_id)
     if segment:
         known = segment_store.find(tx, segment)
         if known is None:
             raise NotFound(f"There is no segment {segment!r}: `kaskad segment list` shows them.")
         members = segment_store.matching(tx, known.condition, office.now())
-        return _People(tx, f"segment {segment}", len(members), members=members)
-    return _People(tx, "everybody", cascade_store.size_of(tx, None))
+        return People(tx, f"segment {segment}", len(members), members=members)
+    return People(tx, "everybody", cascade_store.size_of(tx, None))
 
 
 def _cost(steps: Sequence[StepFindings], cascade: Cascade, times: float) -> tuple[Money, ...]:

@@ -28,6 +28,7 @@ from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
 DAY_MS = 86_400_000
+Table = Literal["csv", "xlsx"]
 
 
 class Among(Struct, frozen=True):
@@ -105,7 +106,7 @@ HEADER = (
 )  # fmt: skip
 
 
-def export(office: Office, slug: str, form: Literal["csv", "xlsx"], among: Among = Among()) -> Iterator[bytes]:
+def export(office: Office, slug: str, form: Table, among: Among = Among()) -> Iterator[bytes]:
     """Return the report's table as a file: a row for each step and channel, and for each variant.
 
     Raises NotFound, Conflict.
@@ -122,7 +123,7 @@ def _rows(told: Told) -> Iterator[Sequence[Cell]]:
         yield (
             line.id, line.channel, "", line.sent, line.delivered, line.seen, line.reacted, line.reached,
             line.opened, line.opened_raw, line.clicked, line.clicked_raw, line.machine, line.suspected,
-            max(line.arrived - line.seen, 0), line.failed, line.unknown, line.waiting, _money(line.price),
+            line.silent, line.failed, line.unknown, line.waiting, _money(line.price),
             _money(line.cost),
         )  # fmt: skip
     for one in told.variants:

@@ -26,3 +26,10 @@ def status(office: Office) -> Status:
     with office.read() as tx:
         rows = tx.all("sent_since", since=now - HOUR_MS)
     return Status(now, office.engine.problem(), {Channel.of(row[0]).value: int(row[1]) for row in rows})
+
+
+def has_people(office: Office) -> bool:
+    """Say whether anybody is in the base."""
+    with office.read() as tx:
+        row = tx.one("last_contact")
+    return bool(row and row[0])

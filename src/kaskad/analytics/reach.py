@@ -67,6 +67,7 @@ class Line(Struct):
     clicked_raw: int = 0
     prefetched: int = 0  # opened by a machine only
     arrived: int = 0  # sent, and not known to have failed: mail servers tell no more
+    silent: int = 0  # of these, those about whom no person was heard of
     failed: int = 0
     unknown: int = 0
     waiting: int = 0
@@ -236,6 +237,7 @@ def _lines(
             "clicked_raw",
             "prefetched",
             "arrived",
+            "silent",
             "failed",
             "unknown",
             "waiting",

@@ -27,6 +27,11 @@ def report(
         bool, typer.Option("--watch", help="Show it anew every two seconds; Ctrl-C ends.")
     ] = False,
     segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
+    version: Annotated[int, typer.Option(min=0, help="Only runs of this version; 0: of all.")] = 0,
+    since: Annotated[
+        str, typer.Option(help="Only runs that entered from then on, such as 2026-11-26T00:00:00Z.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Only runs that entered before that instant.")] = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -37,8 +42,10 @@ def report(
 
     if watch and as_json:
         raise typer.BadParameter("--watch is for people: programs ask again")
+    among = {"segment": segment or None, "version": version or None, "since": since or None,
+             "until": until or None}  # fmt: skip
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/report", segment=segment or None)
+        told = client.get(f"/cascades/{cascade}/report", **among)
         if as_json:
             typer.echo(as_text(told))
             return
@@ -50,7 +57,7 @@ def report(
                 while told["under_way"] or told["launches"] or told["state"] == "active":
                     show(_read(told))
                     time.sleep(EVERY_S)
-                    told = client.get(f"/cascades/{cascade}/report", segment=segment or None)
+                    told = client.get(f"/cascades/{cascade}/report", **among)
         except KeyboardInterrupt:
             pass
         Screen().report(_read(told), ())

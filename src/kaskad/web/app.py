@@ -42,6 +42,7 @@ from kaskad.web.api import (
     prices,
     pulls,
     questions,
+    report_people,
     rfm,
     rights,
     runs,
@@ -71,15 +72,17 @@ from kaskad.web.pages import (
     contact,
     contact_acts,
     live,
+    overview,
     palette,
     people,
+    report,
     signing_in,
     static,
     style_guide,
 )
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
-from kaskad.web.pages.cascades import Figures
+from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
@@ -102,6 +105,7 @@ ROUTERS = (
     templates.step_router,
     files.router,
     launches.router,
+    report_people.router,
     runs.router,
     tasks.router,
     webhooks.router,
@@ -136,6 +140,7 @@ PAGES = (
     static.router,
     account.router,
     people.router,
+    overview.router,
     pages.router,
     calls.router,
     contact_pages.router,
@@ -144,6 +149,7 @@ PAGES = (
     palette.router,
     live.router,
     style_guide.router,
+    report.router,  # after those of the editor: /cascades/new is no cascade
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}
 FAILURES: dict[int | str, dict[str, Any]] = {

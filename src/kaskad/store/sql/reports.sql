@@ -20,7 +20,8 @@ SELECT holdout, coalesce(outcome, 0), count(*) FROM runs r
 -- For each step, channel and account: messages sent; delivered; seen (a person opened, read or answered, or did
 -- more); reacted (a person clicked, replied or pressed a key); opened or clicked by a machine; doubtful clicks that
 -- nothing confirmed; opened by a person, by whomever; clicked by a person, by whomever; those that only a
--- machine opened, of which nobody knows whether a person did (rates leave them out); sent and not failed; failed (refused or undelivered); without an answer; waiting for their turn; and in minor
+-- machine opened, of which nobody knows whether a person did (rates leave them out); sent and not failed; those of them about which no person was heard of (silent);
+-- failed (refused or undelivered); without an answer; waiting for their turn; and in minor
 -- units what they were to cost, and what they cost: the provider's figure, else the price of what it took.
 SELECT m.step, m.channel, m.account_id,
        sum(CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN 1 ELSE 0 END),
@@ -36,6 +37,7 @@ SELECT m.step, m.channel, m.account_id,
        sum(CASE WHEN m.state IN (3, 4, 5, 10) AND m.mask & :opened = 0 AND m.mask & :prefetched <> 0
                 THEN 1 ELSE 0 END),
        sum(CASE WHEN m.state IN (3, 4, 5, 10) THEN 1 ELSE 0 END),
+       sum(CASE WHEN m.state IN (3, 4, 5, 10) AND m.mask & :seen = 0 THEN 1 ELSE 0 END),
        sum(CASE WHEN m.state IN (6, 7, 8, 9) THEN 1 ELSE 0 END),
        sum(CASE WHEN m.state = 10 THEN 1 ELSE 0 END),
        sum(CASE WHEN m.state IN (0, 1, 2) THEN 1 ELSE 0 END),

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from kaskad.actions import launches, reports
 from kaskad.actions.launches import Audience
+from kaskad.analytics import reach
 from kaskad.analytics.reach import Level, Line
-from kaskad.domain.errors import NotFound
+from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import launch_text, read_launch
 from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
@@ -88,6 +89,7 @@ class LineView(View):
     clicked_raw: Annotated[int, Field(description="By people and machines.")]
     prefetched: Annotated[int, Field(description="Opened by a machine only.")]
     arrived: Annotated[int, Field(description="Sent, and not known to have failed.")]
+    silent: Annotated[int, Field(description="Of these, those about whom no person was heard of.")]
     open_rate: Annotated[
         float | None, Field(description="By people; what only a machine opened is on neither side.")
     ]
@@ -122,6 +124,48 @@ class LevelView(View):
 Reasons = dict[str, dict[str, int]]
 
 
+class FlowView(View):
+    """How many runs went from a place to the next: `entered`, `step:ID`, `end:OUTCOME`, `end:under_way`."""
+
+    source: str
+    target: str
+    runs: int
+
+
+class VariantView(View):
+    """One variant of a step, in messages."""
+
+    step: str
+    id: str
+    sent: int
+    delivered: int
+    seen: int
+    reacted: int
+    machine: int
+    cost: Money
+
+
+class AmongQuery:
+    """Which runs a report is about."""
+
+    def __init__(
+        self,
+        segment: Annotated[str, Query(max_length=100, description="Only people who are in it now.")] = "",
+        version: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only runs of it; 0: any.")] = 0,
+        since: Annotated[datetime | None, Query(description="Only runs that entered from then on.")] = None,
+        until: Annotated[datetime | None, Query(description="Only runs that entered before.")] = None,
+    ) -> None:
+        self.told = reports.Among(segment, version, _ms(since), _ms(until))
+
+
+def _ms(at: datetime | None) -> int | None:
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise Invalid(["Give the instant with its zone, such as 2026-11-26T00:00:00Z."])
+    return min(max(round(at.timestamp() * 1000), 0), reach.FOREVER)
+
+
 class ReportView(View):
     """How a cascade does as of one moment: who entered, who was reached, by what, for how much."""
 
@@ -143,6 +187,8 @@ class ReportView(View):
         dict[str, Reasons], Field(description="Step, reason, the provider's code or words, how many.")
     ]
     levels: list[LevelView]
+    flows: Annotated[list[FlowView], Field(description="Where people went from step to step.")]
+    variants: list[VariantView]
     price: Money
     cost: Money
 
@@ -166,6 +212,8 @@ class ReportView(View):
             failures=made.failures,
             failure_words=made.failure_words,
             levels=[LevelView.of(level) for level in made.levels],
+            flows=[FlowView.model_validate(each, from_attributes=True) for each in told.flows],
+            variants=[VariantView.model_validate(each, from_attributes=True) for each in told.variants],
             price=made.price,
             cost=made.cost,
         )
@@ -200,7 +248,7 @@ def stop_launch(office: InOffice, slug: Slug, launch: str) -> LaunchView:
 def show_report(
     office: InOffice,
     slug: Slug,
-    segment: Annotated[str, Query(max_length=100, description="Only people who are in it now.")] = "",
+    among: Annotated[AmongQuery, Depends()],
 ) -> ReportView:
     """Report who entered, who was reached, by what, and for how much."""
-    return ReportView.of(reports.report(office, slug, segment))
+    return ReportView.of(reports.report(office, slug, among.told))

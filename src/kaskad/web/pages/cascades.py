@@ -1,159 +1,168 @@
-"""The overview of what runs, and the report of one cascade."""
+"""The list of cascades: what runs, what it reached lately, and what can be done with each; launches."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Form, Path, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, launches, reports, status
+from kaskad.actions import cascades, launches, lists, segments
 from kaskad.actions.cascades import Overview
+from kaskad.actions.launch_preview import Preview, preview
+from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
-from kaskad.actions.reports import Told
-from kaskad.actions.status import Status
-from kaskad.analytics.reach import Amounts, Level, Line, Report
-from kaskad.web.api.views import LARGEST
+from kaskad.analytics.recent import Lately
+from kaskad.domain.errors import Conflict, Invalid, KaskadError
+from kaskad.domain.ids import launch_text, read_launch
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.remembered import Remembered
-from kaskad.web.pages.session import PageRoute, SignedIn, look_of, needs, note
-from kaskad.web.pages.shell import Visitor, entries, go, render
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.session import PageRoute, look_of, needs, note
+from kaskad.web.pages.shell import Visitor, go, render
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-REACHED = "seen_or_sms_delivered"
-LAUNCHES_SHOWN = 5
+Text = Annotated[str, Form()]
+ROWS = 50
+CHOICES = 500  # segments and lists that a launch offers to choose from
 READ = "cascades:read"
 WRITE = "cascades:write"
 Reader = Annotated[Visitor, needs(READ)]
 Writer = Annotated[Visitor, needs(WRITE)]
+STATES = ("active", "paused", "draft", "stopped")
 
 
-class Figures:
-    """What pages show, counted no more often than it is cheap."""
+class Row(Struct, frozen=True):
+    """A cascade in the list, with what it did in the last seven days."""
 
-    def __init__(self) -> None:
-        self.overviews: Remembered[list[Overview]] = Remembered()
-        self.reports: Remembered[Told] = Remembered()
-        self.status: Remembered[Status] = Remembered()
+    one: Overview
+    week: Lately
 
 
-class Card(Struct, frozen=True):
-    """A cascade on the overview; shares are percentages of those who entered."""
-
-    overview: Overview
-    reached: int
-    share: float
-    cost: Amounts
-    bar: tuple[float, float]  # reached; then those under way who are not
-
-
-class StepRow(Struct, frozen=True):
-    """A step of the report with its lines; `skips` and `failures` in the order of their numbers."""
-
-    number: int
-    id: str
-    channels: tuple[str, ...]
-    lines: list[Line]
-    skips: Mapping[str, int]
-    failures: Mapping[str, int]
-    words: Mapping[str, Mapping[str, int]]
-
-
-@router.get("/")
-def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
-    """Show what runs: cascades, what was sent in the last hour, engine and accounts.
-
-    Whoever may not see that is led to the first place that is theirs.
-    """
-    look = look_of(request, seen)
-    if not seen.may(READ):
-        places = entries(request, seen)
-        return go(places[0].place.path if places else "/account")
-    figures = _figures(request)
-    rows = figures.overviews.get("", lambda: cascades.listing(office))
-    cards = [_card(office, figures, row) for row in sorted(rows, key=_place)]
-    now = figures.status.get("", lambda: status.status(office))
+@router.get("/cascades")
+def listing(
+    office: InOffice, request: Request, seen: Reader, q: str = "", state: str = "", cursor: str = ""
+) -> Response:
+    """Show the cascades in a state, or all, whose title or name holds `q`."""
+    figures, wanted = figures_of(request), q.strip().lower()[:100]
+    found = figures.cascades(office)
+    week = figures.lately(office)
+    fits = [
+        row
+        for row in found
+        if (not state or row.state == state) and (wanted in row.title.lower() or wanted in row.slug)
+    ]
+    begin = next((place for place, row in enumerate(fits, 1) if row.slug == cursor), 0)
+    page = [Row(row, week.get(row.slug) or Lately()) for row in fits[begin : begin + ROWS]]
+    counts = {name: sum(row.state == name for row in found) for name in STATES}
     return render(
-        request, look, "overview.html", seen=seen, cards=cards, status=now, accounts=accounts.listing(office)
-    )
-
-
-@router.get("/cascades/{slug}")
-def cascade(office: InOffice, request: Request, seen: Reader, slug: Slug) -> Response:
-    """Show the report of a cascade, which keeps up while it is under way."""
-    look, figures = look_of(request, seen), _figures(request)
-    whole = cascades.find(office, slug)
-    if whole.overview.version is None:
-        return render(request, look, "draft.html", seen=seen, cascade=whole.overview)
-    report = figures.reports.get(slug, lambda: reports.report(office, slug)).report
-    return render(
-        request, look, "cascade.html", seen=seen, cascade=whole.overview, report=report,
-        steps=_steps(whole.overview, report), reached=_level(report, REACHED), levels=report.levels,
-        launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
-        may_write=seen.may(WRITE), shares=_shares(report),
+        request, look_of(request, seen), "cascades.html", seen=seen, rows=page, counts=counts, all=len(found),
+        next=page[-1].one.slug if begin + ROWS < len(fits) else "", may_write=seen.may(WRITE),
+        new="/cascades/new" if "/cascades/new" in request.app.state.page_paths else "",
     )  # fmt: skip
 
 
-@router.post("/cascades/{slug}/{action}")
-def control(
-    office: InOffice, request: Request, seen: Writer, slug: Slug,
-    action: Annotated[str, Path(pattern="^(pause|resume)$")],
-) -> Response:  # fmt: skip
-    """Pause a cascade or let it go on, then show it again."""
-    look = look_of(request, seen)
-    if action == "pause":
-        cascades.pause(office, slug)
-        said = look._("The cascade is paused.")
-    else:
-        cascades.resume(office, slug)
-        said = look._("The cascade goes on.")
+@router.post("/cascades/{slug}/pause")
+def pause(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Text = "") -> Response:
+    """Send nothing of a cascade for the time being."""
+    cascades.pause(office, slug)
+    return _done(office, request, seen, slug, "pause", look_of(request, seen)._("The cascade is paused."), back)
+
+
+@router.post("/cascades/{slug}/resume")
+def resume(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Text = "") -> Response:
+    """Let a paused cascade go on."""
+    cascades.resume(office, slug)
+    return _done(office, request, seen, slug, "resume", look_of(request, seen)._("The cascade goes on."), back)
+
+
+@router.post("/cascades/{slug}/stop")
+def stop(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Text = "") -> Response:
+    """End a cascade for good."""
+    ended, look = cascades.stop(office, slug).runs, look_of(request, seen)
+    said = look.words.ngettext(
+        "The cascade is stopped: %(num)s person was under way.",
+        "The cascade is stopped: %(num)s people were under way.", ended,
+    ) % {"num": look.n(ended)}  # fmt: skip
+    return _done(office, request, seen, slug, "stop", said, back)
+
+
+def _done(
+    office: Office, request: Request, seen: Visitor, slug: str, action: str, said: str, back: str
+) -> Response:
+    """Note what was done, and show the cascade again, or the list."""
     note(office, seen, f"POST /cascades/{{slug}}/{action}", slug)
-    figures = _figures(request)
-    figures.reports.forget(slug)
-    figures.overviews.forget("")
+    figures_of(request).forget(slug)
+    return go("/cascades" if back == "list" else f"/cascades/{slug}", said)
+
+
+@router.get("/cascades/{slug}/launch")
+def ask(
+    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: str = "", pace: str = ""
+) -> Response:
+    """Show whom a launch would be for, and what would be refused, before it begins."""
+    return _launch_page(office, request, seen, slug, audience, pace)
+
+
+@router.post("/cascades/{slug}/launches")
+def begin(
+    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: Text = "", pace: Text = ""
+) -> Response:
+    """Let the people chosen enter the cascade."""
+    look = look_of(request, seen)
+    try:
+        begun = launches.begin(office, slug, read_audience(audience), pace.strip())
+    except (Invalid, Conflict) as error:
+        return _launch_page(office, request, seen, slug, audience, pace, str(error))
+    note(office, seen, "POST /cascades/{slug}/launch", f"{slug} {audience}")
+    figures_of(request).forget(slug)
+    said = look.words.ngettext(
+        "Launched for %(num)s person.", "Launched for %(num)s people.", begun.size
+    ) % {"num": look.n(begun.size)}  # fmt: skip
     return go(f"/cascades/{slug}", said)
 
 
-def _figures(request: Request) -> Figures:
-    figures: Figures = request.app.state.figures
-    return figures
+@router.post("/cascades/{slug}/launches/{launch}/stop")
+def stop_launch(office: InOffice, request: Request, seen: Writer, slug: Slug, launch: str) -> Response:
+    """Let nobody enter any more by a launch."""
+    found = launches.stop(office, slug, read_launch(launch) or 0)
+    note(office, seen, "POST /cascades/{slug}/launches/{launch}/stop", f"{slug} {launch_text(found.id)}")
+    figures_of(request).forget(slug)
+    said = look_of(request, seen)._("Nobody enters by this launch any more; who has entered goes on.")
+    return go(f"/cascades/{slug}", said)
 
 
-def _place(row: Overview) -> tuple[int, str]:
-    """Return where a cascade stands on the overview: what runs first, what is over last."""
-    return ("active", "paused", "draft", "stopped").index(row.state), row.title
+def read_audience(text: str) -> Audience:
+    """Return whom a form means: "everybody", "list NAME", "segment NAME"; "" is whom the trigger names."""
+    kind, _, name = text.partition(" ")
+    if kind == "everybody":
+        return Audience(everybody=True)
+    return Audience(list=name if kind == "list" else "", segment=name if kind == "segment" else "")
 
 
-def _card(office: Office, figures: Figures, row: Overview) -> Card:
-    if row.version is None or not row.entered:
-        return Card(row, 0, 0.0, {}, (0.0, 0.0))
-    report = figures.reports.get(row.slug, lambda: reports.report(office, row.slug)).report
-    level = _level(report, REACHED)
-    reached = 100 * level.share
-    moving = min(100 - reached, 100 * report.under_way / report.entered if report.entered else 0.0)
-    return Card(row, level.contacts, level.share, report.cost, (reached, moving))
+def _launch_page(
+    office: Office, request: Request, seen: Visitor, slug: str, audience: str, pace: str, problem: str = ""
+) -> Response:
+    look, whole = look_of(request, seen), cascades.find(office, slug)
+    shown: Preview | None = None
+    if audience and not problem:
+        try:
+            shown = preview(office, slug, read_audience(audience))
+        except KaskadError as error:
+            problem = str(error)
+    return render(
+        request, look, "launch.html", 422 if problem else 200, seen=seen, cascade=whole.overview,
+        choices=_choices(office, look), audience=audience, pace=pace, preview=shown, problem=problem,
+    )  # fmt: skip
 
 
-def _level(report: Report, name: str) -> Level:
-    return next(level for level in report.levels if level.name == name)
-
-
-def _steps(overview: Overview, report: Report) -> list[StepRow]:
-    """Return the steps of the current version, then those that only older versions had."""
-    known = {step.id: step.channels for step in overview.steps}
-    others = {line.id: (line.channel,) for line in report.lines if line.id not in known}
-    return [
-        StepRow(
-            number, name, channels, [line for line in report.lines if line.id == name],
-            report.skips.get(name, {}), report.failures.get(name, {}), report.failure_words.get(name, {}),
-        )
-        for number, (name, channels) in enumerate({**known, **others}.items(), 1)
-    ]  # fmt: skip
-
-
-def _shares(report: Report) -> Mapping[str, float]:
-    """Return outcomes, and those under way, as percentages of those who entered."""
-    counts = {**report.outcomes, "under_way": report.under_way}
-    return {name: 100 * count / report.entered if report.entered else 0.0 for name, count in counts.items()}
+def _choices(office: Office, look: Look) -> list[tuple[str, str]]:
+    kept = segments.listing(office, after="", limit=CHOICES)
+    found = [(f"segment {each.name}", look.audience(f"segment {each.name}")) for each in kept]
+    found += [
+        (f"list {each.name}", look.audience(f"list {each.name}"))
+        for each in lists.listing(office, after="", limit=CHOICES)
+        if not each.name.startswith("seeds ")
+    ]
+    return [("", look._("Choose…")), *found, ("everybody", look._("Everybody in the base"))]

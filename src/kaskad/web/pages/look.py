@@ -73,6 +73,14 @@ class Look(Struct, frozen=True):
         """Return amounts of several currencies; "" where there are none."""
         return " + ".join(format_money(each, self.language) for each in money(amounts))
 
+    def decimal(self, number: float) -> str:
+        """Return a number with one digit behind the point."""
+        return f"{number:.1f}".replace(".", "," if self.language == "ru" else ".")
+
+    def each(self, amounts: Amounts, count: int) -> str:
+        """Return what each of so many has cost; "" for nothing or nobody."""
+        return self.money({name: -(-minor // count) for name, minor in amounts.items()}) if count else ""
+
     def audience(self, told: str) -> str:
         """Return whom a launch is for."""
         kind, _, name = told.partition(" ")

@@ -103,8 +103,14 @@ def _environment(language: str) -> Environment:
     install: Any = getattr(made, "install_gettext_callables")  # noqa: B009 - the extension's, not the type's
     install(told.gettext, told.ngettext, newstyle=True, pgettext=told.pgettext)
     made.filters["code"] = _code
+    made.filters["kept"] = _kept
     made.globals.update(asset=static.address, built=static.there, channel_icons=CHANNEL_ICONS)
     return made
+
+
+def _kept(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of an address that say something."""
+    return {name: value for name, value in values.items() if value}
 
 
 def _code(told: str) -> Markup:

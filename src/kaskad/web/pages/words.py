@@ -97,6 +97,48 @@ COUNTS = {
     "unknown": N_("unheard"),
     "machine": N_("scanners"),
 }
+ENTRIES = {
+    "trigger condition": N_("do not meet the trigger's condition"),
+    "already in": N_("are in it already"),
+    "once ever": N_("have been in it, and may once only"),
+    "same key": N_("have been in it for the same reason"),
+    "cooldown": N_("were in it too lately"),
+}
+MESSAGES = {
+    "created": N_("being made"),
+    "queued": N_("waiting"),
+    "submitted": N_("handed over"),
+    "sent": N_("sent"),
+    "delivered": N_("delivered"),
+    "read": N_("read"),
+    "rejected": N_("refused"),
+    "failed": N_("failed"),
+    "bounced": N_("bounced"),
+    "expired": N_("not delivered in time"),
+    "unknown": N_("unheard"),
+    "skipped": N_("passed over"),
+    "cancelled": N_("cancelled"),
+}
+FIGURES = {
+    "entered": N_("Who entered"),
+    "under_way": N_("Who is under way"),
+    "holdouts": N_("Who is held out"),
+    "reached": N_("Who was reached"),
+    "sent": N_("To whom it was sent"),
+    "delivered": N_("To whom it was delivered"),
+    "seen": N_("Who has seen it"),
+    "reacted": N_("Who reacted"),
+    "opened": N_("Who opened it"),
+    "clicked": N_("Who clicked"),
+    "machine": N_("Where a machine opened or clicked"),
+    "suspected": N_("Where a click is in doubt"),
+    "first": N_("Who reacted to this first of all"),
+    "silent": N_("Who is silent"),
+    "failed": N_("Whom it did not reach"),
+    "unknown": N_("Of whom nothing was heard back"),
+    "waiting": N_("Whose message waits"),
+    "skipped": N_("Who was passed over"),
+}
 AUDIENCES = {
     "everybody": N_("everybody"),
     "list": N_("list"),
@@ -197,6 +239,9 @@ WORDS = {
     "reason": REASONS,
     "channel": CHANNELS,
     "role": ROLES,
+    "message": MESSAGES,
+    "entry": ENTRIES,
+    "figure": FIGURES,
 }
 
 

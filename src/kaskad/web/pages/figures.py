@@ -1,0 +1,54 @@
+"""The figures that several pages show, each counted no more often than it is cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import Request
+
+from kaskad.actions import cascades, reports
+from kaskad.actions.alarms import Alarm
+from kaskad.actions.cascades import Overview
+from kaskad.actions.office import Office
+from kaskad.actions.reports import Told
+from kaskad.actions.status import Status
+from kaskad.analytics.recent import Hour, Lately
+from kaskad.web.pages.remembered import Remembered
+
+
+class Figures:
+    """What pages show; one of them for all pages, in the application's state."""
+
+    def __init__(self) -> None:
+        self.overviews: Remembered[list[Overview]] = Remembered()
+        self.reports: Remembered[Told] = Remembered()
+        self.status: Remembered[Status] = Remembered()
+        self.week: Remembered[Mapping[str, Lately]] = Remembered()
+        self.today: Remembered[Mapping[str, Lately]] = Remembered()
+        self.hours: Remembered[list[Hour]] = Remembered()
+        self.alarms: Remembered[list[Alarm]] = Remembered()
+
+    def cascades(self, office: Office) -> list[Overview]:
+        """Return all cascades: what runs first, what is over last."""
+        rows = self.overviews.get("", lambda: cascades.listing(office))
+        return sorted(rows, key=_place)
+
+    def lately(self, office: Office) -> Mapping[str, Lately]:
+        """Return what each cascade did in the last seven days."""
+        return self.week.get("", lambda: reports.lately(office))
+
+    def forget(self, slug: str) -> None:
+        """Count anew what has just been changed."""
+        self.reports.forget(slug)
+        self.overviews.forget("")
+        self.alarms.forget("")
+
+
+def figures_of(request: Request) -> Figures:
+    """Return the figures of this server."""
+    found: Figures = request.app.state.figures
+    return found
+
+
+def _place(row: Overview) -> tuple[int, str]:
+    return ("active", "paused", "draft", "stopped").index(row.state), row.title.lower()

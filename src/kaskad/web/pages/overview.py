@@ -1,0 +1,170 @@
+"""What an installation does at a glance: what runs, what left, what it cost, and what somebody should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request, Response
+from msgspec import Struct
+
+from kaskad.actions import accounts, reports, status
+from kaskad.actions.alarms import Alarm, alarms
+from kaskad.actions.cascades import Overview
+from kaskad.actions.office import Office
+from kaskad.analytics.reach import Amounts
+from kaskad.analytics.recent import Hour, Lately
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.cascades import READ, WRITE
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.session import PageRoute, SignedIn, look_of
+from kaskad.web.pages.shell import Visitor, entries, go, render
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+SHOWN = 12
+
+
+class Card(Struct, frozen=True):
+    """A cascade on the overview, with what it did in the last seven days."""
+
+    overview: Overview
+    week: Lately
+    bar: tuple[float, float]  # percent of those who entered: ended, under way
+
+
+class Bar(Struct, frozen=True):
+    """One hour of the throughput; heights are percentages of the best hour."""
+
+    hour: Hour
+    x: float
+    sent: float
+    failed: float
+
+
+class Todo(Struct, frozen=True):
+    """A first thing to do in a new installation; `path` is "" where no page does it yet."""
+
+    name: str
+    done: bool
+    path: str
+    command: str
+
+
+@router.get("/")
+def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
+    """Show what runs, what left today and for how much, and what is wrong.
+
+    Whoever may not see that is led to the first place that is theirs.
+    """
+    look = look_of(request, seen)
+    if not seen.may(READ):
+        places = entries(request, seen)
+        return go(places[0].place.path if places else "/account")
+    figures = figures_of(request)
+    rows, week = figures.cascades(office), figures.lately(office)
+    midnight = _midnight(look, office.now())
+    today = figures.today.get(str(midnight), lambda: reports.since(office, midnight))
+    shown = accounts.listing(office)
+    return render(
+        request, look, "overview.html", seen=seen,
+        cards=[_card(row, week.get(row.slug) or Lately()) for row in rows if row.state != "stopped"][:SHOWN],
+        more=len(rows) > SHOWN, running=sum(row.state == "active" for row in rows),
+        under_way=sum(row.under_way for row in rows), sent=sum(one.sent for one in today.values()),
+        failed=sum(one.failed for one in today.values()), cost=_cost(today.values()), accounts=shown,
+        bars=_bars(figures.hours.get("", lambda: reports.hours(office))),
+        status=figures.status.get("", lambda: status.status(office)),
+        alarms=list(_alarms(look, seen, figures.alarms.get("", lambda: alarms(office)))),
+        todos=list(_todos(look, request, office, bool(shown), rows)), may_write=seen.may(WRITE),
+        there=request.app.state.page_paths,
+    )  # fmt: skip
+
+
+def _midnight(look: Look, now: int) -> int:
+    zone = ZoneInfo(look.zone)
+    day = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return round(day.timestamp() * 1000)
+
+
+def _card(row: Overview, week: Lately) -> Card:
+    if not row.entered:
+        return Card(row, week, (0.0, 0.0))
+    moving = 100 * row.under_way / row.entered
+    return Card(row, week, (100 - moving, moving))
+
+
+def _cost(those: Iterable[Lately]) -> Amounts:
+    total: Amounts = {}
+    for one in those:
+        for currency, minor in one.cost.items():
+            total[currency] = total.get(currency, 0) + minor
+    return total
+
+
+def _bars(hours: list[Hour]) -> list[Bar]:
+    most = max((hour.sent for hour in hours), default=0) or 1
+    wide = 100 / max(len(hours), 1)
+    return [
+        Bar(hour, place * wide, 100 * hour.sent / most, 100 * hour.failed / most)
+        for place, hour in enumerate(hours)
+    ]
+
+
+class ShownAlarm(Struct, frozen=True):
+    """An alarm in the reader's words, and where something can be done about it; "" where that is no page."""
+
+    kind: str
+    text: str
+    path: str
+    act: str
+
+
+def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlarm]:
+    for each in found:
+        match each.kind:
+            case "engine":
+                yield ShownAlarm("bad", look._("The engine has stopped: %(why)s", why=each.detail), "", "")
+            case "account_down":
+                text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
+                              name=each.name, count=look.n(int(each.detail)))  # fmt: skip
+                yield ShownAlarm("bad", text, "/channels", look._("Channels"))
+            case "account_trouble":
+                text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
+                yield ShownAlarm("warn", text, "/channels", look._("Channels"))
+            case "stranded":
+                text = look._("People in %(name)s cannot be carried on: %(why)s",
+                              name=each.name, why=each.detail)  # fmt: skip
+                yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+            case "stops":
+                count = int(each.name)
+                text = look.words.ngettext(
+                    "%(num)s reply may mean “stop” and wants a person to look at it.",
+                    "%(num)s replies may mean “stop” and want a person to look at them.", count,
+                ) % {"num": look.n(count) + ("+" if each.detail else "")}  # fmt: skip
+                yield ShownAlarm("warn", text, "/inbox", look._("Inbox"))
+            case "no_address":
+                text = look._("Nobody outside can reach this installation: links, unsubscribing and receipts "
+                              "need its public address (setting base_url).")  # fmt: skip
+                yield ShownAlarm("info", text, "", "")
+
+
+def _todos(
+    look: Look, request: Request, office: Office, with_accounts: bool, rows: list[Overview]
+) -> Iterator[Todo]:
+    """Yield the first steps of a new installation; none once all are done."""
+    there: frozenset[str] = request.app.state.page_paths
+    people = status.has_people(office)
+    done = (with_accounts, people, bool(rows), any(row.entered for row in rows))
+    if all(done):
+        return
+    steps = (
+        (look._("Add an account of a channel: where messages go out"), "/channels", "kaskad account add"),
+        (look._("Bring in your people: a file, with what they have agreed to"), "/contacts/import",
+         "kaskad import people.csv"),
+        (look._("Draw a cascade: who is told what, and when the next channel takes over"), "/cascades/new",
+         "kaskad apply cascade.yaml"),
+        (look._("Activate and launch it, and watch who is reached"), "/cascades", "kaskad launch NAME"),
+    )  # fmt: skip
+    for (name, path, command), finished in zip(steps, done, strict=True):
+        yield Todo(name, finished, path if path in there else "", command)

@@ -1,0 +1,221 @@
+"""The report of a cascade: ways, funnel, table, the people behind each figure, and the table as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from msgspec import Struct
+
+from kaskad.actions import cascades, launches, reports, segments
+from kaskad.actions.cascades import Overview
+from kaskad.actions.office import Office
+from kaskad.actions.reports import Among, Told
+from kaskad.analytics.paths import Variant
+from kaskad.analytics.reach import Amounts, Level, Line, Report
+from kaskad.analytics.who import START
+from kaskad.domain.ids import read_run, run_text
+from kaskad.web.api.views import LARGEST
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.cascades import CHOICES, WRITE, Reader, Slug
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.session import PageRoute, look_of, needs, note
+from kaskad.web.pages.shell import HEADERS, Visitor, render
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+REACHED = "seen_or_sms_delivered"
+LAUNCHES_SHOWN = 5
+PEOPLE = "contacts:read"
+Contacts = Annotated[Visitor, needs(PEOPLE)]
+TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+class StepRow(Struct, frozen=True):
+    """A step of the report with its lines; `skips` and `failures` in the order of their numbers."""
+
+    number: int
+    id: str
+    channels: tuple[str, ...]
+    lines: list[Line]
+    variants: list[Variant]
+    skips: Mapping[str, int]
+    failures: Mapping[str, int]
+    words: Mapping[str, Mapping[str, int]]
+
+
+class Filters(Struct, frozen=True):
+    """What the address asks for, as it stands there."""
+
+    segment: str = ""
+    version: int = 0
+    since: str = ""
+    until: str = ""
+
+    def among(self, look: Look) -> Among:
+        """Return the runs that are meant; days begin at midnight of the reader."""
+        until = _day(look, self.until)
+        if until is not None:
+            until += timedelta(days=1)
+        return Among(self.segment, self.version, _ms(_day(look, self.since)), _ms(until))
+
+    @property
+    def query(self) -> str:
+        """Return these filters as the end of an address."""
+        told = {name: str(getattr(self, name)) for name in self.__struct_fields__ if getattr(self, name)}
+        return f"?{urlencode(told)}" if told else ""
+
+    @property
+    def any(self) -> bool:
+        return self != Filters()
+
+
+@router.get("/cascades/{slug}")
+def report(
+    office: InOffice, request: Request, seen: Reader, slug: Slug, segment: str = "", version: str = "",
+    since: str = "", until: str = "",
+) -> Response:  # fmt: skip
+    """Show the report of a cascade, which keeps up while it is under way."""
+    look = look_of(request, seen)
+    whole = cascades.find(office, slug)
+    if whole.overview.version is None:
+        return render(request, look, "draft.html", seen=seen, cascade=whole.overview, edit=_edit(request, slug))
+    asked = Filters(segment, _number(version), since, until)
+    told = _told(office, request, look, slug, asked)
+    made = told.report
+    return render(
+        request, look, "cascade.html", seen=seen, cascade=whole.overview, report=made,
+        steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
+        launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
+        may_write=seen.may(WRITE), may_look=seen.may(PEOPLE), shares=_shares(made),
+        choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
+        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)], ways=_ways(look, whole.overview, told),
+        touches=_touches(made), edit=_edit(request, slug), asked=asked.query,
+    )  # fmt: skip
+
+
+@router.get("/cascades/{slug}/people")
+def people(
+    office: InOffice, request: Request, seen: Contacts, slug: Slug, figure: str = "entered", step: str = "",
+    channel: str = "", reason: str = "", segment: str = "", version: str = "", since: str = "",
+    until: str = "", cursor: str = "",
+) -> Response:  # fmt: skip
+    """Show the people behind a figure of the report."""
+    look = look_of(request, seen)
+    among = Filters(segment, _number(version), since, until).among(look)
+    found = reports.people(
+        office, slug, figure, step=step, channel=channel, reason=reason, among=among,
+        after=read_run(cursor) or START,
+    )  # fmt: skip
+    note(office, seen, "GET /cascades/{slug}/report/people", f"{slug} {figure}")
+    return render(
+        request, look, "report_people.html", seen=seen, cascade=cascades.find(office, slug).overview,
+        people=found.people, next=run_text(*found.next) if found.next else "", figure=figure, step=step,
+        channel=channel, reason=reason, card="/contacts/{contact}" in request.app.state.page_paths
+        or "/contacts/{who}" in request.app.state.page_paths,
+    )  # fmt: skip
+
+
+@router.get("/cascades/{slug}/report.{form}")
+def download(
+    office: InOffice, request: Request, seen: Reader, slug: Slug, form: Literal["csv", "xlsx"],
+    segment: str = "", version: str = "", since: str = "", until: str = "",
+) -> Response:  # fmt: skip
+    """Give the report's table as a file."""
+    among = Filters(segment, _number(version), since, until).among(look_of(request, seen))
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}.{form}"'}
+    return StreamingResponse(
+        reports.export(office, slug, form, among), media_type=TYPES[form], headers=headers
+    )  # fmt: skip
+
+
+def _told(office: Office, request: Request, look: Look, slug: str, asked: Filters) -> Told:
+    """Return the report; of what is filtered every question is counted, and remembered, by itself."""
+    name = slug if not asked.any else json.dumps([slug, asked.segment, asked.version, asked.since, asked.until])
+    return figures_of(request).reports.get(name, lambda: reports.report(office, slug, asked.among(look)))
+
+
+def _edit(request: Request, slug: str) -> str:
+    there: frozenset[str] = request.app.state.page_paths
+    return f"/cascades/{slug}/edit" if "/cascades/{slug}/edit" in there else ""
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+
+def _day(look: Look, text: str) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time(), ZoneInfo(look.zone))
+    except ValueError:
+        return None
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp() * 1000)
+
+
+def _level(report: Report, name: str) -> Level:
+    return next(level for level in report.levels if level.name == name)
+
+
+def _touches(report: Report) -> float:
+    """Return how many messages there were for each person who entered."""
+    return sum(line.sent for line in report.lines) / report.entered if report.entered else 0.0
+
+
+def _steps(overview: Overview, told: Told) -> list[StepRow]:
+    """Return the steps of the current version, then those that only older versions had."""
+    report = told.report
+    known = {step.id: step.channels for step in overview.steps}
+    others = {line.id: (line.channel,) for line in report.lines if line.id not in known}
+    return [
+        StepRow(
+            number, name, channels, [line for line in report.lines if line.id == name],
+            [one for one in told.variants if one.step == name],
+            report.skips.get(name, {}), report.failures.get(name, {}), report.failure_words.get(name, {}),
+        )
+        for number, (name, channels) in enumerate({**known, **others}.items(), 1)
+    ]  # fmt: skip
+
+
+def _ways(look: Look, overview: Overview, told: Told) -> str:
+    """Return the Sankey as JSON for js/report.js: nodes with their names and colours, links with people."""
+    channels = {step.id: step.channels for step in overview.steps}
+    for line in told.report.lines:
+        channels.setdefault(line.id, (line.channel,))
+    counts: Amounts = {}
+    for flow in told.flows:
+        counts[flow.target] = counts.get(flow.target, 0) + flow.runs
+    counts["entered"] = told.report.entered
+    nodes = []
+    for place, count in counts.items():
+        kind, _, name = place.partition(":")
+        if kind == "entered":
+            label, paint = look._("Entered"), "entered"
+        elif kind == "step":
+            label, paint = name, (channels.get(name) or ("",))[0]
+        else:
+            label = look._("Under way") if name == "under_way" else look.word("outcome", name)
+            paint = name
+        nodes.append({"name": place, "label": label, "count": look.n(count), "kind": kind, "paint": paint})
+    links = [
+        {"source": each.source, "target": each.target, "value": each.runs, "count": look.n(each.runs)}
+        for each in told.flows
+    ]
+    return json.dumps({"nodes": nodes, "links": links, "people": look._("people")}, ensure_ascii=False)
+
+
+def _shares(report: Report) -> Mapping[str, float]:
+    """Return outcomes, and those under way, as percentages of those who entered."""
+    counts = {**report.outcomes, "under_way": report.under_way}
+    return {name: 100 * count / report.entered if report.entered else 0.0 for name, count in counts.items()}

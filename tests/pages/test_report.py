@@ -1,0 +1,107 @@
+"""The cascades: listed, paused, launched; the report with its ways and the people behind its figures."""
+
+import io
+import json
+import re
+
+import pytest
+from python_calamine import CalamineWorkbook
+
+from kaskad.domain.terms import Kind
+from kaskad.store.contacts import Contact, upsert
+from kaskad.store.suppressions import hash_key
+from support.faults import until
+
+PAGES = (
+    "/cascades", "/cascades/news", "/cascades/news/launch?audience=list vip", "/",
+    "/cascades/news/people?figure=sent&step=letter", "/cascades/news/people?figure=waiting&step=chat",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def opened(site):
+    """Return the site after Bob has opened his letter, and Ann's was opened by a machine."""
+    office = site.service.office
+
+    def change(tx):
+        rows = tx.all("report_who_runs", contact_id=0, run_id=0, scan=99, cascade_id=1, limit=9, whole=1,
+                      people="", version_id=0, since=0, until=2**62, holdout=0, outcome=-1, some=0,
+                      delivered=0, any_message=1, channel=-1)  # fmt: skip
+        for row in rows:
+            kind = Kind.OPENED if row[2] == "bob" else Kind.MACHINE_OPENED
+            tx.script(f"UPDATE messages SET mask = mask | {kind.bit} "
+                      f"WHERE contact_id = {row[0]} AND run_id = {row[1]} AND step = 1")  # fmt: skip
+
+    office.write(change)
+    return site
+
+
+def test_the_pages_are_accessible_and_fit(visit, opened):
+    wrong = []
+    for language, theme, width in (("ru", "light", "wide"), ("ru", "dark", "phone"), ("en", "dark", "tablet")):
+        eyes = visit("owner", language=language, theme=theme, width=width)
+        for path in PAGES:
+            eyes.goto(path)
+            if path == "/cascades/news":
+                eyes.page.wait_for_selector("#ways svg")
+            eyes.shoot(f"{path} {width} {language} {theme}")
+            wrong += [f"{path} {width}: {each}" for each in eyes.axe()]
+            wrong += [f"{path} is too wide for a {width}"] if eyes.overflows() else []
+    assert wrong == []
+
+
+def test_the_way_of_a_marketer_by_keyboard(visit, opened):
+    eyes = visit("marketer")
+    page = eyes.goto("/cascades")
+    page.keyboard.press("/")
+    page.keyboard.type("news")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"q=news"))
+    assert page.locator("tbody tr").count() == 1
+    page.get_by_role("link", name="<News> & more").press("Enter")
+    page.wait_for_selector("#ways svg")
+    ways = json.loads(page.locator("#ways").get_attribute("data-ways"))
+    assert {(each["source"], each["target"]): each["value"] for each in ways["links"]} == {
+        ("entered", "step:chat"): 2, ("step:chat", "end:under_way"): 1, ("step:chat", "step:letter"): 1,
+        ("step:letter", "end:under_way"): 1,
+    }  # fmt: skip
+    page.get_by_role("region", name="Step by step").get_by_role("link").first.press("Enter")
+    page.wait_for_url(re.compile(r"/people\?.*figure=sent"))
+    assert page.locator("tbody tr").count() == 1 and "Ann" in page.content()
+    page.goto(f"{opened.url}/cascades")
+    page.get_by_role("button", name="Pause <News> & more").press("Enter")
+    page.get_by_role("dialog").get_by_role("button", name="Pause").press("Enter")
+    page.wait_for_selector("text=The cascade is paused.")
+    assert opened.api.get("/cascades/news")["state"] == "paused"
+    opened.api.post("/cascades/news/resume")
+
+
+def test_a_launch_shows_what_is_refused_before_it_begins(visit, opened):
+    office = opened.service.office
+    office.write(lambda tx: upsert(tx, hash_key(tx, opened.service.vault), [Contact(external_id="carl")], 1))
+    opened.api.post("/lists", {"name": "late"})
+    opened.api.post("/lists/late/members", {"contacts": ["carl"]})
+    page = visit("marketer").goto("/cascades/news/launch")
+    page.get_by_label("Who enters").select_option("list late")
+    page.get_by_role("button", name="Show who that is").click()
+    page.wait_for_selector("text=Launch for 1 person")
+    assert "no address" in page.locator("tbody").inner_text()
+    page.get_by_role("button", name="Launch for 1 person").click()
+    page.wait_for_selector("text=Launched for 1 person.")
+    until(lambda: opened.api.get("/cascades/news/report")["skips"].get("chat"), 20)
+
+
+def test_figures_lead_to_files_and_filters_hold(opened):
+    with opened.client("viewer") as client:
+        text = client.get("/cascades/news/report.csv").content.decode("utf-8-sig")
+        rows = [line.split(",") for line in text.splitlines()]
+        letter = dict(zip(rows[0], next(row for row in rows if row[0] == "letter"), strict=True))
+        assert letter["sent"] == "1" and letter["opened_raw"] == "1"
+        book = CalamineWorkbook.from_filelike(io.BytesIO(client.get("/cascades/news/report.xlsx").content))
+        assert book.get_sheet_by_index(0).to_python()[0] == rows[0]
+        past = client.get("/cascades/news/report.csv?until=2020-01-01").content.decode("utf-8-sig")
+        assert len(past.splitlines()) == 1
+        assert client.get("/cascades/news?version=9").status_code == 404
+        assert client.get("/cascades/news/people?figure=nonsense").status_code == 422
+    told = opened.api.get("/cascades/news/report/people?figure=sent&step=letter")
+    assert len(told["items"]) == 1
