@@ -244,8 +244,15 @@ def check_people(tx: Transaction, told: Report) -> None:
             assert count(Figure("skipped", number, reason=reason)) == skips
     for outcome, ended in told.outcomes.items():
         assert count(Figure("ended", reason=outcome)) == ended
-    for level, name in (("delivered",) * 2, ("seen",) * 2, ("seen_or_sms_delivered", "reached"), ("reacted",) * 2):
+    for level, name in (
+        ("delivered",) * 2,
+        ("seen",) * 2,
+        ("seen_or_sms_delivered", "reached"),
+        ("reacted",) * 2,
+    ):
         assert count(Figure(name)) == next(each.contacts for each in told.levels if each.name == level)
     assert count(Figure("entered")) == told.entered and count(Figure("holdouts")) == told.holdouts
     assert count(Figure("under_way")) == told.under_way
-    assert count(Figure("entered"), Scope(people=[1])) == min(told.entered, count(Figure("entered"), Scope([1])))
+    assert count(Figure("entered"), Scope(people=[1])) == min(
+        told.entered, count(Figure("entered"), Scope([1]))
+    )

@@ -38,7 +38,11 @@ def opened(site):
 
 def test_the_pages_are_accessible_and_fit(visit, opened):
     wrong = []
-    for language, theme, width in (("ru", "light", "wide"), ("ru", "dark", "phone"), ("en", "dark", "tablet")):
+    for language, theme, width in (
+        ("ru", "light", "wide"),
+        ("ru", "dark", "phone"),
+        ("en", "dark", "tablet"),
+    ):
         eyes = visit("owner", language=language, theme=theme, width=width)
         for path in PAGES:
             eyes.goto(path)

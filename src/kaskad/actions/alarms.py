@@ -16,7 +16,7 @@ MOST_STOPS = 100
 
 
 class Alarm(Struct, frozen=True):
-    """One thing to look at. `kind` is one of KINDS; `name` is the account, cascade or number that it is about."""
+    """One thing to look at. `kind` is one of KINDS; `name` is the account, cascade or number it is about."""
 
     kind: str
     name: str = ""
@@ -49,7 +49,7 @@ def _of_accounts(office: Office) -> Iterator[Alarm]:
 
 
 def _of_cascades(office: Office) -> Iterator[Alarm]:
-    """Yield the running cascades with steps that no account in service can carry: their people are stranded."""
+    """Yield the running cascades with steps that no account in service carries: people are stranded."""
     usable = [each.account for each in accounts.listing(office) if each.account.enabled]
     with office.read() as tx:
         for row in store.all_cascades(tx):

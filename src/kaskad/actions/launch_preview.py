@@ -1,4 +1,4 @@
-"""What a launch would do, asked before it: whom it is for, who would not enter, and what each step would send.
+"""What a launch would do, asked before it: whom it is for, who would not enter, what each step would send.
 
 A sample of the audience is asked what the last look asks of everybody; nothing is decided here a second time.
 """

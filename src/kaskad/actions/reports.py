@@ -40,6 +40,9 @@ class Among(Struct, frozen=True):
     until: int | None = None
 
 
+ALL = Among()
+
+
 class Told(Struct, frozen=True):
     """A report, with what the cascade is at that moment."""
 
@@ -51,7 +54,7 @@ class Told(Struct, frozen=True):
     variants: list[Variant]
 
 
-def report(office: Office, slug: str, among: Among = Among()) -> Told:
+def report(office: Office, slug: str, among: Among = ALL) -> Told:
     """Return the report of a cascade, of the runs only that `among` means.
 
     Raises NotFound, and Conflict for one that was never activated.
@@ -70,7 +73,7 @@ def report(office: Office, slug: str, among: Among = Among()) -> Told:
 
 def people(
     office: Office, slug: str, figure: str, *, step: str = "", channel: str = "", reason: str = "",
-    among: Among = Among(), after: RunKey = who.START, limit: int = 50,
+    among: Among = ALL, after: RunKey = who.START, limit: int = 50,
 ) -> Found:  # fmt: skip
     """Return the people behind a figure of a cascade's report, or with `step` of that step.
 
@@ -84,7 +87,7 @@ def people(
 
 
 def lately(office: Office, days: int = 7) -> Mapping[str, Lately]:
-    """Return by cascade whom it reached in the last days, and what that cost; those that sent nothing lack."""
+    """Return by cascade whom it reached in the last days, and the cost; those that sent nothing lack."""
     return _lately(office, office.now() - days * DAY_MS)
 
 
@@ -106,7 +109,7 @@ HEADER = (
 )  # fmt: skip
 
 
-def export(office: Office, slug: str, form: Table, among: Among = Among()) -> Iterator[bytes]:
+def export(office: Office, slug: str, form: Table, among: Among = ALL) -> Iterator[bytes]:
     """Return the report's table as a file: a row for each step and channel, and for each variant.
 
     Raises NotFound, Conflict.

@@ -44,7 +44,7 @@ class Variant(Struct):
 
 
 def flows(tx: Transaction, cascade_id: int, cascade: Cascade, scope: Scope = EVERYTHING) -> list[Flow]:
-    """Return the ways of all runs in `scope` but hold-outs, from the entry to the ends, in the order of steps."""
+    """Return the ways of all runs in `scope` but hold-outs, from the entry to the ends, by steps."""
     names = {step.number: step.id for step in cascade.steps}
     found: Counter[tuple[int, int, str, str]] = Counter()
     for first, step, following, code, count in tx.all(

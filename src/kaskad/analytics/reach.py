@@ -30,7 +30,7 @@ Amounts = dict[str, int]  # currency -> minor units
 
 
 class Scope(Struct, frozen=True):
-    """Which runs are reported: those of some people or all, of one version or any, that entered in a period."""
+    """Which runs are reported: of some people or all, of one version or any, that entered in a period."""
 
     people: Sequence[int] | None = None
     version_id: int = 0
@@ -158,9 +158,7 @@ def progress(tx: Transaction, cascade_id: int, cascade: Cascade) -> Progress:
     return Progress(row[0], row[1], row[2], launches[0], _lines(tx, cascade_id, names, EVERYTHING.params))
 
 
-def report(
-    tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: Scope = EVERYTHING
-) -> Report:
+def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: Scope = EVERYTHING) -> Report:
     """Return the report of a cascade, whose current definition names its steps.
 
     It is of the runs in `scope`; seed contacts are in no figure.

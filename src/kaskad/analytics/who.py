@@ -24,7 +24,7 @@ _FAILED = (6, 7, 8, 9)
 
 
 class _Counted(Struct, frozen=True):
-    """Which messages a figure counts: their states, facts of which they have one, and facts that they lack."""
+    """Which messages a figure counts: states, facts of which they have one, and facts that they lack."""
 
     states: tuple[int, ...]
     some: int = 0
@@ -76,7 +76,7 @@ class Found(Struct, frozen=True):
 
 
 class Figure(Struct, frozen=True):
-    """Which figure is meant: one of OF_STEPS at a step, or one of OF_RUNS; `reason` is an outcome of `ended`."""
+    """Which figure is meant: one of OF_STEPS at a step, or of OF_RUNS; `reason` is the outcome of `ended`."""
 
     name: str
     step: int = -1

@@ -28,7 +28,7 @@ FIGURES = f"With a step: {', '.join(OF_STEPS)}; without: {', '.join(OF_RUNS)}."
 
 
 class PersonView(View):
-    """One run behind a figure; `state`, `channel`, `sent_at` are of the message where the figure is of a step."""
+    """One run behind a figure; `state`, `channel`, `sent_at` are of its message, where one is meant."""
 
     contact: str
     run: str
@@ -93,7 +93,7 @@ def list_people_of_report(
     limit: Annotated[int, Query(ge=1, le=1000, description="Items in a page.")] = 100,
     cursor: Annotated[str, Query(max_length=50, description="`next` of the page before.")] = "",
 ) -> Page[PersonView]:
-    """List the people whom a figure of the report counts; a page may be short, or empty, though more follow."""
+    """List the people whom a figure counts; a page may be short, or empty, though more follow."""
     after = read_run(cursor) if cursor else START
     if after is None:
         raise Invalid([f"cursor: {cursor!r} is none: take `next` of the page before."])

@@ -67,14 +67,18 @@ def listing(
 def pause(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Text = "") -> Response:
     """Send nothing of a cascade for the time being."""
     cascades.pause(office, slug)
-    return _done(office, request, seen, slug, "pause", look_of(request, seen)._("The cascade is paused."), back)
+    return _done(
+        office, request, seen, slug, "pause", look_of(request, seen)._("The cascade is paused."), back
+    )
 
 
 @router.post("/cascades/{slug}/resume")
 def resume(office: InOffice, request: Request, seen: Writer, slug: Slug, back: Text = "") -> Response:
     """Let a paused cascade go on."""
     cascades.resume(office, slug)
-    return _done(office, request, seen, slug, "resume", look_of(request, seen)._("The cascade goes on."), back)
+    return _done(
+        office, request, seen, slug, "resume", look_of(request, seen)._("The cascade goes on."), back
+    )
 
 
 @router.post("/cascades/{slug}/stop")

@@ -1,4 +1,4 @@
-"""What an installation does at a glance: what runs, what left, what it cost, and what somebody should look at."""
+"""An installation at a glance: what runs, what left, what it cost, and what somebody should look at."""
 
 from __future__ import annotations
 

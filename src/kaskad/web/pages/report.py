@@ -88,7 +88,9 @@ def report(
     look = look_of(request, seen)
     whole = cascades.find(office, slug)
     if whole.overview.version is None:
-        return render(request, look, "draft.html", seen=seen, cascade=whole.overview, edit=_edit(request, slug))
+        return render(
+            request, look, "draft.html", seen=seen, cascade=whole.overview, edit=_edit(request, slug)
+        )
     asked = Filters(segment, _number(version), since, until)
     told = _told(office, request, look, slug, asked)
     made = told.report
@@ -98,7 +100,8 @@ def report(
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
         may_write=seen.may(WRITE), may_look=seen.may(PEOPLE), shares=_shares(made),
         choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
-        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)], ways=_ways(look, whole.overview, told),
+        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
+        ways=_ways(look, whole.overview, told),
         touches=_touches(made), edit=_edit(request, slug), asked=asked.query,
     )  # fmt: skip
 
@@ -140,7 +143,9 @@ def download(
 
 def _told(office: Office, request: Request, look: Look, slug: str, asked: Filters) -> Told:
     """Return the report; of what is filtered every question is counted, and remembered, by itself."""
-    name = slug if not asked.any else json.dumps([slug, asked.segment, asked.version, asked.since, asked.until])
+    name = (
+        slug if not asked.any else json.dumps([slug, asked.segment, asked.version, asked.since, asked.until])
+    )
     return figures_of(request).reports.get(name, lambda: reports.report(office, slug, asked.among(look)))
 
 
