@@ -62,7 +62,7 @@ def test_the_way_of_a_marketer_by_keyboard(visit, opened):
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"q=news"))
     assert page.locator("tbody tr").count() == 1
-    page.get_by_role("link", name="<News> & more").press("Enter")
+    page.get_by_role("link", name="<News> & more", exact=True).press("Enter")
     page.wait_for_selector("#ways svg")
     ways = json.loads(page.locator("#ways").get_attribute("data-ways"))
     assert {(each["source"], each["target"]): each["value"] for each in ways["links"]} == {
