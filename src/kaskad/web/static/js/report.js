@@ -32,7 +32,7 @@ function option(told, wide) {
   const narrow = wide < NARROW;
   const halo = { textBorderColor: colour("--panel"), textBorderWidth: 3 };
   const label = (node) => ({
-    position: node.kind === "end" ? "left" : "right",
+    position: node.kind === "end" ? "left" : narrow && node.kind === "step" ? "top" : "right",
     formatter: `{name|${node.label}}\n{count|${node.count}}`,
     rich: {
       name: { color: colour("--ink"), fontWeight: 600, fontSize: narrow ? 11 : 13, lineHeight: 17, ...halo },
@@ -52,7 +52,7 @@ function option(told, wide) {
           : `${data.label.name}\n${names[data.name].count} ${told.people}`,
     },
     series: [{
-      type: "sankey", left: 4, right: 4, top: 12, bottom: 12, nodeWidth: 12, nodeGap: narrow ? 22 : 26,
+      type: "sankey", left: 4, right: 4, top: narrow ? 44 : 12, bottom: 12, nodeWidth: 12, nodeGap: narrow ? 22 : 26,
       draggable: false, emphasis: { focus: "adjacency" }, layoutIterations: 48,
       lineStyle: { color: "target", opacity: 0.32, curveness: 0.5 },
       data: told.nodes.map((node) => ({
