@@ -123,8 +123,7 @@ def people(
     return render(
         request, look, "report_people.html", seen=seen, cascade=cascades.find(office, slug).overview,
         people=found.people, next=run_text(*found.next) if found.next else "", figure=figure, step=step,
-        channel=channel, reason=reason, card="/contacts/{contact}" in request.app.state.page_paths
-        or "/contacts/{who}" in request.app.state.page_paths,
+        channel=channel, reason=reason,
     )  # fmt: skip
 
 

@@ -104,21 +104,6 @@ ENTRIES = {
     "same key": N_("have been in it for the same reason"),
     "cooldown": N_("were in it too lately"),
 }
-MESSAGES = {
-    "created": N_("being made"),
-    "queued": N_("waiting"),
-    "submitted": N_("handed over"),
-    "sent": N_("sent"),
-    "delivered": N_("delivered"),
-    "read": N_("read"),
-    "rejected": N_("refused"),
-    "failed": N_("failed"),
-    "bounced": N_("bounced"),
-    "expired": N_("not delivered in time"),
-    "unknown": N_("unheard"),
-    "skipped": N_("passed over"),
-    "cancelled": N_("cancelled"),
-}
 FIGURES = {
     "entered": N_("Who entered"),
     "under_way": N_("Who is under way"),
@@ -239,7 +224,6 @@ WORDS = {
     "reason": REASONS,
     "channel": CHANNELS,
     "role": ROLES,
-    "message": MESSAGES,
     "entry": ENTRIES,
     "figure": FIGURES,
 }
