@@ -13,8 +13,7 @@ class: service
 topic: carts
 trigger: {event: left, key: cart}
 steps:
-  - {id: letter, channel: email, subject: s, text: t, wait: 4h}
-  - id: chat
+  - id: chat  # the first step: the texts are asked for before anybody enters
     channel: whatsapp
     text: "{{ contact.name }}, в корзине осталось: чайник"
     approved: {name: cart_reminder, language: ru, parameters: ["{{ contact.name }}", чайник]}

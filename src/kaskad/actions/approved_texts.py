@@ -39,6 +39,27 @@ def sync(office: Office, name: str) -> list[Text]:
     return listing(office, name)
 
 
+def ask_first(office: Office, cascade: Cascade) -> None:
+    """Have the services list their texts before a cascade that names them begins: who came earlier would be
+    left out. Raises Conflict where one does not answer, Invalid where a text is not to be had.
+    """
+    accounts = [account for account in office.engine.world.accounts.values() if account.enabled]
+    for account in accounts:
+        named = {
+            (told.name, told.language)
+            for step, told, _ in _named(cascade)
+            if account.channel in step.channels and step.account in ("", account.name)
+        }
+        if named and approved.takes_approved(account) and approved.lists_texts(account):
+            with office.read() as tx:
+                known = texts.load(tx).get(account.id, {})
+            if any(key not in known or known[key].state != APPROVED for key in named):
+                sync(office, account.name)
+    with office.read() as tx:
+        if wrong := wrong_texts(tx, cascade, accounts):
+            raise Invalid(wrong)
+
+
 def wrong_texts(tx: Transaction, cascade: Cascade, accounts: Sequence[Account]) -> list[str]:
     """Return which approved texts a cascade names in vain, in words; `accounts` are those in use."""
     known = texts.load(tx)

@@ -160,7 +160,11 @@ def _read_accounts(given: Path | None, cascade: Path) -> tuple[list[Account], Pa
 def _use_accounts(
     service: Service, cascade: Cascade, told: Sequence[Account], path: Path | None, screen: Screen
 ) -> None:
-    """Keep the accounts of the file; raises Invalid where a step has none, before anything is changed."""
+    """Keep the accounts of the file, and know the texts that their services approve, before anybody enters.
+
+    Raises Invalid where a step has no account, before anything is changed, or a text that is not to be had.
+    """
+    from kaskad.actions.approved_texts import ask_first
     from kaskad.actions.readiness import missing_accounts
     from kaskad.domain.errors import Invalid
     from kaskad.store import accounts as account_store
@@ -180,6 +184,8 @@ def _use_accounts(
             account_store.save(tx, service.vault, account)
 
     service.engine.write(change).result()
+    service.office.reload()
+    ask_first(service.office, cascade)
     wanted = {channel for step in cascade.steps for channel in step.channels}
     names = ", ".join(
         f"{account.channel} by {account.name}" for account in usable if account.channel in wanted
