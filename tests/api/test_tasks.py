@@ -162,3 +162,18 @@ def test_an_own_desk_has_nothing_to_send_a_test_to(desk):
 def test_settings_that_cannot_work_are_refused(desk, settings):
     answer = desk.call("PUT", "/accounts/bad", {**DESK, "settings": settings})
     assert answer.status_code == 422 and next(iter(settings)) in answer.text
+
+
+def test_scenario_25_erasure_from_the_export_of_every_touch_to_the_import_next_week(desk):
+    task = opened(desk, "zara", "+77010000125")
+    touches = desk.get("/contacts/zara/export")
+    assert [message["step"] for message in touches["messages"]] == ["agent"], "every touch was listed before"
+    assert "+77010000125" in str(touches)
+    desk.delete("/contacts/zara")
+    assert task["id"] not in str(desk.get("/tasks", params={"limit": 1000}))
+    assert desk.call("POST", f"/tasks/{task['id']}/dial", {"agent": "eva"}).status_code in (404, 409)
+    assert desk.get(f"/runs/{task['run']}")["outcome"] == "cancelled"
+    assert desk.call("GET", "/contacts/zara").status_code == 404
+    told = {"content": b"id,phone\nzara-2,+77010000125\n", "headers": {"Content-Type": "text/csv"}}
+    assert desk.post("/contacts/import", **told)["counts"]["suppressed"] == 1
+    assert [a["health"] for a in desk.get("/contacts/zara-2")["addresses"]] == ["suppressed"]

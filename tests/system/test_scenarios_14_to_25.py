@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
+from kaskad.actions import law
+from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import HOUR, MINUTE, Cap, Counted, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
 from kaskad.domain.tokens import PIXEL
@@ -78,6 +80,32 @@ def test_scenario_16_a_promotion_and_an_appointment_at_ten(db):
     assert len(stage.parcels) == 1 and stage.world.versions[first.version_id].cascade.id == "appointment"
     promo = next(run for run in stage.runs(ann) if run.id != first.id)
     assert promo.outcome is not None or promo.wake_at > stage.clock.now(), "capped for that local day"
+
+
+DAILY = """
+cascade: promo
+title: Promotion
+class: advertising
+topic: orders
+holdout: 0%
+reentry: parallel_by_key
+trigger: {event: left, key: cart_id}
+steps: [{id: sms, channel: sms, text: t, wait: 30m}]
+"""
+
+
+def test_scenario_16_the_daily_cap_counts_the_contact_s_own_days(db):
+    policy = limited(caps=(Cap(1, 1, Counted.TOUCHES, classes=(MessageClass.ADVERTISING,)),))
+    stage = Stage(db, policy=policy, at=utc(2026, 6, 1, 18, 30))
+    stage.cascade(DAILY)
+    ann = stage.person("ann", [Channel.SMS], zone="Asia/Almaty")
+    told = []
+    for cart, pause in enumerate(("1h", "6h", "18h", "1h")):  # 23:30, 00:30, 06:30, 00:30 there
+        before = len(stage.parcels)
+        stage.event(ann, "left", cart_id=cart)
+        told.append(len(stage.parcels) - before)
+        stage.passes(pause)
+    assert told == [1, 1, 0, 1], "midnight is hers, at 19:00 UTC"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +310,25 @@ def test_scenario_21_a_service_cascade_by_robot_and_telegram_needs_a_consent(db)
     assert stage.states(bob)["chat"] == "no_consent"
 
 
+def test_scenario_21_the_law_of_russia_names_its_article_and_lets_service_through(db):
+    both = replace(Policy(), country="RU")
+    bank = replace(both, tenant=("no_foreign_messengers",))
+    for told, policy, denied in (
+        ("advertising", both, {"chat": "38-FZ, art. 5", "robot": "38-FZ, art. 18"}),
+        ("service", both, {}),
+        ("service", bank, {"chat": "ru-foreign-messengers"}),
+    ):
+        text = GENERAL.replace("whatsapp", "telegram").replace("class: service", f"class: {told}")
+        found = law.forbidden(policy, to_cascade(text, name="general"), NOON)
+        assert len(found) == len(denied), found
+        for (step, article), why in zip(denied.items(), found, strict=True):
+            assert f"({step})" in why and article in why
+    stage = Stage(db, policy=limited(country="RU"))
+    ann = begun(stage, GENERAL.replace("whatsapp", "telegram"), country="RU")
+    stage.passes("P3D")
+    assert stage.sent(ann) == ["letter", "chat", "sms", "robot"], "the same as service"
+
+
 def test_scenario_22_without_consent_to_tracking_there_is_no_pixel_and_links_still_work(db):
     stage = Stage(db)
     begun(stage, tracking=False)
@@ -310,6 +357,8 @@ def test_scenario_22_consent_withdrawn_later_silences_the_pixels_already_sent(db
     }
     assert noted == set() and stage.passages(ann)[0].mask & (Kind.OPENED.bit | Kind.MACHINE_OPENED.bit) == 0
     assert stage.passages(bob)[0].mask & Kind.OPENED.bit, "the others' openings still count"
+    stage.receipt(ann, Kind.CLICKED, step=0)
+    assert stage.outcome(ann) == "responded", "and her clicks"
 
 
 @pytest.mark.parametrize("clicks", [True, False])
