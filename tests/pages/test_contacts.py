@@ -49,3 +49,23 @@ def test_the_card_tells_everything_and_why(visit, site):
     page.locator("a[data-peek]").first.press("Enter")
     expect(page.get_by_role("dialog", name="Сообщение")).to_contain_text("Hello")
     opened.shoot("contact message ru")
+
+
+def test_a_file_is_rehearsed_and_brought_in(visit, site):
+    opened = visit("marketer", language="ru", theme="light")
+    page = opened.goto("/imports/new")
+    text = "Имя;Почта;Город\nВера;vera@import.example.org;Омск\nИван;нет;Тула\n".encode("cp1251")
+    page.set_input_files("#file", {"name": "люди.csv", "mimeType": "text/csv", "buffer": text})
+    expect(page.locator('[data-figure="new"]')).to_have_text("1")
+    opened.shoot("import wizard ru")
+    assert opened.axe() == [] and not opened.overflows()
+    assert site.api.get("/contacts?q=vera@import")["items"] == []
+    page.get_by_label("Где они согласились").fill("анкета")
+    page.get_by_role("button", name="Загрузить контакты").click()
+    page.wait_for_url("**/imports/imp_*")
+    expect(page.get_by_text("завершён").first).to_be_visible()
+    opened.shoot("import report ru")
+    assert opened.axe() == [] and not opened.overflows()
+    (made,) = site.api.get("/contacts?q=vera@import")["items"]
+    whole = site.api.get(f"/contacts/{made['id']}")
+    assert whole["attributes"]["Город"] == "Омск" and whole["consents"][0]["proof"]["basis"] == "анкета"

@@ -11,7 +11,14 @@ from kaskad.web.pages.session import OPEN, SIGNED_IN, need_of
 
 WITHOUT = {"/static/{version}/{name:path}"}  # the same for everybody, and nobody's
 ROUTES = [route for router in PAGES for route in router.routes if isinstance(route, APIRoute)]
-VALUES = {"contact": "con_999", "slug": "nothing", "action": "pause", "user_id": "999", "session_id": "999"}
+VALUES = {
+    "number": "imp_999",
+    "contact": "con_999",
+    "slug": "nothing",
+    "action": "pause",
+    "user_id": "999",
+    "session_id": "999",
+}
 
 
 def path_of(route: APIRoute) -> str:

@@ -82,6 +82,7 @@ from kaskad.web.pages import (
 )
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
+from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
 from kaskad.web.problems import HANDLERS, answer
@@ -146,6 +147,7 @@ PAGES = (
     contact_pages.router,
     contact.router,
     contact_acts.router,
+    import_pages.router,
     palette.router,
     live.router,
     style_guide.router,
