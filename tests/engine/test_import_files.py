@@ -239,6 +239,8 @@ def test_a_file_is_told_in_the_same_way_however_it_is_taken_and_from_whatever_ro
     whole = taken(5_000, PeopleFile(data, "p.csv", Reading("RU"), 5))
     pieces = taken(130, PeopleFile(data, "p.csv", Reading("RU"), 5))
     assert len(pieces) > len(whole) and told(pieces) == told(whole)
+    sizes = [len(piece.people) for piece in pieces]
+    assert max(sizes) <= 130 and min(sizes) > 100  # none is a short rest: a commit costs the same
     for cut in (1, 7, 8, 12):
         file = PeopleFile(data, "p.csv", Reading("RU"), 5)
         assert list(file.pass_over(pieces[cut].rows))[-1] == pieces[cut].rows

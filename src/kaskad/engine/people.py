@@ -136,7 +136,8 @@ class PeopleFile:
             if found is None:
                 return self._last()
             self._part = self._sorted(*found)
-        taken, self._part = self._part.cut(people)
+        pieces = -(-len(self._part.people) // people)  # alike: a short one costs nearly what a whole one does
+        taken, self._part = self._part.cut(-(-len(self._part.people) // max(pieces, 1)))
         self._rows += len(taken.lines)
         rejected = _rejected(taken.lines, taken.notes) if taken.notes else []
         notes = [*self._remark, *taken.notes]
