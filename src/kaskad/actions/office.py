@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from kaskad.actions.questions import Questions
+from kaskad.actions.rendering import Renderers
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.arrival import Arrival
@@ -39,6 +40,7 @@ class Office(Struct, frozen=True):
     antivirus: str = ""  # the command that looks at files; "": none
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
     questions: Questions = field(default_factory=Questions)
+    renderers: Renderers = field(default_factory=Renderers)  # make texts that nobody has checked
 
     def now(self) -> int:
         """Return the installation's time in milliseconds since 1970 UTC."""

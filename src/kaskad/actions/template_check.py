@@ -8,8 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from kaskad.actions.frames import links_as_long, scope_for
 from kaskad.actions.office import Office
-from kaskad.actions.templates import book_of, links_for_length, people_of, scope_for
+from kaskad.actions.templates import book_of, people_of
 from kaskad.domain import sms
 from kaskad.domain.cascade import Content, Variant
 from kaskad.domain.content import CompiledContent, TextBook, compile_content, primary
@@ -111,7 +112,7 @@ class Check:
     ) -> None:  # fmt: skip
         self._office, self._channel, self._zone, self._class = office, channel, zone, message_class
         self._by_language = compiled
-        self._links = links_for_length(office, channel)
+        self._links = links_as_long(channel, office.base_url, office.engine.world.options.link_url)
         self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
         self._trigger, self._made_up = _completed(trigger, sorted(names))

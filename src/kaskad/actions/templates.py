@@ -10,18 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.actions.cascades import source_of
+from kaskad.actions.frames import TOO_LONG, Preview, Work, fill, frame
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
-from kaskad.domain import sms
 from kaskad.domain.cascade import Content, Variant
-from kaskad.domain.channels import wants_short
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.content import (
-    PREFERENCES,
-    UNSUBSCRIBE,
-    CompiledContent,
-    LinkMaker,
-    Rendered,
     TextBook,
     Wording,
     compile_content,
@@ -32,10 +26,8 @@ from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
 from kaskad.domain.policy import Policy
-from kaskad.domain.template import BadTemplate, RenderError
-from kaskad.domain.template.filters import HERE, NOWHERE, Here
+from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
-from kaskad.domain.utm import compile_utm
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Person
 from kaskad.engine.wording import look_up, parts_of, wording
@@ -46,8 +38,6 @@ from kaskad.store.templates import PART, Kept, Past
 
 PART_WORD = "part"
 _CHANNELS = {channel.value: channel for channel in Channel}
-LIKELY = 100_000  # an id as long as most are, where the length of a token is asked for
-SAMPLE_URL = "https://example.org/"  # what stands for an address that only the event would tell
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -63,19 +53,6 @@ class Text(Struct, frozen=True):
     saved_at: int
     variables: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-class Preview(Struct, frozen=True):
-    """What a contact would get, with plain links in place of tracked ones.
-
-    `parts` are those of what would be sent, with its tracked links.
-    """
-
-    channel: str
-    language: str
-    words: Rendered
-    parts: int = 0  # of an SMS
-    encoding: str = ""
 
 
 def put(
@@ -186,10 +163,13 @@ def preview(
     """
     with office.read() as tx:
         where, book, zone = book_of(tx, name, channel)
-        person = person_of(tx, find_contact(tx, who))
-    wanted = primary(language or person.language)
-    compiled = compile_content(Content(template=name), where, name=name, texts=book, language=wanted)
-    return _filled(office, compiled, where, person, zone, trigger or {})
+        contact_id = find_contact(tx, who)
+        person = person_of(tx, contact_id)
+    work = Work(
+        Content(template=name), where, name, person, zone, office.now(), office.base_url, _link_url(office),
+        trigger or {}, book.all, primary(language or person.language),
+    )  # fmt: skip
+    return _looked(office, contact_id, work)
 
 
 def preview_step(
@@ -216,18 +196,25 @@ def preview_step(
                 raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
         else:
             texts = store.frozen(tx, version_id)
-        person, zone = person_of(tx, find_contact(tx, who)), _zone(tx)
-    try:
-        compiled = compile_content(
-            found.content, where, chosen, name=step, texts=TextBook(texts), language=primary(person.language),
-            utm=compile_utm(
-                cascade.utm, "cascade", cascade=slug, step=step, channel=where.value,
-                variant=chosen.id if chosen else "",
-            ),
-        )  # fmt: skip
-    except BadTemplate as bad:
-        raise _invalid(bad) from None
-    return _filled(office, compiled, where, person, zone, trigger or {})
+        contact_id = find_contact(tx, who)
+        person, zone = person_of(tx, contact_id), _zone(tx)
+    work = Work(
+        found.content, where, step, person, zone, office.now(), office.base_url, _link_url(office),
+        trigger or {}, tuple(texts), primary(person.language), chosen, cascade.utm, slug,
+        cascade.message_class,
+    )  # fmt: skip
+    return _looked(office, contact_id, work)
+
+
+def _looked(office: Office, contact_id: int, work: Work) -> Preview:
+    """Return the frame of words that a process of their own has made."""
+    filled = office.renderers.call(fill, work)
+    with office.read() as tx:
+        return frame(office, tx, contact_id, work, filled)
+
+
+def _link_url(office: Office) -> str:
+    return office.engine.world.options.link_url
 
 
 def book_of(tx: Transaction, name: str, channel: str = "") -> tuple[Channel, TextBook, str]:
@@ -254,50 +241,6 @@ def person_of(tx: Transaction, contact_id: int) -> Person:
     if not found:
         raise NotFound(f"Contact {contact_id} has been erased.")
     return found[contact_id]
-
-
-def scope_for(
-    compiled: CompiledContent, person: Person, zone: str, trigger: Mapping[str, Any]
-) -> dict[str, Any]:  # fmt: skip
-    """Return what a text may look at where there is no run."""
-    here = Here(compiled.language or person.language or NOWHERE.language, person.zone or zone)
-    return {
-        "contact": person.attributes, "trigger": trigger, "run": {"id": 0, "entered_at": 0}, "steps": {},
-        "opt_in": lambda channel: f"{SAMPLE_URL}{channel}", UNSUBSCRIBE: f"{SAMPLE_URL}leave",
-        PREFERENCES: f"{SAMPLE_URL}choose", HERE: here,
-    }  # fmt: skip
-
-
-def plain_links(office: Office) -> LinkMaker:
-    """Return what leaves links as they are: a look at a text is no visit."""
-    return LinkMaker(office.signer, "", 0, 0, 0, 0, pixel=False)
-
-
-def links_for_length(office: Office, channel: Channel) -> LinkMaker:
-    """Return what gives links as long as a message's are: what a text costs depends on them."""
-    options, now = office.engine.world.options, office.now()
-    short = options.link_url if wants_short(channel) else ""
-    return LinkMaker(
-        office.signer, options.base_url, LIKELY, LIKELY, 0, now + options.link_life_ms, short_url=short
-    )
-
-
-def _filled(
-    office: Office, compiled: CompiledContent, channel: Channel, person: Person, zone: str,
-    trigger: Mapping[str, Any],
-) -> Preview:  # fmt: skip
-    scope = scope_for(compiled, person, zone, trigger)
-    try:
-        words = compiled.render(scope, plain_links(office))
-        sent = words.text
-        if channel is Channel.SMS:
-            sent = compiled.render(scope, links_for_length(office, channel)).text
-    except RenderError as problem:
-        raise Invalid([str(problem)]) from None
-    language = compiled.language or primary(person.language)
-    if channel is not Channel.SMS:
-        return Preview(channel.value, language, words)
-    return Preview(channel.value, language, words, sms.parts(sent), sms.encoding(sent).value)
 
 
 def _variant(variants: tuple[Variant, ...], wanted: str) -> Variant | None:
@@ -341,9 +284,6 @@ def _text(tx: Transaction, kept: Kept) -> Text:
         f"{one.message}: {one.remedy}." for one in faults(kept.content.html or kept.content.mjml)
     )
     return msgspec.structs.replace(text, variables=tuple(sorted(variables)), warnings=warnings)
-
-
-TOO_LONG = "It is {} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave."
 
 
 def _known(tx: Transaction, name: str) -> list[Kept]:

@@ -153,6 +153,7 @@ def _opened(
     private = settings.private_webhooks == "yes"
     key = secrets.token_urlsafe(32)
     office = Office(db, vault, engine, signer, settings.base_url, private, settings.antivirus, key)
+    stack.callback(office.renderers.close)
     return Service(office, clock, time_factor, url)
 
 

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field
 
 from kaskad.actions import audience, template_check, templates
 from kaskad.actions.audience import Forecast
+from kaskad.actions.frames import Preview
 from kaskad.actions.template_check import Findings
-from kaskad.actions.templates import Preview, Text
+from kaskad.actions.templates import Text
 from kaskad.domain.cascade import Attached, Button, Calendar, Content
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
@@ -238,6 +239,15 @@ class PreviewView(View):
     approved: dict[str, Any] | None
     parts: int
     encoding: str
+    account: str
+    sender: str
+    to: str
+    preheader: str
+    price: Annotated[int, Field(description="In minor units; -1: nothing tells it.")]
+    currency: str
+    attachments: list[dict[str, Any]]
+    appointment: dict[str, Any] | None
+    warnings: list[str]
 
     @classmethod
     def of(cls, told: Preview) -> PreviewView:
@@ -257,6 +267,15 @@ class PreviewView(View):
             approved={"name": approved.name, "parameters": list(approved.parameters)} if approved else None,
             parts=told.parts,
             encoding=told.encoding,
+            account=told.account,
+            sender=told.sender,
+            to=told.to,
+            preheader=told.preheader,
+            price=told.price,
+            currency=told.currency,
+            attachments=[msgspec.structs.asdict(one) for one in told.attachments],
+            appointment=msgspec.structs.asdict(told.appointment) if told.appointment else None,
+            warnings=list(told.warnings),
         )
 
 

@@ -1,0 +1,232 @@
+"""What a message would look like to one contact: all that a frame around a letter, a chat or a phone shows.
+
+The words are made by `fill`, in a process of its own (`rendering.py`): nobody may have checked a draft yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from html import unescape
+from typing import Any
+
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.domain import sms
+from kaskad.domain.cascade import Content, Utm, Variant
+from kaskad.domain.channels import wants_short
+from kaskad.domain.content import (
+    PREFERENCES,
+    UNSUBSCRIBE,
+    CompiledContent,
+    LinkMaker,
+    Rendered,
+    TextBook,
+    Wording,
+    compile_content,
+    primary,
+)  # fmt: skip
+from kaskad.domain.enclosing import FILES, Appointment
+from kaskad.domain.errors import Invalid, SendError
+from kaskad.domain.letter import faults
+from kaskad.domain.mjml import MAX_SHOWN
+from kaskad.domain.money import DIGITS, price_of
+from kaskad.domain.template import BadTemplate, RenderError
+from kaskad.domain.template.filters import HERE, NOWHERE, Here
+from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.tokens import Signer
+from kaskad.domain.utm import compile_utm
+from kaskad.engine.handover import listed_price
+from kaskad.engine.look import Person
+from kaskad.providers.base import Account
+from kaskad.providers.senders import sender_for
+from kaskad.store import files
+from kaskad.store.db import Transaction
+
+SAMPLE_URL = "https://example.org/"  # what stands for an address that only the event would tell
+LIKELY = 100_000  # an id as long as most are, where the length of a token is asked for
+PREHEADER = 120  # characters that programs show beside the subject, at most
+TOO_LONG = "It is {} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave."
+_HIDDEN = re.compile(r"<(div|span|p)\b[^>]*display:\s*none[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_STAND_IN = Signer([(1, b"only for the length")])
+
+
+class Work(Struct, frozen=True):
+    """A content and for whom; what `fill` needs, and no more."""
+
+    content: Content
+    channel: Channel
+    name: str
+    person: Person
+    zone: str
+    now: int
+    base_url: str
+    link_url: str
+    trigger: Mapping[str, Any] = {}
+    texts: tuple[Wording, ...] = ()
+    language: str = ""
+    variant: Variant | None = None
+    utm: Utm | None = None
+    cascade: str = ""
+    message_class: MessageClass = MessageClass.SERVICE
+    account: str = ""  # "": the first of the channel
+
+
+class Filled(Struct, frozen=True):
+    """The words with plain links; `sent`: the text of an SMS with links as long as they would be."""
+
+    words: Rendered
+    language: str
+    sent: str
+    attached: tuple[tuple[str, str], ...] = ()  # files by their names here, and what people see
+    appointment: Appointment | None = None
+
+
+class Attached(Struct, frozen=True):
+    """A file that goes with the message; `size` in bytes."""
+
+    name: str
+    kind: str
+    size: int
+
+
+class Preview(Struct, frozen=True):
+    """What a contact would get, with plain links in place of tracked ones.
+
+    `parts` are those of what would be sent, with its tracked links; `price` in minor units, -1: none is told.
+    """
+
+    channel: str
+    language: str
+    words: Rendered
+    parts: int = 0  # of an SMS
+    encoding: str = ""
+    account: str = ""  # which would send it
+    sender: str = ""  # whom people see
+    to: str = ""  # the contact's address, "" where there is none
+    preheader: str = ""  # what stands beside a letter's subject
+    price: int = -1
+    currency: str = ""
+    attachments: tuple[Attached, ...] = ()
+    appointment: Appointment | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def fill(work: Work) -> Filled:
+    """Return the words of a content for one contact; raises Invalid."""
+    variant = work.variant.id if work.variant else ""
+    try:
+        compiled = compile_content(
+            work.content, work.channel, work.variant, name=work.name, texts=TextBook(work.texts),
+            language=work.language,
+            utm=compile_utm(
+                work.utm, "cascade", cascade=work.cascade, step=work.name, channel=work.channel.value,
+                variant=variant,
+            ),
+        )  # fmt: skip
+        scope = scope_for(compiled, work.person, work.zone, work.trigger)
+        words = compiled.render(scope, LinkMaker(_STAND_IN, "", 0, 0, 0, 0, pixel=False))
+        sent = words.text
+        if work.channel is Channel.SMS:
+            sent = compiled.render(scope, links_as_long(work.channel, work.base_url, work.link_url)).text
+        attached: tuple[tuple[str, str], ...] = ()
+        appointment = None
+        if compiled.encloses is not None:
+            attached = compiled.encloses.files(scope, work.now).attached
+            appointment = compiled.encloses.appointment(scope, work.person.zone or work.zone)
+    except BadTemplate as bad:
+        raise Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."]) from None
+    except RenderError as problem:
+        raise Invalid([str(problem)]) from None
+    language = compiled.language or primary(work.person.language)
+    return Filled(words, language, sent, attached, appointment)
+
+
+def frame(office: Office, tx: Transaction, contact_id: int, work: Work, filled: Filled) -> Preview:
+    """Return what a frame shows around the words."""
+    words, channel = filled.words, work.channel
+    warnings: list[str] = []
+    account = _account(office, channel, work.account)
+    if account is None:
+        warnings.append(f"No account sends by {channel}: `kaskad account add` makes one.")
+    to = next((str(row[2]) for row in tx.among("look_addresses", [contact_id]) if row[1] == channel.code), "")
+    if not to:
+        warnings.append(f"The contact has no address on {channel}.")
+    sender = ""
+    if account is not None:
+        sender = account["caller"]
+        try:
+            sender = sender or sender_for(account, to)
+        except SendError as error:
+            warnings.append(f"{error}.")
+    is_sms = channel is Channel.SMS
+    parts = sms.parts(filled.sent) if is_sms else 0
+    price, currency = _price(office, account, to, work.message_class, parts or 1)
+    if words.html:
+        size = len(words.html.encode())
+        warnings += [TOO_LONG.format(size // 1000)] if size > MAX_SHOWN else []
+        warnings += [f"{one.message}: {one.remedy}." for one in faults(words.html)]
+    attachments = []
+    for name, shown in filled.attached:
+        kept = files.find(tx, name)
+        if kept is None:
+            warnings.append(f"There is no file {name!r}: save it by `kaskad file put`.")
+        else:
+            attachments.append(Attached(" ".join(shown.split()) or kept.title, kept.kind, kept.size))
+    return Preview(
+        channel.value, filled.language, words, parts, sms.encoding(filled.sent).value if is_sms else "",
+        account.name if account else "", sender, to, _preheader(words), price, currency, tuple(attachments),
+        filled.appointment, tuple(warnings),
+    )  # fmt: skip
+
+
+def scope_for(
+    compiled: CompiledContent, person: Person, zone: str, trigger: Mapping[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a text may look at where there is no run."""
+    here = Here(compiled.language or person.language or NOWHERE.language, person.zone or zone)
+    linked = compiled.encloses.linked if compiled.encloses else ()
+    return {
+        "contact": person.attributes, "trigger": trigger, "run": {"id": 0, "entered_at": 0}, "steps": {},
+        "opt_in": lambda channel: f"{SAMPLE_URL}{channel}", UNSUBSCRIBE: f"{SAMPLE_URL}leave",
+        PREFERENCES: f"{SAMPLE_URL}choose", HERE: here,
+        **({FILES: {name: f"{SAMPLE_URL}{name}" for name in linked}} if linked else {}),
+    }  # fmt: skip
+
+
+def links_as_long(channel: Channel, base_url: str, link_url: str) -> LinkMaker:
+    """Return what gives links as long as a message's are: what a text costs depends on them."""
+    short = link_url if wants_short(channel) else ""
+    return LinkMaker(_STAND_IN, base_url, LIKELY, LIKELY, 0, 0, short_url=short)
+
+
+def _account(office: Office, channel: Channel, name: str) -> Account | None:
+    accounts = office.engine.world.by_channel.get(channel.code, [])
+    return next((one for one in accounts if name in ("", one.name)), None)
+
+
+def _price(
+    office: Office, account: Account | None, to: str, message_class: MessageClass, parts: int
+) -> tuple[int, str]:  # fmt: skip
+    """Return what the message costs in minor units, -1 where nothing tells it, and the currency."""
+    if account is None:
+        return -1, ""
+    prices = office.engine.world.price_lists.get(account.id)
+    if prices is not None and prices.currency in DIGITS:
+        with suppress(SendError):
+            return listed_price(prices, account, to, message_class, parts, office.now())[0], prices.currency
+    if account.price is not None:
+        return price_of(account.price, parts).minor, account.price.currency
+    return -1, ""
+
+
+def _preheader(words: Rendered) -> str:
+    """Return what programs show beside the subject: hidden words of a letter, else its first ones."""
+    if not words.html:
+        return ""
+    hidden = _HIDDEN.search(words.html)
+    text = unescape(_TAG.sub(" ", hidden[2])) if hidden else words.text
+    return " ".join(text.split())[:PREHEADER]
