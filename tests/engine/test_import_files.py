@@ -68,6 +68,9 @@ def test_a_file_of_mixed_encodings_is_read_line_by_line_and_that_is_told() -> No
     file, found, notes = people(data)
     assert [person.contact.attributes["name"] for person in found] == ["Анна Петрова", "Юрий"]
     assert "utf-8 and cp1251" in file.shape and "line 2 in cp1251" in notes[0][2]
+    _, found, notes = people(data + "3;Борис Иванов\n4;Вера Орлова\n5;Яна Белова\n".encode("cp1251"))
+    names = [person.contact.attributes["name"] for person in found]
+    assert names[:2] == ["Анна Петрова", "Юрий"] and "line 2, 4, 5, 6 in cp1251" in notes[0][2]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -76,17 +76,18 @@ def test_bad_rows_are_left_out_and_told_with_their_number_and_reason() -> None:
 
 
 def test_a_consent_is_kept_with_its_file_row_and_time() -> None:
-    file = read("id,consent\n1,да\n2,2026-02-14\n3,\n4,no\n5,maybe\n")
-    yes, dated, none, no, unclear = (person.contact.consents for person in file.people)
+    file = read("id,consent\n1,да\n2,2026-02-14\n3,\n4,no\n5,maybe\n6,9999-12-31\n")
+    yes, dated, none, no, unclear, unborn = (person.contact.consents for person in file.people)
     assert (yes[0].granted, yes[0].at, yes[0].purpose, yes[0].channels) == (True, 0, ANY, ALL_CHANNELS)
     proof = json.decode(yes[0].proof or "")
     assert (proof["source"], proof["row"], proof["said"]) == ("people.csv", 2, "да")
     assert proof["imported_at"].startswith("2026-09-21")
     assert dated[0].at == 1_771_027_200_000
     assert not none and not unclear
+    assert not unborn, "no later no could take it back"
     assert (no[0].granted, no[0].at, no[0].purpose) == (False, AT, MessageClass.ADVERTISING.code)
     assert file.consented == 2
-    assert [note.row for note in file.notes] == [6]
+    assert [note.row for note in file.notes] == [6, 7]
 
 
 def test_a_no_takes_back_the_dated_yes_of_an_earlier_file() -> None:
@@ -113,7 +114,7 @@ def test_a_consent_for_one_channel_opens_that_channel_only() -> None:
         (b"id,id\n1,2\n", "is there twice"),
         (b"id,email,mail\n1,a@example.org,b@example.org\n", "email and mail are both email"),
         (b"PK\x03\x04\x00\x00", "is no text"),
-        (b'id,name\n1,"' + b"x" * 200_000 + b'"\n', "field larger"),
+        (b'id,name\n1,"' + b"x" * 200_000 + b'"\n', "a cell has more than 131072 characters"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(data: bytes, said: str) -> None:

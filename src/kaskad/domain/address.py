@@ -72,7 +72,7 @@ def normalise_email(text: str) -> str:
     try:
         checked = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError as problem:
-        raise BadAddress(f"{_short(text)} is no e-mail address: {problem}") from None
+        raise BadAddress(f"{_short(text)} is no e-mail address: {str(problem).rstrip('.')}") from None
     return f"{checked.local_part}@{checked.ascii_domain}".lower()
 
 

@@ -15,6 +15,7 @@ from kaskad.domain.errors import Invalid
 SINGLE_BYTE = ("cp1251", "cp866", "koi8-r", "cp1252")  # at equal scores the first is taken
 _SAMPLE = 65_536
 _ODD_LINES_TOLD = 10
+_BY_NO_CHANCE = 4  # letters of a line
 _PUNCTUATION = frozenset("«»–—№’‘“”„…\u00a0°€©®·")
 # How often each letter stands in Russian texts, in per cent.
 _OFTEN = {
@@ -73,9 +74,13 @@ def _utf_16(data: bytes) -> str | None:
 def _without_sign(data: bytes) -> Encoded:
     lines = data.split(b"\n")
     high = [line for line in lines if not line.isascii()]
-    others = [line for line in high if not _is_utf_8(line)]
+    others: list[bytes] = []
+    alike: list[bytes] = []
+    for line in high:
+        (alike if _is_utf_8(line) else others).append(line)
     guessed = guess(b"\n".join(others)[:_SAMPLE])
-    if len(others) * 2 >= len(high):  # two Cyrillic letters may look like UTF-8 by chance
+    # Two Cyrillic letters may look like UTF-8 by chance.
+    if len(others) * 2 >= len(high) and not any(map(_is_surely_utf_8, alike)):
         return Encoded(data, guessed, guessed)
     changed = [line if _is_utf_8(line) else line.decode(guessed, "replace").encode() for line in lines]
     odd = [str(number) for number, line in enumerate(lines, 1) if not _is_utf_8(line)]
@@ -91,6 +96,12 @@ def _is_utf_8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_surely_utf_8(line: bytes) -> bool:
+    """Return whether a line that may be UTF-8 has so many Cyrillic letters then as no chance makes."""
+    high = [letter for letter in line.decode() if letter > "\x7f" and letter not in _PUNCTUATION]
+    return len(high) >= _BY_NO_CHANCE and all(letter.lower() in _WEIGHT for letter in high)
 
 
 def guess(sample: bytes) -> str:

@@ -36,6 +36,7 @@ _TRUTHS = {"true": True, "false": False}
 _LENGTHS = frozenset(map(len, _TRUTHS))
 _ADVERTISING = MessageClass.ADVERTISING.code
 _LONGEST_ID = 200
+_AHEAD_MS = 86_400_000  # it may be tomorrow already where a consent was given
 _whole = re.compile(r"-?(?:0|[1-9]\d{0,14})").fullmatch
 _decimal = re.compile(r"-?\d{1,12}\.\d{1,9}").fullmatch
 _formula = re.compile(r"[=@\t\r]|[+-](?![\d\s().-]*$)").match
@@ -329,6 +330,9 @@ class _Reader:
                 continue
             granted = _answer(cell)
             at = instant(cell) if granted is None else None
+            if at is not None and at > self._plan.told_at + _AHEAD_MS:
+                self._note(row, f"{meaning} {cell!r} is a day that has not come yet: counted as none")
+                continue
             granted = True if at is not None else granted
             if granted is None:
                 self._note(row, f"{meaning} {cell!r} is neither yes, no nor a date: counted as none")

@@ -91,7 +91,12 @@ def _csv(text: Encoded, source: str) -> Table:
         if header is not None:
             _check_quotes(last, delimiter)
     except csv.Error as error:
-        raise Invalid([f"{source}, line {reader.line_num}: {error}"]) from None
+        problem = str(error)
+        if "field limit" in problem:
+            problem = (
+                f"a cell has more than {csv.field_size_limit()} characters: is a quote in it never closed?"
+            )
+        raise Invalid([f"{source}, line {reader.line_num}: {problem}"]) from None
 
     def lines() -> Iterator[Line]:
         rows = csv.reader(wrapped(), delimiter=delimiter)
