@@ -35,6 +35,7 @@ GOES = {
     "outbox": "clear_outbox",
     "raw_webhooks": "drop_old_raw_webhooks",
     "sessions": "end_old_sessions",
+    "short_links": "drop_old_short_links",
     "sign_in_failures": "drop_old_sign_in_failures",
     "sign_ins": "drop_old_sign_ins",
     "sign_ups": "drop_sign_up",

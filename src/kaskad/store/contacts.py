@@ -24,6 +24,8 @@ _LONGEST_NAME = 300  # of what is searched: an index entry must stay short
 # What stands for a person where no external id is given, best first; then any other address.
 _IDENTIFYING = (Channel.EMAIL, Channel.SMS)
 
+_NAMES = {channel.code: channel.value for channel in Channel}
+
 
 class Address(Struct, frozen=True):
     """Where a contact can be reached, normalised: lower-case e-mail, E.164, chat id."""
@@ -336,7 +338,7 @@ def _put_addresses(
         if address.preferred is not None
     ]
     tx.changed_many("prefer_addresses", preferred)
-    return [(row[2], Channel.of(row[0]).value, row[1]) for row in put]
+    return [(row[2], _NAMES[row[0]], row[1]) for row in put]
 
 
 def _health(address: Address, stopped: set[AddressKey]) -> int:
