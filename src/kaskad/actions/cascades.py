@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import unified_diff
+from hashlib import sha256
 
 from msgspec import Struct
 
@@ -61,6 +62,28 @@ class Whole(Struct, frozen=True):
     source: str | None
     draft: DraftRow | None
 
+    @property
+    def text(self) -> str:
+        """Return what would be activated next: the draft, else what runs already."""
+        return self.draft.source if self.draft is not None else self.source or ""
+
+    @property
+    def revision(self) -> str:
+        """Return what names this state of the text."""
+        return revision_of(self.text)
+
+
+class Overtaken(Conflict):
+    """Somebody else has saved the draft meanwhile: `by` (\"\": not known) at `at`."""
+
+    def __init__(self, slug: str, by: str, at: int) -> None:
+        who = by or "Somebody"
+        super().__init__(
+            f"{who} has changed {slug!r} since you read it: read it anew, or save yours under another name."
+        )
+        self.by = by
+        self.at = at
+
 
 class Saved(Struct, frozen=True):
     """A definition that was saved, and all that is wrong with it."""
@@ -69,6 +92,7 @@ class Saved(Struct, frozen=True):
     state: str
     ok: bool
     problems: tuple[Problem, ...]
+    revision: str = ""
 
 
 class InFlight(Struct, frozen=True):
@@ -115,16 +139,40 @@ def check(text: str, office: Office | None = None, name: str = "definition") -> 
     return loaded if office is None else _held_against_accounts(office, loaded, text)
 
 
-def put(office: Office, slug: str, text: str) -> Saved:
+def revision_of(text: str) -> str:
+    """Return what names a text; another text has another one."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def put(office: Office, slug: str, text: str, *, by: str = "", revision: str = "") -> Saved:
     """Save a definition as the cascade's draft, with its mistakes if it has some; nothing runs by it yet.
 
-    Raises Invalid for a text that cannot be kept or names another cascade, Conflict for a stopped one.
+    With a `revision` only where nobody has saved another text since. Raises Invalid for a text that cannot be
+    kept or names another cascade, Conflict for a stopped one, Overtaken.
     """
     if "\0" in text:
         raise Invalid(["The text has the character U+0000 in it: take it out."])
     loaded = _load(slug, text)
-    row = office.write(lambda tx: store.save_draft(tx, slug, text, office.now()))
-    return Saved(slug, row.state, not loaded.errors, loaded.problems)
+
+    def change(tx: Transaction) -> CascadeRow:
+        if revision:
+            _unchanged(tx, slug, revision)
+        return store.save_draft(tx, slug, text, office.now(), by)
+
+    row = office.write(change)
+    return Saved(slug, row.state, not loaded.errors, loaded.problems, revision_of(text))
+
+
+def _unchanged(tx: Transaction, slug: str, revision: str) -> None:
+    row = store.by_slug(tx, slug)
+    draft = store.draft(tx, row.id)
+    if draft is not None:
+        text, by, at = draft.source, draft.saved_by, draft.saved_at
+    else:
+        current = store.version(tx, row.version_id) if row.version_id is not None else None
+        text, by, at = (current.source, "", current.activated_at) if current else ("", "", row.changed_at)
+    if revision_of(text) != revision:
+        raise Overtaken(slug, by, at)
 
 
 def listing(office: Office) -> list[Overview]:

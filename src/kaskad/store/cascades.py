@@ -41,6 +41,7 @@ class DraftRow(Struct, frozen=True):
 
     source: str
     saved_at: int
+    saved_by: str = ""  # "": not known
 
 
 class LaunchRow(Struct, frozen=True):
@@ -79,7 +80,7 @@ def save_version(
     return VersionRow(made[0], cascade_id, made[1], source, now)
 
 
-def save_draft(tx: Transaction, slug: str, source: str, now: int) -> CascadeRow:
+def save_draft(tx: Transaction, slug: str, source: str, now: int, by: str = "") -> CascadeRow:
     """Keep `source` as what is to be activated next; return the cascade, made as a draft where it is new.
 
     A text that is the current version already leaves no draft. Raises Conflict for a stopped cascade.
@@ -92,7 +93,7 @@ def save_draft(tx: Transaction, slug: str, source: str, now: int) -> CascadeRow:
     if kept.version_id is not None and version(tx, kept.version_id).source == source:
         drop_draft(tx, kept.id)
     else:
-        tx.run("put_draft", cascade_id=kept.id, source=source, now=now)
+        tx.run("put_draft", cascade_id=kept.id, source=source, now=now, by=by)
     return kept
 
 

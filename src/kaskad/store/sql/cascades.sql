@@ -13,11 +13,12 @@ ON CONFLICT (slug) DO UPDATE SET changed_at = excluded.changed_at
 RETURNING id, version_id;
 
 -- name: put_draft
-INSERT INTO drafts (cascade_id, source, saved_at) VALUES (:cascade_id, :source, :now)
-ON CONFLICT (cascade_id) DO UPDATE SET source = excluded.source, saved_at = excluded.saved_at;
+INSERT INTO drafts (cascade_id, source, saved_at, saved_by) VALUES (:cascade_id, :source, :now, :by)
+ON CONFLICT (cascade_id) DO UPDATE
+   SET source = excluded.source, saved_at = excluded.saved_at, saved_by = excluded.saved_by;
 
 -- name: draft_of
-SELECT source, saved_at FROM drafts WHERE cascade_id = :cascade_id;
+SELECT source, saved_at, saved_by FROM drafts WHERE cascade_id = :cascade_id;
 
 -- name: drafted
 SELECT cascade_id FROM drafts;

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import Field
 
 from kaskad.actions import cascades
 from kaskad.actions.cascades import Controlled, Overview, Plan, Saved
 from kaskad.domain.definition import Loaded, Problem
-from kaskad.store.cascades import VersionRow
+from kaskad.store.cascades import DraftRow, VersionRow
 from kaskad.web.api.definition import Definition, in_body
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, View, instant, when
-from kaskad.web.auth import InOffice, may
+from kaskad.web.auth import Caller, InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
 
@@ -93,6 +93,7 @@ class DraftView(View):
 
     source: str
     saved_at: datetime
+    saved_by: Annotated[str, Field(description="Who has saved it; empty where that is not known.")]
 
 
 class WholeView(CascadeView):
@@ -100,6 +101,7 @@ class WholeView(CascadeView):
 
     source: str | None
     draft: DraftView | None
+    revision: Annotated[str, Field(description="Names the text; goes as If-Match with the next one.")]
 
 
 class CheckView(View):
@@ -128,11 +130,14 @@ class SavedView(View):
     state: str
     ok: bool
     problems: list[Finding]
+    revision: str
 
     @classmethod
     def of(cls, saved: Saved) -> SavedView:
         found = [Finding.of(problem) for problem in saved.problems]
-        return cls(slug=saved.slug, state=saved.state, ok=saved.ok, problems=found)
+        return cls(
+            slug=saved.slug, state=saved.state, ok=saved.ok, problems=found, revision=saved.revision
+        )  # fmt: skip
 
 
 class VersionView(View):
@@ -233,14 +238,25 @@ def show_cascade(office: InOffice, slug: Slug) -> WholeView:
     return WholeView(
         **dict(CascadeView.of(found.overview)),
         source=found.source,
-        draft=DraftView(source=draft.source, saved_at=instant(draft.saved_at)) if draft else None,
+        draft=_draft(draft) if draft else None,
+        revision=found.revision,
     )
 
 
-@router.put("/{slug}", dependencies=[may(WRITE)], openapi_extra=in_body())
-def put_cascade(office: InOffice, slug: Slug, text: Definition) -> SavedView:
+def _draft(row: DraftRow) -> DraftView:
+    return DraftView(source=row.source, saved_at=instant(row.saved_at), saved_by=row.saved_by)
+
+
+@router.put("/{slug}", openapi_extra=in_body())
+def put_cascade(
+    office: InOffice, slug: Slug, text: Definition, caller: Annotated[Caller, may(WRITE)],
+    if_match: Annotated[
+        str, Header(description="The `revision` that was read: 409 where it is another one by now.")
+    ] = "",
+) -> SavedView:  # fmt: skip
     """Save a definition as the cascade's draft, with its mistakes if it has some; nothing runs by it yet."""
-    return SavedView.of(cascades.put(office, slug, text))
+    saved = cascades.put(office, slug, text, by=caller.name, revision=if_match.strip().strip('"'))
+    return SavedView.of(saved)
 
 
 @router.get("/{slug}/versions", dependencies=[may(READ)])
