@@ -35,7 +35,8 @@ def put(api, slug, text=NEWS):
 
 def test_a_definition_is_drafted_activated_and_compared(api, taker):
     saved = put(api, "news")
-    assert saved == {"slug": "news", "state": "draft", "ok": True, "problems": []}
+    revision = api.get("/cascades/news")["revision"]
+    assert saved == {"slug": "news", "state": "draft", "ok": True, "problems": [], "revision": revision}
     shown = api.get("/cascades/news")
     assert (shown["state"], shown["version"], shown["drafted"]) == ("draft", None, True)
     assert shown["draft"]["source"] == NEWS.format(slug="news") and shown["source"] is None

@@ -47,8 +47,10 @@ steps:
 TEXTS = (*CASCADES, COMMENTED, json.dumps(tree_of(COMMENTED), indent=1), json.dumps(tree_of(COMMENTED)))
 words = st.one_of(
     st.text(max_size=40), st.sampled_from(
-        ["", "yes", "12", "1e3", "~", "a: b", "a #b", "- x", "{{ x }}", "10%", "24h", "null", "&a", "*a", "!x",
-         "two\nlines", "end\n", " lead", "trail ", "\n", "a\n\nb", "'", '"', "'\"", "a\tb", "привет", "[a", "a,b"],
+        ["", "yes", "12", "1e3", "~", "a: b", "a #b", "- x", "{{ x }}",
+         "10%", "24h", "null", "&a", "*a", "!x",
+         "two\nlines", "end\n", " lead", "trail ", "\n",
+         "a\n\nb", "'", '"', "'\"", "a\tb", "привет", "[a", "a,b"],
     )
 )  # fmt: skip
 scalars = st.one_of(words, st.integers(-5, 10**9), st.booleans())

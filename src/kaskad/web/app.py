@@ -71,14 +71,17 @@ from kaskad.web.pages import (
     calls,
     contact,
     contact_acts,
+    editor,
     live,
     overview,
     palette,
     people,
+    preview,
     report,
     signing_in,
     static,
     style_guide,
+    versions,
 )
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
@@ -141,6 +144,9 @@ PAGES = (
     static.router,
     account.router,
     people.router,
+    editor.router,
+    preview.router,
+    versions.router,
     overview.router,
     pages.router,
     calls.router,

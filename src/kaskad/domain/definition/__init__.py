@@ -15,7 +15,9 @@ from kaskad.domain.definition.schema import KEYS, json_schema
 from kaskad.domain.definition.source import read
 from kaskad.domain.errors import Invalid
 
-__all__ = ["Loaded", "Problem", "Severity", "json_schema", "load", "to_cascade", "with_more"]
+__all__ = [
+    "Loaded", "Problem", "Severity", "UnreadableError", "json_schema", "load", "to_cascade", "with_more",
+]  # fmt: skip
 
 
 class Loaded(Struct, frozen=True):

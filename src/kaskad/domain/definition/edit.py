@@ -73,9 +73,7 @@ def repeat(text: str, path: str, place: int) -> str:
         pieces = _pieces(text, node)
         copy = _whole(text[dash:stop])
         new = _joined(text, node, [*pieces[: place + 1], copy, *pieces[place + 1 :]])
-    return _meant(
-        new, _with(tree_of(text), parts, [*items[: place + 1], items[place], *items[place + 1 :]])
-    )
+    return _meant(new, _with(tree_of(text), parts, [*items[: place + 1], items[place], *items[place + 1 :]]))
 
 
 def move(text: str, path: str, place: int, to: int) -> str:
@@ -154,7 +152,8 @@ def _set(text: str, parts: Parts, value: Tree) -> str:
     colon = text.index(":", int(found.key.end_mark.index)) + 1
     rest = text[stop : spans.line_end(text, stop)].strip()
     column = int(found.key.start_mark.column)
-    return text[:colon] + after_key(value, column + 2, one_line=bool(rest)) + text[max(stop, colon) :]
+    written = after_key(value, column + 2, one_line=bool(rest), spread=parts == ("steps",))
+    return text[:colon] + written + text[max(stop, colon) :]
 
 
 def _spaced(text: str, node: Node) -> str:

@@ -38,18 +38,19 @@ def scalar(value: Value) -> str:
     return json.dumps(value, ensure_ascii=not shown)
 
 
-def after_key(value: Tree, indent: int, *, one_line: bool = False) -> str:
-    """Return what follows `key:`; lines below it begin in column `indent`."""
+def after_key(value: Tree, indent: int, *, one_line: bool = False, spread: bool = False) -> str:
+    """Return what follows `key:`; lines below it begin in column `indent`; `spread`: short values too."""
     if isinstance(value, str) and "\n" in value and not one_line and (lines := _literal(value, indent)):
         return lines
     short = inline(value)
-    if one_line or not value or _is_scalar(value) or (len(short) + indent <= WIDTH and "\\n" not in short):
+    fits = len(short) + indent <= WIDTH and "\\n" not in short and not spread
+    if one_line or not value or _is_scalar(value) or fits:
         return f" {short}"
     pad = " " * indent
     if isinstance(value, Mapping):
         return "".join(f"\n{pad}{scalar(key)}:{after_key(each, indent + 2)}" for key, each in value.items())
     assert isinstance(value, Sequence) and not isinstance(value, str)
-    return "".join(f"\n{pad}- {item(each, indent + 2)}" for each in value)
+    return "".join(f"\n{pad}- {item(each, indent + 2, spread=spread)}" for each in value)
 
 
 def item(value: Tree, indent: int, *, spread: bool = False) -> str:

@@ -207,7 +207,24 @@ HEALTH = {
     "suppressed": N_("stop list"),
     "undeliverable": N_("takes no mail"),
 }
+WAITED = {
+    "delivered": N_("Delivered"),
+    "opened": N_("Opened"),
+    "read": N_("Read"),
+    "answered": N_("Answered the call"),
+    "clicked": N_("Clicked"),
+    "replied": N_("Replied"),
+    "reacted": N_("Reacted in any way"),
+    "none": N_("Nothing"),
+}
+KEY_PRESSES = {
+    "confirm": N_("confirms"),
+    "agent": N_("a person calls back"),
+    "opt_out": N_("never call again"),
+}
 WORDS = {
+    "waited": WAITED,
+    "press": KEY_PRESSES,
     "health": HEALTH,
     "class": CLASSES,
     "message": MESSAGE_STATES,

@@ -1,0 +1,75 @@
+"""What the selects of the editor offer: pairs of a value and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kaskad.actions.office import Office
+from kaskad.domain.channels import CHANNELS, tells
+from kaskad.domain.definition.rewrite import Tree
+from kaskad.domain.definition.schema import ACTIONS
+from kaskad.domain.terms import Channel, MessageClass, Reaction
+from kaskad.store import templates
+from kaskad.store.templates import PART
+from kaskad.web.pages import flow
+from kaskad.web.pages.look import Look
+
+Pairs = list[tuple[str, str]]
+
+
+def choices(look: Look, office: Office, step: Mapping[str, Tree], drawn: flow.Flow) -> dict[str, Pairs]:
+    """Return by the name of a select what it offers for this step."""
+    _ = look._
+    channels = [flow.KNOWN[name] for name in flow.channels_of(step)]
+    told = [
+        each for each in Reaction if each is not Reaction.NONE and all(tells(one, each) for one in channels)
+    ]
+    reactions = [(each.value, look.word("waited", each.value)) for each in told]
+    usual = look.word("waited", CHANNELS[channels[0]].default_success.value) if channels else ""
+    wait = step.get("wait")
+    used = {flow.text(step.get("success")), *_used(wait)}
+    reactions += [(name, name) for name in sorted(used) if name and name not in {*told, "none"}]
+    return {
+        "successes": [("", _("As usual: %(what)s", what=usual)), *reactions,
+                      ("none", _("Nothing ends it here"))],
+        "unless": [("", "—"), *reactions],
+        "counted": [("", _("the sending")), *reactions],
+        "wait_modes": [("default", _("As is usual on the channel")), ("bare", _("So long, whatever happens")),
+                       ("clocks", _("Clocks with conditions"))],
+        "fails": [("", _("As is usual")), ("next", _("The next step, at once")), ("retry", _("Try it again")),
+                  ("stop", _("End the run"))],
+        "due_kinds": [("", _("After the step before")), ("before", _("Before an instant")),
+                      ("after", _("After an instant")), ("on", _("On a day of the run"))],
+        "presses": [("", "—"), *((each, look.word("press", each)) for each in ACTIONS)],
+        "class_options": [(each.value, look.word("class", each.value)) for each in MessageClass],
+        "trigger_kinds": [("event", _("An event of the shop")),
+                          ("broadcast", _("A launch to a segment or list")),
+                          ("segment", _("Entering a segment")), ("date", _("A date of the contact"))],
+        "reentries": [("after", _("After a while")), ("once_ever", _("Never")),
+                      ("after_finish", _("7 days after the end")),
+                      ("restart", _("At any time: it begins anew")),
+                      ("parallel_by_key", _("Beside it, for each key"))],
+        "step_names": [("", "—"), *((card.id, card.id) for card in drawn.cards if card.id)],
+        "accounts": _accounts(look, office, channels),
+        "templates": _templates(look, office, channels, flow.text(step.get("template"))),
+    }  # fmt: skip
+
+
+def _used(wait: Tree) -> set[str]:
+    rows = wait if isinstance(wait, list) else []
+    return {flow.text(row.get(key)) for row in rows if isinstance(row, Mapping) for key in ("unless", "from")}
+
+
+def _accounts(look: Look, office: Office, channels: list[Channel]) -> Pairs:
+    names = sorted(each.name for each in office.engine.world.accounts.values() if each.channel in channels)
+    return [("", look._("The channel's first")), *((name, name) for name in names)] if names else []
+
+
+def _templates(look: Look, office: Office, channels: list[Channel], now: str) -> Pairs:
+    with office.read() as tx:
+        kept = templates.all_texts(tx)
+    codes = {channel.code for channel in channels}
+    names = {one.name for one in kept if one.channel != PART and one.channel in codes} | (
+        {now} if now else set()
+    )
+    return [("", look._("None: written here")), *((name, name) for name in sorted(names))] if names else []

@@ -1,0 +1,108 @@
+"""The versions of a cascade, and how two of them differ: step by step, and in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from msgspec import Struct
+
+from kaskad.actions import cascades, editing
+from kaskad.domain.definition import UnreadableError, edit
+from kaskad.domain.definition.rewrite import Tree, inline
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.cascades import READ, Slug
+from kaskad.web.pages.session import PageRoute, look_of, needs
+from kaskad.web.pages.shell import Visitor, render
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Reader = Annotated[Visitor, needs(READ)]
+Which = Annotated[str, Query(pattern=r"^(draft|current|[1-9][0-9]{0,8})?$")]
+
+
+class Change(Struct, frozen=True):
+    """What became of a step (`step` "": of the whole): added, removed, changed or moved, and its values."""
+
+    kind: str
+    step: str
+    values: list[tuple[str, str, str]]
+
+
+@router.get("/cascades/{slug}/versions")
+def versions(
+    office: InOffice, request: Request, seen: Reader, slug: Slug, old: Which = "", new: Which = ""
+) -> Response:
+    """Show the versions of a cascade and how two of them differ."""
+    look = look_of(request, seen)
+    rows = cascades.versions(office, slug)
+    drafted = editing.sheet(office, slug).drafted
+    numbers = [str(row.number) for row in rows]
+    latest = "draft" if drafted else (numbers[0] if numbers else "")
+    new = new or latest
+    old = old or (numbers[0] if drafted and numbers else numbers[1] if len(numbers) > 1 else latest)
+    choices = [("draft", look._("draft"))] if drafted else []
+    choices += [(number, look._("version %(n)s", n=number)) for number in numbers]
+    told = cascades.diff(office, slug, old, new) if old and new and old != new else ""
+    changes = _changes(_text(office, slug, old), _text(office, slug, new)) if told else []
+    return render(
+        request, look, "versions.html", seen=seen, slug=slug, versions=rows, old=old, new=new,
+        choices=choices, told=told, changes=changes,
+    )  # fmt: skip
+
+
+def _text(office: InOffice, slug: str, which: str) -> str:
+    return (
+        editing.sheet(office, slug).source
+        if which == "draft"
+        else cascades.version(office, slug, int(which)).source
+    )
+
+
+def _changes(old: str, new: str) -> list[Change]:
+    before, after = _tree(old), _tree(new)
+    top = _values({key: value for key, value in before.items() if key != "steps"},
+                  {key: value for key, value in after.items() if key != "steps"})  # fmt: skip
+    found = [Change("changed", "", top)] if top else []
+    steps, others = _steps(before), _steps(after)
+    kept = [name for name in steps if name in others]
+    order = [name for name in others if name in steps]
+    for name, step in others.items():
+        if name not in steps:
+            found.append(Change("added", name, _values({}, step)))
+        elif values := _values(steps[name], step):
+            found.append(Change("changed", name, values))
+        if name in steps and kept.index(name) != order.index(name):
+            found.append(Change("moved", name, []))
+    found += [Change("removed", name, []) for name in steps if name not in others]
+    return found
+
+
+def _values(old: Mapping[str, Tree], new: Mapping[str, Tree]) -> list[tuple[str, str, str]]:
+    keys = [*new, *(key for key in old if key not in new)]
+    return [
+        (key, _shown(old.get(key)), _shown(new.get(key)))
+        for key in keys
+        if key not in old or key not in new or not edit.same(old[key], new[key])
+    ]
+
+
+def _shown(value: Tree) -> str:
+    return "" if value is None else value if isinstance(value, str) else inline(value)
+
+
+def _tree(text: str) -> Mapping[str, Tree]:
+    try:
+        tree = edit.tree_of(text)
+    except UnreadableError:
+        return {}
+    return tree if isinstance(tree, Mapping) else {}
+
+
+def _steps(top: Mapping[str, Tree]) -> dict[str, Mapping[str, Tree]]:
+    steps = top.get("steps")
+    found: dict[str, Mapping[str, Tree]] = {}
+    for number, step in enumerate(steps if isinstance(steps, list) else [], 1):
+        if isinstance(step, Mapping):
+            found[str(step.get("id") or number)] = step
+    return found

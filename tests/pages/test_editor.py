@@ -1,0 +1,184 @@
+"""The editor: a cascade is drawn by mouse and by keyboard, and means what was drawn."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.domain.definition import edit, load
+from kaskad.domain.terms import Channel
+from support.shop import equip
+
+EXAMPLE = (Path(__file__).parents[2] / "examples" / "abandoned-cart.yaml").read_text("utf-8")
+WANTED = edit.tree_of(EXAMPLE)
+
+
+def settled(page):
+    """Wait until what was typed is saved."""
+    page.wait_for_selector('#editor[data-state="idle"]')
+
+
+def draft(site, slug):
+    return site.api.get(f"/cascades/{slug}")["draft"]["source"]
+
+
+def ids_of(site, slug):
+    return [step["id"] for step in edit.tree_of(draft(site, slug))["steps"]]
+
+
+def fill(page, **fields):
+    """Fill fields of the panel and wait until they are saved."""
+    for name, value in fields.items():
+        page.locator(f'#step-form [name="{name}"]').fill(value)
+    settled(page)
+
+
+def choose(page, name, value):
+    page.locator(f'#step-form select[name="{name}"]').select_option(value)
+    settled(page)
+
+
+def test_the_cart_cascade_is_drawn_by_mouse_and_keyboard(visit, site):
+    opened = visit("marketer")
+    page = opened.goto("/cascades/new")
+    page.get_by_label("Title").fill("Abandoned cart")
+    page.get_by_role("button", name="Begin empty").click()
+    page.wait_for_url("**/abandoned-cart/edit")
+    page.locator("#card-top").click()
+    page.wait_for_selector("#step-form")
+    fill(page, trigger_event="cart_abandoned", trigger_key="cart_id", trigger_delay="1h",
+         goal_event="purchase", goal_within="7d", goal_value="amount", match_key="cart_id",
+         match_path="trigger.cart_id",
+         exit_if="trigger.total < 1000", topic="cart-reminders", budget_total="50000 KZT",
+         budget_per_contact="60 KZT")  # fmt: skip
+    page.get_by_text("A reply on any channel ends it").click()
+    choose(page, "reentry", "after")
+    letter, chat, sms, robot = WANTED["steps"]
+    # The SMS by mouse; the letter is put above it by keyboard, the rest below.
+    page.locator("#plus-0 > summary").click()
+    page.locator("#plus-0").get_by_text("SMS").click()
+    page.wait_for_selector("#step-form [name=text]")
+    assert "has nothing to say" in page.locator("#card-0").inner_text()
+    fill(page, text=sms["text"])
+    choose(page, "wait_mode", "bare")
+    assert "2 h" in page.locator("#wait-0").inner_text()
+    page.locator("#plus-0 > summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # email is the first of the channels
+    page.wait_for_selector("#step-form [name=subject]")
+    fill(page, subject=letter["subject"], html=letter["html"], text=letter["text"])
+    choose(page, "success", "clicked")
+    choose(page, "wait_mode", "clocks")
+    page.locator('[name="clock_0_unless"]').select_option("opened")
+    settled(page)
+    fill(page, clock_0_for="24h")
+    page.locator('[name="clock_1_unless"]').select_option("clicked")
+    settled(page)
+    page.locator('[name="clock_1_from"]').select_option("opened")
+    settled(page)
+    fill(page, clock_1_for="4h")
+    # The robot, then the chat, in the wrong order: the chat goes up by Alt and arrow, twice.
+    for place, word in ((2, "robot call"), (3, "Telegram")):
+        page.locator(f"#plus-{place} > summary").click()
+        page.locator(f"#plus-{place}").get_by_text(word).click()
+        page.wait_for_selector(f"#step-form input[name=at][value='{place}']", state="attached")
+        if place == 2:
+            fill(page, say=robot["say"])
+            choose(page, "wait_mode", "bare")
+            page.get_by_text("Keys of the phone").click()
+            for key, press in robot["keys"].items():
+                choose(page, f"key_{key}", press)
+        else:
+            fill(page, text=chat["text"])
+            choose(page, "wait_mode", "clocks")
+            page.locator('[name="clock_0_unless"]').select_option("reacted")
+            fill(page, clock_0_for="6h")
+    page.locator("#card-3").focus()
+    for place in (2, 1):
+        page.keyboard.press("Alt+ArrowUp")
+        page.wait_for_selector(f"#card-{place}:focus")
+    settled(page)
+    # Dragged to the top and taken back.
+    ids = ["letter", "chat", "sms", "robot"]
+    drawn = partial(ids_of, site, "abandoned-cart")
+    assert drawn() == ids
+    page.locator("#card-3").drag_to(page.locator("#card-2"), target_position={"x": 60, "y": 4})
+    page.wait_for_selector("#card-2 code:text('robot')")
+    settled(page)
+    assert drawn() == ["letter", "chat", "robot", "sms"]
+    page.locator("#undo").click()
+    settled(page)
+    assert drawn() == ids
+    loaded, example = load(draft(site, "abandoned-cart"), name="drawn"), load(EXAMPLE, name="example")
+    assert loaded.cascade == example.cascade, draft(site, "abandoned-cart")
+    opened.shoot("drawn")
+    page.locator("#to-plan").click()
+    page.wait_for_selector("#activate")
+    assert page.locator("#activate").is_disabled() and "account" in page.locator("#panel").inner_text()
+    equip(site.service, "http://127.0.0.1:9", Channel.SMS, Channel.ROBOT_CALL)
+    page.reload()
+    page.locator("#activate").click()
+    page.wait_for_selector(".toast.good")
+    assert site.api.get("/cascades/abandoned-cart")["version"] == 1
+    assert replace(loaded.cascade, title="x") == replace(example.cascade, title="x")
+
+
+def test_text_and_drawing_are_one_and_two_people_do_not_overwrite_each_other(visit, site):
+    site.api.put("/cascades/cart", content=EXAMPLE.replace("cascade: abandoned-cart", "cascade: cart"))
+    opened = visit("marketer", language="ru", theme="dark")
+    page = opened.goto("/cascades/cart/edit?panel=text")
+    text = page.locator("#f-source").input_value()
+    assert "# A cart left behind" in text
+    page.locator("#f-source").fill(text.replace("unless: opened, for: 24h", "unless: opened, for: 3q"))
+    settled(page)
+    assert (
+        "3q" in page.locator("#text-problems").inner_text() and page.locator("#card-0 .card-problem").count()
+    )
+    page.locator("#f-source").fill(text.replace("for: 24h", "for: 30h"))
+    settled(page)
+    assert "30 ч" in page.locator("#wait-0").inner_text()
+    page.locator("#card-2").click()
+    page.wait_for_selector("#step-form")
+    theirs = draft(site, "cart").replace("for: 30h", "for: 31h")
+    site.api.put("/cascades/cart", content=theirs)
+    page.locator("#step-form [name=text]").fill("{{ contact.name }}, hello")
+    page.wait_for_selector("#conflict")
+    assert draft(site, "cart") == theirs
+    assert opened.axe() == []
+    opened.shoot("conflict")
+    opened.wrong[:] = [each for each in opened.wrong if "409" not in each]  # the browser logs that answer
+    page.locator("#keep-copy button").click()
+    page.wait_for_url("**/cart-2/edit")
+    assert "for: 30h" in draft(site, "cart-2") and "cascade: cart-2" in draft(site, "cart-2")
+    assert "# Each next step" in draft(site, "cart-2")
+
+
+def test_the_editor_works_without_a_script_and_tells_what_is_wrong(site):
+    with site.client("marketer", follow_redirects=True) as client:
+        shown = client.get("/cascades/draft/edit?panel=step&at=0").text
+        token = shown.partition('name="csrf" value="')[2][:64].partition('"')[0]
+        revision = shown.partition('data-revision="')[2].partition('"')[0]
+        form = {"csrf": token, "revision": revision, "do": "step", "at": "0", "channel": "sms", "text": "Hi"}
+        assert client.post("/cascades/draft/edit", data=form).status_code == 200
+        assert edit.tree_of(draft(site, "draft"))["steps"][0]["channel"] == "sms"
+        assert client.post("/cascades/draft/edit", data=form).status_code == 409
+        headers = {"X-CSRF-Token": token, "If-Match": revision}
+        put = client.put("/api/v1/cascades/draft", content=b"cascade: draft", headers=headers)
+        assert put.status_code == 409 and "Marketer" in put.json()["detail"]
+        taken = client.post("/cascades/new", data={"csrf": token, "slug": "draft", "title": "x"})
+        assert taken.status_code == 409
+
+
+@pytest.mark.parametrize("language, theme, width", [("ru", "light", "wide"), ("en", "dark", "phone")])
+def test_the_editor_is_accessible_and_fits(visit, site, language, theme, width):
+    site.api.put("/cascades/fits", content=EXAMPLE.replace("cascade: abandoned-cart", "cascade: fits"))
+    opened = visit("marketer", language=language, theme=theme, width=width)
+    for path in ("/cascades/new", "/cascades/fits/edit", "/cascades/fits/edit?panel=top",
+                 "/cascades/fits/edit?panel=step&at=0", "/cascades/fits/edit?panel=step&at=3",
+                 "/cascades/fits/edit?panel=text", "/cascades/fits/edit?panel=plan",
+                 "/cascades/news/versions", "/cascades/fits/preview?step=letter&who=nobody"):  # fmt: skip
+        opened.goto(path)
+        opened.shoot(f"{path} {width} {language} {theme}")
+        assert opened.axe() == [] and not opened.overflows(), path
