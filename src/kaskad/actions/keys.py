@@ -26,6 +26,8 @@ SCOPES: dict[str, str] = {
     "accounts:write": "change providers' accounts and send tests",
     "tasks:read": "see the calls that people are to make, with what is known of whom they call",
     "tasks:write": "claim, dial and close these calls",
+    "threads:read": "see what people write to us and are answered",
+    "threads:write": "answer, hand over and close these conversations",
     "webhooks:write": "see and change outgoing webhooks",
     "settings:read": "see the policy, and what the law answers",
     "settings:write": "change the policy: hours, caps, hold-outs, what the sender is to the law",

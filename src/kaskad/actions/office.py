@@ -16,7 +16,7 @@ from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
-from kaskad.engine.receive import Delivery
+from kaskad.engine.receive import Act, Delivery
 from kaskad.store.db import Database, Transaction
 from kaskad.store.vault import Vault
 
@@ -60,13 +60,13 @@ class Office(Struct, frozen=True):
         except TooLate:
             raise Unavailable("The engine has not come round in time; look whether it was done.") from None
 
-    def tell(self, arrivals: Sequence[Arrival]) -> None:
+    def tell(self, arrivals: Sequence[Arrival], acts: Sequence[Act] = ()) -> None:
         """Let the engine take what has happened; return when it is kept, and applied where runs are moved.
 
-        Raises Unavailable.
+        What else an act changes is in the same transaction. Raises Unavailable.
         """
         try:
-            self.engine.deliver(Delivery(Future(), arrivals=arrivals)).result(WAIT_S)
+            self.engine.deliver(Delivery(Future(), arrivals=arrivals, acts=acts)).result(WAIT_S)
         except TooLate:
             raise Unavailable("The engine has not come round in time; look whether it was done.") from None
 

@@ -9,7 +9,7 @@ from kaskad.actions.keys import ALL, SCOPES
 Role = Literal["owner", "marketer", "agent", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 _READING = frozenset(scope for scope in SCOPES if scope.endswith(":read")) - {"audit:read"}
-_CALLS = frozenset({"tasks:read", "tasks:write"})
+_CALLS = frozenset({"tasks:read", "tasks:write", "threads:read", "threads:write"})
 OPENS: dict[Role, frozenset[str]] = {
     "owner": frozenset({ALL}),
     # whatever makes and runs cascades; not accounts, policy, keys, people, audit

@@ -21,10 +21,11 @@ from kaskad.engine.events import apply_events
 from kaskad.engine.optout import Refusals
 from kaskad.engine.spoil import close_addresses, doubt_addresses, soften_addresses, spoil_addresses
 from kaskad.engine.world import World
-from kaskad.store import contacts
+from kaskad.store import contacts, threads
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
+from kaskad.store.threads import Heard
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIVERED, _DELIVERED_BIT = Kind.DELIVERED.value, Kind.DELIVERED.bit
@@ -75,10 +76,14 @@ def apply_arrivals(
             others[arrival.kind].append(arrival)
     refusals = Refusals(world, now)
     facts = _MessageFacts(tx, world, changes, refusals, now)
-    told += [found for a in others.pop(Kind.REPLIED.value, ()) for found in _answered(tx, a, refusals)]
+    told += [
+        found for a in others.pop(Kind.REPLIED.value, ()) for found in _answered(tx, a, refusals, facts.heard)
+    ]
     told = _agreed(tx, told)
     if told:
         facts.apply(told)
+    if facts.heard:
+        threads.hear(tx, facts.heard)
     for kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
         for arrival in others.pop(kind.value, ()):
             refusals.add(arrival, None)
@@ -108,6 +113,7 @@ class _MessageFacts:
         self._doubted: list[MessageKey] = []
         self._closed: list[MessageKey] = []
         self._softened: list[tuple[MessageKey, int]] = []
+        self.heard: list[Heard] = []
 
     def apply(self, told: Sequence[Arrival]) -> None:
         """Note the facts; runs that one of them can move are `touched`."""
@@ -216,13 +222,20 @@ class _MessageFacts:
                 self._refusals.add(arrival, row[3], Scope.CHANNEL)
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
             self._refusals.add(arrival, row[3])
-        elif arrival.kind == Kind.REPLIED and keywords.is_stop(str(more.get("text", ""))):
-            self._refuse(arrival, row)
-        elif arrival.kind == Kind.REPLIED and keywords.is_start(str(more.get("text", ""))):
-            self._refusals.renew(arrival, row[3])
+        elif arrival.kind == Kind.REPLIED:
+            self._reply(arrival, row, str(more.get("text", "")))
         elif arrival.kind == Kind.KEYPRESS:
             return self._pressed(arrival, row, str(more.get("key", "")))
         return 0
+
+    def _reply(self, arrival: Arrival, row: Row, text: str) -> None:
+        """Take what the person wrote: for the inbox, and as a stop or a start where it is one."""
+        if text:
+            self.heard.append(_heard(arrival, row[3], text))
+        if keywords.is_stop(text):
+            self._refuse(arrival, row)
+        elif keywords.is_start(text):
+            self._refusals.renew(arrival, row[3])
 
     def _pressed(self, arrival: Arrival, row: Row, digit: str) -> int:
         """Return the bit of what a key of a call means in its step, noting that fact too; 0 for none."""
@@ -265,12 +278,19 @@ def _agreed(tx: Transaction, told: list[Arrival]) -> list[Arrival]:
     return [a for a in told if a.kind not in _OPENINGS or a.contact_id not in silent] if silent else told
 
 
-def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals) -> list[Arrival]:
+def _heard(arrival: Arrival, channel: int, text: str) -> Heard:
+    quiet = keywords.is_bare_stop(text) or keywords.is_start(text)
+    return Heard(arrival.contact_id, f"{channel} {arrival.event}", arrival.at, channel, text, quiet)
+
+
+def _answered(tx: Transaction, arrival: Arrival, refusals: Refusals, heard: list[Heard]) -> list[Arrival]:
     """A reply that names no message answers the last one on its channel."""
     more = _decode(arrival.value or "{}")
     channel = int(more.get("channel", 0))
     row = tx.one("last_message_on_channel", contact_id=arrival.contact_id, channel=channel)
     if row is None:
+        if channel and more.get("text"):
+            heard.append(_heard(arrival, channel, str(more["text"])))
         if keywords.is_stop(str(more.get("text", ""))):
             refusals.add(arrival, channel, Scope.CHANNEL)
         elif channel and keywords.is_start(str(more.get("text", ""))):

@@ -19,12 +19,14 @@ _BY_AGE = (
     ("requests", "drop_old_hits"),
     ("raw_webhooks", "drop_old_raw_webhooks"),
     ("texts", "drop_old_stops"),
+    ("texts", "drop_old_thread_texts"),
 )
 _BY_CONTACT = (
     ("texts", "drop_old_bodies"),
     ("texts", "empty_old_replies"),
     ("texts", "empty_old_attempts"),
     ("texts", "empty_old_notes"),
+    ("texts", "drop_old_threads"),
     ("events", "drop_old_events"),
     ("events", "empty_old_triggers"),
     ("events", "drop_old_changes"),

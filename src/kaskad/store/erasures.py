@@ -31,6 +31,8 @@ OF_CONTACT = (
     ("opt-in links", "erase_opt_ins"),
     ("sign-ups", "erase_sign_ups"),
     ("stops in free text", "erase_stops"),
+    ("threads of the inbox", "erase_threads"),
+    ("texts of the inbox", "erase_thread_texts"),
     ("texts of messages", "erase_bodies"),
     ("appointments", "erase_invites"),
     ("triggers of runs", "erase_run_data"),

@@ -23,11 +23,14 @@ _CARRIED = (
     "carry_runs", "carry_run_data", "carry_twins", "carry_messages", "carry_bodies", "carry_attempts",
     "carry_facts", "carry_hits", "carry_short_links", "carry_decisions", "carry_tasks", "carry_inbox",
     "carry_outbox",
-    "lead_on_runs", "carry_opt_ins", "carry_sign_ups", "carry_stops", "carry_external_ids", "carry_consents",
+    "lead_on_runs", "carry_opt_ins", "carry_sign_ups", "carry_stops", "unite_threads", "carry_threads",
+    "carry_thread_texts", "carry_external_ids", "carry_consents",
     "carry_changes",
 )  # fmt: skip
 _UNITED = ("carry_events", "carry_list_members", "carry_dialogues", "carry_addresses", "carry_invites")
 _DROPPED = (
+    "erase_threads",
+    "erase_thread_texts",
     "drop_carried_events",
     "erase_list_members",
     "erase_dialogues",

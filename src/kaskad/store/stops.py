@@ -46,6 +46,11 @@ def find(tx: Transaction, number: int) -> Stop | None:
     return None if row is None else _stop(row)
 
 
+def open_of(tx: Transaction, contact_id: int) -> list[Stop]:
+    """Return those of one contact that nobody has looked at."""
+    return [_stop(row) for row in tx.all("open_stops_of", contact_id=contact_id)]
+
+
 def judge(tx: Transaction, number: int, verdict: Verdict, by: str, now: int) -> bool:
     """Keep what was found; return whether nobody had before."""
     return bool(tx.run("judge_stop", id=number, verdict=verdict.value, by=by, now=now))

@@ -11,6 +11,10 @@ SELECT id, contact_id, at, channels, verdict, looked_at, looked_by, said FROM st
 -- name: stop
 SELECT id, contact_id, at, channels, verdict, looked_at, looked_by, said FROM stops WHERE id = :id;
 
+-- name: open_stops_of
+SELECT id, contact_id, at, channels, verdict, looked_at, looked_by, said FROM stops
+ WHERE contact_id = :contact_id AND verdict = 0 ORDER BY id;
+
 -- name: judge_stop
 -- 0 rows: somebody else was quicker.
 UPDATE stops SET verdict = :verdict, looked_at = :now, looked_by = :by WHERE id = :id AND verdict = 0;

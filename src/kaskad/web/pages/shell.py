@@ -69,7 +69,7 @@ NAVIGATION = (
     Place("/contacts", N_("Contacts"), icon("users"), "contacts:read", "p"),
     Place("/segments", N_("Segments"), icon("filter"), "contacts:read", "s"),
     Place("/templates", N_("Templates"), icon("file-text"), "cascades:read", "t"),
-    Place("/inbox", N_("Inbox"), icon("inbox"), "contacts:read", "i", "inbox"),
+    Place("/inbox", N_("Inbox"), icon("inbox"), "threads:read", "i", "inbox"),
     Place("/calls", N_("Calls"), icon("phone"), "tasks:read", "l", "calls"),
     Place("/channels", N_("Channels"), icon("radio-tower"), "accounts:read", "h"),
     Place("/phones", N_("Sandbox phones"), icon("smartphone"), "contacts:read", "b"),

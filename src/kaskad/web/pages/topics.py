@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from kaskad.actions import cascades, imports, launches, tasks
+from kaskad.actions import cascades, imports, launches, tasks, threads
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
@@ -76,6 +76,17 @@ def _call(office: Office, name: str, _: Look) -> Told:
     return {"state": task.state, "agent": task.agent, "dialled": task.dialled_at, "notes": len(task.notes)}
 
 
+def _inbox(office: Office, _: str, __: Look) -> Told:
+    """Tell how many people have written what nobody has looked at."""
+    count, mark = threads.waiting(office)
+    return {"waiting": count or "", "mark": mark}
+
+
+def _thread(office: Office, who: str, _: Look) -> Told:
+    """Tell how one conversation stands."""
+    return {"mark": threads.mark(office, who)}
+
+
 TOPICS = {
     topic.name: topic
     for topic in (
@@ -85,5 +96,7 @@ TOPICS = {
         Topic("launch", "cascades:read", _launch),
         Topic("calls", "tasks:read", _calls),
         Topic("call", "tasks:read", _call),
+        Topic("inbox", "threads:read", _inbox),
+        Topic("thread", "threads:read", _thread),
     )
 }
