@@ -74,29 +74,6 @@ DELETE FROM threads WHERE contact_id = :contact_id;
 -- name: erase_thread_texts
 DELETE FROM thread_texts WHERE contact_id = :contact_id;
 
--- name: carry_threads
-UPDATE threads SET contact_id = :kept
- WHERE contact_id = :old AND NOT EXISTS (SELECT 1 FROM threads k WHERE k.contact_id = :kept);
-
--- name: unite_threads
-UPDATE threads SET
-       state = CASE WHEN o.state < threads.state THEN o.state ELSE threads.state END,
-       unread = threads.unread + o.unread,
-       assignee = CASE WHEN threads.assignee = '' THEN o.assignee ELSE threads.assignee END,
-       channel = CASE WHEN o.last_in_at > threads.last_in_at THEN o.channel ELSE threads.channel END,
-       words = CASE WHEN o.last_at > threads.last_at THEN o.words ELSE threads.words END,
-       last_at = CASE WHEN o.last_at > threads.last_at THEN o.last_at ELSE threads.last_at END,
-       last_in_at = CASE WHEN o.last_in_at > threads.last_in_at THEN o.last_in_at ELSE threads.last_in_at END,
-       last_out_at = CASE WHEN threads.last_out_at IS NULL OR o.last_out_at > threads.last_out_at
-                          THEN o.last_out_at ELSE threads.last_out_at END
-  FROM threads o
- WHERE threads.contact_id = :kept AND o.contact_id = :old;
-
--- name: carry_thread_texts
-UPDATE thread_texts SET contact_id = :kept
- WHERE contact_id = :old
-   AND NOT EXISTS (SELECT 1 FROM thread_texts k WHERE k.contact_id = :kept AND k.event = thread_texts.event);
-
 -- name: drop_old_thread_texts
 DELETE FROM thread_texts WHERE (contact_id, event) IN (
     SELECT contact_id, event FROM thread_texts WHERE at < :before ORDER BY at LIMIT :limit);
