@@ -84,4 +84,4 @@ def test_the_api_opens_to_a_pages_script_by_session_and_token_only(site):
 
 def test_an_agent_is_led_to_what_is_theirs(site):
     with site.client("agent") as client:
-        assert client.get("/").headers["location"] in ("/calls", "/account")
+        assert client.get("/").headers["location"] == "/inbox"
