@@ -56,6 +56,7 @@ NOT_DESCRIBED = {  # path begins with: why it is no part of the API
     "/hooks/": "providers call it, each in words of its own",
     "/o/": "for mail programs: an open pixel",
     "/l/": "for people: a tracked link",
+    "/s/": "for people: a short tracked link",
     "/u/": "for people and mail programs: unsubscribing",
     "/t/": "for people: an opt-in link",
     "/f/": "for people: a sign-up form, by itself or within a page",
