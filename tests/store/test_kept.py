@@ -41,6 +41,8 @@ GOES = {
     "sign_ups": "drop_sign_up",
     "stops": "drop_old_stops",
     "tasks": "empty_old_notes",
+    "thread_texts": "drop_old_thread_texts",
+    "threads": "drop_old_threads",
     "user_links": "drop_user_links",
 }
 _WRITTEN = "written by those who run the installation, and theirs to delete"

@@ -9,7 +9,7 @@ ON CONFLICT (contact_id, event) DO NOTHING RETURNING at;
 -- name: hear_thread
 -- The person has written: the thread is open again, unless :quiet (a bare stop or start wants no answer).
 INSERT INTO threads (contact_id, state, unread, channel, last_at, last_in_at, words)
-VALUES (:contact_id, :quiet, 1 - :quiet, :channel, :at, :at, :words)
+VALUES (:contact_id, CAST(:quiet AS INTEGER), 1 - CAST(:quiet AS INTEGER), :channel, :at, :at, :words)
 ON CONFLICT (contact_id) DO UPDATE SET
        state = CASE WHEN :quiet = 1 THEN threads.state ELSE 0 END,
        unread = threads.unread + excluded.unread,
