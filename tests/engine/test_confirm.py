@@ -64,7 +64,7 @@ class Phone:
 
     def proofs(self) -> list[dict[str, Any]]:
         rows = self.stage.rows("card_consents", contact_id=self.ann)
-        return [json.loads(row[-1]) for row in rows if row[-1]]
+        return [json.loads(detail) for *_, detail, _ in rows if detail]
 
 
 @pytest.mark.parametrize("word", ["START", "старт!", "Unstop"])

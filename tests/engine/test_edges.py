@@ -61,7 +61,7 @@ def test_that_timers_go_on_with_an_old_inbox_is_told_once(db):
     stage = Stage(db, options=Options(inbox_limit=1, inbox_patience_ms=1_000, timer_patience_ms=30_000))
     began = stage.clock.now()
     with db.write() as tx:
-        _keep(tx, [Delivery(None, arrivals=[Arrival(1, 1, 0, Kind.OPENED, "e", began)])], began)
+        _keep(tx, stage.world, [Delivery(None, arrivals=[Arrival(1, 1, 0, Kind.OPENED, "e", began)])], began)
 
     def fires(at, backlog=True):
         with db.write() as tx:

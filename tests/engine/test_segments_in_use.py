@@ -8,6 +8,7 @@ from msgspec import structs
 from kaskad.actions import cascades, launches, reports, scores, seeds, segments, sunset, watching
 from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
+from kaskad.actions.reports import Among
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import Policy
 from kaskad.domain.rfm import Rfm, RfmRule
@@ -114,14 +115,14 @@ def test_a_report_is_of_a_segment(office: tuple[Stage, Office]) -> None:
     stage.passes("1m")
     bought(stage, bob, 10)
     segments.create(office, "buyers", 'event("order")')
-    everybody, some = (reports.report(office, "sale", name).report for name in ("", "buyers"))
+    everybody, some = (reports.report(office, "sale", Among(segment=name)).report for name in ("", "buyers"))
     assert (everybody.entered, everybody.lines[0].sent) == (2, 2)
     assert (some.entered, some.lines[0].sent, some.levels[0].contacts) == (
         1,
         1,
         everybody.levels[0].contacts // 2,
     )
-    assert reports.report(office, "sale", "unreachable").report.entered == 0
+    assert reports.report(office, "sale", Among(segment="unreachable")).report.entered == 0
     assert stage.sent(ann) == stage.sent(bob)
 
 
