@@ -169,9 +169,9 @@ def test_a_form_of_another_site_is_refused(ready, signed_in):
 
 def test_the_overview_shows_what_runs(ready, signed_in):
     page = Reader(signed_in.get("/"))
-    assert "What runs" in page.text and "Engine works" in page.text
+    assert "Running cascades 1 2 people under way" in page.text and "Engine: works" in page.text
     assert "<News> & more active" in page.text and "Draft draft" in page.text
-    assert "Entered 2 Under way 2 Reached 0 0% Spent ₸30" in page.text
+    assert "Entered 2 Under way 2 Reached in 7 days 0 Cost in 7 days ₸30" in page.text
     assert "Sent in the last hour 2" in page.text
     assert all(attrs["src"].startswith("/static/") for tag, attrs in page.tags if tag == "script")
 
@@ -188,10 +188,10 @@ def test_a_report_tells_of_every_step_in_words(ready, signed_in):
 def test_pages_speak_the_readers_language_and_keep_the_one_chosen(ready, signed_in):
     russian = signed_in.get("/cascades/news", headers={"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.5"})
     assert 'lang="ru"' in russian.text and "Не доставлено" in russian.text and "15\u00a0₸" in russian.text
-    assert "Что сейчас идёт" in signed_in.get("/?lang=ru").text
-    assert "Что сейчас идёт" in signed_in.get("/").text  # the cookie remembers
-    assert "What runs" in signed_in.get("/?lang=en").text
-    assert "What runs" in signed_in.get("/?lang=xx").text
+    assert "Каскадов работает" in signed_in.get("/?lang=ru").text
+    assert "Каскадов работает" in signed_in.get("/").text  # the cookie remembers
+    assert "Running cascades" in signed_in.get("/?lang=en").text
+    assert "Running cascades" in signed_in.get("/?lang=xx").text
 
 
 def test_every_word_that_a_report_can_hold_has_its_text():

@@ -85,7 +85,7 @@ def test_pages_are_there(api):
 
     asked = api.raw("GET", sign_in.link(api.service.office))
     cookie = {"Cookie": asked.headers["set-cookie"].split(";")[0]}
-    assert "news" in api.raw("GET", "/", headers=cookie).text
+    assert "news" in api.raw("GET", "/cascades", headers=cookie).text
     assert "stopped" in api.raw("GET", "/cascades/news", headers=cookie).text
 
 

@@ -77,8 +77,7 @@ def start(office: Office, data: bytes, wishes: Wishes, wait_s: float) -> Import:
     digest = sha256(sha256(data).digest() + msgspec.json.encode(wishes, order="sorted")).hexdigest()
     found, mine = _begun(office, digest, file, wishes)
     if mine:
-        if not wishes.dry_run:
-            file.told_at(first_told(office.engine, data))
+        file.told_at(office.now() if wishes.dry_run else first_told(office.engine, data))
         job = Job(office, found, file, wishes.list_name)
         threading.Thread(target=job.run, name=f"import {found.id}", daemon=True).start()
     return _awaited(office, found.id, wait_s)

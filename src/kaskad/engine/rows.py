@@ -330,7 +330,7 @@ class _Reader:
                 continue
             granted = _answer(cell)
             at = instant(cell) if granted is None else None
-            if at is not None and at > self._plan.told_at + _AHEAD_MS:
+            if at is not None and 0 < self._plan.told_at < at - _AHEAD_MS:  # 0: nobody has said when it is
                 self._note(row, f"{meaning} {cell!r} is a day that has not come yet: counted as none")
                 continue
             granted = True if at is not None else granted
