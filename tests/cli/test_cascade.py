@@ -70,7 +70,7 @@ def test_a_cascade_goes_from_file_to_report(service, capsys):
     assert "Say whom it is for" in said(capsys, "launch", "news", code=1)
     begun = said(capsys, "launch", "news", "--list", "vip", "--pace", "100000/h", "--wait")
     assert begun.startswith("launch_1: news for 2 contacts")
-    until(lambda: told(capsys, "report", "news")["lines"])
+    until(lambda: [line["sent"] for line in told(capsys, "report", "news")["lines"]] == [2])
     report = said(capsys, "report", "news")
     assert "The news" in report and "Entered 2 · 2 under way" in report
     assert "letter (email) 2 0 0 0 0 ₸30" in report and "Reach people" in report
