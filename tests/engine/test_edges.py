@@ -115,3 +115,16 @@ def test_of_one_message_so_many_hits_are_kept_and_the_first_click_counts(either)
     assert len(found) == MAX_HITS and {row[2] for row in found} == {"GET", "HEAD"}
     assert [(told["run"], told["dropped"]) for told in logs] == [(f"run_{ann}_{run.id}", 20)]
     assert len(stage.rows("hits_of_message", contact_id=bob, run_id=stage.run(bob).id, step=0)) == 1
+
+
+def test_a_late_reaction_that_comes_while_stopping_is_kept_and_counts(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann")
+    stage.event(ann, "joined")
+    stage.passes("3d")
+    assert stage.outcome(ann) == "exhausted"
+    reply = Arrival(ann, stage.run(ann).id, 1, Kind.REPLIED, "e", stage.clock.now())
+    stage.engine.deliver(Delivery(None, arrivals=[reply]))
+    stage.engine._tick(closing=True)
+    assert stage.outcome(ann) == "responded" and stage.run(ann).late

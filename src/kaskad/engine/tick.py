@@ -48,8 +48,8 @@ def tick(
 ) -> Ticked:  # fmt: skip
     """Run one tick on what has come in; deliveries to this process need not go through the inbox.
 
-    `closing`: nothing new is begun or handed over, only what has come in is kept; the runs concerned are
-    the first that the next start decides about.
+    `closing`: nothing new is begun or handed over, only what has come in is kept; the live runs concerned are
+    the first that the next start decides about. Ended runs send nothing, so they are decided about here.
     """
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
@@ -76,9 +76,12 @@ def tick(
 
     enrol(tx, world, applied.requests, now)
     if closing:
+        concerned = touched | applied.touched
+        run_store.wake(tx, concerned, now)
+        ended = run_store.ended(tx, concerned)
+        moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news)
         changes.flush_told(tx)
-        run_store.wake(tx, touched | applied.touched, now)
-        return Ticked([], 0, len(arrivals), False)
+        return Ticked([], moved.decided, len(arrivals), False)
     enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
     backlog = len(stored) == world.options.inbox_limit

@@ -97,9 +97,14 @@ def _first_facts(tx: Transaction, keys: Iterable[RunKey]) -> dict[MessageKey, Ma
 
 
 def wake(tx: Transaction, keys: Collection[RunKey], now: int) -> None:
-    """Let these runs be decided about as soon as somebody looks."""
+    """Let those of these runs that are live be decided about as soon as somebody looks."""
     if keys:
         tx.many("wake_runs", [(*key, now) for key in sorted(keys)])
+
+
+def ended(tx: Transaction, keys: Collection[RunKey]) -> set[RunKey]:
+    """Return those of these runs that have ended."""
+    return {(run.contact_id, run.id) for run in load(tx, keys) if run.outcome is not None}
 
 
 def change(tx: Transaction, rows: Sequence[Row]) -> None:

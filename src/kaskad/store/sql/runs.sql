@@ -126,14 +126,16 @@ UPDATE runs r SET marks = r.marks | k.mask, value = coalesce(k.value, r.value)
 
 -- name: wake_runs (sqlite)
 -- Something has come in about them that nobody decides about any more before the process ends.
+-- Ended runs have no `wake_at`, and get none.
 UPDATE runs SET wake_at = :c3, seq = seq + 1
- WHERE contact_id = :c1 AND id = :c2 AND (wake_at IS NULL OR wake_at > :c3);
+ WHERE contact_id = :c1 AND id = :c2 AND wake_at > :c3;
 
 -- name: wake_runs (postgresql)
 -- Something has come in about them that nobody decides about any more before the process ends.
+-- Ended runs have no `wake_at`, and get none.
 UPDATE runs r SET wake_at = k.now, seq = r.seq + 1
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, id, now)
- WHERE r.contact_id = k.contact_id AND r.id = k.id AND (r.wake_at IS NULL OR r.wake_at > k.now);
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.wake_at > k.now;
 
 -- name: wake_held_runs
 -- Runs that wanted to send while their cascade was paused look again now.
