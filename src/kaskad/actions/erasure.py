@@ -8,11 +8,11 @@ from time import monotonic
 
 from msgspec import Struct, structs
 
-from kaskad.actions.contacts import find
+from kaskad.actions.contacts import find_one
 from kaskad.actions.office import Office
 from kaskad.domain.address import BadAddress, normalise
-from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.ids import contact_text, read_contact
+from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.arrival import Arrival
 from kaskad.log import get_logger
@@ -48,7 +48,7 @@ def erase(office: Office, who: str, by: str) -> Act:
     now = office.now()
 
     def change(tx: Transaction) -> Act:
-        contact_id = _one(tx, who)
+        contact_id = find_one(tx, who)
         told = _told(office, tx, contact_id)
         addresses = [(each.channel, each.value) for each in cards.addresses(tx, contact_id)]
         key = suppressions.hash_key(tx, office.vault)
@@ -103,23 +103,6 @@ def show(office: Office, act_id: int) -> Kept:
         if act is None:
             raise NotFound("There is no such act: `kaskad erasures` lists them.")
         return Kept(act, cards.consents(tx, act.contact_id))
-
-
-def _one(tx: Transaction, who: str) -> int:
-    """Return the one contact that is meant; raises NotFound, Conflict."""
-    contact_id = find(tx, who)
-    card = cards.card(tx, contact_id)
-    if read_contact(who) is not None or (card is not None and card.external_id == who):
-        return contact_id
-    holders = {
-        row[2]
-        for channel in (Channel.EMAIL, Channel.SMS)
-        for row in tx.many("contacts_by_address", [(channel.code, who.lower())])
-    }
-    if len(holders) > 1:
-        named = ", ".join(contact_text(each) for each in sorted(holders))
-        raise Conflict(f"{len(holders)} people have this address: erase each by its id ({named}).")
-    return contact_id
 
 
 def _told(office: Office, tx: Transaction, contact_id: int) -> Told:
