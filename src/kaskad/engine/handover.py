@@ -176,13 +176,16 @@ class Page:
             self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, approved,
             open_until, files, invite,
         )  # fmt: skip
-        price = self._fixed
+        return outgoing, body.decode(), self._priced(to, text)
+
+    def _priced(self, to: str, text: str) -> int:
+        """Return what the message costs, in minor units."""
         if self._list is not None:
             parts = sms.parts(text) if self._channel is Channel.SMS else 1
-            price, _ = listed_price(self._list, self._account, to, self._class, parts, self._now)
-        elif self._by_part and self._price is not None:
-            price = price_of(self._price, sms.parts(text)).minor
-        return outgoing, body.decode(), price
+            return listed_price(self._list, self._account, to, self._class, parts, self._now)[0]
+        if self._by_part and self._price is not None:
+            return price_of(self._price, sms.parts(text)).minor
+        return self._fixed
 
 
 def listed_price(

@@ -187,11 +187,7 @@ def build_app(
     hooks = Hooks(intake, durable, wall or clock, settings.base_url)
     known = Keys(office, settings.api_key)
     events = Events(intake, durable, clock, known, wall)
-    tracking = Tracking(intake, durable, signer, clock)
-    public = Forms(intake, durable, signer, settings.base_url)
-    push = Push(intake, durable, settings.base_url)
     health = Health(intake)
-    site = SitePages(intake, durable, signer, clock)
     lines = Lines()
     routed = FastAPI(
         title="Kaskad",
@@ -205,31 +201,16 @@ def build_app(
         routes=[
             Route(HOOKS + "{account}", hooks.look, methods=["GET"]),
             Route(HOOKS + "{account}", hooks, methods=["POST"]),
-            Route("/o/{token}", tracking.open_pixel, methods=["GET"]),
-            Route("/l/{token}", tracking.follow_link, methods=["GET"]),
-            Route("/s/{code}", tracking.follow_short, methods=["GET"]),
-            Route("/u/{token}", tracking.ask_unsubscribe, methods=["GET"]),
-            Route("/u/{token}", tracking.unsubscribe, methods=["POST"]),
-            Route("/f/{form}", public.show, methods=["GET"]),
-            Route("/f/{form}", public.sign_up, methods=["POST"]),
-            Route("/f/{form}", public.allowed, methods=["OPTIONS"]),
-            Route("/f/{form}/code", public.confirm_code, methods=["POST"]),
-            Route("/f/{form}/code", public.allowed, methods=["OPTIONS"]),
-            Route("/c/{token}", public.ask_confirm, methods=["GET"]),
-            Route("/c/{token}", public.confirm, methods=["POST"]),
-            Route("/push/{account}", push.ask, methods=["GET"]),
-            Route("/push/{account}/{name}.js", push.script, methods=["GET"]),
-            Route("/push/{account}/subscriptions", push.subscribe, methods=["POST"]),
-            Route("/push/{account}/subscriptions", push.allowed, methods=["OPTIONS"]),
-            Route("/push/{account}/subscriptions/end", push.end, methods=["POST"]),
-            Route("/push/{account}/subscriptions/end", push.allowed, methods=["OPTIONS"]),
-            Route("/site/{file}", site.script, methods=["GET"]),
-            Route("/site/{key}/events", site.receive, methods=["POST"]),
             Route("/site/{key}/webhook", events.receive_signed, methods=["POST"]),
-            Route("/site/{key}/events", site.allowed, methods=["OPTIONS"]),
             Route("/api/v1/events", events.receive, methods=["POST"]),
             Route("/healthz", health.alive, methods=["GET"]),
             Route("/readyz", health.ready, methods=["GET"]),
+            *_answered_to_people(
+                Tracking(intake, durable, signer, clock),
+                Forms(intake, durable, signer, settings.base_url),
+                Push(intake, durable, settings.base_url),
+                SitePages(intake, durable, signer, clock),
+            ),
         ],
     )
     for kind, handler in HANDLERS.items():
@@ -247,6 +228,33 @@ def build_app(
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
     return Front(hooks, routed, lines, short_host(settings))
+
+
+def _answered_to_people(tracking: Tracking, forms: Forms, push: Push, site: SitePages) -> list[BaseRoute]:
+    """Return what people, their browsers and mail programs ask for, without anybody having signed in."""
+    return [
+        Route("/o/{token}", tracking.open_pixel, methods=["GET"]),
+        Route("/l/{token}", tracking.follow_link, methods=["GET"]),
+        Route("/s/{code}", tracking.follow_short, methods=["GET"]),
+        Route("/u/{token}", tracking.ask_unsubscribe, methods=["GET"]),
+        Route("/u/{token}", tracking.unsubscribe, methods=["POST"]),
+        Route("/f/{form}", forms.show, methods=["GET"]),
+        Route("/f/{form}", forms.sign_up, methods=["POST"]),
+        Route("/f/{form}", forms.allowed, methods=["OPTIONS"]),
+        Route("/f/{form}/code", forms.confirm_code, methods=["POST"]),
+        Route("/f/{form}/code", forms.allowed, methods=["OPTIONS"]),
+        Route("/c/{token}", forms.ask_confirm, methods=["GET"]),
+        Route("/c/{token}", forms.confirm, methods=["POST"]),
+        Route("/push/{account}", push.ask, methods=["GET"]),
+        Route("/push/{account}/{name}.js", push.script, methods=["GET"]),
+        Route("/push/{account}/subscriptions", push.subscribe, methods=["POST"]),
+        Route("/push/{account}/subscriptions", push.allowed, methods=["OPTIONS"]),
+        Route("/push/{account}/subscriptions/end", push.end, methods=["POST"]),
+        Route("/push/{account}/subscriptions/end", push.allowed, methods=["OPTIONS"]),
+        Route("/site/{file}", site.script, methods=["GET"]),
+        Route("/site/{key}/events", site.receive, methods=["POST"]),
+        Route("/site/{key}/events", site.allowed, methods=["OPTIONS"]),
+    ]
 
 
 @cache
