@@ -57,7 +57,7 @@ def test_a_call_from_the_queue_to_its_end_by_keyboard(desk, site, visit):
     opened = visit("agent", language="ru")
     page = opened.goto("/calls")
     page.get_by_role("link", name="Anna").wait_for()
-    assert page.locator("a[href='/calls'] .count").inner_text() == "1"
+    page.locator("a[href='/calls'] .count", has_text="1").wait_for()
     assert opened.axe() == [] and not opened.overflows()
     opened.shoot("calls-ru-light")
     page.keyboard.press("n")

@@ -30,6 +30,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(ari, "BACKOFF_S", (0.05,))
     monkeypatch.setattr(ari, "WAIT_S", 1.0)
     monkeypatch.setattr(asterisk, "KEY_S", 0.3)
+    monkeypatch.setattr(asterisk, "RING_S", 250)  # a fiftieth of it is time to answer on a busy machine, too
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_who_says_nothing_is_hung_up_after_the_text(pbx):
 
 
 @pytest.mark.parametrize("deed, code", [("decline", "busy"), ("", "no_answer")])
-def test_how_a_call_ends_that_nobody_took(pbx, deed, code):
+def test_how_a_call_ends_that_nobody_took(pbx, deed, code, monkeypatch):
     async def play(kaskad):
         await kaskad.call()
         if deed:
@@ -150,6 +151,7 @@ def test_how_a_call_ends_that_nobody_took(pbx, deed, code):
         return await kaskad.ended()
 
     if not deed:
+        monkeypatch.setattr(asterisk, "RING_S", 25)
         pbx.phones[0].by_hand = False
         pbx.phones[0].temper = replace(pbx.phones[0].temper, sim=Sim.ABSENT)
     _, end = played(pbx, play)
