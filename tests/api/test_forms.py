@@ -119,7 +119,8 @@ def test_json_from_allowed_pages_is_taken_and_from_others_refused(api, form):
         assert answer.status_code == 422 and answer.json()["detail"], wrong
     unticked = api.raw("POST", "/f/roses", json={"email": "un@example.org"}, headers=SHOP)
     assert unticked.status_code == 422 and "box" in unticked.json()["detail"]
-    for body in (b"[1]", b"{", b'{"a":' * 3000):
+    half = b'{"email": "half@example.org", "agreed": true, "name": "\\ud800x"}'  # of a character
+    for body in (b"[1]", b"{", b'{"a":' * 3000, half):
         broken = api.raw(
             "POST", "/f/roses", content=body, headers={**SHOP, "Content-Type": "application/json"}
         )

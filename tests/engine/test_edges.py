@@ -1,6 +1,7 @@
 """The ends of things: an account that is gone, a stop that fails, an inbox that does not get empty."""
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 from structlog.testing import capture_logs
@@ -36,6 +37,28 @@ def test_a_message_whose_account_is_deleted_meanwhile_does_not_stop_the_engine(d
     stage.engine.take_results([refused(stage.parcels[0], stage.clock.now(), Reason.AUTH)])
     stage.works()
     assert stage.states(ann)["letter"] == "queued"
+
+
+def test_what_cannot_be_kept_is_refused_alone_and_the_engine_goes_on(db):
+    stage = Stage(db)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann")
+    engine = stage.engine
+
+    def spoilt(tx):
+        "\ud800".encode()
+
+    before = engine.deliver(Delivery(Future(), events=[stage.told(ann, "joined")]))
+    odd = [engine.deliver(Delivery(Future(), acts=[spoilt])), engine.deliver(Delivery(None, acts=[spoilt]))]
+    lost = engine.deliver(Delivery(None, events=[stage.told(99, "joined")]))
+    after = engine.deliver(Delivery(Future(), events=[stage.told(ann, "bought")]))
+    stage.works()
+    assert before.result(0) == after.result(0) == [None]
+    for each in (*odd, lost):  # the last shares its end with an odd one: it is told again, and counts once
+        with pytest.raises(Unavailable, match="because of a defect"):
+            each.result(0)
+    assert stage.outcome(ann) == "converted"
+    assert engine.problem() is None
 
 
 def test_a_stop_whose_last_tick_fails_tells_all_who_wait(db, monkeypatch):

@@ -150,7 +150,8 @@ def test_a_code_goes_to_a_phone_and_can_be_guessed_five_times(stage):
     assert len(code) == 6 and code.isdigit() and question.outgoing.to == PHONE
     wrong = "000000" if code != "000000" else "111111"
     assert confirms(stage, by_code=("news", PHONE, wrong)) == "wrong"
-    assert confirms(stage, by_code=("other", PHONE, code)) == "expired"
+    nobody = [("other", PHONE, code), ("news", "+77000000009", code)]  # are told what who has asked is told
+    assert [confirms(stage, by_code=each) for each in nobody] == ["wrong", "wrong"]
     assert confirms(stage, by_code=("news", PHONE, code)) == "done"
     (ads, _) = sorted(granted(stage, holder(stage, PHONE)), key=lambda row: row.purpose)
     assert ads.channels == 1 << Channel.SMS.code
@@ -159,11 +160,12 @@ def test_a_code_goes_to_a_phone_and_can_be_guessed_five_times(stage):
     code = stage.parcels[-1].outgoing.text.split()[0]
     for _ in range(5):
         confirms(stage, by_code=("news", other, "x"))
-    assert confirms(stage, by_code=("news", other, code)) == "expired"
+    assert confirms(stage, by_code=("news", other, code)) == "wrong"
     late = "+77000000003"
     asks(stage, late)
     code = stage.parcels[-1].outgoing.text.split()[0]
     stage.passes("61m")
+    assert confirms(stage, by_code=("news", late, wrong)) == "wrong"
     assert confirms(stage, by_code=("news", late, code)) == "expired"
     assert granted(stage, holder(stage, other)) == granted(stage, holder(stage, late)) == []
 

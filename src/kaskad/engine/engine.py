@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from kaskad.domain.errors import Conflict, KaskadError, Locked, StoreError, Unavailable
+from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked, StoreError, Unavailable
 from kaskad.domain.terms import Reason
 from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
@@ -203,10 +203,47 @@ class Engine:
         try:
             ticked = self._transact(results, deliveries, closing)
         except BaseException as error:
+            if deliveries and _may_be_theirs(error):
+                log.exception("intake failed")
+                return self._one_by_one(results, deliveries, shared, closing)
             self._after_failure(results, deliveries, shared, error)
             raise
         self._after_commit(ticked, results, deliveries, shared)
         return ticked.more
+
+    def _one_by_one(
+        self, results: list[Result], deliveries: list[Delivery], shared: Future[None], closing: bool
+    ) -> bool:
+        """Give each delivery a tick of its own, and refuse those that make it fail: nobody else suffers.
+
+        Of those that share a future all are refused with one, and told again: what was kept counts once.
+        """
+        self._results.extendleft(reversed(results))
+        failed: Unavailable | None = None
+        kept = 0
+        for delivery in deliveries:
+            self.world.forget_tick()
+            delivery.problems.clear()
+            try:
+                self._after_commit(self._transact([], [delivery], closing), [], [delivery], Future())
+                kept += 1
+            except Exception as error:
+                if not _may_be_theirs(error):
+                    self._after_failure([], deliveries, shared, error)
+                    raise
+                refusal = Unavailable(f"It could not be kept, because of a defect: {error!r}")
+                if delivery.done is None:
+                    failed = refusal
+                else:
+                    delivery.done.set_exception(refusal)
+        if failed is None:
+            shared.set_result(None)
+        else:
+            shared.set_exception(failed)
+        self.world.forget_tick()
+        if not kept:  # then it may be the engine's own fault, which this tells
+            self._after_commit(self._transact([], [], closing), [], [], Future())
+        return True
 
     def _transact(self, results: list[Result], deliveries: list[Delivery], closing: bool) -> Ticked:
         """Run one tick, and again where a row had changed or another process was in the way."""
@@ -327,11 +364,17 @@ def _failed(error: KaskadError) -> Future[Any]:
     return future
 
 
+def _may_be_theirs(error: BaseException) -> bool:
+    """Return whether what was delivered may be what a tick has failed of: a defect, or an odd value."""
+    passing = isinstance(error, (Conflict, Locked, Unavailable, Full, Corrupted))
+    return isinstance(error, Exception) and not passing
+
+
 def _refuse(deliveries: list[Delivery], shared: Future[None], error: BaseException) -> None:
     for delivery in deliveries:
-        if delivery.done is not None:
+        if delivery.done is not None and not delivery.done.done():
             delivery.done.set_exception(error)
-    if deliveries:
+    if deliveries and not shared.done():
         shared.set_exception(error)
 
 

@@ -140,10 +140,11 @@ class Confirming:
     def __call__(self, tx: Transaction) -> list[Arrival]:
         self.said = EXPIRED
         asked = self._asked(tx)
-        form = None if asked is None else forms.find(tx, asked.form)
-        if asked is None or form is None or asked.requested_at + TTL_MS <= self._at:
-            return []
         if self._by_code is not None and not self._is_right(tx, asked, self._by_code[2]):
+            self.said = WRONG
+            return []
+        form = None if asked is None else forms.find(tx, asked.form)
+        if asked is None or form is None or asked.requested_at + self._ttl_ms(asked) <= self._at:
             return []
         self.said = DONE
         if not tx.run("confirm_sign_up", id=asked.id, now=self._at):
@@ -161,14 +162,16 @@ class Confirming:
         form, value, _ = self._by_code
         return forms.last_of(tx, form, value)
 
-    def _is_right(self, tx: Transaction, asked: SignUp, code: str) -> bool:
-        if asked.confirmed_at is None and asked.requested_at + CODE_TTL_MS <= self._at:
-            return False
-        if asked.tries >= TRIES:
+    def _ttl_ms(self, asked: SignUp) -> int:
+        by_code = self._by_code is not None and asked.confirmed_at is None
+        return CODE_TTL_MS if by_code else TTL_MS
+
+    def _is_right(self, tx: Transaction, asked: SignUp | None, code: str) -> bool:
+        """Say whether it is the code; who has none is told the same, whether or not that number has asked."""
+        if asked is None or asked.tries >= TRIES:
             return False
         if secrets.compare_digest(asked.code_hash, code_hash(asked.id, code)):
             return True
-        self.said = WRONG
         tx.run("miss_sign_up", id=asked.id)
         return False
 

@@ -29,7 +29,9 @@ TEXTS: dict[str, Mapping[str, str]] = {
         "done_text": "Отказаться можно в любой момент: ссылка есть в каждом письме.",
         "over": "Ссылка больше не действует",
         "over_text": "Она действует семь дней, код — час. Подпишитесь ещё раз, и мы пришлём новые.",
-        "wrong": "Это другой код.", "wrong_text": "Посмотрите в последнем SMS и попробуйте ещё раз.",
+        "wrong": "Это другой код.",
+        "wrong_text": "Посмотрите в последнем SMS и попробуйте ещё раз. Код действует час и на пять "
+        "попыток: за новым подпишитесь ещё раз.",
         "422": "Что-то заполнено не так.",
         "422_text": "Проверьте адрес или номер и отметьте согласие.",
         "429": "Слишком много попыток.", "429_text": "Попробуйте через час.",
@@ -51,7 +53,9 @@ TEXTS: dict[str, Mapping[str, str]] = {
         "done_text": "Кез келген уақытта бас тартуға болады: сілтеме әр хатта бар.",
         "over": "Сілтеме енді жарамсыз",
         "over_text": "Ол жеті күн, код бір сағат жарамды. Қайта жазылыңыз, жаңасын жібереміз.",
-        "wrong": "Бұл басқа код.", "wrong_text": "Соңғы SMS-ті қарап, қайталап көріңіз.",
+        "wrong": "Бұл басқа код.",
+        "wrong_text": "Соңғы SMS-ті қарап, қайталап көріңіз. Код бір сағатқа және бес әрекетке жарамды: "
+        "жаңасын алу үшін қайта жазылыңыз.",
         "422": "Бірдеңе дұрыс толтырылмаған.",
         "422_text": "Мекенжайды не нөмірді тексеріп, келісімді белгілеңіз.",
         "429": "Тым көп әрекет жасалды.", "429_text": "Бір сағаттан кейін қайталаңыз.",
@@ -73,7 +77,9 @@ TEXTS: dict[str, Mapping[str, str]] = {
         "done_text": "You can stop at any time: every email has the link.",
         "over": "This link is over",
         "over_text": "It is good for seven days, a code for an hour. Sign up again, and we send new ones.",
-        "wrong": "That is another code.", "wrong_text": "Look at the last text message and try again.",
+        "wrong": "That is another code.",
+        "wrong_text": "Look at the last text message and try again. A code is good for an hour and five "
+        "tries: sign up again for a new one.",
         "422": "Something is not filled in right.",
         "422_text": "Check the address or number, and tick the box.",
         "429": "Too many attempts.", "429_text": "Try again in an hour.",
