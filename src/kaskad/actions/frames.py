@@ -29,6 +29,7 @@ from kaskad.domain.content import (
     primary,
 )  # fmt: skip
 from kaskad.domain.enclosing import FILES, Appointment
+from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import Invalid, SendError
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
@@ -73,6 +74,11 @@ class Work(Struct, frozen=True):
     cascade: str = ""
     message_class: MessageClass = MessageClass.SERVICE
     account: str = ""  # "": the first of the channel
+    topic: str = ""
+    brand: str = ""
+    by_name: bool = False  # the approved text is wanted, where there is one
+    leaves: str = f"{SAMPLE_URL}leave"  # where the link to unsubscribe leads
+    files: Mapping[str, str] = {}  # by name, where links to files lead; else to an example
 
 
 class Filled(Struct, frozen=True):
@@ -82,6 +88,7 @@ class Filled(Struct, frozen=True):
     language: str
     sent: str
     attached: tuple[tuple[str, str], ...] = ()  # files by their names here, and what people see
+    embedded: tuple[str, ...] = ()  # pictures in the letter
     appointment: Appointment | None = None
 
 
@@ -128,31 +135,40 @@ def fill(work: Work) -> Filled:
             ),
         )  # fmt: skip
         scope = scope_for(compiled, work.person, work.zone, work.trigger)
-        words = compiled.render(scope, LinkMaker(_STAND_IN, "", 0, 0, 0, 0, pixel=False))
+        scope |= {UNSUBSCRIBE: work.leaves, PREFERENCES: work.leaves}
+        if FILES in scope:
+            scope[FILES] |= work.files
+        plain = LinkMaker(_STAND_IN, "", 0, 0, 0, 0, pixel=False)
+        words = compiled.render(scope, plain, by_name=work.by_name or compiled.only_approved)
         sent = words.text
         if work.channel is Channel.SMS:
             sent = compiled.render(scope, links_as_long(work.channel, work.base_url, work.link_url)).text
         attached: tuple[tuple[str, str], ...] = ()
+        embedded: tuple[str, ...] = ()
         appointment = None
         if compiled.encloses is not None:
-            attached = compiled.encloses.files(scope, work.now).attached
+            wanted = compiled.encloses.files(scope, work.now)
+            attached, embedded = wanted.attached, wanted.embedded
             appointment = compiled.encloses.appointment(scope, work.person.zone or work.zone)
     except BadTemplate as bad:
         raise Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."]) from None
     except RenderError as problem:
         raise Invalid([str(problem)]) from None
     language = compiled.language or primary(work.person.language)
-    return Filled(words, language, sent, attached, appointment)
+    return Filled(words, language, sent, attached, embedded, appointment)
 
 
-def frame(office: Office, tx: Transaction, contact_id: int, work: Work, filled: Filled) -> Preview:
-    """Return what a frame shows around the words."""
+def frame(
+    office: Office, tx: Transaction, contact_id: int, work: Work, filled: Filled, to: str = ""
+) -> Preview:
+    """Return what a frame shows around the words; `to` "" is the contact's own address."""
     words, channel = filled.words, work.channel
     warnings: list[str] = []
-    account = _account(office, channel, work.account)
+    account = account_of(office, channel, work.account)
     if account is None:
         warnings.append(f"No account sends by {channel}: `kaskad account add` makes one.")
-    to = next((str(row[2]) for row in tx.among("look_addresses", [contact_id]) if row[1] == channel.code), "")
+    place = ADDRESS_CHANNEL.get(channel.code, channel.code)
+    to = to or next((str(row[2]) for row in tx.among("look_addresses", [contact_id]) if row[1] == place), "")
     if not to:
         warnings.append(f"The contact has no address on {channel}.")
     sender = ""
@@ -203,7 +219,8 @@ def links_as_long(channel: Channel, base_url: str, link_url: str) -> LinkMaker:
     return LinkMaker(_STAND_IN, base_url, LIKELY, LIKELY, 0, 0, short_url=short)
 
 
-def _account(office: Office, channel: Channel, name: str) -> Account | None:
+def account_of(office: Office, channel: Channel, name: str) -> Account | None:
+    """Return the account of that name that sends on a channel, for "" the first one; None: there is none."""
     accounts = office.engine.world.by_channel.get(channel.code, [])
     return next((one for one in accounts if name in ("", one.name)), None)
 

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from kaskad.actions.office import Office
+from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Invalid
 from kaskad.domain.hours import is_zone
 from kaskad.domain.law import FLAGS, LAWS
 from kaskad.domain.policy import Policy
+from kaskad.domain.terms import Channel
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings as setting_store
 
@@ -64,4 +66,20 @@ def _wrong(policy: Policy) -> list[str]:
     for name in policy.tenant:
         if name not in FLAGS:
             found.append(f"tenant {name!r} is not known: choose from {', '.join(FLAGS)}")
+    for text in policy.test_addresses:
+        if not _is_address(text):
+            found.append(
+                f"test_addresses: {text[:60]!r} is no e-mail address, telephone number or id of a chat"
+            )
     return found
+
+
+def _is_address(text: str) -> bool:
+    """Say whether something can be sent there on any channel."""
+    for channel in Channel:
+        try:
+            normalise(channel, text)
+        except BadAddress:
+            continue
+        return True
+    return False

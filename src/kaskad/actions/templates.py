@@ -153,6 +153,14 @@ def drop(office: Office, name: str, channel: str = "", language: str = "") -> in
     return office.write(change)
 
 
+class Asked(Struct, frozen=True):
+    """Whose message is to be made of what; `keys` are those that a call offers."""
+
+    contact_id: int
+    work: Work
+    keys: Mapping[str, str] = {}
+
+
 def preview(
     office: Office, name: str, channel: str, who: str, *, language: str = "",
     trigger: Mapping[str, Any] | None = None,
@@ -162,14 +170,22 @@ def preview(
     Raises NotFound, and Invalid with every variable that is missing.
     """
     with office.read() as tx:
-        where, book, zone = book_of(tx, name, channel)
-        contact_id = find_contact(tx, who)
-        person = person_of(tx, contact_id)
-    work = Work(
+        asked = of_template(office, tx, name, channel, who, language, trigger or {})
+    return _looked(office, asked)
+
+
+def of_template(
+    office: Office, tx: Transaction, name: str, channel: str, who: str, language: str,
+    trigger: Mapping[str, Any],
+) -> Asked:  # fmt: skip
+    """Return what fills a template for a contact; raises NotFound."""
+    where, book, zone = book_of(tx, name, channel)
+    contact_id = find_contact(tx, who)
+    person = person_of(tx, contact_id)
+    return Asked(contact_id, Work(
         Content(template=name), where, name, person, zone, office.now(), office.base_url, _link_url(office),
-        trigger or {}, book.all, primary(language or person.language),
-    )  # fmt: skip
-    return _looked(office, contact_id, work)
+        trigger, book.all, primary(language or person.language),
+    ))  # fmt: skip
 
 
 def preview_step(
@@ -181,36 +197,45 @@ def preview_step(
     A draft is shown with the templates as they are now. Raises NotFound, Invalid.
     """
     with office.read() as tx:
-        text, version_id = source_of(tx, slug, version)
-        cascade = to_cascade(text, name=slug)
-        found = next((one for one in cascade.steps if one.id == step), None)
-        if found is None:
-            raise NotFound(f"{slug} has no step {step!r}: {', '.join(one.id for one in cascade.steps)}.")
-        chosen = _variant(found.variants, variant)
-        where = _CHANNELS[channel] if channel else found.channels[0]
-        if where not in found.channels:
-            raise Invalid([f"Step {step!r} does not use {where}: {', '.join(found.channels)}."])
-        if version_id is None:
-            texts, wrong = look_up(tx, cascade)
-            if wrong:
-                raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
-        else:
-            texts = store.frozen(tx, version_id)
-        contact_id = find_contact(tx, who)
-        person, zone = person_of(tx, contact_id), _zone(tx)
+        asked = of_step(office, tx, slug, step, who, version, channel, variant, trigger or {})
+    return _looked(office, asked)
+
+
+def of_step(
+    office: Office, tx: Transaction, slug: str, step: str, who: str, version: str, channel: str,
+    variant: str, trigger: Mapping[str, Any],
+) -> Asked:  # fmt: skip
+    """Return what fills a step for a contact; raises NotFound, Invalid."""
+    text, version_id = source_of(tx, slug, version)
+    cascade = to_cascade(text, name=slug)
+    found = next((one for one in cascade.steps if one.id == step), None)
+    if found is None:
+        raise NotFound(f"{slug} has no step {step!r}: {', '.join(one.id for one in cascade.steps)}.")
+    chosen = _variant(found.variants, variant)
+    where = _CHANNELS[channel] if channel else found.channels[0]
+    if where not in found.channels:
+        raise Invalid([f"Step {step!r} does not use {where}: {', '.join(found.channels)}."])
+    if version_id is None:
+        texts, wrong = look_up(tx, cascade)
+        if wrong:
+            raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
+    else:
+        texts = store.frozen(tx, version_id)
+    contact_id = find_contact(tx, who)
+    person = person_of(tx, contact_id)
     work = Work(
-        found.content, where, step, person, zone, office.now(), office.base_url, _link_url(office),
-        trigger or {}, tuple(texts), primary(person.language), chosen, cascade.utm, slug,
-        cascade.message_class,
+        found.content, where, step, person, _zone(tx), office.now(), office.base_url, _link_url(office),
+        trigger, tuple(texts), primary(person.language), chosen, cascade.utm, slug, cascade.message_class,
+        found.account, cascade.topic, cascade.brand,
     )  # fmt: skip
-    return _looked(office, contact_id, work)
+    return Asked(contact_id, work, found.keys)
 
 
-def _looked(office: Office, contact_id: int, work: Work) -> Preview:
+def _looked(office: Office, asked: Asked) -> Preview:
     """Return the frame of words that a process of their own has made."""
-    filled = office.renderers.call(fill, work)
+    filled = office.renderers.call(fill, asked.work)
     with office.read() as tx:
-        return frame(office, tx, contact_id, work, filled)
+        return frame(office, tx, asked.contact_id, asked.work, filled)
 
 
 def _link_url(office: Office) -> str:

@@ -18,8 +18,10 @@ TRIGGER = Annotated[str, typer.Option(metavar="JSON", help="Properties of the ev
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
+    from kaskad.cli import testing
+
     group = typer.Typer(
-        help="Templates: put, list, show, preview, step, check, history, restore, delete.",
+        help="Templates: put, list, show, preview, step, test, check, history, restore, delete.",
         no_args_is_help=True,
     )
     group.command("put")(put)
@@ -27,6 +29,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(show)
     group.command("preview")(preview)
     group.command("step")(step)
+    group.command("test")(testing.template)
     group.command("check")(check)
     group.command("history")(history)
     group.command("restore")(restore)

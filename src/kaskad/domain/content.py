@@ -156,6 +156,11 @@ class CompiledContent:
         plain = linkless and not (buttons or media or self._leaves or encloses) and texts.keys() == {"text"}
         self.only_text = texts["text"] if plain else None  # where one text, without addresses of ours, is all
 
+    @property
+    def only_approved(self) -> bool:
+        """Say whether there are no free words, but only a text that the service has approved."""
+        return self._approved is not None and not self._texts and not self._media
+
     def render(
         self, scope: Mapping[str, object], links: LinkMaker, *, by_name: bool = False
     ) -> Rendered:  # fmt: skip

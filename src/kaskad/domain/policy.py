@@ -263,6 +263,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
     confirmations: Confirmations = Confirmations()  # of STOP and START, by text
     topics: tuple[TopicName, ...] = ()  # what people choose from; (): the topics of active cascades
+    test_addresses: tuple[str, ...] = ()  # of one's own people: test messages may go there
     sunset_days: int = 0  # who is silent for so long gets no more advertising by e-mail; 0: that is not done
 
     def rule(

@@ -1,4 +1,4 @@
-"""One message through an account to see that it works: no contact, no cascade, no limits, nothing kept."""
+"""One message through an account to look at it: no run, no limits, no figures, nothing kept."""
 
 from __future__ import annotations
 
@@ -50,14 +50,17 @@ class Trial(Struct, frozen=True):
 def send_trial(
     account: Account, message: TrialMessage, signer: Signer, clock: Callable[[], int], status_url: str
 ) -> Trial:
+    """Hand words of ours to the account's provider, from this process, and return what came of it."""
+    return send_out(account, _outgoing(account, message, signer, clock(), status_url), clock)
+
+
+def send_out(account: Account, outgoing: Outgoing, clock: Callable[[], int]) -> Trial:
     """Hand one message to the account's provider, from this process, and return what came of it."""
     answers: Queue[list[Result]] = Queue()
     dispatcher = Dispatcher({account.id: account}, clock, answers.put, timeout_s=TIMEOUT_S)
     began = monotonic()
     try:
-        dispatcher.submit(
-            [Parcel(*NOBODY, 1, account.id, _outgoing(account, message, signer, clock(), status_url))]
-        )
+        dispatcher.submit([Parcel(*NOBODY, 1, account.id, outgoing)])
         result = answers.get(timeout=2 * TIMEOUT_S)[0]
     except Empty:
         raise Unavailable(f"{account.name} has not answered in time.") from None

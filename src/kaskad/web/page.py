@@ -75,6 +75,10 @@ TEXTS = {
         "ru": ("Вы отписаны от всего", "Рассылок от нас больше не будет."),
         "en": ("You are unsubscribed from everything", "There will be no more mailings from us."),
     },
+    "tested": {
+        "ru": ("Это проверочное сообщение", "Его ссылка для отписки никого не отписывает."),
+        "en": ("This was a test message", "Its link to unsubscribe changes nothing for anybody."),
+    },
     "trouble": {
         "ru": ("Не получилось сохранить", "Попробуйте, пожалуйста, ещё раз через минуту."),
         "en": ("It could not be saved", "Please try again in a minute."),

@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kaskad.domain.errors import StoreError
 from kaskad.domain.tokens import HONEYPOT, PIXEL, SHORT, BadToken, Signer
+from kaskad.engine.trial import NOBODY
 from kaskad.log import get_logger
 from kaskad.web.body import read_body
 from kaskad.web.intake import SCOPES, TRACKING, Durable, Intake
@@ -90,6 +91,8 @@ class Tracking:
             message = self._signer.read_unsubscribe(request.path_params["token"])
         except BadToken:
             return page(request, "missing", status=404)
+        if message == NOBODY:
+            return page(request, "tested")
         now = await run_in_threadpool(self._intake.preferences, message)
         if now is None:
             return page(request, "ask", (*SCOPES, TRACKING))
@@ -102,6 +105,8 @@ class Tracking:
             message = self._signer.read_unsubscribe(request.path_params["token"])
         except BadToken:
             return page(request, "missing", status=404)
+        if message == NOBODY:
+            return page(request, "tested")
         body = await read_body(request.scope, request.receive, FORM_LIMIT)
         fields = form_lists(request.headers.get("content-type", ""), body)
         if fields.get("act") == [SAVE]:
