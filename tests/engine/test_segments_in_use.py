@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from kaskad.actions import cascades, launches, reports, scores, seeds, segments, sunset, watching
+from kaskad.actions import cascades, columns, launches, reports, scores, seeds, segments, sunset, watching
 from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
@@ -13,7 +13,7 @@ from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import Policy
 from kaskad.domain.rfm import Rfm, RfmRule
 from kaskad.engine.catalog import POLICY
-from kaskad.store import cards, segment_base, settings
+from kaskad.store import cards, segment_base, segment_blocks, settings
 from kaskad.store.db import Database
 from kaskad.store.segments import RFM
 from support.marked import staged
@@ -179,3 +179,37 @@ def test_scores_are_fifths_of_who_has_bought(office: tuple[Stage, Office]) -> No
     stage.passes("1d")
     scores.renew(office)
     assert scores.show(office).at > known.at
+
+
+def test_columns_are_made_unasked_and_dropped_where_nobody_asks(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, office = office
+    monkeypatch.setattr(columns, "_FEW", 0)
+    keeper = columns.Keeper(office)
+    ann = stage.person("ann")
+
+    def kept() -> tuple[int, int, int]:
+        with office.read() as tx:
+            standing = segment_blocks.standing(tx)
+            return standing.kept, standing.made, len(tx.all("segment_touched"))
+
+    assert not keeper.round() and kept() == (0, 0, 0), "nobody asks"
+    segments.create(office, "buyers", 'event("order")')
+    assert keeper.round() and kept() == (1, 1, 0), "before anybody has asked"
+    assert not keeper.round()
+    bought(stage, ann, 10, times=3)
+    assert kept()[2] >= 1 and not keeper.round(), "few were changed"
+    monkeypatch.setattr(segment_blocks, "_MANY", 0)
+    monkeypatch.setattr(segment_blocks, "_SHARE", 0.0)
+    assert keeper.round() and kept() == (1, 1, 0)
+    bought(stage, ann, 10)
+    stage.passes("31d")
+    assert keeper.round() and kept() == (0, 0, 0), "nobody has asked for a month"
+    bought(stage, ann, 10)
+    assert not keeper.round() and kept() == (0, 0, 0)
+    cascades.put(office, "welcome", WELCOME.replace("vip", "buyers"))
+    cascades.activate(office, "welcome")
+    stage.passes("1h")
+    assert keeper.round() and kept() == (1, 1, 0), "a live cascade asks"
+    assert segments.count(office, "buyers") == 1

@@ -1,21 +1,22 @@
-"""Keeps made what segments are counted from, for installations that ask and have many people."""
+"""Keeps made what segments are counted from where people ask and are many; elsewhere it is dropped."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from time import monotonic
 
 from kaskad.actions import scores, sunset, watching
-from kaskad.actions.asked import ASKED, refresh
+from kaskad.actions.asked import drop, is_wanted, refresh
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
-from kaskad.store import settings
+from kaskad.store import segment_blocks
 
 log = get_logger(__name__)
 
 _DAY_MS = 86_400_000
-_IN_USE_MS = 30 * _DAY_MS
+_FEW = 2  # blocks of contacts that are read as they stand in no time
 _LOOK_S = 5.0
 _REST_S = 600.0  # between two rounds
 _WATCH_MS = 60_000  # between two looks at who has become a member of a segment …
@@ -44,7 +45,7 @@ class Keeper:
         wait_s = _LOOK_S
         while not self._ended.wait(wait_s):
             try:
-                wait_s = _REST_S if self._round() else _LOOK_S
+                wait_s = _REST_S if self.round() else _LOOK_S
             except KaskadError as error:
                 log.warning("segments are not made", problem=str(error))
                 wait_s = _REST_S
@@ -52,7 +53,7 @@ class Keeper:
                 log.exception("segments are not made")
                 wait_s = _REST_S
 
-    def _round(self) -> bool:
+    def round(self) -> bool:
         """Make all that is due; return whether that was anything."""
         now = self._office.now()
         if now >= self._watch_at:
@@ -64,16 +65,21 @@ class Keeper:
                     log.info("sunset", contacts=silent)
                 self._sunset_at = now + _DAY_MS
             self._watch_at = now + max(_WATCH_MS, int((monotonic() - began) * 1000 * _RARER))
-        with self._office.read() as tx:
-            asked = settings.get(tx, ASKED, int)
-            if asked is None or self._office.now() - asked > _IN_USE_MS:
-                return False
-            from kaskad.store import segment_base
+        return self._keep()
 
-            if not segment_base.standing(tx).stale:
-                return False
+    def _keep(self) -> bool:
+        """Make or drop columns, a block at a time; return whether any was."""
+        with self._office.read() as tx:
+            standing = segment_blocks.standing(tx)
+            wanted = is_wanted(self._office, tx)
+        if wanted and standing.blocks > _FEW and standing.stale:
+            pieces: Iterator[object] = refresh(self._office)
+        elif not wanted and standing.kept:
+            pieces = drop(self._office)
+        else:
+            return False
         began = monotonic()
-        for _ in refresh(self._office):
+        for _ in pieces:
             if self._ended.wait(monotonic() - began):
                 break
             began = monotonic()

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from kaskad.actions import attributes
+from kaskad.actions import asked, attributes
 from kaskad.actions.office import WAIT_S, Office
 from kaskad.domain.errors import KaskadError, Unavailable
 from kaskad.domain.ids import import_text
@@ -100,6 +100,9 @@ class Job:
             problem = f"A defect in kaskad: {type(error).__name__}; the log says more."
         try:
             now = self._office.now()
+            if self._state.rows > asked.MANY_ROWS and not self._dry_run:
+                with self._office.read() as tx:
+                    asked.note(self._office, tx)
             self._office.write(lambda tx: import_store.end(tx, self._id, self._owner, state, problem, now))
         except KaskadError as error:  # the server is stopping: who asks later is told that it did
             log.warning("end of import not kept", id=self._id, why=str(error))

@@ -32,13 +32,20 @@ def create(office: Office, name: str, told: Told) -> KnownSegment:
         _put(tx, office, name, told)
 
     office.write(change)
-    return show(office, name)
+    return _saved(office, name)
 
 
 def put(office: Office, name: str, told: Told) -> KnownSegment:
     """Make a segment, or change the one of that name; raises Conflict for a name that a list has."""
     office.write(lambda tx: _put(tx, office, name, told))
-    return show(office, name)
+    return _saved(office, name)
+
+
+def _saved(office: Office, name: str) -> KnownSegment:
+    """Return a segment that will be asked about."""
+    with office.read() as tx:
+        asked.note(office, tx)
+        return _get(tx, name)
 
 
 def _put(tx: Transaction, office: Office, name: str, told: Told) -> None:
@@ -151,6 +158,9 @@ def ask(office: Office, name: str, text: str, *, seeds: bool, limit: int, wait_s
 def refresh(office: Office, *, wait_s: float) -> Asked:
     """Begin to make what segments are counted from; return how far it is at its end, or after `wait_s`."""
 
+    with office.read() as tx:
+        asked.note(office, tx)
+
     def answer(progress: Progress) -> store.Preview:
         for done, of in asked.refresh(office):
             progress(done, of)
@@ -212,7 +222,7 @@ def freeze(office: Office, name: str) -> int:
     """
     _ready(office, name, None)
     with office.read() as tx:
-        contact_ids = store.matching(tx, _get(tx, name).condition, office.now())
+        contact_ids = members(tx, office, name)
     at = datetime.fromtimestamp(office.now() / 1000, UTC).isoformat(" ", "milliseconds")
     list_id = office.write(lambda tx: launch_store.save_list(tx, f"{name} {at[:-6]}"))
     lists.fill(office, list_id, contact_ids)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from kaskad.actions import lists
+from kaskad.actions import asked, lists
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Trigger
@@ -39,6 +39,8 @@ def look(office: Office) -> int:
             if row.state == launch_store.ACTIVE and row.version_id is not None
             if (watched := _watched(office, tx, row)) is not None
         ]
+        if found:
+            asked.note(office, tx)
     return sum(_let_enter(office, each) for each in found)
 
 

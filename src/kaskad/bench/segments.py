@@ -12,7 +12,7 @@ from msgspec import Struct
 from kaskad.bench.crowd import NOW, fill
 from kaskad.bench.place import Place, open_place
 from kaskad.domain.segment import read
-from kaskad.store import segment_base, segments
+from kaskad.store import segment_base, segment_blocks, segments
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 
@@ -95,7 +95,7 @@ def _measured(
             fill(database, contacts, events, progress)
         fill_s = time.perf_counter() - began
         with database.read() as tx:
-            made = not segment_base.standing(tx).stale
+            made = not segment_blocks.standing(tx).stale
         unmade_s = 0.0 if made else _took(database, 'event("purchase").count(90d) >= 2')
         began = time.perf_counter()
         for done, of in segment_base.making(database, NOW):

@@ -7,37 +7,25 @@ they stand; of one that is not, everybody is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from secrets import randbits
 
 import numpy as np
-from msgspec import Struct
 
 from kaskad.domain.rfm import BANDS, Rfm, RfmRule
 from kaskad.domain.terms import Channel
+from kaskad.store import segment_blocks
 from kaskad.store.db import Database, Transaction
-from kaskad.store.segment_columns import BLOCK, Block, Integers, Live, Made, pack
+from kaskad.store.segment_blocks import BLOCK, Write, last_block
+from kaskad.store.segment_columns import Block, Columns, Integers, Live, Made, pack
+from kaskad.store.segment_patch import Patched
 from kaskad.store.segment_sets import Question, purchases
 
 Progress = Callable[[int, int], None]  # blocks done, of how many
-Write = Callable[[Callable[[Transaction], int]], int]
 
 CODES = [channel.code for channel in Channel]
 
 _NOBODY: Integers = np.zeros(0, np.int64)
-
-# Making anew is worth it when so many of those who are made have been changed since.
-STALE = 0.01
-
-
-class Standing(Struct, frozen=True):
-    """How much of what segments ask about is made."""
-
-    blocks: int
-    made: int
-    touched: int  # people who were changed since
-
-    @property
-    def stale(self) -> bool:
-        return self.made < self.blocks or self.touched > max(1_000, self.made * BLOCK * STALE)
+_PATCHED = 0.25  # of a block: when more were changed, all of it is read
 
 
 def everybody(
@@ -98,13 +86,6 @@ def edges(tx: Transaction, rule: RfmRule, now: int) -> Rfm:
     return Rfm(now, len(told[0]), found[0], found[1], found[2], rule)
 
 
-def standing(tx: Transaction) -> Standing:
-    """Return how much is made."""
-    blocks = tx.all("segment_blocks")
-    touched = len(tx.all("segment_touched")) if blocks else 0
-    return Standing(last_block(tx) + 1, sum(built_at is not None for _, built_at in blocks), touched)
-
-
 def making(db: Database, now: int, write: Write | None = None) -> Iterator[tuple[int, int]]:
     """Make every block that is not made or has changed; yield how many are done, of how many.
 
@@ -112,42 +93,55 @@ def making(db: Database, now: int, write: Write | None = None) -> Iterator[tuple
     meanwhile is left as it is for the next time.
     """
     with db.read() as tx:
-        waiting = sorted(_unmade(tx))
+        waiting = segment_blocks.all_due(tx)
     for done, block in enumerate(waiting, 1):
         with db.read() as tx:
-            due = block in _unmade(tx)  # another process may have made it
+            due = segment_blocks.is_due(tx, block)  # another process may have made it
         if due:
             make(db, block, now, write or _writer(db))
         yield done, len(waiting)
 
 
 def make(db: Database, block: int, now: int, write: Write) -> None:
-    """Make one block."""
+    """Make one block; of one that is made and of which few were changed, only those are read."""
     part = {"first": block * BLOCK, "last": block * BLOCK + BLOCK - 1}
 
     def begin(tx: Transaction) -> int:
-        ((generation,),) = tx.all("begin_block", block=block)
+        # A block that was dropped and is begun again must not look like the one before: it begins anywhere.
+        ((generation,),) = tx.all("begin_block", block=block, first=randbits(48))
         tx.run("take_touched", generation=generation, **part)
         return int(generation)
 
     generation = write(begin)
     with db.read() as tx:
-        columns = pack(Live(tx, _contacts(tx, block)))
+        before, after = _columns(tx, block)
+    gone = [(block, *key) for key in before if key not in after]
+    changed = [(block, *key, data) for key, data in after.items() if before.get(key) != data]
 
     def end(tx: Transaction) -> int:
         if tx.run("end_block", block=block, generation=generation, now=now):
-            tx.run("drop_columns", block=block)
-            tx.many("put_columns", [(block, *column) for column in columns])
+            if not before:
+                tx.run("drop_columns", block=block)
+            for lost in gone:
+                tx.run("drop_column", block=lost[0], kind=lost[1], name=lost[2], property=lost[3])
+            if changed:
+                tx.many("put_columns", changed)
             tx.run("drop_taken", generation=generation, **part)
         return 0
 
     write(end)
 
 
-def _unmade(tx: Transaction) -> set[int]:
-    made = {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
-    changed = {row[0] // BLOCK for row in tx.all("segment_touched")}
-    return {each for each in range(last_block(tx) + 1) if each not in made or each in changed}
+def _columns(tx: Transaction, block: int) -> tuple[Columns, Columns]:
+    """Return the columns of a block as they are kept, where that helps, and as they should be."""
+    row = tx.one("block_built_at", block=block)
+    touched = [
+        row[0] for row in tx.all("touched_within", first=block * BLOCK, last=block * BLOCK + BLOCK - 1)
+    ]
+    if row is None or row[0] is None or len(touched) > BLOCK * _PATCHED:
+        return {}, pack(Live(tx, _contacts(tx, block)))
+    made = Made(tx, block)
+    return made.columns(), pack(Patched(made, Live(tx, touched), touched))
 
 
 def _writer(db: Database) -> Write:
@@ -165,12 +159,6 @@ def quiet(done: int, of: int) -> None:
 def _contacts(tx: Transaction, block: int) -> Sequence[int]:
     first = block * BLOCK
     return [row[0] for row in tx.all("segment_contacts_within", first=first, last=first + BLOCK - 1)]
-
-
-def last_block(tx: Transaction) -> int:
-    """Return the last block that has contacts; -1: there are none."""
-    last = (tx.one("last_contact") or (None,))[0]
-    return -1 if last is None else int(last) // BLOCK
 
 
 def _within(ids: Integers, block: int) -> Integers:

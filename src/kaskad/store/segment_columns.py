@@ -26,8 +26,8 @@ Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
+Columns: TypeAlias = dict[tuple[str, str, str], bytes]  # by kind, name and property
 
-BLOCK = 8192  # contacts, also in the migration
 _BEGINS = frozenset("+-.0123456789iInN")  # of numbers as texts, infinite ones too
 EXACT = 2**53  # beyond it floats are no longer all whole numbers
 
@@ -76,6 +76,14 @@ class Block(Protocol):
         float; None where it is a number in no event."""
 
 
+class Whole(Block, Protocol):
+    """A block that can also tell what there is to ask about."""
+
+    def attributes(self) -> list[str]: ...
+    def names_of_events(self) -> list[str]: ...
+    def properties(self, name: str) -> list[str]: ...
+
+
 class Live:
     """Contacts as they stand."""
 
@@ -103,7 +111,7 @@ class Live:
             0 if (raw := raws.get(name)) is None else known.setdefault(bytes(raw), len(known) + 1)
             for raws in self._raws
         ]
-        return Coded(_narrow(codes, len(known)), _list(b"[" + b",".join(known) + b"]"))
+        return Coded(narrow(codes, len(known)), _list(b"[" + b",".join(known) + b"]"))
 
     @cached_property
     def reach(self) -> Integers:
@@ -121,7 +129,7 @@ class Live:
         codes = [
             known.setdefault(tuple(told[each]), len(known) + 1) if each in told else 0 for each in self._ids
         ]
-        return Coded(_narrow(codes, len(known)), [list(rows) for rows in known])
+        return Coded(narrow(codes, len(known)), [list(rows) for rows in known])
 
     def names_of_events(self) -> list[str]:
         """Return the names of all events of these people."""
@@ -188,6 +196,24 @@ class Made:
 
     def __init__(self, tx: Transaction, block: int) -> None:
         self._tx, self._block = tx, block
+        self._all: Columns | None = None
+
+    def columns(self) -> Columns:
+        """Return all columns as they are kept; from then on none is read a second time."""
+        if self._all is None:
+            self._all = {
+                (kind, name, property_name): bytes(data)
+                for kind, name, property_name, data in self._tx.all("columns_of_block", block=self._block)
+            }
+        return self._all
+
+    def names(self, kind: str) -> set[str]:
+        """Return of what there are columns of a kind."""
+        return {name for own, name, _ in self.columns() if own == kind}
+
+    def properties(self, name: str) -> set[str]:
+        """Return of which properties of the events of a name there are columns."""
+        return {each for kind, own, each in self.columns() if kind == "amounts" and own == name}
 
     @cached_property
     def ids(self) -> Integers:
@@ -228,16 +254,19 @@ class Made:
         return Coded(np.zeros(len(self.ids), np.uint8), [])
 
     def _column(self, kind: str, name: str = "", property_name: str = "") -> Packed | None:
+        if self._all is not None:
+            kept = self._all.get((kind, name, property_name))
+            return None if kept is None else _decode(kept)
         row = self._tx.one("segment_column", kind=kind, name=name, property=property_name, block=self._block)
         return None if row is None else _decode(row[0])
 
 
-def pack(people: Live) -> list[tuple[str, str, str, bytes]]:
-    """Return all columns of people: kind, name, property and data."""
-    found: list[tuple[str, str, str, bytes]] = []
+def pack(people: Whole) -> Columns:
+    """Return all columns of people; one in which nobody has anything is left out."""
+    found: Columns = {}
 
     def add(kind: str, packed: Packed, name: str = "", property_name: str = "") -> None:
-        found.append((kind, name, property_name, _encode(packed)))
+        found[kind, name, property_name] = _encode(packed)
 
     add("ids", _whole(people.ids))
     add("seeds", _whole(people.ids[people.seeds]))
@@ -247,15 +276,18 @@ def pack(people: Live) -> list[tuple[str, str, str, bytes]]:
         add("consents", _coded(consents, consents.values))
     for name in people.attributes():
         column = people.attribute(name)
-        add("attribute", _coded(column, column.values), name)
+        if column.values:
+            add("attribute", _coded(column, column.values), name)
     for name in people.names_of_events():
         happened = people.events(name)
+        if not len(happened.at):
+            continue
         places = happened.places.astype("<u2").tobytes()
         add("events", Packed("<i8", happened.at.astype("<i8").tobytes(), places), name)
         for each in people.properties(name):
             amounts = people.amounts(name, each)
-            assert amounts is not None
-            add("amounts", _floats(amounts), name, each)
+            if amounts is not None and amounts.any():
+                add("amounts", _floats(amounts), name, each)
     return found
 
 
@@ -280,7 +312,8 @@ def _numbers(packed: Packed | None) -> Integers:
     return np.zeros(0, np.int64) if packed is None else np.frombuffer(packed.data, "<i8")
 
 
-def _narrow(codes: Sequence[int], most: int) -> Codes:
+def narrow(codes: Sequence[int] | Integers, most: int) -> Codes:
+    """Return codes up to `most` in as little room as they need."""
     return np.array(codes, "<u1" if most < 2**8 else "<u2" if most < 2**16 else "<u4")
 
 

@@ -1,4 +1,4 @@
--- What the matcher is told of contacts (see sql/pieces/segments.sql for what the database answers itself).
+-- What the matcher is told of contacts, and what is kept of them by column.
 
 -- name: lists_of
 SELECT m.contact_id, l.name FROM list_members m JOIN lists l ON l.id = m.list_id
@@ -54,8 +54,24 @@ SELECT block, built_at FROM segment_blocks ORDER BY block;
 -- name: segment_touched
 SELECT DISTINCT contact_id FROM segment_touched;
 
+-- name: count_touched
+SELECT count(*) FROM (SELECT 1 AS one FROM segment_touched LIMIT :most) AS few;
+
+-- name: touched_blocks
+SELECT DISTINCT contact_id / 8192 FROM segment_touched;
+
+-- name: touched_within
+SELECT DISTINCT contact_id FROM segment_touched WHERE contact_id BETWEEN :first AND :last;
+
+-- name: block_due
+SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM segment_blocks WHERE block = :block AND built_at IS NOT NULL)
+            OR EXISTS (SELECT 1 FROM segment_touched WHERE contact_id BETWEEN :first AND :last);
+
+-- name: block_built_at
+SELECT built_at FROM segment_blocks WHERE block = :block;
+
 -- name: begin_block
-INSERT INTO segment_blocks (block, generation) VALUES (:block, 1)
+INSERT INTO segment_blocks (block, generation) VALUES (:block, :first)
 ON CONFLICT (block) DO UPDATE SET generation = segment_blocks.generation + 1
 RETURNING generation;
 
@@ -71,10 +87,23 @@ UPDATE segment_blocks SET built_at = :now WHERE block = :block AND generation = 
 -- name: drop_columns
 DELETE FROM segment_columns WHERE block = :block;
 
+-- name: drop_column
+DELETE FROM segment_columns WHERE kind = :kind AND name = :name AND property = :property AND block = :block;
+
+-- name: drop_block
+DELETE FROM segment_blocks WHERE block = :block;
+
+-- name: drop_touched
+DELETE FROM segment_touched WHERE contact_id BETWEEN :first AND :last;
+
+-- name: columns_of_block
+SELECT kind, name, property, data FROM segment_columns WHERE block = :block;
+
 -- name: put_columns
 INSERT INTO segment_columns (block, kind, name, property, data)
 /* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5) */
-/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::bytea[]) */;
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::text[], :c4::text[], :c5::bytea[]) */
+ON CONFLICT (kind, name, property, block) DO UPDATE SET data = excluded.data;
 
 -- name: segment_listed
 SELECT string_agg(CAST(m.contact_id AS TEXT), ',') FROM list_members m JOIN lists l ON l.id = m.list_id
