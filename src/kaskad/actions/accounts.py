@@ -18,14 +18,15 @@ from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Provider
 from kaskad.providers.evidence import evidence
 from kaskad.store import accounts as account_store
-from kaskad.store import crm
+from kaskad.store import crm, holds
 from kaskad.store import prices as price_store
 from kaskad.store.accounts import Account
 from kaskad.store.db import Transaction
+from kaskad.store.holds import Held
 
 
 class Doing(Struct, frozen=True):
-    """How an account does now. `breaker`: closed, open or probing; "" where this process sends nothing.
+    """How an account does now. `breaker`: closed, open, probing or held; "" where this process sends nothing.
 
     `trouble`: why its service cannot be set up or polled; "" where all is well.
     """
@@ -35,6 +36,7 @@ class Doing(Struct, frozen=True):
     breaker: str
     open_until: int | None
     trouble: str
+    held: Held | None = None
 
 
 class Shown(Struct, frozen=True):
@@ -55,7 +57,8 @@ def listing(office: Office) -> list[Shown]:
     with office.read() as tx:
         kept = account_store.all_accounts(tx, office.vault)
         queued = {row[0]: int(row[1]) for row in tx.all("queue_lengths")}
-    return [_shown(office, account, queued) for account in kept]
+        held = holds.load(tx)
+    return [_shown(office, account, queued, held.get(account.id)) for account in kept]
 
 
 def get(office: Office, name: str) -> Shown:
@@ -97,6 +100,7 @@ def delete(office: Office, name: str, force: bool = False) -> None:
         account_store.delete(tx, office.vault, name, office.now())
         price_store.delete(tx, account.id)
         crm.forget(tx, account.id)
+        holds.drop(tx, account.id)
 
     office.write(gone)
     office.reload()
@@ -118,7 +122,16 @@ def try_out(office: Office, name: str, message: TrialMessage) -> Trial:
     return send_trial(account, told, office.signer, office.now, shown.webhook_url)
 
 
-def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -> Shown:
+def resume(office: Office, name: str) -> Shown:
+    """Let an account send again that was held; raises NotFound, and Conflict for one that is not held."""
+    shown = get(office, name)
+    if not office.write(lambda tx: holds.drop(tx, shown.account.id)):
+        raise Conflict(f"{name!r} is not held: `kaskad account show {name}` tells how it does.")
+    office.reload()
+    return get(office, name)
+
+
+def _shown(office: Office, account: Account, queued: Mapping[int | None, int], held: Held | None) -> Shown:
     world = office.engine.world
     url = f"{office.base_url}/hooks/{account.name}" if office.base_url else ""
     limits = world.limits.get(account.id)
@@ -126,9 +139,11 @@ def _shown(office: Office, account: Account, queued: Mapping[int | None, int]) -
     if limits is not None and world.options.moves:
         open_until = limits.breaker.open_until
         breaker = "closed" if open_until is None else "probing" if limits.breaker.probing else "open"
+    if held is not None:
+        breaker, open_until = "held", None
     trouble = world.troubles.get(account.name, "")
     under_way = limits.in_flight if limits and account.id in world.desks else world.under_way[account.id]
-    doing = Doing(queued.get(account.id, 0), under_way, breaker, open_until, trouble)
+    doing = Doing(queued.get(account.id, 0), under_way, breaker, open_until, trouble, held)
     return Shown(account, url, doing)
 
 

@@ -23,7 +23,7 @@ class Alarm(Struct, frozen=True):
     detail: str = ""
 
 
-KINDS = ("engine", "account_down", "account_trouble", "stranded", "stops", "no_address")
+KINDS = ("engine", "account_held", "account_down", "account_trouble", "stranded", "stops", "no_address")
 
 
 def alarms(office: Office) -> list[Alarm]:
@@ -42,7 +42,9 @@ def _of_accounts(office: Office) -> Iterator[Alarm]:
     for each in accounts.listing(office):
         if not each.account.enabled:
             continue
-        if each.doing.breaker == "open":
+        if each.doing.held is not None:
+            yield Alarm("account_held", each.account.name, each.doing.held.why)
+        elif each.doing.breaker == "open":
             yield Alarm("account_down", each.account.name, str(each.doing.queued))
         elif each.doing.trouble:
             yield Alarm("account_trouble", each.account.name, each.doing.trouble)

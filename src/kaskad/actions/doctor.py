@@ -23,7 +23,7 @@ from kaskad.engine.catalog import to_send_by
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Outgoing
 from kaskad.store import accounts as account_store
-from kaskad.store import backup, mail_domains
+from kaskad.store import backup, holds, mail_domains
 from kaskad.store import cascades as cascade_store
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import migrations
@@ -192,11 +192,16 @@ def _of_accounts(db: Database, settings: Settings, txt: Lookup) -> Iterator[Find
     if not accounts:
         yield Finding("warn", "accounts", "there are none", "`kaskad account add NAME --provider …` adds one")
     yield from _of_texts(db, [account for account in accounts if account.enabled])
+    with db.read() as tx:
+        held = holds.load(tx)
     for account in accounts:
         what = f"account {account.name}"
         if not account.enabled:
             yield Finding("ok", what, "disabled")
             continue
+        if account.id in held:
+            yield Finding("problem", what, f"held: {held[account.id].why}",
+                          f"mend what the servers refuse, then `kaskad account resume {account.name}`")  # fmt: skip
         yield _reach(what, account)
         carrying = provider(account.provider)
         told = bool(carrying.capabilities.receipts) and carrying.poll_request(account, "") is None

@@ -59,6 +59,10 @@ def _wrong(policy: Policy) -> list[str]:
         found.append(
             f"sunset_days {policy.sunset_days} is no number of days: write such as 180, or 0 for never"
         )
+    if not 0 <= policy.hold_refused_percent <= 100:
+        found.append(
+            f"hold_refused_percent {policy.hold_refused_percent} is no share: write 1 to 100, or 0 for never"
+        )
     laws = {law.id for law in LAWS}
     for name in policy.set_aside:
         if name not in laws:

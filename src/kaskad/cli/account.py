@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command("remove")(remove)
     group.command("enable")(enable)
     group.command("disable")(disable)
+    group.command("resume")(resume)
     group.command("test")(send_test)
     group.command("templates")(templates)
     prices.register(group)
@@ -192,6 +193,16 @@ def disable(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     _switch(name, db, as_json, enabled=False)
 
 
+def resume(name: NAME, db: DB = "", as_json: JSON = False) -> None:
+    """Let a mail account send again that is held: servers refused its mails for what it is (5.7.x)."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    with reached(db) as client:
+        account = client.post(f"/accounts/{name}/resume")
+    say(as_json, account, f"{name} sends again.")
+
+
 def send_test(
     account: NAME, to: TO, subject: SUBJECT = "", text: TEXT = "", db: DB = "", as_json: JSON = False
 ) -> None:
@@ -228,6 +239,8 @@ def _switch(name: str, db: str, as_json: bool, *, enabled: bool) -> None:
 def _state(account: Mapping[str, Any]) -> str:
     if not account["enabled"]:
         return "disabled"
+    if account["doing"]["held_at"]:
+        return f"held: {account['doing']['held_why']}"
     if account["doing"]["trouble"]:
         return f"cannot be set up or polled: {account['doing']['trouble']}"
     until = account["doing"]["open_until"]

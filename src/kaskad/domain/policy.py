@@ -265,6 +265,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     topics: tuple[TopicName, ...] = ()  # what people choose from; (): the topics of active cascades
     test_addresses: tuple[str, ...] = ()  # of one's own people: test messages may go there
     sunset_days: int = 0  # who is silent for so long gets no more advertising by e-mail; 0: that is not done
+    hold_refused_percent: int = 5  # of a day's mails refused for what the sender is: held (5.7.x); 0: never
 
     def rule(
         self, channel: Channel, message_class: MessageClass, country: str = "", *, urgent: bool = False

@@ -81,7 +81,9 @@ def _body(row: Row, world: World) -> str:
         external_id,
         holdout,
     ) = row
-    data: dict[str, Any] = {"contact": {"id": f"con_{contact_id}", "external_id": external_id}}
+    data: dict[str, Any] = {}
+    if contact_id:
+        data["contact"] = {"id": f"con_{contact_id}", "external_id": external_id}
     version, cascade = world.versions.get(version_id), world.cascades.get(cascade_id)
     if run_id:
         data |= {"run": run_text(contact_id, run_id), "cascade": cascade.slug if cascade else None}

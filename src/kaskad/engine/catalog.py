@@ -19,7 +19,7 @@ from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
 from kaskad.store import prices as price_store
-from kaskad.store import seeds, settings
+from kaskad.store import holds, seeds, settings
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
 from kaskad.store import webhooks as webhook_store
@@ -51,6 +51,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.journals = _journals(world)
     types = webhook_store.subscribed(tx).union(*world.journals.values())
     world.outbox = Outbox(types) if types else None
+    world.set_holds(holds.load(tx))
     world.merges = world.merges or tx.one("any_merge") is not None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
 

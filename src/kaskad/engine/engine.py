@@ -255,6 +255,7 @@ class Engine:
                     if self.world.options.moves:
                         self._housekeeping.run(tx, self.world, now)
                         self.next_at = _next_at(tx, self.world, now)
+                self.world.committed()
                 self.world.pace(ticked.moved, monotonic() - began_s)
                 return ticked
             except (Conflict, Locked) as error:

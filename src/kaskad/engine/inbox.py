@@ -18,6 +18,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
+from kaskad.engine.holds import is_policy
 from kaskad.engine.optout import Refusals
 from kaskad.engine.spoil import close_addresses, doubt_addresses, soften_addresses, spoil_addresses
 from kaskad.engine.world import World
@@ -36,6 +37,7 @@ _NEGATIVE = frozenset({*(kind.value for kind in _FAILURES), Kind.EXPIRED.value})
 _SUBMITTED = MessageState.SUBMITTED.code
 _SPECIAL = frozenset({Kind.UNSUBSCRIBED.value, Kind.COMPLAINED.value})
 _REASONS = {reason.value: reason.code for reason in Reason}
+_EMAIL = Channel.EMAIL.code
 _ROBOT = Channel.ROBOT_CALL.code
 _OPENINGS = (Kind.OPENED.value, Kind.MACHINE_OPENED.value)
 _KEYS = {"confirm": Kind.CLICKED, "agent": Kind.ASKED_AGENT}
@@ -113,6 +115,7 @@ class _MessageFacts:
         self._doubted: list[MessageKey] = []
         self._closed: list[MessageKey] = []
         self._softened: list[tuple[MessageKey, int]] = []
+        self._policed: dict[MessageKey, tuple[int, str]] = {}  # when it was sent, what the server said
         self.heard: list[Heard] = []
 
     def apply(self, told: Sequence[Arrival]) -> None:
@@ -155,6 +158,8 @@ class _MessageFacts:
         doubt_addresses(self._tx, self._doubted, self._now)
         close_addresses(self._tx, self._world, self._closed, self._now)
         soften_addresses(self._tx, self._softened, self._now)
+        if self._policed:
+            self._count_policed()
 
     def _tell(self, arrival: Arrival, row: Row, mask: int, *, plain: bool) -> None:
         """Note what is new about a run, as long as it is about one message that nothing was told about."""
@@ -218,7 +223,11 @@ class _MessageFacts:
                 self._doubted.append(key)
             elif reason == Reason.CARRIER_REFUSED.value:
                 self._closed.append(key)
-            elif reason == Reason.OPTED_OUT.value:  # the service has heard the person's "no" before us
+            elif row[3] == _EMAIL and not int(row[5]) >> arrival.kind & 1:
+                code, detail = str(more.get("code", "")), str(more.get("detail", ""))
+                if is_policy(code, detail):
+                    self._policed[key] = (row[8] or 0, f"{code} {detail}".strip())
+            if reason == Reason.OPTED_OUT.value:  # the service has heard the person's "no" before us
                 self._refusals.add(arrival, row[3], Scope.CHANNEL)
         elif arrival.kind in (Kind.UNSUBSCRIBED, Kind.COMPLAINED):
             self._refusals.add(arrival, row[3])
@@ -227,6 +236,13 @@ class _MessageFacts:
         elif arrival.kind == Kind.KEYPRESS:
             return self._pressed(arrival, row, str(more.get("key", "")))
         return 0
+
+    def _count_policed(self) -> None:
+        """Count mails that were refused for what the sender is, by the account that sent them."""
+        for *place, account_id in self._tx.many("accounts_of_messages", sorted(self._policed)):
+            sent_at, said = self._policed[place[0], place[1], place[2]]
+            if account_id is not None:
+                self._world.holds.refused(account_id, sent_at, said, self._now)
 
     def _reply(self, arrival: Arrival, row: Row, text: str) -> None:
         """Take what the person wrote: for the inbox, and as a stop or a start where it is one."""

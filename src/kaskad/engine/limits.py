@@ -13,6 +13,7 @@ from kaskad.domain.terms import Reason
 TOKEN = 1_000_000  # units in one token: rates of a thousandth a second stay whole numbers
 BASE_MS = 1_000
 CAP_MS = 15 * 60_000
+FAR = 1 << 60  # an instant that does not come
 
 
 class TokenBucket:
@@ -113,6 +114,16 @@ class Breaker:
         if self.open_until is None or self._probing:
             self._probing = False
             self._open(now)
+
+    def hold(self) -> None:
+        """Open until somebody closes it: no probe goes."""
+        self._probing = False
+        self.open_until = FAR
+
+    def resume(self) -> None:
+        """Close what was held."""
+        if self.open_until == FAR:
+            self._close()
 
     def next_at(self, now: int) -> int | None:
         """Return when a probe may go; None: nothing is held back, or a probe is under way."""

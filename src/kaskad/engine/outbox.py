@@ -28,6 +28,7 @@ class EventType(StrEnum):
     TASK_OPENED = "task.opened"
     TASK_CLOSED = "task.closed"
     TASK_WITHDRAWN = "task.withdrawn"
+    ACCOUNT_HELD = "account.held"
 
 
 MEANINGS = {
@@ -40,6 +41,7 @@ MEANINGS = {
     EventType.TASK_OPENED: "a call desk has a new task: somebody is to be called",
     EventType.TASK_CLOSED: "an agent has said how a call ended",
     EventType.TASK_WITHDRAWN: "a task is over without a call's end: the run has gone on, or it has expired",
+    EventType.ACCOUNT_HELD: "a mail account sends nothing more: servers refuse it for what it is (5.7.x)",
 }
 
 _SENT = Kind.SENT.value
@@ -124,6 +126,12 @@ class Outbox:
                 _row(at, key[:3], EventType.TASK_CLOSED, str(key[3]), task=task_text(*key),
                      disposition=disposition, agent=agent)
             ])  # fmt: skip
+
+    def account_held(self, tx: Transaction, name: str, why: str, at: int) -> None:
+        """Keep that an account sends nothing more."""
+        if EventType.ACCOUNT_HELD in self.types:
+            once = f"{name} {at}"
+            _put(tx, [_row(at, (0, 0, -1), EventType.ACCOUNT_HELD, once, account=name, why=why)])
 
 
 def _finished(row: Row) -> Row:

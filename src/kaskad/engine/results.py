@@ -12,6 +12,7 @@ from kaskad.domain.run import state_of
 from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
+from kaskad.engine.holds import is_policy
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
 from kaskad.engine.spoil import close_addresses, doubt_addresses, spoil_addresses
@@ -45,6 +46,7 @@ def apply_results(
     accepted = Counter([result.account_id for result in results if result.reason is None])
     for account_id, count in accepted.items():
         world.limits[account_id].accepted(now, count)
+        world.holds.sent(account_id, count, now)
         world.watch_breaker(account_id, now)
     costs: dict[MessageKey, int] = {}
     noted, take, down = changes.accepted, world.handed.pop, world.down_since
@@ -78,6 +80,11 @@ def apply_results(
         refused.append(result)
         world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
         world.watch_breaker(result.account_id, now)
+        if result.reason is not Reason.AUTH and is_policy(result.code, result.detail):
+            account = world.accounts.get(result.account_id)
+            if account is not None and account.channel is Channel.EMAIL:
+                world.holds.sent(result.account_id, 1, now)
+                world.holds.refused(result.account_id, now, f"{result.code} {result.detail}".strip(), now)
     if costs:
         _charge(tx, changes, costs)
     if refused:

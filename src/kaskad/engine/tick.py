@@ -74,6 +74,9 @@ def tick(
         applied.touched |= forward(tx, world, changes, applied.touched)
     changes.flush_facts(tx)
 
+    for account_id, held in world.holds.keep(tx, world.policy.hold_refused_percent, now).items():
+        if world.outbox is not None:
+            world.outbox.account_held(tx, world.accounts[account_id].name, held.why, held.at)
     enrol(tx, world, applied.requests, now)
     if closing:
         concerned = touched | applied.touched

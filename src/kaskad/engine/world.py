@@ -23,11 +23,13 @@ from kaskad.domain.tokens import Signer
 from kaskad.domain.utm import compile_utm
 from kaskad.domain.version import Version
 from kaskad.engine.clock import Clock
+from kaskad.engine.holds import Holds
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.texts import Texts
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, Provider, limits_of
+from kaskad.store.holds import Held
 from kaskad.providers.desk import Desk, plan_of
 
 _ALWAYS = (
@@ -140,6 +142,7 @@ class World:
         self.desks: dict[int, DeskPlan] = {}  # accounts whose messages become tasks of our own people
         self.retriable: frozenset[int] = frozenset()
         self.down_since: dict[int, int] = {}  # account -> since when its breaker has been open
+        self.holds = Holds()  # mail accounts that servers refuse for what they are
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
@@ -323,6 +326,25 @@ class World:
         else:
             self.down_since.setdefault(account_id, now)
 
+    def set_holds(self, held: dict[int, Held]) -> None:
+        """Let accounts go on that are held no more, and hold those that are."""
+        for account_id in self.holds.replace(held):
+            if account_id in self.limits:
+                self.limits[account_id].breaker.resume()
+                self.watch_breaker(account_id, 0)
+        for account_id, one in held.items():
+            self._hold(account_id, one.at)
+
+    def committed(self) -> None:
+        """Take over what a tick has changed besides the database."""
+        for account_id in self.holds.committed():
+            self._hold(account_id, self.holds.held[account_id].at)
+
+    def _hold(self, account_id: int, at: int) -> None:
+        if account_id in self.limits:
+            self.limits[account_id].breaker.hold()
+            self.watch_breaker(account_id, at)
+
     def free(self, account_id: int, now: int) -> int:
         """Return how many messages the account could take now, without taking the slots."""
         limits = self.limits[account_id]
@@ -333,6 +355,7 @@ class World:
     def forget_tick(self) -> None:
         """Undo what a tick that was rolled back has noted here."""
         self.known_inputs.clear()
+        self.holds.forget()
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]
             limits.breaker.give_back()  # its probe has not left; at worst a second one goes

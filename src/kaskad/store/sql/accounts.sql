@@ -31,3 +31,13 @@ SELECT account_id, count(*) FROM messages WHERE not_before IS NOT NULL GROUP BY 
 
 -- name: put_account_secrets
 UPDATE accounts SET secrets = :secrets WHERE id = :id;
+
+-- name: account_holds
+SELECT account_id, held_at, why FROM account_holds;
+
+-- name: hold_account
+INSERT INTO account_holds (account_id, held_at, why) VALUES (:account_id, :now, :why)
+ON CONFLICT (account_id) DO NOTHING;
+
+-- name: resume_account
+DELETE FROM account_holds WHERE account_id = :account_id;

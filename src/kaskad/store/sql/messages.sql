@@ -35,6 +35,14 @@ SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.att
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
    FOR UPDATE OF m;
 
+-- name: accounts_of_messages (sqlite)
+SELECT contact_id, run_id, step, account_id FROM messages WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: accounts_of_messages (postgresql)
+SELECT m.contact_id, m.run_id, m.step, m.account_id
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
+
 -- name: put_messages (sqlite)
 -- hot
 -- A message that is queued, submitted or skipped; c13, c14: why it is submitted, and the run's seq then.

@@ -44,6 +44,11 @@ SELECT contact_id, name, at, properties FROM events
 SELECT contact_id, at, properties FROM events
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND name = :name;
 
+-- name: segment_happened
+-- Whose and when the events of a name are, in one order.
+SELECT string_agg(CAST(contact_id AS TEXT), ','), string_agg(CAST(at AS TEXT), ',') FROM events
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND name = :name;
+
 -- name: segment_column
 SELECT data FROM segment_columns WHERE kind = :kind AND name = :name AND property = :property AND block = :block;
 

@@ -177,6 +177,10 @@ class DoingView(View):
     breaker: str
     open_until: datetime | None
     trouble: str
+    held_at: datetime | None = Field(
+        None, description="Since when servers' refusals (5.7.x) hold the account."
+    )
+    held_why: str = ""
 
 
 class AccountView(View):
@@ -220,6 +224,8 @@ class AccountView(View):
                 breaker=doing.breaker,
                 open_until=when(doing.open_until),
                 trouble=doing.trouble,
+                held_at=when(doing.held.at) if doing.held else None,
+                held_why=doing.held.why if doing.held else "",
             ),
         )
 
@@ -293,6 +299,12 @@ def delete_account(
     """Delete an account and its secrets; messages that went through it stay in the reports."""
     accounts.delete(office, name, force)
     return Response(status_code=204)
+
+
+@router.post("/{name}/resume", dependencies=[may("accounts:write")])
+def resume_account(office: InOffice, name: Name) -> AccountView:
+    """Let a mail account send again that was held, because servers refused its mails for what it is."""
+    return AccountView.of(accounts.resume(office, name))
 
 
 @router.post("/{name}/test", dependencies=[may("accounts:write")])

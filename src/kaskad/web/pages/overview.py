@@ -129,6 +129,10 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
                 text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
                               name=each.name, count=look.n(int(each.detail)))  # fmt: skip
                 yield ShownAlarm("bad", text, "/channels", look._("Channels"))
+            case "account_held":
+                text = look._("Account %(name)s is held and sends nothing: %(why)s. Mend that, then: %(command)s",
+                              name=each.name, why=each.detail, command=f"kaskad account resume {each.name}")  # fmt: skip
+                yield ShownAlarm("bad", text, "/channels", look._("Channels"))
             case "account_trouble":
                 text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
                 yield ShownAlarm("warn", text, "/channels", look._("Channels"))
