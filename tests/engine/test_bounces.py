@@ -4,9 +4,15 @@ import json
 
 import pytest
 
+from kaskad.actions import accounts
+from kaskad.actions.alarms import alarms
+from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.store import webhooks
 from kaskad.store.suppressions import address_hash, known
-from support.stage import Stage, refused
+from kaskad.store.webhooks import Secret
+from support.marked import staged
+from support.stage import VAULT, Stage, refused
 
 LETTER = """
 cascade: letters
@@ -88,3 +94,45 @@ def test_who_refuses_such_messages_at_the_carrier_is_on_the_stop_list_for_calls_
     digest = address_hash(stage.world.hash_key, Channel.ROBOT_CALL, "+77010000002")
     with stage.db.write() as tx:
         assert known(tx, [digest])[digest][0] == "carrier_refusal"
+
+
+def test_a_sender_whom_servers_refuse_is_held_until_somebody_has_looked(db):
+    stage, office = staged(db)
+    with db.write() as tx:
+        webhooks.add(tx, VAULT, "https://example.org/", "", ["account.held"], [Secret("whsec_")], True, 1)
+    stage.cascade(LETTER)
+    people = [stage.person(f"p{number}", [Channel.EMAIL]) for number in range(30)]
+
+    def letters(some):
+        for person in some:
+            stage.event(person, "go", n=stage.clock.now())
+
+    letters(people)
+    stage.passes("1m")
+    code = json.dumps({"reason": "other", "code": "5.7.26", "detail": "This mail is unauthenticated"})
+    for person in people[:9]:
+        stage.receipt(person, Kind.BOUNCED, value=code)
+        stage.receipt(person, Kind.BOUNCED, value=code)
+        stage.receipt(person, Kind.BOUNCED, value=json.dumps({"reason": "invalid_address", "code": "5.1.1"}))
+    assert accounts.get(office, "email").doing.held is None, "nine may be one server, told twice or not"
+    stage.receipt(people[9], Kind.BOUNCED, value=code)
+    doing = accounts.get(office, "email").doing
+    assert doing.breaker == "held" and doing.open_until is None and doing.held is not None
+    assert "10 of 30 mails" in doing.held.why and "5.7.26 This mail is unauthenticated" in doing.held.why
+    assert [alarm.kind for alarm in alarms(office)][:1] == ["account_held"]
+    sent = len(stage.parcels)
+    stage.world.set_holds({})  # as a new process, before it has read
+    stage.engine._load()
+    letters(people[10:12])
+    stage.passes("1h")
+    assert len(stage.parcels) == sent, "held, after a restart too"
+    with db.read() as tx:
+        (told,) = tx.all("outbox", limit=9)
+    assert told[5] == "account.held" and '"account":"email"' in told[7]
+    with pytest.raises(NotFound):
+        accounts.resume(office, "nobody")
+    accounts.resume(office, "email")
+    stage.passes("1m")
+    assert len(stage.parcels) == sent + 2 and accounts.get(office, "email").doing.breaker == "closed"
+    with pytest.raises(Conflict, match="not held"):
+        accounts.resume(office, "email")

@@ -200,8 +200,8 @@ def _of_accounts(db: Database, settings: Settings, txt: Lookup) -> Iterator[Find
             yield Finding("ok", what, "disabled")
             continue
         if account.id in held:
-            yield Finding("problem", what, f"held: {held[account.id].why}",
-                          f"mend what the servers refuse, then `kaskad account resume {account.name}`")  # fmt: skip
+            todo = f"mend what the servers refuse, then `kaskad account resume {account.name}`"
+            yield Finding("problem", what, f"held: {held[account.id].why}", todo)
         yield _reach(what, account)
         carrying = provider(account.provider)
         told = bool(carrying.capabilities.receipts) and carrying.poll_request(account, "") is None

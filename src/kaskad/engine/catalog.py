@@ -18,8 +18,8 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
-from kaskad.store import prices as price_store
 from kaskad.store import holds, seeds, settings
+from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
 from kaskad.store import webhooks as webhook_store

@@ -29,8 +29,8 @@ from kaskad.engine.outbox import Outbox
 from kaskad.engine.texts import Texts
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, Provider, limits_of
-from kaskad.store.holds import Held
 from kaskad.providers.desk import Desk, plan_of
+from kaskad.store.holds import Held
 
 _ALWAYS = (
     Kind.SENT.bit

@@ -130,8 +130,9 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
                               name=each.name, count=look.n(int(each.detail)))  # fmt: skip
                 yield ShownAlarm("bad", text, "/channels", look._("Channels"))
             case "account_held":
-                text = look._("Account %(name)s is held and sends nothing: %(why)s. Mend that, then: %(command)s",
-                              name=each.name, why=each.detail, command=f"kaskad account resume {each.name}")  # fmt: skip
+                command = f"kaskad account resume {each.name}"
+                text = look._("Account %(name)s is held, sends nothing: %(why)s. Mend it, then: %(command)s",
+                              name=each.name, why=each.detail, command=command)  # fmt: skip
                 yield ShownAlarm("bad", text, "/channels", look._("Channels"))
             case "account_trouble":
                 text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
