@@ -63,8 +63,10 @@ def test_the_run_that_is_further_goes_on_and_nothing_is_sent_twice(either: Datab
     stage.passes("P7D")
     assert steps(stage, kept, old) == ["letter", "chat", "letter", "sms", "robot"]
     assert sorted(run.outcome for run in stage.runs(kept)) == [3, 8] and stage.runs(old) == []
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict, match="one contact already"):
         merge(stage, kept, old)
+    with pytest.raises(NotFound):
+        merge(stage, kept, 99)
 
 
 def test_a_late_reaction_to_either_ends_the_run_that_goes_on(either: Database):
@@ -242,8 +244,9 @@ def test_a_merge_after_a_merge_leads_on(stage: Stage):
         assert key[0] == third and key[1] in {run.id for run in stage.runs(third)}
     stage.receipt(first, Kind.CLICKED)
     assert {run.outcome for run in stage.runs(third)} == {2, 8}
-    with pytest.raises(Conflict):
-        merge(stage, third, third)
+    for one, other in ((third, third), (first, second)):
+        with pytest.raises(Conflict, match="one contact already"):
+            merge(stage, one, other)
 
 
 def test_what_another_process_adds_in_that_very_moment_is_taken_over(either: Database):
@@ -259,12 +262,15 @@ def test_what_another_process_adds_in_that_very_moment_is_taken_over(either: Dat
         now = stage.clock.now()
         row = (anna, late, version.cascade_id, version.id, 0, 0, -1, now + 10**9, now, now, 0)
         tx.many("insert_runs", [row])
+    anne = stage.person("anne")
+    merge(stage, anne, ann)  # in the same moment, by yet another
     now = stage.clock.now()
-    took = stage.engine.write(lambda tx: merging.take_over(tx, stage.world, ann, anna, now))
+    took = stage.engine.write(lambda tx: merging.take_over(tx, stage.world, anna, now))
     stage.works()
     assert took.result()
-    assert stage.runs(anna) == [] and sorted(str(run.outcome) for run in stage.runs(ann)) == ["8", "None"]
-    again = stage.engine.write(lambda tx: merging.take_over(tx, stage.world, ann, anna, now))
+    assert stage.runs(anna) == stage.runs(ann) == []
+    assert sorted(str(run.outcome) for run in stage.runs(anne)) == ["8", "None"]
+    again = stage.engine.write(lambda tx: merging.take_over(tx, stage.world, anna, now))
     stage.works()
     assert not again.result()
 

@@ -61,9 +61,9 @@ def merge(office: Office, who: str, other: str, by: str) -> Merged:
     done = _once_answered(office, lambda tx: merging.merge(tx, world, kept, old, f"api {by}", office.now()))
     if world.shared:  # a tick of another process may have begun before the merge and end after it
         sleep(_TICK_S)
-        _once_answered(office, lambda tx: merging.take_over(tx, world, kept, old, office.now()))
-    log.info("contacts merged", contact=kept, merged=old, by=by)
-    return Merged(kept, old, done.runs, done.ended, done.conflicts)
+        _once_answered(office, lambda tx: merging.take_over(tx, world, done.merged, office.now()))
+    log.info("contacts merged", contact=done.contact_id, merged=done.merged, by=by)
+    return Merged(done.contact_id, done.merged, done.runs, done.ended, done.conflicts)
 
 
 def _once_answered(office: Office, change: Callable[[Transaction], T]) -> T:

@@ -55,6 +55,7 @@ class Merged(Struct, frozen=True):
     """What a merge has done."""
 
     contact_id: int
+    merged: int
     runs: int  # that are the kept contact's now
     ended: int  # live runs that the other contact's took the place of
     conflicts: Mapping[str, Any]  # what the other contact said differently
@@ -76,12 +77,15 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     world.merges = True
     world.known_inputs.clear()  # this transaction may be undone, and what it explains with it
     tx.all("lock_contacts")
+    asked = kept_id, old
+    kept_id, old = merges.kept(tx, kept_id), merges.kept(tx, old)  # another process may just have merged them
     run_store.lock(tx, sorted((kept_id, old)))
     for each in (kept_id, old):
         if tx.one("contact_by_id", id=each) is None:
             raise NotFound(f"There is no contact {contact_text(each)!r}.")
     if kept_id == old:
-        raise Conflict(f"{contact_text(old)} cannot be merged with itself: name two contacts.")
+        names = " and ".join(contact_text(each) for each in sorted(set(asked)))
+        raise Conflict(f"{names}: one contact already, {contact_text(old)}. Name two contacts.")
     if tx.one("in_flight", contact_id=old) is not None:
         raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
     again = merges.stricter(tx, old, kept_id)
@@ -93,16 +97,18 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     _refuse(tx, world, kept_id, now)
     detail = {"contact": contact_text(old), "runs": len(numbers), "other": conflicts}
     history.note(tx, [history.Change(kept_id, now, "merged", who, detail)])
-    return Merged(kept_id, len(numbers), ended, conflicts)
+    return Merged(kept_id, old, len(numbers), ended, conflicts)
 
 
-def take_over(tx: Transaction, world: World, kept_id: int, old: int, now: int) -> bool:
+def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
     """Take what another process has added to a merged contact in that very moment; return whether it had.
 
     Raises InFlight.
     """
+    tx.all("lock_contacts")
     if tx.one("left_over", old=old) is None:
         return False
+    kept_id = merges.kept(tx, old)  # who was kept may have been merged as well since
     world.known_inputs.clear()
     run_store.lock(tx, sorted((kept_id, old)))
     if tx.one("in_flight", contact_id=old) is not None:
