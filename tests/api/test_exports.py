@@ -24,8 +24,8 @@ def lines(answer):
 
 
 def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
-    text = "id,name,email,phone,contact.zone,note,consent\n"
-    text += "out-1,Анна,out1@example.org,+79000000061,north,=cmd(),yes\n"
+    text = "id,name,email,phone,contact.zone,note,consent,contact.email,contact.lists\n"
+    text += "out-1,Анна,out1@example.org,+79000000061,north,=cmd(),yes,of her boss,some\n"
     api.post("/contacts/import", content=text.encode(), headers=CSV, params={"list": "out list"})
     api.post("/contacts/out-1/suppress", {"reason": "manual"})
     answer = api.call("GET", "/exports/people")
@@ -39,6 +39,14 @@ def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
     again = api.post("/contacts/import", content=answer.content, headers=CSV, params={"dry_run": True})
     assert (again["new"], again["rejected"]) == (0, 0)
     assert {again["columns"][name] for name in ("health", "consents", "lists", "contact")} == {""}
+    assert (row["contact.email"], row["contact.lists"]) == ("of her boss", "some")
+    in_lines = api.call("GET", "/exports/people?format=jsonl").content  # which have no fields for what is not
+    read = api.post(
+        "/contacts/import", content=in_lines, headers={"Content-Type": "application/x-ndjson"},
+        params={"dry_run": True},
+    )["columns"]  # fmt: skip
+    assert {read[name] for name in ("health.out1@example.org", "consents", "lists", "contact")} == {""}
+    assert (read["email"], read["contact.email"]) == ("email", "contact.email")
 
 
 def test_json_lines_hold_everybody_once_and_go_on_where_they_broke_off(api, monkeypatch):

@@ -21,6 +21,7 @@ from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, Kind
+from kaskad.engine.columns import header_of
 from kaskad.store import cards, lists, segments, suppressions
 from kaskad.store.cards import Card, KnownAddress
 from kaskad.store.db import Row, Transaction
@@ -151,7 +152,7 @@ def _person(
     known |= {name: "; ".join(values) for name, values in by_channel.items()}
     bad = {each.value: each.condition for each in addresses if each.health}
     known |= {"health": bad, "consents": consents, "lists": listed, "contact": contact_text(card.id)}
-    told = {(f"contact.{name}" if name in known else name): value for name, value in card.attributes.items()}
+    told = {header_of(name): value for name, value in card.attributes.items()}
     return {name: value for name, value in (told | known).items() if value not in (None, "", {}, [])}
 
 

@@ -50,6 +50,7 @@ _FEWEST = 3  # cells by which a column is judged
 # Not by strptime, which takes twenty times as long.
 _year_first = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})").fullmatch
 _day_first = re.compile(r"(?P<day>[0-9]{1,2})([./])(?P<month>[0-9]{1,2})\2(?P<year>[0-9]{4})").fullmatch
+_our_id = re.compile(r"con_[0-9]+").fullmatch
 _whole_number = re.compile(r"[\d\s()+.-]{10,25}").fullmatch
 
 
@@ -69,9 +70,9 @@ def propose(
     `rows` are the first of the file. Raises Invalid where it cannot be told, or nothing names a person.
     """
     problems = _unknown(header, asked, source)
-    ours = EXPORTED if set(EXPORTED) <= set(header) else ()
+    ours = _is_ours(header, rows)
     meanings = [
-        _asked(name, asked[name]) if name in asked else "" if name in ours else _meaning(name)
+        _asked(name, asked[name]) if name in asked else "" if ours and _is_to_read(name) else _meaning(name)
         for name in header
     ]
     guessed = _by_cells(header, meanings, rows, asked, country)
@@ -85,6 +86,27 @@ def propose(
     if problems:
         raise Invalid(problems)
     return Taken(meanings, guessed)
+
+
+def header_of(attribute: str) -> str:
+    """Return the header under which an export writes an attribute, so that an import reads it as that one."""
+    own = f"contact.{attribute}"
+    plain = attribute == "name" or (_meaning(attribute) == own and not _is_to_read(attribute))
+    return attribute if plain else own
+
+
+def _is_to_read(name: str) -> bool:
+    """Say whether a column of an export is for reading only; JSON has one for each address in `health`."""
+    return name in EXPORTED or name.startswith("health.")
+
+
+def _is_ours(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Say whether an export wrote the file; JSON Lines have no fields for what nobody has."""
+    if "contact" not in header:
+        return False
+    place = header.index("contact")
+    cells = [row[place] for row in rows if place < len(row) and row[place]]
+    return all(map(_our_id, cells)) and (bool(cells) or set(EXPORTED) <= set(header))
 
 
 def _unknown(header: Sequence[str], asked: Mapping[str, str], source: str) -> list[str]:
@@ -133,6 +155,7 @@ def _clashes(header: Sequence[str], meanings: Sequence[str], source: str) -> lis
     return problems
 
 
+@lru_cache(maxsize=2_000)
 def _meaning(name: str) -> str:
     if name.startswith(("trigger.", "contact.")) and not name.endswith("."):
         return name
