@@ -20,7 +20,7 @@ from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.web.auth import InOffice
-from kaskad.web.pages import flow, step_form
+from kaskad.web.pages import expected, flow, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
 from kaskad.web.pages.choices import choices
 from kaskad.web.pages.figures import figures_of
@@ -176,6 +176,8 @@ def _page(
         words = problem.message + (f"; {problem.remedy}" if problem.remedy else "")
         by_place[problem.path] = f"{by_place[problem.path]}. {words}" if problem.path in by_place else words
     values: dict[str, Any] = {
+        "outlook": expected.outlook(request, look, office, sheet.slug, sheet.source, asked.get("for", "")),
+        "passed_over": lambda told: expected.passed_over(look, told),
         "plan": cascades.plan(office, sheet.slug) if panel == "plan" and sheet.source else None,
         "step": _step(top, at) if panel == "step" else {},
     }

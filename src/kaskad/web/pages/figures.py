@@ -9,6 +9,7 @@ from fastapi import Request
 from kaskad.actions import cascades, reports
 from kaskad.actions.alarms import Alarm
 from kaskad.actions.cascades import Overview
+from kaskad.actions.estimate import Sampled
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Told
 from kaskad.actions.status import Status
@@ -27,6 +28,7 @@ class Figures:
         self.today: Remembered[Mapping[str, Lately]] = Remembered()
         self.hours: Remembered[list[Hour]] = Remembered()
         self.alarms: Remembered[list[Alarm]] = Remembered()
+        self.samples: Remembered[Sampled] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:
         """Return all cascades: what runs first, what is over last."""

@@ -34,6 +34,7 @@ class Card(Struct, frozen=True):
     ends: str
     branch_only: bool
     branches: tuple[str, ...]
+    leads: tuple[str, ...]  # where these branches go
     problems: tuple[Problem, ...]
 
     @property
@@ -52,6 +53,7 @@ class Flow(Struct, frozen=True):
     side: tuple[tuple[str, str], ...]  # kind and words
     cards: tuple[Card, ...]
     problems: tuple[Problem, ...]  # of no step
+    last: int = -1  # the card that silence ends at; those after it are entered by branches only
 
     @property
     def errors(self) -> int:
@@ -79,12 +81,18 @@ def draw(look: Look, tree: Tree, problems: Sequence[Problem], slug: str) -> Flow
         else:
             others.append(problem)
     branches = [_map(each) for each in _list(top.get("branches"))]
+    lasts = [index for index, step in enumerate(steps) if _map(step).get("only") != "branch"]
+    last = lasts[-1] if lasts else -1
     cards = tuple(
-        _card(look, index, _map(step), branches, tuple(by_step.get(index, ())), index == len(steps) - 1)
+        _card(
+            look, index, _map(step), branches, tuple(by_step.get(index, ())),
+            index >= last,
+        )
         for index, step in enumerate(steps)
-    )
+    )  # fmt: skip
     head, more = _trigger(look, _map(top.get("trigger")))
-    return Flow(text(top.get("title")) or slug, head, more, tuple(_side(look, top)), cards, tuple(others))
+    side = tuple(_side(look, top))
+    return Flow(text(top.get("title")) or slug, head, more, side, cards, tuple(others), last)
 
 
 def channels_of(step: Mapping[str, Tree]) -> tuple[str, ...]:
@@ -142,8 +150,10 @@ def _card(
     words = next((re.sub(r"<[^>]+>|\s+", " ", each).strip() for each in said if each), "")
     return Card(
         index, name, channels, subject, words[:180], tuple(_notes(look, step, len(variants))),
-        tuple(_waits(look, step, channels, last)), _fail(look, step, last), _ends(look, step, channels),
-        step.get("only") == "branch", tuple(_branches(look, name, branches)), problems,
+        tuple(_waits(look, step, channels, last)), _fail(look, step, last),
+        "" if _taken(step, channels, name, branches) else _ends(look, step, channels),
+        step.get("only") == "branch", tuple(_branches(look, name, branches)),
+        tuple(text(one.get("go")) for one in branches if _of(one, name)), problems,
     )  # fmt: skip
 
 
@@ -224,12 +234,26 @@ def _reaction(look: Look, told: Tree) -> str:
     return look.word("waited", name) if name in known else name or "…"
 
 
+def _of(branch: Mapping[str, Tree], name: str) -> bool:
+    return bool(name) and text(branch.get("when")).rpartition(".")[0] == name
+
+
+def _taken(
+    step: Mapping[str, Tree], channels: tuple[str, ...], name: str, branches: list[Mapping[str, Tree]]
+) -> bool:  # fmt: skip
+    """Say whether a branch takes those whom the step's success would end: branches are asked first."""
+    success = text(step.get("success")) or (
+        CHANNELS[KNOWN[channels[0]]].default_success.value if channels else ""
+    )  # fmt: skip
+    return any(_of(one, name) and text(one.get("when")) == f"{name}.{success}" for one in branches)
+
+
 def _branches(look: Look, name: str, branches: list[Mapping[str, Tree]]) -> list[str]:
     found = []
     for branch in branches:
-        step, _, reaction = text(branch.get("when")).rpartition(".")
-        if step != name or not name:
+        if not _of(branch, name):
             continue
+        reaction = text(branch.get("when")).rpartition(".")[2]
         span, words = text(branch.get("unless_goal_in")), _reaction(look, reaction)
         go = text(branch.get("go"))
         found.append(

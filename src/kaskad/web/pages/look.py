@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -72,6 +73,10 @@ class Look(Struct, frozen=True):
     def money(self, amounts: Amounts) -> str:
         """Return amounts of several currencies; "" where there are none."""
         return " + ".join(format_money(each, self.language) for each in money(amounts))
+
+    def rounded(self, amounts: Mapping[str, float]) -> str:
+        """Return amounts whose minor units are not whole, such as means."""
+        return self.money({name: round(minor) for name, minor in amounts.items()})
 
     def decimal(self, number: float) -> str:
         """Return a number with one digit behind the point."""

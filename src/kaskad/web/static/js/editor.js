@@ -58,9 +58,18 @@ function inTurn(work) {
   return busy;
 }
 
+/** Return a path with whom the estimate is for. */
+function chosen(path) {
+  const whom = root().dataset.for;
+  if (!whom || !path.startsWith(root().dataset.here)) return path;
+  const address = new URL(path, location.href);
+  if (!address.searchParams.has("for")) address.searchParams.set("for", whom);
+  return address.pathname + address.search;
+}
+
 async function load(path, options = {}) {
   const headers = { "X-Part": "1", "X-CSRF-Token": token };
-  const answer = await fetch(path, { credentials: "same-origin", ...options, headers });
+  const answer = await fetch(chosen(path), { credentials: "same-origin", ...options, headers });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   return { answer, page };
 }
@@ -85,13 +94,14 @@ function take(page, { typing = false } = {}) {
   }
   document.getElementById("board").className = page.getElementById("board").className;
   document.getElementById("source").value = page.getElementById("source").value;
-  for (const name of ["revision", "panel", "at"]) root().dataset[name] = fresh.dataset[name];
+  for (const name of ["revision", "panel", "at", "for"]) root().dataset[name] = fresh.dataset[name];
   const { here, panel, at } = root().dataset;
-  history.replaceState(null, "", here + (panel ? `?panel=${panel}` : "") + (panel === "step" ? `&at=${at}` : ""));
+  history.replaceState(null, "", chosen(here + (panel ? `?panel=${panel}` : "") + (panel === "step" ? `&at=${at}` : "")));
   const again = active?.id && document.activeElement !== active ? document.getElementById(active.id) : null;
   again?.focus({ preventScroll: true });
   if (again && caret && again.setSelectionRange) again.setSelectionRange(...caret);
   showUndo();
+  drawLeads();
   return true;
 }
 
@@ -233,6 +243,12 @@ document.addEventListener("input", (event) => {
 });
 
 document.addEventListener("change", (event) => {
+  if (event.target.id === "f-for") {
+    const { panel, at, here } = root().dataset;
+    root().dataset.for = event.target.value;
+    show(here + (panel ? `?panel=${panel}` : "") + (panel === "step" ? `&at=${at}` : ""));
+    return;
+  }
   const form = event.target.closest?.("[data-typed]");
   if (!form || !event.target.matches("select, input[type=checkbox]")) return;
   clearTimeout(timer);
@@ -323,6 +339,29 @@ function below(event, stop) {
 function clearMarks() {
   for (const each of document.querySelectorAll(".over-top, .over-end")) each.classList.remove("over-top", "over-end");
 }
+
+/** Draw a line from each branch to the step that it leads to, down the right edge. */
+function drawLeads() {
+  const flow = document.getElementById("flow");
+  const svg = flow?.querySelector(".leads");
+  if (!svg) return;
+  const area = flow.getBoundingClientRect();
+  const lines = [];
+  for (const exit of flow.querySelectorAll("[data-lead]")) {
+    const card = [...flow.querySelectorAll("[data-step]")].find((each) => each.dataset.step === exit.dataset.lead);
+    const chip = exit.querySelector("span").getBoundingClientRect();
+    const box = card?.getBoundingClientRect();
+    if (!box || box.top < chip.bottom) continue;
+    const lane = area.width - 8 - 6 * (lines.length % 3);
+    const from = { x: chip.right - area.left, y: chip.top + chip.height / 2 - area.top };
+    const to = { x: box.right - area.left + 2, y: box.top + 30 - area.top };
+    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    path.setAttribute("d", `M${from.x} ${from.y}H${lane}V${to.y}H${to.x}m6 -5l-6 5l6 5`);
+    lines.push(path);
+  }
+  svg.replaceChildren(...lines);
+}
+new ResizeObserver(drawLeads).observe(document.getElementById("board"));
 
 async function preview(form) {
   await flush();

@@ -1,0 +1,79 @@
+"""A cascade out of a definition with mistakes in it: what is wrong is left out, the rest can be shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.channels import CHANNELS, Needs
+from kaskad.domain.definition import UnreadableError, load
+from kaskad.domain.definition.edit import tree_of
+from kaskad.domain.definition.rewrite import Tree
+from kaskad.domain.terms import Channel
+
+_STEP = re.compile(r"steps\[(\d+)\]")
+_SAID = {
+    Needs.MAIL: ("subject", "text"), Needs.TEXT: ("text",), Needs.SAY: ("say",), Needs.SCRIPT: ("script",),
+}  # fmt: skip
+_KNOWN = {channel.value: channel for channel in Channel}
+
+
+def sketch(text: str, name: str) -> Cascade | None:
+    """Return the cascade of a text, steps with mistakes reduced to their channels; None: nothing can be made.
+
+    It has as many steps as the text, and is never to be run.
+    """
+    loaded = load(text, name=name)
+    if loaded.cascade is not None:
+        return loaded.cascade
+    try:
+        top = _map(tree_of(text))
+    except UnreadableError:
+        return None
+    steps = _list(top.get("steps"))
+    wrong = {int(found[1]) for each in loaded.errors if (found := _STEP.match(each.path))}
+    whole = {each.path.partition(".")[0].partition("[")[0] for each in loaded.errors}
+    for rough in (wrong, range(len(steps))):
+        made = load(json.dumps(_reduced(top, steps, rough, whole, name)), name=name).cascade
+        if made is not None:
+            return made
+    return None
+
+
+def _reduced(
+    top: Mapping[str, Tree], steps: list[Tree], rough: Collection[int], wrong: set[str], name: str
+) -> dict[str, Tree]:
+    kept = ("class", "topic", "brand", "trigger", "holdout")
+    made: dict[str, Tree] = {"cascade": name, "class": "service", "trigger": {"event": "something"}}
+    made |= {key: top[key] for key in kept if key in top and key not in wrong}
+    made["steps"] = [_rough(_map(step), n) if n in rough else step for n, step in enumerate(steps)]
+    if "branches" in top and "branches" not in wrong and not rough:
+        made["branches"] = top["branches"]
+    return made
+
+
+def _rough(step: Mapping[str, Tree], number: int) -> dict[str, Tree]:
+    told = step.get("channel")
+    names = [told] if isinstance(told, str) else [each for each in _list(told) if isinstance(each, str)]
+    channels = [name for name in dict.fromkeys(names) if name in _KNOWN]
+    made: dict[str, Tree] = {"id": f"step-{number + 1}", "channel": list(channels)}
+    for needs in {CHANNELS[_KNOWN[channel]].needs for channel in channels}:
+        for key in _SAID[needs]:
+            said = step.get(key)
+            words = said if isinstance(said, str) and said.strip() else "…"
+            made[key] = words.replace("{", "(").replace("}", ")")  # of the same length, and no template
+    if step.get("only") == "branch":
+        made["only"] = "branch"
+    if step.get("success") == "none":
+        made["success"] = "none"
+    return made
+
+
+def _map(value: Tree) -> Mapping[str, Tree]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Tree) -> list[Tree]:
+    return list(value) if isinstance(value, list) else []

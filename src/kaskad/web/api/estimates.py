@@ -1,0 +1,106 @@
+"""What a cascade is expected to reach, send and cost, before it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field, model_validator
+
+from kaskad.actions import estimate
+from kaskad.actions.launches import Audience
+from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.fields import PLAIN
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.templates import PEOPLE, Source
+from kaskad.web.api.views import Told, View
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
+
+Name = Annotated[str, Field(max_length=100, pattern=PLAIN)]
+Minor = Annotated[dict[str, int], Field(description="Minor units (tiyn, kopecks) by currency.")]
+Each = Annotated[dict[str, float], Field(description="Minor units by currency.")]
+
+
+class NewEstimate(Told):
+    """Whom to estimate for, at most one of the three, and by which definition.
+
+    With none of them it is for whom the trigger names; where it names nobody, for typical people.
+    """
+
+    definition: Annotated[
+        Source, Field(description="YAML or JSON; without one the draft, else what runs.")
+    ] = ""
+    list: Name = ""
+    segment: Name = ""
+    everybody: bool = False
+    typical: Annotated[bool, Field(description="For 1 000 people whom each step reaches.")] = False
+    sample: Annotated[int, Field(ge=1, le=10_000, description="Contacts that are looked at.")] = 1_000
+
+    @model_validator(mode="after")
+    def _one(self) -> NewEstimate:
+        if (bool(self.list), bool(self.segment), self.everybody, self.typical).count(True) > 1:
+            raise ValueError("say whom it is for once: one of list, segment, everybody and typical")
+        return self
+
+    @property
+    def whom(self) -> Audience | None:
+        """Return the audience that was named."""
+        named = self.list or self.segment or self.everybody
+        return Audience(self.list, self.segment, self.everybody) if named else None
+
+
+class StepEstimateView(View):
+    """One step, in people. Who arrives and reacts is told in whole people, so sums may be off by one."""
+
+    step: str
+    arrived: int
+    messages: int
+    reacted: int
+    ended: Annotated[int, Field(description="Of those who reacted, for whom that ends the run.")]
+    branched: Annotated[int, Field(description="Of those who reacted, who are led to another step.")]
+    went_on: Annotated[int, Field(description="To the step after silence, or to the end.")]
+    react_rate: Annotated[float, Field(description="The share that is taken to react, of those written to.")]
+    cost: Minor
+    each: Annotated[float | None, Field(description="What one message costs, minor units; null: not known.")]
+    currency: str
+    parts: Annotated[int, Field(description="Of an SMS; 0: the step sends none.")]
+    passed: Annotated[
+        dict[str, int], Field(description="Of all who enter, whom it would pass over, by reason.")
+    ]
+    notes: Annotated[
+        list[str],
+        Field(description="no_prior: nobody counts as reacting; no_price; condition: counted as if it held."),
+    ]
+
+
+class EstimateView(View):
+    """A plain estimate: real addresses, consents and prices, priors for reactions."""
+
+    audience: Annotated[str, Field(description="Empty: typical people, whom each step reaches.")]
+    size: int
+    sample: int
+    held_out: int
+    steps: list[StepEstimateView]
+    reached: Annotated[int, Field(description="People who react to any message.")]
+    reach: float
+    silent: Annotated[int, Field(description="People who come to the end without any reaction.")]
+    messages: int
+    cost: Minor
+    each_entered: Each
+    each_reached: Each
+    basis: Annotated[str, Field(description="What reactions rest on: prior, the field's figures.")]
+
+
+@router.post("/{slug}/estimate", dependencies=[may(READ), may(PEOPLE)])
+def estimate_cascade(office: InOffice, slug: Slug, told: NewEstimate) -> EstimateView:
+    """Estimate reach, messages and cost of a cascade, step by step; nothing is saved.
+
+    Mistakes in the definition are left out.
+    """
+    if told.typical:
+        found = estimate.of_typical(office, slug, told.definition)
+    else:
+        found = estimate.estimate(office, slug, told.definition, whom=told.whom, sample=told.sample)
+    return EstimateView.model_validate(found, from_attributes=True)

@@ -1,0 +1,91 @@
+"""The estimate as the editor shows it: whom it is for, and words for each step and edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import Request
+from msgspec import Struct
+
+from kaskad.actions import estimate, lists, segments
+from kaskad.actions.estimate import Estimate, Sampled, StepEstimate
+from kaskad.actions.launches import Audience
+from kaskad.actions.office import Office
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.errors import Invalid, NotFound
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.look import Look
+
+SAMPLE = 200  # contacts that are looked at with every edit
+MOST_NAMES = 100
+TYPICAL, EVERYBODY = "typical", "everybody"
+
+
+class Outlook(Struct, frozen=True):
+    """What stands above the drawing: the estimate, whom it is for, who else it could be for."""
+
+    told: Estimate
+    whom: str
+    choices: list[tuple[str, str]]
+
+    def step(self, index: int) -> StepEstimate | None:
+        """Return what is told of one step."""
+        return self.told.steps[index] if index < len(self.told.steps) else None
+
+
+def outlook(
+    request: Request, look: Look, office: Office, slug: str, text: str, whom: str
+) -> Outlook | None:  # fmt: skip
+    """Return the estimate of a text, None where no step of it can be read. `whom`: "", typical, everybody,
+    `segment NAME` or `list NAME`; "" is whom the trigger names, else typical people."""
+    try:
+        cascade = estimate.drawn(slug, text)
+    except Invalid:
+        return None
+    chosen = _audience(office, cascade, whom)
+    people: Sampled | None = None
+    if chosen is not None:
+        try:
+            people = _sample(request, office, cascade, chosen)
+        except NotFound:
+            chosen = None
+    told = estimate.of_people(office, cascade, people)
+    return Outlook(told, str(chosen) if chosen else TYPICAL, _choices(look, office))
+
+
+def _sample(request: Request, office: Office, cascade: Cascade, whom: Audience) -> Sampled:
+    """Return people of an audience; a large one is drawn from no more often than it is cheap."""
+    return figures_of(request).samples.get(
+        str(whom), lambda: estimate.sampled(office, cascade, whom, SAMPLE)
+    )  # fmt: skip
+
+
+def _audience(office: Office, cascade: Cascade, whom: str) -> Audience | None:
+    kind, _, name = whom.partition(" ")
+    match kind:
+        case "segment":
+            return Audience(segment=name)
+        case "list":
+            return Audience(list=name)
+        case "everybody":
+            return Audience(everybody=True)
+        case "typical":
+            return None
+    return estimate.audience_of(office, cascade)
+
+
+def _choices(look: Look, office: Office) -> list[tuple[str, str]]:
+    known = [("segment", one.name) for one in segments.listing(office, after="", limit=MOST_NAMES)]
+    names = lists.names(office, limit=MOST_NAMES)
+    known += [("list", name) for name in names if not name.startswith("seeds ")]
+    return [
+        (TYPICAL, look._("1,000 people whom each step reaches")),
+        (EVERYBODY, look._("all contacts")),
+        *((f"{kind} {name}", look.audience(f"{kind} {name}")) for kind, name in known),
+    ]
+
+
+def passed_over(look: Look, told: StepEstimate) -> str:
+    """Return whom a step passes over, and why."""
+    reasons: Sequence[tuple[str, int]] = [(why, count) for why, count in told.passed.items() if count]
+    return ", ".join(f"{look.word('skip', why)} {look.n(count)}" for why, count in reasons)

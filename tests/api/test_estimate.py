@@ -1,0 +1,85 @@
+"""The estimate: the field's figures for typical people, the real base for an audience; API and command."""
+
+import json
+
+from kaskad.cli.root import run
+
+PRICES = {"email": 0.05, "telegram": 17.5, "sms": 15, "robot_call": 37.5, "agent_call": 375}
+STEPS = """cascade: five
+class: service
+trigger: {event: x}
+goal: {event: bought}
+steps:
+  - {id: letter, channel: email, subject: s, text: t}
+  - {id: chat, channel: telegram, text: t}
+  - {id: sms, channel: sms, text: "TEXT"}
+  - {id: robot, channel: robot_call, say: t}
+"""
+AGENT = "  - {id: agent, channel: agent_call, script: t}\n"
+
+
+def accounts(api):
+    hook = {"url": "http://127.0.0.1:1/"}
+    secrets = {"secret": "swordfish-swordfish"}
+    told = {"provider": "generic_webhook", "settings": hook, "secrets": secrets}
+    for channel, price in PRICES.items():
+        per = " per part" if channel == "sms" else ""
+        kind = {"provider": "desk"} if channel == "agent_call" else told
+        api.put(f"/accounts/{channel}", {**kind, "channel": channel, "price": f"{price} KZT{per}"})
+
+
+def test_the_estimate_is_that_of_the_worked_example_and_of_the_real_base(api, tmp_path, capsys):
+    accounts(api)
+    text = STEPS.replace("TEXT", "Hi")
+    told = api.post("/cascades/five/estimate", {"definition": text})
+    assert (told["audience"], told["size"], told["basis"]) == ("", 1000, "prior")
+    assert [step["arrived"] for step in told["steps"]] == [1000, 800, 400, 250]
+    assert [step["ended"] for step in told["steps"]] == [200, 400, 150, 100]
+    assert [step["cost"]["KZT"] for step in told["steps"]] == [5000, 1400000, 600000, 937500]
+    # S3's own story: 85 % for 29.43 of each who enters, 34.62 of each who is reached.
+    assert (told["reach"], told["messages"], told["silent"]) == (0.85, 2450, 150)
+    assert round(told["each_entered"]["KZT"] / 100, 3) == 29.425
+    assert round(told["each_reached"]["KZT"] / 100, 2) == 34.62
+    with_agents = api.post("/cascades/five/estimate", {"definition": text + AGENT})
+    assert (with_agents["reach"], with_agents["each_entered"]) == (0.955, {"KZT": 8567.5})  # 85.68
+
+    # 10 people: all have mail, 5 a chat, 4 a number; one has said no to mails.
+    for number in range(10):
+        addresses = [{"channel": "email", "value": f"p{number}@example.org"}]
+        if number % 2:
+            addresses.append({"channel": "telegram", "value": str(1000 + number)})
+        if number < 4:
+            addresses.append({"channel": "sms", "value": f"+7700000{number:04}"})
+        api.post("/contacts", {"external_id": f"p{number}", "zone": "Asia/Almaty", "addresses": addresses})
+    api.post("/contacts/p9/consents", {"granted": False, "channels": ["email"]})
+    real = api.post("/cascades/five/estimate", {"definition": text, "everybody": True})
+    assert (real["audience"], real["size"], real["sample"]) == ("everybody", 10, 10)
+    assert [step["passed"] for step in real["steps"]] == [
+        {"no_consent": 1}, {"no_address": 5}, {"no_address": 6}, {"no_address": 6},
+    ]  # fmt: skip
+    assert [step["messages"] for step in real["steps"]] == [9, 4, 2, 2]
+    # A longer text costs more parts, a wrong definition is estimated too, conditions of runs count as held.
+    long = STEPS.replace("TEXT", "Корзина " * 10 + "{{ link(trigger.url) }}").replace(
+        "say: t", "say: t, if: 'trigger.total > 5', wait: 3q"
+    )
+    told = api.post("/cascades/five/estimate", {"definition": long, "typical": True})
+    sms = told["steps"][2]
+    assert sms["parts"] > 2 and sms["each"] == 1500 * sms["parts"]  # the link is counted at its length
+    assert sms["cost"] == {"KZT": 400 * 1500 * sms["parts"]}
+    held = STEPS.replace("TEXT", "t").replace("class: service", "class: advertising\nholdout: 20%\ntopic: a")
+    held = held.replace("say: t", "say: t, if: 'trigger.total > 5'")
+    told = api.post("/cascades/five/estimate", {"definition": held})
+    assert told["held_out"] == 200 and told["steps"][0]["arrived"] == 800
+    assert told["steps"][3]["notes"] == ["condition"]
+
+    file = tmp_path / "five.yaml"
+    file.write_text(text)
+    assert run(["estimate", str(file), "--typical", "--db", api.service.db.name]) == 0
+    shown = capsys.readouterr().out
+    assert "85.0% are expected to react (850)" in shown and "₸34.62 for each" in shown
+    api.put("/cascades/five", content=text)
+    assert run(["estimate", "five", "--everybody", "--json", "--db", api.service.db.name]) == 0
+    assert json.loads(capsys.readouterr().out) == real
+    assert run(["estimate", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
+    wrong = api.call("POST", "/cascades/five/estimate", {"segment": "none"})
+    assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]

@@ -1,0 +1,102 @@
+"""The worked example of cascades: who is reached, and for how much; arithmetic that anyone can redo."""
+
+from itertools import product
+
+import pytest
+
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.definition.sketch import sketch
+from kaskad.domain.estimate import Ask, Crowd, Stage, expected, reacts, stages
+from kaskad.domain.terms import Channel, Reaction
+
+CHANNELS = (Channel.EMAIL, Channel.TELEGRAM, Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)
+PRICES = (0.05, 17.5, 15.0, 37.5, 375.0)
+TABLE = (0.20, 0.80, 0.95, 0.50, 0.70)
+
+
+def row(shares, ends=True):
+    return [Stage(n + 1 if n + 1 < len(shares) else None, ends) for n in range(len(shares))], tuple(
+        Ask(channel, share, price, "KZT")
+        for channel, share, price in zip(CHANNELS, shares, PRICES, strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    "depth, entering, reach, each, reached, blast, blast_reached",
+    [
+        (1, 1.000, 20.00, 0.05, 0.25, 0.05, 0.25),
+        (2, 0.800, 84.00, 14.05, 16.73, 17.55, 20.89),
+        (3, 0.160, 99.20, 16.45, 16.58, 32.55, 32.81),
+        (4, 0.008, 99.60, 16.75, 16.82, 70.05, 70.33),
+        (5, 0.004, 99.88, 18.25, 18.27, 445.05, 445.58),
+    ],
+)
+def test_each_depth_costs_what_the_worked_example_says(
+    depth, entering, reach, each, reached, blast, blast_reached
+):
+    steps, asks = row(TABLE[:depth])
+    told = expected(steps, [Crowd(1.0, asks)])
+    assert told.steps[-1].arrived == pytest.approx(entering)
+    assert round(100 * told.reached, 2) == reach
+    assert round(told.cost["KZT"], 2) == each
+    assert round(told.cost["KZT"] / told.reached, 2) == reached
+    steps, asks = row(TABLE[:depth], ends=False)  # everybody gets everything
+    told = expected(steps, [Crowd(1.0, asks)])
+    assert (round(100 * told.reached, 2), round(told.cost["KZT"], 2)) == (reach, blast)
+    assert round(told.cost["KZT"] / told.reached, 2) == blast_reached
+
+
+def test_whoever_cannot_be_reached_goes_on_for_nothing():
+    _, asks = row(TABLE)
+    shares = (0.90, 0.55, 0.80, 0.70, 0.70)
+    for depth, reach, each in ((3, 89.0, 13.45), (5, 96.3, 35.15)):  # 96.35, which the rules write as 96.4
+        crowds = []
+        for has in product((True, False), repeat=depth):
+            weight = 1.0
+            for share, there in zip(shares, has, strict=False):
+                weight *= share if there else 1 - share
+            crowds.append(
+                Crowd(weight, tuple(ask if there else None for ask, there in zip(asks, has, strict=False)))
+            )
+        told = expected(row(TABLE[:depth])[0], crowds)
+        assert (round(100 * told.reached, 1), round(told.cost["KZT"], 2)) == (reach, each)
+
+
+def test_a_branch_takes_those_who_react_and_they_count_as_reached_once():
+    text = """
+cascade: b
+class: service
+goal: {event: bought}
+trigger: {event: x}
+steps:
+  - {id: letter, channel: email, subject: s, text: t, wait: 1h}
+  - {id: chat, channel: telegram, text: t, wait: 1h, holdout: 10%}
+  - {id: offer, channel: email, subject: s, text: t, only: branch, success: none}
+branches: [{when: letter.clicked, unless_goal_in: 1d, go: offer}]
+"""
+    cascade = to_cascade(text, name="b")
+    assert reacts(Channel.SMS, Reaction.DELIVERED) == 0.95 and reacts(Channel.PUSH, None) is None
+    asks = tuple(Ask(step.channels[0], reacts(step.channels[0], None) or 0.0) for step in cascade.steps)
+    told = expected(stages(cascade), [Crowd(1.0, asks)])
+    letter, chat, offer = told.steps
+    assert (letter.branched, letter.ended, offer.arrived) == pytest.approx((0.2, 0.0, 0.2))
+    assert (chat.arrived, chat.sent, chat.ended) == pytest.approx((0.8, 0.72, 0.36))
+    assert told.reached == pytest.approx(0.56) and told.silent == pytest.approx(0.44)
+    assert offer.went_on == pytest.approx(0.2) and told.messages == pytest.approx(1.92)
+
+
+def test_a_sketch_has_every_step_whatever_is_wrong_with_the_rest():
+    text = """
+cascade: b
+class: shouting
+trigger: {event: x}
+steps:
+  - {id: letter, channel: email, subject: s, text: t, wait: 3q}
+  - {id: sms, channel: sms}
+  - {id: chat, channel: [telegram, vk], text: "{{ contact.name", success: none}
+"""
+    cascade = sketch(text, "b")
+    assert cascade is not None
+    assert [step.channels[0] for step in cascade.steps] == [Channel.EMAIL, Channel.SMS, Channel.TELEGRAM]
+    assert cascade.steps[2].success is Reaction.NONE
+    assert sketch("steps: [", "b") is None and sketch("cascade: b\nsteps: []", "b") is None
