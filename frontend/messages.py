@@ -1,7 +1,8 @@
 """Keeps the Russian of the pages complete: `make messages` adds to `locale/ru/*.po` what they lack.
 
 The texts of `templates/x.html` and `pages/x.py` belong to `x.po` where that file is there, else to
-`shell.po`. What no page says any more is taken out. A text that another file has already is not repeated.
+`shell.po`; what the rooms below say by `worded(…)` to `problems.po`. What nobody says any more is taken out.
+A text that another file has already is not repeated.
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ from babel.messages.pofile import read_po, write_po
 
 WEB = Path(__file__).parents[1] / "src" / "kaskad" / "web"
 LOCALE = WEB / "locale" / "ru"
-SHELL = "shell"
+SHELL, PROBLEMS = "shell", "problems"
 OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
-KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+WORDED = {"worded": None}
+BELOW = ("domain", "store", "engine", "actions")  # rooms whose texts reach pages by `Look.told`
+KEYWORDS = {
+    "worded": None,
+    "_": None,
+    "N_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "pgettext": ((1, "c"), 2),
+}
 
 Key = tuple[str, str, str]  # context, text, plural
 
@@ -32,6 +42,9 @@ def said() -> dict[Key, str]:
         for _, message, _, context in extract_from_file(method, path, keywords=KEYWORDS, options=options):
             one, many = (message, "") if isinstance(message, str) else (message[0], message[1])
             found.setdefault((context or "", one, many), path.stem)
+    for path in sorted(path for room in BELOW for path in (WEB.parent / room).rglob("*.py")):
+        for _, message, _, _ in extract_from_file("python", path, keywords=WORDED):
+            found.setdefault(("", str(message), ""), PROBLEMS)
     return found
 
 

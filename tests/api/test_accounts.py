@@ -88,6 +88,7 @@ def test_a_secret_goes_in_and_never_out_and_stays_where_it_is_left_out(api):
     assert saved["doing"] == {
         "queued": 0, "in_flight": 0, "breaker": "closed", "open_until": None, "trouble": "",
         "held_at": None, "held_why": "",
+        "failed": 0, "last_failure": None,
     }  # fmt: skip
     again = api.put("/accounts/sms", {**sms(), "secrets": {}, "enabled": False})
     assert again["secrets"] == ["secret"] and again["enabled"] is False

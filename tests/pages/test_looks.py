@@ -5,7 +5,8 @@ import re
 PAGES = {
     "/": "owner", "/cascades/news": "owner", "/cascades/draft": "owner", "/settings": "owner",
     "/settings/people": "owner", "/settings/audit": "owner", "/account": "owner",
-    "/calls": "owner", "/inbox": "owner",
+    "/calls": "owner", "/inbox": "owner", "/channels": "owner", "/channels/accounts/telegram": "owner",
+    "/channels/providers": "owner", "/channels/providers/smtp": "owner",
     "/contacts": "viewer", "/contacts/con_2": "owner", "/account?code=new": "viewer",
     "/ui": "owner", "/sign-in": "",
 }  # fmt: skip

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PLACES = re.compile(r"%\(\w+\)s")
+PLACES = re.compile(r"%\(\w+\)")
 CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 
 

@@ -11,6 +11,8 @@ from kaskad.actions.office import Office
 from kaskad.actions.stranded import cascades_that_need
 from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.terms import Reason
+from kaskad.domain.worded import worded
 from kaskad.engine.account_form import AccountForm
 from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage, send_trial
@@ -24,11 +26,23 @@ from kaskad.store.accounts import Account
 from kaskad.store.db import Transaction
 from kaskad.store.holds import Held
 
+HOUR_MS = 3_600_000
+MOST_FAILURES = 1_000  # of the last hour; more are not counted
+
+
+class Failure(Struct, frozen=True):
+    """Why the service did not take a message, in our word and in its own; `detail` goes after a time."""
+
+    at: int
+    reason: Reason
+    detail: str
+
 
 class Doing(Struct, frozen=True):
     """How an account does now. `breaker`: closed, open, probing or held; "" where this process sends nothing.
 
-    `trouble`: why its service cannot be set up or polled; "" where all is well.
+    `trouble`: why its service cannot be set up or polled; "" where all is well. `failed` are the hand-overs
+    of the last hour that were refused or lost.
     """
 
     queued: int
@@ -36,6 +50,8 @@ class Doing(Struct, frozen=True):
     breaker: str
     open_until: int | None
     trouble: str
+    failed: int
+    last_failure: Failure | None
     held: Held | None = None
 
 
@@ -58,7 +74,11 @@ def listing(office: Office) -> list[Shown]:
         kept = account_store.all_accounts(tx, office.vault)
         queued = {row[0]: int(row[1]) for row in tx.all("queue_lengths")}
         held = holds.load(tx)
-    return [_shown(office, account, queued, held.get(account.id)) for account in kept]
+        failed = {account.id: _failures(tx, account.id, office.now() - HOUR_MS) for account in kept}
+    return [
+        _shown(office, account, queued.get(account.id, 0), *failed[account.id], held.get(account.id))
+        for account in kept
+    ]
 
 
 def get(office: Office, name: str) -> Shown:
@@ -66,7 +86,7 @@ def get(office: Office, name: str) -> Shown:
     for shown in listing(office):
         if shown.account.name == name:
             return shown
-    raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+    raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
 
 
 def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
@@ -79,9 +99,17 @@ def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
     form = AccountForm()
     account = form.read({**told, "name": name}, known.get(name))
     if account is None:
-        raise Invalid(form.problems)
+        raise Invalid(form.problems, form.pointers)
     _refuse_another_currency(office, account, known.get(name))
     office.write(lambda tx: account_store.save(tx, office.vault, account))
+    office.reload()
+    return get(office, name)
+
+
+def enable(office: Office, name: str, enabled: bool) -> Shown:
+    """Let messages go through an account, or from now on no more: they take another. Raises NotFound."""
+    get(office, name)
+    office.write(lambda tx: account_store.enable(tx, name, enabled))
     office.reload()
     return get(office, name)
 
@@ -112,7 +140,13 @@ def try_out(office: Office, name: str, message: TrialMessage) -> Trial:
     account = to_send_by(shown.account)
     if provider(account.provider).own:
         raise Invalid(
-            [f"{name} sends nothing outside, so there is nothing to test: `kaskad task list` shows it."]
+            [
+                worded(
+                    "%(name)s sends nothing outside, so there is nothing to test: `kaskad task list` shows "
+                    "it.",
+                    name=name,
+                )
+            ]
         )
     try:
         to = normalise(account.channel, message.to)
@@ -126,12 +160,23 @@ def resume(office: Office, name: str) -> Shown:
     """Let an account send again that was held; raises NotFound, and Conflict for one that is not held."""
     shown = get(office, name)
     if not office.write(lambda tx: holds.drop(tx, shown.account.id)):
-        raise Conflict(f"{name!r} is not held: `kaskad account show {name}` tells how it does.")
+        raise Conflict(
+            worded("%(name)r is not held: `kaskad account show %(name)s` tells how it does.", name=name)
+        )
     office.reload()
     return get(office, name)
 
 
-def _shown(office: Office, account: Account, queued: Mapping[int | None, int], held: Held | None) -> Shown:
+def _failures(tx: Transaction, account_id: int, since: int) -> tuple[int, Failure | None]:
+    """Return how many hand-overs were refused or lost since an instant, and the last of all times."""
+    row = tx.one("count_failures", account_id=account_id, since=since, most=MOST_FAILURES)
+    last = tx.one("last_failure", account_id=account_id)
+    return int(row[0]) if row else 0, Failure(last[0], Reason.of(last[1]), last[2]) if last else None
+
+
+def _shown(
+    office: Office, account: Account, queued: int, failed: int, last: Failure | None, held: Held | None
+) -> Shown:
     world = office.engine.world
     url = f"{office.base_url}/hooks/{account.name}" if office.base_url else ""
     limits = world.limits.get(account.id)
@@ -143,7 +188,7 @@ def _shown(office: Office, account: Account, queued: Mapping[int | None, int], h
         breaker, open_until = "held", None
     trouble = world.troubles.get(account.name, "")
     under_way = limits.in_flight if limits and account.id in world.desks else world.under_way[account.id]
-    doing = Doing(queued.get(account.id, 0), under_way, breaker, open_until, trouble, held)
+    doing = Doing(queued, under_way, breaker, open_until, trouble, failed, last, held)
     return Shown(account, url, doing)
 
 
@@ -154,8 +199,10 @@ def _refuse_another_currency(office: Office, account: Account, known: Account | 
     currency = account.prices.get("currency")
     if kept is not None and currency != kept.currency:
         raise Invalid(
-            [f"Account {account.name!r} has a price list in {kept.currency}: give its price in that too, or "
-             f"take the list away first with `kaskad account prices clear {account.name}`."]
+            [worded("Account %(name)r has a price list in %(currency)s: give its price in that too, or take "
+                    "the list away first with `kaskad account prices clear %(name)s`.",
+                    name=account.name, currency=kept.currency)],
+            ["/price"],
         )  # fmt: skip
 
 
@@ -164,15 +211,24 @@ def _refuse_what_is_needed(office: Office, account: Account) -> None:
     name, channel = account.name, account.channel.value
     if naming := _steps_that_name(office, name):
         raise Conflict(
-            f"{name!r} carries {', '.join(naming)}: let these steps name another account first, or none."
+            worded(
+                "%(name)r carries %(steps)s: let these steps name another account first, or none.",
+                name=name,
+                steps=", ".join(naming),
+            )
         )
     with office.read() as tx:
         needing = cascades_that_need(tx, office.engine.world, account)
     if needing:
         raise Conflict(
-            f"People are under way in {', '.join(map(repr, needing))} whose {channel} steps no enabled "
-            f"account but {name!r} can send. Add or enable another {channel} account, or wait until these "
-            "runs have ended; --force (over the API ?force=true) deletes it all the same."
+            worded(
+                "People are under way in %(cascades)s whose %(channel)s steps no enabled account but "
+                "%(name)r can send. Add or enable another %(channel)s account, or wait until these runs have "
+                "ended; --force (over the API ?force=true) deletes it all the same.",
+                cascades=", ".join(map(repr, needing)),
+                channel=channel,
+                name=name,
+            )
         )
 
 

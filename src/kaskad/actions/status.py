@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -13,11 +14,15 @@ HOUR_MS = 3_600_000
 
 
 class Status(Struct, frozen=True):
-    """The engine as of `as_of`; `problem` is why it does not work, `sent` by channel in the last hour."""
+    """The engine as of `as_of`; `problem` is why it does not work.
+
+    `sent` is what left in the last hour, by channel; `by_account` the same by the account's number.
+    """
 
     as_of: int
     problem: str | None
     sent: Mapping[str, int]
+    by_account: Mapping[int, int] = {}
 
 
 def status(office: Office) -> Status:
@@ -25,7 +30,12 @@ def status(office: Office) -> Status:
     now = office.now()
     with office.read() as tx:
         rows = tx.all("sent_since", since=now - HOUR_MS)
-    return Status(now, office.engine.problem(), {Channel.of(row[0]).value: int(row[1]) for row in rows})
+    sent: Counter[str] = Counter()
+    by_account: Counter[int] = Counter()
+    for channel, account_id, count in rows:
+        sent[Channel.of(channel).value] += count
+        by_account[account_id] += count
+    return Status(now, office.engine.problem(), sent, by_account)
 
 
 def has_people(office: Office) -> bool:

@@ -159,6 +159,7 @@ def show(name: NAME, db: DB = "", as_json: JSON = False) -> None:
         "limits": f"{limits['per_second']:g} a second, {limits['concurrency']} at once",
         "priority": f"{account['priority']}, weight {account['weight']}",
         "waiting": f"{doing['queued']} queued, {doing['in_flight']} on their way",
+        "failed": _failed(doing),
         "webhooks": account["webhook_url"],
         **account["settings"],
         **dict.fromkeys(account["secrets"], "(secret)"),
@@ -230,9 +231,7 @@ def _switch(name: str, db: str, as_json: bool, *, enabled: bool) -> None:
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = client.get(f"/accounts/{name}")
-        kept = ("provider", "channel", "settings", "price", "limits", "priority", "weight")
-        saved = client.put(f"/accounts/{name}", {**{key: told[key] for key in kept}, "enabled": enabled})
+        saved = client.post(f"/accounts/{name}/{'enable' if enabled else 'disable'}")
     say(as_json, saved, f"{name} is {'enabled' if enabled else 'disabled'}.")
 
 
@@ -245,6 +244,12 @@ def _state(account: Mapping[str, Any]) -> str:
         return f"cannot be set up or polled: {account['doing']['trouble']}"
     until = account["doing"]["open_until"]
     return f"not asked until {until[:19]}" if account["doing"]["breaker"] == "open" and until else "enabled"
+
+
+def _failed(doing: Mapping[str, Any]) -> str:
+    last = doing["last_failure"]
+    told = f"{doing['failed']} in the last hour"
+    return f"{told}; last at {last['at'][:19]}: {last['reason']}, {last['detail'] or '…'}" if last else told
 
 
 def _pairs(option: str, given: Sequence[str], read: Callable[[str], str]) -> dict[str, str]:

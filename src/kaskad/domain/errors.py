@@ -22,12 +22,14 @@ class Conflict(KaskadError):
 class Invalid(KaskadError):
     """What was given breaks rules; `problems` holds all of them, each a whole sentence.
 
-    `pointers` tells of each where it stands in what was given: a JSON pointer, "" for the whole.
+    `worded` are the same in a form that can be said in another language. `pointers` tells of each where it
+    stands in what was given: a JSON pointer, "" for the whole.
     """
 
     def __init__(self, problems: Sequence[str], pointers: Sequence[str] | None = None) -> None:
         super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(str(problem) for problem in problems)
+        self.worded = tuple(problems)
         self.pointers = ("",) * len(problems) if pointers is None else tuple(pointers)
 
 

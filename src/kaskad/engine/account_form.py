@@ -22,6 +22,7 @@ import msgspec
 from kaskad.domain.errors import NotFound
 from kaskad.domain.money import DIGITS, BadMoney, parse_money
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.catalog import to_send_by
 from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Limits, Provider, Setting
@@ -39,7 +40,7 @@ KEYS = (
     "weight",
     "enabled",
 )
-NAME_RULE = "give it a name of small letters, digits and -, such as sms-main: webhooks carry it"
+NAME_RULE = worded("give it a name of small letters, digits and -, such as sms-main: webhooks carry it")
 PLACES = ("url", "base_url", "token_url", "host")  # settings that say where secrets go
 MOST_WEIGHT = 1_000
 FARTHEST = 1_000_000  # priorities and limits beyond it are mistakes, and no column could hold any
@@ -58,6 +59,7 @@ class AccountForm:
         self._filled = filled
         self._makes = makes
         self.problems: list[str] = []
+        self.pointers: list[str] = []  # of each, where it stands
 
     def read(self, told: Mapping[str, Any], known: Account | None = None) -> Account | None:
         """Return the account, or None where something is wrong with it.
@@ -66,10 +68,12 @@ class AccountForm:
         """
         before = len(self.problems)
         for key in told.keys() - set(KEYS):
-            self.say(f"there is no key {key!r}; the keys are {', '.join(KEYS)}")
+            self.say(
+                worded("there is no key %(key)r; the keys are %(known)s", key=key, known=", ".join(KEYS))
+            )
         name = str(told.get("name", ""))
         if not is_name(name):
-            self.say(NAME_RULE)
+            self.say(NAME_RULE, "/name")
         carrying = self._provider(told)
         channel = self._channel(told, carrying)
         settings, secrets = self._settings(told, carrying, known)
@@ -81,20 +85,22 @@ class AccountForm:
             name=name, provider=carrying.name, channel=channel, settings=settings, secrets=secrets,
             limits=limits, prices=price, priority=priority, weight=weight, enabled=enabled,
         )  # fmt: skip
-        self.problems += carrying.check(to_send_by(account))
+        for problem in carrying.check(to_send_by(account)):
+            self.say(problem)
         return account if len(self.problems) == before else None
 
-    def say(self, problem: str) -> None:
-        """Note what is wrong."""
+    def say(self, problem: str, pointer: str = "") -> None:
+        """Note what is wrong, and where."""
         self.problems.append(problem)
+        self.pointers.append(pointer)
 
     def _provider(self, told: Mapping[str, Any]) -> Provider | None:
         try:
             return provider(str(told["provider"]))
         except KeyError:
-            self.say(f"name its provider: {', '.join(sorted(PROVIDERS))}")
+            self.say(worded("name its provider: %(known)s", known=", ".join(sorted(PROVIDERS))), "/provider")
         except NotFound as error:
-            self.say(str(error))
+            self.say(wording(error), "/provider")
         return None
 
     def _channel(self, told: Mapping[str, Any], carrying: Provider | None) -> Channel | None:
@@ -102,7 +108,8 @@ class AccountForm:
         only = next(iter(able)) if len(able) == 1 else None
         channel = _CHANNELS.get(str(told.get("channel") or (only.value if only else "")))
         if channel is None or channel not in able:
-            self.say(f"name its channel: {', '.join(c.value for c in Channel if c in able)}")
+            known = ", ".join(c.value for c in Channel if c in able)
+            self.say(worded("name its channel: %(known)s", known=known), "/channel")
             return None
         return channel
 
@@ -116,33 +123,39 @@ class AccountForm:
             if isinstance(values, dict):
                 given.update(values)
             else:
-                self.say(f"write {part} as name: value")
+                self.say(worded("write %(part)s as name: value", part=part), f"/{part}")
         if carrying is None:
             return {}, {}
         declared = {setting.name: setting for setting in carrying.settings}
         values = {str(name): self._filled(str(value)) for name, value in given.items() if value is not None}
         for name in sorted(values.keys() - declared.keys()):
-            self.say(f"{carrying.title} has no setting {name!r}; its settings are {', '.join(declared)}")
+            self.say(
+                worded("%(title)s has no setting %(name)r; its settings are %(known)s",
+                       title=carrying.title, name=name, known=", ".join(declared)),
+                f"/settings/{name}",
+            )  # fmt: skip
         secret = {name for name, setting in declared.items() if setting.secret}
         if known is not None and known.provider == carrying.name:
             kept = {name: known.secrets[name] for name in secret & known.secrets.keys() if name not in given}
             if kept and _moves(declared, values, known):
-                self.say(f"its address changes: tell its secrets again, {', '.join(sorted(kept))}")
+                moved = worded(
+                    "its address changes: tell its secrets again, %(names)s", names=", ".join(sorted(kept))
+                )
+                self.say(moved, f"/secrets/{min(kept)}")
             values.update(kept)
         made = carrying.complete(values)
         if not self._makes and (new := sorted(name for name in secret & made.keys() if not values.get(name))):
-            self.say(f"setting {new[0]!r} is missing: `kaskad account add` makes one and keeps it")
+            self.say(
+                worded(
+                    "setting %(name)r is missing: `kaskad account add` makes one and keeps it", name=new[0]
+                )
+            )
         values.update(made)
-        for name, setting in declared.items():
-            if not values.get(name):
-                if setting.default:
-                    values[name] = setting.default
-                elif setting.required:
-                    self.say(f"setting {name!r} is missing" + (f": {setting.help}" if setting.help else ""))
-            elif setting.choices and values[name] not in setting.choices:
-                self.say(f"setting {name!r} is {' or '.join(setting.choices)}, not {values[name]!r}")
-            elif problem := _wrong_place(name, values[name]):
-                self.say(f"setting {name!r}: {problem}")
+        for setting in declared.values():
+            if not values.get(setting.name) and setting.default:
+                values[setting.name] = setting.default
+            if problem := _wrong(setting, values.get(setting.name, "")):
+                self.say(problem, f"/{'secrets' if setting.secret else 'settings'}/{setting.name}")
         return (
             {name: value for name, value in values.items() if name not in secret},
             {name: value for name, value in values.items() if name in secret and value},
@@ -155,10 +168,13 @@ class AccountForm:
         try:
             money = parse_money(amount)
         except BadMoney as error:
-            self.say(f"price: {error}")
+            self.say(worded("price: %(why)s", why=wording(error)), "/price")
             return {}
         if part.strip() not in ("", "message", "part"):
-            self.say("price: it is per message, or per part of an SMS: write such as 14 KZT per part")
+            told_per = worded(
+                "price: it is per message, or per part of an SMS: write such as 14 KZT per part"
+            )
+            self.say(told_per, "/price")
         return {"minor": money.minor, "currency": money.currency, "per": part.strip() or "message"}
 
     def _limits(self, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,20 +190,28 @@ class AccountForm:
             values = msgspec.structs.asdict(limits)
             if all(0 <= value <= FARTHEST for value in values.values()):
                 return values
-            problem = f"each is from 0 (the provider's default) to {FARTHEST:,}"
-        self.say(f"limits: {problem}; they are {', '.join(known)}")
+            problem = worded("each is from 0 (the provider's default) to %(most)s", most=f"{FARTHEST:,}")
+        self.say(
+            worded("limits: %(problem)s; they are %(known)s", problem=problem, known=", ".join(known)),
+            "/limits",
+        )
         return {}
 
     def _place(self, told: Mapping[str, Any]) -> tuple[int, int, bool]:
         """Return the priority, the weight, and whether the account is in use."""
         weight = told.get("weight", 1)
         if not isinstance(weight, int) or isinstance(weight, bool) or not 1 <= weight <= MOST_WEIGHT:
-            self.say(f"weight is a whole number from 1 to {MOST_WEIGHT:,}: the share among equal priorities")
+            self.say(
+                worded("weight is a whole number from 1 to %(most)s: the share among equal priorities",
+                       most=f"{MOST_WEIGHT:,}"),
+                "/weight",
+            )  # fmt: skip
             weight = 1
         priority, enabled = told.get("priority", 0), told.get("enabled", True)
         whole = isinstance(priority, int) and abs(priority) <= FARTHEST
         if not whole or not isinstance(enabled, bool):
-            self.say("priority is a whole number (lower is asked first), enabled is true or false")
+            told_place = worded("priority is a whole number (lower is asked first), enabled is true or false")
+            self.say(told_place, "/priority")
             return 0, 1, True
         return priority, weight, enabled
 
@@ -200,11 +224,28 @@ def _moves(declared: Mapping[str, Setting], values: Mapping[str, str], known: Ac
     )
 
 
+def _wrong(setting: Setting, value: str) -> str:
+    """Return what is wrong with the value of a setting, "" where nothing is."""
+    name = setting.name
+    if not value:
+        if not setting.required:
+            return ""
+        if setting.help:
+            return worded("setting %(name)r is missing: %(help)s", name=name, help=setting.help)
+        return worded("setting %(name)r is missing", name=name)
+    if setting.choices and value not in setting.choices:
+        told = " or ".join(setting.choices)
+        return worded("setting %(name)r is %(choices)s, not %(value)r", name=name, choices=told, value=value)
+    if problem := _wrong_place(name, value):
+        return worded("setting %(name)r: %(problem)s", name=name, problem=problem)
+    return ""
+
+
 def _wrong_place(name: str, value: str) -> str:
     """Return what is wrong with an address or a port, "" where nothing is."""
     if name == "port":
         right = value.isascii() and value.isdigit() and len(value) <= 5 and 0 < int(value) < 65_536
-        return "" if right else f"a port is a number from 1 to 65535, not {value[:40]!r}"
+        return "" if right else worded("a port is a number from 1 to 65535, not %(value)r", value=value[:40])
     if name not in ("url", "base_url", "token_url"):
         return ""
     try:
@@ -212,7 +253,9 @@ def _wrong_place(name: str, value: str) -> str:
         right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         right = False
-    return "" if right else f"write an address such as https://api.example.org, not {value[:200]!r}"
+    if right:
+        return ""
+    return worded("write an address such as https://api.example.org, not %(value)r", value=value[:200])
 
 
 def price_text(prices: Mapping[str, Any]) -> str | None:

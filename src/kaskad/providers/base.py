@@ -42,6 +42,7 @@ class Setting(Struct, frozen=True):
     default: str = ""
     help: str = ""
     choices: tuple[str, ...] = ()  # the only values; (): any
+    lines: bool = False  # several lines, such as a key in PEM
 
 
 class Limits(Struct, frozen=True):

@@ -76,7 +76,7 @@ class Fcm(Provider):
     title = "Firebase Cloud Messaging"
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.PUSH})
     settings = (
-        Setting("service_account", secret=True,
+        Setting("service_account", secret=True, lines=True,
                 help="The JSON file of a service account that may send: Firebase console, Project settings"),
         Setting("title", required=False, help="Of notifications whose step has no `subject`"),
         Setting("android_channel", required=False, help="The app's notification channel on Android"),

@@ -139,7 +139,9 @@ class Smtp(Provider):
         Setting("bounce_secret", secret=True, required=False, help="Any long text; signs bounce addresses"),
         Setting("dkim_domain", required=False, help="Signs mails where set, best the sender's domain"),
         Setting("dkim_selector", required=False, help="Of the key's TXT record; several in the keys' order"),
-        Setting("dkim_key", secret=True, required=False, help="Private keys in PEM, RSA or Ed25519"),
+        Setting(
+            "dkim_key", secret=True, lines=True, required=False, help="Private keys in PEM, RSA or Ed25519"
+        ),
         Setting("list_id", required=False, help="Of this kind of mails, such as news.example.org"),
         Setting("feedback_id", required=False, help="Your name in Gmail's reports on complaints"),
     )

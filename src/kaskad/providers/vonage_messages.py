@@ -72,7 +72,11 @@ class VonageMessages(Provider):
             "application_id", required=False, help="With its private key; or give api_key and api_secret"
         ),
         Setting(
-            "private_key", secret=True, required=False, help="Of the application, PEM, BEGIN and END too"
+            "private_key",
+            secret=True,
+            lines=True,
+            required=False,
+            help="Of the application, PEM, BEGIN and END too",
         ),
         Setting("api_key", required=False),
         Setting("api_secret", secret=True, required=False),

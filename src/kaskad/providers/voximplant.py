@@ -70,7 +70,12 @@ class Voximplant(Provider):
     title = "Voximplant"
     channels: ClassVar[frozenset[Channel]] = frozenset({Channel.ROBOT_CALL})
     settings = (
-        Setting("service_account", secret=True, help="The whole text of the JSON file of a service account"),
+        Setting(
+            "service_account",
+            secret=True,
+            lines=True,
+            help="The whole text of the JSON file of a service account",
+        ),
         Setting("rule_id", help="The number of the routing rule of the scenario"),
         Setting("caller", help="The number that calls, digits: rented there, or verified"),
         Setting("webhook_secret", secret=True, help="Any long text: the reports' keys are made from it"),

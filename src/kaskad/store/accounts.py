@@ -64,6 +64,11 @@ def delete(tx: Transaction, vault: Vault, name: str, now: int) -> None:
         raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
 
 
+def enable(tx: Transaction, name: str, enabled: bool) -> None:
+    """Let messages go through the account, or no more."""
+    tx.run("enable_account", name=name, enabled=int(enabled))
+
+
 def rotate_secrets(tx: Transaction, vault: Vault) -> int:
     """Write all secrets anew under the vault's first key; return how many accounts have some."""
     rows = tx.all("live_accounts")

@@ -72,6 +72,8 @@ from kaskad.web.page import page
 from kaskad.web.pages import (
     account,
     calls,
+    channel_form,
+    channels,
     contact,
     contact_acts,
     editor,
@@ -162,6 +164,8 @@ PAGES = (
     contact_acts.router,
     import_pages.router,
     inbox.router,
+    channels.router,
+    channel_form.router,
     palette.router,
     live.router,
     style_guide.router,

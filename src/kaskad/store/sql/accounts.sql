@@ -41,3 +41,15 @@ ON CONFLICT (account_id) DO NOTHING;
 
 -- name: resume_account
 DELETE FROM account_holds WHERE account_id = :account_id;
+
+-- name: count_failures
+-- How many hand-overs of an account have ended otherwise than accepted since an instant; no more are counted than :most.
+SELECT count(*) FROM (
+    SELECT 1 FROM attempts WHERE account_id = :account_id AND ended_at >= :since LIMIT :most
+) AS counted;
+
+-- name: last_failure
+SELECT ended_at, reason, detail FROM attempts WHERE account_id = :account_id ORDER BY ended_at DESC LIMIT 1;
+
+-- name: enable_account
+UPDATE accounts SET enabled = :enabled WHERE name = :name AND deleted_at IS NULL;

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import accounts
-from kaskad.actions.accounts import Shown
+from kaskad.actions.accounts import Doing, Shown
 from kaskad.domain.terms import Channel
 from kaskad.engine.account_form import FARTHEST, MOST_WEIGHT, price_text
 from kaskad.engine.catalog import to_send_by
@@ -21,7 +21,7 @@ from kaskad.providers.desk import plan_of
 from kaskad.providers.evidence import Level, evidence
 from kaskad.web.api.fields import PLAIN, Text, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import Page, Told, View, when
+from kaskad.web.api.views import Page, Told, View, instant, when
 from kaskad.web.auth import InOffice, may
 
 providers_router = APIRouter(prefix="/api/v1/providers", tags=["accounts"], route_class=IdempotentRoute)
@@ -41,6 +41,7 @@ class SettingView(View):
     default: str
     help: str
     choices: list[str]
+    lines: Annotated[bool, Field(description="It has several lines, such as a key in PEM.")]
 
 
 class CapabilitiesView(View):
@@ -121,6 +122,7 @@ class ProviderView(View):
                     default=one.default,
                     help=one.help,
                     choices=list(one.choices),
+                    lines=one.lines,
                 )
                 for one in provider.settings
             ],
@@ -166,6 +168,14 @@ class AccountTold(Told):
     enabled: bool = True
 
 
+class FailureView(View):
+    """Why the service did not take a message; `detail` are its own words, which go after a time."""
+
+    at: datetime
+    reason: str
+    detail: str
+
+
 class DoingView(View):
     """How the account does now; `breaker` is "" where no engine runs in the process that answers.
 
@@ -181,6 +191,25 @@ class DoingView(View):
         None, description="Since when servers' refusals (5.7.x) hold the account."
     )
     held_why: str = ""
+    failed: Annotated[int, Field(description="Refused or lost in the last hour; 1000 are 1000 or more.")]
+    last_failure: FailureView | None
+
+    @classmethod
+    def of(cls, doing: Doing) -> DoingView:
+        last = doing.last_failure
+        return cls(
+            queued=doing.queued,
+            in_flight=doing.in_flight,
+            breaker=doing.breaker,
+            open_until=when(doing.open_until),
+            trouble=doing.trouble,
+            held_at=when(doing.held.at) if doing.held else None,
+            held_why=doing.held.why if doing.held else "",
+            failed=doing.failed,
+            last_failure=FailureView(at=instant(last.at), reason=last.reason, detail=last.detail)
+            if last
+            else None,
+        )
 
 
 class AccountView(View):
@@ -202,7 +231,7 @@ class AccountView(View):
 
     @classmethod
     def of(cls, shown: Shown) -> AccountView:
-        account, doing = shown.account, shown.doing
+        account = shown.account
         sending = to_send_by(account)
         carrying = PROVIDERS.get(account.provider)
         return cls(
@@ -218,15 +247,7 @@ class AccountView(View):
             weight=account.weight,
             enabled=account.enabled,
             webhook_url=shown.webhook_url,
-            doing=DoingView(
-                queued=doing.queued,
-                in_flight=doing.in_flight,
-                breaker=doing.breaker,
-                open_until=when(doing.open_until),
-                trouble=doing.trouble,
-                held_at=when(doing.held.at) if doing.held else None,
-                held_why=doing.held.why if doing.held else "",
-            ),
+            doing=DoingView.of(shown.doing),
         )
 
 
@@ -288,6 +309,18 @@ def get_account(office: InOffice, name: Name) -> AccountView:
 def put_account(office: InOffice, name: Name, told: AccountTold) -> AccountView:
     """Keep an account under this name; every problem with it is told at once."""
     return AccountView.of(accounts.save(office, name, told.model_dump()))
+
+
+@router.post("/{name}/enable", dependencies=[may("accounts:write")])
+def enable_account(office: InOffice, name: Name) -> AccountView:
+    """Let messages go through an account again."""
+    return AccountView.of(accounts.enable(office, name, True))
+
+
+@router.post("/{name}/disable", dependencies=[may("accounts:write")])
+def disable_account(office: InOffice, name: Name) -> AccountView:
+    """Let no more messages go through an account; what waits for it goes by another, or waits."""
+    return AccountView.of(accounts.enable(office, name, False))
 
 
 @router.delete("/{name}", status_code=204, dependencies=[may("accounts:write")])

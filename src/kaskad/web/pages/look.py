@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from kaskad.analytics.reach import Amounts, money
 from kaskad.domain.money import format_money, format_number
+from kaskad.domain.worded import Worded
 from kaskad.engine.clock import wall_ms
 from kaskad.web.page import language_of
 from kaskad.web.pages.i18n import LANGUAGES, Words, words
@@ -56,6 +57,13 @@ class Look(Struct, frozen=True):
     def _(self, message: str, **values: object) -> str:
         """Return a text, with what its %(names)s stand for."""
         return self.words.gettext(message) % values if values else self.words.gettext(message)
+
+    def told(self, text: str) -> str:
+        """Return a text of an action, such as a problem, where the catalogues have it; else as it stands."""
+        if not isinstance(text, Worded):
+            return self._(text) if text else ""
+        values = {name: self.told(v) if isinstance(v, str) else v for name, v in text.values.items()}
+        return self._(text.pattern) % values
 
     def word(self, kind: str, name: str) -> str:
         """Return how a channel, an outcome, a reason … is called (`words.py`)."""

@@ -17,6 +17,7 @@ from kaskad.actions import audit, sessions
 from kaskad.actions.office import Office
 from kaskad.actions.sessions import Who
 from kaskad.domain.errors import Conflict, Invalid, KaskadError, NotFound
+from kaskad.domain.worded import wording
 from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_of, office_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
@@ -147,13 +148,18 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
     kinds = {NotFound: 404, Conflict: 409, Forbidden: 403, Invalid: 422, RequestValidationError: 404}
     status = next((code for kind, code in kinds.items() if isinstance(error, kind)), 503)
     title = look._("Not found") if status == 404 else look._("That did not work")
-    detail = "" if isinstance(error, RequestValidationError) else str(error)
+    detail = "" if isinstance(error, RequestValidationError) else _detail(look, error)
     template = "part_failure.html" if request.headers.get("hx-request") else "failure.html"
     response = render(request, look, template, status, seen=seen, title=title, detail=detail)
     if template == "part_failure.html":
         response.headers["HX-Retarget"] = "#toasts"
         response.headers["HX-Reswap"] = "beforeend"
     return response
+
+
+def _detail(look: Look, error: Exception) -> str:
+    problems = error.worded if isinstance(error, Invalid) else (wording(error),)
+    return "\n".join(look.told(problem) for problem in problems)
 
 
 def look_of(request: Request, seen: Visitor | None) -> Look:

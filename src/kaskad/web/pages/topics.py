@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from kaskad.actions import cascades, imports, launches, tasks, threads
+from kaskad.actions import accounts, cascades, imports, launches, tasks, threads
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
@@ -87,6 +87,15 @@ def _thread(office: Office, who: str, _: Look) -> Told:
     return {"mark": threads.mark(office, who)}
 
 
+def _accounts(office: Office, _: str, __: Look) -> Told:
+    """Tell how each account does."""
+    return {
+        each.account.name: [each.account.enabled, each.doing.breaker, each.doing.queued, each.doing.failed,
+                            each.doing.trouble]
+        for each in accounts.listing(office)
+    }  # fmt: skip
+
+
 TOPICS = {
     topic.name: topic
     for topic in (
@@ -94,6 +103,7 @@ TOPICS = {
         Topic("cascade", "cascades:read", _cascade),
         Topic("import", "contacts:read", _import),
         Topic("launch", "cascades:read", _launch),
+        Topic("accounts", "accounts:read", _accounts),
         Topic("calls", "tasks:read", _calls),
         Topic("call", "tasks:read", _call),
         Topic("inbox", "threads:read", _inbox),

@@ -1,0 +1,81 @@
+"""What pages say about providers: their settings, how an account is set up, how well each is verified."""
+
+from __future__ import annotations
+
+from kaskad.providers.base import Provider, Setting
+from kaskad.providers.evidence import Level
+from kaskad.web.pages.i18n import N_
+from kaskad.web.pages.look import Look
+
+PLACE = "https://…/hooks/<account>"  # how the steps write an account's webhook address
+LEVELS = {
+    Level.LIBRARY: (N_("checked against the service's own software"), "good"),
+    Level.SPECIFICATION: (N_("checked against the service's description"), "good"),
+    Level.PAYLOADS: (N_("checked against the service's examples"), "info"),
+    Level.DOCUMENTATION: (N_("made by the service's documentation"), ""),
+    Level.OWN: (N_("part of Kaskad"), "good"),
+}
+LABELS = {  # of settings that many providers have; others are shown by their names
+    "base_url": N_("Address of the service"),
+    "sender": N_("Sender"),
+    "api_key": N_("API key"),
+    "token": N_("Token"),
+    "access_token": N_("Access token"),
+    "webhook_secret": N_("Secret of webhooks"),
+    "reply_to": N_("Replies go to"),
+    "reply_domain": N_("Domain of replies"),
+    "tracking": N_("Tracking by the service"),
+    "password": N_("Password"),
+    "user": N_("User"),
+    "login": N_("Login"),
+    "host": N_("Server"),
+    "port": N_("Port"),
+    "security": N_("Encryption"),
+    "title": N_("Title"),
+    "language": N_("Language"),
+    "caller": N_("Caller's number"),
+    "voice": N_("Voice"),
+    "mode": N_("How answers come"),
+    "bot": N_("Bot"),
+    "page": N_("Page"),
+    "url": N_("Address"),
+    "secret": N_("Secret"),
+    "old_secret": N_("Old secret"),
+    "domain": N_("Domain"),
+    "region": N_("Region"),
+    "agents": N_("Agents"),
+    "hours": N_("Working hours"),
+    "days": N_("Working days"),
+    "zone": N_("Time zone"),
+    "phone": N_("Phone number"),
+    "services": N_("Services"),
+    "bounces": N_("Bounces go to"),
+    "bounce_domain": N_("Domain of bounces"),
+    "bounce_secret": N_("Secret of bounces"),
+    "dkim_domain": N_("DKIM: domain"),
+    "dkim_selector": N_("DKIM: selector"),
+    "dkim_key": N_("DKIM: private keys"),
+    "callback_secret": N_("Secret of reports"),
+    "private_key": N_("Private key"),
+    "public_key": N_("Public key"),
+    "service_account": N_("Service account"),
+    "alphabet": N_("Alphabet"),
+    "call_minutes": N_("Minutes for a call"),
+    "sla_hours": N_("Hours until a call is late"),
+    "tasks_a_day": N_("Calls a day"),
+    "icon": N_("Picture"),
+    "contact": N_("Contact"),
+    "code": N_("Code"),
+}
+
+
+def label_of(look: Look, setting: Setting) -> str:
+    """Return how a setting is called; one that only its provider has, by the provider's name for it."""
+    return look._(LABELS[setting.name]) if setting.name in LABELS else setting.name
+
+
+def steps_of(look: Look, provider: Provider | None, webhook_url: str) -> list[str]:
+    """Return how an account is set up at its service, with the address to be told there."""
+    if provider is None:
+        return []
+    return [look.told(step).replace(PLACE, webhook_url or PLACE) for step in provider.connect]

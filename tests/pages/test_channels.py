@@ -1,0 +1,113 @@
+"""Accounts are seen with how they do, added from a gallery, tried out, priced, changed, paused, removed."""
+
+import re
+
+from kaskad.actions import accounts
+from support.shop import taking
+
+NAMED = """cascade: named
+class: service
+goal: {event: purchase}
+trigger: {broadcast: all}
+steps:
+  - {id: letter, channel: email, account: email, subject: News, text: "Hello", wait: 1h}
+"""
+
+
+def token_in(text: str) -> str:
+    return re.findall(r'name="csrf" value="([0-9a-f]+)"', text)[0]
+
+
+def post(client, path, **fields):
+    return client.post(path, data={"csrf": token_in(client.get("/account").text), **fields})
+
+
+def test_an_account_is_added_by_mouse_tried_out_paused_and_removed(visit, site):
+    opened = visit("owner", language="ru")
+    page = opened.goto("/channels")
+    assert "неверный адрес: HTTP 422" in page.locator("tr", has_text="telegram").inner_text()
+    opened.shoot("channels ru")
+    assert opened.axe() == [] and not opened.overflows()
+    page.get_by_role("link", name="Добавить аккаунт").click()
+    page.get_by_role("link", name="SMS", exact=True).click()
+    opened.shoot("providers ru")
+    assert opened.axe() == [] and not opened.overflows()
+    page.get_by_role("link", name="Webhook", exact=True).click()
+    page.get_by_label("Имя аккаунта").fill("Main SMS")
+    page.get_by_label("Адрес", exact=True).fill("sms.example.org")
+    page.get_by_role("button", name="Добавить аккаунт").click()
+    wrong = page.locator(".problem:not(:empty)").all_inner_texts()
+    assert "строчных латинских" in wrong[0] and "https://api.example.org" in wrong[1] and len(wrong) >= 2
+    opened.shoot("account form ru")
+    assert opened.axe() == [] and not opened.overflows()
+    with taking() as taker:
+        page.get_by_label("Имя аккаунта").fill("sms-main")
+        page.get_by_label("Адрес", exact=True).fill(taker.url)
+        page.get_by_label("Секрет", exact=True).fill("hidden-and-quite-long")
+        page.get_by_label("Цена").fill("14.50 KZT")
+        page.get_by_role("button", name="Добавить аккаунт").click()
+        assert page.get_by_role("heading", level=1).inner_text().startswith("sms-main")
+        page.get_by_label("Кому").fill("+77000000001")
+        page.get_by_role("button", name="Отправить проверку").click()
+        assert "Webhook принял сообщение за" in page.locator("#test .note").inner_text()
+        taker.refusing.add("+77000000002")
+        page.get_by_label("Кому").fill("+77000000002")
+        page.get_by_role("button", name="Отправить проверку").click()
+        refused = page.locator("#test .note").inner_text()
+        assert "отказал: неверный адрес" in refused and "E404" in refused, refused
+    assert [message["to"] for message in taker.messages] == ["+77000000001", "+77000000002"]
+    assert "hidden-and-quite-long" not in page.content() and "/hooks/sms-main" in page.content()
+    page.get_by_label("CSV").set_input_files(
+        {"name": "p.csv", "mimeType": "text/csv", "buffer": b"country,price\nKZ,14.5\nKazakhstan,1\n"}
+    )
+    page.get_by_role("button", name="Загрузить").click()
+    assert "row 3" in page.locator("#prices").inner_text()
+    rows = b"country,price,valid_from,valid_until\nKZ,14.5,2026-01-01,2090-12-31\n*,20,2089-01-01,\n"
+    page.get_by_label("CSV").set_input_files({"name": "p.csv", "mimeType": "text/csv", "buffer": rows})
+    page.get_by_role("button", name="Загрузить").click()
+    assert [each in page.locator("#prices").inner_text() for each in ("сейчас", "позже")] == [True, True]
+    opened.wrong[:] = [each for each in opened.wrong if "422" not in each]  # what was wrong on purpose
+    opened.shoot("channel ru")
+    assert opened.axe() == [] and not opened.overflows()
+    page.get_by_role("button", name="Пауза").click()
+    page.get_by_role("dialog").get_by_role("button", name="Пауза").click()
+    assert "на паузе" in page.locator(".strip").inner_text()
+    assert not accounts.get(site.service.office, "sms-main").account.enabled
+    page.get_by_role("button", name="Продолжить").click()
+    assert accounts.get(site.service.office, "sms-main").account.enabled
+    page.get_by_role("button", name="Удалить").click()
+    page.get_by_role("dialog").get_by_role("button", name="Удалить").click()
+    assert page.url.endswith("/channels")
+    assert "sms-main" not in [each.account.name for each in accounts.listing(site.service.office)]
+
+
+def test_secrets_stay_unless_they_are_written_anew(site):
+    office = site.service.office
+    with site.client("owner") as client:
+        found = client.get("/channels/accounts/telegram/edit")
+        assert "only-for-trying-it-out" not in found.text and "is kept" in found.text
+        url = accounts.get(office, "telegram").account.settings["url"]
+        saved = post(
+            client, "/channels/accounts/telegram/edit", **{"set-url": url, "weight": "3", "per_second": "2,5"}
+        )
+        assert saved.status_code == 303
+        kept = accounts.get(office, "telegram").account
+        assert kept.secrets["secret"] == "only-for-trying-it-out"
+        assert (kept.weight, kept.limits["per_second"]) == (3, 2.5)
+        moved = post(client, "/channels/accounts/telegram/edit", **{"set-url": "https://other.example.org"})
+        assert moved.status_code == 422 and "tell its secrets again" in moved.text
+        wrong = post(client, "/channels/accounts/telegram/edit", **{"set-url": url, "weight": "lots"})
+        assert (
+            "weight is a whole number" in wrong.text and accounts.get(office, "telegram").account.weight == 3
+        )
+        site.api.put("/cascades/named", content=NAMED)
+        site.api.post("/cascades/named/activate")
+        needed = post(client, "/channels/accounts/email/remove")
+        assert needed.status_code == 409 and "Remove all the same" in needed.text
+        taken = post(client, "/channels/providers/generic_webhook", name="email", channel="email")
+        assert taken.status_code == 422 and "of that name already" in taken.text
+        assert client.get("/channels/accounts/nobody").status_code == 404
+    with site.client("viewer") as client:
+        assert "Remove" not in client.get("/channels/accounts/email").text
+        assert client.get("/channels/providers").status_code == 403
+    assert sorted(site.times_ms("viewer", "/channels", 20))[18] < 100
