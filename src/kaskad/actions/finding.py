@@ -10,8 +10,9 @@ from msgspec import Struct
 from kaskad.actions import contacts, scores
 from kaskad.actions.office import Office
 from kaskad.domain.condition import Condition
+from kaskad.domain.condition_written import quoted
 from kaskad.domain.errors import NotFound
-from kaskad.domain.segment import quoted, read
+from kaskad.domain.segment import read
 from kaskad.store import cards, segments
 from kaskad.store import cascades as launched
 from kaskad.store.cards import Card

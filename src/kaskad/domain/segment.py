@@ -9,6 +9,7 @@ from msgspec import Struct
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.condition import All, Compare, Condition, ConditionError, Literal, Name, Node, parse, walk
 from kaskad.domain.condition import Segment as Named
+from kaskad.domain.condition_written import quoted
 from kaskad.domain.errors import Invalid
 
 Value = str | bool | int | float
@@ -152,8 +153,3 @@ def _written(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return quoted(value) if isinstance(value, str) else str(value)
-
-
-def quoted(text: str) -> str:
-    """Return a text as a condition writes it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
