@@ -74,8 +74,9 @@ def test_a_segment_in_use_stays_and_one_that_is_unknown_is_refused(office: tuple
     assert "there is no segment `buyers`" in problem and "welcome:6" in problem
     segments.create(office, "buyers", 'segment("vip")')
     cascades.activate(office, "welcome")
-    assert segments.uses(office, "vip") == ["segment buyers", "cascade welcome (trigger.segment)"]
-    assert segments.uses(office, "buyers") == ["cascade welcome (steps[0].if)"]
+    told = [each.words for each in segments.uses(office, "vip")]
+    assert told == ["segment buyers", "cascade welcome (trigger.segment)"]
+    assert [each.words for each in segments.uses(office, "buyers")] == ["cascade welcome (steps[0].if)"]
     with pytest.raises(Conflict, match=r"used by segment buyers; cascade welcome \(trigger.segment\)"):
         segments.delete(office, "vip")
     cascades.stop(office, "welcome")

@@ -8,6 +8,7 @@ PAGES = {
     "/calls": "owner", "/inbox": "owner", "/channels": "owner", "/channels/accounts/telegram": "owner",
     "/channels/providers": "owner", "/channels/providers/smtp": "owner",
     "/contacts": "viewer", "/contacts/con_2": "owner", "/account?code=new": "viewer",
+    "/segments": "owner", "/segments/of/inactive-90": "viewer", "/segments/lists": "viewer",
     "/ui": "owner", "/sign-in": "",
 }  # fmt: skip
 

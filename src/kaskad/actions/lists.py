@@ -35,10 +35,10 @@ def listing(office: Office, *, after: str, limit: int) -> list[KnownList]:
         return store.page(tx, after=after, limit=limit)
 
 
-def names(office: Office, *, limit: int) -> list[str]:
-    """Return the names of the first lists."""
+def names(office: Office, *, limit: int, after: str = "") -> list[str]:
+    """Return the names of lists, those after a name."""
     with office.read() as tx:
-        return store.names(tx, limit=limit)
+        return store.names(tx, limit=limit, after=after)
 
 
 def put_all(office: Office, name: str, contact_ids: Sequence[int]) -> int:

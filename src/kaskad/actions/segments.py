@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+
+from msgspec import Struct
 
 from kaskad.actions import asked, contacts, lists, scores
 from kaskad.actions.office import Office
@@ -11,7 +14,7 @@ from kaskad.actions.questions import Asked, Progress
 from kaskad.domain.condition import Condition
 from kaskad.domain.definition import load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.segment import READY, Equals, circle, named_by, names_in, read
+from kaskad.domain.segment import READY, Equals, asked_by, circle, lists_in, named_by, names_in, read
 from kaskad.store import cards
 from kaskad.store import cascades as launch_store
 from kaskad.store import lists as list_store
@@ -87,25 +90,53 @@ def show(office: Office, name: str) -> KnownSegment:
         return _get(tx, name)
 
 
-def uses(office: Office, name: str) -> list[str]:
-    """Return what names a segment, in words: other segments, and cascades with the places in them."""
+class Use(Struct, frozen=True):
+    """What names a segment: another segment, or a cascade with the places in it that do."""
+
+    kind: str
+    name: str
+    places: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Return it as a message says it."""
+        return f"{self.kind} {self.name}" + (f" ({', '.join(self.places)})" if self.places else "")
+
+
+def uses(office: Office, name: str) -> list[Use]:
+    """Return what names a segment."""
+    return all_uses(office).get(name, [])
+
+
+def all_uses(office: Office) -> dict[str, list[Use]]:
+    """Return by the name of each segment or list that is named somewhere what names it."""
+    found: dict[str, list[Use]] = {}
     with office.read() as tx:
-        found = [
-            f"segment {each.name}"
-            for each in store.page(tx, after="", limit=LARGEST)
-            if each.name != name and name in names_in(each.condition.tree)
-        ]
+        for each in store.page(tx, after="", limit=LARGEST):
+            for name in (names_in(each.condition.tree) | lists_in(each.condition.tree)) - {each.name}:
+                found.setdefault(name, []).append(Use("segment", each.name))
         for row in launch_store.all_cascades(tx):
             if row.state == launch_store.STOPPED:
                 continue
-            texts = [version.source for version in launch_store.versions_of(tx, row.id)[-1:]]
             draft = launch_store.draft(tx, row.id)
-            texts += [draft.source] if draft else []
-            cascades = [load(text, name=row.slug).cascade for text in texts]
-            places = {place for each in cascades if each for place in named_by(each).get(name, ())}
-            if places:
-                found.append(f"cascade {row.slug} ({', '.join(sorted(places))})")
+            texts = [version.source for version in launch_store.versions_of(tx, row.id)[-1:]]
+            places: dict[str, set[str]] = {}
+            for text in texts + ([draft.source] if draft else []):
+                for name, where in _named_in(text, row.slug).items():
+                    places.setdefault(name, set()).update(where)
+            for name, named in places.items():
+                found.setdefault(name, []).append(Use("cascade", row.slug, tuple(sorted(named))))
     return found
+
+
+@lru_cache(maxsize=500)
+def _named_in(text: str, slug: str) -> Mapping[str, Sequence[str]]:
+    """Return the segments and lists that a definition names; to read one takes long, and few change."""
+    cascade = load(text, name=slug).cascade
+    if cascade is None:
+        return {}
+    lists_named = {name for tree in asked_by(cascade) for name in lists_in(tree)}
+    return {**dict.fromkeys(lists_named, ("if",)), **named_by(cascade)}
 
 
 def delete(office: Office, name: str) -> None:
@@ -114,7 +145,8 @@ def delete(office: Office, name: str) -> None:
         kept = store.is_kept(tx, name)
     used = uses(office, name) if kept and name not in READY else []  # a ready one is there again
     if used:
-        raise Conflict(f"The segment {name!r} is used by {'; '.join(used)}: change that first.")
+        told = "; ".join(each.words for each in used)
+        raise Conflict(f"The segment {name!r} is used by {told}: change that first.")
     if not office.write(lambda tx: store.drop(tx, name)):
         raise _none(name)
 

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from kaskad.domain.cascade import Cascade
-from kaskad.domain.condition import All, Compare, Condition, ConditionError, Literal, Name, Node, parse, walk
+from kaskad.domain.condition import (
+    All,
+    Compare,
+    Condition,
+    ConditionError,
+    Kept,
+    Literal,
+    Name,
+    Node,
+    parse,
+    walk,
+)
 from kaskad.domain.condition import Segment as Named
 from kaskad.domain.condition_written import quoted
 from kaskad.domain.errors import Invalid
@@ -84,6 +95,11 @@ def asks_rfm(trees: Iterable[Node]) -> bool:
 def names_in(tree: Node) -> set[str]:
     """Return the segments that a condition names."""
     return {node.name for node in walk(tree) if isinstance(node, Named)}
+
+
+def lists_in(tree: Node) -> set[str]:
+    """Return the static lists that a condition names."""
+    return {node.names[0] for node in walk(tree) if isinstance(node, Kept) and node.function == "in_list"}
 
 
 def named_by(cascade: Cascade) -> dict[str, list[str]]:

@@ -184,7 +184,11 @@ def _compared(operator: str, right: Node) -> Iterator[dict[str, str]]:
 
 def _item(value: object) -> str:
     if isinstance(value, str):
-        return value if value and not re.search(r'^\s|\s$|[,"]', value) and _free(value) == value else quoted(value)
+        return (
+            value
+            if value and not re.search(r'^\s|\s$|[,"]', value) and _free(value) == value
+            else quoted(value)
+        )
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -37,9 +37,9 @@ def page(tx: Transaction, *, after: str, limit: int) -> list[KnownList]:
     return [KnownList(*row) for row in tx.all("lists", after=after, limit=limit)]
 
 
-def names(tx: Transaction, *, limit: int) -> list[str]:
-    """Return the first lists by name, without counting who is in them."""
-    return [row[0] for row in tx.all("list_names", after="", limit=limit)]
+def names(tx: Transaction, *, limit: int, after: str = "") -> list[str]:
+    """Return lists by name, those after a name, without counting who is in them."""
+    return [row[0] for row in tx.all("list_names", after=after, limit=limit)]
 
 
 def remove_members(tx: Transaction, list_id: int, contact_ids: Sequence[int]) -> int:

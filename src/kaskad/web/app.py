@@ -92,6 +92,8 @@ from kaskad.web.pages import (
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
 from kaskad.web.pages import imports as import_pages
+from kaskad.web.pages import lists as list_pages
+from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
 from kaskad.web.problems import HANDLERS, answer
@@ -163,6 +165,8 @@ PAGES = (
     contact.router,
     contact_acts.router,
     import_pages.router,
+    list_pages.router,
+    segment_pages.router,
     inbox.router,
     channels.router,
     channel_form.router,

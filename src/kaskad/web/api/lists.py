@@ -256,7 +256,8 @@ def preview_text(
 @segment_router.get("/{name}", dependencies=[READ])
 def show_segment(office: InOffice, name: NameInPath) -> SegmentView:
     """Show a segment, and which segments and cascades name it."""
-    return SegmentView.of(segments.show(office, name), segments.uses(office, name))
+    used = [each.words for each in segments.uses(office, name)]
+    return SegmentView.of(segments.show(office, name), used)
 
 
 @segment_router.put("/{name}", dependencies=[WRITE])

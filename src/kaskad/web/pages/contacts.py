@@ -198,7 +198,8 @@ def title_of(card: Card, addresses: Sequence[KnownAddress]) -> str:
     return str(name) if name else first or card.external_id or contact_text(card.id)
 
 
-def _row(card: Card, addresses: Sequence[KnownAddress]) -> Row:
+def row_of(card: Card, addresses: Sequence[KnownAddress]) -> Row:
+    """Return a contact as a row of a list."""
     best = sorted(addresses, key=lambda each: (each.health, not each.main))
     email = next((each for each in best if each.channel is Channel.EMAIL), None)
     phone = next((each for each in best if each.channel is Channel.SMS), None)
@@ -214,7 +215,7 @@ def _page(
     look = look_of(request, seen)
     after = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else 0
     found = find(office, wanted, after=after, limit=ROWS)
-    rows = [_row(card, found.page.addresses[card.id]) for card in found.page.cards]
+    rows = [row_of(card, found.page.addresses[card.id]) for card in found.page.cards]
     return render(
         request, look, "contacts.html", 422 if problems else 200, seen=seen, rows=rows, wanted=wanted,
         next="" if found.next is None else str(found.next), channels=_channel_choices(look),
