@@ -7,6 +7,7 @@ import pytest
 
 from kaskad.actions import import_job, imports
 from kaskad.config import Settings
+from kaskad.store import book
 from kaskad.web.service import serving
 
 CSV = {"Content-Type": "text/csv"}
@@ -178,7 +179,49 @@ def test_the_proof_of_a_file_has_words_and_date_and_is_none_for_the_mail_of_a_ro
         assert answer.status_code == 422
 
 
-def test_an_import_is_listed_with_its_pace_and_can_be_cancelled(api):
+def booked(api):
+    """Return what the book of addresses and the addresses themselves hold, where all is as it should be."""
+    with api.service.office.db.read() as tx:
+        book, places, kept = (
+            tx._connection.execute(f"SELECT {what} FROM {table} ORDER BY 1, 2, 3").fetchall()
+            for what, table in (
+                ("value, channel, contact_id", "address_book"),
+                ("value, channel, contact_id", "addresses"),
+                ("import_id, first_id, last_id", "placements"),
+            )
+        )
+    return book == places and not kept
+
+
+def test_a_long_file_puts_addresses_into_the_book_ahead_of_its_people(api, monkeypatch):
+    monkeypatch.setattr(import_job, "_LONG", 1_000)
+    bring(api, "id,email,phone\nlong-7,l7@example.org,+79000900007\n,l8@example.org,\n", source="few.csv")
+    rows = [f"long-{n},l{n}@example.org,+7900091{n:04}" for n in range(2_500)]
+    rows[20] = "long-20,l10@example.org,+79000910020"  # shares its address, and will be made all the same
+    rows[30] = "long-29,l30@example.org,+79000910030"  # left out: its id was there
+    office = api.service.office
+
+    def died(tx):
+        first = book.reserve(tx, 99, "a process that was killed", 2)
+        book.place(tx, [("l5@example.org", 1, first), ("who@example.org", 1, first + 1)])
+
+    office.write(died)
+    report = bring(api, "id,email,phone\n" + "\n".join(rows) + "\n", source="long.csv", wait_s=30)
+    assert (report["state"], report["new"], report["changed"]) == ("done", 2_497, 2)
+    assert (report["counts"]["rejected"], report["counts"]["duplicate"]) == (1, 1)
+    assert booked(api)
+    for email, ids in (("l5@example.org", {"long-5"}), ("l10@example.org", {"long-10", "long-20"})):
+        assert {each["external_id"] for each in api.get("/contacts", params={"q": email})["items"]} == ids
+    known = api.get("/contacts/long-7")
+    assert {each["value"] for each in known["addresses"]} == {
+        "l7@example.org",
+        "+79000900007",
+        "+79000910007",
+    }
+
+
+def test_an_import_is_listed_with_its_pace_and_can_be_cancelled(api, monkeypatch):
+    monkeypatch.setattr(import_job, "_LONG", 1_000)  # by helpers, which put addresses down ahead of people
     rows = "".join(f"stop-{n},stop{n}@example.org\n" for n in range(15_000))
     report = bring(api, "id,email\n" + rows, wait_s=0, source="stop.csv")
     again = bring(api, "id,email\n" + rows, wait_s=0, source="stop.csv")
@@ -194,6 +237,7 @@ def test_an_import_is_listed_with_its_pace_and_can_be_cancelled(api):
         time.sleep(0.01)
     assert told["state"] == "cancelled" and told["problem"].startswith(f"Cancelled after {told['rows']} rows")
     assert told["rows"] == told["new"] < 15_000 and told["ended_at"]
+    assert booked(api), "who is not brought in is known nowhere"
     assert api.call("GET", f"/contacts/stop-{told['new'] - 1}").status_code == 200
     assert api.call("GET", f"/contacts/stop-{told['new']}").status_code == 404
     assert api.call("POST", f"/imports/{report['id']}/cancel").status_code == 409

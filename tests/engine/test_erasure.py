@@ -24,6 +24,7 @@ from support.stage import VAULT, Stage
 from support.tables import columns
 
 KEPT = {
+    "address_book",  # goes with `addresses`, by a trigger
     "segment_touched",
     "consents",
     "contacts",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
+from kaskad.engine import stretches
 from kaskad.engine.columns import propose
 from kaskad.engine.encodings import encoded
 from kaskad.engine.people import Kind, PeopleFile, Person, Piece, Reading, Typos
@@ -201,14 +202,35 @@ def test_a_million_bad_phones_are_counted_and_nobody_is_made() -> None:
     assert "'+12' is no telephone number" in pieces[0].rejected[0].reason
 
 
-def test_helpers_read_what_is_read_without_them() -> None:
+def test_helpers_read_what_is_read_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretches, "_FIRST", 2)
     rows = "".join(f"{n},8 900 {n:07},a{n}@example.org,yes,x\n" for n in range(3_000))
     data = f"id,phone,email,consent,trigger.a\n{rows}bad,,,maybe,\n".encode()
     alone = PeopleFile(data, "p.csv", Reading("RU"), 5)
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         helped = PeopleFile(data, "p.csv", Reading("RU"), 5)
         helped.share(pool)
-        assert list(iter(lambda: helped.take(700), None)) == list(iter(lambda: alone.take(700), None))
+        pieces, places = [], []
+        while True:
+            if (stretch := helped.begin_stretch()) is not None:
+                assert stretch.first == sum(len(piece.people) for piece in pieces)
+                places.append([place for part in stretch.places() for place in part])
+                assert places[-1] == sorted(places[-1])
+            if (piece := helped.take(700)) is None:
+                break
+            pieces.append(piece)
+    assert pieces == list(iter(lambda: alone.take(700), None))
+    people = {
+        number: person
+        for piece in pieces
+        for number, person in zip(piece.which, piece.people, strict=True)
+    }  # fmt: skip
+    assert list(people) == list(range(3_001)) and [len(each) for each in places] == [4_000, 2_000]
+    assert all(
+        (code, value) in people[number + first].told.addresses
+        for first, each in zip((0, 2_000), places, strict=True)
+        for value, code, number in each
+    )  # fmt: skip
 
 
 @given(st.binary(max_size=400))

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kaskad.domain.terms import Channel
-from kaskad.store import contacts, crowd
+from kaskad.store import book, contacts, crowd
 from kaskad.store.contacts import Consent
 from kaskad.store.crowd import Told
 from kaskad.store.db import Database, Transaction
@@ -68,16 +68,23 @@ def folded(told: Told) -> Told:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(people, max_size=3), st.lists(keys, max_size=2), st.lists(people, max_size=8))
+@given(st.lists(people, max_size=3), st.lists(keys, max_size=2), st.lists(people, max_size=8), st.booleans())
 def test_a_crowd_leaves_what_its_people_leave(
-    db: Database, before: list[Told], stopped: list[crowd.Key], told: list[Told]
+    db: Database, before: list[Told], stopped: list[crowd.Key], told: list[Told], placed: bool
 ) -> None:
     told, found = [folded(each) for each in told], []
     channels = {channel.code: channel for channel in Channel}
 
     def by_crowd(tx: Transaction) -> tuple[int, object]:
         dry = crowd.identities_of_new(tx, told)
-        came = crowd.save(tx, KEY, told, NOW)
+        first = book.reserve(tx, 1, "me", len(told)) if placed else None  # None: there is no book
+        kept = () if first is None else range(first, first + len(told))
+        places = zip(kept, told, strict=True) if kept else ()
+        ahead = [(value, code, number) for number, each in places for code, value in each.addresses]
+        book.place(tx, sorted(ahead))
+        came = crowd.save(tx, KEY, told, NOW, reserved=kept)
+        book.unplace(tx, [each for each in ahead if each[2] not in came.ids])
+        assert in_book(tx) == has_address(tx)
         assert len(set(came.ids)) == len(came.ids) and came.new <= len(came.ids)
         assert came.stopped == {key for each in told for key in each.addresses if key in never(stopped)}
         assert len(dry) >= came.new
@@ -96,6 +103,18 @@ def test_a_crowd_leaves_what_its_people_leave(
         except _Enough:
             pass
     assert found[0] == found[1]
+
+
+def in_book(tx: Transaction) -> object:
+    if tx.dialect == "postgresql":
+        return has_address(tx)
+    return set(tx._connection.execute("SELECT value, channel, contact_id FROM address_book"))  # type: ignore[attr-defined]
+
+
+def has_address(tx: Transaction) -> object:
+    text = "SELECT value, channel, contact_id FROM addresses"
+    asked = text if tx.dialect == "sqlite" else text.encode()
+    return set(tx._connection.execute(asked))  # type: ignore[attr-defined]
 
 
 def never(stopped: list[crowd.Key]) -> set[crowd.Key]:

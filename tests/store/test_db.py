@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, Locked, StoreError, Unavailable
 from kaskad.domain.terms import Channel, Kind
-from kaskad.store import sqlite
+from kaskad.store import checkpoints, sqlite
 from kaskad.store.db import Database, open_database
 from kaskad.store.postgres import PostgresDatabase
 from kaskad.store.sqlite import PAGE_BYTES, SqliteDatabase
@@ -357,6 +358,49 @@ def test_every_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
     db = SqliteDatabase(str(tmp_path / "kaskad.db"))
     assert db._writer.pragma("journal_mode") == "wal"
     assert db._writer.pragma("synchronous") == 2
+    db.close()
+
+
+def test_what_need_not_be_synced_is_committed_and_only_that_is_not_waited_for(things: Database) -> None:
+    with things.write(synced=False) as tx:
+        tx.run("put_thing", a=1, b="x", c=2)
+        if tx.dialect == "sqlite":
+            assert things._writer.pragma("synchronous") == 1  # type: ignore[attr-defined]
+        else:
+            shown = tx._connection.execute(b"SHOW synchronous_commit").fetchone()  # type: ignore[attr-defined]
+            assert shown[0] == "off"
+    with pytest.raises(ZeroDivisionError), things.write(synced=False) as tx:
+        tx.run("put_thing", a=2, b="x", c=2 // 0)
+    with things.write() as tx:
+        assert [row[0] for row in tx.all("things")] == [1]
+        if tx.dialect == "sqlite":
+            assert things._writer.pragma("synchronous") == 2  # type: ignore[attr-defined]
+        else:
+            shown = tx._connection.execute(b"SHOW synchronous_commit").fetchone()  # type: ignore[attr-defined]
+            assert shown[0] == "on"
+
+
+def test_while_much_is_written_the_journal_is_copied_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_COPIED", 20)
+    monkeypatch.setattr(checkpoints, "_HELD", 200)
+    db = SqliteDatabase(str(tmp_path / "kaskad.db"))
+    with db.write() as tx:
+        tx.script("CREATE TABLE things (a INTEGER PRIMARY KEY, b BLOB);")
+    file, journal = tmp_path / "kaskad.db", tmp_path / "kaskad.db-wal"
+    with db.writing_much(), db.writing_much():
+        with db.write(synced=False) as tx:
+            tx.script("INSERT INTO things (b) VALUES (zeroblob(50 * 8192));")
+        until_s = time.monotonic() + 10
+        while file.stat().st_size < 50 * PAGE_BYTES and time.monotonic() < until_s:
+            time.sleep(0.005)
+        assert file.stat().st_size >= 50 * PAGE_BYTES, "nobody has copied what lies in the journal"
+        for _ in range(20):
+            with db.write(synced=False) as tx:
+                tx.script("INSERT INTO things (b) VALUES (zeroblob(50 * 8192));")
+        assert journal.stat().st_size < 400 * PAGE_BYTES, "the journal has never begun anew"
+    assert db._checkpointer is None and db._writer.pragma("wal_autocheckpoint") == sqlite.CHECKPOINT_PAGES
     db.close()
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from kaskad.actions.import_job import Job
+from kaskad.actions.import_places import Placing
 from kaskad.actions.office import Office
 from kaskad.domain.consent import ALL_CHANNELS
 from kaskad.domain.errors import Conflict, Invalid
@@ -105,6 +106,7 @@ def cancel(office: Office, import_id: int) -> Import:
         return show(office, import_id)
     problem = f"Cancelled after {found.seen} rows: whom they brought in stays."
     now = office.now()
+    Placing(office, import_id, _owner(office)).clear()
     office.write(lambda tx: import_store.end(tx, import_id, found.owner, CANCELLED, problem, now))
     return show(office, import_id)
 

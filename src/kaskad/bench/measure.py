@@ -23,6 +23,15 @@ def cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def written_bytes() -> int:
+    """Return what this process has had written to disks; 0 where there is no /proc."""
+    try:
+        lines = Path("/proc/self/io").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("write_bytes:")), 0)
+
+
 def peak_mib(pid: int | None) -> float:
     """Return the most memory that a running process has had; 0 where there is none, or no /proc."""
     try:

@@ -54,7 +54,7 @@ class Engine:
         self._deliveries: list[Delivery] = []
         self._shared: Future[None] = Future()
         self._lock = threading.Lock()  # what is delivered and the future that it shares belong together
-        self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any]]] = deque()
+        self._writes: deque[tuple[Callable[[Transaction], Any], Future[Any], bool]] = deque()
         self._wake = threading.Event()
         self._stopping = False
         self._began_s = 0.0
@@ -98,13 +98,16 @@ class Engine:
         """Return why the engine does not work, or None."""
         return self._problem
 
-    def write(self, change: Callable[[Transaction], T]) -> Future[T]:
-        """Run `change` in a transaction between two ticks; the future ends after its commit."""
+    def write(self, change: Callable[[Transaction], T], *, synced: bool = True) -> Future[T]:
+        """Run `change` in a transaction between two ticks; the future ends after its commit.
+
+        `synced` as in `Database.write`: without it the change can be made again after a loss of power.
+        """
         future: Future[T] = Future()
         with self._lock:
             refusal = self._refusal()
             if refusal is None:
-                self._writes.append((change, future))
+                self._writes.append((change, future, synced))
         if refusal is not None:
             return _failed(refusal)
         self._wake.set()
@@ -181,19 +184,19 @@ class Engine:
         if not taken:
             return
         try:
-            with self._db.write() as tx:
-                values = [change(tx) for change, _ in taken]
+            with self._db.write(synced=any(synced for *_, synced in taken)) as tx:
+                values = [change(tx) for change, *_ in taken]
         except Exception:
-            for change, future in taken:
+            for change, future, synced in taken:
                 try:
-                    with self._db.write() as tx:
+                    with self._db.write(synced=synced) as tx:
                         value = change(tx)
                 except Exception as error:
                     future.set_exception(error)
                 else:
                     future.set_result(value)
             return
-        for (_, future), value in zip(taken, values, strict=True):
+        for (_, future, _), value in zip(taken, values, strict=True):
             future.set_result(value)
 
     def _tick(self, closing: bool = False) -> bool:

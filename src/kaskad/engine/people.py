@@ -7,10 +7,8 @@ Nothing is dropped silently: what cannot be read stands in `notes` with its row 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Executor
 from itertools import islice
 
 import msgspec
@@ -19,30 +17,17 @@ from msgspec import Struct
 from kaskad.domain.terms import Channel
 from kaskad.engine.columns import propose
 from kaskad.engine.firsts import FirstRows
-from kaskad.engine.rows import (
-    Agreed,
-    Batch,
-    Kind,
-    Note,
-    Person,
-    Plan,
-    Typos,
-    read_packed,
-    read_rows,
-)  # fmt: skip
-from kaskad.engine.tables import Line, open_table
+from kaskad.engine.rows import Agreed, Batch, Kind, Note, Person, Plan, Typos, read_rows
+from kaskad.engine.stretches import BATCH, Rows, Stretch, Stretches
+from kaskad.engine.tables import open_table
 
 __all__ = ["Kind", "Note", "People", "PeopleFile", "Person", "Piece", "Reading", "Typos", "read_people"]
 
 CLEAN = "clean"  # rows that were taken as they stood
 _LOOKED_AT = 200  # rows by which columns are judged
 _AT_ONCE = 10_000
-_BATCH = 1_000  # rows read at once: about 40 ms
-_AHEAD = 4  # batches that other processes read while one is written
 _ADDRESSES = frozenset(channel.value for channel in Channel)
 _LOSING = frozenset({Kind.UNREAD, Kind.ASKED})
-_pack = msgspec.msgpack.encode
-_unpack = msgspec.msgpack.Decoder(Batch).decode
 
 
 class People(Struct, frozen=True):
@@ -75,7 +60,8 @@ class Rejected(Struct, frozen=True):
 class Piece(Struct, frozen=True):
     """Some rows of a file, one after the other, with all that is to be told of them.
 
-    `counts`: how many are clean, or have notes of a kind (not each fixed one has).
+    `counts`: how many are clean, or have notes of a kind (not each fixed one has). `which`: of the people
+    of the file each is, counted with those who are left out.
     """
 
     people: Sequence[Person]
@@ -83,6 +69,7 @@ class Piece(Struct, frozen=True):
     rows: int  # read so far, with what was left out
     rejected: Sequence[Rejected] = ()
     counts: Mapping[str, int] = {}
+    which: Sequence[int] = ()
 
 
 class Reading(Struct, frozen=True):
@@ -112,8 +99,9 @@ class PeopleFile:
         self.guessed = taken.guessed
         self._remark = [Note(1, table.remark, kind=Kind.FLAGGED)] if table.remark else []
         self._plan = Plan(taken.meanings, reading.country, source, told_at, reading.typos, reading.agreed)
-        self._helpers: Executor | None = None
-        self._batches = self._read(table.lines())
+        self._lines = table.lines()
+        self._stretches: Stretches | None = None
+        self._read = 0  # people, with those who are left out
         self._part: _Part | None = None  # what is left of the rows that were read last
         self._seen = FirstRows(table.size * (1 + sum(each in _ADDRESSES for each in taken.meanings)))
         self._rows = 0
@@ -123,8 +111,12 @@ class PeopleFile:
         self._plan = msgspec.structs.replace(self._plan, told_at=at)
 
     def share(self, helpers: Executor) -> None:
-        """Let other processes read the rows, some ahead of those that are taken."""
-        self._helpers = helpers
+        """Let other processes read the rows, a stretch ahead of those that are taken."""
+        self._stretches = Stretches(helpers, self._plan, self._lines)
+
+    def begin_stretch(self) -> Stretch | None:
+        """Return the stretch that was read ahead and whose rows are taken next; None anywhere else."""
+        return self._stretches.begin() if self._stretches is not None and self._part is None else None
 
     def take(self, people: int) -> Piece | None:
         """Return the next rows, with at most so many people, and notes on them; None at the end.
@@ -132,25 +124,25 @@ class PeopleFile:
         The first `rows` rows of a file always have the same people and notes, however they are taken.
         """
         if self._part is None:
-            found = next(self._batches, None)
+            found = self._next()
             if found is None:
                 return self._last()
             self._part = self._sorted(*found)
         pieces = -(-len(self._part.people) // people)  # alike: a short one costs nearly what a whole one does
         taken, self._part = self._part.cut(-(-len(self._part.people) // max(pieces, 1)))
-        self._rows += len(taken.lines)
-        rejected = _rejected(taken.lines, taken.notes) if taken.notes else []
+        self._rows += len(taken.numbers)
+        rejected = _rejected(taken.rows, taken.notes) if taken.notes else []
         notes = [*self._remark, *taken.notes]
         self._remark = []
         counts = _counts(taken.people, notes, set(taken.fixed))
-        return Piece(taken.people, notes, self._rows, rejected, counts)
+        return Piece(taken.people, notes, self._rows, rejected, counts, taken.which)
 
     def pass_over(self, rows: int) -> Iterator[int]:
         """Leave out the first rows, which were brought in before, but know them; yield how many so far."""
         self._remark = []
-        while self._rows < rows and (found := next(self._batches, None)) is not None:
-            passed, self._part = self._sorted(*found).cut_lines(rows - self._rows)
-            self._rows += len(passed.lines)
+        while self._rows < rows and (found := self._next()) is not None:
+            passed, self._part = self._sorted(*found).cut_rows(rows - self._rows)
+            self._rows += len(passed.numbers)
             yield self._rows
 
     def _last(self) -> Piece | None:
@@ -158,97 +150,88 @@ class PeopleFile:
         remark, self._remark = self._remark, []
         return Piece((), remark, self._rows) if remark else None
 
-    def _read(self, lines: Iterator[Line]) -> Iterator[tuple[list[Line], Batch]]:
-        chunks = iter(lambda: list(islice(lines, _BATCH)), [])
-        if self._helpers is None:
-            for chunk in chunks:
-                yield chunk, read_rows(self._plan, chunk)
-            return
-        ahead: deque[tuple[list[Line], Future[bytes] | None]] = deque()
-        for chunk in chunks:
-            ahead.append((chunk, self._ask(chunk)))
-            if len(ahead) > _AHEAD:
-                yield self._answer(*ahead.popleft())
-        while ahead:
-            yield self._answer(*ahead.popleft())
-
-    def _ask(self, chunk: list[Line]) -> Future[bytes] | None:
-        assert self._helpers is not None
-        try:
-            return self._helpers.submit(read_packed, _pack((self._plan, chunk)))
-        except BrokenProcessPool:
+    def _next(self) -> tuple[Rows, Batch, int] | None:
+        """Return rows as they were read, and how many people were before them."""
+        if self._stretches is not None:
+            return self._stretches.take()
+        chunk = list(islice(self._lines, BATCH))
+        if not chunk:
             return None
+        batch, before = read_rows(self._plan, chunk), self._read
+        self._read += len(batch.people)
+        return Rows(chunk, [line.row for line in chunk]), batch, before
 
-    def _answer(self, chunk: list[Line], asked: Future[bytes] | None) -> tuple[list[Line], Batch]:
-        """Return what a helper has read; where it has died (of a lack of memory, say), read it here."""
-        try:
-            if asked is not None:
-                return chunk, _unpack(asked.result())
-        except BrokenProcessPool:
-            pass
-        return chunk, read_rows(self._plan, chunk)
-
-    def _sorted(self, lines: list[Line], batch: Batch) -> _Part:
+    def _sorted(self, rows: Rows, batch: Batch, before: int) -> _Part:
         """Return what was read, without people whose id was there before, and with notes on who was."""
-        kept, notes, first = [], list(batch.notes), self._seen.first
-        for person in batch.people:
+        kept, which, notes, first = [], [], list(batch.notes), self._seen.first
+        for number, person in enumerate(batch.people, before):
             row, told = person.row, person.told
-            external_id, before = told.external_id, 0
+            external_id, shared = told.external_id, 0
             if external_id is not None and (seen := first(external_id, row)) != row:
                 text = f"id {external_id!r} is already in row {seen}"
                 notes.append(Note(row, text, rejected=True, kind=Kind.REJECTED))
                 continue
             for code, value in told.addresses:
                 seen = first(f"\0{code}:{value}", row)
-                before = before or (seen if seen != row else 0)
-            if before:
-                text = f"has an address of row {before}"
+                shared = shared or (seen if seen != row else 0)
+            if shared:
+                text = f"has an address of row {shared}"
                 text += ": counted as the same person" if external_id is None else ", under another id"
                 notes.append(Note(row, text, kind=Kind.DUPLICATE))
             kept.append(person)
+            which.append(number)
         left_out = {note.row for note in notes if note.rejected}
         notes = [note for note in notes if note.rejected or note.row not in left_out or note.kind in _LOSING]
         notes.sort(key=lambda note: note.row)
-        return _Part(lines, kept, notes, [row for row in batch.fixed if row not in left_out])
+        fixed = [row for row in batch.fixed if row not in left_out]
+        return _Part(rows, rows.numbers, kept, which, notes, fixed)
 
 
 class _Part(Struct, frozen=True):
     """Rows that were read and are not taken yet; everything is in their order."""
 
-    lines: list[Line]
+    rows: Rows  # these, and those with which they were read
+    numbers: Sequence[int]  # of these
     people: list[Person]
+    which: list[int]  # of the people of the file
     notes: list[Note]
     fixed: list[int]
 
     def cut(self, people: int) -> tuple[_Part, _Part | None]:
-        """Return the first lines, with so many people at most, and the others if there are any."""
+        """Return the first rows, with so many people at most, and the others if there are any."""
         if len(self.people) <= people:
             return self, None
-        return self.cut_lines(bisect_left(self.lines, self.people[people].row, key=_row))
+        return self.cut_rows(bisect_left(self.numbers, self.people[people].row))
 
-    def cut_lines(self, count: int) -> tuple[_Part, _Part | None]:
-        """Return so many lines, and the others if there are any."""
-        if count >= len(self.lines):
+    def cut_rows(self, count: int) -> tuple[_Part, _Part | None]:
+        """Return so many rows, and the others if there are any."""
+        if count >= len(self.numbers):
             return self, None
-        row = self.lines[count].row
+        row = self.numbers[count]
         people, notes = bisect_left(self.people, row, key=_row), bisect_left(self.notes, row, key=_row)
         fixed = bisect_left(self.fixed, row)
-        return (
-            _Part(self.lines[:count], self.people[:people], self.notes[:notes], self.fixed[:fixed]),
-            _Part(self.lines[count:], self.people[people:], self.notes[notes:], self.fixed[fixed:]),
-        )
+        first = _Part(
+            self.rows, self.numbers[:count], self.people[:people], self.which[:people], self.notes[:notes],
+            self.fixed[:fixed],
+        )  # fmt: skip
+        return first, _Part(
+            self.rows, self.numbers[count:], self.people[people:], self.which[people:], self.notes[notes:],
+            self.fixed[fixed:],
+        )  # fmt: skip
 
 
-def _row(of: Line | Person | Note) -> int:
+def _row(of: Person | Note) -> int:
     return of.row
 
 
-def _rejected(lines: Sequence[Line], notes: Sequence[Note]) -> list[Rejected]:
+def _rejected(rows: Rows, notes: Sequence[Note]) -> list[Rejected]:
     reasons = {note.row: note.text for note in notes if note.rejected}
+    if not reasons:
+        return []
     for note in notes:  # the row that reaches nobody says why: what was left out of it
         if note.kind in _LOSING and note.row in reasons and note.text not in reasons[note.row]:
             reasons[note.row] = f"{note.text}; {reasons[note.row]}"
-    return [Rejected(line.row, reasons[line.row], line.cells) for line in lines if line.row in reasons]
+    return [Rejected(line.row, reasons[line.row], line.cells) for line in rows.lines if line.row in reasons]
 
 
 def _counts(kept: Sequence[Person], notes: Sequence[Note], fixed: set[int]) -> dict[str, int]:

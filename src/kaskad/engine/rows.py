@@ -120,12 +120,6 @@ def read_rows(plan: Plan, lines: Sequence[Line]) -> Batch:
     return Batch(len(lines), reader.people, reader.notes, reader.fixed)
 
 
-def read_packed(packed: bytes) -> bytes:
-    """Do what `read_rows` does, for a process that is asked from another one."""
-    plan, lines = msgspec.msgpack.decode(packed, type=tuple[Plan, list[Line]])
-    return msgspec.msgpack.encode(read_rows(plan, lines))
-
-
 class _Columns:
     """Where in a row stands what."""
 

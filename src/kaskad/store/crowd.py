@@ -54,12 +54,24 @@ class Came(Struct, frozen=True):
     stopped: set[Key]
 
 
-def save(tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int, by: str = "") -> Came:
-    """Make or change the contacts of people, with addresses and consents; `by` as in `contacts.save`."""
+def save(
+    tx: Transaction, hash_key: bytes, people: Sequence[Told], now: int, by: str = "",
+    reserved: Sequence[int] = (),
+) -> Came:  # fmt: skip
+    """Make or change the contacts of people, with addresses and consents; `by` as in `contacts.save`.
+
+    `reserved` has a number for each of them, which is its own if it is new and shares nothing (`store.book`).
+    """
     tx.all("lock_contacts")
     never = stopped(tx, hash_key, [key for told in people for key in told.addresses])
     strangers, others = _apart(tx, people)
-    ids = [row[0] for row in tx.all("next_contact_ids", count=len(strangers))] if strangers else []
+    if reserved and not others:
+        ids = list(reserved)
+    elif reserved:
+        kept = {id(told): number for told, number in zip(people, reserved, strict=True)}
+        ids = [kept[id(told)] for told in strangers]
+    else:
+        ids = [row[0] for row in tx.all("next_contact_ids", count=len(strangers))] if strangers else []
     _put(tx, ids, strangers, never, now)
     if not others:
         return Came(ids, len(ids), never)

@@ -66,14 +66,21 @@ class Database(Protocol):
     def name(self) -> str:
         """The path or the address without its password, for messages."""
 
-    def write(self) -> AbstractContextManager[Transaction]:
-        """Return a transaction that is committed at the end, or rolled back by an exception."""
+    def write(self, *, synced: bool = True) -> AbstractContextManager[Transaction]:
+        """Return a transaction that is committed at the end, or rolled back by an exception.
+
+        Without `synced` its commit does not wait for the disk: a loss of power may take it back, with all
+        that was committed so after it, until another commit has waited.
+        """
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Return a transaction that sees one state of the database throughout and may not change it."""
 
     def hold(self, owner: str) -> AbstractContextManager[None]:
         """Keep other servers off this SQLite file; raises Locked, naming the holder."""
+
+    def writing_much(self) -> AbstractContextManager[None]:
+        """Return a span in which much is written: commits then do not tidy up the journal, others do."""
 
     def shed(self) -> bool:
         """Let the journal hold nothing of what was deleted; return whether it does (False: try again later).

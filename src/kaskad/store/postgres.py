@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from struct import pack
 from sys import byteorder
@@ -291,8 +291,11 @@ class PostgresDatabase:
             found = first.info.server_version // 10_000
             raise Unavailable(f"{self.name} is PostgreSQL {found}: 15 is the oldest that Kaskad works with.")
 
-    def write(self) -> AbstractContextManager[PostgresTransaction]:
-        return self._transaction(self._writers, b"BEGIN ISOLATION LEVEL READ COMMITTED", b"COMMIT")
+    def write(self, *, synced: bool = True) -> AbstractContextManager[PostgresTransaction]:
+        begin = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+        if not synced:
+            begin += b"; SET LOCAL synchronous_commit = off"
+        return self._transaction(self._writers, begin, b"COMMIT")
 
     def read(self) -> AbstractContextManager[PostgresTransaction]:
         begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -301,6 +304,9 @@ class PostgresDatabase:
     @contextmanager
     def hold(self, owner: str) -> Iterator[None]:
         yield  # any number of servers share a PostgreSQL database
+
+    def writing_much(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def shed(self) -> bool:
         return True

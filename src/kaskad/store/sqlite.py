@@ -19,6 +19,7 @@ from typing import Any, Final
 import apsw
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked, StoreError, Unavailable
+from kaskad.store.checkpoints import Checkpointer
 from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
 
@@ -111,6 +112,8 @@ class SqliteDatabase:
         self.name = path
         self._known = dict(statements("sqlite"))
         self._lock = threading.RLock()
+        self._much = 0  # how many write much at the moment
+        self._checkpointer: Checkpointer | None = None
         self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
         for _ in range(READERS):
             self._readers.put(None)  # opened when first needed
@@ -126,18 +129,23 @@ class SqliteDatabase:
             self._writer.wal_autocheckpoint(CHECKPOINT_PAGES)
 
     @contextmanager
-    def write(self) -> Iterator[SqliteTransaction]:
+    def write(self, *, synced: bool = True) -> Iterator[SqliteTransaction]:
         with self._lock, self._told():
             if self._writer.in_transaction:
                 raise RuntimeError("write() inside write(): pass the transaction on instead")
-            self._writer.execute("BEGIN IMMEDIATE")
+            if not synced:
+                self._writer.pragma("synchronous", "normal")
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield SqliteTransaction(self._writer, self._known)
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:  # some errors of the disk have already rolled back
                     self._writer.execute("ROLLBACK")
                 raise
+            finally:
+                if not synced:
+                    self._writer.pragma("synchronous", "full")
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -153,6 +161,25 @@ class SqliteDatabase:
                     reader.execute("ROLLBACK")
             finally:
                 self._readers.put(reader)
+
+    @contextmanager
+    def writing_much(self) -> Iterator[None]:
+        with self._lock:
+            self._much += 1
+            if self._checkpointer is None:
+                self._checkpointer = Checkpointer(lambda: self._open(apsw.SQLITE_OPEN_READWRITE))
+                self._writer.set_wal_hook(self._checkpointer.after_commit)
+        try:
+            yield
+        finally:
+            ended = None
+            with self._lock:
+                self._much -= 1
+                if not self._much and self._checkpointer is not None:
+                    self._writer.wal_autocheckpoint(CHECKPOINT_PAGES)
+                    ended, self._checkpointer = self._checkpointer, None
+            if ended is not None:
+                ended.close()
 
     def shed(self) -> bool:
         # On a connection of its own: most is copied while others write, then readers are waited for shortly.
@@ -176,6 +203,9 @@ class SqliteDatabase:
 
     def close(self) -> None:
         with self._lock:
+            if self._checkpointer is not None:
+                self._checkpointer.close()
+                self._checkpointer = None
             for _ in range(READERS):
                 reader = self._readers.get()
                 if reader is not None:

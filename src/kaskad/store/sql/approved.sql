@@ -13,7 +13,8 @@ ON CONFLICT (contact_id, account_id) DO UPDATE SET heard_at = excluded.heard_at
 
 -- name: contacts_at_address
 -- All that have the address: whoever of them wrote, its chat is open.
-SELECT contact_id FROM addresses WHERE value = :value AND channel = :channel;
+SELECT contact_id FROM addresses WHERE value = :value AND channel = :channel
+   /* sqlite: AND contact_id IN (SELECT contact_id FROM address_book WHERE value = :value AND channel = :channel) */;
 
 -- name: approved_texts
 SELECT account_id, name, language, state, told, changed_at, why FROM approved_texts ORDER BY account_id, name, language;

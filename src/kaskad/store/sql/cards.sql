@@ -24,12 +24,12 @@ SELECT id, external_id, zone, language, country, tracking, attributes, created_a
         WHERE /* sqlite: external_id >= :said AND external_id < :said_end */
               /* postgresql: external_id ~>=~ :said AND external_id ~<~ :said_end */
        UNION ALL
-       SELECT contact_id FROM addresses
-        WHERE /* sqlite: value >= :folded AND value < :folded_end */
+       SELECT a.contact_id FROM addresses a /* sqlite: JOIN address_book b USING (value, channel, contact_id) */
+        WHERE /* sqlite: b.value >= :folded AND b.value < :folded_end */
               /* postgresql: value ~>=~ :folded AND value ~<~ :folded_end */
        UNION ALL
-       SELECT contact_id FROM addresses
-        WHERE /* sqlite: value >= :phone AND value < :phone_end */
+       SELECT a.contact_id FROM addresses a /* sqlite: JOIN address_book b USING (value, channel, contact_id) */
+        WHERE /* sqlite: b.value >= :phone AND b.value < :phone_end */
               /* postgresql: value ~>=~ :phone AND value ~<~ :phone_end */
        UNION ALL
        SELECT id FROM contacts

@@ -64,6 +64,7 @@ SELECT m.step FROM addresses a
        AND (m.channel = a.channel OR (a.channel = 8 AND m.channel IN (9, 10))) -- calls go to the SMS number
   JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE a.value = :value AND a.contact_id <> :contact_id AND r.version_id = :version_id
+   /* sqlite: AND a.contact_id IN (SELECT contact_id FROM address_book WHERE value = :value) */
    AND m.submitted_at >= :since AND m.state NOT IN (0, 1, 6, 11, 12);
 
 -- name: reserve_money

@@ -11,7 +11,9 @@ ON CONFLICT DO NOTHING;
 
 -- name: blame_addresses (sqlite)
 -- Addresses that are new, at domains that are known to take no mail.
-UPDATE addresses SET health = 1, why = :c3 WHERE value = :c1 AND channel = :c2 AND health = 0;
+UPDATE addresses SET health = 1, why = :c3
+ WHERE value = :c1 AND channel = :c2 AND health = 0
+   AND contact_id IN (SELECT contact_id FROM address_book WHERE value = :c1 AND channel = :c2);
 
 -- name: blame_addresses (postgresql)
 -- Addresses that are new, at domains that are known to take no mail.

@@ -218,7 +218,10 @@ UPDATE addresses SET shared = 0
  WHERE contact_id = :kept AND shared = 1
    AND NOT EXISTS (SELECT 1 FROM addresses o
                     WHERE o.value = addresses.value AND o.channel = addresses.channel
-                      AND o.contact_id <> :kept);
+                      AND o.contact_id <> :kept
+                      /* sqlite: AND o.contact_id IN (
+                          SELECT b.contact_id FROM address_book b
+                           WHERE b.value = addresses.value AND b.channel = addresses.channel) */);
 
 -- name: redirect_twins
 UPDATE run_twins SET into_run = :into_run WHERE contact_id = :contact_id AND into_run = :run_id;
@@ -245,13 +248,18 @@ UPDATE contacts SET created_at = (SELECT min(c.created_at) FROM contacts c WHERE
 SELECT DISTINCT a.contact_id FROM addresses a
  WHERE a.shared = 1 AND a.contact_id > :after
    AND EXISTS (SELECT 1 FROM addresses b
-                WHERE b.value = a.value AND b.channel = a.channel AND b.contact_id > a.contact_id)
+                WHERE b.value = a.value AND b.channel = a.channel AND b.contact_id > a.contact_id
+                /* sqlite: AND b.contact_id IN (
+                    SELECT k.contact_id FROM address_book k WHERE k.value = a.value AND k.channel = a.channel) */)
  ORDER BY a.contact_id LIMIT :limit;
 
 -- name: sharers_of
 -- Who has an address of these contacts too, of those that come after them.
 SELECT a.contact_id, b.contact_id, a.channel, a.value
-  FROM addresses a JOIN addresses b ON b.value = a.value AND b.channel = a.channel AND b.contact_id > a.contact_id
+  FROM addresses a
+  /* sqlite: JOIN address_book k ON k.value = a.value AND k.channel = a.channel AND k.contact_id > a.contact_id */
+  JOIN addresses b ON b.value = a.value AND b.channel = a.channel AND b.contact_id > a.contact_id
+       /* sqlite: AND b.contact_id = k.contact_id */
  WHERE a.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND a.shared = 1
  ORDER BY a.contact_id, b.contact_id, a.channel, a.value LIMIT :most;
 

@@ -207,6 +207,7 @@ SELECT run_id, step FROM messages
 -- What an account had sent to an address until an instant, and of which the fact with this bit is not known.
 SELECT m.contact_id, m.run_id, m.step FROM addresses a JOIN messages m ON m.contact_id = a.contact_id
  WHERE a.channel = :channel AND a.value = :value AND m.channel = :channel AND m.account_id = :account_id
+   /* sqlite: AND a.contact_id IN (SELECT contact_id FROM address_book WHERE value = :value AND channel = :channel) */
    AND m.state NOT IN (0, 1, 11, 12) AND coalesce(m.sent_at, m.submitted_at) <= :until AND (m.mask & :bit) = 0;
 
 -- name: silent_messages

@@ -35,7 +35,10 @@ DELETE FROM addresses WHERE contact_id = :contact_id AND channel = :channel AND 
 -- Whoever is the only one left with an address shares it with nobody.
 UPDATE addresses SET shared = 0
  WHERE value = :value AND channel = :channel AND shared = 1
-   AND 1 = (SELECT count(*) FROM addresses o WHERE o.value = :value AND o.channel = :channel);
+   /* sqlite: AND contact_id IN (SELECT contact_id FROM address_book WHERE value = :value AND channel = :channel) */
+   AND 1 = (SELECT count(*) FROM addresses o WHERE o.value = :value AND o.channel = :channel
+             /* sqlite: AND o.contact_id IN (
+                 SELECT contact_id FROM address_book WHERE value = :value AND channel = :channel) */);
 
 -- name: answered_places
 -- Where messages went to which these people have reacted (:human: the facts that say so), the last ones last.

@@ -11,7 +11,9 @@ INSERT INTO suppressions (hash, reason, at)
 ON CONFLICT DO NOTHING;
 
 -- name: suppress_addresses (sqlite)
-UPDATE addresses SET health = 2, changed_at = :c3 WHERE channel = :c1 AND value = :c2 AND health < 2;
+UPDATE addresses SET health = 2, changed_at = :c3
+ WHERE channel = :c1 AND value = :c2 AND health < 2
+   AND contact_id IN (SELECT contact_id FROM address_book WHERE value = :c2 AND channel = :c1);
 
 -- name: suppress_addresses (postgresql)
 UPDATE addresses a SET health = 2, changed_at = k.at

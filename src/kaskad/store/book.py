@@ -1,0 +1,71 @@
+"""Tables `address_book` and `placements`: who may have an address, on SQLite; PostgreSQL has an index for it.
+
+Triggers put everybody's addresses into the book. Who brings in many people may do so before they are there,
+in the order of addresses: the numbers of these contacts are then kept for them. What led to nobody is taken
+out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from kaskad.store.db import Database, Transaction
+
+_AT_ONCE = 2_000
+
+Entry = tuple[str, int, int]  # value, code of its channel, contact
+
+
+class Placement(Struct, frozen=True):
+    """Numbers that an import has for contacts to come."""
+
+    import_id: int
+    first: int
+    last: int
+
+
+def reserve(tx: Transaction, import_id: int, owner: str, count: int) -> int | None:
+    """Keep numbers for so many contacts, in place of those of before; return the first.
+
+    None where there is no book.
+    """
+    row = tx.one("reserve_contacts", import_id=import_id, owner=owner, count=count)
+    return None if row is None else int(row[0])
+
+
+def place(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Put addresses that nobody has yet into the book."""
+    tx.many("place_addresses", entries)
+
+
+def unplace(tx: Transaction, entries: Sequence[Entry]) -> None:
+    """Take out what leads to nobody."""
+    tx.many("unplace_addresses", entries)
+
+
+def left(tx: Transaction, import_id: int, owner: str) -> list[Placement]:
+    """Return what was kept for this import, and for those of processes that have ended."""
+    return [Placement(*row) for row in tx.all("placements", import_id=import_id, owner=owner)]
+
+
+def entries(db: Database, placement: Placement) -> Iterator[list[Entry]]:
+    """Yield what stands in the book under the numbers of a placement, some thousand at a time."""
+    after: Entry = ("", 0, 0)
+    while True:
+        with db.read() as tx:
+            rows = tx.all(
+                "placed_addresses", value=after[0], channel=after[1], contact_id=after[2],
+                first=placement.first, last=placement.last, limit=_AT_ONCE,
+            )  # fmt: skip
+        if not rows:
+            return
+        found: list[Entry] = [(row[0], row[1], row[2]) for row in rows]
+        yield found
+        after = found[-1]
+
+
+def end(tx: Transaction, import_id: int) -> None:
+    """Give back the numbers that were kept for an import."""
+    tx.run("end_placement", import_id=import_id)
