@@ -7,6 +7,7 @@ PAGES = {
     "/settings/people": "owner", "/settings/audit": "owner", "/account": "owner",
     "/calls": "owner", "/inbox": "owner", "/channels": "owner", "/channels/accounts/telegram": "owner",
     "/channels/providers": "owner", "/channels/providers/smtp": "owner",
+    "/start/brand": "owner", "/start/launch": "owner", "/phones": "owner",
     "/contacts": "viewer", "/contacts/con_2": "owner", "/account?code=new": "viewer",
     "/segments": "owner", "/segments/of/inactive-90": "viewer", "/segments/lists": "viewer",
     "/ui": "owner", "/sign-in": "",

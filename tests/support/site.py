@@ -26,6 +26,7 @@ from kaskad import log
 from kaskad.actions import sessions, users
 from kaskad.actions.roles import ROLES
 from kaskad.actions.sessions import Who
+from kaskad.cli.playground import Playground
 from kaskad.config import Settings
 from kaskad.web.auth import SESSION_COOKIE
 from kaskad.web.service import Service, serving
@@ -86,7 +87,7 @@ def installed(folder: Path, **settings: str) -> Iterator[Site]:
         database=f"sqlite:{folder / 'kaskad.db'}", listen="127.0.0.1:0", private_webhooks="yes", **settings
     )
     log.configure("warning", "json")  # the text form of a traceback takes seconds
-    with serving(own, "the tests") as service:
+    with serving(own, "the tests", playground=Playground(0, 0)) as service:
         yield Site(service)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from kaskad.actions import at_once
 from kaskad.actions.office import Office
 from kaskad.actions.stranded import cascades_that_need
 from kaskad.domain.address import BadAddress, normalise
@@ -89,10 +90,11 @@ def get(office: Office, name: str) -> Shown:
     raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
 
 
-def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
+def save(office: Office, name: str, told: Mapping[str, Any], *, sandboxed: bool = False) -> Shown:
     """Keep an account under its name, new or in place of the one that has it; raises Invalid.
 
-    `told` is what `engine.account_form` reads. Secrets that are left out stay as they are.
+    `told` is what `engine.account_form` reads. Secrets that are left out stay as they are. Unless it leads to
+    the sandbox, hours and caps hold from now on that were set aside for a try there.
     """
     with office.read() as tx:
         known = {account.name: account for account in account_store.all_accounts(tx, office.vault)}
@@ -101,6 +103,8 @@ def save(office: Office, name: str, told: Mapping[str, Any]) -> Shown:
     if account is None:
         raise Invalid(form.problems, form.pointers)
     _refuse_another_currency(office, account, known.get(name))
+    if not sandboxed:
+        at_once.end(office)
     office.write(lambda tx: account_store.save(tx, office.vault, account))
     office.reload()
     return get(office, name)

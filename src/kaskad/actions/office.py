@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
+from kaskad.actions.playground import Playground
 from kaskad.actions.questions import Questions
 from kaskad.actions.rendering import Renderers
 from kaskad.domain.errors import Unavailable
@@ -39,6 +40,7 @@ class Office(Struct, frozen=True):
     private_webhooks: bool = False  # outgoing webhooks may lead to private addresses
     antivirus: str = ""  # the command that looks at files; "": none
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
+    playground: Playground | None = None  # runs the sandbox; None where nothing does
     questions: Questions = field(default_factory=Questions)
     renderers: Renderers = field(default_factory=Renderers)  # make texts that nobody has checked
 

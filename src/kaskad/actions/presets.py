@@ -16,6 +16,8 @@ from kaskad.domain.errors import NotFound
 ORDER = ("abandoned-cart", "abandoned-cart-emails", "another-subject", "appointment-reminder", "webinar",
          "webinar-series", "reactivation", "promo", "birthday", "product-end")  # fmt: skip
 
+_IN_CURRENCY = re.compile(r"(?<=\d )KZT\b")  # the examples' amounts are illustrative
+
 
 class Preset(Struct, frozen=True):
     """A cascade to begin with; `about` is the comment that it begins with."""
@@ -40,12 +42,13 @@ def listing(language: str) -> tuple[Preset, ...]:
     return tuple(found)
 
 
-def made(name: str, language: str, slug: str, title: str) -> str:
-    """Return a preset's text under another name; raises NotFound."""
+def made(name: str, language: str, slug: str, title: str, currency: str = "") -> str:
+    """Return a preset's text under another name, its budget in another currency; raises NotFound."""
     found = next((each for each in listing(language) if each.name == name), None)
     if found is None:
         raise NotFound(f"There is no preset {name!r}.")
-    text = put(found.source, "cascade", slug)
+    source = found.source if not currency else _IN_CURRENCY.sub(currency, found.source)
+    text = put(source, "cascade", slug)
     return put(text, "title", title) if title else text
 
 

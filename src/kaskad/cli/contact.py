@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(listing)
     group.command("show")(show)
     group.command("export")(export)
+    group.command("send")(send)
     group.command("erase")(erase)
     addresses.add(group)
     merging.add(group)
@@ -91,6 +92,27 @@ def export(
     out.touch(mode=0o600)  # it is about a person: nobody else's to read
     out.write_bytes(told)
     say(as_json, {"file": str(out), "bytes": len(told)}, f"{out}: everything that is known of {who}.")
+
+
+def send(
+    who: WHO,
+    channel: Annotated[str, typer.Argument(help="Such as email, telegram or sms.")],
+    text: Annotated[str, typer.Argument(help="What it says.")],
+    subject: Annotated[str, typer.Option(help="Of a letter.")] = "",
+    message_class: Annotated[
+        str, typer.Option("--class", help="service, transactional or advertising.")
+    ] = "service",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Let one message go to a contact; consent, law and hours decide as ever."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    told = {"channel": channel, "text": text, "subject": subject, "class": message_class}
+    with reached(db) as client:
+        answer = client.post(f"/contacts/{quote(who, safe='')}/messages", told)
+    say(as_json, answer, f"It is told; `kaskad contact show {who}` tells what came of it.")
 
 
 def erase(

@@ -73,6 +73,7 @@ def serve(
 
     from kaskad import config, log
     from kaskad.actions import sign_in
+    from kaskad.cli.playground import Playground
     from kaskad.cli.screens.output import as_line
     from kaskad.domain.errors import Invalid
     from kaskad.web.service import serving
@@ -85,7 +86,7 @@ def serve(
     settings = structs.replace(config.load(), **given)
     log.configure(settings.log_level, settings.log_style)
     ending = _ending()
-    with serving(settings, "kaskad serve", base_url=settings.base_url) as service:
+    with serving(settings, "kaskad serve", base_url=settings.base_url, playground=Playground()) as service:
         link = sign_in.link(service.office, _seen_at(settings, service.url))
         if as_json:
             typer.echo(as_line({"url": service.url, "base_url": service.base_url, "sign_in": link}))

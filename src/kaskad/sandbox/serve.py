@@ -29,7 +29,7 @@ from kaskad.sandbox.profile import Profile, default_profile
 from kaskad.sandbox.server import HOST, Place, Server, Site
 from kaskad.sandbox.servers import USUAL, chosen, services
 from kaskad.sandbox.servers.smtp import Smtp
-from kaskad.sandbox.world import Counts, World
+from kaskad.sandbox.world import Counts, Whose, World
 
 log = get_logger(__name__)
 
@@ -45,6 +45,7 @@ class SandboxConfig(Struct, frozen=True):
     `strangers`: whether an address that belongs to nobody comes to life when it is written to; None: where no
     people are given. `mail_route`: where replies and bounces go, smtp://host:port or an http
     address; "": to the mail account's hook. `servers`: which protocols are spoken, by name, or "all".
+    `whose`: who such an address belongs to, where somebody else knows.
     `ports`: of servers that listen by themselves. `keys`: credentials instead of the servers' own.
     """
 
@@ -60,6 +61,7 @@ class SandboxConfig(Struct, frozen=True):
     strangers: bool | None = None
     mail_route: str = ""
     keys: Sequence[Struct] = ()
+    whose: Whose | None = None
 
 
 class Sandbox:
@@ -77,7 +79,9 @@ class Sandbox:
         profile = config.profile or default_profile()
         strangers = not config.people if config.strangers is None else config.strangers
         known = services(self.kinds)
-        self.world = World(Pace(config.time_factor), profile, config.seed, config.people, strangers, known)
+        self.world = World(
+            Pace(config.time_factor), profile, config.seed, config.people, strangers, known, config.whose
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._end: asyncio.Event | None = None

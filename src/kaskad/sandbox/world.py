@@ -30,6 +30,9 @@ log = get_logger(__name__)
 FIRST_CHAT = 900_000_000  # ids in messengers of people who were given none
 
 
+Whose = Callable[[str, str], Person | None]  # (channel, address): who of whom others know is reached there
+
+
 class Counts(Struct):
     """Of one channel: messages that reached a phone, those that were reacted to, and people who said no."""
 
@@ -46,7 +49,7 @@ class World:
 
     def __init__(
         self, pace: Pace, profile: Profile, seed: int, people: Iterable[Person], strangers: bool,
-        services: Mapping[str, frozenset[str]],
+        services: Mapping[str, frozenset[str]], whose: Whose | None = None,
     ) -> None:  # fmt: skip
         self.pace = pace
         self.profile = profile
@@ -59,7 +62,9 @@ class World:
         self.on_arrival: Callable[[Phone, Thing], None] = lambda phone, thing: None
         self.pick_up: Callable[[Phone | None], Pickup] = lambda phone: Pickup("silence")
         self.intent: Callable[[Phone, str], Intent | None] = lambda phone, words: None
+        self._whose = whose
         self._by_address: dict[tuple[str, str], Phone] = {}
+        self._by_key: dict[str, Phone] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         for person in people:
             self.add(person)
@@ -69,6 +74,7 @@ class World:
         temper, blocked = draw_temper(self.profile, self.chance("temper", person.key))
         phone = Phone(id=len(self.phones) + 1, person=person, temper=temper)
         self.phones[phone.id] = phone
+        self._by_key[person.key] = phone
         for channel in self.channels:
             address = person.address(channel)
             if channel in MESSENGERS:
@@ -81,6 +87,21 @@ class World:
                 self.register(phone, channel, address)
         if person.phone:  # a number is a number, whatever is spoken here
             self._by_address.setdefault((SMS, person.phone), phone)
+        return phone
+
+    def introduce(self, person: Person) -> Phone:
+        """Return the phone of a person: theirs, reachable at what is new of their addresses, or a new one."""
+        phone = self._by_key.get(person.key)
+        if phone is None:
+            return self.add(person)
+        phone.person = person
+        for channel in self.channels:
+            address = person.address(channel)
+            if address:
+                self.register(phone, channel, address)
+            chat = phone.chats.get(channel)
+            if chat is not None and address and not chat.started:
+                chat.address, chat.started = address, True
         return phone
 
     def _chat(self, phone: Phone, channel: str, address: str) -> Chat:
@@ -101,7 +122,8 @@ class World:
         address = address.lower() if channel == "email" else address
         found = self._by_address.get(_place(channel, address))
         if found is None and self.strangers:
-            found = self.add(stranger(channel, address))
+            person = self._whose(channel, address) if self._whose else None
+            found = self.introduce(person) if person else self.add(stranger(channel, address))
         return found
 
     def chance(self, *about: object) -> random.Random:

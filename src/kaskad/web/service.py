@@ -11,8 +11,10 @@ from time import monotonic, sleep
 
 from msgspec import structs
 
+from kaskad.actions import sandbox
 from kaskad.actions.columns import Keeper
 from kaskad.actions.office import Office
+from kaskad.actions.playground import Playground
 from kaskad.config import Settings
 from kaskad.domain.errors import Locked, Unavailable
 from kaskad.domain.tokens import Signer
@@ -79,12 +81,14 @@ def serving(
     base_url: str = "",
     moves: bool = True,
     pages: bool = True,
+    playground: Playground | None = None,
 ) -> Iterator[Service]:
     """Run everything until the end of the block, then stop it in order and lose nothing.
 
     `owner` is what a second process on the same SQLite file is told. `base_url` "" is that of the address
     listened on. `moves` False: nothing is decided or sent, what is asked for and arrives is only kept.
     `pages` False: nothing is listened to, `base_url` is that of the processes which do.
+    `playground` runs the sandbox, where one may be opened.
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
@@ -95,11 +99,13 @@ def serving(
             host, port = listener.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         own = structs.replace(settings, base_url=(base_url or url).rstrip("/"))
-        service = _opened(stack, own, owner, url, time_factor, moves)
+        service = _opened(stack, own, owner, url, time_factor, moves, playground)
         office, engine, clock = service.office, service.engine, service.clock
         real_time = time_factor == 1.0 and service.ahead_ms < 1000
         errands = Errands()
         ingest = Ingest(engine, service.db, real_time=real_time, errands=errands.send if moves else None)
+        if playground is not None:
+            stack.callback(playground.close)  # after the engine, which calls there
         stack.callback(engine.stop)
         engine.start()
         if moves:
@@ -126,6 +132,8 @@ def serving(
             keeper = Keeper(office)
             keeper.start()
             stack.callback(keeper.stop)
+        if playground is not None:
+            sandbox.resume(office)
         if moves and pages and (file := database_file(settings)):
             stack.enter_context(found_at(file, url, office.local_key))
         try:
@@ -136,8 +144,9 @@ def serving(
 
 
 def _opened(
-    stack: ExitStack, settings: Settings, owner: str, url: str, time_factor: float, moves: bool
-) -> Service:
+    stack: ExitStack, settings: Settings, owner: str, url: str, time_factor: float, moves: bool,
+    playground: Playground | None,
+) -> Service:  # fmt: skip
     """Return the installation with its database open and held, and an engine that does not run yet."""
     db = open_database(settings.database)
     stack.callback(db.close)
@@ -152,7 +161,9 @@ def _opened(
     engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
     private = settings.private_webhooks == "yes"
     key = secrets.token_urlsafe(32)
-    office = Office(db, vault, engine, signer, settings.base_url, private, settings.antivirus, key)
+    office = Office(
+        db, vault, engine, signer, settings.base_url, private, settings.antivirus, key, playground
+    )
     stack.callback(office.renderers.close)
     return Service(office, clock, time_factor, url)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AfterValidator, Field
 
-from kaskad.actions import contacts
+from kaskad.actions import contacts, single
 from kaskad.actions.contacts import Told as ToldContact
 from kaskad.actions.contacts import ToldAddress, ToldConsent
 from kaskad.actions.finding import Wanted, find
@@ -17,7 +17,7 @@ from kaskad.domain.consent import ALL_CHANNELS, Purpose, purpose_of
 from kaskad.domain.errors import Invalid
 from kaskad.domain.hours import Zones
 from kaskad.domain.ids import contact_text
-from kaskad.domain.terms import Channel, Suppressed
+from kaskad.domain.terms import Channel, MessageClass, Suppressed
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
 from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Name, Text, Words, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -322,6 +322,22 @@ def card_page(found: contacts.Page, part: Slice) -> Page[ContactView]:
 MADE: dict[int | str, dict[str, Any]] = {201: {"description": "It is new.", "model": SavedView}}
 
 
+class SingleIn(Told):
+    """A message that somebody has written to one contact."""
+
+    channel: Channel
+    text: Annotated[str, Field(max_length=single.LONGEST)]
+    subject: Annotated[str, Field(max_length=single.LONGEST_SUBJECT, description="Of a letter.")] = ""
+    message_class: Annotated[MessageClass, Field(alias="class")] = MessageClass.SERVICE
+    key: Annotated[str, Field(max_length=60, pattern=PLAIN, description="The same key sends once.")] = ""
+
+
+class SingleView(View):
+    """The cascade that carries the message."""
+
+    cascade: str
+
+
 @router.get("", dependencies=[READ])
 def list_contacts(
     office: InOffice,
@@ -401,6 +417,22 @@ def suppress_contact(office: InOffice, contact: InPath, told: SuppressIn) -> Mar
     """Never write to addresses again, whoever has them."""
     named = told_addresses(told.addresses)
     return MarkedView(addresses=contacts.suppress(office, contact, named, told.reason))
+
+
+@router.post("/{contact}/messages", status_code=202)
+def send_message(
+    office: InOffice, contact: InPath, told: SingleIn, caller: Annotated[Caller, may("cascades:write")]
+) -> SingleView:
+    """Let one message go to a contact, written by hand; the last look decides whether it is sent.
+
+    It is an ordinary run of the cascade that the answer names: report and timeline tell what came of it.
+    """
+    return SingleView(
+        cascade=single.send(
+            office, contact, told.channel, told.text, subject=told.subject,
+            message_class=told.message_class, by=caller.name, key=told.key,
+        )
+    )  # fmt: skip
 
 
 @router.get("/{contact}/events", dependencies=[READ])

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import addresses, attributes, cascades, contacts, may, merging, messages, runs, segments
+from kaskad.actions import (
+    addresses,
+    attributes,
+    cascades,
+    contacts,
+    may,
+    merging,
+    messages,
+    runs,
+    sandbox,
+    segments,
+    single,
+)
 from kaskad.actions.contacts import Whole
 from kaskad.actions.may import Answer
 from kaskad.actions.office import Office
@@ -22,6 +35,7 @@ from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
 from kaskad.store.cards import KnownConsent
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.changes import shown
 from kaskad.web.pages.contacts import segment_names, stop_options, title_of
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
@@ -33,6 +47,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("contacts:read")]
 LATEST = 2**53
 ENTRIES = 60
+CHANGES = 12
 SHOWN: dict[str, frozenset[str]] = {
     "": frozenset(),
     "touches": frozenset({"message", "receipt", "reaction"}),
@@ -148,7 +163,7 @@ def card_page(
     look = look_of(request, seen)
     whole = contacts.show(office, contact)
     who = contact_text(whole.card.id)
-    if request.method == "GET":
+    if request.method == "GET" and not request.headers.get("hx-request"):
         note(office, seen, "GET /contacts/{contact}", who)
     until = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 16 else LATEST
     found, following = _timeline(office, who, SHOWN.get(show, SHOWN[""]), until)
@@ -171,7 +186,11 @@ def card_page(
         cascades=_asked_about(office, seen), cascade=cascade, answer=answer, refused=refused,
         twins=[(contact_text(each.id), title_of(each, []), same) for each, same in merging.like(office, who)],
         why=lambda words: _why(words, look), problems=problems or {}, open_now=open_now, now=wall_ms(),
-        topics=_topics(whole), stops=stop_options(look),
+        topics=_topics(whole), stops=stop_options(look), key=secrets.token_hex(8),
+        writable=[(each.value, look.word("channel", each.value)) for each in single.channels_of(whole)],
+        kinds=[(each.value, look.word("class", each.value)) for each in single.CLASSES],
+        changes=[shown(each, look) for each in merging.history(office, who, before=None, limit=CHANGES)],
+        phone=bool(sandbox.show(office).url),
     )  # fmt: skip
 
 

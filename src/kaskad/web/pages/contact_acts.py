@@ -17,13 +17,14 @@ from kaskad.actions import (
     merging,
     person_file,
     runs,
+    single,
 )
 from kaskad.actions.contacts import Told, ToldAddress, ToldConsent
 from kaskad.actions.launches import Audience
 from kaskad.domain.consent import Purpose
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import read_contact, read_run
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, MessageClass
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.contact import card_page
 from kaskad.web.pages.contacts import stop_reason
@@ -192,6 +193,33 @@ def enter(
     launches.begin(office, cascade, Audience(list=name))
     note(office, seen, "POST /cascades/{slug}/launch", f"{cascade} {contact}")
     return go(f"/contacts/{contact}", look._("The contact enters now, if the rules let it."))
+
+
+@router.post("/contacts/{contact}/message")
+def send_message(
+    office: InOffice, request: Request, seen: Runner, contact: Who, channel: Text = "", subject: Text = "",
+    text: Text = "", kind: Text = "service", key: Text = "",
+) -> Response:  # fmt: skip
+    """Let one message go to the contact."""
+    chosen = next((each for each in Channel if each.value == channel), None)
+    wanted = next((each for each in single.CLASSES if each.value == kind), MessageClass.SERVICE)
+    try:
+        if chosen is None:
+            raise Invalid([look_of(request, seen)._("Choose a channel.")], ["/channel"])
+        single.send(
+            office, contact, chosen, text, subject=subject, message_class=wanted, by=seen.caller.name, key=key
+        )
+    except Invalid as error:
+        problems = {
+            "text": " ".join(error.problems), "said": text, "subject": subject, "channel": channel,
+            "kind": kind,
+        }  # fmt: skip
+        return card_page(office, request, seen, contact, problems=problems, open_now="send")
+    note(office, seen, "POST /contacts/{contact}/messages", contact)
+    said = look_of(request, seen)._(
+        "It goes out if consent, law and hours let it: below stands what came of it."
+    )
+    return go(f"/contacts/{contact}", said)
 
 
 @router.post("/contacts/{contact}/runs/{run}/cancel")

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import FormData
 
-from kaskad.actions import cascades, editing, presets
+from kaskad.actions import brand, cascades, editing, presets
 from kaskad.actions.cascades import Overtaken
 from kaskad.actions.editing import Sheet
 from kaskad.actions.office import Office
@@ -66,7 +66,7 @@ def create(office: InOffice, request: Request, seen: Writer, form: Form) -> Resp
         problem = look._("Small Latin letters, digits, - and _, at most 64; for example spring-sale.")
         return _new(request, look, seen, told, problem, 422)
     if preset:
-        text = presets.made(preset, look.language, slug, title)
+        text = presets.made(preset, look.language, slug, title, brand.show(office).currency)
     else:
         text = edit.put(EMPTY.format(slug=slug, title="x"), "title", title or slug)
     try:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import accounts, reports, status
+from kaskad.actions import accounts, first_run, reports, status
 from kaskad.actions.alarms import Alarm, alarms
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
@@ -76,7 +76,7 @@ def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
         bars=_bars(figures.hours.get("", lambda: reports.hours(office))),
         status=figures.status.get("", lambda: status.status(office)),
         alarms=list(_alarms(look, seen, figures.alarms.get("", lambda: alarms(office)))),
-        todos=list(_todos(look, request, office, bool(shown), rows)), may_write=seen.may(WRITE),
+        todos=list(_todos(look, request, seen, office, rows)), may_write=seen.may(WRITE),
         there=request.app.state.page_paths,
     )  # fmt: skip
 
@@ -155,21 +155,26 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
 
 
 def _todos(
-    look: Look, request: Request, office: Office, with_accounts: bool, rows: list[Overview]
+    look: Look, request: Request, seen: Visitor, office: Office, rows: list[Overview]
 ) -> Iterator[Todo]:
     """Yield the first steps of a new installation; none once all are done."""
     there: frozenset[str] = request.app.state.page_paths
-    people = status.has_people(office)
-    done = (with_accounts, people, bool(rows), any(row.entered for row in rows))
-    if all(done):
+    done = first_run.progress(office, rows).done
+    if all(done.values()):
         return
     steps = (
-        (look._("Add an account of a channel: where messages go out"), "/channels", "kaskad account add"),
-        (look._("Bring in your people: a file, with what they have agreed to"), "/contacts/import",
+        ("owner", look._("Make yourself the owner: a password of your own"), "/welcome", "kaskad user add"),
+        ("brand", look._("Say who sends, and where you are: zone, country, currency"), "",
+         "kaskad brand set"),
+        ("channels", look._("Open the sandbox, or add an account of a channel: where messages go out"),
+         "/channels", "kaskad account add"),
+        ("people", look._("Bring in your people: a file, with what they have agreed to"), "/imports/new",
          "kaskad import people.csv"),
-        (look._("Draw a cascade: who is told what, and when the next channel takes over"), "/cascades/new",
-         "kaskad apply cascade.yaml"),
-        (look._("Activate and launch it, and watch who is reached"), "/cascades", "kaskad launch NAME"),
+        ("cascade", look._("Draw a cascade: who is told what, and when the next channel takes over"),
+         "/cascades/new", "kaskad apply cascade.yaml"),
+        ("launch", look._("Activate and launch it, and watch who is reached"), "/cascades",
+         "kaskad launch NAME"),
     )  # fmt: skip
-    for (name, path, command), finished in zip(steps, done, strict=True):
-        yield Todo(name, finished, path if path in there else "", command)
+    for key, name, path, command in steps:
+        path = f"/start/{key}" if seen.may("settings:write") else path
+        yield Todo(name, done[key], path if path in there or path.startswith("/start/") else "", command)

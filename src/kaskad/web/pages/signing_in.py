@@ -144,7 +144,7 @@ def found(
         given = {"email": email, "name": name}
         return render(request, look, "welcome.html", 422, seen=seen, given=given, problems=problems)
     sessions.end(office, seen.session.id)
-    return _let_in(office, request, user.id, "/")
+    return _let_in(office, request, user.id, "/start")
 
 
 @router.post("/sign-out")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, imports, launches, tasks, threads
+from kaskad.actions import accounts, cascades, imports, launches, runs, tasks, threads, timeline
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
@@ -96,6 +96,16 @@ def _accounts(office: Office, _: str, __: Look) -> Told:
     }  # fmt: skip
 
 
+def _contact(office: Office, who: str, _: Look) -> Told:
+    """Tell the last that happened to a contact, and when something is to happen next."""
+    last = timeline.timeline(office, who, until=2**53, limit=3)
+    found = runs.listing(office, runs.Filter(contact=who), limit=50).runs
+    return {
+        "last": [[each.at, each.what, each.text] for each in last],
+        "next": [[each.run_id, each.wake_at, each.step] for each in found if each.outcome is None],
+    }
+
+
 TOPICS = {
     topic.name: topic
     for topic in (
@@ -107,6 +117,7 @@ TOPICS = {
         Topic("calls", "tasks:read", _calls),
         Topic("call", "tasks:read", _call),
         Topic("inbox", "threads:read", _inbox),
+        Topic("contact", "contacts:read", _contact),
         Topic("thread", "threads:read", _thread),
     )
 }
