@@ -57,6 +57,7 @@ STAYS = {
     "audit": "who did what must be answered years later; people stand there by their number only",
     "cascades": _WRITTEN,
     "contacts": _PERSON,
+    "approvals": _WRITTEN,
     "crm_pulls": _WORK,
     "date_looks": _WORK,
     "decisions": _FIGURES,

@@ -7,10 +7,11 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from kaskad.actions import abilities, attributes, law, scores
+from kaskad.actions import abilities, approving, attributes, law, scores
 from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
+from kaskad.domain.approval import pieces_of
 from kaskad.domain.attributes import doubts
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
@@ -157,6 +158,8 @@ def put(office: Office, slug: str, text: str, *, by: str = "", revision: str = "
     def change(tx: Transaction) -> CascadeRow:
         if revision:
             _unchanged(tx, slug, revision)
+        if loaded.cascade is not None:
+            approving.note_written(tx, pieces_of(loaded.cascade, ()), by, office.now())
         return store.save_draft(tx, slug, text, office.now(), by)
 
     row = office.write(change)
@@ -209,11 +212,12 @@ def diff(office: Office, slug: str, old: str, new: str) -> str:
         return _diff(_text(tx, slug, old), _text(tx, slug, new), f"{slug} {old}", f"{slug} {new}")
 
 
-def activate(office: Office, slug: str) -> Controlled:
+def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     """Let people enter by the draft from now on; runs under way keep their version.
 
-    Without a draft the current version stays. A paused cascade stays paused. Raises NotFound, Conflict, and
-    Invalid for a draft with errors or without the accounts that it needs.
+    Without a draft the current version stays. A paused cascade stays paused. `ours`: nobody has written its
+    texts, so nobody need approve them. Raises NotFound, Conflict, and Invalid for a draft with errors or
+    without the accounts or approvals that it needs.
     """
     with office.read() as tx:
         row = store.by_slug(tx, slug)
@@ -222,6 +226,8 @@ def activate(office: Office, slug: str) -> Controlled:
     if loaded.cascade is None:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
     able = _held_against_accounts(office, loaded, text)
+    if not ours:
+        able = _approved(office, able, text)
     if able.errors:
         raise Invalid([problem.text(slug) for problem in able.errors])
     if missing := _missing(office, loaded.cascade):
@@ -245,6 +251,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
     loaded = _held_against_accounts(office, _load(slug, wanted), wanted)
+    loaded = _approved(office, loaded, wanted)
     spared = _spared(office, loaded.cascade) if loaded.cascade else ()
     same = current is not None and current.source == wanted and _same_texts(office, loaded, current.id)
     missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
@@ -335,6 +342,15 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         for path, doubt in doubts(declared, loaded.cascade)
     ]
     return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
+
+
+def _approved(office: Office, loaded: Loaded, text: str) -> Loaded:
+    """Return what was loaded with what nobody has approved of it, where that is needed."""
+    if loaded.cascade is None:
+        return loaded
+    with office.read() as tx:
+        lacking = approving.unapproved(tx, loaded.cascade)
+    return with_more(loaded, text, [(*one, "error") for one in lacking]) if lacking else loaded
 
 
 def _unknown_segments(tx: Transaction, cascade: Cascade) -> list[tuple[str, str, str]]:

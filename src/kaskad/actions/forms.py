@@ -133,7 +133,7 @@ def _ask_by(office: Office, form: Form) -> str:
         return ""
     cascades.put(office, slug, cascade_of(form))
     try:
-        cascades.activate(office, slug)
+        cascades.activate(office, slug, ours=True)
     except Invalid as error:
         return f"The form is kept, but nobody can be asked to confirm yet: {error} Then activate {slug}."
     office.reload()

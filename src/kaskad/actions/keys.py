@@ -22,6 +22,7 @@ SCOPES: dict[str, str] = {
     "events:write": "tell what people did: triggers, goals, plain events",
     "cascades:read": "see cascades, versions, runs, messages and reports",
     "cascades:write": "change, activate, launch, pause, resume and stop cascades; cancel runs",
+    "texts:approve": "approve texts that somebody else has written",
     "accounts:read": "see providers' accounts without their secrets",
     "accounts:write": "change providers' accounts and send tests",
     "tasks:read": "see the calls that people are to make, with what is known of whom they call",

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from kaskad.actions.keys import ALL, SCOPES
 
-Role = Literal["owner", "marketer", "agent", "viewer"]
+Role = Literal["owner", "marketer", "approver", "agent", "viewer"]
 ROLES: tuple[Role, ...] = get_args(Role)
 _READING = frozenset(scope for scope in SCOPES if scope.endswith(":read")) - {"audit:read"}
 _CALLS = frozenset({"tasks:read", "tasks:write", "threads:read", "threads:write"})
@@ -14,6 +14,7 @@ OPENS: dict[Role, frozenset[str]] = {
     "owner": frozenset({ALL}),
     # whatever makes and runs cascades; not accounts, policy, keys, people, audit
     "marketer": _READING | _CALLS | {"contacts:write", "events:write", "cascades:write"},
+    "approver": _READING | {"texts:approve"},  # of texts that somebody else has written
     "agent": _CALLS,  # of people only those whom they call
     "viewer": _READING,
 }

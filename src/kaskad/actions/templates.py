@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from kaskad.actions import approving
 from kaskad.actions.cascades import source_of
 from kaskad.actions.frames import TOO_LONG, Preview, Work, fill, frame
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
+from kaskad.domain.approval import of_wording
 from kaskad.domain.cascade import Content, Variant
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.content import (
@@ -71,6 +73,7 @@ def put(
         raise Invalid([f"Say in which language {name!r} is, for example `language: ru`; a part needs none."])
 
     def change(tx: Transaction) -> Kept:
+        made: Wording | None = None
         others = [one for one in store.of_name(tx, name) if one.channel == code and one.language != language]
         chosen = code != PART and (fallback or not any(one.fallback for one in others))
         kept = Kept(name, code, language, chosen, content, office.now())
@@ -81,6 +84,8 @@ def put(
                 raise Invalid([f"{name}: {one.message}: {one.remedy}." for one in grave])
         store.put(tx, kept)
         store.note(tx, kept, by)
+        if made is not None:
+            approving.note_written(tx, [of_wording(made)], by, office.now())
         return kept
 
     kept = office.write(change)

@@ -184,7 +184,7 @@ def _stand_ready(office: Office, channel: Channel) -> None:
         except NotFound:
             pass
     cascades.put(office, slug, _definition(slug, channel))
-    cascades.activate(office, slug)
+    cascades.activate(office, slug, ours=True)
     office.reload()
 
 

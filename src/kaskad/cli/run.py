@@ -212,9 +212,15 @@ def _bring_in(
     service: Service, cascade: Cascade, source: str, file: People, path: Path, screen: Screen
 ) -> VersionRow:
     """Import the people, activate the cascade, and let everybody enter who has not yet."""
+    from kaskad.actions.approving import unapproved
+    from kaskad.domain.errors import Invalid
     from kaskad.engine.launch import activate, import_people, let_enter
 
     engine = service.engine
+    with service.db.read() as tx:
+        lacking = unapproved(tx, cascade)
+    if lacking:
+        raise Invalid([f"{where}: {message}: {remedy}." for where, message, remedy in lacking])
     imported = import_people(engine, service.vault, file.people)
     version = activate(engine, cascade, source)
     screen.brought_in(service, cascade, version, file, imported.new, path)

@@ -237,6 +237,13 @@ class Retention(Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"retention.{name} is a number of days from 1 to 36500, or 0 for ever")
 
 
+class Approval(StrEnum):
+    """Whether somebody who has not written a text must approve it before it is activated."""
+
+    NONE = "none"
+    REQUIRED = "required"
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -263,6 +270,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
     confirmations: Confirmations = Confirmations()  # of STOP and START, by text
     topics: tuple[TopicName, ...] = ()  # what people choose from; (): the topics of active cascades
+    approval: Approval = Approval.NONE  # of texts, before a cascade is activated with them
     test_addresses: tuple[str, ...] = ()  # of one's own people: test messages may go there
     sunset_days: int = 0  # who is silent for so long gets no more advertising by e-mail; 0: that is not done
     hold_refused_percent: int = 5  # of a day's mails refused for what the sender is: held (5.7.x); 0: never

@@ -21,6 +21,7 @@ from kaskad.web import metrics
 from kaskad.web.api import (
     accounts,
     addresses,
+    approvals,
     approved_texts,
     attributes,
     audit,
@@ -119,6 +120,7 @@ ROUTERS = (
     cascades.router,
     templates.router,
     templates.step_router,
+    approvals.router,
     test_messages.router,
     files.router,
     launches.router,

@@ -83,6 +83,7 @@ CHANNELS = {
 ROLES = {
     "owner": N_("owner"),
     "marketer": N_("marketer"),
+    "approver": N_("approver"),
     "agent": N_("agent"),
     "viewer": N_("viewer"),
 }
