@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from kaskad.domain.cascade import Anchor, Branch, Clock, Money, Reentry, Span
+from kaskad.domain.cascade import Anchor, Branch, Clock, Content, Money, Reentry, Span
+from kaskad.domain.content import Wording
 from kaskad.domain.definition import json_schema, load, to_cascade
 from kaskad.domain.definition.checks import longest
 from kaskad.domain.definition.problem import MAX_PROBLEMS
 from kaskad.domain.definition.schema import KEYS
 from kaskad.domain.definition.source import MAX_NODES, MAX_SIZE
 from kaskad.domain.errors import Invalid
+from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.terms import Channel, MessageClass, Reaction
 
 HOUR = 3_600_000
@@ -407,6 +409,44 @@ def test_what_mostly_goes_wrong_is_warned_of_and_still_runs(text, message):
 )
 def test_what_is_fine_is_not_warned_of(text):
     assert load(text, name="x").problems == ()
+
+
+LEAVE = '<a href="{{ unsubscribe_url }}">x</a>'
+
+
+def test_advertising_that_does_not_tell_how_to_leave_is_warned_of_at_its_place():
+    def warned(**told):
+        text = step(**told).replace("class: service", "class: advertising\ntopic: t")
+        return [(one.path, one.message) for one in load(text, name="x").warnings if "leave" in one.message]
+
+    mail = {"channel": "email", "subject": "s"}
+    assert warned(text="hello") == [("steps[0].text", "the advertising SMS does not tell how to leave")]
+    (letter,) = warned(**mail, text=None, html="<p>hi</p>")
+    assert letter[0] == "steps[0].html" and "spam" in letter[1]
+    (part,) = warned(**mail, html=f"<p>{LEAVE}</p>", text="hi")
+    assert part == ("steps[0].text", "its text part shows no way to leave")
+    both = [{"id": "a", "text": "x STOP"}, {"id": "b", "text": "x"}]
+    assert [path for path, _ in warned(text=None, variants=both)] == ["steps[0].variants[1].text"]
+    mjml = f"<mjml><mj-body><mj-raw>{LEAVE}</mj-raw></mj-body></mjml>"
+    quiet = [
+        {**mail, "text": None, "html": LEAVE},
+        {**mail, "text": None, "mjml": mjml},
+        {"text": "Скидка. Отказ: СТОП"},
+        {"channel": "viber", "text": "x", "buttons": [{"text": "No", "reply": "стоп"}]},
+        {"channel": "telegram", "text": "{{ preferences_url }}"},
+        {"channel": "push", "subject": "s", "text": "x"},
+    ]
+    assert [warned(**told) for told in quiet] == [[]] * len(quiet)
+    assert "leave" not in "".join(messages(step(text="hello"), "warning")), "only advertising must tell it"
+
+    text = step(channel="email", text=None, template="news").replace("class: service", "class: advertising")
+    cascade = to_cascade(text, name="x")
+    wordings = [
+        Wording("news", Channel.EMAIL.code, language, True, Content(subject="s", html=html))
+        for language, html in (("en", "<p>hi</p>"), ("ru", LEAVE))
+    ]
+    ((path, message, _),) = unsaid_by(cascade, wordings)
+    assert path == "steps[0].template" and message.startswith("news (en), html: the advertising letter")
 
 
 def test_the_longest_text_takes_the_longest_choice_and_a_long_name():

@@ -16,6 +16,7 @@ from kaskad.domain.attributes import doubts
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.policy import Policy
 from kaskad.domain.segment import asked_by, named_by
 from kaskad.engine import control, launch
@@ -333,7 +334,7 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
     accounts = [account for account in office.engine.world.accounts.values() if account.enabled]
     found = abilities.findings(loaded.cascade, accounts)
     with office.read() as tx:
-        _, wrong = look_up(tx, loaded.cascade)
+        wordings, wrong = look_up(tx, loaded.cascade)
         wrong = [*wrong, *_unknown_segments(tx, loaded.cascade)]
         declared = attributes.declared(tx)
     more = [(f.path, f.message, f.remedy, f.severity) for f in found]
@@ -341,6 +342,7 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         (path, doubt, "Compare it with a value that it can have, or declare it otherwise.", "warning")
         for path, doubt in doubts(declared, loaded.cascade)
     ]
+    more += [(*finding, "warning") for finding in unsaid_by(loaded.cascade, wordings)]
     return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
 
 

@@ -282,10 +282,10 @@ def compile_content(
     names is looked for in `texts`, in `language`; what the content itself says counts more.
     """
     if variant is not None:
-        content = _over(content, variant.content)
+        content = over(content, variant.content)
     spoken_in = ""
     if content.template and (found := texts.find(content.template, channel.code, language)):
-        content, spoken_in = _over(found.content, structs.replace(content, template="")), found.language
+        content, spoken_in = over(found.content, structs.replace(content, template="")), found.language
     if content.html and not spoken_in:  # a template has its styles in place since it was frozen
         content = structs.replace(content, html=inlined(content.html, f"{name}.html"))
     if content.mjml and not content.html:
@@ -339,7 +339,7 @@ def _approved(content: Content, name: str) -> _ApprovedText | None:
     )
 
 
-def _over(content: Content, own: Content) -> Content:
+def over(content: Content, own: Content) -> Content:
     said = {field: value for field, value in structs.asdict(own).items() if value}
     if "mjml" in said and "html" not in said:
         said["html"] = ""  # what was made of the other's MJML

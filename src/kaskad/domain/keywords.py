@@ -61,3 +61,8 @@ def is_bare_stop(text: str) -> bool:
 def is_start(text: str) -> bool:
     """Return whether the text is the word that takes a stop back, and nothing else."""
     return "".join(_skeletons(text)) in _START
+
+
+def names_stop(text: str) -> bool:
+    """Return whether a text of ours names a word by which people leave."""
+    return any(word in _STOP | _FIRST for word in _skeletons(text))

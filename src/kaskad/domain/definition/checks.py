@@ -12,6 +12,7 @@ from kaskad.domain.definition.form import Report
 from kaskad.domain.definition.problem import did_you_mean
 from kaskad.domain.definition.steps import check_reactions
 from kaskad.domain.enclosing import FILES, compile_enclosing
+from kaskad.domain.leaving import unsaid
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN, html_of
 from kaskad.domain.sms import parts
@@ -200,12 +201,28 @@ def _warn_step(step: Step, cascade: Cascade, report: Report) -> None:
         and not opt_out
     ):
         report.warn(place, "the robot call offers no key to refuse", "add `keys: {9: opt_out}` and say so")
+    if cascade.message_class is MessageClass.ADVERTISING:
+        _warn_leaving(step, place, report)
     if Channel.SMS in step.channels:
         contents = [(place, step.content)]
         for index, variant in enumerate(step.variants):
             contents.append((f"{place}.variants[{index}]", _own(variant.content, step.content)))
         for path, content in contents:
             _warn_sms(content.text, f"{path}.text", report)
+
+
+def _warn_leaving(step: Step, place: str, report: Report) -> None:
+    """Warn of words that do not tell how to leave; those of templates are looked at where these are known."""
+    told = [(variant.content, f"{place}.variants[{index}]") for index, variant in enumerate(step.variants)]
+    found = set()
+    for content, path in told or [(step.content, place)]:
+        for one in (
+            () if content.template else [one for each in step.channels for one in unsaid(content, each)]
+        ):
+            own = getattr(content, one.field) != getattr(step.content, one.field)
+            found.add((f"{path if own else place}.{one.field}", one))
+    for path, one in sorted(found):
+        report.warn(path, one.message, one.remedy)
 
 
 def _warn_sms(text: str, path: str, report: Report) -> None:
