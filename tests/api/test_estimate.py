@@ -74,12 +74,12 @@ def test_the_estimate_is_that_of_the_worked_example_and_of_the_real_base(api, tm
 
     file = tmp_path / "five.yaml"
     file.write_text(text)
-    assert run(["estimate", str(file), "--typical", "--db", api.service.db.name]) == 0
+    assert run(["cascade", "estimate", str(file), "--typical", "--db", api.service.db.name]) == 0
     shown = capsys.readouterr().out
     assert "85.0% are expected to react (850)" in shown and "₸34.62 for each" in shown
     api.put("/cascades/five", content=text)
-    assert run(["estimate", "five", "--everybody", "--json", "--db", api.service.db.name]) == 0
+    assert run(["cascade", "estimate", "five", "--everybody", "--json", "--db", api.service.db.name]) == 0
     assert json.loads(capsys.readouterr().out) == real
-    assert run(["estimate", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
+    assert run(["cascade", "estimate", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
     wrong = api.call("POST", "/cascades/five/estimate", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]

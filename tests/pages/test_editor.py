@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from kaskad.domain.definition import edit, load
 from kaskad.domain.terms import Channel
+from support.faults import until
 from support.shop import equip
 
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "abandoned-cart.yaml").read_text("utf-8")
@@ -60,7 +61,9 @@ def test_the_cart_cascade_is_drawn_by_mouse_and_keyboard(visit, site):
     page.locator("#plus-0").get_by_text("SMS").click()
     page.wait_for_selector("#step-form [name=text]")
     assert "has nothing to say" in page.locator("#card-0").inner_text()
+    assert "1,000" in page.locator("#card-0 .step-cost").inner_text()  # it is estimated with its mistakes
     fill(page, text=sms["text"])
+    page.wait_for_selector("#preview .bubble:has-text('your cart goes tomorrow')", timeout=60_000)
     choose(page, "wait_mode", "bare")
     assert "2 h" in page.locator("#wait-0").inner_text()
     page.locator("#plus-0 > summary").focus()
@@ -169,6 +172,76 @@ def test_the_editor_works_without_a_script_and_tells_what_is_wrong(site):
         assert put.status_code == 409 and "Marketer" in put.json()["detail"]
         taken = client.post("/cascades/new", data={"csrf": token, "slug": "draft", "title": "x"})
         assert taken.status_code == 409
+
+
+def test_a_draft_with_mistakes_is_looked_at_estimated_and_sent_to_testers(site):
+    wrong = EXAMPLE.replace("cascade: abandoned-cart", "cascade: looked").replace("wait: 2h", "wait: 3q")
+    site.api.put("/cascades/looked", content=wrong)
+    site.api.call("PATCH", "/policy", {"test_addresses": ["tester@example.org"]})
+    contact, step = {"contact": "ann", "complete": True}, {"step": "letter"}
+    shown = site.api.post("/cascades/looked/preview", {**contact, **step})
+    assert shown["stand_ins"] == ["trigger.cart_url"] and "your cart is waiting" in shown["subject"]
+    unsaved = wrong.replace("your cart is waiting", "not saved")
+    shown = site.api.post("/cascades/looked/preview", {**contact, **step, "definition": unsaved})
+    assert "not saved" in shown["subject"]
+    broken = wrong.replace("{{ contact.name }}, your cart goes", "{{ contact.name, your cart goes")
+    told = site.api.call(
+        "POST", "/cascades/looked/preview", {**contact, "step": "sms", "definition": broken}
+    )  # fmt: skip
+    assert told.status_code == 422 and "wait" not in str(told.json()["problems"][0])
+    with site.client("marketer") as client:
+        page = client.get("/cascades/looked/edit?panel=step&at=0&for=everybody").text
+        assert 'value="everybody" selected' in page and "passes over" in page
+        token = page.partition('name="csrf" value="')[2].partition('"')[0]
+        shown = client.get("/cascades/looked/preview?step=letter&who=ann").text
+        assert "Made up" in shown and "preview/letter?step=letter" in shown
+        letter = client.get("/cascades/looked/preview/letter?step=letter&who=ann")
+        assert "sandbox" in letter.headers["Content-Security-Policy"] and "<p>" in letter.text
+        assert "tester@example.org" in page and 'value="bob"' in client.get(
+            "/cascades/looked/preview/people?q=bob"
+        ).text  # fmt: skip
+        form = {"csrf": token, "step": "letter", "who": "ann", "to": "stranger@example.org"}
+        refused = client.post("/cascades/looked/preview/test", data=form)
+        assert refused.status_code == 422 and "neither a test address" in refused.text
+        sent = client.post("/cascades/looked/preview/test", data={**form, "to": "tester@example.org"})
+        assert sent.status_code == 200 and "It counts in no figure." in sent.text
+    with site.client("viewer") as client:
+        assert client.post("/cascades/looked/preview/test", data=form).status_code == 403
+
+
+def test_people_under_way_are_moved_after_an_activation(site):
+    text = """cascade: moved
+class: service
+goal: {event: purchase}
+holdout: 0%
+trigger: {broadcast: all}
+steps:
+  - {id: chat, channel: telegram, text: "Hello", wait: 5d}
+  - {id: letter, channel: email, subject: News, text: "Hello", wait: 1h}
+"""
+    api = site.api
+    api.put("/cascades/moved", content=text)
+    api.post("/cascades/moved/activate")
+    api.post("/cascades/moved/launch", {"list": "vip"})
+    until(lambda: api.get("/cascades/moved/report")["lines"][0]["sent"], 30)
+    with site.client("marketer") as client:
+        api.put("/cascades/moved", content=text.replace("wait: 5d", "wait: 6d"))
+        page = client.get("/cascades/moved/edit?panel=plan").text
+        token = page.partition('name="csrf" value="')[2].partition('"')[0]
+        done = client.post("/cascades/moved/activate", data={"csrf": token})
+        assert done.headers["location"] == "/cascades/moved/edit?panel=move"
+        page = client.get(done.headers["location"]).text
+        assert "Move them to version 2" in page and "<code>chat</code> → <code>chat</code>" in page
+        until(lambda: "disabled" not in _button(client.get("/cascades/moved/edit?panel=move").text), 30)
+        moved = client.post("/cascades/moved/move", data={"csrf": token})
+        assert moved.status_code == 303
+        left = {each["version"] for each in api.post("/cascades/moved/plan")["in_flight"]}
+        assert left == {2}
+        assert "in the current version" in client.get("/cascades/moved/edit?panel=move").text
+
+
+def _button(page):
+    return page.partition('id="move"')[2].partition(">")[0]
 
 
 @pytest.mark.parametrize("language, theme, width", [("ru", "light", "wide"), ("en", "dark", "phone")])

@@ -6,7 +6,7 @@ The words are made by `fill`, in a process of its own (`rendering.py`): nobody m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from html import unescape
 from typing import Any
@@ -47,6 +47,7 @@ from kaskad.store import files
 from kaskad.store.db import Transaction
 
 SAMPLE_URL = "https://example.org/"  # what stands for an address that only the event would tell
+STAND_IN = "0000000000"  # for a property that only the event would tell; so long are most of them
 LIKELY = 100_000  # an id as long as most are, where the length of a token is asked for
 PREHEADER = 120  # characters that programs show beside the subject, at most
 TOO_LONG = "It is {} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave."
@@ -120,6 +121,7 @@ class Preview(Struct, frozen=True):
     attachments: tuple[Attached, ...] = ()
     appointment: Appointment | None = None
     warnings: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()  # properties of the event that were made up
 
 
 def fill(work: Work) -> Filled:
@@ -211,6 +213,17 @@ def scope_for(
         PREFERENCES: f"{SAMPLE_URL}choose", HERE: here,
         **({FILES: {name: f"{SAMPLE_URL}{name}" for name in linked}} if linked else {}),
     }  # fmt: skip
+
+
+def completed(given: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the event's properties with a stand-in for each that a text reads and nobody gave."""
+    trigger, made_up = dict(given), []
+    for name in names:
+        root, _, path = name.partition(".")
+        if root == "trigger" and path and "." not in path and "[" not in path and path not in trigger:
+            trigger[path] = f"https://example.org/{STAND_IN}" if "url" in path else STAND_IN
+            made_up.append(name)
+    return trigger, tuple(made_up)
 
 
 def links_as_long(channel: Channel, base_url: str, link_url: str) -> LinkMaker:

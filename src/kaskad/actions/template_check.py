@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from kaskad.actions.frames import links_as_long, scope_for
+from kaskad.actions.frames import completed, links_as_long, scope_for
 from kaskad.actions.office import Office
 from kaskad.actions.templates import book_of, people_of
 from kaskad.domain import sms
@@ -23,7 +23,6 @@ from kaskad.engine.look import Person
 from kaskad.store import cascades as cascade_store
 from kaskad.store.db import Transaction
 
-STAND_IN = "0000000000"  # for a property that only the event would tell; so long are most of them
 EXAMPLES = 5
 PIECE = 1_000
 
@@ -115,7 +114,7 @@ class Check:
         self._links = links_as_long(channel, office.base_url, office.engine.world.options.link_url)
         self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
-        self._trigger, self._made_up = _completed(trigger, sorted(names))
+        self._trigger, self._made_up = completed(trigger, sorted(names))
         accounts = office.engine.world.by_channel.get(channel.code, [])
         self._account = next((one for one in accounts if account in ("", one.name)), None)
         self._people = self._written = self._price = 0
@@ -194,14 +193,3 @@ class Check:
             dict(self._languages), dict(sorted(self._parts.items())), self._longest,
             self._price if currency in DIGITS else -1, currency,
         )  # fmt: skip
-
-
-def _completed(given: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the event's properties with a stand-in for each that a text reads and nobody gave."""
-    trigger, made_up = dict(given), []
-    for name in names:
-        root, _, path = name.partition(".")
-        if root == "trigger" and path and "." not in path and "[" not in path and path not in trigger:
-            trigger[path] = f"https://example.org/{STAND_IN}" if "url" in path else STAND_IN
-            made_up.append(name)
-    return trigger, tuple(made_up)

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kaskad.actions import approving
 from kaskad.actions.cascades import source_of
-from kaskad.actions.frames import TOO_LONG, Preview, Work, fill, frame
+from kaskad.actions.frames import TOO_LONG, Preview, Work, completed, fill, frame
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
 from kaskad.domain.approval import of_wording
@@ -24,6 +24,7 @@ from kaskad.domain.content import (
     primary,
 )  # fmt: skip
 from kaskad.domain.definition import to_cascade
+from kaskad.domain.definition.sketch import readable
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
@@ -164,6 +165,7 @@ class Asked(Struct, frozen=True):
     contact_id: int
     work: Work
     keys: Mapping[str, str] = {}
+    stand_ins: tuple[str, ...] = ()  # properties of the event that were made up
 
 
 def preview(
@@ -195,24 +197,28 @@ def of_template(
 
 def preview_step(
     office: Office, slug: str, step: str, who: str, *, version: str = "", channel: str = "",
-    variant: str = "", trigger: Mapping[str, Any] | None = None,
+    variant: str = "", trigger: Mapping[str, Any] | None = None, text: str = "", complete: bool = False,
 ) -> Preview:  # fmt: skip
     """Return what a step would say to a contact: of a version, `current` or `draft`; else of what is newest.
 
-    A draft is shown with the templates as they are now. Raises NotFound, Invalid.
+    A draft is shown with the templates as they are now, and whatever is wrong elsewhere in it; `text` is one
+    that nobody has saved. `complete` makes up what only an event would tell. Raises NotFound, Invalid.
     """
     with office.read() as tx:
-        asked = of_step(office, tx, slug, step, who, version, channel, variant, trigger or {})
+        asked = of_step(
+            office, tx, slug, step, who, version, channel, variant, trigger or {}, text=text,
+            complete=complete,
+        )  # fmt: skip
     return _looked(office, asked)
 
 
 def of_step(
     office: Office, tx: Transaction, slug: str, step: str, who: str, version: str, channel: str,
-    variant: str, trigger: Mapping[str, Any],
+    variant: str, trigger: Mapping[str, Any], *, text: str = "", complete: bool = False,
 ) -> Asked:  # fmt: skip
     """Return what fills a step for a contact; raises NotFound, Invalid."""
-    text, version_id = source_of(tx, slug, version)
-    cascade = to_cascade(text, name=slug)
+    text, version_id = (text, None) if text else source_of(tx, slug, version)
+    cascade = to_cascade(text, name=slug) if version_id is not None else readable(text, slug, step)
     found = next((one for one in cascade.steps if one.id == step), None)
     if found is None:
         raise NotFound(f"{slug} has no step {step!r}: {', '.join(one.id for one in cascade.steps)}.")
@@ -228,19 +234,34 @@ def of_step(
         texts = store.frozen(tx, version_id)
     contact_id = find_contact(tx, who)
     person = person_of(tx, contact_id)
+    made_up: tuple[str, ...] = ()
+    if complete:
+        trigger, made_up = completed(trigger, _names(found.content, where, chosen, step, texts))
     work = Work(
         found.content, where, step, person, _zone(tx), office.now(), office.base_url, _link_url(office),
         trigger, tuple(texts), primary(person.language), chosen, cascade.utm, slug, cascade.message_class,
         found.account, cascade.topic, cascade.brand,
     )  # fmt: skip
-    return Asked(contact_id, work, found.keys)
+    return Asked(contact_id, work, found.keys, made_up)
+
+
+def _names(
+    content: Content, channel: Channel, variant: Variant | None, step: str, texts: Sequence[Wording]
+) -> list[str]:  # fmt: skip
+    """Return what a content asks for; raises Invalid."""
+    try:
+        made = compile_content(content, channel, variant, name=step, texts=TextBook(texts))
+    except BadTemplate as bad:
+        raise _invalid(bad) from None
+    return sorted(made.variables)
 
 
 def _looked(office: Office, asked: Asked) -> Preview:
     """Return the frame of words that a process of their own has made."""
     filled = office.renderers.call(fill, asked.work)
     with office.read() as tx:
-        return frame(office, tx, asked.contact_id, asked.work, filled)
+        shown = frame(office, tx, asked.contact_id, asked.work, filled)
+    return msgspec.structs.replace(shown, stand_ins=asked.stand_ins)
 
 
 def _link_url(office: Office) -> str:

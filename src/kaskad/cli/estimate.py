@@ -1,4 +1,4 @@
-"""`kaskad estimate`: what a cascade is expected to reach, send and cost, before it runs."""
+"""`kaskad cascade estimate`: what a cascade is expected to reach, send and cost, before it runs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ NOTES = {
     "no_price": "counted as free: no account tells a price",
     "condition": "its condition looks at the run: counted as if it held for everybody",
 }
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(estimate)
 
 
 def estimate(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kaskad.cli.estimate import estimate
 from kaskad.cli.screens.options import CASCADE, DB, JSON
 from kaskad.cli.template import CHANNEL, LANGUAGE, NAME, TRIGGER, properties
 
@@ -23,8 +24,9 @@ FREE = Annotated[bool, typer.Option("--free", help="The free text, though there 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file: the one of templates stands in their group."""
-    group = typer.Typer(help="One cascade: test.", no_args_is_help=True)
+    group = typer.Typer(help="One cascade: what is to be expected of it, tests.", no_args_is_help=True)
     group.command("test")(step)
+    group.command("estimate")(estimate)
     app.add_typer(group, name="cascade")
 
 

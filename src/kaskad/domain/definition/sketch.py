@@ -11,6 +11,8 @@ from kaskad.domain.channels import CHANNELS, Needs
 from kaskad.domain.definition import UnreadableError, load
 from kaskad.domain.definition.edit import tree_of
 from kaskad.domain.definition.rewrite import Tree
+from kaskad.domain.definition.schema import CONTENT
+from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
 
 _STEP = re.compile(r"steps\[(\d+)\]")
@@ -42,10 +44,38 @@ def sketch(text: str, name: str) -> Cascade | None:
     return None
 
 
+def readable(text: str, name: str, step: str) -> Cascade:
+    """Return the cascade of a text; where something is wrong with it, as if it had this one step only.
+
+    Of the step what it says is kept, and what is wrong with that is raised as Invalid.
+    """
+    loaded = load(text, name=name)
+    if loaded.cascade is not None:
+        return loaded.cascade
+    try:
+        top = _map(tree_of(text))
+    except UnreadableError as error:
+        raise Invalid([error.problem.text(name)]) from None
+    found = next((each for each in map(_map, _list(top.get("steps"))) if each.get("id") == step), None)
+    if found is None:
+        raise Invalid([problem.text(name) for problem in loaded.errors])
+    wrong = {each.path.partition(".")[0].partition("[")[0] for each in loaded.errors}
+    made = _reduced(top, [], (), wrong, name)
+    made["steps"] = [
+        {key: found[key] for key in ("id", "channel", "account", "variants", *CONTENT) if key in found}
+    ]
+    alone = load(json.dumps(made), name=name)
+    if alone.cascade is None:
+        place = f"steps[{_list(top.get('steps')).index(found)}]"
+        raise Invalid([each.message for each in loaded.errors if each.path.startswith(place)]
+                      or [each.message for each in alone.errors])  # fmt: skip
+    return alone.cascade
+
+
 def _reduced(
     top: Mapping[str, Tree], steps: list[Tree], rough: Collection[int], wrong: set[str], name: str
 ) -> dict[str, Tree]:
-    kept = ("class", "topic", "brand", "trigger", "holdout")
+    kept = ("class", "topic", "brand", "utm", "trigger", "holdout")
     made: dict[str, Tree] = {"cascade": name, "class": "service", "trigger": {"event": "something"}}
     made |= {key: top[key] for key in kept if key in top and key not in wrong}
     made["steps"] = [_rough(_map(step), n) if n in rough else step for n, step in enumerate(steps)]

@@ -221,6 +221,8 @@ class NewStepPreview(Told):
     channel: Annotated[Channel | None, Field(description="Of several; else the first.")] = None
     variant: Annotated[str, Field(max_length=64, pattern=PLAIN)] = ""
     trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
+    definition: Annotated[Source, Field(description="One that nobody has saved, instead of a version.")] = ""
+    complete: Annotated[bool, Field(description="Make up what only an event would tell.")] = False
 
 
 class PreviewView(View):
@@ -248,6 +250,7 @@ class PreviewView(View):
     attachments: list[dict[str, Any]]
     appointment: dict[str, Any] | None
     warnings: list[str]
+    stand_ins: Annotated[list[str], Field(description="Properties of the event that were made up.")]
 
     @classmethod
     def of(cls, told: Preview) -> PreviewView:
@@ -276,6 +279,7 @@ class PreviewView(View):
             attachments=[msgspec.structs.asdict(one) for one in told.attachments],
             appointment=msgspec.structs.asdict(told.appointment) if told.appointment else None,
             warnings=list(told.warnings),
+            stand_ins=list(told.stand_ins),
         )
 
 
@@ -491,5 +495,6 @@ def preview_step(office: InOffice, slug: Slug, told: NewStepPreview) -> PreviewV
         templates.preview_step(
             office, slug, told.step, told.contact, version=told.version, channel=told.channel or "",
             variant=told.variant, trigger=told.trigger,
+            text=told.definition, complete=told.complete,
         )
     )  # fmt: skip

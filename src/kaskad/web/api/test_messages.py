@@ -41,10 +41,12 @@ class TestTold(Told):
     free: Annotated[bool, Field(description="The free text, though there is an approved one.")] = False
     trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
 
-    def wish(self, *, language: str = "", variant: str = "", version: str = "") -> Wish:
+    def wish(
+        self, *, language: str = "", variant: str = "", version: str = "", complete: bool = False
+    ) -> Wish:  # fmt: skip
         return Wish(
             self.to, self.contact, self.anyone, self.account, self.channel or "", language, variant, version,
-            self.free, self.trigger,
+            self.free, self.trigger, complete,
         )  # fmt: skip
 
 
@@ -59,6 +61,9 @@ class StepTestTold(TestTold):
 
     version: Annotated[str, Field(pattern=r"^(|draft|current|[1-9][0-9]{0,8})$")] = ""
     variant: Word = ""
+    complete: Annotated[bool, Field(description="Make up what of the event's properties is not given.")] = (
+        False
+    )
 
 
 class TestedView(View):
@@ -95,5 +100,5 @@ def test_template(office: InOffice, name: Name, told: TemplateTestTold) -> Teste
 @router.post("/cascades/{slug}/steps/{step}/test", dependencies=[may(WRITE), may(PEOPLE)])
 def test_step(office: InOffice, slug: Slug, step: str, told: StepTestTold) -> TestedView:
     """Send what a step says to a tester as a contact would get it; it belongs to no run and no figure."""
-    wish = told.wish(variant=told.variant, version=told.version)
+    wish = told.wish(variant=told.variant, version=told.version, complete=told.complete)
     return TestedView.of(test_messages.of_a_step(office, slug, step, wish))

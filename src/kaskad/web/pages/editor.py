@@ -20,7 +20,7 @@ from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.web.auth import InOffice
-from kaskad.web.pages import expected, flow, step_form
+from kaskad.web.pages import expected, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
 from kaskad.web.pages.choices import choices
 from kaskad.web.pages.figures import figures_of
@@ -143,7 +143,9 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
         return _page(office, request, seen, sheet, 422, refused=str(wrong), told={"panel": "plan"})
     note(office, seen, "POST /cascades/{slug}/activate", slug)
     figures_of(request).forget(slug)
-    return go(f"/cascades/{slug}/edit", look._("Version %(n)s is active.", n=done.version or 0))
+    left = any(each.version != done.version for each in cascades.plan(office, slug).in_flight)
+    here = f"/cascades/{slug}/edit" + ("?panel=move" if left else "")
+    return go(here, look._("Version %(n)s is active.", n=done.version or 0))
 
 
 def _new(
@@ -180,6 +182,8 @@ def _page(
         "passed_over": lambda told: expected.passed_over(look, told),
         "plan": cascades.plan(office, sheet.slug) if panel == "plan" and sheet.source else None,
         "step": _step(top, at) if panel == "step" else {},
+        **(_people(office, seen) if panel == "step" else {}),
+        "moving": moving.moving(office, look, sheet.slug, asked) if panel == "move" else None,
     }
     return render(
         request, look, "editor.html", code, seen=seen, sheet=sheet, flow=drawn, top=top, panel=panel, at=at,
@@ -189,6 +193,13 @@ def _page(
         text=flow.text, joined=lambda names: ", ".join(look.word("waited", each).lower() for each in names),
         **choices(look, office, values["step"], drawn), **values,
     )  # fmt: skip
+
+
+def _people(office: Office, seen: Visitor) -> dict[str, Any]:
+    """Return whose message can be looked at, and where tests go."""
+    if not seen.may(preview.PEOPLE):
+        return {"people": [], "testers": ()}
+    return {"people": preview.somebody(office), "testers": preview.testers(office)}
 
 
 def _may_write(seen: Visitor, sheet: Sheet) -> bool:
@@ -202,7 +213,7 @@ def _panel(asked: Mapping[str, str], readable: bool, steps: int) -> tuple[str, i
         return "text", 0
     if panel == "step" and at.isdecimal() and int(at) < steps:
         return "step", int(at)
-    return (panel, 0) if panel in ("top", "text", "plan") else ("", 0)
+    return (panel, 0) if panel in ("top", "text", "plan", "move") else ("", 0)
 
 
 def _step(top: Mapping[str, Tree], at: int) -> Mapping[str, Tree]:

@@ -26,6 +26,7 @@ class Outlook(Struct, frozen=True):
 
     told: Estimate
     whom: str
+    asked: str  # whom the reader has chosen; "": nobody
     choices: list[tuple[str, str]]
 
     def step(self, index: int) -> StepEstimate | None:
@@ -50,7 +51,7 @@ def outlook(
         except NotFound:
             chosen = None
     told = estimate.of_people(office, cascade, people)
-    return Outlook(told, str(chosen) if chosen else TYPICAL, _choices(look, office))
+    return Outlook(told, str(chosen) if chosen else TYPICAL, whom, _choices(look, office))
 
 
 def _sample(request: Request, office: Office, cascade: Cascade, whom: Audience) -> Sampled:

@@ -102,6 +102,7 @@ function take(page, { typing = false } = {}) {
   if (again && caret && again.setSelectionRange) again.setSelectionRange(...caret);
   showUndo();
   drawLeads();
+  lookAgain();
   return true;
 }
 
@@ -214,7 +215,12 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.matches?.("[data-preview]")) {
     event.preventDefault();
-    preview(form);
+    flush().then(() => look(true));
+    return;
+  }
+  if (form.matches?.("[data-test]")) {
+    event.preventDefault();
+    test(form).catch(() => say(document.documentElement.dataset.offline, "bad"));
     return;
   }
   if (!form.matches?.("[data-edit]")) return;
@@ -235,7 +241,7 @@ document.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  if (!event.target.closest?.("[data-typed], #text-form")) return;
+  if (!event.target.form?.matches("[data-typed], #text-form")) return;
   if (event.target.matches("select, input[type=checkbox]")) return;
   clearTimeout(timer);
   timer = setTimeout(flush, 500);
@@ -249,8 +255,12 @@ document.addEventListener("change", (event) => {
     show(here + (panel ? `?panel=${panel}` : "") + (panel === "step" ? `&at=${at}` : ""));
     return;
   }
-  const form = event.target.closest?.("[data-typed]");
-  if (!form || !event.target.matches("select, input[type=checkbox]")) return;
+  const form = event.target.form;
+  if (form?.matches("[data-moving]")) {
+    show(`${root().dataset.here}?${new URLSearchParams(new FormData(form))}`, event.target.id);
+    return;
+  }
+  if (!form?.matches("[data-typed]") || !event.target.matches("select, input[type=checkbox]")) return;
   clearTimeout(timer);
   timer = 0;
   const data = new FormData(form);
@@ -363,13 +373,83 @@ function drawLeads() {
 }
 new ResizeObserver(drawLeads).observe(document.getElementById("board"));
 
-async function preview(form) {
-  await flush();
-  const path = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
-  const { page } = await load(path);
-  const shown = page.getElementById("preview") ?? page.querySelector(".empty, main");
+// What a person gets: shown for whom it was shown last, anew after each change.
+const KEPT_WHO = "kaskad-who";
+let shownFor = "";
+let asking = 0;
+
+/** Show the open step's message; `anew` also where nothing was chosen otherwise. */
+async function look(anew = false) {
+  const form = document.getElementById("preview-form");
+  const who = document.getElementById("f-who");
   const place = document.getElementById("preview");
-  place.replaceChildren(...(shown ? [...shown.childNodes].map((node) => document.adoptNode(node)) : []));
+  if (!form || !who?.value.trim() || !place) return;
+  const query = new URLSearchParams(new FormData(form));
+  const wanted = `${query} ${root().dataset.revision}`;
+  if (!anew && wanted === shownFor && place.dataset.shown) return;
+  shownFor = wanted;
+  const mine = ++asking;
+  place.dataset.busy = "yes";
+  try {
+    const { page } = await load(`${form.getAttribute("action")}?${query}`);
+    const shown = page.getElementById("preview") ?? page.querySelector(".empty, main");
+    const now = document.getElementById("preview");
+    if (mine !== asking || !shown || !now) return;
+    now.replaceChildren(...[...shown.childNodes].map((node) => document.adoptNode(node)));
+    delete now.dataset.busy;
+    now.dataset.shown = "yes";
+  } catch {
+    say(document.documentElement.dataset.offline, "bad");
+  }
+}
+
+/** Bring back whom one has looked at last, and show the message. */
+function lookAgain() {
+  const who = document.getElementById("f-who");
+  if (!who) return;
+  const kept = sessionStorage.getItem(KEPT_WHO);
+  if (kept && !who.dataset.kept) who.value = kept;
+  who.dataset.kept = "yes";
+  look();
+}
+
+let searching = 0;
+document.addEventListener("input", (event) => {
+  if (event.target.id !== "f-who") return;
+  clearTimeout(searching);
+  searching = setTimeout(() => offer(event.target), 250);
+});
+
+/** Offer contacts that are called so; where one is meant exactly, show theirs. */
+async function offer(field) {
+  const path = document.getElementById("preview-form").getAttribute("action");
+  const { page } = await load(`${path}/people?${new URLSearchParams({ q: field.value })}`);
+  const found = page.getElementById("people");
+  if (found) document.getElementById("people")?.replaceWith(document.adoptNode(found));
+  if ([...document.querySelectorAll("#people option")].some((each) => each.value === field.value)) {
+    sessionStorage.setItem(KEPT_WHO, field.value);
+    look();
+  }
+}
+
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("#f-who, #f-look-channel, #f-look-variant")) return;
+  if (event.target.id === "f-who") sessionStorage.setItem(KEPT_WHO, event.target.value);
+  look();
+});
+
+/** Send a test of the open step, and say what became of it. */
+async function test(form) {
+  await flush();
+  const data = new URLSearchParams(new FormData(form));
+  for (const [name, value] of new FormData(document.getElementById("preview-form"))) data.set(name, value);
+  const place = document.getElementById("tested");
+  place.dataset.busy = "yes";
+  const { page } = await load(form.getAttribute("action"), { method: "POST", body: data });
+  const told = page.getElementById("tested");
+  delete place.dataset.busy;
+  if (told) place.replaceChildren(...[...told.childNodes].map((node) => document.adoptNode(node)));
+  else say(page.querySelector("h1")?.textContent ?? "", "bad");
 }
 
 // What was typed last is kept when one leaves.
@@ -379,3 +459,4 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 showUndo();
+lookAgain();
