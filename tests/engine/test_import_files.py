@@ -1,6 +1,7 @@
 """Files of people of every kind and in every state: read with their columns told, or refused whole."""
 
 import io
+import zipfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -32,6 +33,25 @@ def book(*rows: list[object], sheets: int = 1) -> bytes:
         for number, row in enumerate(rows):
             pages[-1].write_row(number, 0, row)
     return out.getvalue()
+
+
+def swollen(sheet: bytes) -> bytes:
+    """Return a workbook with this in place of its sheet."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(book(["id"]))) as old,
+        zipfile.ZipFile(out, "w", 8) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, sheet if name == "xl/worksheets/sheet1.xml" else old.read(name))
+    return out.getvalue()
+
+
+FAR_CELL = (
+    b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1">'
+    b'<c r="A1"><v>1</v></c></row><row spans="1:1" r="1048576"><c s="0" r="XFD1048576"><v>1</v></c></row>'
+    b"</sheetData></worksheet>"
+)
 
 
 def people(data: bytes, **reading: object) -> tuple[PeopleFile, list[Person], list[tuple[int, Kind, str]]]:
@@ -112,6 +132,9 @@ def test_json_lines_are_read_with_fields_within_fields_and_bad_lines_told() -> N
         (book(), "is empty"),
         (book(["a"])[:-40], "cut off"),
         (b"PK\x03\x04" + b"x" * 100, "cut off"),
+        (swollen(FAR_CELL), "row 1,048,576 and column XFD"),
+        (swollen(FAR_CELL.replace(b'"', b"'")), "row 1,048,576 and column XFD"),
+        (swollen(b" " * 20_000_000), "unpacks from .* to 20,"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 600, "no workbook that can be read"),
         (b"{not json}\n", "no line is a JSON object"),
         (",".join(f"c{n}" for n in range(501)).encode(), "at most 500"),

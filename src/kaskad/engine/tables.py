@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -18,11 +17,11 @@ from msgspec import Struct
 
 from kaskad.domain.errors import Invalid
 from kaskad.engine.encodings import Encoded, encoded
+from kaskad.engine.unpacking import check_unpacked
 
 COLUMNS_AT_MOST = 500
 _DELIMITERS = ",;\t|"
 _LONGEST_HEADER = 65_536
-_LARGEST_BOOK = 2_000_000_000  # bytes of an unpacked workbook
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # XLSX, XLSB, ODS; XLS
 _SPELLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _Cell = str | float | int | bool | time | date | datetime | timedelta
@@ -182,7 +181,7 @@ def _is_storable(text: str) -> bool:
 def _workbook(data: bytes, source: str) -> Table:
     from python_calamine import CalamineWorkbook
 
-    _check_unpacked(data, source)
+    check_unpacked(data, source)
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         sheets = (book.get_sheet_by_name(name) for name in book.sheet_names)
@@ -207,20 +206,6 @@ def _workbook(data: bytes, source: str) -> Table:
 
     header = [_as_text(cell).strip() for cell in first]
     return Table(header, lines, sheet.height - 1, f"workbook, sheet {sheet.name!r}")
-
-
-def _check_unpacked(data: bytes, source: str) -> None:
-    """Raise Invalid for a workbook that would fill the memory."""
-    if not data.startswith(b"PK"):
-        return
-    try:
-        size = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(data)).infolist())
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
-        raise Invalid([
-            f"{source} is no text, and as a workbook it is cut off: save it again, or as CSV in UTF-8"
-        ]) from None  # fmt: skip
-    if size > _LARGEST_BOOK:
-        raise Invalid([f"{source} unpacks to {size:,} bytes, more than {_LARGEST_BOOK:,}: split it"])
 
 
 def _one_line(error: BaseException) -> str:
