@@ -44,6 +44,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def test_a_cascade_goes_its_whole_way(api):
+    assert api.raw("GET", "/f/%00").status_code == 404  # which no text of PostgreSQL holds
     assert api.put("/cascades/news", content=CASCADE)["ok"]
     assert api.post("/cascades/news/plan")["version"] == 1
     assert api.post("/cascades/news/activate")["version"] == 1

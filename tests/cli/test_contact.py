@@ -35,13 +35,16 @@ def test_people_are_imported_found_and_listed(told, tmp_path):
     assert (code, out) == (0, "There are no such contacts.\n")
     code, out = told("import", "people.csv", "--country", "KZ", "--list", "spring")
     assert code == 0 and "people.csv: 2 rows, 2 new, 0 changed, 0 left out, on the list spring." in out
-    assert "phone is sms" in out
+    assert "phone is phone" in out
+    (tmp_path / "head.csv").write_text("id,name\n", encoding="utf-8")
+    assert "Rows: none below the header." in told("import", "head.csv", "--dry-run")[1]
     code, out = told("import", "people.csv", "--country", "KZ", "--json")
     assert code == 0 and json.loads(out)["changed"] == 2
     code, out = told("contact", "list", "анна")
     assert "c1" in out and "c2" not in out and "+77010000001" in out
     code, out = told("contact", "show", "c1")
     assert code == 0 and "city = Алматы" in out and "on spring" in out and "agreed to all" in out
+    assert "day unknown" in out and "1970" not in out
     code, out = told("contact", "show", "anna@example.org", "--json")
     assert json.loads(out)["external_id"] == "c1" and json.loads(out)["timeline"]
     code, out = told("contact", "show", "nobody")

@@ -140,6 +140,7 @@ def test_json_lines_are_read_with_fields_within_fields_and_bad_lines_told() -> N
         (",".join(f"c{n}" for n in range(501)).encode(), "at most 500"),
         (b'id,name\n1,"Anna\n2,Bob\n3,Cyd\n', "never closed"),
         (b"id,email\n\0\1\2\3", "is no text"),
+        (b"D" * 5000 + b"\nx\n", r"no column names .*'D{40}' are there"),
     ],
 )
 def test_a_file_that_cannot_be_read_to_its_end_is_refused_whole(data: bytes, said: str) -> None:

@@ -246,7 +246,8 @@ def _stopped(people: Sequence[Person], never: set[crowd.Key]) -> list[Note]:
     for person in people:
         channels = sorted({_CHANNELS[key[0]].value for key in person.told.addresses if key in never})
         if channels:
-            text = f"its {' and '.join(channels)} is on the stop-list: nothing is sent there"
+            stand = "are" if channels[1:] else "is"
+            text = f"its {' and '.join(channels)} {stand} on the stop-list: nothing is sent there"
             notes.append(Note(person.row, text, False, Kind.SUPPRESSED))
     return notes
 

@@ -188,7 +188,8 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     for consent in told["consents"]:
         yield f"  {consent_words(consent)}"
     for entry in told["timeline"]:
-        yield f"  {entry['at'][:19].replace('T', ' ')}  {entry['text']}"
+        at = "day unknown" if entry["at"].startswith("1970-01-01T00:00:00") else entry["at"][:19]
+        yield f"  {at.replace('T', ' '):<19}  {entry['text']}"
 
 
 def consent_words(consent: Mapping[str, Any]) -> str:

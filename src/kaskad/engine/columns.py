@@ -46,6 +46,7 @@ _BY_HEADER = {header: field for field, headers in COLUMNS.items() for header in 
 _CHANNELS = frozenset(channel.value for channel in Channel)
 _PREFIXES = ("contact.", "date.", "trigger.")
 _MOST = 0.8  # of the cells of a column must be of a kind
+_LONGEST_TOLD = 40  # characters of a header
 _FEWEST = 3  # cells by which a column is judged
 # Not by strptime, which takes twenty times as long.
 _year_first = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})").fullmatch
@@ -78,9 +79,10 @@ def propose(
     guessed = _by_cells(header, meanings, rows, asked, country)
     problems += _clashes(header, meanings, source)
     if not any(meaning == "external_id" or meaning in _CHANNELS for meaning in meanings):
+        there = ", ".join(repr(name[:_LONGEST_TOLD]) for name in header[:20] if name)
         problems.append(
             f"{source}: no column names or reaches a person: there must be id, email, phone, or a chat id"
-            f" ({', '.join(repr(name) for name in header[:20] if name)} are there): say which, as in"
+            f" ({there} are there): say which, as in"
             " --map 'COLUMN=phone'"
         )
     if problems:

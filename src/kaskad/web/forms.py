@@ -157,7 +157,8 @@ class Forms:
             return None
 
     async def _form(self, request: Request) -> Form | None:
-        return await run_in_threadpool(self._intake.form, request.path_params["form"])
+        name = request.path_params["form"]
+        return None if "\0" in name else await run_in_threadpool(self._intake.form, name)
 
     async def _typed(self, request: Request) -> _Typed:
         body = await read_body(request.scope, request.receive, LIMIT)

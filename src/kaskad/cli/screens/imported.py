@@ -17,6 +17,7 @@ KINDS = {
     "flagged": "deserve a look",
     "fixed": "another spelling",
 }
+_AS_TYPED = {"external_id": "id", "sms": "phone"}  # what --map calls them
 
 
 def progress(told: Mapping[str, Any]) -> str:
@@ -39,7 +40,7 @@ def report(told: Mapping[str, Any], to_list: str = "") -> Iterator[str]:
             yield f"… {count} rows of this kind ({KINDS[kind]}): --json shows more of them."
     yield f"Read as {told['shape']}."
     taken = ", ".join(
-        f"{name} is {meaning}{' (by its cells)' if name in told['guessed'] else ''}"
+        f"{name} is {_AS_TYPED.get(meaning, meaning)}{' (by its cells)' if name in told['guessed'] else ''}"
         for name, meaning in told["columns"].items()
         if meaning
     )
@@ -48,7 +49,7 @@ def report(told: Mapping[str, Any], to_list: str = "") -> Iterator[str]:
         yield f"Not read: {', '.join(skipped)}."
     counts = {"clean": "as they stood", **KINDS}
     said = [f"{told['counts'][kind]} {words}" for kind, words in counts.items() if told["counts"][kind]]
-    yield f"Rows: {'; '.join(said)}."
+    yield f"Rows: {'; '.join(said) or 'none below the header'}."
     would = "would be " if told["dry_run"] else ""
     listed = f", on the list {to_list}" if to_list and not told["dry_run"] else ""
     yield (
