@@ -165,6 +165,8 @@ def test_names_are_the_paths_that_a_condition_reads():
         ("contact.a == «x»", 13, "plain"),
         ('contact.a == "x', 13, '"'),
         ("contact.a == 5x", 13, "7d"),
+        ("contact.a < 2026-2-28", 12, 'date("2026-02-28")'),  # it was 1996
+        ("contact.a == 14.02.1990", 13, 'date("1990-02-14")'),
         ('date("tomorrow")', 5, "2026-01-31"),
         ('event("a").cnt > 1', 11, "`count`"),
         ('event("a").sum > 1', 11, "amount"),

@@ -33,6 +33,7 @@ class Asked(Struct):
     answer: Preview | None = None
     problem: str = ""
     given_up: bool = False
+    remarks: tuple[str, ...] = ()  # on what was asked
 
 
 class _GivenUpError(Exception):
@@ -46,9 +47,11 @@ class Questions:
         self._asked: dict[str, Asked] = {}
         self._lock = threading.Lock()
 
-    def ask(self, text: str, answer: Callable[[Progress], Preview], wait_s: float) -> Asked:
+    def ask(
+        self, text: str, answer: Callable[[Progress], Preview], wait_s: float, remarks: tuple[str, ...] = ()
+    ) -> Asked:  # fmt: skip
         """Begin to answer; return how it stands when it is answered, or after `wait_s`."""
-        asked = Asked(f"ask_{token_hex(8)}", text)
+        asked = Asked(f"ask_{token_hex(8)}", text, remarks=remarks)
         with self._lock:
             ended = [each.id for each in self._asked.values() if each.state != RUNNING]
             for each in ended[: max(0, len(self._asked) - _KEPT)]:

@@ -14,7 +14,17 @@ from kaskad.actions.questions import Asked, Progress
 from kaskad.domain.condition import Condition
 from kaskad.domain.definition import load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.segment import READY, Equals, asked_by, circle, lists_in, named_by, names_in, read
+from kaskad.domain.segment import (
+    READY,
+    Equals,
+    asked_by,
+    circle,
+    doubts,
+    lists_in,
+    named_by,
+    names_in,
+    read,
+)
 from kaskad.store import cards
 from kaskad.store import cascades as launch_store
 from kaskad.store import lists as list_store
@@ -176,7 +186,7 @@ def ask(office: Office, name: str, text: str, *, seeds: bool, limit: int, wait_s
     """
     with office.read() as tx:
         condition = read(text) if text else _get(tx, name).condition
-        _below(tx, condition)
+        remarks = _doubts(tx, [condition, *_below(tx, condition).values()])
         asked.note(office, tx)
     _ready(office, "", condition)
 
@@ -184,7 +194,16 @@ def ask(office: Office, name: str, text: str, *, seeds: bool, limit: int, wait_s
         with office.read() as tx:
             return store.preview(tx, condition, office.now(), limit=limit, seeds=seeds, progress=progress)
 
-    return office.questions.ask(condition.text, answer, wait_s)
+    return office.questions.ask(condition.text, answer, wait_s, remarks)
+
+
+def _doubts(tx: Transaction, conditions: Sequence[Condition]) -> tuple[str, ...]:
+    """Return what in these may not be what was meant."""
+    cascades = {row.slug for row in launch_store.all_cascades(tx)}
+    named = {name for condition in conditions for name in lists_in(condition.tree)}
+    lists = {each for each in named if list_store.find(tx, each) is not None}
+    found = [each for condition in conditions for each in doubts(condition.tree, lists, cascades)]
+    return tuple(dict.fromkeys(found))
 
 
 def refresh(office: Office, *, wait_s: float) -> Asked:

@@ -151,8 +151,10 @@ def count_segment(
     with reached(db) as client:
         told = _answered(client, {**who, "seeds": seeds, "people": 0})
     if as_json:
-        typer.echo(as_text({"contacts": told["contacts"], "reach": told["reach"]}))
+        typer.echo(as_text({each: told[each] for each in ("contacts", "reach", "remarks")}))
         return
+    for remark in told["remarks"]:
+        typer.echo(remark, err=True)
     typer.echo(told["contacts"])
     if told["reach"]:
         on = ", ".join(f"{channel} {number}" for channel, number in told["reach"].items())

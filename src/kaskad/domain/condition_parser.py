@@ -59,6 +59,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_DAY = re.compile(
+    r"(?<![\w.-])(?:(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})(?:T[0-9:.]*Z?)?"
+    r"|(?P<first>[0-9]{1,2})[./](?P<second>[0-9]{1,2})[./](?P<last>[0-9]{4}))(?![\w.])"
+)
 
 
 class _Token(Struct, frozen=True):
@@ -89,6 +93,8 @@ def _tokens(text: str) -> list[_Token]:
     tokens, place = [], 0
     while place < len(text):
         found = _TOKEN.match(text, place)
+        if (day := _DAY.match(text, place)) is not None:  # 2026-02-28 would be a subtraction
+            raise ConditionError(f"`{day.group()}` is not how a date is written", place, _date_of(day))
         if found is None:
             raise _unreadable(text, place)
         if found.lastgroup and found.lastgroup != "space":
@@ -96,6 +102,13 @@ def _tokens(text: str) -> list[_Token]:
         place = found.end()
     tokens.append(_Token("end", "", len(text)))
     return tokens
+
+
+def _date_of(day: re.Match[str]) -> str:
+    """Return what to write in place of a date."""
+    parts = day.group("year", "month", "day") if day["year"] else day.group("last", "second", "first")
+    year, month, number = map(int, parts)
+    return f'write date("{year:04}-{month:02}-{number:02}")'
 
 
 def _unreadable(text: str, place: int) -> ConditionError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -22,11 +22,15 @@ from kaskad.domain.condition import (
 from kaskad.domain.condition import Segment as Named
 from kaskad.domain.condition_written import quoted
 from kaskad.domain.errors import Invalid
+from kaskad.domain.terms import Channel
 
 Value = str | bool | int | float
 # What a segment is about is a person, not one run of one cascade.
 _ROOT = "contact"
 _ROOTS = (_ROOT, "rfm")
+# `contact.email` asks for an attribute that happens to be called so, not for what a contact has besides.
+_ADDRESSES = {**{channel.value: channel.value for channel in Channel}, "phone": "sms", "mail": "email"}
+_OWN = frozenset({"zone", "language", "country", "tracking", "id", "external_id", "created_at"})
 
 _QUIET = (
     'cascade("any").sent_before({0}) and not cascade("any").reacted({0}) '
@@ -100,6 +104,28 @@ def names_in(tree: Node) -> set[str]:
 def lists_in(tree: Node) -> set[str]:
     """Return the static lists that a condition names."""
     return {node.names[0] for node in walk(tree) if isinstance(node, Kept) and node.function == "in_list"}
+
+
+def doubts(tree: Node, lists: Collection[str], cascades: Collection[str]) -> list[str]:
+    """Return what in a condition may not be what was meant, given which lists and cascades there are."""
+    found = []
+    for node in walk(tree):
+        if isinstance(node, Kept) and node.function == "in_list" and node.names[0] not in lists:
+            found.append(f"There is no list {node.names[0]!r}: nobody is on it.")
+        if isinstance(node, Kept) and node.function == "cascade" and node.names[0] not in ("any", *cascades):
+            found.append(f"There is no cascade {node.names[0]!r}: it has done nothing yet.")
+        if isinstance(node, Name) and len(node.path) == 2 and node.path[0] == _ROOT:
+            name = node.path[1]
+            if name in _ADDRESSES:
+                found.append(
+                    f"`contact.{name}` is an attribute called {name!r}; who has such an address is asked by"
+                    f' `reachable("{_ADDRESSES[name]}")`.'
+                )
+            elif name in _OWN:
+                found.append(
+                    f"`contact.{name}` is an attribute called {name!r}, not the contact's own {name}."
+                )
+    return list(dict.fromkeys(found))
 
 
 def named_by(cascade: Cascade) -> dict[str, list[str]]:

@@ -31,7 +31,8 @@ class NewQuestion(Told):
 
 
 class QuestionView(View):
-    """A question: `done` parts of `of` are counted. `reach` is how many can be reached on each channel."""
+    """A question: `done` parts of `of` are counted. `reach` is how many can be reached on each channel,
+    `remarks` what in the question may not be what was meant."""
 
     id: str
     text: str
@@ -42,6 +43,7 @@ class QuestionView(View):
     reach: dict[str, int] | None
     people: list[ContactView]
     problem: str
+    remarks: list[str]
 
     @classmethod
     def of_question(cls, office: Office, asked: Question) -> QuestionView:
@@ -51,7 +53,7 @@ class QuestionView(View):
             id=asked.id, text=asked.text, state=asked.state, done=asked.done, of=asked.of,
             contacts=answer.contacts if answer else None, reach=answer.reach if answer else None,
             people=[ContactView.of(card, page.addresses[card.id]) for card in page.cards],
-            problem=asked.problem,
+            problem=asked.problem, remarks=list(asked.remarks),
         )  # fmt: skip
 
 
