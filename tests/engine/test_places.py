@@ -126,5 +126,9 @@ def test_how_a_zone_is_known():
     phone = zones_known(None, None, "+79161234567", moscow)
     assert (len(phone.zones), phone.source, phone.confidence) == (16, "phone", "possible")
     assert zones_known(None, None, "+4930123456", moscow).confidence == "likely"
+    kazakh = zones_known(
+        None, None, "+77001234567", moscow
+    )  # the number's tables say 16, the country has one
+    assert (kazakh.zones, kazakh.source, kazakh.confidence) == (("Asia/Almaty",), "phone", "likely")
     brand = zones_known(None, None, "", moscow)
     assert (brand.zones, brand.source, brand.confidence) == ((moscow,), "brand", "guess")
