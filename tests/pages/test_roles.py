@@ -18,6 +18,7 @@ VALUES = {
     "action": "pause",
     "user_id": "999",
     "session_id": "999",
+    "webhook_id": "999",
 }
 
 

@@ -14,8 +14,12 @@ from kaskad.domain.hours import is_zone
 from kaskad.domain.law import FLAGS, LAWS
 from kaskad.domain.policy import Policy
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings as setting_store
+
+DAY_MS = 86_400_000
+MONTH_MS = 31 * DAY_MS
 
 
 def show(office: Office) -> Policy:
@@ -49,12 +53,14 @@ def _read(told: Mapping[str, Any]) -> Policy:
 
 def _wrong(policy: Policy) -> list[str]:
     """Return what of a policy can be read and yet not be."""
-    found = []
+    found: list[str] = []
     if not is_zone(policy.zone):
-        found.append(f"zone {policy.zone!r} is not known: write such as Asia/Almaty")
+        found.append(worded("zone %(zone)r is not known: write such as Asia/Almaty", zone=policy.zone))
     country = policy.country
     if country and not (len(country) == 2 and country.isascii() and country.isalpha() and country.isupper()):
-        found.append(f"country {country!r} is no code of two capital letters, such as KZ")
+        found.append(
+            worded("country %(country)r is no code of two capital letters, such as KZ", country=country)
+        )
     if not 0 <= policy.sunset_days <= 3_650:
         found.append(
             f"sunset_days {policy.sunset_days} is no number of days: write such as 180, or 0 for never"
@@ -63,6 +69,23 @@ def _wrong(policy: Policy) -> list[str]:
         found.append(
             f"hold_refused_percent {policy.hold_refused_percent} is no share: write 1 to 100, or 0 for never"
         )
+    for name, per_class, most in (
+        ("min_gap_ms", policy.min_gap_ms, MONTH_MS), ("run_gap_ms", policy.run_gap_ms, MONTH_MS),
+        ("holdout", policy.holdout, 10_000),
+    ):  # fmt: skip
+        for kind, value in msgspec.structs.asdict(per_class).items():
+            if not 0 <= value <= most:
+                found.append(
+                    worded(
+                        "%(name)s of %(kind)s is a number from 0 to %(most)s, not %(value)s",
+                        name=name,
+                        kind=kind,
+                        most=most,
+                        value=value,
+                    )
+                )
+    if not 0 <= policy.window_jitter_ms <= DAY_MS:
+        found.append(worded("window_jitter_ms is a number from 0 to %(most)s", most=DAY_MS))
     laws = {law.id for law in LAWS}
     for name in policy.set_aside:
         if name not in laws:

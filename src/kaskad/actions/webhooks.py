@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.worded import worded
 from kaskad.engine import announce, herald
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.herald import Answer
@@ -59,7 +60,7 @@ def get(office: Office, webhook_id: int) -> Shown:
     for shown in listing(office):
         if shown.webhook.id == webhook_id:
             return shown
-    raise NotFound("There is no such webhook: `kaskad webhook list` shows them.")
+    raise NotFound(worded("There is no such webhook: `kaskad webhook list` shows them."))
 
 
 def add(office: Office, url: str, types: Sequence[str], description: str, enabled: bool) -> tuple[Shown, str]:
@@ -130,6 +131,14 @@ def deliveries(
         return webhook_store.listing(tx, webhook_id, after, limit, -1 if state is None else state)
 
 
+def latest(
+    office: Office, webhook_id: int, before: int, limit: int, state: int | None = None
+) -> list[Delivery]:
+    """Return up to `limit` of its deliveries before the one with that id, the newest first."""
+    with office.read() as tx:
+        return webhook_store.latest(tx, webhook_id, before, limit, -1 if state is None else state)
+
+
 def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0) -> int:
     """Tell again what was given up since an instant, or one message that has ended; return how many."""
     get(office, webhook_id)
@@ -140,20 +149,24 @@ def replay(office: Office, webhook_id: int, message_id: str = "", since: int = 0
         )
     )
     if message_id and not count:
-        raise NotFound(f"{message_id} is none of its deliveries that have ended.")
+        raise NotFound(worded("%(message)s is none of its deliveries that have ended.", message=message_id))
     return count
 
 
 def _check(office: Office, url: str, types: Sequence[str]) -> None:
     """Raise Invalid with everything that is wrong with a webhook."""
     known = {kind.value for kind in EventType}
-    problems = [
-        f"There is no event type {name!r}: choose from {', '.join(sorted(known))}."
+    problems: list[str] = [
+        worded(
+            "There is no event type %(name)r: choose from %(known)s.",
+            name=name,
+            known=", ".join(sorted(known)),
+        )
         for name in types
         if name not in known
     ]
     if not types:
-        problems.append(f"Name what it is to be told of: {', '.join(sorted(known))}.")
+        problems.append(worded("Name what it is to be told of: %(known)s.", known=", ".join(sorted(known))))
     if problem := _wrong_url(url, private=office.private_webhooks):
         problems.append(problem)
     if problems:
@@ -168,11 +181,12 @@ def _wrong_url(url: str, *, private: bool) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https") or "@" in parts.netloc or not url.isascii():
-        return (
-            f"{url[:200]!r} is no address: write such as https://crm.example.org/kaskad, without a password."
+        return worded(
+            "%(url)r is no address: write such as https://crm.example.org/kaskad, without a password.",
+            url=url[:200],
         )
     if any(ord(sign) <= 32 for sign in url):
-        return "The address holds a space or a control character: write them as %20 and the like."
+        return worded("The address holds a space or a control character: write them as %%20 and the like.")
     if private:
         return ""
     try:
@@ -181,7 +195,8 @@ def _wrong_url(url: str, *, private: bool) -> str:
         return ""
     if all(ipaddress.ip_address(str(entry[4][0]).split("%")[0]).is_global for entry in found):
         return ""
-    return (
-        f"{host} is a private address, and whoever adds a webhook could reach your own network through it: "
-        'use a public one, or set private_webhooks = "yes" in the settings.'
+    return worded(
+        "%(host)s is a private address, and whoever adds a webhook could reach your own network through it: "
+        'use a public one, or set private_webhooks = "yes" in the settings.',
+        host=host,
     )

@@ -20,6 +20,7 @@ class ApiKey(Struct, frozen=True):
     scopes: frozenset[str]
     created_at: int
     revoked_at: int | None = None
+    used_at: int | None = None  # to within five minutes
 
 
 def add(tx: Transaction, name: str, key: str, scopes: Iterable[str], now: int) -> ApiKey:
@@ -39,6 +40,11 @@ def find(tx: Transaction, key: str) -> ApiKey | None:
     """Return what is known of a key that was given, or None where it is none or was revoked."""
     row = tx.one("api_key_by_hash", hash=digest(key))
     return None if row is None else _key(row)
+
+
+def use(tx: Transaction, key_id: int, now: int) -> None:
+    """Note that a key was used."""
+    tx.run("use_api_key", id=key_id, now=now)
 
 
 def by_id(tx: Transaction, key_id: int) -> ApiKey | None:
@@ -70,4 +76,4 @@ def digest(key: str) -> bytes:
 
 
 def _key(row: Row) -> ApiKey:
-    return ApiKey(row[0], row[1], msgspec.json.decode(row[2], type=frozenset[str]), row[3], row[4])
+    return ApiKey(row[0], row[1], msgspec.json.decode(row[2], type=frozenset[str]), *row[3:6])

@@ -126,6 +126,12 @@ def listing(tx: Transaction, webhook_id: int, after: int, limit: int, state: int
     return [Delivery(*row) for row in rows]
 
 
+def latest(tx: Transaction, webhook_id: int, before: int, limit: int, state: int = -1) -> list[Delivery]:
+    """Return deliveries of a webhook before the one with the id `before`; `state` -1: all."""
+    rows = tx.all("latest_deliveries", webhook_id=webhook_id, before=before, limit=limit, state=state)
+    return [Delivery(*row) for row in rows]
+
+
 def _webhook(row: Row, vault: Vault) -> Webhook:
     secrets = tuple(vault.decrypt(row[4], list[Secret]))
     return Webhook(row[0], row[1], row[2], _types(row), secrets, bool(row[5]), row[6], row[7])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -16,11 +17,13 @@ from kaskad.actions.keys import ALL
 from kaskad.actions.office import Office
 from kaskad.actions.roles import scopes_of
 from kaskad.domain.errors import KaskadError
+from kaskad.engine.clock import wall_ms
 from kaskad.store import keys as key_store
 from kaskad.store.sessions import Session
 
 REMEMBER_S = 2.0  # so long may a key that another process has revoked still work
 REMEMBERED = 10_000
+USED_MS = 300_000  # how exactly it is known when a key was used last
 SESSION_COOKIE = "kaskad_session"
 TOKEN_HEADER = "x-csrf-token"
 
@@ -86,6 +89,8 @@ class Keys:
             with self._office.read() as tx:
                 kept = key_store.find(tx, key)
             caller = None if kept is None else Caller(kept.name, kept.scopes)
+            if kept is not None and wall_ms() - (kept.used_at or 0) > USED_MS:
+                self._office.engine.write(partial(key_store.use, key_id=kept.id, now=wall_ms()))  # by and by
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             self._known[digest] = (now + REMEMBER_S, caller)

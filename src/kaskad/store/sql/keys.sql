@@ -4,14 +4,17 @@ SELECT coalesce(max(id), 0) + 1, :name, :hash, :scopes, :now FROM api_keys
 RETURNING id;
 
 -- name: api_keys
-SELECT id, name, scopes, created_at, revoked_at FROM api_keys ORDER BY id;
+SELECT id, name, scopes, created_at, revoked_at, used_at FROM api_keys ORDER BY id;
 
 -- name: api_key_by_hash
-SELECT id, name, scopes, created_at, revoked_at FROM api_keys WHERE hash = :hash AND revoked_at IS NULL;
+SELECT id, name, scopes, created_at, revoked_at, used_at FROM api_keys WHERE hash = :hash AND revoked_at IS NULL;
 
 -- name: revoke_api_key
 -- The name becomes free for another key.
 UPDATE api_keys SET revoked_at = :now, name = name || ' (' || id || ')' WHERE name = :name AND revoked_at IS NULL;
+
+-- name: use_api_key
+UPDATE api_keys SET used_at = :now WHERE id = :id;
 
 -- name: begin_idempotent
 -- 0 rows where the key is known already.
@@ -31,7 +34,7 @@ DELETE FROM idempotency_keys WHERE caller = :caller AND name = :name;
 DELETE FROM idempotency_keys WHERE created_at < :before;
 
 -- name: api_key_by_id
-SELECT id, name, scopes, created_at, revoked_at FROM api_keys WHERE id = :id AND revoked_at IS NULL;
+SELECT id, name, scopes, created_at, revoked_at, used_at FROM api_keys WHERE id = :id AND revoked_at IS NULL;
 
 -- name: add_sign_in
 INSERT INTO sign_ins (hash, expires_at) VALUES (:hash, :expires_at);

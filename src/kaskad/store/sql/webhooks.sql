@@ -81,6 +81,12 @@ SELECT id, message_id, type, body, created_at, next_at, ended_at, state, attempt
  WHERE webhook_id = :webhook_id AND id > :after AND (:state < 0 OR state = :state)
  ORDER BY id LIMIT :limit;
 
+-- name: latest_deliveries
+-- The newest first, those before :before; :state -1 is all.
+SELECT id, message_id, type, body, created_at, next_at, ended_at, state, attempts, answer FROM deliveries
+ WHERE webhook_id = :webhook_id AND id < :before AND (:state < 0 OR state = :state)
+ ORDER BY id DESC LIMIT :limit;
+
 -- name: count_deliveries
 SELECT webhook_id, state, count(*), min(CASE WHEN state = 0 THEN created_at END) FROM deliveries
  GROUP BY webhook_id, state;

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from kaskad.actions import keys
 from kaskad.store.keys import ApiKey
 from kaskad.web.api.fields import Name, NameInPath
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import Page, Told, View, instant
+from kaskad.web.api.views import Page, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, Keys, may
 
 router = APIRouter(prefix="/api/v1/keys", tags=["keys"], route_class=IdempotentRoute)
@@ -23,10 +24,12 @@ class KeyView(View):
     name: str
     scopes: list[str]
     created_at: datetime
+    last_used_at: Annotated[datetime | None, Field(description="To within five minutes; null: never.")]
 
     @classmethod
     def of(cls, key: ApiKey) -> KeyView:
-        return cls(name=key.name, scopes=sorted(key.scopes), created_at=instant(key.created_at))
+        return cls(name=key.name, scopes=sorted(key.scopes), created_at=instant(key.created_at),
+                   last_used_at=when(key.used_at))  # fmt: skip
 
 
 class NewKey(Told):

@@ -14,6 +14,7 @@ from kaskad.actions.users import Invited
 from kaskad.domain.errors import Invalid
 from kaskad.store.users import User
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.audit_words import link_of, sentence
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.session import SIGNED_IN, PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -38,6 +39,21 @@ class Part(Struct, frozen=True):
 
 
 PARTS = (
+    Part("/settings/hours", N_("Sending hours"), N_("When people may be written to, and quiet hours."),
+         icon("clock"), "settings:read"),
+    Part("/settings/caps", N_("How often"), N_("Limits a person, distances, hold-outs."), icon("gauge"),
+         "settings:read"),
+    Part("/settings/law", N_("Law"), N_("What may be sent where, by which article."), icon("scale"),
+         "settings:read"),
+    Part("/settings/retention", N_("How long things are kept"), N_("What is older goes by itself."),
+         icon("hourglass"), "settings:read"),
+    Part("/settings/suppressions", N_("Stop list"), N_("To whom nothing is ever sent."), icon("octagon-x"),
+         "contacts:read"),
+    Part("/settings/keys", N_("API keys"), N_("By which programs call, and what each opens."),
+         icon("key-round"),
+         "keys:write"),
+    Part("/settings/webhooks", N_("Webhooks"), N_("Which programs are told what happens."), icon("webhook"),
+         "webhooks:write"),
     Part("/settings/people", N_("People"), N_("Who signs in here, and what they may do."), icon("users"),
          "users:write"),
     Part("/settings/audit", N_("Audit"), N_("Who changed what, and who looked at whom."), icon("scroll-text"),
@@ -113,7 +129,8 @@ def show_audit(
     """Show what was done, the newest first."""
     rows = audit.listing(office, before=cursor, who=who.strip(), what=what.strip(), limit=ROWS + 1)
     more = str(rows[ROWS - 1].id) if len(rows) > ROWS else ""
-    return render(request, look_of(request, seen), "audit.html", seen=seen, rows=rows[:ROWS], next=more)
+    return render(request, look_of(request, seen), "audit.html", seen=seen, rows=rows[:ROWS], next=more,
+                  sentence=sentence, link_of=link_of)  # fmt: skip
 
 
 def _email(office: Office, user_id: int) -> str:

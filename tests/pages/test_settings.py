@@ -1,0 +1,194 @@
+"""Settings: keys, webhooks, stop list, hours, caps, law, retention are changed; the audit is sentences."""
+
+import ast
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from fastapi.routing import APIRoute
+
+import kaskad
+from kaskad.actions import keys, policy, suppressions, webhooks
+from kaskad.actions.contacts import ToldAddress
+from kaskad.domain.terms import Channel
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.noted import PREFIX, is_noted
+from kaskad.web.app import ROUTERS
+from kaskad.web.pages.audit_words import VERBS, link_of
+
+
+def token_in(text):
+    return re.findall(r'name="csrf" value="([0-9a-f]+)"', text)[0]
+
+
+def post(client, path, **fields):
+    return client.post(path, data={"csrf": token_in(client.get("/account").text), **fields})
+
+
+def test_a_key_is_made_by_keyboard_shown_once_used_and_revoked(visit, site):
+    opened = visit("owner", language="ru")
+    page = opened.goto("/settings")
+    opened.shoot("settings ru")
+    assert opened.axe() == []
+    page.get_by_role("link", name="Ключи API").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/settings/keys")
+    page.get_by_role("button", name="Создать ключ").first.press("Enter")
+    page.get_by_label("Имя").fill("shop")
+    page.get_by_label("сообщать о действиях людей").press("Space")
+    opened.shoot("keys dialog ru")
+    assert opened.axe() == []
+    page.get_by_role("button", name="Создать", exact=True).press("Enter")
+    key = page.locator(".link-shown code").inner_text()
+    assert "никогда" in page.get_by_role("row", name="shop").inner_text()
+    event = {"id": "e1", "name": "cart", "contact": {"external_id": "ann"}}
+    assert site.api.call("POST", "/events", event, key=key).status_code == 202
+    page.goto(site.url + "/settings/keys")
+    assert key not in page.content() and "никогда" not in page.get_by_role("row", name="shop").inner_text()
+    page.get_by_role("button", name="Отозвать").click()
+    page.get_by_role("dialog").get_by_role("button", name="Отозвать").click()
+    assert "shop" not in [each.name for each in keys.listing(site.service.office)]
+    opened.goto("/settings/audit")
+    told = page.get_by_role("table").inner_text()
+    assert "Создал ключ API" in told and "Отозвал ключ API" in told and "POST /" not in told
+    opened.shoot("audit ru")
+
+
+def test_a_webhook_is_added_tried_out_and_told_again(site):
+    office = site.service.office
+    heard = []
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["type"])
+            self.send_response(500 if len(heard) == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    ear = HTTPServer(("127.0.0.1", 0), Ear)
+    threading.Thread(target=ear.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        with site.client("owner") as client:
+            wrong = post(client, "/settings/webhooks", url="nonsense", types="run.entered")
+            assert wrong.status_code == 422 and "is no address" in wrong.text
+            url = f"http://127.0.0.1:{ear.server_port}/crm"
+            made = post(client, "/settings/webhooks", url=url, types="contact.opted_out", description="CRM")
+            secret = re.findall(r"whsec_[\w+/=]+", made.text)[0]
+            (hook,) = webhooks.listing(office)
+            path = f"/settings/webhooks/{hook.webhook.id}"
+            assert secret not in client.get(path).text and hook.webhook.secrets[0].text == secret
+            assert "It has answered 500" in post(client, f"{path}/test").text
+            assert (
+                "It has answered 204" in post(client, f"{path}/test").text and heard == ["webhook.test"] * 2
+            )
+            office.write(lambda tx: tx.script(
+                "INSERT INTO deliveries (webhook_id, created_at, ended_at, state, attempts, message_id, type,"
+                f" body, answer) VALUES ({hook.webhook.id}, 1, 2, 2, 9, 'msg_1', 'x', '{{}}', 'HTTP 500')"
+            ))  # fmt: skip
+            assert (
+                "msg_1" in client.get(f"{path}?state=2").text
+                and "msg_1" not in client.get(f"{path}?state=1").text
+            )
+            assert post(client, f"{path}/replay", message="msg_1").headers["location"] == path
+            assert webhooks.get(office, hook.webhook.id).given_up == 0
+            both = {"url": url, "types": ["run.entered", "run.finished"], "enabled": ""}
+            post(client, path, **both)
+            changed = webhooks.get(office, hook.webhook.id).webhook
+            assert changed.types == {"run.entered", "run.finished"} and not changed.enabled
+            post(client, f"{path}/remove")
+        assert webhooks.listing(office) == []
+    finally:
+        ear.shutdown()
+        ear.server_close()
+
+
+def test_the_stop_list_takes_a_file_and_tells_of_an_address(site):
+    office = site.service.office
+    with site.client("marketer") as client:
+        form = {"csrf": token_in(client.get("/account").text), "channel": "email", "reason": "complaint"}
+        lines = b"email,name\nbad@shop.example.org,Bad\nspam.example.org,\n"
+        wrong = client.post("/settings/suppressions", data=form, files={"file": ("stop.csv", lines)})
+        assert wrong.status_code == 422 and "email" in wrong.text
+        done = client.post("/settings/suppressions", data=form, files={"file": ("stop.csv", lines[11:])})
+        assert done.status_code == 303
+        found = post(client, "/settings/suppressions/check", channel="email", value="ann@spam.example.org")
+        assert "is on the list: complained" in found.text
+        post(client, "/settings/suppressions/lift", domain="spam.example.org")
+        found = post(client, "/settings/suppressions/check", channel="email", value="ann@spam.example.org")
+        assert "is not on the list" in found.text
+        told = suppressions.look(office, [ToldAddress(Channel.EMAIL, "bad@shop.example.org", "")], [])
+        assert told[0].reason == "complaint"
+    with site.client("viewer") as client:
+        assert post(client, "/settings/suppressions", values="a@example.org").status_code == 403
+
+
+def test_hours_caps_law_and_retention_are_kept_and_two_editors_do_not_overwrite_each_other(site):
+    office = site.service.office
+    policy.change(office, {"windows": [{"hours": ["09:00-21:00"], "classes": ["advertising"]}], "caps": []})
+    with site.client("owner") as client:
+        page = client.get("/settings/hours").text
+        mark = re.findall(r'name="mark" value="(\w+)"', page)[0]
+        told = {"place": "0", "mark": mark, "hours": "10:00–13:00, 14:00-20:00", "days": "working",
+                "channels": ["sms", "robot_call"], "countries": "ru kz"}  # fmt: skip
+        assert post(client, "/settings/hours/windows", **told).status_code == 303
+        (window,) = policy.show(office).windows
+        assert window.hours == ("10:00-13:00", "14:00-20:00") and window.countries == ("RU", "KZ")
+        assert post(client, "/settings/hours/windows", **told).status_code == 409
+        wrong = post(client, "/settings/hours/windows", hours="noon")
+        assert wrong.status_code == 422 and "Write hours like" in wrong.text
+        wrong = post(client, "/settings/hours", zone="Nowhere", country="KZ", jitter="10")
+        assert wrong.status_code == 422 and "Nowhere" in wrong.text
+        assert post(client, "/settings/caps/caps", limit="0", days="7").status_code == 422
+        post(client, "/settings/caps/caps", limit="3", days="7", counts="touches", classes="advertising")
+        assert "at most 3 messages in 7 days" in client.get("/settings/caps").text
+        post(client, "/settings/caps", **{"gap-advertising": "90", "holdout-advertising": "2,5"})
+        kept = policy.show(office)
+        assert (kept.min_gap_ms.advertising, kept.holdout.advertising) == (90 * 60_000, 250)
+        page = client.get("/settings/retention").text
+        fields = dict(re.findall(r'name="(\w+)"[^>]*type="text" value="(\d+)"', page))
+        post(client, "/settings/retention", **{**fields, "texts": "30"})
+        assert policy.show(office).retention.texts == 30
+        assert post(client, "/settings/retention", **{**fields, "texts": "soon"}).status_code == 422
+        law = client.get("/settings/law?country=RU").text
+        assert "38-FZ, art. 18 (2)" in law and "aside-ru-ads-robot" not in law, (
+            "what is settled is not set aside"
+        )
+        post(client, "/settings/law/ru-mass-calls", do="aside", country="RU")
+        assert policy.show(office).set_aside == ("ru-mass-calls",)
+        post(client, "/settings/law/ru-mass-calls", do="apply")
+        assert policy.show(office).set_aside == ()
+    with site.client("viewer") as client:
+        assert "window-new" not in client.get("/settings/hours").text
+
+
+def test_every_action_of_the_audit_has_its_sentence():
+    said = {
+        f"{method} {route.path.removeprefix(PREFIX)}"
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and isinstance(route, IdempotentRoute)
+        for method in route.methods
+        if is_noted(route, method)
+    }
+    patterns = []
+    for path in sorted((Path(kaskad.__file__).parent / "web" / "pages").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "note" and len(node.args) == 4:
+                if isinstance(node.args[2], ast.Constant):
+                    said.add(node.args[2].value)
+                elif isinstance(node.args[2], ast.JoinedStr):
+                    parts = node.args[2].values
+                    fixed = [
+                        re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in parts
+                    ]
+                    patterns.append("".join(fixed))
+    assert sorted(said - VERBS.keys()) == [], "give it a sentence in web/pages/audit_words.py"
+    assert [each for each in patterns if not any(re.fullmatch(each, verb) for verb in VERBS)] == []
+    spoken = [verb for verb in VERBS if verb not in said and not any(re.fullmatch(p, verb) for p in patterns)]
+    assert spoken == [], "nobody does these any more"
+    assert link_of("PUT /contacts/{contact}", "con_7") == "/contacts/con_7"
+    assert link_of("DELETE /accounts/{name}", "sms") == "" and link_of("POST /keys", "shop") == ""
