@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context, parent_process
 from time import monotonic
 from typing import Any
 
@@ -26,6 +21,7 @@ from kaskad.domain.errors import KaskadError, Unavailable
 from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
+from kaskad.engine.helpers import helpers
 from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece
 from kaskad.engine.people import Note as Odd
 from kaskad.log import get_logger
@@ -47,7 +43,6 @@ _PIECE_MS = 60
 # does, which is the same for one row; and many syncs are what keeps a disk busy.
 _SMALLEST, _LARGEST = 250, 1_000
 _LONG = 20_000  # rows from which on starting other processes costs less than it saves
-_HELPERS = 3
 _INFORMING = frozenset({Kind.FIXED, Kind.DUPLICATE, Kind.SUPPRESSED, Kind.FLAGGED})
 _BEAT_S = 10.0  # between signs of life while nothing is written
 _object = msgspec.json.Decoder(dict[str, Any]).decode
@@ -258,29 +253,9 @@ def _helpers(file: PeopleFile) -> Iterator[None]:
     if file.rows_about < _LONG:
         yield
         return
-    count = min(max((os.cpu_count() or 1) - 1, 1), _HELPERS)
-    with ProcessPoolExecutor(count, get_context("spawn"), _as_helper) as pool:
+    with helpers() as pool:
         file.share(pool)
         try:
             yield
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _as_helper() -> None:
-    """Give way to the process that sends, and end with the one that writes, however that one ends.
-
-    A stop from the keyboard is left to that one.
-    """
-    gc.disable()  # rows are values without cycles: the collector took a sixth of the time
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(5)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(0)

@@ -13,14 +13,11 @@ class FirstRows:
     """
 
     def __init__(self, about: int = 0) -> None:
-        size = _SMALLEST
-        while size < about * 3 // 2:
-            size *= 2
-        self._begin(size)
+        self._begin(max(about * 4 // 3 + 1, _SMALLEST))
 
     def _begin(self, size: int) -> None:
-        self._mask = size - 1
-        self._left = size * 3 // 4  # texts, before it is made larger
+        self._size = size
+        self._left = size * 4 // 5  # texts, before it is made larger
         self._codes = memoryview(bytearray(size * 8)).cast("q")
         self._rows = memoryview(bytearray(size * 4)).cast("I")  # 0: nothing is there
 
@@ -29,12 +26,12 @@ class FirstRows:
         return self._put(hash(text), row)
 
     def _put(self, code: int, row: int) -> int:
-        codes, rows, mask = self._codes, self._rows, self._mask
-        place = code & mask
+        codes, rows, size = self._codes, self._rows, self._size
+        place = code % size
         while held := rows[place]:
             if codes[place] == code:
                 return held
-            place = (place + 1) & mask
+            place = place + 1 if place + 1 < size else 0
         codes[place], rows[place] = code, row
         self._left -= 1
         if not self._left:

@@ -36,8 +36,15 @@ def reserve(tx: Transaction, import_id: int, owner: str, count: int) -> int | No
 
 
 def place(tx: Transaction, entries: Sequence[Entry]) -> None:
-    """Put addresses that nobody has yet into the book."""
-    tx.many("place_addresses", entries)
+    """Put addresses that nobody has yet into the book; of the same ones the first."""
+    there = {(row[0], row[1]) for row in tx.among_texts("booked_addresses", [value for value, *_ in entries])}
+    rows, last = [], ("", 0)
+    for entry in entries:
+        key = entry[:2]
+        if key != last and key not in there:
+            rows.append(entry)
+        last = key
+    tx.many("place_addresses", rows)
 
 
 def unplace(tx: Transaction, entries: Sequence[Entry]) -> None:

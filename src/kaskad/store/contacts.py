@@ -404,6 +404,7 @@ def _consent_row(contact_id: int, number: int, consent: Consent, proofs: Mapping
 
 
 def _proofs(tx: Transaction, details: set[str]) -> dict[str, int]:
-    rows = sorted((detail,) for detail in details)
-    tx.changed_many("put_proofs", rows)
-    return dict(tx.among_texts("proofs_by_detail", sorted(details)))
+    found: dict[str, int] = dict(tx.many("put_proofs", sorted((detail,) for detail in details)))
+    if len(found) < len(details):
+        found |= dict(tx.among_texts("proofs_by_detail", sorted(details - found.keys())))
+    return found

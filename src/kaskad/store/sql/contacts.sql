@@ -149,8 +149,10 @@ UPDATE addresses a SET health = k.health, changed_at = k.at, why = NULL
    AND (a.health < k.health OR a.health = k.health AND a.why IS NOT NULL);
 
 -- name: put_proofs
+-- Returns those that are new.
 INSERT INTO proofs (detail) /* sqlite: VALUES (:c1) */ /* postgresql: SELECT unnest(:c1::text[]) */
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING detail, id;
 
 -- name: proofs_by_detail
 SELECT detail, id FROM proofs
@@ -226,10 +228,14 @@ ON CONFLICT (import_id) DO UPDATE SET owner = excluded.owner, first_id = exclude
 RETURNING first_id */
 /* postgresql: SELECT 0 WHERE :import_id IS NULL AND :owner::text IS NULL AND :count IS NULL */;
 
+-- name: booked_addresses
+-- What the book has of these.
+/* sqlite: SELECT value, channel FROM address_book WHERE value IN (SELECT value FROM carray(:texts)) */
+/* postgresql: SELECT '', 0 FROM unnest(:texts::text[]) LIMIT 0 */;
+
 -- name: place_addresses (sqlite)
--- Addresses that nobody has yet, ahead of the contacts who will have them.
-INSERT INTO address_book (value, channel, contact_id)
-SELECT :c1, :c2, :c3 WHERE NOT EXISTS (SELECT 1 FROM address_book WHERE value = :c1 AND channel = :c2);
+-- Ahead of the contacts who will have them.
+INSERT INTO address_book (value, channel, contact_id) VALUES (:c1, :c2, :c3) ON CONFLICT DO NOTHING;
 
 -- name: place_addresses (postgresql)
 SELECT unnest(:c1::text[]), unnest(:c2::integer[]), unnest(:c3::bigint[]) LIMIT 0;
