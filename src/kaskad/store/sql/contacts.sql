@@ -226,7 +226,8 @@ SELECT :import_id, :owner, last + 1, last + :count
  WHERE true
 ON CONFLICT (import_id) DO UPDATE SET owner = excluded.owner, first_id = excluded.first_id, last_id = excluded.last_id
 RETURNING first_id */
-/* postgresql: SELECT 0 WHERE :import_id IS NULL AND :owner::text IS NULL AND :count IS NULL */;
+/* postgresql:
+SELECT 0 WHERE :import_id::bigint IS NULL AND :owner::text IS NULL AND :count::bigint IS NULL */;
 
 -- name: booked_addresses
 -- What the book has of these.
@@ -261,7 +262,10 @@ SELECT value, channel, contact_id FROM address_book
    AND contact_id BETWEEN :first AND :last
  ORDER BY value, channel, contact_id LIMIT :limit */
 /* postgresql:
-SELECT '', 0, 0 WHERE :value::text IS NULL AND :channel + :contact_id + :first + :last IS NULL LIMIT :limit */;
+SELECT '', 0, 0
+ WHERE :value::text IS NULL
+   AND :channel::bigint + :contact_id::bigint + :first::bigint + :last::bigint IS NULL
+ LIMIT :limit::bigint */;
 
 -- name: end_placement
 DELETE FROM placements WHERE import_id = :import_id;
