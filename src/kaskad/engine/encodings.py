@@ -6,6 +6,7 @@ looks most like Russian (frequent letters, capitals only where words begin), or 
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from math import log
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from kaskad.domain.errors import Invalid
 
 SINGLE_BYTE = ("cp1251", "cp866", "koi8-r", "cp1252")  # at equal scores the first is taken
 _SAMPLE = 65_536
+_AT_ONCE = 1 << 20  # bytes that are decoded at once
 _ODD_LINES_TOLD = 10
 _BY_NO_CHANCE = 4  # letters of a line
 _PUNCTUATION = frozenset("«»–—№’‘“”„…\u00a0°€©®·")
@@ -48,11 +50,21 @@ def encoded(data: bytes, source: str) -> Encoded:
         return Encoded(data, wide, "utf-16")
     if b"\0" in data:
         raise Invalid([f"{source} is no text: save it as CSV in UTF-8, or as XLSX"])
-    try:
-        data.decode("utf-8-sig")
-    except UnicodeDecodeError:
+    if not _is_in(data, "utf-8-sig"):
         return _without_sign(data)
     return Encoded(data, "utf-8-sig", "utf-8")
+
+
+def _is_in(data: bytes, codec: str) -> bool:
+    """Return whether all of it can be read so; it is not decoded at once, which would take twice its size."""
+    decoder, whole = getincrementaldecoder(codec)(), memoryview(data)
+    try:
+        for start in range(0, len(data), _AT_ONCE):
+            decoder.decode(whole[start : start + _AT_ONCE])
+        decoder.decode(b"", True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _utf_16(data: bytes) -> str | None:
@@ -64,11 +76,7 @@ def _utf_16(data: bytes) -> str | None:
     if len(data) % 2 or max(even, odd) * 10 < len(sample) or min(even, odd):
         return None
     codec = "utf-16-le" if odd else "utf-16-be"
-    try:
-        data.decode(codec)
-    except UnicodeDecodeError:
-        return None
-    return codec
+    return codec if _is_in(data, codec) else None
 
 
 def _without_sign(data: bytes) -> Encoded:

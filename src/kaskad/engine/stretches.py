@@ -19,8 +19,8 @@ from kaskad.engine.rows import Batch, Plan, read_rows
 from kaskad.engine.tables import Line
 
 BATCH = 1_000  # rows read at once: about 40 ms
-# Batches of the first stretch, for which everybody waits, and of the longest: each takes about 0.6 MB.
-_FIRST, _LONGEST = 10, 100
+# Batches of the first stretch, for which everybody waits, and of the longest: each takes about 0.5 MB.
+_FIRST, _LONGEST = 10, 50
 _PLACES = 4_000  # sorted addresses that are given at once
 
 Place = tuple[str, int, int]  # value, code of its channel, and which of the people of the stretch has it
