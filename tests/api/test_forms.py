@@ -50,10 +50,11 @@ def test_a_form_is_declared_shown_listed_and_forgotten(api, form):
         "texts": [{"language": "en", "text": "yes"}],
         "channels": ["vk"],
         "origins": ["shop"],
+        "topics": ["offers", "Sales and more"],
         "honeypot": "email",
     }
     found = {one["pointer"] for one in api.call("PUT", "/forms/Bad Name", wrong).json()["problems"]}
-    assert found == {"/name", "/texts/0/text", "/channels", "/origins/0", "/honeypot"}
+    assert found == {"/name", "/texts/0/text", "/channels", "/topics/1", "/origins/0", "/honeypot"}
     api.put("/forms/gone", ROSES)
     api.delete("/forms/gone")
     assert api.call("GET", "/forms/gone").status_code == api.call("DELETE", "/forms/gone").status_code == 404

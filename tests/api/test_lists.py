@@ -98,7 +98,8 @@ def test_a_name_is_of_one_list_or_one_segment(api):
 
 @pytest.mark.parametrize("name", ["", " x", "x ", "a/b", "a\0b", "a\nb", "x" * 101, 7, None, "\u007f"])
 def test_names_can_stand_in_an_address(api, name):
-    assert api.call("POST", "/lists", {"name": name}).status_code == 422
+    answer = api.call("POST", "/lists", {"name": name})
+    assert answer.status_code == 422 and "pattern" not in answer.text
     one = {"all": [{"attribute": "city", "equals": "x"}]}
     assert api.call("POST", "/segments", {"name": name, "conditions": one}).status_code == 422
 

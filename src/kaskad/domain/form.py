@@ -94,6 +94,12 @@ def problems_of(form: Form) -> list[tuple[str, str]]:
         found.append(("Chats are joined by an opt-in link; a form takes email and phones.", "/channels"))
     if not form.purposes:
         found.append(("Say what the consent is for, such as advertising.", "/purposes"))
+    for number, topic in enumerate(form.topics):
+        if not SLUG.fullmatch(topic):
+            wrong = (
+                f"{topic!r} is no topic: as in cascades, small Latin letters, digits, - and _, at most 64."
+            )
+            found.append((wrong, f"/topics/{number}"))
     for number, origin in enumerate(form.origins):
         if not _is_origin(origin):
             wrong = f"{origin!r} is no origin: write such as https://shop.example.org."

@@ -16,12 +16,19 @@ from starlette.types import Scope
 
 from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
 from kaskad.log import get_logger
+from kaskad.web.api.fields import NAMED, PLAIN
 from kaskad.web.auth import Forbidden, Unknown
 
 log = get_logger(__name__)
 
 RETRY_AFTER = {"Retry-After": "5"}
 WHO = {"WWW-Authenticate": "Bearer"}
+
+
+_PATTERNS = {  # in words, since a regular expression tells few people what to change
+    NAMED: "A name has no / and no control character in it, and no space at its ends",
+    PLAIN: "It holds the character U+0000, which cannot be stored",
+}
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -88,10 +95,11 @@ def _shape_problem(found: Mapping[str, Any]) -> Problem:
     where = [str(part) for part in found["loc"]]
     if found["type"] == "json_invalid":
         return Problem(f"The body is not JSON that can be read: {found.get('ctx', {}).get('error', '')}")
+    said = _PATTERNS.get(found.get("ctx", {}).get("pattern", ""), found["msg"])
     source, *rest = where
     if source == "body":
-        return Problem(f"{found['msg']}.", "".join(f"/{escape(part)}" for part in rest))
-    return Problem(f"{source} parameter {'.'.join(rest)}: {found['msg']}.")
+        return Problem(f"{said}.", "".join(f"/{escape(part)}" for part in rest))
+    return Problem(f"{source} parameter {'.'.join(rest)}: {said}.")
 
 
 def escape(name: str) -> str:
