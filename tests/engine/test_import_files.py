@@ -92,6 +92,15 @@ def test_a_file_of_mixed_encodings_is_read_line_by_line_and_that_is_told() -> No
     _, found, notes = people(data + "3;Борис Иванов\n4;Вера Орлова\n5;Яна Белова\n".encode("cp1251"))
     names = [person.contact.attributes["name"] for person in found]
     assert names[:2] == ["Анна Петрова", "Юрий"] and "line 2, 4, 5, 6 in cp1251" in notes[0][2]
+    more = "3;Борис Иванов\n".encode("cp866") + "4;Вера Орлова\n".encode("koi8-r") + "5;Ия\n".encode("cp1251")
+    for head, usual in (
+        (data, "UTF-8, but for line 2, 6 in cp1251"),
+        (TEXT.encode("cp1251"), "cp1251, but for"),
+    ):
+        _, found, notes = people(head + more)
+        names = [person.contact.attributes["name"] for person in found]
+        assert names == ["Анна Петрова", "Юрий", "Борис Иванов", "Вера Орлова", "Ия"]
+        assert usual in notes[0][2] and "line 4 in cp866; line 5 in koi8-r" in notes[0][2]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

@@ -17,6 +17,7 @@ SINGLE_BYTE = ("cp1251", "cp866", "koi8-r", "cp1252")  # at equal scores the fir
 _SAMPLE = 65_536
 _AT_ONCE = 1 << 20  # bytes that are decoded at once
 _ODD_LINES_TOLD = 10
+_LOOKED_AT = 1_000  # lines, to see whether all are in one encoding
 _BY_NO_CHANCE = 4  # letters of a line
 _PUNCTUATION = frozenset("«»–—№’‘“”„…\u00a0°€©®·")
 # How often each letter stands in Russian texts, in per cent.
@@ -87,15 +88,52 @@ def _without_sign(data: bytes) -> Encoded:
     for line in high:
         (alike if _is_utf_8(line) else others).append(line)
     guessed = guess(b"\n".join(others)[:_SAMPLE])
+    several = any(_codec_of(line, guessed) != guessed for line in _some(others))
     # Two Cyrillic letters may look like UTF-8 by chance.
-    if len(others) * 2 >= len(high) and not any(map(_is_surely_utf_8, alike)):
+    whole = len(others) * 2 >= len(high) and not any(map(_is_surely_utf_8, alike))
+    if whole and not several:
         return Encoded(data, guessed, guessed)
-    changed = [line if _is_utf_8(line) else line.decode(guessed, "replace").encode() for line in lines]
-    odd = [str(number) for number, line in enumerate(lines, 1) if not _is_utf_8(line)]
-    more = f" and {len(odd) - _ODD_LINES_TOLD} more" if len(odd) > _ODD_LINES_TOLD else ""
-    which = f"{', '.join(odd[:_ODD_LINES_TOLD])}{more}"
-    remark = f"the file is UTF-8, but for line {which} in {guessed}: read as such, look at the names there"
-    return Encoded(b"\n".join(changed), "utf-8-sig", f"utf-8 and {guessed}", remark)
+    return _line_by_line(lines, guessed, several=several, utf_8=not whole)
+
+
+def _line_by_line(lines: list[bytes], guessed: str, *, several: bool, utf_8: bool) -> Encoded:
+    """Return a text of lines in different encodings; `guessed` is that of most which are no UTF-8.
+
+    `utf_8`: what can be read as UTF-8 is; `several`: the others are in more than one.
+    """
+    changed, odd = [], dict[str, list[int]]()
+    for number, line in enumerate(lines, 1):
+        if line.isascii() or (utf_8 and _is_utf_8(line)):
+            changed.append(line)
+            continue
+        codec = _codec_of(line, guessed) if several else guessed
+        odd.setdefault(codec, []).append(number)
+        changed.append(line.decode(codec, "replace").encode())
+    if not utf_8:  # then the others are those that are told
+        odd.pop(guessed, None)
+    said = "; ".join(f"line {_listed(numbers)} in {codec}" for codec, numbers in odd.items())
+    usual = "UTF-8" if utf_8 else guessed
+    remark = f"the file is {usual}, but for {said}: read as such, look at the names there" if said else ""
+    names = ["utf-8"] * utf_8 + [guessed] + [codec for codec in odd if codec != guessed]
+    return Encoded(b"\n".join(changed), "utf-8-sig", " and ".join(names), remark)
+
+
+def _listed(numbers: list[int]) -> str:
+    more = f" and {len(numbers) - _ODD_LINES_TOLD} more" if len(numbers) > _ODD_LINES_TOLD else ""
+    return f"{', '.join(map(str, numbers[:_ODD_LINES_TOLD]))}{more}"
+
+
+def _some(lines: list[bytes]) -> list[bytes]:
+    """Return lines from everywhere among them, so many that looking at each takes no time."""
+    return lines[:: max(1, len(lines) // _LOOKED_AT)]
+
+
+def _codec_of(line: bytes, guessed: str) -> str:
+    """Return the encoding of a line: another one where it is a language only in that."""
+    if sum(byte > 0x7F for byte in line) < _BY_NO_CHANCE or _likeness(line.decode(guessed, "replace")) >= 0:
+        return guessed
+    own = guess(line)
+    return own if _likeness(line.decode(own, "replace")) > 0 else guessed
 
 
 def _is_utf_8(line: bytes) -> bool:
