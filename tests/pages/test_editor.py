@@ -15,6 +15,17 @@ EXAMPLE = (Path(__file__).parents[2] / "examples" / "abandoned-cart.yaml").read_
 WANTED = edit.tree_of(EXAMPLE)
 
 
+NEWS = """cascade: news
+title: News
+class: service
+goal: {event: purchase}
+trigger: {broadcast: all}
+steps:
+  - {id: chat, channel: telegram, text: "Hello", wait: 1h}
+  - {id: letter, channel: email, subject: News, text: "Hello", wait: 1h}
+"""
+
+
 def settled(page):
     """Wait until what was typed is saved."""
     page.wait_for_selector('#editor[data-state="idle"]')
@@ -207,6 +218,24 @@ def test_a_draft_with_mistakes_is_looked_at_estimated_and_sent_to_testers(site):
         assert sent.status_code == 200 and "It counts in no figure." in sent.text
     with site.client("viewer") as client:
         assert client.post("/cascades/looked/preview/test", data=form).status_code == 403
+
+
+def test_what_is_wrong_is_said_in_russian_and_versions_are_drawn(site):
+    wrong = EXAMPLE.replace("cascade: abandoned-cart", "cascade: said").replace("for: 6h", "for: 3q")
+    site.api.put(
+        "/cascades/said", content=wrong.replace("wait: 2h\n  - id: robot", "success: read\n  - id: robot")
+    )
+    with site.client("marketer", headers={"Accept-Language": "ru"}) as client:
+        shown = client.get("/cascades/said/edit?panel=text").text
+        assert "«3q» — не длительность" in shown and "SMS не сообщает <code>read</code>" in shown
+        step = client.get("/cascades/said/edit?panel=step&at=2").text
+        assert "Часы отправки" in step and "data-example" in step
+        changed = NEWS.replace("wait: 1h}\n", "wait: 2h}\n", 1).replace("id: letter", "id: post")
+        site.api.put("/cascades/news", content=changed)
+        drawn = client.get("/cascades/news/versions?old=1&new=draft").text
+        column = drawn.partition('class="diff-column"')[2].partition("</ol>")[0]
+        for kind in ("changed", "removed", "added"):
+            assert f'<li class="{kind} ' in column
 
 
 def test_people_under_way_are_moved_after_an_activation(site):

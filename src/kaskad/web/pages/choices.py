@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kaskad.actions import policy
 from kaskad.actions.office import Office
 from kaskad.domain.channels import CHANNELS, tells
 from kaskad.domain.definition.rewrite import Tree
@@ -12,6 +13,7 @@ from kaskad.domain.terms import Channel, MessageClass, Reaction
 from kaskad.store import templates
 from kaskad.store.templates import PART
 from kaskad.web.pages import flow
+from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 
 Pairs = list[tuple[str, str]]
@@ -73,3 +75,34 @@ def _templates(look: Look, office: Office, channels: list[Channel], now: str) ->
         {now} if now else set()
     )
     return [("", look._("None: written here")), *((name, name) for name in sorted(names))] if names else []
+
+
+def hours(look: Look, office: Office, step: Mapping[str, Tree], message_class: str) -> list[tuple[str, str]]:
+    """Return for each channel of a step when the policy lets such a message go, in words."""
+    rules = policy.show(office)
+    kind = {each.value: each for each in MessageClass}.get(message_class, MessageClass.SERVICE)
+    found = []
+    for name in flow.channels_of(step):
+        windows = rules.rule(flow.KNOWN[name], kind, rules.country, urgent=step.get("urgent") is True)
+        told = [" ".join((", ".join(each.hours), look.word("days", each.days.value))) for each in windows]
+        found.append((name, "; ".join(told) or look._("at any hour")))
+    return found
+
+
+EXAMPLES = (
+    ("trigger.total >= 50000", N_("the event says so much")),
+    ("contact.vip", N_("an attribute of the contact")),
+    ("not steps.{step}.opened", N_("an earlier step was not opened")),
+    ('segment("vip")', N_("is in a segment")),
+    ('event("purchase").count(30d) > 0', N_("something happened lately")),
+)
+
+
+def examples(look: Look, drawn: flow.Flow, at: int) -> Pairs:
+    """Return conditions to begin from, with what they ask."""
+    before = [card.id for card in drawn.cards if card.index < at and card.id]
+    return [
+        (text.format(step=before[-1] if before else ""), look._(words))
+        for text, words in EXAMPLES
+        if before or "{step}" not in text
+    ]

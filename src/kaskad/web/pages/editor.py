@@ -20,9 +20,9 @@ from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.web.auth import InOffice
-from kaskad.web.pages import expected, flow, moving, preview, step_form
+from kaskad.web.pages import expected, findings, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
-from kaskad.web.pages.choices import choices
+from kaskad.web.pages.choices import choices, examples, hours
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -175,14 +175,17 @@ def _page(
     panel, at = _panel(asked, readable, len(drawn.cards))
     by_place: dict[str, str] = {}
     for problem in loaded.problems:
-        words = problem.message + (f"; {problem.remedy}" if problem.remedy else "")
+        remedy = findings.told(look, problem.remedy)
+        words = findings.told(look, problem.message) + (f"; {remedy}" if remedy else "")
         by_place[problem.path] = f"{by_place[problem.path]}. {words}" if problem.path in by_place else words
     values: dict[str, Any] = {
         "outlook": expected.outlook(request, look, office, sheet.slug, sheet.source, asked.get("for", "")),
+        "found_words": lambda told: findings.told(look, told),
         "passed_over": lambda told: expected.passed_over(look, told),
         "plan": cascades.plan(office, sheet.slug) if panel == "plan" and sheet.source else None,
         "step": _step(top, at) if panel == "step" else {},
-        **(_people(office, seen) if panel == "step" else {}),
+        "examples": examples(look, drawn, at),
+        **(_people(office, seen, _step(top, at)) if panel == "step" else {}),
         "moving": moving.moving(office, look, sheet.slug, asked) if panel == "move" else None,
     }
     return render(
@@ -191,15 +194,18 @@ def _page(
         readable=readable, channels=CHANNEL_NAMES, tells=_tells(values["step"]),
         main=step_form.main_field, channels_of=flow.channels_of, mine=(told or {}).get("source", ""),
         text=flow.text, joined=lambda names: ", ".join(look.word("waited", each).lower() for each in names),
+        hours=hours(look, office, values["step"], flow.text(top.get("class"))),
         **choices(look, office, values["step"], drawn), **values,
     )  # fmt: skip
 
 
-def _people(office: Office, seen: Visitor) -> dict[str, Any]:
+def _people(office: Office, seen: Visitor, step: Mapping[str, Tree]) -> dict[str, Any]:
     """Return whose message can be looked at, and where tests go."""
     if not seen.may(preview.PEOPLE):
         return {"people": [], "testers": ()}
-    return {"people": preview.somebody(office), "testers": preview.testers(office)}
+    channel = next(iter(flow.channels_of(step)), "")
+    people = (preview.somebody(office, channel=channel) if channel else []) or preview.somebody(office)
+    return {"people": people, "testers": preview.testers(office)}
 
 
 def _may_write(seen: Visitor, sheet: Sheet) -> bool:

@@ -14,10 +14,13 @@ from kaskad.actions.finding import Wanted
 from kaskad.actions.frames import Preview
 from kaskad.actions.office import Office
 from kaskad.actions.test_messages import Tested, Wish
-from kaskad.domain.errors import Invalid, NotFound, Unavailable
+from kaskad.domain.errors import Invalid, KaskadError, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
+from kaskad.domain.worded import wording
 from kaskad.web.auth import InOffice
+from kaskad.web.pages import findings
 from kaskad.web.pages.cascades import WRITE, Slug
+from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, render
 
@@ -49,10 +52,11 @@ def preview(
     try:
         shown = _shown(office, slug, step, who, variant, channel)
     except (Invalid, NotFound, Unavailable) as wrong:
-        problem = str(wrong)
+        problem = _said(look, wrong)
     asked = urlencode({"step": step, "who": who, "variant": variant, "channel": channel})
     return render(
-        request, look, "preview.html", seen=seen, slug=slug, shown=shown, problem=problem, asked=asked
+        request, look, "preview.html", seen=seen, slug=slug, shown=shown, problem=problem, asked=asked,
+        found_words=lambda told: findings.told(look, told),
     )  # fmt: skip
 
 
@@ -86,16 +90,16 @@ def test(
     try:
         done = test_messages.of_a_step(office, slug, step, wish)
     except (Invalid, NotFound, Unavailable) as wrong:
-        problem = str(wrong)
+        problem = _said(look, wrong)
     else:
         note(office, seen, "POST /cascades/{slug}/steps/{step}/test", f"{slug} {step}")
     code = 422 if problem else 200
     return render(request, look, "tested.html", code, seen=seen, slug=slug, done=done, problem=problem)
 
 
-def somebody(office: Office, said: str = "") -> list[Somebody]:
-    """Return a few contacts, those that `said` finds or the first ones."""
-    page = finding.find(office, Wanted(said=said), after=0, limit=OFFERED).page
+def somebody(office: Office, said: str = "", channel: str = "") -> list[Somebody]:
+    """Return a few contacts: whom `said` finds, else the first ones, or those that a channel reaches."""
+    page = finding.find(office, Wanted(said=said, channel=channel), after=0, limit=OFFERED).page
     found = []
     for card in page.cards:
         places = [each.value for each in page.addresses.get(card.id, ())]
@@ -107,6 +111,12 @@ def somebody(office: Office, said: str = "") -> list[Somebody]:
 def testers(office: Office) -> tuple[str, ...]:
     """Return the addresses to which tests may go without asking."""
     return policy.show(office).test_addresses
+
+
+def _said(look: Look, wrong: KaskadError) -> str:
+    """Return what is wrong, in the reader's language where it is known there."""
+    told = wrong.worded if isinstance(wrong, Invalid) else (wording(wrong),)
+    return " ".join(findings.told(look, each) for each in told)
 
 
 def _shown(

@@ -13,6 +13,7 @@ from kaskad.domain.definition import UnreadableError, edit
 from kaskad.domain.definition.rewrite import Tree, inline
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import READ, Slug
+from kaskad.web.pages.flow import channels_of
 from kaskad.web.pages.session import PageRoute, look_of, needs
 from kaskad.web.pages.shell import Visitor, render
 
@@ -27,6 +28,15 @@ class Change(Struct, frozen=True):
     kind: str
     step: str
     values: list[tuple[str, str, str]]
+
+
+class Drawn(Struct, frozen=True):
+    """A step of the newer text, or one it has no more, with what became of it; `kind` "": nothing."""
+
+    kind: str
+    step: str
+    channels: tuple[str, ...]
+    keys: tuple[str, ...]
 
 
 @router.get("/cascades/{slug}/versions")
@@ -44,10 +54,12 @@ def versions(
     choices = [("draft", look._("draft"))] if drafted else []
     choices += [(number, look._("version %(n)s", n=number)) for number in numbers]
     told = cascades.diff(office, slug, old, new) if old and new and old != new else ""
-    changes = _changes(_text(office, slug, old), _text(office, slug, new)) if told else []
+    before, after = (_text(office, slug, old), _text(office, slug, new)) if told else ("", "")
+    changes = _changes(before, after) if told else []
     return render(
         request, look, "versions.html", seen=seen, slug=slug, versions=rows, old=old, new=new,
         choices=choices, told=told, changes=changes,
+        column=_column(before, after, changes),
     )  # fmt: skip
 
 
@@ -75,6 +87,25 @@ def _changes(old: str, new: str) -> list[Change]:
         if name in steps and kept.index(name) != order.index(name):
             found.append(Change("moved", name, []))
     found += [Change("removed", name, []) for name in steps if name not in others]
+    return found
+
+
+def _column(old: str, new: str, changes: list[Change]) -> list[Drawn]:
+    """Return the steps in the order of the newer text, each one that is gone where it stood."""
+    before, after = _steps(_tree(old)), _steps(_tree(new))
+    kinds: dict[str, Change] = {}
+    for each in changes:
+        kinds.setdefault(each.step, each)
+    order = list(after)
+    for place, name in enumerate(before):
+        if name not in after:
+            order.insert(min(place, len(order)), name)
+    found = []
+    for name in order:
+        change = kinds.get(name)
+        keys = tuple(key for key, _, _ in change.values) if change and change.kind == "changed" else ()
+        step = after.get(name) or before[name]
+        found.append(Drawn(change.kind if change else "", name, channels_of(step), keys))
     return found
 
 

@@ -131,6 +131,11 @@ AUDIENCES = {
     "segment": N_("segment"),
     "some_list": N_("a list"),
 }
+DAYS = {
+    "every": N_("every day"),
+    "not_holidays": N_("not on holidays"),
+    "working": N_("on working days"),
+}
 CLASSES = {
     "advertising": N_("advertising"),
     "service": N_("service"),
@@ -234,6 +239,7 @@ WORDS = {
     "disposition": DISPOSITIONS,
     "count": COUNTS,
     "audience": AUDIENCES,
+    "days": DAYS,
     "state": CASCADES,
     "launch": LAUNCHES,
     "level": LEVELS,

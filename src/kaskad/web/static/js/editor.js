@@ -195,6 +195,13 @@ document.addEventListener("click", (event) => {
   }
   if (event.target.closest?.("#undo")) step(true);
   if (event.target.closest?.("#redo")) step(false);
+  const example = event.target.closest?.(".example");
+  if (example) {
+    const field = document.getElementById(example.closest("[data-for]").dataset.for);
+    field.value = example.dataset.example;
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
   const line = event.target.closest?.(".to-line");
   if (line) toLine(Number(line.dataset.line), Number(line.dataset.column));
   for (const menu of document.querySelectorAll("details.plus[open]")) if (!menu.contains(event.target)) menu.open = false;
