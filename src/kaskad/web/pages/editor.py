@@ -179,7 +179,9 @@ def _page(
         words = findings.told(look, problem.message) + (f"; {remedy}" if remedy else "")
         by_place[problem.path] = f"{by_place[problem.path]}. {words}" if problem.path in by_place else words
     values: dict[str, Any] = {
-        "outlook": expected.outlook(request, look, office, sheet.slug, sheet.source, asked.get("for", "")),
+        "outlook": expected.outlook(
+            request, look, office, sheet.slug, sheet.source, loaded.cascade, asked.get("for", "")
+        ),
         "found_words": lambda told: findings.told(look, told),
         "passed_over": lambda told: expected.passed_over(look, told),
         "plan": cascades.plan(office, sheet.slug) if panel == "plan" and sheet.source else None,

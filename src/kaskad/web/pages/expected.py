@@ -35,12 +35,13 @@ class Outlook(Struct, frozen=True):
 
 
 def outlook(
-    request: Request, look: Look, office: Office, slug: str, text: str, whom: str
+    request: Request, look: Look, office: Office, slug: str, text: str, cascade: Cascade | None, whom: str
 ) -> Outlook | None:  # fmt: skip
-    """Return the estimate of a text, None where no step of it can be read. `whom`: "", typical, everybody,
-    `segment NAME` or `list NAME`; "" is whom the trigger names, else typical people."""
+    """Return the estimate of a text, None where no step of it can be read; `cascade` is its own if it has no
+    mistakes. `whom`: "", typical, everybody, `segment NAME` or `list NAME`; "" is whom the trigger names,
+    else typical people."""
     try:
-        cascade = estimate.drawn(slug, text)
+        cascade = cascade or estimate.drawn(slug, text)
     except Invalid:
         return None
     chosen = _audience(office, cascade, whom)
