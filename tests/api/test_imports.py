@@ -193,6 +193,20 @@ def booked(api):
     return book == places and not kept
 
 
+def test_whoever_waits_for_the_disk_does_not_wait_for_a_piece_of_an_import(api):
+    engine, met, seen = api.service.office.engine, threading.Event(), []
+
+    def look(name):
+        return lambda tx: seen.append((name, tx._connection.pragma("synchronous")))
+
+    holding = engine.write(lambda tx: met.wait(10))
+    told = [engine.write(look("piece"), synced=False), engine.write(look("other"))]
+    met.set()
+    for each in (holding, *told):
+        each.result(10)
+    assert seen == [("other", 2), ("piece", 1)]
+
+
 def test_a_long_file_puts_addresses_into_the_book_ahead_of_its_people(api, monkeypatch):
     monkeypatch.setattr(import_job, "_LONG", 1_000)
     bring(api, "id,email,phone\nlong-7,l7@example.org,+79000900007\n,l8@example.org,\n", source="few.csv")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLate
+from typing import TypeVar
 
 from kaskad.actions.office import WAIT_S, Office
+from kaskad.domain.errors import Unavailable
 from kaskad.engine.stretches import Stretch
 from kaskad.store import book
+
+T = TypeVar("T")
 
 
 class Placing:
@@ -32,7 +37,12 @@ class Placing:
         """Put the addresses of a stretch into the book, after the people of the one before are written."""
         self._take_back()
         owner, count = self._owner, stretch.people
-        first = self._office.write(lambda tx: book.reserve(tx, self._id, owner, count)) if count else None
+        if not count:
+            return
+        reserve = self._office.engine.write(
+            lambda tx: book.reserve(tx, self._id, owner, count), synced=False
+        )  # fmt: skip
+        first = _result(reserve)
         if first is None:
             return
         self._stretch, self._first, self._came = stretch, first, bytearray(count)
@@ -41,9 +51,9 @@ class Placing:
             entries = [(value, code, first + number) for value, code, number in places]
             before, waiting = waiting, self._write(entries)
             if before is not None:
-                before.result(WAIT_S)
+                _result(before)
         if waiting is not None:
-            waiting.result(WAIT_S)
+            _result(waiting)
 
     def numbers(self, which: Sequence[int]) -> list[int]:
         """Return the numbers that are kept for these people of the file; [] where there are none."""
@@ -86,3 +96,10 @@ class Placing:
 
     def _unplace(self, entries: Sequence[book.Entry]) -> None:
         self._office.write(lambda tx: book.unplace(tx, entries))
+
+
+def _result(waiting: Future[T]) -> T:
+    try:
+        return waiting.result(WAIT_S)
+    except TooLate:
+        raise Unavailable("The engine has not come round in time.") from None

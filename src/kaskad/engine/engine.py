@@ -179,15 +179,22 @@ class Engine:
         return self._tick()
 
     def _do_writes(self) -> None:
-        """Run the waiting changes in one transaction, or one by one where one of them fails."""
+        """Run the waiting changes: first those that wait for the disk, which the others then need not."""
         taken = [self._writes.popleft() for _ in range(len(self._writes))]
+        for synced in (True, False):
+            self._commit([(change, future) for change, future, each in taken if each is synced], synced)
+
+    def _commit(
+        self, taken: list[tuple[Callable[[Transaction], Any], Future[Any]]], synced: bool
+    ) -> None:  # fmt: skip
+        """Run changes in one transaction, or one by one where one of them fails."""
         if not taken:
             return
         try:
-            with self._db.write(synced=any(synced for *_, synced in taken)) as tx:
-                values = [change(tx) for change, *_ in taken]
+            with self._db.write(synced=synced) as tx:
+                values = [change(tx) for change, _ in taken]
         except Exception:
-            for change, future, synced in taken:
+            for change, future in taken:
                 try:
                     with self._db.write(synced=synced) as tx:
                         value = change(tx)
@@ -196,7 +203,7 @@ class Engine:
                 else:
                     future.set_result(value)
             return
-        for (_, future, _), value in zip(taken, values, strict=True):
+        for (_, future), value in zip(taken, values, strict=True):
             future.set_result(value)
 
     def _tick(self, closing: bool = False) -> bool:

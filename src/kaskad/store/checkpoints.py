@@ -10,8 +10,8 @@ from typing import Final
 import apsw
 
 # Pages that are new in the journal before they are copied into the file. A page that was changed often is
-# copied once, and a copy by another thread costs the disk's time only.
-_COPIED: Final = 4_000
+# copied once; but before it is, the journal is synced, and whoever commits then waits for the rest only.
+_COPIED: Final = 2_000
 # Pages in the journal before whoever commits copies the rest: only then can the journal begin anew.
 _HELD: Final = 40_000
 
