@@ -198,11 +198,8 @@ def _fact(entry: Entry, look: Look) -> Touch:
     title = said(DID, entry.kind, look)
     told = entry.details
     reason = known("reason", str(told["reason"]), look) if told.get("reason") else ""
-    parts = [
-        entry.step or "",
-        reason,
-        *(str(told[key]) for key in ("detail", "key", "text", "url") if told.get(key)),
-    ]
+    more = (str(told[key]) for key in ("detail", "key", "text", "url") if told.get(key))
+    parts = [part for part in (entry.step, reason, *more) if part]
     href = f"/messages/{entry.run}/{entry.step}" if entry.step else ""
     sign = _ICONS.get(entry.kind, icon("circle-x") if kind == "bad" else icon("circle-dot"))
     return Touch(
