@@ -64,18 +64,18 @@ INSERT INTO cascades (id, slug, changed_at) VALUES (1, 'sale', 0), (2, 'order', 
 """
 
 
-def fill(db: Database, contacts: int, events: int, progress: Callable[[str], None]) -> None:
-    """Make people up, with events of a year, a cascade that most have been in, and consents."""
+def fill(db: Database, contacts: int, events: int, progress: Callable[[str], None], now: int = NOW) -> None:
+    """Make people up, with events of the year before `now`, a cascade most have been in, and consents."""
     with db.write() as tx:
         tx.script(_START)
     for first in range(1, contacts + 1, _PEOPLE):
         last = min(first + _PEOPLE - 1, contacts)
         with db.write() as tx:
-            tx.script(_CONTACTS.format(numbers=_NUMBERS.format(first=first, last=last), now=NOW))
+            tx.script(_CONTACTS.format(numbers=_NUMBERS.format(first=first, last=last), now=now))
         progress(f"{last} contacts")
     each = max(1, events // contacts)
     for first in range(0, contacts * each, _EVENTS):
         last = min(first + _EVENTS, contacts * each) - 1
         with db.write() as tx:
-            tx.script(_HAPPENED.format(numbers=_NUMBERS.format(first=first, last=last), now=NOW, each=each))
+            tx.script(_HAPPENED.format(numbers=_NUMBERS.format(first=first, last=last), now=now, each=each))
         progress(f"{last + 1} events")

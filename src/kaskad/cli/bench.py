@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command()(channels)
     group.command("import")(bring)
     group.command()(segments)
+    group.command()(pages)
     app.add_typer(group, name="bench")
 
 
@@ -213,3 +214,39 @@ def bring(
     else:
         _progress("")
         typer.echo(show(import_table(report)))
+
+
+def pages(
+    contacts: Annotated[int, typer.Option(min=100, help="How many people there are.")] = 100_000,
+    times: Annotated[int, typer.Option(min=5, help="How often each page is asked for.")] = 20,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Ask for every page over HTTP, with people, runs and events made up; 1 is returned where one is slow."""
+    import msgspec
+
+    from kaskad.bench.pages import LIMIT_MS, run
+    from kaskad.cli.screens.output import table
+    from kaskad.log import configure
+
+    configure("error")
+    report = run(contacts, times, db, _progress)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        _progress("")
+        typer.echo(f"{report.contacts} contacts, {report.runs} runs, {report.database}, {report.cores} cores")
+        rows = [
+            (
+                each.path,
+                *(f"{part:.0f}" for part in (each.first_ms, each.p50_ms, each.p95_ms, each.cpu_ms, each.kib)),
+                "slow" if each.slow else "",
+            )
+            for each in sorted(report.timed, key=lambda each: -each.p95_ms)
+        ]  # fmt: skip
+        typer.echo(table(("PAGE", "FIRST MS", "P50", "P95", "CPU MS", "KIB", ""), rows))
+        typer.echo(f"The first page with styles and scripts: {report.first_page_kib:.0f} KiB")
+        typer.echo(f"Not asked for: {', '.join(report.not_asked) or 'none'}")
+    if any(each.slow for each in report.timed):
+        typer.secho(f"Pages take over {LIMIT_MS:.0f} ms", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1)

@@ -1,0 +1,214 @@
+"""How long the server takes for each page of the web application, over a database full of people made up."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+from fastapi.routing import APIRoute
+from msgspec import Struct
+
+from kaskad.actions import sessions, users
+from kaskad.actions.sessions import Who
+from kaskad.bench.crowd import fill
+from kaskad.bench.place import Place, SqlitePlace, open_place
+from kaskad.config import Settings
+from kaskad.domain.errors import Conflict
+from kaskad.engine.clock import wall_ms
+from kaskad.store import cascades
+from kaskad.store.db import Database, open_database
+from kaskad.store.migrate import upgrade
+from kaskad.web.app import PAGES
+from kaskad.web.auth import SESSION_COOKIE
+from kaskad.web.service import Service, serving
+
+LIMIT_MS = 100.0  # at p95
+EMAIL, PASSWORD = "owner@example.org", "a password of the benchmark"
+CASCADE = """cascade: {slug}
+title: {slug}
+class: service
+trigger: {{event: {slug}_begins}}
+holdout: 0%
+steps:
+  - {{id: letter, channel: email, subject: News, text: Hello, wait: 1h}}
+  - {{id: sms, channel: sms, text: Hello, wait: 1h}}
+"""
+# Beside every page without a part to fill in: what a reader asks of them.
+ASKED = (
+    "/contacts?q=Person+77",
+    "/contacts?reachable=sms",
+    "/contacts?segment=inactive-90",
+    "/contacts?list=staff",
+)
+_ASSET = re.compile(r'(?:src|href)="(/static/[^"#]+)')
+_PART = re.compile(r"{(\w+)(?::\w+)?}")
+_LEFT_OUT = ("/static/", "/live", "/ui")  # files, a stream, and what is no page of the application
+
+
+class Timed(Struct, frozen=True):
+    """A page, and how long it took; `first_ms` is of the first time it was asked for.
+
+    `cpu_ms` is the processor's time of one request, with the share of who asks: on a busy machine the rest of
+    what a page takes is waiting for others.
+    """
+
+    path: str
+    first_ms: float
+    p50_ms: float
+    p95_ms: float
+    cpu_ms: float
+    kib: float
+
+    @property
+    def slow(self) -> bool:
+        return self.p95_ms > LIMIT_MS
+
+
+class Report(Struct, frozen=True):
+    contacts: int
+    runs: int
+    database: str
+    cores: int
+    fill_s: float
+    first_page_kib: float  # the overview with styles, scripts and icons, as they are sent
+    timed: tuple[Timed, ...]
+    not_asked: tuple[str, ...]  # pages whose address needs what this database does not have
+
+
+def run(contacts: int, times: int, db: str, progress: Callable[[str], None]) -> Report:
+    """Fill a new database, ask for each page so many times, and return how long it took.
+
+    `db` may also be a file that an earlier measurement has left.
+    """
+    if db and Path(db.removeprefix("sqlite:")).exists():
+        place = SqlitePlace(db.removeprefix("sqlite:"))
+        try:
+            return _measured(place, contacts, times, progress, filled=True)
+        finally:
+            place.close()
+    with open_place(db) as fresh:
+        return _measured(fresh, contacts, times, progress, filled=False)
+
+
+def _measured(
+    place: Place, contacts: int, times: int, progress: Callable[[str], None], *, filled: bool
+) -> Report:
+    began = time.perf_counter()
+    if not filled:
+        _fill(place.url, contacts, progress)
+    fill_s = time.perf_counter() - began
+    url = place.url if "://" in place.url else f"sqlite:{place.url}"
+    settings = Settings(database=url, listen="127.0.0.1:0", resolver="off")
+    with serving(settings, "the benchmark") as service, _signed_in(service) as client:
+        paths, not_asked = _paths(client)
+        timed = []
+        for path in paths:
+            one = _timed(client, path, times)
+            if one is None:
+                not_asked.append(path)
+            else:
+                timed.append(one)
+                progress(f"{path}: {one.p95_ms:.0f} ms")
+        whole = _first_page_kib(client)
+    runs = int(place.ask("SELECT count(*) FROM runs")[0][0])
+    people = int(place.ask("SELECT count(*) FROM contacts")[0][0])
+    return Report(
+        people, runs, place.server, os.cpu_count() or 1, fill_s, whole, tuple(timed), tuple(not_asked)
+    )  # fmt: skip
+
+
+def _fill(url: str, contacts: int, progress: Callable[[str], None]) -> None:
+    db: Database = open_database(url)
+    try:
+        upgrade(db)
+        fill(db, contacts, contacts, progress, now=wall_ms())
+        with db.write() as tx:
+            for slug in ("sale", "order"):
+                version = cascades.save_version(tx, slug, CASCADE.format(slug=slug), 1)
+                cascades.set_state(tx, version.cascade_id, "active", 1)
+    finally:
+        db.close()
+
+
+def _signed_in(service: Service) -> httpx2.Client:
+    office = service.office
+    try:
+        invited = users.add(office, EMAIL, "Owner", "owner")
+        user_id = users.accept(office, invited.link.partition("token=")[2], PASSWORD).id
+    except Conflict:  # the file was left by an earlier measurement
+        user_id = next(each.id for each in users.listing(office) if each.email == EMAIL)
+    token = sessions.begin(office, Who("127.0.0.1", "kaskad bench"), user_id=user_id, name="")
+    return httpx2.Client(
+        base_url=service.url, cookies={SESSION_COOKIE: token}, timeout=120, trust_env=False,
+        headers={"Accept-Encoding": "gzip"},
+    )  # fmt: skip
+
+
+def _paths(client: httpx2.Client) -> tuple[list[str], list[str]]:
+    """Return the addresses of every page, and the pages whose addresses cannot be filled in."""
+    known = {"slug": "sale", "contact": _somebody(client), "step": "brand"}
+    found: list[str] = []
+    missing: list[str] = []
+    for path in sorted(set(_page_paths())):
+        if set(_PART.findall(path)) <= known.keys():
+            found.append(_PART.sub(lambda part: known[part[1]], path))
+        else:
+            missing.append(path)
+    return [*found, *ASKED], missing
+
+
+def _page_paths() -> Iterator[str]:
+    for router in PAGES:
+        for route in router.routes:
+            if (
+                isinstance(route, APIRoute)
+                and "GET" in route.methods
+                and not route.path.startswith(_LEFT_OUT)
+            ):
+                yield route.path
+
+
+def _somebody(client: httpx2.Client) -> str:
+    """Return a contact from the middle of the database."""
+    pages = client.get("/contacts", params={"q": "Person 5"}).text
+    found = re.search(r"/contacts/(con_\d+)", pages)
+    return found[1] if found else "con_1"
+
+
+def _timed(client: httpx2.Client, path: str, times: int) -> Timed | None:
+    """Return how long a page takes; None where it leads elsewhere, or is not there for this database."""
+    took: list[float] = []
+    answer = client.get(path)
+    if answer.status_code != 200:
+        return None
+    first = answer.elapsed.total_seconds() * 1000
+    used = time.process_time()
+    for _ in range(times):
+        began = time.perf_counter()
+        answer = client.get(path)
+        took.append((time.perf_counter() - began) * 1000)
+    cpu = (time.process_time() - used) * 1000 / times
+    took.sort()
+    return Timed(
+        path, round(first, 1), round(took[len(took) // 2], 1),
+        round(took[min(len(took) - 1, len(took) * 95 // 100)], 1), round(cpu, 1),
+        round(len(answer.content) / 1024, 1),
+    )  # fmt: skip
+
+
+def _first_page_kib(client: httpx2.Client) -> float:
+    page = client.get("/")
+    files = set(_ASSET.findall(page.text))
+    scripts = re.findall(r'src="(/static/[^"]+/js/)', page.text)
+    if scripts:  # what app.js brings along
+        files |= {f"{scripts[0]}{name}.js" for name in ("live", "keys")}
+    sent = [page, *(client.get(each) for each in sorted(files))]
+    return round(sum(_sent(each) for each in sent) / 1024, 1)
+
+
+def _sent(answer: httpx2.Response) -> int:
+    return int(answer.headers.get("content-length") or len(answer.content))
