@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help assets messages fuzz install lock demo test check lint format crash bench receipts clean
+.PHONY: help assets messages pictures fuzz install lock demo test check lint format crash bench receipts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -56,6 +56,9 @@ demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, not
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
 	$(BIN)/python -m pytest -n 2 -q $(TESTS)
+
+pictures: install ## take the guide's pictures again from the running product (minutes)
+	PYTHONPATH=tests $(BIN)/python docs/guide/make.py
 
 fuzz: install ## send the API 200 examples of everything, wrong ones too (long)
 	KASKAD_TEST_FUZZ=200 $(BIN)/python -m pytest -n 2 -q tests/api/test_schema.py
