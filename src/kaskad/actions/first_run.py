@@ -47,11 +47,11 @@ class Progress(Struct, frozen=True):
 
 def progress(office: Office, rows: list[Overview] | None = None) -> Progress:
     """Return which first steps are done; `rows` are the cascades, where they are known already."""
-    known = cascades.listing(office) if rows is None else rows
+    known = cascades.listing(office, counted=False) if rows is None else rows
     return Progress({
         "owner": users.anybody(office), "brand": bool(brand.show(office).name),
         "channels": bool(accounts.listing(office)), "people": status.has_people(office),
-        "cascade": bool(known), "launch": any(row.entered for row in known),
+        "cascade": bool(known), "launch": status.has_runs(office),
     })  # fmt: skip
 
 

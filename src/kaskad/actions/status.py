@@ -43,3 +43,9 @@ def has_people(office: Office) -> bool:
     with office.read() as tx:
         row = tx.one("last_contact")
     return bool(row and row[0])
+
+
+def has_runs(office: Office) -> bool:
+    """Say whether anybody has ever entered a cascade."""
+    with office.read() as tx:
+        return tx.one("any_run") is not None

@@ -166,7 +166,7 @@ def _page_paths() -> Iterator[str]:
         for route in router.routes:
             if (
                 isinstance(route, APIRoute)
-                and "GET" in route.methods
+                and "GET" in (route.methods or ())
                 and not route.path.startswith(_LEFT_OUT)
             ):
                 yield route.path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -53,12 +54,17 @@ def find(tx: Transaction, name: str) -> KnownSegment | None:
     row = tx.one("segment_by_name", name=name)
     if row is not None:
         return _segment(row)
-    return KnownSegment(0, name, parse(READY[name]), 0) if name in READY else None
+    return KnownSegment(0, name, _ready_condition(name), 0) if name in READY else None
 
 
 def ready() -> list[KnownSegment]:
     """Return the segments that are there without being made."""
-    return [KnownSegment(0, name, parse(text), 0) for name, text in sorted(READY.items())]
+    return [KnownSegment(0, name, _ready_condition(name), 0) for name in sorted(READY)]
+
+
+@cache
+def _ready_condition(name: str) -> Condition:
+    return parse(READY[name])
 
 
 def is_kept(tx: Transaction, name: str) -> bool:

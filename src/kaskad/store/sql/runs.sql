@@ -164,6 +164,10 @@ SELECT contact_id, run_id, trigger_key, properties FROM run_data
 -- name: update_run_properties
 UPDATE run_data SET properties = :properties WHERE contact_id = :contact_id AND run_id = :run_id;
 
+-- name: any_run
+-- Whether anybody has ever entered.
+SELECT 1 FROM runs LIMIT 1;
+
 -- name: count_runs
 -- Runs that began and runs under way, by cascade; hold-outs, who got nothing, and seed contacts
 -- are not counted.

@@ -223,7 +223,9 @@ def _asked_about(office: Office, seen: Visitor) -> list[tuple[str, str]]:
     if not seen.may("cascades:read"):
         return []
     return [
-        (each.slug, each.title) for each in cascades.listing(office) if each.state in ("active", "paused")
+        (each.slug, each.title)
+        for each in cascades.listing(office, counted=False)
+        if each.state in ("active", "paused")
     ]
 
 

@@ -242,7 +242,9 @@ def segment_names(office: Office) -> list[str]:
 def _open_to_launch(office: Office) -> list[tuple[str, str]]:
     """Return the cascades that people can be let into by hand."""
     return [
-        (each.slug, each.title) for each in cascades.listing(office) if each.state in ("active", "paused")
+        (each.slug, each.title)
+        for each in cascades.listing(office, counted=False)
+        if each.state in ("active", "paused")
     ]
 
 

@@ -128,7 +128,7 @@ def bring_samples(office: InOffice, request: Request, seen: Owner) -> Response:
 def take_preset(office: InOffice, request: Request, seen: Owner, preset: Text = "") -> Response:
     """Make a draft from a template, or take the one that was made from it before."""
     text = presets.made(preset, look_of(request, seen).language, preset, "", brand.show(office).currency)
-    if not any(each.slug == preset for each in cascades.listing(office)):
+    if not any(each.slug == preset for each in cascades.listing(office, counted=False)):
         editing.begin(office, preset, text, seen.name)
         note(office, seen, "POST /cascades/new", preset)
     return go(f"/start/launch?cascade={preset}")
@@ -180,7 +180,7 @@ def _page(
     given: Mapping[str, str] | None = None, problems: Mapping[str, str] | None = None,
 ) -> Response:  # fmt: skip
     look = look_of(request, seen)
-    rows = [each for each in cascades.listing(office) if not each.slug.startswith(REPLIES)]
+    rows = [each for each in cascades.listing(office, counted=False) if not each.slug.startswith(REPLIES)]
     done = first_run.progress(office, rows).done
     stages = [Stage(key, look._(name), done[key], key == step) for key, name in NAMES.items()]
     return render(
