@@ -26,6 +26,8 @@ from support.tables import columns
 KEPT = {
     "address_book",  # goes with `addresses`, by a trigger
     "segment_touched",
+    "courses_due",
+    "run_courses",
     "consents",
     "contacts",
     "decisions",

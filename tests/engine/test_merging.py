@@ -22,7 +22,8 @@ from support.stage import HASH_KEY, Stage, accepted
 from support.tables import columns
 
 STAYS = {  # found under the old number, which leads on; or told of nobody by it
-    "provider_ids", "look_ups", "segment_touched", "erasures", "erasure_searches",
+    "provider_ids", "look_ups", "segment_touched", "courses_due", "run_courses", "erasures",
+    "erasure_searches",
 }  # fmt: skip
 MOVED = ("put_addresses",)
 MAIL, SMS = Channel.EMAIL, Channel.SMS

@@ -50,6 +50,7 @@ _PERSON = "of a person as it is now: goes with their erasure"
 _FIGURES = "what reports count, without words or addresses"
 _WORK = "where a job stands: overwritten each time"
 STAYS = {
+    "account_holds": "why an account stands still: until somebody lets it go on",
     "accounts": _WRITTEN,
     "addresses": _PERSON,
     "api_keys": "the audit names keys, also those that were revoked",
@@ -73,6 +74,7 @@ STAYS = {
     "merged_contacts": "links in old messages lead by it to the person",
     "messages": _FIGURES,
     "price_lists": "what messages of that time have cost",
+    "run_courses": _FIGURES,
     "runs": _FIGURES,
     "segment_blocks": _WORK,
     "segment_watches": _WORK,

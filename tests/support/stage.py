@@ -26,6 +26,7 @@ from kaskad.domain.run import Run
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.domain.tokens import Signer
+from kaskad.engine import counting
 from kaskad.engine.arrival import Arrival, Unmatched
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.clock import HandClock
@@ -34,9 +35,10 @@ from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, InboundIn
 from kaskad.engine.wording import gather
 from kaskad.engine.world import Options, World
-from kaskad.store import accounts, cascades, contacts, settings
+from kaskad.store import accounts, cascades, contacts, courses, settings
 from kaskad.store import runs as run_store
-from kaskad.store.db import Database, Row
+from kaskad.store.db import Database, Row, Transaction
+from kaskad.store.runs import RunKey
 from kaskad.store.vault import Vault
 from support.play import NOON
 
@@ -61,6 +63,13 @@ def refused(
     return Result(parcel.contact_id, parcel.run_id, parcel.step, parcel.attempt, parcel.account_id, at,
                   reason=reason, detail="refused", retry_after_ms=retry_after_ms,
                   accepted=False if proven else None)  # fmt: skip
+
+
+def _some(tx: Transaction) -> set[RunKey]:
+    """Return the runs of the contacts that were made first."""
+    return {
+        (run.contact_id, run.id) for runs in run_store.of_contacts(tx, range(1, 20)).values() for run in runs
+    }
 
 
 class Stage:
@@ -203,8 +212,16 @@ class Stage:
         for _ in range(50):
             more = self.engine._work()
             if not more and not self.engine._results and not self.engine._deliveries:
-                return
+                return self._is_counted()
         raise AssertionError("the engine does not come to rest")
+
+    def _is_counted(self) -> None:
+        """Whatever changes a run lets it be counted anew: what reports count is what the rows say now."""
+        with self.db.write() as tx:
+            while counting.count(tx, 10_000) == 10_000:
+                pass
+            for key, one in courses.stand(tx, _some(tx), {}).items():
+                assert one.counted == one.entry, f"the run {key} has changed, and was not to be counted anew"
 
     def passes(self, span: str) -> None:
         """Let time pass, waking the engine whenever it wants to be."""

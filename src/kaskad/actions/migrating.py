@@ -14,6 +14,7 @@ from kaskad.domain.migrating import Move, move, wrong_mapping
 from kaskad.domain.version import Version
 from kaskad.engine.world import World
 from kaskad.store import cascades as cascade_store
+from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
@@ -117,6 +118,7 @@ def _piece(
             "migrate_run", contact_id=run.contact_id, run_id=run.id, seq=run.seq, step=found.step,
             version_id=target.id, now=now,
         )  # fmt: skip
+        course_store.due(tx, [(run.contact_id, run.id)])
 
 
 def _name(steps: Sequence[Step], number: int) -> str:

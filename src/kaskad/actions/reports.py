@@ -13,12 +13,15 @@ from kaskad.actions import segments
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics import paths, reach, recent, who
+from kaskad.analytics.courses import tally
 from kaskad.analytics.paths import Flow, Variant
-from kaskad.analytics.reach import Report, Scope
+from kaskad.analytics.reach import Report
 from kaskad.analytics.recent import Hour, Lately
-from kaskad.analytics.who import OF_RUNS, OF_STEPS, Figure, Found
+from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.who import OF_RUNS, Figure, Found
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.figures import OF_STEPS
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import Channel, Outcome, Reason, SkipReason
 from kaskad.engine.sheets import csv_text
@@ -65,9 +68,9 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
         scope = _scope(office, tx, slug, among)
-        made = reach.report(tx, row.id, cascade, office.now(), scope)
-        flows = paths.flows(tx, row.id, cascade, scope)
-        variants = paths.variants(tx, row.id, cascade, scope)
+        told, money = tally(tx, row.id, scope), reach.currencies(tx)
+    made = reach.report_of(told, cascade, money, office.now())
+    flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, money)
     return Told(row.state, version, launches[0] if launches else 0, made, flows, variants)
 
 
@@ -151,7 +154,7 @@ def _workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
 def _scope(office: Office, tx: Transaction, slug: str, among: Among) -> Scope:
     people = segments.members(tx, office, among.segment) if among.segment else None
     version_id = store.version_by_number(tx, slug, among.version).id if among.version else 0
-    return Scope(people, version_id, among.since or 0, reach.FOREVER if among.until is None else among.until)
+    return Scope(people, version_id, among.since or 0, FOREVER if among.until is None else among.until)
 
 
 def _figure(cascade: Cascade, name: str, step: str, channel: str, reason: str) -> Figure:

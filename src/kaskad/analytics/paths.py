@@ -1,19 +1,20 @@
 """Where the people of a cascade went from step to step, and how a step's variants compare.
 
-What each figure counts is told beside its SQL, in `store/sql/reports.sql`.
+What each figure counts is told in `figures.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct, field
 
-from kaskad.analytics.reach import EVERYTHING, MACHINE, REACTED, SEEN, Amounts, Scope
+from kaskad.analytics.courses import Tally
+from kaskad.analytics.reach import Amounts
 from kaskad.domain.cascade import Cascade
+from kaskad.domain.figures import NO_MESSAGE, counted_as
 from kaskad.domain.terms import Outcome
-from kaskad.store.db import Transaction
 
 ENTRY = "entered"
 UNDER_WAY = "under_way"
@@ -43,40 +44,44 @@ class Variant(Struct):
     cost: Amounts = field(default_factory=dict)
 
 
-def flows(tx: Transaction, cascade_id: int, cascade: Cascade, scope: Scope = EVERYTHING) -> list[Flow]:
-    """Return the ways of all runs in `scope` but hold-outs, from the entry to the ends, by steps."""
+def flows(told: Tally, cascade: Cascade) -> list[Flow]:
+    """Return the ways of runs but hold-outs, from the entry to the ends, by steps that made a message."""
     names = {step.number: step.id for step in cascade.steps}
-    found: Counter[tuple[int, int, str, str]] = Counter()
-    for first, step, following, code, count in tx.all(
-        "report_flows", cascade_id=cascade_id, **scope.params
-    ):  # fmt: skip
-        end = f"end:{Outcome.of(code).value if code else UNDER_WAY}"
-        here, at = (ENTRY, -1) if step is None else (f"step:{names.get(step, step)}", step)
-        if first and step is not None:
-            found[-1, step, ENTRY, here] += count
-        if following is None:
-            found[at, len(names) + 256, here, end] += count
-        else:
-            found[at, following, here, f"step:{names.get(following, following)}"] += count
-    return [Flow(source, target, runs) for (_, _, source, target), runs in sorted(found.items())]
+    last = len(names) + 256
+    ways: Counter[tuple[int, int, str, str]] = Counter()
+    for shape, runs in told.shapes.items():
+        if shape.holdout:
+            continue
+        at, here = -1, ENTRY
+        for step in shape.steps:
+            there = f"step:{names.get(step, step)}"
+            ways[at, step, here, there] += runs
+            at, here = step, there
+        end = Outcome.of(shape.outcome).value if shape.outcome else UNDER_WAY
+        ways[at, last, here, f"end:{end}"] += runs
+    return [Flow(source, target, runs) for (_, _, source, target), runs in sorted(ways.items())]
 
 
-def variants(
-    tx: Transaction, cascade_id: int, cascade: Cascade, scope: Scope = EVERYTHING
-) -> list[Variant]:  # fmt: skip
+def variants(told: Tally, cascade: Cascade, money: Mapping[int, str]) -> list[Variant]:
     """Return the variants of the steps that have some, as the current definition names them."""
     steps = {step.number: step for step in cascade.steps}
-    currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
-    found: dict[tuple[int, int], Variant] = {}
-    for step, number, account_id, *counts, cost in tx.all(
-        "report_variants", cascade_id=cascade_id, seen=SEEN, reacted=REACTED, machine=MACHINE, **scope.params
-    ):
-        told = steps.get(step)
-        known = told.variants if told else ()
-        name = known[number].id if number < len(known) else str(number + 1)
-        one = found.setdefault((step, number), Variant(told.id if told else str(step), name))
-        for figure, count in zip(("sent", "delivered", "seen", "reacted", "machine"), counts, strict=True):
-            setattr(one, figure, getattr(one, figure) + count)
-        if currency := currencies.get(account_id, ""):
-            one.cost[currency] = one.cost.get(currency, 0) + cost
-    return list(found.values())
+    made: dict[tuple[int, int], Variant] = {}
+    for leg, runs in told.legs.items():
+        if leg.variant is None or leg.state in NO_MESSAGE:
+            continue
+        one = made.get((leg.step, leg.variant))
+        if one is None:
+            step = steps.get(leg.step)
+            known = step.variants if step else ()
+            name = known[leg.variant].id if leg.variant < len(known) else str(leg.variant + 1)
+            one = Variant(step.id if step else str(leg.step), name)
+            made[leg.step, leg.variant] = one
+        for figure in counted_as(leg.state, leg.mask):
+            if figure in _COMPARED:
+                setattr(one, figure, getattr(one, figure) + runs)
+        if currency := money.get(leg.account_id or 0, ""):
+            one.cost[currency] = one.cost.get(currency, 0) + leg.cost * runs
+    return [made[key] for key in sorted(made)]
+
+
+_COMPARED = ("sent", "delivered", "seen", "reacted", "machine")

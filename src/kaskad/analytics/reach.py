@@ -1,52 +1,28 @@
 """The report of a cascade: who entered, who was reached, by what, and for how much.
 
-What each figure counts is told beside its SQL, in `store/sql/reports.sql`. Only people count as reactions;
-machines stand beside them. Money is kept apart by currency: what providers took, else the prices agreed.
+What each figure counts is told in `figures.py`; the unit is a run: whoever enters again counts again. Only
+what people do is a reaction; machines stand beside. Money is kept apart by currency: what providers took,
+else the prices agreed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.analytics.courses import Tally, tally
+from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.domain.cascade import Cascade, Money
-from kaskad.domain.run import HUMAN
-from kaskad.domain.terms import Channel, Kind, Outcome, Reason, SkipReason
-from kaskad.store.db import Row, Transaction
+from kaskad.domain.course import LEVELS, Leg
+from kaskad.domain.figures import FAILED, NO_MESSAGE, SKIPPED, counted_as
+from kaskad.domain.terms import Channel, Outcome, Reason, SkipReason
+from kaskad.store.db import Transaction
 
-SEEN = HUMAN
-REACTED = Kind.CLICKED.bit | Kind.REPLIED.bit | Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit
-MACHINE = Kind.MACHINE_OPENED.bit | Kind.MACHINE_CLICKED.bit | Kind.MACHINE_ANSWERED.bit
-SUSPECTED = Kind.SUSPECTED_CLICKED.bit  # every click at first; it stays one that nothing settles as:
-SETTLED = Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit
-HUMAN_KINDS = [kind.value for kind in Kind if kind.bit & HUMAN]
-
-FOREVER = 2**62
 Amounts = dict[str, int]  # currency -> minor units
-
-
-class Scope(Struct, frozen=True):
-    """Which runs are reported: of some people or all, of one version or any, that entered in a period."""
-
-    people: Sequence[int] | None = None
-    version_id: int = 0
-    since: int = 0
-    until: int = FOREVER
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Return the filters as the statements of reports take them."""
-        return {
-            "whole": int(self.people is None), "people": ",".join(map(str, self.people or ())),
-            "version_id": self.version_id, "since": self.since, "until": self.until,
-        }  # fmt: skip
-
-
-EVERYTHING = Scope()
 
 
 class Line(Struct):
@@ -71,7 +47,7 @@ class Line(Struct):
     failed: int = 0
     unknown: int = 0
     waiting: int = 0
-    reached: int = 0  # contacts whose first human reaction of all was to this step on this channel
+    reached: int = 0  # runs whose first human reaction was to this step on this channel
     price: Amounts = field(default_factory=dict)
     cost: Amounts = field(default_factory=dict)
 
@@ -137,6 +113,7 @@ class Report(Struct):
     levels: list[Level]
     price: Amounts
     cost: Amounts
+    uncounted: int = 0  # runs that have changed since, where they are too many to be looked at now
 
 
 class Progress(Struct, frozen=True):
@@ -154,8 +131,8 @@ def progress(tx: Transaction, cascade_id: int, cascade: Cascade) -> Progress:
     row = tx.one("report_progress", cascade_id=cascade_id)
     launches = tx.one("open_launches", cascade_id=cascade_id)
     assert row is not None and launches is not None
-    names = {step.number: step.id for step in cascade.steps}
-    return Progress(row[0], row[1], row[2], launches[0], _lines(tx, cascade_id, names, EVERYTHING.params))
+    told = tally(tx, cascade_id, EVERYTHING)
+    return Progress(row[0], row[1], row[2], launches[0], lines_of(told, _names(cascade), currencies(tx)))
 
 
 def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: Scope = EVERYTHING) -> Report:
@@ -163,28 +140,36 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: 
 
     It is of the runs in `scope`; seed contacts are in no figure.
     """
-    among = scope.params
-    names = {step.number: step.id for step in cascade.steps}
-    lines = _lines(tx, cascade_id, names, among)
+    return report_of(tally(tx, cascade_id, scope), cascade, currencies(tx), now)
+
+
+def report_of(told: Tally, cascade: Cascade, money: Mapping[int, str], now: int) -> Report:
+    """Return the report of runs that went so; `money` has the accounts' currencies."""
+    names = _names(cascade)
+    lines = lines_of(told, names, money)
     cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
-    entered = tx.all("report_entered", cascade_id=cascade_id, **among)
-    outcomes = {Outcome.of(row[1]).value: row[2] for row in entered if not row[0] and row[1]}
+    ends, held = Counter[int](), Counter[int]()
+    for shape, runs in told.shapes.items():
+        (held if shape.holdout else ends)[shape.outcome] += runs
+    outcomes = {Outcome.of(code).value: runs for code, runs in ends.items() if code}
+    skips, failures, words = _why(told.legs, names)
     return Report(
         cascade=cascade.id,
         title=cascade.title,
         as_of=now,
-        entered=sum(row[2] for row in entered if not row[0]),
-        under_way=sum(row[2] for row in entered if not row[0] and not row[1]),
-        outcomes=dict(sorted(outcomes.items(), key=lambda pair: -pair[1])),
-        holdouts=sum(row[2] for row in entered if row[0]),
-        holdouts_under_way=sum(row[2] for row in entered if row[0] and not row[1]),
+        entered=ends.total(),
+        under_way=ends[0],
+        outcomes=dict(sorted(outcomes.items(), key=lambda pair: (-pair[1], pair[0]))),
+        holdouts=held.total(),
+        holdouts_under_way=held[0],
         lines=lines,
-        skips=_reasons(tx.all("report_skips", cascade_id=cascade_id, **among), names, SkipReason),
-        failures=_reasons(tx.all("report_failures", cascade_id=cascade_id, **among), names, Reason),
-        failure_words=_words(tx.all("report_failure_words", cascade_id=cascade_id, **among), names),
-        levels=_levels(tx, cascade_id, cost, among),
+        skips=skips,
+        failures=failures,
+        failure_words=words,
+        levels=_levels(told, cost),
         price=price,
         cost=cost,
+        uncounted=told.uncounted,
     )
 
 
@@ -203,67 +188,50 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
     return found
 
 
-def _lines(
-    tx: Transaction, cascade_id: int, names: Mapping[int, str], among: Mapping[str, Any]
-) -> list[Line]:
-    currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
+def currencies(tx: Transaction) -> dict[int, str]:
+    """Return the currency of each account's prices; "" where it has none."""
+    return {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
+
+
+def lines_of(told: Tally, names: Mapping[int, str], money: Mapping[int, str]) -> list[Line]:
+    """Return what became of the messages of each step on each channel; `figures.py` says what is counted."""
     lines: dict[tuple[int, int], Line] = {}
-
-    def line(step: int, channel: int) -> Line:
-        name = names.get(step, str(step))
-        return lines.setdefault((step, channel), Line(step, name, Channel.of(channel).value))
-
-    counted = tx.all(
-        "report_messages", cascade_id=cascade_id, seen=SEEN, reacted=REACTED, machine=MACHINE,
-        suspected=SUSPECTED, settled=SETTLED, opened=Kind.OPENED.bit, prefetched=Kind.MACHINE_OPENED.bit,
-        opened_raw=Kind.OPENED.bit | Kind.MACHINE_OPENED.bit, clicked=Kind.CLICKED.bit,
-        clicked_raw=Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit | SUSPECTED,
-        **among,
-    )  # fmt: skip
-    for step, channel, account_id, *counts, price, cost in counted:
-        one = line(step, channel)
-        figures = (
-            "sent",
-            "delivered",
-            "seen",
-            "reacted",
-            "machine",
-            "suspected",
-            "opened",
-            "opened_raw",
-            "clicked",
-            "clicked_raw",
-            "prefetched",
-            "arrived",
-            "silent",
-            "failed",
-            "unknown",
-            "waiting",
-        )
-        for name, count in zip(figures, counts, strict=True):
-            setattr(one, name, getattr(one, name) + count)
-        currency = currencies.get(account_id, "")
-        if currency:
-            one.price[currency] = one.price.get(currency, 0) + price
-            one.cost[currency] = one.cost.get(currency, 0) + cost
-    for step, channel, count in tx.among("report_reached_by", HUMAN_KINDS, cascade_id=cascade_id, **among):
-        line(step, channel).reached = count
+    for leg, runs in told.legs.items():
+        if leg.state in NO_MESSAGE:
+            continue
+        key = (leg.step, leg.channel)
+        line = lines.get(key)
+        if line is None:
+            name = names.get(leg.step, str(leg.step))
+            line = lines[key] = Line(leg.step, name, Channel.of(leg.channel).value)
+        for figure in counted_as(leg.state, leg.mask):
+            setattr(line, figure, getattr(line, figure) + runs)
+        line.reached += runs * leg.first
+        if currency := money.get(leg.account_id or 0, ""):
+            line.price[currency] = line.price.get(currency, 0) + leg.price * runs
+            line.cost[currency] = line.cost.get(currency, 0) + leg.cost * runs
     return [lines[key] for key in sorted(lines)]
+
+
+def _names(cascade: Cascade) -> dict[int, str]:
+    return {step.number: step.id for step in cascade.steps}
 
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole > 0 else None
 
 
-def _levels(tx: Transaction, cascade_id: int, cost: Amounts, among: Mapping[str, Any]) -> list[Level]:
-    sms = Channel.SMS.code
-    row = tx.one("report_reach", cascade_id=cascade_id, seen=SEEN, reacted=REACTED, sms=sms, **among)
-    assert row is not None
-    entered, *counts = row
-    names = ("delivered", "seen", "seen_or_sms_delivered", "reacted")
+def _levels(told: Tally, cost: Amounts) -> list[Level]:
+    entered, counts = 0, dict.fromkeys(LEVELS, 0)
+    for shape, runs in told.shapes.items():
+        if shape.holdout:
+            continue
+        entered += runs
+        for bit, name in enumerate(LEVELS):
+            counts[name] += runs * (shape.levels >> bit & 1)
     return [
         Level(name, count, count / entered if entered else 0.0, _each(cost, count))
-        for name, count in zip(names, counts, strict=True)
+        for name, count in counts.items()
     ]
 
 
@@ -271,22 +239,36 @@ def _each(cost: Amounts, count: int) -> Amounts:
     return {currency: -(-minor // count) for currency, minor in cost.items()} if count else {}
 
 
-def _reasons(
-    rows: list[Row], names: Mapping[int, str], words: type[SkipReason] | type[Reason]
-) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = defaultdict(dict)
-    for step, code, count in sorted(rows, key=lambda row: (row[0], -row[2])):
-        word = words.of(code).value if code is not None else Reason.OTHER.value
-        found[names.get(step, str(step))][word] = count
-    return dict(found)
+Reasons = dict[str, dict[str, int]]  # step id -> reason -> how many
 
 
-def _words(rows: list[Row], names: Mapping[int, str]) -> dict[str, dict[str, dict[str, int]]]:
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for step, code, word, count in rows:
-        reason = Reason.of(code).value if code is not None else Reason.OTHER.value
-        found.setdefault(names.get(step, str(step)), {}).setdefault(reason, {})[word] = count
-    return found
+def _why(legs: Mapping[Leg, int], names: Mapping[int, str]) -> tuple[Reasons, Reasons, dict[str, Reasons]]:
+    """Return why steps were passed over, why messages failed, and what providers called that."""
+    skips: dict[str, Counter[str]] = defaultdict(Counter)
+    failures: dict[str, Counter[str]] = defaultdict(Counter)
+    words: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for leg, runs in sorted(legs.items(), key=lambda pair: pair[0].step):
+        name = names.get(leg.step, str(leg.step))
+        if leg.state == SKIPPED:
+            skips[name][_word(SkipReason, leg.reason)] += runs
+        elif leg.state in FAILED:
+            reason = _word(Reason, leg.reason)
+            failures[name][reason] += runs
+            if leg.word:
+                words[name][reason][leg.word] += runs
+    told = {name: _most_first(reasons) for name, reasons in words.items()}
+    return _most_first(skips), _most_first(failures), told
+
+
+def _word(words: type[SkipReason] | type[Reason], code: int | None) -> str:
+    return words.of(code).value if code is not None else Reason.OTHER.value
+
+
+def _most_first(found: Mapping[str, Counter[str]]) -> Reasons:
+    return {
+        name: dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+        for name, counts in found.items()
+    }
 
 
 def _total(parts: Any) -> Amounts:

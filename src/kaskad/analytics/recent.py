@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct, field
 
-from kaskad.analytics.reach import SEEN, Amounts
+from kaskad.analytics.reach import Amounts
+from kaskad.domain.figures import SEEN
 from kaskad.domain.terms import Channel
 from kaskad.store.db import Transaction
 

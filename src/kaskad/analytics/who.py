@@ -1,7 +1,7 @@
 """The people behind a figure of a report, page by page.
 
-Figures of a step are in messages, those of the cascade in runs; both are told beside their SQL, in
-`store/sql/reports.sql`. A page looks at so many runs at most, however few of them fit.
+Figures of a step are in messages and told in `figures.py`, those of the cascade in runs. A page looks at so
+many runs at most, however few of them fit.
 """
 
 from __future__ import annotations
@@ -9,45 +9,16 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from kaskad.analytics.reach import MACHINE, REACTED, SEEN, SETTLED, SUSPECTED, Amounts, Scope
+from kaskad.analytics.reach import Amounts
+from kaskad.analytics.scope import Scope
+from kaskad.domain.figures import OF_STEPS, REACTED, SEEN
 from kaskad.domain.run import HUMAN
-from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
+from kaskad.domain.terms import Channel, MessageState, Outcome, Reason, SkipReason
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 SCAN = 20_000  # runs looked at for one page: some hundredths of a second
 START: RunKey = (0, 0)
-_LEFT = (3, 4, 5, 7, 8, 9, 10)
-_MADE = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-_ARRIVED = (3, 4, 5, 10)
-_FAILED = (6, 7, 8, 9)
-
-
-class _Counted(Struct, frozen=True):
-    """Which messages a figure counts: states, facts of which they have one, and facts that they lack."""
-
-    states: tuple[int, ...]
-    some: int = 0
-    none: int = 0
-    first: bool = False
-
-
-OF_STEPS = {
-    "sent": _Counted(_LEFT),
-    "delivered": _Counted((4, 5)),
-    "seen": _Counted(_MADE, SEEN),
-    "reacted": _Counted(_MADE, REACTED),
-    "opened": _Counted(_MADE, Kind.OPENED.bit),
-    "clicked": _Counted(_MADE, Kind.CLICKED.bit),
-    "machine": _Counted(_MADE, MACHINE),
-    "suspected": _Counted(_MADE, SUSPECTED, SETTLED),
-    "first": _Counted(_MADE, HUMAN, first=True),
-    "silent": _Counted(_ARRIVED, none=HUMAN),  # sent, not known to have failed, and no person was heard of
-    "failed": _Counted(_FAILED),
-    "unknown": _Counted((10,)),
-    "waiting": _Counted((0, 1, 2)),
-    "skipped": _Counted((11,)),
-}
 OF_RUNS = ("entered", "under_way", "holdouts", "ended", "reached", "seen", "delivered", "reacted")
 
 

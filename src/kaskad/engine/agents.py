@@ -22,6 +22,7 @@ from kaskad.domain.terms import Disposition, Kind, SkipReason, TaskState
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.tasks import last_look, refusal
 from kaskad.engine.world import World
+from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store import tasks as task_store
 from kaskad.store.db import Transaction
@@ -94,6 +95,7 @@ def dial(tx: Transaction, world: World, key: TaskKey, agent: str, now: int) -> A
     _extend(tx, task, lease_until)
     if task.price and tx.run("set_call_cost", **_message(task), cost=task.price):
         tx.run("charge_money", id=task.cascade_id, amount=task.price)
+        course_store.due(tx, [task.key[:2]])
     return Answer(task=task_store.find(tx, key), number=number(tx, task))
 
 

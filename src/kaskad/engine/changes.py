@@ -10,6 +10,7 @@ from kaskad.domain.alike import TOLD
 from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
+from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store import tasks as task_store
 from kaskad.store.db import Row, Transaction
@@ -41,6 +42,7 @@ class Changes:
         self.left: list[Row] = []  # messages whose tasks are over, if they have any
         self.facts: list[Row] = []
         self.marks: list[Row] = []
+        self.counted: set[RunKey] = set()  # runs that reports are to count anew
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.decisions: list[Row] = []
         self.provider_ids: list[Row] = []
@@ -55,6 +57,7 @@ class Changes:
         """Write what results and the inbox have brought, before anything is decided."""
         if self._outbox is not None:
             self._outbox.note(tx, self.accepted, self.facts, ())
+        self._count(self.accepted, self.folded, self.requeued, self.marks)
         _many(tx, "accept_messages", self.accepted)
         _many(tx, "put_facts", self.facts)
         self._tell()
@@ -77,7 +80,7 @@ class Changes:
     def flush_moves(self, tx: Transaction) -> None:
         """Write what was decided; raises Conflict if a run or a message had changed, so nothing happens."""
         self._flush_runs(tx)
-        self.flush_told(tx)
+        self.flush_last(tx)
         _many(tx, "put_inputs", sorted(self._new_inputs.items()))
         for cascade_id, amount in self.reserved.items():
             tx.run("reserve_money", id=cascade_id, amount=amount)
@@ -85,15 +88,29 @@ class Changes:
     def _tell(self) -> None:
         self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
 
-    def flush_told(self, tx: Transaction) -> None:
-        """Mark the runs of whose messages something telling is known: they no longer stand like others."""
+    def flush_last(self, tx: Transaction) -> None:
+        """Mark the runs of whose messages something telling is known: they no longer stand like others.
+
+        All that have changed are to be counted anew.
+        """
         if self.told:
             tx.many("mark_runs", [(*key, TOLD, None) for key in sorted(self.told)])
             self.told.clear()
+        course_store.due(tx, self.counted)
+        self.counted.clear()
+
+    def _count(self, *tables: list[Row]) -> None:
+        for rows in tables:
+            if rows:
+                self.counted.update([row[:2] for row in rows])
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:
             self._outbox.note(tx, [(*row[:3], 1, row[3]) for row in self.calls], self.facts, self.runs)
+        self._count(
+            self.runs, self.withdrawn, self.reopened, self.messages, self.folded, self.requeued, self.calls,
+            self.left,
+        )  # fmt: skip
         run_store.change(tx, self.runs)
         self.runs.clear()
         run_store.submit(tx, self.submits)

@@ -17,6 +17,7 @@ from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked,
 from kaskad.domain.terms import Reason
 from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
+from kaskad.engine.counting import Counting
 from kaskad.engine.dated import next_look_at
 from kaskad.engine.dispatch import Dispatch
 from kaskad.engine.enrol import next_entry_at
@@ -62,6 +63,7 @@ class Engine:
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
+        self._counting = Counting()
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
         self.pulse = Pulse()
@@ -264,6 +266,7 @@ class Engine:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
                     if self.world.options.moves:
                         self._housekeeping.run(tx, self.world, now)
+                        ticked.more |= self._counting.run(tx, busy=ticked.more)
                         self.next_at = _next_at(tx, self.world, now)
                 self.world.committed()
                 self.world.pace(ticked.moved, monotonic() - began_s)

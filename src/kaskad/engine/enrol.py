@@ -18,6 +18,7 @@ from kaskad.domain.terms import MessageState, Outcome, Phase, RunState
 from kaskad.domain.version import Version
 from kaskad.engine.look import look
 from kaskad.engine.world import World
+from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 
@@ -59,6 +60,7 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             properties = msgspec.json.encode(request.properties).decode()
             data.append((run.contact_id, run.id, request.key, properties))
     tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
+    course_store.due(tx, [row[:2] for row in rows])
     if world.outbox is not None:
         world.outbox.entered(tx, rows, now)
     if data:
@@ -170,6 +172,7 @@ def _supersede(tx: Transaction, world: World, request: Request, mine: list[Run],
     if world.outbox is not None:
         world.outbox.note(tx, (), (), rows)
     tx.many("withdraw_messages", [(r.contact_id, r.id, r.step, MessageState.CANCELLED.code) for r in old])
+    course_store.due(tx, [(run.contact_id, run.id) for run in old])
     ended = Outcome.SUPERSEDED.code  # kept here, since the new run's id must be another
     mine[:] = [msgspec.structs.replace(run, outcome=ended) if run in old else run for run in mine]
 

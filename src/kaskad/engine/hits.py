@@ -21,6 +21,7 @@ from kaskad.domain.tokens import BEACON, FORM, HONEYPOT, PIXEL
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import JUDGE_AFTER_MS
 from kaskad.engine.world import World
+from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 from kaskad.store.runs import MessageKey
@@ -231,6 +232,7 @@ def _correct(tx: Transaction, world: World, key: MessageKey, told: Rejudged) -> 
     if state in _ARRIVED:  # it was taken by the provider at least
         state = max(state_of(mask).code, MessageState.SENT.code)
     tx.run("correct_message", **ids, mask=mask, state=state)
+    course_store.due(tx, [key[:2]])
     for run in run_store.load(tx, [key[:2]]):
         if run.outcome is None:
             run_store.wake(tx, [key[:2]], world.clock.now())

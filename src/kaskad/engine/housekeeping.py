@@ -7,7 +7,7 @@ from kaskad.engine.clock import wall_ms
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.retention import Keeping
 from kaskad.engine.world import World
-from kaskad.store import erasures, imports, pulls
+from kaskad.store import courses, erasures, imports, pulls
 from kaskad.store.db import Transaction
 
 DAY_MS = 86_400_000
@@ -70,6 +70,7 @@ class Housekeeping:
         if facts:
             tx.many("put_facts", facts)
             tx.many("fold_messages", folded)
+            courses.due(tx, {row[:2] for row in folded})
         self._after = until if until < last[0] else 0
         return self._after == 0
 

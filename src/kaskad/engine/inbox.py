@@ -190,6 +190,7 @@ class _MessageFacts:
         if not keys or self._tx.changed_many("deliver_messages", keys) != len(keys):
             return told  # some of them are not under way: the long way is right for all
         self._changes.facts += plain
+        self._changes.counted.update([key[:2] for key in keys])
         return rest
 
     def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:

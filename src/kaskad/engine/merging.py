@@ -25,7 +25,7 @@ from kaskad.engine.inbox import mark
 from kaskad.engine.move import move
 from kaskad.engine.world import World
 from kaskad.store import changes as history
-from kaskad.store import contacts, merges
+from kaskad.store import contacts, courses, merges
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
@@ -90,6 +90,7 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
         raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
     again = merges.stricter(tx, old, kept_id)
     pairs, ended = _join(tx, world, kept_id, old, now)
+    courses.due_again(tx, old)  # under numbers that are no run's any more
     numbers = merges.carry(tx, old, kept_id, now)
     conflicts = merges.unite(tx, old, kept_id, now)
     contacts.add_consents(tx, [(kept_id, consent) for consent in again])
@@ -114,6 +115,7 @@ def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
     if tx.one("in_flight", contact_id=old) is not None:
         raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
     pairs, _ = _join(tx, world, kept_id, old, now)
+    courses.due_again(tx, old)  # under numbers that are no run's any more
     numbers = merges.carry(tx, old, kept_id, now)
     _unite(tx, world, kept_id, old, pairs, numbers, now)
     _refuse(tx, world, kept_id, now)
@@ -220,6 +222,7 @@ def _unite(
     changes = Changes(world.known_inputs, world.outbox)
     forward(tx, world, changes, {(other.contact_id, other.id) for _, other in live})
     changes.flush_facts(tx)
+    courses.due_again(tx, kept_id)
 
 
 def _passed_over(

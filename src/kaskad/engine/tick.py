@@ -83,7 +83,7 @@ def tick(
         run_store.wake(tx, concerned, now)
         ended = run_store.ended(tx, concerned)
         moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news)
-        changes.flush_told(tx)
+        changes.flush_last(tx)
         return Ticked([], moved.decided, len(arrivals), False)
     enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
@@ -91,7 +91,7 @@ def tick(
     timers = _timers_may_fire(tx, world, backlog, now)
     touched |= applied.touched
     moved = move(tx, world, touched, now, timers=timers, told=changes.told, news=applied.news)
-    changes.flush_told(tx)
+    changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog)
 
 

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from kaskad.actions import launches, reports
 from kaskad.actions.launches import Audience
-from kaskad.analytics import reach
 from kaskad.analytics.reach import Level, Line
+from kaskad.analytics.scope import FOREVER
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import launch_text, read_launch
 from kaskad.store.cascades import LaunchRow
@@ -163,7 +163,7 @@ def _ms(at: datetime | None) -> int | None:
         return None
     if at.tzinfo is None:
         raise Invalid(["Give the instant with its zone, such as 2026-11-26T00:00:00Z."])
-    return min(max(round(at.timestamp() * 1000), 0), reach.FOREVER)
+    return min(max(round(at.timestamp() * 1000), 0), FOREVER)
 
 
 class ReportView(View):

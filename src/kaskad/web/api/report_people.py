@@ -13,8 +13,9 @@ from kaskad.actions import reports
 from kaskad.actions.export import Form
 from kaskad.actions.launch_preview import SAMPLE, preview
 from kaskad.actions.launches import Audience
-from kaskad.analytics.who import OF_RUNS, OF_STEPS, START, Person
+from kaskad.analytics.who import OF_RUNS, START, Person
 from kaskad.domain.errors import Invalid
+from kaskad.domain.figures import OF_STEPS
 from kaskad.domain.ids import contact_text, read_run, run_text
 from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.exports import FILE, KINDS

@@ -1,0 +1,104 @@
+"""How the runs of a cascade went: what is counted, and what has changed since."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from msgspec import Struct, field
+
+from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.domain.course import Leg, Part, Shape, part_of
+from kaskad.store.courses import DAY, EVER, HOUR_MS, parts, stand
+from kaskad.store.db import Transaction
+
+CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
+_PIECE = 1_000
+
+
+class Tally(Struct):
+    """How many runs have each shape and leg, and what goals of a shape's were worth together, in minor units.
+
+    `uncounted`: so many have changed since, more than can be looked at now.
+    """
+
+    shapes: Counter[Shape] = field(default_factory=Counter)
+    values: Counter[Shape] = field(default_factory=Counter)
+    legs: Counter[Leg] = field(default_factory=Counter)
+    uncounted: int = 0
+
+    def add(self, part: Part, runs: int, value: int) -> None:
+        """Count a part of so many runs more."""
+        if isinstance(part, Leg):
+            self.legs[part] += runs
+        else:
+            self.shapes[part] += runs
+            self.values[part] += value
+
+
+def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
+    """Return how the runs in `scope` went, seed contacts' left out."""
+    told = Tally()
+    waiting = {(row[1], row[2]) for row in tx.all("courses_due", limit=CORRECTED + 1)}
+    if len(waiting) > CORRECTED:
+        told.uncounted = len(waiting)
+        waiting.clear()
+    runs, values = Counter[int](), Counter[int]()
+    courses: dict[int, str] = {}
+    if scope.people is None and scope.since % HOUR_MS == 0 and scope.until % HOUR_MS == 0:
+        _sum(tx, cascade_id, scope, told)
+    else:
+        for course_id, count, value in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
+            runs[course_id], values[course_id] = count, value
+    _correct(tx, cascade_id, scope, waiting, runs, values, courses)
+    for course_id, found in parts(tx, [one for one, count in runs.items() if count], courses).items():
+        for part in found:
+            told.add(part, runs[course_id], values[course_id])
+    for counts in (told.shapes, told.legs):
+        for part in [part for part, count in counts.items() if not count]:
+            del counts[part]
+    return told
+
+
+def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
+    for hours, since, until in _spans(scope.since // HOUR_MS, scope.until // HOUR_MS):
+        for _, text, runs, value in tx.all(
+            "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
+            until=until,
+        ):  # fmt: skip
+            told.add(_decoded(text), runs, value)
+
+
+def _spans(since: int, until: int) -> list[tuple[int, int, int]]:
+    """Return which counts make up the hours from `since` to `until`: whole days where there are any."""
+    if since <= 0 and until >= FOREVER // HOUR_MS:
+        return [(EVER, 0, 1)]
+    first, last = -(-since // DAY) * DAY, until // DAY * DAY
+    if first >= last:
+        return [(1, since, until)]
+    return [(1, since, first), (DAY, first, last), (1, last, until)]
+
+
+def _correct(
+    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], runs: Counter[int],
+    values: Counter[int], courses: dict[int, str],
+) -> None:  # fmt: skip
+    """Count these runs as they stand, and not as they were counted."""
+    versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id)}
+    if scope.version_id:
+        versions &= {scope.version_id}
+    people = None if scope.people is None else set(scope.people)
+    ordered = sorted(key for key in keys if people is None or key[0] in people)
+    for start in range(0, len(ordered), _PIECE):
+        for standing in stand(tx, set(ordered[start : start + _PIECE]), courses).values():
+            for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
+                if (
+                    entry is not None
+                    and entry.version_id in versions
+                    and scope.since <= entry.entered_at < scope.until
+                ):
+                    runs[entry.course_id] += sign
+                    values[entry.course_id] += sign * entry.value
+
+
+_decoded = lru_cache(20_000)(part_of)

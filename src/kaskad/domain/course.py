@@ -1,0 +1,102 @@
+"""The course of a run: all that figures say of it but whose it was and when.
+
+It has parts, and reports count these: the shape of the run, and a leg for each of its messages and each step
+passed over. Runs differ in few ways, so a report over a million runs looks at some hundreds of parts. They
+are kept as JSON: fields are only ever added, at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.domain.figures import DELIVERED, NO_MESSAGE, REACTED, SEEN
+from kaskad.domain.terms import Channel
+
+WORD = 60  # characters of a provider's own words
+LEVELS = ("delivered", "seen", "seen_or_sms_delivered", "reacted")
+_SMS = Channel.SMS.code
+_NAMED = re.compile(r"\S*@\S*|\+?\d[\d\s().-]{4,}\d|\d{5,}")
+
+
+class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
+    """One message of the run, or one step passed over. Codes as in the table."""
+
+    step: int
+    channel: int
+    state: int
+    mask: int
+    account_id: int | None
+    variant: int | None
+    reason: int | None
+    price: int  # of what has left us, in minor units
+    cost: int
+    first: bool = False  # a person reacted to this one before any other of the run
+    word: str = ""  # what the provider called its failure
+
+
+class Shape(Struct, frozen=True, array_like=True, tag="run"):
+    """How a run went as a whole. `marks` are bits of the facts of the run itself, `levels` of LEVELS."""
+
+    holdout: int
+    outcome: int  # 0: under way
+    outcome_step: int | None
+    late: int
+    marks: int
+    steps: tuple[int, ...]  # those that made a message
+    levels: int
+
+
+Part = Leg | Shape
+
+_encode = msgspec.json.Encoder().encode
+_part = msgspec.json.Decoder(Part).decode
+_parts = msgspec.json.Decoder(list[Part]).decode
+
+
+def shape_of(
+    holdout: int, outcome: int, outcome_step: int | None, late: int, marks: int, legs: Sequence[Leg]
+) -> Shape:  # fmt: skip
+    """Return the shape of a run with these legs."""
+    steps = tuple([leg.step for leg in legs if leg.state not in NO_MESSAGE])
+    return Shape(holdout, outcome, outcome_step, late, marks, steps, _levels(legs))
+
+
+def _levels(legs: Sequence[Leg]) -> int:
+    """Return in which senses the person was reached: a message was delivered; seen by a person; seen, or an
+    SMS delivered (which nobody can see being read); reacted to."""
+    delivered = any(leg.state in DELIVERED for leg in legs)
+    seen = any(leg.mask & SEEN for leg in legs)
+    likely = seen or any(leg.state in DELIVERED and leg.channel == _SMS for leg in legs)
+    reacted = any(leg.mask & REACTED for leg in legs)
+    return delivered | seen << 1 | likely << 2 | reacted << 3
+
+
+def text_of(parts: Part | Sequence[Part]) -> str:
+    """Return what is kept of a part, or of a whole course."""
+    return _encode(parts).decode()
+
+
+def part_of(text: str) -> Part:
+    """Return the part that was kept."""
+    part: Part = _part(text)
+    return part
+
+
+def parts_of(text: str) -> list[Part]:
+    """Return the parts of the course that was kept."""
+    return _parts(text)
+
+
+def id_of(text: str) -> int:
+    """Return the id of a part or course by its text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def impersonal(word: str) -> str:
+    """Return a provider's words without what could name a person, as counts outlive people's data."""
+    return _NAMED.sub("…", word)[:WORD]

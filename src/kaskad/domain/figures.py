@@ -1,0 +1,82 @@
+"""What the figures of a step count: one table for reports and for the people behind a figure.
+
+All are in messages. Only what people did is a reaction; what machines did stands beside it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from kaskad.domain.run import HUMAN
+from kaskad.domain.terms import Kind
+
+LEFT = (3, 4, 5, 7, 8, 9, 10)  # states of messages that have left us, whatever became of them
+MADE = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+DELIVERED = (4, 5)
+ARRIVED = (3, 4, 5, 10)
+FAILED = (6, 7, 8, 9)
+WAITING = (0, 1, 2)
+SKIPPED = 11
+NO_MESSAGE = (11, 12)
+
+SEEN = HUMAN
+REACTED = Kind.CLICKED.bit | Kind.REPLIED.bit | Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit
+MACHINE = Kind.MACHINE_OPENED.bit | Kind.MACHINE_CLICKED.bit | Kind.MACHINE_ANSWERED.bit
+SUSPECTED = Kind.SUSPECTED_CLICKED.bit  # every click at first, and for good where nothing settles it as
+SETTLED = Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit
+_OPENED, _PREFETCHED, _CLICKED = Kind.OPENED.bit, Kind.MACHINE_OPENED.bit, Kind.CLICKED.bit
+
+
+class Definition(Struct, frozen=True):
+    """Which messages are counted: in one of these states, with one of the facts `some`, none of `none`."""
+
+    says: str
+    states: tuple[int, ...]
+    some: int = 0
+    none: int = 0
+    first: bool = False
+
+    def counts(self, state: int, mask: int) -> bool:
+        """Say whether a message of this state with these facts is counted."""
+        return state in self.states and (not self.some or bool(mask & self.some)) and not mask & self.none
+
+
+OF_STEPS = {
+    "sent": Definition("left us, whatever became of it", LEFT),
+    "delivered": Definition("its provider or a reaction says so, and no bounce took it back", DELIVERED),
+    "seen": Definition("a person opened, read, answered, or did more", MADE, SEEN),
+    "reacted": Definition("a person clicked, replied or pressed a key", MADE, REACTED),
+    "machine": Definition("a machine opened, clicked or answered", MADE, MACHINE),
+    "suspected": Definition("clicked by whom nobody knows", MADE, SUSPECTED, SETTLED),
+    "opened": Definition("opened by a person", MADE, _OPENED),
+    "opened_raw": Definition("opened by a person or a machine", MADE, _OPENED | _PREFETCHED),
+    "clicked": Definition("clicked by a person", MADE, _CLICKED),
+    "clicked_raw": Definition("clicked by whomever", MADE, SETTLED | SUSPECTED),
+    "prefetched": Definition("opened, as far as one knows by a machine only", ARRIVED, _PREFETCHED, _OPENED),
+    "arrived": Definition("sent, and not known to have failed: mail servers tell no more", ARRIVED),
+    "silent": Definition("arrived, and no person was heard of", ARRIVED, none=HUMAN),
+    "failed": Definition("refused or undelivered", FAILED),
+    "unknown": Definition("without an answer, or without a receipt in its time", (10,)),
+    "waiting": Definition("not handed over yet, or without an answer so far", WAITING),
+    "first": Definition("what a person of the run first reacted to", MADE, HUMAN, first=True),
+    "skipped": Definition("a step passed over without a message", (SKIPPED,)),
+}  # fmt: skip
+OF_MESSAGES = tuple(name for name, one in OF_STEPS.items() if one.states != (SKIPPED,) and not one.first)
+
+
+@lru_cache(50_000)
+def counted_as(state: int, mask: int) -> tuple[str, ...]:
+    """Return the figures that count a message of this state with these facts."""
+    return tuple(name for name in OF_MESSAGES if OF_STEPS[name].counts(state, mask))
+
+
+def price_of(state: int, price: int) -> int:
+    """Return what a message that has left us was to cost; 0 for others."""
+    return price if state in LEFT else 0
+
+
+def cost_of(state: int, price: int, cost: int | None) -> int:
+    """Return what a message cost: what its provider took, else the price of what has left us."""
+    return cost if cost is not None else price if state in LEFT else 0

@@ -1,0 +1,132 @@
+-- How runs went, as reports count it; see migrations/0043_courses.sql and domain/course.py.
+
+-- name: put_due
+INSERT INTO courses_due (contact_id, run_id)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[]) */;
+
+-- name: courses_due
+SELECT id, contact_id, run_id FROM courses_due ORDER BY id LIMIT :limit;
+
+-- name: drop_due
+DELETE FROM courses_due WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: runs_to_count
+-- All runs of these contacts with their messages, and as what each run is counted now. What is of a message is
+-- null where a run has none.
+SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.entered_at, coalesce(r.value, 0), c.seed,
+       r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
+       k.course_id, k.version_id, k.entered_at, k.value,
+       m.step, m.channel, m.state, m.mask, m.account_id, m.variant, m.reason, m.price, m.cost
+  FROM runs r
+  JOIN contacts c ON c.id = r.contact_id
+  LEFT JOIN run_courses k ON k.contact_id = r.contact_id AND k.run_id = r.id
+  LEFT JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
+ WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY r.contact_id, r.id, m.step;
+
+-- name: counted_of_contacts
+SELECT contact_id, run_id, course_id, version_id, entered_at, value FROM run_courses
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: first_reactions (sqlite)
+-- The steps of these runs by when a person first reacted to them, the first one first.
+SELECT contact_id, run_id, step FROM facts
+ WHERE contact_id = :c1 AND run_id = :c2 AND step >= 0 AND kind IN (3, 4, 5, 6, 7, 20, 21)
+ ORDER BY at, step LIMIT 1;
+
+-- name: first_reactions (postgresql)
+-- The steps of these runs by when a person first reacted to them, the first one first.
+SELECT k.contact_id, k.run_id,
+       (SELECT f.step FROM facts f
+         WHERE f.contact_id = k.contact_id AND f.run_id = k.run_id AND f.step >= 0
+           AND f.kind IN (3, 4, 5, 6, 7, 20, 21)
+         ORDER BY f.at, f.step LIMIT 1)
+  FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id);
+
+-- name: failure_words (sqlite)
+-- What providers called the last failure of these messages: its code, else the words.
+SELECT contact_id, run_id, step, value ->> 'code', value ->> 'detail' FROM facts
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND kind IN (8, 9, 10, 11) AND value IS NOT NULL
+ ORDER BY at DESC, kind LIMIT 1;
+
+-- name: failure_words (postgresql)
+-- What providers called the last failure of these messages: its code, else the words.
+SELECT k.contact_id, k.run_id, k.step, last.value::json ->> 'code', last.value::json ->> 'detail'
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, run_id, step)
+ CROSS JOIN LATERAL (
+       SELECT f.value FROM facts f
+        WHERE f.contact_id = k.contact_id AND f.run_id = k.run_id AND f.step = k.step AND f.kind IN (8, 9, 10, 11)
+          AND f.value IS NOT NULL
+        ORDER BY f.at DESC, f.kind LIMIT 1) AS last;
+
+-- name: put_courses
+INSERT INTO courses (id, detail)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[]) */
+ON CONFLICT DO NOTHING;
+
+-- name: put_course_parts
+INSERT INTO course_parts (id, detail)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[]) */
+ON CONFLICT DO NOTHING;
+
+-- name: add_counts
+INSERT INTO course_counts (version_id, hours, hour, part_id, runs, value)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[],
+                                    :c6::bigint[]) */
+ON CONFLICT (version_id, hours, hour, part_id) DO UPDATE
+   SET runs = course_counts.runs + excluded.runs, value = course_counts.value + excluded.value;
+
+-- name: drop_empty_counts
+DELETE FROM course_counts
+/* sqlite: WHERE version_id = :c1 AND hours = :c2 AND hour = :c3 AND part_id = :c4 AND runs = 0 */
+/* postgresql: USING unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[])
+       AS k (version_id, hours, hour, part_id)
+ WHERE course_counts.version_id = k.version_id AND course_counts.hours = k.hours AND course_counts.hour = k.hour
+   AND course_counts.part_id = k.part_id AND course_counts.runs = 0 */;
+
+-- name: put_run_courses
+INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[],
+                                    :c6::bigint[]) */
+ON CONFLICT (contact_id, run_id) DO UPDATE
+   SET course_id = excluded.course_id, version_id = excluded.version_id, entered_at = excluded.entered_at,
+       value = excluded.value;
+
+-- name: drop_run_courses
+DELETE FROM run_courses
+/* sqlite: WHERE contact_id = :c1 AND run_id = :c2 */
+/* postgresql: USING unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
+ WHERE run_courses.contact_id = k.contact_id AND run_courses.run_id = k.run_id */;
+
+-- name: part_sums
+-- How many runs of a cascade that entered between two hours have each part, and what their goals were worth.
+SELECT k.part_id, p.detail, sum(k.runs), sum(k.value)
+  FROM course_counts k JOIN course_parts p ON p.id = k.part_id
+ WHERE k.version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
+                           AND (:version_id = 0 OR id = :version_id))
+   AND k.hours = :hours AND k.hour >= :since AND k.hour < :until
+ GROUP BY k.part_id, p.detail;
+
+-- name: course_scan
+-- How many runs of a cascade went each course: of those that entered between two instants, of these people.
+SELECT course_id, count(*), sum(value) FROM run_courses
+ WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
+                         AND (:version_id = 0 OR id = :version_id))
+   AND entered_at >= :since AND entered_at < :until
+   AND (:whole = 1 OR contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
+ GROUP BY course_id;
+
+-- name: courses_by_id
+SELECT id, detail FROM courses WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: due_again
+-- All runs of a contact are to be counted anew.
+INSERT INTO courses_due (contact_id, run_id) SELECT contact_id, id FROM runs WHERE contact_id = :contact_id;
+
+-- name: one_counter
+-- Whether this process may count until its transaction ends: one does at a time.
+/* sqlite: SELECT 1 */ /* postgresql: SELECT CAST(pg_try_advisory_xact_lock(5277301) AS int) */;
