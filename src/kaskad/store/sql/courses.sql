@@ -1,4 +1,4 @@
--- How runs went, as reports count it; see migrations/0043_courses.sql and domain/course.py.
+-- How runs went, as reports count it; see the migration `courses` and domain/course.py.
 
 -- name: put_due
 INSERT INTO courses_due (contact_id, run_id)
