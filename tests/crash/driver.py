@@ -25,6 +25,7 @@ from support.faults import free_port
 
 HOUR_MS = 3_600_000
 TESTS = Path(__file__).resolve().parent.parent
+PATIENCE_S = 10.0  # until a server that was started again sends, on a busy machine
 AT_PROVIDER = "submitted, at the provider, not answered"
 UNSEEN = "submitted, not at the provider yet"
 UNKEPT = "answered, the result not kept"
@@ -194,10 +195,11 @@ class Driver:
         code = await self.nursery.kill(self.pids[worker])
         if code != -signal.SIGKILL:
             self.deaths.append(code)
+        held = outside.held_keys()
         outside.release()
         await asyncio.sleep(0)  # let the provider's side see that the connections are gone
         if self.plan.workers == 1:
-            self._note(answered)
+            self._note(answered, held)
         self.pids[worker] = await self.start(worker)
         if self.plan.workers > 1:
             await asyncio.sleep(self.plan.weather.answer_s + 0.01)  # until the answers have found nobody
@@ -209,10 +211,11 @@ class Driver:
         if kind == "held":
             outside.hold()
             wanted = chance.randint(1, 2 * self.plan.concurrency * self.plan.workers)
+            await outside.until(lambda: len(outside.held_keys()) >= 1, PATIENCE_S)
             await outside.until(lambda: len(outside.held_keys()) >= wanted, 0.5)
         elif kind == "accepted":
             wanted = outside.accepted + chance.randint(5, 30)
-            await outside.until(lambda: outside.accepted >= wanted, 1.5)
+            await outside.until(lambda: outside.accepted >= wanted, PATIENCE_S)
         else:
             await asyncio.sleep(chance.uniform(0, 0.05) if kind == "soon" else chance.uniform(0.1, 0.8))
 
@@ -221,11 +224,10 @@ class Driver:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _note(self, answered: set[str]) -> None:
+    def _note(self, answered: set[str], held: set[str]) -> None:
         """Tell from the database what the only server had handed over without keeping its end."""
         with Records(self.database) as records:
             doubtful = records.submitted()
-        held = self.outside.held_keys()
         if doubtful & held - answered:
             self.points[AT_PROVIDER] += 1
         elif doubtful - self.outside.sends.keys():
