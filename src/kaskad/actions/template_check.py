@@ -63,14 +63,17 @@ class Findings(Struct, frozen=True):
 def check(
     office: Office, name: str, channel: str = "", *, contacts: int = 1_000, listed: str = "",
     trigger: Mapping[str, Any] | None = None, message_class: MessageClass = MessageClass.SERVICE,
+    book: tuple[Channel, TextBook, str] | None = None,
 ) -> Findings:  # fmt: skip
     """Return what a template would be for the first contacts there are, or those of a list.
+
+    `book`: its texts with channel and zone, where they are not those that are saved.
 
     Only those count who have an address on the channel. Raises NotFound, Invalid.
     """
     with office.read() as tx:
-        where, book, zone = book_of(tx, name, channel)
-        compiled = by_language(Content(template=name), where, name, book)
+        where, texts, zone = book or book_of(tx, name, channel)
+        compiled = by_language(Content(template=name), where, name, texts)
         check = Check(office, compiled, where, zone, trigger or {}, message_class)
         list_id = cascade_store.list_id(tx, listed) if listed else None
         after, left = 0, contacts

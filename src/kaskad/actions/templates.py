@@ -67,7 +67,7 @@ def put(
     The first language of a template serves all in whose language there is none, until another one is told to.
     Raises Invalid for what could not be sent.
     """
-    code, language = _code(channel), primary(language)
+    code, language = code_of(channel), primary(language)
     if code == PART:
         _check_part(content, fallback)
     elif not language:
@@ -97,7 +97,8 @@ def put(
 def listing(office: Office) -> list[Text]:
     """Return all templates and parts, by name, channel and language."""
     with office.read() as tx:
-        return [_text(tx, kept) for kept in store.all_texts(tx)]
+        texts = store.all_texts(tx)
+        return [text_of(kept, texts) for kept in texts]
 
 
 def of_name(office: Office, name: str) -> list[Text]:
@@ -119,7 +120,7 @@ def restore(office: Office, name: str, number: int, channel: str, language: str,
     """Save an earlier text of a template again, as its latest; raises NotFound, Invalid."""
     found = [
         one for one in history(office, name)
-        if one.number == number and (not channel or one.channel == _code(channel))
+        if one.number == number and (not channel or one.channel == code_of(channel))
         and (not language or one.language == language)
     ]  # fmt: skip
     if not found:
@@ -147,7 +148,7 @@ def drop(office: Office, name: str, channel: str = "", language: str = "") -> in
         known = _known(tx, name)
         gone = [
             one for one in known
-            if (not channel or one.channel == _code(channel)) and (not language or one.language == language)
+            if (not channel or one.channel == code_of(channel)) and (not language or one.language == language)
         ]  # fmt: skip
         if not gone:
             raise NotFound(f"Template {name!r} has no such text: `kaskad template show {name}` tells them.")
@@ -238,7 +239,7 @@ def of_step(
     if complete:
         trigger, made_up = completed(trigger, _names(found.content, where, chosen, step, texts))
     work = Work(
-        found.content, where, step, person, _zone(tx), office.now(), office.base_url, _link_url(office),
+        found.content, where, step, person, zone_of(tx), office.now(), office.base_url, _link_url(office),
         trigger, tuple(texts), primary(person.language), chosen, cascade.utm, slug, cascade.message_class,
         found.account, cascade.topic, cascade.brand,
     )  # fmt: skip
@@ -270,12 +271,12 @@ def _link_url(office: Office) -> str:
 
 def book_of(tx: Transaction, name: str, channel: str = "") -> tuple[Channel, TextBook, str]:
     """Return a template in all languages on a channel, else its first, and the zone; raises NotFound."""
-    known = [one for one in _known(tx, name) if not channel or one.channel == _code(channel)]
+    known = [one for one in _known(tx, name) if not channel or one.channel == code_of(channel)]
     sent = [one for one in known if one.channel != PART]
     if not sent:
         raise NotFound(f"There is no template {name!r} for {channel or 'any channel'} to look at.")
     made = [_made(tx, one) for one in sent if one.channel == sent[0].channel]
-    return Channel.of(sent[0].channel), TextBook(made), _zone(tx)
+    return Channel.of(sent[0].channel), TextBook(made), zone_of(tx)
 
 
 def people_of(tx: Transaction, ids: Sequence[int]) -> dict[int, Person]:
@@ -303,10 +304,10 @@ def _variant(variants: tuple[Variant, ...], wanted: str) -> Variant | None:
     return found
 
 
-def _made(tx: Transaction, kept: Kept) -> Wording:
-    """Return a text as a version would freeze it; raises Invalid."""
+def made_of(kept: Kept, texts: Sequence[Kept]) -> Wording:
+    """Return a text as a version would freeze it with the parts among `texts`; raises Invalid."""
     try:
-        made = wording(kept, parts_of(store.all_texts(tx), kept.language))
+        made = wording(kept, parts_of(texts, kept.language))
     except BadTemplate as bad:
         raise _invalid(bad) from None
     channel = Channel.of(kept.channel)
@@ -319,13 +320,22 @@ def _made(tx: Transaction, kept: Kept) -> Wording:
     return made
 
 
+def _made(tx: Transaction, kept: Kept) -> Wording:
+    return made_of(kept, store.all_texts(tx))
+
+
 def _text(tx: Transaction, kept: Kept) -> Text:
+    return text_of(kept, store.all_texts(tx))
+
+
+def text_of(kept: Kept, texts: Sequence[Kept]) -> Text:
+    """Return a text with what it asks for and what is said against it, with the parts among `texts`."""
     channel = Channel.of(kept.channel).value if kept.channel else PART_WORD
     text = Text(kept.name, channel, kept.language, kept.fallback, kept.content, kept.saved_at)
     if kept.channel == PART:
         return text
     try:
-        made = _made(tx, kept)
+        made = made_of(kept, texts)
     except Invalid as invalid:  # a part was changed, or has gone
         return msgspec.structs.replace(text, warnings=tuple(invalid.problems))
     variables = compile_content(made.content, Channel.of(kept.channel), name=kept.name).variables
@@ -360,11 +370,13 @@ def _check_part(content: Content, fallback: bool) -> None:
         raise Invalid(["A part has no `fallback`: one without a language serves all."])
 
 
-def _code(channel: str) -> int:
+def code_of(channel: str) -> int:
+    """Return how a channel, or a part, is kept."""
     return PART if channel == PART_WORD else _CHANNELS[channel].code
 
 
-def _zone(tx: Transaction) -> str:
+def zone_of(tx: Transaction) -> str:
+    """Return the zone of whoever has none."""
     return (settings.get(tx, POLICY, Policy) or Policy()).zone
 
 

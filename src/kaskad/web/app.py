@@ -98,6 +98,7 @@ from kaskad.web.pages import (
     start,
     static,
     style_guide,
+    template_acts,
     versions,
 )
 from kaskad.web.pages import cascades as pages
@@ -105,6 +106,7 @@ from kaskad.web.pages import contacts as contact_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
 from kaskad.web.pages import segments as segment_pages
+from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
 from kaskad.web.problems import HANDLERS, answer
@@ -184,6 +186,8 @@ PAGES = (
     import_pages.router,
     list_pages.router,
     segment_pages.router,
+    template_acts.router,
+    template_pages.router,
     inbox.router,
     channels.router,
     channel_form.router,

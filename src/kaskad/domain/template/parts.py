@@ -26,6 +26,12 @@ _BLOCK = re.compile(
 _LEFT = re.compile(r"{%-?\s*(include|extends|block|endblock)\b")
 
 
+def named_in(source: str) -> list[str]:
+    """Return the parts that a text names: first the one that it extends."""
+    base = _EXTENDS.match(source)
+    return [*([base[1]] if base else []), *(found[1] for found in _INCLUDE.finditer(source))]
+
+
 def assemble(source: str, parts: Parts, name: str) -> str:
     """Return `source` with all parts in their places; raises BadTemplate."""
     if "{%" not in source or not _LEFT.search(source):

@@ -9,10 +9,11 @@ import msgspec
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, Field
 
-from kaskad.actions import audience, template_check, templates
+from kaskad.actions import audience, template_check, template_drafts, templates
 from kaskad.actions.audience import Forecast
 from kaskad.actions.frames import Preview
 from kaskad.actions.template_check import Findings
+from kaskad.actions.template_drafts import Draft
 from kaskad.actions.templates import Text
 from kaskad.domain.cascade import Attached, Button, Calendar, Content
 from kaskad.domain.errors import Invalid
@@ -209,6 +210,23 @@ class NewPreview(Told):
     contact: ShortText
     channel: Literal[Where, ""] = ""
     language: TwoLetters = ""
+    trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
+
+
+class DraftPreview(Told):
+    """Whose message is wanted of a text that is not saved; a part is shown in the first text that has it."""
+
+    draft: NewTemplate
+    contact: ShortText
+    trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
+
+
+class DraftCheck(Told):
+    """Whom to hold a text against that is not saved: the first contacts there are, or those of a list."""
+
+    draft: NewTemplate
+    contacts: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    list: Annotated[str, Field(max_length=100, pattern=PLAIN)] = ""
     trigger: Annotated[dict[str, Json], Field(default_factory=dict)]
 
 
@@ -413,6 +431,23 @@ def preview_template(office: InOffice, name: Name, told: NewPreview) -> PreviewV
             office, name, told.channel, told.contact, language=told.language, trigger=told.trigger
         )
     )
+
+
+@router.post("/{name}/draft/preview", dependencies=[may(READ), may(PEOPLE)])
+def preview_draft(office: InOffice, name: Name, told: DraftPreview) -> PreviewView:
+    """Show a text that is being written as a contact would get it; what it asks of the event is made up."""
+    draft = Draft(name, told.draft.channel, told.draft.language, told.draft.content())
+    return PreviewView.of(template_drafts.look(office, draft, told.contact, told.trigger).preview)
+
+
+@router.post("/{name}/draft/check", dependencies=[may(READ), may(PEOPLE)])
+def check_draft(office: InOffice, name: Name, told: DraftCheck) -> CheckedView:
+    """Fill a text that is being written for many contacts, as `check` does with one that is saved."""
+    draft = Draft(name, told.draft.channel, told.draft.language, told.draft.content())
+    found = template_drafts.check(
+        office, draft, contacts=told.contacts, listed=told.list, trigger=told.trigger
+    )
+    return CheckedView.of(found)
 
 
 @router.post("/{name}/check", dependencies=[may(READ), may(PEOPLE)])

@@ -228,7 +228,16 @@ KEY_PRESSES = {
     "agent": N_("a person calls back"),
     "opt_out": N_("never call again"),
 }
+APPROVED_STATES = {
+    "draft": N_("draft"),
+    "pending": N_("is looked at"),
+    "approved": N_("approved"),
+    "rejected": N_("rejected"),
+    "paused": N_("paused"),
+    "disabled": N_("switched off"),
+}
 WORDS = {
+    "approved_state": APPROVED_STATES,
     "waited": WAITED,
     "press": KEY_PRESSES,
     "health": HEALTH,

@@ -1,0 +1,97 @@
+"""Templates: written beside what a person gets, held against contacts, brought back, sent as a test."""
+
+import re
+
+from playwright.sync_api import expect
+
+LETTER = (
+    "<mjml><mj-body>{% include 'brand-head' %}<mj-section><mj-column><mj-text>"
+    "Hi {{ contact.name }}, {{ trigger.count }} wait</mj-text></mj-column></mj-section></mj-body></mjml>"
+)
+HEAD = "<mj-section><mj-column><mj-text>The Shop</mj-text></mj-column></mj-section>"
+
+
+def idle(page):
+    page.wait_for_selector('#template[data-state="idle"]')
+
+
+def test_a_letter_is_written_beside_what_a_person_gets(visit, site):
+    site.api.put("/templates/brand-head", {"channel": "part", "text": HEAD})
+    opened = visit("marketer", language="ru")
+    page = opened.goto("/templates")
+    page.get_by_role("button", name="Новый шаблон").first.click()
+    page.get_by_label("Имя").fill("cart")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/templates/of/cart?*")
+    page.get_by_label("Тема").fill("Корзина ждёт, {{ contact.name }}")
+    page.get_by_label("Письмо в MJML").fill(LETTER)
+    expect(page.locator(".mail-head b")).to_have_text("Корзина ждёт, Ann", timeout=20_000)
+    expect(page.frame_locator("#look iframe").locator("body")).to_contain_text("The Shop")
+    expect(page.locator("#look")).to_contain_text("trigger.count")
+    page.locator("#look").get_by_text("Ночью").click()
+    opened.shoot("template letter dark ru light wide")
+    page.locator("#look").get_by_text("Днём").click()
+    page.get_by_role("button", name="Проверить").click()
+    expect(page.locator("#check")).to_contain_text("Получат")
+    opened.shoot("template letter ru light wide")
+    assert opened.axe() == [] and not opened.overflows()
+    page.get_by_role("button", name="Сохранить").press("Enter")
+    expect(page.locator(".toast")).to_contain_text("Сохранено")
+    (kept,) = site.api.get("/templates/cart")["items"]
+    assert kept["mjml"] == LETTER and kept["language"] == "ru"
+
+
+def form_of(client, path, **more):
+    """Return what a browser would send of the sheet at a path."""
+    page = client.get(path).text
+    hidden = re.findall(r'<input type="hidden" name="(csrf|saved_at|channel|language)" value="([^"]*)"', page)
+    return {**dict(reversed(hidden)), **more}
+
+
+def test_a_text_is_checked_saved_brought_back_and_sent_as_a_test(site):
+    place = {"channel": "telegram", "value": "70000001"}
+    site.api.post("/contacts", {"external_id": "nameless", "addresses": [place]})
+    site.api.put("/policy", {"test_addresses": ["70000002"]})
+    at = "/templates/of/bye?channel=telegram&language=en"
+    with site.client("marketer") as client:
+        form = form_of(client, at, text="Bye, {{ contact.name }}", who="ann", **{"button-0": "Stay"})
+        form["button-reply-0"] = "stay"
+        shown = client.post("/templates/of/bye/draw", data={**form, "do": "check"}).text
+        assert "Bye, Ann" in shown and 'bubble-button">Stay' in shown
+        beside = shown[shown.index('id="f-text-lack"') :][:400]
+        assert "contact.name" in beside and "1 gets no message" in beside
+        broken = client.post("/templates/of/bye/save", data={**form, "text": "{% if %}"})
+        assert broken.status_code == 422 and "f-text-problem" in broken.text
+        assert client.post("/templates/of/bye/save", data=form).status_code == 303
+        (kept,) = site.api.get("/templates/bye")["items"]
+        assert kept["buttons"] == [{"text": "Stay", "url": "", "reply": "stay"}] and kept["fallback"]
+        overtaken = client.post("/templates/of/bye/save", data={**form, "text": "Mine"})
+        assert overtaken.status_code == 409 and ">Mine</textarea>" in overtaken.text.replace("\n", "")
+        form = form_of(client, at, text="Good bye, {{ contact.name }}")
+        assert client.post("/templates/of/bye/save", data=form).status_code == 303
+        told = client.get("/templates/of/bye/history").text
+        assert 'class="less">-text: Bye' in told and 'class="more">+text: Good bye' in told
+        back = {**form, "number": "1"}
+        assert client.post("/templates/of/bye/restore", data=back).status_code == 303
+        assert site.api.get("/templates/bye")["items"][0]["text"] == "Bye, {{ contact.name }}"
+        tested = client.post("/templates/of/bye/test", data={**form, "to": "70000002",
+                                                             "contact": "ann"})  # fmt: skip
+        assert "has taken it for" in tested.text, tested.text
+        refused = client.post(
+            "/templates/of/bye/test", data={**form, "to": "70000003", "contact": "ann"}
+        )
+        assert refused.status_code == 422 and "test address" in refused.text
+        site.api.put("/templates/head", {"channel": "part", "text": "THE SHOP"})
+        site.api.put("/templates/note", {"channel": "email", "language": "en", "subject": "A",
+                                         "text": "{% include 'head' %} writes"})  # fmt: skip
+        part = form_of(client, "/templates/of/head?channel=part", text="SHOP II", who="ann")
+        shown = client.post("/templates/of/head/draw", data=part).text
+        assert "SHOP II writes" in shown and "within note" in shown
+        draft = {"draft": {"channel": "sms", "text": "ц" * 80}, "contact": "ann"}
+        assert site.api.post("/templates/new/draft/preview", draft)["parts"] == 2
+        listed = client.get("/templates").text
+        assert 'href="/templates/of/bye"' in listed and "THE SHOP" not in listed
+        assert 'href="/templates/of/note"' in client.get("/templates?kind=part").text
+        assert client.post("/templates/of/bye/remove", data=form).status_code == 303
+        assert site.api.call("GET", "/templates/bye").status_code == 404
+        assert "No account whose service approves texts" in client.get("/templates/approved").text
