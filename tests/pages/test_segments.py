@@ -81,6 +81,8 @@ def test_forms_work_without_a_script_and_refuse_what_cannot_be_kept(site):
         assert client.post("/segments/save", data=form_of(page, name="buyers", **row)).status_code == 303
         asked = 'event("purchase").count(90d) >= 2'
         assert site.api.get("/segments/buyers")["text"] == asked
+        asks = form_of(page, text='in_list("nobody")')
+        assert "note warn" in client.post("/segments/ask", data=asks).text  # there is no such list
         taken = client.post("/segments/save", data=form_of(page, name="vip", **row))
         assert taken.status_code == 422 and "is a list" in taken.text
         site.api.put("/segments/both", {"text": 'segment("buyers") and in_list("vip")'})

@@ -77,9 +77,7 @@ def test_a_text_is_checked_saved_brought_back_and_sent_as_a_test(site):
         tested = client.post("/templates/of/bye/test", data={**form, "to": "70000002",
                                                              "contact": "ann"})  # fmt: skip
         assert "has taken it for" in tested.text, tested.text
-        refused = client.post(
-            "/templates/of/bye/test", data={**form, "to": "70000003", "contact": "ann"}
-        )
+        refused = client.post("/templates/of/bye/test", data={**form, "to": "70000003", "contact": "ann"})
         assert refused.status_code == 422 and "test address" in refused.text
         site.api.put("/templates/head", {"channel": "part", "text": "THE SHOP"})
         site.api.put("/templates/note", {"channel": "email", "language": "en", "subject": "A",
@@ -95,3 +93,23 @@ def test_a_text_is_checked_saved_brought_back_and_sent_as_a_test(site):
         assert client.post("/templates/of/bye/remove", data=form).status_code == 303
         assert site.api.call("GET", "/templates/bye").status_code == 404
         assert "No account whose service approves texts" in client.get("/templates/approved").text
+
+
+def test_a_text_is_approved_by_who_has_not_written_it(site):
+    site.api.put("/policy", {"approval": "required"})
+    at = "/templates/of/offer?channel=sms&language=en"
+    with site.client("marketer") as client:
+        form = form_of(client, at, text="An offer")
+        assert client.post("/templates/of/offer/save", data=form).status_code == 303
+        assert "you have written it" in client.get(at).text
+    with site.client("owner") as client:
+        page = client.get(at).text
+        assert "waits for an approval" in page and "not saved yet" not in page
+        told = form_of(client, at, text=re.findall(r'name="text" value="([^"]+)"', page)[0])
+        assert client.post("/templates/of/offer/approve", data=told).status_code == 303
+        assert "approved by" in client.get(at).text
+        assert site.api.get("/templates/offer/approvals")["texts"][0]["approved_by"]
+        told["do"] = "take_back"
+        assert client.post("/templates/of/offer/approve", data=told).status_code == 303
+        assert "waits for an approval" in client.get(at).text
+    site.api.put("/policy", {"approval": "none"})

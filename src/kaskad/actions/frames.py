@@ -39,6 +39,7 @@ from kaskad.domain.template.filters import HERE, NOWHERE, Here
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.tokens import Signer
 from kaskad.domain.utm import compile_utm
+from kaskad.domain.worded import worded
 from kaskad.engine.handover import listed_price
 from kaskad.engine.look import Person
 from kaskad.providers.base import Account
@@ -168,11 +169,13 @@ def frame(
     warnings: list[str] = []
     account = account_of(office, channel, work.account)
     if account is None:
-        warnings.append(f"No account sends by {channel}: `kaskad account add` makes one.")
+        warnings.append(
+            worded("No account sends by %(channel)s: `kaskad account add` makes one.", channel=channel.value)
+        )
     place = ADDRESS_CHANNEL.get(channel.code, channel.code)
     to = to or next((str(row[2]) for row in tx.among("look_addresses", [contact_id]) if row[1] == place), "")
     if not to:
-        warnings.append(f"The contact has no address on {channel}.")
+        warnings.append(worded("The contact has no address on %(channel)s.", channel=channel.value))
     sender = ""
     if account is not None:
         sender = account["caller"]
@@ -191,7 +194,7 @@ def frame(
     for name, shown in filled.attached:
         kept = files.find(tx, name)
         if kept is None:
-            warnings.append(f"There is no file {name!r}: save it by `kaskad file put`.")
+            warnings.append(worded("There is no file %(name)r: save it by `kaskad file put`.", name=name))
         else:
             attachments.append(Attached(" ".join(shown.split()) or kept.title, kept.kind, kept.size))
     return Preview(

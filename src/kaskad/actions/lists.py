@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kaskad.actions import contacts
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict
+from kaskad.domain.worded import worded
 from kaskad.store import cards, segments
 from kaskad.store import cascades as launch_store
 from kaskad.store import lists as store
@@ -21,9 +22,9 @@ def create(office: Office, name: str) -> KnownList:
 
     def change(tx: Transaction) -> KnownList:
         if store.find(tx, name) is not None:
-            raise Conflict(f"There is a list {name!r} already.")
+            raise Conflict(worded("There is a list %(name)r already.", name=name))
         if segments.find(tx, name) is not None:
-            raise Conflict(f"{name!r} is a segment: choose another name for the list.")
+            raise Conflict(worded("%(name)r is a segment: choose another name for the list.", name=name))
         return KnownList(launch_store.save_list(tx, name), name, 0)
 
     return office.write(change)
@@ -49,7 +50,7 @@ def put_all(office: Office, name: str, contact_ids: Sequence[int]) -> int:
 
     def made(tx: Transaction) -> int:
         if store.find(tx, name) is None and segments.find(tx, name) is not None:
-            raise Conflict(f"{name!r} is a segment: choose another name for the list.")
+            raise Conflict(worded("%(name)r is a segment: choose another name for the list.", name=name))
         return launch_store.save_list(tx, name)
 
     return fill(office, office.write(made), contact_ids)

@@ -25,6 +25,7 @@ from kaskad.domain.segment import (
     names_in,
     read,
 )
+from kaskad.domain.worded import worded
 from kaskad.store import cards
 from kaskad.store import cascades as launch_store
 from kaskad.store import lists as list_store
@@ -41,7 +42,7 @@ def create(office: Office, name: str, told: Told) -> KnownSegment:
 
     def change(tx: Transaction) -> None:
         if store.is_kept(tx, name):
-            raise Conflict(f"There is a segment {name!r} already.")
+            raise Conflict(worded("There is a segment %(name)r already.", name=name))
         _put(tx, office, name, told)
 
     office.write(change)
@@ -63,12 +64,14 @@ def _saved(office: Office, name: str) -> KnownSegment:
 
 def _put(tx: Transaction, office: Office, name: str, told: Told) -> None:
     if list_store.find(tx, name) is not None:
-        raise Conflict(f"{name!r} is a list: choose another name for the segment.")
+        raise Conflict(worded("%(name)r is a list: choose another name for the segment.", name=name))
     if isinstance(told, str):
         condition = read(told)
         named = _below(tx, condition)
         if circle(name, {**named, name: condition}):
-            raise Invalid([f"The segment {name!r} would name itself: say in it whom you mean."])
+            raise Invalid(
+                [worded("The segment %(name)r would name itself: say in it whom you mean.", name=name)]
+            )
         store.check_size(condition, named)
     store.put(tx, name, told, office.now())
 
@@ -78,7 +81,13 @@ def _below(tx: Transaction, condition: Condition) -> dict[str, Condition]:
     named = store.below(tx, [condition.tree])
     missing = sorted(names_in(condition.tree) - named.keys())
     if missing:
-        raise Invalid([f"There is no segment {missing[0]!r}: make it first, or ask what it would ask."])
+        raise Invalid(
+            [
+                worded(
+                    "There is no segment %(name)r: make it first, or ask what it would ask.", name=missing[0]
+                )
+            ]
+        )
     return named
 
 
@@ -156,7 +165,9 @@ def delete(office: Office, name: str) -> None:
     used = uses(office, name) if kept and name not in READY else []  # a ready one is there again
     if used:
         told = "; ".join(each.words for each in used)
-        raise Conflict(f"The segment {name!r} is used by {told}: change that first.")
+        raise Conflict(
+            worded("The segment %(name)r is used by %(what)s: change that first.", name=name, what=told)
+        )
     if not office.write(lambda tx: store.drop(tx, name)):
         raise _none(name)
 

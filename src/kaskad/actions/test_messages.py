@@ -22,6 +22,7 @@ from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.engine.approved import filled as approved_filled
 from kaskad.engine.trial import NOBODY, Trial, send_out
 from kaskad.providers import provider
@@ -138,17 +139,24 @@ def _checked(office: Office, work: Work, wish: Wish) -> str:
     with office.read() as tx:
         key = office.engine.world.hash_key
         if suppressions.suppressed(tx, key, [(work.channel, to), (place, to)]):
-            raise Invalid([f"{to} is on the stop-list: nothing is sent there, no test either."])
+            raise Invalid(
+                [worded("%(to)s is on the stop-list: nothing is sent there, no test either.", to=to)]
+            )
         if _is_own(office, tx, place, to):
             return to
         if not wish.anyone:
             raise Invalid([
-                f"{to} is neither a test address nor that of a seed contact. Declare it: `kaskad policy set "
-                f"'test_addresses=[{to}]'`, or `kaskad seed add CONTACT`; where its owner has asked for "
-                "this test, say --anyone (API: anyone)."
+                worded(
+                    "%(to)s is neither a test address nor that of a seed contact. Declare it: `kaskad policy "
+                    "set 'test_addresses=[%(to)s]'`, or `kaskad seed add CONTACT`; where its owner has asked "
+                    "for this test, say --anyone (API: anyone).",
+                    to=to,
+                )
             ])  # fmt: skip
         if _has_refused(tx, work, place, to):
-            raise Invalid([f"Whose address {to} is has refused such messages: no test goes there."])
+            raise Invalid(
+                [worded("Whose address %(to)s is has refused such messages: no test goes there.", to=to)]
+            )
     return to
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.worded import worded
 from kaskad.store.db import Transaction
 
 
@@ -50,7 +51,9 @@ def remove_members(tx: Transaction, list_id: int, contact_ids: Sequence[int]) ->
 def refuse_in_use(tx: Transaction, found: KnownList) -> None:
     """Raise Conflict where a launch that is under way goes through the list."""
     if tx.one("list_in_use", list_id=found.id) is not None:
-        raise Conflict(f"A launch to the list {found.name!r} is under way: stop its cascade first.")
+        raise Conflict(
+            worded("A launch to the list %(name)r is under way: stop its cascade first.", name=found.name)
+        )
 
 
 def clear(tx: Transaction, list_id: int, limit: int) -> int:

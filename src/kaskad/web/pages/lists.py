@@ -12,6 +12,7 @@ from kaskad.actions import lists, segments
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.ids import contact_text
+from kaskad.domain.worded import wording
 from kaskad.web.api.fields import NAMED
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.contacts import row_of
@@ -43,7 +44,7 @@ def make(office: InOffice, request: Request, seen: Writer, name: Text = "") -> R
     try:
         lists.create(office, name)
     except Conflict as conflict:
-        return _listing(office, request, seen, "", name, str(conflict), 409)
+        return _listing(office, request, seen, "", name, look.told(wording(conflict)), 409)
     note(office, seen, "POST /lists", name)
     return go(_at(name))
 
@@ -77,7 +78,7 @@ def add(office: InOffice, request: Request, seen: Writer, name: Name, who: Text 
     try:
         added = lists.add(office, name, wanted) if not problem else 0
     except Invalid as invalid:
-        shown = invalid.problems[:5]
+        shown = [look.told(each) for each in invalid.worded[:5]]
         problem = " ".join(shown) + (" …" if len(invalid.problems) > len(shown) else "")
     if problem:
         return _show(office, request, seen, name, "", who, problem, 422)

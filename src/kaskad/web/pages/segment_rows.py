@@ -49,7 +49,7 @@ AGGREGATES = {HAPPENED: N_("happened"), "count": N_("number of times"), "sum": N
               "first": N_("first time"), "last": N_("last time")}  # fmt: skip
 UNITS = {"d": N_("days"), "h": N_("hours"), "w": N_("weeks"), "m": N_("minutes")}
 CASCADE_SAYS = {
-    "sent": N_("was sent a message"), "sent_before": N_("was sent a message before the last"),
+    "sent": N_("was sent a message"), "sent_before": N_("was sent one longer ago than"),
     "entered": N_("entered"), "reacted": N_("reacted"), "opened": N_("opened or read"),
     "clicked": N_("clicked"), "replied": N_("replied"),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.segment import READY, read
 from kaskad.domain.segment_form import Rule, Written, form_of, written
+from kaskad.domain.worded import wording
 from kaskad.store.segments import KnownSegment
 from kaskad.web.api.fields import NAMED
 from kaskad.web.auth import InOffice
@@ -152,9 +153,9 @@ def save(office: InOffice, request: Request, seen: Writer, form: Fields) -> Resp
         try:
             (segments.put if sheet.old else segments.create)(office, sheet.name, sheet.text)
         except Conflict as conflict:
-            problems = {"name": str(conflict)}
+            problems = {"name": look.told(wording(conflict))}
         except Invalid as invalid:
-            problems = {"text": str(invalid)}
+            problems = {"text": " ".join(look.told(each) for each in invalid.worded)}
     if problems or sheet.problem or sheet.unfinished:
         return _page(office, request, seen, replace(sheet, problems=problems), choices, 422)
     note(office, seen, "PUT /segments/{name}", sheet.name)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import unified_diff
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter, Form, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import approved_texts, templates, test_messages
+from kaskad.actions import approvals, approved_texts, templates, test_messages
 from kaskad.actions.office import Office
 from kaskad.actions.test_messages import Tested, Wish
 from kaskad.domain.cascade import Content
 from kaskad.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
+from kaskad.domain.worded import wording
 from kaskad.engine.texts import Text
 from kaskad.store.templates import Past
 from kaskad.web.auth import InOffice
@@ -26,6 +28,7 @@ from kaskad.web.pages.templates import PLACES, Name
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("cascades:read")]
 Writer = Annotated[Visitor, needs("cascades:write")]
+Approver = Annotated[Visitor, needs("texts:approve")]
 Keeper = Annotated[Visitor, needs("accounts:write")]
 AccountReader = Annotated[Visitor, needs("accounts:read")]
 Word = Annotated[str, Form()]
@@ -69,6 +72,19 @@ def restore(
     return go(at, look_of(request, seen)._("Text %(number)s is the latest again.", number=number))
 
 
+@router.post("/templates/of/{name}/approve")
+def approve(
+    office: InOffice, request: Request, seen: Approver, name: Name, text: Word = "", do: Word = "",
+    channel: Word = "", language: Word = "",
+) -> Response:  # fmt: skip
+    """Approve a text that was read, or take that back; only whoever has not written it may."""
+    look, change = look_of(request, seen), approvals.take_back if do == "take_back" else approvals.give
+    change(office, "template", name, [text], seen.caller.name, "")
+    note(office, seen, f"POST /templates/{{name}}/approvals{'/take-back' if do else ''}", f"{name} {text}")
+    said = look._("The approval is taken back.") if do else look._("The text is approved.")
+    return go(f"/templates/of/{name}?{urlencode({'channel': channel, 'language': language})}", said)
+
+
 @router.post("/templates/of/{name}/test")
 def test(
     office: InOffice, request: Request, seen: Writer, name: Name, to: Word = "", contact: Word = "",
@@ -87,7 +103,8 @@ def test(
         tested = test_messages.of_a_template(office, name, wish)
         note(office, seen, "POST /templates/{name}/test", name)
     except (Invalid, NotFound, Conflict, Unavailable) as wrong:
-        problem = str(wrong)
+        told = wrong.worded if isinstance(wrong, Invalid) else (wording(wrong),)
+        problem = " ".join(look.told(each) for each in told)
     return render(
         request, look, "template_test.html", 422 if problem else 200, seen=seen, name=name, tested=tested,
         problem=problem, wish=wish, whose=contact_text(tested.contact_id) if tested else "",
@@ -110,7 +127,7 @@ def sync(office: InOffice, request: Request, seen: Keeper, account: Word = "") -
     try:
         count = len(approved_texts.sync(office, account))
     except (Invalid, Conflict) as wrong:
-        return go("/templates/approved", str(wrong), "bad")
+        return go("/templates/approved", look.told(wording(wrong)), "bad")
     note(office, seen, "POST /accounts/{name}/templates/sync", account)
     said = look.words.ngettext("%(num)s text is known.", "%(num)s texts are known.", count)
     return go("/templates/approved", said % {"num": look.n(count)})

@@ -13,14 +13,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 from starlette.responses import HTMLResponse
 
-from kaskad.actions import template_drafts, template_list, templates
+from kaskad.actions import approvals, template_drafts, template_list, templates
+from kaskad.actions.approving import State
 from kaskad.actions.office import Office
 from kaskad.actions.template_check import Findings
 from kaskad.actions.template_drafts import Draft, Seen
 from kaskad.domain.cascade import Content
 from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
+from kaskad.domain.policy import Approval
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import wording
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.editor import Form as Fields
 from kaskad.web.pages.i18n import N_
@@ -241,7 +244,22 @@ def _page(
         found=findings, not_found=found if isinstance(found, str) else "", lacks=lacks,
         lacking=lacking(list(lacks), sheet.content), id_of=contact_text, place_pairs=_places(look),
         may_write=seen.may("cascades:write"), may_look=seen.may("contacts:read"),
+        approval=_approval(office, sheet), may_approve=seen.may("texts:approve"), me=seen.caller.name,
     )  # fmt: skip
+
+
+def _approval(office: Office, sheet: Sheet) -> State | None:
+    """Return how the saved text stands, where texts must be approved before they are activated."""
+    if office.engine.world.policy.approval is not Approval.REQUIRED or not sheet.there:
+        return None
+    try:
+        known = approvals.of_template(office, sheet.name).states
+    except (NotFound, Invalid):  # it is a part, or one of its parts has gone
+        return None
+    return next(
+        (one for one in known if (one.piece.channel, one.piece.language) == (sheet.channel, sheet.language)),
+        None,
+    )
 
 
 def _looked(office: Office, seen: Visitor, look: Look, sheet: Sheet) -> tuple[Seen | None, dict[str, str]]:
@@ -258,9 +276,9 @@ def _looked(office: Office, seen: Visitor, look: Look, sheet: Sheet) -> tuple[Se
     except Invalid as invalid:
         return None, places(invalid.problems, sheet.content)
     except NotFound as missing:
-        return None, {"who": str(missing)}
+        return None, {"who": look.told(wording(missing))}
     except Unavailable as busy:
-        return None, {"": str(busy)}
+        return None, {"": look.told(wording(busy))}
 
 
 def _checked(office: Office, seen: Visitor, sheet: Sheet) -> Findings | str:
