@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
 from kaskad.actions import attributes
-from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.domain.attributes import Attribute
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.definition import load
 from kaskad.domain.rfm import Rfm, RfmRule
 from kaskad.store import cards, lists, segments, settings
 from kaskad.store import cascades as launch_store
@@ -40,12 +42,29 @@ def show(office: Office) -> Offered:
         for row in launch_store.all_cascades(tx)[:MOST]:
             if row.version_id is None:
                 continue
-            cascade = cascade_of(office, tx, row.version_id)
-            cascades.append((row.slug, cascade.title or row.slug))
-            events |= {cascade.trigger.event, cascade.goal.event if cascade.goal else ""}
+            known = office.engine.world.versions.get(row.version_id)
+            title, named = (
+                _told(known.cascade)
+                if known
+                else _read(launch_store.version(tx, row.version_id).source, row.slug)
+            )
+            cascades.append((row.slug, title or row.slug))
+            events |= named
         made = [each.name for each in segments.page(tx, after="", limit=MOST)]
         ready = [each.name for each in segments.ready() if each.name not in made]
         return Offered(
             {**dict(sorted(declared.items())), **dict.fromkeys(seen[:MOST])},
             sorted(events - {""}), cascades, lists.names(tx, limit=MOST), made + ready,
         )  # fmt: skip
+
+
+def _told(cascade: Cascade) -> tuple[str, frozenset[str]]:
+    """Return the title of a cascade, and the events that it waits for."""
+    return cascade.title, frozenset({cascade.trigger.event, cascade.goal.event if cascade.goal else ""})
+
+
+@lru_cache(maxsize=500)
+def _read(text: str, slug: str) -> tuple[str, frozenset[str]]:
+    """Return the same of a definition that the engine does not hold; to read one takes long."""
+    cascade = load(text, name=slug).cascade
+    return _told(cascade) if cascade else ("", frozenset())
