@@ -1,7 +1,8 @@
 """Keeps the Russian of the pages complete: `make messages` adds to `locale/ru/*.po` what they lack.
 
 The texts of `templates/x.html` and `pages/x.py` belong to `x.po` where that file is there, else to
-`shell.po`; what the rooms below say by `worded(…)` to `problems.po`. What nobody says any more is taken out.
+`shell.po`; what the rooms below say by `worded(…)` to `problems.po`; what forms and steps of providers say to
+`services.po`. What nobody says any more is taken out.
 A text that another file has already is not repeated.
 """
 
@@ -14,9 +15,11 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from kaskad.providers import PROVIDERS
+
 WEB = Path(__file__).parents[1] / "src" / "kaskad" / "web"
 LOCALE = WEB / "locale" / "ru"
-SHELL, PROBLEMS = "shell", "problems"
+SHELL, PROBLEMS, SERVICES = "shell", "problems", "services"
 OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
 WORDED = {"worded": None}
 BELOW = ("domain", "store", "engine", "actions")  # rooms whose texts reach pages by `Look.told`
@@ -45,6 +48,10 @@ def said() -> dict[Key, str]:
     for path in sorted(path for room in BELOW for path in (WEB.parent / room).rglob("*.py")):
         for _, message, _, _ in extract_from_file("python", path, keywords=WORDED):
             found.setdefault(("", str(message), ""), PROBLEMS)
+    for provider in PROVIDERS.values():
+        for text in (*(setting.help for setting in provider.settings), *provider.connect):
+            if text:
+                found.setdefault(("", text, ""), SERVICES)
     return found
 
 

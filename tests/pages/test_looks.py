@@ -6,6 +6,7 @@ PAGES = {
     "/": "owner", "/cascades/news": "owner", "/cascades/draft": "owner", "/settings": "owner",
     "/settings/people": "owner", "/settings/audit": "owner", "/account": "owner",
     "/calls": "owner", "/inbox": "owner", "/channels": "owner", "/channels/accounts/telegram": "owner",
+    "/settings/brand": "owner", "/settings/health?look=now": "owner",
     "/settings/hours": "owner", "/settings/caps": "owner", "/settings/law": "owner",
     "/settings/keys": "owner", "/settings/retention": "owner", "/settings/suppressions": "owner",
     "/settings/webhooks": "owner",

@@ -165,6 +165,22 @@ def test_hours_caps_law_and_retention_are_kept_and_two_editors_do_not_overwrite_
         assert "window-new" not in client.get("/settings/hours").text
 
 
+def test_health_is_looked_at_when_asked_and_the_brand_is_named(site):
+    with site.client("owner") as client:
+        assert "hx-get" in client.get("/settings/health").text
+        client.cookies["kaskad_lang"] = "ru"
+        told = client.get("/settings/health?look=now").text
+        assert "база</b>" in told and ", версия" in told and "аккаунт email</b>" in told
+        assert "доступен; проверка" in told and "but it is not https" not in told
+        wrong = post(client, "/settings/brand", name="A<b>", currency="XXX")
+        assert wrong.status_code == 422 and "без &lt; &gt;" in wrong.text and "«XXX»" in wrong.text
+        assert post(client, "/settings/brand", name="Север", currency="kzt").status_code == 303
+        assert 'value="Север"' in client.get("/settings/brand").text
+    with site.client("viewer") as client:
+        assert client.get("/settings/health").status_code == 403
+        assert post(client, "/settings/brand", name="X", currency="KZT").status_code == 403
+
+
 def test_every_action_of_the_audit_has_its_sentence():
     said = {
         f"{method} {route.path.removeprefix(PREFIX)}"

@@ -7,6 +7,7 @@ from msgspec import Struct
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid
 from kaskad.domain.money import DIGITS
+from kaskad.domain.worded import worded
 from kaskad.store import settings as setting_store
 
 SETTING = "brand"
@@ -32,10 +33,14 @@ def put(office: Office, name: str, currency: str) -> Brand:
     problems: list[str] = []
     pointers: list[str] = []
     if not 1 <= len(brand.name) <= LONGEST or any(sign in brand.name for sign in '<>"@\\,;'):
-        problems.append(f"A brand's name has 1 to {LONGEST} characters, none of them < > \" @ \\ , ;")
+        problems.append(
+            worded("A brand's name has 1 to %(most)s characters, none of them < > \" @ \\ , ;", most=LONGEST)
+        )
         pointers.append("/name")
     if brand.currency not in DIGITS:
-        problems.append(f"{brand.currency!r} is no currency known here: write such as KZT, RUB or EUR.")
+        problems.append(
+            worded("%(code)r is no currency known here: write such as KZT, RUB or EUR.", code=brand.currency)
+        )
         pointers.append("/currency")
     if problems:
         raise Invalid(problems, pointers)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from kaskad.config import FILE, Settings
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.errors import KaskadError
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import to_send_by
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Outgoing
@@ -26,12 +28,14 @@ from kaskad.store import accounts as account_store
 from kaskad.store import backup, holds, mail_domains
 from kaskad.store import cascades as cascade_store
 from kaskad.store.db import Database, open_database
+from kaskad.store.holds import Held
 from kaskad.store.migrate import migrations
 from kaskad.store.sqlite import SqliteDatabase
 from kaskad.store.vault import OTHERS_MAY, Vault, key_file, open_vault
 
 Level = Literal["ok", "warn", "problem"]
 TIMEOUT_S = 5.0
+AT_ONCE = 8  # accounts that are looked at at the same time
 FULL, LOW = 200 << 20, 1 << 30  # bytes of room on the disk
 WHOLE = 1 << 30  # a file up to this size is looked through; a larger one takes minutes
 EARLIEST = 1_767_225_600  # 2026-01-01: a clock before it is wrong
@@ -55,13 +59,18 @@ def examine(settings: Settings, file: Path | None, txt: Lookup | None = None) ->
     yield from _of_key(settings)
     if file is not None:
         if not file.exists():
-            yield Finding("problem", "database", f"there is no {file}", "`kaskad init` makes one")
+            yield Finding(
+                "problem",
+                worded("database"),
+                worded("there is no %(file)s", file=file),
+                worded("`kaskad init` makes one"),
+            )
             return
         yield from _of_room(file)
     try:
         db = open_database(settings.database)
     except KaskadError as error:
-        yield Finding("problem", "database", str(error))
+        yield Finding("problem", worded("database"), str(error))
         return
     try:
         yield from _of_database(db, file)
@@ -77,40 +86,60 @@ def examine(settings: Settings, file: Path | None, txt: Lookup | None = None) ->
 def _of_clock() -> Iterator[Finding]:
     if time.time() < EARLIEST:
         yield Finding(
-            "problem", "clock", "it shows a time in the past", "set it, best by NTP: timers go by it"
+            "problem",
+            worded("clock"),
+            worded("it shows a time in the past"),
+            worded("set it, best by NTP: timers go by it"),
         )
     elif Path("/run/systemd/timesync").exists() and not Path("/run/systemd/timesync/synchronized").exists():
-        yield Finding("warn", "clock", "it is not set by NTP", "look at `timedatectl`")
+        yield Finding(
+            "warn", worded("clock"), worded("it is not set by NTP"), worded("look at `timedatectl`")
+        )
     else:
-        yield Finding("ok", "clock", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+        yield Finding("ok", worded("clock"), time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
 
 
 def _of_key(settings: Settings) -> Iterator[Finding]:
     if settings.secret_key:
         file = Path(FILE)
         if file.exists() and file.stat().st_mode & OTHERS_MAY:
-            yield Finding("problem", "secret key", f"others can read {file}", f"chmod 600 {file}")
+            yield Finding(
+                "problem",
+                worded("secret key"),
+                worded("others can read %(file)s", file=file),
+                worded("chmod 600 %(file)s", file=file),
+            )
         else:
-            yield Finding("ok", "secret key", "from the settings")
+            yield Finding("ok", worded("secret key"), worded("from the settings"))
         return
     file = key_file(settings.database)
     if not file.exists():
-        yield Finding("warn", "secret key", "there is none yet", "`kaskad serve` makes one, or `kaskad init`")
+        yield Finding(
+            "warn",
+            worded("secret key"),
+            worded("there is none yet"),
+            worded("`kaskad serve` makes one, or `kaskad init`"),
+        )
     elif file.stat().st_mode & OTHERS_MAY:
-        yield Finding("problem", "secret key", f"others can read {file}", f"chmod 600 {file}")
+        yield Finding(
+            "problem",
+            worded("secret key"),
+            worded("others can read %(file)s", file=file),
+            worded("chmod 600 %(file)s", file=file),
+        )
     else:
-        yield Finding("ok", "secret key", f"in {file}: keep it with the backups")
+        yield Finding("ok", worded("secret key"), worded("in %(file)s: keep it with the backups", file=file))
 
 
 def _of_room(file: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(file.absolute().parent).free
-    told = f"{free / (1 << 30):.1f} GiB free beside {file}"
+    told = worded("%(size)s GiB free beside %(file)s", size=f"{free / (1 << 30):.1f}", file=file)
     if free < FULL:
-        yield Finding("problem", "disk", told, "make room: nothing can be stored without")
+        yield Finding("problem", worded("disk"), told, worded("make room: nothing can be stored without"))
     elif free < LOW:
-        yield Finding("warn", "disk", told, "make room soon")
+        yield Finding("warn", worded("disk"), told, worded("make room soon"))
     else:
-        yield Finding("ok", "disk", told)
+        yield Finding("ok", worded("disk"), told)
 
 
 def _of_database(db: Database, file: Path | None) -> Iterator[Finding]:
@@ -118,23 +147,41 @@ def _of_database(db: Database, file: Path | None) -> Iterator[Finding]:
         with db.read() as tx:
             done = tx.all("migrations")
     except KaskadError as error:
-        yield Finding("problem", "database", str(error), "`kaskad db upgrade` makes its tables")
+        yield Finding(
+            "problem", worded("database"), str(error), worded("`kaskad db upgrade` makes its tables")
+        )
         return
     newest, known = done[-1][0] if done else 0, len(migrations())
     if newest > known:
-        yield Finding("problem", "database", "a newer Kaskad has made it", "use that one")
+        yield Finding(
+            "problem", worded("database"), worded("a newer Kaskad has made it"), worded("use that one")
+        )
     elif newest < known:
-        yield Finding("warn", "database", f"{known - newest} migrations are missing", "`kaskad db upgrade`")
+        yield Finding(
+            "warn",
+            worded("database"),
+            worded("%(known_newest)s migrations are missing", known_newest=known - newest),
+            worded("`kaskad db upgrade`"),
+        )
     else:
-        yield Finding("ok", "database", f"{db.name}, version {newest}")
+        yield Finding(
+            "ok", worded("database"), worded("%(name)s, version %(newest)s", name=db.name, newest=newest)
+        )
     if file is None or not isinstance(db, SqliteDatabase):
         return
     if file.stat().st_size > WHOLE:
-        yield Finding("ok", "integrity", "not looked at: the file is large", "`kaskad db check` looks")
+        yield Finding(
+            "ok",
+            worded("integrity"),
+            worded("not looked at: the file is large"),
+            worded("`kaskad db check` looks"),
+        )
     elif found := backup.check(file):
-        yield Finding("problem", "integrity", found[0], "restore a backup: `kaskad db restore FILE`")
+        yield Finding(
+            "problem", worded("integrity"), found[0], worded("restore a backup: `kaskad db restore FILE`")
+        )
     else:
-        yield Finding("ok", "integrity", "the file is whole")
+        yield Finding("ok", worded("integrity"), worded("the file is whole"))
 
 
 def _answer_of(url: str) -> tuple[bool, str]:
@@ -144,20 +191,22 @@ def _answer_of(url: str) -> tuple[bool, str]:
     try:
         answer = httpx2.get(f"{url}/healthz", timeout=TIMEOUT_S, trust_env=False)
     except httpx2.HTTPError as error:
-        return False, f"does not answer ({type(error).__name__})"
+        return False, worded("does not answer (%(name)s)", name=type(error).__name__)
     alive = answer.status_code == 200 and b"alive" in answer.content
-    return alive, "answers" if alive else f"answers {answer.status_code}, which is not Kaskad's"
+    return alive, worded("answers") if alive else worded(
+        "answers %(status_code)s, which is not Kaskad's", status_code=answer.status_code
+    )
 
 
 def _of_link_domain(url: str) -> Finding:
     alive, detail = _answer_of(url)
     if alive:
-        return Finding("ok", "link_domain", f"{url} answers")
+        return Finding("ok", worded("link_domain"), worded("%(url)s answers", url=url))
     return Finding(
         "warn",
-        "link_domain",
-        f"{url} {detail}",
-        "let its DNS and proxy lead to Kaskad with the Host header kept: short links lead there",
+        worded("link_domain"),
+        worded("%(url)s %(detail)s", url=url, detail=detail),
+        worded("let its DNS and proxy lead to Kaskad with the Host header kept: short links lead there"),
     )
 
 
@@ -167,19 +216,19 @@ def _of_base_url(settings: Settings) -> Iterator[Finding]:
     if not alive:
         yield Finding(
             "warn",
-            "base_url",
-            f"{url} {detail}",
-            "start `kaskad serve`, or look at the proxy and the name: links of messages lead there",
+            worded("base_url"),
+            worded("%(url)s %(detail)s", url=url, detail=detail),
+            worded("start `kaskad serve`, or look at the proxy and the name: links of messages lead there"),
         )
     elif problem := _not_public(url):
         yield Finding(
             "warn",
-            "base_url",
-            f"{url} answers, but {problem}",
-            "people and providers cannot reach it: set base_url to a public https address",
+            worded("base_url"),
+            worded("%(url)s answers, but %(problem)s", url=url, problem=problem),
+            worded("people and providers cannot reach it: set base_url to a public https address"),
         )
     else:
-        yield Finding("ok", "base_url", f"{url} answers")
+        yield Finding("ok", worded("base_url"), worded("%(url)s answers", url=url))
 
 
 def _of_accounts(db: Database, settings: Settings, txt: Lookup) -> Iterator[Finding]:
@@ -187,33 +236,46 @@ def _of_accounts(db: Database, settings: Settings, txt: Lookup) -> Iterator[Find
         vault = open_vault(settings.secret_key, key_file(settings.database))
         accounts = _accounts(db, vault)
     except KaskadError as error:
-        yield Finding("problem", "accounts", str(error))
+        yield Finding("problem", worded("accounts"), str(error))
         return
     if not accounts:
-        yield Finding("warn", "accounts", "there are none", "`kaskad account add NAME --provider …` adds one")
+        yield Finding(
+            "warn",
+            worded("accounts"),
+            worded("there are none"),
+            worded("`kaskad account add NAME --provider …` adds one"),
+        )
     yield from _of_texts(db, [account for account in accounts if account.enabled])
     with db.read() as tx:
         held = holds.load(tx)
-    for account in accounts:
-        what = f"account {account.name}"
-        if not account.enabled:
-            yield Finding("ok", what, "disabled")
-            continue
-        if account.id in held:
-            todo = f"mend what the servers refuse, then `kaskad account resume {account.name}`"
-            yield Finding("problem", what, f"held: {held[account.id].why}", todo)
-        yield _reach(what, account)
-        carrying = provider(account.provider)
-        told = bool(carrying.capabilities.receipts) and carrying.poll_request(account, "") is None
-        if told and (problem := _not_public(settings.base_url)):
-            yield Finding(
-                "warn",
-                f"{what}, webhooks",
-                f"its provider cannot send webhooks: {problem}",
-                "set base_url to a public https address",
-            )
-        if account.channel is Channel.EMAIL:
-            yield from _of_mail(what, account, txt)
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # whose service does not answer holds up no other
+        looked = [pool.submit(list, _of_account(each, held.get(each.id), settings, txt)) for each in accounts]
+        for found in looked:
+            yield from found.result()
+
+
+def _of_account(account: Account, held: Held | None, settings: Settings, txt: Lookup) -> Iterator[Finding]:
+    what = worded("account %(name)s", name=account.name)
+    if not account.enabled:
+        yield Finding("ok", what, worded("disabled"))
+        return
+    if held:
+        todo = worded(
+            "mend what the servers refuse, then `kaskad account resume %(name)s`", name=account.name
+        )
+        yield Finding("problem", what, worded("held: %(why)s", why=held.why), todo)
+    yield _reach(what, account)
+    carrying = provider(account.provider)
+    told = bool(carrying.capabilities.receipts) and carrying.poll_request(account, "") is None
+    if told and (problem := _not_public(settings.base_url)):
+        yield Finding(
+            "warn",
+            worded("%(what)s, webhooks", what=what),
+            worded("its provider cannot send webhooks: %(problem)s", problem=problem),
+            worded("set base_url to a public https address"),
+        )
+    if account.channel is Channel.EMAIL:
+        yield from _of_mail(what, account, txt)
 
 
 def _of_texts(db: Database, accounts: list[Account]) -> Iterator[Finding]:
@@ -224,7 +286,9 @@ def _of_texts(db: Database, accounts: list[Account]) -> Iterator[Finding]:
                 continue
             cascade = to_cascade(cascade_store.version(tx, row.version_id).source, name=row.slug)
             for problem in wrong_texts(tx, cascade, accounts):
-                yield Finding("problem", "approved text", problem, "its step is skipped until then")
+                yield Finding(
+                    "problem", worded("approved text"), problem, worded("its step is skipped until then")
+                )
 
 
 def _accounts(db: Database, vault: Vault) -> list[Account]:
@@ -242,10 +306,19 @@ def _reach(what: str, account: Account) -> Finding:
         return Finding(
             "problem",
             what,
-            f"its service cannot be reached: {why}",
-            "look at its settings, the network and the firewall",
+            worded("its service cannot be reached: %(why)s", why=why),
+            worded("look at its settings, the network and the firewall"),
         )
-    return Finding("ok", what, f"{host}:{port} can be reached; `kaskad send-test {account.name} TO` tries it")
+    return Finding(
+        "ok",
+        what,
+        worded(
+            "%(host)s:%(port)s can be reached; `kaskad send-test %(name)s TO` tries it",
+            host=host,
+            port=port,
+            name=account.name,
+        ),
+    )
 
 
 def _place(account: Account) -> tuple[str, int]:
@@ -278,13 +351,13 @@ def _not_public(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https":
-        return "it is not https"
+        return worded("it is not https")
     try:
         found = socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return f"{host} has no address"
+        return worded("%(host)s has no address", host=host)
     public = all(ipaddress.ip_address(str(entry[4][0]).split("%")[0]).is_global for entry in found)
-    return "" if public else f"{host} is a private address"
+    return "" if public else worded("%(host)s is a private address", host=host)
 
 
 def _of_mail(what: str, account: Account, txt: Lookup) -> Iterator[Finding]:
@@ -293,56 +366,82 @@ def _of_mail(what: str, account: Account, txt: Lookup) -> Iterator[Finding]:
     if not domain:
         return
     wanted = [
-        ("SPF", domain, "v=spf1", f"a TXT record of {domain}: v=spf1 … with your mail server"),
+        (
+            "SPF",
+            domain,
+            "v=spf1",
+            worded("a TXT record of %(domain)s: v=spf1 … with your mail server", domain=domain),
+        ),
         (
             "DMARC",
             f"_dmarc.{domain}",
             "v=DMARC1",
-            f"a TXT record of _dmarc.{domain}, such as v=DMARC1; p=none",
+            worded("a TXT record of _dmarc.%(domain)s, such as v=DMARC1; p=none", domain=domain),
         ),
     ]
     for selector in account["dkim_selector"].replace(",", " ").split():
         name = f"{selector}._domainkey.{account['dkim_domain'] or domain}"
-        wanted.append(("DKIM", name, "p=", f"a TXT record of {name} with the public key"))
+        wanted.append(("DKIM", name, "p=", worded("a TXT record of %(name)s with the public key", name=name)))
     for name, place, begins, todo in wanted:
         records = txt(place)
         if records is None:
             yield Finding(
-                "warn", f"{what}, {name}", f"{place} could not be looked up", "try again with a network"
+                "warn",
+                worded("%(what)s, %(name)s", what=what, name=name),
+                worded("%(place)s could not be looked up", place=place),
+                worded("try again with a network"),
             )
         elif not any(begins in record for record in records):
             yield Finding(
-                "problem" if name == "DKIM" else "warn", f"{what}, {name}", f"{place} has none", f"add {todo}"
+                "problem" if name == "DKIM" else "warn",
+                worded("%(what)s, %(name)s", what=what, name=name),
+                worded("%(place)s has none", place=place),
+                worded("add %(todo)s", todo=todo),
             )
         else:
-            yield Finding("ok", f"{what}, {name}", f"{place} has one")
+            yield Finding(
+                "ok",
+                worded("%(what)s, %(name)s", what=what, name=name),
+                worded("%(place)s has one", place=place),
+            )
     if not account["dkim_selector"]:
         yield Finding(
             "warn",
-            f"{what}, DKIM",
-            "Kaskad does not sign",
-            "let the mail server sign, or set dkim_domain, dkim_selector and dkim_key",
+            worded("%(what)s, DKIM", what=what),
+            worded("Kaskad does not sign"),
+            worded("let the mail server sign, or set dkim_domain, dkim_selector and dkim_key"),
         )
 
 
 def _of_mail_domains(db: Database, settings: Settings) -> Iterator[Finding]:
     """Yield whether the domains of people's mail addresses are looked up, and what was found."""
-    what = "mail domains"
+    what = worded("mail domains")
     try:
         with db.read() as tx:
             found = mail_domains.counts(tx)
     except KaskadError:
         return  # the database was told of above
     if settings.resolver == "off":
-        yield Finding("ok", what, f"{found.known}, which are not looked up: resolver is off")
+        yield Finding(
+            "ok", what, worded("%(known)s, which are not looked up: resolver is off", known=found.known)
+        )
         return
     pending = found.known - found.checked
-    told = f"{found.checked} looked up, {found.dead} of them take no mail, {pending} pending"
+    told = worded(
+        "%(checked)s looked up, %(dead)s of them take no mail, %(pending)s pending",
+        checked=found.checked,
+        dead=found.dead,
+        pending=pending,
+    )
     if found.unanswered and not found.checked:
-        yield Finding("warn", what, f"{told}; no name server answers",
-                      "set resolver to one that this machine reaches, or to off")  # fmt: skip
+        yield Finding("warn", what, worded("%(told)s; no name server answers", told=told),
+                      worded("set resolver to one that this machine reaches, or to off"))  # fmt: skip
     elif found.unanswered:
-        yield Finding("ok", what, f"{told}; {found.unanswered} are asked about again")
+        yield Finding(
+            "ok",
+            what,
+            worded("%(told)s; %(unanswered)s are asked about again", told=told, unanswered=found.unanswered),
+        )
     else:
         yield Finding("ok", what, told)
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from kaskad.domain.policy import Policy, Window
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 
 
 class Verdict(StrEnum):
@@ -80,21 +81,21 @@ _CALLS = (Channel.ROBOT_CALL, Channel.AGENT_CALL)
 LAWS: tuple[Law, ...] = (
     Law(
         id="ru-ads-consent", countries=("RU",), classes=_ADS, verdict=Verdict.CONSENT,
-        article="38-FZ, art. 18 (1)", since=date(2006, 7, 1),
+        article=worded("38-FZ, art. 18 (1)"), since=date(2006, 7, 1),
         says="Advertising over any network needs prior consent, which the sender has to prove.",
         says_ru="Реклама по любым сетям связи — только с предварительного согласия, доказывает его "
         "отправитель.",
     ),
     Law(
         id="ru-ads-robot", countries=("RU",), channels=(Channel.ROBOT_CALL,), classes=_ADS,
-        verdict=Verdict.DENY, article="38-FZ, art. 18 (2)", since=date(2006, 7, 1),
+        verdict=Verdict.DENY, article=worded("38-FZ, art. 18 (2)"), since=date(2006, 7, 1),
         says="No advertising by means that dial without a human; consent does not cure it.",
         says_ru="Реклама автоматическим дозваниванием без участия человека запрещена, согласие этого не "
         "меняет.",
     ),
     Law(
         id="ru-ads-restricted-resources", countries=("RU",), channels=(Channel.TELEGRAM, Channel.WHATSAPP),
-        classes=_ADS, verdict=Verdict.DENY, article="38-FZ, art. 5 (10.7); FAS, March 2026",
+        classes=_ADS, verdict=Verdict.DENY, article=worded("38-FZ, art. 5 (10.7); FAS, March 2026"),
         since=date(2025, 9, 1), settled=False,
         says="No advertising on resources with restricted access; FAS has named Telegram and "
         "WhatsApp. Whether it "
@@ -105,7 +106,7 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         id="ru-foreign-messengers", countries=("RU",), channels=_MESSENGERS_ABROAD, verdict=Verdict.DENY,
-        article="foreign messengers with clients, since 1 June 2025", since=date(2025, 6, 1),
+        article=worded("foreign messengers with clients, since 1 June 2025"), since=date(2025, 6, 1),
         flag="no_foreign_messengers",
         says="State bodies, banks, insurers, carriers and others may not use foreign messengers with "
         "clients.",
@@ -116,7 +117,7 @@ LAWS: tuple[Law, ...] = (
     Law(
         id="ru-mass-calls", countries=("RU",), channels=(Channel.ROBOT_CALL,),
         classes=(MessageClass.SERVICE, MessageClass.TRANSACTIONAL), verdict=Verdict.CONSENT,
-        article="126-FZ, mass calls", since=date(2025, 9, 1), settled=False,
+        article=worded("126-FZ, mass calls"), since=date(2025, 9, 1), settled=False,
         says="Mass calls, informing ones too, need prior consent, a contract with the carrier and a "
         "caller label; "
         "“mass” is not defined.",
@@ -126,26 +127,26 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         id="kz-ads-consent", countries=("KZ",), classes=_ADS, verdict=Verdict.CONSENT,
-        article="Law 94-V on personal data", since=date(2013, 11, 25),
+        article=worded("Law 94-V on personal data"), since=date(2013, 11, 25),
         says="Advertising needs a consent that names the controller, the subject and the term.",
         says_ru="Реклама — только с согласием, где названы оператор, предмет и срок.",
     ),
     Law(
         id="kz-sms-hours", countries=("KZ",), channels=(Channel.SMS,),
         classes=(MessageClass.SERVICE, MessageClass.ADVERTISING), verdict=Verdict.WINDOW,
-        article="carriers' rules, Dec 2022", since=date(2022, 12, 1),
+        article=worded("carriers' rules, Dec 2022"), since=date(2022, 12, 1),
         says="Notifying and advertising SMS on working days from 9 to 21 only; codes at any time.",
         says_ru="Информационные и рекламные SMS — только по будням с 9 до 21; коды — в любое время.",
     ),
     Law(
         id="eu-ads-consent", countries=EU, classes=_ADS, verdict=Verdict.CONSENT,
-        article="ePrivacy Directive, art. 13; GDPR, art. 7 and 21", since=date(2018, 5, 25),
+        article=worded("ePrivacy Directive, art. 13; GDPR, art. 7 and 21"), since=date(2018, 5, 25),
         says="E-mail, SMS and robot calls that advertise need opt-in; an objection is absolute.",
         says_ru="Реклама по e-mail, SMS и звонками робота — только с согласием; возражение безусловно.",
     ),
     Law(
         id="fr-sales-calls", countries=("FR",), channels=_CALLS, classes=_ADS, verdict=Verdict.WINDOW,
-        article="sales calls, since 11 Aug 2026", since=date(2026, 8, 11),
+        article=worded("sales calls, since 11 Aug 2026"), since=date(2026, 8, 11),
         says="Sales calls only after opt-in, Monday to Friday, 10 to 13 and 14 to 20, at most 4 in 30 "
         "days.",
         says_ru="Рекламные звонки — с согласием, с понедельника по пятницу, 10–13 и 14–20, до 4 за 30 "
@@ -153,26 +154,27 @@ LAWS: tuple[Law, ...] = (
     ),
     Law(
         id="gb-ads-consent", countries=("GB",), classes=_ADS, verdict=Verdict.CONSENT,
-        article="UK GDPR, art. 21; ICO", since=date(2018, 5, 25),
+        article=worded("UK GDPR, art. 21; ICO"), since=date(2018, 5, 25),
         says="Advertising needs consent; who objects is kept on a suppression list instead of being "
         "deleted.",
         says_ru="Реклама — только с согласием; кто возразил, остаётся в стоп-листе, а не удаляется.",
     ),
     Law(
         id="us-voice-consent", countries=("US",), channels=(Channel.ROBOT_CALL,), verdict=Verdict.CONSENT,
-        article="47 CFR 64.1200", since=date(1991, 12, 20),
+        article=worded("47 CFR 64.1200"), since=date(1991, 12, 20),
         says="A recorded or artificial voice needs prior express consent, for advertising in writing.",
         says_ru="Запись или синтезированный голос — только с прямым согласием, для рекламы письменным.",
     ),
     Law(
         id="us-hours", countries=("US",), channels=(Channel.SMS, *_CALLS), classes=_ADS,
-        verdict=Verdict.WINDOW, article="47 CFR 64.1200 (c)", since=date(1991, 12, 20),
+        verdict=Verdict.WINDOW, article=worded("47 CFR 64.1200 (c)"), since=date(1991, 12, 20),
         says="Calls and texts that solicit only from 8 to 21, local time of the called party.",
         says_ru="Рекламные звонки и тексты — только с 8 до 21 по местному времени получателя.",
     ),
     Law(
         id="us-whatsapp-marketing", countries=("US",), channels=(Channel.WHATSAPP,), classes=_ADS,
-        verdict=Verdict.DENY, article="WhatsApp's own rule, seen in October 2026", since=date(2026, 10, 1),
+        verdict=Verdict.DENY, article=worded("WhatsApp's own rule, seen in October 2026"),
+        since=date(2026, 10, 1),
         says="WhatsApp does not deliver marketing templates to numbers of the USA.",
         says_ru="WhatsApp не доставляет рекламные шаблоны на номера США.",
     ),

@@ -89,6 +89,8 @@ from kaskad.web.pages import (
     phones,
     preview,
     report,
+    settings_brand,
+    settings_health,
     settings_keys,
     settings_law,
     settings_policy,
@@ -191,6 +193,8 @@ PAGES = (
     inbox.router,
     channels.router,
     channel_form.router,
+    settings_brand.router,
+    settings_health.router,
     settings_keys.router,
     settings_law.router,
     settings_policy.router,
@@ -259,6 +263,7 @@ def build_app(
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)
         routed.state.figures = Figures()
+        routed.state.settings = settings
         routed.state.lines = lines
         routed.state.page_paths = frozenset(
             route.path for router in PAGES for route in router.routes if isinstance(route, APIRoute)

@@ -7,15 +7,24 @@ from collections.abc import Sequence
 import msgspec
 import typer
 
+from kaskad.domain.worded import Worded
+
+
+def _plain(value: object) -> str:
+    """Return a text that pages say in other languages as the English one that it is."""
+    if isinstance(value, Worded):
+        return str(value)
+    raise NotImplementedError(f"{type(value).__name__} is no value for JSON")
+
 
 def as_text(value: object) -> str:
     """Return a value as JSON that is laid out for reading."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode()
 
 
 def as_line(value: object) -> str:
     """Return a value as JSON on one line, for what prints several."""
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=_plain).decode()
 
 
 def say(as_json: bool, value: object, text: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from kaskad.providers.base import Provider, Setting
 from kaskad.providers.evidence import Level
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 
 PLACE = "https://…/hooks/<account>"  # how the steps write an account's webhook address
+_link = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")  # as Markdown has it
 LEVELS = {
     Level.LIBRARY: (N_("checked against the service's own software"), "good"),
     Level.SPECIFICATION: (N_("checked against the service's description"), "good"),
@@ -78,4 +81,10 @@ def steps_of(look: Look, provider: Provider | None, webhook_url: str) -> list[st
     """Return how an account is set up at its service, with the address to be told there."""
     if provider is None:
         return []
-    return [look.told(step).replace(PLACE, webhook_url or PLACE) for step in provider.connect]
+    told = [look._(step).replace(PLACE, webhook_url or PLACE) for step in provider.connect]
+    return [_link.sub(_without_link, step) for step in told]
+
+
+def _without_link(found: re.Match[str]) -> str:
+    """Return a link's text, with its address unless that is within our documentation."""
+    return f"{found[1]} ({found[2]})" if ":" in found[2] else found[1]

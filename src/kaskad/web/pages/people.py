@@ -39,6 +39,8 @@ class Part(Struct, frozen=True):
 
 
 PARTS = (
+    Part("/settings/brand", N_("Brand"), N_("How you are called, and in which currency you count."),
+         icon("store"), "settings:read"),
     Part("/settings/hours", N_("Sending hours"), N_("When people may be written to, and quiet hours."),
          icon("clock"), "settings:read"),
     Part("/settings/caps", N_("How often"), N_("Limits a person, distances, hold-outs."), icon("gauge"),
@@ -54,6 +56,9 @@ PARTS = (
          "keys:write"),
     Part("/settings/webhooks", N_("Webhooks"), N_("Which programs are told what happens."), icon("webhook"),
          "webhooks:write"),
+    Part("/settings/health", N_("Health"),
+         N_("What is wrong with the installation, and what to do; backups."), icon("stethoscope"),
+         "settings:write"),
     Part("/settings/people", N_("People"), N_("Who signs in here, and what they may do."), icon("users"),
          "users:write"),
     Part("/settings/audit", N_("Audit"), N_("Who changed what, and who looked at whom."), icon("scroll-text"),
