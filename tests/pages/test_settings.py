@@ -75,6 +75,11 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
         with site.client("owner") as client:
             wrong = post(client, "/settings/webhooks", url="nonsense", types="run.entered")
             assert wrong.status_code == 422 and "is no address" in wrong.text
+            script = {"X-CSRF-Token": token_in(client.get("/account").text), "Accept-Language": "ru"}
+            told = client.post(
+                "/api/v1/webhooks", json={"url": "nonsense", "types": ["run.entered"]}, headers=script
+            )
+            assert "не адрес" in told.json()["problems"][0]["detail"], "a page's script is told in Russian"
             url = f"http://127.0.0.1:{ear.server_port}/crm"
             made = post(client, "/settings/webhooks", url=url, types="contact.opted_out", description="CRM")
             secret = re.findall(r"whsec_[\w+/=]+", made.text)[0]

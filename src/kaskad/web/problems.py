@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from kaskad.domain.errors import BadSignature, Conflict, Invalid, KaskadError, NotFound, StoreError
+from kaskad.domain.worded import wording
 from kaskad.log import get_logger
 from kaskad.web.api.fields import NAMED, PLAIN
-from kaskad.web.auth import Forbidden, Unknown
+from kaskad.web.auth import TOKEN_HEADER, Forbidden, Unknown
+from kaskad.web.pages.look import Look
 
 log = get_logger(__name__)
 
@@ -63,16 +65,17 @@ def on_http_error(_: Request, error: Exception) -> Response:
     return problem(error.status_code, detail, headers=error.headers)
 
 
-def on_kaskad_error(_: Request, error: Exception) -> Response:
-    """Answer for a failure that a person can understand."""
+def on_kaskad_error(request: Request, error: Exception) -> Response:
+    """Answer for a failure that a person can understand; a page's script in the reader's language."""
+    say = _said_to(request)
     match error:
         case Invalid():
-            pairs = zip(error.problems, error.pointers, strict=True)
-            return problem(422, problems=[Problem(text, pointer) for text, pointer in pairs])
+            pairs = zip(error.worded, error.pointers, strict=True)
+            return problem(422, problems=[Problem(say(text), pointer) for text, pointer in pairs])
         case NotFound():
-            return problem(404, str(error))
+            return problem(404, say(wording(error)))
         case Conflict():
-            return problem(409, str(error))
+            return problem(409, say(wording(error)))
         case BadSignature():
             return problem(401, str(error))
         case Unknown():
@@ -83,6 +86,11 @@ def on_kaskad_error(_: Request, error: Exception) -> Response:
             log.error("not stored", error=type(error).__name__, detail=str(error))
             return problem(503, "Nothing was stored; send it again.", headers=RETRY_AFTER)
     return problem(400, str(error))
+
+
+def _said_to(request: Request) -> Callable[[str], str]:
+    """Return how a text is told: to a page of ours in its reader's language, to programs in English."""
+    return Look.of(request).told if TOKEN_HEADER in request.headers else str
 
 
 def on_wrong_shape(_: Request, error: Exception) -> Response:
