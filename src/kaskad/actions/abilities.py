@@ -15,6 +15,7 @@ from kaskad.domain.cascade import Cascade, Content, Step
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask, tells
 from kaskad.domain.definition.checks import longest, shortest
 from kaskad.domain.definition.problem import Severity
+from kaskad.domain.speech import is_marked
 from kaskad.domain.terms import Channel, Kind, Reaction
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Capabilities
@@ -107,6 +108,9 @@ def _of_content(place: str, channel: Channel, content: Content, able: Capabiliti
             verb = "has" if least > able.max_text else "can grow to"
             what = f"takes {able.max_text} characters, and the text {verb} {max(least, most)}"
             yield _Lack(f"{place}.{name}", what, "shorten it", hard=least > able.max_text)
+    if name == "say" and not able.ssml and is_marked(text):
+        what = "takes no SSML: its tags are left out, and a pause becomes a comma"
+        yield _Lack(f"{place}.say", what, "write it so that it sounds right without them", hard=False)
     if able.window_ms and content.approved is None:
         hours = able.window_ms // 3_600_000
         what = f"takes a free text only within {hours} hours of the person's last message; else it is skipped"

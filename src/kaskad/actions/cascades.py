@@ -15,10 +15,12 @@ from kaskad.domain.approval import pieces_of
 from kaskad.domain.attributes import doubts
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
+from kaskad.domain.definition.checks import longest
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.policy import Policy
 from kaskad.domain.segment import asked_by, named_by
+from kaskad.domain.speech import spoken_by
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
 from kaskad.engine.wording import look_up
@@ -343,6 +345,7 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         for path, doubt in doubts(declared, loaded.cascade)
     ]
     more += [(*finding, "warning") for finding in unsaid_by(loaded.cascade, wordings)]
+    more += [(*finding, "warning") for finding in spoken_by(loaded.cascade, wordings, longest)]
     return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
 
 

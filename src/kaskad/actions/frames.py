@@ -34,6 +34,7 @@ from kaskad.domain.errors import Invalid, SendError
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
 from kaskad.domain.money import DIGITS, price_of
+from kaskad.domain.speech import seconds, too_long
 from kaskad.domain.template import BadTemplate, RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
 from kaskad.domain.terms import Channel, MessageClass
@@ -117,6 +118,7 @@ class Preview(Struct, frozen=True):
     sender: str = ""  # whom people see
     to: str = ""  # the contact's address, "" where there is none
     preheader: str = ""  # what stands beside a letter's subject
+    spoken_s: int = 0  # about how long a robot takes to say it
     price: int = -1
     currency: str = ""
     attachments: tuple[Attached, ...] = ()
@@ -190,6 +192,8 @@ def frame(
         size = len(words.html.encode())
         warnings += [TOO_LONG.format(size // 1000)] if size > MAX_SHOWN else []
         warnings += [f"{one.message}: {one.remedy}." for one in faults(words.html)]
+    if words.say and (told := too_long(words.say)):
+        warnings.append(f"{told[0].upper()}{told[1:]}.")
     attachments = []
     for name, shown in filled.attached:
         kept = files.find(tx, name)
@@ -199,7 +203,8 @@ def frame(
             attachments.append(Attached(" ".join(shown.split()) or kept.title, kept.kind, kept.size))
     return Preview(
         channel.value, filled.language, words, parts, sms.encoding(filled.sent).value if is_sms else "",
-        account.name if account else "", sender, to, _preheader(words), price, currency, tuple(attachments),
+        account.name if account else "", sender, to, _preheader(words), seconds(words.say), price, currency,
+        tuple(attachments),
         filled.appointment, tuple(warnings),
     )  # fmt: skip
 

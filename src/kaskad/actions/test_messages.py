@@ -21,6 +21,7 @@ from kaskad.domain.enclosing import MAX_WHOLE, Appointment
 from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
+from kaskad.domain.speech import marked, plain
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.worded import worded
 from kaskad.engine.approved import filled as approved_filled
@@ -214,6 +215,7 @@ def _outgoing(
     files: tuple[File, ...],
 ) -> Outgoing:  # fmt: skip
     words, now, world = filled.words, office.now(), office.engine.world
+    able = provider(account.provider).capabilities
     subject = words.subject
     if subject and work.channel in _TITLED:
         subject = MARKS.get(filled.language, MARKS["en"]) + subject
@@ -231,7 +233,7 @@ def _outgoing(
         subject=subject,
         html=words.html,
         text=words.text,
-        say=words.say,
+        say=marked(words.say, work.person.language) if able.ssml else plain(words.say),
         script=words.script,
         keys=keys,
         buttons=words.buttons,

@@ -159,6 +159,8 @@ def _print_preview(name: str, contact: str, found: Mapping[str, Any], as_json: b
     _print_words(found)
     if found["parts"]:
         typer.echo(f"  {found['parts']} parts in {found['encoding']}")
+    if found["spoken_s"]:
+        typer.echo(f"  takes about {found['spoken_s']} s to say")
 
 
 def check(

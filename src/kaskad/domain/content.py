@@ -13,6 +13,7 @@ from kaskad.domain.channels import takes_approved
 from kaskad.domain.enclosing import FILES, Enclosing, compile_enclosing
 from kaskad.domain.html import TAIL, text_of, track_hrefs
 from kaskad.domain.mjml import html_of, inlined
+from kaskad.domain.speech import is_marked
 from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
 from kaskad.domain.terms import Channel
 from kaskad.domain.tokens import HONEYPOT, MAX_LINK, Signer
@@ -301,7 +302,8 @@ def compile_content(
         needed = [kind for kind in kinds[-2:] if kind != "subject"]
         raise BadTemplate(name, 1, f"{channel} has nothing to say", f"give {' or '.join(needed)}")
     compiled = {
-        kind: compile_text(source, name=f"{name}.{kind}")
+        # What stands between marks of SSML must not become one.
+        kind: compile_text(source, name=f"{name}.{kind}", autoescape=kind == "say" and is_marked(source))
         for kind, source in sources.items()
         if kind != "html"
     }

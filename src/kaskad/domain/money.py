@@ -98,16 +98,17 @@ def format_amount(amount: object, currency: str, language: str = "en") -> str:
 
     Raises BadMoney where `amount` is no finite number.
     """
-    return _dressed(_decimal(amount), currency.upper(), language)
+    return _dressed(decimal_of(amount), currency.upper(), language)
 
 
 def format_number(number: object, language: str = "en") -> str:
     """Return a number with its thousands set apart, such as 12 500 or 12,500; raises BadMoney."""
-    value = _decimal(number)
+    value = decimal_of(number)
     return _grouped(value, max(0, -int(value.normalize().as_tuple().exponent)), language)
 
 
-def _decimal(amount: object) -> Decimal:
+def decimal_of(amount: object) -> Decimal:
+    """Return a number, or its text, as a decimal; raises BadMoney."""
     try:
         value = Decimal(str(amount).strip().replace(",", "."))
     except (InvalidOperation, ValueError):

@@ -20,6 +20,7 @@ from kaskad.domain.money import price_of
 from kaskad.domain.prices import PriceList, PriceRow
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
+from kaskad.domain.speech import marked, plain
 from kaskad.domain.template import RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
 from kaskad.domain.terms import Channel, MessageClass, MessageState, SkipReason
@@ -151,6 +152,8 @@ class Page:
                 files, invite = self._enclosures.enclose(encloses, scope, run, zone or self._zone)
             words = compiled.render(scope, links, by_name=self._by_name)
             subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
+            if say:
+                say = self._spoken(say, language)
             if self._short_url:
                 self._short_links += [
                     (contact_id, run_id, step, index, links.code(index), links.expires_at)
@@ -177,6 +180,11 @@ class Page:
             open_until, files, invite,
         )  # fmt: skip
         return outgoing, body.decode(), self._priced(to, text)
+
+    def _spoken(self, say: str, language: str) -> str:
+        """Return what the robot says as the account's service takes it."""
+        able = self._world.capabilities[self._account_id]
+        return marked(say, language) if able.ssml else plain(say)
 
     def _priced(self, to: str, text: str) -> int:
         """Return what the message costs, in minor units."""

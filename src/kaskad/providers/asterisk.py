@@ -161,6 +161,7 @@ class Asterisk(Provider):
         echoes_reference=True,
         reports_sent=True,
         max_text=MAX_TEXT,
+        ssml=True,  # of espeak-ng, which makes the sound: its option -m
         concurrency=4,
         per_second=1.0,
         burst=1,

@@ -71,6 +71,7 @@ class Capabilities(Struct, frozen=True):
     batch: int = 1  # messages in one request, whose answer tells the fate of each
     buttons: int = 0
     media: bool = False
+    ssml: bool = False  # takes SSML in what a robot says
     files: bool = False  # carries files and appointments with a mail
     max_text: int = 0  # characters; 0: no limit known
     window_ms: int = 0  # free text is taken so long after the person's last message; 0: always

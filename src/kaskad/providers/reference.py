@@ -113,6 +113,8 @@ def _abilities(able: Capabilities) -> Iterable[tuple[str, str]]:
         yield "a message's life", "taken: what is late is not delivered"
     if able.max_text:
         yield "longest text", f"{able.max_text} characters"
+    if able.ssml:
+        yield "SSML", "taken"
     if able.buttons:
         yield "buttons", f"up to {able.buttons}"
     if able.media:

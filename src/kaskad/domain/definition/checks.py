@@ -17,6 +17,7 @@ from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN, html_of
 from kaskad.domain.sms import parts
 from kaskad.domain.span import HOUR_MS, approximate_ms
+from kaskad.domain.speech import too_long, wrong_marks
 from kaskad.domain.template import BadTemplate, Template, compile_text
 from kaskad.domain.terms import Channel, MessageClass, Reaction
 
@@ -125,6 +126,8 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
             where = f" in line {bad.line} of the text" if "\n" in text.strip() else ""
             report.error(path, f"{bad.problem}{where}", bad.remedy)
             continue
+        if name == "say" and (wrong := wrong_marks(shortest(text))):
+            report.error(path, wrong, "close each tag, and write & as &amp;; or leave the tags out")
         if name in ("html", "mjml") and shown > MAX_SHOWN:
             report.warn(path, TOO_LONG.format(shown // 1000), "shorten it, or link to the rest")
         for fault in faults(text if name == "mjml" else html) if name in ("html", "mjml") else ():
@@ -203,6 +206,8 @@ def _warn_step(step: Step, cascade: Cascade, report: Report) -> None:
         report.warn(place, "the robot call offers no key to refuse", "add `keys: {9: opt_out}` and say so")
     if cascade.message_class is MessageClass.ADVERTISING:
         _warn_leaving(step, place, report)
+    if Channel.ROBOT_CALL in step.channels:
+        _warn_speech(step, place, report)
     if Channel.SMS in step.channels:
         contents = [(place, step.content)]
         for index, variant in enumerate(step.variants):
@@ -223,6 +228,17 @@ def _warn_leaving(step: Step, place: str, report: Report) -> None:
             found.add((f"{path if own else place}.{one.field}", one))
     for path, one in sorted(found):
         report.warn(path, one.message, one.remedy)
+
+
+def _warn_speech(step: Step, place: str, report: Report) -> None:
+    contents = [(place, step.content)]
+    contents += [
+        (f"{place}.variants[{index}]", _own(variant.content, step.content))
+        for index, variant in enumerate(step.variants)
+    ]
+    for path, content in contents:
+        if content.say and (words := too_long(longest(content.say))):
+            report.warn(f"{path}.say", words, "say one thing, and what to press")
 
 
 def _warn_sms(text: str, path: str, report: Report) -> None:

@@ -10,10 +10,11 @@ from liquid.exceptions import LiquidError
 from kaskad.domain.template.fast import Unusual, compile_fast
 from kaskad.domain.template.liquid import HTML, OPT_IN_CHANNELS, PLAIN, Context, Filled
 from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderError
+from kaskad.domain.template.speech import SPOKEN
 
 __all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile_text"]
 
-LOCAL_FILTERS = frozenset({"date", "day_words", "days_until", "money", "number"})
+LOCAL_FILTERS = frozenset({"date", "day_words", "days_until", "money", "number", *SPOKEN})
 _UNUSUAL = (Unusual, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, LiquidError)
 MAX_SOURCE = 200_000  # bytes
 HOW_TO_LINK = 'write {{ link(trigger.url) }} or {{ link("https://…") }}'

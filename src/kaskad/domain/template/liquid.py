@@ -28,6 +28,7 @@ from liquid.utils import ReadOnlyChainMap
 
 from kaskad.domain.template.filters import HERE, LOCAL, NOWHERE, Here, instant_of, local_date
 from kaskad.domain.template.problem import RenderError
+from kaskad.domain.template.speech import SPOKEN
 
 MAX_VALUE = 50_000  # characters that go into or come out of a filter
 MAX_ITEMS = 2_000
@@ -224,7 +225,7 @@ class LimitedEnvironment(Environment):
         self.add_tag(LinkingOutput)
         self.add_tag(LinkTag)
         del self.tags["include"], self.tags["render"]
-        self.filters.update({name: _localized(function) for name, function in LOCAL.items()})
+        self.filters.update({name: _localized(function) for name, function in {**LOCAL, **SPOKEN}.items()})
         for name, function in self.filters.items():
             if getattr(function, "with_environment", False):
                 function = partial(function, environment=self)

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from kaskad.domain.errors import SendError
+from kaskad.domain.speech import is_marked
 from kaskad.domain.terms import Reason
 from kaskad.engine.transport.base import Ears, built
 from kaskad.engine.transport.http import Http
@@ -282,7 +283,9 @@ async def _spoken(speech: Speech) -> None:
         handle, part = tempfile.mkstemp(".wav", dir=folder)
         os.close(handle)
         try:
-            await _run("espeak-ng", "-v", speech.voice, "--stdin", "-w", part, given=speech.text.encode())
+            marks = ("-m",) if is_marked(speech.text) else ()  # SSML
+            words = speech.text.encode()
+            await _run("espeak-ng", "-v", speech.voice, *marks, "--stdin", "-w", part, given=words)
             await _run("sox", part, "-r", "8000", "-c", "1", "-b", "16", f"{part}.8k.wav")
             Path(f"{part}.8k.wav").chmod(0o644)  # Asterisk is another user
             Path(speech.path).with_suffix(".txt").write_text(speech.text, "utf-8")  # for who looks in there

@@ -54,6 +54,7 @@ class CapabilitiesView(View):
     buttons: int
     media: bool
     max_text: int
+    ssml: bool
     concurrency: int
     per_second: float
     burst: int
@@ -68,6 +69,7 @@ class CapabilitiesView(View):
             buttons=able.buttons,
             media=able.media,
             max_text=able.max_text,
+            ssml=able.ssml,
             concurrency=able.concurrency,
             per_second=able.per_second,
             burst=able.burst,

@@ -263,6 +263,7 @@ class PreviewView(View):
     sender: str
     to: str
     preheader: str
+    spoken_s: Annotated[int, Field(description="About how long a robot takes to say it.")]
     price: Annotated[int, Field(description="In minor units; -1: nothing tells it.")]
     currency: str
     attachments: list[dict[str, Any]]
@@ -292,6 +293,7 @@ class PreviewView(View):
             sender=told.sender,
             to=told.to,
             preheader=told.preheader,
+            spoken_s=told.spoken_s,
             price=told.price,
             currency=told.currency,
             attachments=[msgspec.structs.asdict(one) for one in told.attachments],
