@@ -4,11 +4,12 @@ import pytest
 
 from kaskad.domain.cascade import Content, Utm
 from kaskad.domain.content import LinkMaker, compile_content
-from kaskad.domain.definition import load
+from kaskad.domain.definition import load, to_cascade
 from kaskad.domain.letter import faults
+from kaskad.domain.policy import Brand, LinkParameters, Policy
 from kaskad.domain.terms import Channel
 from kaskad.domain.tokens import Signer
-from kaskad.domain.utm import compile_utm
+from kaskad.domain.utm import compile_utm, utm_of
 
 SIGNER = Signer([(1, b"s" * 32)])
 CAMPAIGN, CONTENT = "{{ cascade }}-{{ contact.city }}", "{{ step }} {{ channel }}"
@@ -95,3 +96,28 @@ def test_what_harms_a_letter_is_told(html, told, grave):
 def test_a_good_letter_has_no_faults():
     good = '<html lang="ru"><!-- <script> --><img src="{{ x }}" alt=""><a href="{{ y }}">leave</a></html>'
     assert list(faults(good)) == []
+
+
+def test_each_parameter_is_that_of_the_step_or_cascade_or_brand_or_policy():
+    policy = Policy(
+        utm=LinkParameters(source="kaskad", medium="{{ channel }}", term="t", domains=("example.org",)),
+        brands=(Brand("kz", utm=LinkParameters(source="kz", domains=("example.com",))),),
+    )
+    text = """cascade: c
+class: transactional
+trigger: {event: e}
+steps:
+  - {id: one, channel: sms, text: a}
+  - {id: two, channel: sms, text: b, utm: {medium: own, campaign: none, term: none}}
+"""
+    plain = to_cascade(text, name="x")
+    told = to_cascade(text + "brand: kz\nutm: {campaign: spring}\n", name="x")
+    other = utm_of(policy, plain, plain.steps[0])
+    assert other == Utm((("source", "kaskad"), ("medium", "{{ channel }}"), ("term", "t")), ("example.org",))
+    first, second = [utm_of(policy, told, step) for step in told.steps]
+    assert first is not None and first.domains == ("example.com",)
+    assert dict(first.parameters) == {
+        "source": "kz", "medium": "{{ channel }}", "campaign": "spring", "term": "t"
+    }  # fmt: skip
+    assert second is not None and dict(second.parameters) == {"source": "kz", "medium": "own"}
+    assert utm_of(Policy(), plain, plain.steps[0]) is None

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-from kaskad.engine import merging
+from msgspec import structs
+
+from kaskad.domain.policy import Brand, LinkParameters, Policy
+from kaskad.engine import catalog, merging
+from kaskad.engine.catalog import POLICY
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.retention import Keeping
 from kaskad.engine.world import Options
-from kaskad.store import erasures
+from kaskad.store import erasures, settings
 from kaskad.store.db import Database
 from kaskad.store.marks import Marks
-from support.stage import Stage
+from support.stage import VAULT, Stage
 
 LINKS = """
 cascade: links
@@ -73,7 +77,7 @@ def test_short_links_lead_expire_move_and_go_with_their_person(either: Database)
     assert intake.short_link(latest) is None
 
 
-def test_without_a_domain_there_is_no_row(db: Database):
+def test_without_a_domain_there_is_no_row_and_a_brand_has_its_own(db: Database):
     stage = Stage(db)
     stage.cascade(LINKS)
     ann = stage.person("ann")
@@ -82,3 +86,17 @@ def test_without_a_domain_there_is_no_row(db: Database):
     assert "https://go.example.org/l/" in stage.parcels[-1].outgoing.text
     with db.write() as tx:
         assert tx.run("drop_old_short_links", now=10**15, limit=9) == 0
+    stage.cascade(LINKS.replace("cascade: links", "cascade: own\nbrand: kz\nutm: {source: own}"))
+    brand = Brand("kz", "https://s.kz.example.org", LinkParameters(term="kz"))
+    with db.write() as tx:
+        settings.put(tx, POLICY, structs.replace(Policy.unlimited(), brands=(brand,)))
+        catalog.load(tx, VAULT, stage.world)
+    assert stage.world.link_hosts == {b"s.kz.example.org"}
+    stage.event(stage.person("bob"), "left", cart_id=2)
+    stage.passes("3h")
+    own = [p.outgoing.text for p in stage.parcels if "s.kz.example.org/s/" in p.outgoing.text]
+    assert len(own) == 2, "the SMS and the chat of the brand's cascade, and no other"
+    intake = Ingest(stage.engine, db)
+    leads = intake.short_link(own[1].partition("/s/")[2])
+    assert leads is not None
+    assert intake.destination(*leads) == "https://shop.example.org/c?utm_source=own&utm_term=kz"

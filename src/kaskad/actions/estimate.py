@@ -363,7 +363,7 @@ class _Counter:
             languages = self._texts.languages(template, Channel.SMS.code)
             found = self._texts.find(template, Channel.SMS.code, languages[0]) if languages else None
             text = found.content.text if found else text
-        maker = links_as_long(Channel.SMS, self._office.base_url, self._world.options.link_url)
+        maker = links_as_long(Channel.SMS, self._office.base_url, self._world.link_url(self._cascade.brand))
         text = _LINK.sub("x" * len(maker.url(0)), text)
         return sms.parts(_TAG.sub("", _OUTPUT.sub(NAME, text)))
 

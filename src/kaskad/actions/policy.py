@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from kaskad.actions.office import Office
 from kaskad.domain.address import BadAddress, normalise
+from kaskad.domain.definition.links import DOMAIN
 from kaskad.domain.errors import Invalid
 from kaskad.domain.hours import is_zone
 from kaskad.domain.law import FLAGS, LAWS
 from kaskad.domain.policy import Policy
+from kaskad.domain.template import BadTemplate, compile_text
 from kaskad.domain.terms import Channel
+from kaskad.domain.utm import NAMES
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings as setting_store
 
 DAY_MS = 86_400_000
 MONTH_MS = 31 * DAY_MS
+_BRAND = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def show(office: Office) -> Policy:
@@ -98,6 +105,30 @@ def _wrong(policy: Policy) -> list[str]:
             found.append(
                 f"test_addresses: {text[:60]!r} is no e-mail address, telephone number or id of a chat"
             )
+    return found + _wrong_links(policy)
+
+
+def _wrong_links(policy: Policy) -> list[str]:
+    """Return what is wrong with the parameters and domains of links."""
+    found = []
+    told = [("utm", policy.utm), *((f"brands.{one.name}.utm", one.utm) for one in policy.brands)]
+    for where, parameters in told:
+        for name in NAMES:
+            try:
+                compile_text(getattr(parameters, name), name=name)
+            except BadTemplate as bad:
+                found.append(f"{where}.{name}: {bad.problem}: {bad.remedy}")
+        found += [
+            f"{where}.domains: {domain!r} is no domain: write such as shop.example.org"
+            for domain in parameters.domains if not DOMAIN.fullmatch(domain)
+        ]  # fmt: skip
+    for name, times in Counter(one.name for one in policy.brands).items():
+        if times > 1 or not _BRAND.fullmatch(name):
+            found.append(f"brands: {name[:60]!r} is no name of one brand, such as shop-kz: a slug, each once")
+    for brand in policy.brands:
+        parts = urlsplit(brand.link_domain)
+        if brand.link_domain and (parts.scheme != "https" or not parts.netloc or parts.path not in ("", "/")):
+            found.append(f"brands.{brand.name}.link_domain: write such as https://s.example.org")
     return found
 
 

@@ -114,7 +114,7 @@ class Check:
     ) -> None:  # fmt: skip
         self._office, self._channel, self._zone, self._class = office, channel, zone, message_class
         self._by_language = compiled
-        self._links = links_as_long(channel, office.base_url, office.engine.world.options.link_url)
+        self._links = links_as_long(channel, office.base_url, office.engine.world.link_url(""))
         self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
         self._trigger, self._made_up = completed(trigger, sorted(names))

@@ -31,6 +31,7 @@ from kaskad.domain.mjml import MAX_SHOWN
 from kaskad.domain.policy import Policy
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
+from kaskad.domain.utm import utm_of
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Person
 from kaskad.engine.wording import look_up, parts_of, wording
@@ -191,8 +192,8 @@ def of_template(
     contact_id = find_contact(tx, who)
     person = person_of(tx, contact_id)
     return Asked(contact_id, Work(
-        Content(template=name), where, name, person, zone, office.now(), office.base_url, _link_url(office),
-        trigger, book.all, primary(language or person.language),
+        Content(template=name), where, name, person, zone, office.now(), office.base_url,
+        office.engine.world.link_url(""), trigger, book.all, primary(language or person.language),
     ))  # fmt: skip
 
 
@@ -239,8 +240,9 @@ def of_step(
     if complete:
         trigger, made_up = completed(trigger, _names(found.content, where, chosen, step, texts))
     work = Work(
-        found.content, where, step, person, zone_of(tx), office.now(), office.base_url, _link_url(office),
-        trigger, tuple(texts), primary(person.language), chosen, cascade.utm, slug, cascade.message_class,
+        found.content, where, step, person, zone_of(tx), office.now(), office.base_url,
+        office.engine.world.link_url(cascade.brand), trigger, tuple(texts), primary(person.language), chosen,
+        utm_of(_policy(tx), cascade, found), slug, cascade.message_class,
         found.account, cascade.topic, cascade.brand,
     )  # fmt: skip
     return Asked(contact_id, work, found.keys, made_up)
@@ -263,10 +265,6 @@ def _looked(office: Office, asked: Asked) -> Preview:
     with office.read() as tx:
         shown = frame(office, tx, asked.contact_id, asked.work, filled)
     return msgspec.structs.replace(shown, stand_ins=asked.stand_ins)
-
-
-def _link_url(office: Office) -> str:
-    return office.engine.world.options.link_url
 
 
 def book_of(tx: Transaction, name: str, channel: str = "") -> tuple[Channel, TextBook, str]:
@@ -375,9 +373,13 @@ def code_of(channel: str) -> int:
     return PART if channel == PART_WORD else _CHANNELS[channel].code
 
 
+def _policy(tx: Transaction) -> Policy:
+    return settings.get(tx, POLICY, Policy) or Policy()
+
+
 def zone_of(tx: Transaction) -> str:
     """Return the zone of whoever has none."""
-    return (settings.get(tx, POLICY, Policy) or Policy()).zone
+    return _policy(tx).zone
 
 
 def _invalid(bad: BadTemplate) -> Invalid:

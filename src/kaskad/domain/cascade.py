@@ -119,6 +119,13 @@ class Variant(Struct, frozen=True):
     content: Content
 
 
+class Utm(Struct, frozen=True):
+    """What is added to links that lead to `domains` (): to all; the values are templates."""
+
+    parameters: tuple[tuple[str, str], ...]  # source, medium, campaign, content, term
+    domains: tuple[str, ...] = ()
+
+
 class Step(Struct, frozen=True):
     number: int
     id: str
@@ -135,6 +142,7 @@ class Step(Struct, frozen=True):
     only_branch: bool = False
     urgent: bool = False
     account: str = ""
+    utm: Utm | None = None
     next: int | None = None  # the step that silence leads to; None: the run ends
 
 
@@ -177,13 +185,6 @@ class Branch(Struct, frozen=True):
 class Budget(Struct, frozen=True):
     total: Money | None = None
     per_contact: Money | None = None
-
-
-class Utm(Struct, frozen=True):
-    """What is added to links that lead to `domains` (): to all; the values are templates."""
-
-    parameters: tuple[tuple[str, str], ...]  # source, medium, campaign, content, term
-    domains: tuple[str, ...] = ()
 
 
 class Cascade(Struct, frozen=True):

@@ -244,6 +244,28 @@ class Approval(StrEnum):
     REQUIRED = "required"
 
 
+class LinkParameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """What links get for the shop's own figures, each a template; "": nothing. A cascade's go first.
+
+    With `domains` only links that lead to these or below them.
+    """
+
+    source: str = ""
+    medium: str = ""
+    campaign: str = ""
+    content: str = ""
+    term: str = ""
+    domains: tuple[str, ...] = ()
+
+
+class Brand(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one brand has for itself; `name` is `brand` of cascades."""
+
+    name: str
+    link_domain: str = ""  # of short links, such as https://s.example.org; "": that of the settings
+    utm: LinkParameters = LinkParameters()  # what is not told here is the policy's
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -270,10 +292,16 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     channel_stop_ends_advertising: bool = True  # a stop on one channel ends the advertising run (E9)
     confirmations: Confirmations = Confirmations()  # of STOP and START, by text
     topics: tuple[TopicName, ...] = ()  # what people choose from; (): the topics of active cascades
+    utm: LinkParameters = LinkParameters()  # of all links, unless brand, cascade or step say otherwise
+    brands: tuple[Brand, ...] = ()
     approval: Approval = Approval.NONE  # of texts, before a cascade is activated with them
     test_addresses: tuple[str, ...] = ()  # of one's own people: test messages may go there
     sunset_days: int = 0  # who is silent for so long gets no more advertising by e-mail; 0: that is not done
     hold_refused_percent: int = 5  # of a day's mails refused for what the sender is: held (5.7.x); 0: never
+
+    def brand(self, name: str) -> Brand:
+        """Return what a brand has for itself: nothing, where the policy does not name it."""
+        return next((one for one in self.brands if one.name == name), Brand(name))
 
     def rule(
         self, channel: Channel, message_class: MessageClass, country: str = "", *, urgent: bool = False

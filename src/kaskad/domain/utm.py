@@ -7,10 +7,30 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from kaskad.domain.cascade import Utm
+from kaskad.domain.cascade import Cascade, Step, Utm
+from kaskad.domain.policy import Policy
 from kaskad.domain.template import MissingVariable, Template, compile_text
 
 ROOTS = ("cascade", "step", "channel", "variant")  # what the parameters may name besides what texts may
+
+
+NAMES = ("source", "medium", "campaign", "content", "term")
+NOT = "none"  # the word by which a cascade or a step leaves out what would else be added
+
+
+def utm_of(policy: Policy, cascade: Cascade, step: Step) -> Utm | None:
+    """Return what a step's links get: each parameter its own, else the cascade's, brand's, policy's."""
+    told: dict[str, str] = {}
+    domains: tuple[str, ...] = ()
+    for default in (policy.utm, policy.brand(cascade.brand).utm):
+        told |= {name: text for name in NAMES if (text := getattr(default, name))}
+        domains = default.domains or domains
+    for own in (cascade.utm, step.utm):
+        if own is not None:
+            told |= dict(own.parameters)
+            domains = own.domains or domains
+    parameters = tuple((name, told[name]) for name in NAMES if told.get(name, NOT) != NOT)
+    return Utm(parameters, domains) if parameters else None
 
 
 class CompiledUtm(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import msgspec
 
 from kaskad.domain.content import TextBook
@@ -34,6 +36,9 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     """Fill the world from the database; called at the start and after every change of these tables."""
     world.hash_key = world.hash_key or hash_key(tx, vault)
     world.policy = policy = settings.get(tx, POLICY, Policy) or Policy()
+    world.link_hosts = frozenset(
+        urlsplit(one.link_domain).netloc.lower().encode("idna") for one in policy.brands if one.link_domain
+    )
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []

@@ -100,7 +100,7 @@ class Page:
         self._life_ms = world.options.link_life_ms
         # The addresses of an approved text were approved with the way of long links in them.
         short = wants_short(_CHANNELS[send.channel]) and not send.by_name
-        self._short_url = world.options.link_url if short else ""
+        self._short_url = world.link_url(version.cascade.brand) if short else ""
         self._short_links = short_links  # (contact, run, step, link, code, expiry), for the caller to keep
         self._step, self._channel, self._now = send.step, _CHANNELS[send.channel], now
         self._class = version.cascade.message_class

@@ -20,7 +20,7 @@ from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
-from kaskad.domain.utm import compile_utm
+from kaskad.domain.utm import compile_utm, utm_of
 from kaskad.domain.version import Version
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
@@ -114,6 +114,7 @@ class World:
         self.clock = clock
         self.signer = signer
         self.options = options
+        self.link_hosts: frozenset[bytes] = frozenset()  # of brands' short links
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
         self.policy = Policy()  # of the installation; versions have theirs, which is the same
@@ -203,7 +204,9 @@ class World:
 
     def set_versions(self, versions: Iterable[Version], cascades: Iterable[CascadeState]) -> None:
         """Replace what is known of cascades; `versions` are all that may still have live runs."""
-        self.versions = Versions({version.id: version for version in versions})
+        known, self.versions = self.versions, Versions({version.id: version for version in versions})
+        stays = {number for number, version in self.versions.items() if known.get(number) is version}
+        self._contents = {key: made for key, made in self._contents.items() if key[0] in stays}
         self.cascades = {cascade.id: cascade for cascade in cascades}
         self._standings.clear()
         triggers: dict[str, list[Version]] = defaultdict(list)
@@ -280,11 +283,17 @@ class World:
             compiled = self._contents[key] = compile_content(
                 of.content, told, chosen, texts=version.texts, language=language,
                 utm=compile_utm(
-                    version.cascade.utm, "cascade", cascade=version.cascade.id, step=of.id,
-                    channel=told.value, variant=chosen.id if chosen else "",
+                    utm_of(version.policy, version.cascade, of), "cascade", cascade=version.cascade.id,
+                    step=of.id, channel=told.value, variant=chosen.id if chosen else "",
                 ),
             )  # fmt: skip
         return compiled
+
+    def link_url(self, brand: str) -> str:
+        """Return under what a brand's short links stand; "": it has long ones."""
+        if not self.options.base_url:
+            return ""
+        return self.policy.brand(brand).link_domain.rstrip("/") or self.options.link_url
 
     def paused(self, cascade_id: int) -> bool:
         state = self.cascades.get(cascade_id)

@@ -270,7 +270,7 @@ def build_app(
         )
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
-    return Front(hooks, routed, lines, short_host(settings))
+    return Front(hooks, routed, lines, short_host(settings), office)
 
 
 def _answered_to_people(tracking: Tracking, forms: Forms, push: Push, site: SitePages) -> list[BaseRoute]:
@@ -318,9 +318,13 @@ class Front:
     Webhooks come by the thousand a second; the way through the routes would cost each 20 of its 100 µs.
     """
 
-    def __init__(self, hooks: Hooks, routed: ASGIApp, lines: Lines, short_host: bytes = b"") -> None:
+    def __init__(
+        self, hooks: Hooks, routed: ASGIApp, lines: Lines, short_host: bytes = b"",
+        office: Office | None = None,
+    ) -> None:  # fmt: skip
         self._hooks = hooks
         self._short_host = short_host  # where short links lead, and nothing else is answered; b"": nowhere
+        self._office = office  # whose brands may have such hosts of their own
         self._routed = routed
         self._lines = lines
 
@@ -328,9 +332,17 @@ class Front:
         """End what would keep the server from stopping: the streams of open pages."""
         self._lines.close()
 
+    def _is_short(self, scope: Scope) -> bool:
+        """Say whether the request came to a host where only short links are answered."""
+        hosts = self._office.engine.world.link_hosts if self._office is not None else ()
+        if not (self._short_host or hosts):
+            return False
+        host = _host(scope)
+        return host == self._short_host or host in hosts
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if self._short_host and not path.startswith(SHORT_PATHS) and _host(scope) == self._short_host:
+        if not path.startswith(SHORT_PATHS) and self._is_short(scope):
             await page(Request(scope), "missing", status=404)(scope, receive, send)
             return
         if not path.startswith(HOOKS) or scope["method"] != "POST":

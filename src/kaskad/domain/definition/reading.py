@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from kaskad.domain.cascade import Budget, Cascade, Goal, Reentry, Span, Trigger, Utm
+from kaskad.domain.cascade import Budget, Cascade, Goal, Reentry, Span, Trigger
 from kaskad.domain.definition.branches import read_branches
-from kaskad.domain.definition.form import Form, text_of, word_of
+from kaskad.domain.definition.form import Form, word_of
+from kaskad.domain.definition.links import read_utm
 from kaskad.domain.definition.schema import KEYS, REENTRY
 from kaskad.domain.definition.source import Mapping, Scalar
 from kaskad.domain.definition.steps import REACTION_WORDS, read_steps
-from kaskad.domain.template import BadTemplate, compile_text
 from kaskad.domain.terms import MessageClass, Reaction
 
 CLASS_WORDS = {member.value: member for member in MessageClass}
@@ -31,7 +31,6 @@ _ALWAYS_STOPS = (
     "erasure",
     "goal",
 )
-_DOMAIN = re.compile(r"[^\s/:@]+\.[^\s/:@]+")
 _PACE = re.compile(r"(\d{1,9})\s*/\s*([smhd])", re.ASCII)
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _GOES_WITH = {
@@ -61,7 +60,7 @@ def read_cascade(form: Form) -> Cascade:
         steps=steps,
         topic=form.slug("topic"),
         brand=form.slug("brand"),
-        utm=_utm(form.form("utm", KEYS["utm"])),
+        utm=read_utm(form.form("utm", KEYS["utm"])),
         to=_to(form),
         goal=_goal(form.form("goal", KEYS["goal"])),
         stop_on=_stop_on(form),
@@ -76,26 +75,6 @@ def read_cascade(form: Form) -> Cascade:
         seeds=form.flag("seeds"),
         first=next((step.number for step in steps if not step.only_branch), 0),
     )
-
-
-def _utm(form: Form | None) -> Utm | None:
-    if form is None:
-        return None
-    told = tuple((key, text) for key in KEYS["utm"] if key != "domains" and (text := form.text(key, 500)))
-    if not told:
-        form.report.error(form.path, "`utm` has nothing to add", "write for example `{source: kaskad}`")
-    for key, text in told:
-        try:
-            compile_text(text, name=form.at(key))
-        except BadTemplate as bad:
-            form.report.error(form.at(key), bad.problem, bad.remedy)
-    domains = []
-    for node, path in form.items("domains", 20):
-        domain = text_of(node, path, form.report).lower().strip(".")
-        if domain and not _DOMAIN.fullmatch(domain):
-            form.report.error(path, f"`{domain[:60]}` is no domain", "write for example shop.example.org")
-        domains.append(domain)
-    return Utm(told, tuple(domains))
 
 
 def _to(form: Form) -> str:

@@ -107,7 +107,7 @@ KEYS: dict[str, dict[str, Key]] = {
         ),
     },
     "utm": {
-        "source": Key("utm_source, a template.", _TEXT),
+        "source": Key("utm_source, a template; `none` where the policy's is not wanted.", _TEXT),
         "medium": Key("utm_medium.", _TEXT),
         "campaign": Key("utm_campaign.", _TEXT),
         "content": Key("utm_content.", _TEXT),
@@ -169,6 +169,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "only": Key("Entered by a branch alone.", {"enum": ["branch"]}),
         "urgent": Key("May cross brand windows and caps; not for advertising.", {"type": "boolean"}),
         "account": Key("The account to send by, instead of the channel's first.", _SLUG),
+        "utm": Key("What its links get in place of the cascade's, the brand's or the policy's.", _ref("utm")),
     },
     "clock": {
         "unless": Key("The reaction waited for.", _REACTION, required=True),

@@ -21,6 +21,7 @@ from kaskad.domain.cascade import (
 from kaskad.domain.channels import CHANNELS, Needs, takes_approved, tells
 from kaskad.domain.condition import ROOTS
 from kaskad.domain.definition.form import MAX_TEXT, Form, Report, span_of, text_of, word_of
+from kaskad.domain.definition.links import read_utm
 from kaskad.domain.definition.schema import ACTIONS, CONTENT, KEYS, ON_FAIL
 from kaskad.domain.definition.source import Items, Node, Scalar
 from kaskad.domain.terms import Channel, Reaction
@@ -120,6 +121,7 @@ def _step(number: int, form: Form) -> Step:
         only_branch=bool(only),
         urgent=form.flag("urgent"),
         account=form.slug("account"),
+        utm=read_utm(form.form("utm", KEYS["utm"])),
     )
 
 

@@ -136,13 +136,13 @@ def _cardinal(number: int, language: str, gender: str = "m") -> str:
 
 
 def _words(number: Decimal, language: str) -> str:
-    from num2words import num2words  # type: ignore[import-untyped]
+    from num2words import num2words
 
     return str(num2words(number, lang=_NAMES[language]))
 
 
 def _ordinal(number: int, language: str) -> str:
-    from num2words import num2words  # type: ignore[import-untyped]
+    from num2words import num2words
 
     if language == "ru":
         return str(num2words(number, lang="ru", to="ordinal", gender="n"))
