@@ -3,7 +3,11 @@
 import pytest
 
 from kaskad.domain.attributes import Attribute, Type, Unfit, doubts, fit, problems_of
+from kaskad.domain.cascade import Content
+from kaskad.domain.content import Wording
 from kaskad.domain.definition import to_cascade
+from kaskad.domain.shown import misfits
+from kaskad.domain.terms import Channel
 
 TIER = Attribute(type=Type.CHOICE, choices=("Gold", "Tin"))
 DECLARED = {
@@ -106,3 +110,31 @@ def test_a_comparison_that_can_never_hold_is_doubted(condition, said):
 )
 def test_a_comparison_that_may_hold_is_not(condition):
     assert comparing(condition) == []
+
+
+def test_a_text_that_shows_an_attribute_as_what_it_is_not_is_told_at_its_place():
+    cascade = to_cascade(
+        """cascade: c
+class: transactional
+trigger: {event: e}
+steps:
+  - {id: one, channel: sms, text: "{{ contact.city | money: 'KZT' }} {{ contact.age | number }}"}
+  - id: two
+    channel: sms
+    variants:
+      - {id: a, weight: 1, text: "{{ contact.debt | money: 'KZT' }} {{ contact.born | date: 'd MMMM' }}"}
+      - {id: b, weight: 1, text: "{% assign x = contact.debt | default: 0 | say_money: 'usd' %}{{ x }}"}
+  - {id: three, channel: [sms, viber], template: t}
+""",
+        name="x",
+    )
+    texts = [
+        Wording("t", Channel.SMS.code, "ru", True, Content(text="{{ contact.age | say_date }}")),
+        Wording("t", Channel.VIBER.code, "ru", True, Content(text="{{ contact.free | money: 'KZT' }}")),
+    ]
+    assert [(path, message) for path, message, _ in misfits(DECLARED, cascade, texts)] == [
+        ("steps[0].text", "contact.city is a text, and `money` takes a number"),
+        ("steps[1].variants[1].text", "contact.debt is an amount in KZT, and is shown in USD"),
+        ("steps[2].template", "t (ru), text: contact.age is a number, and `say_date` takes a date"),
+    ]
+    assert list(misfits({}, cascade, texts)) == []

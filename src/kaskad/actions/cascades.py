@@ -20,6 +20,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.policy import Policy
 from kaskad.domain.segment import asked_by, named_by
+from kaskad.domain.shown import misfits
 from kaskad.domain.speech import spoken_by
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
@@ -344,6 +345,7 @@ def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         (path, doubt, "Compare it with a value that it can have, or declare it otherwise.", "warning")
         for path, doubt in doubts(declared, loaded.cascade)
     ]
+    more += [(*finding, "error") for finding in misfits(declared, loaded.cascade, wordings)]
     more += [(*finding, "warning") for finding in unsaid_by(loaded.cascade, wordings)]
     more += [(*finding, "warning") for finding in spoken_by(loaded.cascade, wordings, longest)]
     return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
