@@ -44,7 +44,7 @@ def people(api):
     )
 
 
-def test_what_nobody_else_has_approved_is_not_activated(api, people, capsys):
+def test_what_nobody_else_has_approved_is_not_activated(api, people, capsys, tmp_path):
     ann, bob, cid = people
     texts = "/cascades/carts/approvals"
 
@@ -96,6 +96,10 @@ def test_what_nobody_else_has_approved_is_not_activated(api, people, capsys):
     assert waits() == ["template cart (email, ru)"], "a part is a part of the text"
 
     where = ["--db", api.service.db.name]
+    file = tmp_path / "carts.yaml"
+    file.write_text(CASCADE)
+    assert run(["apply", str(file), "--yes", *where]) == 1
+    assert "saved as a draft" in capsys.readouterr().out
     assert run(["approval", "list", "carts", *where]) == 1
     assert run(["approval", "give", "carts", "--yes", *where]) == 0
     assert "approved by local" in capsys.readouterr().out

@@ -119,6 +119,7 @@ class Plan(Struct, frozen=True):
     missing: tuple[str, ...]
     in_flight: tuple[InFlight, ...]
     spared: tuple[str, ...]  # steps that the law leaves out for people of other countries
+    unapproved: int = 0  # texts; each is one of `problems`
 
     @property
     def ok(self) -> bool:
@@ -255,7 +256,9 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
     loaded = _held_against_accounts(office, _load(slug, wanted), wanted)
+    told = len(loaded.errors)
     loaded = _approved(office, loaded, wanted)
+    unapproved = len(loaded.errors) - told
     spared = _spared(office, loaded.cascade) if loaded.cascade else ()
     same = current is not None and current.source == wanted and _same_texts(office, loaded, current.id)
     missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
@@ -264,7 +267,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
     number = current.number if same and current else max(numbers, default=0) + 1
     before = current.source if current else ""
     change = _diff(before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}")
-    return Plan(slug, number, not same, change, loaded.problems, missing, flying, spared)
+    return Plan(slug, number, not same, change, loaded.problems, missing, flying, spared, unapproved)
 
 
 def pause(office: Office, slug: str) -> Controlled:

@@ -67,7 +67,10 @@ def plan(
 
 
 def apply(file: FILE, yes: YES = False, db: DB = "", as_json: JSON = False) -> None:
-    """Save a definition and activate it, after showing what that changes."""
+    """Save a definition and activate it, after showing what that changes.
+
+    Where only approvals are missing it is saved as a draft, for who approves it.
+    """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
@@ -79,8 +82,14 @@ def apply(file: FILE, yes: YES = False, db: DB = "", as_json: JSON = False) -> N
         if not as_json:
             _print_plan(told)
         if not told["ok"]:
+            errors = [one for one in told["problems"] if one["severity"] == "error"]
+            waits = 0 < told["unapproved"] == len(errors)  # the draft is what somebody else then reads
+            if waits:
+                client.call("PUT", f"/cascades/{slug}", content=text.encode(), kind=YAML)
             if as_json:
                 typer.echo(as_text(told))
+            elif waits:
+                typer.echo(f"It is saved as a draft, whose texts wait: `kaskad approval list {slug}`.")
             raise typer.Exit(1)
         if told["changes"] and not yes and not typer.confirm("Activate it?"):
             raise typer.Abort

@@ -177,6 +177,7 @@ class PlanView(View):
     missing: Annotated[list[str], Field(description="Accounts that are missing or do not fit, in words.")]
     in_flight: list[InFlightView]
     spared: Annotated[list[str], Field(description="Steps that the law leaves out for a country.")]
+    unapproved: Annotated[int, Field(description="Texts that wait for an approval, each in `problems`.")]
 
     @classmethod
     def of(cls, plan: Plan) -> PlanView:
@@ -191,6 +192,7 @@ class PlanView(View):
             missing=list(plan.missing),
             in_flight=flying,
             spared=list(plan.spared),
+            unapproved=plan.unapproved,
         )
 
 
