@@ -58,7 +58,7 @@ def look(office: Office, draft: Draft, who: str, trigger: Mapping[str, Any]) -> 
     told, made_up = completed(trigger, variables)
     work = Work(
         Content(template=made.name), channel, made.name, person, zone, office.now(), office.base_url,
-        office.engine.world.options.link_url, told, (made,), made.language,
+        office.engine.world.link_url(""), told, (made,), made.language,
     )  # fmt: skip
     filled = office.renderers.call(fill, work)
     with office.read() as tx:
