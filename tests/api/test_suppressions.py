@@ -40,6 +40,25 @@ def test_a_domain_comes_off_the_list_but_not_what_is_on_it_for_itself(api):
     assert health(api, "l3") == {"l3@lifted.kz": "good"}
 
 
+def test_a_domain_is_stopped_with_all_below_it_by_choice(api):
+    for who, mail in (("w1", "a@whole.kz"), ("w2", "b@deep.mail.whole.kz"), ("w3", "c@unwhole.kz")):
+        api.put(f"/contacts/{who}", {"email": mail})
+    assert api.post("/suppressions", {"domains": ["*.Whole.kz"], "reason": "legal"}) == {"addresses": 2}
+    api.put("/contacts/w4", {"email": "d@new.whole.kz"})
+    assert [{**health(api, f"w{n}")}.popitem()[1] for n in (1, 2, 3, 4)] == [
+        "suppressed", "suppressed", "good", "suppressed",
+    ]  # fmt: skip
+    asked = {"addresses": [{"channel": "email", "value": "z@x.whole.kz"}],
+             "domains": ["whole.kz", "x.whole.kz", "*.x.whole.kz", "unwhole.kz"]}  # fmt: skip
+    found = api.post("/suppressions/check", asked)["items"]
+    assert [each["reason"] for each in found] == ["legal"] * 4 + [None]
+    rows = [json.loads(x) for x in api.call("GET", "/exports/suppressions?format=jsonl").text.splitlines()]
+    assert {row["reason"] for row in rows if row.get("address") == "b@deep.mail.whole.kz"} == {"legal"}
+    api.post("/suppressions", {"domains": ["deep.mail.whole.kz"]})
+    assert api.post("/suppressions/lift", {"domains": ["*.whole.kz"]}) == {"addresses": 2}
+    assert health(api, "w2") == {"b@deep.mail.whole.kz": "suppressed"}, "on the list for itself"
+
+
 def test_what_names_nothing_or_nonsense_is_a_problem(api):
     for told, at in (
         ({}, ""), ({"domains": ["no domain"]}, "/domains/0"),

@@ -223,13 +223,16 @@ def _suppressions(office: Office, ids: Iterator[list[int]], whole: bool) -> Iter
                 for row in rows
             }
             known = suppressions.known(tx, [*hashes.values()])
-            domains = {  # of addresses that are there by their mail domain
-                row: suppressions.domain_hash(key, row[2].rpartition("@")[2])
+            domains = {  # of addresses that are there by their mail domain, or one above it
+                row: suppressions.domain_hashes(key, row[2].rpartition("@")[2])
                 for row, digest in hashes.items()
                 if digest not in known and row[1] == Channel.EMAIL.code
             }
-            known |= suppressions.known(tx, [*domains.values()])
-            hashes |= domains
+            known |= suppressions.known(tx, [digest for each in domains.values() for digest in each])
+            hashes |= {
+                row: next((digest for digest in each if digest in known), each[0])
+                for row, each in domains.items()
+            }
         shown.extend(_beginning(digest) for digest in known)
         yield [
             {"contact": contact_text(row[0]), "channel": Channel.of(row[1]).value, "address": row[2],

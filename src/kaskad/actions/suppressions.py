@@ -67,16 +67,21 @@ def look(office: Office, addresses: Sequence[ToldAddress], domains: Sequence[str
         (channel, value): suppressions.address_hash(key, channel, value) for channel, value in named
     }
     hashes |= {(None, each): suppressions.domain_hash(key, each) for each in whole}
-    of_domains = {
-        value: suppressions.domain_hash(key, value.rpartition("@")[2])
-        for channel, value in named
-        if channel is Channel.EMAIL
+    by_domain = {
+        value: suppressions.domain_hashes(key, value.rpartition("@")[2].removeprefix("*."))
+        for channel, value in hashes
+        if channel is Channel.EMAIL or channel is None
     }
     with office.read() as tx:
-        known = suppressions.known(tx, [*hashes.values(), *of_domains.values()])
+        known = suppressions.known(
+            tx, [*hashes.values(), *(digest for each in by_domain.values() for digest in each)]
+        )
     found = []
     for (channel, value), digest in hashes.items():
-        told = known.get(digest) or known.get(of_domains.get(value, b"")) or ("", None)
+        others = by_domain.get(value, [])[
+            value.startswith("*.") :
+        ]  # by itself a domain says nothing of others
+        told = next((known[each] for each in (digest, *others) if each in known), ("", None))
         found.append(Entry(channel, value, *told))
     return found
 
@@ -117,7 +122,9 @@ def _ready(
             problems.append((f"{problem}.", one.pointer))
     for index, domain in enumerate(domains):
         try:
-            whole.append(normalise_domain(domain))
+            below = domain.strip().startswith("*.")
+            name = normalise_domain(domain.strip().removeprefix("*."))
+            whole.append(f"*.{name}" if below else name)
         except BadAddress as problem:
             problems.append((f"{problem}.", f"/domains/{index}"))
     if not addresses and not domains:

@@ -19,7 +19,10 @@ def suppress(
         list[str] | None, typer.Argument(metavar="[ADDRESS]...", help="E-mail, +phone, or channel:address.")
     ] = None,
     domains: Annotated[
-        list[str] | None, typer.Option("--domain", help="Every address at this mail domain; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--domain", help="Every address at this mail domain, with *. also below it; may be repeated."
+        ),
     ] = None,
     reason: Annotated[
         str,

@@ -85,6 +85,13 @@ def normalise_domain(text: str) -> str:
         raise BadAddress(f"{_short(text)} is no mail domain: write it as example.org") from None
 
 
+def covering(domain: str) -> list[str]:
+    """Return what covers a mail domain on the stop-list: itself, and `*.` before it and what it is below."""
+    labels = domain.split(".")
+    parents = [".".join(labels[place:]) for place in range(max(len(labels) - 1, 1))]
+    return [domain, *(f"*.{each}" for each in parents)]
+
+
 def normalise_phone(text: str, country: str | None = None) -> str:
     """Return the number in E.164; raises BadAddress. A valid number need not be reachable."""
     text = text.strip()

@@ -9,6 +9,7 @@ import base64
 import secrets
 from collections.abc import Iterable, Sequence
 
+from kaskad.domain.address import covering
 from kaskad.domain.terms import Channel
 from kaskad.store import settings
 from kaskad.store.db import Transaction
@@ -60,12 +61,12 @@ def stopped(tx: Transaction, key: bytes, addresses: Sequence[tuple[int, str]]) -
         return set()
     hashes = {address: keyed_hash(key, _KINDS[address[0]], address[1]) for address in addresses}
     at = {value: value.rpartition("@")[2] for code, value in addresses if code == _EMAIL}
-    domains = {domain: domain_hash(key, domain) for domain in set(at.values())}
-    asked = {*hashes.values(), *domains.values()}
+    domains = {domain: domain_hashes(key, domain) for domain in set(at.values())}
+    asked = {*hashes.values(), *(digest for each in domains.values() for digest in each)}
     found = {bytes(row[0]) for row in tx.many("suppressed", [(digest,) for digest in asked])}
     if not found:
         return set()
-    whole = {domain for domain, digest in domains.items() if digest in found}
+    whole = {domain for domain, digests in domains.items() if not found.isdisjoint(digests)}
     return {
         address
         for address, digest in hashes.items()
@@ -85,7 +86,17 @@ def at_domains(
     tx: Transaction, domains: Sequence[str], after: int, until: int, *, marked: bool
 ) -> list[tuple[int, str]]:
     """Return contacts between two with their addresses at these domains: those on the list, or others."""
-    rows = [(each, _EMAIL, after, until, SUPPRESSED if marked else 0) for each in sorted(set(domains))]
+    rows = [
+        (
+            each.removeprefix("*."),
+            _EMAIL,
+            after,
+            until,
+            SUPPRESSED if marked else 0,
+            int(each.startswith("*.")),
+        )
+        for each in sorted(set(domains))
+    ]
     return [(row[0], row[1]) for row in tx.many("addresses_at", rows)]
 
 
@@ -114,8 +125,13 @@ def known(tx: Transaction, digests: Sequence[bytes]) -> dict[bytes, tuple[str, i
 
 
 def domain_hash(key: bytes, domain: str) -> bytes:
-    """Return the hash of a mail domain."""
+    """Return the hash of a mail domain; with `*.` before it of the domain and all that are below it."""
     return keyed_hash(key, _DOMAIN, domain)
+
+
+def domain_hashes(key: bytes, domain: str) -> list[bytes]:
+    """Return the hashes by which a mail domain may be on the list."""
+    return [domain_hash(key, each) for each in covering(domain)]
 
 
 def address_hash(key: bytes, channel: Channel, value: str) -> bytes:

@@ -24,18 +24,22 @@ UPDATE addresses a SET health = 2, changed_at = k.at
 SELECT 1 FROM suppressions LIMIT 1;
 
 -- name: addresses_at (sqlite)
--- Mail addresses of some contacts at a domain: those that are suppressed (:c5 2), or those that are not (0).
+-- Mail addresses of some contacts at a domain, or below it (:c6): those that are suppressed (:c5 2), or those that
+-- are not (0).
 SELECT contact_id, value FROM addresses
- WHERE contact_id > :c3 AND contact_id <= :c4 AND channel = :c2
-   AND substr(value, instr(value, '@') + 1) = :c1 AND (health = 2) = (:c5 = 2);
+ WHERE contact_id > :c3 AND contact_id <= :c4 AND channel = :c2 AND (health = 2) = (:c5 = 2)
+   AND (substr(value, instr(value, '@') + 1) = :c1 OR (:c6 AND substr(value, -length(:c1) - 1) = '.' || :c1));
 
 -- name: addresses_at (postgresql)
--- Mail addresses of some contacts at a domain: those that are suppressed (:c5 2), or those that are not (0).
+-- Mail addresses of some contacts at a domain, or below it (:c6): those that are suppressed (:c5 2), or those that
+-- are not (0).
 SELECT a.contact_id, a.value
-  FROM unnest(:c1::text[], :c2::integer[], :c3::bigint[], :c4::bigint[], :c5::integer[])
-       AS k (domain, channel, after, until, health)
+  FROM unnest(:c1::text[], :c2::integer[], :c3::bigint[], :c4::bigint[], :c5::integer[],
+              :c6::integer[]) AS k (domain, channel, after, until, health, below)
   JOIN addresses a ON a.contact_id > k.after AND a.contact_id <= k.until AND a.channel = k.channel
-   AND substr(a.value, strpos(a.value, '@') + 1) = k.domain AND (a.health = 2) = (k.health = 2);
+   AND (a.health = 2) = (k.health = 2)
+   AND (substr(a.value, strpos(a.value, '@') + 1) = k.domain
+        OR (k.below = 1 AND right(a.value, length(k.domain) + 1) = '.' || k.domain));
 
 -- name: suppress_at (sqlite)
 UPDATE addresses SET health = 2, changed_at = :c4

@@ -20,7 +20,11 @@ router = APIRouter(prefix="/api/v1/suppressions", tags=["contacts"], route_class
 
 Domain = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN)]
 Domains = Annotated[
-    list[Domain], Field(max_length=100, description="Such as example.org: all its addresses.")
+    list[Domain],
+    Field(
+        max_length=100,
+        description="example.org: all its addresses; *.example.org: also of domains below it.",
+    ),
 ]
 
 
