@@ -94,7 +94,7 @@ def covering(domain: str) -> list[str]:
 
 def normalise_phone(text: str, country: str | None = None) -> str:
     """Return the number in E.164; raises BadAddress. A valid number need not be reachable."""
-    text = text.strip()
+    text = written = text.strip()
     bare = text.isdigit() and not text.startswith("0")
     if country is None and bare:
         text = f"+{text}"
@@ -103,9 +103,9 @@ def normalise_phone(text: str, country: str | None = None) -> str:
     try:
         number = phonenumbers.parse(text, country)
     except NumberParseException:
-        raise _bad_phone(text, country) from None
+        raise _bad_phone(written, country) from None
     if not phonenumbers.is_valid_number(number):
-        raise _bad_phone(text, country)
+        raise _bad_phone(written, country)
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
