@@ -5,13 +5,26 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from kaskad.actions import cascades, columns, launches, reports, scores, seeds, segments, sunset, watching
+from kaskad.actions import (
+    attributes,
+    cascades,
+    columns,
+    launches,
+    reports,
+    scores,
+    seeds,
+    segments,
+    sunset,
+    watching,
+)
 from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
+from kaskad.domain.attributes import Attribute, Type
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import Policy
 from kaskad.domain.rfm import Rfm, RfmRule
+from kaskad.domain.segment import Equals
 from kaskad.engine.catalog import POLICY
 from kaskad.store import cards, segment_base, segment_blocks, settings
 from kaskad.store.db import Database
@@ -82,6 +95,17 @@ def test_a_segment_in_use_stays_and_one_that_is_unknown_is_refused(office: tuple
     cascades.stop(office, "welcome")
     segments.delete(office, "buyers")
     segments.delete(office, "vip")
+
+
+def test_what_a_declared_attribute_can_never_be_is_refused(office: tuple[Stage, Office]) -> None:
+    _, office = office
+    attributes.declare(office, "level", Attribute(type=Type.NUMBER))
+    for told in ('contact.level > "high"', 'segment("vip") or contact.level in [1, "b"]'):
+        with pytest.raises(Invalid, match=r"contact\.level is a number, and"):
+            segments.put(office, "vip", told)
+    with pytest.raises(Invalid, match=r"contact\.level is a number, and"):
+        segments.put(office, "vip", (Equals("level", "high"),))
+    segments.put(office, "vip", 'contact.level > 2 and contact.other == "high"')
 
 
 def test_seed_contacts_get_every_launch_and_are_in_no_figure(office: tuple[Stage, Office]) -> None:

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from kaskad.actions import asked, contacts, lists, scores
+from kaskad.actions import asked, attributes, contacts, lists, scores
 from kaskad.actions.office import Office
 from kaskad.actions.questions import Asked, Progress
+from kaskad.domain.attributes import doubts_of
 from kaskad.domain.condition import Condition
 from kaskad.domain.definition import load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
@@ -23,6 +24,7 @@ from kaskad.domain.segment import (
     lists_in,
     named_by,
     names_in,
+    of_attributes,
     read,
 )
 from kaskad.domain.worded import worded
@@ -65,8 +67,10 @@ def _saved(office: Office, name: str) -> KnownSegment:
 def _put(tx: Transaction, office: Office, name: str, told: Told) -> None:
     if list_store.find(tx, name) is not None:
         raise Conflict(worded("%(name)r is a list: choose another name for the segment.", name=name))
+    condition = read(told) if isinstance(told, str) else of_attributes(told)
+    if wrong := [f"The segment {name!r} would be wrong: {each}." for each in _impossible(tx, condition)]:
+        raise Invalid(wrong)
     if isinstance(told, str):
-        condition = read(told)
         named = _below(tx, condition)
         if circle(name, {**named, name: condition}):
             raise Invalid(
@@ -74,6 +78,11 @@ def _put(tx: Transaction, office: Office, name: str, told: Told) -> None:
             )
         store.check_size(condition, named)
     store.put(tx, name, told, office.now())
+
+
+def _impossible(tx: Transaction, condition: Condition) -> list[str]:
+    """Return what a condition compares that can never be, by what is declared of attributes."""
+    return list(doubts_of(attributes.declared(tx), condition))
 
 
 def _below(tx: Transaction, condition: Condition) -> dict[str, Condition]:
