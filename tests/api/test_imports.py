@@ -41,6 +41,21 @@ def test_people_are_brought_in_once_and_the_report_tells_of_bad_rows(api):
     assert api.get("/contacts/f1")["consents"] == anna["consents"]
 
 
+def test_a_column_marks_ones_own_people(api):
+    text = "id,email,seed\ns1,s1@example.org,yes\ns2,s2@example.org,no\ns3,s3@example.org,\ns4,,maybe\n"
+    assert bring(api, text, dry_run=True)["columns"]["seed"] == "seed"
+    before = {each["external_id"] for each in api.get("/seeds")["items"]}
+    report = bring(api, text)
+    assert [(note["row"], note["text"]) for note in report["notes"]] == [
+        (5, "seed 'maybe' is neither yes nor no: counted as no")
+    ]  # fmt: skip
+    assert {each["external_id"] for each in api.get("/seeds")["items"]} == before | {"s1"}
+    assert api.service.office.engine.world.seeds, "also in the engine's memory"
+    bring(api, text.replace("s1@example.org,yes", "s1@example.org,no"))
+    assert {each["external_id"] for each in api.get("/seeds")["items"]} == before | {"s1"}, "it stays one"
+    api.post("/seeds/remove", {"contacts": ["s1"]})
+
+
 def test_a_dry_run_counts_and_changes_nothing(api):
     text = "id,email\nf1,anna@example.org\ndry,dry@example.org\n,dry2@example.org\n,DRY2@example.org\n"
     report = bring(api, text, dry_run=True, list="never made")

@@ -26,7 +26,7 @@ from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece
 from kaskad.engine.people import Note as Odd
 from kaskad.log import get_logger
 from kaskad.store import cascades as list_store
-from kaskad.store import contacts, crowd, suppressions
+from kaskad.store import contacts, crowd, seeds, suppressions
 from kaskad.store import imports as import_store
 from kaskad.store.db import Transaction
 from kaskad.store.imports import Import, Note, Reject
@@ -77,6 +77,7 @@ class Job:
         self._list_id: int | None = None
         if list_name and not self._dry_run:
             self._list_id = office.write(lambda tx: list_store.save_list(tx, list_name))
+        self._seeded = 0  # who is in no figure from now on
         self._new: set[int] = set()  # of a dry run: hashes of who was counted as new
         self._came: list[int] = []  # by the piece that was written last
         self._placing: Placing | None = None if self._dry_run else Placing(office, found.id, found.owner)
@@ -104,6 +105,8 @@ class Job:
             if self._state.rows > asked.MANY_ROWS and not self._dry_run:
                 with self._office.read() as tx:
                     asked.note(self._office, tx)
+            if self._seeded:
+                self._office.reload()
             self._office.write(lambda tx: import_store.end(tx, self._id, self._owner, state, problem, now))
         except KaskadError as error:  # the server is stopping: who asks later is told that it did
             log.warning("end of import not kept", id=self._id, why=str(error))
@@ -160,6 +163,7 @@ class Job:
         piece = self._fitted(piece)
         told = [person.told for person in piece.people]
         reserved = self._placing.numbers(piece.which) if self._placing is not None else ()
+        marked = [person.contact for person in piece.people if person.seed]
 
         def change(tx: Transaction) -> tuple[_State, bool]:
             self._began_s = monotonic()
@@ -167,6 +171,9 @@ class Job:
             self._came = came.ids
             if self._list_id is not None:
                 list_store.add_members(tx, self._list_id, came.ids)
+            if marked:
+                found = contacts.known_ids(tx, marked)
+                self._seeded += seeds.mark(tx, [each for each in found if each is not None], seed=True)
             return self._keep(tx, piece, came.new, came.stopped)
 
         return change

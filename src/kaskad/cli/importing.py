@@ -62,7 +62,7 @@ def bring(
     """Bring in people from a file or a CRM: new ones are made, known ones changed, nobody is made twice.
 
     Columns: id, name, email, phone, telegram, whatsapp and other chat ids, zone, language, country, consent
-    (yes, no or its date; consent_email and so on for one channel), tracking; any other is an attribute.
+    (yes, no or its date; consent_email and so on for one channel), tracking, seed; any other is an attribute.
     Headers may be in Russian, and what --map says comes first. Rows that cannot be read are left out and
     named, and the exit code is 1. After an interruption the same command goes on where it was.
     """

@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is -> its headers, lowe
     "language": ("language", "lang", "locale", "язык"),
     "country": ("country", "страна"),
     "tracking": ("trackingconsent", "tracking"),
+    "seed": ("seed", "seedcontact", "testcontact", "тестовыйконтакт"),
     "consent": ("consent", "согласие", "optin"),
 }  # fmt: skip
 SKIP = "skip"

@@ -70,6 +70,7 @@ class Person(Struct, frozen=True, array_like=True):
     row: int
     told: Told
     properties: dict[str, Any]
+    seed: bool = False  # of our own people: in no figure
 
     @property
     def contact(self) -> Contact:
@@ -147,6 +148,7 @@ class _Columns:
         self.external_id = fields.get("external_id", nowhere)
         self.zone, self.language = fields.get("zone", nowhere), fields.get("language", nowhere)
         self.country, self.tracking = fields.get("country", nowhere), fields.get("tracking", nowhere)
+        self.seed = fields.get("seed", nowhere)
 
 
 class _Reader:
@@ -192,7 +194,8 @@ class _Reader:
             self._reject(row, f"its id has more than {_LONGEST_ID} characters")
         else:
             told = self._told(row, cells, external_id, stated, addresses)
-            self.people.append(Person(row, told, self._properties(cells) if columns.properties else {}))
+            properties = self._properties(cells) if columns.properties else {}
+            self.people.append(Person(row, told, properties, self._seed(row, cells[columns.seed])))
             if self._spelled:
                 self._tell_spelling(row)
         self._spelled.clear()
@@ -227,6 +230,14 @@ class _Reader:
         answer = _answer(cell)
         if answer is None:
             self._note(row, f"tracking {cell!r} is neither yes nor no: counted as no")
+        return bool(answer)
+
+    def _seed(self, row: int, cell: str) -> bool:
+        if not cell:
+            return False
+        answer = _answer(cell)
+        if answer is None:
+            self._note(row, f"seed {_short(cell)} is neither yes nor no: counted as no")
         return bool(answer)
 
     def _attributes(self, row: int, cells: Sequence[str]) -> dict[str, Any]:

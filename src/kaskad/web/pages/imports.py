@@ -48,6 +48,7 @@ MEANINGS = {
     "language": N_("language"),
     "country": N_("country"),
     "consent": N_("consent"),
+    "seed": N_("test contact"),
     "attribute": N_("attribute"),
 }
 
