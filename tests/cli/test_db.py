@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from kaskad.cli import client
 from kaskad.cli.root import run
 from kaskad.config import load
 from kaskad.store.db import open_database
+from kaskad.store.sqlite import held
 from kaskad.web.service import serving
 from support.postgres import postgres_server
 
@@ -40,6 +44,26 @@ def test_a_backup_is_made_while_the_server_runs_and_restored_after_it(home, tmp_
     told = capsys.readouterr().out
     assert "first" in told and "second" not in told
     assert len(list(tmp_path.glob("kaskad.db.before-*"))) >= 1
+
+
+def test_a_command_waits_for_who_holds_the_file_and_says_so(home, monkeypatch, capsys):
+    slept = []
+    monkeypatch.setattr(client, "_TOLD_S", 0.0)
+    monkeypatch.setattr(client, "sleep", slept.append)
+    with ExitStack() as holding:
+        holding.enter_context(held(Path("kaskad.db"), "kaskad serve"))
+        monkeypatch.setattr(client, "sleep", lambda s: slept.append(s) or len(slept) < 3 or holding.close())
+        assert run(["key", "list"]) == 0
+        assert len(slept) == 3 and "Waiting for kaskad serve, process" in capsys.readouterr().err
+    monkeypatch.setattr(client, "STARTING_S", 0.02)
+    monkeypatch.setattr(client, "BUSY_S", 0.02)
+    monkeypatch.setattr(client, "sleep", time.sleep)
+    for owner, said in (("kaskad serve", "It is still starting"), ("a kaskad command", "Wait for its end")):
+        with held(Path("kaskad.db"), owner):
+            assert run(["key", "list"]) == 1
+            told = capsys.readouterr().err
+            assert f"in use by {owner}, process" in told and said in told
+    assert run(["key", "list"]) == 0
 
 
 def test_tables_are_upgraded_and_damage_ends_with_one(home, tmp_path, capsys):

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from kaskad.config import Settings
 
 TIMEOUT_S = 60.0
-STARTING_S = 5.0  # so long may a server take to say where it listens
+STARTING_S = 30.0  # so long may a server take to say where it listens: it may have to bring tables up to date
+BUSY_S = 10.0  # so long is another command waited for
+_TOLD_S = 1.0  # after which it is said who is waited for
+_SERVERS = ("kaskad serve,", "kaskad demo,", "kaskad run ")
 
 
 class Client:
@@ -137,25 +140,51 @@ def reached(db: str = "") -> Iterator[Client]:
 def _server_or(settings: Settings, file: Path | None, stack: ExitStack) -> tuple[str, str, bool]:
     """Return address, key and whether it moves runs: of the server that holds the file, else of this process.
 
-    A server that is just starting is waited for. Raises Locked where another command holds the file.
+    A server that is just starting is waited for, another command too, and that is said. Raises Locked where
+    it takes too long.
     """
     from kaskad.domain.errors import Locked
-    from kaskad.web.local import find
+    from kaskad.web.local import find, holder
 
-    until_s = monotonic() + STARTING_S
+    began_s = monotonic()
+    told = False
     while True:
         if file is not None and (found := find(file)) is not None:
             return found.url, found.key, True
+        # Opening a file that a server is just making ready would wait for it without a word.
+        if file is not None and (who := holder(file)):
+            told = _wait_for(who, file, monotonic() - began_s, told=told)
+            continue
         from kaskad.web.service import attending  # seconds of imports, which a running server spares
 
         try:
             service = stack.enter_context(attending(settings, "a kaskad command"))
         except Locked:
-            if monotonic() > until_s:
+            if file is None or monotonic() - began_s > STARTING_S:
                 raise
-            sleep(0.1)
         else:
             return service.url, service.office.local_key, False
+
+
+def _wait_for(who: str, file: Path, waited_s: float, *, told: bool) -> bool:
+    """Wait a moment for whoever holds the file; return whether it was said. Raises Locked after long."""
+    import typer
+
+    from kaskad.domain.errors import Locked
+
+    serves = who.startswith(_SERVERS)
+    if waited_s > (STARTING_S if serves else BUSY_S):
+        todo = (
+            "It is still starting: repeat this when it says where it listens."
+            if serves
+            else "Wait for its end, or stop it. While `kaskad serve` runs, commands work side by side."
+        )
+        raise Locked(f"{file} is in use by {who}. {todo}")
+    if waited_s > _TOLD_S and not told:
+        typer.echo(f"Waiting for {who}" + (", which is starting …" if serves else " …"), err=True)
+        told = True
+    sleep(0.1)
+    return told
 
 
 def chosen(db: str = "") -> Settings:

@@ -59,9 +59,23 @@ def find(database: Path) -> Found | None:
     return found if _is_held(database) else None  # what a killed server has told lies there still
 
 
+def holder(database: Path) -> str:
+    """Return who holds the file, a server or a command, in words; "" where nobody does."""
+    if not _is_held(database):
+        return ""
+    try:
+        return _lock_of(database).read_text(encoding="utf-8").strip() or "another process"
+    except OSError:
+        return "another process"
+
+
+def _lock_of(database: Path) -> Path:
+    return Path(f"{database}.lock")
+
+
 def _is_held(database: Path) -> bool:
     try:
-        with Path(f"{database}.lock").open("rb") as file:
+        with _lock_of(database).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
