@@ -280,7 +280,7 @@ def test_an_import_is_listed_with_its_pace_and_can_be_cancelled(api, monkeypatch
     )
 
 
-def test_a_file_of_nothing_but_bad_numbers_has_a_short_report_and_makes_nobody(api):
+def test_a_file_of_nothing_but_bad_numbers_has_a_short_report_and_makes_nobody(api, monkeypatch):
     before = api.get("/imports")["items"][0]["id"]
     report = bring(api, "name,phone\nАнна,+7 900 000\n" + "=x(),12\n" * 12_000, wait_s=30, list="nobody here")
     assert report["id"] != before and (report["state"], report["rows"]) == ("done", 12_001)
@@ -288,3 +288,7 @@ def test_a_file_of_nothing_but_bad_numbers_has_a_short_report_and_makes_nobody(a
     assert report["counts"]["rejected"] == 12_001 and len(report["notes"]) <= 2_000
     kept = api.call("GET", f"/imports/{report['id']}/rejected").text.splitlines()
     assert len(kept) == 12_002 and kept[2].startswith("'=x(),12,3,")
+    monkeypatch.setattr(import_job, "REJECTED_BYTES", 1_000)
+    report = bring(api, "name,phone\n" + f"{'x' * 90},12\n" * 100, wait_s=30)
+    kept = api.call("GET", f"/imports/{report['id']}/rejected").text.splitlines()
+    assert report["rejected"] == 100 and 3 < len(kept) < 12

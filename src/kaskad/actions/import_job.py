@@ -22,7 +22,7 @@ from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.helpers import helpers
-from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece
+from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece, Rejected
 from kaskad.engine.people import Note as Odd
 from kaskad.log import get_logger
 from kaskad.store import cascades as list_store
@@ -35,7 +35,8 @@ log = get_logger(__name__)
 
 NOTES_KEPT = 1_000  # of a kind that needs you
 OTHERS_KEPT = 100  # of a kind that is told for your information
-REJECTS_KEPT = 100_000  # rows, for the file of what was left out
+REJECTS_KEPT = 100_000  # rows, for the file of what was left out …
+REJECTED_BYTES = 32 << 20  # … and so many of their letters
 # Aimed at for a write between two ticks with its commit. Others wait for one piece and seldom for two: a
 # quarter of a second is promised to nearly all of them.
 _PIECE_MS = 60
@@ -77,6 +78,7 @@ class Job:
         self._list_id: int | None = None
         if list_name and not self._dry_run:
             self._list_id = office.write(lambda tx: list_store.save_list(tx, list_name))
+        self._rejected_bytes = 0  # kept so far, by this process
         self._seeded = 0  # who is in no figure from now on
         self._new: set[int] = set()  # of a dry run: hashes of who was counted as new
         self._came: list[int] = []  # by the piece that was written last
@@ -228,13 +230,22 @@ class Job:
             import_store.note(tx, self._id, state.notes)
         room = max(REJECTS_KEPT - self._state.counts.get(Kind.REJECTED, 0), 0)
         if piece.rejected and room:
-            rejects = [Reject(each.row, each.reason, each.cells) for each in piece.rejected[:room]]
-            import_store.reject(tx, self._id, rejects)
+            import_store.reject(tx, self._id, self._fitting(piece.rejected[:room]))
         cancelled = import_store.advance(
             tx, self._id, self._owner, seen=piece.rows, made=made, changed=len(piece.people) - made,
             rejected=counts[Kind.REJECTED], counts=state.counts, beat_at=wall_ms(),
         )  # fmt: skip
         return state, cancelled
+
+    def _fitting(self, rejected: Sequence[Rejected]) -> list[Reject]:
+        """Return rows that were left out, as many as there is still room for."""
+        found = []
+        for each in rejected:
+            self._rejected_bytes += len(each.reason) + sum(map(len, each.cells))
+            if self._rejected_bytes > REJECTED_BYTES:
+                break
+            found.append(Reject(each.row, each.reason, each.cells))
+        return found
 
     def _fit(self, rows: int, _: object) -> None:
         """Choose the size of the next piece by what this one took with its commit, half way at a time."""

@@ -8,7 +8,7 @@ import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
-from kaskad.domain.numbering import plain_number
+from kaskad.domain.numbering import is_hopeless, plain_number
 from kaskad.domain.subscription import BadSubscription, is_subscription, read_subscription
 from kaskad.domain.terms import Channel
 
@@ -100,6 +100,8 @@ def normalise_phone(text: str, country: str | None = None) -> str:
         text = f"+{text}"
     if plain := plain_number(text, country):
         return plain[0]
+    if is_hopeless(text, country):
+        raise _bad_phone(written, country)
     try:
         number = phonenumbers.parse(text, country)
     except NumberParseException:

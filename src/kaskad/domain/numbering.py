@@ -1,4 +1,4 @@
-"""Telephone numbers that the numbering plans tell at a look: what phonenumbers says, much sooner.
+"""Telephone numbers that the numbering plans tell at a look, good or bad: as phonenumbers, much sooner.
 
 The plans are those of phonenumbers itself. Whatever could be read in two ways is left to its own parser.
 """
@@ -15,6 +15,8 @@ from phonenumbers.phonemetadata import PhoneNumberDesc
 _SIGNS = str.maketrans("", "", " -().")
 _written = re.compile(r"[+(]?[0-9][0-9 ().-]*[0-9]").fullmatch
 _ZONE_7 = frozenset({"RU", "KZ"})  # one plan: 8 is dialled before a number, or 7 written without its +
+_ABROAD_7 = "810"  # dialled there before the code of another country
+_begins = re.compile(r"[+0-9]").search
 _LOCAL_7 = 10  # digits of a number there
 _NEVER = "(?!)"
 _FEWEST, _MOST = 8, 15  # digits of a number with its country's code
@@ -33,6 +35,9 @@ class _Plan(Struct, frozen=True):
 
     regions: tuple[_Region, ...]
     prefix: re.Pattern[str] | None  # what may be dialled at home, and is no part of the number
+    adding: frozenset[str]  # countries where a number dialled at home may get more digits
+    shortest: int  # digits of a number without the code
+    any: re.Pattern[str]  # numbers of whatever kind, in any of the countries
 
 
 def plain_number(text: str, country: str | None) -> tuple[str, str] | None:
@@ -54,6 +59,52 @@ def plain_number(text: str, country: str | None) -> tuple[str, str] | None:
     found = _local(digits[1:])
     # A 7 without its + is understood in the number's own country only.
     return found if found is None or digits[0] == "8" or found[1] == country else None
+
+
+def is_hopeless(text: str, country: str | None) -> bool:
+    """Tell of a text that is surely no number: it has too few digits, or as many as a number, but other ones.
+
+    False is no judgement: phonenumbers must be asked.
+    """
+    begins = _begins(text)
+    if begins is None:
+        return text.isascii()
+    told = text[begins.start() :]
+    if not text.isascii() or ";" in text:
+        return False
+    if told[0] != "+":
+        return _is_hopeless_at_home(told, country)
+    digits = told[1:].translate(_SIGNS)
+    if not digits.isdecimal():
+        return False
+    for length in (1, 2, 3):
+        if plan := _plan(digits[:length]):
+            return plan.regions[0].name not in plan.adding and _is_none_of(plan, digits[length:])
+    return False
+
+
+def _is_hopeless_at_home(told: str, country: str | None) -> bool:
+    """Tell it of what is written without a +; what begins with 0 may lead abroad."""
+    code = phonenumbers.country_code_for_region(country) if country else 0
+    plan = _plan(str(code)) if code else None
+    if country is None or plan is None:
+        return country is None
+    if not plan.adding.isdisjoint((country, plan.regions[0].name)):
+        return False
+    if told[0] != "0" and sum(map(str.isalnum, told)) < plan.shortest:
+        return True
+    digits = told.translate(_SIGNS)
+    if country not in _ZONE_7 or not digits.isdecimal() or digits.startswith(_ABROAD_7):
+        return False
+    return (len(digits) == _LOCAL_7 and _is_none_of(plan, digits)) or (
+        len(digits) == _LOCAL_7 + 1 and digits[0] in "78" and _is_none_of(plan, digits[1:])
+    )
+
+
+def _is_none_of(plan: _Plan, number: str) -> bool:
+    """Tell whether a number is too short, or as short as one may be, and none; others may have a prefix."""
+    few = len(number) - plan.shortest
+    return few < 0 or (few == 0 and plan.any.match(number) is None)
 
 
 def _local(number: str) -> tuple[str, str] | None:
@@ -92,7 +143,12 @@ def _plan(code: str) -> _Plan | None:
     regions = tuple(_region(each) for each in known if each is not None)
     prefixes = [each.national_prefix_for_parsing for each in known if each is not None]
     either = "|".join(f"(?:{prefix})" for prefix in prefixes if prefix)
-    return _Plan(regions, re.compile(either) if either else None)
+    general = [each.general_desc for each in known if each is not None]
+    lengths = [length for each in general if each for length in each.possible_length or (0,)]
+    every = "|".join(f"(?:{pattern})" for each in general if (pattern := _pattern(each)))
+    adding = frozenset(each.id for each in known if each is not None and each.national_prefix_transform_rule)
+    prefix = re.compile(either) if either else None
+    return _Plan(regions, prefix, adding, min(lengths), re.compile(every or _NEVER))
 
 
 def _region(known: phonenumbers.PhoneMetadata) -> _Region:

@@ -21,7 +21,18 @@ from kaskad.engine.rows import Agreed, Batch, Kind, Note, Person, Plan, Typos, r
 from kaskad.engine.stretches import BATCH, Rows, Stretch, Stretches
 from kaskad.engine.tables import open_table
 
-__all__ = ["Kind", "Note", "People", "PeopleFile", "Person", "Piece", "Reading", "Typos", "read_people"]
+__all__ = [
+    "Kind",
+    "Note",
+    "People",
+    "PeopleFile",
+    "Person",
+    "Piece",
+    "Reading",
+    "Rejected",
+    "Typos",
+    "read_people",
+]
 
 CLEAN = "clean"  # rows that were taken as they stood
 _LOOKED_AT = 200  # rows by which columns are judged
