@@ -27,7 +27,6 @@ TITLES = (
     "a limit at WhatsApp", "erasure",
 )  # fmt: skip
 MISSING: dict[int, tuple[tuple[str, str], ...]] = {
-    2: (("no second touch in reports as success", "analytics"),),
     3: (("the open rate leaves the prefetch out on both sides", "seen in tests/engine/test_hits.py"),),
     4: (("GET on the unsubscribe link changes nothing", "seen in tests/web/test_tracking.py"),),
     6: (("forged or old signatures are answered 401", "seen in tests/web/test_hooks.py"),),

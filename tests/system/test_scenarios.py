@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from kaskad.actions import reports
+from kaskad.actions.office import Office
 from kaskad.domain.policy import HOUR, MINUTE, Confirmations, Wording
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.engine import agents
@@ -35,7 +37,7 @@ from support.scenarios import (
     limited,
     live_tasks,
 )
-from support.stage import Stage, accepted, refused
+from support.stage import VAULT, Stage, accepted, refused
 
 
 def test_scenario_01_an_opening_just_before_the_messenger_is_due(db):
@@ -71,6 +73,11 @@ def test_scenario_02_a_click_on_the_letter_after_the_sms_left(db):
     assert stage.outcome(ann) == "responded" and stage.run(ann).outcome_step == 0
     assert stage.sent(ann) == ["letter", "chat", "sms"]
     assert stage.rows("reserved_money", id=1)[0][0] == 4500, "the SMS was paid"
+    office = Office(db, VAULT, stage.engine, stage.world.signer, "")
+    made = reports.report(office, "general").report
+    told = {line.id: (line.sent, line.reacted, line.reached) for line in made.lines if line.sent}
+    assert told == {"letter": (1, 1, 1), "chat": (1, 0, 0), "sms": (1, 0, 0)}, "only the letter is a success"
+    assert made.outcomes == {"responded": 1} and made.lines[2].cost == {"KZT": 1500}
 
 
 def test_scenario_03_a_prefetch_of_the_pixel_is_no_opening(db):
