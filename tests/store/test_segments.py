@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import msgspec
 import pytest
@@ -250,6 +251,27 @@ def test_nothing_of_who_is_erased_stays_in_columns(db: Database) -> None:
         assert not tx.run("end_block", block=0, generation=generation, now=NOW), "begun before the erasure"
     with db.read() as tx:
         assert segment_blocks.standing(tx).stale and segments.matching(tx, read("true"), NOW) == []
+
+
+def test_who_is_being_changed_while_a_block_is_made_for_the_first_time_is_not_missed(db: Database) -> None:
+    with db.write() as tx:
+        (one,) = save(tx, KEY, [Contact(external_id="a")], NOW).ids
+    told, made = threading.Event(), threading.Event()
+
+    def change() -> None:
+        with db.write() as tx:
+            tx.many("put_events", [(one, "e", "purchase", NOW - 1, "{}")])
+            told.set()
+            made.wait(0.3)  # no block is there yet for the trigger, and nothing is committed
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    told.wait(10)
+    list(making(db, NOW))
+    made.set()
+    changing.join()
+    with db.read() as tx:
+        assert segments.matching(tx, read('event("purchase").count == 1'), NOW) == [one]
 
 
 def test_what_attributes_equal_is_a_condition_too(db: Database) -> None:

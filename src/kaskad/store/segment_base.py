@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from secrets import randbits
+from time import sleep
 
 import numpy as np
 
@@ -25,6 +26,7 @@ Progress = Callable[[int, int], None]  # blocks done, of how many
 CODES = [channel.code for channel in Channel]
 
 _NOBODY: Integers = np.zeros(0, np.int64)
+_PAUSE_S, _TRIES = 0.02, 500
 _PATCHED = 0.25  # of a block: when more were changed, all of it is read
 
 
@@ -106,13 +108,16 @@ def make(db: Database, block: int, now: int, write: Write) -> None:
     """Make one block; of one that is made and of which few were changed, only those are read."""
     part = {"first": block * BLOCK, "last": block * BLOCK + BLOCK - 1}
 
+    first = randbits(48)  # a block that was dropped and is begun again must not look like the one before
+
     def begin(tx: Transaction) -> int:
-        # A block that was dropped and is begun again must not look like the one before: it begins anywhere.
-        ((generation,),) = tx.all("begin_block", block=block, first=randbits(48))
+        ((generation,),) = tx.all("begin_block", block=block, first=first)
         tx.run("take_touched", generation=generation, **part)
         return int(generation)
 
     generation = write(begin)
+    if generation == first and not _told_of(db):
+        return
     with db.read() as tx:
         before, after = _columns(tx, block)
     gone = [(block, *key) for key in before if key not in after]
@@ -130,6 +135,22 @@ def make(db: Database, block: int, now: int, write: Write) -> None:
         return 0
 
     write(end)
+
+
+def _told_of(db: Database) -> bool:
+    """Wait until whoever was changing people when the block was begun has committed: they noted nothing yet.
+
+    Return False where somebody takes too long. On SQLite there is nobody: one writes at a time.
+    """
+    with db.read() as tx:
+        ((_, until),) = tx.all("transactions_under_way")
+    for _ in range(_TRIES):
+        with db.read() as tx:
+            ((oldest, _),) = tx.all("transactions_under_way")
+        if oldest >= until:
+            return True
+        sleep(_PAUSE_S)
+    return False
 
 
 def _columns(tx: Transaction, block: int) -> tuple[Columns, Columns]:

@@ -75,6 +75,13 @@ SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM segment_blocks WHERE block = :block AND
 -- name: block_built_at
 SELECT built_at FROM segment_blocks WHERE block = :block;
 
+-- name: transactions_under_way (sqlite)
+SELECT 0, 0;
+
+-- name: transactions_under_way (postgresql)
+-- The oldest that writes and has not ended, and the number that comes after all that have begun.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+
 -- name: begin_block
 INSERT INTO segment_blocks (block, generation) VALUES (:block, :first)
 ON CONFLICT (block) DO UPDATE SET generation = segment_blocks.generation + 1
