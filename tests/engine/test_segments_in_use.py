@@ -105,6 +105,8 @@ def test_what_a_declared_attribute_can_never_be_is_refused(office: tuple[Stage, 
             segments.put(office, "vip", told)
     with pytest.raises(Invalid, match=r"contact\.level is a number, and"):
         segments.put(office, "vip", (Equals("level", "high"),))
+    (remark,) = segments.ask(office, "", 'contact.level > "high"', seeds=False, limit=0, wait_s=5).remarks
+    assert remark == 'contact.level is a number, and "high" is compared with it.'
     segments.put(office, "vip", 'contact.level > 2 and contact.other == "high"')
 
 

@@ -207,6 +207,7 @@ def ask(office: Office, name: str, text: str, *, seeds: bool, limit: int, wait_s
     with office.read() as tx:
         condition = read(text) if text else _get(tx, name).condition
         remarks = _doubts(tx, [condition, *_below(tx, condition).values()])
+        remarks += tuple(f"{each}." for each in _impossible(tx, condition))
         asked.note(office, tx)
     _ready(office, "", condition)
 
