@@ -204,7 +204,8 @@ def test_every_action_of_the_audit_has_its_sentence():
                 elif isinstance(node.args[2], ast.JoinedStr):
                     parts = node.args[2].values
                     fixed = [
-                        re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in parts
+                        re.escape(part.value) if isinstance(part, ast.Constant) else r"[\w/-]*"
+                        for part in parts
                     ]
                     patterns.append("".join(fixed))
     assert sorted(said - VERBS.keys()) == [], "give it a sentence in web/pages/audit_words.py"

@@ -123,6 +123,8 @@ VERBS = {
     "POST /templates/{name}/approvals": N_("Judged the text of a template"),
     "POST /templates/{name}/approvals/take-back": N_("Took an approval of a template back"),
     "POST /templates/{name}/check": N_("Had a template checked"),
+    "POST /templates/{name}/draft/check": N_("Had a draft of a template checked"),
+    "POST /templates/{name}/draft/preview": N_("Looked at a draft of a template filled in"),
     "POST /templates/{name}/preview": N_("Looked at a template filled in"),
     "POST /templates/{name}/restore": N_("Brought back an older text of a template"),
     "POST /templates/{name}/test": N_("Sent a test of a template"),
