@@ -188,12 +188,14 @@ def test_a_question_tells_how_many_where_they_are_reached_and_the_first(api):
     assert api.post("/questions/refresh")["contacts"] >= 4
     assert api.post("/questions", {"name": "all", "people": 2})["contacts"] == 4
     one = 'not in_list("stafff") and contact.email exists'
-    api.put("/segments/doubtful", {"text": f'{one} and not cascade("sael").sent and contact.country == "KZ"'})
+    api.put(
+        "/segments/doubtful", {"text": f'{one} and not cascade("sael").sent and contact.external_id == "KZ"'}
+    )
     doubts = api.post("/questions", {"text": 'segment("doubtful")'})["remarks"]
     assert [each.split(";")[0].split(":")[0] for each in doubts] == [
         "There is no list 'stafff'", "`contact.email` is an attribute called 'email'",
         "There is no cascade 'sael'",
-        "`contact.country` is an attribute called 'country', not the contact's own country.",
+        "`contact.external_id` is an attribute called 'external_id', not the contact's own external_id.",
     ]  # fmt: skip
     assert told["remarks"] == []
     for wrong in ({}, {"name": "all", "text": "true"}, {"text": "trigger.x"}, {"text": 'segment("none")'}):

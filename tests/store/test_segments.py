@@ -75,7 +75,10 @@ def _person(chance: random.Random, number: int, proof: str) -> Contact:
         for _ in range(chance.choice((0, 0, 1, 2, 3)))
     ]  # fmt: skip
     attributes = {name: chance.choice(VALUES) for name in NAMES if chance.random() < 0.7}
-    return Contact(external_id=f"e{number}", attributes=attributes, addresses=reach, consents=consents)
+    return Contact(
+        external_id=f"e{number}", attributes=attributes, addresses=reach, consents=consents,
+        language=chance.choice((None, "kk", "ru")), zone=chance.choice((None, "Asia/Almaty Asia/Omsk")),
+    )  # fmt: skip
 
 
 def _passage(tx: Transaction, chance: random.Random, contact_id: int, cascade: int) -> None:
@@ -107,6 +110,9 @@ attributes = st.sampled_from(
         'contact["odd\\"\\\\"]',
         "contact.level.a",
         "contact.none",
+        "contact.language",
+        "contact.zone",
+        "contact.country",
     ]
 )
 orders = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
@@ -213,6 +219,7 @@ def change(db: Database, ids: list[int]) -> None:
             NOW,
         )
         save(tx, KEY, [Contact(external_id="new", attributes={"vip": True})], NOW)
+        save(tx, KEY, [Contact(external_id=f"e{n}", language="kk", country="KZ") for n in (15, 16)], NOW)
         tx.many("put_events", [(ids[5], "late", "view", NOW - 9 * DAY, '{"amount": 40}')])
         tx.script(f"""UPDATE events SET contact_id = {ids[6]} WHERE contact_id = {ids[7]} AND id LIKE '%-1';
             DELETE FROM events WHERE contact_id = {ids[8]};
@@ -237,6 +244,23 @@ def test_arithmetic_and_the_matcher_agree(peopled: tuple[Database, list[int]], t
         assert segments.matching(tx, condition, NOW, after=ids[20]) == [
             each for each in truth if each > ids[20]
         ]
+
+
+def _found(db: Database, text: str) -> set[int]:
+    with db.read() as tx:
+        return set(segments.matching(tx, read(text), NOW))
+
+
+def test_a_contact_s_own_language_and_country_are_asked_like_attributes(
+    peopled: tuple[Database, list[int]],
+) -> None:
+    db, ids = peopled
+    changed = _found(db, 'contact.country == "KZ"')  # since columns were made, where they were
+    with db.read() as tx:
+        kazakh = {row[0] for row in tx.among("look_contacts", ids) if row[2] == "kk"}
+        almaty = {row[0] for row in tx.among("look_contacts", ids) if row[1]}
+    assert kazakh and _found(db, 'contact.language == "kk"') == kazakh >= changed
+    assert almaty and _found(db, 'contact.zone == "Asia/Almaty"') == almaty
 
 
 def test_nothing_of_who_is_erased_stays_in_columns(db: Database) -> None:

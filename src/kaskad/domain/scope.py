@@ -31,6 +31,17 @@ _UNREACHED: dict[str, object] = {
 }  # fmt: skip
 
 
+def contact_scope(
+    attributes: Mapping[str, Any], zone: str | None, language: str | None, country: str | None
+) -> dict[str, Any]:
+    """Return what `contact.…` asks: the attributes, else the contact's own zone, language and country.
+
+    Of several zones that may be theirs it is the likeliest.
+    """
+    own = (("zone", zone.split(" ", 1)[0] if zone else None), ("language", language), ("country", country))
+    return {**{name: value for name, value in own if value}, **attributes}
+
+
 def steps_scope(version: Version, passages: Passages) -> dict[str, dict[str, object]]:
     """Return `steps.<id>.<field>` for every step, also those that the run has not reached."""
     return {

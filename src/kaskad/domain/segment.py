@@ -30,7 +30,7 @@ _ROOT = "contact"
 _ROOTS = (_ROOT, "rfm")
 # `contact.email` asks for an attribute that happens to be called so, not for what a contact has besides.
 _ADDRESSES = {**{channel.value: channel.value for channel in Channel}, "phone": "sms", "mail": "email"}
-_OWN = frozenset({"zone", "language", "country", "tracking", "id", "external_id", "created_at"})
+_OWN = frozenset({"tracking", "id", "external_id", "created_at"})
 
 _QUIET = (
     'cascade("any").sent_before({0}) and not cascade("any").reacted({0}) '

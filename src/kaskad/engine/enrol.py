@@ -147,7 +147,7 @@ def _holds(tx: Transaction, request: Request, now: int) -> bool:
     run = _new_run(request, (), now)
     seen = look(tx, [(version, run)], now)
     person = seen.people.get(request.contact_id)
-    attributes = person.attributes if person else {}
+    attributes = person.asked() if person else {}
     scope = condition_scope(
         version,
         run,

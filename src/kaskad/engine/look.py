@@ -15,7 +15,7 @@ from kaskad.domain.consent import ConsentRow
 from kaskad.domain.paths import instant_at, look_up
 from kaskad.domain.policy import PerClass
 from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, Send, address_bits
-from kaskad.domain.scope import condition_scope
+from kaskad.domain.scope import condition_scope, contact_scope
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World
@@ -36,6 +36,10 @@ class Person(Struct, frozen=True, gc=False):
     country: str
     tracking: bool
     attributes: dict[str, Any]
+
+    def asked(self) -> dict[str, Any]:
+        """Return what conditions ask of the contact."""
+        return contact_scope(self.attributes, self.zone, self.language, self.country)
 
 
 NOBODY = Person(None, "", "", False, {})
@@ -243,7 +247,7 @@ class Desk:
         if version.has_conditions:
             events = seen.events.get(contact_id, [])
             answers.scope = condition_scope(
-                version, run, passages, person.attributes, properties, events,
+                version, run, passages, person.asked(), properties, events,
                 seen.standing.get(contact_id, {}),
             )  # fmt: skip
         if version.anchored:

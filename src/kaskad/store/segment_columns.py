@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from kaskad.domain.condition_values import amount_of
 from kaskad.domain.consent import ConsentRow
+from kaskad.domain.scope import contact_scope
 from kaskad.store.db import Row, Transaction
 from kaskad.store.segments import consent_of
 
@@ -38,6 +39,11 @@ _raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _attributes = msgspec.json.Decoder(dict[str, Any]).decode
 _list = msgspec.json.Decoder(list[Any]).decode
 _consents = msgspec.json.Decoder(list[list[ConsentRow]]).decode
+
+
+@lru_cache(10_000)
+def _written(value: str) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
 
 
 class Coded(Struct, frozen=True):
@@ -100,7 +106,11 @@ class Live:
 
     @cached_property
     def _raws(self) -> list[dict[str, msgspec.Raw]]:
-        return [_raw(row[2]) for row in self._rows]
+        raws = [_raw(row[2]) for row in self._rows]
+        for known, row in zip(raws, self._rows, strict=True):
+            for name, value in contact_scope({}, *row[3:]).items():
+                known.setdefault(name, _written(value))
+        return raws
 
     def attributes(self) -> list[str]:
         """Return the names of all attributes of these people."""

@@ -15,6 +15,7 @@ from kaskad.domain.condition_kept import REACTIONS, Deed, Known
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.errors import Invalid
 from kaskad.domain.rfm import DAY_MS, Rfm
+from kaskad.domain.scope import contact_scope
 from kaskad.domain.segment import READY, Equals, asks_rfm, names_in, names_met, of_attributes
 from kaskad.domain.terms import Channel, Outcome
 from kaskad.store import settings
@@ -191,7 +192,7 @@ def met(tx: Transaction, names: set[str], ids: Sequence[int], now: int) -> dict[
         known = find(tx, name)
         if known is not None:
             named |= {name: known.condition, **below(tx, [known.condition.tree])}
-    rows = [(row[0], row[5]) for row in tx.among("look_contacts", ids)] if named else []
+    rows = tx.among("look_contacts", ids) if named else []
     trees = [condition.tree for condition in named.values()]
     return {
         contact_id: names_met(names, named, scope, now)
@@ -277,7 +278,7 @@ def _judged(
     wanted = names_in(condition.tree)
     trees = [condition.tree, *(each.tree for each in named.values())]
     found = []
-    rows = [(row[0], row[5]) for row in tx.among("look_contacts", ids)]
+    rows = tx.among("look_contacts", ids)
     for contact_id, scope in _scopes(tx, rows, trees, now).items():
         within = names_met(wanted, named, scope, now) if wanted else frozenset[str]()
         if condition.test({**scope, "segments": within}, now).value:
@@ -301,12 +302,12 @@ def _scopes(
     nobody = Known()
     return {
         contact_id: {
-            "contact": _attributes(attributes),
+            "contact": contact_scope(_attributes(attributes), zone, language, country),
             "events": events.get(contact_id, {}),
             "kept": known.get(contact_id, nobody),
             "rfm": scores.get(contact_id, {}),
         }
-        for contact_id, attributes in rows
+        for contact_id, zone, language, country, _, attributes in rows
     }
 
 

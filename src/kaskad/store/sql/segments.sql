@@ -28,7 +28,7 @@ SELECT r.contact_id, c.slug, f.kind, f.at
  WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND f.step >= 0;
 
 -- name: segment_contacts
-SELECT id, seed, attributes FROM contacts
+SELECT id, seed, attributes, zone, language, country FROM contacts
  WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND erased_at IS NULL;
 
 -- name: segment_contacts_within
