@@ -7,27 +7,22 @@ from hashlib import sha256
 
 from msgspec import Struct
 
-from kaskad.actions import abilities, approving, attributes, law, scores
+from kaskad.actions import approving, law, scores
 from kaskad.actions.approved_texts import wrong_texts
+from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.approval import pieces_of
-from kaskad.domain.attributes import doubts
 from kaskad.domain.cascade import Cascade
-from kaskad.domain.definition import Loaded, Problem, load, to_cascade, with_more
-from kaskad.domain.definition.checks import longest
+from kaskad.domain.definition import Loaded, Problem, load, to_cascade
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.policy import Policy
-from kaskad.domain.segment import asked_by, named_by
-from kaskad.domain.shown import misfits
-from kaskad.domain.speech import spoken_by
+from kaskad.domain.segment import asked_by
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
 from kaskad.engine.wording import look_up
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
-from kaskad.store import segments as segment_store
 from kaskad.store import settings as setting_store
 from kaskad.store import templates
 from kaskad.store.cascades import CascadeRow, DraftRow, VersionRow
@@ -142,7 +137,7 @@ def check(text: str, office: Office | None = None, name: str = "definition") -> 
     With an `office` also what its accounts cannot do of it.
     """
     loaded = load(text, name=name)
-    return loaded if office is None else _held_against_accounts(office, loaded, text)
+    return loaded if office is None else held_against_accounts(office, loaded, text)
 
 
 def revision_of(text: str) -> str:
@@ -230,9 +225,9 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     loaded = _load(slug, text)
     if loaded.cascade is None:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
-    able = _held_against_accounts(office, loaded, text)
+    able = held_against_accounts(office, loaded, text)
     if not ours:
-        able = _approved(office, able, text)
+        able = approved(office, able, text)
     if able.errors:
         raise Invalid([problem.text(slug) for problem in able.errors])
     if missing := _missing(office, loaded.cascade):
@@ -255,9 +250,9 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         current = store.version(tx, row.version_id) if row and row.version_id is not None else None
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
-    loaded = _held_against_accounts(office, _load(slug, wanted), wanted)
+    loaded = held_against_accounts(office, _load(slug, wanted), wanted)
     told = len(loaded.errors)
-    loaded = _approved(office, loaded, wanted)
+    loaded = approved(office, loaded, wanted)
     unapproved = len(loaded.errors) - told
     spared = _spared(office, loaded.cascade) if loaded.cascade else ()
     same = current is not None and current.source == wanted and _same_texts(office, loaded, current.id)
@@ -331,49 +326,6 @@ def _load(slug: str, text: str) -> Loaded:
     if loaded.cascade is not None and loaded.cascade.id != slug:
         raise Invalid([f"The definition is of cascade {loaded.cascade.id!r}, and was sent for {slug!r}."])
     return loaded
-
-
-def _held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
-    """Return what was loaded with what the accounts in use cannot do of it."""
-    if loaded.cascade is None:
-        return loaded
-    accounts = [account for account in office.engine.world.accounts.values() if account.enabled]
-    found = abilities.findings(loaded.cascade, accounts)
-    with office.read() as tx:
-        wordings, wrong = look_up(tx, loaded.cascade)
-        wrong = [*wrong, *_unknown_segments(tx, loaded.cascade)]
-        declared = attributes.declared(tx)
-    more = [(f.path, f.message, f.remedy, f.severity) for f in found]
-    more += [
-        (path, doubt, "Compare it with a value that it can have, or declare it otherwise.", "warning")
-        for path, doubt in doubts(declared, loaded.cascade)
-    ]
-    more += [(*finding, "error") for finding in misfits(declared, loaded.cascade, wordings)]
-    more += [(*finding, "warning") for finding in unsaid_by(loaded.cascade, wordings)]
-    more += [(*finding, "warning") for finding in spoken_by(loaded.cascade, wordings, longest)]
-    return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
-
-
-def _approved(office: Office, loaded: Loaded, text: str) -> Loaded:
-    """Return what was loaded with what nobody has approved of it, where that is needed."""
-    if loaded.cascade is None:
-        return loaded
-    with office.read() as tx:
-        lacking = approving.unapproved(tx, loaded.cascade)
-    return with_more(loaded, text, [(*one, "error") for one in lacking]) if lacking else loaded
-
-
-def _unknown_segments(tx: Transaction, cascade: Cascade) -> list[tuple[str, str, str]]:
-    """Return where a segment is named that is not there: path, what is wrong, and what to do.
-
-    Whom a broadcast names is asked at the launch, which may name others.
-    """
-    return [
-        (path, f"there is no segment `{name}`", "make it first: `kaskad segment create`")
-        for name, paths in named_by(cascade).items()
-        for path in paths
-        if path != "trigger.broadcast" and segment_store.find(tx, name) is None
-    ]
 
 
 def _same_texts(office: Office, loaded: Loaded, version_id: int) -> bool:

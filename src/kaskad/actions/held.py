@@ -1,0 +1,60 @@
+"""A definition held against what there is: accounts, templates, segments, attributes, approvals."""
+
+from __future__ import annotations
+
+from kaskad.actions import abilities, approving, attributes
+from kaskad.actions.office import Office
+from kaskad.domain.attributes import doubts
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.definition import Loaded, with_more
+from kaskad.domain.definition.checks import longest
+from kaskad.domain.leaving import unsaid_by
+from kaskad.domain.segment import named_by
+from kaskad.domain.shown import misfits
+from kaskad.domain.speech import spoken_by
+from kaskad.engine.wording import look_up
+from kaskad.store import segments as segment_store
+from kaskad.store.db import Transaction
+
+
+def held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
+    """Return what was loaded with what the accounts in use cannot do of it."""
+    if loaded.cascade is None:
+        return loaded
+    accounts = [account for account in office.engine.world.accounts.values() if account.enabled]
+    found = abilities.findings(loaded.cascade, accounts)
+    with office.read() as tx:
+        wordings, wrong = look_up(tx, loaded.cascade)
+        wrong = [*wrong, *_unknown_segments(tx, loaded.cascade)]
+        declared = attributes.declared(tx)
+    more = [(f.path, f.message, f.remedy, f.severity) for f in found]
+    more += [
+        (path, doubt, "Compare it with a value that it can have, or declare it otherwise.", "warning")
+        for path, doubt in doubts(declared, loaded.cascade)
+    ]
+    more += [(*finding, "error") for finding in misfits(declared, loaded.cascade, wordings)]
+    more += [(*finding, "warning") for finding in unsaid_by(loaded.cascade, wordings)]
+    more += [(*finding, "warning") for finding in spoken_by(loaded.cascade, wordings, longest)]
+    return with_more(loaded, text, [*more, *((*finding, "error") for finding in wrong)])
+
+
+def approved(office: Office, loaded: Loaded, text: str) -> Loaded:
+    """Return what was loaded with what nobody has approved of it, where that is needed."""
+    if loaded.cascade is None:
+        return loaded
+    with office.read() as tx:
+        lacking = approving.unapproved(tx, loaded.cascade)
+    return with_more(loaded, text, [(*one, "error") for one in lacking]) if lacking else loaded
+
+
+def _unknown_segments(tx: Transaction, cascade: Cascade) -> list[tuple[str, str, str]]:
+    """Return where a segment is named that is not there: path, what is wrong, and what to do.
+
+    Whom a broadcast names is asked at the launch, which may name others.
+    """
+    return [
+        (path, f"there is no segment `{name}`", "make it first: `kaskad segment create`")
+        for name, paths in named_by(cascade).items()
+        for path in paths
+        if path != "trigger.broadcast" and segment_store.find(tx, name) is None
+    ]
