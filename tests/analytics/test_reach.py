@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kaskad.analytics.courses import tally
+from kaskad.analytics.courses import standings, tally
 from kaskad.analytics.paths import Flow, flows
 from kaskad.analytics.reach import Report, report, trips
 from kaskad.analytics.scope import EVERYTHING, Scope
@@ -154,6 +154,8 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
     with db.read() as tx:
         told = report(tx, 7, CASCADE, 1)
         listed = trips(tx, 7, CASCADE, 1000)
+        stands = standings(tx)
+        assert stands == ({7: (told.entered, told.under_way)} if told.entered else {}) == standings(tx, 7)
         check_ways(told, flows(tally(tx, 7, EVERYTHING), CASCADE))
         check_people(tx, told)
     with db.write() as tx:
@@ -161,6 +163,7 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
             pass
     with db.read() as tx:
         assert report(tx, 7, CASCADE, 1) == told, "counted"
+        assert standings(tx) == stands and standings(tx, 8) == {}
         assert report(tx, 7, CASCADE, 1, Scope(until=1)) == told, "by each run"
         for hours in (1, 24, 25, 49):
             assert report(tx, 7, CASCADE, 1, Scope(until=hours * 3_600_000)) == told, "by hours and days"

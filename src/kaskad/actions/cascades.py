@@ -12,6 +12,7 @@ from kaskad.actions.approved_texts import wrong_texts
 from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
+from kaskad.analytics.courses import standings
 from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade
@@ -181,7 +182,7 @@ def _unchanged(tx: Transaction, slug: str, revision: str) -> None:
 def listing(office: Office, *, counted: bool = True) -> list[Overview]:
     """Return all cascades, by name; unless `counted`, without how many entered: that looks at every run."""
     with office.read() as tx:
-        drafted, counts = store.drafted(tx), _counts(tx) if counted else {}
+        drafted, counts = store.drafted(tx), standings(tx) if counted else {}
         return [_overview(office, tx, row, row.id in drafted, counts) for row in store.all_cascades(tx)]
 
 
@@ -191,7 +192,7 @@ def find(office: Office, slug: str) -> Whole:
         row = store.by_slug(tx, slug)
         draft = store.draft(tx, row.id)
         source = None if row.version_id is None else store.version(tx, row.version_id).source
-        return Whole(_overview(office, tx, row, draft is not None, _counts(tx, row.id)), source, draft)
+        return Whole(_overview(office, tx, row, draft is not None, standings(tx, row.id)), source, draft)
 
 
 def versions(office: Office, slug: str) -> list[VersionRow]:
@@ -236,7 +237,7 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     made = launch.activate(office.engine, loaded.cascade, text, resume=False)
     with office.read() as tx:
         now = store.by_slug(tx, slug)
-        return Controlled(slug, now.state, _counts(tx, row.id).get(row.id, (0, 0))[1], made.number)
+        return Controlled(slug, now.state, standings(tx, row.id).get(row.id, (0, 0))[1], made.number)
 
 
 def plan(office: Office, slug: str, text: str | None = None) -> Plan:
@@ -370,7 +371,7 @@ def _begun(office: Office, slug: str) -> CascadeRow:
 def _controlled(office: Office, slug: str) -> Controlled:
     with office.read() as tx:
         row = store.by_slug(tx, slug)
-        return Controlled(slug, row.state, _counts(tx, row.id).get(row.id, (0, 0))[1])
+        return Controlled(slug, row.state, standings(tx, row.id).get(row.id, (0, 0))[1])
 
 
 def _next_text(tx: Transaction, row: CascadeRow) -> str:
@@ -400,13 +401,6 @@ def _text(tx: Transaction, slug: str, which: str) -> str:
 def _diff(old: str, new: str, old_name: str, new_name: str) -> str:
     lines = unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _counts(tx: Transaction, cascade_id: int | None = None) -> dict[int, tuple[int, int]]:
-    """Return by cascade how many runs have begun and how many are under way."""
-    if cascade_id is None:
-        return {row[0]: (row[1], row[2]) for row in tx.all("count_runs")}
-    return {row[0]: (row[1], row[2]) for row in tx.all("count_runs_of", cascade_id=cascade_id)}
 
 
 def _in_flight(office: Office, tx: Transaction, row: CascadeRow) -> tuple[InFlight, ...]:

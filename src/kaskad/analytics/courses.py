@@ -8,7 +8,7 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from kaskad.analytics.scope import FOREVER, Scope
-from kaskad.domain.course import Leg, Part, Shape, part_of
+from kaskad.domain.course import Leg, Part, Shape, live, part_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, parts, stand
 from kaskad.store.db import Transaction
 
@@ -58,6 +58,32 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
         for part in [part for part, count in counts.items() if not count]:
             del counts[part]
     return told
+
+
+def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]]:
+    """Return by cascade how many runs have begun and how many are under way, without hold-outs and seeds.
+
+    While very much is going on this is as of some seconds ago.
+    """
+    found: dict[int, list[int]] = {
+        row[0]: [row[1], row[2]] for row in tx.all("counts_under_way", cascade_id=cascade_id)
+    }
+    waiting = {(row[1], row[2]) for row in tx.all("courses_due", limit=_PIECE + 1)}
+    cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
+    courses: dict[int, str] = {}
+    told = stand(tx, waiting, courses) if len(waiting) <= _PIECE else {}
+    moved = [
+        (entry, sign) for one in told.values() for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry
+    ]
+    known = parts(tx, {entry.course_id for entry, _ in moved}, courses)
+    for entry, sign in moved:
+        of = cascades[entry.version_id]
+        for under_way in (live(part) for part in known[entry.course_id]):
+            if under_way is not None and cascade_id in (0, of):
+                counts = found.setdefault(of, [0, 0])
+                counts[0] += sign
+                counts[1] += sign * under_way
+    return {number: (begun, under_way) for number, (begun, under_way) in found.items() if begun}
 
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:

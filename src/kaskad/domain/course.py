@@ -76,6 +76,11 @@ def _levels(legs: Sequence[Leg]) -> int:
     return delivered | seen << 1 | likely << 2 | reacted << 3
 
 
+def live(part: Part) -> int | None:
+    """Return 1 for the shape of a run under way, 0 for one that is over; None for hold-outs and for legs."""
+    return None if isinstance(part, Leg) or part.holdout else int(not part.outcome)
+
+
 def text_of(parts: Part | Sequence[Part]) -> str:
     """Return what is kept of a part, or of a whole course."""
     return _encode(parts).decode()

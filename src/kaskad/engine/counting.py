@@ -8,7 +8,7 @@ from time import monotonic
 
 from msgspec import structs
 
-from kaskad.domain.course import Part, id_of, text_of
+from kaskad.domain.course import Part, id_of, live, text_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, Standing, parts, stand
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
@@ -101,7 +101,7 @@ def _put_counts(tx: Transaction, sums: Mapping[tuple[int, int, Part], Sequence[i
             total[1] += value
     moved = [(*place, *total) for place, total in sorted(rows.items()) if total != [0, 0]]
     if moved:
-        tx.many("put_course_parts", sorted((ids[part], text) for part, text in texts.items()))
+        tx.many("put_course_parts", [(ids[part], text, live(part)) for part, text in texts.items()])
         tx.many("add_counts", moved)
     fewer = [row[:4] for row in moved if row[4] < 0]
     if fewer:

@@ -65,8 +65,9 @@ INSERT INTO courses (id, detail)
 ON CONFLICT DO NOTHING;
 
 -- name: put_course_parts
-INSERT INTO course_parts (id, detail)
-/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[]) */
+INSERT INTO course_parts (id, detail, live)
+/* sqlite: VALUES (:c1, :c2, :c3) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[], :c3::integer[]) */
 ON CONFLICT DO NOTHING;
 
 -- name: add_counts
@@ -108,6 +109,16 @@ SELECT k.part_id, p.detail, sum(k.runs), sum(k.value)
                            AND (:version_id = 0 OR id = :version_id))
    AND k.hours = :hours AND k.hour >= :since AND k.hour < :until
  GROUP BY k.part_id, p.detail;
+
+-- name: counts_under_way
+-- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted.
+SELECT v.cascade_id, sum(k.runs), coalesce(sum(CASE WHEN p.live = 1 THEN k.runs END), 0)
+  FROM course_counts k JOIN course_parts p ON p.id = k.part_id JOIN versions v ON v.id = k.version_id
+ WHERE k.hours = 0 AND p.live IS NOT NULL AND (:cascade_id = 0 OR v.cascade_id = :cascade_id)
+ GROUP BY v.cascade_id;
+
+-- name: version_cascades
+SELECT id, cascade_id FROM versions;
 
 -- name: course_scan
 -- How many runs of a cascade went each course: of those that entered between two instants, of these people.

@@ -168,18 +168,6 @@ UPDATE run_data SET properties = :properties WHERE contact_id = :contact_id AND 
 -- Whether anybody has ever entered.
 SELECT 1 FROM runs LIMIT 1;
 
--- name: count_runs
--- Runs that began and runs under way, by cascade; hold-outs, who got nothing, and seed contacts
--- are not counted.
-SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 0 END), 0) FROM runs
- WHERE holdout = 0 AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) GROUP BY cascade_id;
-
--- name: count_runs_of
--- The same of one cascade.
-SELECT cascade_id, count(*), coalesce(sum(CASE WHEN outcome IS NULL THEN 1 ELSE 0 END), 0) FROM runs
- WHERE cascade_id = :cascade_id AND holdout = 0
-   AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) GROUP BY cascade_id;
-
 -- name: runs_in_flight
 -- Where the live runs of a cascade stand.
 SELECT version_id, step, count(*) FROM runs WHERE cascade_id = :cascade_id AND outcome IS NULL
