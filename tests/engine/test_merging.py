@@ -263,6 +263,7 @@ def test_what_another_process_adds_in_that_very_moment_is_taken_over(either: Dat
         now = stage.clock.now()
         row = (anna, late, version.cascade_id, version.id, 0, 0, -1, now + 10**9, now, now, 0)
         tx.many("insert_runs", [row])
+        tx.many("put_due", [(anna, late)])
     anne = stage.person("anne")
     merge(stage, anne, ann)  # in the same moment, by yet another
     now = stage.clock.now()

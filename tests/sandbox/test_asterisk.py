@@ -73,7 +73,7 @@ class Kaskad:
         except SendError as error:
             return error
 
-    async def until(self, what, within_s=15.0):
+    async def until(self, what, within_s=60.0):
         began = time.monotonic()
         while not what():
             assert time.monotonic() - began < within_s, self.told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
 import struct
@@ -135,3 +136,8 @@ def message(number: int = 1, **fields: object) -> Outgoing:
 
 def post(url: str, body: bytes = b"{}", **headers: str) -> Request:
     return Request("POST", url, headers, body)
+
+
+def interruptible() -> None:
+    """Let SIGINT be heard: what a shell starts in the background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

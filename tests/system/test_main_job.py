@@ -23,7 +23,7 @@ from kaskad.domain.policy import Policy
 from kaskad.store import settings
 from kaskad.store.db import open_database
 from kaskad.store.migrate import upgrade
-from support.faults import free_port
+from support.faults import free_port, interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
 CASCADE = """
@@ -136,6 +136,7 @@ class Scene:
         return subprocess.Popen(
             [sys.executable, "-c", "from kaskad.cli import main; main()", "run", *arguments],
             cwd=self.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=interruptible,
         )  # fmt: skip
 
     def run(self, *more: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from kaskad.store import settings
 from kaskad.store.db import open_database
 from kaskad.store.migrate import upgrade
 from support import postfix
-from support.faults import free_port
+from support.faults import free_port, interruptible
 
 pytestmark = pytest.mark.skipif(bool(postfix.missing()), reason=postfix.missing() or "there is one")
 
@@ -128,8 +128,9 @@ def kaskad(folder, listen):
     path = os.pathsep.join(part for part in sys.path if part)
     with (folder / "said").open("w") as said:
         process = subprocess.Popen(
-            command, cwd=folder, env={**plain, "PYTHONPATH": path}, stdout=said, stderr=said
-        )
+            command, cwd=folder, env={**plain, "PYTHONPATH": path}, stdout=said, stderr=said,
+            preexec_fn=interruptible,
+        )  # fmt: skip
         try:
             yield process
         finally:

@@ -117,7 +117,7 @@ def _words(tx: Transaction, runs: Mapping[RunKey, Sequence[Row]]) -> dict[tuple[
         (*key, row[_MESSAGE]) for key, rows in runs.items() for row in rows if row[_MESSAGE + 2] in FAILED
     ]
     rows = tx.many("failure_words", sorted(failed)) if failed else ()
-    return {tuple(row[:3]): impersonal(row[3] or row[4] or "") for row in rows}
+    return {tuple(row[:3]): row[3] or impersonal(row[4] or "") for row in rows}
 
 
 def _gone(tx: Transaction, keys: Sequence[RunKey]) -> dict[RunKey, Standing]:
