@@ -55,13 +55,13 @@ demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, not
 # Servers that tests start would each compile all of Kaskad where Python is told not to keep what it compiles.
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
-	$(BIN)/python -m pytest -n 2 -q $(TESTS)
+	$(BIN)/python -m pytest -n 3 -q $(TESTS)
 
 pictures: install ## take the guide's pictures again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py
 
 fuzz: install ## send the API 200 examples of everything, wrong ones too (long)
-	KASKAD_TEST_FUZZ=200 $(BIN)/python -m pytest -n 2 -q tests/api/test_schema.py
+	KASKAD_TEST_FUZZ=200 $(BIN)/python -m pytest -n 3 -q tests/api/test_schema.py
 
 check: lint ## ruff, mypy --strict and the direction of imports
 	$(BIN)/mypy --strict
