@@ -37,7 +37,7 @@ SELECT i, 1, CASE WHEN h % 17 = 0 THEN 0 ELSE 1 END, 3, CASE WHEN g % 3 = 0 THEN
 INSERT INTO list_members (list_id, contact_id) {numbers} SELECT 1, i FROM k WHERE h % 97 = 0;
 INSERT INTO runs (contact_id, id, seq, cascade_id, version_id, slot, due_at, entered_at, finished_at, outcome,
                   phase, step, state) {numbers}
-SELECT i, 1, 3, 1 + g % 2, 1, 0, 0, {now} - h % 200 * 86400000, {now} - h % 200 * 86400000 + 3600000,
+SELECT i, 1, 3, 1 + g % 2, 1 + g % 2, 0, 0, {now} - h % 200 * 86400000, {now} - h % 200 * 86400000 + 3600000,
        1 + g % 4, 0, 1, 3 FROM k WHERE h % 10 > 3;
 INSERT INTO messages (contact_id, run_id, step, channel, state, submitted_at) {numbers}
 SELECT i, 1, 0, 1, 4, {now} - h % 200 * 86400000 FROM k WHERE h % 10 > 3;
