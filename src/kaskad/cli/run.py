@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS = "accounts.yaml"
 EVERYBODY = 1_000_000
+COUNTED = 5_000  # changes of runs that are counted between two ticks
 NOTES_SHOWN = 20
 
 
@@ -258,7 +259,10 @@ def _carry(service: Service, version: VersionRow, cascade: Cascade, screen: Scre
 
 def _report(service: Service, version: VersionRow, cascade: Cascade) -> tuple[Report, list[Trip]]:
     from kaskad.analytics.reach import report, trips
+    from kaskad.engine.counting import count
 
+    while service.engine.write(lambda tx: count(tx, COUNTED)).result():
+        pass
     with service.db.read() as tx:
         made = report(tx, version.cascade_id, cascade, service.clock.now())
         return made, trips(tx, version.cascade_id, cascade, EVERYBODY)
