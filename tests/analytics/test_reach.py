@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from kaskad.analytics import courses
 from kaskad.analytics.courses import standings, tally
 from kaskad.analytics.paths import Flow, flows
 from kaskad.analytics.reach import Report, report, trips
@@ -179,6 +180,18 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
         contact: sum(r["state"].value in SENT for r in rows if r["contact"] == contact)
         for contact in range(1, len(people) + 1)
     }  # fmt: skip
+
+
+def test_a_report_says_what_it_has_not_counted(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with db.write() as tx:
+        tx.script(DUE)
+        while count_anew(tx, 1_000):
+            pass
+    fill(db, [(False, None, (None, None, None), False)] * 9)
+    with db.read() as tx:
+        assert (report(tx, 7, CASCADE, 1).entered, report(tx, 7, CASCADE, 1).uncounted) == (9, 0)
+        monkeypatch.setattr(courses, "CORRECTED", 8)
+        assert report(tx, 7, CASCADE, 1).uncounted == 9
 
 
 def check_lines(told: Report, rows: list[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ _PIECE = 1_000
 class Tally(Struct):
     """How many runs have each shape and leg, and what goals of a shape's were worth together, in minor units.
 
-    `uncounted`: so many have changed since, more than can be looked at now.
+    `uncounted`: so many changes, or more, are left out: too many to be looked at now.
     """
 
     shapes: Counter[Shape] = field(default_factory=Counter)
@@ -39,10 +39,11 @@ class Tally(Struct):
 def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
     """Return how the runs in `scope` went, seed contacts' left out."""
     told = Tally()
-    waiting = {(row[1], row[2]) for row in tx.all("courses_due", limit=CORRECTED + 1)}
-    if len(waiting) > CORRECTED:
-        told.uncounted = len(waiting)
-        waiting.clear()
+    changes = tx.all("courses_due", limit=CORRECTED + 1)  # a run may be among them several times
+    if len(changes) > CORRECTED:
+        told.uncounted = len(changes)
+        changes = []
+    waiting = {(row[1], row[2]) for row in changes}
     runs, values = Counter[int](), Counter[int]()
     courses: dict[int, str] = {}
     if scope.people is None and scope.since % HOUR_MS == 0 and scope.until % HOUR_MS == 0:
@@ -68,10 +69,11 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
     found: dict[int, list[int]] = {
         row[0]: [row[1], row[2]] for row in tx.all("counts_under_way", cascade_id=cascade_id)
     }
-    waiting = {(row[1], row[2]) for row in tx.all("courses_due", limit=_PIECE + 1)}
+    changes = tx.all("courses_due", limit=_PIECE + 1)
+    waiting = {(row[1], row[2]) for row in changes} if len(changes) <= _PIECE else set()
     cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
     courses: dict[int, str] = {}
-    told = stand(tx, waiting, courses) if len(waiting) <= _PIECE else {}
+    told = stand(tx, waiting, courses)
     moved = [
         (entry, sign) for one in told.values() for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry
     ]

@@ -175,6 +175,10 @@ class ReportView(View):
     version: int
     launches: Annotated[int, Field(description="Launches under way.")]
     as_of: datetime
+    uncounted: Annotated[
+        int,
+        Field(description="0; where very much has just changed, so many changes or more are left out."),
+    ]
     entered: int
     under_way: int
     outcomes: dict[str, int]
@@ -202,6 +206,7 @@ class ReportView(View):
             version=told.version,
             launches=told.launches,
             as_of=instant(made.as_of),
+            uncounted=made.uncounted,
             entered=made.entered,
             under_way=made.under_way,
             outcomes=made.outcomes,
