@@ -59,6 +59,43 @@ def test_a_domain_is_stopped_with_all_below_it_by_choice(api):
     assert health(api, "w2") == {"b@deep.mail.whole.kz": "suppressed"}, "on the list for itself"
 
 
+def test_an_address_comes_off_with_a_reason_unless_its_owner_has_said_no(api):
+    for who, reason in (("s0", "manual"), ("s1", "complaint"), ("s2", "opt_out")):
+        api.put(f"/contacts/{who}", {"email": f"{who}@single.kz", "phone": f"+7701000030{who[1]}"})
+        place = {"channel": "email", "value": f"{who}@single.kz"}
+        api.post("/suppressions", {"addresses": [place], "reason": reason})
+
+    def lifted(*names, **told):
+        places = [{"channel": "email", "value": f"{one}@single.kz"} for one in names]
+        answer = api.call("POST", "/suppressions/lift", {"addresses": places, **told})
+        return answer.json() if answer.status_code == 200 else [
+            (one.get("pointer"), one["detail"]) for one in answer.json()["problems"]
+        ]  # fmt: skip
+
+    assert lifted("s0") == [("/why", "Say why they come off the list: it is kept in the audit.")]
+    held = lifted("s0", "s1", "s2", "s9", why="put there by mistake")
+    assert [at for at, _ in held] == [f"/addresses/{n}/value" for n in (1, 2, 3)], "all or none"
+    assert "has complained" in held[0][1] and "new consent" in held[1][1] and "is not on" in held[2][1]
+    assert lifted("s0", why="put there by mistake") == {"addresses": 1}
+    (noted,) = api.get("/audit?limit=1")["items"]
+    assert noted["action"] == "POST /suppressions/lift" and noted["object"].startswith("con_")
+    assert noted["object"].endswith(": put there by mistake") and "@" not in noted["object"]
+    granted = {"purpose": "advertising", "channels": ["email"], "granted": True, "proof": {"source": "call"}}
+    api.put("/contacts/s2", {"consents": [{**granted, "at": "2020-01-01T00:00:00Z"}]})
+    assert "new consent" in lifted("s2", why="asked")[0][1], "it was before"
+    api.put("/contacts/s2", {"consents": [granted]})
+    assert lifted("s2", why="asked for letters again") == {"addresses": 1}
+    assert {health(api, who)[f"{who}@single.kz"] for who in ("s0", "s2")} == {"good"}
+    phone = {"channel": "robot_call", "value": "+77010000300"}
+    api.post("/suppressions", {"addresses": [phone], "reason": "carrier_refusal"})
+    assert health(api, "s0")["+77010000300"] == "suppressed"
+    sms = {"addresses": [{**phone, "channel": "sms"}], "why": "lifted at the carrier"}
+    assert api.post("/suppressions/lift", sms)["addresses"] >= 1, "one number for all that use it"
+    assert health(api, "s0")["+77010000300"] == "good"
+    api.post("/suppressions", {"domains": ["single.kz"]})
+    assert "take single.kz off" in lifted("s0", why="x")[0][1]
+
+
 def test_what_names_nothing_or_nonsense_is_a_problem(api):
     for told, at in (
         ({}, ""), ({"domains": ["no domain"]}, "/domains/0"),

@@ -215,6 +215,10 @@ def test_the_stop_list_takes_addresses_and_domains_and_says_what_is_on_it(told, 
         "2 addresses of contacts are good"
     )
     assert "not on the stop-list" in told("suppress", "--check", "--domain", "example.org")[1]
-    for wrong in (["--lift", "a@example.org"], ["77010000001"], ["--check", "--lift"]):
+    told("suppress", "new@example.org")
+    off = ("suppress", "--lift", "new@example.org", "--why", "a mistake")
+    assert told(*off)[1].endswith("are good again.\n") and "is not on the list" in told(*off)[1]
+    wrong_ones = (["--lift", "a@b.kz"], ["77010000001"], ["--check", "--lift"], ["a@b.kz", "--why", "x"])
+    for wrong in wrong_ones:
         assert told("suppress", *wrong)[0] == 2
     assert told("suppress", "--domain", "example.org", "--reason", "because")[0] == 1

@@ -122,11 +122,24 @@ def test_the_stop_list_takes_a_file_and_tells_of_an_address(site):
         assert done.status_code == 303
         found = post(client, "/settings/suppressions/check", channel="email", value="ann@spam.example.org")
         assert "is on the list: complained" in found.text
-        post(client, "/settings/suppressions/lift", domain="spam.example.org")
+        assert "by its mail domain" in found.text and "lift-1" not in found.text
+        post(client, "/settings/suppressions/lift", value="spam.example.org", channel="email")
         found = post(client, "/settings/suppressions/check", channel="email", value="ann@spam.example.org")
         assert "is not on the list" in found.text
         told = suppressions.look(office, [ToldAddress(Channel.EMAIL, "bad@shop.example.org", "")], [])
         assert told[0].reason == "complaint"
+        stuck = post(client, "/settings/suppressions/check", channel="email", value="bad@shop.example.org")
+        assert "Mailbox services forbid" in stuck.text and "lift-1" not in stuck.text
+        single = {"channel": "sms", "value": "+77010000777"}
+        post(client, "/settings/suppressions", channel="sms", values=single["value"], reason="manual")
+        assert "Say why" in post(client, "/settings/suppressions/lift", **single).text
+        done = post(client, "/settings/suppressions/lift", **single, why="typed by mistake")
+        assert (
+            done.status_code == 303
+            and suppressions.look(office, [ToldAddress(Channel.SMS, single["value"], "")], [])[0].reason == ""
+        ), "it is off"
+    with site.client("owner") as client:
+        assert "typed by mistake" in client.get("/settings/audit").text
     with site.client("viewer") as client:
         assert post(client, "/settings/suppressions", values="a@example.org").status_code == 403
 

@@ -32,7 +32,12 @@ def suppress(
         ),
     ] = "",
     check: Annotated[bool, typer.Option(help="Only tell whether they are on the list, and why.")] = False,
-    lift: Annotated[bool, typer.Option(help="Take the domains off the list again.")] = False,
+    lift: Annotated[
+        bool, typer.Option(help="Take them off the list again; addresses only with --why.")
+    ] = False,
+    why: Annotated[
+        str, typer.Option(help="With --lift: why addresses come off the list. It is kept in the audit.")
+    ] = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -42,13 +47,13 @@ def suppress(
 
     if (check and lift) or (reason and (check or lift)):
         raise typer.BadParameter("one at a time: --check, --lift or --reason", param_hint="--check")
-    if lift and addresses:
-        raise typer.BadParameter("only domains come off the list", param_hint="--lift")
-    told: dict[str, object] = {"domains": domains or []}
-    if not lift:
-        told["addresses"] = [_address(each) for each in addresses or []]
-    if reason:
-        told["reason"] = reason
+    if bool(why) != bool(lift and addresses):
+        raise typer.BadParameter("goes with --lift and addresses: why they come off it", param_hint="--why")
+    told: dict[str, object] = {
+        "domains": domains or [], "addresses": [_address(each) for each in addresses or []],
+    }  # fmt: skip
+    if reason or why:
+        told["reason" if reason else "why"] = reason or why
     with reached(db) as client:
         path = "/suppressions/check" if check else "/suppressions/lift" if lift else "/suppressions"
         found = client.post(path, told)

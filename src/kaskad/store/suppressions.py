@@ -111,11 +111,32 @@ def lift_domains(tx: Transaction, key: bytes, domains: Iterable[str]) -> int:
     return tx.changed_many("drop_suppressions", [(domain_hash(key, each),) for each in sorted(set(domains))])
 
 
-def unmark(tx: Transaction, key: bytes, places: Sequence[tuple[int, str]], at: int) -> int:
+def lift(
+    tx: Transaction, key: bytes, addresses: Iterable[AddressKey]
+) -> list[tuple[Channel, tuple[int, str]]]:
+    """Take addresses off the stop-list; return where contacts have them, for `unmark`."""
+    kept = sorted({(same, value) for channel, value in addresses for same in _same(channel)})
+    tx.all("lock_contacts")
+    tx.changed_many("drop_suppressions", [(each,) for each in sorted({_hash(key, *one) for one in kept})])
+    return [
+        (channel, (owner, value)) for channel, value in kept for owner in owners(tx, channel, value)
+    ]  # fmt: skip
+
+
+def owners(tx: Transaction, channel: Channel, value: str) -> list[int]:
+    """Return the contacts who have an address."""
+    return [row[0] for row in tx.all("contacts_at_address", channel=channel.code, value=value)]
+
+
+def unmark(
+    tx: Transaction, key: bytes, places: Sequence[tuple[int, str]], at: int, *,
+    channel: Channel = Channel.EMAIL,
+) -> int:  # fmt: skip
     """Call addresses good again that nothing keeps on the stop-list any more; return how many."""
-    kept = stopped(tx, key, [(_EMAIL, value) for _, value in places])
-    free = [each for each in places if (_EMAIL, each[1]) not in kept]
-    return tx.changed_many("lift_at", [(contact_id, _EMAIL, value, at) for contact_id, value in free])
+    code = channel.code
+    kept = stopped(tx, key, [(code, value) for _, value in places])
+    free = [each for each in places if (code, each[1]) not in kept]
+    return tx.changed_many("lift_at", [(contact_id, code, value, at) for contact_id, value in free])
 
 
 def known(tx: Transaction, digests: Sequence[bytes]) -> dict[bytes, tuple[str, int]]:

@@ -42,7 +42,8 @@ async def note(request: Request, response: Response, route: APIRoute, contact: s
         return
     contact = contact or await person(request)  # it is new
     names = {name: contact if name == PERSON else value for name, value in request.path_params.items()}
-    what = " ".join(str(value) for value in names.values()) or _made(response)
+    what = " ".join(str(value) for value in names.values()) or getattr(request.state, "about", "")
+    what = what or _made(response)
     action = f"{request.method} {route.path.removeprefix(PREFIX)}"
     try:
         await run_in_threadpool(audit.note, office, caller.name, action, what)

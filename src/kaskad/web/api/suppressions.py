@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from kaskad.actions import suppressions
@@ -42,9 +42,13 @@ class StopIn(PlacesIn):
 
 
 class LiftIn(Told):
-    """Mail domains that may be written to again."""
+    """Mail domains, or single addresses with the reason, that may be written to again."""
 
-    domains: Domains
+    domains: Domains = Field(default_factory=list)
+    addresses: Annotated[list[AddressIn], Field(max_length=100)] = Field(default_factory=list)
+    why: Annotated[
+        str, Field(max_length=200, description="Why the addresses come off the list: kept in the audit.")
+    ] = ""
 
 
 class EntryView(View):
@@ -78,6 +82,15 @@ def check_suppressions(office: InOffice, told: PlacesIn) -> EntriesView:
 
 
 @router.post("/lift", dependencies=[WRITE])
-def lift_suppressions(office: InOffice, told: LiftIn) -> MarkedView:
-    """Take mail domains off the stop-list; addresses that are on it for themselves stay there."""
-    return MarkedView(addresses=suppressions.lift(office, told.domains))
+def lift_suppressions(office: InOffice, request: Request, told: LiftIn) -> MarkedView:
+    """Take mail domains off the stop-list (addresses that are on it for themselves stay there), or addresses.
+
+    An address that has complained or was erased stays; one that has unsubscribed until its owner agrees anew.
+    """
+    free = 0
+    if told.addresses or not told.domains:
+        lifted = suppressions.lift_addresses(office, told_addresses(told.addresses), told.why)
+        free, request.state.about = lifted.free, suppressions.noted(lifted, told.why)
+    if told.domains:
+        free += suppressions.lift(office, told.domains)
+    return MarkedView(addresses=free)

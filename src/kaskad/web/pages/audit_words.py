@@ -110,7 +110,7 @@ VERBS = {
     "POST /stops/{stop}": N_("Judged a reply that may mean “stop”"),
     "POST /suppressions": N_("Put addresses on the stop list"),
     "POST /suppressions/check": N_("Looked addresses up on the stop list"),
-    "POST /suppressions/lift": N_("Took mail domains off the stop list"),
+    "POST /suppressions/lift": N_("Took something off the stop list"),
     "GET /tasks/{task}": N_("Looked at a call"),
     "POST /tasks/next": N_("Took the next call"),
     "POST /tasks/{task}/claim": N_("Took a call"),

@@ -39,6 +39,10 @@ REASONS = {
     Suppressed.LEGAL: N_("for legal reasons"),
     Suppressed.ERASED: N_("was erased"),
 }
+STAYS = {  # what nobody takes off by hand
+    Suppressed.COMPLAINT: N_("Mailbox services forbid any contact with who has complained: it stays."),
+    Suppressed.ERASED: N_("The person was erased; the hash stays, so that nobody brings them back."),
+}
 GIVEN = tuple(reason for reason in REASONS if reason is not Suppressed.ERASED)
 
 
@@ -78,16 +82,23 @@ async def add(
 
 
 @router.post("/settings/suppressions/lift")
-def lift(office: InOffice, request: Request, seen: Writer, domain: Text = "") -> Response:
-    """Take a mail domain off the list."""
+def lift(
+    office: InOffice, request: Request, seen: Writer, value: Text = "", channel: Text = "", why: Text = ""
+) -> Response:
+    """Take an address, with the reason, or a mail domain off the list."""
+    look, name = look_of(request, seen), value.strip()
+    asked = _read(channel, name)
     try:
-        free = suppressions.lift(office, [domain.strip()])
+        if asked.addresses:
+            lifted = suppressions.lift_addresses(office, asked.addresses, why)
+            free, about = lifted.free, suppressions.noted(lifted, why)
+        else:
+            free, about = suppressions.lift(office, asked.domains), name
     except Invalid as error:
-        return _page(request, seen, given=domain, wrong=error, part="check")
-    note(office, seen, "POST /suppressions/lift", domain.strip())
-    look = look_of(request, seen)
-    told = look._("%(domain)s is off the list. Addresses of contacts that are good again: %(count)s.",
-                  domain=domain.strip(), count=look.n(free))  # fmt: skip
+        return _page(request, seen, given=value, channel=channel, wrong=error, part="check")
+    note(office, seen, "POST /suppressions/lift", about)
+    told = look._("%(name)s is off the list. Addresses of contacts that are good again: %(count)s.",
+                  name=name, count=look.n(free))  # fmt: skip
     return go(PATH, told)
 
 
@@ -127,6 +138,7 @@ def _page(
         request, look, "suppressions.html", 422 if wrong else 200, seen=seen, given=given, channel=channel,
         reason=reason, found=found, problems=_problems(look, wrong), part=part, channels=channels,
         reasons={each.value: look._(text) for each, text in REASONS.items()},
+        stays={each.value: look._(text) for each, text in STAYS.items()},
         choices=[(each.value, look._(REASONS[each])) for each in GIVEN],
     )  # fmt: skip
 
