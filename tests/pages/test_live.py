@@ -2,6 +2,7 @@
 
 import json
 import threading
+import re
 import time
 from contextlib import suppress
 
@@ -100,6 +101,26 @@ def test_the_keyboard_leads_everywhere(site, visit):
     page.wait_for_url("**/settings")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_the_palette_finds_by_name_what_the_reader_may_see(site):
+    site.api.put("/segments/vip-buyers", {"text": 'in_list("vip")'})
+    text = {"channel": "part", "text": "The Shop"}
+    site.api.put("/templates/vip-head", text)
+
+    def found(role, q, **cookies):
+        with site.client(role) as client:
+            client.cookies.update(cookies)
+            paths = re.findall(r'<a href="([^"]+)"', client.get("/find", params={"q": q}).text)
+            for path in paths:
+                assert client.get(path).status_code == 200, path
+            return paths
+
+    assert found("marketer", "vip") == [
+        "/segments/of/vip-buyers", "/templates/of/vip-head?channel=part", "/segments/lists/of/vip",
+    ]  # fmt: skip
+    assert found("owner", "Стоп-лист", kaskad_lang="ru") == ["/settings/suppressions"]
+    assert found("agent", "vip") == [] and found("owner", "") == []
 
 
 def test_the_server_stops_at_once_though_pages_are_open(tmp_path):

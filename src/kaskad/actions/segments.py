@@ -106,6 +106,13 @@ def listing(office: Office, *, after: str, limit: int) -> list[KnownSegment]:
         return store.page(tx, after=after, limit=limit)
 
 
+def names(office: Office, *, limit: int) -> list[str]:
+    """Return the names of segments, those that are always there among them."""
+    with office.read() as tx:
+        kept = [row[0] for row in tx.all("segment_names", limit=limit)]
+    return sorted({*kept, *(each.name for each in store.ready())})
+
+
 def ready(office: Office) -> list[KnownSegment]:
     """Return the segments that are there without being made, as they are now."""
     with office.read() as tx:

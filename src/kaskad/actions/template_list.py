@@ -67,6 +67,12 @@ def listing(office: Office) -> list[Entry]:
     ]  # fmt: skip
 
 
+def names(office: Office, *, limit: int) -> list[tuple[str, bool]]:
+    """Return the names of templates and of parts, with whether it is one."""
+    with office.read() as tx:
+        return [(row[0], bool(row[1])) for row in tx.all("template_names", part=PART, limit=limit)]
+
+
 def show(office: Office, name: str, *, part: bool) -> Entry:
     """Return one of them; raises NotFound."""
     found = next((each for each in listing(office) if (each.name, each.is_part) == (name, part)), None)

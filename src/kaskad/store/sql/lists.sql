@@ -33,6 +33,9 @@ SELECT id FROM launches WHERE list_id = :list_id AND state IN ('running', 'pause
 -- name: segments
 SELECT id, name, conditions, created_at FROM segments WHERE name > :after ORDER BY name LIMIT :limit;
 
+-- name: segment_names
+SELECT name FROM segments ORDER BY name LIMIT :limit;
+
 -- name: segment_by_name
 SELECT id, name, conditions, created_at FROM segments WHERE name = :name;
 

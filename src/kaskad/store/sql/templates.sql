@@ -7,6 +7,11 @@ SELECT name, channel, language, fallback, content, saved_at FROM templates
 -- All texts and parts.
 SELECT name, channel, language, fallback, content, saved_at FROM templates ORDER BY name, channel, language;
 
+-- name: template_names
+-- Templates by name, then parts; :part is the channel of these.
+SELECT DISTINCT name, CASE WHEN channel = :part THEN 1 ELSE 0 END AS is_part FROM templates
+ ORDER BY is_part, name LIMIT :limit;
+
 -- name: put_template
 INSERT INTO templates (name, channel, language, fallback, content, saved_at)
 VALUES (:name, :channel, :language, :fallback, :content, :now)

@@ -68,11 +68,15 @@ PARTS = (
 )  # fmt: skip
 
 
+def parts_for(seen: Visitor) -> list[Part]:
+    """Return the pages of the settings that this reader may open."""
+    return [part for part in PARTS if part.scope == SIGNED_IN or seen.may(part.scope)]
+
+
 @router.get("/settings")
 def settings(request: Request, seen: Reader) -> Response:
     """Show what can be set by this reader."""
-    parts = [part for part in PARTS if part.scope == SIGNED_IN or seen.may(part.scope)]
-    return render(request, look_of(request, seen), "settings.html", seen=seen, parts=parts)
+    return render(request, look_of(request, seen), "settings.html", seen=seen, parts=parts_for(seen))
 
 
 @router.get("/settings/people")
