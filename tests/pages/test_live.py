@@ -1,8 +1,8 @@
 """Live updates: a page keeps up by itself; a stream tells only what is new, and ends with its session."""
 
 import json
-import threading
 import re
+import threading
 import time
 from contextlib import suppress
 

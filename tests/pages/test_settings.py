@@ -27,6 +27,10 @@ def post(client, path, **fields):
     return client.post(path, data={"csrf": token_in(client.get("/account").text), **fields})
 
 
+def problems_in(page):
+    return set(re.findall(r'data-problem="(\w+)" role="alert">[^<]', page))
+
+
 def test_a_key_is_made_by_keyboard_shown_once_used_and_revoked(visit, site):
     opened = visit("owner", language="ru")
     page = opened.goto("/settings")
@@ -156,13 +160,19 @@ def test_hours_caps_law_and_retention_are_kept_and_two_editors_do_not_overwrite_
         (window,) = policy.show(office).windows
         assert window.hours == ("10:00-13:00", "14:00-20:00") and window.countries == ("RU", "KZ")
         assert post(client, "/settings/hours/windows", **told).status_code == 409
-        wrong = post(client, "/settings/hours/windows", hours="noon")
+        wrong = post(client, "/settings/hours/windows", hours="noon", channels="sms", countries="RU")
         assert wrong.status_code == 422 and "Write hours like" in wrong.text
-        wrong = post(client, "/settings/hours", zone="Nowhere", country="KZ", jitter="10")
-        assert wrong.status_code == 422 and "Nowhere" in wrong.text
-        assert post(client, "/settings/caps/caps", limit="0", days="7").status_code == 422
+        assert 'value="noon"' in wrong.text and 'value="sms" checked' in wrong.text
+        wrong = post(client, "/settings/hours", zone="Nowhere", country="KZZ", jitter="ten")
+        assert wrong.status_code == 422 and problems_in(wrong.text) == {"zone", "country", "jitter"}
+        assert 'value="Nowhere"' in wrong.text and 'value="ten"' in wrong.text
+        wrong = post(client, "/settings/caps/caps", limit="0", days="x", classes="service")
+        assert wrong.status_code == 422 and problems_in(wrong.text) == {"limit", "days"}
+        assert 'value="service" checked' in wrong.text
         post(client, "/settings/caps/caps", limit="3", days="7", counts="touches", classes="advertising")
         assert "at most 3 messages in 7 days" in client.get("/settings/caps").text
+        wrong = post(client, "/settings/caps", **{"gap-service": "soon", "holdout-advertising": "200"})
+        assert wrong.text.count('aria-invalid="true"') == 2 and 'value="soon"' in wrong.text
         post(client, "/settings/caps", **{"gap-advertising": "90", "holdout-advertising": "2,5"})
         kept = policy.show(office)
         assert (kept.min_gap_ms.advertising, kept.holdout.advertising) == (90 * 60_000, 250)
@@ -170,7 +180,9 @@ def test_hours_caps_law_and_retention_are_kept_and_two_editors_do_not_overwrite_
         fields = dict(re.findall(r'name="(\w+)"[^>]*type="text" value="(\d+)"', page))
         post(client, "/settings/retention", **{**fields, "texts": "30"})
         assert policy.show(office).retention.texts == 30
-        assert post(client, "/settings/retention", **{**fields, "texts": "soon"}).status_code == 422
+        wrong = post(client, "/settings/retention", **{**fields, "texts": "soon", "events": "40000"})
+        assert wrong.status_code == 422 and problems_in(wrong.text) == {"texts", "events"}
+        assert 'value="soon"' in wrong.text and policy.show(office).retention.texts == 30
         law = client.get("/settings/law?country=RU").text
         assert "38-FZ, art. 18 (2)" in law and "aside-ru-ads-robot" not in law, (
             "what is settled is not set aside"

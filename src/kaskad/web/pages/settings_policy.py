@@ -49,6 +49,12 @@ RETAINED = {  # what is kept, and for what it is needed
     "unconfirmed": (N_("Sign-ups that nobody has confirmed"), N_("And whom nothing else is known of.")),
 }
 _WRONG_HOURS = N_("Write hours like 09:00-21:00, several separated by commas.")
+_WRONG_MINUTES = N_("Write a whole number of minutes, 0 for none.")
+_WRONG_SHARE = N_("Write per cent from 0 to 100, such as 10 or 2,5.")
+_WRONG_DAYS = N_("Write a whole number of days, 0 for ever.")
+_WRONG_LIMIT = N_("Write how many at most, 1 or more.")
+_WRONG_SPAN = N_("Write a whole number of days; 0 stands for one passage, and passages are counted in days.")
+LONGEST_DAYS = 36_500
 _ONE_OF = re.compile(r"[,;\s]+")
 
 
@@ -58,6 +64,23 @@ class Shown(Struct, frozen=True):
     place: int
     what: Window | Cap
     mark: str
+
+
+class Given(Struct, frozen=True):
+    """What a form told that cannot be kept, with what is wrong by field; `row` is the one it is for."""
+
+    told: FormData
+    problems: Mapping[str, str]
+    row: Shown | None = None
+    is_row: bool = False
+
+    def text(self, name: str) -> str:
+        """Return what stands in a field."""
+        return _text(self.told, name)
+
+    def several(self, name: str) -> list[str]:
+        """Return what is chosen of several."""
+        return [each for each in self.told.getlist(name) if isinstance(each, str)]
 
 
 @router.get("/settings/hours")
@@ -70,9 +93,11 @@ def hours(office: InOffice, request: Request, seen: Reader) -> Response:
 async def change_place(office: InOffice, request: Request, seen: Writer) -> Response:
     """Change the sender's country and time zone, and how a backlog is spread."""
     form = await request.form()
+    jitter = _minutes(_text(form, "jitter"))
     told = {"zone": _text(form, "zone"), "country": _text(form, "country").upper(),
-            "window_jitter_ms": _minutes(_text(form, "jitter"))}  # fmt: skip
-    return await run_in_threadpool(_keep, office, request, seen, "hours.html", told)
+            "window_jitter_ms": jitter}  # fmt: skip
+    wrong = {} if 0 <= jitter <= policy.DAY_MS else {"jitter": _WRONG_MINUTES}
+    return await run_in_threadpool(_keep, office, request, seen, "hours.html", told, form, wrong)
 
 
 @router.post("/settings/hours/windows")
@@ -92,12 +117,12 @@ def caps(office: InOffice, request: Request, seen: Reader) -> Response:
 async def change_gaps(office: InOffice, request: Request, seen: Writer) -> Response:
     """Change how far messages to one person are apart, and who is held out."""
     form = await request.form()
-    told = {
-        "min_gap_ms": {each: _minutes(_text(form, f"gap-{each}")) for each in CLASSES},
-        "run_gap_ms": {each: _minutes(_text(form, f"run-{each}")) for each in CLASSES},
-        "holdout": {each: _hundredths(_text(form, f"holdout-{each}")) for each in CLASSES},
-    }
-    return await run_in_threadpool(_keep, office, request, seen, "caps.html", told)
+    told: dict[str, dict[str, int]] = {}
+    wrong: dict[str, str] = {}
+    for key, begin, read, most, why in GAPS:
+        told[key] = {each: read(_text(form, f"{begin}-{each}")) for each in CLASSES}
+        wrong |= {f"{begin}-{each}": why for each, value in told[key].items() if not 0 <= value <= most}
+    return await run_in_threadpool(_keep, office, request, seen, "caps.html", told, form, wrong)
 
 
 @router.post("/settings/caps/caps")
@@ -117,11 +142,10 @@ def retention(office: InOffice, request: Request, seen: Reader) -> Response:
 async def change_retention(office: InOffice, request: Request, seen: Writer) -> Response:
     """Change how long what is known of people is kept."""
     form = await request.form()
-    told = {"retention": {name: _whole(_text(form, name)) for name in RETAINED}}
-    return await run_in_threadpool(_keep, office, request, seen, "retention.html", told)
-
-
-CLASSES = tuple(PerClass.__struct_fields__)
+    days = {name: _whole(_text(form, name)) for name in RETAINED}
+    wrong = {name: _WRONG_DAYS for name, value in days.items() if not 0 <= value <= LONGEST_DAYS}
+    told = {"retention": days}
+    return await run_in_threadpool(_keep, office, request, seen, "retention.html", told, form, wrong)
 
 
 def _put(office: Office, request: Request, seen: Visitor, kind: str, form: FormData) -> Response:
@@ -131,32 +155,61 @@ def _put(office: Office, request: Request, seen: Visitor, kind: str, form: FormD
     place = _whole(_text(form, "place")) if _text(form, "place") else None
     if place is not None and (not 0 <= place < len(rows) or _mark(rows[place]) != _text(form, "mark")):
         raise Conflict(look_of(request, seen)._("Somebody has changed this meanwhile: look at it anew."))
+    wrong: dict[str, str] = {}
     if _text(form, "do") == "remove" and place is not None:
         del rows[place]
     else:
+        row, wrong = _row(kind, form)
+        if row is not None:
+            rows = [*rows, row] if place is None else [*rows[:place], row, *rows[place + 1 :]]
+    told = {kind: msgspec.to_builtins(tuple(rows))}
+    return _keep(office, request, seen, page, told, form, wrong, place=place, is_row=True)
+
+
+def _row(kind: str, form: FormData) -> tuple[Window | Cap | None, dict[str, str]]:
+    """Return a window or a cap as a form tells it, or by field what is wrong with it."""
+    if kind == "windows":
         try:
-            row = _read(kind, form)
-        except msgspec.ValidationError as error:
-            problem = look_of(request, seen)._(_WRONG_HOURS) if "hours" in str(error) else str(error)
-            return _page(office, request, seen, page, wrong=[problem])
-        rows = [*rows, row] if place is None else [*rows[:place], row, *rows[place + 1 :]]
-    return _keep(office, request, seen, page, {kind: msgspec.to_builtins(tuple(rows))})
+            return msgspec.convert(_window(form), Window), {}
+        except msgspec.ValidationError:  # all else is chosen
+            return None, {"hours": _WRONG_HOURS}
+    told, wrong = _cap(form), {}
+    if told["limit"] < 1:
+        wrong["limit"] = _WRONG_LIMIT
+    if told["days"] < (1 if told["counts"] == Counted.RUNS else 0):
+        wrong["days"] = _WRONG_SPAN
+    return (None, wrong) if wrong else (msgspec.convert(told, Cap), {})
 
 
-def _keep(office: Office, request: Request, seen: Visitor, page: str, told: Mapping[str, Any]) -> Response:
+def _keep(
+    office: Office, request: Request, seen: Visitor, page: str, told: Mapping[str, Any], form: FormData,
+    wrong: Mapping[str, str], *, place: int | None = None, is_row: bool = False,
+) -> Response:  # fmt: skip
+    """Keep a part of the policy, or show the form as it was filled in, with what is wrong at its fields."""
     look = look_of(request, seen)
-    try:
-        policy.change(office, told)
-    except Invalid as error:
-        return _page(office, request, seen, page, wrong=[look.told(each) for each in error.worded])
+    problems = {name: look._(text) for name, text in wrong.items()}
+    if not (is_row and problems):
+        try:
+            policy.change(office, told)  # it refuses what is in `wrong` too
+        except Invalid as error:
+            found = _by_field(look, error)
+            problems = {name: text for name, text in found.items() if name or not problems} | problems
+    if problems:
+        rows = _listed(getattr(policy.show(office), next(iter(told)))) if place is not None else []
+        row = rows[place] if place is not None and place < len(rows) else None
+        return _page(office, request, seen, page, given=Given(form, problems, row, is_row))
     note(office, seen, "PATCH /policy", ", ".join(told))
     return go(f"/settings/{page.removesuffix('.html')}", look._("Saved."))
 
 
-def _read(kind: str, form: FormData) -> Window | Cap:
-    if kind == "windows":
-        return msgspec.convert(_window(form), Window)
-    return msgspec.convert(_cap(form), Cap)
+def _by_field(look: Look, error: Invalid) -> dict[str, str]:
+    """Return what is wrong by the field that it begins with; "" is none of them."""
+    found: dict[str, str] = {}
+    for text in error.worded:
+        name = str(text).split(" ")[0]
+        field = name if name in ("zone", "country") else ""
+        found[field] = f"{found.get(field, '')} {look.told(text)}".strip()
+    return found
 
 
 def _window(form: FormData) -> dict[str, Any]:
@@ -202,22 +255,36 @@ def _hundredths(text: str) -> int:
         return -1
 
 
+CLASSES = tuple(PerClass.__struct_fields__)
+GAPS = (  # of the policy: how its fields begin, how they are read, the most, what is said of others
+    ("min_gap_ms", "gap", _minutes, policy.MONTH_MS, _WRONG_MINUTES),
+    ("run_gap_ms", "run", _minutes, policy.MONTH_MS, _WRONG_MINUTES),
+    ("holdout", "holdout", _hundredths, 10_000, _WRONG_SHARE),
+)
+
+
 def _mark(row: Window | Cap) -> str:
     return sha256(msgspec.json.encode(row)).hexdigest()[:16]
 
 
 def _page(
-    office: Office, request: Request, seen: Visitor, template: str, *, wrong: list[str] | None = None
+    office: Office, request: Request, seen: Visitor, template: str, *, given: Given | None = None
 ) -> Response:  # fmt: skip
     look, kept = look_of(request, seen), policy.show(office)
     return render(
-        request, look, template, 422 if wrong else 200, seen=seen, policy=kept, wrong=wrong or [],
+        request, look, template, 422 if given else 200, seen=seen, policy=kept, given=given,
+        problems=given.problems if given else {}, filled=partial(_filled, given),
         windows=_listed(kept.windows), caps=_listed(kept.caps), classes=CLASSES,
         days={each.value: look._(text) for each, text in DAYS.items()},
         counted={each.value: look._(text) for each, text in COUNTED.items()},
         channels=[each.value for each in Channel], retained=RETAINED, minute=MINUTE,
         cap_words=partial(cap_words, look),
     )  # fmt: skip
+
+
+def _filled(given: Given | None, name: str, kept: object) -> object:
+    """Return what a field of the page's own form shows: what was typed in a wrong form, else what is kept."""
+    return given.text(name) if given and not given.is_row else kept
 
 
 def _listed(rows: Sequence[Window | Cap]) -> list[Shown]:
