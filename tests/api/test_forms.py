@@ -1,8 +1,13 @@
 """Sign-up forms as programs declare them, and as pages of a shop post them."""
 
 import re
+import time
 
 import pytest
+
+from kaskad.actions.roles import scopes_of
+from kaskad.domain.form import CODE_DIGITS
+from kaskad.store import forms
 
 TEXT = "I agree to get letters about offers."
 ROSES = {
@@ -32,11 +37,13 @@ def posted(api, data, path="/f/roses", **headers):
     return api.raw("POST", path, data={"agreed": "yes", **data}, headers=headers)
 
 
-def event_of(api, who):
-    (event,) = [
-        each for each in api.get(f"/contacts/{who}/events")["items"] if each["name"] == "sign_up_requested"
-    ]
-    return event["properties"]
+def asked(api, value, form="roses"):
+    """Return what only the message to the person says: where its button leads, and the code."""
+    signer = api.service.office.signer
+    with api.service.office.read() as tx:
+        found = forms.last_of(tx, form, value)
+    place = found.id, found.requested_at
+    return f"/c/{signer.confirm(*place)}", signer.code(*place, CODE_DIGITS)
 
 
 def test_a_form_is_declared_shown_listed_and_forgotten(api, form):
@@ -68,8 +75,7 @@ def test_a_person_signs_up_by_a_plain_form_and_confirms_by_the_button_only(api, 
     answer = posted(api, {"email": "Ann@example.org", "name": "Ann", "version": version, "language": "ru"},
                     Referer="https://shop.example.org/sale")  # fmt: skip
     assert answer.status_code == 200 and "Проверьте почту" in answer.text
-    url = event_of(api, "ann@example.org")["confirm_url"]
-    path = url[url.index("/c/") :]
+    path, _ = asked(api, "ann@example.org")
     for _ in range(2):
         looked = api.raw("GET", path)
         assert looked.status_code == 200 and "Согласен получать письма о скидках." in looked.text
@@ -97,8 +103,8 @@ def test_a_changed_text_leaves_the_words_that_an_old_page_shows_as_the_proof(api
         "/forms/roses", {**ROSES, "texts": [{"language": "en", "text": "I agree to everything, really."}]}
     )
     posted(api, {"email": "old@example.org", "version": version})
-    url = event_of(api, "old@example.org")["confirm_url"]
-    assert TEXT in api.raw("GET", url[url.index("/c/") :]).text
+    path, _ = asked(api, "old@example.org")
+    assert TEXT in api.raw("GET", path).text
     api.put("/forms/roses", ROSES)
 
 
@@ -138,7 +144,7 @@ def test_a_filled_trap_is_answered_as_all_and_nothing_is_kept(api, form):
 def test_a_phone_is_confirmed_by_the_code_on_the_next_page(api, form):
     page = posted(api, {"phone": "8 700 000 00 09", "language": "en"})
     assert page.status_code == 200 and 'value="+77000000009"' in page.text and "one-time-code" in page.text
-    code = event_of(api, "+77000000009")["code"]
+    _, code = asked(api, "+77000000009")
     wrong = "123456" if code != "123456" else "654321"
     told = {"phone": "+77000000009", "language": "en"}
     again = posted(api, {**told, "code": wrong}, path="/f/roses/code")
@@ -147,3 +153,40 @@ def test_a_phone_is_confirmed_by_the_code_on_the_next_page(api, form):
     assert "you are subscribed" in posted(api, {**told, "code": spaced}, path="/f/roses/code").text
     (consent,) = api.get("/contacts/+77000000009")["consents"]
     assert consent["channels"] == ["sms"]
+
+
+READERS = {
+    "reader": {"contacts:read"},
+    "viewer": scopes_of("viewer"),
+    "approver": scopes_of("approver"),
+    "agent": scopes_of("agent"),
+}
+
+
+def test_who_only_looks_finds_nothing_to_confirm_or_to_choose_by_in_a_person_s_place(api, form):
+    posted(api, {"email": "zoe@example.org", "language": "en"})
+    path, code = asked(api, "zoe@example.org")
+    contact, until = api.get("/contacts/zoe@example.org")["id"], time.monotonic() + 20
+    body = None
+    while body is None and time.monotonic() < until:
+        time.sleep(0.02)
+        for message in api.get(f"/messages?contact={contact}")["items"]:
+            run, step = message["run"], message["step"]
+            body = api.get(f"/messages/{run}/{step}")["body"]
+    assert "Please confirm" in body["subject"] and "/c/•" in body["html"] and "/o/•" in body["html"]
+    whole = ("", "/events", "/timeline", "/export", "/runs", "/consents")
+    places = [f"/contacts/{contact}{more}" for more in whole]
+    places += [
+        f"/runs/{run}",
+        f"/runs/{run}/explain",
+        f"/messages/{run}/{step}",
+        f"/messages?contact={contact}",
+    ]
+    for who, scopes in READERS.items():
+        key = api.post("/keys", {"name": f"key of {who}", "scopes": sorted(scopes)})["key"]
+        found = {place: api.call("GET", place, key=key) for place in places}
+        opened = {place for place, answer in found.items() if answer.status_code == 200}
+        assert (f"/contacts/{contact}/events" in opened) == ("contacts:read" in scopes)
+        for place, answer in found.items():
+            assert path not in answer.text and code not in re.findall(r"\d+", answer.text), place
+            assert not re.search(r"/[cdlou]/[A-Za-z0-9_-]{16}", answer.text), place

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kaskad.actions.hiding import hidden_in
+
 CHAT = {"provider": "telegram", "settings": {"bot": "shop_bot", "base_url": "http://127.0.0.1:9"},
         "secrets": {"token": "1:t"}, "enabled": False}  # fmt: skip
 
@@ -47,3 +49,14 @@ def test_it_takes_the_right_to_change_contacts(ready):
     reader = ready.post("/keys", {"name": "reader", "scopes": ["contacts:read"]})
     answer = ready.call("POST", "/contacts/crm-1/opt-in-links", {"account": "chat"}, key=reader["key"])
     assert answer.status_code == 403
+
+
+def test_a_link_in_a_text_that_is_looked_at_brings_nobody_else_s_chat(ready):
+    url = ready.post("/contacts/crm-1/opt-in-links", {"account": "chat"})["url"]
+    token, office = url.partition("start=")[2], ready.service.office
+    others = f"https://shop.example.org/u/{'a' * 24} https://shop.example.org/?session={'b' * 32}"
+    ours = f"{office.base_url}/u/{office.signer.unsubscribe(1, 1, 0)} https://go.example.org/s/{'c' * 11}"
+    text = f"{url} https://wa.me/15550100?text=%2Fstart%20{token} viber://pa?context={token} {others} {ours}"
+    with office.read() as tx:
+        shown = hidden_in(tx, office.signer, {"links": [text]})["links"][0]
+    assert token not in shown and shown.count("•" * 8) == 5 and others in shown

@@ -1,5 +1,7 @@
 """Double opt-in: who asks, what is sent to whom, and when it becomes a consent."""
 
+import re
+
 import pytest
 
 from kaskad.actions.form_texts import TEMPLATE, cascade_of, texts
@@ -13,6 +15,7 @@ from kaskad.engine.sign_up import Told
 from kaskad.store import cards, contacts, forms, templates
 from kaskad.store.contacts import Address, Contact
 from support.stage import HASH_KEY, Stage
+from support.tables import columns
 
 WORDS = Wording("ru", "Согласен получать письма магазина о скидках.")
 NEWS = Form(name="news", texts=(WORDS,), topics=("offers",), country="KZ", controller="ТОО Пример, БИН 1",
@@ -85,8 +88,7 @@ def test_an_address_is_asked_and_its_owner_s_yes_is_kept_with_all_its_proof(stag
     assert granted(stage, ann) == [], "nothing is agreed to yet"
     stage.passes("1h")
     asked = token(stage, question)
-    assert asked[0] == ann
-    assert confirms(stage, number=asked[1]) == "done"
+    assert confirms(stage, asked=asked) == "done"
     ads, tracking = sorted(granted(stage, ann), key=lambda row: row.purpose)
     assert (ads.purpose, ads.topic, ads.brand) == (Purpose.ADVERTISING.code, "offers", "north")
     assert ads.channels == 1 << Channel.EMAIL.code, "a phone was not proven"
@@ -111,7 +113,7 @@ def test_an_address_is_asked_and_its_owner_s_yes_is_kept_with_all_its_proof(stag
     with stage.db.read() as tx:
         assert cards.card(tx, ann).attributes == {"name": "Anna"}
 
-    assert confirms(stage, number=asked[1]) == "done", "the same once more"
+    assert confirms(stage, asked=asked) == "done", "the same once more"
     assert len(granted(stage, ann)) == 2 and len(stage.parcels) == 2
     stage.passes("2d")
     assert asks(stage) == "asked", "the same answer to whoever asks for somebody that has agreed"
@@ -138,7 +140,7 @@ def test_nobody_is_flooded_and_what_a_stranger_types_changes_nobody(stage):
     stage.passes("2h")
     answers = [asks(stage, f"p{number}@example.org", ip="192.0.2.99") for number in range(22)]
     assert answers == ["asked"] * 20 + ["limited"] * 2, "one machine asks for twenty an hour"
-    assert confirms(stage, number=token(stage, stage.parcels[0])[1]) == "done"
+    assert confirms(stage, asked=token(stage, stage.parcels[0])) == "done"
     with stage.db.read() as tx:
         assert cards.card(tx, ann).attributes == {"name": "Ann"}
 
@@ -176,7 +178,7 @@ def test_who_has_said_stop_can_be_asked_once_they_ask_themselves(stage):
     stage.passes("1m")
     asks(stage)
     assert [parcel.outgoing.to for parcel in stage.parcels] == [MAIL]
-    assert confirms(stage, number=token(stage, stage.parcels[0])[1]) == "done"
+    assert confirms(stage, asked=token(stage, stage.parcels[0])) == "done"
     assert [parcel.outgoing.subject for parcel in stage.parcels][1:] == ["Hello"]
 
 
@@ -192,7 +194,7 @@ def test_who_never_confirms_is_forgotten_after_seven_days_and_may_ask_again(stag
     assert holder(stage) == ann
     stage.passes("P1D")
     stage.passes("1m")
-    assert confirms(stage, number=asked[1]) == "expired"
+    assert confirms(stage, asked=asked) == "expired"
     with stage.db.write() as tx:
         kept.run(tx, stage.clock.now())
         assert tx.all("card_sign_ups", contact_id=ann) == tx.all("card_sign_ups", contact_id=old) == []
@@ -202,3 +204,55 @@ def test_who_never_confirms_is_forgotten_after_seven_days_and_may_ask_again(stag
     sent = len(stage.parcels)
     assert asks(stage) == "asked" and len(stage.parcels) == sent + 1
     assert holder(stage) not in (None, ann)
+
+
+def whole(stage):
+    """Return all texts of all tables."""
+    with stage.db.read() as tx:
+        found = [list(tx._connection.execute(f"SELECT * FROM {name}")) for name in columns(stage.db)]
+        return "\n".join(str(value) for rows in found for row in rows for value in row)
+
+
+def test_what_confirms_stands_in_the_message_alone_and_in_no_table(stage):
+    halves = "{{ trigger.code | slice: 0, 3 }}-{{ trigger.code | slice: 3, 3 }}"  # texts do what they like
+    stage.cascade(cascade_of(NEWS).replace(
+        "channel: sms\n    template: sign-up", f"channel: sms\n    text: '{halves}'"))  # fmt: skip
+    asks(stage, PHONE)
+    first, last = stage.parcels[0].outgoing.text.split("-")
+    assert (first + last).isdigit() and len(first + last) == 6
+    assert confirms(stage, by_code=("news", PHONE, first + last)) == "done"
+    kept = whole(stage)
+    assert "•••-•••" in kept, "the message is kept, without its secret"
+    assert not re.search(rf"(?<!\d)({first}{last}|{first}-{last})(?!\d)", kept)
+    stage.cascade(cascade_of(NEWS))
+    asks(stage)
+    link = stage.parcels[-1].outgoing.html.split("/c/")[1].split('"')[0]
+    kept = whole(stage)
+    assert MAIL in kept and "/c/•" in kept and link not in kept
+
+
+def test_a_question_that_somebody_else_tells_of_leads_nowhere(stage):
+    asks(stage)
+    sent = len(stage.parcels)
+    eve, ann = stage.person("eve", addresses={Channel.EMAIL: "eve@example.org"}), holder(stage)
+    number, _ = token(stage, stage.parcels[0])
+    for who, told in (
+        (eve, {"to": "eve@example.org", "sign_up": str(number)}),  # her own letter, about Ann's request
+        (ann, {"to": "eve@example.org", "sign_up": str(number)}),  # Ann's, to an address that is not Ann's
+        (eve, {"to": "eve@example.org", "sign_up": "1 OR 1"}),
+    ):
+        stage.event(who, "sign_up_requested", form="news", channel="email", **told)
+        stage.works()
+    assert len(stage.parcels) == sent
+
+
+def test_a_link_of_a_forgotten_request_confirms_no_later_one_of_its_number(stage):
+    asks(stage)
+    asked = token(stage, stage.parcels[0])
+    stage.passes("P8D")
+    with stage.db.write() as tx:
+        Keeping().run(tx, stage.clock.now())
+    asks(stage, "other@example.org")
+    later = token(stage, stage.parcels[-1])
+    assert confirms(stage, asked=(later[0], asked[1])) == "expired"
+    assert granted(stage, holder(stage, "other@example.org")) == []

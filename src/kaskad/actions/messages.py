@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.actions import history
+from kaskad.actions.hiding import hidden_in
 from kaskad.actions.history import Fact
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
@@ -60,7 +61,7 @@ class Attempt(Struct, frozen=True):
 
 
 class Whole(Struct, frozen=True):
-    """A message with its words, its failed attempts and the facts about it."""
+    """A message with its words, its failed attempts and the facts about it; links of ours open nothing."""
 
     message: MessageView
     body: Mapping[str, Any] | None
@@ -120,7 +121,8 @@ def _whole(tx: Transaction, names: Names, message: MessageView) -> Whole:
         for row in tx.all("attempts_of", **place)
     ]  # fmt: skip
     facts = history.facts(tx, names, *key, message.version_id, message.number)
-    return Whole(message, msgspec.json.decode(body[0]) if body else None, attempts, facts)
+    words = hidden_in(tx, names.signer, msgspec.json.decode(body[0])) if body else None
+    return Whole(message, words, attempts, facts)
 
 
 def view(names: Names, row: Row) -> MessageView:

@@ -16,6 +16,7 @@ class Names:
 
     def __init__(self, office: Office, tx: Transaction) -> None:
         self._office, self._tx = office, tx
+        self.signer = office.signer
         self._versions: dict[int, tuple[int, str]] = {
             row[0]: (row[2], row[3]) for row in tx.all("version_numbers")
         }

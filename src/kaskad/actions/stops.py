@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from kaskad.actions.hiding import hidden
 from kaskad.actions.office import Office
 from kaskad.domain.consent import ANY, ConsentRow, may
 from kaskad.domain.errors import Conflict, NotFound
@@ -19,7 +22,8 @@ from kaskad.store.stops import Stop, Verdict
 def listing(office: Office, *, after: int, limit: int, everything: bool = False) -> list[Stop]:
     """Return stops that nobody has looked at yet, or all, the oldest first."""
     with office.read() as tx:
-        return store.page(tx, after=after, limit=limit, everything=everything)
+        found = store.page(tx, after=after, limit=limit, everything=everything)
+        return [replace(each, said=hidden(tx, office.signer, each.said)) for each in found]
 
 
 def judge(office: Office, number: int, verdict: Verdict, by: str) -> Stop:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.actions import timeline
+from kaskad.actions.hiding import hidden
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
 from kaskad.domain import hours
@@ -320,7 +321,7 @@ def _context(office: Office, tx: Transaction, names: Names, task: Task) -> Conte
     entries = timeline.timeline(office, f"con_{task.contact_id}", until=now, limit=_ENTRIES) if person else []
     return Context(
         view=_view(names, task, attributes, now),
-        script=str(_decode(body[0]).get("script", "")) if body else "",
+        script=hidden(tx, office.signer, str(_decode(body[0]).get("script", ""))) if body else "",
         addresses=[
             (Channel.of(row[1]).value, masked(row[2]))
             for row in tx.among("look_addresses", [task.contact_id])

@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kaskad.actions import cascades, timeline
 from kaskad.actions.contacts import find
+from kaskad.actions.hiding import hidden
 from kaskad.actions.names import Names
 from kaskad.actions.office import Office
 from kaskad.actions.timeline import Entry
@@ -82,14 +84,14 @@ def listing(office: Office, wanted: Filter, *, cursor: str = "", limit: int) -> 
     """
     with office.read() as tx:
         if wanted.q:
-            return _views(tx, store.among(tx, _searched(tx, wanted.q))), ""
+            return _views(office, tx, store.among(tx, _searched(tx, wanted.q))), ""
         found = store.page(
             tx, STATES[wanted.state], assignee=wanted.assignee, unread=wanted.unread, before=_place(cursor),
             limit=limit + 1,
         )  # fmt: skip
         page = found[:limit]
         following = f"{page[-1].last_at}.{contact_text(page[-1].contact_id)}" if len(found) > limit else ""
-        return _views(tx, page), following
+        return _views(office, tx, page), following
 
 
 def show(office: Office, who: str) -> Conversation:
@@ -103,8 +105,8 @@ def show(office: Office, who: str) -> Conversation:
             tx, Names(office, tx), thread.contact_id, until=office.now(), limit=_TEXTS
         )
         return Conversation(
-            view=_views(tx, [thread])[0],
-            lines=[_line(text, fates) for text in reversed(texts)],
+            view=_views(office, tx, [thread])[0],
+            lines=[_line(_shown(office, tx, text), fates) for text in reversed(texts)],
             channels=[Channel.of(code).value for code in dict.fromkeys(used or [thread.channel])],
             stops=stop_store.open_of(tx, thread.contact_id),
             touches=[
@@ -214,6 +216,11 @@ def _subject(office: Office, contact_id: int) -> str:
     return subject if subject.lower().startswith("re:") or not subject else f"Re: {subject}"
 
 
+def _shown(office: Office, tx: Transaction, text: Text) -> Text:
+    """Return a text as it may be read: people quote our letters, with their links."""
+    return replace(text, said=hidden(tx, office.signer, text.said))
+
+
 def _line(text: Text, fates: Mapping[str, Row]) -> Line:
     channel = Channel.of(text.channel).value
     line = Line(text.at, channel, text.author, text.said, text.event)
@@ -223,9 +230,9 @@ def _line(text: Text, fates: Mapping[str, Row]) -> Line:
     _, state, reason, outcome = fate
     if state is None:
         over = Outcome.of(outcome).value if outcome else ""
-        return msgspec.structs.replace(line, state="skipped" if outcome else "queued", why=over)
+        return replace(line, state="skipped" if outcome else "queued", why=over)
     name = MessageState.of(state).value
-    return msgspec.structs.replace(line, state=name, why=_why(name, reason))
+    return replace(line, state=name, why=_why(name, reason))
 
 
 def _why(state: str, reason: int | None) -> str:
@@ -251,7 +258,7 @@ def _searched(tx: Transaction, q: str) -> list[int]:
         return list(found)[:_FOUND]
 
 
-def _views(tx: Transaction, threads: Sequence[Thread]) -> list[ThreadView]:
+def _views(office: Office, tx: Transaction, threads: Sequence[Thread]) -> list[ThreadView]:
     ids = sorted({each.contact_id for each in threads})
     names = (
         {row[0]: str(_decode(row[5]).get("name") or "") for row in tx.among("look_contacts", ids)}
@@ -260,7 +267,8 @@ def _views(tx: Transaction, threads: Sequence[Thread]) -> list[ThreadView]:
     )
     return [
         ThreadView(
-            each, contact_text(each.contact_id), names.get(each.contact_id, ""),
+            replace(each, words=hidden(tx, office.signer, each.words)),
+            contact_text(each.contact_id), names.get(each.contact_id, ""),
             Channel.of(each.channel).value, "closed" if each.state == CLOSED else "open",
         )
         for each in threads

@@ -11,6 +11,7 @@ import hmac
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
+from contextlib import suppress
 
 MAC_BYTES = 10
 HOUR_MS = 3_600_000
@@ -20,6 +21,7 @@ BEACON = -3  # a page of the shop was shown to whoever has clicked
 FORM = -4  # … and they have sent a form there
 MAX_LINK = 253  # link indexes are kept as one byte, the pixel and the honeypot below them
 MAX_STEP = 255
+HIDDEN = "\u2022"  # what is shown in place of a secret
 SHORT = 11  # characters of a short link: 65 bits
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -52,6 +54,7 @@ class Signer:
             self._confirm,
             self._file,
             self._short,
+            self._code,
         ) = (
             {key_id: _Key(hmac.digest(secret, b"kaskad 1 " + purpose, "sha256")) for key_id, secret in keys}
             for purpose in (
@@ -64,6 +67,7 @@ class Signer:
                 b"confirm",
                 b"file",
                 b"short",
+                b"code",
             )
         )
         self._head = keys[0][0]
@@ -131,13 +135,33 @@ class Signer:
             raise BadToken("the page's token has expired")
         return _read_ids(body, tail=4)
 
-    def confirm(self, contact_id: int, sign_up_id: int) -> str:
-        """Return the token by which who was asked confirms a sign-up; the sign-up itself has an end."""
-        return self._sign(self._confirm, _ids(contact_id, sign_up_id, 0))
+    def confirm(self, sign_up_id: int, requested_at: int) -> str:
+        """Return the token by which who was asked confirms a sign-up; the sign-up itself has an end.
+
+        The instant is part of it: SQLite gives the number of a request that was forgotten to a later one.
+        """
+        return self._sign(self._confirm, _ids(sign_up_id, requested_at, 0))
 
     def read_confirm(self, text: str) -> tuple[int, int]:
-        """Return (contact_id, sign_up_id); raises BadToken."""
+        """Return (sign_up_id, requested_at); raises BadToken."""
         return _read_ids(self._open_up(self._confirm, text), tail=0)[:2]
+
+    def code(self, sign_up_id: int, requested_at: int, digits: int) -> str:
+        """Return the code by which who was asked by a phone confirms a sign-up; it is kept nowhere."""
+        return _code(self._code[self._head], sign_up_id, requested_at, digits)
+
+    def is_code(self, text: str, sign_up_id: int, requested_at: int, digits: int) -> bool:
+        """Say whether it is the code of a sign-up."""
+        codes = [_code(key, sign_up_id, requested_at, digits) for key in self._code.values()]
+        return any(hmac.compare_digest(text.encode(), code.encode()) for code in codes)
+
+    def has_made(self, text: str) -> bool:
+        """Say whether it is a token that opens something to whoever holds it."""
+        for keys in (self._link, self._open, self._unsubscribe, self._page, self._confirm, self._file):
+            with suppress(BadToken):
+                self._open_up(keys, text)
+                return True
+        return False
 
     def file(self, contact_id: int, run_id: int, step: int, file_id: int, expires_at: int) -> str:
         """Return the token of a file that a message links to; it holds until the end of the hour."""
@@ -201,6 +225,11 @@ class _Key:
 
 def _text(data: bytes) -> str:
     return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+
+def _code(key: _Key, sign_up_id: int, requested_at: int, digits: int) -> str:
+    number = int.from_bytes(key.mac(_ids(sign_up_id, requested_at, 0)), "big") % 10**digits
+    return f"{number:0{digits}}"
 
 
 def _account(account_id: int) -> bytes:

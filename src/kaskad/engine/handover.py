@@ -16,6 +16,7 @@ from kaskad.domain.cascade import Approved
 from kaskad.domain.channels import wants_short
 from kaskad.domain.content import CompiledContent, LinkMaker, Rendered, primary
 from kaskad.domain.errors import SendError
+from kaskad.domain.form import REQUESTED
 from kaskad.domain.money import price_of
 from kaskad.domain.prices import PriceList, PriceRow
 from kaskad.domain.run import Passages, Run, Send
@@ -29,6 +30,7 @@ from kaskad.engine.approved import filled
 from kaskad.engine.enclosures import Enclosures
 from kaskad.engine.invitations import Invitations
 from kaskad.engine.look import Person
+from kaskad.engine.sign_up import secrets_of
 from kaskad.engine.world import World
 from kaskad.providers.base import Account, File, Invite, Outgoing
 from kaskad.providers.senders import sender_for
@@ -196,6 +198,24 @@ class Page:
         return self._fixed
 
 
+class Question(Page):
+    """Of messages that ask to confirm a sign-up: what confirms it is in the message, not in what is kept."""
+
+    def write(
+        self, run: Run, to: str, scope: dict[str, Any], attributes: Mapping[str, Any], language: str,
+        tracking: bool, valid_for_ms: int, due_at: int, open_until: int = 0, zone: str | None = None,
+    ) -> tuple[Outgoing, str, int]:  # fmt: skip
+        """Return what `Page.write` does, written twice; raises RenderError."""
+        trigger = scope["trigger"]
+        known, hidden = secrets_of(self._tx, self._world, run.contact_id, to, trigger)
+        more = attributes, language, tracking, valid_for_ms, due_at, open_until, zone
+        links = len(self._short_links)
+        _, body, _ = super().write(run, to, {**scope, "trigger": trigger | hidden}, *more)
+        del self._short_links[links:]
+        outgoing, _, price = super().write(run, to, {**scope, "trigger": trigger | known}, *more)
+        return outgoing, body, price
+
+
 def listed_price(
     prices: PriceList, account: Account, to: str, message_class: MessageClass, parts: int, now: int
 ) -> tuple[int, PriceRow | None]:
@@ -228,7 +248,9 @@ class Writer:
         key = (version.id, send.step, send.variant, send.channel, send.account_id, send.by_name)
         page = self._pages.get(key)
         if page is None:
-            page = self._pages[key] = Page(self._world, self._tx, version, send, self._now, self._short_links)
+            asks = version.cascade.trigger.event == REQUESTED
+            made = Question if asks else Page
+            page = self._pages[key] = made(self._world, self._tx, version, send, self._now, self._short_links)
         return page
 
     def write(

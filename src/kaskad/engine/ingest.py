@@ -244,10 +244,10 @@ class Ingest:
         act = sign_up.Asking(self._world, told, self._world.clock.now())
         return self._after(act, lambda: act.said)
 
-    def to_confirm(self, number: int) -> Mapping[str, str] | None:
-        """Return the words that a sign-up is about, with its language and brand; None: it is over."""
+    def to_confirm(self, asked: tuple[int, int]) -> Mapping[str, str] | None:
+        """Return the words that a sign-up (number, instant) is about, its language and brand; None: over."""
         with self._db.read() as tx:
-            found = forms.sign_up(tx, number)
+            found = forms.sign_up(tx, *asked)
             form = None if found is None else forms.find(tx, found.form)
         if found is None or form is None or found.requested_at + sign_up.TTL_MS <= self._world.clock.now():
             return None
@@ -256,13 +256,11 @@ class Ingest:
         }
 
     def confirm(
-        self, evidence: Mapping[str, str], *, number: int = 0,
+        self, evidence: Mapping[str, str], *, asked: tuple[int, int] = (0, 0),
         by_code: tuple[str, str, str] | None = None,
     ) -> Future[str]:  # fmt: skip
         """Take a sign-up as confirmed; the result is `sign_up.DONE`, `EXPIRED` or `WRONG`."""
-        act = sign_up.Confirming(
-            self._world, self._world.clock.now(), evidence, number=number, by_code=by_code
-        )
+        act = sign_up.Confirming(self._world, self._world.clock.now(), evidence, asked=asked, by_code=by_code)
         return self._after(act, lambda: act.said)
 
     def untrack(self, contact_id: int, evidence: Mapping[str, str] = NOTHING) -> Future[None]:

@@ -6,9 +6,8 @@ known. The question goes the way of every message, by the cascade `confirm-NAME`
 
 from __future__ import annotations
 
-import secrets
+import re
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from kaskad.domain.form import CODE_DIGITS, CONFIRMED, PHONES, REQUESTED, TOPIC,
 from kaskad.domain.ids import run_text
 from kaskad.domain.policy import DAY, HOUR, MINUTE
 from kaskad.domain.terms import Channel, Kind, MessageClass
+from kaskad.domain.tokens import HIDDEN
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.world import World
 from kaskad.store import contacts, forms, places
@@ -32,6 +32,7 @@ A_DAY_TO_ONE = 3  # messages that one address is asked by in a day, by all forms
 AN_HOUR_FROM_ONE = 20  # requests of one IP address
 _AGAIN_MS = MINUTE  # who presses twice is asked once
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
 ASKED, LIMITED, DONE, EXPIRED, WRONG = "asked", "limited", "done", "expired", "wrong"
 
 
@@ -101,15 +102,11 @@ class Asking:
 
     def _question(self, tx: Transaction, contact_id: int, number: int) -> Arrival:
         """Return the event that begins the run which asks."""
-        told, code = self._told, ""
-        if told.channel in PHONES:
-            code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
-            tx.run("set_sign_up_code", id=number, code_hash=code_hash(number, code))
+        told = self._told
         self._let_ask(tx, contact_id)
-        url = f"{self._world.options.base_url}/c/{self._world.signer.confirm(contact_id, number)}"
         properties = {
             "form": told.form.name, "sign_up": str(number), "to": told.value, "channel": told.channel.value,
-            "language": told.language, "confirm_url": url, "code": code,
+            "language": told.language,
         }  # fmt: skip
         return _event(contact_id, REQUESTED, f"sign-up {number}", self._at, properties)
 
@@ -130,11 +127,11 @@ class Confirming:
     """The owner of an address says yes, by the link or by the code; doing it again changes nothing."""
 
     def __init__(
-        self, world: World, at: int, evidence: Mapping[str, str], *, number: int = 0,
+        self, world: World, at: int, evidence: Mapping[str, str], *, asked: tuple[int, int] = (0, 0),
         by_code: tuple[str, str, str] | None = None,
     ) -> None:  # fmt: skip
         self._world, self._at, self._evidence = world, at, evidence
-        self._number, self._by_code = number, by_code  # of the sign-up; (form, address, code)
+        self._request, self._by_code = asked, by_code  # (sign-up, its instant); (form, address, code)
         self.said = EXPIRED
 
     def __call__(self, tx: Transaction) -> list[Arrival]:
@@ -158,7 +155,7 @@ class Confirming:
 
     def _asked(self, tx: Transaction) -> SignUp | None:
         if self._by_code is None:
-            return forms.sign_up(tx, self._number)
+            return forms.sign_up(tx, *self._request)
         form, value, _ = self._by_code
         return forms.last_of(tx, form, value)
 
@@ -170,7 +167,7 @@ class Confirming:
         """Say whether it is the code; who has none is told the same, whether or not that number has asked."""
         if asked is None or asked.tries >= TRIES:
             return False
-        if secrets.compare_digest(asked.code_hash, code_hash(asked.id, code)):
+        if self._world.signer.is_code(code, asked.id, asked.requested_at, CODE_DIGITS):
             return True
         tx.run("miss_sign_up", id=asked.id)
         return False
@@ -205,9 +202,25 @@ class Confirming:
             contacts.save(tx, self._world.hash_key, [told], self._at, f"form {form.name}")
 
 
-def code_hash(number: int, code: str) -> str:
-    """Return what is kept of a code."""
-    return sha256(f"{number} {code}".encode()).hexdigest()
+def secrets_of(
+    tx: Transaction, world: World, contact_id: int, to: str, trigger: Mapping[str, Any]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what a question says besides its event, and the same with the secrets left out, to be kept.
+
+    Whoever reads them can confirm in the owner's place: they are in no event, no run and no kept message, and
+    go to the address alone that asked. Empty for any other.
+    """
+    number = str(trigger.get("sign_up", ""))
+    asked = forms.sent_to(tx, int(number), contact_id, to) if _NUMBER.fullmatch(number) else None
+    if asked is None:
+        return {}, {}
+    page = f"{world.options.base_url}/c/"
+    known = {"confirm_url": page + world.signer.confirm(asked.id, asked.requested_at)}
+    hidden = {"confirm_url": page + HIDDEN}
+    if asked.channel in PHONES:
+        known["code"] = world.signer.code(asked.id, asked.requested_at, CODE_DIGITS)
+        hidden["code"] = HIDDEN * CODE_DIGITS
+    return known, hidden
 
 
 def _rows(tx: Transaction, contact_id: int) -> list[ConsentRow]:

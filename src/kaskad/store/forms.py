@@ -27,7 +27,6 @@ class SignUp(Struct, frozen=True):
     tries: int
     form: str
     value: str
-    code_hash: str
     evidence: dict[str, Any]
 
 
@@ -65,9 +64,14 @@ def drop(tx: Transaction, name: str) -> bool:
     return bool(tx.run("drop_form", name=name))
 
 
-def sign_up(tx: Transaction, number: int) -> SignUp | None:
-    """Return a request by its number, or None."""
-    return _read(tx.one("sign_up", id=number))
+def sign_up(tx: Transaction, number: int, requested_at: int) -> SignUp | None:
+    """Return a request by its number and instant, or None."""
+    return _read(tx.one("sign_up", id=number, requested_at=requested_at))
+
+
+def sent_to(tx: Transaction, number: int, contact_id: int, value: str) -> SignUp | None:
+    """Return the request by which this very address was asked; None for any other."""
+    return _read(tx.one("sign_up_sent_to", id=number, contact_id=contact_id, value=value))
 
 
 def last_of(tx: Transaction, form: str, value: str) -> SignUp | None:
@@ -79,6 +83,6 @@ def _read(row: Row | None) -> SignUp | None:
     if row is None:
         return None
     return SignUp(
-        row[0], row[1], row[2], row[3], Channel.of(row[4]), bool(row[5]), row[6], row[7], row[8], row[9],
-        _evidence(row[10]),
+        row[0], row[1], row[2], row[3], Channel.of(row[4]), bool(row[5]), row[6], row[7], row[8],
+        _evidence(row[9]),
     )  # fmt: skip

@@ -9,6 +9,8 @@ from msgspec import Struct
 from kaskad.domain.consent import ANY
 from kaskad.store.db import Row, Transaction
 
+TOKEN = 32  # characters of a link's token: A–Z a–z 0–9 _ -
+
 
 class OptIn(Struct, frozen=True):
     """One link as it is kept; the token itself is not."""

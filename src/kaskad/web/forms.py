@@ -132,27 +132,27 @@ class Forms:
         if token is None or words is None:
             return over_page(language_for(request))
         await read_body(request.scope, request.receive, LIMIT)
-        state = await self._confirmed(request, number=token)
+        state = await self._confirmed(request, asked=token)
         if not state:
             return page(request, "trouble", status=503)
         language = language_for(request, words["language"])
         return done_page(language) if state == DONE else over_page(language)
 
     async def _confirmed(
-        self, request: Request, *, number: int = 0,
+        self, request: Request, *, asked: tuple[int, int] = (0, 0),
         by_code: tuple[str, str, str] | None = None,
     ) -> str:  # fmt: skip
         """Return what became of it; "" where it could not be kept."""
         try:
-            told = self._intake.confirm(evidence_of(request), number=number, by_code=by_code)
+            told = self._intake.confirm(evidence_of(request), asked=asked, by_code=by_code)
             return await self._durable.wait(told)
         except StoreError as error:
             log.error("confirmation not stored", error=type(error).__name__, detail=str(error))
             return ""
 
-    def _read(self, request: Request) -> int | None:
+    def _read(self, request: Request) -> tuple[int, int] | None:
         try:
-            return self._signer.read_confirm(request.path_params["token"])[1]
+            return self._signer.read_confirm(request.path_params["token"])
         except BadToken:
             return None
 

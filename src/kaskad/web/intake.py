@@ -95,14 +95,14 @@ class Intake(Protocol):
     def sign_up(self, told: SignUp) -> Future[str]:
         """Ask to confirm what was typed into a form; the result says "asked", or "limited" to the greedy."""
 
-    def to_confirm(self, number: int) -> Mapping[str, str] | None:
+    def to_confirm(self, asked: tuple[int, int]) -> Mapping[str, str] | None:
         """Return the words (`text`), `language` and `brand` that a sign-up is about; None: it is over."""
 
     def confirm(
-        self, evidence: Mapping[str, str], *, number: int = 0,
+        self, evidence: Mapping[str, str], *, asked: tuple[int, int] = (0, 0),
         by_code: tuple[str, str, str] | None = None,
     ) -> Future[str]:  # fmt: skip
-        """Take a sign-up as confirmed, by its number or (form, address, code); the result
+        """Take a sign-up as confirmed, by (number, instant) or (form, address, code); the result
         is done, expired or wrong."""
 
     def untrack(self, contact_id: int, evidence: Mapping[str, str] = NOTHING) -> Future[None]:

@@ -22,16 +22,17 @@ INSERT INTO sign_ups (contact_id, requested_at, channel, made, sent, form, value
 VALUES (:contact_id, :now, :channel, :made, :sent, :form, :value, :ip, :evidence)
 RETURNING id;
 
--- name: set_sign_up_code
-UPDATE sign_ups SET code_hash = :code_hash WHERE id = :id;
-
 -- name: sign_up
-SELECT id, contact_id, requested_at, confirmed_at, channel, made, tries, form, value, code_hash, evidence
-  FROM sign_ups WHERE id = :id;
+SELECT id, contact_id, requested_at, confirmed_at, channel, made, tries, form, value, evidence
+  FROM sign_ups WHERE id = :id AND requested_at = :requested_at;
+
+-- name: sign_up_sent_to
+SELECT id, contact_id, requested_at, confirmed_at, channel, made, tries, form, value, evidence
+  FROM sign_ups WHERE id = :id AND contact_id = :contact_id AND value = :value AND sent = 1;
 
 -- name: last_sign_up
 -- The newest of an address by a form that a code was sent for.
-SELECT id, contact_id, requested_at, confirmed_at, channel, made, tries, form, value, code_hash, evidence
+SELECT id, contact_id, requested_at, confirmed_at, channel, made, tries, form, value, evidence
   FROM sign_ups WHERE value = :value AND form = :form AND sent = 1 ORDER BY requested_at DESC, id DESC LIMIT 1;
 
 -- name: sign_ups_sent_to
