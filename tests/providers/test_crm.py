@@ -200,3 +200,38 @@ def test_two_changes_in_one_second_are_two_events_and_one_told_twice_is_one():
         for deal in (DEAL, DEAL, {**DEAL, "STAGE_ID": "WON"})
     ]
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_page_of_people_that_is_no_list_is_not_their_end():
+    for name, body in (
+        ("bitrix24", {}),
+        ("bitrix24", {"result": {}}),
+        ("amocrm", {}),
+        ("amocrm", {"error": 1}),
+    ):
+        with pytest.raises(SendError, match="no list of people"):
+            held(PROVIDERS[name].people("", account(name, "one")), answer(body))
+
+
+def test_fields_of_people_come_as_cells_of_a_table_have_them():
+    """What an import reads: days instead of instants, yes and no, all values of a list."""
+    ivan = {
+        "ID": "7",
+        "UF_CRM_AGREED": True,
+        "UF_CRM_TAGS": ["vip", "b2b"],
+        "UF_CRM_SUM": 1.5,
+        "UF_CRM_X": [],
+    }
+    _, page = held(PROVIDERS["bitrix24"].people("", account("bitrix24", "one")), answer({"result": [ivan]}))
+    told = {"uf_crm_agreed": "yes", "uf_crm_tags": "vip; b2b", "uf_crm_sum": "1.5"}
+    assert page.rows == [{"id": "bitrix24:contact:7", **told}]
+    midnights = (638395200, 638409600, 638427600)  # 26 March 1990 in Moscow, in London, in New York
+    for midnight in midnights:
+        fields = [
+            {"field_name": "День рождения", "field_type": "birthday", "values": [{"value": midnight}]},
+            {"field_name": "Согласие", "field_type": "checkbox", "values": [{"value": False}]},
+        ]
+        person = {"id": 7, "custom_fields_values": fields}
+        told = {"_embedded": {"contacts": [person]}}
+        _, page = held(PROVIDERS["amocrm"].people("", account("amocrm", "one")), answer(told))
+        assert page.rows == [{"id": "amocrm:contact:7", "День рождения": "1990-03-26", "Согласие": "no"}]

@@ -10,6 +10,7 @@ import pytest
 from fast_bitrix24 import Bitrix
 from fast_bitrix24.server_response import ErrorInServerResponseException
 
+from kaskad.actions import pulls
 from kaskad.config import Settings
 from kaskad.domain.policy import Policy
 from kaskad.engine import clerk
@@ -191,6 +192,11 @@ def test_a_client_library_of_bitrix24_speaks_with_the_portal(place):
     assert comments(here) == ["Позвонить"]
 
 
+def ended(place: Place, number: str) -> Any:
+    """Return an import that has ended."""
+    return wait_for(lambda: (told := place.api.get(f"/imports/{number}"))["state"] != "running" and told)
+
+
 @pytest.mark.parametrize("crm", ["bitrix24", "amocrm"])
 def test_people_of_a_crm_are_brought_in_as_a_file_would_be(place, crm, monkeypatch):
     monkeypatch.setattr(bitrix24_server, "BATCH", 1)
@@ -199,13 +205,18 @@ def test_people_of_a_crm_are_brought_in_as_a_file_would_be(place, crm, monkeypat
     phones = here.sandbox.phones
     mails = {phone.person.email for phone in phones}
     path = f"/contacts/pull/{crm}"
+    faults = [Fault(crm, "error", left=1), Fault(crm, "throttle", left=1, seconds=0)]
+    here.sandbox.set_faults(*faults)
+    monkeypatch.setattr(pulls, "WAIT_MS", 20)
     first = here.api.post(f"{path}?dry_run=true&wait_s=0")
+    assert not any(fault.left for fault in faults), "an outage is waited for"
     assert first == {"people": 1, "found": None}, "one page, and it goes on from there"
     dry = first
     while dry["found"] is None:
         dry = here.api.post(f"{path}?dry_run=true&wait_s=5")
     assert (dry["people"], dry["found"]["new"], dry["found"]["dry_run"]) == (2, 2, True)
-    told = here.api.post(f"{path}?wait_s=10&list=from+crm&consent=contracts")
+    told = here.api.post(f"{path}?wait_s=0&list=from+crm&consent=contracts")
+    told["found"] = ended(here, told["found"]["id"])
     assert (told["found"]["state"], told["found"]["new"], told["found"]["source"]) == ("done", 2, crm)
     found = here.api.get("/lists/from%20crm/members")["items"]
     assert {a["value"] for one in found for a in one["addresses"]} >= mails

@@ -65,7 +65,15 @@ class _State(Struct, frozen=True):
 class Job:
     """Brings in the people of a file, from where the import `found` stands on."""
 
-    def __init__(self, office: Office, found: Import, file: PeopleFile, list_name: str) -> None:
+    def __init__(
+        self,
+        office: Office,
+        found: Import,
+        file: PeopleFile,
+        list_name: str,
+        at_end: Callable[[Transaction], None] | None,
+    ) -> None:
+        self._at_end = at_end
         self._office, self._id, self._owner, self._file = office, found.id, found.owner, file
         self._dry_run, self._before = found.dry_run, found.seen
         self._by = f"import {import_text(found.id)}"
@@ -109,9 +117,15 @@ class Job:
                     asked.note(self._office, tx)
             if self._seeded:
                 self._office.reload()
-            self._office.write(lambda tx: import_store.end(tx, self._id, self._owner, state, problem, now))
+            self._office.write(partial(self._ended, state, problem, now))
         except KaskadError as error:  # the server is stopping: who asks later is told that it did
             log.warning("end of import not kept", id=self._id, why=str(error))
+
+    def _ended(self, state: str, problem: str, now: int, tx: Transaction) -> None:
+        """Keep how it ended."""
+        if state == import_store.DONE and self._at_end is not None:
+            self._at_end(tx)
+        import_store.end(tx, self._id, self._owner, state, problem, now)
 
     def _go(self) -> None:
         """Take piece after piece; while one is written, the next is made ready."""

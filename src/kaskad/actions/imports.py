@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from hashlib import sha256
 
 import msgspec
@@ -27,6 +28,7 @@ from kaskad.store import contacts as contact_store
 from kaskad.store import imports as import_store
 from kaskad.store import segments
 from kaskad.store.contacts import Consent
+from kaskad.store.db import Transaction
 from kaskad.store.imports import CANCELLED, FAILED, RUNNING, Import, Reject
 
 INTERRUPTED = "interrupted"
@@ -60,9 +62,15 @@ class Wishes(Struct, frozen=True):
     dry_run: bool = False
 
 
-def start(office: Office, data: bytes, wishes: Wishes, wait_s: float) -> Import:
+def start(
+    office: Office,
+    data: bytes,
+    wishes: Wishes,
+    wait_s: float,
+    at_end: Callable[[Transaction], None] | None = None,
+) -> Import:
     """Begin to bring in a file of people, or go on with it; return how it stands when it has ended, or after
-    `wait_s`.
+    `wait_s`. `at_end` is done with the end of one that has come to it.
 
     Raises Invalid for a file that cannot be read at all, Conflict for a name that is a segment's.
     """
@@ -79,7 +87,7 @@ def start(office: Office, data: bytes, wishes: Wishes, wait_s: float) -> Import:
     found, mine = _begun(office, digest, file, wishes)
     if mine:
         file.told_at(office.now() if wishes.dry_run else first_told(office.engine, data))
-        job = Job(office, found, file, wishes.list_name)
+        job = Job(office, found, file, wishes.list_name, at_end)
         threading.Thread(target=job.run, name=f"import {found.id}", daemon=True).start()
     return _awaited(office, found.id, wait_s)
 

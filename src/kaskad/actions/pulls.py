@@ -25,7 +25,6 @@ from kaskad.log import get_logger
 from kaskad.providers import PROVIDERS, provider
 from kaskad.providers.base import Account, limits_of
 from kaskad.providers.crm import Keep, PeoplePage
-from kaskad.store import imports as import_store
 from kaskad.store import pulls
 from kaskad.store.imports import Import
 from kaskad.store.pulls import Pull
@@ -33,8 +32,11 @@ from kaskad.store.pulls import Pull
 log = get_logger(__name__)
 
 SERVES_MS = 3_600_000  # what was fetched whole
-TRIES = 5  # where a CRM is busy
+AGAIN = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AMBIGUOUS})  # asking twice changes nothing
+TRIES = 4  # where a CRM is busy, or does not answer
+ANSWER_S = 12.0  # four tries are told of before the command line stops waiting
 WAIT_MS = 2_000  # between them, where it does not say
+PATIENCE_MS = 20_000  # who wants more is asked again by whoever gives the command again
 
 
 class Pulled(Struct, frozen=True):
@@ -62,9 +64,8 @@ def go_on(office: Office, name: str, wishes: Wishes, wait_s: float) -> Pulled:
     if not data:
         office.write(partial(pulls.drop, account_id=account.id))
         raise Invalid([f"{name}: the CRM shows no contacts. May its key read them?"])
-    found = imports.start(office, data, wishes, max(until_s - monotonic(), 0))
-    if found.state == import_store.DONE and not wishes.dry_run:
-        office.write(partial(pulls.drop, account_id=account.id))
+    at_end = None if wishes.dry_run else partial(pulls.drop, account_id=account.id)
+    found = imports.start(office, data, wishes, max(until_s - monotonic(), 0), at_end)
     return Pulled(pull.people, found)
 
 
@@ -121,14 +122,15 @@ async def _page(http: Http, account: Account, cursor: str) -> PeoplePage:
                 await asyncio.sleep(pause_s)
                 if isinstance(said, Keep):
                     raise TypeError("a list of people changes no secrets")
-                said = speaking.send(await http.post(said))
+                said = speaking.send(await http.post(said, ANSWER_S))
         except StopIteration as ended:
             page: PeoplePage = ended.value
             return page
         except SendError as error:
-            if error.reason not in (Reason.RATE_LIMITED, Reason.TRANSIENT) or tries == TRIES:
+            wait_ms = error.retry_after_ms or WAIT_MS
+            if error.reason not in AGAIN or tries == TRIES or wait_ms > PATIENCE_MS:
                 why = f"{account.name} does not give its people: {error.detail}."
                 raise Conflict(f"{why} Ask again when it does: it goes on from there.") from None
             log.info("CRM is busy", account=account.name, why=error.detail)
-            await asyncio.sleep((error.retry_after_ms or WAIT_MS) / 1000)
+            await asyncio.sleep(wait_ms / 1000)
     raise AssertionError("the last try returns or raises")

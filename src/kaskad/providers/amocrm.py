@@ -7,6 +7,7 @@ given. They do not say who the customer is, so lead and contact are read afterwa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from kaskad.domain.errors import SendError
@@ -36,6 +37,7 @@ from kaskad.providers.crm import (
     all_values,
     branch,
     event_key,
+    people_of,
     php_form,
     text_of,
 )
@@ -52,8 +54,10 @@ ERRORS: dict[int, Reason] = {  # HTTP statuses: .../crm_platform/error-codes
     429: Reason.RATE_LIMITED,  # 7 requests a second of one account
 }
 DAY_S = 86_400
-
-
+DATES = ("date", "birthday")  # types of fields
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FAR_S = 10_000_000_000  # no date of a person is so far away
+NOTHING = 204  # an empty list
 PAGE = 250  # contacts: https://www.amocrm.ru/developers/content/crm_platform/contacts-api
 CODES = {"EMAIL": "email", "PHONE": "phone", "POSITION": "position"}  # fields that every account has
 
@@ -155,8 +159,8 @@ class AmoCrm(Provider):
         """Ask for a page of contacts, in the order of their ids."""
         page = int(cursor or 1)
         response = yield _call(account, "GET", f"contacts?page={page}&limit={PAGE}&order%5Bid%5D=asc")
-        told = branch(_read(response), "_embedded").get("contacts")
-        found = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        told = _read(response)
+        found = people_of(branch(told, "_embedded").get("contacts")) if response.status != NOTHING else []
         return PeoplePage([_row(one) for one in found], str(page + 1) if found else "")
 
     def journal_types(self, account: Account) -> frozenset[str]:
@@ -182,7 +186,7 @@ def _call(account: Account, method: str, path: str, values: Sequence[Mapping[str
 
 def _read(response: Response) -> dict[str, Any]:
     """Return the object of an answer, {} where it is empty; raises SendError with what amoCRM says."""
-    if response.status == 204:
+    if response.status == NOTHING:
         return {}
     if response.ok:
         return branch(response.json())
@@ -238,12 +242,28 @@ def _row(person: Mapping[str, Any]) -> dict[str, str]:
     known = _customer(person)
     row = {"id": known.external_id, "name": known.name}
     fields = person.get("custom_fields_values")
-    for one in fields if isinstance(fields, list) else ():
-        code, title = text_of(branch(one).get("field_code")), text_of(branch(one).get("field_name"))
+    for one in map(branch, fields if isinstance(fields, list) else ()):
+        code, title = text_of(one.get("field_code")), text_of(one.get("field_name"))
         name = CODES.get(code) or title or code
         if name and name not in row:
-            row[name] = all_values(branch(one).get("values"), "value")
+            row[name] = (
+                _days(one) if one.get("field_type") in DATES else all_values(one.get("values"), "value")
+            )
     return {name: value for name, value in row.items() if value}
+
+
+def _days(field: Mapping[str, Any]) -> str:
+    """Return the days of a field that has instants: of midnight in the account's zone, which is not told.
+
+    Half a day later it is that day wherever the account is.
+    """
+    values = field.get("values")
+    told = [branch(one).get("value") for one in values] if isinstance(values, list) else []
+    return "; ".join(
+        (EPOCH + timedelta(seconds=one, hours=12)).date().isoformat()
+        for one in told
+        if isinstance(one, int) and abs(one) < FAR_S
+    )
 
 
 def _place(entry: Entry) -> str | None:

@@ -43,8 +43,10 @@ from kaskad.providers.crm import (
     PeoplePage,
     all_values,
     branch,
+    cell_of,
     event_key,
     first_value,
+    people_of,
     php_form,
     text_of,
 )
@@ -197,8 +199,7 @@ class Bitrix24(Provider):
         }  # fmt: skip
         response = yield _call(account, "crm.contact.list", asked)
         _result(response)  # raises what the portal refuses
-        told = branch(response.json()).get("result")
-        found = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        found = people_of(branch(response.json()).get("result"))
         return PeoplePage([_row(one) for one in found], text_of(found[-1].get("ID")) if found else "")
 
     def journal_types(self, account: Account) -> frozenset[str]:
@@ -302,7 +303,7 @@ def _row(person: Mapping[str, Any]) -> dict[str, str]:
     row = {"id": known.external_id, "name": known.name, "email": all_values(person.get("EMAIL")),
            "phone": all_values(person.get("PHONE"))}  # fmt: skip
     for name, value in person.items():
-        if name not in NAMED and (text := text_of(value)):
+        if name not in NAMED and (text := cell_of(value)):
             row[name.lower()] = text[:10] if name == "BIRTHDATE" else text
     return {name: value for name, value in row.items() if value}
 

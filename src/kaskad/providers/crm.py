@@ -15,6 +15,9 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.domain.errors import SendError
+from kaskad.domain.terms import Reason
+
 if TYPE_CHECKING:
     from kaskad.providers.base import Request, Response
 
@@ -128,11 +131,27 @@ def text_of(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
+def cell_of(value: object) -> str:
+    """Return a value as a cell of a table has it: yes or no, and of a list all values with semicolons."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(text for one in value if not isinstance(one, list) and (text := cell_of(one)))
+    return repr(value) if isinstance(value, float) else text_of(value)
+
+
 def all_values(values: object, name: str = "VALUE") -> str:
     """Return the values of a list of {`name`: …}, with semicolons between them."""
-    found: Iterable[object] = values if isinstance(values, list) else ()
-    texts = [text_of(one.get(name)) for one in found if isinstance(one, dict)]
-    return "; ".join(text for text in texts if text)
+    return cell_of(
+        [one.get(name) for one in values if isinstance(one, dict)] if isinstance(values, list) else []
+    )
+
+
+def people_of(told: object) -> list[dict[str, Any]]:
+    """Return the people of a page; raises SendError where it is no list: that is not their end."""
+    if not isinstance(told, list):
+        raise SendError(Reason.AMBIGUOUS, "the answer has no list of people", accepted=None)
+    return [one for one in told if isinstance(one, dict)]
 
 
 def first_value(values: object, name: str = "VALUE") -> str:
