@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx2
 
 from kaskad.cli.root import run
+from kaskad.store.sqlite import held
+from kaskad.web.local import find, found_at
 
 
 @contextmanager
@@ -47,3 +49,15 @@ def test_where_nobody_set_base_url_the_link_leads_to_the_port_listened_on(tmp_pa
 def test_where_base_url_is_set_the_link_is_that_of_the_outside_world(tmp_path):
     with server(tmp_path, "--listen", "127.0.0.1:0", KASKAD_BASE_URL="https://go.example.org") as told:
         assert told["sign_in"].startswith("https://go.example.org/sign-in?token=")
+
+
+def test_what_a_killed_server_has_told_is_not_taken_for_the_one_that_is_starting(tmp_path):
+    """Its key opens nothing any more: a command that waits for the server would be refused."""
+    file, beside = tmp_path / "k.db", tmp_path / "k.db.server"
+    with found_at(file, "http://127.0.0.1:1", "a key"):
+        assert find(file) is None, "nobody holds the file"
+        with held(file, "kaskad serve"):
+            found = find(file)
+            assert found is not None and found.key == "a key"
+            beside.write_text(beside.read_text().replace(str(os.getpid()), "1"))
+            assert find(file) is None, "this one has not told yet where it listens"

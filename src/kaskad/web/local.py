@@ -23,6 +23,7 @@ class Found(Struct, frozen=True):
 
     url: str
     key: str
+    process: int
 
     def __repr__(self) -> str:
         return f"Found({self.url!r})"
@@ -42,7 +43,7 @@ def found_at(database: Path, url: str, key: str) -> Iterator[None]:
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
-        opened.write(msgspec.json.encode(Found(url, key)))
+        opened.write(msgspec.json.encode(Found(url, key, os.getpid())))
     draft.replace(file)
     try:
         yield
@@ -56,7 +57,8 @@ def find(database: Path) -> Found | None:
         found = msgspec.json.decode(_beside(database).read_bytes(), type=Found)
     except (OSError, msgspec.DecodeError):
         return None
-    return found if _is_held(database) else None  # what a killed server has told lies there still
+    # What a killed server has told lies there still, also while the next one is starting.
+    return found if f"process {found.process}:" in holder(database) else None
 
 
 def holder(database: Path) -> str:
