@@ -8,12 +8,14 @@ import pytest
 from kaskad.config import Settings
 from kaskad.web.service import serving
 from support.api import Api
+from support.databases import lay
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Return an installation that the tests of one file share."""
     folder: Path = tmp_path_factory.mktemp("installation")
+    lay(folder / "kaskad.db")
     database = f"sqlite:{folder / 'kaskad.db'}"
     settings = Settings(database=database, listen="127.0.0.1:0", private_webhooks="yes")
     with serving(settings, "the tests") as service:

@@ -7,6 +7,7 @@ import pytest
 
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
+from support.databases import migrated
 from support.postgres import PostgresServer, clear, postgres_server
 from support.stage import Stage
 
@@ -27,8 +28,7 @@ def postgres_db(postgres: PostgresServer) -> Iterator[Database]:
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    db = open_database(str(tmp_path / "kaskad.db"))
-    upgrade(db)
+    db = migrated(tmp_path / "kaskad.db")
     yield db
     db.close()
 

@@ -11,6 +11,7 @@ from kaskad.engine import alike, world
 from kaskad.store import contacts
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
+from support.databases import migrated
 from support.stage import HASH_KEY, Stage, accepted, refused
 
 CASCADE = """
@@ -125,8 +126,10 @@ def fresh(request, tmp_path):
     def make() -> Database:
         if request.param == "postgresql":
             urls.append(request.getfixturevalue("postgres").create())
-        made.append(open_database(urls[-1] if urls else str(tmp_path / f"{len(made)}.db")))
-        upgrade(made[-1])
+            made.append(open_database(urls[-1]))
+            upgrade(made[-1])
+        else:
+            made.append(migrated(tmp_path / f"{len(made)}.db"))
         return made[-1]
 
     yield make

@@ -22,9 +22,8 @@ from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options, World
 from kaskad.providers.base import Account, Inbound, Receipt
 from kaskad.store import accounts, cascades, contacts, settings
-from kaskad.store.db import open_database
-from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
+from support.databases import migrated
 
 START = 1_790_000_000_000
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -64,8 +63,7 @@ class Site:
 
     def __init__(self, path: Path) -> None:
         self.clock = HandClock(START)
-        self.db = open_database(str(path))
-        upgrade(self.db)
+        self.db = migrated(path)
         vault = Vault(["v" * 40])
         with self.db.write() as tx:
             settings.put(tx, "policy", Policy.unlimited())

@@ -13,8 +13,7 @@ from kaskad.domain.task import LEASE_MS
 from kaskad.domain.terms import Disposition, TaskState
 from kaskad.engine import agents
 from kaskad.engine.agents import No
-from kaskad.store.db import open_database
-from kaskad.store.migrate import upgrade
+from support.databases import migrated
 
 PRICE = 40_000
 EVENTS = st.one_of(
@@ -31,8 +30,7 @@ EVENTS = st.one_of(
 @given(st.lists(EVENTS, max_size=25))
 def test_whatever_agents_do_every_task_ends_and_none_is_with_two(events):
     with tempfile.TemporaryDirectory() as folder:
-        db = open_database(str(Path(folder) / "kaskad.db"))
-        upgrade(db)
+        db = migrated(Path(folder) / "kaskad.db")
         try:
             _play(desk(db), events)
         finally:

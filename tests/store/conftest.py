@@ -7,6 +7,7 @@ import pytest
 
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
+from support.databases import migrated
 from support.postgres import PostgresServer, clear, postgres_server
 
 PARTITIONS = {"postgresql": 0, "partitioned": 16}
@@ -54,8 +55,7 @@ def empty(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
 def db(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database with all tables, empty."""
     if kind == "sqlite":
-        db = open_database(str(tmp_path / "kaskad.db"))
-        upgrade(db)
+        db = migrated(tmp_path / "kaskad.db")
         yield db
         db.close()
         return

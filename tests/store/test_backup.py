@@ -8,7 +8,7 @@ import pytest
 from kaskad.domain.errors import Conflict, Corrupted, NotFound
 from kaskad.store import backup, settings
 from kaskad.store.db import open_database
-from kaskad.store.migrate import upgrade
+from support.databases import migrated
 
 NAMES = [f"n{number}" for number in range(400)]
 
@@ -30,8 +30,7 @@ def values(file: Path) -> set[str]:
 
 @pytest.fixture
 def db(tmp_path):
-    db = open_database(str(tmp_path / "kaskad.db"))
-    upgrade(db)
+    db = migrated(tmp_path / "kaskad.db")
     fill(db, "a")
     yield db
     db.close()
@@ -63,8 +62,7 @@ def test_a_backup_replaces_nothing(db, tmp_path):
 
 
 def test_a_restored_database_is_the_backup_and_the_old_one_is_kept(tmp_path):
-    db = open_database(str(tmp_path / "kaskad.db"))
-    upgrade(db)
+    db = migrated(tmp_path / "kaskad.db")
     fill(db, "a")
     backup.backup(tmp_path / "kaskad.db", tmp_path / "copy.db", lambda _: None)
     fill(db, "later")

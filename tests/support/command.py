@@ -18,8 +18,7 @@ from kaskad.sandbox.person import Bubble, Person, Phone
 from kaskad.sandbox.profile import read_profile
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
 from kaskad.store import settings
-from kaskad.store.db import open_database
-from kaskad.store.migrate import upgrade
+from support.databases import migrated
 from support.faults import free_port
 
 FACTOR = 1800
@@ -76,8 +75,7 @@ def _prepare(folder: Path, sandbox: Sandbox, kaskad_url: str) -> None:
         account["limits"] = {"per_second": 100, "burst": 100}
     with (folder / "accounts.yaml").open("w") as file:
         YAML().dump({"accounts": told}, file)
-    db = open_database(str(folder / "kaskad.db"))
-    upgrade(db)
+    db = migrated(folder / "kaskad.db")
     with db.write() as tx:  # no quiet hours: the test must pass at any time of day
         settings.put(tx, "policy", Policy.unlimited())
     db.close()

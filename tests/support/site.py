@@ -32,6 +32,7 @@ from kaskad.web.auth import SESSION_COOKIE
 from kaskad.web.service import Service, serving
 
 from .api import Api
+from .databases import lay
 
 FRONTEND = Path(__file__).parents[2] / "frontend"
 CHROMIUM = shutil.which("chromium")
@@ -83,6 +84,7 @@ def _timed(client: httpx2.Client, path: str) -> float:
 def installed(folder: Path, **settings: str) -> Iterator[Site]:
     """Run an installation with people of every role until the end of the block."""
     subprocess.run([sys.executable, str(FRONTEND / "build.py")], check=True)
+    lay(folder / "kaskad.db")
     own = Settings(
         database=f"sqlite:{folder / 'kaskad.db'}", listen="127.0.0.1:0", private_webhooks="yes", **settings
     )

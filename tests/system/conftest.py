@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from kaskad.store.db import Database, open_database
-from kaskad.store.migrate import upgrade
+from kaskad.store.db import Database
+from support.databases import migrated
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    db = open_database(str(tmp_path / "kaskad.db"))
-    upgrade(db)
+    db = migrated(tmp_path / "kaskad.db")
     yield db
     db.close()

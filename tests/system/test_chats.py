@@ -25,9 +25,9 @@ from kaskad.sandbox.person import Bubble, Person, Phone
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
 from kaskad.sandbox.servers import viber
 from kaskad.store import accounts, cascades, contacts, settings
-from kaskad.store.db import Database, open_database
-from kaskad.store.migrate import upgrade
+from kaskad.store.db import Database
 from kaskad.store.vault import Vault
+from support.databases import migrated
 from support.faults import free_port
 from support.world import profile, wait_for
 
@@ -56,8 +56,7 @@ class House:
     def __init__(self, folder: Path, channel: str) -> None:
         self.folder, self.channel, self.port = folder, Channel[channel.upper()], free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.db: Database = open_database(str(folder / "kaskad.db"))
-        upgrade(self.db)
+        self.db: Database = migrated(folder / "kaskad.db")
         with self.db.write() as tx:
             settings.put(tx, "policy", Policy.unlimited())
             row = cascades.save_version(tx, "ready", CASCADE.format(channel=channel), 1)

@@ -21,8 +21,7 @@ from msgspec import Struct
 
 from kaskad.domain.policy import Policy
 from kaskad.store import settings
-from kaskad.store.db import open_database
-from kaskad.store.migrate import upgrade
+from support.databases import migrated
 from support.faults import free_port, interruptible
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,8 +89,7 @@ class Scene:
         (folder / "cart.yaml").write_text(CASCADE)
         (folder / "people.csv").write_text(PEOPLE)
         (folder / "accounts.yaml").write_text(ACCOUNTS.format(**ports))
-        db = open_database(str(folder / "kaskad.db"))
-        upgrade(db)
+        db = migrated(folder / "kaskad.db")
         with db.write() as tx:  # no quiet hours: the test must pass at any time of day
             settings.put(tx, "policy", Policy.unlimited())
         db.close()

@@ -16,9 +16,8 @@ from aiosmtpd.controller import Controller
 from kaskad.domain.policy import Policy
 from kaskad.domain.terms import MessageState, Reason
 from kaskad.store import settings
-from kaskad.store.db import open_database
-from kaskad.store.migrate import upgrade
 from support import postfix
+from support.databases import migrated
 from support.faults import free_port, interruptible
 
 pytestmark = pytest.mark.skipif(bool(postfix.missing()), reason=postfix.missing() or "there is one")
@@ -109,8 +108,7 @@ def told(database):
 
 @pytest.fixture
 def folder(tmp_path):
-    db = open_database(str(tmp_path / "kaskad.db"))
-    upgrade(db)
+    db = migrated(tmp_path / "kaskad.db")
     with db.write() as tx:  # no quiet hours: the test must pass at any time of day
         settings.put(tx, "policy", Policy.unlimited())
     db.close()

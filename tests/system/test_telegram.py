@@ -26,10 +26,10 @@ from kaskad.sandbox.person import Bubble, Person
 from kaskad.sandbox.serve import SandboxConfig, running
 from kaskad.sandbox.servers.telegram import Telegram
 from kaskad.store import accounts, cascades, contacts, settings
-from kaskad.store.db import Database, open_database
-from kaskad.store.migrate import upgrade
+from kaskad.store.db import Database
 from kaskad.store.vault import Vault
 from support.bot_api import TOKEN, BotApi, bot_api
+from support.databases import migrated
 from support.faults import free_port, until
 
 SECRET = "k" * 40
@@ -52,8 +52,7 @@ class House:
     def __init__(self, folder: Path, bot: BotApi) -> None:
         self.folder, self.bot = folder, bot
         self.port = free_port()
-        self.db: Database = open_database(str(folder / "kaskad.db"))
-        upgrade(self.db)
+        self.db: Database = migrated(folder / "kaskad.db")
         self.account = Account(1, "chat", "telegram", Channel.TELEGRAM, {"bot": "shop_bot"})
         with self.db.write() as tx:
             settings.put(tx, "policy", Policy.unlimited())
