@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import aiogram.methods
-import aiogram.types
 import msgspec
 import pytest
 
@@ -54,7 +52,7 @@ def test_a_published_payload_is_read_byte_by_byte_as_it_was_published(path):
 
 
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if "Request" in case.get("request", {})])
-def test_what_we_send_is_what_aiogram_knows_of_the_method(name):
+def test_what_we_send_is_what_aiogram_knows_of_the_method(name, aiogram):
     request = CASES[name]["request"]["Request"]
     method = request["url"].rpartition("/")[2]
     cls = getattr(aiogram.methods, method[0].upper() + method[1:])
@@ -68,14 +66,14 @@ def test_what_we_send_is_what_aiogram_knows_of_the_method(name):
     *TELEGRAM.setup_requests(HOOKED, "https://k.example.org/hooks/chat"),
     *TELEGRAM.follow_up([PRESS], POLLED),
 ])  # fmt: skip
-def test_the_other_requests_are_those_of_the_bot_api_too(request_):
+def test_the_other_requests_are_those_of_the_bot_api_too(request_, aiogram):
     method, fields = method_and_fields(request_)
     cls = getattr(aiogram.methods, method[0].upper() + method[1:])
     assert set(fields) <= set(cls.model_fields)
     cls.model_validate(fields)
 
 
-def test_the_updates_of_our_cases_are_those_of_the_bot_api():
+def test_the_updates_of_our_cases_are_those_of_the_bot_api(aiogram):
     own = [case for case in CASES.values() if case["covers"] in ("receipt", "inbound", "nothing")]
     made = [case["webhook"]["body"] for case in own if "payload" not in case]  # published ones are older
     assert len([aiogram.types.Update.model_validate_json(body) for body in made]) > 10

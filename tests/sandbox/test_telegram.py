@@ -4,22 +4,11 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import httpx2
 import pytest
-from aiogram import Bot, Dispatcher
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import TelegramForbiddenError, TelegramRetryAfter, TelegramUnauthorizedError
-from aiogram.types import (
-    BufferedInputFile,
-    CallbackQuery,
-    ChatMemberUpdated,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
-    Message,
-)
 
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Phone
@@ -28,12 +17,23 @@ from kaskad.sandbox.servers.telegram import Keys
 from support.world import Receiver, wait_for
 
 TOKEN = Keys().token
-BUTTONS = InlineKeyboardMarkup(inline_keyboard=[[InlineKeyboardButton(text="Да", callback_data="yes:1")]])
 
 
-def aiogram_bot(sandbox: Sandbox, token: str = TOKEN) -> Bot:
-    server = TelegramAPIServer.from_base(f"{sandbox.http_url}/telegram")
-    return Bot(token, session=AiohttpSession(api=server))
+@pytest.fixture
+def bot_of(aiogram: ModuleType) -> Callable[..., Any]:
+    """Return what makes a bot of aiogram that talks to a sandbox."""
+
+    def made(sandbox: Sandbox, token: str = TOKEN) -> Any:
+        server = aiogram.client.telegram.TelegramAPIServer.from_base(f"{sandbox.http_url}/telegram")
+        return aiogram.Bot(token, session=aiogram.client.session.aiohttp.AiohttpSession(api=server))
+
+    return made
+
+
+@pytest.fixture
+def buttons(aiogram: ModuleType) -> Any:
+    button = aiogram.types.InlineKeyboardButton(text="Да", callback_data="yes:1")
+    return aiogram.types.InlineKeyboardMarkup(inline_keyboard=[[button]])
 
 
 def ann_of(sandbox: Sandbox) -> Phone:
@@ -48,22 +48,24 @@ def call(sandbox: Sandbox, method: str, token: str = TOKEN, **given: Any) -> dic
     return told
 
 
-def test_aiogram_sends_texts_and_files(start: Callable[..., Sandbox]) -> None:
+def test_aiogram_sends_texts_and_files(
+    start: Callable[..., Sandbox], aiogram: ModuleType, bot_of: Callable[..., Any], buttons: Any
+) -> None:
     sandbox = start()
 
     async def play() -> None:
-        async with aiogram_bot(sandbox) as bot:
+        async with bot_of(sandbox) as bot:
             assert (await bot.get_me()).username == "kaskad_sandbox_bot"
-            sent = await bot.send_message(1001, "Заказ <b>готов</b>", parse_mode="HTML", reply_markup=BUTTONS)
+            sent = await bot.send_message(1001, "Заказ <b>готов</b>", parse_mode="HTML", reply_markup=buttons)
             assert (sent.text, sent.chat.id, sent.chat.first_name) == ("Заказ готов", 1001, "Ann")
             photo = await bot.send_photo(
-                1001, BufferedInputFile(b"\x89PNG....", "cart.png"), caption="Корзина"
+                1001, aiogram.types.BufferedInputFile(b"\x89PNG....", "cart.png"), caption="Корзина"
             )
             assert photo.photo and photo.caption == "Корзина"
             file = await bot.send_document(1001, "https://shop.example.org/bill.pdf")
             assert file.document is not None and file.document.file_name == "bill.pdf"
             edited = await bot.edit_message_text("Спасибо", chat_id=1001, message_id=sent.message_id)
-            assert isinstance(edited, Message) and edited.text == "Спасибо"
+            assert isinstance(edited, aiogram.types.Message) and edited.text == "Спасибо"
 
     asyncio.run(play())
     shown = [(bubble.text, bubble.media) for bubble in ann_of(sandbox).chats["telegram"].bubbles]
@@ -75,31 +77,31 @@ def test_aiogram_sends_texts_and_files(start: Callable[..., Sandbox]) -> None:
 
 
 def test_a_dispatcher_gets_presses_texts_and_blocks_and_is_refused_then(
-    start: Callable[..., Sandbox],
+    start: Callable[..., Sandbox], aiogram: ModuleType, bot_of: Callable[..., Any], buttons: Any
 ) -> None:
     sandbox = start()
     ann = ann_of(sandbox)
     got: list[tuple[str, str]] = []
 
     async def play() -> None:
-        dispatcher = Dispatcher()
+        dispatcher = aiogram.Dispatcher()
 
         @dispatcher.callback_query()
-        async def pressed(query: CallbackQuery) -> None:
+        async def pressed(query: Any) -> None:
             got.append(("press", query.data or ""))
             await query.answer("Принято")
 
         @dispatcher.message()
-        async def written(message: Message) -> None:
+        async def written(message: Any) -> None:
             got.append(("text", message.text or ""))
 
         @dispatcher.my_chat_member()
-        async def changed(update: ChatMemberUpdated) -> None:
+        async def changed(update: Any) -> None:
             got.append(("member", update.new_chat_member.status))
             await dispatcher.stop_polling()
 
-        async with aiogram_bot(sandbox) as bot:
-            await bot.send_message(1001, "Готово?", reply_markup=BUTTONS)
+        async with bot_of(sandbox) as bot:
+            await bot.send_message(1001, "Готово?", reply_markup=buttons)
             bubble = ann.chats["telegram"].bubbles[0]
 
             def act() -> None:
@@ -110,8 +112,10 @@ def test_a_dispatcher_gets_presses_texts_and_blocks_and_is_refused_then(
             acting = asyncio.get_running_loop().run_in_executor(None, act)
             await asyncio.wait_for(dispatcher.start_polling(bot, handle_signals=False, polling_timeout=2), 15)
             await acting
-            with pytest.raises(TelegramForbiddenError, match="bot was blocked by the user"):
-                async with aiogram_bot(sandbox) as again:
+            with pytest.raises(
+                aiogram.exceptions.TelegramForbiddenError, match="bot was blocked by the user"
+            ):
+                async with bot_of(sandbox) as again:
                     await again.send_message(1001, "Ещё раз")
 
     asyncio.run(play())
@@ -121,17 +125,19 @@ def test_a_dispatcher_gets_presses_texts_and_blocks_and_is_refused_then(
     assert (counts.reacted, counts.stopped) == (1, 1)
 
 
-def test_aiogram_knows_the_refusals(start: Callable[..., Sandbox]) -> None:
+def test_aiogram_knows_the_refusals(
+    start: Callable[..., Sandbox], aiogram: ModuleType, bot_of: Callable[..., Any]
+) -> None:
     sandbox = start()
     sandbox.set_faults(Fault("telegram", "throttle", left=1, seconds=7))
 
     async def play() -> None:
-        async with aiogram_bot(sandbox) as bot:
-            with pytest.raises(TelegramRetryAfter) as caught:
+        async with bot_of(sandbox) as bot:
+            with pytest.raises(aiogram.exceptions.TelegramRetryAfter) as caught:
                 await bot.send_message(1001, "x")
             assert caught.value.retry_after == 7
-        async with aiogram_bot(sandbox, "1:wrong-token-of-somebody-else") as other:
-            with pytest.raises(TelegramUnauthorizedError):
+        async with bot_of(sandbox, "1:wrong-token-of-somebody-else") as other:
+            with pytest.raises(aiogram.exceptions.TelegramUnauthorizedError):
                 await other.get_me()
 
     asyncio.run(play())
