@@ -52,10 +52,11 @@ messages: install ## add to locale/ru what the pages say there in English only
 demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, nothing real
 	@$(BIN)/kaskad demo
 
-# Servers that tests start would each compile all of Kaskad where Python is told not to keep what it compiles.
+# Servers that tests start, and workers, would each compile all that they load where Python is told to keep nothing.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
-	$(BIN)/python -m pytest -n 3 -q $(TESTS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(TESTS)
 
 pictures: install ## take the guide's pictures again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py

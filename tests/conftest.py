@@ -9,10 +9,19 @@ import structlog
 
 from support.scenarios import pass_table
 
+# Folders whose tests take long, or wait.
+LONG = ("crash", "system", "pages", "docs", "demo", "cli", "bench", "api")
+
 
 def pytest_collection() -> None:
     """Look for no garbage while tests are collected: there is none, and it takes a third of the time."""
     gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that no worker is left alone with it at the end."""
+    places = {folder: place for place, folder in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.parent.name, len(LONG)))
 
 
 def pytest_collection_finish() -> None:
