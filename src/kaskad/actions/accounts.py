@@ -239,10 +239,12 @@ def _refuse_what_is_needed(office: Office, account: Account) -> None:
 def _steps_that_name(office: Office, name: str) -> list[str]:
     """Return the steps of current versions that only this account carries, in words."""
     world = office.engine.world
-    found = []
+    found: list[str] = []
     for cascade in list(world.cascades.values()):
         version = world.versions.get(cascade.version_id or 0)
         if version is not None and cascade.state in ("active", "paused"):
             steps = [step.id for step in version.cascade.steps if step.account == name]
-            found += [f"step {step!r} of cascade {cascade.slug!r}" for step in steps]
+            found += [
+                worded("step %(step)r of cascade %(slug)r", step=step, slug=cascade.slug) for step in steps
+            ]
     return found

@@ -13,6 +13,7 @@ from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded, wording
 from kaskad.store import cards, changes, contacts, places, suppressions
 from kaskad.store.cards import KnownAddress
 from kaskad.store.db import Transaction
@@ -70,8 +71,11 @@ def mark(office: Office, who: str, channel: Channel, value: str, deed: Deed, by:
         row = tx.one("address_of", contact_id=contact_id, channel=channel.code, value=kept)
         if row is not None and row[0] == suppressions.SUPPRESSED and deed != "primary":
             raise Conflict(
-                f"{kept} is on the stop-list, which is about the address and not about this contact: "
-                f"it stays as it is."
+                worded(
+                    "%(kept)s is on the stop-list, which is about the address and not about this "
+                    "contact: it stays as it is.",
+                    kept=kept,
+                )
             )
         place = {"contact_id": contact_id, "channel": channel.code, "value": kept}
         timed = {} if deed == "primary" else {"now": office.now()}
@@ -100,7 +104,15 @@ def _do(
         kept = _normal(tx, contact_id, channel, value)
         if tx.one("address_of", contact_id=contact_id, channel=channel.code, value=kept) is None:
             known = _told(cards.addresses(tx, contact_id), channel)
-            raise NotFound(f"{contact_text(contact_id)} has no {channel.value} address {kept}{known}.")
+            raise NotFound(
+                worded(
+                    "%(contact)s has no %(channel)s address %(kept)s%(known)s.",
+                    contact=contact_text(contact_id),
+                    channel=channel.value,
+                    kept=kept,
+                    known=known,
+                )
+            )
         change(tx, contact_id, kept)
         _note(tx, office, contact_id, what, by, channel, kept)
 
@@ -124,4 +136,4 @@ def _normal(tx: Transaction, contact_id: int, channel: Channel, value: str) -> s
     try:
         return normalise(channel, value, card.country if card else None)
     except BadAddress as error:
-        raise Invalid([f"{error}."], ["/value"]) from None
+        raise Invalid([worded("%(error)s.", error=wording(error))], ["/value"]) from None

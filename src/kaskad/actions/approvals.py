@@ -15,6 +15,7 @@ from kaskad.domain.definition import load
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.wording import look_up, parts_of, wording
 from kaskad.store import approvals as store
 from kaskad.store import cascades as cascade_store
@@ -77,8 +78,12 @@ def give(office: Office, kind: Kind, name: str, texts: Sequence[str], by: str, n
         for state in _chosen(tx, kind, name, texts):
             if state.author == by:
                 raise Conflict(
-                    f"{by} has written {state.piece.title}: somebody else has to approve it, with the role "
-                    "approver or owner, or a key with the scope texts:approve."
+                    worded(
+                        "%(by)s has written %(title)s: somebody else has to approve it, with the role "
+                        "approver or owner, or a key with the scope texts:approve.",
+                        by=by,
+                        title=state.piece.title,
+                    )
                 )
             if not state.approved_by:
                 store.add(
@@ -114,8 +119,12 @@ def _chosen(tx: Transaction, kind: str, name: str, texts: Sequence[str]) -> list
     unknown = [text for text in texts if text not in known]
     if unknown:
         raise Conflict(
-            f"{name} says something else by now than {', '.join(unknown)}: look again, "
-            f"`kaskad approval list {name}`."
+            worded(
+                "%(name)s says something else by now than %(known)s: look again, `kaskad "
+                "approval list %(name)s`.",
+                name=name,
+                known=", ".join(unknown),
+            )
         )
     return [known[text] for text in dict.fromkeys(texts)]
 
@@ -131,7 +140,12 @@ def _of_cascade(tx: Transaction, slug: str) -> list[State]:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
     wordings, wrong = look_up(tx, loaded.cascade)
     if wrong:
-        raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
+        raise Invalid(
+            [
+                worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
+                for path, message, remedy in wrong
+            ]
+        )
     draft = cascade_store.draft(tx, cascade_store.by_slug(tx, slug).id) if version_id is None else None
     found = []
     for piece in pieces_of(loaded.cascade, wordings):
@@ -144,11 +158,25 @@ def _of_template(tx: Transaction, name: str) -> list[State]:
     kept = template_store.all_texts(tx)
     own = [one for one in kept if one.name == name and one.channel != template_store.PART]
     if not own:
-        raise NotFound(f"There is no template {name!r} that is sent: `kaskad template list` shows them.")
+        raise NotFound(
+            worded(
+                "There is no template %(name)r that is sent: `kaskad template list` shows them.", name=name
+            )
+        )
     try:
         pieces = [of_wording(wording(one, parts_of(kept, one.language))) for one in own]
     except BadTemplate as bad:  # a part was changed, or has gone
-        raise Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."]) from None
+        raise Invalid(
+            [
+                worded(
+                    "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
+                    name=bad.name,
+                    line=bad.line,
+                    problem=bad.problem,
+                    remedy=bad.remedy,
+                )
+            ]
+        ) from None
     return [state for piece in pieces for state in states(tx, [piece], _author(tx, piece))]
 
 

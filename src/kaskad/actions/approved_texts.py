@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Approved, Cascade, Content, Step
 from kaskad.domain.errors import Conflict, Invalid, NotFound, SendError
+from kaskad.domain.worded import worded
 from kaskad.engine import approved, texts
 from kaskad.engine.texts import APPROVED, Text, Texts
 from kaskad.providers.approval import ServiceTemplate
@@ -28,13 +29,22 @@ def sync(office: Office, name: str) -> list[Text]:
     account = _account(office, name)
     if not approved.lists_texts(account):
         raise Invalid(
-            [f"Account {name!r} does not say whose texts they are: fill its settings, such as "
-             "business_account_id."]
-        )  # fmt: skip
+            [
+                worded(
+                    "Account %(name)r does not say whose texts they are: fill its settings, such as "
+                    "business_account_id.",
+                    name=name,
+                )
+            ]
+        )
     try:
         listed = approved.asked(account, office.now())
     except SendError as error:
-        raise Conflict(f"The service of {name!r} does not tell its texts: {error.detail}") from None
+        raise Conflict(
+            worded(
+                "The service of %(name)r does not tell its texts: %(detail)s", name=name, detail=error.detail
+            )
+        ) from None
     office.write(lambda tx: approved.keep(tx, office.engine.world, account, listed))
     return listing(office, name)
 
@@ -76,9 +86,9 @@ def wrong_texts(tx: Transaction, cascade: Cascade, accounts: Sequence[Account]) 
 def _account(office: Office, name: str) -> Account:
     account = office.engine.world.accounts_by_name.get(name)
     if account is None:
-        raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+        raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
     if not office.engine.world.capabilities[account.id].approved:
-        raise Invalid([f"The service of account {name!r} approves no texts."])
+        raise Invalid([worded("The service of account %(name)r approves no texts.", name=name)])
     return account
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from kaskad.actions.office import Office
 from kaskad.domain.attributes import SETTING, Attribute, Declared, Unfit, fit, problems_of
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.worded import worded
 from kaskad.store import settings
 from kaskad.store.db import Transaction
 
@@ -37,7 +38,7 @@ def declare(office: Office, name: str, attribute: Attribute) -> None:
     def change(tx: Transaction) -> None:
         known = declared(tx)
         if name not in known and len(known) >= MOST:
-            raise Invalid([f"{MOST} attributes are declared already: drop one first."])
+            raise Invalid([worded("%(most)s attributes are declared already: drop one first.", most=MOST)])
         settings.put(tx, SETTING, {**known, name: attribute})
 
     office.write(change)
@@ -49,7 +50,11 @@ def drop(office: Office, name: str) -> None:
     def change(tx: Transaction) -> None:
         known = declared(tx)
         if name not in known:
-            raise NotFound(f"No attribute {name!r} is declared: `kaskad attribute list` shows which are.")
+            raise NotFound(
+                worded(
+                    "No attribute %(name)r is declared: `kaskad attribute list` shows which are.", name=name
+                )
+            )
         settings.put(tx, SETTING, {each: kept for each, kept in known.items() if each != name})
 
     office.write(change)

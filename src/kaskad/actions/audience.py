@@ -22,6 +22,7 @@ from kaskad.domain.money import format_money
 from kaskad.domain.policy import Policy
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.wording import look_up
 from kaskad.store import cascades as cascade_store
@@ -68,7 +69,12 @@ def look_at(
         cascade = to_cascade(source, name=slug)
         texts, wrong = look_up(tx, cascade)
         if wrong:
-            raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
+            raise Invalid(
+                [
+                    worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
+                    for path, message, remedy in wrong
+                ]
+            )
         zone = (settings.get(tx, POLICY, Policy) or Policy()).zone
         checks = _checks(office, cascade, TextBook(texts), zone, trigger or {})
         people = people_of(tx, office, cascade, listed, segment)
@@ -98,7 +104,17 @@ def _checks(
                 try:
                     compiled = by_language(step.content, channel, step.id, book, variant)
                 except BadTemplate as bad:
-                    raise Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."]) from None
+                    raise Invalid(
+                        [
+                            worded(
+                                "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
+                                name=bad.name,
+                                line=bad.line,
+                                problem=bad.problem,
+                                remedy=bad.remedy,
+                            )
+                        ]
+                    ) from None
                 check = Check(
                     office, compiled, channel, zone, trigger, cascade.message_class, step.account
                 )  # fmt: skip
@@ -157,14 +173,22 @@ def people_of(
         elif list_store.find(tx, named) is not None:
             listed = named
         else:
-            raise NotFound(f"There is no segment and no list {named!r}, for which {cascade.id!r} is.")
+            raise NotFound(
+                worded(
+                    "There is no segment and no list %(named)r, for which %(cascade)r is.",
+                    named=named,
+                    cascade=cascade.id,
+                )
+            )
     if listed:
         list_id = cascade_store.list_id(tx, listed)
         return People(tx, f"list {listed}", cascade_store.size_of(tx, list_id), list_id)
     if segment:
         known = segment_store.find(tx, segment)
         if known is None:
-            raise NotFound(f"There is no segment {segment!r}: `kaskad segment list` shows them.")
+            raise NotFound(
+                worded("There is no segment %(segment)r: `kaskad segment list` shows them.", segment=segment)
+            )
         members = segment_store.matching(tx, known.condition, office.now())
         return People(tx, f"segment {segment}", len(members), members=members)
     return People(tx, "everybody", cascade_store.size_of(tx, None))

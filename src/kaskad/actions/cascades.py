@@ -19,6 +19,7 @@ from kaskad.domain.definition import Loaded, Problem, load, to_cascade
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.segment import asked_by
+from kaskad.domain.worded import worded
 from kaskad.engine import control, launch
 from kaskad.engine.catalog import POLICY, to_send_by
 from kaskad.engine.wording import look_up
@@ -80,7 +81,12 @@ class Overtaken(Conflict):
     def __init__(self, slug: str, by: str, at: int) -> None:
         who = by or "Somebody"
         super().__init__(
-            f"{who} has changed {slug!r} since you read it: read it anew, or save yours under another name."
+            worded(
+                "%(who)s has changed %(slug)r since you read it: read it anew, or save yours "
+                "under another name.",
+                who=who,
+                slug=slug,
+            )
         )
         self.by = by
         self.at = at
@@ -153,7 +159,7 @@ def put(office: Office, slug: str, text: str, *, by: str = "", revision: str = "
     kept or names another cascade, Conflict for a stopped one, Overtaken.
     """
     if "\0" in text:
-        raise Invalid(["The text has the character U+0000 in it: take it out."])
+        raise Invalid([worded("The text has the character U+0000 in it: take it out.")])
     loaded = _load(slug, text)
 
     def change(tx: Transaction) -> CascadeRow:
@@ -245,7 +251,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
     with office.read() as tx:
         row = _known(tx, slug)
         if text is None and row is None:
-            raise NotFound(f"There is no cascade {slug!r}: `kaskad cascades` shows them.")
+            raise NotFound(worded("There is no cascade %(slug)r: `kaskad cascades` shows them.", slug=slug))
         wanted = text if text is not None or row is None else _next_text(tx, row)
         assert wanted is not None
         current = store.version(tx, row.version_id) if row and row.version_id is not None else None
@@ -259,7 +265,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
     same = current is not None and current.source == wanted and _same_texts(office, loaded, current.id)
     missing = tuple(_missing(office, loaded.cascade)) if loaded.cascade else ()
     if row is not None and row.state == store.STOPPED:
-        missing = (f"Cascade {slug!r} was stopped: give the new one another name.",)
+        missing = (worded("Cascade %(slug)r was stopped: give the new one another name.", slug=slug),)
     number = current.number if same and current else max(numbers, default=0) + 1
     before = current.source if current else ""
     change = _diff(before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}")
@@ -290,7 +296,7 @@ def stop(office: Office, slug: str) -> Controlled:
 def definition_of(office: Office, tx: Transaction, row: CascadeRow) -> Cascade:
     """Return the definition that runs; raises Conflict where none has been activated yet."""
     if row.version_id is None:
-        raise Conflict(f"Cascade {row.slug!r} is a draft: activate it first.")
+        raise Conflict(worded("Cascade %(slug)r is a draft: activate it first.", slug=row.slug))
     return cascade_of(office, tx, row.version_id)
 
 
@@ -316,7 +322,7 @@ def source_of(tx: Transaction, slug: str, which: str = "") -> tuple[str, int | N
             return _text(tx, slug, CURRENT), None
         return store.version(tx, row.version_id).source, row.version_id
     if not which.isdecimal():
-        raise NotFound(f"{slug} has no version {which!r}.")
+        raise NotFound(worded("%(slug)s has no version %(which)r.", slug=slug, which=which))
     version = store.version_by_number(tx, slug, int(which))
     return version.source, version.id
 
@@ -325,7 +331,15 @@ def _load(slug: str, text: str) -> Loaded:
     """Return what the text holds; raises Invalid where it is the definition of another cascade."""
     loaded = load(text, name=slug)
     if loaded.cascade is not None and loaded.cascade.id != slug:
-        raise Invalid([f"The definition is of cascade {loaded.cascade.id!r}, and was sent for {slug!r}."])
+        raise Invalid(
+            [
+                worded(
+                    "The definition is of cascade %(cascade)r, and was sent for %(slug)r.",
+                    cascade=loaded.cascade.id,
+                    slug=slug,
+                )
+            ]
+        )
     return loaded
 
 
@@ -364,7 +378,7 @@ def _begun(office: Office, slug: str) -> CascadeRow:
     with office.read() as tx:
         row = store.by_slug(tx, slug)
     if row.version_id is None:
-        raise Conflict(f"Cascade {slug!r} is a draft: activate it first.")
+        raise Conflict(worded("Cascade %(slug)r is a draft: activate it first.", slug=slug))
     return row
 
 
@@ -380,7 +394,7 @@ def _next_text(tx: Transaction, row: CascadeRow) -> str:
     if draft is not None:
         return draft.source
     if row.version_id is None:
-        raise Conflict(f"Cascade {row.slug!r} has no definition: put one first.")
+        raise Conflict(worded("Cascade %(slug)r has no definition: put one first.", slug=row.slug))
     return store.version(tx, row.version_id).source
 
 
@@ -389,11 +403,11 @@ def _text(tx: Transaction, slug: str, which: str) -> str:
     if which == DRAFT:
         draft = store.draft(tx, row.id)
         if draft is None:
-            raise NotFound(f"Cascade {slug!r} has no draft.")
+            raise NotFound(worded("Cascade %(slug)r has no draft.", slug=slug))
         return draft.source
     if which == CURRENT:
         if row.version_id is None:
-            raise NotFound(f"Cascade {slug!r} has no version yet: it is a draft.")
+            raise NotFound(worded("Cascade %(slug)r has no version yet: it is a draft.", slug=slug))
         return store.version(tx, row.version_id).source
     return store.version_by_number(tx, slug, int(which)).source
 

@@ -17,6 +17,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.hours import ZONE_SOURCES, Zones, is_zone, zones_known
 from kaskad.domain.ids import contact_text, read_contact
 from kaskad.domain.terms import Channel, Suppressed
+from kaskad.domain.worded import worded
 from kaskad.store import cards, merges, suppressions
 from kaskad.store import contacts as contact_store
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
@@ -100,7 +101,7 @@ def put(office: Office, told: Told, who: str = "", *, by: str = "") -> Saved:
     contact_id = read_contact(who)
     if who and contact_id is None:
         if told.external_id not in (None, who):
-            raise Invalid(["This is another external id than that of the address."], ["/external_id"])
+            raise Invalid([worded("This is another external id than that of the address.")], ["/external_id"])
         told = _with_external_id(told, who)
     problems: list[tuple[str, str]] = []
     declared = _declared(office)
@@ -243,7 +244,13 @@ def find_one(tx: Transaction, who: str) -> int:
     }
     if len(holders) > 1:
         named = ", ".join(contact_text(each) for each in sorted(holders))
-        raise Conflict(f"{len(holders)} people have this address: name the one you mean by its id ({named}).")
+        raise Conflict(
+            worded(
+                "%(n)s people have this address: name the one you mean by its id (%(named)s).",
+                n=len(holders),
+                named=named,
+            )
+        )
     return contact_id
 
 
@@ -282,12 +289,17 @@ def _ready(
 ) -> _Ready:  # fmt: skip
     """Return what the store takes; `named`: who is meant is known without what is told."""
     if told.external_id is not None and read_contact(told.external_id) is not None:
-        problems.append(("This looks like an id of ours: call it otherwise.", f"{pointer}/external_id"))
+        problems.append(
+            (
+                worded("This looks like an id of ours: call it otherwise."),
+                f"{pointer}/external_id",
+            )
+        )
     if told.external_id is None and not told.external_ids and not told.addresses and not named:
-        problems.append(("Name the contact: external_id, email, phone, or another address.", pointer))
+        problems.append((worded("Name the contact: external_id, email, phone, or another address."), pointer))
     for name in (told.zone or "").split():
         if not is_zone(name):
-            wrong = f"{name!r} is no time zone that is known: write such as Asia/Almaty."
+            wrong = worded("%(name)r is no time zone that is known: write such as Asia/Almaty.", name=name)
             problems.append((wrong, f"{pointer}/zone"))
     fitted, unfit = attributes.fitted(declared, told.attributes)
     problems += [(f"{why}.", f"{pointer}/attributes/{escape(name)}") for name, why in unfit.items()]
@@ -332,31 +344,51 @@ def _consent(
     before = len(problems)
     at = now if told.at is None else told.at
     if at > now + _SLACK_MS:
-        problems.append(("This has not happened yet.", f"{pointer}/at"))
+        problems.append((worded("This has not happened yet."), f"{pointer}/at"))
     if at < 0:
-        problems.append(("This was before 1970.", f"{pointer}/at"))
+        problems.append((worded("This was before 1970."), f"{pointer}/at"))
     by_itself = told.purpose is not None and not told.purpose.is_class
     if by_itself and (told.channels or told.topic):
-        problems.append((f"Consent to {told.purpose} is not narrowed by channels or topic.", pointer))
+        problems.append(
+            (
+                worded("Consent to %(purpose)s is not narrowed by channels or topic.", purpose=told.purpose),
+                pointer,
+            )
+        )
     whole = told.purpose is None and not (told.topic or told.channels or told.brand)
     if not told.granted and (by_itself or (whole and told.expires_at is not None)):
         return _set_aside(told, min(at, now), before, pointer, problems)
     if not told.granted:
         if told.expires_at is not None:
-            problems.append(("Only a rest from everything ends by itself.", f"{pointer}/expires_at"))
+            problems.append(
+                (
+                    worded("Only a rest from everything ends by itself."),
+                    f"{pointer}/expires_at",
+                )
+            )
         narrowed = [bool(told.topic), bool(told.channels), told.purpose is not None]
         if sum(narrowed) > 1:
-            problems.append(("A withdrawal is of one: topic, channels, or purpose.", pointer))
+            problems.append((worded("A withdrawal is of one: topic, channels, or purpose."), pointer))
         if told.purpose not in (None, Purpose.ADVERTISING):
-            problems.append(("Only advertising can be refused by itself.", f"{pointer}/purpose"))
+            problems.append(
+                (
+                    worded("Only advertising can be refused by itself."),
+                    f"{pointer}/purpose",
+                )
+            )
         proof = dict(told.proof or {})
         refusal = Refusal(told.topic, told.channels, told.purpose is not None, min(at, now), proof,
                           told.brand)  # fmt: skip
         return refusal if len(problems) == before else None
     if not told.proof:
-        problems.append(("A consent needs its proof: where and how it was given.", f"{pointer}/proof"))
+        problems.append(
+            (
+                worded("A consent needs its proof: where and how it was given."),
+                f"{pointer}/proof",
+            )
+        )
     if told.expires_at is not None and told.expires_at <= at:
-        problems.append(("This is before it was given.", f"{pointer}/expires_at"))
+        problems.append((worded("This is before it was given."), f"{pointer}/expires_at"))
     if len(problems) > before:
         return None
     return Consent(
@@ -376,7 +408,7 @@ def _set_aside(
 ) -> Consent | None:
     """Return a withdrawal that ends no run: a pause, or one of what no message is sent by."""
     if told.expires_at is not None and (told.purpose is not None or told.expires_at < at):
-        why = "Only a rest from everything ends by itself, and not before it begins."
+        why = worded("Only a rest from everything ends by itself, and not before it begins.")
         problems.append((why, f"{pointer}/expires_at"))
     if len(problems) > before:
         return None
@@ -395,10 +427,20 @@ def _known(tx: Transaction, contact_id: int, contact: Contact) -> Contact:
     if contact.external_id is not None:
         row = tx.one("contact_by_external_id", external_id=contact.external_id)
         if row is not None and row[0] != contact_id:
-            raise Conflict(f"{contact.external_id!r} is the external id of {contact_text(row[0])}.")
+            raise Conflict(
+                worded(
+                    "%(external_id)r is the external id of %(contact)s.",
+                    external_id=contact.external_id,
+                    contact=contact_text(row[0]),
+                )
+            )
         if row is None and card.external_id not in (None, contact.external_id):
             raise Conflict(
-                f"The external id of {contact_text(contact_id)} is {card.external_id!r}: it stays."
+                worded(
+                    "The external id of %(contact)s is %(external_id)r: it stays.",
+                    contact=contact_text(contact_id),
+                    external_id=card.external_id,
+                )
             )
     return contact_store.as_known(contact, contact_id)
 
@@ -409,8 +451,13 @@ def _refuse_foreign(tx: Transaction, contact: Contact, contact_id: int) -> None:
         row = tx.one("contact_by_external_id", external_id=name)
         if row is not None and row[0] != contact_id:
             raise Conflict(
-                f"{name!r} is the external id of {contact_text(row[0])}, and the rest is told of "
-                f"{contact_text(contact_id)}: if they are one person, merge them (kaskad contact merge)."
+                worded(
+                    "%(name)r is the external id of %(contact)s, and the rest is told of "
+                    "%(contact2)s: if they are one person, merge them (kaskad contact merge).",
+                    name=name,
+                    contact=contact_text(row[0]),
+                    contact2=contact_text(contact_id),
+                )
             )
 
 
@@ -419,7 +466,9 @@ def _with_external_id(told: Told, external_id: str) -> Told:
 
 
 def _nobody(who: str) -> NotFound:
-    return NotFound(f"There is no contact {who!r}: give its id (con_…), external id, e-mail or +phone.")
+    return NotFound(
+        worded("There is no contact %(who)r: give its id (con_…), external id, e-mail or +phone.", who=who)
+    )
 
 
 def escape(name: str) -> str:

@@ -12,6 +12,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.definition import UnreadableError
 from kaskad.domain.definition.edit import EditError, put
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.worded import worded, wording
 from kaskad.store import cascades as store
 
 
@@ -55,7 +56,15 @@ def change(office: Office, slug: str, revision: str, by: str, how: Callable[[str
     try:
         after = how(before.source)
     except UnreadableError as error:
-        raise Invalid([f"Line {error.problem.line}: {error.problem.message}. Mend the text first."]) from None
+        raise Invalid(
+            [
+                worded(
+                    "Line %(line)s: %(message)s. Mend the text first.",
+                    line=error.problem.line,
+                    message=error.problem.message,
+                )
+            ]
+        ) from None
     except EditError as error:
         raise Invalid([str(error)]) from None
     if after == before.source:
@@ -69,7 +78,7 @@ def begin(office: Office, slug: str, text: str, by: str) -> Saved:
         sheet(office, slug)
     except NotFound:
         return cascades.put(office, slug, text, by=by)
-    raise Conflict(f"There is a cascade {slug!r} already: choose another name.")
+    raise Conflict(worded("There is a cascade %(slug)r already: choose another name.", slug=slug))
 
 
 def copy(office: Office, slug: str, text: str, by: str) -> Saved:
@@ -85,5 +94,7 @@ def copy(office: Office, slug: str, text: str, by: str) -> Saved:
     try:
         named = put(text, "cascade", name)
     except (UnreadableError, EditError) as error:
-        raise Invalid([f"A text that cannot be read cannot be copied: {error}"]) from None
+        raise Invalid(
+            [worded("A text that cannot be read cannot be copied: %(error)s", error=wording(error))]
+        ) from None
     return cascades.put(office, name, named, by=by)

@@ -14,6 +14,7 @@ from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.arrival import Arrival
 from kaskad.log import get_logger
 from kaskad.store import cards, erasures, searches, suppressions
@@ -56,7 +57,7 @@ def erase(office: Office, who: str, by: str) -> Act:
         with erasures.overwriting(tx):
             erased = erasures.erase(tx, contact_id, Marks(told.terms, told.exact), now)
         if erased is None:
-            raise NotFound(f"{contact_text(contact_id)} has been erased already.")
+            raise NotFound(worded("%(contact)s has been erased already.", contact=contact_text(contact_id)))
         # Kept with the rest: the runs end too where this process dies before it has told the engine.
         tx.many("put_inbox", [(now, contact_id, 0, _STEPLESS, Kind.ERASED.value, "erasure", now, None)])
         hashes = suppressions.digests(key, addresses)
@@ -101,7 +102,7 @@ def show(office: Office, act_id: int) -> Kept:
     with office.read() as tx:
         act = erasures.find(tx, act_id)
         if act is None:
-            raise NotFound("There is no such act: `kaskad erasures` lists them.")
+            raise NotFound(worded("There is no such act: `kaskad erasures` lists them."))
         return Kept(act, cards.consents(tx, act.contact_id))
 
 
@@ -134,7 +135,10 @@ def _digest(office: Office, address: str) -> str:
     try:
         value = normalise(channel, address, None)
     except BadAddress as error:
-        raise Invalid([f"{error}: give an e-mail address or a number with +."], ["/address"]) from None
+        raise Invalid(
+            [worded("%(error)s: give an e-mail address or a number with +.", error=wording(error))],
+            ["/address"],
+        ) from None
     key = office.write(lambda tx: suppressions.hash_key(tx, office.vault))
     (digest,) = suppressions.digests(key, [(channel, value)])
     return digest

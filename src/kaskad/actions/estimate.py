@@ -33,6 +33,7 @@ from kaskad.domain.policy import Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
 from kaskad.domain.version import Version, prepare
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.handover import listed_price
 from kaskad.engine.look import Desk, look
@@ -125,7 +126,7 @@ def drawn(slug: str, text: str) -> Cascade:
     """Return the cascade of a text as far as it can be read; raises Invalid."""
     cascade = sketch(text, slug)
     if cascade is None:
-        raise Invalid(["Nothing can be estimated: the definition has no step that can be read."])
+        raise Invalid([worded("Nothing can be estimated: the definition has no step that can be read.")])
     return cascade
 
 

@@ -21,6 +21,7 @@ from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, run_text
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.worded import worded
 from kaskad.engine.columns import header_of
 from kaskad.store import cards, lists, segments, suppressions
 from kaskad.store.cards import Card, KnownAddress
@@ -96,14 +97,19 @@ def _read(
 def _ids(office: Office, wanted: Wanted) -> Iterator[list[int]]:
     """Return the ids of who is wanted, some at a time."""
     if wanted.segment and wanted.list_name:
-        raise Invalid(["Name a segment or a list, not both."])
+        raise Invalid([worded("Name a segment or a list, not both.")])
     if wanted.contacts:
         return iter([sorted(wanted.contacts)])
     with office.read() as tx:
         if wanted.segment:
             found = segments.find(tx, wanted.segment)
             if found is None:
-                raise NotFound(f"There is no segment {wanted.segment!r}: `kaskad segment list` shows them.")
+                raise NotFound(
+                    worded(
+                        "There is no segment %(segment)r: `kaskad segment list` shows them.",
+                        segment=wanted.segment,
+                    )
+                )
             matching = segments.matching(tx, found.condition, office.now(), after=wanted.after)
             within = array("q", matching)  # 8 bytes each: asked once, however long the file takes
             return (list(within[n : n + AT_ONCE]) for n in range(0, len(within), AT_ONCE))

@@ -11,6 +11,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.enclosing import FILE_NAME
 from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.tokens import BadToken
+from kaskad.domain.worded import worded, wording
 from kaskad.store import files as store
 from kaskad.store.files import Kept
 
@@ -45,7 +46,12 @@ def put(office: Office, name: str, title: str, content: bytes, by: str) -> Kept:
     """
     if not FILE_NAME.fullmatch(name):
         raise Invalid(
-            [f"{name[:40]!r} is no name for a file: small Latin letters, digits, - and _, at most 64."]
+            [
+                worded(
+                    "%(name)r is no name for a file: small Latin letters, digits, - and _, at most 64.",
+                    name=name[:40],
+                )
+            ]
         )
     title = " ".join("".join(sign if sign.isprintable() else " " for sign in title).split())[:200]
     kind = _kind(title, content)
@@ -68,7 +74,7 @@ def find(office: Office, name: str) -> Kept:
     with office.read() as tx:
         kept = store.find(tx, name)
     if kept is None:
-        raise NotFound(f"There is no file {name!r}: `kaskad file list` shows them.")
+        raise NotFound(worded("There is no file %(name)r: `kaskad file list` shows them.", name=name))
     return kept
 
 
@@ -93,26 +99,48 @@ def linked(office: Office, token: str) -> tuple[Kept, bytes] | None:
 def drop(office: Office, name: str) -> None:
     """Delete a file; steps that need it are skipped from now on. Raises NotFound."""
     if not office.write(lambda tx: store.drop(tx, name)):
-        raise NotFound(f"There is no file {name!r}: `kaskad file list` shows them.")
+        raise NotFound(worded("There is no file %(name)r: `kaskad file list` shows them.", name=name))
 
 
 def _kind(title: str, content: bytes) -> str:
     end = re.search(r"\.([A-Za-z]{3,4})$", title)
     known = KINDS.get(end[1].lower()) if end else None
     if known is None:
-        raise Invalid([f"{title[:60]!r} is not sent: the files that are end in .{', .'.join(KINDS)}."])
+        raise Invalid(
+            [
+                worded(
+                    "%(title)r is not sent: the files that are end in .%(known)s.",
+                    title=title[:60],
+                    known=", .".join(KINDS),
+                )
+            ]
+        )
     if not content:
-        raise Invalid([f"{title[:60]!r} is empty."])
+        raise Invalid([worded("%(title)r is empty.", title=title[:60])])
     if len(content) > MAX_SIZE:
         size, most = len(content) / 1e6, MAX_SIZE / 1e6
         raise Invalid(
-            [f"{title[:60]!r} has {size:.1f} MB, more than {most:.0f}: put it on your site, and link to it."]
+            [
+                worded(
+                    "%(title)r has %(size)s MB, more than %(most)s: put it on your site, and link to it.",
+                    title=title[:60],
+                    size=f"{size:.1f}",
+                    most=f"{most:.0f}",
+                )
+            ]
         )
     kind, begins = known
     if begins and not content.startswith(begins):
-        raise Invalid([f"{title[:60]!r} does not begin as a file of that kind does: is its name right?"])
+        raise Invalid(
+            [
+                worded(
+                    "%(title)r does not begin as a file of that kind does: is its name right?",
+                    title=title[:60],
+                )
+            ]
+        )
     if not begins and b"\0" in content:
-        raise Invalid([f"{title[:60]!r} is no text: is its name right?"])
+        raise Invalid([worded("%(title)r is no text: is its name right?", title=title[:60])])
     return kind
 
 
@@ -123,10 +151,27 @@ def _scan(command: str, content: bytes) -> bool:
     try:
         done = subprocess.run(shlex.split(command), input=content, capture_output=True, timeout=SCAN_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"The antivirus ({command.split()[0]}) did not look at the file: {error}") from None
+        raise Unavailable(
+            worded(
+                "The antivirus (%(command)s) did not look at the file: %(error)s",
+                command=command.split()[0],
+                error=wording(error),
+            )
+        ) from None
     if done.returncode == 1:
         told = " ".join(done.stdout.decode(errors="replace").split())[:200]
-        raise Invalid([f"The antivirus does not let this file pass: {told or 'it says no more'}."])
+        raise Invalid(
+            [
+                worded(
+                    "The antivirus does not let this file pass: %(told)s.",
+                    told=told or worded("it says no more"),
+                )
+            ]
+        )
     if done.returncode:
-        raise Unavailable(f"The antivirus ended with {done.returncode}: the file is not saved.")
+        raise Unavailable(
+            worded(
+                "The antivirus ended with %(returncode)s: the file is not saved.", returncode=done.returncode
+            )
+        )
     return True

@@ -13,6 +13,7 @@ from kaskad.domain.condition import Condition
 from kaskad.domain.condition_written import quoted
 from kaskad.domain.errors import NotFound
 from kaskad.domain.segment import read
+from kaskad.domain.worded import worded
 from kaskad.store import cards, segments
 from kaskad.store import cascades as launched
 from kaskad.store.cards import Card
@@ -79,7 +80,11 @@ def find(office: Office, wanted: Wanted, *, after: int, limit: int, patience_s: 
 def _candidates(tx: Transaction, wanted: Wanted, after: int, size: int) -> Iterator[Sequence[Card]]:
     """Yield those who may be meant, some at a time, more from time to time."""
     if wanted.segment and segments.find(tx, wanted.segment) is None:
-        raise NotFound(f"There is no segment {wanted.segment!r}: `kaskad segment list` shows them.")
+        raise NotFound(
+            worded(
+                "There is no segment %(segment)r: `kaskad segment list` shows them.", segment=wanted.segment
+            )
+        )
     list_id = launched.list_id(tx, wanted.list_name) if wanted.list_name else None
     while True:
         if list_id is not None and not wanted.said:

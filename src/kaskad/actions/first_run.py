@@ -17,6 +17,7 @@ from kaskad.actions.imports import Wishes
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.event import ContactRef, EventIn
+from kaskad.domain.worded import worded
 from kaskad.engine.people import Reading
 from kaskad.engine.receive import Delivery
 from kaskad.store.imports import Import
@@ -58,7 +59,7 @@ def progress(office: Office, rows: list[Overview] | None = None) -> Progress:
 def bring_samples(office: Office) -> Import:
     """Bring in six people who are nobody, for the sandbox; raises Conflict where that is closed."""
     if not sandbox.show(office).open:
-        raise Conflict("Sample people live in the sandbox: open it first.")
+        raise Conflict(worded("Sample people live in the sandbox: open it first."))
     rows = ["id,name,email,phone,telegram,language,zone"]
     for place, (name, mailbox, language, zone) in enumerate(_PEOPLE, 1):
         phone, chat = f"+7900000{place:04}", 7_000_000 + place

@@ -12,6 +12,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.policy import show as policy_of
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.form import Form, problems_of, version_of
+from kaskad.domain.worded import worded, wording
 from kaskad.store import cascades as cascade_store
 from kaskad.store import forms as store
 from kaskad.store import templates as template_store
@@ -51,11 +52,14 @@ def show(office: Office, name: str, *, trouble: str = "") -> Known:
     with office.read() as tx:
         form = store.find(tx, name)
         if form is None:
-            raise NotFound(f"There is no form {name!r}: `kaskad form list` shows them.")
+            raise NotFound(worded("There is no form %(name)r: `kaskad form list` shows them.", name=name))
         asked, confirmed = store.counts(tx).get(name, (0, 0))
         state = _state(tx, slug_of(name))
     if not trouble and state != cascade_store.ACTIVE:
-        trouble = f"The cascade {slug_of(name)} is not active, so nobody is asked to confirm: activate it."
+        trouble = worded(
+            "The cascade %(slug_of)s is not active, so nobody is asked to confirm: activate it.",
+            slug_of=slug_of(name),
+        )
     return Known(form, asked, confirmed, trouble)
 
 
@@ -69,7 +73,7 @@ def listing(office: Office) -> list[Known]:
 def drop(office: Office, name: str) -> None:
     """Forget a form: it takes nobody any more, and who has not confirmed cannot; raises NotFound."""
     if not office.write(lambda tx: store.drop(tx, name)):
-        raise NotFound(f"There is no form {name!r}: `kaskad form list` shows them.")
+        raise NotFound(worded("There is no form %(name)r: `kaskad form list` shows them.", name=name))
 
 
 def html(office: Office, name: str, language: str = "") -> str:
@@ -135,7 +139,11 @@ def _ask_by(office: Office, form: Form) -> str:
     try:
         cascades.activate(office, slug, ours=True)
     except Invalid as error:
-        return f"The form is kept, but nobody can be asked to confirm yet: {error} Then activate {slug}."
+        return worded(
+            "The form is kept, but nobody can be asked to confirm yet: %(error)s Then activate %(slug)s.",
+            error=wording(error),
+            slug=slug,
+        )
     office.reload()
     return ""
 

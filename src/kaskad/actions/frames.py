@@ -52,7 +52,6 @@ SAMPLE_URL = "https://example.org/"  # what stands for an address that only the 
 STAND_IN = "0000000000"  # for a property that only the event would tell; so long are most of them
 LIKELY = 100_000  # an id as long as most are, where the length of a token is asked for
 PREHEADER = 120  # characters that programs show beside the subject, at most
-TOO_LONG = "It is {} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave."
 _HIDDEN = re.compile(r"<(div|span|p)\b[^>]*display:\s*none[^>]*>(.*?)</\1>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _STAND_IN = Signer([(1, b"only for the length")])
@@ -156,7 +155,17 @@ def fill(work: Work) -> Filled:
             attached, embedded = wanted.attached, wanted.embedded
             appointment = compiled.encloses.appointment(scope, work.person.zone or work.zone)
     except BadTemplate as bad:
-        raise Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."]) from None
+        raise Invalid(
+            [
+                worded(
+                    "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
+                    name=bad.name,
+                    line=bad.line,
+                    problem=bad.problem,
+                    remedy=bad.remedy,
+                )
+            ]
+        ) from None
     except RenderError as problem:
         raise Invalid([str(problem)]) from None
     language = compiled.language or primary(work.person.language)
@@ -189,9 +198,7 @@ def frame(
     parts = sms.parts(filled.sent) if is_sms else 0
     price, currency = _price(office, account, to, work.message_class, parts or 1)
     if words.html:
-        size = len(words.html.encode())
-        warnings += [TOO_LONG.format(size // 1000)] if size > MAX_SHOWN else []
-        warnings += [f"{one.message}: {one.remedy}." for one in faults(words.html)]
+        warnings += heavy(len(words.html.encode())) + faulty(words.html)
     if words.say and (told := too_long(words.say)):
         warnings.append(f"{told[0].upper()}{told[1:]}.")
     attachments = []
@@ -207,6 +214,25 @@ def frame(
         tuple(attachments),
         filled.appointment, tuple(warnings),
     )  # fmt: skip
+
+
+def heavy(size: int) -> list[str]:
+    """Return what is wrong with a letter of so many bytes."""
+    if size <= MAX_SHOWN:
+        return []
+    return [
+        worded(
+            "It is %(size)s kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave.",
+            size=size // 1000,
+        )
+    ]
+
+
+def faulty(html: str) -> list[str]:
+    """Return what is wrong with a letter's HTML, each as one sentence."""
+    return [
+        worded("%(message)s: %(remedy)s.", message=one.message, remedy=one.remedy) for one in faults(html)
+    ]
 
 
 def scope_for(

@@ -20,6 +20,7 @@ from kaskad.actions.office import WAIT_S, Office
 from kaskad.domain.errors import KaskadError, Unavailable
 from kaskad.domain.ids import import_text
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.helpers import helpers
 from kaskad.engine.people import CLEAN, Kind, PeopleFile, Person, Piece, Rejected
@@ -168,7 +169,7 @@ class Job:
         try:
             self._state, cancelled = waiting.result(WAIT_S)
         except TooLate:
-            raise Unavailable("The engine has not come round in time.") from None
+            raise Unavailable(worded("The engine has not come round in time.")) from None
         if self._placing is not None:
             self._placing.came(self._came)
         if cancelled:

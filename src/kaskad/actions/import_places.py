@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from kaskad.actions.office import WAIT_S, Office
 from kaskad.domain.errors import Unavailable
+from kaskad.domain.worded import worded
 from kaskad.engine.stretches import Stretch
 from kaskad.store import book
 
@@ -102,4 +103,4 @@ def _result(waiting: Future[T]) -> T:
     try:
         return waiting.result(WAIT_S)
     except TooLate:
-        raise Unavailable("The engine has not come round in time.") from None
+        raise Unavailable(worded("The engine has not come round in time.")) from None

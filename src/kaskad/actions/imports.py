@@ -20,6 +20,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.consent import ALL_CHANNELS
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.launch import first_told
 from kaskad.engine.people import PeopleFile, Reading
@@ -76,11 +77,16 @@ def start(
     """
     with office.read() as tx:
         if wishes.list_name and segments.find(tx, wishes.list_name) is not None:
-            raise Conflict(f"{wishes.list_name!r} is a segment: choose another name for the list.")
+            raise Conflict(
+                worded(
+                    "%(list_name)r is a segment: choose another name for the list.",
+                    list_name=wishes.list_name,
+                )
+            )
     if not wishes.basis and (wishes.basis_text or wishes.basis_at):
-        raise Invalid(["Say where they agreed (consent) beside what they agreed to or when."])
+        raise Invalid([worded("Say where they agreed (consent) beside what they agreed to or when.")])
     if wishes.basis_at > office.now():
-        raise Invalid(["The date on which they agreed is still to come."])
+        raise Invalid([worded("The date on which they agreed is still to come.")])
     reading = structs.replace(wishes.reading, agreed=_agreed(wishes)) if wishes.basis else wishes.reading
     file = PeopleFile(data, wishes.source, reading, 0)  # what cannot be read leaves no trace
     digest = sha256(sha256(data).digest() + msgspec.json.encode(wishes, order="sorted")).hexdigest()
@@ -108,7 +114,13 @@ def cancel(office: Office, import_id: int) -> Import:
     """End an import; whom it has brought in stays. Raises NotFound, and Conflict where it has ended."""
     found = show(office, import_id)
     if found.state not in (RUNNING, INTERRUPTED):
-        raise Conflict(f"The import imp_{import_id} is {found.state}: there is nothing to cancel.")
+        raise Conflict(
+            worded(
+                "The import imp_%(import_id)s is %(state)s: there is nothing to cancel.",
+                import_id=import_id,
+                state=found.state,
+            )
+        )
     office.write(lambda tx: import_store.cancel(tx, import_id))
     if found.state == RUNNING:
         return show(office, import_id)

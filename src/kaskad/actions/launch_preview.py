@@ -20,6 +20,7 @@ from kaskad.domain.policy import Policy
 from kaskad.domain.run import Run, Send
 from kaskad.domain.terms import SkipReason
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
@@ -59,7 +60,13 @@ def preview(office: Office, slug: str, audience: Audience, sample: int = SAMPLE)
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         if row.state in NOT_ACTIVE or row.version_id is None:
-            raise Conflict(f"Cascade {slug!r} {NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT])}.")
+            raise Conflict(
+                worded(
+                    "Cascade %(slug)r %(why)s.",
+                    slug=slug,
+                    why=NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT]),
+                )
+            )
         policy = settings.get(tx, POLICY, Policy) or Policy()
         version = read_version(tx, store.version(tx, row.version_id), policy)
         people = people_of(

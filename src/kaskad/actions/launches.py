@@ -10,6 +10,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
+from kaskad.domain.worded import worded
 from kaskad.store import cascades as store
 from kaskad.store import lists as list_store
 from kaskad.store import seeds
@@ -20,9 +21,9 @@ from kaskad.store.db import Transaction
 EVERYBODY = "everybody"
 ALL = "all"  # of a trigger; one that names a segment means its people
 NOT_ACTIVE = {
-    store.DRAFT: "is a draft: activate it first",
-    store.PAUSED: "is paused: resume it first",
-    store.STOPPED: "was stopped for good",
+    store.DRAFT: worded("is a draft: activate it first"),
+    store.PAUSED: worded("is paused: resume it first"),
+    store.STOPPED: worded("was stopped for good"),
 }
 
 
@@ -56,7 +57,13 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         if row.state in NOT_ACTIVE or row.version_id is None:
-            raise Conflict(f"Cascade {slug!r} {NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT])}.")
+            raise Conflict(
+                worded(
+                    "Cascade %(slug)r %(why)s.",
+                    slug=slug,
+                    why=NOT_ACTIVE.get(row.state, NOT_ACTIVE[store.DRAFT]),
+                )
+            )
         cascade = definition_of(office, tx, row)
         trigger, with_seeds = cascade.trigger, cascade.seeds and not audience.everybody
         if audience == Audience() and trigger.broadcast not in ("", ALL):
@@ -90,7 +97,9 @@ def find(office: Office, slug: str, launch_id: int) -> LaunchRow:
     """Return one launch of a cascade; raises NotFound."""
     found = listing(office, slug, before=launch_id + 1, limit=1)
     if not found or found[0].id != launch_id:
-        raise NotFound(f"Cascade {slug!r} has no launch {launch_text(launch_id)}.")
+        raise NotFound(
+            worded("Cascade %(slug)r has no launch %(launch)s.", slug=slug, launch=launch_text(launch_id))
+        )
     return found[0]
 
 
@@ -102,21 +111,29 @@ def stop(office: Office, slug: str, launch_id: int) -> LaunchRow:
         return store.stop_launch(tx, store.by_slug(tx, slug).id, launch_id)
 
     if not office.write(change):
-        raise Conflict(f"Launch {launch_text(launch_id)} is {found.state} already.")
+        raise Conflict(
+            worded(
+                "Launch %(launch)s is %(state)s already.", launch=launch_text(launch_id), state=found.state
+            )
+        )
     return find(office, slug, launch_id)
 
 
 def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[str]:
-    found = []
+    found: list[str] = []
     if event:
         found.append(
-            f"Cascade {slug!r} begins with the event {event!r}: send that event to let people enter, or give "
-            "it the trigger {broadcast: all}."
+            worded(
+                "Cascade %(slug)r begins with the event %(event)r: send that event to let people "
+                "enter, or give it the trigger {broadcast: all}.",
+                slug=slug,
+                event=event,
+            )
         )
     if sum((bool(audience.list), bool(audience.segment), audience.everybody)) != 1:
-        found.append("Say whom it is for: a list, a segment, or everybody.")
+        found.append(worded("Say whom it is for: a list, a segment, or everybody."))
     if no_pace:
-        found.append(f"The pace is contacts in a time: {PACE_REMEDY}.")
+        found.append(worded("The pace is contacts in a time: %(pace_remedy)s.", pace_remedy=PACE_REMEDY))
     return found
 
 
@@ -127,8 +144,13 @@ def _named(tx: Transaction, slug: str, name: str) -> Audience:
     if list_store.find(tx, name) is not None:
         return Audience(list=name)
     raise NotFound(
-        f"Cascade {slug!r} is for {name!r}, but no segment and no list has that name: `kaskad segment list` "
-        "and `kaskad list show` show them. Make one, or say whom it is for."
+        worded(
+            "Cascade %(slug)r is for %(name)r, but no segment and no list has that name: "
+            "`kaskad segment list` and `kaskad list show` show them. Make one, or say whom "
+            "it is for.",
+            slug=slug,
+            name=name,
+        )
     )
 
 

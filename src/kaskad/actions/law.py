@@ -14,6 +14,7 @@ from kaskad.domain.cascade import Cascade
 from kaskad.domain.law import Answer, Verdict
 from kaskad.domain.policy import Policy
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.store.db import Transaction
 
 COUNTRIES = ("RU", "KZ", "GB", "US", "DE", "FR")  # Germany stands for the EU
@@ -49,22 +50,31 @@ def today(now: int) -> date:
 
 def forbidden(policy: Policy, cascade: Cascade, now: int) -> list[str]:
     """Return why a cascade may not be activated: steps that the law of the sender's own country denies."""
-    found = []
+    found: list[str] = []
     for step in cascade.steps:
         denied = [_denied(policy, policy.country, channel, cascade, now) for channel in step.channels]
         if policy.country and all(denied):
             what = "; ".join(dict.fromkeys(article for article in denied if article))
             found.append(
-                f"Step {step.number + 1} ({step.id}) of {cascade.id!r}: {cascade.message_class} by "
-                f"{' or '.join(step.channels)} is denied in {policy.country} by {what}. "
-                f"Choose another channel, or set the rule aside in the policy if your lawyers disagree."
+                worded(
+                    "Step %(number)s (%(step)s) of %(cascade)r: %(message_class)s by %(known)s is "
+                    "denied in %(country)s by %(what)s. Choose another channel, or set the rule "
+                    "aside in the policy if your lawyers disagree.",
+                    number=step.number + 1,
+                    step=step.id,
+                    cascade=cascade.id,
+                    message_class=cascade.message_class,
+                    known=" or ".join(step.channels),
+                    country=policy.country,
+                    what=what,
+                )
             )
     return found
 
 
 def elsewhere(tx: Transaction, policy: Policy, cascade: Cascade, now: int) -> list[str]:
     """Return which steps contacts of other countries will be spared, with how many there are."""
-    found = []
+    found: list[str] = []
     for country, count in tx.all("count_countries"):
         if country in (policy.country, ""):
             continue
@@ -72,8 +82,15 @@ def elsewhere(tx: Transaction, policy: Policy, cascade: Cascade, now: int) -> li
             denied = [_denied(policy, country, channel, cascade, now) for channel in step.channels]
             if all(denied):
                 found.append(
-                    f"Step {step.number + 1} ({step.id}) is left out for the {count} contacts of {country}: "
-                    f"{denied[0]}."
+                    worded(
+                        "Step %(number)s (%(step)s) is left out for the %(count)s contacts of "
+                        "%(country)s: %(denied)s.",
+                        number=step.number + 1,
+                        step=step.id,
+                        count=count,
+                        country=country,
+                        denied=denied[0],
+                    )
                 )
     return found
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.worded import worded
 from kaskad.engine.hits import Rejudged, judge_again
 from kaskad.engine.ranges import KINDS, read_file, starters
 from kaskad.store import sites
@@ -35,13 +36,17 @@ def ranges(office: Office) -> list[RangeList]:
 
 def bring(office: Office, name: str, kind: str, source: str, as_of: str, body: bytes) -> RangeList:
     """Keep a list of networks in place of the one of that name; raises Invalid with all its problems."""
-    problems = [] if kind in KINDS else [f"There is no kind {kind!r}: choose from {', '.join(KINDS)}."]
+    problems = (
+        []
+        if kind in KINDS
+        else [worded("There is no kind %(kind)r: choose from %(known)s.", kind=kind, known=", ".join(KINDS))]
+    )
     try:
         day = date.fromisoformat(as_of)
     except ValueError:
-        problems.append(f"{as_of!r} is no day: write it like 2026-11-26.")
+        problems.append(worded("%(as_of)r is no day: write it like 2026-11-26.", as_of=as_of))
     if not source.strip():
-        problems.append("Say where the list is from, such as the address it is published at.")
+        problems.append(worded("Say where the list is from, such as the address it is published at."))
     if problems:
         raise Invalid(problems)
     networks = read_file(body)
@@ -54,9 +59,9 @@ def bring(office: Office, name: str, kind: str, source: str, as_of: str, body: b
 def drop(office: Office, name: str) -> None:
     """Forget a list; raises NotFound, Invalid for one that comes with Kaskad."""
     if any(one.name == name for one in starters()):
-        raise Invalid([f"{name!r} comes with Kaskad and stays."])
+        raise Invalid([worded("%(name)r comes with Kaskad and stays.", name=name)])
     if not office.write(lambda tx: sites.drop_ranges(tx, name)):
-        raise NotFound(f"There is no list {name!r}: `kaskad hits ranges` shows them.")
+        raise NotFound(worded("There is no list %(name)r: `kaskad hits ranges` shows them.", name=name))
     office.reload()
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
+from kaskad.domain.worded import worded
 from kaskad.store import mail_domains
 from kaskad.store.mail_domains import Counts, MailDomain
 
@@ -39,5 +40,9 @@ def check(office: Office, domain: str) -> MailDomain:
     with office.read() as tx:
         found = mail_domains.find(tx, name)
     if found is None:
-        raise NotFound(f"No address is at {domain!r}, or it is for examples only and never looked up.")
+        raise NotFound(
+            worded(
+                "No address is at %(domain)r, or it is for examples only and never looked up.", domain=domain
+            )
+        )
     return found

@@ -23,6 +23,7 @@ from kaskad.domain.policy import Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
@@ -91,7 +92,9 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
         contact_id = find(tx, who)
         row = cascade_store.by_slug(tx, slug)
         if row.version_id is None:
-            raise Conflict(f"Cascade {slug!r} has no active version: activate it, then ask again.")
+            raise Conflict(
+                worded("Cascade %(slug)r has no active version: activate it, then ask again.", slug=slug)
+            )
         kept = cascade_store.version(tx, row.version_id)
         policy = settings.get(tx, POLICY, Policy) or Policy()
         version = read_version(tx, kept, policy)

@@ -12,6 +12,7 @@ from kaskad.actions.contacts import find, find_one
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict
 from kaskad.domain.ids import contact_text
+from kaskad.domain.worded import worded
 from kaskad.engine import merging
 from kaskad.log import get_logger
 from kaskad.store import cards, changes, merges
@@ -55,7 +56,14 @@ def merge(office: Office, who: str, other: str, by: str) -> Merged:
     with office.read() as tx:
         kept, old = find_one(tx, who), find_one(tx, other)
     if kept == old:
-        raise Conflict(f"{who} and {other} are one contact already: {contact_text(kept)}.")
+        raise Conflict(
+            worded(
+                "%(who)s and %(other)s are one contact already: %(contact)s.",
+                who=who,
+                other=other,
+                contact=contact_text(kept),
+            )
+        )
     _announce(office)
     world = office.engine.world
     done = _once_answered(office, lambda tx: merging.merge(tx, world, kept, old, f"api {by}", office.now()))

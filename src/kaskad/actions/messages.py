@@ -17,6 +17,7 @@ from kaskad.actions.runs import LAST, find_contact
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import run_text
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason, SkipReason
+from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -85,7 +86,7 @@ def of_run(office: Office, key: RunKey, *, after: tuple[int, int] = BEFORE, limi
     """Return the messages of a run in the order of its steps, those after `after`; raises NotFound."""
     with office.read() as tx:
         if tx.one("run_by_key", contact_id=key[0], run_id=key[1]) is None:
-            raise NotFound(f"There is no run {run_text(*key)}.")
+            raise NotFound(worded("There is no run %(run)s.", run=run_text(*key)))
         rows = tx.all(
             "messages_of_contact", contact_id=key[0], first=key[1], last=key[1], run_id=after[0],
             step=after[1], limit=limit,
@@ -98,7 +99,7 @@ def find(office: Office, key: RunKey, step: str) -> Whole:
     """Return the message of a run at a step, named by its id; raises NotFound."""
     found = [each for each in of_run(office, key, limit=256) if each.step == step]
     if not found:
-        raise NotFound(f"{run_text(*key)} has no message at step {step!r}.")
+        raise NotFound(worded("%(run)s has no message at step %(step)r.", run=run_text(*key), step=step))
     with office.read() as tx:
         return _whole(tx, Names(office, tx), found[0])
 

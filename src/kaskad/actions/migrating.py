@@ -12,6 +12,7 @@ from kaskad.domain.cascade import Step
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.migrating import Move, move, wrong_mapping
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 from kaskad.engine.world import World
 from kaskad.store import cascades as cascade_store
 from kaskad.store import courses as course_store
@@ -47,7 +48,13 @@ def migrate(
         rows = {row.number: row.id for row in cascade_store.versions_of(tx, cascade.id)}
     target = world.versions.get(rows.get(to, 0))
     if target is None:
-        raise NotFound(f"{slug!r} has no version {to}: `kaskad cascade versions {slug}` shows them.")
+        raise NotFound(
+            worded(
+                "%(slug)r has no version %(to)s: `kaskad cascade versions %(slug)s` shows them.",
+                slug=slug,
+                to=to,
+            )
+        )
     others = [world.versions[number] for number in rows.values() if number in world.versions]
     _check(others, target, mapping)
     told = Migrated()

@@ -15,6 +15,7 @@ from kaskad.actions.questions import Questions
 from kaskad.actions.rendering import Renderers
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
+from kaskad.domain.worded import worded
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.engine import Engine
 from kaskad.engine.receive import Act, Delivery
@@ -60,7 +61,9 @@ class Office(Struct, frozen=True):
         try:
             return self.engine.write(change).result(WAIT_S)
         except TooLate:
-            raise Unavailable("The engine has not come round in time; look whether it was done.") from None
+            raise Unavailable(
+                worded("The engine has not come round in time; look whether it was done.")
+            ) from None
 
     def tell(self, arrivals: Sequence[Arrival], acts: Sequence[Act] = ()) -> None:
         """Let the engine take what has happened; return when it is kept, and applied where runs are moved.
@@ -70,7 +73,9 @@ class Office(Struct, frozen=True):
         try:
             self.engine.deliver(Delivery(Future(), arrivals=arrivals, acts=acts)).result(WAIT_S)
         except TooLate:
-            raise Unavailable("The engine has not come round in time; look whether it was done.") from None
+            raise Unavailable(
+                worded("The engine has not come round in time; look whether it was done.")
+            ) from None
 
     def reload(self) -> None:
         """Let the engine read cascades and accounts again, after they were changed."""

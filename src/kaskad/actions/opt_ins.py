@@ -9,6 +9,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.consent import ANY
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import MessageClass
+from kaskad.domain.worded import worded
 from kaskad.engine.opt_in import TTL_MS, make_link
 from kaskad.store.db import Transaction
 
@@ -35,7 +36,9 @@ def make(office: Office, who: str, wanted: Wanted) -> Link:
     """Make a link for a contact; raises NotFound for the contact, Invalid for the account."""
     account = office.engine.world.accounts_by_name.get(wanted.account)
     if account is None:
-        told = f"There is no account {wanted.account!r}: `kaskad account list` shows them."
+        told = worded(
+            "There is no account %(account)r: `kaskad account list` shows them.", account=wanted.account
+        )
         raise Invalid([told], ["/account"])
     now, ttl_ms = office.now(), wanted.days * DAY_MS
     purpose = ANY if wanted.purpose is None else wanted.purpose.code

@@ -70,11 +70,17 @@ def _wrong(policy: Policy) -> list[str]:
         )
     if not 0 <= policy.sunset_days <= 3_650:
         found.append(
-            f"sunset_days {policy.sunset_days} is no number of days: write such as 180, or 0 for never"
+            worded(
+                "sunset_days %(sunset_days)s is no number of days: write such as 180, or 0 for never",
+                sunset_days=policy.sunset_days,
+            )
         )
     if not 0 <= policy.hold_refused_percent <= 100:
         found.append(
-            f"hold_refused_percent {policy.hold_refused_percent} is no share: write 1 to 100, or 0 for never"
+            worded(
+                "hold_refused_percent %(hold_refused_percent)s is no share: write 1 to 100, or 0 for never",
+                hold_refused_percent=policy.hold_refused_percent,
+            )
         )
     for name, per_class, most in (
         ("min_gap_ms", policy.min_gap_ms, MONTH_MS), ("run_gap_ms", policy.run_gap_ms, MONTH_MS),
@@ -96,39 +102,66 @@ def _wrong(policy: Policy) -> list[str]:
     laws = {law.id for law in LAWS}
     for name in policy.set_aside:
         if name not in laws:
-            found.append(f"There is no law {name!r}: `kaskad doctor law` lists them")
+            found.append(worded("There is no law %(name)r: `kaskad doctor law` lists them", name=name))
     for name in policy.tenant:
         if name not in FLAGS:
-            found.append(f"tenant {name!r} is not known: choose from {', '.join(FLAGS)}")
+            found.append(
+                worded(
+                    "tenant %(name)r is not known: choose from %(known)s", name=name, known=", ".join(FLAGS)
+                )
+            )
     for text in policy.test_addresses:
         if not _is_address(text):
             found.append(
-                f"test_addresses: {text[:60]!r} is no e-mail address, telephone number or id of a chat"
+                worded(
+                    "test_addresses: %(text)r is no e-mail address, telephone number or id of a chat",
+                    text=text[:60],
+                )
             )
     return found + _wrong_links(policy)
 
 
 def _wrong_links(policy: Policy) -> list[str]:
     """Return what is wrong with the parameters and domains of links."""
-    found = []
+    found: list[str] = []
     told = [("utm", policy.utm), *((f"brands.{one.name}.utm", one.utm) for one in policy.brands)]
     for where, parameters in told:
         for name in NAMES:
             try:
                 compile_text(getattr(parameters, name), name=name)
             except BadTemplate as bad:
-                found.append(f"{where}.{name}: {bad.problem}: {bad.remedy}")
+                found.append(
+                    worded(
+                        "%(where)s.%(name)s: %(problem)s: %(remedy)s",
+                        where=where,
+                        name=name,
+                        problem=bad.problem,
+                        remedy=bad.remedy,
+                    )
+                )
         found += [
-            f"{where}.domains: {domain!r} is no domain: write such as shop.example.org"
-            for domain in parameters.domains if not DOMAIN.fullmatch(domain)
-        ]  # fmt: skip
+            worded(
+                "%(where)s.domains: %(domain)r is no domain: write such as shop.example.org",
+                where=where,
+                domain=domain,
+            )
+            for domain in parameters.domains
+            if not DOMAIN.fullmatch(domain)
+        ]
     for name, times in Counter(one.name for one in policy.brands).items():
         if times > 1 or not _BRAND.fullmatch(name):
-            found.append(f"brands: {name[:60]!r} is no name of one brand, such as shop-kz: a slug, each once")
+            found.append(
+                worded(
+                    "brands: %(name)r is no name of one brand, such as shop-kz: a slug, each once",
+                    name=name[:60],
+                )
+            )
     for brand in policy.brands:
         parts = urlsplit(brand.link_domain)
         if brand.link_domain and (parts.scheme != "https" or not parts.netloc or parts.path not in ("", "/")):
-            found.append(f"brands.{brand.name}.link_domain: write such as https://s.example.org")
+            found.append(
+                worded("brands.%(name)s.link_domain: write such as https://s.example.org", name=brand.name)
+            )
     return found
 
 

@@ -12,6 +12,7 @@ import kaskad
 from kaskad.domain.definition import load
 from kaskad.domain.definition.edit import put
 from kaskad.domain.errors import NotFound
+from kaskad.domain.worded import worded
 
 ORDER = ("abandoned-cart", "abandoned-cart-emails", "another-subject", "appointment-reminder", "webinar",
          "webinar-series", "reactivation", "promo", "birthday", "product-end")  # fmt: skip
@@ -46,7 +47,7 @@ def made(name: str, language: str, slug: str, title: str, currency: str = "") ->
     """Return a preset's text under another name, its budget in another currency; raises NotFound."""
     found = next((each for each in listing(language) if each.name == name), None)
     if found is None:
-        raise NotFound(f"There is no preset {name!r}.")
+        raise NotFound(worded("There is no preset %(name)r.", name=name))
     source = found.source if not currency else _IN_CURRENCY.sub(currency, found.source)
     text = put(source, "cascade", slug)
     return put(text, "title", title) if title else text

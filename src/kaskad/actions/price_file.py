@@ -14,6 +14,7 @@ from phonenumbers import country_code_for_region
 from kaskad.domain.errors import Invalid
 from kaskad.domain.prices import ELSEWHERE, Per, PriceRow, overlaps
 from kaskad.domain.terms import MessageClass
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.encodings import encoded
 from kaskad.engine.tables import delimiter_of
 
@@ -46,9 +47,18 @@ def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:65_536])))
     except csv.Error as error:
-        raise Invalid([f"{source}: {error}"]) from None
+        raise Invalid([worded("%(source)s: %(error)s", source=source, error=wording(error))]) from None
     if len(lines) > MAX_ROWS + 1:
-        raise Invalid([f"{source} has {len(lines) - 1:,} rows, more than {MAX_ROWS:,}: split the account"])
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s has %(n)s rows, more than %(max_rows)s: split the account",
+                    source=source,
+                    n=f"{len(lines) - 1:,}",
+                    max_rows=f"{MAX_ROWS:,}",
+                )
+            ]
+        )
     columns = _columns(lines[0] if lines else [], source)
     reader = _Reader(columns, currency)
     found = [
@@ -56,16 +66,26 @@ def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]
     ]
     rows = [row for _, row in found]
     for first, second in overlaps(rows):
-        told = f"row {found[second][0]} says what row {found[first][0]} says for the same time"
+        told = worded(
+            "row %(found)s says what row %(found2)s says for the same time",
+            found=found[second][0],
+            found2=found[first][0],
+        )
         reader.problems.append(
-            f"{told} ({rows[second].place}): keep one, or give both dates that do not meet"
+            worded(
+                "%(told)s (%(place)s): keep one, or give both dates that do not meet",
+                told=told,
+                place=rows[second].place,
+            )
         )
     if not rows and not reader.problems:
-        reader.problems.append("it has no rows")
+        reader.problems.append(worded("it has no rows"))
     if reader.problems:
         more = len(reader.problems) - SHOWN
-        shown = reader.problems[:SHOWN] + ([f"and {more} more"] if more > 0 else [])
-        raise Invalid([f"{source}: {problem}" for problem in shown])
+        shown = reader.problems[:SHOWN] + ([worded("and %(more)s more", more=more)] if more > 0 else [])
+        raise Invalid(
+            [worded("%(source)s: %(problem)s", source=source, problem=problem) for problem in shown]
+        )
     return tuple(rows)
 
 
@@ -96,16 +116,24 @@ def _columns(header: Sequence[str], source: str) -> list[str]:
         plain = "".join(sign for sign in name.lower() if sign.isalnum())
         column = _BY_HEADER.get(plain, "")
         if not column:
-            problems.append(f"column {name.strip()!r} is not known: the columns are {', '.join(WRITTEN)}")
+            problems.append(
+                worded(
+                    "column %(name)r is not known: the columns are %(known)s",
+                    name=name.strip(),
+                    known=", ".join(WRITTEN),
+                )
+            )
         elif column in found:
-            problems.append(f"column {name.strip()!r} says again what another says")
+            problems.append(worded("column %(name)r says again what another says", name=name.strip()))
         found.append(column)
     if "price" not in found:
-        problems.append("there is no column `price`")
+        problems.append(worded("there is no column `price`"))
     if not {"country", "prefix"} & set(found):
-        problems.append("there is no column `country` or `prefix`")
+        problems.append(worded("there is no column `country` or `prefix`"))
     if problems:
-        raise Invalid([f"{source}: {problem}" for problem in problems])
+        raise Invalid(
+            [worded("%(source)s: %(problem)s", source=source, problem=problem) for problem in problems]
+        )
     return found
 
 
@@ -122,17 +150,23 @@ class _Reader:
             return None
         try:
             if len(cells) > len(self._columns):
-                raise ValueError(f"{len(cells)} cells, and the header names {len(self._columns)} columns")
+                raise ValueError(
+                    worded(
+                        "%(n)s cells, and the header names %(n2)s columns",
+                        n=len(cells),
+                        n2=len(self._columns),
+                    )
+                )
             told = {name: cell.strip() for name, cell in zip(self._columns, cells, strict=False)}
             return self._row(told)
         except ValueError as error:
-            self.problems.append(f"row {number}: {error}")
+            self.problems.append(worded("row %(number)s: %(error)s", number=number, error=wording(error)))
             return None
 
     def _row(self, told: Mapping[str, str]) -> PriceRow:
         since, until = _instant(told.get("since", "")), _instant(told.get("until", ""), days=1)
         if since is not None and until is not None and until <= since:
-            raise ValueError("it ends before it begins")
+            raise ValueError(worded("it ends before it begins"))
         return PriceRow(
             place=_place(told.get("country", ""), told.get("prefix", "")),
             micros=self._amount(told.get("price", ""), told.get("currency", "")),
@@ -150,29 +184,35 @@ class _Reader:
         named = (currency or own.strip() or self._currency).upper()
         if named != self._currency:
             raise ValueError(
-                f"it is in {named}, and the account's price in {self._currency}: give both in one"
+                worded(
+                    "it is in %(named)s, and the account's price in %(currency)s: give both in one",
+                    named=named,
+                    currency=self._currency,
+                )
             )
         try:
             micros = Decimal(number.replace(",", ".")).scaleb(6)
         except InvalidOperation:
-            raise ValueError(f"price {text!r} is not a number such as 14.5") from None
+            raise ValueError(worded("price %(text)r is not a number such as 14.5", text=text)) from None
         if not micros.is_finite() or micros < 0 or micros > MAX_MICROS:
-            raise ValueError(f"price {text!r} is not an amount")
+            raise ValueError(worded("price %(text)r is not an amount", text=text))
         if micros != micros.to_integral_value():
-            raise ValueError(f"price {text!r} is finer than six digits after the point")
+            raise ValueError(worded("price %(text)r is finer than six digits after the point", text=text))
         return int(micros)
 
 
 def _place(country: str, prefix: str) -> str:
     if bool(country) == bool(prefix):
-        raise ValueError("it names a country or a prefix, one of them; * as country is everywhere")
+        raise ValueError(worded("it names a country or a prefix, one of them; * as country is everywhere"))
     if prefix:
         digits = prefix.removeprefix("+")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or digits.startswith("0"):
-            raise ValueError(f"prefix {prefix!r} is not the beginning of a number such as +7701")
+            raise ValueError(
+                worded("prefix %(prefix)r is not the beginning of a number such as +7701", prefix=prefix)
+            )
         return f"+{digits}"
     if country != ELSEWHERE and not country_code_for_region(country.upper()):
-        raise ValueError(f"country {country!r} is no code of two letters, such as KZ")
+        raise ValueError(worded("country %(country)r is no code of two letters, such as KZ", country=country))
     return country.upper()
 
 
@@ -181,12 +221,14 @@ def _per(text: str) -> Per:
         if text.lower() in ("", known):
             per: Per = known
             return per
-    raise ValueError(f"per {text!r}: it is {', '.join(get_args(Per))}")
+    raise ValueError(worded("per %(text)r: it is %(known)s", text=text, known=", ".join(get_args(Per))))
 
 
 def _class(text: str) -> MessageClass | None:
     if text and text.lower() not in _CLASSES:
-        raise ValueError(f"class {text!r}: it is {', '.join(_CLASSES)}, or empty for any")
+        raise ValueError(
+            worded("class %(text)r: it is %(known)s, or empty for any", text=text, known=", ".join(_CLASSES))
+        )
     return _CLASSES.get(text.lower())
 
 
@@ -200,7 +242,7 @@ def _instant(text: str, days: int = 0) -> int | None:
         except (ValueError, OverflowError):
             continue
         return int(day.timestamp()) * 1000
-    raise ValueError(f"{text!r} is not a date such as 2026-11-30")
+    raise ValueError(worded("%(text)r is not a date such as 2026-11-30", text=text))
 
 
 def _date_text(at: int | None) -> str:

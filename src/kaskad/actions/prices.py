@@ -11,6 +11,7 @@ from kaskad.domain.address import BadAddress, normalise_phone
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.prices import PriceList, PriceRow
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import to_send_by
 from kaskad.engine.handover import listed_price
 from kaskad.store import prices as store
@@ -55,7 +56,12 @@ def show(office: Office, name: str) -> Listed:
     with office.read() as tx:
         kept = store.all_lists(tx).get(account.id)
         if kept is None:
-            raise NotFound(f"Account {name!r} has no price list: `kaskad account prices import` brings one.")
+            raise NotFound(
+                worded(
+                    "Account %(name)r has no price list: `kaskad account prices import` brings one.",
+                    name=name,
+                )
+            )
         return Listed(kept, store.rows_of(tx, account.id))
 
 
@@ -69,7 +75,7 @@ def clear(office: Office, name: str) -> None:
     """Let the account's own price count for all; raises NotFound where it has no list."""
     account = accounts.get(office, name).account
     if not office.write(lambda tx: store.delete(tx, account.id)):
-        raise NotFound(f"Account {name!r} has no price list.")
+        raise NotFound(worded("Account %(name)r has no price list.", name=name))
     office.reload()
 
 
@@ -91,10 +97,23 @@ def ask(office: Office, name: str, to: str, message_class: MessageClass, parts: 
 def _account(office: Office, name: str) -> Account:
     account = accounts.get(office, name).account
     if account.channel not in CHANNELS:
-        raise Invalid([f"Account {name!r} carries {account.channel}, whose prices do not go by number."])
+        raise Invalid(
+            [
+                worded(
+                    "Account %(name)r carries %(channel)s, whose prices do not go by number.",
+                    name=name,
+                    channel=account.channel,
+                )
+            ]
+        )
     if not account.prices:
         raise Invalid(
-            [f"Account {name!r} has no price: give it one, such as '14 KZT per part'. It names the currency, "
-             "and counts where no row fits."]
-        )  # fmt: skip
+            [
+                worded(
+                    "Account %(name)r has no price: give it one, such as '14 KZT per part'. It names "
+                    "the currency, and counts where no row fits.",
+                    name=name,
+                )
+            ]
+        )
     return account

@@ -18,6 +18,7 @@ from kaskad.actions.imports import Wishes
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid, NotFound, SendError
 from kaskad.domain.terms import Reason
+from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.parcel import storable
 from kaskad.engine.transport.http import Http
@@ -63,7 +64,7 @@ def go_on(office: Office, name: str, wishes: Wishes, wait_s: float) -> Pulled:
         data = pulls.lines(tx, office.vault, account.id)
     if not data:
         office.write(partial(pulls.drop, account_id=account.id))
-        raise Invalid([f"{name}: the CRM shows no contacts. May its key read them?"])
+        raise Invalid([worded("%(name)s: the CRM shows no contacts. May its key read them?", name=name)])
     at_end = None if wishes.dry_run else partial(pulls.drop, account_id=account.id)
     found = imports.start(office, data, wishes, max(until_s - monotonic(), 0), at_end)
     return Pulled(pull.people, found)
@@ -72,10 +73,19 @@ def go_on(office: Office, name: str, wishes: Wishes, wait_s: float) -> Pulled:
 def _account(office: Office, name: str) -> Account:
     account = next((each for each in office.engine.world.accounts.values() if each.name == name), None)
     if account is None:
-        raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+        raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
     if not provider(account.provider).tells_people:
         able = ", ".join(each.title or each.name for each in PROVIDERS.values() if each.tells_people)
-        raise Invalid([f"{name} is an account of {account.provider}: people are fetched from {able}."])
+        raise Invalid(
+            [
+                worded(
+                    "%(name)s is an account of %(provider)s: people are fetched from %(able)s.",
+                    name=name,
+                    provider=account.provider,
+                    able=able,
+                )
+            ]
+        )
     return account
 
 
@@ -101,7 +111,10 @@ async def _fetch(office: Office, account: Account, pull: Pull, until_s: float) -
             )  # fmt: skip
             if not office.write(keep):
                 raise Conflict(
-                    f"People are being fetched from {account.name} by somebody else: wait for that."
+                    worded(
+                        "People are being fetched from %(name)s by somebody else: wait for that.",
+                        name=account.name,
+                    )
                 )
             pull = Pull(wall_ms(), page.next, pull.pages + 1, pull.people + len(page.rows), not page.next)
             if pull.whole or monotonic() > until_s:
@@ -129,8 +142,12 @@ async def _page(http: Http, account: Account, cursor: str) -> PeoplePage:
         except SendError as error:
             wait_ms = error.retry_after_ms or WAIT_MS
             if error.reason not in AGAIN or tries == TRIES or wait_ms > PATIENCE_MS:
-                why = f"{account.name} does not give its people: {error.detail}."
-                raise Conflict(f"{why} Ask again when it does: it goes on from there.") from None
+                why = worded(
+                    "%(name)s does not give its people: %(detail)s.", name=account.name, detail=error.detail
+                )
+                raise Conflict(
+                    worded("%(why)s Ask again when it does: it goes on from there.", why=why)
+                ) from None
             log.info("CRM is busy", account=account.name, why=error.detail)
             await asyncio.sleep(wait_ms / 1000)
     raise AssertionError("the last try returns or raises")

@@ -10,6 +10,7 @@ from time import monotonic
 from msgspec import Struct
 
 from kaskad.domain.errors import KaskadError, NotFound
+from kaskad.domain.worded import worded
 from kaskad.log import get_logger
 from kaskad.store.segments import Preview
 
@@ -67,7 +68,10 @@ class Questions:
         found = self._asked.get(question_id)
         if found is None:
             raise NotFound(
-                f"There is no question {question_id[:40]!r}: it is too old, or the server has started anew."
+                worded(
+                    "There is no question %(question_id)r: it is too old, or the server has started anew.",
+                    question_id=question_id[:40],
+                )
             )
         return found
 
@@ -93,7 +97,10 @@ def _answered(asked: Asked, answer: Callable[[Progress], Preview]) -> None:
         asked.problem, asked.state = str(error), FAILED
     except Exception as error:
         log.exception("segment failed", question=asked.id)
-        asked.problem, asked.state = f"A defect in kaskad: {type(error).__name__}; the log says more.", FAILED
+        asked.problem, asked.state = (
+            worded("A defect in kaskad: %(name)s; the log says more.", name=type(error).__name__),
+            FAILED,
+        )
 
 
 def _seldom(progress: Progress) -> Progress:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kaskad.domain.cascade import Cascade
+from kaskad.domain.worded import worded
 from kaskad.store.accounts import Account
 
-ADD_ONE = "add one with `kaskad account add`"
+ADD_ONE = worded("add one with `kaskad account add`")
 
 
 def missing_accounts(
@@ -21,13 +22,27 @@ def missing_accounts(
         if not channels & set(step.channels):
             uses = " or ".join(step.channels)
             found.append(
-                f"Step {step.number + 1} ({step.id}) of {cascade.id!r} uses {uses}, which has no account: "
-                f"{remedy}, or choose another channel."
+                worded(
+                    "Step %(number)s (%(step)s) of %(cascade)r uses %(uses)s, which has no account: "
+                    "%(remedy)s, or choose another channel.",
+                    number=step.number + 1,
+                    step=step.id,
+                    cascade=cascade.id,
+                    uses=uses,
+                    remedy=remedy,
+                )
             )
         elif step.account and step.account not in names:
             found.append(
-                f"Step {step.number + 1} ({step.id}) of {cascade.id!r} names account {step.account!r}, "
-                f"which does not exist: {remedy}."
+                worded(
+                    "Step %(number)s (%(step)s) of %(cascade)r names account %(account)r, which does "
+                    "not exist: %(remedy)s.",
+                    number=step.number + 1,
+                    step=step.id,
+                    cascade=cascade.id,
+                    account=step.account,
+                    remedy=remedy,
+                )
             )
     return found
 
@@ -39,9 +54,18 @@ def wrong_currencies(cascade: Cascade, usable: Sequence[Account], place: str = "
         return []
     where = f" in {place}" if place else ""
     return [
-        f"Step {step.number + 1} ({step.id}) of {cascade.id!r} can be sent by account {account.name!r}, "
-        f"whose price is in {currency}, and the budget is in {budget.currency}: give both in one currency, "
-        f"or disable the account{where}."
+        worded(
+            "Step %(number)s (%(step)s) of %(cascade)r can be sent by account %(name)r, "
+            "whose price is in %(currency)s, and the budget is in %(currency2)s: give both "
+            "in one currency, or disable the account%(where)s.",
+            number=step.number + 1,
+            step=step.id,
+            cascade=cascade.id,
+            name=account.name,
+            currency=currency,
+            currency2=budget.currency,
+            where=where,
+        )
         for step in cascade.steps
         for account in usable
         if account.channel in step.channels and step.account in (None, "", account.name)

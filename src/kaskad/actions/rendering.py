@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from kaskad.domain.errors import Invalid, Unavailable
+from kaskad.domain.worded import worded, wording
 
 T = TypeVar("T")
 
@@ -29,8 +30,12 @@ TIME_S = 10.0  # of one look, the start of its process left out
 START_S = 60.0  # a busy machine takes its time
 MEMORY = 256 * 1024 * 1024  # bytes beyond what an idle process has
 IDLE_S = 120.0
-TOO_LONG = f"The text takes over {TIME_S:.0f} seconds to be made: look for loops in loops."
-TOO_LARGE = f"The text takes over {MEMORY >> 20} MB to be made: look for loops that make it grow."
+TOO_LONG = worded(
+    "The text takes over %(time_s)s seconds to be made: look for loops in loops.", time_s=f"{TIME_S:.0f}"
+)
+TOO_LARGE = worded(
+    "The text takes over %(memory)s MB to be made: look for loops that make it grow.", memory=MEMORY >> 20
+)
 
 
 class _Worker(Struct):
@@ -54,7 +59,7 @@ class Renderers:
     def call(self, function: Callable[..., T], *args: object, time_s: float = TIME_S) -> T:
         """Return what a function of some module returns; raises Invalid (its own too) and Unavailable."""
         if not self._free.acquire(timeout=2 * TIME_S):
-            raise Unavailable("Too many previews are being made: try again in a moment.")
+            raise Unavailable(worded("Too many previews are being made: try again in a moment."))
         try:
             return self._ask(self._taken(), function, args, time_s)
         finally:
@@ -106,7 +111,7 @@ def _started() -> _Worker:
         ready = False
     if not ready:
         worker.end()
-        raise Unavailable("No process for previews can be started: try again in a moment.")
+        raise Unavailable(worded("No process for previews can be started: try again in a moment."))
     return worker
 
 
@@ -133,9 +138,15 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[list[s
     except MemoryError:
         return [TOO_LARGE], None
     except RecursionError:
-        return ["The text is nested too deeply."], None
+        return [worded("The text is nested too deeply.")], None
     except Exception as error:
-        return [f"The text cannot be made: {type(error).__name__}: {error}"[:500]], None
+        return [
+            worded(
+                "The text cannot be made: %(name)s: %(error)s",
+                name=type(error).__name__,
+                error=wording(error),
+            )[:500]
+        ], None
 
 
 def _limit() -> None:

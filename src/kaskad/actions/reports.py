@@ -24,6 +24,7 @@ from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.figures import OF_STEPS
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import Channel, Outcome, Reason, SkipReason
+from kaskad.domain.worded import worded
 from kaskad.engine.sheets import csv_text
 from kaskad.engine.workbooks import Cell, write_workbook
 from kaskad.store import cascades as store
@@ -161,16 +162,33 @@ def _figure(cascade: Cascade, name: str, step: str, channel: str, reason: str) -
     """Return the figure that is meant; raises NotFound for a step, Invalid for what no report counts."""
     known = OF_STEPS if step else OF_RUNS
     if name not in known:
-        raise Invalid([f"No report counts {name!r} here: choose one of {', '.join(known)}."])
+        raise Invalid(
+            [
+                worded(
+                    "No report counts %(name)r here: choose one of %(known)s.",
+                    name=name,
+                    known=", ".join(known),
+                )
+            ]
+        )
     number = next((each.number for each in cascade.steps if each.id == step), -1)
     if step and number < 0:
-        raise NotFound(f"Cascade {cascade.id!r} has no step {step!r}.")
+        raise NotFound(worded("Cascade %(cascade)r has no step %(step)r.", cascade=cascade.id, step=step))
     kinds = {"skipped": SkipReason, "failed": Reason, "ended": Outcome}
     words = [each.value for each in kinds[name]] if name in kinds else []
     if (reason and reason not in words) or (name == "ended" and not reason):
-        raise Invalid([f"{name!r} has no reason {reason!r}: choose one of {', '.join(words) or 'none'}."])
+        raise Invalid(
+            [
+                worded(
+                    "%(name)r has no reason %(reason)r: choose one of %(known)s.",
+                    name=name,
+                    reason=reason,
+                    known=", ".join(words) or worded("none"),
+                )
+            ]
+        )
     if channel and channel not in [each.value for each in Channel]:
-        raise Invalid([f"There is no channel {channel!r}."])
+        raise Invalid([worded("There is no channel %(channel)r.", channel=channel)])
     return Figure(name, number, channel, reason)
 
 

@@ -14,6 +14,7 @@ from kaskad.actions.office import WAIT_S, Office
 from kaskad.domain.errors import Conflict, NotFound, Unavailable
 from kaskad.domain.ids import run_text
 from kaskad.domain.terms import Channel, Kind, Outcome, Phase, RunState
+from kaskad.domain.worded import worded
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.receive import Delivery
 from kaskad.store import cascades as cascade_store
@@ -131,13 +132,21 @@ def cancel(office: Office, key: RunKey, by: str = "") -> RunView:
     """
     run = find(office, key)
     if run.outcome is not None:
-        raise Conflict(f"{run_text(*key)} has ended already: {run.outcome.replace('_', ' ')}.")
+        raise Conflict(
+            worded(
+                "%(run)s has ended already: %(outcome)s.",
+                run=run_text(*key),
+                outcome=run.outcome.replace("_", " "),
+            )
+        )
     event = f"cancel {by}"[:200]
     arrival = Arrival(*key, -1, Kind.CANCELLED.value, event, office.now())
     try:
         office.engine.deliver(Delivery(Future(), arrivals=[arrival])).result(WAIT_S)
     except TooLate:
-        raise Unavailable("The engine has not come round in time; look whether it was done.") from None
+        raise Unavailable(
+            worded("The engine has not come round in time; look whether it was done.")
+        ) from None
     return find(office, key)
 
 
@@ -170,7 +179,11 @@ def _params(tx: Transaction, names: Names, wanted: Filter) -> tuple[list[int], d
             steps = names.steps(version.id)
             ids += [version.id * 256 + steps.index(wanted.step)] if wanted.step in steps else []
         if not ids:
-            raise NotFound(f"No version of {wanted.cascade!r} has a step {wanted.step!r}.")
+            raise NotFound(
+                worded(
+                    "No version of %(cascade)r has a step %(step)r.", cascade=wanted.cascade, step=wanted.step
+                )
+            )
     return ids, {
         "cascade_id": cascade_id,
         "state": -1 if wanted.state is None else wanted.state.code,
@@ -182,7 +195,7 @@ def _params(tx: Transaction, names: Names, wanted: Filter) -> tuple[list[int], d
 def _find(tx: Transaction, names: Names, key: RunKey) -> RunView:
     row = tx.one("run_by_key", contact_id=key[0], run_id=key[1])
     if row is None:
-        raise NotFound(f"There is no run {run_text(*key)}.")
+        raise NotFound(worded("There is no run %(run)s.", run=run_text(*key)))
     return _view(names, row)
 
 

@@ -17,6 +17,7 @@ from kaskad.actions.playground import Resident
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.log import get_logger
 from kaskad.providers import provider
 from kaskad.store import cards
@@ -65,7 +66,7 @@ def open_up(office: Office, currency: str = "", *, hurry: bool = False) -> State
     """
     running = office.playground
     if running is None:
-        raise Conflict("The sandbox runs inside of `kaskad serve`: start that, then open it.")
+        raise Conflict(worded("The sandbox runs inside of `kaskad serve`: start that, then open it."))
     kept = _kept(office)
     found = running.open(office.base_url, lambda channel, address: _whose(office, channel, address))
     names = tuple(str(told["name"]) for told in found)
@@ -73,8 +74,11 @@ def open_up(office: Office, currency: str = "", *, hurry: bool = False) -> State
     if taken := sorted(theirs & set(names)):
         running.close()
         raise Conflict(
-            f"The sandbox needs accounts named {', '.join(taken)}, and you have such: delete them first, or "
-            "run `kaskad sandbox` beside this installation."
+            worded(
+                "The sandbox needs accounts named %(known)s, and you have such: delete them "
+                "first, or run `kaskad sandbox` beside this installation.",
+                known=", ".join(taken),
+            )
         )
     sender = brand.show(office)
     for told in found:
@@ -115,10 +119,10 @@ def phone(office: Office, contact_id: int) -> str:
     """Return the address of a contact's phone; raises NotFound, and Conflict where the sandbox is closed."""
     running = office.playground
     if running is None or not running.url:
-        raise Conflict("The sandbox is closed: open it first.")
+        raise Conflict(worded("The sandbox is closed: open it first."))
     found = _resident(office, contact_id)
     if found is None:
-        raise NotFound(f"There is no contact {contact_text(contact_id)}.")
+        raise NotFound(worded("There is no contact %(contact)s.", contact=contact_text(contact_id)))
     return running.phone(found)
 
 

@@ -68,7 +68,10 @@ def _put(tx: Transaction, office: Office, name: str, told: Told) -> None:
     if list_store.find(tx, name) is not None:
         raise Conflict(worded("%(name)r is a list: choose another name for the segment.", name=name))
     condition = read(told) if isinstance(told, str) else of_attributes(told)
-    if wrong := [f"The segment {name!r} would be wrong: {each}." for each in _impossible(tx, condition)]:
+    if wrong := [
+        worded("The segment %(name)r would be wrong: %(each)s.", name=name, each=each)
+        for each in _impossible(tx, condition)
+    ]:
         raise Invalid(wrong)
     if isinstance(told, str):
         named = _below(tx, condition)
@@ -323,4 +326,4 @@ def _get(tx: Transaction, name: str) -> KnownSegment:
 
 
 def _none(name: str) -> NotFound:
-    return NotFound(f"There is no segment {name!r}: `kaskad segment list` shows them.")
+    return NotFound(worded("There is no segment %(name)r: `kaskad segment list` shows them.", name=name))

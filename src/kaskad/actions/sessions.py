@@ -10,6 +10,7 @@ from msgspec import Struct
 from kaskad.actions import users
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
+from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.store import keys as key_store
 from kaskad.store import sessions as session_store
@@ -36,7 +37,7 @@ class TooOften(KaskadError):
     """Too many wrong passwords: `wait_s` seconds are to be waited."""
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"Too many attempts: wait {max(1, wait_s // 60)} minutes.")
+        super().__init__(worded("Too many attempts: wait %(max)s minutes.", max=max(1, wait_s // 60)))
         self.wait_s = wait_s
 
 

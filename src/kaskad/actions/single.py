@@ -15,6 +15,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.engine.receive import Delivery
 from kaskad.store import cascades as cascade_store
 
@@ -62,15 +63,23 @@ def channels_of(person: Whole) -> list[Channel]:
 def _problems(
     channel: Channel, text: str, subject: str, message_class: MessageClass
 ) -> list[tuple[str, str]]:
-    found = []
+    found: list[tuple[str, str]] = []
     if channel in CALLS:
-        found.append(("Calls are no texts: choose another channel.", "/channel"))
+        found.append((worded("Calls are no texts: choose another channel."), "/channel"))
     if not 1 <= len(text) <= LONGEST:
-        found.append((f"A message has 1 to {LONGEST} characters.", "/text"))
+        found.append((worded("A message has 1 to %(longest)s characters.", longest=LONGEST), "/text"))
     if channel is Channel.EMAIL and not 1 <= len(subject) <= LONGEST_SUBJECT:
-        found.append((f"A letter needs a subject of at most {LONGEST_SUBJECT} characters.", "/subject"))
+        found.append(
+            (
+                worded(
+                    "A letter needs a subject of at most %(longest_subject)s characters.",
+                    longest_subject=LONGEST_SUBJECT,
+                ),
+                "/subject",
+            )
+        )
     if message_class not in CLASSES:
-        found.append(("An emergency is told to many: make a cascade for it.", "/class"))
+        found.append((worded("An emergency is told to many: make a cascade for it."), "/class"))
     return found
 
 

@@ -10,6 +10,7 @@ from hashlib import sha384
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.site import KEY_PREFIX, Site, read_origin
+from kaskad.domain.worded import worded
 from kaskad.store import sites
 
 VERSION = "1.js"  # of the script that new pages get
@@ -42,9 +43,9 @@ def save(office: Office, name: str, origins: Sequence[str], events: Sequence[str
         except ValueError as error:
             problems.append(f"{error}.")
     if not origins:
-        problems.append("Name the site's origin, such as https://shop.example.org.")
+        problems.append(worded("Name the site's origin, such as https://shop.example.org."))
     if len(events) > EVENTS:
-        problems.append(f"A site may send at most {EVENTS} kinds of events.")
+        problems.append(worded("A site may send at most %(events)s kinds of events.", events=EVENTS))
     if problems:
         raise Invalid(problems)
     new = Site(
@@ -73,4 +74,4 @@ def tag(office: Office, site: Site, source: str) -> str:
 
 
 def _no_site(name: str) -> NotFound:
-    return NotFound(f"There is no site {name!r}: `kaskad site list` shows them.")
+    return NotFound(worded("There is no site %(name)r: `kaskad site list` shows them.", name=name))

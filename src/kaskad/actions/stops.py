@@ -11,6 +11,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.consent import ANY, ConsentRow, may
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.store import cards, contacts
 from kaskad.store import stops as store
 from kaskad.store.cards import KnownConsent
@@ -37,10 +38,17 @@ def judge(office: Office, number: int, verdict: Verdict, by: str) -> Stop:
     def change(tx: Transaction) -> Stop:
         found = store.find(tx, number)
         if found is None:
-            raise NotFound(f"There is no stop {number}: `kaskad stops` lists them.")
+            raise NotFound(worded("There is no stop %(number)s: `kaskad stops` lists them.", number=number))
         if not store.judge(tx, number, verdict, by, now):
             seen = found.verdict.name.lower()
-            raise Conflict(f"{found.looked_by} has looked at stop {number}: {seen}.")
+            raise Conflict(
+                worded(
+                    "%(looked_by)s has looked at stop %(number)s: %(seen)s.",
+                    looked_by=found.looked_by,
+                    number=number,
+                    seen=seen,
+                )
+            )
         if verdict is Verdict.UNDONE:
             again = _again(found, cards.consents(tx, found.contact_id), by, now)
             contacts.add_consents(tx, [(found.contact_id, row) for row in again])

@@ -211,7 +211,7 @@ def _ready(
         except BadAddress as problem:
             problems.append((f"{problem}.", f"/domains/{index}"))
     if not addresses and not domains:
-        problems.append(("Name an address or a mail domain.", ""))
+        problems.append((worded("Name an address or a mail domain."), ""))
     if problems:
         raise Invalid([text for text, _ in problems], [pointer for _, pointer in problems])
     return named, whole

@@ -19,6 +19,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import read_task, run_text, task_text
 from kaskad.domain.task import DAYS_OF_CALL_BACK
 from kaskad.domain.terms import Channel, Disposition, MessageClass, TaskState
+from kaskad.domain.worded import worded
 from kaskad.engine import agents
 from kaskad.engine.agents import Answer, No
 from kaskad.store import cards
@@ -112,7 +113,9 @@ def after(cursor: str) -> Place | None:
     key = read_task(name)
     if key is not None and due.isascii() and due.isdigit() and len(due) < 19 and key[0] <= LARGEST:
         return int(due), key
-    raise Invalid([f"{cursor!r} is no cursor: send `next` of the page before as it was."])
+    raise Invalid(
+        [worded("%(cursor)r is no cursor: send `next` of the page before as it was.", cursor=cursor)]
+    )
 
 
 def cursor_of(view: TaskView) -> str:
@@ -194,7 +197,9 @@ def close(
 ) -> Context:  # fmt: skip
     """Take how a call ended, which has counted when this returns; raises NotFound, Conflict, Invalid."""
     if (disposition is Disposition.CALLBACK_AT) != (call_back_at is not None):
-        raise Invalid(["Give `call_back_at` with callback_at, and with nothing else."], ["/call_back_at"])
+        raise Invalid(
+            [worded("Give `call_back_at` with callback_at, and with nothing else.")], ["/call_back_at"]
+        )
 
     def change(tx: Transaction) -> Answer:
         answer = agents.close(
@@ -227,7 +232,14 @@ def _note(tx: Transaction, task: Task, text: str, by: str, now: int) -> None:
     at = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     whole = f"{task.notes}\n{at}, {by}: {text}".lstrip("\n")
     if len(whole) > LONGEST_NOTES:
-        raise Invalid([f"The notes of a task have no more than {LONGEST_NOTES:,} characters."])
+        raise Invalid(
+            [
+                worded(
+                    "The notes of a task have no more than %(most)s characters.",
+                    most=f"{LONGEST_NOTES:,}",
+                )
+            ]
+        )
     tx.run("note_task", **task_store.named(task.key), notes=whole)
 
 
@@ -241,29 +253,55 @@ def _good(key: TaskKey, answer: Answer) -> Answer:
             raise _gone(key)
         case No.TIME:
             raise Invalid(
-                [f"A call back is promised for an instant that lies ahead, within {DAYS_OF_CALL_BACK} days."],
+                [
+                    worded(
+                        "A call back is promised for an instant that lies ahead, within %(days)s days.",
+                        days=DAYS_OF_CALL_BACK,
+                    )
+                ],
                 ["/call_back_at"],
             )
         case No.OVER:
             state = TaskState.of(task.state).value if task else "over"
             why = f" ({task.ended.replace('_', ' ')})" if task and task.ended else ""
-            raise Conflict(f"{name} is {state}{why}: take the next one.")
+            raise Conflict(
+                worded("%(name)s is %(state)s%(why)s: take the next one.", name=name, state=state, why=why)
+            )
         case No.TAKEN:
-            raise Conflict(f"{name} is with {task.agent if task else 'another agent'}: take the next one.")
+            raise Conflict(
+                worded(
+                    "%(name)s is with %(agent)s: take the next one.",
+                    name=name,
+                    agent=task.agent if task else worded("another agent"),
+                )
+            )
         case No.AGAIN:
-            raise Conflict("There is nobody to call now: ask again.")
+            raise Conflict(worded("There is nobody to call now: ask again."))
         case No.OPEN:
-            raise Conflict(f"{name} is nobody's: claim it first.")
+            raise Conflict(worded("%(name)s is nobody's: claim it first.", name=name))
         case No.UNDIALLED:
-            raise Conflict(f"{name} was not dialled: only a call has an end. Release it if you do not call.")
+            raise Conflict(
+                worded(
+                    "%(name)s was not dialled: only a call has an end. Release it if you do not call.",
+                    name=name,
+                )
+            )
         case No.DIALLED:
-            raise Conflict(f"{name} was dialled: say how the call ended.")
+            raise Conflict(worded("%(name)s was dialled: say how the call ended.", name=name))
         case No.REFUSED:
             why = answer.why.replace("_", " ")
-            raise Conflict(f"{name}: the person may not be called any more ({why}); the task is withdrawn.")
+            raise Conflict(
+                worded(
+                    "%(name)s: the person may not be called any more (%(why)s); the task is withdrawn.",
+                    name=name,
+                    why=why,
+                )
+            )
         case No.LATER:
             until = "" if answer.at is None else f", not before {_utc(answer.at)}"
-            raise Conflict(f"{name}: not now{until}: {answer.why}.")
+            raise Conflict(
+                worded("%(name)s: not now%(until)s: %(why)s.", name=name, until=until, why=answer.why)
+            )
 
 
 def _utc(at: int) -> str:
@@ -271,7 +309,7 @@ def _utc(at: int) -> str:
 
 
 def _gone(key: TaskKey) -> NotFound:
-    return NotFound(f"There is no task {task_text(*key)}.")
+    return NotFound(worded("There is no task %(task)s.", task=task_text(*key)))
 
 
 def _account(names: Names, name: str) -> int:
@@ -280,7 +318,7 @@ def _account(names: Names, name: str) -> int:
     for account_id, known in names.accounts.items():
         if known == name:
             return account_id
-    raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+    raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
 
 
 def _views(tx: Transaction, names: Names, tasks: list[Task], now: int) -> list[TaskView]:

@@ -18,6 +18,7 @@ from kaskad.domain.content import TextBook, Wording, compile_content, primary
 from kaskad.domain.errors import NotFound
 from kaskad.domain.template.parts import named_in
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.store import cards
 from kaskad.store import templates as store
 from kaskad.store.db import Transaction
@@ -105,7 +106,7 @@ def _made(office: Office, tx: Transaction, draft: Draft) -> tuple[Kept, Wording]
             and kept.name in parts_within(texts, one)
         ):
             return kept, made_of(structs.replace(one, fallback=True), texts)
-    raise NotFound("No template has this part yet, so there is nothing to see it in.")
+    raise NotFound(worded("No template has this part yet, so there is nothing to see it in."))
 
 
 def parts_within(texts: list[Kept], one: Kept) -> set[str]:

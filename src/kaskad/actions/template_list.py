@@ -12,6 +12,7 @@ from kaskad.actions.templates import PART_WORD, text_of, word_of
 from kaskad.domain.definition import load
 from kaskad.domain.errors import NotFound
 from kaskad.domain.template.parts import named_in
+from kaskad.domain.worded import worded
 from kaskad.store import cascades as cascade_store
 from kaskad.store import templates as store
 from kaskad.store.db import Transaction
@@ -77,7 +78,7 @@ def show(office: Office, name: str, *, part: bool) -> Entry:
     """Return one of them; raises NotFound."""
     found = next((each for each in listing(office) if (each.name, each.is_part) == (name, part)), None)
     if found is None:
-        raise NotFound(f"There is no template {name!r}: `kaskad template list` shows them.")
+        raise NotFound(worded("There is no template %(name)r: `kaskad template list` shows them.", name=name))
     return found
 
 

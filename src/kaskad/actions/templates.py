@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kaskad.actions import approving
 from kaskad.actions.cascades import source_of
-from kaskad.actions.frames import TOO_LONG, Preview, Work, completed, fill, frame
+from kaskad.actions.frames import Preview, Work, completed, faulty, fill, frame, heavy
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
 from kaskad.domain.approval import of_wording
@@ -27,11 +27,11 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.definition.sketch import readable
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.letter import faults
-from kaskad.domain.mjml import MAX_SHOWN
 from kaskad.domain.policy import Policy
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
 from kaskad.domain.utm import utm_of
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Person
 from kaskad.engine.wording import look_up, parts_of, wording
@@ -72,7 +72,14 @@ def put(
     if code == PART:
         _check_part(content, fallback)
     elif not language:
-        raise Invalid([f"Say in which language {name!r} is, for example `language: ru`; a part needs none."])
+        raise Invalid(
+            [
+                worded(
+                    "Say in which language %(name)r is, for example `language: ru`; a part needs none.",
+                    name=name,
+                )
+            ]
+        )
 
     def change(tx: Transaction) -> Kept:
         made: Wording | None = None
@@ -83,7 +90,17 @@ def put(
             made = _made(tx, kept)
             grave = [one for one in faults(made.content.html) if one.grave]
             if grave:
-                raise Invalid([f"{name}: {one.message}: {one.remedy}." for one in grave])
+                raise Invalid(
+                    [
+                        worded(
+                            "%(name)s: %(message)s: %(remedy)s.",
+                            name=name,
+                            message=one.message,
+                            remedy=one.remedy,
+                        )
+                        for one in grave
+                    ]
+                )
         store.put(tx, kept)
         store.note(tx, kept, by)
         if made is not None:
@@ -113,7 +130,7 @@ def history(office: Office, name: str) -> list[Past]:
     with office.read() as tx:
         found = store.history(tx, name)
     if not found:
-        raise NotFound(f"There is no template {name!r}: `kaskad template list` shows them.")
+        raise NotFound(worded("There is no template %(name)r: `kaskad template list` shows them.", name=name))
     return found
 
 
@@ -126,10 +143,23 @@ def restore(office: Office, name: str, number: int, channel: str, language: str,
     ]  # fmt: skip
     if not found:
         raise NotFound(
-            f"Template {name!r} has no text {number}: `kaskad template history {name}` shows them."
+            worded(
+                "Template %(name)r has no text %(number)s: `kaskad template history %(name)s` shows them.",
+                name=name,
+                number=number,
+            )
         )
     if len(found) > 1:
-        raise Invalid([f"{len(found)} texts of {name!r} have the number {number}: say channel and language."])
+        raise Invalid(
+            [
+                worded(
+                    "%(n)s texts of %(name)r have the number %(number)s: say channel and language.",
+                    n=len(found),
+                    name=name,
+                    number=number,
+                )
+            ]
+        )
     past = found[0]
     return put(office, name, word_of(past.channel), past.language, past.content, by=by)
 
@@ -152,7 +182,12 @@ def drop(office: Office, name: str, channel: str = "", language: str = "") -> in
             if (not channel or one.channel == code_of(channel)) and (not language or one.language == language)
         ]  # fmt: skip
         if not gone:
-            raise NotFound(f"Template {name!r} has no such text: `kaskad template show {name}` tells them.")
+            raise NotFound(
+                worded(
+                    "Template %(name)r has no such text: `kaskad template show %(name)s` tells them.",
+                    name=name,
+                )
+            )
         for one in gone:
             store.drop(tx, one)
         _keep_fallbacks(tx, name)
@@ -223,15 +258,36 @@ def of_step(
     cascade = to_cascade(text, name=slug) if version_id is not None else readable(text, slug, step)
     found = next((one for one in cascade.steps if one.id == step), None)
     if found is None:
-        raise NotFound(f"{slug} has no step {step!r}: {', '.join(one.id for one in cascade.steps)}.")
+        raise NotFound(
+            worded(
+                "%(slug)s has no step %(step)r: %(known)s.",
+                slug=slug,
+                step=step,
+                known=", ".join(one.id for one in cascade.steps),
+            )
+        )
     chosen = _variant(found.variants, variant)
     where = _CHANNELS[channel] if channel else found.channels[0]
     if where not in found.channels:
-        raise Invalid([f"Step {step!r} does not use {where}: {', '.join(found.channels)}."])
+        raise Invalid(
+            [
+                worded(
+                    "Step %(step)r does not use %(where)s: %(known)s.",
+                    step=step,
+                    where=where,
+                    known=", ".join(found.channels),
+                )
+            ]
+        )
     if version_id is None:
         texts, wrong = look_up(tx, cascade)
         if wrong:
-            raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in wrong])
+            raise Invalid(
+                [
+                    worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
+                    for path, message, remedy in wrong
+                ]
+            )
     else:
         texts = store.frozen(tx, version_id)
     contact_id = find_contact(tx, who)
@@ -272,7 +328,13 @@ def book_of(tx: Transaction, name: str, channel: str = "") -> tuple[Channel, Tex
     known = [one for one in _known(tx, name) if not channel or one.channel == code_of(channel)]
     sent = [one for one in known if one.channel != PART]
     if not sent:
-        raise NotFound(f"There is no template {name!r} for {channel or 'any channel'} to look at.")
+        raise NotFound(
+            worded(
+                "There is no template %(name)r for %(channel)s to look at.",
+                name=name,
+                channel=channel or worded("any channel"),
+            )
+        )
     made = [_made(tx, one) for one in sent if one.channel == sent[0].channel]
     return Channel.of(sent[0].channel), TextBook(made), zone_of(tx)
 
@@ -289,7 +351,7 @@ def person_of(tx: Transaction, contact_id: int) -> Person:
     """Return a contact as texts see it; raises NotFound."""
     found = people_of(tx, [contact_id])
     if not found:
-        raise NotFound(f"Contact {contact_id} has been erased.")
+        raise NotFound(worded("Contact %(contact_id)s has been erased.", contact_id=contact_id))
     return found[contact_id]
 
 
@@ -298,7 +360,13 @@ def _variant(variants: tuple[Variant, ...], wanted: str) -> Variant | None:
         return None
     found = next((one for one in variants if one.id == wanted or not wanted), None)
     if found is None:
-        raise NotFound(f"There is no variant {wanted!r}: {', '.join(one.id for one in variants)}.")
+        raise NotFound(
+            worded(
+                "There is no variant %(wanted)r: %(known)s.",
+                wanted=wanted,
+                known=", ".join(one.id for one in variants),
+            )
+        )
     return found
 
 
@@ -314,7 +382,15 @@ def made_of(kept: Kept, texts: Sequence[Kept]) -> Wording:
     if unknown:
         told = ", ".join(f"`{name[:40]}`" for name in unknown)
         first = re.split(r"[.\[]", unknown[0], maxsplit=1)[0]
-        raise Invalid([f"{told} is not known in texts: write `contact.{first}` or `trigger.{first}`."])
+        raise Invalid(
+            [
+                worded(
+                    "%(told)s is not known in texts: write `contact.%(first)s` or `trigger.%(first)s`.",
+                    told=told,
+                    first=first,
+                )
+            ]
+        )
     return made
 
 
@@ -335,20 +411,16 @@ def text_of(kept: Kept, texts: Sequence[Kept]) -> Text:
     try:
         made = made_of(kept, texts)
     except Invalid as invalid:  # a part was changed, or has gone
-        return msgspec.structs.replace(text, warnings=tuple(invalid.problems))
+        return msgspec.structs.replace(text, warnings=invalid.worded)
     variables = compile_content(made.content, Channel.of(kept.channel), name=kept.name).variables
-    size = len(made.content.html.encode())
-    warnings: tuple[str, ...] = (TOO_LONG.format(size // 1000),) if size > MAX_SHOWN else ()
-    warnings += tuple(
-        f"{one.message}: {one.remedy}." for one in faults(kept.content.html or kept.content.mjml)
-    )
-    return msgspec.structs.replace(text, variables=tuple(sorted(variables)), warnings=warnings)
+    warnings = heavy(len(made.content.html.encode())) + faulty(kept.content.html or kept.content.mjml)
+    return msgspec.structs.replace(text, variables=tuple(sorted(variables)), warnings=tuple(warnings))
 
 
 def _known(tx: Transaction, name: str) -> list[Kept]:
     known = store.of_name(tx, name)
     if not known:
-        raise NotFound(f"There is no template {name!r}: `kaskad template list` shows them.")
+        raise NotFound(worded("There is no template %(name)r: `kaskad template list` shows them.", name=name))
     return known
 
 
@@ -363,9 +435,11 @@ def _keep_fallbacks(tx: Transaction, name: str) -> None:
 
 def _check_part(content: Content, fallback: bool) -> None:
     if not content.text or content != Content(text=content.text):
-        raise Invalid(["A part has `text` and nothing else: MJML, HTML or plain words, as where it stands."])
+        raise Invalid(
+            [worded("A part has `text` and nothing else: MJML, HTML or plain words, as where it stands.")]
+        )
     if fallback:
-        raise Invalid(["A part has no `fallback`: one without a language serves all."])
+        raise Invalid([worded("A part has no `fallback`: one without a language serves all.")])
 
 
 def code_of(channel: str) -> int:
@@ -383,4 +457,14 @@ def zone_of(tx: Transaction) -> str:
 
 
 def _invalid(bad: BadTemplate) -> Invalid:
-    return Invalid([f"{bad.name}, line {bad.line}: {bad.problem}: {bad.remedy}."])
+    return Invalid(
+        [
+            worded(
+                "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
+                name=bad.name,
+                line=bad.line,
+                problem=bad.problem,
+                remedy=bad.remedy,
+            )
+        ]
+    )

@@ -23,7 +23,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import contact_text
 from kaskad.domain.speech import marked, plain
 from kaskad.domain.terms import Channel, MessageClass
-from kaskad.domain.worded import worded
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.approved import filled as approved_filled
 from kaskad.engine.trial import NOBODY, Trial, send_out
 from kaskad.providers import provider
@@ -109,13 +109,30 @@ def _account(office: Office, work: Work, named: str) -> Account:
     account = account_of(office, work.channel, named or work.account)
     if account is None:
         name = named or work.account
-        which = f"There is no enabled account {name!r} that" if name else "No enabled account"
-        raise Invalid([f"{which} sends by {work.channel}: `kaskad account list` shows them."])
+        which = (
+            worded("There is no enabled account %(name)r that", name=name)
+            if name
+            else worded("No enabled account")
+        )
+        raise Invalid(
+            [
+                worded(
+                    "%(which)s sends by %(channel)s: `kaskad account list` shows them.",
+                    which=which,
+                    channel=work.channel,
+                )
+            ]
+        )
     if provider(account.provider).own:
-        raise Invalid([
-            f"{account.name} is a desk, where your own people call: nothing is sent to test. "
-            "`kaskad template step` shows what the agent would read."
-        ])  # fmt: skip
+        raise Invalid(
+            [
+                worded(
+                    "%(name)s is a desk, where your own people call: nothing is sent to test. "
+                    "`kaskad template step` shows what the agent would read.",
+                    name=account.name,
+                )
+            ]
+        )
     return account
 
 
@@ -124,7 +141,11 @@ def _seed(tx: Transaction, wish: Wish) -> str:
     known = seeds.all_seeds(tx)
     if not known:
         raise Invalid(
-            ["Say whose message it is to be by --as (API: contact), or make a seed: `kaskad seed add`."]
+            [
+                worded(
+                    "Say whose message it is to be by --as (API: contact), or make a seed: `kaskad seed add`."
+                )
+            ]
         )
     mine = [row[0] for row in tx.among("look_addresses", known) if row[2] == wish.to.strip().lower()]
     return contact_text(mine[0] if mine else known[0])
@@ -135,7 +156,7 @@ def _checked(office: Office, work: Work, wish: Wish) -> str:
     try:
         to = normalise(work.channel, wish.to)
     except BadAddress as error:
-        raise Invalid([f"{error}."]) from None
+        raise Invalid([worded("%(error)s.", error=wording(error))]) from None
     place = Channel.of(ADDRESS_CHANNEL.get(work.channel.code, work.channel.code))
     with office.read() as tx:
         key = office.engine.world.hash_key
@@ -196,17 +217,26 @@ def _files(tx: Transaction, account: Account, filled: Filled) -> tuple[File, ...
     if not (wanted or filled.appointment):
         return ()
     if not provider(account.provider).capabilities.files:
-        raise Invalid([f"Account {account.name!r} carries no files or appointments: choose another."])
+        raise Invalid(
+            [worded("Account %(name)r carries no files or appointments: choose another.", name=account.name)]
+        )
     found = []
     for name, shown in wanted:
         kept = file_store.find(tx, name)
         if kept is None:
-            raise Invalid([f"There is no file {name!r}: save it by `kaskad file put`."])
+            raise Invalid([worded("There is no file %(name)r: save it by `kaskad file put`.", name=name)])
         cid = name if name in filled.embedded else ""
         title = " ".join(shown.split()) or kept.title
         found.append(File(title, kept.kind, file_store.content(tx, kept.id), cid))
     if sum(len(file.content) for file in found) > MAX_WHOLE:
-        raise Invalid([f"The files of one mail may have {MAX_WHOLE // 1_000_000} MB together."])
+        raise Invalid(
+            [
+                worded(
+                    "The files of one mail may have %(most)s MB together.",
+                    most=MAX_WHOLE // 1_000_000,
+                )
+            ]
+        )
     return tuple(found)
 
 

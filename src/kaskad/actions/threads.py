@@ -18,6 +18,7 @@ from kaskad.actions.timeline import Entry
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_contact
 from kaskad.domain.terms import Channel, MessageState, Outcome, Reason, SkipReason
+from kaskad.domain.worded import worded
 from kaskad.engine.replies import KEY, TOPIC, Replying, event_of
 from kaskad.store import cascades as cascade_store
 from kaskad.store import stops as stop_store
@@ -139,17 +140,23 @@ def reply(office: Office, who: str, text: str, by: str, *, key: str, channel: st
     """
     said = text.strip()
     if not said or len(said) > LONGEST:
-        raise Invalid([f"A reply has 1 to {LONGEST} characters."], ["/text"])
+        raise Invalid([worded("A reply has 1 to %(most)s characters.", most=LONGEST)], ["/text"])
     conversation = show(office, who)
     name = channel or conversation.channels[0]
     if name not in conversation.channels:
         raise Invalid(
-            [f"The person has not written on {name}: answer on {', '.join(conversation.channels)}."],
+            [
+                worded(
+                    "The person has not written on %(name)s: answer on %(known)s.",
+                    name=name,
+                    known=", ".join(conversation.channels),
+                )
+            ],
             ["/channel"],
         )
     on = next(each for each in Channel if each.value == name)
     if on in _CALLS:
-        raise Invalid(["Calls are not answered by text."], ["/channel"])
+        raise Invalid([worded("Calls are not answered by text.")], ["/channel"])
     _stand_ready(office, on)
     contact_id = conversation.view.thread.contact_id
     told = Text(f"{KEY} {key}", office.now(), on.code, by, said)
@@ -244,7 +251,7 @@ def _why(state: str, reason: int | None) -> str:
 def _thread(tx: Transaction, who: str) -> Thread:
     thread = store.find(tx, find(tx, who))
     if thread is None:
-        raise NotFound(f"{who} has written nothing.")
+        raise NotFound(worded("%(who)s has written nothing.", who=who))
     return thread
 
 
@@ -283,4 +290,6 @@ def _place(cursor: str) -> Place:
     contact_id = read_contact(name)
     if contact_id is not None and at.isascii() and at.isdigit() and len(at) < 19 and contact_id < 2**62:
         return int(at), contact_id
-    raise Invalid([f"{cursor!r} is no cursor: send `next` of the page before as it was."])
+    raise Invalid(
+        [worded("%(cursor)r is no cursor: send `next` of the page before as it was.", cursor=cursor)]
+    )

@@ -15,6 +15,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.roles import ROLES
 from kaskad.domain.address import BadAddress, normalise_email
 from kaskad.domain.errors import Conflict, Invalid, NotFound
+from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.store import sessions as session_store
 from kaskad.store import users as user_store
@@ -72,7 +73,7 @@ def add(office: Office, email: str, name: str, role: str) -> Invited:
 
     def change(tx: Transaction) -> User:
         if user_store.by_email(tx, address) is not None:
-            raise Conflict(f"{address} is among the people already.")
+            raise Conflict(worded("%(address)s is among the people already.", address=address))
         user_id = user_store.add(tx, address, _name(name, address), role, now)
         user_store.add_link(tx, user_id, token, now, now + LINK_LIFE_MS)
         return user_store.by_id(tx, user_id)
@@ -87,7 +88,7 @@ def found(office: Office, email: str, name: str, password: str) -> User:
 
     def change(tx: Transaction) -> User:
         if user_store.anybody(tx):
-            raise Conflict("There is an owner already: ask them for an invitation.")
+            raise Conflict(worded("There is an owner already: ask them for an invitation."))
         user_id = user_store.add(tx, address, _name(name, address), "owner", now)
         user_store.set_password(tx, user_id, kept)
         return user_store.by_id(tx, user_id)
@@ -98,7 +99,10 @@ def found(office: Office, email: str, name: str, password: str) -> User:
 def set_role(office: Office, email: str, role: str) -> User:
     """Change what somebody may do, from their next request on; raises NotFound, Invalid, Conflict."""
     if role not in ROLES:
-        raise Invalid([f"There is no role {role!r}: choose from {', '.join(ROLES)}."], ["/role"])
+        raise Invalid(
+            [worded("There is no role %(role)r: choose from %(known)s.", role=role, known=", ".join(ROLES))],
+            ["/role"],
+        )
 
     def change(tx: Transaction) -> User:
         user = _named(tx, email)
@@ -151,7 +155,7 @@ def accept(office: Office, token: str, password: str, name: str = "") -> User:
     def change(tx: Transaction) -> User:
         user = user_store.of_link(tx, token, now)
         if user is None:
-            raise NotFound("This link has been used or has expired: ask for a new one.")
+            raise NotFound(worded("This link has been used or has expired: ask for a new one."))
         user_store.drop_links(tx, user.id, now)
         user_store.set_password(tx, user.id, kept)
         if name.strip():
@@ -168,7 +172,7 @@ def change_password(office: Office, user_id: int, old: str, new: str, session_id
     with office.read() as tx:
         kept = user_store.secrets_of(tx, user_id).password
     if not is_password(kept, old):
-        problems, pointers = ["This is not your password now.", *problems], ["/old", *pointers]
+        problems, pointers = [worded("This is not your password now."), *problems], ["/old", *pointers]
     if problems:
         raise Invalid(problems, pointers)
     made = _hasher().hash(new)
@@ -214,11 +218,16 @@ def _nobodys() -> str:
 def check_password(password: str) -> list[str]:
     """Return what is wrong with a new password."""
     if len(password) < SHORTEST:
-        return [f"A password has at least {SHORTEST} characters: several words are easy to keep in mind."]
+        return [
+            worded(
+                "A password has at least %(shortest)s characters: several words are easy to keep in mind.",
+                shortest=SHORTEST,
+            )
+        ]
     if len(password) > LONGEST:
-        return [f"A password has at most {LONGEST} characters."]
+        return [worded("A password has at most %(longest)s characters.", longest=LONGEST)]
     if password.lower() in COMMON or len(set(password)) < 4:
-        return ["This password is guessed first: choose another."]
+        return [worded("This password is guessed first: choose another.")]
     return []
 
 
@@ -236,7 +245,7 @@ def set_totp(office: Office, user_id: int, secret: str, code: str) -> tuple[str,
     """Ask for codes from now on, once one is shown to be right; return the recovery codes. Raises Invalid."""
     at = _half_minute(secret, code)
     if at is None:
-        raise Invalid(["This code is not right: see that the clock of your phone is."], ["/code"])
+        raise Invalid([worded("This code is not right: see that the clock of your phone is.")], ["/code"])
     codes = tuple(secrets.token_hex(5) for _ in range(CODES))
     kept = office.vault.encrypt(secret).decode()
     digests = tuple(user_store.digest(each).hex() for each in codes)
@@ -249,7 +258,7 @@ def end_totp(office: Office, user_id: int, password: str) -> None:
     with office.read() as tx:
         kept = user_store.secrets_of(tx, user_id).password
     if not is_password(kept, password):
-        raise Invalid(["This is not your password."], ["/password"])
+        raise Invalid([worded("This is not your password.")], ["/password"])
     office.write(lambda tx: user_store.set_totp(tx, user_id, None, 0, ()))
 
 
@@ -280,7 +289,9 @@ def _checked(email: str, role: str, others: list[str] | None = None) -> str:
         problems.append(str(error))
         pointers.append("/email")
     if role not in ROLES:
-        problems.append(f"There is no role {role!r}: choose from {', '.join(ROLES)}.")
+        problems.append(
+            worded("There is no role %(role)r: choose from %(known)s.", role=role, known=", ".join(ROLES))
+        )
         pointers.append("/role")
     if problems:
         raise Invalid(problems, pointers)
@@ -294,13 +305,17 @@ def _name(name: str, email: str) -> str:
 def _named(tx: Transaction, email: str) -> User:
     user = user_store.by_email(tx, email.strip().lower())
     if user is None:
-        raise NotFound(f"Nobody here has the address {email}: `kaskad user list` shows the people.")
+        raise NotFound(
+            worded("Nobody here has the address %(email)s: `kaskad user list` shows the people.", email=email)
+        )
     return user
 
 
 def _keep_an_owner(tx: Transaction, user: User) -> None:
     if user.role == "owner" and user.active and not user_store.other_owners(tx, user.id):
-        raise Conflict(f"{user.email} is the last owner: make somebody else an owner first.")
+        raise Conflict(
+            worded("%(email)s is the last owner: make somebody else an owner first.", email=user.email)
+        )
 
 
 def _link(office: Office, token: str) -> str:

@@ -18,7 +18,7 @@ from kaskad.domain.errors import Conflict, Invalid, StoreError
 from kaskad.store.sessions import Place
 from kaskad.store.users import User
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.i18n import LANGUAGES, N_
+from kaskad.web.pages.i18n import LANGUAGES
 from kaskad.web.pages.look import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, YEAR_S
 from kaskad.web.pages.session import PageRoute, SignedIn, look_of
 from kaskad.web.pages.shell import Visitor, go, render
@@ -26,14 +26,6 @@ from kaskad.web.pages.signing_in import local
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Text = Annotated[str, Form()]
-SAID = (
-    N_("A password has at least 10 characters: several words are easy to keep in mind."),
-    N_("A password has at most 200 characters."),
-    N_("This password is guessed first: choose another."),
-    N_("This is not your password now."),
-    N_("This is not your password."),
-    N_("This code is not right: see that the clock of your phone is."),
-)  # what the action says, for the catalogue
 _BROWSERS = (("Edg/", "Edge"), ("YaBrowser", "Yandex"), ("OPR/", "Opera"), ("Firefox/", "Firefox"),
              ("Chrome/", "Chrome"), ("Safari/", "Safari"))  # fmt: skip
 _SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"),
@@ -74,8 +66,7 @@ def password(office: InOffice, request: Request, seen: SignedIn, old: Text = "",
     try:
         users.change_password(office, _own(seen), old, new, seen.session.id)
     except Invalid as error:
-        told = zip(error.pointers, error.problems, strict=True)
-        return _page(office, request, seen, problems={where[1:]: text for where, text in told})
+        return _page(office, request, seen, problems=look_of(request, seen).refusals(error))
     return go(
         "/account", look_of(request, seen)._("The password is changed; your other sessions have ended.")
     )
@@ -92,7 +83,9 @@ def switch_on(
     except StoreError:
         return go("/account")
     except Invalid as error:
-        return _page(office, request, seen, problems={"code": error.problems[0]}, totp=Totp(secret, kept))
+        return _page(
+            office, request, seen, problems=look_of(request, seen).refusals(error), totp=Totp(secret, kept)
+        )
     return _page(office, request, seen, codes=codes)
 
 
@@ -102,7 +95,7 @@ def switch_off(office: InOffice, request: Request, seen: SignedIn, password: Tex
     try:
         users.end_totp(office, _own(seen), password)
     except Invalid as error:
-        return _page(office, request, seen, problems={"end": error.problems[0]})
+        return _page(office, request, seen, problems={"end": look_of(request, seen).refusal(error)})
     return go("/account", look_of(request, seen)._("No code is asked for any more."))
 
 
@@ -155,7 +148,7 @@ def _page(
     return render(
         request, look, "account.html", 422 if problems else 200, seen=seen, user=user, places_of=shown,
         anybody=users.anybody(office), codes=codes, totp=totp, qr=_qr(user, totp),
-        problems={name: look._(text) for name, text in (problems or {}).items()},
+        problems=problems or {},
     )  # fmt: skip
 
 

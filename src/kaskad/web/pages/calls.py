@@ -134,7 +134,9 @@ def close(
     except Invalid as error:
         field = "at" if disposition == Disposition.CALLBACK_AT.value else "text"
         context = tasks.show(office, key, agent)
-        return _page(office, request, seen, context, 422, {field: str(error)}, {"text": text, "at": at})
+        return _page(
+            office, request, seen, context, 422, {field: look.refusal(error)}, {"text": text, "at": at}
+        )
     note(office, seen, "POST /tasks/{task}/close" if disposition else "POST /tasks/{task}/notes", task)
     if not disposition:
         return go(f"/calls/{task}", look._("Noted."))

@@ -118,7 +118,7 @@ def begin(
     try:
         begun = launches.begin(office, slug, read_audience(audience), pace.strip())
     except (Invalid, Conflict) as error:
-        return _launch_page(office, request, seen, slug, audience, pace, str(error))
+        return _launch_page(office, request, seen, slug, audience, pace, look.refusal(error))
     note(office, seen, "POST /cascades/{slug}/launch", f"{slug} {audience}")
     figures_of(request).forget(slug)
     said = look.words.ngettext(
@@ -154,7 +154,7 @@ def _launch_page(
         try:
             shown = preview(office, slug, read_audience(audience))
         except KaskadError as error:
-            problem = str(error)
+            problem = look.refusal(error)
     return render(
         request, look, "launch.html", 422 if problem else 200, seen=seen, cascade=whole.overview,
         choices=_choices(office, look), audience=audience, pace=pace, preview=shown, problem=problem,

@@ -167,7 +167,7 @@ def card_page(
         note(office, seen, "GET /contacts/{contact}", who)
     until = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 16 else LATEST
     found, following = _timeline(office, who, SHOWN.get(show, SHOWN[""]), until)
-    answer, refused = _may(office, who, cascade) if cascade else (None, "")
+    answer, refused = _may(office, look, who, cascade) if cascade else (None, "")
     with office.read() as tx:
         declared = attributes.declared(tx)
     return render(
@@ -212,11 +212,11 @@ def _live(office: Office, who: str) -> list[RunView]:
     return sorted((each for each in found if each.outcome is None), key=lambda each: each.wake_at or LATEST)
 
 
-def _may(office: Office, who: str, slug: str) -> tuple[Answer | None, str]:
+def _may(office: Office, look: Look, who: str, slug: str) -> tuple[Answer | None, str]:
     try:
         return may.may(office, who, slug), ""
     except (Conflict, NotFound) as error:
-        return None, str(error)
+        return None, look.refusal(error)
 
 
 def _asked_about(office: Office, seen: Visitor) -> list[tuple[str, str]]:

@@ -71,10 +71,8 @@ def change_traits(
     try:
         contacts.put(office, told, contact, by=seen.caller.name)
     except Invalid as error:
-        problems = {
-            where.removeprefix("/").replace("attributes/", _ATTRIBUTE): why
-            for where, why in zip(error.pointers, error.problems, strict=True)
-        }
+        refused = look_of(request, seen).refusals(error)
+        problems = {field.replace("attributes/", _ATTRIBUTE): why for field, why in refused.items()}
         return card_page(office, request, seen, contact, problems=problems, open_now="edit")
     note(office, seen, "PUT /contacts/{contact}", contact)
     return go(f"/contacts/{contact}", look_of(request, seen)._("The contact is changed."))
@@ -116,7 +114,7 @@ def change_address(
         else:
             addresses.mark(office, contact, known, value, _deed(do), by)
     except Invalid as error:
-        problems = {"value": " ".join(error.problems), "given": value, "channel": channel}
+        problems = {"value": look.refusal(error), "given": value, "channel": channel}
         return card_page(office, request, seen, contact, problems=problems, open_now="add-address")
     note(office, seen, f"POST /contacts/{{contact}}/addresses {do}", contact)
     said = {
@@ -145,7 +143,7 @@ def agree(
     try:
         contacts.consent(office, contact, told)
     except Invalid as error:
-        problems = {"source": " ".join(error.problems)}
+        problems = {"source": look.refusal(error)}
         return card_page(office, request, seen, contact, problems=problems, open_now="agree")
     note(office, seen, "POST /contacts/{contact}/consents", contact)
     return go(f"/contacts/{contact}", look._("The consent is kept."))
@@ -211,8 +209,8 @@ def send_message(
         )
     except Invalid as error:
         problems = {
-            "text": " ".join(error.problems), "said": text, "subject": subject, "channel": channel,
-            "kind": kind,
+            "text": look_of(request, seen).refusal(error), "said": text, "subject": subject,
+            "channel": channel, "kind": kind,
         }  # fmt: skip
         return card_page(office, request, seen, contact, problems=problems, open_now="send")
     note(office, seen, "POST /contacts/{contact}/messages", contact)

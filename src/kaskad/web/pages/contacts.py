@@ -87,8 +87,8 @@ def make(
     try:
         saved = contacts.put(office, told, by=seen.caller.name)
     except Invalid as error:
-        problems = {where[1:] or "email": why for where, why in
-                    zip(error.pointers, error.problems, strict=True)}  # fmt: skip
+        refused = look_of(request, seen).refusals(error)
+        problems = {field or "email": why for field, why in refused.items()}
         given = {"name": name, "email": email, "phone": phone, "external_id": external_id}
         return _page(office, request, seen, Wanted(), "", given=given, problems=problems)
     note(office, seen, "POST /contacts", contact_text(saved.id))

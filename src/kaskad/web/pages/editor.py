@@ -20,7 +20,7 @@ from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.web.auth import InOffice
-from kaskad.web.pages import expected, findings, flow, moving, preview, step_form
+from kaskad.web.pages import expected, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
 from kaskad.web.pages.choices import choices, examples, hours
 from kaskad.web.pages.figures import figures_of
@@ -72,7 +72,7 @@ def create(office: InOffice, request: Request, seen: Writer, form: Form) -> Resp
     try:
         editing.begin(office, slug, text, seen.name)
     except Conflict as conflict:
-        return _new(request, look, seen, told, str(conflict), 409)
+        return _new(request, look, seen, told, look.refusal(conflict), 409)
     note(office, seen, "POST /cascades/new", slug)
     return go(f"/cascades/{slug}/edit")
 
@@ -109,7 +109,7 @@ def change(office: InOffice, request: Request, seen: Writer, slug: Slug, form: F
             seen,
             editing.sheet(office, slug),
             422,
-            refused=str(wrong),
+            refused=look_of(request, seen).refusal(wrong),
             told={**told, **_after(told)},
         )
     if saved is not None:
@@ -140,7 +140,15 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
     try:
         done = cascades.activate(office, slug)
     except (Invalid, Conflict) as wrong:
-        return _page(office, request, seen, sheet, 422, refused=str(wrong), told={"panel": "plan"})
+        return _page(
+            office,
+            request,
+            seen,
+            sheet,
+            422,
+            refused=look_of(request, seen).refusal(wrong),
+            told={"panel": "plan"},
+        )
     note(office, seen, "POST /cascades/{slug}/activate", slug)
     figures_of(request).forget(slug)
     left = any(each.version != done.version for each in cascades.plan(office, slug).in_flight)
@@ -175,14 +183,14 @@ def _page(
     panel, at = _panel(asked, readable, len(drawn.cards))
     by_place: dict[str, str] = {}
     for problem in loaded.problems:
-        remedy = findings.told(look, problem.remedy)
-        words = findings.told(look, problem.message) + (f"; {remedy}" if remedy else "")
+        remedy = look.told(problem.remedy)
+        words = look.told(problem.message) + (f"; {remedy}" if remedy else "")
         by_place[problem.path] = f"{by_place[problem.path]}. {words}" if problem.path in by_place else words
     values: dict[str, Any] = {
         "outlook": expected.outlook(
             request, look, office, sheet.slug, sheet.source, loaded.cascade, asked.get("for", "")
         ),
-        "found_words": lambda told: findings.told(look, told),
+        "found_words": look.told,
         "passed_over": lambda told: expected.passed_over(look, told),
         "plan": cascades.plan(office, sheet.slug) if panel == "plan" and sheet.source else None,
         "step": _step(top, at) if panel == "step" else {},

@@ -1,16 +1,8 @@
-"""What is wrong with a definition, in the reader's language: the checks' English sentences as patterns.
-
-A sentence that no pattern knows is shown as it stands.
-"""
+"""What the checks of a definition say: English sentences that `Look.told` knows by the catalogue."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
-
 from kaskad.web.pages.i18n import N_
-from kaskad.web.pages.look import Look
-from kaskad.web.pages.words import CHANNELS
 
 MESSAGES = (
     N_("the cascade has no `goal`, so it goes on after a purchase"),
@@ -99,27 +91,3 @@ REMEDIES = (
     N_("add `key` to the trigger"),
     N_("remove it here"),
 )
-_CHANNEL_NAMES = ("channel", "first", "second")
-_PLACE = re.compile(r"%\\?\((\w+)\\?\)s")
-
-
-def told(look: Look, text: str) -> str:
-    """Return a finding's sentence in the reader's language, as it stands where it is not known."""
-    if look.language == "en" or not text:
-        return text
-    for pattern, words in _patterns():
-        if found := pattern.fullmatch(text):
-            said = look._(words)
-            for name, value in found.groupdict().items():
-                known = name in _CHANNEL_NAMES and value in CHANNELS
-                said = said.replace(f"%({name})s", look.word("channel", value) if known else value)
-            return said
-    return look.told(text)
-
-
-@cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple(
-        (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(words)), re.DOTALL), words)
-        for words in (*MESSAGES, *REMEDIES)
-    )

@@ -82,7 +82,9 @@ def reply(
         )
     except Invalid as error:
         found = threads.show(office, contact)
-        return _page(office, request, seen, found, code=422, problem=str(error), given=text)
+        return _page(
+            office, request, seen, found, code=422, problem=look_of(request, seen).refusal(error), given=text
+        )
     note(office, seen, "POST /threads/{contact}/reply", contact)
     return go(f"/inbox/{contact}#end")
 

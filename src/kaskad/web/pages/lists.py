@@ -12,7 +12,6 @@ from kaskad.actions import lists, segments
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.ids import contact_text
-from kaskad.domain.worded import wording
 from kaskad.web.api.fields import NAMED
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.contacts import row_of
@@ -44,7 +43,7 @@ def make(office: InOffice, request: Request, seen: Writer, name: Text = "") -> R
     try:
         lists.create(office, name)
     except Conflict as conflict:
-        return _listing(office, request, seen, "", name, look.told(wording(conflict)), 409)
+        return _listing(office, request, seen, "", name, look.refusal(conflict), 409)
     note(office, seen, "POST /lists", name)
     return go(_at(name))
 

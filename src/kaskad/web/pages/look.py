@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kaskad.analytics.reach import Amounts, money
+from kaskad.domain.errors import Invalid, KaskadError
 from kaskad.domain.money import format_money, format_number
-from kaskad.domain.worded import Worded
+from kaskad.domain.terms import Channel
+from kaskad.domain.worded import Worded, wording
 from kaskad.engine.clock import wall_ms
 from kaskad.web.page import language_of
 from kaskad.web.pages.i18n import LANGUAGES, Words, words
@@ -22,6 +24,7 @@ from kaskad.web.pages.words import WORDS
 LANGUAGE_COOKIE = "kaskad_lang"
 THEME_COOKIE = "kaskad_theme"
 ZONE_COOKIE = "kaskad_zone"  # set by js/app.js: a request does not tell where the reader is
+_CHANNEL_PLACES = ("channel", "first", "second")
 THEMES = ("light", "dark")
 YEAR_S = 365 * 86_400
 
@@ -60,10 +63,38 @@ class Look(Struct, frozen=True):
 
     def told(self, text: str) -> str:
         """Return a text of an action, such as a problem, where the catalogues have it; else as it stands."""
-        if not isinstance(text, Worded):
-            return self._(text) if text else ""
-        values = {name: self.told(v) if isinstance(v, str) else v for name, v in text.values.items()}
-        return self._(text.pattern) % values
+        if isinstance(text, Worded):
+            return self._(text.pattern) % {name: self._value(each) for name, each in text.values.items()}
+        said = self._(text) if text else ""
+        if said != text or self.language == "en" or (found := self.words.recognised(text)) is None:
+            return said
+        pattern, values = found
+        return self._(pattern) % {name: self._read(name, each) for name, each in values.items()}
+
+    def refusal(self, error: KaskadError) -> str:
+        """Return what an error says, all of it."""
+        said = error.worded if isinstance(error, Invalid) else (wording(error),)
+        return " ".join(self.told(each) for each in said)
+
+    def refusals(self, error: Invalid) -> dict[str, str]:
+        """Return what an error says by the field that it is about; "" is the whole."""
+        found: dict[str, str] = {}
+        for pointer, said in zip(error.pointers, error.worded, strict=True):
+            field = pointer.removeprefix("/")
+            found[field] = f"{found[field]} {self.told(said)}" if field in found else self.told(said)
+        return found
+
+    def _value(self, value: object) -> object:
+        """Return what stands in a text; a name that somebody has given stays as it is."""
+        if isinstance(value, Channel):
+            return self.word("channel", value.value)
+        return self.told(value) if isinstance(value, Worded) else value
+
+    def _read(self, name: str, value: str) -> str:
+        """Return what was found in a text: a channel's word, a sentence, or a name as it is."""
+        if name in _CHANNEL_PLACES and value in WORDS["channel"]:
+            return self.word("channel", value)
+        return self.told(value) if " " in value else value
 
     def word(self, kind: str, name: str) -> str:
         """Return how a channel, an outcome, a reason … is called (`words.py`)."""

@@ -74,7 +74,7 @@ def moving(office: Office, look: Look, slug: str, asked: Mapping[str, str]) -> M
     try:
         told, problem = migrating.migrate(office, slug, current, mapping, dry_run=True), ""
     except Invalid as wrong:
-        told, problem = Migrated(), str(wrong)
+        told, problem = Migrated(), look.refusal(wrong)
     places = [(*_place(look, place), count) for place, count in told.places.items()]
     stay = [(_why(look, why), count) for why, count in told.stay.items()]
     more = told.next is not None

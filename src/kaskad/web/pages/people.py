@@ -93,7 +93,7 @@ def invite(
     try:
         made = users.add(office, email, name, role)
     except Invalid as error:
-        told = dict(zip((where[1:] for where in error.pointers), error.problems, strict=True))
+        told = look_of(request, seen).refusals(error)
         return _page(office, request, seen, given={"email": email, "name": name, "role": role}, problems=told)
     note(office, seen, "POST /users", made.user.email)
     return _page(office, request, seen, invited=made)

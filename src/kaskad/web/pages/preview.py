@@ -14,13 +14,10 @@ from kaskad.actions.finding import Wanted
 from kaskad.actions.frames import Preview
 from kaskad.actions.office import Office
 from kaskad.actions.test_messages import Tested, Wish
-from kaskad.domain.errors import Invalid, KaskadError, NotFound, Unavailable
+from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
-from kaskad.domain.worded import wording
 from kaskad.web.auth import InOffice
-from kaskad.web.pages import findings
 from kaskad.web.pages.cascades import WRITE, Slug
-from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, render
 
@@ -52,11 +49,11 @@ def preview(
     try:
         shown = _shown(office, slug, step, who, variant, channel)
     except (Invalid, NotFound, Unavailable) as wrong:
-        problem = _said(look, wrong)
+        problem = look.refusal(wrong)
     asked = urlencode({"step": step, "who": who, "variant": variant, "channel": channel})
     return render(
         request, look, "preview.html", seen=seen, slug=slug, shown=shown, problem=problem, asked=asked,
-        found_words=lambda told: findings.told(look, told),
+        found_words=look.told,
     )  # fmt: skip
 
 
@@ -90,7 +87,7 @@ def test(
     try:
         done = test_messages.of_a_step(office, slug, step, wish)
     except (Invalid, NotFound, Unavailable) as wrong:
-        problem = _said(look, wrong)
+        problem = look.refusal(wrong)
     else:
         note(office, seen, "POST /cascades/{slug}/steps/{step}/test", f"{slug} {step}")
     code = 422 if problem else 200
@@ -111,12 +108,6 @@ def somebody(office: Office, said: str = "", channel: str = "") -> list[Somebody
 def testers(office: Office) -> tuple[str, ...]:
     """Return the addresses to which tests may go without asking."""
     return policy.show(office).test_addresses
-
-
-def _said(look: Look, wrong: KaskadError) -> str:
-    """Return what is wrong, in the reader's language where it is known there."""
-    told = wrong.worded if isinstance(wrong, Invalid) else (wording(wrong),)
-    return " ".join(findings.told(look, each) for each in told)
 
 
 def _shown(

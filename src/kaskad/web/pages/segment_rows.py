@@ -140,7 +140,7 @@ class Choices:
     """What the fields of rows offer, as pairs of a value and its words."""
 
     def __init__(self, look: Look, offered: Offered) -> None:
-        self._look, self.offered = look, offered
+        self.look, self.offered = look, offered
         _ = look._
         self.matches = [(name, _(text)) for name, text in MATCHES.items()]
         self.aggregates = [(name, _(text)) for name, text in AGGREGATES.items()]
@@ -157,7 +157,7 @@ class Choices:
 
     def said(self, word: str) -> str:
         """Return how a word about a cascade reads."""
-        return self._look._(CASCADE_SAYS[word]) if word in CASCADE_SAYS else self._look.word("outcome", word)
+        return self.look._(CASCADE_SAYS[word]) if word in CASCADE_SAYS else self.look.word("outcome", word)
 
     def declared(self, rule: Rule) -> Attribute | None:
         """Return what is declared of the attribute of a row."""
@@ -166,7 +166,7 @@ class Choices:
     def label(self, name: str) -> str:
         """Return how an attribute is called."""
         attribute = self.offered.attributes.get(name)
-        return attribute.labels.get(self._look.language, name) if attribute else name
+        return attribute.labels.get(self.look.language, name) if attribute else name
 
     def attributes(self, now: str) -> Pairs:
         """Return the attributes that can be chosen, and the one that is."""
@@ -183,7 +183,7 @@ class Choices:
             attribute = self.declared(rule)
             names = OPS[attribute.type] if attribute else tuple(COMPARED)
         now = rule.told.get("op", "")
-        return [(name, self._look._(COMPARED[name])) for name in (*names, *(
+        return [(name, self.look._(COMPARED[name])) for name in (*names, *(
             [now] if now in COMPARED and now not in names else []))]  # fmt: skip
 
     def with_now(self, pairs: Pairs, now: str) -> Pairs:

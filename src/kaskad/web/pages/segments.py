@@ -20,7 +20,6 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.segment import READY, read
 from kaskad.domain.segment_form import Rule, Written, form_of, written
-from kaskad.domain.worded import wording
 from kaskad.store.segments import KnownSegment
 from kaskad.web.api.fields import NAMED
 from kaskad.web.auth import InOffice
@@ -153,9 +152,9 @@ def save(office: InOffice, request: Request, seen: Writer, form: Fields) -> Resp
         try:
             (segments.put if sheet.old else segments.create)(office, sheet.name, sheet.text)
         except Conflict as conflict:
-            problems = {"name": look.told(wording(conflict))}
+            problems = {"name": look.refusal(conflict)}
         except Invalid as invalid:
-            problems = {"text": " ".join(look.told(each) for each in invalid.worded)}
+            problems = {"text": look.refusal(invalid)}
     if problems or sheet.problem or sheet.unfinished:
         return _page(office, request, seen, replace(sheet, problems=problems), choices, 422)
     note(office, seen, "PUT /segments/{name}", sheet.name)
@@ -222,7 +221,7 @@ def _of_text(sheet: Sheet, text: str, choices: Choices) -> Sheet:
     try:
         rule = form_of(read(text).tree, _declared(choices)) if text.strip() else Rule("all")
     except Invalid as invalid:
-        return replace(sheet, text=text, problem=str(invalid))
+        return replace(sheet, text=text, problem=choices.look.refusal(invalid))
     return replace(sheet, text=text, rule=rule)
 
 

@@ -36,8 +36,7 @@ def change(
     try:
         kept = brand.put(office, name, currency)
     except Invalid as error:
-        told = zip(error.pointers, error.worded, strict=True)
-        return _page(request, seen, Brand(name, currency), {at[1:]: look.told(text) for at, text in told})
+        return _page(request, seen, Brand(name, currency), look.refusals(error))
     note(office, seen, "PUT /brand", kept.name)
     return go("/settings/brand", look._("Saved."))
 

@@ -11,7 +11,6 @@ from kaskad.actions import keys
 from kaskad.actions.keys import ALL, SCOPES, NewKey
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
-from kaskad.domain.worded import wording
 from kaskad.web.auth import InOffice, Keys
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -40,11 +39,8 @@ def create(
             raise Invalid([look_of(request, seen)._("Give it a name of up to 100 characters.")], ["/name"])
         made = keys.create(office, called, scopes, seen.caller.scopes)
     except (Conflict, Invalid) as error:
-        told = error.worded if isinstance(error, Invalid) else (wording(error),)
         at_name = isinstance(error, Conflict) or "/name" in error.pointers
-        problems = {
-            "name" if at_name else "scopes": " ".join(look_of(request, seen).told(each) for each in told)
-        }
+        problems = {"name" if at_name else "scopes": look_of(request, seen).refusal(error)}
         return _page(office, request, seen, given={"name": name}, chosen=scopes, problems=problems)
     note(office, seen, "POST /keys", called)
     return _page(office, request, seen, made=made)

@@ -112,7 +112,7 @@ def accept(
         user = users.accept(office, token[:LONGEST], password, name)
     except Invalid as error:
         invited = users.invited(office, token[:LONGEST])
-        return _invitation(request, look, invited, token, look._(error.problems[0]))
+        return _invitation(request, look, invited, token, look.refusal(error))
     except NotFound:
         return _invitation(request, look, None, token)
     return _let_in(office, request, user.id, "/")
@@ -137,10 +137,7 @@ def found(
     try:
         user = users.found(office, email, name, password)
     except Invalid as error:
-        problems = {
-            where.removeprefix("/"): look._(told)
-            for told, where in zip(error.problems, error.pointers, strict=True)
-        }
+        problems = look.refusals(error)
         given = {"email": email, "name": name}
         return render(request, look, "welcome.html", 422, seen=seen, given=given, problems=problems)
     sessions.end(office, seen.session.id)

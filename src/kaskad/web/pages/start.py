@@ -97,7 +97,7 @@ def say_brand(
             "name": look._('Say how the sender is called, in at most 60 characters, without < > " @ \\ , ;'),
             "currency": look._("Choose a currency."),
         }
-        problems = {key: text for key, text in wrong.items() if key in told} or {"zone": str(error)}
+        problems = {key: text for key, text in wrong.items() if key in told} or {"zone": look.refusal(error)}
         return _page(office, request, seen, "brand", code=422, given=given, problems=problems)
     note(office, seen, "PUT /brand", name)
     return go("/start/channels")
@@ -109,7 +109,14 @@ def open_sandbox(office: InOffice, request: Request, seen: Owner, at_once: Text 
     try:
         sandbox.open_up(office, hurry=at_once == "yes")
     except Conflict as error:
-        return _page(office, request, seen, "channels", code=409, problems={"sandbox": str(error)})
+        return _page(
+            office,
+            request,
+            seen,
+            "channels",
+            code=409,
+            problems={"sandbox": look_of(request, seen).refusal(error)},
+        )
     note(office, seen, "POST /sandbox/open", "")
     return go("/start/people", look_of(request, seen)._("The sandbox is open."))
 
@@ -140,9 +147,8 @@ def activate(office: InOffice, request: Request, seen: Owner, cascade: Text = ""
     try:
         cascades.activate(office, cascade)
     except (Invalid, Conflict) as error:
-        return _page(
-            office, request, seen, "launch", chosen=cascade, code=422, problems={"plan": str(error)}
-        )  # fmt: skip
+        problems = {"plan": look_of(request, seen).refusal(error)}
+        return _page(office, request, seen, "launch", chosen=cascade, code=422, problems=problems)
     note(office, seen, "POST /cascades/{slug}/activate", cascade)
     figures_of(request).forget(cascade)
     return go(f"/start/launch?cascade={cascade}", look_of(request, seen)._("People may enter now."))
@@ -166,9 +172,8 @@ def tell(
     try:
         first_run.tell(office, occasion.event, who, given)
     except KaskadError as error:
-        return _page(
-            office, request, seen, "launch", chosen=slug, code=422, problems={"event": str(error)}
-        )  # fmt: skip
+        problems = {"event": look_of(request, seen).refusal(error)}
+        return _page(office, request, seen, "launch", chosen=slug, code=422, problems=problems)
     note(office, seen, "POST /events", f"{occasion.event} {who}")
     figures_of(request).forget(slug)
     look = look_of(request, seen)

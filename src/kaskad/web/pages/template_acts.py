@@ -17,7 +17,6 @@ from kaskad.actions.test_messages import Tested, Wish
 from kaskad.domain.cascade import Content
 from kaskad.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
-from kaskad.domain.worded import wording
 from kaskad.engine.texts import Text
 from kaskad.store.templates import Past
 from kaskad.web.auth import InOffice
@@ -103,8 +102,7 @@ def test(
         tested = test_messages.of_a_template(office, name, wish)
         note(office, seen, "POST /templates/{name}/test", name)
     except (Invalid, NotFound, Conflict, Unavailable) as wrong:
-        told = wrong.worded if isinstance(wrong, Invalid) else (wording(wrong),)
-        problem = " ".join(look.told(each) for each in told)
+        problem = look.refusal(wrong)
     return render(
         request, look, "template_test.html", 422 if problem else 200, seen=seen, name=name, tested=tested,
         problem=problem, wish=wish, whose=contact_text(tested.contact_id) if tested else "",
@@ -127,7 +125,7 @@ def sync(office: InOffice, request: Request, seen: Keeper, account: Word = "") -
     try:
         count = len(approved_texts.sync(office, account))
     except (Invalid, Conflict) as wrong:
-        return go("/templates/approved", look.told(wording(wrong)), "bad")
+        return go("/templates/approved", look.refusal(wrong), "bad")
     note(office, seen, "POST /accounts/{name}/templates/sync", account)
     said = look.words.ngettext("%(num)s text is known.", "%(num)s texts are known.", count)
     return go("/templates/approved", said % {"num": look.n(count)})

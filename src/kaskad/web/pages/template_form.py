@@ -12,6 +12,7 @@ from kaskad.domain.cascade import Button, Content
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
 from kaskad.web.pages.i18n import N_
+from kaskad.web.pages.look import Look
 
 BUTTONS = 3  # rows for buttons, and one more than there are
 TEXTS = [each.value for each in Channel if each not in (Channel.ROBOT_CALL, Channel.AGENT_CALL)]
@@ -86,15 +87,15 @@ def kept_of(told: Mapping[str, str]) -> dict[str, str]:
     return {name: _clean(text) for name, text in kept.items() if text}
 
 
-def places(problems: Sequence[str], content: Content) -> dict[str, str]:
+def places(look: Look, error: Invalid, content: Content) -> dict[str, str]:
     """Return problems by the field they belong to; "" is the whole."""
     found: dict[str, list[str]] = {}
-    for problem in problems:
+    for problem, said in zip(error.problems, error.worded, strict=True):
         named = re.search(r"\.(subject|mjml|html|text|say|script)\b", problem)
         place = named[1] if named else ""
         if place == "html" and content.mjml:
             place = "mjml"
-        found.setdefault(place, []).append(problem)
+        found.setdefault(place, []).append(look.told(said))
     return {place: " ".join(told) for place, told in found.items()}
 
 

@@ -23,7 +23,6 @@ from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
 from kaskad.domain.policy import Approval
 from kaskad.domain.terms import Channel
-from kaskad.domain.worded import wording
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.editor import Form as Fields
 from kaskad.web.pages.i18n import N_
@@ -140,7 +139,7 @@ def show(
 def draw(office: InOffice, request: Request, seen: Reader, name: Name, form: Fields) -> Response:
     """Show a text as it is being written; nothing is kept. `do=check` holds it against many."""
     sheet = _told(office, name, {key: str(value) for key, value in form.items()})
-    found = _checked(office, seen, sheet) if form.get("do") == "check" else None
+    found = _checked(office, seen, look_of(request, seen), sheet) if form.get("do") == "check" else None
     return _page(office, request, seen, sheet, found=found, looked=True)
 
 
@@ -161,7 +160,7 @@ def save(office: InOffice, request: Request, seen: Writer, name: Name, form: Fie
             by=seen.caller.name,
         )  # fmt: skip
     except Invalid as invalid:
-        sheet = replace(sheet, problems=places(invalid.problems, sheet.content))
+        sheet = replace(sheet, problems=places(look, invalid, sheet.content))
         return _page(office, request, seen, sheet, 422)
     note(office, seen, "PUT /templates/{name}", f"{name} {sheet.channel} {sheet.language}".strip())
     who = f"&{urlencode({'who': sheet.who})}" if sheet.who else ""
@@ -274,14 +273,14 @@ def _looked(office: Office, seen: Visitor, look: Look, sheet: Sheet) -> tuple[Se
     try:
         return template_drafts.look(office, sheet.draft, sheet.who, _trigger(look, sheet)), {}
     except Invalid as invalid:
-        return None, places(invalid.problems, sheet.content)
+        return None, places(look, invalid, sheet.content)
     except NotFound as missing:
-        return None, {"who": look.told(wording(missing))}
+        return None, {"who": look.refusal(missing)}
     except Unavailable as busy:
-        return None, {"": look.told(wording(busy))}
+        return None, {"": look.refusal(busy)}
 
 
-def _checked(office: Office, seen: Visitor, sheet: Sheet) -> Findings | str:
+def _checked(office: Office, seen: Visitor, look: Look, sheet: Sheet) -> Findings | str:
     """Return what a text would be for many contacts, or why that cannot be said."""
     if not seen.may("contacts:read"):
         return ""
@@ -289,7 +288,7 @@ def _checked(office: Office, seen: Visitor, sheet: Sheet) -> Findings | str:
         trigger = _trigger(None, sheet)
         return template_drafts.check(office, sheet.draft, contacts=CHECKED, listed="", trigger=trigger)
     except (Invalid, NotFound, Unavailable) as wrong:
-        return str(wrong)
+        return look.refusal(wrong)
 
 
 def _trigger(look: Look | None, sheet: Sheet) -> dict[str, Any]:
