@@ -83,7 +83,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     db.close()
 
 
-DUE = "INSERT INTO courses_due (contact_id, run_id) SELECT contact_id, id FROM runs"
+DUE = "INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',' || id || ']' FROM runs"
 
 
 def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from support.tables import columns
 KEPT = {
     "address_book",  # goes with `addresses`, by a trigger
     "segment_touched",
-    "courses_due",
+    "due_runs",
     "run_courses",
     "consents",
     "contacts",

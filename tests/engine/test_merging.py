@@ -13,7 +13,7 @@ from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine import merging
 from kaskad.engine.ingest import Ingest
-from kaskad.store import cards, cascades, changes, contacts, merges
+from kaskad.store import cards, cascades, changes, contacts, courses, merges
 from kaskad.store.db import Database
 from kaskad.store.statements import statements
 from support.play import NOON
@@ -22,7 +22,7 @@ from support.stage import HASH_KEY, Stage, accepted
 from support.tables import columns
 
 STAYS = {  # found under the old number, which leads on; or told of nobody by it
-    "provider_ids", "look_ups", "segment_touched", "courses_due", "run_courses", "erasures",
+    "provider_ids", "look_ups", "segment_touched", "due_runs", "run_courses", "erasures",
     "erasure_searches",
 }  # fmt: skip
 MOVED = ("put_addresses",)
@@ -263,7 +263,7 @@ def test_what_another_process_adds_in_that_very_moment_is_taken_over(either: Dat
         now = stage.clock.now()
         row = (anna, late, version.cascade_id, version.id, 0, 0, -1, now + 10**9, now, now, 0)
         tx.many("insert_runs", [row])
-        tx.many("put_due", [(anna, late)])
+        courses.due(tx, {(anna, late)})
     anne = stage.person("anne")
     merge(stage, anne, ann)  # in the same moment, by yet another
     now = stage.clock.now()

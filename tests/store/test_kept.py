@@ -23,6 +23,7 @@ GOES = {
     "contact_changes": "drop_old_changes",
     "crm_jobs": "drop_old_crm_jobs",
     "deliveries": "drop_old_deliveries",
+    "due_runs": "drop_due",
     "events": "drop_old_events",
     "facts": "empty_old_replies",
     "hits": "drop_old_hits",

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
-from kaskad.store.courses import DAY, EVER, HOUR_MS, parts, stand
+from kaskad.store.courses import DAY, EVER, HOUR_MS, parts, stand, waiting
 from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
@@ -19,7 +19,7 @@ _PIECE = 1_000
 class Tally(Struct):
     """How many runs have each shape and leg, and what goals of a shape's were worth together, in minor units.
 
-    `uncounted`: so many changes, or more, are left out: too many to be looked at now.
+    `uncounted`: so many runs that have changed, or more, are left out: too many to be looked at now.
     """
 
     shapes: Counter[Shape] = field(default_factory=Counter)
@@ -39,11 +39,10 @@ class Tally(Struct):
 def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
     """Return how the runs in `scope` went, seed contacts' left out."""
     told = Tally()
-    changes = tx.all("courses_due", limit=CORRECTED + 1)  # a run may be among them several times
-    if len(changes) > CORRECTED:
-        told.uncounted = len(changes)
-        changes = []
-    waiting = {(row[1], row[2]) for row in changes}
+    changed = waiting(tx, CORRECTED)
+    if len(changed) > CORRECTED:
+        told.uncounted = len(changed)
+        changed = set()
     runs, values = Counter[int](), Counter[int]()
     courses: dict[int, str] = {}
     if scope.people is None and scope.since % HOUR_MS == 0 and scope.until % HOUR_MS == 0:
@@ -51,7 +50,7 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
     else:
         for course_id, count, value in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
             runs[course_id], values[course_id] = count, value
-    _correct(tx, cascade_id, scope, waiting, runs, values, courses)
+    _correct(tx, cascade_id, scope, changed, runs, values, courses)
     for course_id, found in parts(tx, [one for one, count in runs.items() if count], courses).items():
         for part in found:
             told.add(part, runs[course_id], values[course_id])
@@ -69,11 +68,10 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
     found: dict[int, list[int]] = {
         row[0]: [row[1], row[2]] for row in tx.all("counts_under_way", cascade_id=cascade_id)
     }
-    changes = tx.all("courses_due", limit=_PIECE + 1)
-    waiting = {(row[1], row[2]) for row in changes} if len(changes) <= _PIECE else set()
+    changed = waiting(tx, _PIECE)
     cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
     courses: dict[int, str] = {}
-    told = stand(tx, waiting, courses)
+    told = stand(tx, changed if len(changed) <= _PIECE else set(), courses)
     moved = [
         (entry, sign) for one in told.values() for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry
     ]

@@ -140,7 +140,7 @@ def _fill(url: str, contacts: int, progress: Callable[[str], None]) -> None:
 def _count(db: Database, progress: Callable[[str], None]) -> None:
     """Count the runs as the engine counts them where they change."""
     with db.write() as tx:
-        tx.script("INSERT INTO courses_due (contact_id, run_id) SELECT contact_id, id FROM runs")
+        tx.script("INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',' || id || ']' FROM runs")
     counted = 0
     while taken := _counted(db):
         counted += taken

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS = "accounts.yaml"
 EVERYBODY = 1_000_000
-COUNTED = 5_000  # changes of runs that are counted between two ticks
+COUNTED = 5_000  # runs that are counted between two ticks
 NOTES_SHOWN = 20
 
 

@@ -1,91 +1,130 @@
-"""Keeps what reports count: runs about which something has changed are counted anew, some at a time."""
+"""Keeps what reports count: runs about which something has changed are counted anew, between ticks.
+
+In rounds: all that is due is claimed, and each run counted once, however often it has changed. Its changes
+stay due until the round is over, and counting a run twice changes nothing, so a round may end anywhere.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from kaskad.domain.course import Part, id_of, live, text_of
-from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, Standing, parts, stand
+from kaskad.engine.clock import wall_ms
+from kaskad.store.courses import DAY, EVER, HOUR_MS, Standing, claim, drop_due, parts, stand
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
-PIECE = 500  # changes taken between two ticks: some ten milliseconds
+PIECE = 500  # runs counted between two ticks: some ten milliseconds
+ROUND = 20_000  # runs claimed at once
 EVERY_S = 5.0  # a run that changes several times within it is counted once
+_LATE = 1 << 62  # when nothing is claimed any more
 _SHARE = 10  # of the time that ticks want for themselves, one part in so many
+
+
+class Round(Struct, frozen=True):
+    """What was claimed: ids of what was due, its runs, and how many of these are counted."""
+
+    ids: Sequence[int]
+    keys: Sequence[RunKey]
+    done: int = 0
 
 
 class Counting:
     """One engine's share in the counting: at most one process counts at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, piece: int = PIECE) -> None:
+        self._piece = piece
         self._next_s = 0.0
+        self._round: Round | None = None
+        self._after: Round | None = None  # what the round is once this transaction is committed
 
     def run(self, tx: Transaction, busy: bool) -> bool:
         """Count a piece if it is time to; return whether another should follow at once."""
         began_s = monotonic()
+        self._after = self._round
         if began_s < self._next_s:
             return False
-        more = count(tx) == PIECE
+        more = _may_count(tx) and self._count(tx)
         ended_s = monotonic()
         pause_s = (ended_s - began_s) * _SHARE if busy else 0.0
         self._next_s = ended_s + (pause_s if more else EVERY_S)
         return more and not busy
 
+    def committed(self) -> None:
+        """Go on behind the piece that was counted, which until now was to be counted again."""
+        self._round = self._after
 
-def count(tx: Transaction, limit: int = PIECE) -> int:
-    """Count anew up to `limit` runs that have changed; return how many changes were taken."""
-    rows = tx.all("courses_due", limit=limit)
-    if not rows:
+    def _count(self, tx: Transaction) -> bool:
+        """Count the next piece; return whether more is known to be due."""
+        under_way = self._round or Round(*claim(tx, ROUND, wall_ms()))
+        done = under_way.done + self._piece
+        recount(tx, under_way.keys[under_way.done : done])
+        if done < len(under_way.keys):
+            self._after = structs.replace(under_way, done=done)
+            return True
+        drop_due(tx, under_way.ids)
+        self._after = None
+        return len(under_way.keys) >= ROUND
+
+
+def count(tx: Transaction, limit: int) -> int:
+    """Count anew what is due, up to some more runs than `limit`, at once; return how many were counted."""
+    if not _may_count(tx):
         return 0
-    free = tx.one("one_counter")
-    if free is None or not free[0]:
-        return 0
+    ids, keys = claim(tx, limit, _LATE)
+    recount(tx, keys)
+    drop_due(tx, ids)
+    return len(keys)
+
+
+def recount(tx: Transaction, keys: Collection[RunKey]) -> None:
+    """Count these runs as they stand now, and not as they were counted."""
     courses: dict[int, str] = {}
-    standings = stand(tx, {(row[1], row[2]) for row in rows}, courses)
-    changed = {key: one for key, one in standings.items() if one.counted != one.entry}
+    found = stand(tx, set(keys), courses)
+    changed = [(key, one) for key, one in found.items() if one.counted != one.entry]
     if changed:
         tx.many("put_courses", sorted(courses.items()))
         _put(tx, changed)
         _add(tx, changed, courses)
-    tx.among("drop_due", [row[0] for row in rows])
-    return len(rows)
 
 
-def _put(tx: Transaction, changed: Mapping[RunKey, Standing]) -> None:
+def _may_count(tx: Transaction) -> bool:
+    free = tx.one("one_counter")
+    return free is not None and bool(free[0])
+
+
+def _put(tx: Transaction, changed: Sequence[tuple[RunKey, Standing]]) -> None:
     """Keep as what each run is counted now."""
-    put, gone = [], []
-    for key, standing in sorted(changed.items(), key=lambda pair: pair[0]):
-        if standing.entry is None:
-            gone.append(key)
-        else:
-            entry = standing.entry
-            put.append((*key, entry.course_id, entry.version_id, entry.entered_at, entry.value))
+    put = [(*key, *structs.astuple(one.entry)) for key, one in changed if one.entry is not None]
+    gone = [key for key, one in changed if one.entry is None]
     if put:
-        tx.many("put_run_courses", put)
+        tx.many("put_run_courses", sorted(put))
     if gone:
-        tx.many("drop_run_courses", gone)
+        tx.many("drop_run_courses", sorted(gone))
 
 
-def _add(tx: Transaction, changed: Mapping[RunKey, Standing], courses: Mapping[int, str]) -> None:
+def _add(
+    tx: Transaction, changed: Sequence[tuple[RunKey, Standing]], courses: Mapping[int, str]
+) -> None:  # fmt: skip
     """Move the parts of these runs from one count to another."""
-    runs, values = Counter[Entry](), Counter[Entry]()
-    for standing in changed.values():
-        for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
+    moved: dict[tuple[int, int, int], list[int]] = {}
+    for _, one in changed:
+        for entry, sign in ((one.counted, -1), (one.entry, 1)):
             if entry is not None:
-                place = structs.replace(entry, entered_at=entry.entered_at // HOUR_MS, value=0)
-                runs[place] += sign
-                values[place] += sign * entry.value
-    known = parts(tx, {place.course_id for place in runs}, courses)
+                place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS)
+                total = moved.setdefault(place, [0, 0])
+                total[0] += sign
+                total[1] += sign * entry.value
+    known = parts(tx, {place[0] for place in moved}, courses)
     sums: dict[tuple[int, int, Part], list[int]] = {}
-    for place, count in runs.items():
-        for part in known[place.course_id]:
-            total = sums.setdefault((place.version_id, place.entered_at, part), [0, 0])
+    for (course_id, version_id, hour), (count, value) in moved.items():
+        for part in known[course_id]:
+            total = sums.setdefault((version_id, hour, part), [0, 0])
             total[0] += count
-            total[1] += values[place]
+            total[1] += value
     _put_counts(tx, sums)
 
 

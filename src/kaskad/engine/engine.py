@@ -269,6 +269,7 @@ class Engine:
                         ticked.more |= self._counting.run(tx, busy=ticked.more)
                         self.next_at = _next_at(tx, self.world, now)
                 self.world.committed()
+                self._counting.committed()
                 self.world.pace(ticked.moved, monotonic() - began_s)
                 return ticked
             except (Conflict, Locked) as error:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from functools import lru_cache
+from itertools import accumulate, chain
+from operator import itemgetter, sub
 
+import msgspec
 from msgspec import Struct, structs
 
 from kaskad.domain.alike import TOLD
@@ -15,7 +19,14 @@ from kaskad.store.runs import RunKey
 HOUR_MS = 3_600_000  # counts are kept by the hour of the entry
 DAY = 24  # hours; by the day too
 EVER = 0  # and all together
-_COUNTED, _MESSAGE = 12, 16  # where in the rows of `runs_to_count` begins as what it is counted; its message
+TOGETHER = 500  # runs that are due in one row, at most
+LEASE_MS = 60_000
+_ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
+_SEED, _SHAPE, _COUNTED, _LEGS = 5, 6, 11, 15  # where in rows of `runs_to_count` are what they are named for
+_KNOWN = 5_000  # ways in which runs went that are remembered
+
+_encode = msgspec.json.Encoder().encode
+_numbers = msgspec.json.Decoder(list[int]).decode
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -37,7 +48,10 @@ class Standing(Struct, frozen=True, gc=False):
 def due(tx: Transaction, keys: Collection[RunKey]) -> None:
     """Let these runs be counted anew: something that reports count has changed about them."""
     if keys:
-        tx.many("put_due", sorted(keys))
+        ordered = sorted(keys)
+        tx.many(
+            "put_due", [(_packed(ordered[at : at + TOGETHER]),) for at in range(0, len(ordered), TOGETHER)]
+        )
 
 
 def due_again(tx: Transaction, contact_id: int) -> None:
@@ -45,33 +59,67 @@ def due_again(tx: Transaction, contact_id: int) -> None:
     tx.run("due_again", contact_id=contact_id)
 
 
+def waiting(tx: Transaction, most: int) -> set[RunKey]:
+    """Return which runs are to be counted anew: all of them, or more than `most`."""
+    keys: set[RunKey] = set()
+    after, limit = 0, _ROWS
+    while len(keys) <= most and (rows := tx.all("due_runs", after=after, limit=limit)):
+        for after, text in rows:  # noqa: B007 (the last one is where to go on)
+            keys.update(_unpacked(text))
+        limit *= 2
+    return keys
+
+
+def claim(tx: Transaction, most: int, now: int) -> tuple[list[int], list[RunKey]]:
+    """Return ids of what is due, and its runs in order: some more than `most`, if there are so many.
+
+    Nobody else claims these before LEASE_MS have passed. Whoever has counted them drops the ids.
+    """
+    ids: list[int] = []
+    keys: set[RunKey] = set()
+    limit = _ROWS
+    while len(keys) < most and (rows := tx.all("claim_due", now=now, until=now + LEASE_MS, limit=limit)):
+        for number, text in rows:
+            ids.append(number)
+            keys.update(_unpacked(text))
+        limit *= 2
+    return ids, sorted(keys)
+
+
+def drop_due(tx: Transaction, ids: Sequence[int]) -> None:
+    """Forget what was due, once it is counted; what has changed since is due again under another id."""
+    tx.among("drop_due", ids)
+
+
+def _packed(keys: Sequence[RunKey]) -> str:
+    contacts, runs = zip(*keys, strict=True)
+    return _encode(
+        [*chain.from_iterable(zip(map(sub, contacts, (0, *contacts)), runs, strict=False))]
+    ).decode()
+
+
+def _unpacked(text: str) -> Iterator[RunKey]:
+    numbers = _numbers(text)
+    return zip(accumulate(numbers[::2]), numbers[1::2], strict=True)
+
+
 def stand(
-    tx: Transaction, keys: Collection[RunKey], courses: dict[int, str]
+    tx: Transaction, keys: Set[RunKey], courses: dict[int, str]
 ) -> dict[RunKey, Standing]:  # fmt: skip
     """Return how these runs stand, those that are gone too; texts of their courses go into `courses`."""
-    runs: dict[RunKey, list[Row]] = {}
-    for row in tx.among("runs_to_count", sorted({key[0] for key in keys})):
-        if (key := (row[0], row[1])) in keys:
-            runs.setdefault(key, []).append(row)
-    firsts, words = _firsts(tx, runs), _words(tx, runs)
-    known: dict[tuple[object, ...], int] = {}
+    rows = tx.among("runs_to_count", sorted({key[0] for key in keys}))
+    rows = [row for row in rows if row[:2] in keys]
+    firsts, words = _firsts(tx, rows), _words(tx, rows)
     found: dict[RunKey, Standing] = {}
-    for key, rows in runs.items():
-        row = rows[0]
-        counted = None if row[_COUNTED] is None else Entry(*row[_COUNTED:_MESSAGE])
-        if row[6]:  # a seed contact
-            found[key] = Standing(counted, None)
-            continue
-        legs = tuple([one[_MESSAGE:] for one in rows]) if row[_MESSAGE] is not None else ()
-        told = tuple([words.get((*key, leg[0]), "") for leg in legs]) if words else ()
-        alike = (row[7:_COUNTED], legs, firsts.get(key), told)
-        course_id = known.get(alike)
-        if course_id is None:
-            text = text_of(_course(row, legs, firsts.get(key), told))
-            course_id = known[alike] = id_of(text)
+    for row in rows:
+        key, entry = row[:2], None
+        if not row[_SEED]:
+            course_id, text = _course(row[_SHAPE:_COUNTED], row[_LEGS], firsts.get(key), words.get(key, ()))
             courses[course_id] = text
-        found[key] = Standing(counted, Entry(course_id, *row[3:6]))
-    gone = [key for key in keys if key not in found]
+            entry = Entry(course_id, *row[2:_SEED])
+        counted = None if row[_COUNTED] is None else Entry(*row[_COUNTED:_LEGS])
+        found[key] = Standing(counted, entry)
+    gone = keys - found.keys()
     return found | _gone(tx, gone) if gone else found
 
 
@@ -84,14 +132,41 @@ def parts(tx: Transaction, course_ids: Collection[int], known: Mapping[int, str]
     return found
 
 
-def _course(row: Row, legs: Sequence[Row], first: int | None, words: Sequence[str]) -> list[Part]:
-    holdout, outcome, outcome_step, late, marks = row[7:_COUNTED]
-    made = [_leg(leg, word) for leg, word in zip(legs, words or [""] * len(legs), strict=True)]
+class _Legs(Struct, frozen=True):
+    """The messages of a run, by step."""
+
+    rows: tuple[Row, ...]
+    doubtful: bool  # a person has reacted to several
+    failed: tuple[int, ...]  # the steps of those that have failed
+
+
+@lru_cache(_KNOWN)
+def _legs(text: str | None) -> _Legs:
+    """Return what the database tells of a run's messages: a number each, in rows."""
+    found = [_numbers_of(row) for row in text.split(";")] if text else []
+    rows = tuple(sorted(found, key=itemgetter(0)))
+    return _Legs(
+        rows, sum(1 for row in rows if row[3] & SEEN) > 1, tuple([row[0] for row in rows if row[2] in FAILED])
+    )
+
+
+def _numbers_of(text: str) -> Row:
+    return tuple([int(number) if number else None for number in text.split(",")])
+
+
+@lru_cache(_KNOWN)
+def _course(shape: Row, text: str | None, first: int | None, words: Sequence[str]) -> tuple[int, str]:
+    """Return the course of all runs that are so, with its id; `words` are those of the failed messages."""
+    holdout, outcome, outcome_step, late, marks = shape
+    legs = _legs(text)
+    told = dict(zip(legs.failed, words, strict=False))
+    made = [_leg(row, told.get(row[0], "")) for row in legs.rows]
     reacted = [leg.step for leg in made if leg.mask & SEEN]
     if reacted:
         first = reacted[0] if len(reacted) == 1 else first
         made = [structs.replace(leg, first=True) if leg.step == first else leg for leg in made]
-    return [shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made), *made]
+    course = text_of([shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made), *made])
+    return id_of(course), course
 
 
 def _leg(row: Row, word: str) -> Leg:
@@ -102,25 +177,24 @@ def _leg(row: Row, word: str) -> Leg:
     )  # fmt: skip
 
 
-def _firsts(tx: Transaction, runs: Mapping[RunKey, Sequence[Row]]) -> dict[RunKey, int]:
+def _firsts(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, int]:
     """Return the step that a person first reacted to, of runs where several may be it."""
-    doubtful = [
-        key for key, rows in runs.items()
-        if len(rows) > 1 and sum(1 for row in rows if row[_MESSAGE + 3] & SEEN) > 1
-    ]  # fmt: skip
-    rows = tx.many("first_reactions", sorted(doubtful)) if doubtful else ()
-    return {(row[0], row[1]): row[2] for row in rows if row[2] is not None}
+    doubtful = [row[:2] for row in rows if _legs(row[_LEGS]).doubtful]
+    found = tx.many("first_reactions", doubtful) if doubtful else ()
+    return {(row[0], row[1]): row[2] for row in found if row[2] is not None}
 
 
-def _words(tx: Transaction, runs: Mapping[RunKey, Sequence[Row]]) -> dict[tuple[int, ...], str]:
-    failed = [
-        (*key, row[_MESSAGE]) for key, rows in runs.items() for row in rows if row[_MESSAGE + 2] in FAILED
-    ]
-    rows = tx.many("failure_words", sorted(failed)) if failed else ()
-    return {tuple(row[:3]): row[3] or impersonal(row[4] or "") for row in rows}
+def _words(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, tuple[str, ...]]:
+    """Return what providers called the failures of each run, in the order of its steps."""
+    failed = [(row[:2], _legs(row[_LEGS]).failed) for row in rows]
+    asked = [(*key, step) for key, steps in failed for step in steps]
+    if not asked:
+        return {}
+    words = {row[:3]: row[3] or impersonal(row[4] or "") for row in tx.many("failure_words", asked)}
+    return {key: tuple([words.get((*key, step), "") for step in steps]) for key, steps in failed if steps}
 
 
-def _gone(tx: Transaction, keys: Sequence[RunKey]) -> dict[RunKey, Standing]:
+def _gone(tx: Transaction, keys: Set[RunKey]) -> dict[RunKey, Standing]:
     rows = tx.among("counted_of_contacts", sorted({key[0] for key in keys}))
     known = {(row[0], row[1]): Entry(*row[2:]) for row in rows}
     return {key: Standing(known.get(key), None) for key in keys}

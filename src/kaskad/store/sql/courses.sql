@@ -1,28 +1,32 @@
 -- How runs went, as reports count it; see the migration `courses` and domain/course.py.
 
 -- name: put_due
-INSERT INTO courses_due (contact_id, run_id)
-/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[]) */;
+INSERT INTO due_runs (keys) /* sqlite: VALUES (:c1) */ /* postgresql: SELECT * FROM unnest(:c1::text[]) */;
 
--- name: courses_due
-SELECT id, contact_id, run_id FROM courses_due ORDER BY id LIMIT :limit;
+-- name: due_runs
+SELECT id, keys FROM due_runs WHERE id > :after ORDER BY id LIMIT :limit;
+
+-- name: claim_due
+-- Those that nobody counts, taken until :until (in case clocks are turned back: until no later than that).
+UPDATE due_runs SET again_at = :until
+ WHERE id IN (SELECT id FROM due_runs WHERE again_at <= :now OR again_at > :until ORDER BY id LIMIT :limit)
+RETURNING id, keys;
 
 -- name: drop_due
-DELETE FROM courses_due WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+DELETE FROM due_runs WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: runs_to_count
--- All runs of these contacts with their messages, and as what each run is counted now. What is of a message is
--- null where a run has none.
-SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.entered_at, coalesce(r.value, 0), c.seed,
+-- All runs of these contacts, as what each is counted now, and its messages: a row of numbers each.
+SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0),
+       r.contact_id IN (SELECT id FROM contacts WHERE seed = 1),
        r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
        k.course_id, k.version_id, k.entered_at, k.value,
-       m.step, m.channel, m.state, m.mask, m.account_id, m.variant, m.reason, m.price, m.cost
+       (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
+                                 m.variant, ',', m.reason, ',', m.price, ',', m.cost), ';')
+          FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id)
   FROM runs r
-  JOIN contacts c ON c.id = r.contact_id
   LEFT JOIN run_courses k ON k.contact_id = r.contact_id AND k.run_id = r.id
-  LEFT JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
- WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
- ORDER BY r.contact_id, r.id, m.step;
+ WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: counted_of_contacts
 SELECT contact_id, run_id, course_id, version_id, entered_at, value FROM run_courses
@@ -136,7 +140,7 @@ SELECT id, detail FROM courses WHERE id /* sqlite: IN (SELECT value FROM carray(
 
 -- name: due_again
 -- All runs of a contact are to be counted anew.
-INSERT INTO courses_due (contact_id, run_id) SELECT contact_id, id FROM runs WHERE contact_id = :contact_id;
+INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',' || id || ']' FROM runs WHERE contact_id = :contact_id;
 
 -- name: one_counter
 -- Whether this process may count until its transaction ends: one does at a time.

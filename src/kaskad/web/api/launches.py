@@ -177,7 +177,7 @@ class ReportView(View):
     as_of: datetime
     uncounted: Annotated[
         int,
-        Field(description="0; where very much has just changed, so many changes or more are left out."),
+        Field(description="0; where very much has just changed, so many runs or more are left out."),
     ]
     entered: int
     under_way: int

@@ -1,0 +1,174 @@
+"""Counting by rounds: whatever ends one, and whatever changes meanwhile, a run is counted once, as it is."""
+
+from collections import Counter
+
+import pytest
+
+from kaskad.domain.course import parts_of, text_of
+from kaskad.engine import counting
+from kaskad.engine.counting import Counting
+from kaskad.store import courses
+from kaskad.store.db import Database, Transaction
+from kaskad.store.runs import RunKey
+from support.stage import Stage
+
+TEXT = """
+cascade: counted
+title: Counted
+class: service
+trigger: {event: left}
+steps: [{id: letter, channel: email, subject: s, text: t, wait: 2h}]
+"""
+PIECE, PEOPLE = 3, 8
+
+
+class Undone(Exception):
+    """The transaction is rolled back, or its process killed before the commit."""
+
+
+class Place:
+    """A database with some runs that are counted, and a machine's clock that is moved by hand."""
+
+    def __init__(self, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.db, self.at = db, 1_000_000
+        monkeypatch.setattr(counting, "wall_ms", lambda: self.at)
+        stage = Stage(db)
+        stage.cascade(TEXT)
+        people = [stage.person(f"p{n}") for n in range(PEOPLE)]
+        for person in people:
+            stage.event(person, "left")
+        self.keys: list[RunKey] = [(person, stage.runs(person)[0].id) for person in people]
+        self._prices = Counter[RunKey]()
+
+    def changes(self, *keys: RunKey) -> None:
+        """These messages get another price, each time twice, as services tell it."""
+        for _ in range(2):
+            with self.db.write() as tx:
+                for key in keys:
+                    self._prices[key] += 1
+                    tx.script(f"UPDATE messages SET cost = {self._prices[key]} WHERE contact_id = {key[0]}")
+                courses.due(tx, set(keys))
+
+    def counts(self, one: Counting, *, undone: bool = False) -> None:
+        """Let an engine count once, between two ticks."""
+        one._next_s = 0.0
+        try:
+            with self.db.write() as tx:
+                one.run(tx, busy=False)
+                if undone:
+                    raise Undone
+            one.committed()
+        except Undone:
+            pass
+
+    def right(self) -> int:
+        """Return how many runs are counted as they are; whatever is counted is counted once."""
+        with self.db.read() as tx:
+            found = courses.stand(tx, set(self.keys), {}).values()
+            assert _counted(tx) == _each(tx)
+            return sum(one.counted == one.entry for one in found)
+
+    def due(self) -> set[RunKey]:
+        with self.db.read() as tx:
+            return courses.waiting(tx, 1_000)
+
+
+def _counted(tx: Transaction) -> Counter[str]:
+    """Return what reports sum up: the parts of all time."""
+    found = Counter[str]()
+    for version_id, cascade_id in tx.all("version_cascades"):
+        sums = {"hours": 0, "since": 0, "until": 1, "cascade_id": cascade_id, "version_id": version_id}
+        found.update({row[1]: row[2] for row in tx.all("part_sums", **sums) if row[2]})
+    return found
+
+
+def _each(tx: Transaction) -> Counter[str]:
+    """Return the same, from what each run is counted as."""
+    found = Counter[str]()
+    for version_id, cascade_id in tx.all("version_cascades"):
+        every = {"whole": 1, "people": "", "since": 0, "until": 1 << 60}
+        scan = tx.all("course_scan", cascade_id=cascade_id, version_id=version_id, **every)
+        texts: dict[int, str] = dict(tx.among("courses_by_id", [row[0] for row in scan]))
+        for course_id, runs, _ in scan:
+            for part in parts_of(texts[course_id]):
+                found[text_of(part)] += runs
+    return found
+
+
+def test_a_round_counts_each_run_once_whatever_happens_between_its_pieces(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(either, monkeypatch)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+    place.changes(*place.keys)
+    assert (place.right(), place.due()) == (0, set(place.keys))
+    one = Counting(PIECE)
+    place.counts(one, undone=True)  # with its claim
+    assert place.right() == 0
+    place.counts(one)
+    place.counts(one, undone=True)
+    assert place.right() == PIECE
+    place.changes(place.keys[0])  # counted already in this round
+    place.changes(place.keys[-1])  # still to be counted
+    place.counts(one)
+    assert place.right() == 2 * PIECE - 1 and place.due() == set(place.keys)
+    place.counts(one, undone=True)  # with the end of the round
+    assert place.due() == set(place.keys)
+    place.counts(one)
+    assert place.right() == PEOPLE - 1 and place.due() == {place.keys[0], place.keys[-1]}
+    place.counts(one)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+
+
+def test_what_a_process_has_claimed_no_other_counts_until_it_must_be_dead(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(either, monkeypatch)
+    place.changes(*place.keys)
+    killed, other = Counting(PIECE), Counting(PIECE)
+    place.counts(killed)
+    place.counts(other)
+    assert place.right() == PIECE
+    place.changes(place.keys[0])  # nobody's yet
+    place.counts(other)
+    assert place.right() == PIECE and place.due() == set(place.keys)
+    place.at += courses.LEASE_MS
+    for _ in range(3):
+        place.counts(other)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+    place.changes(*place.keys)
+    place.counts(killed)  # it was only slow: what it does once more changes nothing
+    place.counts(other)
+    place.counts(killed)
+    place.at -= 10 * courses.LEASE_MS  # a machine's clock is set back
+    place.counts(killed)
+    place.counts(killed)
+    place.counts(killed)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+
+
+def test_one_process_counts_at_a_time(either: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    if either.dialect == "sqlite":
+        return  # it has one writer
+    place = Place(either, monkeypatch)
+    place.changes(*place.keys)
+    one, other = Counting(PIECE), Counting(PIECE)
+    with either.write() as tx:
+        one.run(tx, busy=False)
+        place.counts(other)
+        assert place.right() == 0
+    one.committed()
+    place.counts(one)
+    place.counts(one)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+
+
+def test_what_is_due_is_packed_and_found_again(db: Database) -> None:
+    keys = {(contact * contact, run) for contact in range(1, 700) for run in (1, 2**31 - 1)}
+    with db.write() as tx:
+        courses.due(tx, keys)
+        courses.due(tx, set())
+        assert courses.waiting(tx, 2_000) == keys and len(courses.waiting(tx, 10)) > 10
+        ids, claimed = courses.claim(tx, 2_000, 1)
+        assert claimed == sorted(keys) and len(ids) == -(-len(keys) // courses.TOGETHER)
+        assert courses.claim(tx, 2_000, 1) == ([], []) and courses.waiting(tx, 2_000) == keys
