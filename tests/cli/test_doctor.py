@@ -28,6 +28,7 @@ def home(tmp_path, monkeypatch, capsys):
     assert run(["init", "--base-url", f"http://127.0.0.1:{port}"]) == 0
     monkeypatch.setenv("KASKAD_LISTEN", f"127.0.0.1:{port}")
     monkeypatch.setenv("SMS_SECRET", SECRET)
+    monkeypatch.setenv("ANY_URL", "json://localhost/{to}")
     capsys.readouterr()
 
 
@@ -47,6 +48,9 @@ def test_an_installation_that_runs_has_no_problems(home, capsys):
         url = f"http://127.0.0.1:{provider.getsockname()[1]}/"
         assert run(["account", "add", "sms", "--provider", "generic_webhook", "--channel", "sms",
                     "--set", f"url={url}", "--secret", "secret=$SMS_SECRET"]) == 0  # fmt: skip
+        assert run(["account", "add", "desk", "--provider", "desk", "--set", "agents=2"]) == 0
+        assert run(["account", "add", "any", "--provider", "apprise", "--channel", "push",
+                    "--secret", "service_url=$ANY_URL"]) == 0  # fmt: skip
         capsys.readouterr()
         told = found(capsys, 0)
         assert run(["doctor"]) == 0
@@ -54,6 +58,7 @@ def test_an_installation_that_runs_has_no_problems(home, capsys):
     assert told["database"][0] == told["integrity"][0] == told["secret key"][0] == told["disk"][0] == "ok"
     assert told["base_url"][0] == "warn" and "not https" in told["base_url"][1]
     assert told["account sms"][0] == "ok" and told["account sms, webhooks"][0] == "warn"
+    assert told["account desk"][0] == told["account any"][0] == "ok"  # neither is called at an address
 
 
 def test_what_is_wrong_is_told_with_what_to_do(home, monkeypatch, capsys):
