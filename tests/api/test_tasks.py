@@ -102,6 +102,8 @@ def test_a_call_back_is_promised_for_an_instant_that_lies_ahead(desk):
     later = desk.post(f"{place}/close", {"disposition": "callback_at", "call_back_at": at})
     assert later["state"] == "open" and later["call_back_at"] == later["not_before"] == at
     assert desk.post("/tasks/next", {})["task"] is None
+    noted = [each["object"] for each in desk.get("/audit")["items"] if each["action"] == "POST /tasks/next"]
+    assert "" not in noted  # asking in vain is no change
 
 
 def test_lists_by_pages_and_filters(desk):

@@ -38,12 +38,12 @@ async def note(request: Request, response: Response, route: APIRoute, contact: s
     """Keep who has done what, after it was done."""
     office: Office = request.app.state.office
     caller = caller_of(request)
-    if caller is None or response.status_code >= 400:
+    about: str | None = getattr(request.state, "about", "")  # None: the route says that it changed nothing
+    if caller is None or response.status_code >= 400 or about is None:
         return
     contact = contact or await person(request)  # it is new
     names = {name: contact if name == PERSON else value for name, value in request.path_params.items()}
-    what = " ".join(str(value) for value in names.values()) or getattr(request.state, "about", "")
-    what = what or _made(response)
+    what = " ".join(str(value) for value in names.values()) or about or _made(response)
     action = f"{request.method} {route.path.removeprefix(PREFIX)}"
     try:
         await run_in_threadpool(audit.note, office, caller.name, action, what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator, Field
 
 from kaskad.actions import runs, tasks
@@ -190,9 +190,10 @@ def list_tasks(
 
 
 @router.post("/next")
-def take_next_task(office: InOffice, told: NextIn, caller: Who_) -> NextView:
+def take_next_task(office: InOffice, request: Request, told: NextIn, caller: Who_) -> NextView:
     """Claim the next task: who asked for a person first, then promised calls, then what is due first."""
     found = tasks.take_next(office, told.agent or caller.name, told.account)
+    request.state.about = found.view.id if found else None  # desks ask again and again: that is no change
     return NextView(task=None if found is None else WholeTask.whole(found))
 
 
