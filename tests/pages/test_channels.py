@@ -107,6 +107,9 @@ def test_secrets_stay_unless_they_are_written_anew(site):
         taken = post(client, "/channels/providers/generic_webhook", name="email", channel="email")
         assert taken.status_code == 422 and "of that name already" in taken.text
         assert client.get("/channels/accounts/nobody").status_code == 404
+        lost = client.get("/nowhere", headers={"Accept": "text/html", "Accept-Language": "ru"})
+        assert (lost.status_code, "Такой страницы нет" in lost.text) == (404, True)
+        assert client.get("/api/v1/nowhere", headers={"Accept": "text/html"}).json()["status"] == 404
     with site.client("viewer") as client:
         assert "Remove" not in client.get("/channels/accounts/email").text
         assert client.get("/channels/providers").status_code == 403

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -112,6 +113,7 @@ from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
+from kaskad.web.pages.session import lost
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
@@ -259,6 +261,7 @@ def build_app(
     for kind, handler in HANDLERS.items():
         routed.add_exception_handler(kind, handler)
     if office is not None:
+        routed.add_exception_handler(HTTPException, lost)
         routed.router.routes.append(Route("/d/{token}", Downloads(office).get, methods=["GET"]))
         routed.state.office = office
         routed.state.keys = known

@@ -21,6 +21,7 @@ from kaskad.domain.worded import wording
 from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_of, office_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
+from kaskad.web.problems import on_http_error
 
 SIGNED_IN = "signed in"  # a need that every session meets
 OPEN = "open"  # a route that nobody signs in for
@@ -155,6 +156,17 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
         response.headers["HX-Retarget"] = "#toasts"
         response.headers["HX-Reswap"] = "beforeend"
     return response
+
+
+def lost(request: Request, error: Exception) -> Response:
+    """Answer for an address that leads nowhere: with a page, where a person's browser has asked for one."""
+    asked = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    if not asked or request.url.path.startswith(("/api/", "/static/")):
+        return on_http_error(request, error)
+    seen = _seen(request)
+    look = look_of(request, seen)
+    detail = look._("There is no such page. Perhaps the address was cut, or what it showed was removed.")
+    return render(request, look, "failure.html", 404, seen=seen, title=look._("Not found"), detail=detail)
 
 
 def _detail(look: Look, error: Exception) -> str:
