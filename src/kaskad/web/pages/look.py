@@ -11,6 +11,7 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kaskad.actions.office import Office
 from kaskad.analytics.reach import Amounts, money
 from kaskad.domain.errors import Invalid, KaskadError
 from kaskad.domain.money import format_money, format_number
@@ -37,6 +38,7 @@ class Look(Struct, frozen=True):
     theme: str = ""  # "": as the system has it
     zone: str = "UTC"
     chosen: bool = False  # the language, by this very request
+    now: int = 0  # by the installation's clock, which in a demo is ahead of the wall's
 
     @classmethod
     def of(cls, request: Request, language: str = "", theme: str = "") -> Look:
@@ -49,7 +51,7 @@ class Look(Struct, frozen=True):
         zone = request.cookies.get(ZONE_COOKIE, "").replace("%2F", "/")
         return cls(
             spoken, request.url.path, shade if shade in THEMES else "", zone if _zone(zone) else "UTC",
-            asked in LANGUAGES,
+            asked in LANGUAGES, _now(request),
         )  # fmt: skip
 
     @property
@@ -137,13 +139,14 @@ class Look(Struct, frozen=True):
     def time(self, at: int) -> str:
         """Return an instant as day and time: "26 Nov, 14:05"; of another year with the year."""
         local = self._local(at)
-        same = local.year == self._local(wall_ms()).year
+        same = local.year == self._local(self.now or wall_ms()).year
         day = format_skeleton("MMMd" if same else "yMMMd", local, locale=self._locale)
         return f"{day}, {format_skeleton('Hm', local, locale=self._locale)}"
 
     def clock(self, at: int) -> str:
-        """Return the time of an instant, with seconds and the zone."""
-        return format_datetime(self._local(at), "HH:mm:ss z", locale=self._locale)
+        """Return the time of an instant with seconds; the zone only where the reader's is not known."""
+        zone = " UTC" if self.zone == "UTC" else ""
+        return format_datetime(self._local(at), "HH:mm:ss", locale=self._locale) + zone
 
     def iso(self, at: int) -> str:
         """Return an instant as machines read it."""
@@ -151,7 +154,7 @@ class Look(Struct, frozen=True):
 
     def ago(self, at: int, now: int = 0) -> str:
         """Return how far an instant is from now: "3 minutes ago", "in 2 hours"."""
-        span = timedelta(milliseconds=at - (now or wall_ms()))
+        span = timedelta(milliseconds=at - (now or self.now or wall_ms()))
         return format_timedelta(span, add_direction=True, locale=self._locale)
 
     def span(self, ms: int) -> str:
@@ -170,6 +173,11 @@ class Look(Struct, frozen=True):
     def _local(self, at: int) -> datetime:
         zone: tzinfo = _zone(self.zone) or UTC
         return datetime.fromtimestamp(at / 1000, zone)
+
+
+def _now(request: Request) -> int:
+    office: Office | None = getattr(request.app.state, "office", None)
+    return office.now() if office is not None else 0
 
 
 def _zone(name: str) -> ZoneInfo | None:
