@@ -259,6 +259,8 @@ def _price(look: Look, shown: Shown) -> str:
     amount = look.money({shown.account.prices["currency"]: int(shown.account.prices["minor"])})
     if shown.account.prices.get("per") == "part":
         return look._("%(money)s a part", money=amount)
+    if shown.account.channel in (Channel.ROBOT_CALL, Channel.AGENT_CALL):
+        return look._("%(money)s a call", money=amount)
     return look._("%(money)s a message", money=amount)
 
 

@@ -211,7 +211,7 @@ def _fact(entry: Entry, look: Look) -> Touch:
 def _decided(entry: Entry, look: Look) -> Touch:
     told = entry.told
     lines = [_skipped(skip, look) for skip in told["skips"]]
-    why = said(WHY, str(told["reason"]), look)
+    why = said(WHY, str(told["reason"]), look) if told["reason"] != told["outcome"] else ""
     if told["outcome"]:
         title = look._("Decided to end: %(why)s", why=known("outcome", str(told["outcome"]), look))
     elif told["send"]:

@@ -47,6 +47,7 @@ def versions(
     look = look_of(request, seen)
     rows = cascades.versions(office, slug)
     drafted = editing.sheet(office, slug).drafted
+    title = cascades.find(office, slug).overview.title
     numbers = [str(row.number) for row in rows]
     latest = "draft" if drafted else (numbers[0] if numbers else "")
     new = new or latest
@@ -57,7 +58,7 @@ def versions(
     before, after = (_text(office, slug, old), _text(office, slug, new)) if told else ("", "")
     changes = _changes(before, after) if told else []
     return render(
-        request, look, "versions.html", seen=seen, slug=slug, versions=rows, old=old, new=new,
+        request, look, "versions.html", seen=seen, slug=slug, title=title, versions=rows, old=old, new=new,
         choices=choices, told=told, changes=changes,
         column=_column(before, after, changes),
     )  # fmt: skip
