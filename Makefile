@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help assets messages pictures fuzz install lock demo test check lint format crash bench receipts clean
+.PHONY: help assets messages calibration pictures fuzz install lock demo test check lint format crash bench receipts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -57,6 +57,9 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(TESTS)
+
+calibration: install ## hold the ranges of forecasts against 2 000 made worlds (minutes)
+	KASKAD_TRIALS=500 $(BIN)/python -m pytest -q --timeout 1800 tests/planning/test_forecast.py -k eight_of_ten
 
 pictures: install ## take the guide's pictures again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.estimate import estimate
 from kaskad.cli.screens.options import CASCADE, DB, JSON
 from kaskad.cli.template import CHANNEL, LANGUAGE, NAME, TRIGGER, properties
 
@@ -26,7 +25,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file: the one of templates stands in their group."""
     group = typer.Typer(help="One cascade: what is to be expected of it, tests.", no_args_is_help=True)
     group.command("test")(step)
-    group.command("estimate")(estimate)
     app.add_typer(group, name="cascade")
 
 

@@ -1,4 +1,4 @@
-"""The estimate as the editor shows it: whom it is for, and words for each step and edge."""
+"""The forecast as the editor shows it: whom it is for, and words for each step and edge."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from fastapi import Request
 from msgspec import Struct
 
-from kaskad.actions import estimate, lists, segments
-from kaskad.actions.estimate import Estimate, Sampled, StepEstimate
+from kaskad.actions import crowds, forecast, lists, segments
+from kaskad.actions.crowds import Sampled
+from kaskad.actions.forecast import Expected, StepForecast
 from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
+from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.web.pages.figures import figures_of
@@ -22,14 +24,14 @@ TYPICAL, EVERYBODY = "typical", "everybody"
 
 
 class Outlook(Struct, frozen=True):
-    """What stands above the drawing: the estimate, whom it is for, who else it could be for."""
+    """What stands above the drawing: the forecast, whom it is for, who else it could be for."""
 
-    told: Estimate
+    told: Expected
     whom: str
     asked: str  # whom the reader has chosen; "": nobody
     choices: list[tuple[str, str]]
 
-    def step(self, index: int) -> StepEstimate | None:
+    def step(self, index: int) -> StepForecast | None:
         """Return what is told of one step."""
         return self.told.steps[index] if index < len(self.told.steps) else None
 
@@ -37,11 +39,11 @@ class Outlook(Struct, frozen=True):
 def outlook(
     request: Request, look: Look, office: Office, slug: str, text: str, cascade: Cascade | None, whom: str
 ) -> Outlook | None:  # fmt: skip
-    """Return the estimate of a text, None where no step of it can be read; `cascade` is its own if it has no
+    """Return the forecast of a text, None where no step of it can be read; `cascade` is its own if it has no
     mistakes. `whom`: "", typical, everybody, `segment NAME` or `list NAME`; "" is whom the trigger names,
     else typical people."""
     try:
-        cascade = cascade or estimate.drawn(slug, text)
+        cascade = cascade or crowds.drawn(slug, text)
     except Invalid:
         return None
     chosen = _audience(office, cascade, whom)
@@ -51,14 +53,15 @@ def outlook(
             people = _sample(request, office, cascade, chosen)
         except NotFound:
             chosen = None
-    told = estimate.of_people(office, cascade, people)
+    known = figures_of(request).pasts.get(slug, lambda: past(office, slug, cascade))
+    told = forecast.of_people(office, cascade, people, known, what_if=False)
     return Outlook(told, str(chosen) if chosen else TYPICAL, whom, _choices(look, office))
 
 
 def _sample(request: Request, office: Office, cascade: Cascade, whom: Audience) -> Sampled:
     """Return people of an audience; a large one is drawn from no more often than it is cheap."""
     return figures_of(request).samples.get(
-        str(whom), lambda: estimate.sampled(office, cascade, whom, SAMPLE)
+        str(whom), lambda: crowds.sampled(office, cascade, whom, SAMPLE)
     )  # fmt: skip
 
 
@@ -73,7 +76,7 @@ def _audience(office: Office, cascade: Cascade, whom: str) -> Audience | None:
             return Audience(everybody=True)
         case "typical":
             return None
-    return estimate.audience_of(office, cascade)
+    return crowds.audience_of(office, cascade)
 
 
 def _choices(look: Look, office: Office) -> list[tuple[str, str]]:
@@ -87,7 +90,7 @@ def _choices(look: Look, office: Office) -> list[tuple[str, str]]:
     ]
 
 
-def passed_over(look: Look, told: StepEstimate) -> str:
+def passed_over(look: Look, told: StepForecast) -> str:
     """Return whom a step passes over, and why."""
     reasons: Sequence[tuple[str, int]] = [(why, count) for why, count in told.passed.items() if count]
     return ", ".join(f"{look.word('skip', why)} {look.n(count)}" for why, count in reasons)

@@ -9,8 +9,9 @@ from fastapi import Request
 from kaskad.actions import cascades, reports
 from kaskad.actions.alarms import Alarm
 from kaskad.actions.cascades import Overview
-from kaskad.actions.estimate import Sampled
+from kaskad.actions.crowds import Sampled
 from kaskad.actions.office import Office
+from kaskad.actions.past import Past
 from kaskad.actions.reports import Told
 from kaskad.actions.status import Status
 from kaskad.analytics.recent import Hour, Lately
@@ -29,6 +30,7 @@ class Figures:
         self.hours: Remembered[list[Hour]] = Remembered()
         self.alarms: Remembered[list[Alarm]] = Remembered()
         self.samples: Remembered[Sampled] = Remembered()
+        self.pasts: Remembered[Past] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:
         """Return all cascades: what runs first, what is over last."""

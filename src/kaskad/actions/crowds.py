@@ -1,22 +1,20 @@
-"""What a cascade is expected to reach, send and cost before it runs: a plain estimate, step by step.
+"""Whom a cascade is for, and what each of its steps is for these people: over what, for how much.
 
-Whom it is for is a list, a segment or everybody, of whom a sample is asked what the last look would answer
-(addresses, consents, law, caps); else a thousand people whom each step reaches. Prices are those of the
-accounts, how many react is told by priors (`domain/estimate.py`). A forecast gives the same answer, better.
+An audience is a list, a segment or everybody, of whom a sample is asked what the last look would answer
+(addresses, consents, law, caps); else a thousand people whom each step reaches. Prices are those of accounts.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from msgspec import Struct, structs
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_type, format_number
 
 from kaskad.actions.audience import ALL, people_of
-from kaskad.actions.cascades import source_of
 from kaskad.actions.frames import links_as_long
 from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
@@ -27,7 +25,6 @@ from kaskad.domain.content import TextBook
 from kaskad.domain.definition.sketch import sketch
 from kaskad.domain.entering import When
 from kaskad.domain.errors import Invalid, SendError
-from kaskad.domain.estimate import Ask, Crowd, Expected, Passed, expected, reacts, stages
 from kaskad.domain.money import price_of
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import Answers, Run, Send
@@ -38,12 +35,12 @@ from kaskad.engine.catalog import POLICY
 from kaskad.engine.handover import listed_price
 from kaskad.engine.look import Desk, look
 from kaskad.engine.wording import look_up
+from kaskad.planning.forecast import Kind
+from kaskad.planning.walk import Ask
 from kaskad.providers.base import Account
 from kaskad.store import lists as list_store
 from kaskad.store import segments as segment_store
 from kaskad.store import settings
-
-Amounts = dict[str, int]  # currency -> minor units
 
 TYPICAL = 1_000
 SAMPLE = 1_000
@@ -63,70 +60,11 @@ class Sampled(Struct, frozen=True):
     ids: tuple[int, ...]
 
 
-class StepEstimate(Struct, frozen=True):
-    """One step, in people; `passed` tells of all who enter whom it would pass over, by reason.
-
-    `each` is what one message costs, in minor units: its mean, None where no account tells it. `notes`:
-    `no_prior` (nobody is counted as reacting), `no_price`, `condition` (counted as if it held for everybody).
-    """
-
-    step: str
-    arrived: int
-    messages: int
-    reacted: int
-    ended: int
-    branched: int
-    went_on: int
-    react_rate: float
-    cost: Amounts
-    each: float | None
-    currency: str
-    parts: int  # of an SMS; 0: the step sends none
-    passed: Mapping[str, int]
-    notes: tuple[str, ...]
-
-
-class Estimate(Struct, frozen=True):
-    """A whole cascade. `audience` "": people whom each step reaches. `basis` says what reactions rest on."""
-
-    audience: str
-    size: int
-    sample: int
-    held_out: int
-    steps: tuple[StepEstimate, ...]
-    reached: int
-    reach: float
-    silent: int
-    messages: int
-    cost: Amounts
-    each_entered: Mapping[str, float]
-    each_reached: Mapping[str, float]
-    basis: str = "prior"
-
-
-def estimate(
-    office: Office, slug: str, text: str = "", *, whom: Audience | None = None, sample: int = SAMPLE
-) -> Estimate:  # fmt: skip
-    """Return what a cascade is expected to do: by `text`, else its draft, else what runs.
-
-    Without `whom` it is for those of its broadcast or segment, else for typical people. What is wrong in the
-    definition is left out. Raises NotFound, and Invalid for a text of which no step can be read.
-    """
-    cascade = drawn(slug, text or _source(office, slug))
-    chosen = whom if whom is not None else audience_of(office, cascade)
-    return of_people(office, cascade, None if chosen is None else sampled(office, cascade, chosen, sample))
-
-
-def of_typical(office: Office, slug: str, text: str = "") -> Estimate:
-    """Return the same for typical people, whomever the trigger names."""
-    return of_people(office, drawn(slug, text or _source(office, slug)), None)
-
-
 def drawn(slug: str, text: str) -> Cascade:
     """Return the cascade of a text as far as it can be read; raises Invalid."""
     cascade = sketch(text, slug)
     if cascade is None:
-        raise Invalid([worded("Nothing can be estimated: the definition has no step that can be read.")])
+        raise Invalid([worded("Nothing can be forecast: the definition has no step that can be read.")])
     return cascade
 
 
@@ -152,63 +90,7 @@ def sampled(office: Office, cascade: Cascade, whom: Audience, wanted: int = SAMP
         return Sampled(people.name, people.size, tuple(ids))
 
 
-def of_people(office: Office, cascade: Cascade, people: Sampled | None) -> Estimate:
-    """Return the estimate for an audience, None: for typical people."""
-    counter = _Counter(office, cascade)
-    crowds, passed = counter.typical() if people is None else counter.real(people.ids)
-    told = expected(stages(cascade), crowds, cascade.first)
-    size = TYPICAL if people is None else people.size
-    held = cascade.holdout if cascade.holdout is not None else counter.holdout
-    entering_size = size * (1 - held / 10_000)
-    steps = tuple(
-        _step(counter, step, one, entering_size, why)
-        for step, one, why in zip(cascade.steps, told.steps, passed, strict=True)
-    )
-    name, looked_at = ("", 0) if people is None else (people.name, len(people.ids))
-    return _whole(name, size, looked_at, entering_size, steps, told)
-
-
-def _whole(
-    name: str, size: int, sample: int, entered: float, steps: tuple[StepEstimate, ...], told: Expected
-) -> Estimate:  # fmt: skip
-    priced = {currency: each for currency, each in told.cost.items() if currency}
-    return Estimate(
-        name, size, sample, size - round(entered), steps, reached=round(told.reached * entered),
-        reach=round(told.reached, 6), silent=round(told.silent * entered),
-        messages=round(told.messages * entered),
-        cost={currency: round(each * entered) for currency, each in priced.items()},
-        each_entered={currency: round(each, 4) for currency, each in priced.items()},
-        each_reached={c: round(each / told.reached, 4) for c, each in priced.items()} if told.reached else {},
-    )  # fmt: skip
-
-
-def _step(
-    counter: _Counter, step: Step, told: Passed, entered: float, passed: Mapping[str, float]
-) -> StepEstimate:  # fmt: skip
-    cost = {currency: each for currency, each in told.cost.items() if currency}
-    currency = next(iter(cost), "")
-    rate = counter.rate(step)
-    notes = [
-        *(["no_prior"] if rate is None else []),
-        *(["no_price"] if not counter.priced(step) else []),
-        *(["condition"] if step.number in counter.unasked else []),
-    ]
-    each = cost[currency] / told.sent if currency and told.sent else counter.usual(step)
-    return StepEstimate(
-        step.id, round(told.arrived * entered), round(told.sent * entered), round(told.reacted * entered),
-        round(told.ended * entered), round(told.branched * entered), round(told.went_on * entered),
-        rate or 0.0, {name: round(each * entered) for name, each in cost.items()}, each,
-        currency or counter.currency(step), counter.parts(step),
-        {why: round(share * entered) for why, share in passed.items()}, tuple(notes),
-    )  # fmt: skip
-
-
-def _source(office: Office, slug: str) -> str:
-    with office.read() as tx:
-        return source_of(tx, slug)[0]
-
-
-class _Counter:
+class Asker:
     """Asks of one cascade what each step is for people."""
 
     def __init__(self, office: Office, cascade: Cascade) -> None:
@@ -222,12 +104,11 @@ class _Counter:
         self._parts: dict[int, float] = {}
         self._asks: dict[tuple[int, int, str], Ask] = {}
 
-    def typical(self) -> tuple[list[Crowd], list[dict[str, float]]]:
+    def typical(self) -> list[Kind]:
         """Return people whom every step reaches on its first channel."""
-        asks = tuple(self._usual_ask(step) for step in self._cascade.steps)
-        return [Crowd(1.0, asks)], [{} for _ in asks]
+        return [Kind(TYPICAL, tuple(self.usual_ask(step) for step in self._cascade.steps))]
 
-    def real(self, ids: Sequence[int]) -> tuple[list[Crowd], list[dict[str, float]]]:
+    def real(self, ids: Sequence[int]) -> tuple[list[Kind], list[dict[str, float]]]:
         """Return the kinds of people among contacts, and by step the shares it passes over, by reason."""
         kinds: Counter[tuple[Ask | None, ...]] = Counter()
         passed = [Counter[str]() for _ in self._cascade.steps]
@@ -247,21 +128,17 @@ class _Counter:
                     asks.append(None if isinstance(found, str) else found)
                 kinds[tuple(asks)] += 1
         total = max(1, len(ids))
-        crowds = [Crowd(count / total, asks) for asks, count in kinds.items()]
-        return crowds, [{why: count / total for why, count in each.most_common()} for each in passed]
-
-    def rate(self, step: Step) -> float | None:
-        """Return the share that reacts on the step's first channel."""
-        return reacts(step.channels[0], step.success)
+        shares = [{why: count / total for why, count in each.most_common()} for each in passed]
+        return [Kind(count, asks) for asks, count in kinds.items()], shares
 
     def usual(self, step: Step) -> float | None:
         """Return what a message of the step costs typical people, in minor units."""
-        ask = self._usual_ask(step)
+        ask = self.usual_ask(step)
         return ask.price if ask.currency else None
 
     def currency(self, step: Step) -> str:
         """Return the currency of that."""
-        return self._usual_ask(step).currency
+        return self.usual_ask(step).currency
 
     def priced(self, step: Step) -> bool:
         """Say whether an account tells what the step costs."""
@@ -271,7 +148,8 @@ class _Counter:
         """Return how many parts the step's SMS has, rounded; 0: it sends none."""
         return round(self._mean_parts(step)) if Channel.SMS in step.channels else 0
 
-    def _usual_ask(self, step: Step) -> Ask:
+    def usual_ask(self, step: Step) -> Ask:
+        """Return what the step is for typical people, on its first channel."""
         channel = step.channels[0]
         accounts = self._world.by_channel.get(channel.code, [])
         account = next((one for one in accounts if step.account in ("", one.name)), None)
@@ -326,7 +204,7 @@ class _Counter:
         key = (step.number, channel.code, to if listed else "")
         if key not in self._asks:
             price = self._price(step, channel, account, to)
-            self._asks[key] = Ask(channel, reacts(channel, step.success) or 0.0, *price)
+            self._asks[key] = Ask(channel, *price)
         return self._asks[key]
 
     def _price(self, step: Step, channel: Channel, account: Account | None, to: str) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""The estimate: the field's figures for typical people, the real base for an audience; API and command."""
+"""The forecast: the field's figures for typical people, the real base for an audience; API and command."""
 
 import json
 
@@ -28,10 +28,10 @@ def accounts(api):
         api.put(f"/accounts/{channel}", {**kind, "channel": channel, "price": f"{price} KZT{per}"})
 
 
-def test_the_estimate_is_that_of_the_worked_example_and_of_the_real_base(api, tmp_path, capsys):
+def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tmp_path, capsys):
     accounts(api)
     text = STEPS.replace("TEXT", "Hi")
-    told = api.post("/cascades/five/estimate", {"definition": text})
+    told = api.post("/cascades/five/forecast", {"definition": text})
     assert (told["audience"], told["size"], told["basis"]) == ("", 1000, "prior")
     assert [step["arrived"] for step in told["steps"]] == [1000, 800, 400, 250]
     assert [step["ended"] for step in told["steps"]] == [200, 400, 150, 100]
@@ -40,7 +40,7 @@ def test_the_estimate_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     assert (told["reach"], told["messages"], told["silent"]) == (0.85, 2450, 150)
     assert round(told["each_entered"]["KZT"] / 100, 3) == 29.425
     assert round(told["each_reached"]["KZT"] / 100, 2) == 34.62
-    with_agents = api.post("/cascades/five/estimate", {"definition": text + AGENT})
+    with_agents = api.post("/cascades/five/forecast", {"definition": text + AGENT})
     assert (with_agents["reach"], with_agents["each_entered"]) == (0.955, {"KZT": 8567.5})  # 85.68
 
     # 10 people: all have mail, 5 a chat, 4 a number; one has said no to mails.
@@ -52,34 +52,68 @@ def test_the_estimate_is_that_of_the_worked_example_and_of_the_real_base(api, tm
             addresses.append({"channel": "sms", "value": f"+7700000{number:04}"})
         api.post("/contacts", {"external_id": f"p{number}", "zone": "Asia/Almaty", "addresses": addresses})
     api.post("/contacts/p9/consents", {"granted": False, "channels": ["email"]})
-    real = api.post("/cascades/five/estimate", {"definition": text, "everybody": True})
+    real = api.post("/cascades/five/forecast", {"definition": text, "everybody": True})
     assert (real["audience"], real["size"], real["sample"]) == ("everybody", 10, 10)
     assert [step["passed"] for step in real["steps"]] == [
         {"no_consent": 1}, {"no_address": 5}, {"no_address": 6}, {"no_address": 6},
     ]  # fmt: skip
     assert [step["messages"] for step in real["steps"]] == [9, 4, 2, 2]
-    # A longer text costs more parts, a wrong definition is estimated too, conditions of runs count as held.
+    # A longer text costs more parts, a wrong definition is forecast too, conditions of runs count as held.
     long = STEPS.replace("TEXT", "Корзина " * 10 + "{{ link(trigger.url) }}").replace(
         "say: t", "say: t, if: 'trigger.total > 5', wait: 3q"
     )
-    told = api.post("/cascades/five/estimate", {"definition": long, "typical": True})
+    told = api.post("/cascades/five/forecast", {"definition": long, "typical": True})
     sms = told["steps"][2]
     assert sms["parts"] > 2 and sms["each"] == 1500 * sms["parts"]  # the link is counted at its length
     assert sms["cost"] == {"KZT": 400 * 1500 * sms["parts"]}
     held = STEPS.replace("TEXT", "t").replace("class: service", "class: advertising\nholdout: 20%\ntopic: a")
     held = held.replace("say: t", "say: t, if: 'trigger.total > 5'")
-    told = api.post("/cascades/five/estimate", {"definition": held})
+    told = api.post("/cascades/five/forecast", {"definition": held})
     assert told["held_out"] == 200 and told["steps"][0]["arrived"] == 800
     assert told["steps"][3]["notes"] == ["condition"]
 
     file = tmp_path / "five.yaml"
     file.write_text(text)
-    assert run(["cascade", "estimate", str(file), "--typical", "--db", api.service.db.name]) == 0
+    assert run(["forecast", str(file), "--typical", "--db", api.service.db.name]) == 0
     shown = capsys.readouterr().out
-    assert "85.0% are expected to react (850)" in shown and "₸34.62 for each" in shown
+    assert "85.0% are expected to react: 850 (" in shown and "₸34.62 for each" in shown
+    assert "robot    -10.0 points" in shown and "(-32%)" in shown
     api.put("/cascades/five", content=text)
-    assert run(["cascade", "estimate", "five", "--everybody", "--json", "--db", api.service.db.name]) == 0
+    assert run(["forecast", "five", "--everybody", "--json", "--db", api.service.db.name]) == 0
     assert json.loads(capsys.readouterr().out) == real
-    assert run(["cascade", "estimate", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
-    wrong = api.call("POST", "/cascades/five/estimate", {"segment": "none"})
+    assert run(["forecast", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
+    wrong = api.call("POST", "/cascades/five/forecast", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]
+
+
+def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(api):
+    accounts(api)
+    text = STEPS.replace("TEXT", "Hi")
+    api.put("/cascades/five", content=text)
+    api.post("/cascades/five/activate", {})
+    with api.service.db.write() as tx:
+        version = tx.one("cascade_by_slug", slug="five")[3]
+        # Of 400 who got the letter 200 responded; of the rest 150 to the chat, 10 bought, 40 said nothing.
+        for contact in range(1_000, 1_400):
+            steps = 1 if contact < 1_200 else 2 if contact < 1_360 else 4
+            outcome = 2 if contact < 1_350 else 1 if contact < 1_360 else 3
+            tx.script(
+                f"INSERT INTO contacts (id, created_at) VALUES ({contact}, 0);"
+                "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
+                f"wake_at, due_at, entered_at, holdout, outcome) SELECT {contact}, 1, cascade_id, id, 0, 3, "
+                f"3, 0, 0, NULL, 0, 0, 0, {outcome} FROM versions WHERE id = {version};"
+                f"INSERT INTO courses_due (contact_id, run_id) VALUES ({contact}, 1)"
+            )
+            for step, channel in zip(range(steps), (1, 2, 8, 9), strict=False):
+                tx.script(
+                    "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, account_id, "
+                    f"price, cost) VALUES ({contact}, 1, {step}, {channel}, 4, 8, 1, 0, 0)"
+                )
+    told = api.post("/cascades/five/forecast", {"definition": text, "typical": True})
+    assert told["basis"] == "own" and [step["seen"] for step in told["steps"]] == [400, 200, 40, 40]
+    assert abs(told["steps"][0]["rate"] - 0.5) < 0.01
+    # Who is in the cascade's past and what they did there is also told under another name.
+    other = text.replace("cascade: five", "cascade: six").replace("id: letter", "id: mail")
+    lent = api.post("/cascades/six/forecast", {"definition": other, "typical": True})
+    assert lent["basis"] == "others" and lent["steps"][0]["seen"] == 0
+    assert 0.2 < lent["steps"][0]["rate"] < 0.5

@@ -2,12 +2,14 @@
 
 from itertools import product
 
+import numpy as np
 import pytest
 
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.definition.sketch import sketch
-from kaskad.domain.estimate import Ask, Crowd, Stage, expected, reacts, stages
 from kaskad.domain.terms import Channel, Reaction
+from kaskad.planning.priors import reacts
+from kaskad.planning.walk import Ask, Crowd, Rate, Stage, at_its_rate, stages, walk
 
 CHANNELS = (Channel.EMAIL, Channel.TELEGRAM, Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)
 PRICES = (0.05, 17.5, 15.0, 37.5, 375.0)
@@ -16,9 +18,14 @@ TABLE = (0.20, 0.80, 0.95, 0.50, 0.70)
 
 def row(shares, ends=True):
     return [Stage(n + 1 if n + 1 < len(shares) else None, ends) for n in range(len(shares))], tuple(
-        Ask(channel, share, price, "KZT")
-        for channel, share, price in zip(CHANNELS, shares, PRICES, strict=False)
+        Ask(channel, price, "KZT") for channel, price, _ in zip(CHANNELS, PRICES, shares, strict=False)
     )
+
+
+def expected(stages, crowds, shares):
+    rates = lambda step, ask, before: Rate(np.array([shares[step]]), np.zeros(1))  # noqa: E731
+    people = [Crowd(np.array([crowd.people]), crowd.asks) for crowd in crowds]
+    return walk(stages, people, 0, rates, at_its_rate)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +42,15 @@ def test_each_depth_costs_what_the_worked_example_says(
     depth, entering, reach, each, reached, blast, blast_reached
 ):
     steps, asks = row(TABLE[:depth])
-    told = expected(steps, [Crowd(1.0, asks)])
+    told = expected(steps, [Crowd(1.0, asks)], TABLE)
     assert told.steps[-1].arrived == pytest.approx(entering)
-    assert round(100 * told.reached, 2) == reach
-    assert round(told.cost["KZT"], 2) == each
-    assert round(told.cost["KZT"] / told.reached, 2) == reached
+    assert round(100 * told.reached[0], 2) == reach
+    assert round(told.cost["KZT"][0], 2) == each
+    assert round(told.cost["KZT"][0] / told.reached[0], 2) == reached
     steps, asks = row(TABLE[:depth], ends=False)  # everybody gets everything
-    told = expected(steps, [Crowd(1.0, asks)])
-    assert (round(100 * told.reached, 2), round(told.cost["KZT"], 2)) == (reach, blast)
-    assert round(told.cost["KZT"] / told.reached, 2) == blast_reached
+    told = expected(steps, [Crowd(1.0, asks)], TABLE)
+    assert (round(100 * told.reached[0], 2), round(told.cost["KZT"][0], 2)) == (reach, blast)
+    assert round(told.cost["KZT"][0] / told.reached[0], 2) == blast_reached
 
 
 def test_whoever_cannot_be_reached_goes_on_for_nothing():
@@ -58,8 +65,8 @@ def test_whoever_cannot_be_reached_goes_on_for_nothing():
             crowds.append(
                 Crowd(weight, tuple(ask if there else None for ask, there in zip(asks, has, strict=False)))
             )
-        told = expected(row(TABLE[:depth])[0], crowds)
-        assert (round(100 * told.reached, 1), round(told.cost["KZT"], 2)) == (reach, each)
+        told = expected(row(TABLE[:depth])[0], crowds, TABLE)
+        assert (round(100 * told.reached[0], 1), round(told.cost["KZT"][0], 2)) == (reach, each)
 
 
 def test_a_branch_takes_those_who_react_and_they_count_as_reached_once():
@@ -76,8 +83,8 @@ branches: [{when: letter.clicked, unless_goal_in: 1d, go: offer}]
 """
     cascade = to_cascade(text, name="b")
     assert reacts(Channel.SMS, Reaction.DELIVERED) == 0.95 and reacts(Channel.PUSH, None) is None
-    asks = tuple(Ask(step.channels[0], reacts(step.channels[0], None) or 0.0) for step in cascade.steps)
-    told = expected(stages(cascade), [Crowd(1.0, asks)])
+    asks = tuple(Ask(step.channels[0]) for step in cascade.steps)
+    told = expected(stages(cascade), [Crowd(1.0, asks)], (0.2, 0.5, 0.2))
     letter, chat, offer = told.steps
     assert (letter.branched, letter.ended, offer.arrived) == pytest.approx((0.2, 0.0, 0.2))
     assert (chat.arrived, chat.sent, chat.ended) == pytest.approx((0.8, 0.72, 0.36))

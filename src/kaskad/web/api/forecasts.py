@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, model_validator
 
-from kaskad.actions import estimate
+from kaskad.actions import forecast
 from kaskad.actions.launches import Audience
 from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.fields import PLAIN
@@ -23,8 +23,8 @@ Minor = Annotated[dict[str, int], Field(description="Minor units (tiyn, kopecks)
 Each = Annotated[dict[str, float], Field(description="Minor units by currency.")]
 
 
-class NewEstimate(Told):
-    """Whom to estimate for, at most one of the three, and by which definition.
+class NewForecast(Told):
+    """Whom to forecast for, at most one of the three, and by which definition.
 
     With none of them it is for whom the trigger names; where it names nobody, for typical people.
     """
@@ -39,7 +39,7 @@ class NewEstimate(Told):
     sample: Annotated[int, Field(ge=1, le=10_000, description="Contacts that are looked at.")] = 1_000
 
     @model_validator(mode="after")
-    def _one(self) -> NewEstimate:
+    def _one(self) -> NewForecast:
         if (bool(self.list), bool(self.segment), self.everybody, self.typical).count(True) > 1:
             raise ValueError("say whom it is for once: one of list, segment, everybody and typical")
         return self
@@ -51,7 +51,17 @@ class NewEstimate(Told):
         return Audience(self.list, self.segment, self.everybody) if named else None
 
 
-class StepEstimateView(View):
+class RangeView(View):
+    """What eight of ten outcomes are expected to lie between (P10 to P90)."""
+
+    low: float
+    high: float
+
+
+Ranges = dict[str, RangeView]
+
+
+class StepForecastView(View):
     """One step, in people. Who arrives and reacts is told in whole people, so sums may be off by one."""
 
     step: str
@@ -60,8 +70,10 @@ class StepEstimateView(View):
     reacted: int
     ended: Annotated[int, Field(description="Of those who reacted, for whom that ends the run.")]
     branched: Annotated[int, Field(description="Of those who reacted, who are led to another step.")]
+    left: Annotated[int, Field(description="Who buy, say no or leave otherwise, without a reaction.")]
     went_on: Annotated[int, Field(description="To the step after silence, or to the end.")]
-    react_rate: Annotated[float, Field(description="The share that is taken to react, of those written to.")]
+    rate: Annotated[float, Field(description="The share that is taken to react, of those written to.")]
+    seen: Annotated[int, Field(description="People of this step itself on whom the share rests.")]
     cost: Minor
     each: Annotated[float | None, Field(description="What one message costs, minor units; null: not known.")]
     currency: str
@@ -73,16 +85,27 @@ class StepEstimateView(View):
         list[str],
         Field(description="no_prior: nobody counts as reacting; no_price; condition: counted as if it held."),
     ]
+    ranges: Annotated[Ranges, Field(description="Of arrived, messages and reacted.")]
 
 
-class EstimateView(View):
-    """A plain estimate: real addresses, consents and prices, priors for reactions."""
+class WithoutView(View):
+    """What leaving a step out would change."""
+
+    step: str
+    mean_reach: Annotated[float, Field(description="Of the share of people that reacts.")]
+    reach: RangeView
+    messages: int
+    cost: Minor
+
+
+class ForecastView(View):
+    """Real addresses, consents and prices; reactions by the past, and by priors where that tells little."""
 
     audience: Annotated[str, Field(description="Empty: typical people, whom each step reaches.")]
     size: int
     sample: int
     held_out: int
-    steps: list[StepEstimateView]
+    steps: list[StepForecastView]
     reached: Annotated[int, Field(description="People who react to any message.")]
     reach: float
     silent: Annotated[int, Field(description="People who come to the end without any reaction.")]
@@ -90,17 +113,29 @@ class EstimateView(View):
     cost: Minor
     each_entered: Each
     each_reached: Each
-    basis: Annotated[str, Field(description="What reactions rest on: prior, the field's figures.")]
+    converted: Annotated[
+        int | None, Field(description="People who reach the goal; null: no run of the cascade tells yet.")
+    ]
+    ranges: Annotated[Ranges, Field(description="Of reached, silent, messages and converted.")]
+    cost_ranges: Annotated[Ranges, Field(description="Minor units by currency.")]
+    without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
+    basis: Annotated[
+        str,
+        Field(
+            description="What reactions rest on: prior (the field's figures), others (other cascades' past "
+            "too), own (this cascade's past)."
+        ),
+    ]
 
 
-@router.post("/{slug}/estimate", dependencies=[may(READ), may(PEOPLE)])
-def estimate_cascade(office: InOffice, slug: Slug, told: NewEstimate) -> EstimateView:
-    """Estimate reach, messages and cost of a cascade, step by step; nothing is saved.
+@router.post("/{slug}/forecast", dependencies=[may(READ), may(PEOPLE)])
+def forecast_cascade(office: InOffice, slug: Slug, told: NewForecast) -> ForecastView:
+    """Forecast reach, messages and cost of a cascade, step by step, with ranges; nothing is saved.
 
     Mistakes in the definition are left out.
     """
     if told.typical:
-        found = estimate.of_typical(office, slug, told.definition)
+        found = forecast.of_typical(office, slug, told.definition)
     else:
-        found = estimate.estimate(office, slug, told.definition, whom=told.whom, sample=told.sample)
-    return EstimateView.model_validate(found, from_attributes=True)
+        found = forecast.expect(office, slug, told.definition, whom=told.whom, sample=told.sample)
+    return ForecastView.model_validate(found, from_attributes=True)

@@ -1,0 +1,221 @@
+"""What a cascade is expected to reach, send and cost before it runs, and how sure that is, step by step.
+
+Who gets what is asked of the audience (`crowds.py`); how many react is told by what happened in this cascade
+and in others (`past.py`), and by the field's figures where that is little (`planning/forecast.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from kaskad.actions.cascades import source_of
+from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
+from kaskad.actions.launches import Audience
+from kaskad.actions.office import Office
+from kaskad.actions.past import Past, past
+from kaskad.domain.cascade import Cascade, Step
+from kaskad.planning.forecast import Forecast, People, Range, forecast, range_of, without
+from kaskad.planning.outlook import Outlook, Plan
+from kaskad.planning.rates import Seen
+from kaskad.planning.walk import Passed, Worlds, stages
+
+Amounts = dict[str, int]  # currency -> minor units
+
+
+class StepForecast(Struct, frozen=True):
+    """One step, in people; `passed` tells of all who enter whom it would pass over, by reason.
+
+    `each` is what one message costs, in minor units: its mean, None where no account tells it. `rate` is the
+    share of those written to who react, `seen` of how many people of its own that is known. `notes`:
+    `no_prior` (nobody is counted as reacting), `no_price`, `condition` (counted as if it held for everybody).
+    """
+
+    step: str
+    arrived: int
+    messages: int
+    reacted: int
+    ended: int
+    branched: int
+    left: int
+    went_on: int
+    rate: float
+    seen: int
+    cost: Amounts
+    each: float | None
+    currency: str
+    parts: int  # of an SMS; 0: the step sends none
+    passed: Mapping[str, int]
+    notes: tuple[str, ...]
+    ranges: Mapping[str, Range]  # of arrived, messages and reacted
+
+
+class Without(Struct, frozen=True):
+    """What leaving a step out would change: the share of people that is reached, messages and costs."""
+
+    step: str
+    reach: Range
+    mean_reach: float
+    messages: int
+    cost: Amounts
+
+
+class Expected(Struct, frozen=True):
+    """A whole cascade. `audience` "": people whom each step reaches. `basis` says what reactions rest on:
+    `prior` (the field's figures), `others` (and one's own other cascades), `own` (this cascade's past)."""
+
+    audience: str
+    size: int
+    sample: int
+    held_out: int
+    steps: tuple[StepForecast, ...]
+    reached: int
+    reach: float
+    silent: int
+    messages: int
+    cost: Amounts
+    each_entered: Mapping[str, float]
+    each_reached: Mapping[str, float]
+    converted: int | None  # people who reach the goal; None: nothing tells how many
+    ranges: Mapping[str, Range]  # of reached, silent, messages and converted
+    cost_ranges: Mapping[str, Range]
+    without: tuple[Without, ...]
+    basis: str
+
+
+def expect(
+    office: Office, slug: str, text: str = "", *, whom: Audience | None = None, sample: int = SAMPLE
+) -> Expected:  # fmt: skip
+    """Return what a cascade is expected to do: by `text`, else its draft, else what runs.
+
+    Without `whom` it is for those of its broadcast or segment, else for typical people. What is wrong in the
+    definition is left out. Raises NotFound, and Invalid for a text of which no step can be read.
+    """
+    cascade = drawn(slug, text or _source(office, slug))
+    chosen = whom if whom is not None else audience_of(office, cascade)
+    people = None if chosen is None else sampled(office, cascade, chosen, sample)
+    return of_people(office, cascade, people, past(office, slug, cascade))
+
+
+def of_typical(office: Office, slug: str, text: str = "") -> Expected:
+    """Return the same for typical people, whomever the trigger names."""
+    cascade = drawn(slug, text or _source(office, slug))
+    return of_people(office, cascade, None, past(office, slug, cascade))
+
+
+def of_people(
+    office: Office, cascade: Cascade, people: Sampled | None, known: Past, *, what_if: bool = True
+) -> Expected:  # fmt: skip
+    """Return the forecast for an audience, None: for typical people; `what_if` tells what each step is
+    worth."""
+    return _Making(office, cascade, people, known).made(what_if)
+
+
+def _source(office: Office, slug: str) -> str:
+    with office.read() as tx:
+        return source_of(tx, slug)[0]
+
+
+class _Making:
+    """One forecast being made."""
+
+    def __init__(self, office: Office, cascade: Cascade, people: Sampled | None, known: Past) -> None:
+        self._cascade, self._known, self._sampled = cascade, known, people
+        self._asker = Asker(office, cascade)
+        held = cascade.holdout if cascade.holdout is not None else self._asker.holdout
+        if people is None:
+            self._passed: list[dict[str, float]] = [{} for _ in cascade.steps]
+            self._people = People(TYPICAL, self._asker.typical(), held, typical=True)
+        else:
+            kinds, self._passed = self._asker.real(people.ids)
+            self._people = People(people.size, kinds, held)
+        self._plan = Plan(
+            stages(cascade), [step.channels[0] for step in cascade.steps],
+            [step.success for step in cascade.steps], cascade.first,
+        )  # fmt: skip
+        self._outlook = Outlook(self._plan, known.own, known.elsewhere)
+        self._told = self._forecast(self._people)
+        self._entered = self._people.size * (1 - held / 10_000)
+
+    def made(self, what_if: bool) -> Expected:
+        """Return the forecast."""
+        mean, draws = self._told.mean, self._told.draws
+        reached, cost = float(mean.reached[0]), {c: float(each[0]) for c, each in mean.cost.items() if c}
+        entered, converted = self._entered or 1.0, self._told.converted
+        ranges = {"reached": draws.reached, "silent": draws.silent, "messages": draws.messages}
+        if converted is not None:
+            ranges["converted"] = self._told.conversions
+        return Expected(
+            audience="" if self._sampled is None else self._sampled.name, size=self._people.size,
+            sample=0 if self._sampled is None else len(self._sampled.ids),
+            held_out=self._people.size - round(self._entered),
+            steps=tuple(map(self._step, self._cascade.steps, mean.steps, draws.steps, self._passed)),
+            reached=round(reached), reach=round(reached / entered, 6), silent=_whole(mean.silent),
+            messages=_whole(mean.messages), cost={c: round(each) for c, each in cost.items()},
+            each_entered={c: round(each / entered, 4) for c, each in cost.items()},
+            each_reached={c: round(each / reached, 4) for c, each in cost.items()} if reached else {},
+            converted=None if converted is None else round(converted),
+            ranges={name: range_of(each) for name, each in ranges.items()},
+            cost_ranges={c: range_of(each) for c, each in draws.cost.items() if c},
+            without=tuple(map(self._without, self._cascade.steps if what_if else ())), basis=self._basis(),
+        )  # fmt: skip
+
+    def _forecast(self, people: People) -> Forecast:
+        goal = [Seen(self._known.own.over, self._known.own.converted)] if self._cascade.goal else []
+        return forecast(self._plan, people, self._outlook, goal)
+
+    def _basis(self) -> str:
+        return "own" if self._known.learnt else "others" if self._known.elsewhere else "prior"
+
+    def _step(
+        self, step: Step, told: Passed, draws: Passed, passed: Mapping[str, float]
+    ) -> StepForecast:  # fmt: skip
+        sent, asker = float(told.sent[0]), self._asker
+        cost = {currency: float(each[0]) for currency, each in told.cost.items() if currency}
+        currency = next(iter(cost), "")
+        known = self._outlook.knows(step.number, step.channels[0])
+        notes = [
+            *([] if known else ["no_prior"]),
+            *([] if asker.priced(step) else ["no_price"]),
+            *(["condition"] if step.number in asker.unasked else []),
+        ]
+        return StepForecast(
+            step=step.id, arrived=_whole(told.arrived), messages=_whole(told.sent),
+            reacted=_whole(told.reacted), ended=_whole(told.ended), branched=_whole(told.branched),
+            left=_whole(told.left), went_on=_whole(told.went_on), rate=self._rate(step, told),
+            seen=self._known.own.step(step.number).of,
+            cost={name: round(each) for name, each in cost.items()},
+            each=cost[currency] / sent if currency and sent else asker.usual(step),
+            currency=currency or asker.currency(step), parts=asker.parts(step),
+            passed={why: round(share * self._entered) for why, share in passed.items()}, notes=tuple(notes),
+            ranges={
+                "arrived": range_of(draws.arrived), "messages": range_of(draws.sent),
+                "reacted": range_of(draws.reacted),
+            },
+        )  # fmt: skip
+
+    def _rate(self, step: Step, told: Passed) -> float:
+        """Return the share that reacts: of those who are written to, else of whoever would be."""
+        sent = float(told.sent[0])
+        if sent:
+            return round(float(told.reacted[0]) / sent, 6)
+        ask = self._asker.usual_ask(step)
+        return round(float(self._outlook.means(step.number, ask, 0).reacts[0]), 6)
+
+    def _without(self, step: Step) -> Without:
+        """Return what is different where a step is left out, in the same draws."""
+        told, entered = self._forecast(without(self._people, step.number)), self._entered or 1.0
+        mean, before = told.mean, self._told.mean
+        saved = {c: each - mean.cost.get(c, 0.0 * each) for c, each in before.cost.items() if c}
+        return Without(
+            step.id, range_of((told.draws.reached - self._told.draws.reached) / entered),
+            round(float(mean.reached[0] - before.reached[0]) / entered, 6),
+            _whole(mean.messages - before.messages),
+            {currency: -_whole(each) for currency, each in saved.items()},
+        )  # fmt: skip
+
+
+def _whole(world: Worlds) -> int:
+    """Return a figure of one world, rounded."""
+    return round(float(world[0]))

@@ -1,0 +1,119 @@
+"""What has happened in a cascade and in all others, as a forecast learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from kaskad.actions.cascades import cascade_of
+from kaskad.actions.office import Office
+from kaskad.analytics.courses import Tally, tally
+from kaskad.analytics.scope import Scope
+from kaskad.domain.cascade import Cascade, Span
+from kaskad.domain.errors import NotFound
+from kaskad.domain.policy import Policy
+from kaskad.domain.version import prepare
+from kaskad.planning.history import WAITING, Cell, Happened, happened
+from kaskad.planning.outlook import Event
+from kaskad.planning.rates import Seen
+from kaskad.planning.walk import stages
+from kaskad.store import cascades as store
+from kaskad.store.courses import HOUR_MS
+from kaskad.store.db import Transaction
+
+VERSIONS = 10  # the last ones of the cascade, which tell most of the next
+CASCADES = 100  # others, those that were changed last
+_DAY_MS = 24 * HOUR_MS
+SLACK_MS = 3 * _DAY_MS  # beyond a cascade's own times: nights, holidays, slow accounts
+
+
+class Past(Struct, frozen=True):
+    """What a cascade's own steps have shown, by the numbers they have in it now, and what those of others."""
+
+    own: Happened
+    elsewhere: Mapping[Event, Sequence[Seen]]
+
+    @property
+    def learnt(self) -> bool:
+        """Say whether anything has happened at the steps of the cascade itself."""
+        return any(cell.of for cell in self.own.cells.values())
+
+
+def past(office: Office, slug: str, cascade: Cascade) -> Past:
+    """Return what has happened in a cascade of that name, seen from `cascade`, and in others."""
+    with office.read() as tx:
+        own, elsewhere = Happened({}), dict[Event, list[Seen]]()
+        for row in sorted(store.all_cascades(tx), key=lambda row: -row.changed_at)[: CASCADES + 1]:
+            if row.slug == slug or row.version_id is None:
+                continue
+            theirs = cascade_of(office, tx, row.version_id)
+            told = _happened(office, tx, theirs, row.id, row.version_id)
+            for step in theirs.steps:
+                cell = told.step(step.number)
+                if cell.of:
+                    seen = elsewhere.setdefault((step.channels[0], step.success), [])
+                    seen.append(Seen(cell.of, cell.reacted))
+        for version_id, cascade_id in _versions(tx, slug):
+            before = cascade_of(office, tx, version_id)
+            _add(own, cascade, before, _happened(office, tx, before, cascade_id, version_id))
+        return Past(own, elsewhere)
+
+
+def _versions(tx: Transaction, slug: str) -> list[tuple[int, int]]:
+    try:
+        row = store.by_slug(tx, slug)
+    except NotFound:
+        return []
+    return [(one.id, row.id) for one in store.versions_of(tx, row.id)[-VERSIONS:]]
+
+
+def _happened(
+    office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int
+) -> Happened:  # fmt: skip
+    """Return a version's past: of all its runs, or where many are under way of those who had the time."""
+    told = _told(cascade, tally(tx, cascade_id, Scope(version_id=version_id)))
+    if told.under_way > WAITING * (told.over + told.under_way):
+        until = (office.now() - _length_ms(cascade) - SLACK_MS) // HOUR_MS * HOUR_MS
+        told = _told(cascade, tally(tx, cascade_id, Scope(version_id=version_id, until=max(0, until))))
+    return told
+
+
+def _told(cascade: Cascade, found: Tally) -> Happened:
+    return happened(stages(cascade), found.shapes, found.legs)
+
+
+def _length_ms(cascade: Cascade) -> int:
+    """Return how long the silence of all steps takes, one after another."""
+    version = prepare(0, 0, cascade, Policy())
+    return sum(
+        max(
+            rule.silence_ms or max((_ms(clock.span) for clock in rule.clocks), default=0)
+            for (number, _), rule in version.rules.items()
+            if number == step.number
+        )
+        for step in cascade.steps
+    )
+
+
+def _ms(span: Span) -> int:
+    """Return about how long a span is."""
+    return span.ms + (span.days + 31 * span.months) * _DAY_MS
+
+
+def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> None:
+    """Add what happened in a version at those of its steps that are still there: the same id, channel and
+    success."""
+    named = {(step.id, step.channels[0], step.success): step.number for step in cascade.steps}
+    numbers = {
+        step.number: named[key]
+        for step in before.steps
+        if (key := (step.id, step.channels[0], step.success)) in named
+    }
+    for (step, others), cell in told.cells.items():
+        if step in numbers:
+            whole = own.cells.setdefault((numbers[step], others), Cell())
+            whole.add(cell)
+    if cascade.goal is not None and before.goal is not None and before.goal.event == cascade.goal.event:
+        own.over += told.over
+        own.converted += told.converted

@@ -1,0 +1,167 @@
+"""`kaskad forecast`: what a cascade is expected to reach, send and cost, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+NOTES = {
+    "no_prior": "nobody is counted as reacting: no figure of the field is known for this channel",
+    "no_price": "counted as free: no account tells a price",
+    "condition": "its condition looks at the run: counted as if it held for everybody",
+}
+BASES = {
+    "prior": "How many react are figures of the field, not of your own people: hence the wide ranges.",
+    "others": "How many react is known from your other cascades, and where they say little, from the field.",
+    "own": "How many react is known from this cascade's own past; KNOWN FROM tells of how many people.",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("forecast")(forecast)
+
+
+def forecast(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|CASCADE", help="A definition's file, or the name of a cascade.")
+    ],
+    to_list: Annotated[str, typer.Option("--list", metavar="LIST", help="For this list.")] = "",
+    segment: Annotated[str, typer.Option(metavar="SEGMENT", help="For this segment.")] = "",
+    everybody: Annotated[bool, typer.Option("--everybody", help="For all contacts.")] = False,
+    typical: Annotated[
+        bool, typer.Option("--typical", help="For 1 000 people whom each step reaches.")
+    ] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Forecast how many people each step reaches, how many messages it sends and what they cost.
+
+    Addresses, consents and prices are the real ones. Ranges hold eight of ten outcomes (P10 to P90).
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    if (bool(to_list), bool(segment), everybody, typical).count(True) > 1:
+        raise typer.BadParameter("say whom it is for: one of --list, --segment, --everybody and --typical")
+    slug, text = _chosen(what)
+    told = {
+        "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
+    }  # fmt: skip
+    with reached(db) as client:
+        found = client.post(f"/cascades/{slug}/forecast", told)
+    if as_json:
+        typer.echo(as_text(found))
+    else:
+        _print(found)
+
+
+def _chosen(what: str) -> tuple[str, str]:
+    """Return a cascade's name, and its text where a file was meant."""
+    if what != "-" and not Path(what).exists() and what.replace("-", "").replace("_", "").isalnum():
+        return what, ""
+    from kaskad.cli.check import load_text, read
+    from kaskad.domain.definition.edit import tree_of
+
+    text = read(what)
+    if not isinstance(text, str):
+        raise typer.BadParameter(f"{what} is no text: `kaskad check {what}` says what is wrong")
+    cascade = load_text(what, text).cascade
+    tree = None if cascade is not None else tree_of(text)
+    named = cascade.id if cascade else str(tree.get("cascade", "")) if isinstance(tree, Mapping) else ""
+    return named or "draft", text
+
+
+def _print(told: Mapping[str, Any]) -> None:
+    whom = f"{told['audience']}: {told['size']} contacts" if told["audience"] else (
+        f"{told['size']} people whom each step reaches"
+    )  # fmt: skip
+    looked = f", of whom {told['sample']} were looked at" if told["audience"] else ""
+    held = f", {told['held_out']} in the control group" if told["held_out"] else ""
+    typer.secho(f"{whom}{looked}{held}", bold=True)
+    _print_steps(told)
+    _print_whole(told)
+    _print_without(told)
+    for step in told["steps"]:
+        for note in step["notes"]:
+            typer.secho(f"{step['step']}: {NOTES[note]}.", fg=typer.colors.YELLOW)
+    typer.echo(BASES[told["basis"]])
+
+
+def _print_steps(told: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    own = told["basis"] == "own"
+    rows = [
+        (
+            step["step"], _likely(step["arrived"], step["ranges"]["arrived"]),
+            _likely(step["messages"], step["ranges"]["messages"]), f"{step['rate']:.1%}",
+            *([step["seen"] or "others"] if own else []),
+            _likely(step["reacted"], step["ranges"]["reacted"]), _money(step["cost"]),
+            ", ".join(f"{why.replace('_', ' ')} {count}" for why, count in step["passed"].items()),
+        )
+        for step in told["steps"]
+    ]  # fmt: skip
+    known = ["KNOWN FROM"] if own else []
+    heads = ("STEP", "ARRIVE", "MESSAGES", "REACT", *known, "REACTIONS", "COST", "PASSED OVER")
+    typer.echo(table(heads, rows))
+
+
+def _print_whole(told: Mapping[str, Any]) -> None:
+    ranges = told["ranges"]
+    each = f"; {_money(told['each_reached'])} for each who reacts" if told["each_reached"] else ""
+    typer.echo(
+        f"{told['reach']:.1%} are expected to react: {_likely(told['reached'], ranges['reached'])}; "
+        f"{_likely(told['silent'], ranges['silent'])} to stay silent."
+    )
+    costs = _money(told["cost"]) or "nothing"
+    between = " + ".join(
+        f"{_money({name: one['low']})} to {_money({name: one['high']})}"
+        for name, one in sorted(told["cost_ranges"].items())
+    )
+    messages = _likely(told["messages"], ranges["messages"])
+    typer.echo(f"{messages} messages for {costs}{f' ({between})' if between else ''}{each}.")
+    if told["converted"] is not None:
+        typer.echo(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")
+
+
+def _print_without(told: Mapping[str, Any]) -> None:
+    """Tell what each step is worth: what is lost and saved without it."""
+    from kaskad.cli.screens.output import table
+
+    if len(told["without"]) < 2:
+        return
+    rows = [
+        (
+            one["step"], f"{100 * one['mean_reach']:+.1f} points",
+            f"{100 * one['reach']['low']:+.1f} to {100 * one['reach']['high']:+.1f}", f"{one['messages']:+d}",
+            " + ".join(
+                _change(name, minor, told["cost"].get(name)) for name, minor in sorted(one["cost"].items())
+            ),
+        )
+        for one in told["without"]
+    ]  # fmt: skip
+    typer.echo(table(("WITHOUT", "REACH", "RANGE", "MESSAGES", "COST"), rows))
+
+
+def _change(currency: str, minor: int, whole: int | None) -> str:
+    share = f" ({minor / whole:+.0%})" if whole else ""
+    return f"{'-' if minor < 0 else '+'}{_money({currency: abs(minor)})}{share}"
+
+
+def _likely(count: int, between: Mapping[str, float]) -> str:
+    """Return a figure with its range, where that has any width."""
+    low, high = round(between["low"]), round(between["high"])
+    return str(count) if low == high == count else f"{count} ({low} to {high})"
+
+
+def _money(amounts: Mapping[str, float]) -> str:
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    return " + ".join(format_money(Money(round(minor), name)) for name, minor in sorted(amounts.items()))

@@ -1,0 +1,109 @@
+"""The forecast: what a cascade will do for an audience, and how sure that is.
+
+Rates are believed as far as the past tells them; the people are a sample of the audience; the rest is chance.
+All three are drawn together, some hundred times: a range is what eight of ten draws fall into (P10 to P90).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct, structs
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+
+from kaskad.planning.outlook import Outlook, Plan
+from kaskad.planning.rates import Seen, family
+from kaskad.planning.walk import Ask, Crowd, Walked, Worlds, at_its_rate, by_chance, walk
+
+DRAWS = 400
+SEED = 1
+_NEVER = np.zeros(1)
+
+
+class Kind(Struct, frozen=True):
+    """People alike in what each step is for them: so many of those who were looked at."""
+
+    people: int
+    asks: tuple[Ask | None, ...]
+
+
+class People(Struct, frozen=True):
+    """An audience. All of it was looked at, or a sample; of 10 000 `held` are held out of the cascade."""
+
+    size: int
+    kinds: Sequence[Kind]
+    held: int = 0
+    typical: bool = False  # no sample of anybody: all are of these kinds
+
+
+class Range(Struct, frozen=True):
+    """What eight of ten draws fall between."""
+
+    low: float
+    high: float
+
+
+class Forecast(Struct, frozen=True):
+    """A figure each for what happens at the expected rates (`mean`, one world), and for every draw."""
+
+    mean: Walked
+    draws: Walked
+    converted: float | None  # people who reach the goal; None: nothing tells
+    conversions: Worlds
+
+
+def forecast(
+    plan: Plan, people: People, outlook: Outlook, goal: Sequence[Seen] = (), *, draws: int = DRAWS,
+    seed: int = SEED,
+) -> Forecast:  # fmt: skip
+    """Return what is expected of an audience. `goal`: of the cascade's runs that are over, how many reached
+    the goal, those of its own last."""
+    chance = default_rng(seed)
+    stay = 1.0 - people.held / 10_000
+    looked = sum(kind.people for kind in people.kinds) or 1
+    expected = [
+        Crowd(np.array([people.size * stay * kind.people / looked]), kind.asks) for kind in people.kinds
+    ]
+    counts = _counts(chance, people, draws)
+    crowds = [
+        Crowd(chance.binomial(count, stay).astype(np.float64), kind.asks)
+        for count, kind in zip(counts.T, people.kinds, strict=True)
+    ]
+    mean = walk(plan.stages, expected, plan.first, outlook.means, at_its_rate)
+    drawn = walk(plan.stages, crowds, plan.first, outlook.drawn(seed, draws), by_chance(chance))
+    if not any(seen.of for seen in goal):
+        return Forecast(mean, drawn, None, _NEVER)
+    told = family(None).knowing(goal[:-1]).believed(goal[-1])
+    entered = sum((crowd.people for crowd in crowds), np.zeros(draws))
+    converted = by_chance(chance)(entered, told.draws(chance.random(draws), chance))
+    return Forecast(mean, drawn, told.mean * people.size * stay, converted)
+
+
+def _counts(chance: Generator, people: People, draws: int) -> NDArray[np.int64]:
+    """Return how many of each kind the audience may have: those looked at, and the rest as they suggest."""
+    told = np.array([kind.people for kind in people.kinds], dtype=np.int64)
+    rest = max(0, people.size - int(told.sum()))
+    if people.typical or not rest or not told.sum():
+        scale = people.size / max(1, int(told.sum()))
+        return np.tile(np.round(told * scale).astype(np.int64), (draws, 1))
+    shares = chance.dirichlet(np.maximum(told, 1e-9), size=draws)
+    return told + chance.multinomial(rest, shares)
+
+
+def range_of(drawn: Worlds) -> Range:
+    """Return the range of a figure."""
+    low, high = np.percentile(drawn, (10, 90))
+    return Range(float(low), float(high))
+
+
+def without(people: People, step: int) -> People:
+    """Return the audience as it would be if a step were left out."""
+    return structs.replace(
+        people,
+        kinds=[
+            Kind(kind.people, tuple(None if n == step else ask for n, ask in enumerate(kind.asks)))
+            for kind in people.kinds
+        ],
+    )

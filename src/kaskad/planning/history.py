@@ -1,0 +1,115 @@
+"""What has happened at each step of a version, as rates need it: how many could react, and how many did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from kaskad.domain.course import LEVELS, Leg, Shape
+from kaskad.domain.figures import LEFT, SEEN
+from kaskad.domain.terms import Outcome
+from kaskad.planning.walk import Stage
+
+WAITING = 0.05  # above this share of a step's people without an end nothing is learnt: the quick are first
+_SILENT = (Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code)
+_REACTED = 1 << LEVELS.index("reacted")
+
+
+class Cell(Struct):
+    """Those to whom a message of a step went while silent, after so many others: what they did within its
+    time. `waiting`: nobody knows yet."""
+
+    reacted: int = 0
+    left: int = 0
+    silent: int = 0
+    waiting: int = 0
+
+    def add(self, other: Cell) -> None:
+        """Count those of another cell too."""
+        self.reacted += other.reacted
+        self.left += other.left
+        self.silent += other.silent
+        self.waiting += other.waiting
+
+    @property
+    def of(self) -> int:
+        """Return of how many the end is known; 0: of too few to be believed."""
+        known = self.reacted + self.left + self.silent
+        return known if self.waiting <= WAITING * (known + self.waiting) else 0
+
+
+Place = tuple[int, int]  # step, messages before it
+
+
+class Happened(Struct):
+    """The past of a version: its cells, and how many of the runs that are over reached the goal."""
+
+    cells: dict[Place, Cell]
+    over: int = 0
+    converted: int = 0
+    under_way: int = 0
+
+    def step(self, number: int) -> Cell:
+        """Return a step's cells together."""
+        whole = Cell()
+        for (step, _), cell in self.cells.items():
+            if step == number:
+                whole.add(cell)
+        return whole
+
+
+def happened(stages: Sequence[Stage], shapes: Mapping[Shape, int], legs: Mapping[Leg, int]) -> Happened:
+    """Return what the runs of a version, and their messages, tell. Runs that were held out tell nothing."""
+    past = Happened({})
+    for shape, runs in shapes.items():
+        if shape.holdout or any(step >= len(stages) for step in shape.steps):
+            continue
+        past.over += runs if shape.outcome else 0
+        past.under_way += runs if not shape.outcome else 0
+        past.converted += runs if shape.outcome == Outcome.CONVERTED.code else 0
+        for before, step in enumerate(shape.steps):
+            if stages[step].ends or stages[step].branch is not None:
+                cell = past.cells.setdefault((step, before), Cell())
+                _count(cell, stages, shape, before, runs)
+    for number, told in _unending(stages, legs).items():
+        past.cells[number, 0] = told
+    return past
+
+
+def _count(cell: Cell, stages: Sequence[Stage], shape: Shape, before: int, runs: int) -> None:
+    """Count the runs of a shape at one of their messages."""
+    if before + 1 < len(shape.steps):  # it went on: in silence, or led elsewhere by a reaction
+        silent = shape.steps[before + 1] in _after(stages, shape.steps[before])
+        cell.silent += runs if silent else 0
+        cell.reacted += 0 if silent else runs
+    elif not shape.outcome:
+        cell.waiting += runs
+    elif shape.outcome == Outcome.RESPONDED.code or shape.levels & _REACTED:
+        cell.reacted += runs
+    elif shape.outcome in _SILENT:
+        cell.silent += runs
+    else:
+        cell.left += runs
+
+
+def _after(stages: Sequence[Stage], step: int) -> set[int]:
+    """Return the steps that silence leads to from a step."""
+    found: set[int] = set()
+    following = stages[step].after
+    while following is not None:
+        found.add(following)
+        following = stages[following].after
+    return found
+
+
+def _unending(stages: Sequence[Stage], legs: Mapping[Leg, int]) -> dict[int, Cell]:
+    """Return the cells of steps that a reaction does not end: of what left, what a person was heard of."""
+    counts: dict[int, Counter[bool]] = {}
+    for leg, messages in legs.items():
+        if leg.step < len(stages) and leg.state in LEFT:
+            stage = stages[leg.step]
+            if not stage.ends and stage.branch is None:
+                counts.setdefault(leg.step, Counter())[bool(leg.mask & SEEN)] += messages
+    return {step: Cell(reacted=told[True], silent=told[False]) for step, told in counts.items()}

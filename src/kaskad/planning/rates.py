@@ -1,0 +1,114 @@
+"""At which rate people will react, by what is known: the field's figure, what happened elsewhere, what
+happened here.
+
+A rate here is one of many like it (of other steps on the channel, of other cascades), which scatter around a
+common one. How common one and scatter are is learnt from the others: where they agree, they say much about a
+rate of which nothing is known yet; where they don't, its own first answers weigh more. (The beta-binomial
+hierarchy, summed over a grid instead of sampled: Gelman et al., Bayesian Data Analysis, 5.3.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import overload
+
+import numpy as np
+from msgspec import Struct
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.special import betaln, expit, logit, roots_jacobi
+
+WEIGHT = 10.0  # answers that a figure of the field is worth
+SCATTERS = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])  # answers that the common rate is worth
+NODES = 32
+SHIFTS = np.linspace(-3.0, 3.0, 61)
+
+
+class Seen(Struct, frozen=True):
+    """How many it could happen to, and to how many it did."""
+
+    of: int
+    hits: int
+
+
+class Belief(Struct, frozen=True):
+    """What is believed of one rate: a mixture of beta distributions."""
+
+    weights: NDArray[np.float64]
+    hits: NDArray[np.float64]
+    misses: NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """Return the rate that is expected."""
+        return float(self.weights @ (self.hits / (self.hits + self.misses)))
+
+    def draws(self, common: NDArray[np.float64], chance: Generator) -> NDArray[np.float64]:
+        """Return rates that may be the true one, each as often as it is believed, one for each of `common`.
+
+        These numbers of 0 to 1 say where the common rate stands: rates that are alike share them.
+        """
+        chosen = np.searchsorted(np.cumsum(self.weights)[:-1], common)
+        return chance.beta(self.hits[chosen], self.misses[chosen])
+
+
+class Family(Struct, frozen=True):
+    """Rates that are alike: how likely each common rate and scatter is, by what was seen of some of them."""
+
+    hits: NDArray[np.float64]  # answers that a common rate is worth, by it and by the scatter
+    misses: NDArray[np.float64]
+    told: NDArray[np.float64]  # the logarithm of how likely that is
+
+    def knowing(self, others: Sequence[Seen]) -> Family:
+        """Return the same family with more of its rates seen."""
+        told = self.told
+        for seen in others:
+            if seen.of:
+                told = told + betaln(self.hits + seen.hits, self.misses + seen.of - seen.hits)
+                told = told - betaln(self.hits, self.misses)
+        return Family(self.hits, self.misses, told)
+
+    def believed(self, own: Seen) -> Belief:
+        """Return what is believed of one of its rates, which has these answers of its own."""
+        told = self.knowing([own]).told
+        likely = np.exp(told - told.max()).ravel()
+        hits, misses = self.hits + own.hits, self.misses + own.of - own.hits
+        return Belief(likely / likely.sum(), hits.ravel(), misses.ravel())
+
+
+def family(figure: float | None) -> Family:
+    """Return a family of which the field has a figure; without one every common rate is as likely."""
+    common, weights = _nodes(figure)
+    hits = common[:, None] * SCATTERS
+    return Family(hits, SCATTERS - hits, np.log(weights)[:, None] + np.zeros_like(hits))
+
+
+def shifted(figures: Sequence[tuple[float, Seen]]) -> float:
+    """Return by how much, in logits, people here react more or less than all figures of the field say.
+
+    Where nothing was seen that is 0; a shift of 0.7 is nothing unusual.
+    """
+    told = -(SHIFTS**2) / (2 * 0.7**2)
+    for figure, seen in figures:
+        hits = WEIGHT * moved(figure, SHIFTS)
+        misses = WEIGHT - hits
+        told += betaln(hits + seen.hits, misses + seen.of - seen.hits) - betaln(hits, misses)
+    return float(SHIFTS[told.argmax()])
+
+
+@overload
+def moved(figure: float, shift: float) -> float: ...
+@overload
+def moved(figure: float, shift: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def moved(figure: float, shift: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+    """Return a figure moved by so many logits."""
+    return figure if isinstance(shift, float) and not shift else expit(logit(figure) + shift)
+
+
+@lru_cache(256)
+def _nodes(figure: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return common rates and how likely each is, such that their mean is the figure (Gauss-Jacobi)."""
+    hits, misses = (1.0, 1.0) if figure is None else (WEIGHT * figure, WEIGHT * (1.0 - figure))
+    points, weights = roots_jacobi(NODES, misses - 1.0, hits - 1.0)
+    return (points + 1.0) / 2.0, weights / weights.sum()

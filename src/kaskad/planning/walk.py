@@ -1,0 +1,170 @@
+"""How people go through a cascade: who gets how far, how many messages, for how much.
+
+Plain arithmetic: only those who stayed silent pay for the next step. It is done in many worlds at once, an
+array element each, which differ in the rates and in chance; or in one, where everything happens at its rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from msgspec import Struct, field
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.terms import Channel, Reaction
+
+Worlds = NDArray[np.float64]  # a figure in each of the worlds
+_NOBODY: Worlds = np.zeros(1)
+Take = Callable[[Worlds, Worlds], Worlds]  # of so many people, to how many it happens at this rate
+
+
+class Ask(Struct, frozen=True):
+    """A step for one kind of people: what a message costs in minor units, and by whom it goes."""
+
+    channel: Channel
+    price: float = 0.0
+    currency: str = ""  # "": nothing tells the price
+
+
+class Crowd(Struct, frozen=True):
+    """As many people, alike in what each step is for them; None: it is passed over."""
+
+    people: Worlds
+    asks: tuple[Ask | None, ...]
+
+
+class Stage(Struct, frozen=True):
+    """What follows a step: `after` silence, `branch` upon a reaction; `ends` says that a reaction ends it."""
+
+    after: int | None
+    ends: bool = True
+    branch: int | None = None
+    held: float = 0.0  # the share that is held out of the step
+
+
+class Rate(Struct, frozen=True):
+    """Shares of those who get a message of a step while silent: who react to it, and who leave without doing
+    so (they bought, said no, were stopped)."""
+
+    reacts: Worlds
+    leaves: Worlds
+
+
+Rates = Callable[[int, Ask, int], Rate]  # of a step, for these, to whom so many messages went before
+
+
+class Passed(Struct):
+    """One step, in people; `cost` is in minor units, by currency."""
+
+    arrived: Worlds = _NOBODY
+    sent: Worlds = _NOBODY
+    reacted: Worlds = _NOBODY
+    ended: Worlds = _NOBODY  # of those who reacted, whom this ends the run for
+    branched: Worlds = _NOBODY
+    left: Worlds = _NOBODY
+    went_on: Worlds = _NOBODY  # to the step after silence, or to the end
+    cost: dict[str, Worlds] = field(default_factory=dict)
+
+
+class Walked(Struct):
+    """A whole cascade; `cost` is in minor units, by currency."""
+
+    steps: list[Passed]
+    reached: Worlds = _NOBODY  # reacted to any message
+    silent: Worlds = _NOBODY  # came to the end without any reaction
+    messages: Worlds = _NOBODY
+    cost: dict[str, Worlds] = field(default_factory=dict)
+
+
+def stages(cascade: Cascade) -> list[Stage]:
+    """Return what follows each step. Of several branches from one step the first takes all who react."""
+    leads = {branch.step: branch.go for branch in reversed(cascade.branches)}
+    return [
+        Stage(step.next, step.success is not Reaction.NONE, leads.get(step.number), step.holdout / 10_000)
+        for step in cascade.steps
+    ]
+
+
+def at_its_rate(people: Worlds, rate: Worlds) -> Worlds:
+    """Return how many it happens to on average."""
+    return people * rate
+
+
+def by_chance(chance: Generator) -> Take:
+    """Return what draws to how many it happens, each person apart."""
+    return lambda people, rate: chance.binomial(people.astype(np.int64), rate).astype(np.float64)
+
+
+def walk(stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Rates, take: Take) -> Walked:
+    """Return how the crowds go through, who all enter at step `first`; steps lead forward only."""
+    whole = Walked([Passed() for _ in stages])
+    for crowd in crowds:
+        _go(whole, stages, crowd, first, rates, take)
+    for step in whole.steps:
+        whole.messages = whole.messages + step.sent
+        for currency, amount in step.cost.items():
+            whole.cost[currency] = whole.cost.get(currency, _NOBODY) + amount
+    return whole
+
+
+def _go(
+    whole: Walked, stages: Sequence[Stage], crowd: Crowd, first: int, rates: Rates, take: Take
+) -> None:  # fmt: skip
+    """Add one crowd. `silent` and `heard` of each step are those who come to it without and with a reaction
+    to one before it: whoever goes on after a reaction counts as reached once."""
+    none = np.zeros(len(crowd.people))
+    silent, heard, written = [none] * len(stages), [none] * len(stages), [0] * len(stages)
+    if stages:
+        silent[first] = crowd.people
+    for number, (stage, ask, told) in enumerate(zip(stages, crowd.asks, whole.steps, strict=True)):
+        told.arrived = told.arrived + silent[number] + heard[number]
+        if ask is None:
+            on_silent, on_heard, moved = silent[number], heard[number], none
+        else:
+            rate = rates(number, ask, written[number])
+            met, met_heard = (_meet(each[number], stage, rate, take) for each in (silent, heard))
+            moved = met.reacted + met_heard.reacted
+            _count(told, ask, met.got + met_heard.got, moved, met.left + met_heard.left)
+            whole.reached = whole.reached + met.reacted
+            on_silent = silent[number] - met.reacted - met.left
+            on_heard = heard[number] - met_heard.reacted - met_heard.left
+        if stage.branch is not None:
+            told.branched = told.branched + moved
+            heard[stage.branch] = heard[stage.branch] + moved
+            written[stage.branch] = written[number] + 1
+        elif stage.ends:
+            told.ended = told.ended + moved
+        else:
+            on_heard = on_heard + moved
+        told.went_on = told.went_on + on_silent + on_heard
+        if stage.after is None:
+            whole.silent = whole.silent + on_silent
+        else:
+            silent[stage.after] = silent[stage.after] + on_silent
+            heard[stage.after] = heard[stage.after] + on_heard
+            written[stage.after] = written[number] + (ask is not None)
+
+
+class _Met(Struct):
+    """How many got a message, and what they did."""
+
+    got: Worlds
+    reacted: Worlds
+    left: Worlds
+
+
+def _meet(people: Worlds, stage: Stage, rate: Rate, take: Take) -> _Met:
+    got = people if not stage.held else take(people, np.full(len(people), 1.0 - stage.held))
+    reacted = take(got, rate.reacts)
+    others = np.clip(rate.leaves / np.maximum(1.0 - rate.reacts, 1e-12), 0.0, 1.0)
+    return _Met(got, reacted, take(got - reacted, others))
+
+
+def _count(told: Passed, ask: Ask, sent: Worlds, reacted: Worlds, left: Worlds) -> None:
+    told.sent = told.sent + sent
+    told.reacted = told.reacted + reacted
+    told.left = told.left + left
+    told.cost[ask.currency] = told.cost.get(ask.currency, _NOBODY) + sent * ask.price

@@ -1,0 +1,102 @@
+"""The forecast against worlds of which the truth is known, and where little or nothing is."""
+
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from kaskad.domain.terms import Channel
+from kaskad.planning.forecast import Kind, People, forecast, range_of, without
+from kaskad.planning.history import Happened, happened
+from kaskad.planning.outlook import Outlook, Plan
+from kaskad.planning.rates import Seen
+from kaskad.planning.walk import Ask, Stage
+from planning.worlds import ASKS, FIGURES, PLAN, STAGES, World
+
+NOTHING = Outlook(PLAN, Happened({}), {})
+TYPICAL = People(1_000, [Kind(1_000, ASKS)], typical=True)
+WORLDS = {
+    "as the field says": (FIGURES, 0.0),
+    "half": (FIGURES / 2, 0.0),
+    "double": (np.minimum(2 * FIGURES, 0.95), 0.0),
+    "of people who share a propensity": (FIGURES, 2.0),
+}
+TRIALS = int(os.environ.get("KASKAD_TRIALS", "30"))  # of each world
+
+
+def test_ranges_hold_eight_of_ten_outcomes_once_the_first_thousand_have_answered():
+    """In worlds that differ from the field's figures too; `make calibration` asks the same more sharply."""
+    held = {name: covered(name, TRIALS, seed) for seed, name in enumerate(WORLDS)}
+    whole = sum(sum(each.values()) for each in held.values()) / (4 * 4 * TRIALS)
+    assert 0.75 <= whole <= 0.85, held
+    assert all(0.65 <= count / TRIALS <= 0.95 for each in held.values() for count in each.values()), held
+
+
+def covered(name, trials, seed):
+    """Return how often the range of each figure held what then happened to the other 9 000."""
+    chance, held = np.random.default_rng(seed), Counter()
+    for trial in range(trials):
+        world = World(chance, 10_000, *WORLDS[name])
+        outlook = Outlook(PLAN, happened(STAGES, world.shapes(1_000), {}), {})
+        looked = world.kinds(1_000 + chance.choice(9_000, 1_000, replace=False))
+        draws = forecast(PLAN, People(9_000, looked), outlook, draws=200, seed=trial).draws
+        told = {
+            "reached": draws.reached, "messages": draws.messages, "cost": draws.cost["KZT"],
+            "robot": draws.steps[3].sent,
+        }  # fmt: skip
+        for figure, value in world.truth(1_000).items():
+            between = range_of(told[figure])
+            held[figure] += between.low <= value <= between.high
+    return held
+
+
+def test_what_is_expected_at_first_is_what_the_field_says_and_not_sure():
+    told = forecast(PLAN, TYPICAL, NOTHING)
+    assert told.mean.reached[0] == pytest.approx(955) and told.mean.cost["KZT"][0] == pytest.approx(8_567_500)
+    between = range_of(told.draws.reached)
+    assert between.low < 920 and between.high > 980 and told.converted is None
+    world = World(np.random.default_rng(1), 20_000, FIGURES)
+    known = Outlook(PLAN, happened(STAGES, world.shapes(20_000), {}), {})
+    sure = range_of(forecast(PLAN, TYPICAL, known).draws.reached)
+    assert sure.high - sure.low < (between.high - between.low) / 3
+
+
+def test_a_sample_is_surer_the_larger_a_part_it_is():
+    world = World(np.random.default_rng(1), 2_000, FIGURES)
+    widths = []
+    for looked in (50, 500, 2_000):
+        told = forecast(PLAN, People(2_000, world.kinds(np.arange(looked))), NOTHING).draws.steps[0].sent
+        widths.append(range_of(told).high - range_of(told).low)
+    assert widths[0] > 2 * widths[1] > 0 and widths[2] == 0
+
+
+def test_a_step_left_out_costs_its_reach_and_saves_its_price_in_the_same_draws():
+    whole, less = forecast(PLAN, TYPICAL, NOTHING), forecast(PLAN, without(TYPICAL, 3), NOTHING)
+    lost = less.draws.reached - whole.draws.reached
+    assert less.mean.reached[0] == pytest.approx(1_000 * (1 - 0.8 * 0.5 * 0.625 * 0.3))
+    assert less.mean.steps[3].sent[0] == 0 and less.mean.steps[4].arrived[0] == pytest.approx(250)
+    assert range_of(lost).low > range_of(less.draws.reached).low - range_of(whole.draws.reached).high
+
+
+def test_the_control_group_is_sent_nothing():
+    told = forecast(PLAN, People(1_000, [Kind(1_000, ASKS)], held=2_000, typical=True), NOTHING)
+    assert told.mean.steps[0].sent[0] == pytest.approx(800)
+    assert 750 < range_of(told.draws.steps[0].sent).low < 800
+
+
+def test_nothing_known_nobody_and_no_prices_have_answers():
+    push = Plan([Stage(None)], [Channel.PUSH], [None])
+    alone = People(1, [Kind(1, (Ask(Channel.PUSH),))])
+    told = forecast(push, alone, Outlook(push, Happened({}), {}))
+    assert told.mean.reached[0] == pytest.approx(0, abs=1e-6) and told.mean.cost[""][0] == 0
+    assert not Outlook(push, Happened({}), {}).knows(0, Channel.PUSH)
+    seen = Outlook(push, Happened({}), {(Channel.PUSH, None): [Seen(1_000, 100)] * 3})
+    assert forecast(push, alone, seen).mean.reached[0] == pytest.approx(0.1, abs=0.03)
+    nobody = forecast(PLAN, People(0, []), NOTHING)
+    assert nobody.mean.messages[0] == 0 and range_of(nobody.draws.reached).high == 0
+    suppressed = forecast(PLAN, People(50, [Kind(50, (None,) * 5)]), NOTHING)
+    assert suppressed.mean.silent[0] == 50 and range_of(suppressed.draws.silent).low == 50
+    goal = forecast(PLAN, TYPICAL, NOTHING, [Seen(2_000, 100)])
+    assert goal.converted == pytest.approx(50, abs=3)
+    assert range_of(goal.conversions).low < 45 < 55 < range_of(goal.conversions).high

@@ -1,0 +1,71 @@
+"""Made worlds of which the truth is known: who has which address, and would react to what."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from kaskad.domain.course import Shape
+from kaskad.domain.terms import Channel, Outcome
+from kaskad.planning.forecast import Kind
+from kaskad.planning.outlook import Plan
+from kaskad.planning.walk import Ask, Stage
+
+CHANNELS = (Channel.EMAIL, Channel.TELEGRAM, Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL)
+PRICES = np.array([5.0, 1750.0, 1500.0, 3750.0, 37500.0])
+FIGURES = np.array([0.20, 0.50, 0.375, 0.40, 0.70])
+HAVE = np.array([0.90, 0.55, 0.80, 0.70, 0.70])
+ASKS = tuple(Ask(channel, float(price), "KZT") for channel, price in zip(CHANNELS, PRICES, strict=True))
+STAGES = [Stage(n + 1 if n < 4 else None) for n in range(5)]
+PLAN = Plan(STAGES, CHANNELS, [None] * 5)
+
+
+class World:
+    """So many people, each of whom has some addresses and would react to some messages.
+
+    With `shared` people differ in how readily they react to anything (a logit-normal propensity of that
+    spread), while as many react to each channel as without.
+    """
+
+    def __init__(self, chance, people, rates, shared=0.0):
+        nodes, weights = hermegauss(60)
+        weights = weights / weights.sum()
+        base = [
+            brentq(lambda at, p=p: weights @ expit(at + shared * nodes) - p, -30, 30) for p in rates
+        ]  # fmt: skip
+        readiness = chance.normal(size=people) * shared
+        self.has = chance.random((people, 5)) < HAVE
+        reacts = chance.random((people, 5)) < expit(np.array(base) + readiness[:, None])
+        self.sent, self.by = np.zeros((people, 5), bool), np.full(people, -1)
+        silent = np.ones(people, bool)
+        for step in range(5):
+            self.sent[:, step] = silent & self.has[:, step]
+            reacted = self.sent[:, step] & reacts[:, step]
+            self.by[reacted] = step
+            silent &= ~reacted
+
+    def shapes(self, count):
+        """Return the runs of the first so many people, as figures count them."""
+        found = Counter()
+        for sent, by in zip(map(tuple, self.sent[:count]), self.by[:count], strict=True):
+            steps = tuple(step for step in range(5) if sent[step])
+            outcome, step = (Outcome.RESPONDED.code, int(by)) if by >= 0 else (Outcome.EXHAUSTED.code, None)
+            found[Shape(0, outcome, step, 0, 0, steps, 8 if by >= 0 else 0)] += 1
+        return found
+
+    def kinds(self, rows):
+        """Return these people as a forecast looks at them."""
+        found = Counter(map(tuple, self.has[rows]))
+        return [
+            Kind(count, tuple(ask if there else None for ask, there in zip(ASKS, has, strict=True)))
+            for has, count in found.items()
+        ]
+
+    def truth(self, since):
+        """Return what happened to those after the first so many."""
+        return {
+            "reached": (self.by[since:] >= 0).sum(), "messages": self.sent[since:].sum(),
+            "cost": (self.sent[since:] * PRICES).sum(), "robot": self.sent[since:, 3].sum(),
+        }  # fmt: skip
