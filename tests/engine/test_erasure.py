@@ -25,6 +25,7 @@ from support.tables import columns
 
 KEPT = {
     "address_book",  # goes with `addresses`, by a trigger
+    "booked_twice",  # numbers that an import under way has kept
     "segment_touched",
     "due_runs",
     "run_courses",

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kaskad.domain.terms import Channel
@@ -39,6 +39,12 @@ people = st.builds(
 ).filter(lambda told: told.external_id is not None or told.addresses)  # fmt: skip
 
 
+def someone(external_id: str, *letters: str) -> Told:
+    return Told(
+        external_id, None, None, None, None, "{}", None, tuple((MAIL, each) for each in letters), ()
+    )  # fmt: skip
+
+
 class _Enough(Exception):
     """Takes back what a transaction has written."""
 
@@ -68,30 +74,45 @@ def folded(told: Told) -> Told:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(people, max_size=3), st.lists(keys, max_size=2), st.lists(people, max_size=8), st.booleans())
+@given(
+    st.lists(people, max_size=3), st.lists(keys, max_size=2), st.lists(people, max_size=8),
+    st.booleans(), st.lists(people, max_size=2),
+)  # fmt: skip
+@example([], [], [someone("id0", "a", "b"), someone("id1", "c")], True, [someone("id2", "a", "c")])
 def test_a_crowd_leaves_what_its_people_leave(
-    db: Database, before: list[Told], stopped: list[crowd.Key], told: list[Told], placed: bool
-) -> None:
-    told, found = [folded(each) for each in told], []
+    db: Database, before: list[Told], stopped: list[crowd.Key], told: list[Told], placed: bool,
+    meanwhile: list[Told],
+) -> None:  # fmt: skip
+    told, found, half = [folded(each) for each in told], [], len(told) // 2
     channels = {channel.code: channel for channel in Channel}
 
     def by_crowd(tx: Transaction) -> tuple[int, object]:
-        dry = crowd.identities_of_new(tx, told)
         first = book.reserve(tx, 1, "me", len(told)) if placed else None  # None: there is no book
         kept = () if first is None else range(first, first + len(told))
         places = zip(kept, told, strict=True) if kept else ()
-        ahead = [(value, code, number) for number, each in places for code, value in each.addresses]
-        book.place(tx, sorted(ahead))
-        came = crowd.save(tx, KEY, told, NOW, reserved=kept)
-        book.unplace(tx, [each for each in ahead if each[2] not in came.ids])
+        ahead = [
+            (value, code, number) for number, each in places for code, value in dict.fromkeys(each.addresses)
+        ]
+        ahead.sort()
+        book.place(tx, ahead[:half])
+        contacts.save(tx, KEY, [each.contact for each in meanwhile], NOW)
+        book.place(tx, ahead[half:])
+        new, ids = 0, set()
+        for part, numbers in ((told[:half], kept[:half]), (told[half:], kept[half:])):
+            dry = crowd.identities_of_new(tx, part)
+            came = crowd.save(tx, KEY, part, NOW, reserved=numbers)
+            assert len(set(came.ids)) == len(came.ids) and came.new <= len(came.ids)
+            assert came.stopped == {key for each in part for key in each.addresses if key in never(stopped)}
+            assert len(dry) >= came.new
+            new, ids = new + came.new, ids | set(came.ids)
+        book.unplace(tx, [each for each in ahead if each[2] not in ids])
         assert in_book(tx) == has_address(tx)
-        assert len(set(came.ids)) == len(came.ids) and came.new <= len(came.ids)
-        assert came.stopped == {key for each in told for key in each.addresses if key in never(stopped)}
-        assert len(dry) >= came.new
-        return came.new, left(tx)
+        return new, left(tx)
 
     def one_by_one(tx: Transaction) -> tuple[int, object]:
-        return len(contacts.save(tx, KEY, [each.contact for each in told], NOW).new), left(tx)
+        contacts.save(tx, KEY, [each.contact for each in meanwhile], NOW)
+        parts = [[each.contact for each in part] for part in (told[:half], told[half:])]
+        return sum(len(contacts.save(tx, KEY, part, NOW).new) for part in parts), left(tx)
 
     for way in (by_crowd, one_by_one):
         try:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.terms import Channel
-from kaskad.store import contacts, mail_domains
+from kaskad.store import book, contacts, mail_domains
 from kaskad.store.contacts import Address, Consent, Contact
 from kaskad.store.db import Transaction
 from kaskad.store.suppressions import SUPPRESSED, stopped
@@ -60,11 +60,12 @@ def save(
 ) -> Came:  # fmt: skip
     """Make or change the contacts of people, with addresses and consents; `by` as in `contacts.save`.
 
-    `reserved` has a number for each of them, which is its own if it is new and shares nothing (`store.book`).
+    `reserved` has a number for each of them, in order: its own if it is new and shares nothing. Their
+    addresses then stand in the book under it (`store.book`).
     """
     tx.all("lock_contacts")
     never = stopped(tx, hash_key, [key for told in people for key in told.addresses])
-    strangers, others = _apart(tx, people)
+    strangers, others = _apart(tx, people, reserved)
     if reserved and not others:
         ids = list(reserved)
     elif reserved:
@@ -72,7 +73,8 @@ def save(
         ids = [kept[id(told)] for told in strangers]
     else:
         ids = [row[0] for row in tx.all("next_contact_ids", count=len(strangers))] if strangers else []
-    _put(tx, ids, strangers, never, now)
+    with book.writing(tx, ids if reserved else ()):
+        _put(tx, ids, strangers, never, now)
     if not others:
         return Came(ids, len(ids), never)
     saved = contacts.save(tx, hash_key, [told.contact for told in others], now, by)
@@ -90,13 +92,18 @@ def identities_of_new(tx: Transaction, people: Sequence[Told]) -> list[object]:
     ]
 
 
-def _apart(tx: Transaction, people: Sequence[Told]) -> tuple[list[Told], list[Told]]:
+def _apart(
+    tx: Transaction, people: Sequence[Told], reserved: Sequence[int] = ()
+) -> tuple[list[Told], list[Told]]:  # fmt: skip
     """Return those of whom nothing is known and who share nothing, and all others."""
     ids = [told.external_id for told in people if told.external_id is not None]
-    keys = [key for told in people for key in told.addresses]
-    common: set[str | Key] = {row[0] for row in tx.among_texts("known_external_ids", ids)}
-    common.update(tx.among_texts("known_addresses", [value for _, value in keys]))
-    common |= _repeated(ids) | _repeated(keys)
+    common: set[str | Key] = {row[0] for row in tx.among_texts("known_external_ids", ids)} | _repeated(ids)
+    if reserved:
+        common |= _shared(tx, people, reserved)
+    else:
+        keys = [key for told in people for key in told.addresses]
+        common.update(tx.among_texts("known_addresses", [value for _, value in keys]))
+        common |= _repeated(keys)
     if not common:
         return list(people), []
     strangers: list[Told] = []
@@ -105,6 +112,15 @@ def _apart(tx: Transaction, people: Sequence[Told]) -> tuple[list[Told], list[To
         shares = told.external_id in common or not common.isdisjoint(told.addresses)
         (others if shares else strangers).append(told)
     return strangers, others
+
+
+def _shared(tx: Transaction, people: Sequence[Told], reserved: Sequence[int]) -> set[str | Key]:
+    """Return the addresses of those who share one; of these at least all that are shared."""
+    twice = book.shared(tx, reserved)
+    if not twice:
+        return set()
+    return {key for told, number in zip(people, reserved, strict=True) if number in twice
+            for key in told.addresses}  # fmt: skip
 
 
 def _repeated(values: Sequence[str | Key]) -> set[str | Key]:

@@ -250,6 +250,24 @@ DELETE FROM address_book
 -- name: unplace_addresses (postgresql)
 SELECT unnest(:c1::text[]), unnest(:c2::integer[]), unnest(:c3::bigint[]) LIMIT 0;
 
+-- name: note_booked_twice
+-- Who shares an address with somebody.
+INSERT INTO booked_twice (contact_id)
+/* sqlite: VALUES (:c1) */ /* postgresql: SELECT unnest(:c1::bigint[]) */
+ON CONFLICT DO NOTHING;
+
+-- name: booked_twice
+SELECT contact_id FROM booked_twice WHERE contact_id BETWEEN :first AND :last;
+
+-- name: forget_booked_twice
+DELETE FROM booked_twice
+ WHERE EXISTS (SELECT 1 FROM placements
+                WHERE import_id = :import_id AND booked_twice.contact_id BETWEEN first_id AND last_id);
+
+-- name: write_placed
+-- :writing 1: from here on nothing is put into the book for the people who are made.
+UPDATE placements SET writing = :writing WHERE :number BETWEEN first_id AND last_id;
+
 -- name: placements
 -- Of this import, and of processes that have ended: on SQLite there is one that writes.
 SELECT import_id, first_id, last_id FROM placements WHERE owner <> :owner OR import_id = :import_id;
