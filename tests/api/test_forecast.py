@@ -102,7 +102,7 @@ def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(
                 "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
                 f"wake_at, due_at, entered_at, holdout, outcome) SELECT {contact}, 1, cascade_id, id, 0, 3, "
                 f"3, 0, 0, NULL, 0, 0, 0, {outcome} FROM versions WHERE id = {version};"
-                f"INSERT INTO courses_due (contact_id, run_id) VALUES ({contact}, 1)"
+                f"INSERT INTO due_runs (keys) VALUES ('[{contact},1]')"
             )
             for step, channel in zip(range(steps), (1, 2, 8, 9), strict=False):
                 tx.script(
