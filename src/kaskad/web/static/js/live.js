@@ -3,6 +3,8 @@
 // When a topic has news, every such element gets the event "live" with what is told as its detail: htmx asks for
 // the part again (hx-trigger="live"), data-field shows one of the figures, a job moves its bar.
 
+// What is told first is what the page shows, unless it took this long to ask (a slow line, a tab opened behind others).
+const STALE_MS = 1500;
 let stream = null;
 let last = "";
 
@@ -21,7 +23,8 @@ function follow() {
   stream.addEventListener("error", () => mark("waiting"));
   stream.addEventListener("news", (event) => {
     last = event.lastEventId;
-    const { topic, told, first } = JSON.parse(event.data);
+    const { topic, told, first: begins } = JSON.parse(event.data);
+    const first = begins && performance.now() < STALE_MS;
     mark("open");
     for (const each of document.querySelectorAll(`[data-live="${CSS.escape(topic)}"]`)) tell(each, told, first);
   });
