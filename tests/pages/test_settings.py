@@ -1,6 +1,7 @@
 """Settings: keys, webhooks, stop list, hours, caps, law, retention are changed; the audit is sentences."""
 
 import ast
+import base64
 import json
 import re
 import threading
@@ -10,13 +11,17 @@ from pathlib import Path
 from fastapi.routing import APIRoute
 
 import kaskad
-from kaskad.actions import keys, policy, suppressions, webhooks
+from kaskad.actions import brand, keys, policy, suppressions, webhooks
 from kaskad.actions.contacts import ToldAddress
 from kaskad.domain.terms import Channel
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.noted import PREFIX, is_noted
 from kaskad.web.app import ROUTERS
 from kaskad.web.pages.audit_words import VERBS, link_of
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 
 
 def token_in(text):
@@ -206,6 +211,44 @@ def test_health_is_looked_at_when_asked_and_the_brand_is_named(site):
         assert wrong.status_code == 422 and "без &lt; &gt;" in wrong.text and "«XXX»" in wrong.text
         assert post(client, "/settings/brand", name="Север", currency="kzt").status_code == 303
         assert 'value="Север"' in client.get("/settings/brand").text
+        form = {"csrf": token_in(client.get("/account").text), "name": "Север", "currency": "KZT"}
+        form |= {"colour": "#0b6e4f", "address": "Алматы, Абая 1"}
+        bad = client.post("/settings/brand", data=form, files={"file": ("logo.png", b"no picture")})
+        assert bad.status_code == 422 and "Алматы" in bad.text
+        client.post("/settings/brand", data=form, files={"file": ("logo.png", PNG)})
+        page = client.get("/settings/brand").text
+        letter = client.get(re.findall(r"/templates/letter/[\w-]+", page)[0]).text
+        assert "data:image/png;base64" in letter and "Алматы" in letter and "#0b6e4f" in letter
+        drawn = post(client, "/settings/brand/draw", **{**form, "colour": "#aa0000"}).text
+        assert "#aa0000" in client.get(re.findall(r"/templates/letter/[\w-]+", drawn)[0]).text
+        assert brand.show(site.service.office).colour == "#0b6e4f", "nothing is kept"
+        site.api.put("/templates/brand-head", {"channel": "part", "text": "<mj-section></mj-section>"})
+        assert "изменён вручную" in client.get("/settings/brand").text
+        post(client, "/settings/brand/parts")
+        assert "изменён вручную" not in client.get("/settings/brand").text
+        mail = {"host": "mail.example.org", "sender": "Shop <a@example.org>"}
+        site.api.put("/accounts/letters", {"provider": "smtp", "settings": mail})
+        assert "Shop &lt;a@example.org&gt;" in client.get("/settings/brand").text
+        told = {"account": "letters", "sender": "North <b@example.org>", "reply_to": "nobody"}
+        wrong = post(client, "/settings/brand/sender", **told)
+        assert problems_in(wrong.text) == {"reply_to"} and 'value="nobody"' in wrong.text
+        post(client, "/settings/brand/sender", **{**told, "reply_to": "c@example.org"})
+        assert site.api.get("/accounts/letters")["settings"]["reply_to"] == "c@example.org"
+        utm = {"source": "kaskad", "medium": "{{ channel }}", "domains": "example.org, shop.example.net"}
+        post(client, "/settings/brand/links", **utm)
+        kept = policy.show(site.service.office).utm
+        assert (kept.medium, kept.domains) == ("{{ channel }}", ("example.org", "shop.example.net"))
+        wrong = post(client, "/settings/brand/links", source="{{ x", domains="no domain")
+        assert problems_in(wrong.text) == {"source", "domains"} and 'value="{{ x"' in wrong.text
+        wrong = post(client, "/settings/brand/brands", name="shop-kz", link_domain="http://s.kz")
+        assert problems_in(wrong.text) == {"link_domain"} and 'value="http://s.kz"' in wrong.text
+        post(client, "/settings/brand/brands", name="shop-kz", link_domain="https://s.example.org")
+        post(client, "/settings/brand/brands", name="shop-ru", was="shop-kz", source="ru")
+        (one,) = policy.show(site.service.office).brands
+        assert (one.name, one.link_domain, one.utm.source) == ("shop-ru", "", "ru")
+        assert post(client, "/settings/brand/brands", name="x", was="shop-kz").status_code == 409
+        post(client, "/settings/brand/brands", name="shop-ru", was="shop-ru", do="remove")
+        assert policy.show(site.service.office).brands == ()
     with site.client("viewer") as client:
         assert client.get("/settings/health").status_code == 403
         assert post(client, "/settings/brand", name="X", currency="KZT").status_code == 403

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.utils import parseaddr
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kaskad.actions import at_once
 from kaskad.actions.office import Office
 from kaskad.actions.stranded import cascades_that_need
 from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.terms import Reason
+from kaskad.domain.terms import Channel, Reason
 from kaskad.domain.worded import worded
 from kaskad.engine.account_form import AccountForm
 from kaskad.engine.catalog import to_send_by
@@ -116,6 +118,38 @@ def enable(office: Office, name: str, enabled: bool) -> Shown:
     office.write(lambda tx: account_store.enable(tx, name, enabled))
     office.reload()
     return get(office, name)
+
+
+def set_sender(office: Office, name: str, sender: str, reply_to: str) -> Shown:
+    """Say whom letters of a mail account come from, and where answers go; raises NotFound, Invalid."""
+    account = get(office, name).account
+    known = {setting.name for setting in provider(account.provider).settings}
+    if account.channel is not Channel.EMAIL or "sender" not in known:
+        raise Invalid([worded("%(name)s sends no letters.", name=name)])
+    told = {"sender": sender.strip(), "reply_to": reply_to.strip()}
+    problems: list[tuple[str, str]] = []
+    if reply_to.strip() and "reply_to" not in known:
+        problems.append((worded("%(name)s takes no other address for answers.", name=name), "/reply_to"))
+    if reply_to.strip() and not _is_mail(parseaddr(reply_to)[1]):
+        problems.append((worded("Write an address such as Shop <hello@example.org>."), "/reply_to"))
+    changed = replace(
+        account, settings={**account.settings, **{key: told[key] for key in told if key in known}}
+    )
+    if not _is_mail(parseaddr(sender)[1]) or provider(account.provider).check(to_send_by(changed)):
+        problems.append((worded("Write an address such as Shop <hello@example.org>."), "/sender"))
+    if problems:
+        raise Invalid([text for text, _ in problems], [pointer for _, pointer in problems])
+    office.write(lambda tx: account_store.save(tx, office.vault, changed))
+    office.reload()
+    return get(office, name)
+
+
+def _is_mail(address: str) -> bool:
+    try:
+        normalise(Channel.EMAIL, address)
+    except BadAddress:
+        return False
+    return True
 
 
 def delete(office: Office, name: str, force: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 import subprocess
@@ -17,6 +18,9 @@ from kaskad.store.files import Kept
 
 MAX_SIZE = 7_000_000  # bytes: base64 and the letter around it make 10 MB, which most mail servers take
 SCAN_S = 60
+MAX_SHOWN = 300_000  # bytes of a picture within a preview
+
+_CID = re.compile(r"""(["'(]\s*)cid:([a-z0-9][a-z0-9_-]{0,63})(?=\s*["')])""")
 
 _ZIP = b"PK\x03\x04"
 _OFFICE = "application/vnd.openxmlformats-officedocument."
@@ -83,6 +87,20 @@ def content(office: Office, name: str) -> tuple[Kept, bytes]:
     kept = find(office, name)
     with office.read() as tx:
         return kept, store.content(tx, kept.id)
+
+
+def with_pictures(office: Office, html: str) -> str:
+    """Return a letter for a frame on a page: saved pictures (`cid:`) stand in it, if they are small."""
+
+    def shown(found: re.Match[str]) -> str:
+        with office.read() as tx:
+            kept = store.find(tx, found[2])
+            if kept is None or not kept.kind.startswith("image/") or kept.size > MAX_SHOWN:
+                return found[0]
+            inside = base64.b64encode(store.content(tx, kept.id)).decode()
+        return f"{found[1]}data:{kept.kind};base64,{inside}"
+
+    return _CID.sub(shown, html)
 
 
 def linked(office: Office, token: str) -> tuple[Kept, bytes] | None:

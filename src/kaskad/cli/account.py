@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command("enable")(enable)
     group.command("disable")(disable)
     group.command("resume")(resume)
+    group.command("sender")(sender)
     group.command("test")(send_test)
     group.command("templates")(templates)
     prices.register(group)
@@ -192,6 +193,22 @@ def enable(name: NAME, db: DB = "", as_json: JSON = False) -> None:
 def disable(name: NAME, db: DB = "", as_json: JSON = False) -> None:
     """Let no message go through an account; others of its channel take over."""
     _switch(name, db, as_json, enabled=False)
+
+
+def sender(
+    name: NAME,
+    address: Annotated[str, typer.Argument(help='Whom letters come from: "Shop <hello@example.org>".')],
+    reply_to: Annotated[str, typer.Option(help="Where answers go; empty: to the sender.")] = "",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Say whom the letters of a mail account come from, and leave all else as it is."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    with reached(db) as client:
+        saved = client.put(f"/accounts/{name}/sender", {"sender": address, "reply_to": reply_to})
+    say(as_json, saved, f"Letters of {name} come from {saved['settings']['sender']}.")
 
 
 def resume(name: NAME, db: DB = "", as_json: JSON = False) -> None:

@@ -325,6 +325,19 @@ def disable_account(office: InOffice, name: Name) -> AccountView:
     return AccountView.of(accounts.enable(office, name, False))
 
 
+class SenderTold(Told):
+    """Whom letters come from, such as Shop <hello@example.org>; answers go there, or to `reply_to`."""
+
+    sender: Annotated[str, Field(min_length=3, max_length=300, pattern=PLAIN)]
+    reply_to: Annotated[str, Field(max_length=300, pattern=PLAIN)] = ""
+
+
+@router.put("/{name}/sender", dependencies=[may("accounts:write")])
+def set_sender(office: InOffice, name: Name, told: SenderTold) -> AccountView:
+    """Say whom the letters of a mail account come from, and where answers go; all else stays as it is."""
+    return AccountView.of(accounts.set_sender(office, name, told.sender, told.reply_to))
+
+
 @router.delete("/{name}", status_code=204, dependencies=[may("accounts:write")])
 def delete_account(
     office: InOffice,

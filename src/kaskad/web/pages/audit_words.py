@@ -9,6 +9,10 @@ from kaskad.web.pages.look import Look
 
 VERBS = {
     "PUT /brand": N_("Changed the brand"),
+    "PATCH /brand": N_("Changed something of the brand"),
+    "PUT /brand/parts": N_("Wrote the brand's parts of templates"),
+    "POST /brand/sample": N_("Looked at a letter in the brand's look"),
+    "PUT /accounts/{name}/sender": N_("Changed whom letters of an account come from"),
     "PUT /accounts/{name}": N_("Saved an account"),
     "DELETE /accounts/{name}": N_("Removed an account"),
     "POST /accounts/{name}/disable": N_("Paused an account"),

@@ -39,7 +39,7 @@ class Part(Struct, frozen=True):
 
 
 PARTS = (
-    Part("/settings/brand", N_("Brand"), N_("How you are called, and in which currency you count."),
+    Part("/settings/brand", N_("Brand"), N_("Name, currency, the look of letters, their sender, links."),
          icon("store"), "settings:read"),
     Part("/settings/hours", N_("Sending hours"), N_("When people may be written to, and quiet hours."),
          icon("clock"), "settings:read"),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from msgspec import Struct
 from starlette.responses import HTMLResponse
 
-from kaskad.actions import finding, policy, templates, test_messages
+from kaskad.actions import files, finding, policy, templates, test_messages
 from kaskad.actions.finding import Wanted
 from kaskad.actions.frames import Preview
 from kaskad.actions.office import Office
@@ -64,7 +64,8 @@ def letter(
 ) -> Response:  # fmt: skip
     """Return the HTML of the letter that a step would be, for a frame of ours."""
     shown = _shown(office, slug, step, who, variant, channel)
-    return HTMLResponse(shown.words.html, 200, {**HEADERS, "Content-Security-Policy": LETTER_POLICY})
+    html = files.with_pictures(office, shown.words.html)
+    return HTMLResponse(html, 200, {**HEADERS, "Content-Security-Policy": LETTER_POLICY})
 
 
 @router.get("/cascades/{slug}/preview/people")

@@ -88,7 +88,7 @@ def say_brand(
     """Keep who sends, and where they are."""
     given = {"name": name, "zone": zone, "country": country, "currency": currency}
     try:
-        brand.put(office, name, currency)
+        brand.change(office, {"name": name, "currency": currency})
         policy.change(office, {"zone": zone, "country": country})
     except Invalid as error:
         look = look_of(request, seen)

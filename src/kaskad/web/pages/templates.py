@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from starlette.responses import HTMLResponse
 
-from kaskad.actions import approvals, template_drafts, template_list, templates
+from kaskad.actions import approvals, files, template_drafts, template_list, templates
 from kaskad.actions.approving import State
 from kaskad.actions.office import Office
 from kaskad.actions.template_check import Findings
@@ -234,7 +234,7 @@ def _page(
         entry = None
     findings = found if isinstance(found, Findings) else None
     lacks = {each.variable: each for each in findings.lacks} if findings else {}
-    html = shown.preview.words.html if shown else ""
+    html = files.with_pictures(office, shown.preview.words.html) if shown else ""
     return render(
         request, look, "template.html", code, seen=seen, sheet=sheet, shown=shown, entry=entry,
         fields=fields_of(sheet.channel, sheet.form),
