@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from html import unescape
 
+from kaskad.domain.template.bounds import check_markup
+
 TAIL = "kaskad_tail"  # the variable that brings the honeypot and the pixel
 
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
@@ -26,6 +28,7 @@ _OWN = re.compile(r"\blink\b|\bunsubscribe_url\b")
 
 def track_hrefs(source: str) -> str:
     """Return `source` with a link block around each web address in an href, and the tail at its end."""
+    check_markup(source, "html")
     held = _Held(source)
     text = held.replace_hrefs(lambda value: f"{{% link %}}{value}{{% endlink %}}")
     ends = list(_BODY_END.finditer(text))
@@ -40,6 +43,7 @@ def text_of(source: str) -> str:
     from inscriptis.css_profiles import CSS_PROFILES  # type: ignore[import-untyped]
     from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
 
+    check_markup(source, "html")
     held = _Held(source)
     text = held.replace_hrefs(lambda value: held.keep(f"{{% link %}}{unescape(value)}{{% endlink %}}"))
     # Mails use tables for layout, and Liquid between their rows would be thrown out of them.

@@ -9,6 +9,7 @@ import re
 from difflib import get_close_matches
 
 from kaskad.domain.template import BadTemplate
+from kaskad.domain.template.bounds import check_markup
 
 # Gmail cuts a letter off behind this size, and with it the way to leave.
 # https://developers.google.com/workspace/gmail/design/css
@@ -57,7 +58,9 @@ def html_of(source: str, name: str) -> str:
     """Return the HTML of an MJML letter, its Liquid kept; raises BadTemplate."""
     import mrml  # late: only letters in MJML need it
 
+    check_markup(source, name, xml=True)
     held = _Held(source)
+    check_markup(held.text, name, xml=True)  # its Liquid may have stood in the name of an element
     _check_tags(_blank(source), name)
     text = _BETWEEN.sub(lambda found: f"><mj-raw>{found[1].strip()}</mj-raw>", held.text)
     try:
@@ -74,7 +77,9 @@ def inlined(source: str, name: str) -> str:
         return source
     import css_inline
 
+    check_markup(source, name)
     held = _Held(source)
+    check_markup(held.text, name)
     inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
     try:
         return held.give_back(inliner.inline(_hide_outside_tags(held.text)))

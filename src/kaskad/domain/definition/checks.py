@@ -19,6 +19,7 @@ from kaskad.domain.sms import parts
 from kaskad.domain.span import HOUR_MS, approximate_ms
 from kaskad.domain.speech import too_long, wrong_marks
 from kaskad.domain.template import BadTemplate, Template, compile_text
+from kaskad.domain.template.bounds import check_markup
 from kaskad.domain.terms import Channel, MessageClass, Reaction
 
 COMMERCIAL = (MessageClass.ADVERTISING, MessageClass.SERVICE)
@@ -120,6 +121,8 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
         path = f"{place}.{name}"
         try:
             template = compile_text(text, name=path, autoescape=name in ("html", "mjml"))
+            if name == "html":
+                check_markup(text, path)
             html = html_of(text, path) if name == "mjml" else text
             shown = len(html.encode("utf-8", "replace"))
         except BadTemplate as bad:

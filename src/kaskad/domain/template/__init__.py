@@ -7,6 +7,7 @@ from typing import Any
 
 from liquid.exceptions import LiquidError
 
+from kaskad.domain.template.bounds import check_liquid
 from kaskad.domain.template.fast import Unusual, compile_fast
 from kaskad.domain.template.liquid import HTML, OPT_IN_CHANNELS, PLAIN, Context, Filled
 from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderError
@@ -92,6 +93,7 @@ def compile_text(source: str, *, name: str, autoescape: bool = False) -> Templat
         raise BadTemplate(
             name, 1, f"{size} bytes are over the {MAX_SOURCE} that a template may have", "shorten it"
         )
+    check_liquid(source, name)
     try:
         liquid = (HTML if autoescape else PLAIN).from_string(source, name=name)
     except LiquidError as problem:

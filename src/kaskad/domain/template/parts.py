@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from kaskad.domain.template.bounds import check_liquid
 from kaskad.domain.template.problem import BadTemplate
 
 MAX_DEPTH = 8  # parts within parts
+MAX_PARTS = 500  # each time that one stands somewhere
+MAX_PARTS_WHOLE = 2_000_000  # characters; what a letter that extends another leaves out counts too
 MAX_WHOLE = 200_000  # characters; as a template by itself may have bytes
 
 Parts = Callable[[str], str | None]
@@ -36,7 +39,8 @@ def assemble(source: str, parts: Parts, name: str) -> str:
     """Return `source` with all parts in their places; raises BadTemplate."""
     if "{%" not in source or not _LEFT.search(source):
         return source
-    whole = _filled(source, parts, name, {}, ())
+    check_liquid(source, name)
+    whole = _filled(source, _bounded(parts, name), name, {}, ())
     if left := _LEFT.search(whole):
         line = whole.count("\n", 0, left.start()) + 1
         remedy = (
@@ -46,6 +50,26 @@ def assemble(source: str, parts: Parts, name: str) -> str:
             name, line, f"{left[1]} cannot be read here; blocks do not stand in each other", remedy
         )
     return whole
+
+
+def _bounded(parts: Parts, name: str) -> Parts:
+    """Return the parts for one text, which may have `MAX_PARTS` of them, and so many characters in all."""
+    used = characters = 0
+
+    def part(called: str) -> str | None:
+        nonlocal used, characters
+        told = parts(called)
+        used, characters = used + 1, characters + len(told or "")
+        if used > MAX_PARTS or characters > MAX_PARTS_WHOLE:
+            raise BadTemplate(
+                name,
+                1,
+                f"it is put together of over {MAX_PARTS} parts, or of too long ones",
+                "take fewer parts",
+            )
+        return told
+
+    return part
 
 
 def _filled(source: str, parts: Parts, name: str, blocks: dict[str, str], within: tuple[str, ...]) -> str:
