@@ -54,6 +54,35 @@ FAR_CELL = (
 )
 
 
+def placed(cell: bytes, row: bytes = b"2") -> bytes:
+    """Return a workbook with one more cell, wherever it says it is."""
+    return swollen(
+        b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1">'
+        b'<c r="A1"><v>1</v></c></row><row r="' + row + b'"><c r="' + cell + b'"><v>1</v></c></row>'
+        b"</sheetData></worksheet>"
+    )
+
+
+def open_document(rows: int, columns: int) -> bytes:
+    """Return an ODS with one value far away."""
+    names = ["office", "table", "text"]
+    known = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in names)
+    cell = '<table:table-cell office:value-type="string"><text:p>id</text:p></table:table-cell>'
+    content = (
+        f'<office:document-content {known}><office:body><office:spreadsheet><table:table table:name="a">'
+        f"<table:table-row>{cell}</table:table-row>"
+        f'<table:table-row table:number-rows-repeated="{rows}"><table:table-cell/></table:table-row>'
+        f'<table:table-row><table:table-cell table:number-columns-repeated="{columns}"/>{cell}</table:table-row>'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        file.writestr("META-INF/manifest.xml", "<manifest/>")
+        file.writestr("content.xml", content)
+    return out.getvalue()
+
+
 def people(data: bytes, **reading: object) -> tuple[PeopleFile, list[Person], list[tuple[int, Kind, str]]]:
     file = PeopleFile(data, "people.csv", Reading(**reading), 0)  # type: ignore[arg-type]
     pieces = list(iter(lambda: file.take(1000), None))
@@ -143,6 +172,10 @@ def test_json_lines_are_read_with_fields_within_fields_and_bad_lines_told() -> N
         (b"PK\x03\x04" + b"x" * 100, "cut off"),
         (swollen(FAR_CELL), "row 1,048,576 and column XFD"),
         (swollen(FAR_CELL.replace(b'"', b"'")), "row 1,048,576 and column XFD"),
+        (placed(b"xfd1048576", b"1048576"), "reaches farther than can be read"),
+        (placed(b"XFD1048576"), "reaches farther than can be read"),
+        (placed(b"A4000000000"), "reaches farther than can be read"),
+        (open_document(1_048_570, 16_000), "no workbook that can be read"),
         (swollen(b" " * 20_000_000), "unpacks from .* to 20,"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"x" * 600, "no workbook that can be read"),
         (b"{not json}\n", "no line is a JSON object"),
@@ -155,6 +188,11 @@ def test_json_lines_are_read_with_fields_within_fields_and_bad_lines_told() -> N
 def test_a_file_that_cannot_be_read_to_its_end_is_refused_whole(data: bytes, said: str) -> None:
     with pytest.raises(Invalid, match=said):
         people(data)
+
+
+def test_a_table_of_open_document_is_read() -> None:
+    file, _, _ = people(open_document(3, 1))
+    assert file.rows_about == 4
 
 
 def test_three_hundred_columns_are_attributes() -> None:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from kaskad.domain.errors import Invalid
 from kaskad.engine.encodings import Encoded, encoded
-from kaskad.engine.unpacking import check_unpacked
+from kaskad.engine.unpacking import check_readable, check_unpacked
 
 COLUMNS_AT_MOST = 500
 _DELIMITERS = ",;\t|"
@@ -182,6 +182,7 @@ def _workbook(data: bytes, source: str) -> Table:
     from python_calamine import CalamineWorkbook
 
     check_unpacked(data, source)
+    check_readable(data, source)
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         sheets = (book.get_sheet_by_name(name) for name in book.sheet_names)

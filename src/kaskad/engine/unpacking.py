@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from typing import IO
@@ -15,6 +17,8 @@ _DENSEST = 200  # times its packed size; spreadsheets of one word again and agai
 _SMALL = 20_000_000  # bytes that are unpacked in any case
 _MOST_CELLS = 50_000_000  # the reader keeps the whole rectangle: 32 bytes also where there is no cell
 _PLAIN_COLUMNS = 26
+_MEMORY = 4_000_000_000  # bytes that reading may take
+_PATIENCE_S = 300
 _BLOCK = 1 << 20
 _LAP = 64  # bytes of one block that are looked at again with the next
 _sheet = re.compile(r"xl/worksheets/[^/]+\.xml", re.IGNORECASE).fullmatch
@@ -46,6 +50,41 @@ def check_unpacked(data: bytes, source: str) -> None:
         raise Invalid([
             f"{source} is no text, and as a workbook it is cut off: save it again, or as CSV in UTF-8"
         ]) from None  # fmt: skip
+
+
+# What it does to a sheet too large is to end the process, whatever kind of workbook, and however it says so.
+_TRY = f"""
+import io, os, sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, ({_MEMORY}, {_MEMORY}))
+except ImportError:
+    pass
+from python_calamine import CalamineWorkbook
+try:
+    book = CalamineWorkbook.from_filelike(io.BytesIO(sys.stdin.buffer.read()))
+    any(book.get_sheet_by_name(name).height for name in book.sheet_names)
+except MemoryError:
+    os._exit(3)
+"""
+
+
+def check_readable(data: bytes, source: str) -> None:
+    """Raise Invalid for a workbook that the reader does not survive, having let it try in another process.
+
+    What it merely refuses (status 1), it refuses in this one as well, and says why.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _TRY], input=data, capture_output=True, timeout=_PATIENCE_S
+        )
+    except subprocess.TimeoutExpired:
+        done = None
+    if done is None or done.returncode not in (0, 1):
+        raise Invalid([
+            f"{source} has a sheet that reaches farther than can be read: delete what stands away from the"
+            " table (Ctrl+End leads to it), or save it as CSV in UTF-8"
+        ])  # fmt: skip
 
 
 def _check_rectangle(sheet: IO[bytes], source: str) -> None:
