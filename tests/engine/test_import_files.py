@@ -72,7 +72,8 @@ def open_document(rows: int, columns: int) -> bytes:
         f'<office:document-content {known}><office:body><office:spreadsheet><table:table table:name="a">'
         f"<table:table-row>{cell}</table:table-row>"
         f'<table:table-row table:number-rows-repeated="{rows}"><table:table-cell/></table:table-row>'
-        f'<table:table-row><table:table-cell table:number-columns-repeated="{columns}"/>{cell}</table:table-row>'
+        f'<table:table-row><table:table-cell table:number-columns-repeated="{columns}"/>{cell}'
+        "</table:table-row>"
         "</table:table></office:spreadsheet></office:body></office:document-content>"
     )
     out = io.BytesIO()

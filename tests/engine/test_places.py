@@ -50,6 +50,22 @@ def test_one_best_address_is_used_and_the_next_where_it_dies(either: Database):
         assert (first.value, second.value, second.health, second.main) == (NEW, OLD, 1, True)
 
 
+def test_of_addresses_that_nothing_tells_apart_always_the_same_is_used(either: Database):
+    stage = Stage(either)
+    stage.cascade(TWICE)
+    values = ["m-b@example.org", "ma@example.org", "m.c@example.org", "ёж@example.org", "m_d@example.org"]
+    for number, order in enumerate((values, values[::-1], values[2:] + values[:2])):
+        ann = stage.person(f"ann{number}", [])
+        with stage.db.write() as tx:
+            for value in order:
+                contacts.add_addresses(tx, HASH_KEY, ann, [contacts.Address(MAIL, f"{number}{value}")])
+        stage.event(ann, "left", cart_id=number, url=URL)
+        assert to(stage, ann) == [f"{number}m-b@example.org"]
+        with stage.db.read() as tx:
+            shown = places.in_order(cards.addresses(tx, ann), {}, ann)
+        assert [place.value.removeprefix(str(number)) for place in shown] == sorted(values)
+
+
 def test_of_addresses_that_stand_alike_the_one_is_used_where_the_person_has_reacted(stage: Stage):
     stage.cascade(TWICE)
     ann = stage.person("ann", [], addresses={MAIL: NEW})

@@ -184,7 +184,8 @@ def frame(
             worded("No account sends by %(channel)s: `kaskad account add` makes one.", channel=channel.value)
         )
     place = ADDRESS_CHANNEL.get(channel.code, channel.code)
-    to = to or next((str(row[2]) for row in tx.among("look_addresses", [contact_id]) if row[1] == place), "")
+    known = [str(row[2]) for row in tx.among("look_addresses", [contact_id]) if row[1] == place]
+    to = to or (known[-1] if known else "")  # the best comes last
     if not to:
         warnings.append(worded("The contact has no address on %(channel)s.", channel=channel.value))
     sender = ""

@@ -42,7 +42,7 @@ def in_order(known: Sequence[KnownAddress], answered: dict[Place, int], who: int
         number = place.channel is Channel.WHATSAPP and place.value.startswith("+")
         return (-place.health, int(place.main), own, place.confirmed_at or 0, at, int(number))
 
-    ranked = sorted(known, key=rank, reverse=True)
+    ranked = sorted(sorted(known, key=lambda place: place.value), key=rank, reverse=True)
     return sorted(ranked, key=lambda place: place.channel.code)
 
 

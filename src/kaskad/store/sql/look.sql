@@ -10,11 +10,12 @@ SELECT id, zone, language, country, tracking, attributes FROM contacts
 -- example: {"ids": [1]}
 -- The best address of a channel comes last: healthy, the main one, then the first in the contact's own order
 -- (0: has none), the one that was last confirmed; of equal ones on WhatsApp (3) the number, and not the id that
--- stands for it.
+-- stands for it; then the first by its letters, so that it is always the same.
 SELECT contact_id, channel, value, health, shared, preferred, main, confirmed_at FROM addresses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
  ORDER BY contact_id, health DESC, main, CASE WHEN preferred = 0 THEN 0 ELSE 1 END, preferred DESC,
-       coalesce(confirmed_at, 0), CASE WHEN channel = 3 AND value LIKE '+%' THEN 1 ELSE 0 END;
+       coalesce(confirmed_at, 0), CASE WHEN channel = 3 AND value LIKE '+%' THEN 1 ELSE 0 END,
+       value /* postgresql: COLLATE "C" */ DESC;
 
 -- name: look_consents
 -- hot
