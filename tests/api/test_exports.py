@@ -49,6 +49,22 @@ def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
     assert (read["email"], read["contact.email"]) == ("email", "contact.email")
 
 
+def test_attributes_of_every_kind_come_in_as_they_went_out(api):
+    texts = ["=1+1", "@x", "+x", "-1+cmd", "'=1", "''=1", "'plain", "it's =5", "''", "a;b,c|d", 'say "hi"',
+             "two\nlines", '="007"', "007", "+7 900 000-00-01", "2026-02-14", "юрта'=", "-", "'-5", "=cmd|'/C'!A0"]  # fmt: skip
+    kinds = {f"k{n:02}": value for n, value in enumerate([*texts, 5, -5, 1.5, -0.25, True, False])}
+    whole = {"phone": "+79000000077", "attributes": kinds | {"=head": "x"}}
+    for form, kind in (("csv", CSV), ("jsonl", {"Content-Type": "application/x-ndjson"}), ("xlsx", {})):
+        api.put(f"/contacts/kinds-{form}", whole)
+        number = int(api.get(f"/contacts/kinds-{form}")["id"].removeprefix("con_"))
+        out = api.call("GET", f"/exports/people?format={form}&after=con_{number - 1}").content
+        api.delete(f"/contacts/kinds-{form}")
+        assert api.post("/contacts/import", content=out, headers=kind)["rejected"] == 0
+        got = api.get(f"/contacts/kinds-{form}")["attributes"]
+        assert got == whole["attributes"], form
+        api.delete(f"/contacts/kinds-{form}")
+
+
 def test_json_lines_hold_everybody_once_and_go_on_where_they_broke_off(api, monkeypatch):
     monkeypatch.setattr(export_rows, "AT_ONCE", 2)
     text = "id,email\n" + "".join(f"l{n},l{n}@example.org\n" for n in range(5))

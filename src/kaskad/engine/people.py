@@ -109,7 +109,10 @@ class PeopleFile:
         self.columns.pop("", None)
         self.guessed = taken.guessed
         self._remark = [Note(1, table.remark, kind=Kind.FLAGGED)] if table.remark else []
-        self._plan = Plan(taken.meanings, reading.country, source, told_at, reading.typos, reading.agreed)
+        self._plan = Plan(
+            taken.meanings, reading.country, source, told_at, reading.typos, reading.agreed,
+            bool(table.delimiter), table.guarded,
+        )  # fmt: skip
         self._lines = table.lines()
         self._stretches: Stretches | None = None
         self._read = 0  # people, with those who are left out

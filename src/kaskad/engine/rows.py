@@ -21,6 +21,7 @@ from kaskad.domain.hours import is_zone
 from kaskad.domain.mailbox import is_role, meant
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.engine.columns import iso_date
+from kaskad.engine.sheets import as_told
 from kaskad.engine.tables import Line
 from kaskad.store.contacts import Consent, Contact, folded
 from kaskad.store.crowd import Key, Told
@@ -102,6 +103,8 @@ class Plan(Struct, frozen=True):
     told_at: int
     typos: Typos = Typos.ASK
     agreed: Agreed | None = None
+    is_csv: bool = True
+    guarded: bool = False  # cells that look like formulas may stand behind an apostrophe
 
 
 class Batch(Struct, frozen=True, array_like=True):
@@ -170,8 +173,10 @@ class _Reader:
     def read(self, line: Line) -> None:
         """Take one row, or note why not."""
         row, cells, columns = line.row, [cell.strip() for cell in line.cells], self._columns
-        if '="' in "".join(cells):
+        if self._plan.is_csv and '="' in "".join(cells):
             cells = [_bare(cell) for cell in cells]
+        if self._plan.guarded:
+            cells = [as_told(cell) for cell in cells]
         if line.problem:
             self._reject(row, line.problem)
             return

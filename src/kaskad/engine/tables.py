@@ -17,10 +17,12 @@ from msgspec import Struct
 
 from kaskad.domain.errors import Invalid
 from kaskad.engine.encodings import Encoded, encoded
+from kaskad.engine.sheets import as_told
 from kaskad.engine.unpacking import check_readable, check_unpacked
 
 COLUMNS_AT_MOST = 500
 _DELIMITERS = ",;\t|"
+_GUARDED = re.compile(r"'['=@\t\r+-]").search
 _LONGEST_HEADER = 65_536
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # XLSX, XLSB, ODS; XLS
 _SPELLED = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -45,6 +47,7 @@ class Table(Struct, frozen=True):
     encoding: str = ""
     delimiter: str = ""
     remark: str = ""
+    guarded: bool = False  # there are cells as `sheets.harmless` makes them
 
 
 def open_table(data: bytes, source: str) -> Table:
@@ -76,6 +79,7 @@ def _csv(text: Encoded, source: str) -> Table:
         return io.TextIOWrapper(io.BytesIO(text.data), text.codec, "replace", newline="")
 
     delimiter = delimiter_of(wrapped().read(_LONGEST_HEADER))
+    guarded = b"'" in text.data and any(map(_GUARDED, wrapped()))
     held: list[str] = []  # lines of the row that is being read
     header: list[str] | None = None
     size = 0
@@ -83,7 +87,7 @@ def _csv(text: Encoded, source: str) -> Table:
     try:
         for cells in reader:
             if header is None:
-                header = [name.strip() for name in cells]
+                header = [as_told(name.strip()) if guarded else name.strip() for name in cells]
             else:
                 size += 1
             last, held[:] = held[:], []
@@ -104,7 +108,7 @@ def _csv(text: Encoded, source: str) -> Table:
             yield Line(number, cells)
 
     shape = f"CSV, {text.name}, {_SPELLED[delimiter]}"
-    return Table(header or [], lines, size, shape, text.name, delimiter, text.remark)
+    return Table(header or [], lines, size, shape, text.name, delimiter, text.remark, guarded)
 
 
 def _holding(lines: Iterator[str], held: list[str]) -> Iterator[str]:
