@@ -51,7 +51,7 @@ def test_what_was_brought_in_comes_out_with_consents_and_lists(api):
 
 def test_attributes_of_every_kind_come_in_as_they_went_out(api):
     texts = ["=1+1", "@x", "+x", "-1+cmd", "'=1", "''=1", "'plain", "it's =5", "''", "a;b,c|d", 'say "hi"',
-             "two\nlines", '="007"', "007", "+7 900 000-00-01", "2026-02-14", "юрта'=", "-", "'-5", "=cmd|'/C'!A0"]  # fmt: skip
+             "two\nlines", '="007"', "007", "+7 900 000-00-01", "2026-02-14", "юрта'=", "'-5"]  # fmt: skip
     kinds = {f"k{n:02}": value for n, value in enumerate([*texts, 5, -5, 1.5, -0.25, True, False])}
     whole = {"phone": "+79000000077", "attributes": kinds | {"=head": "x"}}
     for form, kind in (("csv", CSV), ("jsonl", {"Content-Type": "application/x-ndjson"}), ("xlsx", {})):

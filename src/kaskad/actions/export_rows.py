@@ -188,7 +188,8 @@ def _message(told: messages.MessageView, external_id: str | None, facts: list[Fi
         "run": run_text(told.contact_id, told.run_id), "cascade": told.cascade, "version": told.version,
         "step": told.step, "channel": told.channel, "account": told.account, "state": told.state,
         "reason": told.reason, "variant": told.variant, "submitted_at": _instant(told.submitted_at),
-        "sent_at": _instant(told.sent_at), "attempt": told.attempt, "price": told.price / unit,
+        "sent_at": _instant(told.sent_at), "attempt": told.attempt,
+        "price": None if told.price is None else told.price / unit,
         "cost": None if told.cost is None else told.cost / unit, "currency": told.currency, "facts": facts,
     }  # fmt: skip
 

@@ -45,7 +45,7 @@ class MessageView(Struct, frozen=True):
     submitted_at: int | None
     sent_at: int | None
     attempt: int
-    price: int
+    price: int | None  # before it is sent; None: nobody has said
     cost: int | None
     currency: str
 
@@ -150,7 +150,7 @@ def view(names: Names, row: Row) -> MessageView:
         submitted_at=submitted_at,
         sent_at=sent_at,
         attempt=attempt,
-        price=price,
+        price=names.price(account_id, price),
         cost=cost,
         currency=names.currencies.get(account_id, "") if account_id is not None else "",
     )

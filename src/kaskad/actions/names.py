@@ -23,9 +23,16 @@ class Names:
         self._steps: dict[int, list[str]] = {}
         rows = tx.all("accounts")
         self.accounts: Mapping[int, str] = {row[0]: row[1] for row in rows}
-        self.currencies: Mapping[int, str] = {
-            row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in rows
+        self._prices: dict[int | None, Mapping[str, object]] = {
+            row[0]: msgspec.json.decode(row[8]) for row in rows
         }
+        self.currencies: Mapping[int, str] = {
+            row[0]: str(self._prices[row[0]].get("currency", "")) for row in rows
+        }
+
+    def price(self, account_id: int | None, minor: int) -> int | None:
+        """Return what a message was to cost; None where its account has no price: that is not nothing."""
+        return minor if minor or self._prices.get(account_id) else None
 
     def cascade(self, version_id: int) -> str:
         """Return the name of the cascade of a version."""

@@ -116,7 +116,7 @@ def _messages(
         yield Entry(
             at, "message", f"{name}: {channel_name} by {by}, {state_words}", run.text, run.cascade, name,
             channel_name,
-            {"account": by, "state": state_words, "price": price, "cost": cost,
+            {"account": by, "state": state_words, "price": names.price(account_id, price), "cost": cost,
              "currency": names.currencies.get(account_id, "")},
         )  # fmt: skip
 

@@ -234,10 +234,10 @@ class Ingest:
         with self._db.read() as tx:
             return forms.find(tx, name)
 
-    def form_text(self, version: str) -> str:
-        """Return words that some form has or had, by their version; "" for none."""
+    def form_text(self, form: str, version: str) -> str:
+        """Return words that a form has or had, by their version; "" for none."""
         with self._db.read() as tx:
-            return forms.text_of(tx, version)
+            return forms.text_of(tx, form, version)
 
     def sign_up(self, told: sign_up.Told) -> Future[str]:
         """Ask to confirm what was typed into a form; the result is `sign_up.ASKED` or `LIMITED`."""

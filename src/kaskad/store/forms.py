@@ -31,15 +31,18 @@ class SignUp(Struct, frozen=True):
 
 
 def put(tx: Transaction, form: Form, now: int) -> None:
-    """Keep a form in place of the one of its name."""
+    """Keep a form in place of the one of its name, whose words pages may still show."""
+    before = find(tx, form.name)
     tx.run("put_form", name=form.name, definition=msgspec.json.encode(form).decode(), now=now)
-    for one in form.texts:
-        tx.run("put_form_text", version=version_of(one.text), text=one.text)
+    for one in (*form.texts, *(before.texts if before is not None else ())):
+        version = version_of(one.text)
+        tx.run("put_form_text", version=version, text=one.text)
+        tx.run("put_form_wording", form=form.name, version=version)
 
 
-def text_of(tx: Transaction, version: str) -> str:
-    """Return the words of a version that some form has had; "" where none has."""
-    row = tx.one("form_text", version=version)
+def text_of(tx: Transaction, form: str, version: str) -> str:
+    """Return the words of a version that this form has had; "" where it never had them."""
+    row = tx.one("form_text", form=form, version=version)
     return "" if row is None else str(row[0])
 
 

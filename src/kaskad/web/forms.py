@@ -197,8 +197,9 @@ class Forms:
         return Told(form, channel, value, language, name, told.get("ip", ""), evidence)
 
     async def _words(self, form: Form, language: str, version: str) -> str:
-        """Return the very words that were on the page: an old page may still show an older version."""
-        seen = await run_in_threadpool(self._intake.form_text, version[:64]) if version else ""
+        """Return the very words that were on the page: an old one may still show an older version of them."""
+        asked = form.name, version[:64]
+        seen = await run_in_threadpool(self._intake.form_text, *asked) if version else ""
         return seen or form.text(language).text
 
     def _asked(self, request: Request, form: Form, typed: _Typed, channel: Channel, value: str) -> Response:

@@ -89,8 +89,8 @@ class Intake(Protocol):
     def form(self, name: str) -> Form | None:
         """Return a sign-up form; may wait for the database."""
 
-    def form_text(self, version: str) -> str:
-        """Return words that some form has or had, by their version; "" for none; may wait, as `form`."""
+    def form_text(self, form: str, version: str) -> str:
+        """Return words that a form has or had, by their version; "" for none; may wait, as `form`."""
 
     def sign_up(self, told: SignUp) -> Future[str]:
         """Ask to confirm what was typed into a form; the result says "asked", or "limited" to the greedy."""

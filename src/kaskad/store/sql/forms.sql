@@ -5,8 +5,12 @@ ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, changed_at = 
 -- name: put_form_text
 INSERT INTO form_texts (version, text) VALUES (:version, :text) ON CONFLICT DO NOTHING;
 
+-- name: put_form_wording
+INSERT INTO form_wordings (form, version) VALUES (:form, :version) ON CONFLICT DO NOTHING;
+
 -- name: form_text
-SELECT text FROM form_texts WHERE version = :version;
+SELECT t.text FROM form_wordings w JOIN form_texts t ON t.version = w.version
+ WHERE w.form = :form AND w.version = :version;
 
 -- name: form
 SELECT definition FROM forms WHERE name = :name;

@@ -115,7 +115,7 @@ class ExplainedView(RunView):
 
 
 class MessageView(View):
-    """A message, or the skip of a step. In minor units: `price` before it is sent, `cost` after."""
+    """A message, or the skip of a step. In minor units: `price` before it is sent, `cost` after it."""
 
     run: str
     contact: str
@@ -132,7 +132,7 @@ class MessageView(View):
     submitted_at: Instant | None
     sent_at: Instant | None
     attempt: int
-    price: int
+    price: int | None
     cost: int | None
     currency: str
 
