@@ -2,8 +2,10 @@
 
 import gc
 from collections.abc import Iterator
+from functools import cache
 from types import ModuleType
 
+import httpcore2
 import pytest
 import structlog
 
@@ -11,6 +13,11 @@ from support.scenarios import pass_table
 
 # Folders whose tests take long, or wait.
 LONG = ("crash", "system", "pages", "docs", "demo", "cli", "bench", "api")
+
+
+def pytest_configure() -> None:
+    """Let clients of servers here share the certificates, which none needs: reading them takes 40 ms."""
+    httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 
 def pytest_collection() -> None:

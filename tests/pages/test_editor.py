@@ -273,14 +273,23 @@ def _button(page):
     return page.partition('id="move"')[2].partition(">")[0]
 
 
-@pytest.mark.parametrize("language, theme, width", [("ru", "light", "wide"), ("en", "dark", "phone")])
-def test_the_editor_is_accessible_and_fits(visit, site, language, theme, width):
+LOOKED_AT = (  # one after the other by axe in one of the looks, the first in both
+    "/cascades/fits/edit", "/cascades/new", "/cascades/fits/edit?panel=top",
+    "/cascades/fits/edit?panel=step&at=0", "/cascades/fits/edit?panel=step&at=3",
+    "/cascades/fits/edit?panel=text", "/cascades/fits/edit?panel=plan", "/cascades/news/versions",
+    "/cascades/fits/preview?step=letter&who=nobody",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "turn, language, theme, width", [(0, "ru", "light", "wide"), (1, "en", "dark", "phone")]
+)
+def test_the_editor_is_accessible_and_fits(visit, site, turn, language, theme, width):
     site.api.put("/cascades/fits", content=EXAMPLE.replace("cascade: abandoned-cart", "cascade: fits"))
     opened = visit("marketer", language=language, theme=theme, width=width)
-    for path in ("/cascades/new", "/cascades/fits/edit", "/cascades/fits/edit?panel=top",
-                 "/cascades/fits/edit?panel=step&at=0", "/cascades/fits/edit?panel=step&at=3",
-                 "/cascades/fits/edit?panel=text", "/cascades/fits/edit?panel=plan",
-                 "/cascades/news/versions", "/cascades/fits/preview?step=letter&who=nobody"):  # fmt: skip
+    for number, path in enumerate(LOOKED_AT):
         opened.goto(path)
         opened.shoot(f"{path} {width} {language} {theme}")
-        assert opened.axe() == [] and not opened.overflows(), path
+        assert not opened.overflows(), path
+        if number == 0 or number % 2 == turn:
+            assert opened.axe() == [], path

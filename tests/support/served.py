@@ -14,7 +14,7 @@ import httpx2
 from msgspec import Struct
 
 from .faults import free_port
-from .site import FRONTEND
+from .site import build
 
 START_S = 90
 
@@ -38,7 +38,7 @@ class Served(Struct, frozen=True):
 @contextmanager
 def served(folder: Path) -> Iterator[Served]:
     """Run an installation in an empty folder until the end of the block, and see that it ends in order."""
-    subprocess.run([sys.executable, str(FRONTEND / "build.py")], check=True)
+    build()
     port = free_port()
     plain = {name: value for name, value in os.environ.items() if not name.startswith("KASKAD_")}
     environment = {
