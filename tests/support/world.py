@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from kaskad.sandbox.person import Person
 from kaskad.sandbox.profile import Profile, read_profile
+from support.faults import pause
 
 
 def _ids(number: int) -> dict[str, str]:
@@ -93,10 +94,12 @@ class Receiver:
 def wait_for(what: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     """Return the first answer that is not empty; fails where none comes."""
     until = time.monotonic() + patience_s
-    while not (found := what()):
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.01)
-    return found
+    while True:
+        began = time.monotonic()
+        if found := what():
+            return found
+        assert began < until, "waited in vain"
+        time.sleep(pause(began))
 
 
 def profile(**changes: str) -> Profile:
