@@ -41,6 +41,48 @@ def test_a_letter_is_written_beside_what_a_person_gets(visit, site):
     assert kept["mjml"] == LETTER and kept["language"] == "ru"
 
 
+def test_files_by_rule_and_an_appointment_are_edited(site):
+    def put(name):
+        params = {"title": f"{name}.pdf"}
+        site.api.call("PUT", f"/files/{name}", params=params, content=b"%PDF-1.7 prices")
+
+    put("prices")
+    put("map")
+    words = {"channel": "email", "language": "en", "subject": "Come", "text": "Come to the webinar"}
+    site.api.put("/templates/webinar", {**words, "attach": [{"file": "prices", "if": "contact.vip == true"}]})
+    at = "/templates/of/webinar?channel=email&language=en"
+    with site.client("marketer") as client:
+        page = client.get(at).text
+        assert 'value="prices" selected' in page and 'value="contact.vip == true"' in page
+        form = form_of(client, at, subject="Come", text="Come to the webinar", who="ann", format="")
+        form |= {
+            "attach-0": "prices",
+            "attach-name-0": "",
+            "attach-if-0": "contact.vip == true",
+            "attach-1": "map",
+            "attach-name-1": "Map for {{ contact.name }}.pdf",
+            "attach-if-1": "",
+        }
+        form |= {f"cal-{name}": "" for name in ("title", "starts", "ends", "lasts", "place", "about", "uid")}
+        wrong = {**form, "attach-if-0": "contact.vip ==", "cal-title": "Webinar", "cal-lasts": "long"}
+        told = client.post("/templates/of/webinar/save", data=wrong)
+        assert told.status_code == 422 and 'value="long"' in told.text, "what was typed stays"
+        assert re.search(r'id="f-calendar-problem" role="alert">[^<]', told.text)
+        told = client.post("/templates/of/webinar/save", data={**wrong, "cal-title": "", "cal-lasts": ""})
+        assert told.status_code == 422 and re.search(r'id="f-attach-problem" role="alert">[^<]', told.text)
+        good = {**form, "cal-title": "Webinar", "cal-starts": "trigger.starts_at", "cal-lasts": "90m"}
+        assert client.post("/templates/of/webinar/save", data=good).status_code == 303
+        page = client.get(at).text
+        assert 'value="90m"' in page and "Map for {{ contact.name }}.pdf" in page
+        (kept,) = site.api.get("/templates/webinar")["items"]
+        assert (kept["attach"], kept["calendar"]) == (["prices", "map"], "Webinar")
+        form = {**form_of(client, at), **form, "attach-0": "", "attach-if-0": "", "attach-1": ""}
+        form |= {"attach-name-1": "", "saved_at": form_of(client, at)["saved_at"]}
+        assert client.post("/templates/of/webinar/save", data=form).status_code == 303
+        (kept,) = site.api.get("/templates/webinar")["items"]
+        assert (kept["attach"], kept["calendar"]) == ([], "")
+
+
 def form_of(client, path, **more):
     """Return what a browser would send of the sheet at a path."""
     page = client.get(path).text

@@ -91,7 +91,7 @@ def places(look: Look, error: Invalid, content: Content) -> dict[str, str]:
     """Return problems by the field they belong to; "" is the whole."""
     found: dict[str, list[str]] = {}
     for problem, said in zip(error.problems, error.worded, strict=True):
-        named = re.search(r"\.(subject|mjml|html|text|say|script)\b", problem)
+        named = re.search(r"\.(attach|calendar|subject|mjml|html|text|say|script)\b", problem)
         place = named[1] if named else ""
         if place == "html" and content.mjml:
             place = "mjml"

@@ -24,6 +24,7 @@ from kaskad.domain.ids import contact_text
 from kaskad.domain.policy import Approval
 from kaskad.domain.terms import Channel
 from kaskad.web.auth import InOffice
+from kaskad.web.pages import template_extras
 from kaskad.web.pages.editor import Form as Fields
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.letters import letters_of
@@ -31,6 +32,7 @@ from kaskad.web.pages.look import Look
 from kaskad.web.pages.preview import LETTER_POLICY
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, go, render
+from kaskad.web.pages.template_extras import Extras
 from kaskad.web.pages.template_form import (
     FORMATS,
     content_of,
@@ -77,6 +79,7 @@ class Sheet(Struct, frozen=True):
     who: str = ""
     trigger: str = ""
     problems: Mapping[str, str] = {}
+    extras: Extras = Extras()  # files, appointment, pictures
 
     @property
     def draft(self) -> Draft:
@@ -154,6 +157,8 @@ def save(office: InOffice, request: Request, seen: Writer, name: Name, form: Fie
             "Somebody else has saved this text meanwhile. Copy yours, open the page anew, and join them."
         )
         return _page(office, request, seen, replace(sheet, problems={"": wrong}), 409)
+    if sheet.problems:
+        return _page(office, request, seen, sheet, 422)
     try:
         templates.put(
             office, name, sheet.channel, sheet.language, sheet.content, fallback=sheet.fallback,
@@ -196,24 +201,26 @@ def _opened(office: Office, name: str, channel: str, language: str) -> Sheet:
     if found is not None:
         return Sheet(
             name, channel, found.language, found.content, found.fallback, True, found.saved_at,
-            form_of(found.content),
+            form_of(found.content), extras=template_extras.shown(found.content),
         )  # fmt: skip
     model = next((each for each in own if each.fallback), own[0] if own else None)
     content = model.content if model else Content(mjml=STARTER if channel == "email" else "")
     form = form_of(content)
     return Sheet(
-        name, channel, language or ("" if channel == "part" else "ru"), content, there=False, form=form
-    )
+        name, channel, language or ("" if channel == "part" else "ru"), content, there=False, form=form,
+        extras=template_extras.shown(content),
+    )  # fmt: skip
 
 
 def _told(office: Office, name: str, told: Mapping[str, str]) -> Sheet:
     """Return what a form says."""
     sheet = _opened(office, name, told.get("channel", ""), told.get("language", ""))
     form = told.get("format", "")
+    content, extras = template_extras.read(told, content_of(told, sheet.content, sheet.channel))
     return replace(
-        sheet, content=content_of(told, sheet.content, sheet.channel), fallback=told.get("fallback") == "yes",
+        sheet, content=content, extras=extras, fallback=told.get("fallback") == "yes",
         form=form if form in FORMATS else "", kept=kept_of(told), who=told.get("who", "").strip(),
-        trigger=told.get("trigger", "").strip(), problems={},
+        trigger=told.get("trigger", "").strip(), problems=extras.problems,
     )  # fmt: skip
 
 
@@ -226,8 +233,8 @@ def _page(
         sheet = replace(sheet, who=template_drafts.somebody(office, sheet.channel))
     # The first look of a day starts a process, which takes a second: the page itself does not wait for it.
     shown, wrong = _looked(office, seen, look, sheet) if looked else (None, {})
-    if not sheet.problems:
-        sheet = replace(sheet, problems=wrong)
+    told_wrong = {place: look._(text) for place, text in sheet.extras.problems.items()}
+    sheet = replace(sheet, problems={**wrong, **sheet.problems, **told_wrong})
     try:
         entry = template_list.show(office, sheet.name, part=sheet.channel == "part")
     except NotFound:
@@ -242,6 +249,7 @@ def _page(
         letter=letters_of(request).keep(html) if html else "", is_dark="prefers-color-scheme" in html,
         found=findings, not_found=found if isinstance(found, str) else "", lacks=lacks,
         lacking=lacking(list(lacks), sheet.content), id_of=contact_text, place_pairs=_places(look),
+        saved_files=files.listing(office) if sheet.channel == "email" else [],
         may_write=seen.may("cascades:write"), may_look=seen.may("contacts:read"),
         approval=_approval(office, sheet), may_approve=seen.may("texts:approve"), me=seen.caller.name,
     )  # fmt: skip

@@ -53,7 +53,7 @@ function take(page, doing) {
 }
 
 form.addEventListener("input", (event) => {
-  if (event.target.name === "look" || event.target.matches("[type=radio]")) return;
+  if (event.target.name === "look" || event.target.matches("[type=radio], [type=file]")) return;
   if (event.target === who) {
     find();
   } else if (event.target.name !== "trigger") {
@@ -77,6 +77,35 @@ form.addEventListener("submit", (event) => {
 });
 window.addEventListener("beforeunload", (event) => {
   if (touched) event.preventDefault();
+});
+
+// A file that is brought in is saved at once, and chosen in the first row that is free.
+form.addEventListener("change", async (event) => {
+  const brought = event.target.id === "f-bring" && event.target.files[0];
+  if (!brought) return;
+  const name = brought.name.toLowerCase().replace(/\.[a-z0-9]+$/, "").replace(/[^a-z0-9_-]+/g, "-").replace(/^[-_]+|-+$/g, "").slice(0, 60) || `file-${Date.now()}`;
+  const sent = new FormData();
+  sent.set("file", brought);
+  try {
+    const answer = await fetch(`/api/v1/files/${name}`, { method: "PUT", headers: { "X-CSRF-Token": token }, body: sent, credentials: "same-origin" });
+    const told = await answer.json();
+    if (!answer.ok) {
+      say((told.problems ?? []).map((each) => each.detail).join(" ") || told.detail || told.title, "bad");
+      return;
+    }
+    for (const row of form.querySelectorAll(".file-row select")) {
+      if (![...row.options].some((option) => option.value === told.name)) row.append(new Option(`${told.title} (${told.name})`, told.name));
+    }
+    const free = [...form.querySelectorAll(".file-row select")].find((row) => !row.value);
+    if (free) {
+      free.value = told.name;
+      free.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    event.target.value = "";
+    say(event.target.dataset.said, "good");
+  } catch {
+    say(document.documentElement.dataset.offline, "bad");
+  }
 });
 
 // Whom to look as: offered as one types.
