@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import expect
 
+from kaskad.actions import template_list
+
 LETTER = (
     "<mjml><mj-body>{% include 'brand-head' %}<mj-section><mj-column><mj-text>"
     "Hi {{ contact.name }}, {{ trigger.count }} wait</mj-text></mj-column></mj-section></mj-body></mjml>"
@@ -48,6 +50,13 @@ def test_files_by_rule_and_an_appointment_are_edited(site):
 
     put("prices")
     put("map")
+    for name in ("zebra-one", "zebra-two"):
+        site.api.put(f"/templates/{name}", {"channel": "sms", "language": "en", "text": "Words"})
+    with site.client("marketer") as client:
+        rest = client.get("/templates", params={"cursor": "zebra-one"}).text
+        assert "zebra-two" in rest and "zebra-one" not in rest.replace("cursor=zebra-one", "")
+    (one,) = template_list.page(site.service.office, parts=False, after="zebra", limit=1)
+    assert (one.name, one.versions[0].channel) == ("zebra-one", "sms")
     words = {"channel": "email", "language": "en", "subject": "Come", "text": "Come to the webinar"}
     site.api.put("/templates/webinar", {**words, "attach": [{"file": "prices", "if": "contact.vip == true"}]})
     at = "/templates/of/webinar?channel=email&language=en"

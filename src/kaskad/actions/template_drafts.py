@@ -96,8 +96,11 @@ def _made(office: Office, tx: Transaction, draft: Draft) -> tuple[Kept, Wording]
         draft.name, code_of(draft.channel), primary(draft.language), True, draft.content, office.now()
     )  # fmt: skip
     if kept.channel != PART:
-        return kept, made_of(kept, store.all_texts(tx))
-    others = [one for one in store.all_texts(tx) if (one.name, one.channel) != (kept.name, PART)]
+        return kept, made_of(kept, store.all_parts(tx))
+    others = [
+        one for one in [*store.with_parts(tx), *store.all_parts(tx)]
+        if (one.name, one.channel) != (kept.name, PART)
+    ]  # fmt: skip
     texts = [kept, *others]
     for one in others:
         if (

@@ -45,41 +45,53 @@ class Entry(Struct, frozen=True):
         return max(each.saved_at for each in self.versions)
 
 
-def listing(office: Office) -> list[Entry]:
-    """Return all templates, then all parts, each by name."""
+def page(office: Office, *, parts: bool, after: str, limit: int) -> list[Entry]:
+    """Return templates, or parts, whose names come after one, by name."""
     with office.read() as tx:
-        texts = store.all_texts(tx)
-        used = _uses(tx)
-    parts = tuple(one for one in texts if one.channel == PART)
-    by_name: dict[tuple[bool, str], list[Kept]] = {}
-    for one in texts:
-        by_name.setdefault((one.channel == PART, one.name), []).append(one)
-    within: dict[str, set[str]] = {}
-    for one in texts:
-        for part in _parts(one):
-            within.setdefault(part, set()).add(one.name)
-    return [
-        Entry(
-            name, is_part, tuple(_version(one, parts) for one in own), {} if is_part else used.get(name, {}),
-            tuple(sorted({part for one in own for part in _parts(one)})),
-            tuple(sorted(within.get(name, ()))) if is_part else (),
-        )
-        for (is_part, name), own in sorted(by_name.items())
-    ]  # fmt: skip
+        return _entries(tx, store.names(tx, is_part=parts, after=after, limit=limit), is_part=parts)
 
 
 def names(office: Office, *, limit: int) -> list[tuple[str, bool]]:
     """Return the names of templates and of parts, with whether it is one."""
     with office.read() as tx:
-        return [(row[0], bool(row[1])) for row in tx.all("template_names", part=PART, limit=limit)]
+        return [
+            (name, is_part)
+            for is_part in (False, True)
+            for name in store.names(tx, is_part=is_part, after="", limit=limit)
+        ]
 
 
 def show(office: Office, name: str, *, part: bool) -> Entry:
     """Return one of them; raises NotFound."""
-    found = next((each for each in listing(office) if (each.name, each.is_part) == (name, part)), None)
-    if found is None:
+    with office.read() as tx:
+        found = _entries(tx, [name], is_part=part)
+    if not found:
         raise NotFound(worded("There is no template %(name)r: `kaskad template list` shows them.", name=name))
-    return found
+    return found[0]
+
+
+def _entries(tx: Transaction, names: Sequence[str], *, is_part: bool) -> list[Entry]:
+    """Return what is told of some templates, or parts; only what that takes is read."""
+    by_name: dict[str, list[Kept]] = {}
+    for one in store.among(tx, names):
+        if (one.channel == PART) == is_part:
+            by_name.setdefault(one.name, []).append(one)
+    if not by_name:
+        return []
+    parts = tuple(store.all_parts(tx))
+    used = {} if is_part else _uses(tx)
+    within: dict[str, set[str]] = {}
+    for one in store.with_parts(tx) if is_part else ():
+        for part in _parts(one):
+            within.setdefault(part, set()).add(one.name)
+    return [
+        Entry(
+            name, is_part, tuple(_version(one, parts) for one in own), used.get(name, {}),
+            tuple(sorted({part for one in own for part in _parts(one)})),
+            tuple(sorted(within.get(name, ()))),
+        )
+        for name in names if (own := by_name.get(name))
+    ]  # fmt: skip
 
 
 def _version(one: Kept, parts: tuple[Kept, ...]) -> Version:

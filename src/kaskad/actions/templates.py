@@ -395,11 +395,11 @@ def made_of(kept: Kept, texts: Sequence[Kept]) -> Wording:
 
 
 def _made(tx: Transaction, kept: Kept) -> Wording:
-    return made_of(kept, store.all_texts(tx))
+    return made_of(kept, store.all_parts(tx))
 
 
 def _text(tx: Transaction, kept: Kept) -> Text:
-    return text_of(kept, store.all_texts(tx))
+    return text_of(kept, store.all_parts(tx))
 
 
 def text_of(kept: Kept, texts: Sequence[Kept]) -> Text:

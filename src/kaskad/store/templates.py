@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -73,6 +73,27 @@ def of_name(tx: Transaction, name: str) -> list[Kept]:
 def all_texts(tx: Transaction) -> list[Kept]:
     """Return every text and part, by name, channel and language."""
     return [_kept(row) for row in tx.all("templates")]
+
+
+def names(tx: Transaction, *, is_part: bool, after: str, limit: int) -> list[str]:
+    """Return names of templates, or of parts, those after a name."""
+    rows = tx.all("template_names", part=PART, is_part=int(is_part), after=after, limit=limit)
+    return [row[0] for row in rows]
+
+
+def among(tx: Transaction, names: Sequence[str]) -> list[Kept]:
+    """Return the texts of some names, by name, channel and language."""
+    return [_kept(row) for row in tx.among_texts("templates_among", names)]
+
+
+def all_parts(tx: Transaction) -> list[Kept]:
+    """Return every part, by name and language."""
+    return [_kept(row) for row in tx.all("template_parts", part=PART)]
+
+
+def with_parts(tx: Transaction) -> list[Kept]:
+    """Return the texts that may name a part, and perhaps some that do not."""
+    return [_kept(row) for row in tx.all("templates_with_parts")]
 
 
 def drop(tx: Transaction, kept: Kept) -> None:

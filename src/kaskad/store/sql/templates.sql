@@ -8,9 +8,25 @@ SELECT name, channel, language, fallback, content, saved_at FROM templates
 SELECT name, channel, language, fallback, content, saved_at FROM templates ORDER BY name, channel, language;
 
 -- name: template_names
--- Templates by name, then parts; :part is the channel of these.
-SELECT DISTINCT name, CASE WHEN channel = :part THEN 1 ELSE 0 END AS is_part FROM templates
- ORDER BY is_part, name LIMIT :limit;
+-- Names of templates, or of parts (:is_part 1), those after a name; :part is the channel of these.
+SELECT DISTINCT name FROM templates
+ WHERE name > :after AND (channel = :part) = (:is_part = 1)
+ ORDER BY name LIMIT :limit;
+
+-- name: templates_among
+-- All texts of some names.
+SELECT name, channel, language, fallback, content, saved_at FROM templates
+ WHERE name /* sqlite: IN (SELECT value FROM carray(:texts)) */ /* postgresql: = ANY(:texts) */
+ ORDER BY name, channel, language;
+
+-- name: template_parts
+SELECT name, channel, language, fallback, content, saved_at FROM templates
+ WHERE channel = :part ORDER BY name, language;
+
+-- name: templates_with_parts
+-- Texts that may name a part: few words do, and what they name is read where it is asked for.
+SELECT name, channel, language, fallback, content, saved_at FROM templates
+ WHERE content LIKE '%include%' OR content LIKE '%extends%' ORDER BY name, channel, language;
 
 -- name: put_template
 INSERT INTO templates (name, channel, language, fallback, content, saved_at)

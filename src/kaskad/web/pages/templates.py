@@ -95,8 +95,8 @@ class Sheet(Struct, frozen=True):
 @router.get("/templates")
 def listing(office: InOffice, request: Request, seen: Reader, kind: str = "", cursor: str = "") -> Response:
     """Show the templates, or the parts that they are made of."""
-    entries = [each for each in template_list.listing(office) if each.is_part == (kind == "part")]
-    left, look = [each for each in entries if each.name > cursor], look_of(request, seen)
+    look = look_of(request, seen)
+    left = template_list.page(office, parts=kind == "part", after=cursor, limit=ROWS + 1)
     return render(
         request, look, "templates.html", seen=seen, rows=left[:ROWS], kind=kind,
         next=left[ROWS - 1].name if len(left) > ROWS else "", may_write=seen.may("cascades:write"),
