@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,15 +19,24 @@ def grow() -> int:
         held += bytearray(len(held))
 
 
+def leave_once(mark: Path) -> str:
+    """End the process of its own will the first time, as one does that nobody has asked for a while."""
+    if not mark.exists():
+        mark.touch()
+        os._exit(0)
+    return "made"
+
+
 def turn() -> None:
     """Never end."""
     while True:
         time.sleep(0.01)
 
 
-def test_a_bomb_and_an_endless_loop_end_alone_and_a_good_process_serves_again():
+def test_a_bomb_and_an_endless_loop_end_alone_and_a_good_process_serves_again(tmp_path):
     renderers = Renderers()
     try:
+        assert renderers.call(leave_once, tmp_path / "mark") == "made"
         first = renderers.call(os.getpid)
         assert first != os.getpid() and renderers.call(os.getpid) == first
         with pytest.raises(Invalid) as large:

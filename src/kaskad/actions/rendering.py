@@ -42,10 +42,19 @@ class _Worker(Struct):
     process: BaseProcess
     line: Connection
 
+    def has_left(self) -> bool:
+        """Return whether it has ended of its own will: nobody had asked it for a while."""
+        self.process.join(1.0)
+        return self.process.exitcode == 0
+
     def end(self) -> None:
         self.line.close()
         self.process.kill()
         self.process.join()
+
+
+class _Gone(Invalid):
+    """The process was leaving when it was asked."""
 
 
 class Renderers:
@@ -61,7 +70,11 @@ class Renderers:
         if not self._free.acquire(timeout=2 * TIME_S):
             raise Unavailable(worded("Too many previews are being made: try again in a moment."))
         try:
-            return self._ask(self._taken(), function, args, time_s)
+            worker = self._taken()
+            try:
+                return self._ask(worker, function, args, time_s)
+            except _Gone:
+                return self._ask(_started(), function, args, time_s)
         finally:
             self._free.release()
 
@@ -89,7 +102,10 @@ class Renderers:
                 raise Invalid([TOO_LONG])
             problems, result = worker.line.recv()
         except (EOFError, OSError):  # the kernel has killed it, or it has not found the memory to say so
+            left = worker.has_left()
             worker.end()
+            if left:
+                raise _Gone([TOO_LARGE]) from None
             raise Invalid([TOO_LARGE]) from None
         with self._lock:
             self._idle.append(worker)
