@@ -17,6 +17,7 @@ from kaskad.domain.definition.checks import longest, shortest
 from kaskad.domain.definition.problem import Severity
 from kaskad.domain.speech import is_marked
 from kaskad.domain.terms import Channel, Kind, Reaction
+from kaskad.domain.worded import worded
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Capabilities
 
@@ -76,8 +77,12 @@ def _of_channel(step: Step, channel: Channel, accounts: Sequence[Account]) -> It
         severity: Literal["error", "warning"] = (
             "error" if lack.hard and len(those) == len(accounts) else "warning"
         )
-        who = f"account {names}" if len(those) == 1 else f"accounts {names}"
-        yield Finding(lack.path, f"{who} {lack.what}", lack.remedy, severity)
+        who = (
+            worded("account %(names)s", names=names)
+            if len(those) == 1
+            else worded("accounts %(names)s", names=names)
+        )
+        yield Finding(lack.path, worded("%(who)s %(what)s", who=who, what=lack.what), lack.remedy, severity)
 
 
 def _lacks(step: Step, channel: Channel, able: Capabilities) -> Iterator[_Lack]:
@@ -86,36 +91,61 @@ def _lacks(step: Step, channel: Channel, able: Capabilities) -> Iterator[_Lack]:
     for path, content in contents or [(place, step.content)]:
         yield from _of_content(path, channel, content, able)
     if step.keys and channel is Channel.ROBOT_CALL and Kind.KEYPRESS not in able.receipts:
-        yield _Lack(f"{place}.keys", "cannot tell which key was pressed", "remove `keys`", hard=True)
+        yield _Lack(
+            f"{place}.keys", worded("cannot tell which key was pressed"), worded("remove `keys`"), hard=True
+        )
     yield from _of_reactions(step, channel, [content for _, content in contents] or [step.content], able)
 
 
 def _of_content(place: str, channel: Channel, content: Content, able: Capabilities) -> Iterator[_Lack]:
     count = len(content.buttons)
     if channel not in (Channel.ROBOT_CALL, Channel.AGENT_CALL) and count > able.buttons:
-        what = f"shows at most {able.buttons} buttons" if able.buttons else "shows no buttons"
-        remedy = f"keep {able.buttons} of them" if able.buttons else "write the links into the text as well"
+        what = (
+            worded("shows at most %(buttons)s buttons", buttons=able.buttons)
+            if able.buttons
+            else worded("shows no buttons")
+        )
+        remedy = (
+            worded("keep %(buttons)s of them", buttons=able.buttons)
+            if able.buttons
+            else worded("write the links into the text as well")
+        )
         yield _Lack(f"{place}.buttons", what, remedy, hard=bool(able.buttons))
     if content.media and not able.media:
         yield _Lack(
-            f"{place}.media", "sends no pictures or files", "write their links into the text", hard=False
+            f"{place}.media",
+            worded("sends no pictures or files"),
+            worded("write their links into the text"),
+            hard=False,
         )
     text = content.say if channel is Channel.ROBOT_CALL else content.text
     name = "say" if channel is Channel.ROBOT_CALL else "text"
     if able.max_text and channel is not Channel.EMAIL and text:
         least, most = len(shortest(text)), len(longest(text))
-        if least > able.max_text or most > able.max_text:
-            verb = "has" if least > able.max_text else "can grow to"
-            what = f"takes {able.max_text} characters, and the text {verb} {max(least, most)}"
-            yield _Lack(f"{place}.{name}", what, "shorten it", hard=least > able.max_text)
+        n = max(least, most)
+        if n > able.max_text:
+            if least > able.max_text:
+                what = worded("takes %(most)s characters, and the text has %(n)s", most=able.max_text, n=n)
+            else:
+                what = worded(
+                    "takes %(most)s characters, and the text can grow to %(n)s", most=able.max_text, n=n
+                )
+            yield _Lack(f"{place}.{name}", what, worded("shorten it"), hard=least > able.max_text)
     if name == "say" and not able.ssml and is_marked(text):
-        what = "takes no SSML: its tags are left out, and a pause becomes a comma"
-        yield _Lack(f"{place}.say", what, "write it so that it sounds right without them", hard=False)
+        what = worded("takes no SSML: its tags are left out, and a pause becomes a comma")
+        yield _Lack(f"{place}.say", what, worded("write it so that it sounds right without them"), hard=False)
     if able.window_ms and content.approved is None:
         hours = able.window_ms // 3_600_000
-        what = f"takes a free text only within {hours} hours of the person's last message; else it is skipped"
-        remedy = "add `approved` with a text that the service has approved" if able.approved else ""
-        yield _Lack(place, what, remedy or "put a step of another channel behind it", hard=False)
+        what = worded(
+            "takes a free text only within %(hours)s hours of the person's last message; else it is skipped",
+            hours=hours,
+        )
+        remedy = (
+            worded("add `approved` with a text that the service has approved")
+            if able.approved
+            else worded("put a step of another channel behind it")
+        )
+        yield _Lack(place, what, remedy, hard=False)
 
 
 def _of_reactions(
@@ -125,9 +155,13 @@ def _of_reactions(
     told = _told(channel, contents, able)
     place, traits = f"steps[{step.number}]", CHANNELS[channel]
     known = ", ".join(sorted(r.value for r, kind in _KINDS.items() if kind.bit & told and tells(channel, r)))
-    remedy = f"write one of {known}" if known else "write `success: none`, and `wait` as a time"
+    remedy = (
+        worded("write one of %(known)s", known=known)
+        if known
+        else worded("write `success: none`, and `wait` as a time")
+    )
     if step.success is not Reaction.NONE and not success_mask(step.success, channel) & told:
-        what = "cannot tell that the step has succeeded: everybody goes on to the next one"
+        what = worded("cannot tell that the step has succeeded: everybody goes on to the next one")
         explicit = step.success not in (None, Reaction.REACTED)
         yield _Lack(f"{place}.success" if explicit else place, what, remedy, hard=explicit)
     elif step.success in _KINDS and not _KINDS[step.success].bit & told:
@@ -138,18 +172,27 @@ def _of_reactions(
                 continue
             path = f"{place}.wait[{index}].{key}" if step.wait else place
             if not mask_of(reaction, channel) & told:
-                what = f"cannot tell `{reaction}`" + (
-                    "" if step.wait else ", which the channel's wait asks for"
+                what = (
+                    worded("cannot tell `%(reaction)s`", reaction=reaction)
+                    if step.wait
+                    else worded(
+                        "cannot tell `%(reaction)s`, which the channel's wait asks for", reaction=reaction
+                    )
                 )
-                advice = "write `wait` as a time, such as `wait: 24h`"
-                yield _Lack(path, what, f"{remedy}, or {advice}" if known else advice, hard=bool(step.wait))
+                advice = worded("write `wait` as a time, such as `wait: 24h`")
+                yield _Lack(
+                    path,
+                    what,
+                    worded("%(remedy)s, or %(advice)s", remedy=remedy, advice=advice) if known else advice,
+                    hard=bool(step.wait),
+                )
             elif not _KINDS[reaction].bit & told and step.wait:
                 yield _weak(path, reaction, known)
 
 
 def _weak(path: str, reaction: Reaction, known: str) -> _Lack:
-    what = f"cannot tell `{reaction}` by itself: only more than that shows it"
-    return _Lack(path, what, f"it tells {known}", hard=False)
+    what = worded("cannot tell `%(reaction)s` by itself: only more than that shows it", reaction=reaction)
+    return _Lack(path, what, worded("it tells %(known)s", known=known), hard=False)
 
 
 def _told(channel: Channel, contents: Sequence[Content], able: Capabilities) -> int:

@@ -79,7 +79,15 @@ def wrong_texts(tx: Transaction, cascade: Cascade, accounts: Sequence[Account]) 
             if account.channel in step.channels and step.account in ("", account.name):
                 problem = _wrong(told, content, account, known.get(account.id, {}))
                 if problem:
-                    found.append(f"Step {step.number + 1} ({step.id}) of {cascade.id!r} {problem}.")
+                    found.append(
+                        worded(
+                            "Step %(number)s (%(step)s) of %(cascade)r %(problem)s.",
+                            number=step.number + 1,
+                            step=step.id,
+                            cascade=cascade.id,
+                            problem=problem,
+                        )
+                    )
     return list(dict.fromkeys(found))
 
 
@@ -104,20 +112,32 @@ def _wrong(told: Approved, content: Content, account: Account, known: Texts) -> 
     if not approved.takes_approved(account):
         if content.text or content.media:
             return ""
-        return f"has only an approved text, and account {account.name!r} takes none: give `text` as well"
-    name, text = f"approved text {told.name!r} ({told.language})", known.get((told.name, told.language))
+        return worded(
+            "has only an approved text, and account %(name)r takes none: give `text` as well",
+            name=account.name,
+        )
+    name, text = (
+        worded("approved text %(name)r (%(language)s)", name=told.name, language=told.language),
+        known.get((told.name, told.language)),
+    )
     if text is None:
-        return (
-            f"names the {name}, which account {account.name!r} does not know: `kaskad account templates "
-            f"{account.name} --sync` asks its service, or name one that it lists"
+        return worded(
+            "names the %(name)s, which account %(name2)r does not know: `kaskad account "
+            "templates %(name2)s --sync` asks its service, or name one that it lists",
+            name=name,
+            name2=account.name,
         )
     if text.state != APPROVED:
         why = f" ({text.why})" if text.why else ""
-        return (
-            f"names the {name}, which at account {account.name!r} is {text.state}{why}: wait, or name another"
+        return worded(
+            "names the %(name)s, which at account %(name2)r is %(state)s%(why)s: wait, or name another",
+            name=name,
+            name2=account.name,
+            state=text.state,
+            why=why,
         )
     if problem := _misfit(told, text.template):
-        return f"names the {name}, {problem}"
+        return worded("names the %(name)s, %(problem)s", name=name, problem=problem)
     return ""
 
 
@@ -125,19 +145,32 @@ def _misfit(told: Approved, template: ServiceTemplate) -> str:
     """Return where what is given does not fit the places of the text, "" where it does."""
     given, wanted = len(told.parameters), len(template.parameters)
     if given != wanted:
-        return f"whose body has {wanted} places, and {given} `parameters` are given: {template.body[:200]!r}"
+        return worded(
+            "whose body has %(wanted)s places, and %(given)s `parameters` are given: %(body)r",
+            wanted=wanted,
+            given=given,
+            body=template.body[:200],
+        )
     needs_head = bool(template.header_parameters) or template.header in FILES
     if needs_head != bool(told.header):
         kind = template.header if template.header in FILES else "text"
         return (
-            f"whose head wants a {kind}: give `header`"
+            worded("whose head wants a %(kind)s: give `header`", kind=kind)
             if needs_head
-            else "whose head is fixed: remove `header`"
+            else worded("whose head is fixed: remove `header`")
         )
     if len(told.buttons) > len(template.buttons):
-        return f"which has {len(template.buttons)} buttons, and `buttons` fills {len(told.buttons)}"
+        return worded(
+            "which has %(n)s buttons, and `buttons` fills %(n2)s",
+            n=len(template.buttons),
+            n2=len(told.buttons),
+        )
     for place, button in enumerate(template.buttons, 1):
         filled = place <= len(told.buttons) and bool(told.buttons[place - 1])
         if "{{" in button.url and not filled:
-            return f"whose button {place} ({button.text}) has an address to fill: give it in `buttons`"
+            return worded(
+                "whose button %(place)s (%(text)s) has an address to fill: give it in `buttons`",
+                place=place,
+                text=button.text,
+            )
     return ""

@@ -9,6 +9,7 @@ from msgspec import Struct
 from kaskad.domain.approval import Piece, pieces_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import Approval, Policy
+from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.wording import look_up
 from kaskad.store import approvals as store
@@ -62,9 +63,15 @@ def unapproved(tx: Transaction, cascade: Cascade) -> list[tuple[str, str, str]]:
     if not is_required(tx):
         return []
     wordings, _ = look_up(tx, cascade)
-    remedy = f"let somebody who has not written it look: `kaskad approval give {cascade.id}`"
+    remedy = worded(
+        "let somebody who has not written it look: `kaskad approval give %(cascade)s`", cascade=cascade.id
+    )
     return [
-        (state.piece.place, f"nobody has approved {state.piece.title} as it is now", remedy)
+        (
+            state.piece.place,
+            worded("nobody has approved %(title)s as it is now", title=state.piece.title),
+            remedy,
+        )
         for state in states(tx, pieces_of(cascade, wordings))
         if not state.approved_by
     ]

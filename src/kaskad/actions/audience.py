@@ -215,18 +215,36 @@ def _warnings(cascade: Cascade, steps: Sequence[StepFindings], cost: Sequence[Mo
             place += f", variant {one.variant}"
         if told.contacts > told.written:
             none = told.contacts - told.written
-            found.append(f"{place}: {_share(none, told.contacts)} of those with an address get no message.")
+            found.append(
+                worded(
+                    "%(place)s: %(share)s of those with an address get no message.",
+                    place=place,
+                    share=_share(none, told.contacts),
+                )
+            )
         longer = sum(number for count, number in told.parts.items() if count > 1)
         if longer:
             most = max(told.parts)
             share = _share(longer, told.written)
-            found.append(f"{place}: {share} get two parts or more, at most {most}; each is paid.")
+            found.append(
+                worded(
+                    "%(place)s: %(share)s get two parts or more, at most %(most)s; each is paid.",
+                    place=place,
+                    share=share,
+                    most=most,
+                )
+            )
     total = cascade.budget.total
     for money in cost:
         if total is not None and money.currency == total.currency and money.minor > total.minor:
             found.append(
-                f"If everybody gets every step it costs {format_money(money)}, and the budget stops at "
-                f"{format_money(total)}: {_share(total.minor, money.minor)} of that."
+                worded(
+                    "If everybody gets every step it costs %(cost)s, and the budget stops at "
+                    "%(budget)s: %(share)s of that.",
+                    cost=format_money(money),
+                    budget=format_money(total),
+                    share=_share(total.minor, money.minor),
+                )
             )
     return tuple(found)
 

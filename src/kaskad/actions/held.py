@@ -12,6 +12,7 @@ from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.segment import named_by
 from kaskad.domain.shown import misfits
 from kaskad.domain.speech import spoken_by
+from kaskad.domain.worded import worded
 from kaskad.engine.wording import look_up
 from kaskad.store import segments as segment_store
 from kaskad.store.db import Transaction
@@ -29,7 +30,7 @@ def held_against_accounts(office: Office, loaded: Loaded, text: str) -> Loaded:
         declared = attributes.declared(tx)
     more = [(f.path, f.message, f.remedy, f.severity) for f in found]
     more += [
-        (path, doubt, "Compare it with a value that it can have, or declare it otherwise.", "warning")
+        (path, doubt, worded("Compare it with a value that it can have, or declare it otherwise."), "warning")
         for path, doubt in doubts(declared, loaded.cascade)
     ]
     more += [(*finding, "error") for finding in misfits(declared, loaded.cascade, wordings)]
@@ -53,7 +54,11 @@ def _unknown_segments(tx: Transaction, cascade: Cascade) -> list[tuple[str, str,
     Whom a broadcast names is asked at the launch, which may name others.
     """
     return [
-        (path, f"there is no segment `{name}`", "make it first: `kaskad segment create`")
+        (
+            path,
+            worded("there is no segment `%(name)s`", name=name),
+            worded("make it first: `kaskad segment create`"),
+        )
         for name, paths in named_by(cascade).items()
         for path in paths
         if path != "trigger.broadcast" and segment_store.find(tx, name) is None

@@ -36,7 +36,7 @@ INTERRUPTED = "interrupted"
 _SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
 _PACED_MS = 200  # from when on a pace says anything
 _LOOK_S = 0.05  # between looks at an import that another request has begun
-_AGAIN = "The server stopped meanwhile: send the same file again, and it goes on where it was."
+_AGAIN = worded("The server stopped meanwhile: send the same file again, and it goes on where it was.")
 
 
 class Pace(Struct, frozen=True):
@@ -124,7 +124,7 @@ def cancel(office: Office, import_id: int) -> Import:
     office.write(lambda tx: import_store.cancel(tx, import_id))
     if found.state == RUNNING:
         return show(office, import_id)
-    problem = f"Cancelled after {found.seen} rows: whom they brought in stays."
+    problem = worded("Cancelled after %(seen)s rows: whom they brought in stays.", seen=found.seen)
     now = office.now()
     Placing(office, import_id, _owner(office)).clear()
     office.write(lambda tx: import_store.end(tx, import_id, found.owner, CANCELLED, problem, now))

@@ -128,10 +128,10 @@ def _answers(
 
 def _entry(state: str, refusal: str | None, run: Run) -> str:
     if state != cascade_store.ACTIVE:
-        return f"the cascade is {state}: nobody enters"
+        return worded("the cascade is %(state)s: nobody enters", state=state)
     if refusal is not None:
         return refusal
-    return "would be held out as the control group: nothing is sent" if run.holdout else ""
+    return worded("would be held out as the control group: nothing is sent") if run.holdout else ""
 
 
 class _Asked(Struct, frozen=True):
@@ -182,24 +182,32 @@ class _Asked(Struct, frozen=True):
         granted = None if place is None else rows.index(proven[place])
         refused = consent.refusing(rows, channel, kind, topic, self.now, brand)
         if kind is MessageClass.EMERGENCY:
-            return None, "an emergency message asks for no consent"
+            return None, worded("an emergency message asks for no consent")
         if refusal is None:
             if granted is not None:
                 return self.known[granted], "agreed"
-            return None, f"a {kind} message needs none, and nobody has refused it"
+            return None, worded("a %(kind)s message needs none, and nobody has refused it", kind=kind)
         if refused is not None and (granted is None or rows[granted].at <= rows[refused].at):
             paused = self.known[refused].expires_at is not None
-            return self.known[refused], "refused for a while" if paused else "refused"
+            return self.known[refused], worded("refused for a while") if paused else "refused"
         if granted is not None:
-            return self.known[granted], "agreed, but without a proof: that is none for advertising"
-        return None, "no consent is known"
+            return self.known[granted], worded("agreed, but without a proof: that is none for advertising")
+        return None, worded("no consent is known")
 
     def _law(self, channel: Channel) -> tuple[str, ...]:
         cascade = self.version.cascade
         answer = law.ask(
             self.version.policy, self.answers.country, channel, cascade.message_class, today(self.now)
         )
-        return tuple(f"{rule.verdict}: {rule.article} ({rule.id})" for rule in answer.rules)
+        return tuple(
+            worded(
+                "%(verdict)s: %(article)s (%(rule)s)",
+                verdict=rule.verdict,
+                article=rule.article,
+                rule=rule.id,
+            )
+            for rule in answer.rules
+        )
 
 
 def _held(when: When | None) -> Held | None:
@@ -208,4 +216,4 @@ def _held(when: When | None) -> Held | None:
 
 def _words(why: object, detail: str) -> str:
     text = (why.value if isinstance(why, SkipReason) else str(why)).replace("_", " ")
-    return f"{text}: {detail}" if detail and text else text or detail
+    return worded("%(text)s: %(detail)s", text=text, detail=detail) if detail and text else text or detail

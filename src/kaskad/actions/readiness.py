@@ -52,7 +52,7 @@ def wrong_currencies(cascade: Cascade, usable: Sequence[Account], place: str = "
     budget = cascade.budget.total or cascade.budget.per_contact
     if budget is None:
         return []
-    where = f" in {place}" if place else ""
+    where = worded(" in %(place)s", place=place) if place else ""
     return [
         worded(
             "Step %(number)s (%(step)s) of %(cascade)r can be sent by account %(name)r, "

@@ -11,6 +11,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat
 from kaskad.domain.numbering import is_hopeless, plain_number
 from kaskad.domain.subscription import BadSubscription, is_subscription, read_subscription
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 _PHONES = frozenset({Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channel.WHATSAPP})
 _CHATS = frozenset({Channel.TELEGRAM, Channel.VK, Channel.MAX, Channel.FACEBOOK_MESSENGER, Channel.INSTAGRAM})
@@ -48,7 +49,13 @@ def normalise(channel: Channel, text: str, country: str | None = None) -> str:
         return normalise_phone(text)  # of the Telegram Gateway, which sends codes to numbers
     if channel in _CHATS:
         if not _chat_id(text):
-            raise BadAddress(f"{_short(text)} is no {channel} id: it is a number that the service gives")
+            raise BadAddress(
+                worded(
+                    "%(short)s is no %(channel)s id: it is a number that the service gives",
+                    short=_short(text),
+                    channel=channel,
+                )
+            )
         return text
     if channel is Channel.VIBER:
         # Business messages go to a number, a bot's to the id that Viber gave it.
@@ -57,9 +64,21 @@ def normalise(channel: Channel, text: str, country: str | None = None) -> str:
         try:
             return str(read_subscription(text))
         except BadSubscription as problem:
-            raise BadAddress(f"{_short(text)} is no browser's push subscription: {problem}") from None
+            raise BadAddress(
+                worded(
+                    "%(short)s is no browser's push subscription: %(problem)s",
+                    short=_short(text),
+                    problem=problem,
+                )
+            ) from None
     if not _token(text):
-        raise BadAddress(f"{_short(text)} is no {channel} token: it has 8 to 2000 visible characters")
+        raise BadAddress(
+            worded(
+                "%(short)s is no %(channel)s token: it has 8 to 2000 visible characters",
+                short=_short(text),
+                channel=channel,
+            )
+        )
     return text
 
 
@@ -72,7 +91,13 @@ def normalise_email(text: str) -> str:
     try:
         checked = validate_email(text, check_deliverability=False, strict=True)
     except EmailNotValidError as problem:
-        raise BadAddress(f"{_short(text)} is no e-mail address: {str(problem).rstrip('.')}") from None
+        raise BadAddress(
+            worded(
+                "%(short)s is no e-mail address: %(problem)s",
+                short=_short(text),
+                problem=str(problem).rstrip("."),
+            )
+        ) from None
     return f"{checked.local_part}@{checked.ascii_domain}".lower()
 
 
@@ -82,7 +107,9 @@ def normalise_domain(text: str) -> str:
     try:
         return normalise_email(f"any@{name}").rpartition("@")[2]
     except BadAddress:
-        raise BadAddress(f"{_short(text)} is no mail domain: write it as example.org") from None
+        raise BadAddress(
+            worded("%(short)s is no mail domain: write it as example.org", short=_short(text))
+        ) from None
 
 
 def covering(domain: str) -> list[str]:
@@ -112,8 +139,14 @@ def normalise_phone(text: str, country: str | None = None) -> str:
 
 
 def _bad_phone(text: str, country: str | None) -> BadAddress:
-    where = f" in {country}" if country and not text.startswith("+") else ""
-    return BadAddress(f"{_short(text)} is no telephone number{where}: write it with + and the country code")
+    where = worded(" in %(country)s", country=country) if country and not text.startswith("+") else ""
+    return BadAddress(
+        worded(
+            "%(short)s is no telephone number%(where)s: write it with + and the country code",
+            short=_short(text),
+            where=where,
+        )
+    )
 
 
 def country_of(phone: str) -> str | None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.condition import Compare, Condition, Date, Exists, Items, Literal, Name, Node, Now, walk
 from kaskad.domain.condition_values import number, read_instant
+from kaskad.domain.worded import worded
 
 SETTING = "attributes"  # the table of settings has them under this name
 LANGUAGES = ("ru", "en")
@@ -35,6 +36,12 @@ class Type(StrEnum):
     LIST = "list"  # several texts
 
 
+_WORDS = {
+    Type.TEXT: worded("a text"), Type.NUMBER: worded("a number"), Type.DATE: worded("a date"),
+    Type.YES_NO: worded("yes or no"), Type.LIST: worded("a list of texts"),
+}  # fmt: skip
+
+
 class Attribute(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is declared of one attribute."""
 
@@ -48,15 +55,11 @@ class Attribute(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return its type for a sentence."""
         match self.type:
             case Type.CHOICE:
-                return f"one of {', '.join(self.choices)}"
-            case Type.YES_NO:
-                return "yes or no"
-            case Type.LIST:
-                return "a list of texts"
+                return worded("one of %(known)s", known=", ".join(self.choices))
             case Type.MONEY:
-                return f"an amount in {self.currency}"
+                return worded("an amount in %(currency)s", currency=self.currency)
             case _:
-                return f"a {self.type.value}"
+                return _WORDS[self.type]
 
 
 Declared = Mapping[str, Attribute]
@@ -70,20 +73,33 @@ def fit(name: str, attribute: Attribute, value: object) -> object:
     """Return the value as it is kept; raises Unfit. None, which removes the attribute, always fits."""
     found = None if value is None else _FITTING[attribute.type](attribute, value)
     if found is None and value is not None:
-        raise Unfit(f"{name}: {_quoted(value)} is not {attribute.words}")
+        raise Unfit(
+            worded(
+                "%(name)s: %(quoted)s is not %(words)s",
+                name=name,
+                quoted=_quoted(value),
+                words=attribute.words,
+            )
+        )
     return found
 
 
 def problems_of(attribute: Attribute) -> list[str]:
     """Return what is wrong with a declaration."""
-    found = []
+    found: list[str] = []
     if (attribute.type is Type.CHOICE) != bool(attribute.choices):
-        found.append("Choices belong to the type choice, and that needs some.")
+        found.append(worded("Choices belong to the type choice, and that needs some."))
     if (attribute.type is Type.MONEY) != bool(attribute.currency):
-        found.append("A currency belongs to the type money, and that needs one.")
+        found.append(worded("A currency belongs to the type money, and that needs one."))
     unknown = [language for language in attribute.labels if language not in LANGUAGES]
     if unknown:
-        found.append(f"Labels are in {' and '.join(LANGUAGES)}, not in {', '.join(unknown)}.")
+        found.append(
+            worded(
+                "Labels are in %(known)s, not in %(known2)s.",
+                known=" and ".join(LANGUAGES),
+                known2=", ".join(unknown),
+            )
+        )
     return found
 
 
@@ -113,18 +129,22 @@ def _doubts(declared: Declared, side: Node, operator: str, other: Node) -> Itera
     name = ".".join(side.path)
     ordered = operator in ("<", "<=", ">", ">=")
     if ordered and attribute.type in (Type.YES_NO, Type.CHOICE, Type.LIST):
-        yield f"{name} is {attribute.words}, which is never more or less than anything"
+        yield worded(
+            "%(name)s is %(words)s, which is never more or less than anything",
+            name=name,
+            words=attribute.words,
+        )
     elif attribute.type is Type.LIST and operator in ("==", "!=", "in"):
-        yield f"{name} is a list of texts: ask whether it `contains` one"
+        yield worded("%(name)s is a list of texts: ask whether it `contains` one", name=name)
     for value in other.nodes if isinstance(other, Items) else (other,):
         if said := _never(attribute, operator, value):
-            yield f"{name} is {attribute.words}, and {said}"
+            yield worded("%(name)s is %(words)s, and %(said)s", name=name, words=attribute.words, said=said)
 
 
 def _never(attribute: Attribute, operator: str, value: Node) -> str:
     """Return why a value can never stand beside the attribute; "" where it can."""
     if any(isinstance(node, Date | Now) for node in walk(value)):
-        return "" if attribute.type in (Type.DATE, Type.TEXT) else "is compared with a date"
+        return "" if attribute.type in (Type.DATE, Type.TEXT) else worded("is compared with a date")
     if not isinstance(value, Literal) or value.value is None or operator == "contains":
         return ""
     if attribute.type in (Type.TEXT, Type.LIST):
@@ -133,7 +153,7 @@ def _never(attribute: Attribute, operator: str, value: Node) -> str:
         fits = isinstance(value.value, str) and read_instant(value.value) is not None
     else:
         fits = _FITTING[attribute.type](attribute, value.value) is not None
-    return "" if fits else f"{_quoted(value.value)} is compared with it"
+    return "" if fits else worded("%(quoted)s is compared with it", quoted=_quoted(value.value))
 
 
 def _text(attribute: Attribute, value: object) -> object:

@@ -36,6 +36,7 @@ from kaskad.domain.condition import (
 from kaskad.domain.condition_kept import ARGUMENTS, CASCADE_WORDS, OPTIONAL
 from kaskad.domain.condition_values import read_instant
 from kaskad.domain.rfm import PARTS
+from kaskad.domain.worded import worded
 
 UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
@@ -75,17 +76,23 @@ def parse_tree(text: str) -> Node:
     """Return the tree of a whole condition; raises ConditionError."""
     if len(text) > MAX_LENGTH:
         raise ConditionError(
-            f"the condition has {len(text)} characters, more than {MAX_LENGTH}",
+            worded(
+                "the condition has %(n)s characters, more than %(max_length)s",
+                n=len(text),
+                max_length=MAX_LENGTH,
+            ),
             MAX_LENGTH,
-            'split it, or make a segment of it and write segment("its name")',
+            worded('split it, or make a segment of it and write segment("its name")'),
         )
     reader = _Reader(_tokens(text))
     if reader.peek().kind == "end":
-        raise ConditionError("the condition is empty", 0, "write a comparison: trigger.total >= 1000")
+        raise ConditionError(
+            worded("the condition is empty"), 0, worded("write a comparison: trigger.total >= 1000")
+        )
     tree = reader.either()
     left_over = reader.peek()
     if left_over.kind != "end":
-        raise reader.unexpected(left_over, "join two comparisons with `and` or `or`")
+        raise reader.unexpected(left_over, worded("join two comparisons with `and` or `or`"))
     return tree
 
 
@@ -94,7 +101,9 @@ def _tokens(text: str) -> list[_Token]:
     while place < len(text):
         found = _TOKEN.match(text, place)
         if (day := _DAY.match(text, place)) is not None:  # 2026-02-28 would be a subtraction
-            raise ConditionError(f"`{day.group()}` is not how a date is written", place, _date_of(day))
+            raise ConditionError(
+                worded("`%(group)s` is not how a date is written", group=day.group()), place, _date_of(day)
+            )
         if found is None:
             raise _unreadable(text, place)
         if found.lastgroup and found.lastgroup != "space":
@@ -108,21 +117,36 @@ def _date_of(day: re.Match[str]) -> str:
     """Return what to write in place of a date."""
     parts = day.group("year", "month", "day") if day["year"] else day.group("last", "second", "first")
     year, month, number = map(int, parts)
-    return f'write date("{year:04}-{month:02}-{number:02}")'
+    return worded(
+        'write date("%(year)s-%(month)s-%(number)s")',
+        year=f"{year:04}",
+        month=f"{month:02}",
+        number=f"{number:02}",
+    )
 
 
 def _unreadable(text: str, place: int) -> ConditionError:
     if text[place] in "\"'":
-        return ConditionError("this text has no closing quotation mark", place, f"end it with {text[place]}")
+        return ConditionError(
+            worded("this text has no closing quotation mark"),
+            place,
+            worded("end it with %(text)s", text=text[place]),
+        )
     if text[place] in "«»“”„‘’":
-        return ConditionError("typographic quotation marks are not read", place, 'use plain ones: "…"')
+        return ConditionError(
+            worded("typographic quotation marks are not read"), place, worded('use plain ones: "…"')
+        )
     if text[place].isdigit():
         word = re.match(r"[\w.]+", text[place:])
         shown = word.group() if word else text[place]
         return ConditionError(
-            f"`{shown[:40]}` is neither a number nor a duration", place, "write 1000, 0.5, 7d, 24h or 30m"
+            worded("`%(shown)s` is neither a number nor a duration", shown=shown[:40]),
+            place,
+            worded("write 1000, 0.5, 7d, 24h or 30m"),
         )
-    return ConditionError(f"the character {text[place]!r} means nothing here", place, "remove it")
+    return ConditionError(
+        worded("the character %(text)r means nothing here", text=text[place]), place, worded("remove it")
+    )
 
 
 class _Reader:
@@ -147,11 +171,17 @@ class _Reader:
     def unexpected(self, token: _Token, remedy: str) -> ConditionError:
         """Return the error for a token that cannot stand where it stands."""
         if token.kind == "end":
-            return ConditionError("the condition ends too early", token.offset, remedy)
+            return ConditionError(worded("the condition ends too early"), token.offset, remedy)
         if token.text in HABITS:
             meant = HABITS[token.text]
-            return ConditionError(f"`{token.text}` is not used here", token.offset, f"write `{meant}`")
-        return ConditionError(f"`{token.text[:40]}` cannot stand here", token.offset, remedy)
+            return ConditionError(
+                worded("`%(text)s` is not used here", text=token.text),
+                token.offset,
+                worded("write `%(meant)s`", meant=meant),
+            )
+        return ConditionError(
+            worded("`%(text)s` cannot stand here", text=token.text[:40]), token.offset, remedy
+        )
 
     def _both(self) -> Node:
         nodes = [self._negated()]
@@ -183,7 +213,7 @@ class _Reader:
             self._place += 1
             node = Compare(token.text, left, self._sum())
             if self.peek().text in COMPARISONS:
-                raise self.unexpected(self.peek(), "compare two things at a time, joined with `and`")
+                raise self.unexpected(self.peek(), worded("compare two things at a time, joined with `and`"))
         return Not(node) if negated else node
 
     def _sum(self) -> Node:
@@ -214,7 +244,7 @@ class _Reader:
         if token.text == "-" and self.peek().kind == "number":
             text = self._next().text
             return Literal(-_number(text))
-        raise self.unexpected(token, "a name, a value or `(` is expected")
+        raise self.unexpected(token, worded("a name, a value or `(` is expected"))
 
     def _word(self, token: _Token) -> Node:
         if token.text in CONSTANTS:
@@ -231,28 +261,40 @@ class _Reader:
         if token.text in ARGUMENTS:
             return self._kept(token.text)
         if token.text in KEYWORDS or token.text in HABITS:
-            raise self.unexpected(token, "a name, a value or `(` is expected")
+            raise self.unexpected(token, worded("a name, a value or `(` is expected"))
         return self._name(token)
 
     def _name(self, token: _Token) -> Node:
         if token.text not in ROOTS:
-            raise ConditionError(f"`{token.text[:40]}` is not known", token.offset, _meant(token.text))
+            raise ConditionError(
+                worded("`%(text)s` is not known", text=token.text[:40]), token.offset, _meant(token.text)
+            )
         path = [token.text]
         while self.peek().text in (".", "["):
             path.append(self._part(path))
             if len(path) > MAX_DEPTH:
-                raise ConditionError("the name has too many parts", token.offset, f"at most {MAX_DEPTH}")
+                raise ConditionError(
+                    worded("the name has too many parts"),
+                    token.offset,
+                    worded("at most %(max_depth)s", max_depth=MAX_DEPTH),
+                )
         if len(path) == 1:
             raise ConditionError(
-                f"`{token.text}` alone is no value", token.offset, f"name something in it: `{token.text}.…`"
+                worded("`%(text)s` alone is no value", text=token.text),
+                token.offset,
+                worded("name something in it: `%(text)s.…`", text=token.text),
             )
         if path[0] == "rfm" and (len(path) != 2 or path[1] not in PARTS):
             raise ConditionError(
-                f"`{'.'.join(path)}` is no score", token.offset, "write `rfm.r`, `rfm.f` or `rfm.m`, 1 to 5"
+                worded("`%(known)s` is no score", known=".".join(path)),
+                token.offset,
+                worded("write `rfm.r`, `rfm.f` or `rfm.m`, 1 to 5"),
             )
         if path[0] == "steps" and len(path) != 3:
             raise ConditionError(
-                f"`{'.'.join(path)}` is no value", token.offset, f"write `steps.{path[1]}.sent` or the like"
+                worded("`%(known)s` is no value", known=".".join(path)),
+                token.offset,
+                worded("write `steps.%(path)s.sent` or the like", path=path[1]),
             )
         return Name(tuple(path))
 
@@ -260,19 +302,21 @@ class _Reader:
         if self._next().text == "[":
             key = self._next()
             if key.kind != "string":
-                raise self.unexpected(key, 'a name in brackets is a text: contact["first name"]')
+                raise self.unexpected(key, worded('a name in brackets is a text: contact["first name"]'))
             self._expect("]")
             return _unquote(key.text)
         part = self._next()
         if part.kind not in _NAMING:
-            raise self.unexpected(part, f"a name is expected after `{'.'.join(path)}.`")
+            raise self.unexpected(part, worded("a name is expected after `%(known)s.`", known=".".join(path)))
         name = part.text
         # A slug of a step may hold hyphens: steps.first-letter.sent
         while path == ["steps"] and self.peek().text == "-" and self.peek(1).kind in _NAMING:
             self._place += 1
             name += "-" + self._next().text
         if path[0] == "steps" and len(path) == 2 and name not in STEP_FIELDS:
-            raise ConditionError(f"a step has no `{name[:40]}`", part.offset, _of(name, STEP_FIELDS))
+            raise ConditionError(
+                worded("a step has no `%(name)s`", name=name[:40]), part.offset, _of(name, STEP_FIELDS)
+            )
         return name
 
     def _items(self, start: _Token) -> Node:
@@ -282,7 +326,9 @@ class _Reader:
             nodes.append(self._sum())
             if len(nodes) > MAX_ITEMS:
                 raise ConditionError(
-                    f"the list has more than {MAX_ITEMS} items", start.offset, "make a segment of it"
+                    worded("the list has more than %(max_items)s items", max_items=MAX_ITEMS),
+                    start.offset,
+                    worded("make a segment of it"),
                 )
             if not self._takes(","):
                 break
@@ -296,9 +342,9 @@ class _Reader:
         at = read_instant(text)
         if at is None:
             raise ConditionError(
-                f'"{text[:40]}" is not a date',
+                worded('"%(text)s" is not a date', text=text[:40]),
                 place,
-                'write date("2026-01-31") or date("2026-01-31T18:00+05:00")',
+                worded('write date("2026-01-31") or date("2026-01-31T18:00+05:00")'),
             )
         return Date(at)
 
@@ -308,26 +354,26 @@ class _Reader:
             return Event(name)
         token = self._next()
         if token.text not in AGGREGATES:
-            message = f"events have no `{token.text[:40]}`"
+            message = worded("events have no `%(text)s`", text=token.text[:40])
             raise ConditionError(message, token.offset, _of(token.text, AGGREGATES))
         property_name, within = "", None
         if self._takes("("):
             if token.text == "sum":
-                property_name = self._string("a property in quotation marks")
+                property_name = self._string(worded("a property in quotation marks"))
                 self._takes(",")
             if self.peek().kind == "duration":
                 span = self._operand()
                 within = span.ms if isinstance(span, Duration) else None
             self._expect(")")
         if token.text == "sum" and not property_name:
-            remedy = 'write event("purchase").sum("amount", 30d)'
-            raise ConditionError("`sum` needs a property", token.offset, remedy)
+            remedy = worded('write event("purchase").sum("amount", 30d)')
+            raise ConditionError(worded("`sum` needs a property"), token.offset, remedy)
         return Event(name, token.text, property_name, within)
 
     def _kept(self, function: str) -> Node:
         known = ARGUMENTS[function]
         examples = ", ".join(f'"{words[0]}"' if words else '"…"' for words in known)
-        remedy = f"write {function}({examples})"
+        remedy = worded("write %(function)s(%(examples)s)", function=function, examples=examples)
         self._expect("(", remedy)
         names: list[str] = []
         for place, words in enumerate(known):
@@ -336,19 +382,23 @@ class _Reader:
             token = self.peek()
             name = self._string(remedy)
             if words and name not in words:
-                raise ConditionError(f'"{name[:40]}" is not known here', token.offset, _of(name, words))
+                raise ConditionError(
+                    worded('"%(name)s" is not known here', name=name[:40]), token.offset, _of(name, words)
+                )
             names.append(name)
         if function in OPTIONAL and self.peek().text == ",":
             self._next()
-            names.append(self._string(f"a {OPTIONAL[function]} is a text"))
+            names.append(self._string(worded("a %(optional)s is a text", optional=OPTIONAL[function])))
         self._expect(")")
         if function != "cascade":
             return Kept(function, tuple(names))
-        self._expect(".", f'write cascade("{names[0][:40]}").sent(30d)')
+        self._expect(".", worded('write cascade("%(names)s").sent(30d)', names=names[0][:40]))
         token = self._next()
         if token.text not in CASCADE_WORDS:
             raise ConditionError(
-                f"a cascade has no `{token.text[:40]}` here", token.offset, _of(token.text, CASCADE_WORDS)
+                worded("a cascade has no `%(text)s` here", text=token.text[:40]),
+                token.offset,
+                _of(token.text, CASCADE_WORDS),
             )
         return Kept(function, tuple(names), token.text, self._within())
 
@@ -363,8 +413,8 @@ class _Reader:
         return within
 
     def _argument(self, function: str) -> str:
-        self._expect("(", f'write {function}("…")')
-        text = self._string(f'write {function}("…")')
+        self._expect("(", worded('write %(function)s("…")', function=function))
+        text = self._string(worded('write %(function)s("…")', function=function))
         self._expect(")")
         return text
 
@@ -388,15 +438,15 @@ class _Reader:
     def _expect(self, text: str, remedy: str = "") -> None:
         token = self._next()
         if token.text != text or token.kind != "sign":
-            raise self.unexpected(token, remedy or f"`{text}` is expected here")
+            raise self.unexpected(token, remedy or worded("`%(text)s` is expected here", text=text))
 
     def _deeper(self) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise ConditionError(
-                f"the condition is nested deeper than {MAX_DEPTH}",
+                worded("the condition is nested deeper than %(max_depth)s", max_depth=MAX_DEPTH),
                 self.peek().offset,
-                "make a segment of a part of it",
+                worded("make a segment of a part of it"),
             )
 
 
@@ -410,11 +460,19 @@ def _number(text: str) -> int | float:
 
 def _of(word: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(word, known, n=1)
-    return f"did you mean `{near[0]}`?" if near else "use one of: " + ", ".join(known)
+    return (
+        worded("did you mean `%(near)s`?", near=near[0])
+        if near
+        else worded("use one of: %(known)s", known=", ".join(known))
+    )
 
 
 def _meant(word: str) -> str:
     near = get_close_matches(word, (*ROOTS, *KEYWORDS), n=1)
     if near:
-        return f"did you mean `{near[0]}`?"
-    return f'names begin with {", ".join(ROOTS)}; a text stands in quotation marks: "{word[:40]}"'
+        return worded("did you mean `%(near)s`?", near=near[0])
+    return worded(
+        'names begin with %(known)s; a text stands in quotation marks: "%(word)s"',
+        known=", ".join(ROOTS),
+        word=word[:40],
+    )

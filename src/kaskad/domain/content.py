@@ -18,6 +18,7 @@ from kaskad.domain.template import BadTemplate, RenderError, Template, compile_t
 from kaskad.domain.terms import Channel
 from kaskad.domain.tokens import HONEYPOT, MAX_LINK, Signer
 from kaskad.domain.utm import CompiledUtm, Tagger
+from kaskad.domain.worded import worded
 
 
 class Wording(Struct, frozen=True, order=True):
@@ -181,7 +182,9 @@ class CompiledContent:
             approved, buttons = self._approved.render(filling), self._rendered_buttons(filling)
             return Rendered(buttons=buttons, links=tuple(follow.urls), approved=approved)
         if not texts and not self._media:
-            raise RenderError("there is only an approved text, which this account does not take: add `text`")
+            raise RenderError(
+                worded("there is only an approved text, which this account does not take: add `text`")
+            )
         words = {kind: template.render(filling) for kind, template in texts.items()}
         if "subject" in words:
             words["subject"] = " ".join(words["subject"].split())  # one line: nothing may add a header
@@ -243,12 +246,21 @@ class _Follower:
             url = self.urls.get(destination)
             if url is None:
                 if len(self.urls) > MAX_LINK:
-                    raise RenderError(f"a message may have {MAX_LINK + 1} links, this one has more")
+                    raise RenderError(
+                        worded(
+                            "a message may have %(max_link)s links, this one has more", max_link=MAX_LINK + 1
+                        )
+                    )
                 url = self.urls[destination] = self.maker.url(len(self.urls))
             return url
         if destination[:7].lower().startswith(_UNTRACKED):
             return destination
-        raise RenderError(f"{destination[:80]!r} is not a web address: links begin with http:// or https://")
+        raise RenderError(
+            worded(
+                "%(destination)r is not a web address: links begin with http:// or https://",
+                destination=destination[:80],
+            )
+        )
 
 
 def _tail(links: LinkMaker) -> Markup:
@@ -297,10 +309,18 @@ def compile_content(
     if not sources.keys() - {"subject"} and not content.media and approved is None:
         if content.template:
             raise BadTemplate(
-                name, 1, f"there is no template {content.template!r}", "add it, or write the text here"
+                name,
+                1,
+                worded("there is no template %(template)r", template=content.template),
+                worded("add it, or write the text here"),
             )
         needed = [kind for kind in kinds[-2:] if kind != "subject"]
-        raise BadTemplate(name, 1, f"{channel} has nothing to say", f"give {' or '.join(needed)}")
+        raise BadTemplate(
+            name,
+            1,
+            worded("%(channel)s has nothing to say", channel=channel),
+            worded("give %(known)s", known=" or ".join(needed)),
+        )
     compiled = {
         # What stands between marks of SSML must not become one.
         kind: compile_text(source, name=f"{name}.{kind}", autoescape=kind == "say" and is_marked(source))
@@ -352,8 +372,8 @@ def _text_part(source: str, name: str) -> Template:
     try:
         return compile_text(text_of(source), name=f"{name}.text")
     except BadTemplate as problem:
-        what = f"no text part can be made of it ({problem.problem})"
-        raise BadTemplate(f"{name}.html", 1, what, "give text beside html") from None
+        what = worded("no text part can be made of it (%(problem)s)", problem=problem.problem)
+        raise BadTemplate(f"{name}.html", 1, what, worded("give text beside html")) from None
 
 
 def _button(button: Button, name: str) -> tuple[Template, Template | None, str]:

@@ -13,6 +13,7 @@ from kaskad.domain.condition import Condition, ConditionError, Event, Kept, Segm
 from kaskad.domain.hours import add
 from kaskad.domain.paths import instant_at
 from kaskad.domain.template import BadTemplate, RenderError, Template, compile_text
+from kaskad.domain.worded import worded
 
 FILES = "files"  # the root under which texts find links to files: {{ files.price-list }}
 MAX_WHOLE = 10_000_000  # bytes of all files of a mail: what most mail servers take once it is encoded
@@ -103,7 +104,9 @@ class _CompiledCalendar(Struct, frozen=True):
         else:
             ends_at = add(starts_at, told.lasts or Span(ms=HOUR_MS), zone)
         if ends_at <= starts_at:
-            raise RenderError(f"the appointment ends before it begins: look at {told.ends or 'lasts'}")
+            raise RenderError(
+                worded("the appointment ends before it begins: look at %(ends)s", ends=told.ends or "lasts")
+            )
         texts = [" ".join(one.render(scope).split()) for one in (self.title, self.place, self.uid)]
         title, place, uid = texts
         about = self.about.render(scope).strip()
@@ -136,8 +139,8 @@ def _condition(text: str, name: str) -> Condition | None:
     except ConditionError as error:
         raise BadTemplate(f"{name}.attach", 1, error.message, error.remedy) from None
     if any(isinstance(node, Segment | Event | Kept) for node in walk(condition.tree)):
-        what = f"`{text[:60]}` asks for more than contact, trigger, run and steps"
-        raise BadTemplate(f"{name}.attach", 1, what, "put such a condition into the step's own `if`")
+        what = worded("`%(text)s` asks for more than contact, trigger, run and steps", text=text[:60])
+        raise BadTemplate(f"{name}.attach", 1, what, worded("put such a condition into the step's own `if`"))
     return condition
 
 
@@ -150,5 +153,7 @@ def _calendar(told: Calendar, name: str) -> _CompiledCalendar:
 def _instant(path: str, scope: Mapping[str, Any]) -> int:
     at = instant_at(path, scope.get("trigger") or {}, scope.get("contact") or {})
     if at is None:
-        raise RenderError(f"the appointment has no instant at {path}: write one as 2026-06-04T08:00:00Z")
+        raise RenderError(
+            worded("the appointment has no instant at %(path)s: write one as 2026-06-04T08:00:00Z", path=path)
+        )
     return at

@@ -13,6 +13,7 @@ from msgspec import Struct
 from kaskad.domain.consent import Purpose
 from kaskad.domain.policy import Wording
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 REQUESTED, CONFIRMED = "sign_up_requested", "signed_up"  # events of the contact
@@ -77,37 +78,44 @@ def problems_of(form: Form) -> list[tuple[str, str]]:
     """Return all that is wrong with a form: what, and where (JSON pointer)."""
     found: list[tuple[str, str]] = []
     if not SLUG.fullmatch(form.name):
-        found.append(("A form is called by small Latin letters, digits, - and _, at most 64.", "/name"))
+        found.append(
+            (worded("A form is called by small Latin letters, digits, - and _, at most 64."), "/name")
+        )
     languages = [one.language for one in form.texts]
     if not form.texts:
-        found.append(("Write the words that people agree to, at least in one language.", "/texts"))
+        found.append((worded("Write the words that people agree to, at least in one language."), "/texts"))
     if len(set(languages)) < len(languages):
-        found.append(("There are two texts in one language.", "/texts"))
+        found.append((worded("There are two texts in one language."), "/texts"))
     for number, one in enumerate(form.texts):
         if not _LANGUAGE.fullmatch(one.language):
-            found.append(("A language is two small letters, such as ru.", f"/texts/{number}/language"))
+            found.append(
+                (worded("A language is two small letters, such as ru."), f"/texts/{number}/language")
+            )
         if len(one.text.strip()) < 10:
-            found.append(("This is too short to say what is agreed to.", f"/texts/{number}/text"))
+            found.append((worded("This is too short to say what is agreed to."), f"/texts/{number}/text"))
     if not form.takes_email and not form.takes_phone:
-        found.append(("People sign up by e-mail or phone: name email, sms, or a call.", "/channels"))
+        found.append((worded("People sign up by e-mail or phone: name email, sms, or a call."), "/channels"))
     elif any(each not in (Channel.EMAIL, *PHONES) for each in form.channels):
-        found.append(("Chats are joined by an opt-in link; a form takes email and phones.", "/channels"))
+        found.append(
+            (worded("Chats are joined by an opt-in link; a form takes email and phones."), "/channels")
+        )
     if not form.purposes:
-        found.append(("Say what the consent is for, such as advertising.", "/purposes"))
+        found.append((worded("Say what the consent is for, such as advertising."), "/purposes"))
     for number, topic in enumerate(form.topics):
         if not SLUG.fullmatch(topic):
-            wrong = (
-                f"{topic!r} is no topic: as in cascades, small Latin letters, digits, - and _, at most 64."
+            wrong = worded(
+                "%(topic)r is no topic: as in cascades, small Latin letters, digits, - and _, at most 64.",
+                topic=topic,
             )
             found.append((wrong, f"/topics/{number}"))
     for number, origin in enumerate(form.origins):
         if not _is_origin(origin):
-            wrong = f"{origin!r} is no origin: write such as https://shop.example.org."
+            wrong = worded("%(origin)r is no origin: write such as https://shop.example.org.", origin=origin)
             found.append((wrong, f"/origins/{number}"))
     if form.redirect and urlsplit(form.redirect).scheme not in ("http", "https"):
-        found.append(("People are sent on to an address that begins with https://.", "/redirect"))
+        found.append((worded("People are sent on to an address that begins with https://."), "/redirect"))
     if not _FIELD.fullmatch(form.honeypot) or form.honeypot in _TAKEN:
-        found.append(("The hidden field needs a name that no other field has.", "/honeypot"))
+        found.append((worded("The hidden field needs a name that no other field has."), "/honeypot"))
     return found
 
 

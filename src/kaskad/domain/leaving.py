@@ -10,21 +10,25 @@ from kaskad.domain.cascade import Cascade, Content
 from kaskad.domain.content import PREFERENCES, UNSUBSCRIBE, Wording, over
 from kaskad.domain.keywords import names_stop
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 
 _LINKS = (UNSUBSCRIBE, PREFERENCES)
 _TOLD_ELSEWHERE = (Channel.PUSH, Channel.ROBOT_CALL, Channel.AGENT_CALL)  # the device, a key, the agent
 _LETTER = (
-    "the advertising letter shows no way to leave; readers then press `spam`",
-    'write `<a href="{{ unsubscribe_url }}">Unsubscribe</a>` at its end',
+    worded("the advertising letter shows no way to leave; readers then press `spam`"),
+    worded('write `<a href="{{ unsubscribe_url }}">Unsubscribe</a>` at its end'),
 )
-_LETTER_TEXT = ("its text part shows no way to leave", "write `{{ unsubscribe_url }}` at its end")
+_LETTER_TEXT = (
+    worded("its text part shows no way to leave"),
+    worded("write `{{ unsubscribe_url }}` at its end"),
+)
 _SMS = (
-    "the advertising SMS does not tell how to leave",
-    "end it with `{{ unsubscribe_url }}`, or with `STOP` where people can answer the sender",
+    worded("the advertising SMS does not tell how to leave"),
+    worded("end it with `{{ unsubscribe_url }}`, or with `STOP` where people can answer the sender"),
 )
 _CHAT = (
-    "the advertising message does not tell how to leave",
-    "add a button `{text: Unsubscribe, reply: stop}`, the word `stop`, or `{{ unsubscribe_url }}`",
+    worded("the advertising message does not tell how to leave"),
+    worded("add a button `{text: Unsubscribe, reply: stop}`, the word `stop`, or `{{ unsubscribe_url }}`"),
 )
 
 
@@ -77,5 +81,11 @@ def unsaid_by(cascade: Cascade, wordings: Iterable[Wording]) -> Iterator[tuple[s
                     continue
                 whole = over(one.content, structs.replace(content, template=""))
                 for lack in unsaid(whole, Channel.of(one.channel)):
-                    message = f"{one.name} ({one.language}), {lack.field}: {lack.message}"
+                    message = worded(
+                        "%(name)s (%(language)s), %(field)s: %(message)s",
+                        name=one.name,
+                        language=one.language,
+                        field=lack.field,
+                        message=lack.message,
+                    )
                     yield f"{path}.template", message, lack.remedy

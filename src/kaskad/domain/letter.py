@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from kaskad.domain.worded import worded
+
 _LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 # Mail programs take these out, or take the whole letter for dangerous.
@@ -34,16 +36,25 @@ def faults(html: str) -> Iterator[Fault]:
     if found := _NEVER.search(plain):
         what = f"<{found[1].lower()}>" if found[1] else f"`{found[0].strip().rstrip('=').strip()}`"
         yield Fault(
-            f"mail programs take {what} out, or the whole letter for dangerous", "link to a page", True
+            worded("mail programs take %(what)s out, or the whole letter for dangerous", what=what),
+            worded("link to a page"),
+            True,
         )
     if _REMOTE.search(plain):
-        yield Fault("a link runs a script (javascript:)", "link to a page", True)
+        yield Fault(worded("a link runs a script (javascript:)"), worded("link to a page"), True)
     without = sum(1 for image in _IMAGE.findall(plain) if not _ALT.search(image))
     if without:
-        count = "one picture has" if without == 1 else f"{without} pictures have"
+        told = (
+            worded("one picture has no `alt`: many read a letter without pictures")
+            if without == 1
+            else worded("%(n)s pictures have no `alt`: many read a letter without pictures", n=without)
+        )
         yield Fault(
-            f"{count} no `alt`: many read a letter without pictures",
-            'write alt="what it shows", alt="" for mere decoration',
+            told,
+            worded('write alt="what it shows", alt="" for mere decoration'),
         )
     if (root := _HTML.search(plain)) and not _LANGUAGE.search(root[0]):
-        yield Fault("<html> names no language: screen readers guess how to speak", 'write <html lang="ru">')
+        yield Fault(
+            worded("<html> names no language: screen readers guess how to speak"),
+            worded('write <html lang="ru">'),
+        )

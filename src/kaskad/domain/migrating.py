@@ -15,6 +15,7 @@ from kaskad.domain.cascade import Cascade
 from kaskad.domain.run import Passages, Run
 from kaskad.domain.terms import MessageState, Phase
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 
 _NOT_SENT = (MessageState.CREATED.code, MessageState.QUEUED.code, MessageState.SKIPPED.code)
 
@@ -29,9 +30,15 @@ class Move(Struct, frozen=True):
 def wrong_mapping(old: Cascade, new: Cascade, mapping: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the pairs of step ids that somebody gave."""
     known, wanted = {step.id for step in old.steps}, {step.id for step in new.steps}
-    found = [f"No step {name!r} in the versions that runs are on." for name in mapping if name not in known]
+    found: list[str] = [
+        worded("No step %(name)r in the versions that runs are on.", name=name)
+        for name in mapping
+        if name not in known
+    ]
     found += [
-        f"No step {name!r} in the version to move to." for name in mapping.values() if name not in wanted
+        worded("No step %(name)r in the version to move to.", name=name)
+        for name in mapping.values()
+        if name not in wanted
     ]
     return found
 
@@ -39,23 +46,27 @@ def wrong_mapping(old: Cascade, new: Cascade, mapping: Mapping[str, str]) -> lis
 def move(run: Run, passages: Passages, old: Cascade, new: Version, mapping: Mapping[str, str]) -> Move | str:
     """Return where the run goes on in `new`, or why it stays."""
     if run.phase in (Phase.SUBMITTED, Phase.QUEUED):
-        return "a message is on its way: try again later"
+        return worded("a message is on its way: try again later")
     if run.phase == Phase.BRANCH:
-        return "it waits on a branch"
+        return worded("it waits on a branch")
     numbers = {step.id: step.number for step in new.cascade.steps}
     to = {step.number: numbers.get(mapping.get(step.id, step.id)) for step in old.steps}
     sent = [one for one in passages.values() if one.state not in _NOT_SENT or one.sent_at is not None]
     for one in sent:
         if to.get(one.step) != one.step:
-            return f"it was sent {old.steps[one.step].id!r}, whose place has changed"
+            return worded("it was sent %(steps)r, whose place has changed", steps=old.steps[one.step].id)
         if (one.step, one.channel) not in new.rules:
-            return f"{old.steps[one.step].id!r} no longer goes by the channel that was used"
+            return worded(
+                "%(steps)r no longer goes by the channel that was used", steps=old.steps[one.step].id
+            )
     step = _next(run, passages, old, to)
     if step is None:
-        return f"nothing is left to do after {old.steps[run.step].id!r}: --map says where to go on"
+        return worded(
+            "nothing is left to do after %(steps)r: --map says where to go on", steps=old.steps[run.step].id
+        )
     waits = run.step >= 0 and step == run.step and any(one.step == step for one in sent)
     if any(one.step > step or (one.step == step and not waits) for one in sent):
-        return "steps that were sent come later in that version"
+        return worded("steps that were sent come later in that version")
     kept = {one.step for one in sent}
     dropped = [
         number for number in passages if number not in kept and (to.get(number) != number or number >= step)

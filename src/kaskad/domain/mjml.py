@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.template.bounds import check_markup
+from kaskad.domain.worded import worded
 
 # Gmail cuts a letter off behind this size, and with it the way to leave.
 # https://developers.google.com/workspace/gmail/design/css
@@ -66,8 +67,12 @@ def html_of(source: str, name: str) -> str:
     try:
         made = mrml.to_html(_hide_outside_tags(text.strip()))
     except OSError as problem:
-        remedy = "close every tag, and begin with <mjml><mj-body>: https://documentation.mjml.io/ shows how"
-        raise BadTemplate(name, 1, f"the MJML cannot be read ({problem})", remedy) from None
+        remedy = worded(
+            "close every tag, and begin with <mjml><mj-body>: https://documentation.mjml.io/ shows how"
+        )
+        raise BadTemplate(
+            name, 1, worded("the MJML cannot be read (%(problem)s)", problem=problem), remedy
+        ) from None
     return held.give_back(made.content)
 
 
@@ -85,7 +90,10 @@ def inlined(source: str, name: str) -> str:
         return held.give_back(inliner.inline(_hide_outside_tags(held.text)))
     except css_inline.InlineError as problem:
         raise BadTemplate(
-            name, 1, f"its style sheet cannot be read ({problem})", "mend the <style>"
+            name,
+            1,
+            worded("its style sheet cannot be read (%(problem)s)", problem=problem),
+            worded("mend the <style>"),
         ) from None
 
 
@@ -100,7 +108,11 @@ def _hide_outside_tags(text: str) -> str:
 
 def _nearest(tag: str) -> str:
     near = get_close_matches(tag, sorted(TAGS), n=1, cutoff=0.6)
-    return f"did you mean <{near[0]}>?" if near else "https://documentation.mjml.io/ lists them"
+    return (
+        worded("did you mean <%(near)s>?", near=near[0])
+        if near
+        else worded("https://documentation.mjml.io/ lists them")
+    )
 
 
 def _blank(source: str) -> str:
@@ -116,7 +128,12 @@ def _check_tags(source: str, name: str) -> None:
         tag = found[1].lower()
         if tag not in TAGS:
             line = source.count("\n", 0, found.start()) + 1
-            raise BadTemplate(name, line, f"MJML has no <{tag[:40]}>", _nearest(tag))
+            raise BadTemplate(name, line, worded("MJML has no <%(tag)s>", tag=tag[:40]), _nearest(tag))
     for needed in ("mjml", "mj-body"):
         if not re.search(rf"<{needed}\b", source, re.IGNORECASE):
-            raise BadTemplate(name, 1, f"MJML needs <{needed}>", "write <mjml><mj-body>…</mj-body></mjml>")
+            raise BadTemplate(
+                name,
+                1,
+                worded("MJML needs <%(needed)s>", needed=needed),
+                worded("write <mjml><mj-body>…</mj-body></mjml>"),
+            )

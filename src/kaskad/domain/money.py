@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from kaskad.domain.cascade import Money
+from kaskad.domain.worded import worded
 
 _CURRENCIES = {  # digits of the minor unit: codes
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
@@ -52,18 +53,29 @@ def parse_money(text: str) -> Money:
     """Return the amount in `text`, such as "50000 KZT" or "0.05 RUB"; raises BadMoney."""
     match = _AMOUNT.fullmatch(text)
     if match is None:
-        raise BadMoney(f"{text!r} is not an amount: write a number and a currency, such as 50000 KZT")
+        raise BadMoney(
+            worded("%(text)r is not an amount: write a number and a currency, such as 50000 KZT", text=text)
+        )
     currency = match[2].upper()
     digits = DIGITS.get(currency)
     if digits is None:
-        raise BadMoney(f"{match[2]} is not a currency of ISO 4217: write such as KZT, RUB or USD")
+        raise BadMoney(
+            worded("%(match)s is not a currency of ISO 4217: write such as KZT, RUB or USD", match=match[2])
+        )
     number = Decimal(re.sub(r"[ _\u00a0\u202f]", "", match[1]).replace(",", "."))
     minor = number.scaleb(digits)
     if minor != minor.to_integral_value():
         least = Decimal(1).scaleb(-digits)
-        raise BadMoney(f"{text!r} is finer than {currency} goes: the smallest amount is {least} {currency}")
+        raise BadMoney(
+            worded(
+                "%(text)r is finer than %(currency)s goes: the smallest amount is %(least)s %(currency)s",
+                text=text,
+                currency=currency,
+                least=least,
+            )
+        )
     if minor > MAX_MINOR:
-        raise BadMoney(f"{text!r} is more than can be counted")
+        raise BadMoney(worded("%(text)r is more than can be counted", text=text))
     return Money(int(minor), currency)
 
 
@@ -112,9 +124,9 @@ def decimal_of(amount: object) -> Decimal:
     try:
         value = Decimal(str(amount).strip().replace(",", "."))
     except (InvalidOperation, ValueError):
-        raise BadMoney(f"{str(amount)[:40]!r} is not a number") from None
+        raise BadMoney(worded("%(amount)r is not a number", amount=str(amount)[:40])) from None
     if isinstance(amount, bool) or not value.is_finite() or not -30 <= value.adjusted() < 19:
-        raise BadMoney(f"{str(amount)[:40]!r} is not a number that can be shown")
+        raise BadMoney(worded("%(amount)r is not a number that can be shown", amount=str(amount)[:40]))
     return value
 
 

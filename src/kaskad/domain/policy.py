@@ -13,6 +13,7 @@ from typing import Self
 from msgspec import Struct
 
 from kaskad.domain.terms import Channel, MessageClass, Reason
+from kaskad.domain.worded import worded
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -68,10 +69,14 @@ class Window(Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True):
         for text in self.hours:
             match = _HOURS.fullmatch(text)
             if match is None:
-                raise ValueError(f"hours {text!r}: write them like 09:00-21:00")
+                raise ValueError(worded("hours %(text)r: write them like 09:00-21:00", text=text))
             opens, closes = (int(match[i]) * 60 + int(match[i + 1]) for i in (1, 3))
             if closes > 1440 or opens == closes:
-                raise ValueError(f"hours {text!r}: the end must differ from the start and be at most 24:00")
+                raise ValueError(
+                    worded(
+                        "hours %(text)r: the end must differ from the start and be at most 24:00", text=text
+                    )
+                )
             spans += [(opens, closes)] if opens < closes else [(0, closes), (opens, 1440)]
         apart: list[tuple[int, int]] = []
         for opens, closes in sorted(spans):
@@ -120,9 +125,11 @@ class Cap(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.limit < 1 or self.days < 0:
-            raise ValueError("a cap needs a limit of at least 1, and days of at least 0 (0: in one run)")
+            raise ValueError(
+                worded("a cap needs a limit of at least 1, and days of at least 0 (0: in one run)")
+            )
         if self.counts is Counted.RUNS and not self.days:
-            raise ValueError("a cap that counts runs needs days")
+            raise ValueError(worded("a cap that counts runs needs days"))
 
     def fits(self, channel: Channel, message_class: MessageClass) -> bool:
         """Return whether such a message is held back by this cap."""
@@ -234,7 +241,9 @@ class Retention(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             if not 0 <= getattr(self, name) <= 36_500:
-                raise ValueError(f"retention.{name} is a number of days from 1 to 36500, or 0 for ever")
+                raise ValueError(
+                    worded("retention.%(name)s is a number of days from 1 to 36500, or 0 for ever", name=name)
+                )
 
 
 class Approval(StrEnum):

@@ -23,6 +23,7 @@ from kaskad.domain.condition import Segment as Named
 from kaskad.domain.condition_written import quoted
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 Value = str | bool | int | float
 # What a segment is about is a person, not one run of one cascade.
@@ -77,15 +78,23 @@ def read(text: str) -> Condition:
     try:
         condition = parse(text)
     except ConditionError as error:
-        remedy = f": {error.remedy}" if error.remedy else ""
-        told = f"At character {error.offset + 1} of the segment: {error.message}{remedy}"
+        remedy = worded(": %(remedy)s", remedy=error.remedy) if error.remedy else ""
+        told = worded(
+            "At character %(offset)s of the segment: %(message)s%(remedy)s",
+            offset=error.offset + 1,
+            message=error.message,
+            remedy=remedy,
+        )
         raise Invalid([told if told.endswith("?") else f"{told}."]) from None
     for node in walk(condition.tree):
         if isinstance(node, Name) and node.path[0] not in _ROOTS:
             raise Invalid(
                 [
-                    f"`{'.'.join(node.path)}` says nothing of a contact: segments ask `contact.…`, events, "
-                    "lists, consents, channels, cascades and `rfm.…`."
+                    worded(
+                        "`%(known)s` says nothing of a contact: segments ask `contact.…`, events, lists, "
+                        "consents, channels, cascades and `rfm.…`.",
+                        known=".".join(node.path),
+                    )
                 ]
             )
     return condition
@@ -111,19 +120,28 @@ def doubts(tree: Node, lists: Collection[str], cascades: Collection[str]) -> lis
     found = []
     for node in walk(tree):
         if isinstance(node, Kept) and node.function == "in_list" and node.names[0] not in lists:
-            found.append(f"There is no list {node.names[0]!r}: nobody is on it.")
+            found.append(worded("There is no list %(names)r: nobody is on it.", names=node.names[0]))
         if isinstance(node, Kept) and node.function == "cascade" and node.names[0] not in ("any", *cascades):
-            found.append(f"There is no cascade {node.names[0]!r}: it has done nothing yet.")
+            found.append(
+                worded("There is no cascade %(names)r: it has done nothing yet.", names=node.names[0])
+            )
         if isinstance(node, Name) and len(node.path) == 2 and node.path[0] == _ROOT:
             name = node.path[1]
             if name in _ADDRESSES:
                 found.append(
-                    f"`contact.{name}` is an attribute called {name!r}; who has such an address is asked by"
-                    f' `reachable("{_ADDRESSES[name]}")`.'
+                    worded(
+                        "`contact.%(name)s` is an attribute called %(name)r; who has such an address is "
+                        'asked by `reachable("%(addresses)s")`.',
+                        name=name,
+                        addresses=_ADDRESSES[name],
+                    )
                 )
             elif name in _OWN:
                 found.append(
-                    f"`contact.{name}` is an attribute called {name!r}, not the contact's own {name}."
+                    worded(
+                        "`contact.%(name)s` is an attribute called %(name)r, not the contact's own %(name)s.",
+                        name=name,
+                    )
                 )
     return list(dict.fromkeys(found))
 

@@ -9,6 +9,7 @@ from kaskad.domain.attributes import Attribute, Declared, Type
 from kaskad.domain.cascade import Cascade, Content
 from kaskad.domain.content import Wording
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 _SHOWN = re.compile(r"\bcontact\.(\w+)\s*((?:\|[^|}%]+)+)")
 _FILTER = re.compile(r"\|\s*(\w+)(?:\s*:\s*[\"']([^\"']*)[\"'])?")
@@ -35,11 +36,17 @@ def misfits(
             for one in known:
                 if one.name == content.template and Channel.of(one.channel) in step.channels:
                     for field, message in _of_content(declared, one.content):
-                        words = f"{one.name} ({one.language}), {field}: {message}"
+                        words = worded(
+                            "%(name)s (%(language)s), %(field)s: %(message)s",
+                            name=one.name,
+                            language=one.language,
+                            field=field,
+                            message=message,
+                        )
                         yield f"{path}.template", words, _REMEDY
 
 
-_REMEDY = "show another attribute, or declare it otherwise: `kaskad attribute declare`"
+_REMEDY = worded("show another attribute, or declare it otherwise: `kaskad attribute declare`")
 
 
 def _of_content(declared: Declared, content: Content) -> Iterator[tuple[str, str]]:
@@ -58,10 +65,25 @@ def _misfit(name: str, attribute: Attribute, filters: str) -> str:
         if word == "default":
             continue
         if word in _NUMBERS and attribute.type not in (Type.NUMBER, Type.MONEY):
-            return f"contact.{name} is {attribute.words}, and `{word}` takes a number"
+            return worded(
+                "contact.%(name)s is %(words)s, and `%(word)s` takes a number",
+                name=name,
+                words=attribute.words,
+                word=word,
+            )
         if word in _DATES and attribute.type is not Type.DATE:
-            return f"contact.{name} is {attribute.words}, and `{word}` takes a date"
+            return worded(
+                "contact.%(name)s is %(words)s, and `%(word)s` takes a date",
+                name=name,
+                words=attribute.words,
+                word=word,
+            )
         if word in _MONEY and attribute.type is Type.MONEY and told and told.upper() != attribute.currency:
-            return f"contact.{name} is {attribute.words}, and is shown in {told.upper()}"
+            return worded(
+                "contact.%(name)s is %(words)s, and is shown in %(told)s",
+                name=name,
+                words=attribute.words,
+                told=told.upper(),
+            )
         return ""
     return ""

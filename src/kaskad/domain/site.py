@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from kaskad.domain.worded import worded
+
 PARAMETER = "ksk"  # what a followed link tells the page of its click
 KEY_PREFIX = "pk_"
 _origin = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?").fullmatch
@@ -40,7 +42,9 @@ def read_origin(text: str) -> str:
     """Return an origin as browsers tell it; raises ValueError."""
     told = text.strip().rstrip("/").lower()
     if not _origin(told):
-        raise ValueError(f"{text!r} is no origin: write it like https://shop.example.org, without a path")
+        raise ValueError(
+            worded("%(text)r is no origin: write it like https://shop.example.org, without a path", text=text)
+        )
     for scheme, port in (("http", ":80"), ("https", ":443")):
         if told.startswith(f"{scheme}://"):
             told = told.removesuffix(port)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from kaskad.domain.cascade import Span
+from kaskad.domain.worded import worded
 
 SECOND_MS = 1_000
 MINUTE_MS = 60_000
@@ -29,12 +30,12 @@ def parse_span(text: str) -> Span:
     """Return the span that the text says; raises ValueError with what is wrong and what to write."""
     word = text.strip()
     if not word:
-        raise ValueError("a duration is expected, for example 24h, 2d, 30m or PT24H")
+        raise ValueError(worded("a duration is expected, for example 24h, 2d, 30m or PT24H"))
     span = _iso(word) if word[0] in "Pp" else _short(word)
     if span is None:
         raise ValueError(_hint(word))
     if span.days > MAX_DAYS or span.ms > MAX_MS or span.months > MAX_MONTHS:
-        raise ValueError(f"{word[:40]} is longer than ten years")
+        raise ValueError(worded("%(word)s is longer than ten years", word=word[:40]))
     return span
 
 
@@ -96,9 +97,11 @@ def _short(word: str) -> Span | None:
 
 
 def _hint(word: str) -> str:
-    shown = f"{word[:40]!r} is not a duration"
+    shown = worded("%(word)r is not a duration", word=word[:40])
     if word.isdigit():
-        return f"{shown}: it has no unit; write {word[:6]}h, {word[:6]}m or {word[:6]}d"
+        return worded(
+            "%(shown)s: it has no unit; write %(word)sh, %(word)sm or %(word)sd", shown=shown, word=word[:6]
+        )
     if word.startswith("-"):
-        return f"{shown}: it cannot be negative"
-    return f"{shown}: write 24h, 2d, 30m, or ISO 8601 as PT24H, P1D"
+        return worded("%(shown)s: it cannot be negative", shown=shown)
+    return worded("%(shown)s: write 24h, 2d, 30m, or ISO 8601 as PT24H, P1D", shown=shown)

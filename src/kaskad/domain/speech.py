@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 if TYPE_CHECKING:  # it asks here whether a text is marked
     from kaskad.domain.content import Wording
@@ -56,13 +57,13 @@ def wrong_marks(say: str) -> str:
     """Return what is wrong with the marks of a text without its Liquid; "" where nothing is."""
     unknown = next((found[1] for found in _TAG.finditer(say) if found[1] not in _TAGS), "")
     if unknown:
-        return f"SSML has no <{unknown[:20]}>"
+        return worded("SSML has no <%(unknown)s>", unknown=unknown[:20])
     if not is_marked(say):
         return ""
     try:
         ElementTree.fromstring(say if say.lstrip().startswith("<speak") else f"<speak>{say}</speak>")
     except ElementTree.ParseError as error:
-        return f"its SSML cannot be read: {error.msg}"
+        return worded("its SSML cannot be read: %(msg)s", msg=error.msg)
     return ""
 
 
@@ -82,7 +83,11 @@ def too_long(say: str) -> str:
     spoken = seconds(say)
     if spoken <= COMFORTABLE_S:
         return ""
-    return f"it takes about {spoken} s to say: after {COMFORTABLE_S} people hang up"
+    return worded(
+        "it takes about %(spoken)s s to say: after %(comfortable_s)s people hang up",
+        spoken=spoken,
+        comfortable_s=COMFORTABLE_S,
+    )
 
 
 def spoken_by(
@@ -99,4 +104,13 @@ def spoken_by(
         for path, content in told or [(place, step.content)]:
             for one in known:
                 if one.name == content.template and (words := too_long(longest(one.content.say))):
-                    yield f"{path}.template", f"{one.name} ({one.language}): {words}", "say one thing"
+                    yield (
+                        f"{path}.template",
+                        worded(
+                            "%(name)s (%(language)s): %(words)s",
+                            name=one.name,
+                            language=one.language,
+                            words=words,
+                        ),
+                        worded("say one thing"),
+                    )

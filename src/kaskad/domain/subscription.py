@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from kaskad.domain.worded import worded
+
 MAX_ENDPOINT = 1_500  # with its keys it has to fit into an address
 
 _endpoint = re.compile(r"https?://[\x21\x24-\x7e]+").fullmatch  # visible ASCII but " and #
@@ -61,22 +63,24 @@ def read_subscription(text: str) -> Subscription:
         try:
             told = msgspec.json.decode(text, type=_Told)
         except (ValueError, RecursionError):
-            raise BadSubscription("it needs endpoint, and keys with p256dh and auth") from None
+            raise BadSubscription(worded("it needs endpoint, and keys with p256dh and auth")) from None
         return _checked(told.endpoint, told.keys.p256dh, told.keys.auth)
     kept = _kept(text)
     if kept is None:
-        raise BadSubscription("its address is to end with #, the key p256dh, a dot and the secret auth")
+        raise BadSubscription(
+            worded("its address is to end with #, the key p256dh, a dot and the secret auth")
+        )
     return _checked(*kept.groups())
 
 
 def _checked(endpoint: str, p256dh: str, auth: str) -> Subscription:
     if len(endpoint) > MAX_ENDPOINT or not _endpoint(endpoint) or not _has_host(endpoint):
-        raise BadSubscription("its endpoint is no web address")
+        raise BadSubscription(worded("its endpoint is no web address"))
     key, secret = _bytes(p256dh), _bytes(auth)
     if len(key) != 65 or key[0] != 4:
-        raise BadSubscription("its p256dh is no P-256 key of 65 bytes")
+        raise BadSubscription(worded("its p256dh is no P-256 key of 65 bytes"))
     if len(secret) != 16:
-        raise BadSubscription("its auth is no secret of 16 bytes")
+        raise BadSubscription(worded("its auth is no secret of 16 bytes"))
     return Subscription(endpoint, key, secret)
 
 

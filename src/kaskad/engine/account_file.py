@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from kaskad.domain.errors import Invalid
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.account_form import AccountForm, is_name
 from kaskad.store.accounts import Account
 
@@ -33,17 +34,21 @@ def read_accounts(text: str, source: str, environment: Mapping[str, str]) -> lis
         document = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         where = f"{source}:{error.problem_mark.line + 1}" if error.problem_mark else source
-        raise Invalid([f"{where}: {error.problem}"]) from None
+        raise Invalid([worded("%(where)s: %(problem)s", where=where, problem=error.problem)]) from None
     except YAMLError as error:
-        raise Invalid([f"{source}: {error}"]) from None
+        raise Invalid([worded("%(source)s: %(error)s", source=source, error=wording(error))]) from None
     listed = document.get("accounts") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not listed:
-        raise Invalid([f"{source}: begin with `accounts:` and list the accounts under it"])
+        raise Invalid(
+            [worded("%(source)s: begin with `accounts:` and list the accounts under it", source=source)]
+        )
     reader = _Reader(source, environment)
     accounts = [reader.account(number, item) for number, item in enumerate(listed, 1)]
     names = [account.name for account in accounts if account]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        reader.problems.append(f"{source}: two accounts are named {name!r}")
+        reader.problems.append(
+            worded("%(source)s: two accounts are named %(name)r", source=source, name=name)
+        )
     if reader.problems:
         raise Invalid(reader.problems)
     return [account for account in accounts if account]
@@ -67,15 +72,17 @@ class _Reader:
             where += f" ({told['name']})" if is_name(str(told.get("name", ""))) else ""
             account = self._form.read(told)
         else:
-            self._form.say("write it as name, provider, channel, settings")
-        self.problems += [f"{where}: {problem}" for problem in self._form.problems]
+            self._form.say(worded("write it as name, provider, channel, settings"))
+        self.problems += [
+            worded("%(where)s: %(problem)s", where=where, problem=problem) for problem in self._form.problems
+        ]
         self._form.problems.clear()
         return account
 
     def _filled(self, value: str) -> str:
         def variable(match: re.Match[str]) -> str:
             if match[1] not in self._environment:
-                self._form.say(f"the variable {match[1]} is not set in the environment")
+                self._form.say(worded("the variable %(match)s is not set in the environment", match=match[1]))
             return self._environment.get(match[1], "")
 
         return _variable.sub(variable, value)

@@ -183,7 +183,7 @@ class AccountForm:
         try:
             limits = msgspec.convert(given, Limits)
             unknown = sorted(str(name) for name in given.keys() - set(known))
-            problem = f"there is no {unknown[0]!r}" if unknown else ""
+            problem = worded("there is no %(unknown)r", unknown=unknown[0]) if unknown else ""
         except msgspec.ValidationError as error:
             problem = str(error)
         if not problem:

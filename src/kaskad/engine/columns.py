@@ -17,6 +17,7 @@ from msgspec import Struct
 from kaskad.domain.address import BadAddress, normalise_email, normalise_phone
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 
 COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is -> its headers, lower-case letters and digits only
     "external_id": ("externalid", "id", "contactid", "crmid", "код", "номер", "userid", "customerid"),
@@ -82,9 +83,12 @@ def propose(
     if not any(meaning == "external_id" or meaning in _CHANNELS for meaning in meanings):
         there = ", ".join(repr(name[:_LONGEST_TOLD]) for name in header[:20] if name)
         problems.append(
-            f"{source}: no column names or reaches a person: there must be id, email, phone, or a chat id"
-            f" ({there} are there): say which, as in"
-            " --map 'COLUMN=phone'"
+            worded(
+                "%(source)s: no column names or reaches a person: there must be id, email, "
+                "phone, or a chat id (%(there)s are there): say which, as in --map 'COLUMN=phone'",
+                source=source,
+                there=there,
+            )
         )
     if problems:
         raise Invalid(problems)
@@ -114,8 +118,13 @@ def _is_ours(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 def _unknown(header: Sequence[str], asked: Mapping[str, str], source: str) -> list[str]:
     known = ", ".join(repr(name) for name in header if name)
-    problems = [
-        f"{source} has no column {name!r}, which a mapping names: it has {known}"
+    problems: list[str] = [
+        worded(
+            "%(source)s has no column %(name)r, which a mapping names: it has %(known)s",
+            source=source,
+            name=name,
+            known=known,
+        )
         for name in asked
         if name not in header
     ]
@@ -123,8 +132,13 @@ def _unknown(header: Sequence[str], asked: Mapping[str, str], source: str) -> li
         if _asked(name, meaning) == "?":
             fields = ", ".join(COLUMNS).replace("sms", "phone").replace("external_id", "id")
             problems.append(
-                f"column {name!r} cannot be {meaning!r}: it is one of {fields}, consent_CHANNEL, attribute,"
-                " contact.NAME, date.NAME, trigger.NAME, skip"
+                worded(
+                    "column %(name)r cannot be %(meaning)r: it is one of %(fields)s, "
+                    "consent_CHANNEL, attribute, contact.NAME, date.NAME, trigger.NAME, skip",
+                    name=name,
+                    meaning=meaning,
+                    fields=fields,
+                )
             )
     return problems
 
@@ -142,8 +156,8 @@ def _asked(name: str, meaning: str) -> str:
 
 def _clashes(header: Sequence[str], meanings: Sequence[str], source: str) -> list[str]:
     named = [name for name in header if name]
-    problems = [
-        f"{source}: column {name!r} is there twice: rename one of them"
+    problems: list[str] = [
+        worded("%(source)s: column %(name)r is there twice: rename one of them", source=source, name=name)
         for name in sorted({name for name in named if named.count(name) > 1})
     ]
     if problems:
@@ -152,8 +166,14 @@ def _clashes(header: Sequence[str], meanings: Sequence[str], source: str) -> lis
         if meanings.count(meaning) > 1:
             both = [name for name, same in zip(header, meanings, strict=True) if same == meaning]
             problems.append(
-                f"{source}: columns {' and '.join(both)} are both {meaning}: rename one of them,"
-                f" or leave one out with --map '{both[-1]}=skip'"
+                worded(
+                    "%(source)s: columns %(known)s are both %(meaning)s: rename one of them, or "
+                    "leave one out with --map '%(both)s=skip'",
+                    source=source,
+                    known=" and ".join(both),
+                    meaning=meaning,
+                    both=both[-1],
+                )
             )
     return problems
 

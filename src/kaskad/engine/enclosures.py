@@ -13,6 +13,7 @@ from uuid import UUID
 from kaskad.domain.enclosing import FILES, MAX_WHOLE, Appointment, Enclosing
 from kaskad.domain.run import Run
 from kaskad.domain.template import RenderError
+from kaskad.domain.worded import worded
 from kaskad.engine.world import World
 from kaskad.providers.base import File, Invite
 from kaskad.store import files as store
@@ -49,14 +50,21 @@ class Enclosures:
             return (), None
         if not self._able:
             raise RenderError(
-                f"account {self._account!r} carries no files or appointments: choose another, "
-                "or write {{ files.NAME }} into the text for a link"
+                worded(
+                    "account %(account)r carries no files or appointments: choose another, or write "
+                    "{{ files.NAME }} into the text for a link",
+                    account=self._account,
+                )
             )
         wanted = enclosing.files(scope, self._now)
         files = [self._whole(name, shown) for name, shown in wanted.attached]
         files += [self._whole(name, "", cid=name) for name in wanted.embedded]
         if sum(len(file.content) for file in files) > MAX_WHOLE:
-            raise RenderError(f"the files of one mail may have {MAX_WHOLE // 1_000_000} MB together")
+            raise RenderError(
+                worded(
+                    "the files of one mail may have %(max_whole)s MB together", max_whole=MAX_WHOLE // 1000000
+                )
+            )
         appointment = enclosing.appointment(scope, zone)
         return tuple(files), self._invite(run, appointment) if appointment else None
 
@@ -65,7 +73,7 @@ class Enclosures:
             self._known[name] = store.find(self._tx, name)
         kept = self._known[name]
         if kept is None:
-            raise RenderError(f"there is no file {name!r}: save it by `kaskad file put`")
+            raise RenderError(worded("there is no file %(name)r: save it by `kaskad file put`", name=name))
         return kept
 
     def _whole(self, name: str, shown: str, cid: str = "") -> File:

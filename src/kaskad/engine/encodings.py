@@ -12,6 +12,7 @@ from math import log
 from msgspec import Struct
 
 from kaskad.domain.errors import Invalid
+from kaskad.domain.worded import worded
 
 SINGLE_BYTE = ("cp1251", "cp866", "koi8-r", "cp1252")  # at equal scores the first is taken
 _SAMPLE = 65_536
@@ -47,10 +48,12 @@ def encoded(data: bytes, source: str) -> Encoded:
     """
     if (wide := _utf_16(data)) is not None:
         if "\0" in data.decode(wide, "replace"):
-            raise Invalid([f"{source} holds the character U+0000: save it as CSV in UTF-8"])
+            raise Invalid(
+                [worded("%(source)s holds the character U+0000: save it as CSV in UTF-8", source=source)]
+            )
         return Encoded(data, wide, "utf-16")
     if b"\0" in data:
-        raise Invalid([f"{source} is no text: save it as CSV in UTF-8, or as XLSX"])
+        raise Invalid([worded("%(source)s is no text: save it as CSV in UTF-8, or as XLSX", source=source)])
     if not _is_in(data, "utf-8-sig"):
         return _without_sign(data)
     return Encoded(data, "utf-8-sig", "utf-8")
@@ -113,7 +116,15 @@ def _line_by_line(lines: list[bytes], guessed: str, *, several: bool, utf_8: boo
         odd.pop(guessed, None)
     said = "; ".join(f"line {_listed(numbers)} in {codec}" for codec, numbers in odd.items())
     usual = "UTF-8" if utf_8 else guessed
-    remark = f"the file is {usual}, but for {said}: read as such, look at the names there" if said else ""
+    remark = (
+        worded(
+            "the file is %(usual)s, but for %(said)s: read as such, look at the names there",
+            usual=usual,
+            said=said,
+        )
+        if said
+        else ""
+    )
     names = ["utf-8"] * utf_8 + [guessed] + [codec for codec in odd if codec != guessed]
     return Encoded(b"\n".join(changed), "utf-8-sig", " and ".join(names), remark)
 

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from kaskad.domain.errors import Invalid
 from kaskad.domain.template import RenderError
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.opt_in import TTL_MS
 from kaskad.providers import provider
 from kaskad.providers.base import Account
@@ -51,4 +52,4 @@ class Invitations:
             kept = OptIn(self._message[0], account.id, self._due_at + TTL_MS)
             opt_ins.put(self._tx, token, kept, self._due_at)
             return link
-        raise RenderError(f'opt_in("{channel}"): {why}')
+        raise RenderError(worded('opt_in("%(channel)s"): %(why)s', channel=channel, why=why))

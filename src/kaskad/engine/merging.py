@@ -20,6 +20,7 @@ from kaskad.domain.joining import Told, further, same
 from kaskad.domain.run import NOTHING, Passages, Run
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, SkipReason
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 from kaskad.engine.changes import Changes
 from kaskad.engine.inbox import mark
 from kaskad.engine.move import move
@@ -82,10 +83,16 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
     run_store.lock(tx, sorted((kept_id, old)))
     for each in (kept_id, old):
         if tx.one("contact_by_id", id=each) is None:
-            raise NotFound(f"There is no contact {contact_text(each)!r}.")
+            raise NotFound(worded("There is no contact %(contact)r.", contact=contact_text(each)))
     if kept_id == old:
         names = " and ".join(contact_text(each) for each in sorted(set(asked)))
-        raise Conflict(f"{names}: one contact already, {contact_text(old)}. Name two contacts.")
+        raise Conflict(
+            worded(
+                "%(names)s: one contact already, %(contact)s. Name two contacts.",
+                names=names,
+                contact=contact_text(old),
+            )
+        )
     if tx.one("in_flight", contact_id=old) is not None:
         raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
     again = merges.stricter(tx, old, kept_id)
@@ -133,7 +140,7 @@ def _join(
         if not ending_now:
             return pairs, len(ended)
         if ending_now & ended:
-            raise Conflict("A run did not end: try again.")
+            raise Conflict(worded("A run did not end: try again."))
         _end(tx, world, ending_now, now)
         ended |= ending_now
 

@@ -17,6 +17,7 @@ import msgspec
 from kaskad.domain.consent import ANY, renewal
 from kaskad.domain.errors import NotFound
 from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.worded import worded
 from kaskad.engine.arrival import Arrival
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Inbound, Outgoing
@@ -76,7 +77,7 @@ def make_link(
     digits of the phone. Raises NotFound for the contact, Invalid where the account can't have links.
     """
     if tx.one("contact_by_id", id=contact_id) is None:
-        raise NotFound("There is no such contact.")
+        raise NotFound(worded("There is no such contact."))
     token = secrets.token_urlsafe(24)  # 32 letters of A–Z a–z 0–9 _ -; Telegram takes up to 64
     link = provider(account.provider).opt_in_link(account, token)
     kept = OptIn(

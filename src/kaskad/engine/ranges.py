@@ -17,6 +17,7 @@ import msgspec
 
 from kaskad.domain.errors import Invalid
 from kaskad.domain.machine import Ranges
+from kaskad.domain.worded import worded, wording
 from kaskad.store.sites import RangeList
 
 KINDS = ("relay", "cloud", "scanner")
@@ -50,7 +51,7 @@ def read_file(body: bytes) -> tuple[str, ...]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Invalid(["The file is no text in UTF-8: a list of networks is expected."]) from None
+        raise Invalid([worded("The file is no text in UTF-8: a list of networks is expected.")]) from None
     told = _of_json(text) if text.lstrip()[:1] in ("{", "[") else _of_lines(text)
     four: list[IPv4Network] = []
     six: list[IPv6Network] = []
@@ -59,12 +60,20 @@ def read_file(body: bytes) -> tuple[str, ...]:
         try:
             network = ip_network(word, strict=False)
         except ValueError:
-            problems.append(f"{where}: {word[:60]!r} is no network like 192.0.2.0/24 or 2001:db8::/32.")
+            problems.append(
+                worded(
+                    "%(where)s: %(word)r is no network like 192.0.2.0/24 or 2001:db8::/32.",
+                    where=where,
+                    word=word[:60],
+                )
+            )
             if len(problems) >= _TOLD:
                 break
             continue
         if network.prefixlen < 8:
-            problems.append(f"{where}: {word} is a large part of the whole internet.")
+            problems.append(
+                worded("%(where)s: %(word)s is a large part of the whole internet.", where=where, word=word)
+            )
         elif isinstance(network, IPv4Network):
             four.append(network)
         else:
@@ -72,9 +81,9 @@ def read_file(body: bytes) -> tuple[str, ...]:
     if problems:
         raise Invalid(problems)
     if not four and not six:
-        raise Invalid(["The file lists no network."])
+        raise Invalid([worded("The file lists no network.")])
     if len(four) + len(six) > MOST:
-        raise Invalid([f"The file lists over {MOST:,} networks."])
+        raise Invalid([worded("The file lists over %(most)s networks.", most=f"{MOST:,}")])
     return tuple(map(str, [*collapse_addresses(four), *collapse_addresses(six)]))
 
 
@@ -83,14 +92,16 @@ def _of_lines(text: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         word = re.split(r"[,;\s]", line.partition("#")[0].strip(), maxsplit=1)[0].strip('"')
         if word and (number > 1 or _network(word)):
-            yield f"line {number}", word
+            yield worded("line %(number)s", number=number), word
 
 
 def _of_json(text: str) -> Iterator[tuple[str, str]]:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Invalid([f"The file is not JSON that can be read: {error}"]) from None
+        raise Invalid(
+            [worded("The file is not JSON that can be read: %(error)s", error=wording(error))]
+        ) from None
     rest: list[tuple[str, Any]] = [("", value)]
     while rest:
         where, part = rest.pop()

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import Invalid
+from kaskad.domain.worded import worded, wording
 from kaskad.engine.encodings import Encoded, encoded
 from kaskad.engine.sheets import as_told
 from kaskad.engine.unpacking import check_readable, check_unpacked
@@ -59,12 +60,26 @@ def open_table(data: bytes, source: str) -> Table:
         start = text.data[:4096].decode(text.codec, "ignore").lstrip()
         table = _json_lines(text, source) if start.startswith("{") else _csv(text, source)
     if not any(table.header):
-        raise Invalid([f"{source} is empty: its first line must name the columns, such as id,name,email"])
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s is empty: its first line must name the columns, such as id,name,email",
+                    source=source,
+                )
+            ]
+        )
     if len(table.header) > COLUMNS_AT_MOST:
-        raise Invalid([
-            f"{source} has {len(table.header)} columns, and at most {COLUMNS_AT_MOST} are read: "
-            "leave out those that no message needs"
-        ])  # fmt: skip
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s has %(n)s columns, and at most %(columns_at_most)s are read: leave "
+                    "out those that no message needs",
+                    source=source,
+                    n=len(table.header),
+                    columns_at_most=COLUMNS_AT_MOST,
+                )
+            ]
+        )
     return table
 
 
@@ -96,10 +111,20 @@ def _csv(text: Encoded, source: str) -> Table:
     except csv.Error as error:
         problem = str(error)
         if "field limit" in problem:
-            problem = (
-                f"a cell has more than {csv.field_size_limit()} characters: is a quote in it never closed?"
+            problem = worded(
+                "a cell has more than %(field_size_limit)s characters: is a quote in it never closed?",
+                field_size_limit=csv.field_size_limit(),
             )
-        raise Invalid([f"{source}, line {reader.line_num}: {problem}"]) from None
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s, line %(line_num)s: %(problem)s",
+                    source=source,
+                    line_num=reader.line_num,
+                    problem=problem,
+                )
+            ]
+        ) from None
 
     def lines() -> Iterator[Line]:
         rows = csv.reader(wrapped(), delimiter=delimiter)
@@ -126,7 +151,10 @@ def _check_quotes(last: Sequence[str], delimiter: str) -> None:
     except csv.Error as error:
         if "unexpected end" in str(error):
             raise csv.Error(
-                f"a quote is opened {len(last) - 1} lines earlier and never closed: close it, or take it away"
+                worded(
+                    "a quote is opened %(n)s lines earlier and never closed: close it, or take it away",
+                    n=len(last) - 1,
+                )
             ) from None
 
 
@@ -140,7 +168,7 @@ def _json_lines(text: Encoded, source: str) -> Table:
                     try:
                         yield number, _flat(decoder.decode(line)), ""
                     except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError) as error:
-                        yield number, {}, f"no JSON object: {error}"
+                        yield number, {}, worded("no JSON object: %(error)s", error=wording(error))
 
     names: dict[str, None] = {}
     size = 0
@@ -156,7 +184,13 @@ def _json_lines(text: Encoded, source: str) -> Table:
             yield Line(number, [found.get(name, "") for name in header], problem)
 
     if not header:
-        raise Invalid([f"{source}: no line is a JSON object with fields such as id, name, email"])
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s: no line is a JSON object with fields such as id, name, email", source=source
+                )
+            ]
+        )
     return Table(header, lines, size, f"JSON Lines, {text.name}", text.name, "", text.remark)
 
 
@@ -169,7 +203,7 @@ def _flat(value: dict[str, Any], before: str = "") -> dict[str, str]:
         elif each is not None:
             text = each if isinstance(each, str) else msgspec.json.encode(each).decode()
             if "\0" in text or not _is_storable(text):
-                raise ValueError(f"{name} holds a character that no text has")
+                raise ValueError(worded("%(name)s holds a character that no text has", name=name))
             found[before + name.strip()] = text
     return found
 
@@ -195,12 +229,25 @@ def _workbook(data: bytes, source: str) -> Table:
     except BaseException as error:  # the reader panics over some files, and that is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
-        raise Invalid([
-            f"{source} is no text, and no workbook that can be read ({_one_line(error)}):"
-            " save it as CSV in UTF-8"
-        ]) from None  # fmt: skip
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s is no text, and no workbook that can be read (%(one_line)s): save it "
+                    "as CSV in UTF-8",
+                    source=source,
+                    one_line=_one_line(error),
+                )
+            ]
+        ) from None
     if sheet is None:
-        raise Invalid([f"{source} is empty: no sheet in it has a cell; its first line must name the columns"])
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s is empty: no sheet in it has a cell; its first line must name the columns",
+                    source=source,
+                )
+            ]
+        )
     top, _ = sheet.start or (0, 0)
 
     def lines() -> Iterator[Line]:

@@ -13,6 +13,7 @@ from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.tokens import Signer
+from kaskad.domain.worded import worded
 from kaskad.engine.dispatch import Dispatcher
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.providers.base import Account, Outgoing
@@ -63,7 +64,7 @@ def send_out(account: Account, outgoing: Outgoing, clock: Callable[[], int]) -> 
         dispatcher.submit([Parcel(*NOBODY, 1, account.id, outgoing)])
         result = answers.get(timeout=2 * TIMEOUT_S)[0]
     except Empty:
-        raise Unavailable(f"{account.name} has not answered in time.") from None
+        raise Unavailable(worded("%(name)s has not answered in time.", name=account.name)) from None
     finally:
         dispatcher.close(0)
     trial = Trial(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from kaskad.domain.errors import Invalid
+from kaskad.domain.worded import worded
 
 _LARGEST = 2_000_000_000  # bytes of an unpacked workbook
 _DENSEST = 200  # times its packed size; spreadsheets of one word again and again come to 100
@@ -38,18 +39,31 @@ def check_unpacked(data: bytes, source: str) -> None:
         book = zipfile.ZipFile(io.BytesIO(data))
         size = sum(entry.file_size for entry in book.infolist())
         if size > _LARGEST or (size > _SMALL and size > _DENSEST * len(data)):
-            raise Invalid([
-                f"{source} unpacks from {len(data):,} to {size:,} bytes, more than can be read: split it,"
-                " or save it as CSV in UTF-8"
-            ])  # fmt: skip
+            raise Invalid(
+                [
+                    worded(
+                        "%(source)s unpacks from %(n)s to %(size)s bytes, more than can be read: split "
+                        "it, or save it as CSV in UTF-8",
+                        source=source,
+                        n=f"{len(data):,}",
+                        size=f"{size:,}",
+                    )
+                ]
+            )
         for entry in book.infolist():
             if _sheet(entry.filename):
                 with book.open(entry) as sheet:
                     _check_rectangle(sheet, source)
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError, EOFError):
-        raise Invalid([
-            f"{source} is no text, and as a workbook it is cut off: save it again, or as CSV in UTF-8"
-        ]) from None  # fmt: skip
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s is no text, and as a workbook it is cut off: save it again, or as "
+                    "CSV in UTF-8",
+                    source=source,
+                )
+            ]
+        ) from None
 
 
 # What it does to a sheet too large is to end the process, whatever kind of workbook, and however it says so.
@@ -96,11 +110,18 @@ def _check_rectangle(sheet: IO[bytes], source: str) -> None:
         for column in set((_odd_columns if odd else _columns)(block)):
             last_column = max(last_column, column.decode(), key=_number)
         if last_row * max(_number(last_column), _PLAIN_COLUMNS) > _MOST_CELLS:
-            raise Invalid([
-                f"{source} has a sheet that reaches to row {last_row:,} and column {last_column}, far more"
-                " than can be read: delete what stands away from the table (Ctrl+End leads to it), or save it"
-                " as CSV in UTF-8"
-            ])  # fmt: skip
+            raise Invalid(
+                [
+                    worded(
+                        "%(source)s has a sheet that reaches to row %(last_row)s and column "
+                        "%(last_column)s, far more than can be read: delete what stands away from the "
+                        "table (Ctrl+End leads to it), or save it as CSV in UTF-8",
+                        source=source,
+                        last_row=f"{last_row:,}",
+                        last_column=last_column,
+                    )
+                ]
+            )
 
 
 def _blocks(sheet: IO[bytes]) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from kaskad.domain.mjml import html_of, inlined
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.template.parts import Parts, assemble
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.store import templates as store
 from kaskad.store.db import Transaction
 from kaskad.store.templates import PART, Kept
@@ -59,7 +60,12 @@ def gather(tx: Transaction, cascade: Cascade) -> list[Wording]:
     """Return the texts that a cascade uses, as they are now; raises Invalid."""
     found, problems = look_up(tx, cascade)
     if problems:
-        raise Invalid([f"{path}: {message}: {remedy}." for path, message, remedy in problems])
+        raise Invalid(
+            [
+                worded("%(path)s: %(message)s: %(remedy)s.", path=path, message=message, remedy=remedy)
+                for path, message, remedy in problems
+            ]
+        )
     return found
 
 

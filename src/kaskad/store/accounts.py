@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from kaskad.domain.errors import NotFound
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 from kaskad.store.vault import Vault
 
@@ -61,7 +62,7 @@ def all_accounts(tx: Transaction, vault: Vault) -> list[Account]:
 def delete(tx: Transaction, vault: Vault, name: str, now: int) -> None:
     """Let nothing go through the account any more and forget its secrets; raises NotFound."""
     if not tx.run("delete_account", name=name, secrets=vault.encrypt({}), now=now):
-        raise NotFound(f"There is no account {name!r}: `kaskad account list` shows them.")
+        raise NotFound(worded("There is no account %(name)r: `kaskad account list` shows them.", name=name))
 
 
 def enable(tx: Transaction, name: str, enabled: bool) -> None:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from kaskad.domain.content import Wording
 from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.worded import worded
 from kaskad.store import templates
 from kaskad.store.db import Row, Transaction
 
@@ -69,7 +70,7 @@ def save_version(
     assert row is not None
     cascade_id, current = row
     if cascade(tx, cascade_id).state == STOPPED:
-        raise Conflict(f"Cascade {slug!r} was stopped: give the new one another name.")
+        raise Conflict(worded("Cascade %(slug)r was stopped: give the new one another name.", slug=slug))
     if current is not None and (known := version(tx, current)).source == source \
             and templates.frozen(tx, current) == list(texts):  # fmt: skip
         return known
@@ -89,7 +90,7 @@ def save_draft(tx: Transaction, slug: str, source: str, now: int, by: str = "") 
     assert row is not None
     kept = cascade(tx, row[0])
     if kept.state == STOPPED:
-        raise Conflict(f"Cascade {slug!r} was stopped: give the new one another name.")
+        raise Conflict(worded("Cascade %(slug)r was stopped: give the new one another name.", slug=slug))
     if kept.version_id is not None and version(tx, kept.version_id).source == source:
         drop_draft(tx, kept.id)
     else:
@@ -132,7 +133,7 @@ def version(tx: Transaction, version_id: int) -> VersionRow:
     """Return the version; raises NotFound."""
     row = tx.one("version", id=version_id)
     if row is None:
-        raise NotFound(f"There is no version {version_id}.")
+        raise NotFound(worded("There is no version %(version_id)s.", version_id=version_id))
     return VersionRow(*row)
 
 
@@ -140,7 +141,7 @@ def version_by_number(tx: Transaction, slug: str, number: int) -> VersionRow:
     """Return the version that a cascade calls by that number; raises NotFound."""
     row = tx.one("version_by_number", cascade_id=by_slug(tx, slug).id, number=number)
     if row is None:
-        raise NotFound(f"Cascade {slug!r} has no version {number}.")
+        raise NotFound(worded("Cascade %(slug)r has no version %(number)s.", slug=slug, number=number))
     return VersionRow(*row)
 
 
@@ -153,7 +154,13 @@ def set_state(tx: Transaction, cascade_id: int, state: str, now: int) -> None:
     """Pause, resume or stop a cascade. Raises NotFound, and Conflict for one that was stopped."""
     if not tx.run("set_cascade_state", id=cascade_id, state=state, now=now):
         slug = cascade(tx, cascade_id).slug
-        raise Conflict(f"Cascade {slug!r} was stopped: its runs have ended and it cannot be {state} again.")
+        raise Conflict(
+            worded(
+                "Cascade %(slug)r was stopped: its runs have ended and it cannot be %(state)s again.",
+                slug=slug,
+                state=state,
+            )
+        )
 
 
 def save_list(tx: Transaction, name: str) -> int:
@@ -177,7 +184,7 @@ def list_id(tx: Transaction, name: str) -> int:
     """Return the id of the list of that name; raises NotFound."""
     row = tx.one("list_by_name", name=name)
     if row is None:
-        raise NotFound(f"There is no list {name!r}: `kaskad list show` shows them.")
+        raise NotFound(worded("There is no list %(name)r: `kaskad list show` shows them.", name=name))
     return int(row[0])
 
 
@@ -212,5 +219,5 @@ def stop_launch(tx: Transaction, cascade_id: int, launch_id: int) -> bool:
 
 def _cascade(row: Row | None, name: str) -> CascadeRow:
     if row is None:
-        raise NotFound(f"There is no cascade {name!r}: `kaskad cascades` shows them.")
+        raise NotFound(worded("There is no cascade %(name)r: `kaskad cascades` shows them.", name=name))
     return CascadeRow(*row)

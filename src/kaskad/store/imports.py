@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 
 RUNNING, DONE, FAILED, CANCELLED = "running", "done", "failed", "cancelled"
@@ -84,7 +85,7 @@ def get(tx: Transaction, import_id: int) -> Import:
     """Return the import; raises NotFound."""
     row = tx.one("import", id=import_id)
     if row is None:
-        raise NotFound(f"There is no import imp_{import_id}.")
+        raise NotFound(worded("There is no import imp_%(import_id)s.", import_id=import_id))
     return _import(row)
 
 
@@ -136,7 +137,7 @@ def advance(
     row = tx.one("advance_import", id=import_id, owner=owner, seen=seen, made=made, changed=changed,
                  rejected=rejected, counts=_text(counts), beat_at=beat_at)  # fmt: skip
     if row is None:
-        raise Conflict(f"Another process goes on with import imp_{import_id}.")
+        raise Conflict(worded("Another process goes on with import imp_%(import_id)s.", import_id=import_id))
     return bool(row[0])
 
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import NotFound
+from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 
 
@@ -67,7 +68,7 @@ def use_sign_in(tx: Transaction, token: str, now: int) -> bool:
 def revoke(tx: Transaction, name: str, now: int) -> None:
     """Let the key of that name open nothing any more; raises NotFound."""
     if not tx.run("revoke_api_key", name=name, now=now):
-        raise NotFound(f"There is no key {name!r}: `kaskad key list` shows them.")
+        raise NotFound(worded("There is no key %(name)r: `kaskad key list` shows them.", name=name))
 
 
 def digest(key: str) -> bytes:

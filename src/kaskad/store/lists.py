@@ -29,7 +29,7 @@ def get(tx: Transaction, name: str) -> KnownList:
     """Return the list of that name; raises NotFound."""
     found = find(tx, name)
     if found is None:
-        raise NotFound(f"There is no list {name!r}: `kaskad list show` shows them.")
+        raise NotFound(worded("There is no list %(name)r: `kaskad list show` shows them.", name=name))
     return found
 
 

@@ -18,6 +18,7 @@ from kaskad.domain.rfm import DAY_MS, Rfm
 from kaskad.domain.scope import contact_scope
 from kaskad.domain.segment import READY, Equals, asks_rfm, names_in, names_met, of_attributes
 from kaskad.domain.terms import Channel, Outcome
+from kaskad.domain.worded import worded
 from kaskad.store import settings
 from kaskad.store.db import Database, Row, Transaction
 
@@ -182,7 +183,14 @@ def check_size(condition: Condition, named: Mapping[str, Condition]) -> None:
         return total
 
     if size(condition.tree) > _MOST:
-        raise Invalid([f"The segment asks more than {_MOST} things with all the segments that it names."])
+        raise Invalid(
+            [
+                worded(
+                    "The segment asks more than %(most)s things with all the segments that it names.",
+                    most=_MOST,
+                )
+            ]
+        )
 
 
 def met(tx: Transaction, names: set[str], ids: Sequence[int], now: int) -> dict[int, frozenset[str]]:

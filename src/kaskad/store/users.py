@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import NotFound
+from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 
 
@@ -55,7 +56,7 @@ def by_id(tx: Transaction, user_id: int) -> User:
     """Return a user; raises NotFound."""
     row = tx.one("user_by_id", id=user_id)
     if row is None:
-        raise NotFound("This person has been removed.")
+        raise NotFound(worded("This person has been removed."))
     return _user(row)
 
 
@@ -69,7 +70,7 @@ def secrets_of(tx: Transaction, user_id: int) -> Secrets:
     """Return what a user is known by; raises NotFound."""
     row = tx.one("user_secrets", id=user_id)
     if row is None:
-        raise NotFound("This person has been removed.")
+        raise NotFound(worded("This person has been removed."))
     return Secrets(row[0], row[1], row[2], msgspec.json.decode(row[3], type=tuple[str, ...]))
 
 

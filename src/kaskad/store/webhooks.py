@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import NotFound
+from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
 from kaskad.store.vault import Vault
 
@@ -142,7 +143,7 @@ def _types(row: Row) -> frozenset[str]:
 
 
 def _missing() -> NotFound:
-    return NotFound("There is no such webhook: `kaskad webhook list` shows them.")
+    return NotFound(worded("There is no such webhook: `kaskad webhook list` shows them."))
 
 
 def _json(value: object) -> str:

@@ -21,13 +21,13 @@ from kaskad.domain.speech import too_long, wrong_marks
 from kaskad.domain.template import BadTemplate, Template, compile_text
 from kaskad.domain.template.bounds import check_markup
 from kaskad.domain.terms import Channel, MessageClass, Reaction
+from kaskad.domain.worded import worded
 
 COMMERCIAL = (MessageClass.ADVERTISING, MessageClass.SERVICE)
 MAX_COMFORTABLE_STEPS = 4
 # What stands for a value in the estimate of an SMS: the longest name of a real base, a short tracked link.
 LONG_NAME, OTHER_VALUE, TRACKED_LINK = 30, 10, 50
 
-TOO_LONG = "{} kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to leave"
 _TEXTS = ("subject", "html", "mjml", "text", "say", "script")
 _STEP_NAME = re.compile(r"steps(?:\.([\w-]+)|\[[\"']([^\"']+)[\"']\])(?:\.(\w+))?")
 _CHOICE = re.compile(
@@ -50,12 +50,16 @@ def check_whole(cascade: Cascade, report: Report) -> None:
             _check_texts(own, f"{place}.variants[{index}]", numbers, step.number, report)
         if step.urgent and cascade.message_class is MessageClass.ADVERTISING:
             report.error(
-                f"{place}.urgent", "advertising is never urgent", "remove `urgent`, or change the class"
+                f"{place}.urgent",
+                worded("advertising is never urgent"),
+                worded("remove `urgent`, or change the class"),
             )
     _check_condition(cascade.exit_if, "exit_if", numbers, len(cascade.steps), report)
     _check_trigger_condition(cascade.trigger.condition, report)
     if cascade.urgent and cascade.message_class is MessageClass.ADVERTISING:
-        report.error("urgent", "advertising is never urgent", "remove `urgent`, or change the class")
+        report.error(
+            "urgent", worded("advertising is never urgent"), worded("remove `urgent`, or change the class")
+        )
     _warn(cascade, report)
 
 
@@ -78,7 +82,9 @@ def _check_trigger_condition(condition: Condition | None, report: Report) -> Non
         if name.path[0] in ("steps", "run"):
             shown = ".".join(name.path)
             report.error(
-                "trigger.if", f"`{shown}` is not there before the run", "use trigger.… and contact.…"
+                "trigger.if",
+                worded("`%(shown)s` is not there before the run", shown=shown),
+                worded("use trigger.… and contact.…"),
             )
 
 
@@ -88,13 +94,17 @@ def _names(condition: Condition | None) -> list[Name]:
 
 def _check_step(step: str, field: str, path: str, numbers: dict[str, int], here: int, report: Report) -> None:
     if step not in numbers:
-        report.error(path, f"there is no step `{step[:40]}`", did_you_mean(step, numbers))
+        report.error(path, worded("there is no step `%(step)s`", step=step[:40]), did_you_mean(step, numbers))
     elif numbers[step] >= here:
         report.error(
-            path, f"step `{step}` comes no earlier, so nothing is known of it", "name an earlier step"
+            path,
+            worded("step `%(step)s` comes no earlier, so nothing is known of it", step=step),
+            worded("name an earlier step"),
         )
     elif field and field not in STEP_FIELDS:
-        report.error(path, f"a step has no `{field[:40]}`", did_you_mean(field, STEP_FIELDS))
+        report.error(
+            path, worded("a step has no `%(field)s`", field=field[:40]), did_you_mean(field, STEP_FIELDS)
+        )
 
 
 def _check_texts(content: Content, place: str, numbers: dict[str, int], here: int, report: Report) -> None:
@@ -126,13 +136,23 @@ def _check_texts(content: Content, place: str, numbers: dict[str, int], here: in
             html = html_of(text, path) if name == "mjml" else text
             shown = len(html.encode("utf-8", "replace"))
         except BadTemplate as bad:
-            where = f" in line {bad.line} of the text" if "\n" in text.strip() else ""
-            report.error(path, f"{bad.problem}{where}", bad.remedy)
+            problem = bad.problem
+            if "\n" in text.strip():
+                problem = worded("%(problem)s in line %(line)s of the text", problem=problem, line=bad.line)
+            report.error(path, problem, bad.remedy)
             continue
         if name == "say" and (wrong := wrong_marks(shortest(text))):
-            report.error(path, wrong, "close each tag, and write & as &amp;; or leave the tags out")
+            report.error(path, wrong, worded("close each tag, and write & as &amp;; or leave the tags out"))
         if name in ("html", "mjml") and shown > MAX_SHOWN:
-            report.warn(path, TOO_LONG.format(shown // 1000), "shorten it, or link to the rest")
+            report.warn(
+                path,
+                worded(
+                    "%(size)s kB of HTML: Gmail cuts a letter off behind 100 kB, and with it the way to "
+                    "leave",
+                    size=shown // 1000,
+                ),
+                worded("shorten it, or link to the rest"),
+            )
         for fault in faults(text if name == "mjml" else html) if name in ("html", "mjml") else ():
             (report.error if fault.grave else report.warn)(path, fault.message, fault.remedy)
         _check_variables(template, path, numbers, here, report)
@@ -147,8 +167,8 @@ def _check_variables(
         if root not in (*ROOTS, UNSUBSCRIBE, PREFERENCES, FILES):
             remedy = did_you_mean(root, ROOTS) if len(root) > 3 else ""
             if not remedy.startswith("did"):
-                remedy = f"write `contact.{root}` or `trigger.{root}`"
-            report.error(path, f"`{variable[:40]}` is not known in texts", remedy)
+                remedy = worded("write `contact.%(root)s` or `trigger.%(root)s`", root=root)
+            report.error(path, worded("`%(variable)s` is not known in texts", variable=variable[:40]), remedy)
         elif found:
             _check_step(found[1] or found[2], found[3] or "", path, numbers, here, report)
 
@@ -158,16 +178,24 @@ def _warn(cascade: Cascade, report: Report) -> None:
     if len(main) > MAX_COMFORTABLE_STEPS:
         report.warn(
             f"steps[{main[MAX_COMFORTABLE_STEPS].number}]",
-            f"{len(main)} steps: over {MAX_COMFORTABLE_STEPS} messages tire a person more than they reach",
-            "keep the best three or four",
+            worded(
+                "%(n)s steps: over %(most)s messages tire a person more than they reach",
+                n=len(main),
+                most=MAX_COMFORTABLE_STEPS,
+            ),
+            worded("keep the best three or four"),
         )
     if cascade.goal is None and cascade.message_class in COMMERCIAL:
         report.warn(
-            "", "the cascade has no `goal`, so it goes on after a purchase", "add `goal: {event: purchase}`"
+            "",
+            worded("the cascade has no `goal`, so it goes on after a purchase"),
+            worded("add `goal: {event: purchase}`"),
         )
     if cascade.message_class is MessageClass.ADVERTISING and not cascade.topic:
         report.warn(
-            "class", "advertising without a `topic`: a contact can only leave everything", "add `topic: news`"
+            "class",
+            worded("advertising without a `topic`: a contact can only leave everything"),
+            worded("add `topic: news`"),
         )
     _warn_order(main, report)
     for step in cascade.steps:
@@ -182,8 +210,12 @@ def _warn_order(main: list[Step], report: Report) -> None:
         if before is not None and _price_rank(before) > _price_rank(step):
             report.warn(
                 f"steps[{step.number}].channel",
-                f"{before.channels[0]} is dearer than {step.channels[0]}, and comes before it",
-                "put the cheaper channel first",
+                worded(
+                    "%(first)s is dearer than %(second)s, and comes before it",
+                    first=before.channels[0],
+                    second=step.channels[0],
+                ),
+                worded("put the cheaper channel first"),
             )
         before = step
 
@@ -199,14 +231,18 @@ def _warn_step(step: Step, cascade: Cascade, report: Report) -> None:
         hurried = 0 < approximate_ms(clock.span) < HOUR_MS and clock.start is None
         if hurried and cascade.message_class in COMMERCIAL and step.number + 1 < len(cascade.steps):
             path = f"{place}.wait" if bare else f"{place}.wait[{index}].for"
-            report.warn(path, "less than an hour is no time to react", "wait an hour or more")
+            report.warn(path, worded("less than an hour is no time to react"), worded("wait an hour or more"))
     opt_out = "opt_out" in step.keys.values()
     if (
         Channel.ROBOT_CALL in step.channels
         and cascade.message_class is MessageClass.ADVERTISING
         and not opt_out
     ):
-        report.warn(place, "the robot call offers no key to refuse", "add `keys: {9: opt_out}` and say so")
+        report.warn(
+            place,
+            worded("the robot call offers no key to refuse"),
+            worded("add `keys: {9: opt_out}` and say so"),
+        )
     if cascade.message_class is MessageClass.ADVERTISING:
         _warn_leaving(step, place, report)
     if Channel.ROBOT_CALL in step.channels:
@@ -241,14 +277,16 @@ def _warn_speech(step: Step, place: str, report: Report) -> None:
     ]
     for path, content in contents:
         if content.say and (words := too_long(longest(content.say))):
-            report.warn(f"{path}.say", words, "say one thing, and what to press")
+            report.warn(f"{path}.say", words, worded("say one thing, and what to press"))
 
 
 def _warn_sms(text: str, path: str, report: Report) -> None:
     count = parts(longest(text)) if text else 0
     if count > 1:
         report.warn(
-            path, f"the SMS can grow to {count} parts, each of them paid", "shorten it, or accept the price"
+            path,
+            worded("the SMS can grow to %(count)s parts, each of them paid", count=count),
+            worded("shorten it, or accept the price"),
         )
 
 

@@ -14,10 +14,11 @@ from kaskad.domain.definition import spans
 from kaskad.domain.definition.rewrite import Tree, after_key, inline, item, scalar
 from kaskad.domain.definition.schema import KEYS
 from kaskad.domain.definition.spans import EditError, Parts, parts_of, tree_of
+from kaskad.domain.worded import worded
 
 __all__ = ["EditError", "Tree", "insert", "move", "put", "remove", "repeat", "tree_of"]
 
-ANCHORED = "This edit cannot be made without changing other lines: make it in the text."
+ANCHORED = worded("This edit cannot be made without changing other lines: make it in the text.")
 MOST_CHANGES = 2_000
 
 
@@ -81,7 +82,7 @@ def move(text: str, path: str, place: int, to: int) -> str:
     parts = parts_of(path)
     items = _items(tree_of(text), parts)
     if not (0 <= place < len(items) and 0 <= to < len(items)):
-        raise EditError("There is no such place.")
+        raise EditError(worded("There is no such place."))
     order = list(range(len(items)))
     order.insert(to, order.pop(place))
     node = _list(text, parts)
@@ -203,7 +204,7 @@ def _neighbour(node: MappingNode, key: str, parts: Parts) -> int:
 def _take(text: str, parts: Parts) -> str:
     found = spans.spot(spans.compose(text), parts)
     if found is None or found.parent is None:
-        raise EditError("There is nothing to remove.")
+        raise EditError(worded("There is nothing to remove."))
     parent = found.parent
     if len(parent.value) == 1:
         empty = "[]" if isinstance(parent, SequenceNode) else "{}"
@@ -263,7 +264,7 @@ def _joined(text: str, node: SequenceNode, pieces: list[str]) -> str:
 def _list(text: str, parts: Parts) -> SequenceNode:
     found = spans.spot(spans.compose(text), parts)
     if found is None or not isinstance(found.node, SequenceNode):
-        raise EditError("There is no list.")
+        raise EditError(worded("There is no list."))
     return found.node
 
 
@@ -281,7 +282,7 @@ def _with(tree: Tree, parts: Parts, value: Tree) -> Tree:
     if isinstance(first, int):
         items = list(tree) if isinstance(tree, Sequence) and not isinstance(tree, str) else []
         if first > len(items):
-            raise EditError("There is no such place.")
+            raise EditError(worded("There is no such place."))
         old = items[first] if first < len(items) else None
         return [*items[:first], _with(old, rest, value), *items[first + 1 :]]
     known = dict(tree) if isinstance(tree, Mapping) else {}
@@ -298,7 +299,7 @@ def _without(tree: Tree, parts: Parts) -> Tree:
         kept = list(tree)
         kept[first : first + 1] = [_without(kept[first], rest)] if rest else []
         return kept
-    raise EditError("There is nothing to remove.")
+    raise EditError(worded("There is nothing to remove."))
 
 
 def _checked(old: str, new: str) -> str:

@@ -13,6 +13,7 @@ from kaskad.domain.definition.problem import MAX_PROBLEMS, Problem, did_you_mean
 from kaskad.domain.definition.source import Items, Node, Scalar
 from kaskad.domain.money import BadMoney, parse_money
 from kaskad.domain.span import parse_span
+from kaskad.domain.worded import worded
 
 T = TypeVar("T")
 
@@ -98,18 +99,26 @@ class Form:
             for key, value in node.pairs:
                 self._add(key, value, known)
         else:
-            report.error(path, f"{_place(path)} must be a mapping", "write `key: value`, one a line")
+            report.error(
+                path,
+                worded("%(place)s must be a mapping", place=_place(path)),
+                worded("write `key: value`, one a line"),
+            )
 
     def _add(self, key: Scalar, value: Node, known: Collection[str]) -> None:
         name = key.text
         if name in self._nodes:
-            problem = f"`{name}` stands twice; its first is in line {self._nodes[name].line}"
-            self.report.add(Problem(key.line, key.column, self.at(name), problem, "keep one of them"))
+            problem = worded(
+                "`%(name)s` stands twice; its first is in line %(line)s",
+                name=name,
+                line=self._nodes[name].line,
+            )
+            self.report.add(Problem(key.line, key.column, self.at(name), problem, worded("keep one of them")))
         elif name not in known:
             remedy = did_you_mean(name, known, HABITS)
             if isinstance(value, Scalar) and value.text == "" and not remedy.startswith("did"):
-                remedy = "put a text that has a comma in quotation marks"
-            shown = f"`{name[:40]}` is not known in {_place(self.path)}"
+                remedy = worded("put a text that has a comma in quotation marks")
+            shown = worded("`%(name)s` is not known in %(place)s", name=name[:40], place=_place(self.path))
             self.report.add(Problem(key.line, key.column, self.at(name[:40]), shown, remedy))
         else:
             self._nodes[name] = value
@@ -131,7 +140,9 @@ class Form:
     def require(self, key: str, remedy: str) -> None:
         """Report the key if it is missing."""
         if key not in self._nodes:
-            self.report.error(self.path, f"{_place(self.path)} has no `{key}`", remedy)
+            self.report.error(
+                self.path, worded("%(place)s has no `%(key)s`", place=_place(self.path), key=key), remedy
+            )
 
     def text(self, key: str, limit: int = 200) -> str:
         """Return the text, '' where there is none."""
@@ -143,10 +154,10 @@ class Form:
         text = self.text(key)
         if text and not SLUG.fullmatch(text):
             near = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:64]
-            remedy = f"write `{near}`" if near else "for example `spring-sale`"
+            remedy = worded("write `%(near)s`", near=near) if near else worded("for example `spring-sale`")
             self.report.error(
                 self.at(key),
-                f"`{text[:40]}` must be small Latin letters, digits, - and _, at most 64",
+                worded("`%(text)s` must be small Latin letters, digits, - and _, at most 64", text=text[:40]),
                 remedy,
             )
         return text
@@ -157,8 +168,8 @@ class Form:
         if text and not NAME.fullmatch(text):
             self.report.error(
                 self.at(key),
-                f"`{text[:40]}` is not a name",
-                "use letters, digits and _, parts joined with dots",
+                worded("`%(text)s` is not a name", text=text[:40]),
+                worded("use letters, digits and _, parts joined with dots"),
             )
         return text
 
@@ -174,7 +185,11 @@ class Form:
             return False
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             return node.value
-        self.report.error(self.at(key), f"`{key}` is true or false", "write `true` without quotation marks")
+        self.report.error(
+            self.at(key),
+            worded("`%(key)s` is true or false", key=key),
+            worded("write `true` without quotation marks"),
+        )
         return False
 
     def integer(self, key: str, low: int, high: int, default: int) -> int:
@@ -185,7 +200,10 @@ class Form:
         value = node.value if isinstance(node, Scalar) else None
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
-        self.report.error(self.at(key), f"`{key}` is a whole number from {low} to {high}")
+        self.report.error(
+            self.at(key),
+            worded("`%(key)s` is a whole number from %(low)s to %(high)s", key=key, low=low, high=high),
+        )
         return default
 
     def span(self, key: str) -> Span | None:
@@ -202,7 +220,11 @@ class Form:
         share = round(float(found[1]) * 100) if found else -1
         if 0 <= share < 10_000:
             return share
-        self.report.error(self.at(key), f"`{key}` is a share from 0% to under 100%", "write for example 10%")
+        self.report.error(
+            self.at(key),
+            worded("`%(key)s` is a share from 0%% to under 100%%", key=key),
+            worded("write for example 10%%"),
+        )
         return None
 
     def money(self, key: str) -> Money | None:
@@ -238,12 +260,26 @@ class Form:
         if node is None:
             return []
         if not isinstance(node, Items):
-            self.report.error(path, f"`{key}` must be a list", "write each item after `- `, or [a, b]")
+            self.report.error(
+                path,
+                worded("`%(key)s` must be a list", key=key),
+                worded("write each item after `- `, or [a, b]"),
+            )
             return []
         if not node.nodes:
-            self.report.error(path, f"`{key}` is empty", f"name something, or remove `{key}`")
+            self.report.error(
+                path,
+                worded("`%(key)s` is empty", key=key),
+                worded("name something, or remove `%(key)s`", key=key),
+            )
         if len(node.nodes) > limit:
-            self.report.error(path, f"`{key}` has {len(node.nodes)} items, more than {limit}", "split it")
+            self.report.error(
+                path,
+                worded(
+                    "`%(key)s` has %(n)s items, more than %(limit)s", key=key, n=len(node.nodes), limit=limit
+                ),
+                worded("split it"),
+            )
         found = [(item, f"{path}[{index}]") for index, item in enumerate(node.nodes[:limit])]
         for item, place in found:
             self.report.put(place, item)
@@ -253,11 +289,26 @@ class Form:
 def text_of(node: Node, path: str, report: Report, limit: int = 200) -> str:
     """Return the text of a scalar, reporting what is none, is empty or too long."""
     if not isinstance(node, Scalar):
-        report.error(path, f"{_place(path)} must be a text, not a {_kind(node)}", "put it in quotation marks")
+        report.error(
+            path,
+            worded("%(place)s must be a text, not a %(kind)s", place=_place(path), kind=_kind(node)),
+            worded("put it in quotation marks"),
+        )
     elif node.value is None or not node.text.strip():
-        report.error(path, f"{_place(path)} is empty", "write something, or remove it")
+        report.error(
+            path, worded("%(place)s is empty", place=_place(path)), worded("write something, or remove it")
+        )
     elif len(node.text) > limit:
-        report.error(path, f"{_place(path)} has {len(node.text)} characters, more than {limit}", "shorten it")
+        report.error(
+            path,
+            worded(
+                "%(place)s has %(n)s characters, more than %(limit)s",
+                place=_place(path),
+                n=len(node.text),
+                limit=limit,
+            ),
+            worded("shorten it"),
+        )
     else:
         return node.text
     return ""
@@ -270,7 +321,9 @@ def word_of(
     text = text_of(node, path, report)
     if text and text not in choices:
         remedy = did_you_mean(text, choices, habits)
-        report.error(path, f"`{text[:40]}` is not known as {_place(path)}", remedy)
+        report.error(
+            path, worded("`%(text)s` is not known as %(place)s", text=text[:40], place=_place(path)), remedy
+        )
     return choices.get(text)
 
 
@@ -285,7 +338,11 @@ def span_of(node: Node, path: str, report: Report) -> Span | None:
         report.error(path, str(error))
         return None
     if span == Span():
-        report.error(path, f"`{text}` is no time at all", "write a duration longer than nothing")
+        report.error(
+            path,
+            worded("`%(text)s` is no time at all", text=text),
+            worded("write a duration longer than nothing"),
+        )
         return None
     return span
 
@@ -297,8 +354,8 @@ def _kind(node: Node) -> str:
 def _place(path: str) -> str:
     """Return a place in words: its last key, or which item of a list."""
     if not path:
-        return "the definition"
+        return worded("the definition")
     found = re.search(r"([^.\[\]]+)\[(\d+)\]$", path)
     if found:
-        return f"item {int(found[2]) + 1} of `{found[1]}`"
+        return worded("item %(int)s of `%(found)s`", int=int(found[2]) + 1, found=found[1])
     return f"`{path.rpartition('.')[2]}`"

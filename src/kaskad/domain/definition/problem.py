@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from kaskad.domain.worded import worded
+
 MAX_PROBLEMS = 100
 
 Severity = Literal["error", "warning"]
@@ -25,8 +27,16 @@ class Problem(Struct, frozen=True, order=True):
 
     def text(self, name: str) -> str:
         """Return the finding as one line: `file:3:5: error: message; remedy`."""
-        remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{name}:{self.line}:{self.column}: {self.severity}: {self.message}{remedy}"
+        remedy = worded("; %(remedy)s", remedy=self.remedy) if self.remedy else ""
+        return worded(
+            "%(name)s:%(line)s:%(column)s: %(severity)s: %(message)s%(remedy)s",
+            name=name,
+            line=self.line,
+            column=self.column,
+            severity=self.severity,
+            message=self.message,
+            remedy=remedy,
+        )
 
 
 class UnreadableError(Exception):
@@ -43,5 +53,5 @@ def did_you_mean(word: str, known: Iterable[str], habits: dict[str, str] | None 
     habit = (habits or {}).get(word.lower(), "")
     near = [habit] if habit in choices else get_close_matches(word.lower(), choices, n=1, cutoff=0.6)
     if near:
-        return f"did you mean `{near[0]}`?"
-    return "known here: " + ", ".join(choices) if choices else ""
+        return worded("did you mean `%(near)s`?", near=near[0])
+    return worded("known here: %(known)s", known=", ".join(choices)) if choices else ""

@@ -12,6 +12,7 @@ from kaskad.domain.definition.schema import KEYS, REENTRY
 from kaskad.domain.definition.source import Mapping, Scalar
 from kaskad.domain.definition.steps import REACTION_WORDS, read_steps
 from kaskad.domain.terms import MessageClass, Reaction
+from kaskad.domain.worded import worded
 
 CLASS_WORDS = {member.value: member for member in MessageClass}
 CLASS_HABITS = {
@@ -39,16 +40,18 @@ _GOES_WITH = {
 }  # fmt: skip
 _AN_HOUR = {"s": 3_600, "m": 60, "h": 1}
 MAX_PACE = 1_000_000_000
-PACE_REMEDY = "write 1000/h, 20/m or 5/s"
+PACE_REMEDY = worded("write 1000/h, 20/m or 5/s")
 DEFAULT_WITHIN = Span(days=7)
 
 
 def read_cascade(form: Form) -> Cascade:
     """Return the cascade as far as it can be read; the report says what could not."""
-    form.require("cascade", "begin with a unique name, for example `cascade: abandoned-cart`")
-    form.require("class", "write advertising, service, transactional or emergency")
-    form.require("trigger", "say what enrols, for example `trigger: {event: cart_abandoned, key: cart_id}`")
-    form.require("steps", "add at least one step")
+    form.require("cascade", worded("begin with a unique name, for example `cascade: abandoned-cart`"))
+    form.require("class", worded("write advertising, service, transactional or emergency"))
+    form.require(
+        "trigger", worded("say what enrols, for example `trigger: {event: cart_abandoned, key: cart_id}`")
+    )
+    form.require("steps", worded("add at least one step"))
     steps = read_steps(form)
     name = form.slug("cascade")
     trigger = _trigger(form)
@@ -80,7 +83,11 @@ def read_cascade(form: Form) -> Cascade:
 def _to(form: Form) -> str:
     path = form.name("to")
     if path and not path.startswith("trigger."):
-        form.report.error(form.at("to"), f"`{path}` is nothing that the event tells", "write trigger.email")
+        form.report.error(
+            form.at("to"),
+            worded("`%(path)s` is nothing that the event tells", path=path),
+            worded("write trigger.email"),
+        )
     return path
 
 
@@ -90,18 +97,25 @@ def _trigger(top: Form) -> Trigger:
         return Trigger()
     kinds = [key for key in ("event", "broadcast", "segment", "date") if form.has(key)]
     if len(kinds) != 1:
-        remedy = (
-            "write `{event: cart_abandoned, key: cart_id}`, `{broadcast: segment}`, `{segment: name}` or "
-            "`{date: attribute}`"
+        remedy = worded(
+            "write `{event: cart_abandoned, key: cart_id}`, `{broadcast: segment}`, "
+            "`{segment: name}` or `{date: attribute}`"
         )
-        found = "a trigger is exactly one of `event`, `broadcast`, `segment`, `date`"
+        found = worded("a trigger is exactly one of `event`, `broadcast`, `segment`, `date`")
         form.report.error(form.path, found, remedy)
     else:
         for key, kind in _GOES_WITH.items():
             if form.has(key) and kinds[0] not in kind:
                 told = "` or `".join(kind)
                 form.report.error(
-                    form.at(key), f"`{key}` goes with `{told}`, not with `{kinds[0]}`", "remove it"
+                    form.at(key),
+                    worded(
+                        "`%(key)s` goes with `%(told)s`, not with `%(kinds)s`",
+                        key=key,
+                        told=told,
+                        kinds=kinds[0],
+                    ),
+                    worded("remove it"),
                 )
     shift = _shift(form)
     return Trigger(
@@ -124,7 +138,9 @@ def _attribute(form: Form) -> str:
     name = form.name("date").removeprefix("contact.")
     if "." in name:
         form.report.error(
-            form.at("date"), f"`{name}` is no attribute of its own", "name one such as birthday"
+            form.at("date"),
+            worded("`%(name)s` is no attribute of its own", name=name),
+            worded("name one such as birthday"),
         )
     return name
 
@@ -132,11 +148,15 @@ def _attribute(form: Form) -> str:
 def _shift(form: Form) -> Span | None:
     """Return how far from its date the run is due; None where that is not said."""
     if form.has("before") and form.has("after"):
-        form.report.error(form.at("after"), "a date is counted `before` or `after`, not both", "remove one")
+        form.report.error(
+            form.at("after"), worded("a date is counted `before` or `after`, not both"), worded("remove one")
+        )
     key = "before" if form.has("before") else "after"
     span = form.span(key)
     if span is not None and span.ms:
-        form.report.error(form.at(key), "a date counts in whole days or months", "write 7d or P1M")
+        form.report.error(
+            form.at(key), worded("a date counts in whole days or months"), worded("write 7d or P1M")
+        )
     return span
 
 
@@ -146,7 +166,11 @@ def _minute(form: Form) -> int:
         return Trigger().minute
     found = _TIME.fullmatch(text)
     if found is None:
-        form.report.error(form.at("at"), f"`{text[:40]}` is no time of the day", "write it like 10:00")
+        form.report.error(
+            form.at("at"),
+            worded("`%(text)s` is no time of the day", text=text[:40]),
+            worded("write it like 10:00"),
+        )
         return Trigger().minute
     return int(found[1]) * 60 + int(found[2])
 
@@ -157,7 +181,7 @@ def _pace(form: Form) -> int:
         return 0
     pace = pace_an_hour(text)
     if pace < 1:
-        form.report.error(form.at("pace"), f"`{text[:40]}` is not a pace", PACE_REMEDY)
+        form.report.error(form.at("pace"), worded("`%(text)s` is not a pace", text=text[:40]), PACE_REMEDY)
     return pace
 
 
@@ -173,7 +197,7 @@ def pace_an_hour(text: str) -> int:
 def _goal(form: Form | None) -> Goal | None:
     if form is None:
         return None
-    form.require("event", "name the event, for example `event: purchase`")
+    form.require("event", worded("name the event, for example `event: purchase`"))
     match = {}
     wanted = form.form("match", _all_keys(form.node("match")))
     for key in wanted.names() if wanted else ():
@@ -182,8 +206,8 @@ def _goal(form: Form | None) -> Goal | None:
         if path and path.partition(".")[0] not in ("trigger", "contact", "run"):
             wanted.report.error(
                 wanted.at(key),
-                f"`{path}` is no value of the run",
-                f"write `{key}: trigger.{path}` or contact.…",
+                worded("`%(path)s` is no value of the run", path=path),
+                worded("write `%(key)s: trigger.%(path)s` or contact.…", key=key, path=path),
             )
         match[key] = path
     return Goal(form.name("event"), match, form.span("within") or DEFAULT_WITHIN, form.name("value"))
@@ -197,10 +221,14 @@ def _stop_on(form: Form) -> tuple[Reaction, ...]:
     found = []
     for node, path in form.items("stop_on", 10):
         if isinstance(node, Scalar) and node.text in _ALWAYS_STOPS:
-            form.report.error(path, f"`{node.text}` always stops a run", "remove it here")
+            form.report.error(
+                path, worded("`%(text)s` always stops a run", text=node.text), worded("remove it here")
+            )
         elif isinstance(node, Scalar) and node.text in REACTION_WORDS and node.text not in _STOPS:
-            remedy = f"write `success: {node.text}` in the step"
-            form.report.error(path, f"`{node.text}` ends a run only where a step asks for it", remedy)
+            remedy = worded("write `success: %(text)s` in the step", text=node.text)
+            form.report.error(
+                path, worded("`%(text)s` ends a run only where a step asks for it", text=node.text), remedy
+            )
         elif (stop := word_of(node, path, form.report, _STOPS)) is not None:
             found.append(stop)
     return tuple(dict.fromkeys(found))
@@ -213,8 +241,12 @@ def _budget(form: Form | None) -> Budget:
     if total and single and total.currency != single.currency:
         form.report.error(
             form.at("per_contact"),
-            f"{single.currency} and {total.currency} in one budget",
-            "use one currency",
+            worded(
+                "%(currency)s and %(currency2)s in one budget",
+                currency=single.currency,
+                currency2=total.currency,
+            ),
+            worded("use one currency"),
         )
     return Budget(total, single)
 
@@ -225,9 +257,14 @@ def _reentry(top: Form, trigger: Trigger) -> Reentry:
         return Reentry()
     if isinstance(node, Mapping):
         form = Form(node, top.at("reentry"), KEYS["reentry"], top.report)
-        form.require("after_finish", "write `{after_finish: 7d}`, or one of " + ", ".join(REENTRY))
+        form.require(
+            "after_finish",
+            worded("write `{after_finish: 7d}`, or one of %(known)s", known=", ".join(REENTRY)),
+        )
         return Reentry(cooldown=form.span("after_finish") or Reentry().cooldown)
     rule = top.word("reentry", {word: word for word in REENTRY}) or "after_finish"
     if rule == "parallel_by_key" and not trigger.key:
-        top.report.error(top.at("reentry"), "`parallel_by_key` needs a key", "add `key` to the trigger")
+        top.report.error(
+            top.at("reentry"), worded("`parallel_by_key` needs a key"), worded("add `key` to the trigger")
+        )
     return Reentry(rule=rule)

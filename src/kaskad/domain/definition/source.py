@@ -25,6 +25,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from kaskad.domain.definition.problem import Problem, UnreadableError
+from kaskad.domain.worded import worded
 
 MAX_SIZE = 400_000  # characters
 MAX_DEPTH = 20
@@ -42,14 +43,14 @@ _CONSTANTS: dict[str, Value] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _REMEDIES = {
-    "mapping values are not allowed here": 'put a text with a colon in quotation marks: "a: b"',
-    "found character '\\t' that cannot start any token": "indent with spaces, not with tabs",
-    "found unexpected end of stream": "close the quotation mark",
-    "expected the node content": "a value or a closing bracket is missing",
-    "that cannot start any token": "put the text in quotation marks",
-    "expected <block end>": "check the indentation: things of one level begin in one column",
-    "could not find expected ':'": "a key is followed by a colon and a space",
-    "expected ',' or": "a comma or a closing bracket is missing",
+    "mapping values are not allowed here": worded('put a text with a colon in quotation marks: "a: b"'),
+    "found character '\\t' that cannot start any token": worded("indent with spaces, not with tabs"),
+    "found unexpected end of stream": worded("close the quotation mark"),
+    "expected the node content": worded("a value or a closing bracket is missing"),
+    "that cannot start any token": worded("put the text in quotation marks"),
+    "expected <block end>": worded("check the indentation: things of one level begin in one column"),
+    "could not find expected ':'": worded("a key is followed by a colon and a space"),
+    "expected ',' or": worded("a comma or a closing bracket is missing"),
 }
 
 
@@ -81,16 +82,25 @@ Node = Scalar | Items | Mapping
 def read(text: str) -> Node:
     """Return the tree of one document; raises UnreadableError."""
     if len(text) > MAX_SIZE:
-        raise _unreadable(1, 1, f"the text has {len(text)} characters, more than {MAX_SIZE}", "")
+        raise _unreadable(
+            1,
+            1,
+            worded("the text has %(n)s characters, more than %(max_size)s", n=len(text), max_size=MAX_SIZE),
+            "",
+        )
     try:
         return _Builder().build(YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")))
     except ReaderError as error:
         line, column = _place(text, error.position if isinstance(error.position, int) else 0)
-        raise _unreadable(line, column, "a character that no text may hold", "remove it") from None
+        raise _unreadable(
+            line, column, worded("a character that no text may hold"), worded("remove it")
+        ) from None
     except MarkedYAMLError as error:
         raise _grammar(error) from None
     except (YAMLError, RecursionError, ValueError, OverflowError, IndexError, AssertionError) as error:
-        raise _unreadable(1, 1, f"this is neither YAML nor JSON ({str(error)[:80]})", "") from None
+        raise _unreadable(
+            1, 1, worded("this is neither YAML nor JSON (%(error)s)", error=str(error)[:80]), ""
+        ) from None
 
 
 def typed(text: str) -> Value:
@@ -108,9 +118,13 @@ def _unreadable(line: int, column: int, message: str, remedy: str) -> Unreadable
 
 def _grammar(error: MarkedYAMLError) -> UnreadableError:
     mark = error.problem_mark or error.context_mark
-    problem = str(error.problem or error.context or "this is neither YAML nor JSON")
+    problem = str(error.problem or error.context or worded("this is neither YAML nor JSON"))
     remedy = next((remedy for start, remedy in _REMEDIES.items() if start in problem), "")
-    message = problem if not error.context or error.problem is None else f"{problem} ({error.context})"
+    message = (
+        problem
+        if not error.context or error.problem is None
+        else worded("%(problem)s (%(context)s)", problem=problem, context=error.context)
+    )
     if mark is None:
         return _unreadable(1, 1, message, remedy)
     return _unreadable(mark.line + 1, mark.column + 1, message, remedy)
@@ -149,14 +163,16 @@ class _Builder:
                 case AliasEvent():
                     self._alias(event)
         if self._root is None:
-            raise _unreadable(1, 1, "the file is empty", "begin with `cascade: some-name`")
+            raise _unreadable(1, 1, worded("the file is empty"), worded("begin with `cascade: some-name`"))
         return self._root
 
     def _next_document(self, event: DocumentStartEvent) -> None:
         self._documents += 1
         if self._documents > 1:
             raise _unreadable(
-                *_position(event), "a second document begins here", "keep one cascade in a file"
+                *_position(event),
+                worded("a second document begins here"),
+                worded("keep one cascade in a file"),
             )
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
@@ -174,9 +190,14 @@ class _Builder:
     def _begin(self, node: Items | Mapping, event: MappingStartEvent | SequenceStartEvent) -> None:
         _refuse_tag(event)
         if len(self._open) >= MAX_DEPTH:
-            raise _unreadable(node.line, node.column, f"nested deeper than {MAX_DEPTH} levels", "")
+            raise _unreadable(
+                node.line,
+                node.column,
+                worded("nested deeper than %(max_depth)s levels", max_depth=MAX_DEPTH),
+                "",
+            )
         if self._open and isinstance(self._open[-1], Mapping) and self._keys[-1] is None:
-            raise _unreadable(node.line, node.column, "a key must be a text", "")
+            raise _unreadable(node.line, node.column, worded("a key must be a text"), "")
         self._open.append(node)
         self._keys.append(None)
         self._names.append(event.anchor)
@@ -188,12 +209,16 @@ class _Builder:
 
     def _alias(self, event: AliasEvent) -> None:
         if event.anchor in self._names:
-            raise _unreadable(*_position(event), f"`*{event.anchor}` holds itself", "write it out")
+            raise _unreadable(
+                *_position(event),
+                worded("`*%(anchor)s` holds itself", anchor=event.anchor),
+                worded("write it out"),
+            )
         if event.anchor not in self._anchors:
             raise _unreadable(
                 *_position(event),
-                f"nothing before is named `&{event.anchor}`",
-                "put the text in quotation marks",
+                worded("nothing before is named `&%(anchor)s`", anchor=event.anchor),
+                worded("put the text in quotation marks"),
             )
         target = self._anchors[event.anchor]
         self._count(1 if isinstance(target, Scalar) else target.size, *_position(event))
@@ -217,13 +242,16 @@ class _Builder:
         elif isinstance(node, Scalar):
             self._keys[-1] = node
         else:
-            raise _unreadable(node.line, node.column, "a key must be a text", "")
+            raise _unreadable(node.line, node.column, worded("a key must be a text"), "")
 
     def _count(self, more: int, line: int, column: int) -> None:
         self._nodes += more
         if self._nodes > MAX_NODES:
             raise _unreadable(
-                line, column, f"more than {MAX_NODES} values, aliases followed", "make it smaller"
+                line,
+                column,
+                worded("more than %(max_nodes)s values, aliases followed", max_nodes=MAX_NODES),
+                worded("make it smaller"),
             )
 
 
@@ -233,7 +261,11 @@ def _position(event: Event) -> tuple[int, int]:
 
 def _refuse_tag(event: ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
     if event.tag is not None:
-        raise _unreadable(*_position(event), f"the tag {str(event.tag)[:60]} is not read", "remove it")
+        raise _unreadable(
+            *_position(event),
+            worded("the tag %(tag)s is not read", tag=str(event.tag)[:60]),
+            worded("remove it"),
+        )
 
 
 def _joined(text: str) -> str:

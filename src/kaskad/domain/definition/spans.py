@@ -12,6 +12,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.definition.source import Items, Mapping, read
 from kaskad.domain.definition.source import Node as Read
+from kaskad.domain.worded import worded
 
 PARTS = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 Parts = tuple[str | int, ...]
@@ -56,7 +57,7 @@ def compose(text: str) -> Node:
     except (YAMLError, ValueError, RecursionError) as error:
         raise EditError(str(error)[:200]) from None
     if found is None:
-        raise EditError("The text is empty.")
+        raise EditError(worded("The text is empty."))
     return found
 
 
@@ -141,7 +142,7 @@ def chunks(text: str, node: SequenceNode) -> list[tuple[int, int, int]]:
         dash = _dash(text, after, column)
         found.append((_comments(text, dash, after if place else 0, column), dash, 0))
     if found and not text[line_start(text, begin(node)) : begin(node)].strip(" ") == "":
-        raise EditError("A list begins in the middle of a line.")
+        raise EditError(worded("A list begins in the middle of a line."))
     last = _trailing(text, stops[-1], column)
     ends = [*(one[0] for one in found[1:]), last]
     return [(top, dash, stop) for (top, dash, _), stop in zip(found, ends, strict=True)]
@@ -153,7 +154,7 @@ def _dash(text: str, at: int, column: int) -> int:
         if line[: column + 1] == " " * column + "-":
             return at
         at = line_end(text, at) + 1
-    raise EditError("An item of a list has no dash of its own.")
+    raise EditError(worded("An item of a list has no dash of its own."))
 
 
 def _comments(text: str, dash: int, after: int, column: int) -> int:

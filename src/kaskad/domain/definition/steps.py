@@ -25,6 +25,7 @@ from kaskad.domain.definition.links import read_utm
 from kaskad.domain.definition.schema import ACTIONS, CONTENT, KEYS, ON_FAIL
 from kaskad.domain.definition.source import Items, Node, Scalar
 from kaskad.domain.terms import Channel, Reaction
+from kaskad.domain.worded import worded
 
 MAX_STEPS = 50
 RESERVED = (*ROOTS, "link")
@@ -90,17 +91,23 @@ def _check_ids(steps: list[Step], report: Report) -> None:
         place = f"steps[{step.number}].id"
         if step.id in seen:
             report.error(
-                place, f"step {seen[step.id] + 1} is named `{step.id}` too", "give each step its own id"
+                place,
+                worded("step %(seen)s is named `%(step)s` too", seen=seen[step.id] + 1, step=step.id),
+                worded("give each step its own id"),
             )
         elif step.id in RESERVED:
-            report.error(place, f"`{step.id}` is a word of the language", "choose another id")
+            report.error(
+                place,
+                worded("`%(step)s` is a word of the language", step=step.id),
+                worded("choose another id"),
+            )
         elif step.id:
             seen[step.id] = step.number
 
 
 def _step(number: int, form: Form) -> Step:
-    form.require("id", "name the step, for example `id: letter`")
-    form.require("channel", "name a channel, for example `channel: email`")
+    form.require("id", worded("name the step, for example `id: letter`"))
+    form.require("channel", worded("name a channel, for example `channel: email`"))
     channels = _channels(form)
     content, variants = _content(form), _variants(form)
     _check_content(form, channels, content, variants)
@@ -133,7 +140,9 @@ def _channels(form: Form) -> tuple[Channel, ...]:
     for node, path in form.items("channel", len(Channel)):
         channel = word_of(node, path, form.report, CHANNEL_WORDS, CHANNEL_HABITS)
         if channel in found:
-            form.report.error(path, f"`{channel}` stands twice", "keep one of them")
+            form.report.error(
+                path, worded("`%(channel)s` stands twice", channel=channel), worded("keep one of them")
+            )
         elif channel is not None:
             found.append(channel)
     return tuple(found)
@@ -158,7 +167,7 @@ def _content(form: Form) -> Content:
 
 def _attached(form: Form, node: Node, path: str) -> Attached:
     one = Form(node, path, KEYS["attached"], form.report)
-    one.require("file", "name a saved file: `kaskad file list` shows them")
+    one.require("file", worded("name a saved file: `kaskad file list` shows them"))
     condition = one.condition("if")
     return Attached(one.slug("file"), one.text("name"), condition.text if condition else "")
 
@@ -166,19 +175,23 @@ def _attached(form: Form, node: Node, path: str) -> Attached:
 def _calendar(form: Form | None) -> Calendar | None:
     if form is None:
         return None
-    form.require("title", "write what stands in the calendar, for example `title: Webinar`")
-    form.require("starts", "name the instant, for example `starts: trigger.starts_at`")
+    form.require("title", worded("write what stands in the calendar, for example `title: Webinar`"))
+    form.require("starts", worded("name the instant, for example `starts: trigger.starts_at`"))
     if form.has("ends") and form.has("lasts"):
-        form.report.error(form.at("lasts"), "`ends` and `lasts` stand together", "keep one of them")
+        form.report.error(
+            form.at("lasts"), worded("`ends` and `lasts` stand together"), worded("keep one of them")
+        )
     for key in ("starts", "ends"):
         path = form.name(key)
         if path and path.partition(".")[0] not in ("trigger", "contact"):
             form.report.error(
-                form.at(key), f"`{path}` is no instant of the run", "write trigger.… or contact.…"
+                form.at(key),
+                worded("`%(path)s` is no instant of the run", path=path),
+                worded("write trigger.… or contact.…"),
             )
     if form.flag("cancel") and not form.has("uid"):
-        remedy = "write the `uid` of the appointment that is taken back, here and where it is sent"
-        form.report.error(form.at("cancel"), "nothing says what is cancelled", remedy)
+        remedy = worded("write the `uid` of the appointment that is taken back, here and where it is sent")
+        form.report.error(form.at("cancel"), worded("nothing says what is cancelled"), remedy)
     return Calendar(
         form.text("title", 200), form.name("starts"), form.name("ends"), form.span("lasts"),
         form.text("place", 500), form.text("about", 5_000), form.text("uid", 200), form.flag("cancel"),
@@ -188,8 +201,8 @@ def _calendar(form: Form | None) -> Calendar | None:
 def _approved(form: Form | None) -> Approved | None:
     if form is None:
         return None
-    form.require("name", "write its name at the service, for example `name: order_ready`")
-    form.require("language", "write its language as the service does, for example `language: ru`")
+    form.require("name", worded("write its name at the service, for example `name: order_ready`"))
+    form.require("language", worded("write its language as the service does, for example `language: ru`"))
     return Approved(
         name=form.text("name", 512),
         language=form.text("language", 20),
@@ -212,10 +225,12 @@ def _buttons(form: Form) -> tuple[Button, ...]:
     found = []
     for node, path in form.items("buttons", 10):
         button = Form(node, path, KEYS["button"], form.report)
-        button.require("text", "write what stands on the button")
+        button.require("text", worded("write what stands on the button"))
         if button.has("url") == button.has("reply"):
             form.report.error(
-                path, "a button has either `url` or `reply`", "write where it leads, or what it answers"
+                path,
+                worded("a button has either `url` or `reply`"),
+                worded("write where it leads, or what it answers"),
             )
         found.append(Button(button.text("text"), button.text("url", 2_000), button.text("reply")))
     return tuple(found)
@@ -225,7 +240,9 @@ def _medium(form: Form, node: Node, path: str) -> str:
     if isinstance(node, Scalar) and node.text.strip() and len(node.text) <= 2_000:
         return node.text
     form.report.error(
-        path, "an item of `media` is an address", "write for example https://example.org/cart.png"
+        path,
+        worded("an item of `media` is an address"),
+        worded("write for example https://example.org/cart.png"),
     )
     return ""
 
@@ -234,15 +251,21 @@ def _variants(form: Form) -> tuple[Variant, ...]:
     items = form.items("variants", 20)
     if len(items) == 1:
         form.report.error(
-            form.at("variants"), "one variant compares nothing", "add another, or write its text in the step"
+            form.at("variants"),
+            worded("one variant compares nothing"),
+            worded("add another, or write its text in the step"),
         )
     found: list[Variant] = []
     for node, path in items:
         one = Form(node, path, KEYS["variant"], form.report)
-        one.require("id", "name the variant, for example `id: a`")
+        one.require("id", worded("name the variant, for example `id: a`"))
         name, weight, content = one.slug("id"), one.integer("weight", 1, 1_000, 1), _content(one)
         if name and name in [other.id for other in found]:
-            form.report.error(one.at("id"), f"two variants are named `{name}`", "give each its own id")
+            form.report.error(
+                one.at("id"),
+                worded("two variants are named `%(name)s`", name=name),
+                worded("give each its own id"),
+            )
         found.append(Variant(name, weight, content))
     return tuple(found)
 
@@ -256,12 +279,18 @@ def _check_content(
         inline = [name for name in CONTENT if name != "template" and getattr(words, name)]
         own = [name for name in inline if name not in ("attach", "calendar")]
         if words.template and own:
-            remedy = "keep the template, or the texts"
-            form.report.error(f"{place}.template", f"`template` and `{own[0]}` stand together", remedy)
+            remedy = worded("keep the template, or the texts")
+            form.report.error(
+                f"{place}.template", worded("`template` and `%(own)s` stand together", own=own[0]), remedy
+            )
         for name in inline if channels else ():
             if not any(_uses(channel, name) for channel in channels):
                 shown = " or ".join(channels)
-                form.report.error(f"{place}.{name}", f"{shown} has no `{name}`", _instead(channels[0]))
+                form.report.error(
+                    f"{place}.{name}",
+                    worded("%(shown)s has no `%(name)s`", shown=shown, name=name),
+                    _instead(channels[0]),
+                )
     for index, words in enumerate([variant.content for variant in variants] or [content]):
         place = f"{form.at('variants')}[{index}]" if variants else form.path
         _check_needs(form, place, channels, _over(content, words))
@@ -293,18 +322,24 @@ def _check_needs(form: Form, place: str, channels: tuple[Channel, ...], words: C
         needs = CHANNELS[channel].needs
         if needs is Needs.MAIL:
             if not _tried(form, place, "subject") and not words.subject:
-                form.report.error(place, "the mail has no `subject`", "add one, or name a `template`")
+                form.report.error(
+                    place, worded("the mail has no `subject`"), worded("add one, or name a `template`")
+                )
             if not any((words.html, words.mjml, words.text)) and not _tried(
                 form, place, "html", "mjml", "text"
             ):
                 form.report.error(
-                    place, "the mail has no body", "add `html`, `mjml` or `text`, or name a `template`"
+                    place,
+                    worded("the mail has no body"),
+                    worded("add `html`, `mjml` or `text`, or name a `template`"),
                 )
         elif not getattr(words, needs.value) and not _tried(form, place, needs.value):
             if takes_approved(channel) and (words.approved or _tried(form, place, "approved")):
                 continue
             form.report.error(
-                place, f"{channel} has nothing to say", f"add `{needs.value}`, or name a `template`"
+                place,
+                worded("%(channel)s has nothing to say", channel=channel),
+                worded("add `%(value)s`, or name a `template`", value=needs.value),
             )
             return
 
@@ -316,7 +351,11 @@ def _tried(form: Form, place: str, *names: str) -> bool:
 
 def _instead(channel: Channel) -> str:
     needs = CHANNELS[channel].needs
-    return "use `subject`, and `html`, `mjml` or `text`" if needs is Needs.MAIL else f"use `{needs.value}`"
+    return (
+        worded("use `subject`, and `html`, `mjml` or `text`")
+        if needs is Needs.MAIL
+        else worded("use `%(value)s`", value=needs.value)
+    )
 
 
 def _wait(form: Form) -> tuple[Clock, ...]:
@@ -326,18 +365,18 @@ def _wait(form: Form) -> tuple[Clock, ...]:
     if not isinstance(node, Items):
         span = span_of(node, form.at("wait"), form.report) if isinstance(node, Scalar) else None
         if not isinstance(node, Scalar):
-            remedy = "write `wait: 2h`, or `wait: [{unless: opened, for: 24h}]`"
-            form.report.error(form.at("wait"), "`wait` is a duration or a list of clocks", remedy)
+            remedy = worded("write `wait: 2h`, or `wait: [{unless: opened, for: 24h}]`")
+            form.report.error(form.at("wait"), worded("`wait` is a duration or a list of clocks"), remedy)
         return () if span is None else (Clock(unless=Reaction.NONE, span=span),)
     clocks = []
     for item, path in form.items("wait", 10):
         if isinstance(item, Scalar):
-            remedy = "write `{unless: opened, for: 24h}`; a duration alone stands as `wait: 2h`"
-            form.report.error(path, "each clock is a mapping", remedy)
+            remedy = worded("write `{unless: opened, for: 24h}`; a duration alone stands as `wait: 2h`")
+            form.report.error(path, worded("each clock is a mapping"), remedy)
             continue
         clock = Form(item, path, KEYS["clock"], form.report)
-        clock.require("unless", "name the reaction waited for, for example `unless: opened`")
-        clock.require("for", "write how long, for example `for: 24h`")
+        clock.require("unless", worded("name the reaction waited for, for example `unless: opened`"))
+        clock.require("for", worded("write how long, for example `for: 24h`"))
         unless = clock.word("unless", REACTION_WORDS, REACTION_HABITS)
         start = clock.word("from", REACTION_WORDS, {**REACTION_HABITS, "sent": ""})
         span = clock.span("for")
@@ -350,18 +389,20 @@ def _anchor(form: Form | None) -> Anchor | None:
         return None
     kinds = [key for key in ("before", "after", "on") if form.has(key)]
     if len(kinds) != 1:
-        remedy = "write `{before: trigger.starts_at, by: 24h}`, `{after: …}` or `{on: day 3}`"
-        form.report.error(form.path, "`at` has exactly one of `before`, `after`, `on`", remedy)
+        remedy = worded("write `{before: trigger.starts_at, by: 24h}`, `{after: …}` or `{on: day 3}`")
+        form.report.error(form.path, worded("`at` has exactly one of `before`, `after`, `on`"), remedy)
         return Anchor(path="trigger")
     if kinds[0] == "on":
         return Anchor(day=_day(form))
     path = form.name(kinds[0])
     if path and path.partition(".")[0] not in ("trigger", "contact"):
         form.report.error(
-            form.at(kinds[0]), f"`{path}` is no instant of the run", "write trigger.… or contact.…"
+            form.at(kinds[0]),
+            worded("`%(path)s` is no instant of the run", path=path),
+            worded("write trigger.… or contact.…"),
         )
     if kinds[0] == "before":
-        form.require("by", "write how long before, for example `by: 24h`")
+        form.require("by", worded("write how long before, for example `by: 24h`"))
     return Anchor(
         path=path,
         before=kinds[0] == "before",
@@ -373,11 +414,17 @@ def _anchor(form: Form | None) -> Anchor | None:
 def _day(form: Form) -> int:
     for key in ("by", "earliest_ok"):
         if form.has(key):
-            form.report.error(form.at(key), f"`{key}` does not go with `on`", f"remove `{key}`")
+            form.report.error(
+                form.at(key),
+                worded("`%(key)s` does not go with `on`", key=key),
+                worded("remove `%(key)s`", key=key),
+            )
     found = _DAY.fullmatch(form.text("on").strip())
     if found is None or not int(found[1]):
         form.report.error(
-            form.at("on"), "`on` names a day of the run", "write `on: day 3`; day 1 is the first"
+            form.at("on"),
+            worded("`on` names a day of the run"),
+            worded("write `on: day 3`; day 1 is the first"),
         )
         return 1
     return int(found[1])
@@ -385,7 +432,7 @@ def _day(form: Form) -> int:
 
 def _phone_keys(form: Form, channels: tuple[Channel, ...]) -> dict[str, str]:
     if form.has("keys") and channels and Channel.ROBOT_CALL not in channels:
-        form.report.error(form.at("keys"), "only robot_call has `keys`", "remove them")
+        form.report.error(form.at("keys"), worded("only robot_call has `keys`"), worded("remove them"))
     keys = form.form("keys", tuple("0123456789*#"))
     if keys is None:
         return {}
@@ -419,7 +466,12 @@ def check_told(channels: tuple[Channel, ...], reaction: Reaction, path: str, rep
             best = "reacted" if len(channels) > 1 else CHANNELS[channel].default_success
             report.error(
                 path,
-                f"{channel} cannot tell `{reaction}`",
-                f"write `{best}`; {channel} tells {', '.join(known)}, and `reacted` always works",
+                worded("%(channel)s cannot tell `%(reaction)s`", channel=channel, reaction=reaction),
+                worded(
+                    "write `%(best)s`; %(channel)s tells %(known)s, and `reacted` always works",
+                    best=best,
+                    channel=channel,
+                    known=", ".join(known),
+                ),
             )
             return

@@ -12,14 +12,17 @@ from kaskad.domain.template.fast import Unusual, compile_fast
 from kaskad.domain.template.liquid import HTML, OPT_IN_CHANNELS, PLAIN, Context, Filled
 from kaskad.domain.template.problem import BadTemplate, MissingVariable, RenderError
 from kaskad.domain.template.speech import SPOKEN
+from kaskad.domain.worded import worded
 
 __all__ = ["BadTemplate", "MissingVariable", "RenderError", "Template", "compile_text"]
 
 LOCAL_FILTERS = frozenset({"date", "day_words", "days_until", "money", "number", *SPOKEN})
 _UNUSUAL = (Unusual, LookupError, TypeError, ValueError, ArithmeticError, AttributeError, LiquidError)
 MAX_SOURCE = 200_000  # bytes
-HOW_TO_LINK = 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
-HOW_TO_INVITE = 'write {{ opt_in("telegram") }}, or another of ' + ", ".join(OPT_IN_CHANNELS)
+HOW_TO_LINK = worded('write {{ link(trigger.url) }} or {{ link("https://…") }}')
+HOW_TO_INVITE = worded(
+    'write {{ opt_in("telegram") }}, or another of %(known)s', known=", ".join(OPT_IN_CHANNELS)
+)
 REFERENCE = "https://jg-rp.github.io/liquid/"
 
 
@@ -75,12 +78,23 @@ class Template:
         try:
             self._liquid.render_with_context(context, buffer)
         except LiquidError as problem:
-            place = f", line {line}" if (line := _line(problem)) else ""
-            raise RenderError(f"Template {self.name!r}{place}: {problem.message}") from None
+            place = worded(", line %(line)s", line=line) if (line := _line(problem)) else ""
+            raise RenderError(
+                worded(
+                    "Template %(name)r%(place)s: %(message)s",
+                    name=self.name,
+                    place=place,
+                    message=problem.message,
+                )
+            ) from None
         except RenderError:
             raise
         except (*_UNUSUAL, RecursionError) as problem:  # python-liquid lets some of Python's own through
-            raise RenderError(f"Template {self.name!r} cannot be filled: {problem}") from None
+            raise RenderError(
+                worded(
+                    "Template %(name)r cannot be filled: %(problem)s", name=self.name, problem=str(problem)
+                )
+            ) from None
         if context.missing:
             raise MissingVariable(self.name, tuple(context.missing))
         return buffer.getvalue()
@@ -91,7 +105,14 @@ def compile_text(source: str, *, name: str, autoescape: bool = False) -> Templat
     size = len(source.encode("utf-8", "replace"))
     if size > MAX_SOURCE:
         raise BadTemplate(
-            name, 1, f"{size} bytes are over the {MAX_SOURCE} that a template may have", "shorten it"
+            name,
+            1,
+            worded(
+                "%(size)s bytes are over the %(max_source)s that a template may have",
+                size=size,
+                max_source=MAX_SOURCE,
+            ),
+            worded("shorten it"),
         )
     check_liquid(source, name)
     try:
@@ -100,21 +121,29 @@ def compile_text(source: str, *, name: str, autoescape: bool = False) -> Templat
         line = _line(problem) or source.count("\n") + 1  # without a place: the text ends too early
         raise BadTemplate(name, line, str(problem.message), _remedy(str(problem.message))) from None
     except RecursionError:
-        raise BadTemplate(name, 1, "blocks stand too deep in each other", "take some apart") from None
+        raise BadTemplate(
+            name, 1, worded("blocks stand too deep in each other"), worded("take some apart")
+        ) from None
     assert isinstance(liquid, Filled)
     analysis = liquid.analyze(include_partials=False)
     for called, spans in analysis.filters.items():
         if called not in liquid.env.filters:
             line = source.count("\n", 0, spans[0].index) + 1
             raise BadTemplate(
-                name, line, f"unknown filter {called!r}", f"see {REFERENCE} for those there are"
+                name,
+                line,
+                worded("unknown filter %(called)r", called=called),
+                worded("see %(reference)s for those there are", reference=REFERENCE),
             )
     variables = frozenset(str(variable) for found in analysis.globals.values() for variable in found)
     if "opt_in" in variables:
-        raise BadTemplate(name, 1, "opt_in is not a variable", HOW_TO_INVITE)
+        raise BadTemplate(name, 1, worded("opt_in is not a variable"), HOW_TO_INVITE)
     if "link" in variables:
         raise BadTemplate(
-            name, 1, "link is not a variable", 'write {{ link(trigger.url) }} or {{ link("https://…") }}'
+            name,
+            1,
+            worded("link is not a variable"),
+            worded('write {{ link(trigger.url) }} or {{ link("https://…") }}'),
         )
     local = not LOCAL_FILTERS.isdisjoint(analysis.filters)
     return Template(name, liquid, variables, invites="opt_in" in source, local=local)
@@ -128,10 +157,13 @@ def _line(problem: LiquidError) -> int:
 
 
 _REMEDIES = (
-    ("unexpected tag", f"see {REFERENCE} for the tags there are, and close what is open"),
-    ("expected tag end", "close the block with that tag"),
-    ("expected '}}'", "close the braces"),
-    ("missing tag name", "close the braces"),
+    (
+        "unexpected tag",
+        worded("see %(reference)s for the tags there are, and close what is open", reference=REFERENCE),
+    ),
+    ("expected tag end", worded("close the block with that tag")),
+    ("expected '}}'", worded("close the braces")),
+    ("missing tag name", worded("close the braces")),
     ("link(", HOW_TO_LINK),
     ("opt_in(", HOW_TO_INVITE),
 )
@@ -141,4 +173,4 @@ def _remedy(problem: str) -> str:
     for part, remedy in _REMEDIES:
         if part in problem:
             return remedy
-    return f"mend it; the language is described at {REFERENCE}"
+    return worded("mend it; the language is described at %(reference)s", reference=REFERENCE)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from kaskad.domain.money import BadMoney, format_amount, format_number
 from kaskad.domain.sms import Encoding, encoding
 from kaskad.domain.template.problem import RenderError
+from kaskad.domain.worded import worded
 
 HERE = "kaskad_here"  # the name in a scope under which a `Here` stands
 MAX_PATTERN = 100
@@ -85,21 +86,30 @@ def local_date(here: Here, value: object, pattern: object, language: object = ""
 
     pattern, told = str(pattern), str(language) or here.language
     if len(pattern) > MAX_PATTERN:
-        raise RenderError(f"a date's pattern may have {MAX_PATTERN} characters")
+        raise RenderError(
+            worded("a date's pattern may have %(max_pattern)s characters", max_pattern=MAX_PATTERN)
+        )
     moment = instant_of(value, here.zone)
     try:
         if isinstance(moment, datetime):
             return format_datetime(moment, pattern, locale=_locale(told))
         return format_date(moment, pattern, locale=_locale(told))
     except (UnknownLocaleError, ValueError, KeyError, AttributeError, TypeError):
-        remedy = 'write for example "d MMMM" or "dd.MM.yyyy HH:mm"'
-        raise RenderError(f"{pattern!r} is no pattern for {str(value)[:40]!r}: {remedy}") from None
+        remedy = worded('write for example "d MMMM" or "dd.MM.yyyy HH:mm"')
+        raise RenderError(
+            worded(
+                "%(pattern_)r is no pattern for %(value)r: %(remedy)s",
+                pattern_=pattern,
+                value=str(value)[:40],
+                remedy=remedy,
+            )
+        ) from None
 
 
 def days_until(here: Here, value: object) -> int:
     """Return how many midnights of the person lie between the sending and an instant or day."""
     if not here.now:
-        raise RenderError("how far a day is away is known only in a message to somebody")
+        raise RenderError(worded("how far a day is away is known only in a message to somebody"))
     moment = instant_of(value, here.zone)
     day = moment.date() if isinstance(moment, datetime) else moment
     today = datetime.fromtimestamp(here.now / 1000, _zone(here.zone)).date()
@@ -132,9 +142,16 @@ def plural(_: Here, value: object, *forms: object) -> str:
     try:
         count = abs(Decimal(str(value).strip().replace(",", ".")))
     except InvalidOperation:
-        raise RenderError(f"{str(value)[:40]!r} is not a number that a plural could go with") from None
+        raise RenderError(
+            worded("%(value)r is not a number that a plural could go with", value=str(value)[:40])
+        ) from None
     if isinstance(value, bool) or not count.is_finite() or not 1 <= len(words) <= 3:
-        raise RenderError('plural takes a number and up to three forms: plural: "товар", "товара", "товаров"')
+        raise RenderError(
+            worded(
+                "plural takes a number and up to three forms: %(example)s",
+                example='plural: "товар", "товара", "товаров"',
+            )
+        )
     if len(words) < 3:
         return words[0] if count == 1 else words[-1]
     if count != count.to_integral_value():
@@ -198,8 +215,10 @@ def instant_of(value: object, zone: str) -> datetime | date:
         read = datetime.fromisoformat(text)
         return read.astimezone(there) if read.tzinfo else read.replace(tzinfo=there)
     except (ValueError, OverflowError):
-        remedy = "write it as 2026-03-08 or 2026-03-08T10:00:00+05:00"
-        raise RenderError(f"{str(value)[:40]!r} is no instant: {remedy}") from None
+        remedy = worded("write it as 2026-03-08 or 2026-03-08T10:00:00+05:00")
+        raise RenderError(
+            worded("%(value)r is no instant: %(remedy)s", value=str(value)[:40], remedy=remedy)
+        ) from None
 
 
 def _shown(function: Callable[..., str], value: object, *args: str) -> str:

@@ -29,6 +29,7 @@ from liquid.utils import ReadOnlyChainMap
 from kaskad.domain.template.filters import HERE, LOCAL, NOWHERE, Here, instant_of, local_date
 from kaskad.domain.template.problem import RenderError
 from kaskad.domain.template.speech import SPOKEN
+from kaskad.domain.worded import worded
 
 MAX_VALUE = 50_000  # characters that go into or come out of a filter
 MAX_ITEMS = 2_000
@@ -103,7 +104,9 @@ def invite(scope: Mapping[str, object], channel: str) -> str:
     """Return what the scope's `opt_in` gives for a channel: a link of the person's own into its chat."""
     opt_in = scope.get("opt_in")
     if not callable(opt_in):
-        raise RenderError(f'opt_in("{channel}") is known only in a message to somebody')
+        raise RenderError(
+            worded('opt_in("%(channel)s") is known only in a message to somebody', channel=channel)
+        )
     return str(opt_in(channel))
 
 
@@ -183,14 +186,18 @@ class LinkingOutput(Output):
         wanted = _INVITE.fullmatch(inner.value)
         if wanted is not None:
             if wanted[2] not in OPT_IN_CHANNELS:
-                raise LiquidSyntaxError(f"opt_in(…) knows no channel {wanted[2]!r}", token=inner)
+                raise LiquidSyntaxError(
+                    worded("opt_in(…) knows no channel %(wanted)r", wanted=wanted[2]), token=inner
+                )
             return OptInOutput(token, wanted[2])
         call = _CALL.fullmatch(inner.value)
         if call is None:
             for found in _NOT_A_CALL.finditer(inner.value):
                 if found[0][0] not in "\"'":
                     called = found[0].rstrip("( \t\r\n")
-                    raise LiquidSyntaxError(f"{called}(…) must stand alone in its {{{{ }}}}", token=inner)
+                    raise LiquidSyntaxError(
+                        worded("%(called)s(…) must stand alone in its {{ }}", called=called), token=inner
+                    )
             return self.node_class(token, self._expression(inner.value, inner))
         shifted = Token(inner.kind, call[1], inner.start_index + call.start(1), inner.source)
         return LinkOutput(token, self._expression(call[1], shifted))
@@ -285,10 +292,18 @@ def _guarded(name: str, function: Filter) -> Filter:
                 _check_size(name, given)
         _check_size(name, value)
         if name == "date" and isinstance(value, str) and value.strip().lower() in ("now", "today"):
-            raise RenderError("the date filter knows no clock: put the instant into the trigger's properties")
+            raise RenderError(
+                worded("the date filter knows no clock: put the instant into the trigger's properties")
+            )
         growth = _GROWTH.get(name)
         if growth is not None and growth(value, *args) > MAX_VALUE:
-            raise RenderError(f"the filter {name} would make a text over {MAX_VALUE} characters")
+            raise RenderError(
+                worded(
+                    "the filter %(name)s would make a text over %(max_value)s characters",
+                    name=name,
+                    max_value=MAX_VALUE,
+                )
+            )
         result = function(value, *args, **kwargs)
         _check_size(name, result)
         return result
@@ -301,12 +316,24 @@ def _guarded(name: str, function: Filter) -> Filter:
 def _check_size(name: str, value: object) -> None:
     if isinstance(value, str):
         if len(value) > MAX_VALUE:
-            raise RenderError(f"the filter {name} met a text over {MAX_VALUE} characters")
+            raise RenderError(
+                worded(
+                    "the filter %(name)s met a text over %(max_value)s characters",
+                    name=name,
+                    max_value=MAX_VALUE,
+                )
+            )
     elif isinstance(value, int):
         if value.bit_length() > MAX_BITS:
-            raise RenderError(f"the filter {name} met a number over {MAX_BITS} bits")
+            raise RenderError(
+                worded(
+                    "the filter %(name)s met a number over %(max_bits)s bits", name=name, max_bits=MAX_BITS
+                )
+            )
     elif isinstance(value, (list, tuple, range, dict)) and len(value) > MAX_ITEMS:
-        raise RenderError(f"the filter {name} met a list over {MAX_ITEMS} items")
+        raise RenderError(
+            worded("the filter %(name)s met a list over %(max_items)s items", name=name, max_items=MAX_ITEMS)
+        )
 
 
 def _replaced(value: object, old: object = "", new: object = "", *_: object) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from kaskad.domain.template.bounds import check_liquid
 from kaskad.domain.template.problem import BadTemplate
+from kaskad.domain.worded import worded
 
 MAX_DEPTH = 8  # parts within parts
 MAX_PARTS = 500  # each time that one stands somewhere
@@ -43,11 +44,15 @@ def assemble(source: str, parts: Parts, name: str) -> str:
     whole = _filled(source, _bounded(parts, name), name, {}, ())
     if left := _LEFT.search(whole):
         line = whole.count("\n", 0, left.start()) + 1
-        remedy = (
-            "write {% include 'part' %}, {% block a %}…{% endblock %}, and {% extends 'part' %} first of all"
+        remedy = worded(
+            "write {%% include 'part' %%}, {%% block a %%}…{%% endblock %%}, and {%% extends "
+            "'part' %%} first of all"
         )
         raise BadTemplate(
-            name, line, f"{left[1]} cannot be read here; blocks do not stand in each other", remedy
+            name,
+            line,
+            worded("%(left)s cannot be read here; blocks do not stand in each other", left=left[1]),
+            remedy,
         )
     return whole
 
@@ -87,16 +92,28 @@ def _filled(source: str, parts: Parts, name: str, blocks: dict[str, str], within
 
     whole = _INCLUDE.sub(included, text)
     if len(whole) > MAX_WHOLE:
-        raise BadTemplate(name, 1, f"with its parts it is over {MAX_WHOLE} characters", "shorten it")
+        raise BadTemplate(
+            name,
+            1,
+            worded("with its parts it is over %(max_whole)s characters", max_whole=MAX_WHOLE),
+            worded("shorten it"),
+        )
     return whole
 
 
 def _part(part: str, parts: Parts, name: str, within: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     if part in within or len(within) >= MAX_DEPTH:
         chain = " → ".join([*within, part])
-        raise BadTemplate(name, 1, f"parts stand too deep in each other ({chain})", "take some apart")
+        raise BadTemplate(
+            name,
+            1,
+            worded("parts stand too deep in each other (%(chain)s)", chain=chain),
+            worded("take some apart"),
+        )
     told = parts(part)
     if told is None:
-        remedy = f"save it first: `kaskad template put` with `name: {part}` and `channel: part`"
-        raise BadTemplate(name, 1, f"there is no part {part!r}", remedy)
+        remedy = worded(
+            "save it first: `kaskad template put` with `name: %(part)s` and `channel: part`", part=part
+        )
+        raise BadTemplate(name, 1, worded("there is no part %(part)r", part=part), remedy)
     return told, (*within, part)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from kaskad.domain.worded import worded
+
 
 class BadTemplate(ValueError):
     """A template that cannot be used: where, what is wrong, and what to do."""
 
     def __init__(self, name: str, line: int, problem: str, remedy: str) -> None:
-        super().__init__(f"Template {name!r}, line {line}: {problem}: {remedy}")
+        super().__init__(
+            worded(
+                "Template %(name)r, line %(line)s: %(problem)s: %(remedy)s",
+                name=name,
+                line=line,
+                problem=problem,
+                remedy=remedy,
+            )
+        )
         self.name = name
         self.line = line
         self.problem = problem
@@ -23,7 +33,12 @@ class MissingVariable(RenderError):
 
     def __init__(self, template: str, names: tuple[str, ...]) -> None:
         super().__init__(
-            f"Template {template!r} shows {', '.join(names)}, which this person lacks: "
-            f"add it, or write {{{{ {names[0]} | default: … }}}}"
+            worded(
+                "Template %(template)r shows %(known)s, which this person lacks: add it, or "
+                "write {{ %(names)s | default: … }}",
+                template=template,
+                known=", ".join(names),
+                names=names[0],
+            )
         )
         self.names = names

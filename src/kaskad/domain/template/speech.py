@@ -14,6 +14,7 @@ from typing import TypeVar
 from kaskad.domain.money import DIGITS, BadMoney, decimal_of, format_amount, format_number
 from kaskad.domain.template.filters import Here, instant_of, local_date, plural
 from kaskad.domain.template.problem import RenderError
+from kaskad.domain.worded import worded
 
 _NAMES = {"ru": "ru", "kk": "kz", "en": "en"}  # as num2words calls them
 _MOST = 10**15
@@ -93,7 +94,9 @@ def say_time(here: Here, value: object, language: object = "") -> str:
     told = _language(here, language)
     moment = instant_of(value, here.zone)
     if not isinstance(moment, datetime):
-        raise RenderError(f"{str(value)[:40]!r} has no time that could be said: it is a day")
+        raise RenderError(
+            worded("%(value)r has no time that could be said: it is a day", value=str(value)[:40])
+        )
     hour, minute = moment.hour, moment.minute
     if told is None:
         return f"{hour}:{minute:02}"
@@ -113,7 +116,9 @@ def say_digits(here: Here, value: object, language: object = "") -> str:
     told = _language(here, language)
     found = [letter for letter in str(value) if letter.isascii() and letter.isdigit()]
     if not found or len(found) > 40:
-        raise RenderError(f"{str(value)[:40]!r} is not a code of up to 40 digits that could be said")
+        raise RenderError(
+            worded("%(value)r is not a code of up to 40 digits that could be said", value=str(value)[:40])
+        )
     return ", ".join(_cardinal(int(digit), told) if told else digit for digit in found)
 
 

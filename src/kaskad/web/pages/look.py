@@ -87,10 +87,14 @@ class Look(Struct, frozen=True):
         return found
 
     def _value(self, value: object) -> object:
-        """Return what stands in a text; a name that somebody has given stays as it is."""
+        """Return what stands in a text: a channel's word, a sentence, or a name or number as it is."""
         if isinstance(value, Channel):
             return self.word("channel", value.value)
-        return self.told(value) if isinstance(value, Worded) else value
+        return (
+            self.told(value)
+            if isinstance(value, Worded) or (isinstance(value, str) and " " in value)
+            else value
+        )
 
     def _read(self, name: str, value: str) -> str:
         """Return what was found in a text: a channel's word, a sentence, or a name as it is."""
