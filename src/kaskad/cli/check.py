@@ -31,15 +31,14 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Check cascade definitions: every problem at once, with its place and what to do."""
-    import msgspec
+    from kaskad.cli.screens.output import as_text
 
     texts = [(name, read(name)) for name in files]
     loaded = [load_text(name, text) for name, text in texts]
     if accounts:
         loaded = [_with_accounts(one, text, db) for one, (_, text) in zip(loaded, texts, strict=True)]
     if as_json:
-        answer = msgspec.json.format(msgspec.json.encode([as_data(one) for one in loaded]), indent=2)
-        typer.echo(answer.decode())
+        typer.echo(as_text([as_data(one) for one in loaded]))
     else:
         for one, (_, text) in zip(loaded, texts, strict=True):
             show_problems(one, text if isinstance(text, str) else None)

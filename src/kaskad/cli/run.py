@@ -276,18 +276,17 @@ def _end_stopped(report: Report, screen: Screen) -> None:
 
 
 def _as_json(report: Report, trips: Sequence[Trip], file: People) -> str:
-    import msgspec
+    from msgspec import structs
 
+    from kaskad.cli.screens.output import as_text
     from kaskad.domain.ids import run_text
 
     told: dict[str, Any] = {
         "report": report,
-        "people": [
-            {"run": run_text(trip.contact_id, trip.run_id), **msgspec.structs.asdict(trip)} for trip in trips
-        ],
+        "people": [{"run": run_text(trip.contact_id, trip.run_id), **structs.asdict(trip)} for trip in trips],
         "import": {"people": len(file.people), "consented": file.consented, "notes": file.notes},
     }
-    return msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+    return as_text(told)
 
 
 @contextmanager

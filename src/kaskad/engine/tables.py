@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import Invalid
-from kaskad.domain.worded import worded, wording
+from kaskad.domain.worded import worded
 from kaskad.engine.encodings import Encoded, encoded
 from kaskad.engine.sheets import as_told
 from kaskad.engine.unpacking import check_readable, check_unpacked
@@ -168,7 +168,7 @@ def _json_lines(text: Encoded, source: str) -> Table:
                     try:
                         yield number, _flat(decoder.decode(line)), ""
                     except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError) as error:
-                        yield number, {}, worded("no JSON object: %(error)s", error=wording(error))
+                        yield number, {}, f"no JSON object: {error}"
 
     names: dict[str, None] = {}
     size = 0

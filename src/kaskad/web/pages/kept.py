@@ -11,6 +11,7 @@ from kaskad.web.pages.i18n import N_
 IMPORTS = (
     N_("nothing in it names or reaches a person"),
     N_("%(n)s cells, and the header names %(most)s columns"),
+    N_("no JSON object: %(error)s"),
     N_("its id has more than %(most)s characters"),
     N_("tracking %(cell)r is neither yes nor no: counted as no"),
     N_("seed %(cell)s is neither yes nor no: counted as no"),
