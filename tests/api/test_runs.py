@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from kaskad.actions import runs
+from kaskad.actions.moves import Migration
+from kaskad.cli.root import run
 from kaskad.domain.terms import Channel
 from support.faults import until
 from support.shop import Taker, equip, people, taking
@@ -171,3 +173,26 @@ def test_moving_runs_to_another_version_says_what_is_wrong(api):
     assert told == {"moved": 0, "places": {}, "stay": {}, "next": None}
     assert api.call("POST", "/cascades/one/runs/migrate", {"version": 9}).status_code == 404
     assert api.call("POST", "/cascades/nothing/runs/migrate", {"version": 1}).status_code == 404
+
+
+def test_all_runs_move_in_the_background_and_a_move_can_be_stopped(api, capsys):
+    path = "/cascades/one/migrations"
+    begun = api.call("POST", path, {"version": 1})
+    assert begun.status_code == 202 and begun.json()["version"] == 1
+    one = f"{path}/{begun.json()['id']}"
+    until(lambda: api.get(one)["state"] == "done", 30)
+    found = api.get(one)
+    assert (found["moved"], found["places"], found["problem"]) == (0, {}, "")
+    stopped = api.post(f"{path}/{found['id']}/stop", {})
+    assert stopped["state"] == "done", "it had ended"
+    assert api.call("POST", path, {"version": 9}).status_code == 404
+    assert api.call("GET", f"{path}/mig_0").status_code == 404
+    going = Migration("mig_1", "one", 1, 10)
+    api.service.office.migrations.put(going)
+    other = api.call("POST", path, {"version": 1})
+    assert other.status_code == 409 and "mig_1 moves the runs" in other.text
+    assert api.post(f"{path}/mig_1/stop", {})["state"] == "running" and going.is_stopping
+    going.state = "cancelled"
+    where = ["--db", api.service.db.name]
+    assert run(["runs", "migrate", "one", "--to", "1", *where]) == 0
+    assert "0 runs go on in version 1." in capsys.readouterr().out

@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
+from kaskad.actions import migrating, migrations
 from kaskad.actions.migrating import migrate
+from kaskad.actions.moves import Migration
 from support.stage import Stage
 
 OLD = """
@@ -66,3 +68,19 @@ def test_a_deadline_that_has_passed_by_the_new_clock_moves_on_now_not_before(db)
     stage.passes("1m")
     assert stage.sent(ann) == ["letter", "chat"]
     assert stage.at(ann)[1] >= stage.at(ann)[0] + 8 * 3_600_000
+
+
+def test_a_move_in_the_background_goes_through_all_stretches_until_it_is_stopped(either, monkeypatch):
+    monkeypatch.setattr(migrating, "PIECE", 1)
+    monkeypatch.setattr(migrations, "PIECES", 1)
+    stage = Stage(either)
+    stage.cascade(OLD)
+    for name in ("a", "b", "c"):
+        stage.event(stage.person(name), "left")
+    stage.passes("1h")
+    stage.cascade(NEW)
+    stopping = Migration("mig_1", "orders", 2, 3, is_stopping=True)
+    assert migrations._moved(office(stage), stopping, {}) == "cancelled" and stopping.seen == 0
+    made = Migration("mig_2", "orders", 2, 3)
+    assert migrations._moved(office(stage), made, {}) == "done"
+    assert (made.moved, made.seen, made.places) == (3, 3, {"letter -> letter": 3})

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from kaskad.actions import migrations
 from kaskad.domain.definition import edit, load
 from kaskad.domain.terms import Channel
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.topics import TOPICS
 from support.faults import until
 from support.shop import equip
 
@@ -263,10 +266,16 @@ steps:
         assert "Move them to version 2" in page and "<code>chat</code> → <code>chat</code>" in page
         until(lambda: "disabled" not in _button(client.get("/cascades/moved/edit?panel=move").text), 30)
         moved = client.post("/cascades/moved/move", data={"csrf": token})
-        assert moved.status_code == 303
+        assert moved.headers["location"] == "/cascades/moved/edit?panel=move"
+        last = migrations.latest(site.service.office, "moved")
+        until(lambda: last.state == "done", 30)
+        assert last.moved == last.seen == last.total > 0
+        told = TOPICS["migration"].tell(site.service.office, f"moved:{last.id}", Look("en", "/"))
+        assert (told["over"], told["done"]) == (True, last.total)
         left = {each["version"] for each in api.post("/cascades/moved/plan")["in_flight"]}
         assert left == {2}
-        assert "in the current version" in client.get("/cascades/moved/edit?panel=move").text
+        page = client.get("/cascades/moved/edit?panel=move").text
+        assert "in the current version" in page and "go on in version 2." in page.replace("goes", "go")
 
 
 def _button(page):

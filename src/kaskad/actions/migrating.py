@@ -35,8 +35,9 @@ class Migrated(Struct):
 
 
 def migrate(
-    office: Office, slug: str, to: int, mapping: Mapping[str, str], *, after: RunKey = START, dry_run: bool
-) -> Migrated:
+    office: Office, slug: str, to: int, mapping: Mapping[str, str], *, after: RunKey = START, dry_run: bool,
+    pieces: int = PIECES,
+) -> Migrated:  # fmt: skip
     """Move a stretch of live runs to version `to`; those that cannot go stay where they are.
 
     What was sent is never sent again, and no deadline falls before now. Raises NotFound, Invalid.
@@ -58,7 +59,7 @@ def migrate(
     others = [world.versions[number] for number in rows.values() if number in world.versions]
     _check(others, target, mapping)
     told = Migrated()
-    for _ in range(PIECES):
+    for _ in range(pieces):
         with office.read() as tx:
             found = tx.all(
                 "runs_to_migrate", contact_id=after[0], run_id=after[1], cascade_id=cascade.id,

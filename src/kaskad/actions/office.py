@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
+from kaskad.actions.moves import Migrations
 from kaskad.actions.playground import Playground
 from kaskad.actions.questions import Questions
 from kaskad.actions.rendering import Renderers
@@ -43,6 +44,7 @@ class Office(Struct, frozen=True):
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
     playground: Playground | None = None  # runs the sandbox; None where nothing does
     questions: Questions = field(default_factory=Questions)
+    migrations: Migrations = field(default_factory=Migrations)
     renderers: Renderers = field(default_factory=Renderers)  # make texts that nobody has checked
 
     def now(self) -> int:

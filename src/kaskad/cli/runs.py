@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaskad.cli.screens.options import CASCADE, DB, JSON
+
+if TYPE_CHECKING:
+    from kaskad.cli.client import Client
+
+_EVERY_S = 0.2  # between two looks at how far moving runs is
 
 RUN = Annotated[str, typer.Argument(metavar="RUN", help="Such as run_12_345.")]
 
@@ -123,30 +130,56 @@ def migrate(
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
+    from kaskad.domain.errors import KaskadError
 
     mapping = dict(pair.partition("=")[::2] for pair in pairs or ())
     if not all(mapping.values()):
         raise typer.BadParameter("write --map OLD=NEW, two ids of steps")
-    told: dict[str, Any] = {"version": to, "map": mapping, "dry_run": dry_run}
-    total: dict[str, Any] = {"moved": 0, "places": {}, "stay": {}}
+    told: dict[str, Any] = {"version": to, "map": mapping}
     with reached(db) as client:
-        while True:
-            part = client.post(f"/cascades/{cascade}/runs/migrate", told)
-            total["moved"] += part["moved"]
-            for name in ("places", "stay"):
-                for what, count in part[name].items():
-                    total[name][what] = total[name].get(what, 0) + count
-            if part["next"] is None:
-                break
-            told["after"] = part["next"]
+        total = _planned(client, cascade, told) if dry_run else _moved(client, cascade, told)
     if as_json:
         typer.echo(as_text({**total, "dry_run": dry_run}))
         return
+    if total.get("problem"):
+        raise KaskadError(total["problem"])
     typer.echo(f"{total['moved']:,} runs {'would go on' if dry_run else 'go on'} in version {to}.")
     for place, count in sorted(total["places"].items()):
         typer.echo(f"  {count:,} {place}")
     for why, count in sorted(total["stay"].items()):
         typer.echo(f"  {count:,} stay on their version: {why}")
+
+
+def _planned(client: Client, cascade: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what would become of all runs, asked for stretch by stretch."""
+    total: dict[str, Any] = {"moved": 0, "places": {}, "stay": {}}
+    asked = {**told, "dry_run": True}
+    while True:
+        part = client.post(f"/cascades/{cascade}/runs/migrate", asked)
+        total["moved"] += part["moved"]
+        for name in ("places", "stay"):
+            for what, count in part[name].items():
+                total[name][what] = total[name].get(what, 0) + count
+        if part["next"] is None:
+            return total
+        asked["after"] = part["next"]
+
+
+def _moved(client: Client, cascade: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what has become of all runs; Ctrl+C lets it end there."""
+    path = f"/cascades/{cascade}/migrations"
+    found: dict[str, Any] = client.post(path, told)
+    try:
+        while found["state"] == "running":
+            time.sleep(_EVERY_S)
+            found = client.get(f"{path}/{found['id']}")
+            if sys.stderr.isatty():
+                typer.echo(f"\r{found['seen']:,} of about {found['total']:,} runs", nl=False, err=True)
+    except KeyboardInterrupt:
+        client.post(f"{path}/{found['id']}/stop", {})
+        typer.echo("Stopped: who was moved stays moved; run it again for the others.", err=True)
+        raise typer.Exit(1) from None
+    return found
 
 
 def _minute(at: str | None) -> str:

@@ -42,6 +42,8 @@ VERBS = {
     "POST /cascades/{slug}/stop": N_("Stopped a cascade"),
     "POST /cascades/{slug}/plan": N_("Asked what activating a draft would change"),
     "POST /cascades/{slug}/preview": N_("Looked at the messages of a cascade"),
+    "POST /cascades/{slug}/migrations": N_("Began to move people to another version of a cascade"),
+    "POST /cascades/{slug}/migrations/{migration}/stop": N_("Stopped moving people to another version"),
     "POST /cascades/{slug}/runs/migrate": N_("Moved people to another version of a cascade"),
     "POST /cascades/{slug}/steps/{step}/test": N_("Sent a test of a step"),
     "GET /cascades/{slug}/report/people": N_("Looked at the people behind a figure"),

@@ -196,7 +196,7 @@ def _page(
         "step": _step(top, at) if panel == "step" else {},
         "examples": examples(look, drawn, at),
         **(_people(office, seen, _step(top, at)) if panel == "step" else {}),
-        "moving": moving.moving(office, look, sheet.slug, asked) if panel == "move" else None,
+        **(moving.shown(office, look, sheet.slug, asked) if panel == "move" else {}),
     }
     return render(
         request, look, "editor.html", code, seen=seen, sheet=sheet, flow=drawn, top=top, panel=panel, at=at,

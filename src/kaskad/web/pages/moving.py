@@ -10,13 +10,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Struct
 from starlette.datastructures import FormData
 
-from kaskad.actions import cascades, migrating
+from kaskad.actions import cascades, migrating, migrations
 from kaskad.actions.cascades import InFlight
-from kaskad.actions.migrating import START, Migrated
+from kaskad.actions.migrating import Migrated
+from kaskad.actions.moves import Migration
 from kaskad.actions.office import Office
+from kaskad.actions.questions import RUNNING
 from kaskad.domain.definition import load
 from kaskad.domain.errors import Invalid
-from kaskad.domain.ids import read_run, run_text
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import WRITE, Slug
 from kaskad.web.pages.i18n import N_
@@ -27,6 +28,7 @@ from kaskad.web.pages.shell import Visitor, go
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Writer = Annotated[Visitor, needs(WRITE)]
 MAP = "map_"
+PANEL = "/cascades/{slug}/edit?panel=move"
 STAYS = (
     (re.compile(r"a message is on its way"), N_("a message is on its way: try again later")),
     (re.compile(r"it waits on a branch"), N_("it waits on a branch")),
@@ -61,6 +63,19 @@ class Moving(Struct, frozen=True):
     problem: str = ""
 
 
+class Way(Struct, frozen=True):
+    """A move under way, or what came of the last one: why how many stay."""
+
+    last: Migration
+    words: str
+    stay: list[tuple[str, int]]
+
+    @property
+    def is_running(self) -> bool:
+        """Say whether it goes on."""
+        return self.last.state == RUNNING
+
+
 def moving(office: Office, look: Look, slug: str, asked: Mapping[str, str]) -> Moving | None:
     """Return what moving those in earlier versions would do; None where there are none."""
     plan, current = cascades.plan(office, slug), cascades.find(office, slug).overview.version
@@ -82,20 +97,47 @@ def moving(office: Office, look: Look, slug: str, asked: Mapping[str, str]) -> M
     return Moving(current, flying, gone, choices, mapping, places, stay, told.moved, more, problem)
 
 
+def shown(office: Office, look: Look, slug: str, asked: Mapping[str, str]) -> dict[str, object]:
+    """Return what the panel shows: the move that goes on, else what moving would do, after the last."""
+    going = way(office, look, slug)
+    if going is not None and going.is_running:
+        return {"way": going, "moving": None}
+    return {"way": going, "moving": moving(office, look, slug, asked)}
+
+
+def way(office: Office, look: Look, slug: str) -> Way | None:
+    """Return the move of a cascade's runs that goes on, or the last one; None where there is none."""
+    last = migrations.latest(office, slug)
+    if last is None:
+        return None
+    if last.state == RUNNING:
+        words = look._("%(done)s people of %(total)s", done=look.n(last.seen), total=look.n(last.total))
+    else:
+        words = look.words.ngettext(
+            "%(num)s run goes on in version %(n)s.", "%(num)s runs go on in version %(n)s.", last.moved
+        ) % {"num": look.n(last.moved), "n": last.version}  # fmt: skip
+    return Way(last, words, [(_why(look, why), count) for why, count in last.stay.items()])
+
+
 @router.post("/cascades/{slug}/move")
 def move(office: InOffice, request: Request, seen: Writer, slug: Slug, form: Form) -> Response:
-    """Let runs of earlier versions go on in the current one, as far as one request goes."""
-    look = look_of(request, seen)
+    """Begin to let runs of earlier versions go on in the current one."""
     told = {key: value for key, value in form.multi_items() if isinstance(value, str)}
     version = cascades.find(office, slug).overview.version or 0
-    after = read_run(told.get("after", "")) or START
-    done = migrating.migrate(office, slug, version, _mapping(told), after=after, dry_run=False)
-    note(office, seen, "POST /cascades/{slug}/runs/migrate", f"{slug} {done.moved}")
-    here = f"/cascades/{slug}/edit?panel=move"
-    said = look.words.ngettext(
-        "%(num)s run goes on in version %(n)s.", "%(num)s runs go on in version %(n)s.", done.moved
-    ) % {"num": look.n(done.moved), "n": version}  # fmt: skip
-    return go(f"{here}&after={run_text(*done.next)}" if done.next else here, said)
+    begun = migrations.begin(office, slug, version, _mapping(told))
+    note(office, seen, "POST /cascades/{slug}/migrations", f"{slug} {begun.id}")
+    return go(PANEL.format(slug=slug))
+
+
+@router.post("/cascades/{slug}/move/{migration}/stop")
+def stop(office: InOffice, request: Request, seen: Writer, slug: Slug, migration: str) -> Response:
+    """Stop moving runs; who was moved stays moved."""
+    migrations.stop(office, slug, migration)
+    note(office, seen, "POST /cascades/{slug}/migrations/{migration}/stop", f"{slug} {migration}")
+    said = look_of(request, seen)._(
+        "Moving is stopped. Who was moved stays moved; begin again for the others."
+    )
+    return go(PANEL.format(slug=slug), said)
 
 
 def _mapping(told: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, imports, launches, runs, tasks, threads, timeline
+from kaskad.actions import accounts, cascades, imports, launches, migrations, runs, tasks, threads, timeline
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
@@ -59,6 +59,14 @@ def _launch(office: Office, name: str, look: Look) -> Told:
         "over": found.state in ("done", "stopped"),
         "words": words,
     }
+
+
+def _migration(office: Office, name: str, look: Look) -> Told:
+    """Tell how far moving runs to another version has come; `name` is their cascade, a colon, its id."""
+    slug, _, migration = name.partition(":")
+    found = migrations.show(office, slug, migration)
+    words = look._("%(done)s people of %(total)s", done=look.n(found.seen), total=look.n(found.total))
+    return {"done": found.seen, "total": found.total, "over": found.state != "running", "words": words}
 
 
 def _calls(office: Office, _: str, __: Look) -> Told:
@@ -113,6 +121,7 @@ TOPICS = {
         Topic("cascade", "cascades:read", _cascade),
         Topic("import", "contacts:read", _import),
         Topic("launch", "cascades:read", _launch),
+        Topic("migration", "cascades:read", _migration),
         Topic("accounts", "accounts:read", _accounts),
         Topic("calls", "tasks:read", _calls),
         Topic("call", "tasks:read", _call),
