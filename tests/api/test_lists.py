@@ -139,6 +139,8 @@ def test_a_launch_to_a_segment_is_for_whom_it_holds_at_that_moment(api):
 
 
 def test_the_trigger_of_a_cascade_names_its_segment(api):
+    with taking() as taker:
+        equip(api.service, taker.url, Channel.EMAIL)
     make(api, "own-1", team="green")
     api.put("/segments/greens", {"all": [{"attribute": "team", "equals": "green"}]})
     text = SALE.replace("broadcast: all", "broadcast: greens").replace("cascade: sale", "cascade: own")

@@ -46,6 +46,24 @@ def test_who_lacks_a_name_and_who_gets_two_parts_is_told_before_anything_is_sent
     assert (found["price"], found["currency"]) == (4 * 1400, "KZT")  # with links as long as they will be
 
 
+def test_links_of_an_sms_are_as_long_as_those_of_the_brand_that_sends_it(api, ready):
+    api.put(
+        "/templates/branded",
+        {"channel": "sms", "language": "en", "text": "x" * 120 + "{{ link('https://a.kz') }}"},
+    )
+    own = api.post("/templates/branded/check", {})
+    assert own["parts"] == {"2": 3}, "long links: nothing has a domain of short ones"
+    api.call("PATCH", "/policy", {"brands": [{"name": "north", "link_domain": "https://s.kz"}]})
+    text = "cascade: branded\nclass: service\nbrand: north\ntrigger: {broadcast: all}\n"
+    text += "steps: [{id: sms, channel: sms, template: branded, wait: 1h}]\n"
+    api.put("/cascades/branded", content=text, headers={"Content-Type": "application/yaml"})
+    api.post("/cascades/branded/activate")
+    assert api.post("/templates/branded/check", {})["parts"] == {"1": 3}
+    shown = api.post("/templates/branded/preview", {"contact": "ann", "channel": "sms"})
+    assert shown["parts"] == 1
+    api.post("/cascades/branded/stop")
+
+
 def test_what_the_event_would_tell_is_made_up_and_said_so(api, ready):
     found = api.post("/templates/wait/check", {"contacts": 1})
     assert found["contacts"] == 1 and found["stand_ins"] == ["trigger.total", "trigger.url"]

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from msgspec.structs import replace
 from kaskad.actions import doctor
 from kaskad.cli.root import run
 from kaskad.config import load
+from kaskad.store import holds
+from kaskad.store.db import open_database
 from kaskad.web.service import serving
 
 SECRET = "swordfish-swordfish"
@@ -69,6 +72,16 @@ def test_what_is_wrong_is_told_with_what_to_do(home, monkeypatch, capsys):
     told = found(capsys, 1)
     assert told["secret key"] == ("problem", "others can read kaskad.toml chmod 600 kaskad.toml")
     assert told["account sms"][0] == "problem" and "cannot be reached" in told["account sms"][1]
+    with closing(open_database(load().database)) as db, db.write() as tx:
+        assert holds.put(tx, 1, holds.Held(5, "550 5.7.1 listed"))
+    assert run(["doctor", "--json"]) == 1
+    (held,) = [one for one in json.loads(capsys.readouterr().out) if "held" in one["detail"]]
+    assert (held["what"], held["level"], held["detail"]) == (
+        "account sms",
+        "problem",
+        "held: 550 5.7.1 listed",
+    )
+    assert "kaskad account resume sms" in held["todo"]
     monkeypatch.setenv("KASKAD_SECRET_KEY", "another-key-of-more-than-32-characters")
     assert "another key" in found(capsys, 1)["accounts"][1]
     monkeypatch.setenv("KASKAD_LISTEN", "nowhere")

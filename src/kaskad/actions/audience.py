@@ -116,7 +116,8 @@ def _checks(
                         ]
                     ) from None
                 check = Check(
-                    office, compiled, channel, zone, trigger, cascade.message_class, step.account
+                    office, compiled, channel, zone, trigger, cascade.message_class,
+                    office.engine.world.link_url(cascade.brand), step.account,
                 )  # fmt: skip
                 found.append(((step, channel, variant), check))
     return found

@@ -267,6 +267,21 @@ def links_as_long(channel: Channel, base_url: str, link_url: str) -> LinkMaker:
     return LinkMaker(_STAND_IN, base_url, LIKELY, LIKELY, 0, 0, short_url=short)
 
 
+def link_url_of(office: Office, template: str) -> str:
+    """Return under what short links of a template stand, as the cascades that use it have them.
+
+    Of those of several brands the longest: it costs most. A template that none uses has those of no brand.
+    """
+    world = office.engine.world
+    current = (world.versions.get(cascade.version_id or 0) for cascade in world.cascades.values())
+    brands = {
+        version.cascade.brand
+        for version in current
+        if version is not None and any(text.name == template for text in version.texts.all)
+    }
+    return max((world.link_url(brand) for brand in sorted(brands)), key=len, default=world.link_url(""))
+
+
 def account_of(office: Office, channel: Channel, name: str) -> Account | None:
     """Return the account of that name that sends on a channel, for "" the first one; None: there is none."""
     accounts = office.engine.world.by_channel.get(channel.code, [])

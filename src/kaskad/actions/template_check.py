@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from kaskad.actions.frames import completed, links_as_long, scope_for
+from kaskad.actions.frames import completed, link_url_of, links_as_long, scope_for
 from kaskad.actions.office import Office
 from kaskad.actions.templates import book_of, people_of
 from kaskad.domain import sms
@@ -74,7 +74,9 @@ def check(
     with office.read() as tx:
         where, texts, zone = book or book_of(tx, name, channel)
         compiled = by_language(Content(template=name), where, name, texts)
-        check = Check(office, compiled, where, zone, trigger or {}, message_class)
+        check = Check(
+            office, compiled, where, zone, trigger or {}, message_class, link_url_of(office, name)
+        )  # fmt: skip
         list_id = cascade_store.list_id(tx, listed) if listed else None
         after, left = 0, contacts
         while left > 0:
@@ -110,11 +112,11 @@ class Check:
 
     def __init__(
         self, office: Office, compiled: Mapping[str, CompiledContent], channel: Channel, zone: str,
-        trigger: Mapping[str, Any], message_class: MessageClass, account: str = "",
+        trigger: Mapping[str, Any], message_class: MessageClass, link_url: str, account: str = "",
     ) -> None:  # fmt: skip
         self._office, self._channel, self._zone, self._class = office, channel, zone, message_class
         self._by_language = compiled
-        self._links = links_as_long(channel, office.base_url, office.engine.world.link_url(""))
+        self._links = links_as_long(channel, office.base_url, link_url)
         self._fallback = compiled[""]
         names = frozenset[str]().union(*(one.variables for one in self._by_language.values()))
         self._trigger, self._made_up = completed(trigger, sorted(names))

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from kaskad.actions import template_check
-from kaskad.actions.frames import Preview, Work, completed, fill, frame
+from kaskad.actions.frames import Preview, Work, completed, fill, frame, link_url_of
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
 from kaskad.actions.template_check import Findings
@@ -59,7 +59,7 @@ def look(office: Office, draft: Draft, who: str, trigger: Mapping[str, Any]) -> 
     told, made_up = completed(trigger, variables)
     work = Work(
         Content(template=made.name), channel, made.name, person, zone, office.now(), office.base_url,
-        office.engine.world.link_url(""), told, (made,), made.language,
+        link_url_of(office, made.name), told, (made,), made.language,
     )  # fmt: skip
     filled = office.renderers.call(fill, work)
     with office.read() as tx:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kaskad.actions import approving
 from kaskad.actions.cascades import source_of
-from kaskad.actions.frames import Preview, Work, completed, faulty, fill, frame, heavy
+from kaskad.actions.frames import Preview, Work, completed, faulty, fill, frame, heavy, link_url_of
 from kaskad.actions.office import Office
 from kaskad.actions.runs import find_contact
 from kaskad.domain.approval import of_wording
@@ -228,7 +228,7 @@ def of_template(
     person = person_of(tx, contact_id)
     return Asked(contact_id, Work(
         Content(template=name), where, name, person, zone, office.now(), office.base_url,
-        office.engine.world.link_url(""), trigger, book.all, primary(language or person.language),
+        link_url_of(office, name), trigger, book.all, primary(language or person.language),
     ))  # fmt: skip
 
 
