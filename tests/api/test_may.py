@@ -145,12 +145,25 @@ def test_windows_and_caps_say_until_when(api, taker):
         api.put("/policy", OPEN)
 
 
+def test_a_draft_is_asked_about_before_anything_of_it_is_active(api, taker):
+    api.post("/contacts", contact("jim", consents=[]))
+    text = CASCADE.replace("promo", "draft").replace("subject: News, text: Hello, wait", "template: hi, wait")
+    api.put("/cascades/draft", content=text)
+    api.put("/templates/hi", {"channel": "email", "language": "en", "subject": "Hi", "text": "Hi"})
+    told = asked(api, "jim", "draft")
+    assert told["version"] is None and "draft: nobody enters" in told["entry"]
+    assert (step(told)[0]["verdict"], step(told)[1]["note"]) == ("skip", step(asked(api, "jim"))[1]["note"])
+    api.put("/cascades/draft", content=text.replace("class: advertising", "class: service"))
+    told = asked(api, "jim", "draft", trigger='{"total": 5}')
+    assert [each["verdict"] for each in told["steps"]][:2] == ["send", "send"]
+    assert next(may_lines(told)).startswith(f"{told['contact']} and draft, its draft: service (")
+    api.post("/cascades/draft/activate")
+    assert asked(api, "jim", "draft")["version"] == 1
+
+
 def test_what_cannot_be_asked(api, taker):
     api.post("/contacts", contact("ida"))
     assert api.call("GET", "/contacts/nobody/may", params={"cascade": "promo"}).status_code == 404
     assert api.call("GET", "/contacts/ida/may", params={"cascade": "none"}).status_code == 404
-    api.put("/cascades/draft", content=CASCADE.replace("promo", "draft"))
-    draft = api.call("GET", "/contacts/ida/may", params={"cascade": "draft"})
-    assert (draft.status_code, "activate it" in draft.text) == (409, True), draft.text
     wrong = api.call("GET", "/contacts/ida/may", params={"cascade": "promo", "trigger": "[1"})
     assert wrong.status_code == 422 and "JSON object" in wrong.text

@@ -16,20 +16,24 @@ from kaskad.actions.office import Office
 from kaskad.domain import consent, entering, law
 from kaskad.domain.cascade import Step
 from kaskad.domain.consent import ConsentRow
+from kaskad.domain.content import TextBook
+from kaskad.domain.definition import to_cascade
 from kaskad.domain.entering import When
 from kaskad.domain.errors import Conflict
 from kaskad.domain.hours import Zones, zones_known
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, MessageClass, SkipReason
-from kaskad.domain.version import Version
+from kaskad.domain.version import Version, prepare
 from kaskad.domain.worded import worded
+from kaskad.engine import wording
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
 from kaskad.store import cards, settings
 from kaskad.store import cascades as cascade_store
 from kaskad.store.cards import KnownAddress, KnownConsent
+from kaskad.store.cascades import CascadeRow
 from kaskad.store.db import Transaction
 
 _ADVERTISING = MessageClass.ADVERTISING
@@ -73,7 +77,7 @@ class Answer(Struct, frozen=True):
 
     contact_id: int
     cascade: str
-    version: int
+    version: int | None  # None: its draft, where none has been active yet
     message_class: MessageClass
     topic: str
     country: str
@@ -83,21 +87,16 @@ class Answer(Struct, frozen=True):
 
 
 def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None = None) -> Answer:
-    """Return what of the active version may be sent to a contact now; `trigger` is what an event would tell.
+    """Return what of a cascade may be sent to a contact now; `trigger` is what an event would tell.
 
-    Raises NotFound for contact and cascade, Conflict where none of its versions is active.
+    The version in force is asked about, else the draft. Raises NotFound for contact and cascade, Invalid for
+    a draft that does not read, Conflict where there is nothing to ask about.
     """
     now = office.now()
     with office.read() as tx:
         contact_id = find(tx, who)
         row = cascade_store.by_slug(tx, slug)
-        if row.version_id is None:
-            raise Conflict(
-                worded("Cascade %(slug)r has no active version: activate it, then ask again.", slug=slug)
-            )
-        kept = cascade_store.version(tx, row.version_id)
-        policy = settings.get(tx, POLICY, Policy) or Policy()
-        version = read_version(tx, kept, policy)
+        number, version = _version(tx, row)
         run, refusal = would_enter(tx, version, contact_id, dict(trigger or {}), now)
         answers = _answers(office, tx, version, run, dict(trigger or {}), now)
         known, card = cards.consents(tx, contact_id), cards.card(tx, contact_id)
@@ -110,9 +109,24 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
     asked = _Asked(version, run, answers, known, places, now)
     entry = _entry(row.state, refusal, run)
     return Answer(
-        contact_id, slug, kept.number, version.cascade.message_class, version.cascade.topic, answers.country,
+        contact_id, slug, number, version.cascade.message_class, version.cascade.topic, answers.country,
         zones, entry, tuple(asked.step(step) for step in version.cascade.steps),
     )  # fmt: skip
+
+
+def _version(tx: Transaction, row: CascadeRow) -> tuple[int | None, Version]:
+    """Return the version in force with its number, else the draft made ready as if it were one."""
+    policy = settings.get(tx, POLICY, Policy) or Policy()
+    if row.version_id is not None:
+        kept = cascade_store.version(tx, row.version_id)
+        return kept.number, read_version(tx, kept, policy)
+    draft = cascade_store.draft(tx, row.id)
+    if draft is None:
+        raise Conflict(
+            worded("Cascade %(slug)r has no active version: activate it, then ask again.", slug=row.slug)
+        )
+    cascade = to_cascade(draft.source, name=row.slug)
+    return None, prepare(0, row.id, cascade, policy, TextBook(wording.look_up(tx, cascade)[0]))
 
 
 def _answers(
@@ -127,6 +141,8 @@ def _answers(
 
 
 def _entry(state: str, refusal: str | None, run: Run) -> str:
+    if state == cascade_store.DRAFT:
+        return "it is a draft: nobody enters before it is activated"
     if state != cascade_store.ACTIVE:
         return worded("the cascade is %(state)s: nobody enters", state=state)
     if refusal is not None:

@@ -12,7 +12,8 @@ _VERDICTS = {"send": "may be sent now", "wait": "has to wait", "skip": "would be
 def may_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """Return the answer of `GET /contacts/{id}/may`: step by step, each channel with what was looked at."""
     where = f"{told['country'] or 'country not known'}, {zone_words(told['zones'])}"
-    what = f"{told['cascade']}, version {told['version']}: {told['message_class']}"
+    of = f"version {told['version']}" if told["version"] else "its draft"
+    what = f"{told['cascade']}, {of}: {told['message_class']}"
     yield f"{told['contact']} and {what} ({where})"
     if told["entry"]:
         yield f"  would not enter now: {told['entry']}"

@@ -77,11 +77,11 @@ class StepView(View):
 
 
 class MayView(View):
-    """`entry` says what keeps the contact from entering now, "" where nothing does."""
+    """`entry` says what keeps the contact from entering, "" where nothing does; `version` null: the draft."""
 
     contact: str
     cascade: str
-    version: int
+    version: int | None
     message_class: MessageClass
     topic: str
     country: str
