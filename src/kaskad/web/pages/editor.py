@@ -61,7 +61,7 @@ def create(office: InOffice, request: Request, seen: Writer, form: Form) -> Resp
     """Make a draft from a preset, or an empty one, and open it."""
     look, told = look_of(request, seen), _texts(form)
     title, preset = told.get("title", "").strip(), told.get("preset", "")
-    slug = told.get("slug", "").strip() or _slug(title)
+    slug = told.get("slug", "").strip() or _slug(title) or preset
     if not NEW_NAME.fullmatch(slug):
         problem = look._("Small Latin letters, digits, - and _, at most 64; for example spring-sale.")
         return _new(request, look, seen, told, problem, 422)
