@@ -3,6 +3,9 @@
 import json
 
 from kaskad.cli.root import run
+from kaskad.config import Settings
+from kaskad.web.service import attending
+from support.api import Api
 
 PRICES = {"email": 0.05, "telegram": 17.5, "sms": 15, "robot_call": 37.5, "agent_call": 375}
 STEPS = """cascade: five
@@ -117,3 +120,50 @@ def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(
     lent = api.post("/cascades/six/forecast", {"definition": other, "typical": True})
     assert lent["basis"] == "others" and lent["steps"][0]["seen"] == 0
     assert 0.2 < lent["steps"][0]["rate"] < 0.5
+
+
+def test_what_a_launch_was_expected_to_do_stands_beside_what_it_did(tmp_path, capsys):
+    settings = Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0", private_webhooks="yes")
+    with attending(settings, "the tests") as service:  # which moves nothing by itself
+        _launched(Api(service))
+    assert run(["backtest", "--db", str(tmp_path / "k.db")]) == 0
+    shown = capsys.readouterr().out
+    assert "five · list eight" in shown and "figures of launches that are over lie in their range" in shown
+
+
+def _launched(api):
+    accounts(api)
+    text = STEPS.replace("TEXT", "Hi").replace("trigger: {event: x}", "trigger: {broadcast: all}")
+    for number in range(8):
+        address = {"channel": "email", "value": f"q{number}@example.org"}
+        api.post("/contacts", {"external_id": f"q{number}", "addresses": [address]})
+    api.post("/lists", {"name": "eight"})
+    api.post("/lists/eight/members", {"contacts": [f"q{number}" for number in range(8)]})
+    api.put("/cascades/five", content=text)
+    api.post("/cascades/five/activate", {})
+    assert api.get("/cascades/five/forecasts") == []
+    launch = api.post("/cascades/five/launch", {"list": "eight"})
+    (told,) = api.get("/cascades/five/forecasts")
+    assert (told["launch"], told["audience"], told["over"]) == (launch["id"], "list eight", False)
+    figures = {one["figure"]: one for one in told["figures"]}
+    assert figures["entered"]["expected"] == 8 == figures["messages"]["expected"]
+    assert figures["entered"]["happened"] == 0 == figures["cost"]["happened"]
+    assert figures["cost"]["expected"] == 8 * 5 and figures["cost"]["currency"] == "KZT"
+    with api.service.db.write() as tx:
+        tx.script(
+            "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
+            "wake_at, due_at, entered_at, holdout, outcome) SELECT m.contact_id, 1, v.cascade_id, v.id, 0, "
+            "3, 3, 0, 0, NULL, 0, l.started_at, 0, CASE WHEN m.contact_id % 2 = 0 THEN 2 ELSE 3 END "
+            "FROM launches l JOIN list_members m ON m.list_id = l.list_id "
+            "JOIN versions v ON v.id = l.version_id WHERE l.forecast IS NOT NULL;"
+            "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, account_id, price, cost) "
+            "SELECT contact_id, 1, 0, 1, 4, 8, 1, 5, 5 FROM runs WHERE entered_at > 0;"
+            "INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',1]' FROM runs;"
+            "UPDATE launches SET state = 'done'"
+        )
+    (told,) = api.get("/cascades/five/forecasts")
+    figures = {one["figure"]: one for one in told["figures"]}
+    assert told["over"] and {name: one["happened"] for name, one in figures.items()} == {
+        "entered": 8, "reached": 4, "silent": 4, "messages": 8, "cost": 40,
+    }  # fmt: skip
+    assert figures["messages"]["held"] and figures["reached"]["between"]["low"] < 2

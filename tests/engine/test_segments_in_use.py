@@ -17,7 +17,7 @@ from kaskad.actions import (
     sunset,
     watching,
 )
-from kaskad.actions.launches import Audience
+from kaskad.actions.audience import Audience
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.domain.attributes import Attribute, Type

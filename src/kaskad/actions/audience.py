@@ -32,7 +32,20 @@ from kaskad.store import settings
 from kaskad.store.db import Transaction
 
 STRETCHES = 20
-ALL = "all"
+ALL = "all"  # of a trigger; one that names a segment means its people
+EVERYBODY = "everybody"
+
+
+class Audience(Struct, frozen=True):
+    """Whom a launch is for: one of these; none is the segment or list that the cascade's trigger names."""
+
+    list: str = ""
+    segment: str = ""
+    everybody: bool = False
+
+    def __str__(self) -> str:
+        """Return the audience as it is shown."""
+        return f"list {self.list}" if self.list else f"segment {self.segment}" if self.segment else EVERYBODY
 
 
 class StepFindings(Struct, frozen=True):

@@ -14,9 +14,8 @@ from contextlib import suppress
 from msgspec import Struct, structs
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_type, format_number
 
-from kaskad.actions.audience import ALL, people_of
+from kaskad.actions.audience import ALL, Audience, people_of
 from kaskad.actions.frames import links_as_long
-from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.domain import entering, sms
 from kaskad.domain.cascade import Cascade, Step

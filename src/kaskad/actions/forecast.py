@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from kaskad.actions.audience import Audience
 from kaskad.actions.cascades import source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
-from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
-from kaskad.actions.audience import People, people_of
-from kaskad.actions.launches import NOT_ACTIVE, Audience
+from kaskad.actions.audience import Audience, People, people_of
+from kaskad.actions.launches import NOT_ACTIVE
 from kaskad.actions.office import Office
 from kaskad.domain import entering
 from kaskad.domain.entering import When

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
-from kaskad.actions import segments
+from kaskad.actions import crowds, forecast, segments
+from kaskad.actions.audience import ALL, Audience
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
+from kaskad.actions.past import past
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
@@ -18,25 +22,11 @@ from kaskad.store import segments as segment_store
 from kaskad.store.cascades import LaunchRow
 from kaskad.store.db import Transaction
 
-EVERYBODY = "everybody"
-ALL = "all"  # of a trigger; one that names a segment means its people
 NOT_ACTIVE = {
     store.DRAFT: worded("is a draft: activate it first"),
     store.PAUSED: worded("is paused: resume it first"),
     store.STOPPED: worded("was stopped for good"),
 }
-
-
-class Audience(Struct, frozen=True):
-    """Whom a launch is for: one of these; none is the segment or list that the cascade's trigger names."""
-
-    list: str = ""
-    segment: str = ""
-    everybody: bool = False
-
-    def __str__(self) -> str:
-        """Return the audience as it is shown."""
-        return f"list {self.list}" if self.list else f"segment {self.segment}" if self.segment else EVERYBODY
 
 
 class Begun(Struct, frozen=True):
@@ -72,6 +62,7 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(problems)
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
+    foretold = _forecast(office, cascade, slug, audience)
     version_id, now = row.version_id, office.now()
 
     def change(tx: Transaction) -> Begun:
@@ -81,7 +72,8 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
             own = store.save_list(tx, f"seeds {slug} {now}")
             store.add_members(tx, own, looking)
             store.launch(tx, version_id, own, 0, now, size=len(looking), audience="seed contacts")
-        launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience))
+        launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience),
+                                 forecast=foretold)  # fmt: skip
         return Begun(launch_id, size, an_hour)
 
     return office.write(change)
@@ -117,6 +109,13 @@ def stop(office: Office, slug: str, launch_id: int) -> LaunchRow:
             )
         )
     return find(office, slug, launch_id)
+
+
+def _forecast(office: Office, cascade: Cascade, slug: str, audience: Audience) -> str:
+    """Return what is expected of a launch, as it is kept."""
+    people = crowds.sampled(office, cascade, audience)
+    told = forecast.of_people(office, cascade, people, past(office, slug, cascade), what_if=False)
+    return msgspec.json.encode(told).decode()
 
 
 def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[str]:

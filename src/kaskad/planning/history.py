@@ -44,12 +44,15 @@ Place = tuple[int, int]  # step, messages before it
 
 
 class Happened(Struct):
-    """The past of a version: its cells, and how many of the runs that are over reached the goal."""
+    """The past of a version: its cells, and what became of its runs. Who was `reached` reacted to some
+    message, as the step wanted it; who came to the end without that is `silent`."""
 
     cells: dict[Place, Cell]
     over: int = 0
     converted: int = 0
     under_way: int = 0
+    reached: int = 0
+    silent: int = 0
 
     def step(self, number: int) -> Cell:
         """Return a step's cells together."""
@@ -69,6 +72,9 @@ def happened(stages: Sequence[Stage], shapes: Mapping[Shape, int], legs: Mapping
         past.over += runs if shape.outcome else 0
         past.under_way += runs if not shape.outcome else 0
         past.converted += runs if shape.outcome == Outcome.CONVERTED.code else 0
+        reached = _reached(stages, shape)
+        past.reached += runs if reached else 0
+        past.silent += runs if not reached and shape.outcome in _SILENT else 0
         for before, step in enumerate(shape.steps):
             if stages[step].ends or stages[step].branch is not None:
                 cell = past.cells.setdefault((step, before), Cell())
@@ -76,6 +82,15 @@ def happened(stages: Sequence[Stage], shapes: Mapping[Shape, int], legs: Mapping
     for number, told in _unending(stages, legs).items():
         past.cells[number, 0] = told
     return past
+
+
+def _reached(stages: Sequence[Stage], shape: Shape) -> bool:
+    """Say whether somebody has reacted: at the end, or so that a branch was taken."""
+    led = any(
+        following not in _after(stages, step)
+        for step, following in zip(shape.steps, shape.steps[1:], strict=False)
+    )
+    return led or shape.outcome == Outcome.RESPONDED.code or bool(shape.levels & _REACTED)
 
 
 def _count(cell: Cell, stages: Sequence[Stage], shape: Shape, before: int, runs: int) -> None:

@@ -59,6 +59,18 @@ class LaunchRow(Struct, frozen=True):
     state: str
 
 
+class Foretold(Struct, frozen=True):
+    """A launch with what was forecast of it, as JSON; `until` is when the next of its version began."""
+
+    launch: int
+    version_id: int
+    audience: str
+    started_at: int
+    state: str
+    forecast: str
+    until: int | None
+
+
 def save_version(
     tx: Transaction, slug: str, source: str, now: int, *, texts: Sequence[Wording] = ()
 ) -> VersionRow:
@@ -196,12 +208,13 @@ def size_of(tx: Transaction, list_id: int | None) -> int:
 
 def launch(
     tx: Transaction, version_id: int, list_id: int | None, pace: int, now: int, *, size: int | None = None,
-    audience: str = "",
+    audience: str = "", forecast: str | None = None,
 ) -> int:  # fmt: skip
     """Begin a broadcast to a list, or to everybody, `pace` contacts an hour (0: no limit); return its id."""
     row = tx.one(
-        "add_launch", version_id=version_id, list_id=list_id, pace=pace, now=now, size=size, audience=audience
-    )
+        "add_launch", version_id=version_id, list_id=list_id, pace=pace, now=now, size=size,
+        audience=audience, forecast=forecast,
+    )  # fmt: skip
     assert row is not None
     return int(row[0])
 
@@ -210,6 +223,11 @@ def launches_of(tx: Transaction, cascade_id: int, *, before: int, limit: int) ->
     """Return launches of a cascade with smaller ids than `before`, the latest first."""
     rows = tx.all("launches_of", cascade_id=cascade_id, before=before, limit=limit)
     return [LaunchRow(*row) for row in rows]
+
+
+def foretold(tx: Transaction, cascade_id: int, limit: int) -> list[Foretold]:
+    """Return the last launches of a cascade of which a forecast is kept, the latest first."""
+    return [Foretold(*row) for row in tx.all("foretold", cascade_id=cascade_id, limit=limit)]
 
 
 def stop_launch(tx: Transaction, cascade_id: int, launch_id: int) -> bool:

@@ -60,9 +60,20 @@ SELECT id, cascade_id, number, source, activated_at FROM versions WHERE cascade_
 UPDATE cascades SET state = :state, changed_at = :now WHERE id = :id AND state <> 'stopped';
 
 -- name: add_launch
-INSERT INTO launches (id, version_id, list_id, pace, started_at, size, audience)
-SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :audience FROM launches
+INSERT INTO launches (id, version_id, list_id, pace, started_at, size, audience, forecast)
+SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :audience, CAST(:forecast AS text)
+  FROM launches
 RETURNING id;
+
+-- name: foretold
+-- The last launches of a cascade that were forecast, and when the next launch of the same version began.
+SELECT l.id, l.version_id, l.audience, l.started_at, l.state, l.forecast,
+       (SELECT min(n.started_at) FROM launches n
+         WHERE n.version_id = l.version_id AND n.started_at > l.started_at) AS until
+  FROM launches l JOIN versions v ON v.id = l.version_id
+ WHERE v.cascade_id = :cascade_id AND l.forecast IS NOT NULL
+ ORDER BY l.id DESC
+ LIMIT :limit;
 
 -- name: put_list
 -- The id of a list that was forgotten is not given again: launches still name it.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 
-from kaskad.actions import forecast
-from kaskad.actions.launches import Audience
+from kaskad.actions import forecast, hindsight
+from kaskad.actions.audience import Audience
+from kaskad.actions.hindsight import Hindsight
+from kaskad.domain.ids import launch_text
 from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.fields import PLAIN
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.templates import PEOPLE, Source
-from kaskad.web.api.views import Told, View
+from kaskad.web.api.views import Told, View, instant
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
@@ -126,6 +129,46 @@ class ForecastView(View):
             "too), own (this cascade's past)."
         ),
     ]
+
+
+class ComparedView(View):
+    """One figure of a launch: what was expected, between what, and what happened so far."""
+
+    figure: Annotated[str, Field(description="entered, reached, silent, messages, converted or cost.")]
+    currency: Annotated[str, Field(description="Of costs, which are in minor units; else empty.")]
+    expected: int
+    between: RangeView
+    happened: int
+    held: Annotated[bool, Field(description="Whether what happened lies in the range.")]
+
+
+class HindsightView(View):
+    """A launch, what was expected of it, and what has become of it."""
+
+    cascade: str
+    launch: str
+    audience: str
+    started_at: datetime
+    basis: str
+    over: Annotated[bool, Field(description="At most one run of a hundred is still under way.")]
+    under_way: int
+    figures: list[ComparedView]
+
+    @classmethod
+    def of(cls, told: Hindsight) -> HindsightView:
+        return cls(
+            cascade=told.cascade, launch=launch_text(told.launch), audience=told.audience,
+            started_at=instant(told.started_at), basis=told.basis, over=told.over, under_way=told.under_way,
+            figures=[ComparedView.model_validate(one, from_attributes=True) for one in told.figures],
+        )  # fmt: skip
+
+
+@router.get("/{slug}/forecasts", dependencies=[may(READ)])
+def forecasts_of(
+    office: InOffice, slug: Slug, limit: Annotated[int, Query(ge=1, le=100)] = hindsight.LAUNCHES
+) -> list[HindsightView]:
+    """Hold what was forecast of the last launches of a cascade against what has happened since."""
+    return [HindsightView.of(one) for one in hindsight.of_cascade(office, slug, limit)]
 
 
 @router.post("/{slug}/forecast", dependencies=[may(READ), may(PEOPLE)])

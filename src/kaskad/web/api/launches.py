@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from kaskad.actions import launches, reports
-from kaskad.actions.launches import Audience
+from kaskad.actions.audience import Audience
 from kaskad.analytics.reach import Level, Line
 from kaskad.analytics.scope import FOREVER
 from kaskad.domain.errors import Invalid, NotFound

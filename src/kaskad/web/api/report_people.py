@@ -10,9 +10,9 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from kaskad.actions import reports
+from kaskad.actions.audience import Audience
 from kaskad.actions.export import Form
 from kaskad.actions.launch_preview import SAMPLE, preview
-from kaskad.actions.launches import Audience
 from kaskad.analytics.who import OF_RUNS, START, Person
 from kaskad.domain.errors import Invalid
 from kaskad.domain.figures import OF_STEPS

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from msgspec import Struct
 
 from kaskad.actions import cascades, launches, lists, segments
+from kaskad.actions.audience import Audience
 from kaskad.actions.cascades import Overview
 from kaskad.actions.launch_preview import Preview, preview
-from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.analytics.recent import Lately
 from kaskad.domain.errors import Conflict, Invalid, KaskadError

@@ -19,8 +19,8 @@ from kaskad.actions import (
     runs,
     single,
 )
+from kaskad.actions.audience import Audience
 from kaskad.actions.contacts import Told, ToldAddress, ToldConsent
-from kaskad.actions.launches import Audience
 from kaskad.domain.consent import Purpose
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import read_contact, read_run

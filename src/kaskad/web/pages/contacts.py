@@ -11,12 +11,12 @@ from msgspec import Struct
 from starlette.responses import StreamingResponse
 
 from kaskad.actions import cascades, contacts, export, launches, lists, segments
+from kaskad.actions.audience import Audience
 from kaskad.actions.contacts import Told, ToldAddress
 from kaskad.actions.export import Form as FileForm
 from kaskad.actions.export_rows import Wanted as Rows
 from kaskad.actions.export_rows import What
 from kaskad.actions.finding import Wanted, find
-from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_contact

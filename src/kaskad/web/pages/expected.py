@@ -8,9 +8,9 @@ from fastapi import Request
 from msgspec import Struct
 
 from kaskad.actions import crowds, forecast, lists, segments
+from kaskad.actions.audience import Audience
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.forecast import Expected, StepForecast
-from kaskad.actions.launches import Audience
 from kaskad.actions.office import Office
 from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade

@@ -10,6 +10,7 @@ from kaskad.actions import cascades, reports
 from kaskad.actions.alarms import Alarm
 from kaskad.actions.cascades import Overview
 from kaskad.actions.crowds import Sampled
+from kaskad.actions.hindsight import Hindsight
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past
 from kaskad.actions.reports import Told
@@ -30,6 +31,7 @@ class Figures:
         self.hours: Remembered[list[Hour]] = Remembered()
         self.alarms: Remembered[list[Alarm]] = Remembered()
         self.samples: Remembered[Sampled] = Remembered()
+        self.foretold: Remembered[list[Hindsight]] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:

@@ -10,6 +10,14 @@ CASCADES = {
     "paused": N_("paused"),
     "stopped": N_("stopped"),
 }
+FORETOLD = {
+    "entered": N_("entered"),
+    "reached": N_("react"),
+    "silent": N_("stay silent"),
+    "messages": N_("messages"),
+    "converted": N_("reach the goal"),
+    "cost": N_("cost"),
+}
 LAUNCHES = {
     "running": N_("under way"),
     "paused": N_("paused"),
@@ -251,6 +259,7 @@ WORDS = {
     "days": DAYS,
     "state": CASCADES,
     "launch": LAUNCHES,
+    "foretold": FORETOLD,
     "level": LEVELS,
     "outcome": OUTCOMES,
     "skip": SKIPS,

@@ -1,0 +1,118 @@
+"""What was forecast of launches, beside what has happened since.
+
+The runs of a launch are those of its version that entered from its beginning until the next launch of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.actions.cascades import cascade_of
+from kaskad.actions.forecast import Expected
+from kaskad.actions.office import Office
+from kaskad.analytics.courses import tally
+from kaskad.analytics.reach import currencies, lines_of
+from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.planning.forecast import Range
+from kaskad.planning.history import Happened, happened
+from kaskad.planning.walk import stages
+from kaskad.store import cascades as store
+from kaskad.store.cascades import Foretold
+from kaskad.store.db import Transaction
+
+LAUNCHES = 20  # the last ones with a forecast
+SETTLED = 0.01  # of the runs may still be under way where a launch counts as over
+PEOPLE = ("entered", "reached", "silent", "messages", "converted")
+
+
+class Compared(Struct, frozen=True):
+    """A figure: what was expected, between what it was to lie, what happened so far. `currency` "": people or
+    messages; else minor units."""
+
+    figure: str
+    currency: str
+    expected: int
+    between: Range
+    happened: int
+
+    @property
+    def held(self) -> bool:
+        """Say whether what happened lies in the range, whose ends are whole."""
+        return round(self.between.low) <= self.happened <= round(self.between.high)
+
+
+class Hindsight(Struct, frozen=True):
+    """A launch, what was expected of it, and what has become of it."""
+
+    cascade: str
+    launch: int
+    audience: str
+    started_at: int
+    basis: str
+    over: bool
+    under_way: int
+    figures: tuple[Compared, ...]
+
+
+def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
+    """Return a cascade's last launches that were forecast, the latest first; raises NotFound."""
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        return [_compared(office, tx, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
+
+
+def of_all(office: Office, limit: int = LAUNCHES) -> list[Hindsight]:
+    """Return the same of every cascade."""
+    with office.read() as tx:
+        slugs = [row.slug for row in store.all_cascades(tx) if row.version_id is not None]
+    return [one for slug in slugs for one in of_cascade(office, slug, limit)]
+
+
+def share_held(found: Sequence[Hindsight]) -> tuple[int, int]:
+    """Return of how many figures of launches that are over the range held, and how many there are: eight of
+    ten are to."""
+    told = [one.held for each in found if each.over for one in each.figures]
+    return sum(told), len(told)
+
+
+def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
+    expected = msgspec.json.decode(told.forecast, type=Expected)
+    cascade = cascade_of(office, tx, told.version_id)
+    scope = Scope(version_id=told.version_id, since=told.started_at, until=told.until or FOREVER)
+    found = tally(tx, cascade_id, scope)
+    past = happened(stages(cascade), found.shapes, found.legs)
+    lines = lines_of(found, {}, currencies(tx))
+    cost = Counter[str]()
+    for line in lines:
+        cost.update(line.cost)
+    entered = past.over + past.under_way
+    figures = [
+        *_people(expected, past, sum(line.sent for line in lines)),
+        *(
+            Compared("cost", name, minor, expected.cost_ranges[name], cost[name])
+            for name, minor in expected.cost.items()
+        ),
+    ]
+    over = told.state in ("done", "stopped") and past.under_way <= SETTLED * entered
+    return Hindsight(
+        slug, told.launch, told.audience, told.started_at, expected.basis, over, past.under_way,
+        tuple(figures),
+    )  # fmt: skip
+
+
+def _people(expected: Expected, past: Happened, messages: int) -> list[Compared]:
+    entering = expected.size - expected.held_out
+    whole = Range(entering, entering)
+    told = {
+        "entered": (entering, whole, past.over + past.under_way),
+        "reached": (expected.reached, expected.ranges["reached"], past.reached),
+        "silent": (expected.silent, expected.ranges["silent"], past.silent),
+        "messages": (expected.messages, expected.ranges["messages"], messages),
+    }
+    if expected.converted is not None:
+        told["converted"] = expected.converted, expected.ranges["converted"], past.converted
+    return [Compared(name, "", *told[name]) for name in PEOPLE if name in told]
