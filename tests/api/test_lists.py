@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from kaskad.actions.questions import Questions
+from kaskad.cli.root import run
 from kaskad.domain.terms import Channel
 from support.faults import until
 from support.shop import equip, taking
@@ -224,3 +225,24 @@ def test_a_question_is_given_up_within_a_part():
         if thread.name == asked.id:
             thread.join(10)
     assert asked.state == "cancelled"
+
+
+def test_segments_are_written_and_taken_in_as_yaml_all_or_none(api, tmp_path, capsys):
+    text = "segments:\n  y-vip: contact.vip\n  y-both:\n    all:\n"
+    text += '      - segment("y-vip")\n      - not: rfm.r < 2\n'
+
+    def put(told):
+        return api.call("PUT", "/segment-file", content=told, headers={"Content-Type": "application/yaml"})
+
+    assert put(text).json() == {"saved": ["y-vip", "y-both"]}
+    assert api.get("/segments/y-both")["text"] == 'segment("y-vip") and not rfm.r < 2'
+    wrong = put('segments:\n  y-new: contact.vip\n  y-bad: segment("nobody")\n')
+    assert wrong.status_code == 422 and "y-bad: " in wrong.text
+    assert api.call("GET", "/segments/y-new").status_code == 404, "all or none"
+    where = ["--db", api.service.db.name]
+    assert run(["segment", "export", "y-vip", "y-both", *where]) == 0
+    assert capsys.readouterr().out == text.replace("not: rfm.r < 2", "not rfm.r < 2")
+    (tmp_path / "s.yaml").write_text("segments: {y-vip: contact.gold}", encoding="utf-8")
+    assert run(["segment", "apply", str(tmp_path / "s.yaml"), *where]) == 0
+    assert capsys.readouterr().out == "Saved: y-vip.\n"
+    assert api.get("/segments/y-vip")["text"] == "contact.gold"

@@ -8,6 +8,7 @@ import pytest
 from kaskad.domain.condition_kept import CASCADE_WORDS
 from kaskad.domain.definition import load
 from kaskad.domain.segment import READY, read
+from kaskad.domain.segment_yaml import segments_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "segments.md").read_text("utf-8")
 ROWS = re.findall(r"^\|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
@@ -26,7 +27,8 @@ def test_ready_segments_are_on_the_page_and_are_conditions() -> None:
 
 
 def test_the_cascade_of_the_page_is_a_good_definition() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    segments, text = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert list(segments_of(segments)) == ["regulars", "sleepers"]
     assert load(text, name="page").errors == ()
 
 

@@ -147,3 +147,14 @@ def test_a_list_is_made_filled_and_let_go(visit, site):
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     page.wait_for_url("**/segments/lists")
     assert site.api.call("GET", "/lists/testers").status_code == 404
+
+
+def test_a_question_is_read_from_yaml_too(site):
+    with site.client("marketer") as client:
+        token = re.findall(r'name="csrf" value="([0-9a-f]+)"', client.get("/account").text)[0]
+        form = {"csrf": token, "old": "", "name": "from yaml", "do": "yaml"}
+        told = client.post("/segments/draw", data={**form, "yaml": "any:\n- contact.vip\n- rfm.r >= 4"}).text
+        assert "contact.vip or rfm.r &gt;= 4</textarea>" in told.replace("\n", ""), "the text follows"
+        assert "- rfm.r &gt;= 4" in told and 'data-problem="yaml" role="alert"></p>' in told
+        wrong = client.post("/segments/draw", data={**form, "yaml": "any:\n- contact.vip and"}).text
+        assert "Line 2" in wrong and "- contact.vip and" in wrong, "what was typed stays"

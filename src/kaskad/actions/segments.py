@@ -57,6 +57,26 @@ def put(office: Office, name: str, told: Told) -> KnownSegment:
     return _saved(office, name)
 
 
+def put_all(office: Office, told: Mapping[str, str]) -> None:
+    """Make or change several segments by their texts, in their order, all or none; raises Invalid."""
+
+    def change(tx: Transaction) -> None:
+        problems: list[str] = []
+        for name, text in told.items():
+            try:
+                _put(tx, office, name, text)
+            except Invalid as wrong:
+                problems += [
+                    worded("%(name)s: %(problem)s", name=name, problem=each) for each in wrong.worded
+                ]
+        if problems:
+            raise Invalid(problems)
+
+    office.write(change)
+    with office.read() as tx:
+        asked.note(office, tx)
+
+
 def _saved(office: Office, name: str) -> KnownSegment:
     """Return a segment that will be asked about."""
     with office.read() as tx:

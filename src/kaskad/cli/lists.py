@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -41,6 +42,8 @@ def register(app: typer.Typer) -> None:
     group.command("rfm")(rfm)
     group.command("refresh")(refresh_segments)
     group.command("delete")(delete_segment)
+    group.command("export")(export_segments)
+    group.command("apply")(apply_segments)
     app.add_typer(group, name="segment")
 
 
@@ -249,6 +252,34 @@ def preview_segment(
         items = client.items(f"{_segment_at(name)}/preview", limit=min(limit + 1, 1000), seeds=seeds)
         found = list(islice(items, limit + 1))
     print_contacts(found, limit, as_json, f"Nobody is in the segment {name}.")
+
+
+def export_segments(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these.")] = None,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Write segments as YAML, such as `kaskad segment apply` takes."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    with reached(db) as client:
+        text = client.call("GET", "/segment-file", query={"name": names or None})
+    say(as_json, {"text": text}, text.rstrip())
+
+
+def apply_segments(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: `segments:`, and conditions by name.")],
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Make or change the segments of a YAML file, all or none; those that it does not name stay."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    with reached(db) as client:
+        told = client.call("PUT", "/segment-file", content=file.read_bytes(), kind="application/yaml")
+    say(as_json, told, f"Saved: {', '.join(told['saved'])}.")
 
 
 def delete_segment(name: SEGMENT, db: DB = "", as_json: JSON = False) -> None:

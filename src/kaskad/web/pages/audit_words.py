@@ -107,6 +107,7 @@ VERBS = {
     "POST /seeds": N_("Named seed contacts"),
     "POST /seeds/remove": N_("Made seed contacts ordinary"),
     "POST /segments": N_("Made a segment"),
+    "PUT /segment-file": N_("Brought in segments from a file"),
     "PUT /segments/{name}": N_("Changed a segment"),
     "DELETE /segments/{name}": N_("Removed a segment"),
     "POST /segments/count": N_("Counted a segment"),

@@ -20,6 +20,7 @@ from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.segment import READY, read
 from kaskad.domain.segment_form import Rule, Written, form_of, written
+from kaskad.domain.segment_yaml import as_yaml, condition_of
 from kaskad.store.segments import KnownSegment
 from kaskad.web.api.fields import NAMED
 from kaskad.web.auth import InOffice
@@ -79,6 +80,7 @@ class Sheet(Struct, frozen=True):
     problem: str = ""  # of the text
     problems: Mapping[str, str] = {}  # of other fields
     focus: str = ""
+    yaml: str = ""  # as it was written, where it cannot be read
 
 
 @router.get("/segments")
@@ -232,6 +234,13 @@ def _sheet(told: Mapping[str, str], choices: Choices) -> Sheet:
     text = told.get("text", "").replace("\r\n", "\n").strip()
     sheet = Sheet(old, old or told.get("name", "").strip(), rule, text, told.get("was", ""))
     do = told.get("do", "")
+    if do == "yaml":
+        try:
+            text = condition_of(told.get("yaml", ""))
+        except Invalid as invalid:
+            wrong = {"yaml": choices.look.refusal(invalid)}
+            return replace(_of_text(sheet, text, choices), problems=wrong, yaml=told.get("yaml", ""))
+        return _of_text(sheet, text, choices)
     if (not do and told.get("from") == "text") or do == "text":
         return _of_text(sheet, text, choices)
     if do:
@@ -271,8 +280,13 @@ def _page(
         says = form_of(read(sheet.text).tree, _declared(choices)) if sheet.text else Rule("all")
     except Invalid:
         says = Rule("all")
+    try:
+        as_text = sheet.yaml or (as_yaml(read(sheet.text).tree) if sheet.text else "")
+    except Invalid:
+        as_text = ""
     return render(
-        request, look, "segment.html", code, seen=seen, sheet=sheet, choices=choices, why=why, says=says,
+        request, look, "segment.html", code, yaml=as_text, seen=seen, sheet=sheet, choices=choices, why=why,
+        says=says,
         quiet={path for path, code in sheet.unfinished.items() if code == "missing"}, say=phrases.say,
         match_of=match_of, uses=segments.uses(office, sheet.old) if sheet.old else [],
         is_ready=sheet.old in READY and not segments.show(office, sheet.old).id,

@@ -31,6 +31,9 @@ function take(page, from, doing) {
   if (open && !doing) document.getElementById(open)?.setAttribute("open", "");
   document.getElementById("in-words").replaceWith(document.adoptNode(page.getElementById("in-words")));
   if (from !== "text") field.value = page.getElementById("f-text").value;
+  const yaml = document.getElementById("f-yaml");
+  if (active !== yaml || doing) yaml.value = page.getElementById("f-yaml").value;
+  document.getElementById("f-yaml-problem").textContent = page.getElementById("f-yaml-problem").textContent;
   const problem = page.getElementById("f-text-problem").textContent;
   document.getElementById("f-text-problem").textContent = problem;
   field.toggleAttribute("aria-invalid", Boolean(problem));
