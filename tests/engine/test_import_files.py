@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 import pytest
 import xlsxwriter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaskad.domain.errors import Invalid
@@ -17,6 +17,7 @@ from kaskad.domain.terms import Channel
 from kaskad.engine import stretches
 from kaskad.engine.columns import propose
 from kaskad.engine.encodings import encoded
+from kaskad.engine.firsts import FirstRows
 from kaskad.engine.people import Kind, PeopleFile, Person, Piece, Reading, Typos
 from kaskad.engine.sheets import csv_text
 from kaskad.engine.tables import open_table
@@ -303,6 +304,22 @@ def test_helpers_read_what_is_read_without_them(monkeypatch: pytest.MonkeyPatch)
         for first, each in zip((0, 2_000), places, strict=True)
         for value, code, number in each
     )  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.integers(-9, 9) | st.integers(-(2**63), 2**63 - 1)), max_size=4), st.booleans())
+def test_the_first_row_of_a_text_is_known_however_many_there_are(
+    texts: list[list[int]], many: bool
+) -> None:  # fmt: skip
+    first, seen, row = FirstRows(), dict[int, int](), 0
+    for batch in [list(range(5, 2_400, 1_024)) + list(range(2_000)), *texts] if many else texts:
+        rows = range(row + 1, row + 1 + len(batch))
+        row += len(batch)
+        expected = {}
+        for place, (text, at) in enumerate(zip(batch, rows, strict=True)):
+            if seen.setdefault(text, at) != at:
+                expected[place] = seen[text]
+        assert first.earlier(batch, rows) == expected
 
 
 @given(st.binary(max_size=400))

@@ -177,28 +177,43 @@ class PeopleFile:
 
     def _sorted(self, rows: Rows, batch: Batch, before: int) -> _Part:
         """Return what was read, without people whose id was there before, and with notes on who was."""
-        kept, which, notes, first = [], [], list(batch.notes), self._seen.first
-        for number, person in enumerate(batch.people, before):
-            row, told = person.row, person.told
-            external_id, shared = told.external_id, 0
-            if external_id is not None and (seen := first(external_id, row)) != row:
-                text = f"id {external_id!r} is already in row {seen}"
-                notes.append(Note(row, text, rejected=True, kind=Kind.REJECTED))
-                continue
-            for code, value in told.addresses:
-                seen = first(f"\0{code}:{value}", row)
-                shared = shared or (seen if seen != row else 0)
-            if shared:
-                text = f"has an address of row {shared}"
-                text += ": counted as the same person" if external_id is None else ", under another id"
-                notes.append(Note(row, text, kind=Kind.DUPLICATE))
-            kept.append(person)
-            which.append(number)
+        people, notes = batch.people, list(batch.notes)
+        again = self._ids_again(people)
+        for number, row in again.items():
+            person = people[number]
+            text = f"id {person.told.external_id!r} is already in row {row}"
+            notes.append(Note(person.row, text, rejected=True, kind=Kind.REJECTED))
+        which: Sequence[int] = range(before, before + len(people))
+        if again:
+            people = [person for number, person in enumerate(people) if number not in again]
+            which = [each for number, each in enumerate(which) if number not in again]
+        for person, row in self._sharing(people):
+            text = f"has an address of row {row}"
+            unnamed = person.told.external_id is None
+            text += ": counted as the same person" if unnamed else ", under another id"
+            notes.append(Note(person.row, text, kind=Kind.DUPLICATE))
         left_out = {note.row for note in notes if note.rejected}
         notes = [note for note in notes if note.rejected or note.row not in left_out or note.kind in _LOSING]
         notes.sort(key=lambda note: note.row)
         fixed = [row for row in batch.fixed if row not in left_out]
-        return _Part(rows, rows.numbers, kept, which, notes, fixed)
+        return _Part(rows, rows.numbers, people, which, notes, fixed)
+
+    def _ids_again(self, people: Sequence[Person]) -> dict[int, int]:
+        """Return who has the id of an earlier row, by place in the list, and that row."""
+        named = [number for number, person in enumerate(people) if person.told.external_id is not None]
+        hashes = [hash(people[number].told.external_id) for number in named]
+        found = self._seen.earlier(hashes, [people[number].row for number in named])
+        return {named[place]: row for place, row in found.items()}
+
+    def _sharing(self, people: Sequence[Person]) -> list[tuple[Person, int]]:
+        """Return who has an address of an earlier row, and that row: of the first such address."""
+        owners = [person for person in people for _ in person.told.addresses]
+        hashes = [hash(key) for person in people for key in person.told.addresses]
+        found = self._seen.earlier(hashes, [person.row for person in owners])
+        sharing: dict[int, tuple[Person, int]] = {}
+        for place, row in found.items():
+            sharing.setdefault(owners[place].row, (owners[place], row))
+        return list(sharing.values())
 
 
 class _Part(Struct, frozen=True):
@@ -207,7 +222,7 @@ class _Part(Struct, frozen=True):
     rows: Rows  # these, and those with which they were read
     numbers: Sequence[int]  # of these
     people: list[Person]
-    which: list[int]  # of the people of the file
+    which: Sequence[int]  # of the people of the file
     notes: list[Note]
     fixed: list[int]
 

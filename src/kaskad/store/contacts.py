@@ -331,7 +331,7 @@ def _put_addresses(
     put = tx.many("put_addresses", rows)
     new = sorted({(row[0], row[1]) for row in put})
     tx.changed_many("share_addresses", new)
-    mail_domains.note(tx, new)
+    mail_domains.note(tx, [value for code, value in new if code == Channel.EMAIL.code])
     preferred = [
         (contact_id, address.channel.code, address.value, address.preferred)
         for (contact_id, *_), address in found.items()

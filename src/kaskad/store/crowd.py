@@ -20,6 +20,7 @@ from kaskad.store.suppressions import SUPPRESSED, stopped
 Key = tuple[int, str]  # of an address: code of its channel, and value
 
 _object = msgspec.json.Decoder(dict[str, object]).decode
+_EMAIL = Channel.EMAIL.code
 _CHANNELS = {channel.code: channel for channel in Channel}
 
 
@@ -141,9 +142,11 @@ def _put(
     ])  # fmt: skip
     named = [(told.external_id, key) for key, told in both if told.external_id is not None]
     tx.changed_many("put_external_ids", named)
-    places = [(key, *each) for key, told in both for each in dict.fromkeys(told.addresses)]
-    tx.changed_many("put_new_addresses", [
-        (*place, SUPPRESSED if never and place[1:] in never else 0) for place in places
-    ])  # fmt: skip
-    mail_domains.note(tx, [place[1:] for place in places])
+    places = [(key, code, value, 0) for key, told in both for code, value in told.addresses]
+    if len(set(places)) < len(places):
+        places = list(dict.fromkeys(places))
+    if never:
+        places = [(*place[:3], SUPPRESSED if place[1:3] in never else 0) for place in places]
+    tx.changed_many("put_new_addresses", places)
+    mail_domains.note(tx, [value for _, code, value, _ in places if code == _EMAIL])
     contacts.add_first_consents(tx, [(key, told.consents) for key, told in both if told.consents])

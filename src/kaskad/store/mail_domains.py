@@ -46,9 +46,8 @@ class Counts(Struct, frozen=True):
     unanswered: int
 
 
-def note(tx: Transaction, addresses: Iterable[Row]) -> None:
-    """Take note of the domains of new addresses (channel, value) to be looked up; mark those of dead ones."""
-    mails = [value for channel, value in addresses if channel == Channel.EMAIL.code]
+def note(tx: Transaction, mails: Sequence[str]) -> None:
+    """Take note of the domains of new mail addresses to be looked up; mark those of dead ones."""
     if not mails:
         return
     domains = {value.rpartition("@")[2] for value in mails}

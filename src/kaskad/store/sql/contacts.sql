@@ -34,8 +34,9 @@ SELECT a.channel, a.value, a.contact_id, c.external_id
   JOIN contacts c ON c.id = a.contact_id;
 
 -- name: known_external_ids
-SELECT external_id FROM external_ids
- WHERE external_id /* sqlite: IN (SELECT value FROM carray(:texts)) */ /* postgresql: = ANY(:texts) */;
+-- SQLite: as they come, without sorting them first.
+/* sqlite: SELECT e.external_id FROM carray(:texts) t CROSS JOIN external_ids e ON e.external_id = t.value */
+/* postgresql: SELECT external_id FROM external_ids WHERE external_id = ANY(:texts) */;
 
 -- name: known_addresses
 -- exception: an address may be in any part.
@@ -231,7 +232,7 @@ SELECT 0 WHERE :import_id::bigint IS NULL AND :owner::text IS NULL AND :count::b
 
 -- name: booked_addresses
 -- What the book has of these.
-/* sqlite: SELECT value, channel FROM address_book WHERE value IN (SELECT value FROM carray(:texts)) */
+/* sqlite: SELECT b.value, b.channel FROM carray(:texts) t CROSS JOIN address_book b ON b.value = t.value */
 /* postgresql: SELECT '', 0 FROM unnest(:texts::text[]) LIMIT 0 */;
 
 -- name: place_addresses (sqlite)
