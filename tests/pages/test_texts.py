@@ -1,5 +1,6 @@
 """Every text of the pages has its Russian, and there is no Russian that no page says."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -44,3 +45,69 @@ def test_plurals_and_times_are_russian():
     assert look.ago(at - 180_000, at) == "3 минуты назад" and look.ago(at + 7_200_000, at) == "через 2 часа"
     assert look.day(at).startswith("18 нояб. 2026") and look.clock(at).startswith("16:06:40")
     assert look.span(21_600_000) == "6 часов"
+
+
+ERRORS = {
+    "Invalid", "NotFound", "Conflict", "InFlight", "BadAddress", "BadMoney", "BadSubscription", "BadTemplate",
+    "ConditionError", "EditError", "RenderError", "Unfit", "Problem", "_UnfinishedError",
+}  # fmt: skip
+TOLD = {
+    "actions": {*ERRORS, "Unavailable", "KaskadError"}, "domain": ERRORS, "engine": ERRORS, "store": ERRORS,
+    "web/pages": ERRORS,
+}  # fmt: skip
+SAID = {"worded", "wording", "_", "N_", "ngettext", "text"}  # the last is a finding's own words
+PLAIN = {  # file and error -> why its words are never shown on a page
+    ("store/postgres.py", "Conflict"): "of the database; what is unique has words of its own before",
+    ("store/backup.py", "Conflict"): "of `kaskad db backup`, which no page has",
+    ("store/vault.py", "Invalid"): "of the settings file, before there is a page",
+    ("store/backup.py", "NotFound"): "of `kaskad db restore`, which no page has",
+}
+
+
+def plain_words(node):
+    """Yield the texts in an error's arguments that nobody can say in another language."""
+    if isinstance(node, ast.Call):
+        called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        if called in SAID or called in ("join", "replace", "removeprefix", "rstrip"):
+            return
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        words = ast.unparse(node)
+        if re.search(r"[A-Za-z]{2,}[,;:]? +[A-Za-z{(]", words):
+            yield words
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from plain_words(child)
+
+
+def test_errors_that_pages_show_are_worded():
+    found = []
+    for room, errors in TOLD.items():
+        for path in sorted((ROOT / "src" / "kaskad" / room).rglob("*.py")):
+            name = str(path.relative_to(ROOT / "src" / "kaskad"))
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if not isinstance(node, ast.Call):
+                    continue
+                called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                if called in errors and (name, called) not in PLAIN:
+                    found += [
+                        f"{name}:{node.lineno}: {text}" for each in node.args for text in plain_words(each)
+                    ]
+    assert found == [], "make it by `worded`, so that a Russian page says it in Russian"
+
+
+def test_what_was_kept_as_a_sentence_is_said_in_russian():
+    from kaskad.domain.worded import worded
+    from kaskad.web.pages.look import Look
+
+    russian = Look("ru", "/")
+    for kept, said in (
+        ("id 'A-1' is already in row 7", "id «A-1» уже есть в строке\u00a07"),
+        ("'x'; left out", "'x'; пропущено"),
+        ("telegram has nothing to say", "Telegram: нечего сказать"),
+        ("what nobody has worded", "what nobody has worded"),
+    ):
+        assert russian.told(kept) == said and Look("en", "/").told(kept) == kept
+    wrong = worded("%(source)s: %(error)s", source="prices.csv", error=worded("there is no column `price`"))
+    assert russian.told(wrong) == "prices.csv: нет столбца `price`" and str(wrong).endswith("column `price`")
+    # A name that somebody has given is no text of ours, even where it is a word of the pages.
+    assert "«Contacts»" in russian.told(worded("There is a list %(name)r already.", name="Contacts"))

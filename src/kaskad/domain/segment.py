@@ -85,7 +85,7 @@ def read(text: str) -> Condition:
             message=error.message,
             remedy=remedy,
         )
-        raise Invalid([told if told.endswith("?") else f"{told}."]) from None
+        raise Invalid([told if told.endswith("?") else worded("%(told)s.", told=told)]) from None
     for node in walk(condition.tree):
         if isinstance(node, Name) and node.path[0] not in _ROOTS:
             raise Invalid(

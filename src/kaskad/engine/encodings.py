@@ -116,15 +116,7 @@ def _line_by_line(lines: list[bytes], guessed: str, *, several: bool, utf_8: boo
         odd.pop(guessed, None)
     said = "; ".join(f"line {_listed(numbers)} in {codec}" for codec, numbers in odd.items())
     usual = "UTF-8" if utf_8 else guessed
-    remark = (
-        worded(
-            "the file is %(usual)s, but for %(said)s: read as such, look at the names there",
-            usual=usual,
-            said=said,
-        )
-        if said
-        else ""
-    )
+    remark = f"the file is {usual}, but for {said}: read as such, look at the names there" if said else ""
     names = ["utf-8"] * utf_8 + [guessed] + [codec for codec in odd if codec != guessed]
     return Encoded(b"\n".join(changed), "utf-8-sig", " and ".join(names), remark)
 

@@ -94,7 +94,12 @@ def merge(tx: Transaction, world: World, kept_id: int, old: int, who: str, now: 
             )
         )
     if tx.one("in_flight", contact_id=old) is not None:
-        raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
+        raise InFlight(
+            worded(
+                "A message to %(contact)s is just being handed over: try again in a minute.",
+                contact=contact_text(old),
+            )
+        )
     again = merges.stricter(tx, old, kept_id)
     pairs, ended = _join(tx, world, kept_id, old, now)
     courses.due_again(tx, old)  # under numbers that are no run's any more
@@ -120,7 +125,12 @@ def take_over(tx: Transaction, world: World, old: int, now: int) -> bool:
     world.known_inputs.clear()
     run_store.lock(tx, sorted((kept_id, old)))
     if tx.one("in_flight", contact_id=old) is not None:
-        raise InFlight(f"A message to {contact_text(old)} is just being handed over: try again in a minute.")
+        raise InFlight(
+            worded(
+                "A message to %(contact)s is just being handed over: try again in a minute.",
+                contact=contact_text(old),
+            )
+        )
     pairs, _ = _join(tx, world, kept_id, old, now)
     courses.due_again(tx, old)  # under numbers that are no run's any more
     numbers = merges.carry(tx, old, kept_id, now)

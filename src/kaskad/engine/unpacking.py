@@ -95,10 +95,15 @@ def check_readable(data: bytes, source: str) -> None:
     except subprocess.TimeoutExpired:
         done = None
     if done is None or done.returncode not in (0, 1):
-        raise Invalid([
-            f"{source} has a sheet that reaches farther than can be read: delete what stands away from the"
-            " table (Ctrl+End leads to it), or save it as CSV in UTF-8"
-        ])  # fmt: skip
+        raise Invalid(
+            [
+                worded(
+                    "%(source)s has a sheet that reaches farther than can be read: delete what "
+                    "stands away from the table (Ctrl+End leads to it), or save it as CSV in UTF-8",
+                    source=source,
+                )
+            ]
+        )
 
 
 def _check_rectangle(sheet: IO[bytes], source: str) -> None:

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 
 from kaskad.domain.template.problem import BadTemplate
+from kaskad.domain.worded import worded
 
 LOOSE = 300  # what begins and never ends: more are no slips of the pen
 DEEP = 500  # elements in one another; the tools end at some thousand
@@ -46,7 +47,9 @@ def check_markup(source: str, name: str, *, xml: bool = False) -> None:
     """Raise BadTemplate for HTML, or with `xml` MJML, that no tool of ours should be given."""
     check_liquid(source, name)
     if source.count("<") - len(_WHOLE.findall(source)) > LOOSE:
-        raise BadTemplate(name, 1, "tags begin with < and never end", "close each by >, or write &lt;")
+        raise BadTemplate(
+            name, 1, worded("tags begin with < and never end"), worded("close each by >, or write &lt;")
+        )
     for opening, closing in _MARKUP:
         _check_ends(source.lower(), opening, closing, name)
     _check_depth(_COMMENT.sub("", source), name, xml=xml)
@@ -56,7 +59,12 @@ def _check_ends(source: str, opening: str | re.Pattern[str], closing: str, name:
     rest = source[source.rfind(closing) + 1 :]
     count = rest.count(opening) if isinstance(opening, str) else len(opening.findall(rest))
     if count > LOOSE:
-        raise BadTemplate(name, 1, f"much begins that no {closing} ends", f"close it by {closing}")
+        raise BadTemplate(
+            name,
+            1,
+            worded("much begins that no %(closing)s ends", closing=closing),
+            worded("close it by %(closing)s", closing=closing),
+        )
 
 
 def _check_depth(source: str, name: str, *, xml: bool) -> None:
@@ -78,5 +86,8 @@ def _check_depth(source: str, name: str, *, xml: bool) -> None:
         if deep > DEEP or formatting > FORMATTING:
             line = source.count("\n", 0, tag.start()) + 1
             raise BadTemplate(
-                name, line, f"<{word[:40]}> stands too deep within others", "close what is open"
+                name,
+                line,
+                worded("<%(word)s> stands too deep within others", word=word[:40]),
+                worded("close what is open"),
             )

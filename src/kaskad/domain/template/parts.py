@@ -69,8 +69,10 @@ def _bounded(parts: Parts, name: str) -> Parts:
             raise BadTemplate(
                 name,
                 1,
-                f"it is put together of over {MAX_PARTS} parts, or of too long ones",
-                "take fewer parts",
+                worded(
+                    "it is put together of over %(max_parts)s parts, or of too long ones", max_parts=MAX_PARTS
+                ),
+                worded("take fewer parts"),
             )
         return told
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from kaskad.actions import sessions, users
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid, StoreError
+from kaskad.domain.worded import worded
 from kaskad.store.sessions import Place
 from kaskad.store.users import User
 from kaskad.web.auth import InOffice
@@ -126,7 +127,7 @@ def prefer(
 def _own(seen: Visitor) -> int:
     """Return the reader's id as a user; raises Conflict for one who has come by a key or a link."""
     if seen.session.user_id is None:
-        raise Conflict("You are signed in with a key or a link: there is no account to change.")
+        raise Conflict(worded("You are signed in with a key or a link: there is no account to change."))
     return seen.session.user_id
 
 

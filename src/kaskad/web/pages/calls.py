@@ -20,6 +20,7 @@ from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_task
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import Disposition
+from kaskad.domain.worded import worded
 from kaskad.store.tasks import Task, TaskKey
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.look import Look
@@ -196,7 +197,7 @@ def _flat(value: object) -> str:
 def _disposition(told: str) -> Disposition:
     found = next((each for each in Disposition if each.value == told), None)
     if found is None:
-        raise Invalid([f"{told!r} is no end of a call."])
+        raise Invalid([worded("%(told)r is no end of a call.", told=told)])
     return found
 
 
@@ -221,5 +222,5 @@ def _key(office: Office, text: str) -> TaskKey:
     """Return the key of a task's id; raises NotFound."""
     key = read_task(text)
     if key is None or max(key) > tasks.LARGEST:
-        raise NotFound(f"There is no task {text!r}.")
+        raise NotFound(worded("There is no task %(text)r.", text=text))
     return *run_now(office, key[:2]), *key[2:]

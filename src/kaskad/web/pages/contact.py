@@ -32,6 +32,7 @@ from kaskad.domain.consent import ALL_CHANNELS, purpose_of
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.ids import contact_text, read_run
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.engine.clock import wall_ms
 from kaskad.store.cards import KnownConsent
 from kaskad.web.auth import InOffice
@@ -132,7 +133,7 @@ def message(office: InOffice, request: Request, seen: Reader, run: str, step: st
     """Show one message: what was written, where it went, what was heard of it."""
     look, key = look_of(request, seen), read_run(run)
     if key is None:
-        raise NotFound(f"There is no run {run!r}.")
+        raise NotFound(worded("There is no run %(run)r.", run=run))
     whole = messages.find(office, merging.run_now(office, key), step)
     who = contact_text(whole.message.contact_id)
     note(office, seen, "GET /messages/{run}/{step}", f"{who} {run} {step}")

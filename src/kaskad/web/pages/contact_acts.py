@@ -25,6 +25,7 @@ from kaskad.domain.consent import Purpose
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import read_contact, read_run
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.contact import card_page
 from kaskad.web.pages.contacts import stop_reason
@@ -105,7 +106,7 @@ def change_address(
     look, by = look_of(request, seen), seen.caller.name
     known = next((each for each in Channel if each.value == channel), None)
     if known is None:
-        raise NotFound(f"There is no channel {channel!r}.")
+        raise NotFound(worded("There is no channel %(channel)r.", channel=channel))
     try:
         if do == "add":
             addresses.add(office, contact, known, value.strip(), by)
@@ -225,7 +226,7 @@ def cancel(office: InOffice, request: Request, seen: Runner, contact: Who, run: 
     """End a run of the contact."""
     key = read_run(run)
     if key is None:
-        raise NotFound(f"There is no run {run!r}.")
+        raise NotFound(worded("There is no run %(run)r.", run=run))
     runs.cancel(office, merging.run_now(office, key), seen.caller.name)
     note(office, seen, "POST /runs/{run}/cancel", f"{contact} {run}")
     return go(
@@ -271,7 +272,7 @@ def export(
 
 def _deed(do: str) -> addresses.Deed:
     if do not in ("primary", "invalid", "valid"):
-        raise NotFound(f"Nothing is called {do!r}.")
+        raise NotFound(worded("Nothing is called %(do)r.", do=do))
     deed: addresses.Deed = do  # type: ignore[assignment]
     return deed
 

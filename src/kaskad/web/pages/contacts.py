@@ -21,6 +21,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.ids import contact_text, read_contact
 from kaskad.domain.terms import Channel, Suppressed
+from kaskad.domain.worded import worded
 from kaskad.store.cards import Card, KnownAddress
 from kaskad.web.api.exports import KINDS
 from kaskad.web.auth import InOffice
@@ -256,7 +257,7 @@ def _ids(who: Sequence[str]) -> list[int]:
     """Return the numbers of the contacts that a form names; raises NotFound."""
     found = [read_contact(each) for each in who]
     if None in found:
-        raise NotFound("There is no such contact.")
+        raise NotFound(worded("There is no such contact."))
     return [each for each in found if each is not None]
 
 

@@ -19,6 +19,7 @@ from kaskad.domain.definition import UnreadableError, edit
 from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Reaction
+from kaskad.domain.worded import worded
 from kaskad.web.auth import InOffice
 from kaskad.web.pages import expected, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
@@ -286,7 +287,7 @@ def _changed(text: str, told: Mapping[str, str], channels: list[str]) -> str:
 def _with_step(text: str, at: int, told: Mapping[str, str], channels: list[str]) -> str:
     steps = _steps(text)
     if at >= len(steps):
-        raise Invalid(["This step is no longer there."])
+        raise Invalid([worded("This step is no longer there.")])
     new = step_form.step_from(steps[at], told, channels)
     old_id, new_id = flow.text(steps[at].get("id")), flow.text(new.get("id"))
     text = edit.put(text, f"steps[{at}]", new)

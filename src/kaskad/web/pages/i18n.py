@@ -75,7 +75,7 @@ def _sentences(single: Mapping[tuple[str, str], str]) -> tuple[tuple[str, str], 
     for context, message in single:
         pieces = [piece.replace("%%", "%") for piece in _PLACE.split(message)[::3]]
         said = sum(letter.isalpha() for piece in pieces for letter in piece)
-        if not context and len(pieces) > 1 and said >= SAID_AT_LEAST:
+        if not context and len(pieces) > 1 and said >= SAID_AT_LEAST and all(pieces[1:-1]):
             found.append((said, max(pieces, key=len), message))
     return tuple((piece, message) for _, piece, message in sorted(found, reverse=True))
 

@@ -13,6 +13,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.threads import Conversation, Filter, Line
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.store.stops import Stop, Verdict
 from kaskad.web.auth import Forbidden, InOffice
 from kaskad.web.pages.look import Look
@@ -113,9 +114,9 @@ def judge(
 ) -> Response:  # fmt: skip
     """Leave a stop standing, or undo it: that gives consents back, so it needs the right to change them."""
     if verdict not in ("stands", "undone"):
-        raise Invalid([f"{verdict!r} is no verdict."])
+        raise Invalid([worded("%(verdict)r is no verdict.", verdict=verdict)])
     if verdict == "undone" and not seen.may("contacts:write"):
-        raise Forbidden("Your role does not open this: it needs the right contacts:write.")
+        raise Forbidden(worded("Your role does not open this: it needs the right contacts:write."))
     stops.judge(office, stop_id, Verdict[verdict.upper()], seen.caller.name)
     note(office, seen, "POST /stops/{stop}", str(stop_id))
     look = look_of(request, seen)

@@ -19,6 +19,7 @@ from starlette.responses import StreamingResponse
 
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError, NotFound
+from kaskad.domain.worded import worded
 from kaskad.log import get_logger
 from kaskad.web.auth import Forbidden, InOffice
 from kaskad.web.pages.look import Look
@@ -77,9 +78,11 @@ def _wanted(text: str, seen: Visitor) -> Wanted:
     name, _, argument = text.partition(":")
     topic = TOPICS.get(name)
     if topic is None:
-        raise NotFound(f"There is no topic {name!r}.")
+        raise NotFound(worded("There is no topic %(name)r.", name=name))
     if not seen.may(topic.scope):
-        raise Forbidden(f"Your role does not open this: it needs the right {topic.scope}.")
+        raise Forbidden(
+            worded("Your role does not open this: it needs the right %(scope)s.", scope=topic.scope)
+        )
     return Wanted(text, topic, argument)
 
 

@@ -11,6 +11,7 @@ from kaskad.domain.attributes import Attribute, Type
 from kaskad.domain.condition_kept import CASCADE_WORDS, CHANNELS, CLASSES
 from kaskad.domain.errors import Invalid
 from kaskad.domain.segment_form import GROUPS, HAPPENED, KINDS, Rule
+from kaskad.domain.worded import worded
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.words import icon
@@ -66,7 +67,15 @@ def rows_of(form: Mapping[str, str]) -> Rule | None:
         path = tuple(int(each) for each in told.split(".")) if told.replace(".", "").isdecimal() else ()
         nodes.setdefault(path, {})[field] = value.strip()
     if len(nodes) > MOST or any(len(path) > DEEPEST for path in nodes):
-        raise Invalid([f"A form has at most {MOST} rows, {DEEPEST} levels deep: write it as text."])
+        raise Invalid(
+            [
+                worded(
+                    "A form has at most %(most)s rows, %(deepest)s levels deep: write it as text.",
+                    most=MOST,
+                    deepest=DEEPEST,
+                )
+            ]
+        )
     return _rule(nodes, ()) if () in nodes else None
 
 

@@ -17,7 +17,7 @@ from kaskad.actions import audit, sessions
 from kaskad.actions.office import Office
 from kaskad.actions.sessions import Who
 from kaskad.domain.errors import Conflict, Invalid, KaskadError, NotFound
-from kaskad.domain.worded import wording
+from kaskad.domain.worded import worded, wording
 from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_of, office_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
@@ -72,7 +72,9 @@ def needs(scope: str) -> Any:
         if request.method in _UNSAFE:
             await _same_page(request, found.csrf)
         if scope != SIGNED_IN and not found.caller.may(scope):
-            raise Forbidden(f"Your role does not open this: it needs the right {scope}.")
+            raise Forbidden(
+                worded("Your role does not open this: it needs the right %(scope)s.", scope=scope)
+            )
         return found
 
     check.need = scope  # type: ignore[attr-defined]

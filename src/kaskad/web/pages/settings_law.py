@@ -12,6 +12,7 @@ from kaskad.actions.law import COUNTRIES
 from kaskad.domain.errors import NotFound
 from kaskad.domain.law import LAWS, Verdict
 from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.worded import worded
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -75,7 +76,7 @@ def set_aside(
 ) -> Response:
     """Apply a rule no more, or again."""
     if rule not in {each.id for each in LAWS}:
-        raise NotFound(f"There is no law {rule!r}: `kaskad doctor law` lists them.")
+        raise NotFound(worded("There is no law %(rule)r: `kaskad doctor law` lists them.", rule=rule))
     kept: list[str] = [name for name in msgspec.to_builtins(policy.show(office).set_aside) if name != rule]
     policy.change(office, {"set_aside": [*kept, rule] if do == "aside" else kept})
     note(office, seen, "PATCH /policy", f"set_aside {rule}")

@@ -32,6 +32,7 @@ from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid, KaskadError, NotFound
 from kaskad.domain.ids import contact_text
 from kaskad.domain.money import DIGITS, SYMBOLS
+from kaskad.domain.worded import worded
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.contacts import title_of
 from kaskad.web.pages.figures import figures_of
@@ -167,7 +168,7 @@ def tell(
     slug, who = fields.get("cascade", ""), fields.get("who", "")
     occasion = first_run.occasion(office, slug)
     if occasion is None:
-        raise NotFound(f"No event begins {slug!r}.")
+        raise NotFound(worded("No event begins %(slug)r.", slug=slug))
     given = {name.removeprefix(FIELD): text for name, text in fields.items() if name.startswith(FIELD)}
     try:
         first_run.tell(office, occasion.event, who, given)

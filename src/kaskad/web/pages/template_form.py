@@ -11,6 +11,7 @@ from msgspec import Struct
 from kaskad.domain.cascade import Button, Content
 from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 
@@ -70,7 +71,7 @@ def content_of(told: Mapping[str, str], before: Content, channel: str) -> Conten
             values[chosen] = _clean(told.get(f"kept-{chosen}", ""))
     for name, text in values.items():
         if len(text) > 200_000:
-            raise Invalid([f"{name} has over 200 000 characters: shorten it."])
+            raise Invalid([worded("%(name)s has over 200 000 characters: shorten it.", name=name)])
     buttons = tuple(
         Button(text, told.get(f"button-url-{at}", "").strip(), told.get(f"button-reply-{at}", "").strip())
         for at in range(10) if (text := told.get(f"button-{at}", "").strip())

@@ -23,6 +23,7 @@ from kaskad.domain.errors import Invalid, NotFound, Unavailable
 from kaskad.domain.ids import contact_text
 from kaskad.domain.policy import Approval
 from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
 from kaskad.web.auth import InOffice
 from kaskad.web.pages import template_extras
 from kaskad.web.pages.editor import Form as Fields
@@ -124,7 +125,7 @@ def letter(request: Request, seen: Reader, key: str) -> Response:
     """Return the HTML of a letter that was just looked at, for a frame of ours."""
     html = letters_of(request).get(key)
     if html is None:
-        raise NotFound("This letter is no longer kept: look at it again.")
+        raise NotFound(worded("This letter is no longer kept: look at it again."))
     return HTMLResponse(html, 200, {**HEADERS, "Content-Security-Policy": LETTER_POLICY})
 
 

@@ -14,6 +14,7 @@ from kaskad.actions import accounts, cascades, imports, launches, migrations, ru
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import read_import, read_launch, read_task
+from kaskad.domain.worded import worded
 from kaskad.web.pages.look import Look
 
 Told = Mapping[str, object]
@@ -42,7 +43,7 @@ def _import(office: Office, name: str, look: Look) -> Told:
     """Tell how far an import has come."""
     number = read_import(name)
     if number is None:
-        raise NotFound(f"There is no import {name!r}.")
+        raise NotFound(worded("There is no import %(name)r.", name=name))
     found = imports.show(office, number)
     words = look._("%(done)s rows of about %(total)s", done=look.n(found.seen), total=look.n(found.size))
     return {"done": found.seen, "total": found.size, "over": found.state != "running", "words": words}
@@ -79,7 +80,7 @@ def _call(office: Office, name: str, _: Look) -> Told:
     """Tell how one call stands: whose it is, whether it is still wanted."""
     key = read_task(name)
     if key is None:
-        raise NotFound(f"There is no task {name!r}.")
+        raise NotFound(worded("There is no task %(name)r.", name=name))
     task = tasks.brief(office, key).task
     return {"state": task.state, "agent": task.agent, "dialled": task.dialled_at, "notes": len(task.notes)}
 
