@@ -9,6 +9,7 @@ import httpcore2
 import pytest
 import structlog
 
+from support.postgres import PostgresServer, postgres_server
 from support.scenarios import pass_table
 
 # Folders whose tests take long, or wait.
@@ -57,6 +58,13 @@ def _log_as_it_was() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Return a server for all tests of a worker; each makes a database of its own in it."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

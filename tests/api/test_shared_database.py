@@ -12,7 +12,7 @@ from kaskad.store.migrate import upgrade
 from kaskad.web.service import serving
 from support.api import Api
 from support.faults import until
-from support.postgres import postgres_server
+from support.postgres import PostgresServer
 from support.shop import equip, people, taking
 
 CASCADE = """cascade: news
@@ -27,10 +27,10 @@ steps:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def api(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Api]:
     folder: Path = tmp_path_factory.mktemp("installation")
-    with postgres_server() as server, taking() as taker:
-        url = server.create()
+    url = postgres.create()
+    with taking() as taker:
         db = open_database(url)
         upgrade(db, partitions=4)
         db.close()
@@ -40,7 +40,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             equip(service, taker.url, Channel.EMAIL, Channel.TELEGRAM)
             people(service, "ann", "bob", "cid", listed="vip")
             yield Api(service)
-        server.drop(url)
+    postgres.drop(url)
 
 
 def test_a_cascade_goes_its_whole_way(api):

@@ -19,7 +19,6 @@ from kaskad.config import load
 from kaskad.store.db import open_database
 from kaskad.store.sqlite import held
 from kaskad.web.service import serving
-from support.postgres import postgres_server
 
 
 @pytest.fixture
@@ -113,27 +112,26 @@ def test_a_worker_needs_a_database_that_can_be_shared(home, capsys):
     assert "kaskad serve" in capsys.readouterr().err
 
 
-def test_a_worker_moves_runs_on_postgresql_and_ends_in_order(tmp_path):
-    with postgres_server() as server:
-        url = server.create()
-        environment = {**os.environ, "KASKAD_DATABASE": url, "KASKAD_SECRET_KEY": "k" * 40}
-        command = [sys.executable, "-c", "from kaskad.cli import main; main()", "worker", "--json"]
-        worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
-        try:
-            told = json.loads(worker.stdout.readline())
-            assert told["base_url"] == "http://localhost:8000" and told["database"].startswith("postgresql")
-            with contextlib.closing(open_database(url)) as db:
-                with db.write() as tx:
-                    tx.script("INSERT INTO contacts (id, created_at) VALUES (1, 0)")
-                    tx.many("put_inbox", [(1, 1, 0, -1, 40, "e", 1, '{"name": "seen"}')])
-                until = time.monotonic() + 20
-                while _waiting(db):
-                    assert time.monotonic() < until, "the worker has applied nothing"
-                    time.sleep(0.1)
-            worker.send_signal(signal.SIGTERM)
-            assert worker.wait(20) == 0
-        finally:
-            worker.kill()
+def test_a_worker_moves_runs_on_postgresql_and_ends_in_order(tmp_path, postgres):
+    url = postgres.create()
+    environment = {**os.environ, "KASKAD_DATABASE": url, "KASKAD_SECRET_KEY": "k" * 40}
+    command = [sys.executable, "-c", "from kaskad.cli import main; main()", "worker", "--json"]
+    worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        told = json.loads(worker.stdout.readline())
+        assert told["base_url"] == "http://localhost:8000" and told["database"].startswith("postgresql")
+        with contextlib.closing(open_database(url)) as db:
+            with db.write() as tx:
+                tx.script("INSERT INTO contacts (id, created_at) VALUES (1, 0)")
+                tx.many("put_inbox", [(1, 1, 0, -1, 40, "e", 1, '{"name": "seen"}')])
+            until = time.monotonic() + 20
+            while _waiting(db):
+                assert time.monotonic() < until, "the worker has applied nothing"
+                time.sleep(0.1)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+    finally:
+        worker.kill()
 
 
 def _waiting(db):

@@ -9,7 +9,7 @@ import pytest
 from crash.__main__ import mutant_plan
 from crash.driver import Plan, Played, play
 from crash.mutants import MUTANTS
-from support.postgres import postgres_server
+from support.postgres import PostgresServer
 
 KILLS = 6
 BROKEN = {
@@ -39,10 +39,8 @@ def test_a_submission_in_doubt_is_repeated_under_its_key_while_the_clock_jumps(t
     check(play(plan, str(tmp_path / "kaskad.db"), tmp_path))
 
 
-def test_two_workers_on_one_postgresql_send_nothing_twice(tmp_path: Path) -> None:
-    with postgres_server() as server:
-        url = server.create()
-        check(play(Plan("PostgreSQL", KILLS, postgres=True, workers=2), url, tmp_path))
+def test_two_workers_on_one_postgresql_send_nothing_twice(tmp_path: Path, postgres: PostgresServer) -> None:
+    check(play(Plan("PostgreSQL", KILLS, postgres=True, workers=2), postgres.create(), tmp_path))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -8,14 +8,8 @@ import pytest
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from support.databases import migrated
-from support.postgres import PostgresServer, clear, postgres_server
+from support.postgres import PostgresServer, clear
 from support.stage import Stage
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

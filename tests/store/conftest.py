@@ -8,15 +8,9 @@ import pytest
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from support.databases import migrated
-from support.postgres import PostgresServer, clear, postgres_server
+from support.postgres import PostgresServer, clear
 
 PARTITIONS = {"postgresql": 0, "partitioned": 16}
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
