@@ -111,3 +111,12 @@ def test_what_was_kept_as_a_sentence_is_said_in_russian():
     assert russian.told(wrong) == "prices.csv: нет столбца `price`" and str(wrong).endswith("column `price`")
     # A name that somebody has given is no text of ours, even where it is a word of the pages.
     assert "«Contacts»" in russian.told(worded("There is a list %(name)r already.", name="Contacts"))
+
+
+def test_spans_are_counted_by_the_installations_clock():
+    from kaskad.web.pages.look import Look
+
+    now = 1_795_698_000_000  # 26 November 2026, 13:00 UTC; the wall's clock is elsewhere
+    look = Look("ru", "/", zone="Asia/Almaty", now=now)
+    assert look.ago(now - 3_600_000) == "1 час назад" and look.ago(now + 86_400_000) == "через 1 день"
+    assert look.clock(now) == "18:00:00" and Look("ru", "/").clock(now) == "13:00:00 UTC"

@@ -171,6 +171,11 @@ class Look(Struct, frozen=True):
             response.set_cookie(LANGUAGE_COOKIE, self.language, YEAR_S, samesite="lax", httponly=True)
 
     @property
+    def wall(self) -> int:
+        """Return the wall's clock, by which sessions, keys and webhooks are kept."""
+        return wall_ms()
+
+    @property
     def _locale(self) -> str:
         return "en_GB" if self.language == "en" else self.language
 
