@@ -20,13 +20,12 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.run import HUMAN, state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.engine.counting import count as count_anew
-from kaskad.store import accounts
+from kaskad.store import accounts, settings
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
 
-CASCADE = to_cascade(
-    """
+TEXT = """
 cascade: three
 title: Three
 class: service
@@ -37,9 +36,9 @@ steps:
   - {id: letter, channel: email, subject: a, text: a, wait: 1h}
   - {id: chat, channel: [telegram, whatsapp], text: a, wait: 1h}
   - {id: sms, channel: sms, text: a, wait: 1h}
-""",
-    name="three",
-)
+"""
+CASCADE = to_cascade(TEXT, name="three")
+WORTH = {1: "KZT", 2: "USD", 3: "EUR"}  # currencies of what goals bring, by version
 CHANNELS = {0: [Channel.EMAIL], 1: [Channel.TELEGRAM, Channel.WHATSAPP], 2: [Channel.SMS]}
 CURRENCIES = {Channel.EMAIL: "KZT", Channel.TELEGRAM: "KZT", Channel.WHATSAPP: "USD", Channel.SMS: "KZT"}
 FACTS = [kind for kind in Kind if kind < Kind.GOAL]
@@ -56,7 +55,11 @@ message = st.one_of(
     ),
 )
 person = st.tuples(
-    st.booleans(), st.none() | st.sampled_from(Outcome), st.tuples(message, message, message), st.booleans()
+    st.booleans(),
+    st.none() | st.sampled_from(Outcome),
+    st.tuples(message, message, message),
+    st.booleans(),
+    st.none() | st.tuples(st.sampled_from([1, 2, 3]), st.none() | st.integers(0, 900)),
 )
 
 
@@ -73,9 +76,11 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
                 name=channel.value, provider="generic_webhook", channel=channel, prices=prices
             ))  # fmt: skip
         tx.script("INSERT INTO cascades (id, slug, version_id, changed_at) VALUES (7, 'three', 1, 0)")
-        tx.script(
-            "INSERT INTO versions (id, cascade_id, number, source, activated_at) VALUES (1, 7, 1, '', 0)"
-        )
+        settings.put(tx, "brand", {"name": "Shop", "currency": WORTH[3]})
+        for version, budget in ((1, "{total: 5 KZT}"), (2, "{per_contact: 5 USD}"), (3, "{}")):
+            source = f"{TEXT}budget: {budget}".replace("'", "''")
+            tx.script("INSERT INTO versions (id, cascade_id, number, source, activated_at) "
+                      f"VALUES ({version}, 7, {version}, '{source}', 0)")  # fmt: skip
         tx.script('INSERT INTO contacts (id, attributes, created_at) VALUES (1, \'{"name": "A"}\', 0)')
         tx.script("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) "
                   "INSERT INTO contacts (id, created_at) SELECT i, 0 FROM n")  # fmt: skip
@@ -95,13 +100,16 @@ def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:
         )  # of the runs that go, and of those that come: what the engine does where it changes any
         tx.script("DELETE FROM facts; DELETE FROM messages; DELETE FROM runs")
         rows = []
-        for contact, (holdout, outcome, messages, _) in enumerate(people, 1):
+        for contact, (holdout, outcome, messages, _, goal) in enumerate(people, 1):
+            version, value = goal or (1, None)
+            marks = Kind.GOAL.bit if goal else 0
             code, wake = (outcome.code, "NULL") if outcome else ("NULL", "5")
             state = 3 if outcome else 1
             tx.script(
                 "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
-                "wake_at, due_at, entered_at, holdout, outcome) "
-                f"VALUES ({contact}, 1, 7, 1, 0, {state}, 3, 0, 0, {wake}, 0, 0, {int(holdout)}, {code})"
+                "wake_at, due_at, entered_at, holdout, outcome, marks, value) "
+                f"VALUES ({contact}, 1, 7, {version}, 0, {state}, 3, 0, 0, {wake}, 0, 0, {int(holdout)}, "
+                f"{code}, {marks}, {'NULL' if value is None else value})"
             )
             for step, told in enumerate(messages):
                 if told is None:
@@ -176,6 +184,7 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
     assert told.under_way == sum(p[1] is None for p in live)
     check_lines(told, rows)
     check_reach(told, rows, len(live))
+    check_money(told, live)
     assert {trip.contact_id: trip.sent for trip in listed} == {
         contact: sum(r["state"].value in SENT for r in rows if r["contact"] == contact)
         for contact in range(1, len(people) + 1)
@@ -187,7 +196,7 @@ def test_a_report_says_what_it_has_not_counted(db: Database, monkeypatch: pytest
         tx.script(DUE)
         while count_anew(tx, 1_000):
             pass
-    fill(db, [(False, None, (None, None, None), False)] * 9)
+    fill(db, [(False, None, (None, None, None), False, None)] * 9)
     with db.read() as tx:
         assert (report(tx, 7, CASCADE, 1).entered, report(tx, 7, CASCADE, 1).uncounted) == (9, 0)
         monkeypatch.setattr(courses, "CORRECTED", 8)
@@ -254,6 +263,21 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
     assert by == Counter({(line.step, line.channel): line.reached for line in told.lines if line.reached})
 
 
+def check_money(told: Report, live: list[Any]) -> None:
+    goals = [each[4] for each in live if each[4]]
+    revenue = Counter[str]()
+    for version, value in goals:
+        revenue[WORTH[version]] += value or 0
+    assert told.goals == len(goals)
+    assert told.revenue == {currency: minor for currency, minor in revenue.items() if minor}
+    assert told.revenue_each == {currency: minor // len(live) for currency, minor in told.revenue.items()}
+    assert told.goal_cost == ({c: -(-minor // len(goals)) for c, minor in told.cost.items()} if goals else {})
+    both = {currency for currency, minor in (*told.cost.items(), *told.revenue.items()) if minor}
+    one = both.pop() if len(both) == 1 else ""
+    spent = told.cost.get(one, 0)
+    assert told.return_rate == (told.revenue.get(one, 0) / spent if spent else None)
+
+
 def check_ways(told: Report, ways: list[Flow]) -> None:
     """Everybody who enters comes to one end, and goes into each step as often as out of it."""
     come, gone = Counter[str](), Counter[str]()
@@ -292,7 +316,7 @@ def check_people(tx: Transaction, told: Report) -> None:
     ):
         assert count(Figure(name)) == next(each.contacts for each in told.levels if each.name == level)
     assert count(Figure("entered")) == told.entered and count(Figure("holdouts")) == told.holdouts
-    assert count(Figure("under_way")) == told.under_way
+    assert count(Figure("under_way")) == told.under_way and count(Figure("goals")) == told.goals
     assert count(Figure("entered"), Scope(people=[1])) == min(
         told.entered, count(Figure("entered"), Scope([1]))
     )

@@ -2,10 +2,14 @@
 
 import pytest
 
+from kaskad.analytics.reach import report
+from kaskad.cli.screens.run import _money_line
+from kaskad.domain.definition import to_cascade
 from kaskad.domain.event import ContactRef, EventIn
 from kaskad.domain.hours import DAY
 from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import Policy
+from kaskad.store import settings
 from support.play import NOON
 from support.stage import Stage
 
@@ -66,3 +70,20 @@ def test_an_event_told_for_another_age_counts_from_now_at_the_latest(db, at):
     stage.deliver(events=[EventIn("e", "left", ContactRef(id=ann), at, {})])
     stage.passes("1d")
     assert stage.sent(ann) == ["sms"]
+
+
+def test_what_goals_are_worth_is_never_mixed_with_another_currency(db):
+    with db.write() as tx:
+        settings.put(tx, "brand", {"name": "Shop", "currency": "KZT"})
+    stage = Stage(db)
+    cascade_id = stage.cascade(SMS)
+    told = ({"amount": 12.5}, {"amount": 7, "currency": "kzt"}, {"amount": 900, "currency": "USD"}, {})
+    for number, properties in enumerate(told):
+        person = stage.person(f"p{number}")
+        stage.event(person, "left")
+        stage.event(person, "bought", **properties)
+    with db.read() as tx:
+        made = report(tx, cascade_id, to_cascade(SMS, name="odd"), stage.clock.now())
+    assert (made.goals, made.revenue, made.revenue_each) == (4, {"KZT": 1950}, {"KZT": 487})
+    shown = _money_line(made).plain
+    assert shown == "Goals 4, worth ₸19.50 (returns not deducted) · ₸4.87 for each run that entered"

@@ -1,5 +1,6 @@
 """The cascades: listed, paused, launched; the report with its ways and the people behind its figures."""
 
+import csv
 import io
 import json
 import re
@@ -8,6 +9,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from kaskad.domain.terms import Kind
+from kaskad.store import courses
 from kaskad.store.contacts import Contact, upsert
 from kaskad.store.suppressions import hash_key
 from support.faults import until
@@ -20,17 +22,21 @@ PAGES = (
 
 @pytest.fixture(scope="module")
 def opened(site):
-    """Return the site after Bob has opened his letter, and Ann's was opened by a machine."""
+    """Return the site after Bob has opened his letter and bought, and Ann's was opened by a machine."""
     office = site.service.office
 
     def change(tx):
         rows = tx.all("report_who_runs", contact_id=0, run_id=0, scan=99, cascade_id=1, limit=9, whole=1,
                       people="", version_id=0, since=0, until=2**62, holdout=0, outcome=-1, some=0,
-                      delivered=0, any_message=1, channel=-1)  # fmt: skip
+                      delivered=0, any_message=1, channel=-1, marks=0)  # fmt: skip
         for row in rows:
             kind = Kind.OPENED if row[2] == "bob" else Kind.MACHINE_OPENED
             tx.script(f"UPDATE messages SET mask = mask | {kind.bit} "
                       f"WHERE contact_id = {row[0]} AND run_id = {row[1]} AND step = 1")  # fmt: skip
+            if row[2] == "bob":
+                tx.script(f"UPDATE runs SET marks = marks | {Kind.GOAL.bit}, value = 150000 "
+                          f"WHERE contact_id = {row[0]} AND id = {row[1]}")  # fmt: skip
+        courses.due(tx, {row[:2] for row in rows})
 
     office.write(change)
     return site
@@ -96,14 +102,18 @@ def test_a_launch_shows_what_is_refused_before_it_begins(visit, opened):
 def test_figures_lead_to_files_and_filters_hold(opened):
     with opened.client("viewer") as client:
         text = client.get("/cascades/news/report.csv").content.decode("utf-8-sig")
-        rows = [line.split(",") for line in text.splitlines()]
+        rows = list(csv.reader(io.StringIO(text)))
         letter = dict(zip(rows[0], next(row for row in rows if row[0] == "letter"), strict=True))
         assert letter["sent"] == "1" and letter["opened_raw"] == "1"
         book = CalamineWorkbook.from_filelike(io.BytesIO(client.get("/cascades/news/report.xlsx").content))
         assert book.get_sheet_by_index(0).to_python()[0] == rows[0]
+        whole = dict(zip(rows[0], rows[-1], strict=True))
+        assert (whole["step"], whole["goals"]) == ("", "1") and whole["revenue"] == "1,500"
         past = client.get("/cascades/news/report.csv?until=2020-01-01").content.decode("utf-8-sig")
         assert len(past.splitlines()) == 1
         assert client.get("/cascades/news?version=9").status_code == 404
         assert client.get("/cascades/news/people?figure=nonsense").status_code == 422
     told = opened.api.get("/cascades/news/report/people?figure=sent&step=letter")
     assert len(told["items"]) == 1
+    told = opened.api.get("/cascades/news/report/people?figure=goals")
+    assert [each["external_id"] for each in told["items"]] == ["bob"]

@@ -62,6 +62,7 @@ def put(office: Office, told: Brand) -> Brand:
     """Keep who sends; raises Invalid with every problem."""
     brand = checked(office, told)
     office.write(lambda tx: setting_store.put(tx, SETTING, brand))
+    office.engine.reload()  # it values goals
     return brand
 
 

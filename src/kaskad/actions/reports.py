@@ -70,7 +70,8 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         version = store.version(tx, row.version_id or 0).number
         scope = _scope(office, tx, slug, among)
         told, money = tally(tx, row.id, scope), reach.currencies(tx)
-    made = reach.report_of(told, cascade, money, office.now())
+        worth = reach.worth(tx, told)
+    made = reach.report_of(told, cascade, money, worth, office.now())
     flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, money)
     return Told(row.state, version, launches[0] if launches else 0, made, flows, variants)
 
@@ -109,12 +110,12 @@ def hours(office: Office, count: int = 24) -> list[Hour]:
 HEADER = (
     "step", "channel", "variant", "sent", "delivered", "seen", "reacted", "first_reached", "opened",
     "opened_raw", "clicked", "clicked_raw", "machine", "suspected", "silent", "failed", "unknown",
-    "waiting", "price", "cost",
+    "waiting", "price", "cost", "goals", "revenue",
 )  # fmt: skip
 
 
 def export(office: Office, slug: str, form: Table, among: Among = ALL) -> Iterator[bytes]:
-    """Return the report's table as a file: a row for each step and channel, and for each variant.
+    """Return the report's table as a file: a row for each step and channel, and variant; the last of all.
 
     Raises NotFound, Conflict.
     """
@@ -131,14 +132,20 @@ def _rows(told: Told) -> Iterator[Sequence[Cell]]:
             line.id, line.channel, "", line.sent, line.delivered, line.seen, line.reacted, line.reached,
             line.opened, line.opened_raw, line.clicked, line.clicked_raw, line.machine, line.suspected,
             line.silent, line.failed, line.unknown, line.waiting, _money(line.price),
-            _money(line.cost),
+            _money(line.cost), None, None,
         )  # fmt: skip
     for one in told.variants:
         empty: list[Cell] = [None] * 11
         yield (
             one.step, "", one.id, one.sent, one.delivered, one.seen, one.reacted, *empty[:5], one.machine,
-            *empty[:6], _money(one.cost),
+            *empty[:6], _money(one.cost), None, None,
         )  # fmt: skip
+    made = told.report
+    if not made.entered:
+        return
+    yield (
+        *[None] * 18, _money(made.price), _money(made.cost), made.goals, _money(made.revenue),
+    )  # fmt: skip
 
 
 def _money(amounts: reach.Amounts) -> str:

@@ -14,26 +14,27 @@ from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
 _PIECE = 1_000
+Place = tuple[int, int]  # a version and a course
 
 
 class Tally(Struct):
-    """How many runs have each shape and leg, and what goals of a shape's were worth together, in minor units.
+    """How many runs have each shape and leg; what goals but hold-outs' were worth, by version, minor units.
 
     `uncounted`: so many runs that have changed, or more, are left out: too many to be looked at now.
     """
 
     shapes: Counter[Shape] = field(default_factory=Counter)
-    values: Counter[Shape] = field(default_factory=Counter)
+    values: Counter[int] = field(default_factory=Counter)
     legs: Counter[Leg] = field(default_factory=Counter)
     uncounted: int = 0
 
-    def add(self, part: Part, runs: int, value: int) -> None:
-        """Count a part of so many runs more."""
+    def add(self, part: Part, version_id: int, runs: int, value: int) -> None:
+        """Count a part of so many runs more, all of one version."""
         if isinstance(part, Leg):
             self.legs[part] += runs
         else:
             self.shapes[part] += runs
-            self.values[part] += value
+            self.values[version_id] += 0 if part.holdout else value
 
 
 def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
@@ -43,17 +44,21 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
     if len(changed) > CORRECTED:
         told.uncounted = len(changed)
         changed = set()
-    runs, values = Counter[int](), Counter[int]()
+    runs, values = Counter[Place](), Counter[Place]()
     courses: dict[int, str] = {}
     if scope.people is None and scope.since % HOUR_MS == 0 and scope.until % HOUR_MS == 0:
         _sum(tx, cascade_id, scope, told)
     else:
-        for course_id, count, value in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
-            runs[course_id], values[course_id] = count, value
+        for version_id, course_id, count, value in tx.all(
+            "course_scan", cascade_id=cascade_id, **scope.params
+        ):
+            runs[version_id, course_id], values[version_id, course_id] = count, value
     _correct(tx, cascade_id, scope, changed, runs, values, courses)
-    for course_id, found in parts(tx, [one for one, count in runs.items() if count], courses).items():
-        for part in found:
-            told.add(part, runs[course_id], values[course_id])
+    moved = [place for place, count in runs.items() if count or values[place]]
+    known = parts(tx, {course_id for _, course_id in moved}, courses)
+    for place in moved:
+        for part in known[place[1]]:
+            told.add(part, place[0], runs[place], values[place])
     for counts in (told.shapes, told.legs):
         for part in [part for part, count in counts.items() if not count]:
             del counts[part]
@@ -88,11 +93,11 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
     for hours, since, until in _spans(scope.since // HOUR_MS, scope.until // HOUR_MS):
-        for _, text, runs, value in tx.all(
+        for version_id, text, runs, value in tx.all(
             "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
             until=until,
         ):  # fmt: skip
-            told.add(_decoded(text), runs, value)
+            told.add(_decoded(text), version_id, runs, value)
 
 
 def _spans(since: int, until: int) -> list[tuple[int, int, int]]:
@@ -106,8 +111,8 @@ def _spans(since: int, until: int) -> list[tuple[int, int, int]]:
 
 
 def _correct(
-    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], runs: Counter[int],
-    values: Counter[int], courses: dict[int, str],
+    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], runs: Counter[Place],
+    values: Counter[Place], courses: dict[int, str],
 ) -> None:  # fmt: skip
     """Count these runs as they stand, and not as they were counted."""
     versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id)}
@@ -123,8 +128,9 @@ def _correct(
                     and entry.version_id in versions
                     and scope.since <= entry.entered_at < scope.until
                 ):
-                    runs[entry.course_id] += sign
-                    values[entry.course_id] += sign * entry.value
+                    place = (entry.version_id, entry.course_id)
+                    runs[place] += sign
+                    values[place] += sign * entry.value
 
 
 _decoded = lru_cache(20_000)(part_of)

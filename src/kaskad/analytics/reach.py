@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -18,8 +19,10 @@ from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.domain.cascade import Cascade, Money
 from kaskad.domain.course import LEVELS, Leg
+from kaskad.domain.definition import to_cascade
 from kaskad.domain.figures import FAILED, NO_MESSAGE, SKIPPED, counted_as
-from kaskad.domain.terms import Channel, Outcome, Reason, SkipReason
+from kaskad.domain.terms import Channel, Kind, Outcome, Reason, SkipReason
+from kaskad.store import cascades, settings
 from kaskad.store.db import Transaction
 
 Amounts = dict[str, int]  # currency -> minor units
@@ -113,6 +116,11 @@ class Report(Struct):
     levels: list[Level]
     price: Amounts
     cost: Amounts
+    goals: int  # these and the next: see OF_MONEY in figures.py
+    revenue: Amounts
+    revenue_each: Amounts
+    goal_cost: Amounts
+    return_rate: float | None
     uncounted: int = 0  # runs that have changed since, where they are too many to be looked at now
 
 
@@ -140,17 +148,22 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: 
 
     It is of the runs in `scope`; seed contacts are in no figure.
     """
-    return report_of(tally(tx, cascade_id, scope), cascade, currencies(tx), now)
+    told = tally(tx, cascade_id, scope)
+    return report_of(told, cascade, currencies(tx), worth(tx, told), now)
 
 
-def report_of(told: Tally, cascade: Cascade, money: Mapping[int, str], now: int) -> Report:
+def report_of(
+    told: Tally, cascade: Cascade, money: Mapping[int, str], revenue: Amounts, now: int
+) -> Report:  # fmt: skip
     """Return the report of runs that went so; `money` has the accounts' currencies."""
     names = _names(cascade)
     lines = lines_of(told, names, money)
     cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
     ends, held = Counter[int](), Counter[int]()
+    goals = 0
     for shape, runs in told.shapes.items():
         (held if shape.holdout else ends)[shape.outcome] += runs
+        goals += runs if shape.marks & Kind.GOAL.bit and not shape.holdout else 0
     outcomes = {Outcome.of(code).value: runs for code, runs in ends.items() if code}
     skips, failures, words = _why(told.legs, names)
     return Report(
@@ -169,6 +182,11 @@ def report_of(told: Tally, cascade: Cascade, money: Mapping[int, str], now: int)
         levels=_levels(told, cost),
         price=price,
         cost=cost,
+        goals=goals,
+        revenue=revenue,
+        revenue_each=_share_of(revenue, ends.total()),
+        goal_cost=_each(cost, goals),
+        return_rate=_rate(revenue, cost),
         uncounted=told.uncounted,
     )
 
@@ -191,6 +209,22 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
 def currencies(tx: Transaction) -> dict[int, str]:
     """Return the currency of each account's prices; "" where it has none."""
     return {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
+
+
+def worth(tx: Transaction, told: Tally) -> Amounts:
+    """Return what goals were worth, by currency; "" where neither budget nor brand has one."""
+    brand = settings.currency(tx)
+    found: Amounts = {}
+    for version_id, minor in told.values.items():
+        if minor:
+            currency = _currency(cascades.version(tx, version_id).source) or brand
+            found[currency] = found.get(currency, 0) + minor
+    return found
+
+
+@lru_cache(100)
+def _currency(source: str) -> str:
+    return to_cascade(source, name="version").budget.currency
 
 
 def lines_of(told: Tally, names: Mapping[int, str], money: Mapping[int, str]) -> list[Line]:
@@ -237,6 +271,19 @@ def _levels(told: Tally, cost: Amounts) -> list[Level]:
 
 def _each(cost: Amounts, count: int) -> Amounts:
     return {currency: -(-minor // count) for currency, minor in cost.items()} if count else {}
+
+
+def _share_of(revenue: Amounts, count: int) -> Amounts:
+    return {currency: minor // count for currency, minor in revenue.items()} if count else {}
+
+
+def _rate(revenue: Amounts, cost: Amounts) -> float | None:
+    """Return revenue by cost, where all of both is in one known currency."""
+    known = {name for amounts in (revenue, cost) for name, minor in amounts.items() if minor}
+    if len(known) != 1 or "" in known:
+        return None
+    currency = known.pop()
+    return _share(revenue.get(currency, 0), cost.get(currency, 0))
 
 
 Reasons = dict[str, dict[str, int]]  # step id -> reason -> how many

@@ -13,13 +13,13 @@ from kaskad.analytics.reach import Amounts
 from kaskad.analytics.scope import Scope
 from kaskad.domain.figures import OF_STEPS, REACTED, SEEN
 from kaskad.domain.run import HUMAN
-from kaskad.domain.terms import Channel, MessageState, Outcome, Reason, SkipReason
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 SCAN = 20_000  # runs looked at for one page: some hundredths of a second
 START: RunKey = (0, 0)
-OF_RUNS = ("entered", "under_way", "holdouts", "ended", "reached", "seen", "delivered", "reacted")
+OF_RUNS = ("entered", "under_way", "holdouts", "ended", "reached", "seen", "delivered", "reacted", "goals")
 
 
 class Person(Struct, frozen=True):
@@ -93,6 +93,7 @@ def _of_runs(figure: Figure) -> dict[str, int]:
         "holdout": int(figure.name == "holdouts"), "outcome": outcome, "some": some,
         "delivered": int(delivered), "any_message": int(not some and not delivered),
         "channel": Channel.SMS.code if figure.name == "reached" else -1,
+        "marks": Kind.GOAL.bit if figure.name == "goals" else 0,
     }  # fmt: skip
 
 

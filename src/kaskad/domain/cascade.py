@@ -186,6 +186,12 @@ class Budget(Struct, frozen=True):
     total: Money | None = None
     per_contact: Money | None = None
 
+    @property
+    def currency(self) -> str:
+        """Return the currency of what the cascade costs and brings; "" where it does not say."""
+        amount = self.total or self.per_contact
+        return amount.currency if amount else ""
+
 
 class Cascade(Struct, frozen=True):
     id: str

@@ -63,6 +63,14 @@ OF_STEPS = {
     "first": Definition("what a person of the run first reacted to", MADE, HUMAN, first=True),
     "skipped": Definition("a step passed over without a message", (SKIPPED,)),
 }  # fmt: skip
+OF_MONEY = {
+    "goals": "Runs whose goal came within its time, whatever brought it about; the control group aside.",
+    "revenue": "What these goals were worth by their events, by currency: that of the cascade's budget, "
+    "else the brand's. Returns are not deducted.",
+    "revenue_each": "Revenue by runs that entered.",
+    "goal_cost": "What all messages cost, failed ones too, by goals.",
+    "return_rate": "Revenue by cost, where all of both is in one currency; else null. No proof of cause.",
+}
 OF_MESSAGES = tuple(name for name, one in OF_STEPS.items() if one.states != (SKIPPED,) and not one.first)
 
 

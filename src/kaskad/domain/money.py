@@ -137,6 +137,8 @@ def _dressed(value: Decimal, currency: str, language: str) -> str:
     number = _grouped(abs(rounded), 0 if rounded == rounded.to_integral_value() else digits, language)
     sign = "-" if rounded < 0 else ""
     symbol = SYMBOLS.get(currency)
+    if not currency:
+        return f"{sign}{number}"
     if language[:2].lower() in _SPACED:
         return f"{sign}{number}\u00a0{symbol or currency}"
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{currency}\u00a0{number}"

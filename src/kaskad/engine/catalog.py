@@ -36,6 +36,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     """Fill the world from the database; called at the start and after every change of these tables."""
     world.hash_key = world.hash_key or hash_key(tx, vault)
     world.policy = policy = settings.get(tx, POLICY, Policy) or Policy()
+    world.currency = settings.currency(tx)
     world.link_hosts = frozenset(
         urlsplit(one.link_domain).netloc.lower().encode("idna") for one in policy.brands if one.link_domain
     )

@@ -54,7 +54,8 @@ def apply_events(
             key, known = data.get((run.contact_id, run.id), ("", {}))
             if _is_goal(version, run, known, a.at, name, properties):
                 changes.facts.append((run.contact_id, run.id, -1, Kind.GOAL.value, a.event, a.at, None))
-                changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, _value(version, properties)))
+                value = _value(version, properties, world.currency)
+                changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, value))
                 touched.add((run.contact_id, run.id))
             if run.outcome is None and _moves_anchor(version, name, key, properties):
                 _move_anchor(tx, changes, run, a, known, properties)
@@ -98,15 +99,27 @@ def _is_goal(
     return all(look_up(own, properties) == look_up(path, scope) for own, path in goal.match.items())
 
 
-def _value(version: Version, properties: dict[str, Any]) -> int | None:
-    """Return the goal's worth in minor units; amounts are in whole units, as shops write them."""
+def _value(version: Version, properties: dict[str, Any], brand: str) -> int | None:
+    """Return the goal's worth in minor units; amounts are in whole units, as shops write them.
+
+    They are in the currency of the cascade's budget, else of the brand: what is in another counts as nothing.
+    """
     goal = version.cascade.goal
     amount = look_up(goal.value, properties) if goal and goal.value else None
     if isinstance(amount, bool) or not isinstance(amount, int | float):
         return None
-    total = version.cascade.budget.total
-    scale: int = 10 ** DIGITS.get(total.currency if total else "", 2)
+    currency = version.cascade.budget.currency or brand
+    if currency and _currency(goal.value if goal else "", properties) not in ("", currency):
+        return None
+    scale: int = 10 ** DIGITS.get(currency, 2)
     return round(amount * scale) if abs(amount) < _TOO_MUCH else None
+
+
+def _currency(path: str, properties: dict[str, Any]) -> str:
+    """Return the currency that stands beside an amount, or on top of an event; "" where none does."""
+    beside, _, _ = path.rpartition(".")
+    found = look_up(f"{beside}.currency" if beside else "currency", properties) or properties.get("currency")
+    return found.strip().upper() if isinstance(found, str) else ""
 
 
 def _moves_anchor(version: Version, name: str, key: str, properties: dict[str, Any]) -> bool:

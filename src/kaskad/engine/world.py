@@ -117,6 +117,7 @@ class World:
         self.link_hosts: frozenset[bytes] = frozenset()  # of brands' short links
         self.hash_key = b""  # of suppressed addresses
         self.shared = False  # other processes work on the same database
+        self.currency = ""  # of the brand
         self.policy = Policy()  # of the installation; versions have theirs, which is the same
         self.outbox: Outbox | None = None  # None: nobody is to be told of anything
         self.journals: dict[int, frozenset[str]] = {}  # by account of a CRM: the events its journal holds

@@ -17,6 +17,12 @@ def get(tx: Transaction, name: str, kind: type[T]) -> T | None:
     return None if row is None else msgspec.json.decode(row[0], type=kind)
 
 
+def currency(tx: Transaction) -> str:
+    """Return the brand's currency; "" where nobody has said so."""
+    brand = get(tx, "brand", dict[str, object]) or {}
+    return str(brand.get("currency", ""))
+
+
 def put(tx: Transaction, name: str, value: object) -> None:
     """Keep `value`, anything that JSON can hold, in place of what was there."""
     tx.run("put_setting", name=name, value=_json(value))

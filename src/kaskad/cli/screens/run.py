@@ -212,6 +212,8 @@ def _report_parts(report: Report) -> Iterator[RenderableType]:
     yield _entered_line(report)
     if report.lines:
         yield _report_table(report)
+    if report.goals:
+        yield _money_line(report)
     if report.skips:
         yield Text(f"Skipped: {_reasons(report.skips)}")
     if report.failures:
@@ -231,6 +233,18 @@ def _entered_line(report: Report) -> Text:
     if report.holdouts:
         until = f", {report.holdouts_under_way} still watched" if report.holdouts_under_way else ""
         words.append(f"{report.holdouts} held out as the control group{until}")
+    return Text(" · ".join(words))
+
+
+def _money_line(report: Report) -> Text:
+    words = [f"Goals {report.goals}"]
+    if report.revenue:
+        words[0] += f", worth {_money(report.revenue)} (returns not deducted)"
+        words.append(f"{_money(report.revenue_each)} for each run that entered")
+    if report.goal_cost:
+        words.append(f"{_money(report.goal_cost)} spent for each goal")
+    if report.return_rate is not None:
+        words.append(f"goals brought {report.return_rate:.1f} times the cost, with or because of the cascade")
     return Text(" · ".join(words))
 
 

@@ -106,13 +106,14 @@ DELETE FROM run_courses
  WHERE run_courses.contact_id = k.contact_id AND run_courses.run_id = k.run_id */;
 
 -- name: part_sums
--- How many runs of a cascade that entered between two hours have each part, and what their goals were worth.
-SELECT k.part_id, p.detail, sum(k.runs), sum(k.value)
+-- How many runs of a cascade that entered between two hours have each part, by version, and what their goals were
+-- worth.
+SELECT k.version_id, p.detail, sum(k.runs), sum(k.value)
   FROM course_counts k JOIN course_parts p ON p.id = k.part_id
  WHERE k.version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                            AND (:version_id = 0 OR id = :version_id))
    AND k.hours = :hours AND k.hour >= :since AND k.hour < :until
- GROUP BY k.part_id, p.detail;
+ GROUP BY k.version_id, k.part_id, p.detail;
 
 -- name: counts_under_way
 -- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted.
@@ -125,15 +126,16 @@ SELECT v.cascade_id, sum(k.runs), coalesce(sum(CASE WHEN p.live = 1 THEN k.runs 
 SELECT id, cascade_id FROM versions;
 
 -- name: course_scan
--- How many runs of a cascade went each course: of those that entered between two instants, of these people.
-SELECT course_id, count(*), sum(value) FROM run_courses
+-- How many runs of a cascade went each course, by version: of those that entered between two instants, of these
+-- people.
+SELECT version_id, course_id, count(*), sum(value) FROM run_courses
  WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                          AND (:version_id = 0 OR id = :version_id))
    AND entered_at >= :since AND entered_at < :until
    AND (:whole = 1 OR contact_id IN (
         /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
         /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
- GROUP BY course_id;
+ GROUP BY version_id, course_id;
 
 -- name: courses_by_id
 SELECT id, detail FROM courses WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;

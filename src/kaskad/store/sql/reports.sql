@@ -35,9 +35,9 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at,
 -- name: report_who_runs
 -- The runs behind a figure of the whole cascade, likewise: hold-outs or not, with that outcome (0: still under way,
 -- -1: any), and, where :some is not 0, with a message that has one of these facts (:delivered 1: or was delivered
--- on the channel :sms; -1: on any).
+-- on the channel :sms; -1: on any); where :marks is not 0, with one of these facts of the run itself.
 SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at, r.holdout
-  FROM (SELECT contact_id, id, cascade_id, version_id, outcome, entered_at, holdout FROM runs
+  FROM (SELECT contact_id, id, cascade_id, version_id, outcome, entered_at, holdout, marks FROM runs
          WHERE (contact_id, id) > (:contact_id, :run_id) ORDER BY contact_id, id LIMIT :scan) AS r
   JOIN contacts c ON c.id = r.contact_id AND c.seed = 0
  WHERE r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
@@ -47,6 +47,7 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at,
         /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
         /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
    AND r.holdout = :holdout AND (:outcome = -1 OR coalesce(r.outcome, 0) = :outcome)
+   AND (:marks = 0 OR r.marks & :marks <> 0)
    AND (:any_message = 1 OR EXISTS (
         SELECT 1 FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id
            AND (m.mask & :some <> 0

@@ -13,6 +13,7 @@ from kaskad.actions.audience import Audience
 from kaskad.analytics.reach import Level, Line
 from kaskad.analytics.scope import FOREVER
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.figures import OF_MONEY
 from kaskad.domain.ids import launch_text, read_launch
 from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
@@ -195,6 +196,11 @@ class ReportView(View):
     variants: list[VariantView]
     price: Money
     cost: Money
+    goals: Annotated[int, Field(description=OF_MONEY["goals"])]
+    revenue: Annotated[Money, Field(description=OF_MONEY["revenue"])]
+    revenue_each: Annotated[Money, Field(description=OF_MONEY["revenue_each"])]
+    goal_cost: Annotated[Money, Field(description=OF_MONEY["goal_cost"])]
+    return_rate: Annotated[float | None, Field(description=OF_MONEY["return_rate"])]
 
     @classmethod
     def of(cls, told: reports.Told) -> ReportView:
@@ -221,6 +227,11 @@ class ReportView(View):
             variants=[VariantView.model_validate(each, from_attributes=True) for each in told.variants],
             price=made.price,
             cost=made.cost,
+            goals=made.goals,
+            revenue=made.revenue,
+            revenue_each=made.revenue_each,
+            goal_cost=made.goal_cost,
+            return_rate=made.return_rate,
         )
 
 

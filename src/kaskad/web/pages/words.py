@@ -117,6 +117,7 @@ FIGURES = {
     "entered": N_("Who entered"),
     "under_way": N_("Who is under way"),
     "holdouts": N_("Who is held out"),
+    "goals": N_("Who came to the goal"),
     "reached": N_("Who was reached"),
     "sent": N_("To whom it was sent"),
     "delivered": N_("To whom it was delivered"),
