@@ -81,6 +81,9 @@ def test_files_by_rule_and_an_appointment_are_edited(site):
         assert told.status_code == 422 and re.search(r'id="f-attach-problem" role="alert">[^<]', told.text)
         good = {**form, "cal-title": "Webinar", "cal-starts": "trigger.starts_at", "cal-lasts": "90m"}
         assert client.post("/templates/of/webinar/save", data=good).status_code == 303
+        shown = client.post("/templates/of/webinar/draw", data=good).text
+        look = shown[shown.index('id="look"') :]
+        assert "Webinar" in look and "<code>trigger.starts_at</code>" in look, "the instant is made up"
         page = client.get(at).text
         assert 'value="90m"' in page and "Map for {{ contact.name }}.pdf" in page
         (kept,) = site.api.get("/templates/webinar")["items"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from kaskad.actions.office import Office
 from kaskad.domain import sms
-from kaskad.domain.cascade import Content, Utm, Variant
+from kaskad.domain.cascade import Calendar, Content, Utm, Variant
 from kaskad.domain.channels import wants_short
 from kaskad.domain.content import (
     PREFERENCES,
@@ -250,9 +251,21 @@ def scope_for(
     }  # fmt: skip
 
 
-def completed(given: Mapping[str, Any], names: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the event's properties with a stand-in for each that a text reads and nobody gave."""
+def completed(
+    given: Mapping[str, Any], names: Sequence[str], appointment: Calendar | None = None, now: int = 0
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the event's properties with a stand-in for each that a text reads and nobody gave.
+
+    An appointment is made up to begin a day after `now`.
+    """
     trigger, made_up = dict(given), []
+    moments = (appointment.starts, appointment.ends) if appointment else ()
+    for hours, name in enumerate(moments, 24):
+        root, _, path = name.partition(".")
+        if root == "trigger" and path and "." not in path and path not in trigger:
+            at = datetime.fromtimestamp(now // 1000, UTC) + timedelta(hours=hours)
+            trigger[path] = at.isoformat()
+            made_up.append(name)
     for name in names:
         root, _, path = name.partition(".")
         if root == "trigger" and path and "." not in path and "[" not in path and path not in trigger:

@@ -56,7 +56,7 @@ def look(office: Office, draft: Draft, who: str, trigger: Mapping[str, Any]) -> 
         person, zone = person_of(tx, contact_id), zone_of(tx)
     channel = Channel.of(made.channel)
     variables = tuple(sorted(compile_content(made.content, channel, name=made.name).variables))
-    told, made_up = completed(trigger, variables)
+    told, made_up = completed(trigger, variables, made.content.calendar, office.now())
     work = Work(
         Content(template=made.name), channel, made.name, person, zone, office.now(), office.base_url,
         link_url_of(office, made.name), told, (made,), made.language,

@@ -294,7 +294,9 @@ def of_step(
     person = person_of(tx, contact_id)
     made_up: tuple[str, ...] = ()
     if complete:
-        trigger, made_up = completed(trigger, _names(found.content, where, chosen, step, texts))
+        trigger, made_up = completed(
+            trigger, _names(found.content, where, chosen, step, texts), found.content.calendar, office.now()
+        )
     work = Work(
         found.content, where, step, person, zone_of(tx), office.now(), office.base_url,
         office.engine.world.link_url(cascade.brand), trigger, tuple(texts), primary(person.language), chosen,

@@ -18,7 +18,8 @@ router = APIRouter(prefix="/api/v1/segment-file", tags=["lists and segments"], r
 
 YAML: dict[str, Any] = {"schema": {"type": "string"}, "example": "segments:\n  vips: contact.vip\n"}
 BODY = {"requestBody": {"required": True, "content": {"application/yaml": YAML}}}
-ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"text/yaml": YAML}}}
+TOLD = {"schema": {"type": "object"}, "example": {"segments": {"vips": "contact.vip"}}}
+ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"text/yaml": TOLD}}}
 
 
 class SavedView(View):
