@@ -142,9 +142,14 @@ def _answers(
 
 def _entry(state: str, refusal: str | None, run: Run) -> str:
     if state == cascade_store.DRAFT:
-        return "it is a draft: nobody enters before it is activated"
+        return worded("it is a draft: nobody enters before it is activated")
     if state != cascade_store.ACTIVE:
-        return worded("the cascade is %(state)s: nobody enters", state=state)
+        paused = state == cascade_store.PAUSED
+        return (
+            worded("the cascade is paused: nobody enters")
+            if paused
+            else worded("the cascade is stopped: nobody enters")
+        )
     if refusal is not None:
         return refusal
     return worded("would be held out as the control group: nothing is sent") if run.holdout else ""

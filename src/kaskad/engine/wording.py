@@ -80,8 +80,13 @@ def look_up(tx: Transaction, cascade: Cascade) -> tuple[list[Wording], list[Find
     for path, name, channel, content in wanted:
         own = [one for one in kept if one.name == name and one.channel == channel.code]
         if not own:
-            remedy = f"save one: `kaskad template put FILE` with `name: {name}` and `channel: {channel}`"
-            problems.append((path, f"there is no template {name!r} for {channel}", remedy))
+            remedy = worded(
+                "save one: `kaskad template put FILE` with `name: %(name)s` and `channel: %(channel)s`",
+                name=name,
+                channel=channel.value,
+            )
+            told = worded("there is no template %(name)r for %(channel)s", name=name, channel=channel)
+            problems.append((path, told, remedy))
             continue
         try:
             made = [wording(one, parts_of(kept, one.language)) for one in own]
@@ -89,7 +94,10 @@ def look_up(tx: Transaction, cascade: Cascade) -> tuple[list[Wording], list[Find
                 compile_content(content, channel, name=name, texts=TextBook(made), language=one.language)
             found.update({(one.name, one.channel, one.language): one for one in made})
         except BadTemplate as bad:
-            problems.append((path, f"{bad.name}, line {bad.line}: {bad.problem}", bad.remedy))
+            told = worded(
+                "%(name)s, line %(line)s: %(problem)s", name=bad.name, line=bad.line, problem=bad.problem
+            )
+            problems.append((path, told, bad.remedy))
     return sorted(found.values(), key=lambda one: (one.name, one.channel, one.language)), problems
 
 

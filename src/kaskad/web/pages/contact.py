@@ -43,6 +43,7 @@ from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, render
 from kaskad.web.pages.touches import PURPOSES, STATES, days_of, known, said, touch
+from kaskad.web.pages.words import WORDS
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("contacts:read")]
@@ -235,7 +236,9 @@ def _why(words: str, look: Look) -> str:
     if words in NOTES:
         return look._(NOTES[words])
     reason, colon, detail = words.partition(": ")
-    return known("skip", reason.replace(" ", "_"), look) + colon + detail if reason else ""
+    if reason.replace(" ", "_") not in WORDS["skip"]:
+        return look.told(words)
+    return known("skip", reason.replace(" ", "_"), look) + colon + look.told(detail)
 
 
 def _topics(whole: Whole) -> list[str]:
