@@ -128,6 +128,25 @@ def test_plan_activation_and_check_tell_it_at_its_line(api):
         api.delete("/accounts/smsc?force=true")
 
 
+def test_an_event_that_has_never_come_is_remarked_on_with_the_nearest_that_has(api):
+    steps = "  - {id: s, channel: sms, text: Hi, if: 'event(\"purchse\").count > 0', wait: 2h}\n"
+    text = HEAD.replace("event: e}", "event: signed_up}").replace("event: g}", "event: purchase}") + steps
+
+    def told():
+        held = api.post("/cascades/check?accounts=true", content=text, headers=YAML)
+        assert held["ok"], "it may yet come"
+        return [(one["path"], one["remedy"]) for one in held["problems"] if "no event" in one["message"]]
+
+    asked = {"text": 'event("purchse").count > 0'}
+    assert told() == api.post("/questions", asked)["remarks"] == [], "nothing has come at all"
+    api.post("/contacts", {"external_id": "ann"})
+    for name in ("purchase", "cart_left"):
+        api.post("/events", {"id": name, "name": name, "contact": {"external_id": "ann"}})
+    assert told() == [("steps[0].if", "is `purchase` meant, which has come?")]
+    (remark,) = api.post("/questions", asked)["remarks"]
+    assert remark == "no event `purchse` was found among 2: is `purchase` meant, which has come?"
+
+
 def test_the_command_checks_with_accounts_where_it_is_asked_to(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("K", "k" * 16)

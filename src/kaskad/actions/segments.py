@@ -9,6 +9,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from kaskad.actions import asked, attributes, contacts, lists, scores
+from kaskad.actions.held import unheard_of
 from kaskad.actions.office import Office
 from kaskad.actions.questions import Asked, Progress
 from kaskad.domain.attributes import doubts_of
@@ -21,6 +22,7 @@ from kaskad.domain.segment import (
     asked_by,
     circle,
     doubts,
+    events_in,
     lists_in,
     named_by,
     names_in,
@@ -254,6 +256,11 @@ def _doubts(tx: Transaction, conditions: Sequence[Condition]) -> tuple[str, ...]
     named = {name for condition in conditions for name in lists_in(condition.tree)}
     lists = {each for each in named if list_store.find(tx, each) is not None}
     found = [each for condition in conditions for each in doubts(condition.tree, lists, cascades)]
+    events = {name for condition in conditions for name in events_in(condition.tree)}
+    found += [
+        worded("%(said)s: %(remedy)s", said=said, remedy=remedy)
+        for said, remedy in unheard_of(tx, sorted(events)).values()
+    ]
     return tuple(dict.fromkeys(found))
 
 

@@ -12,6 +12,7 @@ from kaskad.domain.condition import (
     Compare,
     Condition,
     ConditionError,
+    Event,
     Kept,
     Literal,
     Name,
@@ -110,6 +111,11 @@ def names_in(tree: Node) -> set[str]:
     return {node.name for node in walk(tree) if isinstance(node, Named)}
 
 
+def events_in(tree: Node) -> set[str]:
+    """Return the events that a condition asks about."""
+    return {node.name for node in walk(tree) if isinstance(node, Event)}
+
+
 def lists_in(tree: Node) -> set[str]:
     """Return the static lists that a condition names."""
     return {node.names[0] for node in walk(tree) if isinstance(node, Kept) and node.function == "in_list"}
@@ -167,6 +173,21 @@ def named_by(cascade: Cascade) -> dict[str, list[str]]:
     for step in cascade.steps:
         if step.condition is not None:
             add(names_in(step.condition.tree), f"steps[{step.number}].if")
+    return found
+
+
+def events_by(cascade: Cascade) -> dict[str, list[str]]:
+    """Return the events that a cascade names, each with the places in its definition that do."""
+    found: dict[str, list[str]] = {}
+    conditions = [(cascade.trigger.condition, "trigger.if"), (cascade.exit_if, "exit_if")]
+    conditions += [(step.condition, f"steps[{step.number}].if") for step in cascade.steps]
+    if cascade.trigger.event:
+        found[cascade.trigger.event] = ["trigger.event"]
+    if cascade.goal is not None:
+        found.setdefault(cascade.goal.event, []).append("goal.event")
+    for condition, place in conditions:
+        for name in sorted(events_in(condition.tree)) if condition is not None else ():
+            found.setdefault(name, []).append(place)
     return found
 
 

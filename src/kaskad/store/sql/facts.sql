@@ -73,3 +73,7 @@ ON CONFLICT DO NOTHING RETURNING contact_id, id;
 SELECT contact_id, name, at, properties FROM events
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND at >= :since;
+
+-- name: event_names_among
+-- The names of some events, and how many there are of each: nothing finds all names without reading every event.
+SELECT name, count(*) FROM (SELECT name FROM events LIMIT :limit) AS looked GROUP BY name ORDER BY name;
