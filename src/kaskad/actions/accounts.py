@@ -84,6 +84,13 @@ def listing(office: Office) -> list[Shown]:
     ]
 
 
+def senders(office: Office) -> list[Account]:
+    """Return the accounts that send letters and say whom they come from; how they do is not looked at."""
+    with office.read() as tx:
+        kept = account_store.all_accounts(tx, office.vault)
+    return [each for each in kept if each.channel is Channel.EMAIL and "sender" in each.settings]
+
+
 def get(office: Office, name: str) -> Shown:
     """Return one account; raises NotFound."""
     for shown in listing(office):

@@ -15,7 +15,6 @@ from kaskad.actions.brand import Brand
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, Unavailable
 from kaskad.domain.money import DIGITS
-from kaskad.domain.terms import Channel
 from kaskad.domain.utm import NAMES
 from kaskad.domain.worded import wording
 from kaskad.web.auth import InOffice
@@ -106,15 +105,12 @@ def page(
         html = files.with_pictures(office, brand_parts.sample(office, shown, look.language))
     except Invalid:
         html = ""
-    mails = [
-        each.account for each in accounts.listing(office)
-        if each.account.channel is Channel.EMAIL and "sender" in each.account.settings
-    ]  # fmt: skip
     return render(
         request, look, "brand.html", 422 if wrong else 200, seen=seen, given=shown, part=part,
         problems=wrong or {}, told={**EMPTY, **told} if told else None, currencies=["", *sorted(DIGITS)],
         letter=letters_of(request).keep(html) if html else "", outside="://" in shown.logo,
-        pieces=brand_parts.states(office), mails=mails if seen.may("accounts:read") else [],
+        pieces=brand_parts.states(office),
+        mails=accounts.senders(office) if seen.may("accounts:read") else [],
         policy=rules, names=NAMES, own_domain=office.engine.world.options.link_url,
         colour=brand_parts.COLOUR, ground=brand_parts.GROUND,
     )  # fmt: skip
