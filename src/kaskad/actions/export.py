@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from kaskad.actions.export_rows import HEADERS, Fields, Wanted, What, pieces
+from kaskad.actions.export_rows import HEADERS, Fields, Wanted, What, looked_over, pieces
 from kaskad.actions.office import Office
 from kaskad.engine.columns import EXPORTED
 from kaskad.engine.sheets import csv_text
@@ -37,8 +37,7 @@ def export(office: Office, what: What, form: Form, wanted: Wanted) -> Iterator[b
     found = pieces(office, what, wanted)
     if form is Form.JSONL:
         return (b"".join(msgspec.json.encode(_said(row)) + b"\n" for row in rows) for rows in found)
-    header = HEADERS.get(what) or _header(found)
-    found = pieces(office, what, wanted) if what is What.PEOPLE else found
+    header = HEADERS.get(what) or _header(looked_over(office, wanted))
     return _csv(header, found) if form is Form.CSV else _workbook(header, found)
 
 
