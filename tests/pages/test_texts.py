@@ -113,10 +113,15 @@ def test_what_was_kept_as_a_sentence_is_said_in_russian():
     assert "«Contacts»" in russian.told(worded("There is a list %(name)r already.", name="Contacts"))
 
 
-def test_spans_are_counted_by_the_installations_clock():
+def test_times_are_told_by_the_installations_clock_and_hours_in_russian():
     from kaskad.web.pages.look import Look
+    from kaskad.web.pages.touches import _told
 
     now = 1_795_698_000_000  # 26 November 2026, 13:00 UTC; the wall's clock is elsewhere
     look = Look("ru", "/", zone="Asia/Almaty", now=now)
     assert look.ago(now - 3_600_000) == "1 час назад" and look.ago(now + 86_400_000) == "через 1 день"
+    assert (
+        _told("09:00-21:00 or 22:00-23:00 on working days of KZ, in Asia/Almaty", look)
+        == "09:00-21:00, 22:00-23:00 по рабочим дням (KZ) · Asia/Almaty"
+    )
     assert look.clock(now) == "18:00:00" and Look("ru", "/").clock(now) == "13:00:00 UTC"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -88,6 +89,13 @@ WHY = {
     "no step left": N_("no step is left"),
     "paused": N_("the cascade is paused"),
     "the person has not written lately": N_("the person has not written lately"),
+}
+_WINDOW = re.compile(
+    r"([\d:-]+(?: or [\d:-]+)*)(?: on (working days|days that are no holidays)(?: of ([A-Z]{2}))?)?"
+)
+DAYS = {
+    "working days": N_("on working days"),
+    "days that are no holidays": N_("not on holidays"),
 }
 PURPOSES = {
     "": N_("everything"),
@@ -222,10 +230,23 @@ def _decided(entry: Entry, look: Look) -> Touch:
     else:
         phase = said(PHASES, str(told["phase"]), look)
         title = f"{entry.step}: {phase}" if entry.step else phase[:1].upper() + phase[1:]
-    detail = " · ".join([part for part in (why, str(told["detail"] or "")) if part] + lines)
+    detail = " · ".join([part for part in (why, _told(str(told["detail"] or ""), look)) if part] + lines)
     return Touch(
         entry.at, entry.what, icon("split"), "", title, detail, cascade=entry.cascade or ""
     )  # fmt: skip
+
+
+def _told(detail: str, look: Look) -> str:
+    """Return what a decision says more; the hours that `domain/hours.py` describes, in the reader's words."""
+    hours, _, zone = detail.rpartition(", in ")
+    found = [_WINDOW.fullmatch(each) for each in hours.split(" and ")]
+    said = []
+    for each in found:
+        if each is None:
+            return look.told(detail)
+        days = f" {look._(DAYS[each[2]])}" if each[2] else ""
+        said.append(each[1].replace(" or ", ", ") + days + (f" ({each[3]})" if each[3] else ""))
+    return " · ".join([*said, zone])
 
 
 def _skipped(skip: dict[str, str], look: Look) -> str:
@@ -233,7 +254,7 @@ def _skipped(skip: dict[str, str], look: Look) -> str:
     where = known("channel", skip["channel"], look)
     return look._(
         "%(step)s (%(channel)s) is skipped: %(why)s", step=skip["step"], channel=where,
-        why=f"{why} ({skip['detail']})" if skip["detail"] else why,
+        why=f"{why} ({_told(skip['detail'], look)})" if skip["detail"] else why,
     )  # fmt: skip
 
 
