@@ -46,7 +46,8 @@ class Shop:
     @property
     def page(self):
         form = '<form action="/sent"><input name="a"><button>Send</button></form>'
-        return f'<!doctype html><script src="/early.js"></script>{self.tag}{form}'
+        twice = self.tag * 2  # by a template, and by a manager of tags
+        return f'<!doctype html><script src="/early.js"></script>{twice}{form}'
 
     def close(self):
         self._server.shutdown()
@@ -95,6 +96,8 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
         # What is told before it is known of whom waits for that
         signature = identity(api.get("/sites/shop/secret")["secret"], "ann")
         page.evaluate("([who, sign]) => kaskad.identify(who, sign)", ["ann", signature])
+        loop = "const loop = {}; loop.loop = loop; kaskad.track('viewed', loop); kaskad.track(7, 'wrong')"
+        page.evaluate(loop)
         page.evaluate("kaskad.track('viewed', {sku: 'A-2'})")
         events = lambda: [  # noqa: E731
             one["details"] for one in api.get("/contacts/ann/timeline")["items"] if one["kind"] == "event"
@@ -104,10 +107,14 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
         page.evaluate("kaskad.consent(true)")
         page.context.set_offline(True)
         page.evaluate("kaskad.track('viewed', {sku: 'A-3'})")
+        long = "for (let i = 0; i < 20; i++) kaskad.track('viewed', {i, text: 'я'.repeat(1900)})"
+        page.evaluate(long)  # more than one request may carry
         page.wait_for_timeout(1200)
         assert {"sku": "A-3"} not in events()
         page.context.set_offline(False)
         until(lambda: {"sku": "A-3"} in events())
+        sent = "/contacts/ann/events?limit=100"
+        until(lambda: len([one for one in api.get(sent)["items"] if "i" in one["properties"]]) == 20)
         until(lambda: api.get("/contacts/ann")["zone"] == "Asia/Almaty")
 
         page.get_by_role("button", name="Send").click()  # leaves the page

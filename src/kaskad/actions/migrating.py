@@ -51,7 +51,7 @@ def migrate(
     if target is None:
         raise NotFound(
             worded(
-                "%(slug)r has no version %(to)s: `kaskad cascade versions %(slug)s` shows them.",
+                "%(slug)r has no version %(to)s: the latest is shown by `kaskad cascades`.",
                 slug=slug,
                 to=to,
             )

@@ -69,7 +69,7 @@ class _Event(Struct, forbid_unknown_fields=True):
 class _Told(Struct, forbid_unknown_fields=True):
     """What a page posts. `sent` and `at` are by the visitor's clock: only their difference is believed."""
 
-    events: Annotated[list[_Event], Meta(max_length=AT_ONCE)]
+    events: Annotated[list[msgspec.Raw], Meta(max_length=AT_ONCE)]  # one that is wrong is refused alone
     sent: int = 0
     click: Annotated[str, Meta(max_length=200)] = ""
     who: _Who | None = None
@@ -78,6 +78,7 @@ class _Told(Struct, forbid_unknown_fields=True):
 
 
 _decode = msgspec.json.Decoder(_Told).decode
+_event = msgspec.json.Decoder(_Event).decode
 
 
 class SitePages:
@@ -127,10 +128,10 @@ class SitePages:
     async def _take(self, site: Site, told: _Told, origin: str, ip: str, agent: str, now: int) -> Response:
         message = self._message(told, now)
         visitor = self._visitor(site, told)
-        marks = [
-            BEACON if one.kind == "page" else FORM for one in told.events if one.kind in ("page", "form")
-        ]
-        events, refused = _events(site, told, visitor, now)
+        done, refused = _read(told.events)
+        marks = [BEACON if one.kind == "page" else FORM for one in done if one.kind in ("page", "form")]
+        events, others = _events(site, told, done, visitor, now)
+        refused += others
         if told.who is not None and visitor is None:
             refused.append("who: the signature is not that of this id under this site's secret")
         if marks and message is None:
@@ -175,10 +176,23 @@ def script_source(name: str) -> str | None:
     return _LINE.sub("\n", "\n" + file.read_text("utf-8")).lstrip()
 
 
-def _events(site: Site, told: _Told, visitor: Visitor | None, now: int) -> tuple[list[EventIn], list[str]]:
+def _read(told: list[msgspec.Raw]) -> tuple[list[_Event], list[str]]:
+    """Return the events that can be read, and what is wrong with the others."""
+    read, refused = [], []
+    for number, raw in enumerate(told, 1):
+        try:
+            read.append(_event(raw))
+        except (msgspec.DecodeError, RecursionError) as error:
+            refused.append(f"event {number}: {error}")
+    return read, refused
+
+
+def _events(
+    site: Site, told: _Told, done: list[_Event], visitor: Visitor | None, now: int
+) -> tuple[list[EventIn], list[str]]:
     """Return the events that count, and why others do not."""
     events, refused = [], []
-    for one in told.events:
+    for one in done:
         if one.kind != "track":
             continue
         if one.name not in site.events:

@@ -2,23 +2,21 @@
 // Keeps nothing in the browser and reads nothing of it unless the visitor has agreed: kaskad.consent(true).
 (function (window, document) {
   "use strict";
+  // A page may have it twice.
+  var early = window.kaskad;
+  if (early && early.track) return;
   var script = document.currentScript;
   var data = script.dataset;
   var url = new URL(script.src).origin + "/site/" + data.key + "/events";
   var agreed = data.consent === "yes";
-  var waiting = [];
-  var who = null;
-  var timer = 0;
-  var tries = 0;
+  var waiting = [], who = null, timer = 0, tries = 0;
   var click = taken();
 
-  function store(name, value) {
+  function store(value) {
     try {
-      if (!agreed) return null;
-      if (value === undefined) return sessionStorage.getItem(name);
-      sessionStorage.setItem(name, value);
+      if (agreed && value) sessionStorage.setItem("kaskad", value);
+      return agreed && sessionStorage.getItem("kaskad");
     } catch (error) {}
-    return null;
   }
 
   // The click's token leaves the address at once, so that nobody bookmarks or shares it.
@@ -30,11 +28,16 @@
     return found[2];
   }
 
+  // What cannot be told (a structure within itself, a whole book) is left out, and takes nothing else with it.
   function add(kind, name, properties) {
-    waiting.push({
-      id: Date.now().toString(36) + Math.random().toString(36).slice(2),
-      kind: kind, name: name, properties: properties, at: Date.now(),
-    });
+    var at = Date.now();
+    try {
+      var text = JSON.stringify({
+        id: at.toString(36) + Math.random().toString(36).slice(2),
+        kind, name, properties, at,
+      });
+      if (text.length < 1e4) waiting.push([text, kind === "track"]);
+    } catch (error) {}
     waiting = waiting.slice(-50);
     later(kind === "track" ? 1000 : 0);
   }
@@ -44,65 +47,78 @@
     timer = setTimeout(send, ms);
   }
 
+  // Takes what may go now: half of the 64 kB that browsers let out of a page that ends.
+  function take() {
+    var size = 0;
+    var left = [];
+    var events = waiting.filter((one) => {
+      var goes = (who || !one[1]) && (size += one[0].length) < 1e4;
+      if (!goes) left.push(one);
+      return goes;
+    });
+    waiting = left;
+    return events;
+  }
+
   function body(events) {
-    var told = {sent: Date.now(), events: events};
+    var told = {sent: Date.now()};
     if (click) told.click = click;
     if (who) told.who = who;
     if (who && agreed) {
       told.zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
       told.language = navigator.language;
     }
-    return JSON.stringify(told);
+    return JSON.stringify(told).slice(0, -1) + ',"events":[' + events.map((one) => one[0]) + "]}";
   }
 
   function send() {
-    var told = function (one) { return who || one.kind !== "track"; };
-    var events = waiting.filter(told);
-    if (!events.length || navigator.onLine === false) return;
-    waiting = waiting.filter(function (one) { return !told(one); });
+    var events = navigator.onLine === false ? [] : take();
+    if (!events.length) return;
     fetch(url, {method: "POST", body: body(events), keepalive: true, credentials: "omit"}).then(
-      function (answer) {
+      (answer) => {
+        // Until it is read, Chromium counts what was sent against the 64 kB.
+        answer.text();
+        if (answer.status === 429 || answer.status > 499) return back(events);
         tries = 0;
-        if (answer.status === 429 || answer.status > 499) back(events);
+        later(99);
       },
-      function () { back(events); }
+      () => back(events)
     );
   }
 
   function back(events) {
     waiting = events.concat(waiting).slice(-50);
-    tries += 1;
-    if (tries < 6) later(1000 * Math.pow(4, tries));
+    if (++tries < 6) later(1000 * 4 ** tries);
   }
 
   function leave() {
-    if (waiting.length && navigator.sendBeacon(url, body(waiting))) waiting = [];
+    var events = take();
+    if (events.length && !navigator.sendBeacon(url, body(events))) waiting = events.concat(waiting);
   }
 
   var api = {
-    identify: function (id, signature) {
-      who = {id: String(id), signature: signature};
+    identify(id, signature) {
+      who = {id: String(id), signature};
       add("identify");
     },
-    track: function (name, properties) { add("track", name, properties || {}); },
-    consent: function (yes) {
+    track(name, properties) { add("track", name, properties || {}); },
+    consent(yes) {
       agreed = !!yes;
-      if (agreed && click) store("kaskad", click);
+      store(click);
       if (!agreed) try { sessionStorage.removeItem("kaskad"); } catch (error) {}
     },
-    push: function (call) { api[call[0]].apply(null, [].slice.call(call, 1)); },
+    push([name, ...told]) { if (api[name]) api[name](...told); },
   };
 
   if (click) {
-    store("kaskad", click);
+    store(click);
     add("page");
   } else {
-    click = store("kaskad") || "";
+    click = store() || "";
   }
-  document.addEventListener("submit", function () { if (click) add("form"); }, true);
+  document.addEventListener("submit", () => { if (click) add("form"); }, true);
   window.addEventListener("online", send);
   window.addEventListener("pagehide", leave);
-  var early = window.kaskad;
   window.kaskad = api;
   if (Array.isArray(early)) early.forEach(api.push);
 })(window, document);
