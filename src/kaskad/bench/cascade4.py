@@ -26,6 +26,7 @@ from kaskad.domain.errors import Unavailable
 from kaskad.domain.policy import Policy
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock
+from kaskad.engine.counting import PIECE, count
 from kaskad.engine.dispatch import Dispatch, Dispatcher
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import Result
@@ -136,7 +137,7 @@ class Measured:
         try:
             self._wait(began, say)
             seconds = time.perf_counter() - began
-            self._wait_for_counts()
+            self._count_rest()
             used_s = time.process_time() - cpu + cpu_s(self._child())
             most_mib = own_peak_mib() + peak_mib(self._child())
         finally:
@@ -149,27 +150,27 @@ class Measured:
         events = sum(journal.counts[what] for what in (What.ACCEPTED, What.FAILED, What.RETURNED))
         events += self._outside.receipts.brought
         lags = sorted(verdict.lags) or [0]
-        count = work.contacts
+        people = work.contacts
         figures = Figures(
-            contacts_per_s=round(count / seconds, 1),
+            contacts_per_s=round(people / seconds, 1),
             sends_due=verdict.sends_due,
             sends_made=verdict.sends_made,
             events_per_s=round(events / seconds, 1),
             timer_lag_p50_ms=lags[len(lags) // 2],
             timer_lag_p99_ms=lags[len(lags) * 99 // 100],
-            cpu_s_per_1000=round(used_s / count * 1000, 4),
+            cpu_s_per_1000=round(used_s / people * 1000, 4),
             peak_mib=round(most_mib, 1),
-            bytes_per_contact=round(growth(before, after) / count, 1),
-            enrol_per_s=round(count / self._enrolled_s, 1),
+            bytes_per_contact=round(growth(before, after) / people, 1),
+            enrol_per_s=round(people / self._enrolled_s, 1),
             late_reactions=verdict.late,
             seconds=round(seconds, 3),
             ticks=self._engine.ticks,
-            driver_us_per_contact=round(self._outside.spent_s / count * 1e6, 2),
+            driver_us_per_contact=round(self._outside.spent_s / people * 1e6, 2),
             driver_mib=round(journal.size() / 2**20, 1),
             bytes_by_table={
-                name: round(grown / count, 1)
+                name: round(grown / people, 1)
                 for name, size in sorted(after.items())
-                if (grown := size - before.get(name, 0)) > count / 20
+                if (grown := size - before.get(name, 0)) > people / 20
             },
             differences={name: one.count for name, one in verdict.differences()},
         )
@@ -216,11 +217,10 @@ class Measured:
                 say(f"{counts[What.SENT]} sent, {counts[What.REACTED]} reacted, {now - began:.0f} s")
             time.sleep(max(POLL_S, 20 * (now - asked)))  # so that asking takes at most a twentieth
 
-    def _wait_for_counts(self) -> None:
-        """Return when reports need not look at a run any more: that belongs to what a contact costs."""
-        until = time.perf_counter() + STALL_S
-        while self._place.ask("SELECT 1 FROM due_runs LIMIT 1") and time.perf_counter() < until:
-            time.sleep(10 * POLL_S)
+    def _count_rest(self) -> None:
+        """Let the engine count now what it would soon: that belongs to what a contact costs."""
+        while not self._engine.problem() and self._engine.write(lambda tx: count(tx, PIECE)).result():
+            pass
 
     def _left(self) -> tuple[bool, bool]:
         """Return whether people still enter, and whether any run is live."""

@@ -19,7 +19,7 @@ from kaskad.store.runs import RunKey
 
 PIECE = 500  # runs counted between two ticks: some ten milliseconds
 ROUND = 20_000  # runs claimed at once
-EVERY_S = 5.0  # a run that changes several times within it is counted once
+EVERY_S = 10.0  # a run that changes several times within it is counted once
 _LATE = 1 << 62  # when nothing is claimed any more
 _SHARE = 10  # of the time that ticks want for themselves, one part in so many
 
