@@ -232,7 +232,7 @@ def test_what_is_wrong_is_said_in_russian_and_versions_are_drawn(site):
     )
     with site.client("marketer", headers={"Accept-Language": "ru"}) as client:
         shown = client.get("/cascades/said/edit?panel=text").text
-        assert "«3q» — не длительность" in shown and "SMS не сообщает <code>read</code>" in shown
+        assert "«3q» — не срок" in shown and "SMS не сообщает <code>read</code>" in shown
         step = client.get("/cascades/said/edit?panel=step&at=2").text
         assert "Часы отправки" in step and "data-example" in step
         changed = NEWS.replace("wait: 1h}\n", "wait: 2h}\n", 1).replace("id: letter", "id: post")
