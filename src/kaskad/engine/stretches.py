@@ -110,7 +110,8 @@ class Stretches:
         packed = self._sorted()
         people = sum(self._answered(asked).people for asked in self._coming) if packed else 0
         self._taken, self._coming, self._sorting = self._coming[::-1], [], None
-        self._size = min(self._size * 2, _LONGEST)
+        self._size = min(self._size * 3 // 2, _LONGEST)
+        self._ask(self._size // 3)  # it reads while addresses are put into the book
         return Stretch(self._people, people, packed) if packed else None
 
     def take(self) -> tuple[Rows, Batch, int] | None:

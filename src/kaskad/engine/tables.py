@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -98,16 +99,19 @@ def _csv(text: Encoded, source: str) -> Table:
     held: list[str] = []  # lines of the row that is being read
     header: list[str] | None = None
     size = 0
-    reader = csv.reader(_holding(wrapped(), held), delimiter=delimiter)
+    quoted = b'"' in text.data  # else a row is a line, and need not be held to be looked at
+    reader = csv.reader(_holding(wrapped(), held) if quoted else wrapped(), delimiter=delimiter)
+    last: list[str] = []
     try:
-        for cells in reader:
-            if header is None:
-                header = [as_told(name.strip()) if guarded else name.strip() for name in cells]
-            else:
-                size += 1
+        for cells in islice(reader, 1):
+            header = [as_told(name.strip()) if guarded else name.strip() for name in cells]
             last, held[:] = held[:], []
-        if header is not None:
-            _check_quotes(last, delimiter)
+        if not quoted:
+            size = sum(1 for _ in reader)
+        for _ in reader:
+            size += 1
+            last, held[:] = held[:], []
+        _check_quotes(last, delimiter)
     except csv.Error as error:
         problem = str(error)
         if "field limit" in problem:
