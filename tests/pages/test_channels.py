@@ -61,7 +61,7 @@ def test_an_account_is_added_by_mouse_tried_out_paused_and_removed(visit, site):
         {"name": "p.csv", "mimeType": "text/csv", "buffer": b"country,price\nKZ,14.5\nKazakhstan,1\n"}
     )
     page.get_by_role("button", name="Загрузить").click()
-    assert "row 3" in page.locator("#prices").inner_text()
+    assert "строка\u00a03" in page.locator("#prices").inner_text()
     rows = b"country,price,valid_from,valid_until\nKZ,14.5,2026-01-01,2090-12-31\n*,20,2089-01-01,\n"
     page.get_by_label("CSV").set_input_files({"name": "p.csv", "mimeType": "text/csv", "buffer": rows})
     page.get_by_role("button", name="Загрузить").click()
@@ -81,7 +81,7 @@ def test_an_account_is_added_by_mouse_tried_out_paused_and_removed(visit, site):
     assert "sms-main" not in [each.account.name for each in accounts.listing(site.service.office)]
 
 
-def test_secrets_stay_unless_they_are_written_anew(site):
+def test_secrets_stay_unless_they_are_written_anew(site, monkeypatch):
     office = site.service.office
     with site.client("owner") as client:
         found = client.get("/channels/accounts/telegram/edit")
@@ -110,6 +110,10 @@ def test_secrets_stay_unless_they_are_written_anew(site):
         lost = client.get("/nowhere", headers={"Accept": "text/html", "Accept-Language": "ru"})
         assert (lost.status_code, "Такой страницы нет" in lost.text) == (404, True)
         assert client.get("/api/v1/nowhere", headers={"Accept": "text/html"}).json()["status"] == 404
+        with monkeypatch.context() as broken:
+            broken.setattr(accounts, "listing", lambda office: 1 // 0)
+            defect = client.get("/channels", headers={"Accept-Language": "ru"})
+        assert (defect.status_code, "Дефект Kaskad" in defect.text) == (500, True)
     with site.client("viewer") as client:
         assert "Remove" not in client.get("/channels/accounts/email").text
         assert client.get("/channels/providers").status_code == 403

@@ -11,6 +11,8 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
 from kaskad.actions import audit, sessions
@@ -21,7 +23,7 @@ from kaskad.domain.worded import worded, wording
 from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_of, office_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
-from kaskad.web.problems import on_http_error
+from kaskad.web.problems import on_defect, on_http_error
 
 SIGNED_IN = "signed in"  # a need that every session meets
 OPEN = "open"  # a route that nobody signs in for
@@ -141,6 +143,11 @@ class PageRoute(APIRoute):
             except (RequestValidationError, KaskadError) as error:
                 seen = await run_in_threadpool(_seen, request)
                 return failure(request, error, seen)
+            except (HTTPException, ClientDisconnect):
+                raise
+            except Exception as error:
+                on_defect(request, error)
+                return failure(request, error, getattr(request.state, "visitor", None))
 
         return handler
 
@@ -149,9 +156,12 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
     """Return the page, or for a part of one the toast, that says what is wrong."""
     look = look_of(request, seen)
     kinds = {NotFound: 404, Conflict: 409, Forbidden: 403, Invalid: 422, RequestValidationError: 404}
-    status = next((code for kind, code in kinds.items() if isinstance(error, kind)), 503)
+    others = 503 if isinstance(error, KaskadError) else 500
+    status = next((code for kind, code in kinds.items() if isinstance(error, kind)), others)
     title = look._("Not found") if status == 404 else look._("That did not work")
-    detail = "" if isinstance(error, RequestValidationError) else _detail(look, error)
+    detail = _detail(look, error) if isinstance(error, KaskadError) else ""
+    if status == 500:
+        detail = look._("A defect in Kaskad. The server's log has it: report what it shows.")
     template = "part_failure.html" if request.headers.get("hx-request") else "failure.html"
     response = render(request, look, template, status, seen=seen, title=title, detail=detail)
     if template == "part_failure.html":
