@@ -29,6 +29,11 @@ def test_a_file_of_segments_goes_both_ways():
     assert list(told) == list(trees) and {name: parse(text).tree for name, text in told.items()} == trees
 
 
+def test_what_yaml_takes_escaped_only_is_escaped():
+    tree = parse('contact["\x80 \u2028"] == "\x9f"').tree
+    assert parse(condition_of(as_yaml(tree))).tree == tree
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

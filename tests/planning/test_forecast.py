@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from kaskad.domain.terms import Channel
 from kaskad.planning.forecast import Kind, People, forecast, range_of, without
@@ -30,7 +31,8 @@ def test_ranges_hold_eight_of_ten_outcomes_once_the_first_thousand_have_answered
     held = {name: covered(name, TRIALS, seed) for seed, name in enumerate(WORLDS)}
     whole = sum(sum(each.values()) for each in held.values()) / (4 * 4 * TRIALS)
     assert 0.75 <= whole <= 0.85, held
-    assert all(0.65 <= count / TRIALS <= 0.95 for each in held.values() for count in each.values()), held
+    low, high = binom.ppf((0.0005, 0.9995), TRIALS, (0.75, 0.85))
+    assert all(low <= count <= high for each in held.values() for count in each.values()), held
 
 
 def covered(name, trials, seed):

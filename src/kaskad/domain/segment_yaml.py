@@ -28,6 +28,7 @@ from kaskad.domain.worded import worded
 ALL, ANY, NOT = "all", "any", "not"
 # What YAML takes for a text without quotation marks wherever it stands in a block.
 _PLAIN = re.compile(r"""[A-Za-zА-Яа-я][\w "'()\[\].,<>=!+/*-]*""")
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")  # what YAML takes escaped only
 _TAKEN = re.compile(r"(true|false|null|yes|no)$|.* $", re.IGNORECASE)
 
 
@@ -124,4 +125,8 @@ def _lines(tree: Node) -> list[str]:
 
 def _scalar(text: str) -> str:
     plain = _PLAIN.fullmatch(text) and not _TAKEN.match(text)
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else _UNSEEN.sub(_escaped, json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
