@@ -1,6 +1,7 @@
 """What was forecast of launches, beside what has happened since.
 
-The runs of a launch are those of its version that entered from its beginning until the next launch of it.
+The runs of a launch are those of its version that entered from the hour of its beginning until that of the
+next launch of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kaskad.planning.history import Happened, happened
 from kaskad.planning.walk import stages
 from kaskad.store import cascades as store
 from kaskad.store.cascades import Foretold
+from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 
 LAUNCHES = 20  # the last ones with a forecast
@@ -82,8 +84,7 @@ def share_held(found: Sequence[Hindsight]) -> tuple[int, int]:
 def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
     expected = msgspec.json.decode(told.forecast, type=Expected)
     cascade = cascade_of(office, tx, told.version_id)
-    scope = Scope(version_id=told.version_id, since=told.started_at, until=told.until or FOREVER)
-    found = tally(tx, cascade_id, scope)
+    found = tally(tx, cascade_id, _scope(told))
     past = happened(stages(cascade), found.shapes, found.legs)
     lines = lines_of(found, {}, currencies(tx))
     cost = Counter[str]()
@@ -102,6 +103,18 @@ def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told:
         slug, told.launch, told.audience, told.started_at, expected.basis, over, past.under_way,
         tuple(figures),
     )  # fmt: skip
+
+
+def _scope(told: Foretold) -> Scope:
+    """Return the runs of a launch: by whole hours, which are counted already, unless one has two launches."""
+    since, until = _hour(told.started_at), FOREVER if told.until is None else _hour(told.until)
+    if since == until or (told.before is not None and told.before >= since):
+        since, until = told.started_at, told.until or FOREVER
+    return Scope(version_id=told.version_id, since=since, until=until)
+
+
+def _hour(at: int) -> int:
+    return at // HOUR_MS * HOUR_MS
 
 
 def _people(expected: Expected, past: Happened, messages: int) -> list[Compared]:

@@ -60,7 +60,8 @@ class LaunchRow(Struct, frozen=True):
 
 
 class Foretold(Struct, frozen=True):
-    """A launch with what was forecast of it, as JSON; `until` is when the next of its version began."""
+    """A launch with what was forecast of it, as JSON; `until` and `before` tell when the launches of its
+    version after and before it began."""
 
     launch: int
     version_id: int
@@ -69,6 +70,7 @@ class Foretold(Struct, frozen=True):
     state: str
     forecast: str
     until: int | None
+    before: int | None
 
 
 def save_version(

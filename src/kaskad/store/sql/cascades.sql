@@ -66,10 +66,13 @@ SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :aud
 RETURNING id;
 
 -- name: foretold
--- The last launches of a cascade that were forecast, and when the next launch of the same version began.
+-- The last launches of a cascade that were forecast, and when the launches of the same version before and after
+-- them began.
 SELECT l.id, l.version_id, l.audience, l.started_at, l.state, l.forecast,
        (SELECT min(n.started_at) FROM launches n
-         WHERE n.version_id = l.version_id AND n.started_at > l.started_at) AS until
+         WHERE n.version_id = l.version_id AND n.started_at > l.started_at) AS until,
+       (SELECT max(b.started_at) FROM launches b
+         WHERE b.version_id = l.version_id AND b.started_at < l.started_at) AS before
   FROM launches l JOIN versions v ON v.id = l.version_id
  WHERE v.cascade_id = :cascade_id AND l.forecast IS NOT NULL
  ORDER BY l.id DESC
