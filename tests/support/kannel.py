@@ -84,19 +84,27 @@ def kannel(folder: Path, centre: int, user: str, password: str, answers: str) ->
     bearerbox, smsbox = shutil.which("bearerbox"), shutil.which("smsbox")
     if bearerbox is None or smsbox is None:
         pytest.skip("kannel is not installed (apt install kannel)")
-    http, boxes = free_port(), free_port()
-    config = folder / "kannel.conf"
-    told = CONFIG.format(
-        admin=free_port(), boxes=boxes, http=http, folder=folder, centre=centre, user=user,
-        password=password, answers=answers,
-    )  # fmt: skip
-    config.write_text(told)
-    running = []
+    running: list[subprocess.Popen[bytes]] = []
     try:
-        for program, opened in ((bearerbox, boxes), (smsbox, http)):
+        for _ in range(3):  # a port that was free may be another's a moment later
+            http, boxes = free_port(), free_port()
+            config = folder / "kannel.conf"
+            config.write_text(CONFIG.format(
+                admin=free_port(), boxes=boxes, http=http, folder=folder, centre=centre, user=user,
+                password=password, answers=answers,
+            ))  # fmt: skip
             quiet = subprocess.DEVNULL
-            running.append(subprocess.Popen([program, str(config)], stdout=quiet, stderr=quiet))
-            _wait(opened)
+            for program, opened in ((bearerbox, boxes), (smsbox, http)):
+                running.append(subprocess.Popen([program, str(config)], stdout=quiet, stderr=quiet))
+                if not _listens(opened, running[-1]):
+                    break
+            else:
+                break
+            for process in running:
+                process.kill()
+                process.wait()
+            running.clear()
+        assert running, "Kannel does not start"
         yield Kannel(folder, http)
     finally:
         for process in reversed(running):
@@ -109,13 +117,15 @@ def kannel(folder: Path, centre: int, user: str, password: str, answers: str) ->
                 process.wait()
 
 
-def _wait(port: int) -> None:
-    """Return once somebody listens."""
+def _listens(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Return whether the process listens, once that is known."""
     for _ in range(200):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError:
+            if process.poll() is not None:
+                return False
             time.sleep(0.1)
         else:
-            return
-    raise AssertionError("Kannel does not start")
+            return True
+    return False
