@@ -16,7 +16,7 @@ from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, 
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step
-from kaskad.planning.forecast import Forecast, People, Range, forecast, range_of, without
+from kaskad.planning.forecast import People, Range, expected, forecast, lost, range_of, without
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Passed, Worlds, stages
@@ -78,7 +78,7 @@ class Expected(Struct, frozen=True):
     each_entered: Mapping[str, float]
     each_reached: Mapping[str, float]
     converted: int | None  # people who reach the goal; None: nothing tells how many
-    ranges: Mapping[str, Range]  # of reached, silent, messages and converted
+    ranges: Mapping[str, Range]  # of entered, reached, silent, messages and converted
     cost_ranges: Mapping[str, Range]
     without: tuple[Without, ...]
     basis: str
@@ -135,15 +135,19 @@ class _Making:
             [step.success for step in cascade.steps], cascade.first,
         )  # fmt: skip
         self._outlook = Outlook(self._plan, known.own, known.elsewhere)
-        self._told = self._forecast(self._people)
-        self._entered = self._people.size * (1 - held / 10_000)
+        goal = [Seen(known.own.over, known.own.converted)] if cascade.goal else []
+        self._told = forecast(self._plan, self._people, self._outlook, goal)
+        self._entered = self._people.size * self._people.stay
 
     def made(self, what_if: bool) -> Expected:
         """Return the forecast."""
         mean, draws = self._told.mean, self._told.draws
         reached, cost = float(mean.reached[0]), {c: float(each[0]) for c, each in mean.cost.items() if c}
         entered, converted = self._entered or 1.0, self._told.converted
-        ranges = {"reached": draws.reached, "silent": draws.silent, "messages": draws.messages}
+        ranges = {
+            "entered": self._told.entered, "reached": draws.reached, "silent": draws.silent,
+            "messages": draws.messages,
+        }  # fmt: skip
         if converted is not None:
             ranges["converted"] = self._told.conversions
         return Expected(
@@ -160,10 +164,6 @@ class _Making:
             cost_ranges={c: range_of(each) for c, each in draws.cost.items() if c},
             without=tuple(map(self._without, self._cascade.steps if what_if else ())), basis=self._basis(),
         )  # fmt: skip
-
-    def _forecast(self, people: People) -> Forecast:
-        goal = [Seen(self._known.own.over, self._known.own.converted)] if self._cascade.goal else []
-        return forecast(self._plan, people, self._outlook, goal)
 
     def _basis(self) -> str:
         return "own" if self._known.learnt else "others" if self._known.elsewhere else "prior"
@@ -204,13 +204,14 @@ class _Making:
         return round(float(self._outlook.means(step.number, ask, 0).reacts[0]), 6)
 
     def _without(self, step: Step) -> Without:
-        """Return what is different where a step is left out, in the same draws."""
-        told, entered = self._forecast(without(self._people, step.number)), self._entered or 1.0
-        mean, before = told.mean, self._told.mean
+        """Return what is different where a step is left out."""
+        mean = expected(self._plan, without(self._people, step.number), self._outlook)
+        fewer = lost(self._plan, self._people, self._outlook, step.number) / (self._entered or 1.0)
+        before = self._told.mean
         saved = {c: each - mean.cost.get(c, 0.0 * each) for c, each in before.cost.items() if c}
         return Without(
-            step.id, range_of((told.draws.reached - self._told.draws.reached) / entered),
-            round(float(mean.reached[0] - before.reached[0]) / entered, 6),
+            step.id, range_of(-fewer),
+            round(float(mean.reached[0] - before.reached[0]) / (self._entered or 1.0), 6),
             _whole(mean.messages - before.messages),
             {currency: -_whole(each) for currency, each in saved.items()},
         )  # fmt: skip

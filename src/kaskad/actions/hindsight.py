@@ -7,7 +7,6 @@ next launch of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -67,20 +66,6 @@ def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsig
         return [_compared(office, tx, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
 
 
-def of_all(office: Office, limit: int = LAUNCHES) -> list[Hindsight]:
-    """Return the same of every cascade."""
-    with office.read() as tx:
-        slugs = [row.slug for row in store.all_cascades(tx) if row.version_id is not None]
-    return [one for slug in slugs for one in of_cascade(office, slug, limit)]
-
-
-def share_held(found: Sequence[Hindsight]) -> tuple[int, int]:
-    """Return of how many figures of launches that are over the range held, and how many there are: eight of
-    ten are to."""
-    told = [one.held for each in found if each.over for one in each.figures]
-    return sum(told), len(told)
-
-
 def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
     expected = msgspec.json.decode(told.forecast, type=Expected)
     cascade = cascade_of(office, tx, told.version_id)
@@ -119,9 +104,8 @@ def _hour(at: int) -> int:
 
 def _people(expected: Expected, past: Happened, messages: int) -> list[Compared]:
     entering = expected.size - expected.held_out
-    whole = Range(entering, entering)
     told = {
-        "entered": (entering, whole, past.over + past.under_way),
+        "entered": (entering, expected.ranges["entered"], past.over + past.under_way),
         "reached": (expected.reached, expected.ranges["reached"], past.reached),
         "silent": (expected.silent, expected.ranges["silent"], past.silent),
         "messages": (expected.messages, expected.ranges["messages"], messages),

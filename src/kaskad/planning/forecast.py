@@ -37,6 +37,11 @@ class People(Struct, frozen=True):
     held: int = 0
     typical: bool = False  # no sample of anybody: all are of these kinds
 
+    @property
+    def stay(self) -> float:
+        """Return the share that is not held out."""
+        return 1.0 - self.held / 10_000
+
 
 class Range(Struct, frozen=True):
     """What eight of ten draws fall between."""
@@ -50,6 +55,7 @@ class Forecast(Struct, frozen=True):
 
     mean: Walked
     draws: Walked
+    entered: Worlds  # of every draw
     converted: float | None  # people who reach the goal; None: nothing tells
     conversions: Worlds
 
@@ -61,24 +67,42 @@ def forecast(
     """Return what is expected of an audience. `goal`: of the cascade's runs that are over, how many reached
     the goal, those of its own last."""
     chance = default_rng(seed)
-    stay = 1.0 - people.held / 10_000
-    looked = sum(kind.people for kind in people.kinds) or 1
-    expected = [
-        Crowd(np.array([people.size * stay * kind.people / looked]), kind.asks) for kind in people.kinds
-    ]
     counts = _counts(chance, people, draws)
     crowds = [
-        Crowd(chance.binomial(count, stay).astype(np.float64), kind.asks)
+        Crowd(chance.binomial(count, people.stay).astype(np.float64), kind.asks)
         for count, kind in zip(counts.T, people.kinds, strict=True)
     ]
-    mean = walk(plan.stages, expected, plan.first, outlook.means, at_its_rate)
+    mean = expected(plan, people, outlook)
     drawn = walk(plan.stages, crowds, plan.first, outlook.drawn(seed, draws), by_chance(chance))
-    if not any(seen.of for seen in goal):
-        return Forecast(mean, drawn, None, _NEVER)
-    told = family(None).knowing(goal[:-1]).believed(goal[-1])
     entered = sum((crowd.people for crowd in crowds), np.zeros(draws))
+    if not any(seen.of for seen in goal):
+        return Forecast(mean, drawn, entered, None, _NEVER)
+    told = family(None).knowing(goal[:-1]).believed(goal[-1])
     converted = by_chance(chance)(entered, told.draws(chance.random(draws), chance))
-    return Forecast(mean, drawn, told.mean * people.size * stay, converted)
+    return Forecast(mean, drawn, entered, told.mean * people.size * people.stay, converted)
+
+
+def expected(plan: Plan, people: People, outlook: Outlook) -> Walked:
+    """Return what happens where everything does at the expected rates, in one world."""
+    return walk(plan.stages, _crowds(people, 1), plan.first, outlook.means, at_its_rate)
+
+
+def lost(
+    plan: Plan, people: People, outlook: Outlook, step: int, *, draws: int = DRAWS, seed: int = SEED
+) -> Worlds:  # fmt: skip
+    """Return how many fewer people are reached where a step is left out, in worlds that differ in their rates
+    only: chance would hide it."""
+    whole, less = (
+        walk(plan.stages, _crowds(each, draws), plan.first, outlook.drawn(seed, draws), at_its_rate).reached
+        for each in (people, without(people, step))
+    )
+    return whole - less
+
+
+def _crowds(people: People, worlds: int) -> list[Crowd]:
+    """Return how many of each kind enter on average, the same in every world."""
+    each = people.size * people.stay / (sum(kind.people for kind in people.kinds) or 1)
+    return [Crowd(np.full(worlds, each * kind.people), kind.asks) for kind in people.kinds]
 
 
 def _counts(chance: Generator, people: People, draws: int) -> NDArray[np.int64]:

@@ -64,7 +64,9 @@ class Outlook:
             place = step, ask.channel, before
             if place not in kept:
                 common = default_rng([seed, step, ask.channel.code]).random(count)
-                chance = default_rng([seed, step, ask.channel.code, before])
+                seen = self._own.cells.get((step, before), _NOTHING).of > 0
+                # Rates of which nothing was seen are believed alike, so they are drawn alike.
+                chance = default_rng([seed, step, ask.channel.code, 1 + before if seen else 0])
                 reacting, leaving = self._believed(*place)
                 some = reacting.draws(common, chance)
                 gone = 0.0 if leaving is None else leaving.draws(common, chance)

@@ -119,7 +119,7 @@ class ForecastView(View):
     converted: Annotated[
         int | None, Field(description="People who reach the goal; null: no run of the cascade tells yet.")
     ]
-    ranges: Annotated[Ranges, Field(description="Of reached, silent, messages and converted.")]
+    ranges: Annotated[Ranges, Field(description="Of entered, reached, silent, messages and converted.")]
     cost_ranges: Annotated[Ranges, Field(description="Minor units by currency.")]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
     basis: Annotated[
