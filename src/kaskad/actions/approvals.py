@@ -166,17 +166,7 @@ def _of_template(tx: Transaction, name: str) -> list[State]:
     try:
         pieces = [of_wording(wording(one, parts_of(kept, one.language))) for one in own]
     except BadTemplate as bad:  # a part was changed, or has gone
-        raise Invalid(
-            [
-                worded(
-                    "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
-                    name=bad.name,
-                    line=bad.line,
-                    problem=bad.problem,
-                    remedy=bad.remedy,
-                )
-            ]
-        ) from None
+        raise bad.refusal() from None
     return [state for piece in pieces for state in states(tx, [piece], _author(tx, piece))]
 
 

@@ -117,17 +117,7 @@ def _checks(
                 try:
                     compiled = by_language(step.content, channel, step.id, book, variant)
                 except BadTemplate as bad:
-                    raise Invalid(
-                        [
-                            worded(
-                                "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
-                                name=bad.name,
-                                line=bad.line,
-                                problem=bad.problem,
-                                remedy=bad.remedy,
-                            )
-                        ]
-                    ) from None
+                    raise bad.refusal() from None
                 check = Check(
                     office, compiled, channel, zone, trigger, cascade.message_class,
                     office.engine.world.link_url(cascade.brand), step.account,

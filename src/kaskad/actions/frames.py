@@ -156,17 +156,7 @@ def fill(work: Work) -> Filled:
             attached, embedded = wanted.attached, wanted.embedded
             appointment = compiled.encloses.appointment(scope, work.person.zone or work.zone)
     except BadTemplate as bad:
-        raise Invalid(
-            [
-                worded(
-                    "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
-                    name=bad.name,
-                    line=bad.line,
-                    problem=bad.problem,
-                    remedy=bad.remedy,
-                )
-            ]
-        ) from None
+        raise bad.refusal() from None
     except RenderError as problem:
         raise Invalid([str(problem)]) from None
     language = compiled.language or primary(work.person.language)

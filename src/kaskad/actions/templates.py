@@ -313,7 +313,7 @@ def _names(
     try:
         made = compile_content(content, channel, variant, name=step, texts=TextBook(texts))
     except BadTemplate as bad:
-        raise _invalid(bad) from None
+        raise bad.refusal() from None
     return sorted(made.variables)
 
 
@@ -377,7 +377,7 @@ def made_of(kept: Kept, texts: Sequence[Kept]) -> Wording:
     try:
         made = wording(kept, parts_of(texts, kept.language))
     except BadTemplate as bad:
-        raise _invalid(bad) from None
+        raise bad.refusal() from None
     channel = Channel.of(kept.channel)
     names = compile_content(made.content, channel, name=kept.name).variables  # without `files`
     unknown = [name for name in sorted(names) if re.split(r"[.\[]", name, maxsplit=1)[0] not in ROOTS]
@@ -456,17 +456,3 @@ def _policy(tx: Transaction) -> Policy:
 def zone_of(tx: Transaction) -> str:
     """Return the zone of whoever has none."""
     return _policy(tx).zone
-
-
-def _invalid(bad: BadTemplate) -> Invalid:
-    return Invalid(
-        [
-            worded(
-                "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
-                name=bad.name,
-                line=bad.line,
-                problem=bad.problem,
-                remedy=bad.remedy,
-            )
-        ]
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaskad.domain.errors import Invalid
 from kaskad.domain.worded import worded
 
 
@@ -22,6 +23,20 @@ class BadTemplate(ValueError):
         self.line = line
         self.problem = problem
         self.remedy = remedy
+
+    def refusal(self) -> Invalid:
+        """Return the same as the refusal of what was asked for."""
+        return Invalid(
+            [
+                worded(
+                    "%(name)s, line %(line)s: %(problem)s: %(remedy)s.",
+                    name=self.name,
+                    line=self.line,
+                    problem=self.problem,
+                    remedy=self.remedy,
+                )
+            ]
+        )
 
 
 class RenderError(ValueError):
