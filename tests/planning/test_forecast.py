@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from kaskad.domain.terms import Channel
 from kaskad.planning.forecast import Kind, People, expected, forecast, lost, range_of, without
-from kaskad.planning.history import Happened, happened
+from kaskad.planning.history import Cell, Happened, happened
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Ask, Stage
@@ -80,6 +80,15 @@ def test_a_step_left_out_costs_its_reach_and_saves_its_price_whatever_the_rates_
     for step in range(5):  # in none of the worlds does it bring anybody
         between = range_of(lost(PLAN, TYPICAL, NOTHING, step))
         assert 0 <= between.low < between.high
+
+
+def test_how_people_react_here_moves_the_figures_of_steps_that_nobody_came_to_yet():
+    """The field says 20 % of letters and 50 % of chats; whoever reacts more to both reacts more to calls."""
+    for letters, chats, moved in ((400, 800, 1), (200, 500, 0), (100, 250, -1)):
+        seen = {(0, 0): Cell(reacted=letters, silent=1_000 - letters),
+                (1, 1): Cell(reacted=chats, silent=1_000 - chats)}  # fmt: skip
+        agent = Outlook(PLAN, Happened(seen), {}).means(4, ASKS[4], 4).reacts[0] - FIGURES[4]
+        assert agent * moved > 0.05 or (moved == 0 and abs(agent) < 0.05), (letters, agent)
 
 
 def test_the_control_group_is_sent_nothing():
