@@ -18,6 +18,7 @@ from kaskad.providers import asterisk, provider
 from kaskad.providers.base import Account, Outgoing
 from kaskad.sandbox.faults import Fault
 from kaskad.sandbox.person import Sim
+from kaskad.sandbox.servers import asterisk as server
 from support.world import ANN, profile
 
 SOUND = "sound:custom/sale"
@@ -29,6 +30,7 @@ KEYS = {"1": "confirm", "9": "opt_out"}
 def quick(monkeypatch):
     monkeypatch.setattr(ari, "BACKOFF_S", (0.05,))
     monkeypatch.setattr(ari, "WAIT_S", 1.0)
+    monkeypatch.setattr(ari, "STRAYS_S", 0.3)
     monkeypatch.setattr(asterisk, "KEY_S", 0.3)
     monkeypatch.setattr(asterisk, "RING_S", 250)  # a fiftieth of it is time to answer on a busy machine, too
 
@@ -217,13 +219,35 @@ def test_a_call_that_was_taken_while_nobody_listened_is_ended(pbx):
     assert end.kind is Kind.DELIVERED and pbx.phones[0].calls[-1].status == "completed"
 
 
+def test_a_call_that_was_taken_as_listening_began_is_spoken_to(pbx, monkeypatch):
+    """Asterisk has it already, and tells of it only when its dialplan has judged who took it."""
+    monkeypatch.setattr(ari, "STRAYS_S", 10.0)
+    monkeypatch.setattr(server, "DETECTION_MS", 25_000)  # half a second here
+
+    async def nobody():
+        kaskad = Kaskad(pbx, amd_context="kaskad-amd")
+        await kaskad.call()
+        await kaskad.does("answer")
+        await kaskad.until(lambda: pbx.phones[0].calls[-1].status == "in-progress")
+        await kaskad.transport.close()
+
+    async def play(kaskad):
+        await kaskad.until(lambda: pbx.phones[0].calls[-1].heard or pbx.phones[0].calls[-1].ended_at)
+        await kaskad.does("1")
+        return await kaskad.ended()
+
+    asyncio.run(nobody())
+    kaskad, _ = played(pbx, play, amd_context="kaskad-amd")
+    assert [one.key for one in kaskad.told if one.kind is Kind.KEYPRESS] == ["1"]
+
+
 def test_a_call_goes_on_when_its_account_is_changed(pbx):
     async def play(kaskad):
         await answered(kaskad)
         kaskad.account = replace(kaskad.account, priority=5)
         kaskad.transport.follow({1: kaskad.account}, kaskad)
         await kaskad.until(lambda: kaskad.notes.count("") == 2)
-        await asyncio.sleep(0.2)  # in which a call that nobody holds would be ended
+        await asyncio.sleep(0.5)  # in which a call that nobody holds would be ended
         await kaskad.does("1")
         return await kaskad.ended()
 

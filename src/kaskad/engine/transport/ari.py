@@ -34,6 +34,7 @@ WAIT_S = 10.0  # of a call for the WebSocket on which it would be heard
 BACKOFF_S = (1.0, 5.0, 15.0, 60.0)
 REPLACED_S = 60.0  # another process has taken the application over: it hears, we would only fight it
 REQUEST_S = 10.0
+STRAYS_S = 15.0  # a call that was just taken is told of after its dialplan has judged who took it
 SPEAK_S = 30.0
 AGAIN_S = 1.0  # between offers of what could not be kept
 SPOKEN_KEPT_S = 30 * 86_400  # of a spoken text that no call has used since
@@ -237,8 +238,10 @@ class _Line:
             log.warning("asterisk refused", account=self.account.name, status=response.status)
 
     async def _end_strays(self) -> None:
+        """End calls that were there when listening began, and that nothing is told of for a while then."""
         try:
             listed = await self._http.post(self._carrying.list_request(self.account), REQUEST_S)
+            await asyncio.sleep(STRAYS_S)
             strays = self._carrying.strays(listed, self.account, self._calls)
         except SendError:
             return
