@@ -62,7 +62,7 @@ trees = st.recursive(
 
 
 def comments(text: str) -> list[str]:
-    """Return the comments of a text, sorted."""
+    """Return the comments of a text, sorted; JSON has none, and all of it may stand in the line of a `# `."""
     found, yaml = [], YAML(typ="rt")
     yaml.load(StringIO(text))
     for token in _tokens(text):
@@ -71,6 +71,8 @@ def comments(text: str) -> list[str]:
 
 
 def _tokens(text: str) -> list[str]:
+    if text.startswith("{"):
+        return []
     return [line.partition("# ")[2] for line in text.splitlines() if "# " in line]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from kaskad import log
 from kaskad.actions import sessions, users
@@ -147,11 +147,11 @@ class Visit:
 
     def overflows(self) -> bool:
         """Say whether the page stays wider than the window; a chart takes a moment to follow it."""
-        try:
-            self.page.wait_for_function("document.documentElement.scrollWidth <= innerWidth", timeout=1_000)
-        except TimeoutError:
-            return True
-        return False
+        for _ in range(20):
+            if not self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                return False
+            self.page.wait_for_timeout(50)
+        return True
 
     def shoot(self, name: str) -> None:
         """Take a picture of the whole page, where pictures are wanted (KASKAD_TEST_SHOTS)."""
