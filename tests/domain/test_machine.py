@@ -126,8 +126,17 @@ def test_a_gateway_that_presses_every_link_and_the_honeypot_has_no_human_click()
 def test_the_honeypot_counts_for_its_ip_ten_minutes_both_ways():
     trap = hit(link=HONEYPOT)
     near = [hit(at=CALM.at - NEIGHBOUR_MS), hit(at=CALM.at + NEIGHBOUR_MS)]
-    far = [hit(at=CALM.at - NEIGHBOUR_MS - 1), hit(ip="203.0.113.8"), hit(link=PIXEL)]
+    far = [hit(at=CALM.at - NEIGHBOUR_MS - 1), hit(ip="203.0.113.8"), hit(link=PIXEL, at=CALM.at + 60_000)]
     assert reasons(trap, *near, *far)[1:] == [("honeypot_ip",)] * 2 + [()] * 3
+
+
+def test_who_visits_the_links_like_a_machine_has_opened_the_mail_like_one():
+    visits = [hit(link=link, at=CALM.at + 400 * link) for link in (*range(5), HONEYPOT)]
+    opening = hit(link=PIXEL, at=CALM.at - 2_000)
+    elsewhere, later = hit(link=PIXEL, ip="203.0.113.8"), hit(link=PIXEL, at=CALM.at + 60_000)
+    verdicts = judge(*visits, opening, elsewhere, later)
+    assert [verdict.actor for verdict in verdicts[6:]] == [Actor.MACHINE, Actor.HUMAN, Actor.HUMAN]
+    assert verdicts[6].reasons == ("with_visits",) and verdicts[6].points >= MACHINE_FROM
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ class Setting(Struct):
     neighbours: set[Hit]
     burst: set[Hit]
     silent: set[Hit]
+    company: set[Hit]
 
 
 def _after(hit: Hit, setting: Setting, low_ms: float, high_ms: int) -> bool:
@@ -153,6 +154,7 @@ RULES: tuple[tuple[str, int, Callable[[Hit, Setting], object]], ...] = (
         lambda hit, setting: hit.link >= 0 and _within(hit.at, setting.crowded.get(hit.ip, ())),
     ),
     ("no_beacon", 1, lambda hit, setting: hit in setting.silent),
+    ("with_visits", 5, lambda hit, setting: hit in setting.company),
 )
 # What makes a person of a doubtful click; it is told among the reasons, and counts no points.
 SECOND_SIGNALS = ("then_beacon", "then_form", "then_elsewhere")
@@ -173,8 +175,13 @@ def classify(
     pages tell that they are shown.
     """
     silent = _silent(hits, beaconed)
-    setting = Setting(sent_at, ranges, crowded or {}, _near_honeypot(hits), _bursts(hits, links), silent)
+    setting = Setting(
+        sent_at, ranges, crowded or {}, _near_honeypot(hits), _bursts(hits, links), silent, set()
+    )
     verdicts = [_verdict(hit, setting) for hit in hits]
+    if company := _company(hits, verdicts):
+        setting.company = company
+        verdicts = [_verdict(hit, setting) for hit in hits]
     if not any(v.actor is Actor.SUSPECTED_MACHINE for v in verdicts):
         return verdicts
     told = [
@@ -286,6 +293,19 @@ def _near_honeypot(hits: Sequence[Hit]) -> set[Hit]:
         for hit in hits
         if (hit.link >= 0 or hit.link == BEACON)
         and any(abs(hit.at - at) <= NEIGHBOUR_MS for at in traps.get(hit.ip, ()))
+    }
+
+
+def _company(hits: Sequence[Hit], verdicts: Sequence[Verdict]) -> set[Hit]:
+    """Return the openings from where a machine visited links within ten seconds: it has opened the mail too."""
+    visits: dict[str, list[int]] = {}
+    for hit, verdict in zip(hits, verdicts, strict=True):
+        if verdict.actor is Actor.MACHINE and (hit.link >= 0 or hit.link == HONEYPOT):
+            visits.setdefault(hit.ip, []).append(hit.at)
+    return {
+        hit
+        for hit in hits
+        if hit.link == PIXEL and any(abs(hit.at - at) <= BURST_MS for at in visits.get(hit.ip, ()))
     }
 
 
