@@ -66,14 +66,15 @@ def test_every_problem_of_a_contact_is_told_with_its_place(api):
     assert "Asia/Almaty" in found["/zone"]
     wrong_shape = {
         "external_id": "a\0b", "tracking": "perhaps", "colour": 1, "country": "KAZ",
-        "attributes": {"n": 2**64, "nul": "\0", "deep": {"a": [1, {"b": "\0"}]}, "": 1},
+        "attributes": {"n": 2**64, "nul": "\0", "deep": {"a": [1, {"b": "\0"}]}, "": 1,
+                       "long": ["x" * 40_000] * 2},
         "addresses": [{"channel": "pigeon", "value": ""}], "consents": [{"at": "2026-01-01T00:00:00"}],
     }  # fmt: skip
     found = problems(api.call("PUT", "/contacts/x", wrong_shape))
     assert found.keys() >= {
         "/external_id", "/tracking", "/colour", "/country", "/attributes/n", "/attributes/nul",
-        "/attributes/deep", "/addresses/0/channel", "/addresses/0/value", "/consents/0/at",
-        "/consents/0/granted",
+        "/attributes/deep", "/attributes/long", "/addresses/0/channel", "/addresses/0/value",
+        "/consents/0/at", "/consents/0/granted",
     }  # fmt: skip
     nobody = problems(api.call("POST", "/contacts", {"attributes": {"name": "?"}}))
     assert "external_id, email, phone" in nobody[""]

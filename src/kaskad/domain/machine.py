@@ -297,7 +297,7 @@ def _near_honeypot(hits: Sequence[Hit]) -> set[Hit]:
 
 
 def _company(hits: Sequence[Hit], verdicts: Sequence[Verdict]) -> set[Hit]:
-    """Return the openings from where a machine visited links within ten seconds: it has opened the mail too."""
+    """Return the openings from where a machine visited links within ten seconds: it opened the mail too."""
     visits: dict[str, list[int]] = {}
     for hit, verdict in zip(hits, verdicts, strict=True):
         if verdict.actor is Actor.MACHINE and (hit.link >= 0 or hit.link == HONEYPOT):

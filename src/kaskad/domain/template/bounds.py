@@ -13,6 +13,7 @@ from collections import Counter
 from kaskad.domain.template.problem import BadTemplate
 from kaskad.domain.worded import worded
 
+MANY = 10_000  # places that Liquid fills or decides; reading as many takes about a second
 LOOSE = 300  # what begins and never ends: more are no slips of the pen
 DEEP = 500  # elements in one another; the tools end at some thousand
 FORMATTING = 60  # HTML begins each of these anew in every paragraph, until it is closed
@@ -38,7 +39,17 @@ _FORMATTING = frozenset(
 
 
 def check_liquid(source: str, name: str) -> None:
-    """Raise BadTemplate where Liquid begins far more than it ends."""
+    """Raise BadTemplate where Liquid begins far more than it ends, or has too many places."""
+    places = source.count("{{") + source.count("{%")
+    if places > MANY:
+        raise BadTemplate(
+            name,
+            1,
+            worded(
+                "%(places)s places are to be filled in or decided, over %(most)s", places=places, most=MANY
+            ),
+            worded("repeat what is alike by {%% for %%}"),
+        )
     for opening, closing in _LIQUID:
         _check_ends(source, opening, closing, name)
 

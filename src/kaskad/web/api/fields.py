@@ -12,6 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
 from kaskad.web.api.views import LARGEST
 
 DEEPEST = 20  # levels of a JSON value
+LONGEST = 65_536  # characters of all its texts, and its parts
 PLAIN = r"^[^\x00]*$"
 # A name that stands in addresses: no slash, no control character, no space at its ends.
 NAMED = r"^[^\s/\x00-\x1f\x7f]([^/\x00-\x1f\x7f]*[^\s/\x00-\x1f\x7f])?$"
@@ -29,8 +30,12 @@ def encodable(text: str) -> str:
 def storable(value: JsonValue) -> JsonValue:
     """Return a JSON value that can be kept; raises ValueError."""
     rest: list[tuple[JsonValue, int]] = [(value, 0)]
+    size = 0
     while rest:
         one, depth = rest.pop()
+        size += 1 + (len(one) if isinstance(one, str | list | dict) else 0)
+        if size > LONGEST:
+            raise ValueError(f"is longer than {LONGEST} characters")
         if depth > DEEPEST:
             raise ValueError(f"is deeper than {DEEPEST} levels")
         match one:
