@@ -58,8 +58,9 @@ test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(TESTS)
 
-calibration: install ## hold the ranges of forecasts against 2 000 made worlds (minutes)
+calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (minutes)
 	KASKAD_TRIALS=500 $(BIN)/python -m pytest -q --timeout 1800 tests/planning/test_forecast.py -k eight_of_ten
+	KASKAD_TRIALS=10000 $(BIN)/python -m pytest -q --timeout 1800 tests/analytics/test_intervals.py
 
 pictures: install ## take the guide's pictures again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py

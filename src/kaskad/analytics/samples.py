@@ -1,0 +1,110 @@
+"""What takes numpy or scipy: money by drawing again, and whether a lot fell as it should."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+from scipy.special import chdtrc
+
+from kaskad.analytics.intervals import ALPHA, Interval
+
+DRAWS = 2_000
+UNEVEN = 0.001  # below this p-value a lot did not fall as it should
+_SINGLE = 256  # of the greatest values each stands for itself; the rest in as many bins, each by its mean
+_AT_ONCE = 200  # draws in memory
+
+
+class Money(Struct, frozen=True):
+    """What each contact of an arm brought: how many brought which amount, nothing too. In minor units."""
+
+    counts: Mapping[int, int]  # amount -> contacts
+
+    @property
+    def contacts(self) -> int:
+        """Return how many there are."""
+        return sum(self.counts.values())
+
+    @property
+    def mean(self) -> float | None:
+        """Return what one brought on average; None: of nobody."""
+        contacts = self.contacts
+        return sum(value * count for value, count in self.counts.items()) / contacts if contacts else None
+
+
+def bootstrap_mean(
+    money: Money, seed: int, draws: int = DRAWS, alpha: float = ALPHA
+) -> Interval | None:  # fmt: skip
+    """Return the percentile bootstrap interval of the mean; None: of nobody."""
+    return _middle(_means(money, default_rng(seed), draws), alpha) if money.contacts else None
+
+
+def bootstrap_difference(
+    one: Money, other: Money, seed: int, draws: int = DRAWS, alpha: float = ALPHA
+) -> Interval | None:  # fmt: skip
+    """Return the percentile bootstrap interval of the first mean less the second; None: either is of nobody.
+
+    B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), 13.3. Drawing contacts again is drawing
+    how many have each amount, so it takes as long as there are different amounts, not contacts.
+    """
+    if not one.contacts or not other.contacts:
+        return None
+    generator = default_rng(seed)
+    return _middle(_means(one, generator, draws) - _means(other, generator, draws), alpha)
+
+
+def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> float | None:
+    """Return the p-value of arms being so full, if the lot has these weights; None where nothing can be said.
+
+    Pearson's chi-square; below UNEVEN something other than chance has chosen, and no effect can be read off.
+    """
+    kept = [(count, weight) for count, weight in zip(counts, weights, strict=True) if weight > 0]
+    total, whole = sum(count for count, _ in kept), sum(weight for _, weight in kept)
+    if len(kept) < 2 or not total:
+        return None
+    wanted = [total * weight / whole for _, weight in kept]
+    square = sum((count - hope) ** 2 / hope for (count, _), hope in zip(kept, wanted, strict=True))
+    return float(chdtrc(len(kept) - 1, square))
+
+
+def _means(money: Money, generator: Generator, draws: int) -> NDArray[np.float64]:
+    values, counts = _bins(money)
+    total = counts.sum()
+    shares = counts / total
+    found = [
+        generator.multinomial(total, shares, size=min(_AT_ONCE, draws - done)) @ values / total
+        for done in range(0, draws, _AT_ONCE)
+    ]
+    return np.concatenate(found)
+
+
+def _bins(money: Money) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the amounts and how many have each; few enough, with the same sum and almost the same spread."""
+    ordered = sorted((value, count) for value, count in money.counts.items() if count)
+    values = np.array([value for value, _ in ordered], dtype=np.float64)
+    counts = np.array([count for _, count in ordered], dtype=np.int64)
+    if len(values) <= 2 * _SINGLE:
+        return values, counts
+    tail, low, weights = values[-_SINGLE:], values[:-_SINGLE], counts[:-_SINGLE]
+    sizes = np.bincount(places := _places(low), weights=weights, minlength=_SINGLE)
+    sums = np.bincount(places, weights=weights * low, minlength=_SINGLE)
+    full = sizes > 0
+    return (
+        np.concatenate([sums[full] / sizes[full], tail]),
+        np.concatenate([sizes[full].astype(np.int64), counts[-_SINGLE:]]),
+    )
+
+
+def _places(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return into which of _SINGLE equally wide bins each value falls; nothing stays a bin of its own."""
+    first, last = float(values[0]), float(values[-1])
+    place = ((values - first) / (last - first) * (_SINGLE - 2)).astype(np.int64) + 1
+    return np.where(values == 0, 0, place)
+
+
+def _middle(means: NDArray[np.float64], alpha: float) -> Interval:
+    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
+    return Interval(float(low), float(high))
