@@ -116,7 +116,7 @@ from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
-from kaskad.web.pages.session import lost
+from kaskad.web.pages.session import lost, need_of
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
@@ -275,9 +275,13 @@ def build_app(
         routed.state.figures = Figures()
         routed.state.settings = settings
         routed.state.lines = lines
-        routed.state.page_paths = frozenset(
-            route.path for router in PAGES for route in router.routes if isinstance(route, APIRoute)
-        )
+        routed.state.page_needs = {
+            route.path: need_of(route) or ""
+            for router in PAGES
+            for route in router.routes
+            if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+        }
+        routed.state.page_paths = frozenset(routed.state.page_needs)
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
     return Front(hooks, routed, lines, short_host(settings), office)
