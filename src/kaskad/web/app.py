@@ -62,6 +62,7 @@ from kaskad.web.api import (
     templates,
     test_messages,
     threads,
+    uplift,
     users,
     webhooks,
 )
@@ -142,6 +143,7 @@ ROUTERS = (
     launches.router,
     forecasts.router,
     report_people.router,
+    uplift.router,
     runs.router,
     tasks.router,
     threads.router,
