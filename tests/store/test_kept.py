@@ -87,6 +87,8 @@ STAYS = {
     "users": _WRITTEN,
     "versions": "what was sent is explained by it",
     "webhooks": _WRITTEN,
+    "trials": _FIGURES,
+    "verdicts": _FIGURES,
 }
 
 

@@ -226,9 +226,17 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     texts, so nobody need approve them. Raises NotFound, Conflict, and Invalid for a draft with errors or
     without the accounts or approvals that it needs.
     """
+    cascade, text = ready(office, slug, ours=ours)
+    made = launch.activate(office.engine, cascade, text, resume=False)
     with office.read() as tx:
-        row = store.by_slug(tx, slug)
-        text = _next_text(tx, row)
+        now = store.by_slug(tx, slug)
+        return Controlled(slug, now.state, standings(tx, now.id).get(now.id, (0, 0))[1], made.number)
+
+
+def ready(office: Office, slug: str, *, ours: bool = False) -> tuple[Cascade, str]:
+    """Return what would be activated next, with its text, once nothing forbids it; see `activate`."""
+    with office.read() as tx:
+        text = _next_text(tx, store.by_slug(tx, slug))
     loaded = _load(slug, text)
     if loaded.cascade is None:
         raise Invalid([problem.text(slug) for problem in loaded.errors])
@@ -240,10 +248,7 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     if missing := _missing(office, loaded.cascade):
         raise Invalid(missing)
     scores.ready(office, asked_by(loaded.cascade))
-    made = launch.activate(office.engine, loaded.cascade, text, resume=False)
-    with office.read() as tx:
-        now = store.by_slug(tx, slug)
-        return Controlled(slug, now.state, standings(tx, row.id).get(row.id, (0, 0))[1], made.number)
+    return loaded.cascade, text
 
 
 def plan(office: Office, slug: str, text: str | None = None) -> Plan:

@@ -30,7 +30,7 @@ from kaskad.engine import wording
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
-from kaskad.store import cards, settings
+from kaskad.store import cards, settings, trials
 from kaskad.store import cascades as cascade_store
 from kaskad.store.cards import KnownAddress, KnownConsent
 from kaskad.store.cascades import CascadeRow
@@ -96,7 +96,7 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
     with office.read() as tx:
         contact_id = find(tx, who)
         row = cascade_store.by_slug(tx, slug)
-        number, version = _version(tx, row)
+        number, version = _version(tx, row, contact_id)
         run, refusal = would_enter(tx, version, contact_id, dict(trigger or {}), now)
         answers = _answers(office, tx, version, run, dict(trigger or {}), now)
         known, card = cards.consents(tx, contact_id), cards.card(tx, contact_id)
@@ -114,11 +114,13 @@ def may(office: Office, who: str, slug: str, trigger: Mapping[str, Any] | None =
     )  # fmt: skip
 
 
-def _version(tx: Transaction, row: CascadeRow) -> tuple[int | None, Version]:
-    """Return the version in force with its number, else the draft made ready as if it were one."""
+def _version(tx: Transaction, row: CascadeRow, contact_id: int) -> tuple[int | None, Version]:
+    """Return the version that the contact would enter with its number, else the draft made ready."""
     policy = settings.get(tx, POLICY, Policy) or Policy()
     if row.version_id is not None:
-        kept = cascade_store.version(tx, row.version_id)
+        trial = trials.under_way(tx, row.id)
+        theirs = row.version_id if trial is None else trial.trial.version_of(contact_id)
+        kept = cascade_store.version(tx, theirs)
         return kept.number, read_version(tx, kept, policy)
     draft = cascade_store.draft(tx, row.id)
     if draft is None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from math import log
+
+EQUAL = 10_000  # shares that contacts fall into
 
 _MASK = (1 << 64) - 1
 
@@ -28,3 +31,9 @@ def _point(contact_id: int, member: int) -> float:
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _MASK
     mixed ^= mixed >> 31
     return ((mixed >> 12) + 0.5) / (1 << 52)
+
+
+def point(purpose: str, name: str, contact_id: int, more: str = "") -> int:
+    """Return into which of EQUAL shares this contact falls: the same one for a purpose and a name."""
+    text = f"{purpose}\0{name}\0{more}\0{contact_id}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") % EQUAL

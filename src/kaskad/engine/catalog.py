@@ -20,7 +20,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
-from kaskad.store import holds, seeds, settings
+from kaskad.store import holds, seeds, settings, trials
 from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
@@ -49,6 +49,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             same = known is not None and known.policy == policy
             versions.append(known if known and same else read_version(tx, row, policy))
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
+    world.trials = {row.base_id: row.trial for row in trials.running(tx)}
     _load_prices(tx, world)
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)

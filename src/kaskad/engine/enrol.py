@@ -37,9 +37,14 @@ class Request(Struct, frozen=True):
 
 
 def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) -> None:
-    """Make the runs of those who may enter."""
+    """Make the runs of those who may enter, while versions are on trial each by the contact's own."""
     if not requests:
         return
+    if world.trials:
+        requests = [
+            msgspec.structs.replace(each, version=world.entered(each.version, each.contact_id))
+            for each in requests
+        ]
     known = run_store.of_contacts(tx, sorted({request.contact_id for request in requests}))
     rows: list[Row] = []
     data: list[Row] = []

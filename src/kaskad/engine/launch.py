@@ -90,6 +90,13 @@ def activate(engine: Engine, cascade: Cascade, source: str, *, resume: bool = Tr
     return version
 
 
+def freeze(tx: Transaction, cascade_id: int, cascade: Cascade, source: str, now: int) -> VersionRow:
+    """Freeze the draft as a version that nobody enters yet; raises Invalid where a template is missing."""
+    version = cascade_store.freeze_version(tx, cascade_id, source, now, texts=gather(tx, cascade))
+    cascade_store.drop_draft(tx, cascade_id)
+    return version
+
+
 def let_enter(
     engine: Engine, db: Database, version: VersionRow, cascade: Cascade, people: Sequence[Person],
     contact_ids: Sequence[int],

@@ -20,6 +20,7 @@ from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
+from kaskad.domain.trials import Trial
 from kaskad.domain.utm import compile_utm, utm_of
 from kaskad.domain.version import Version
 from kaskad.engine.clock import Clock
@@ -160,6 +161,7 @@ class World:
         self.plain = PLAIN  # facts whose instants no clock of any version asks for
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
+        self.trials: dict[int, Trial] = {}  # by the running version, of whose entrants some get another one
         self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
         self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
@@ -267,6 +269,11 @@ class World:
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""
         return self._triggers.get(event, [])
+
+    def entered(self, version: Version, contact_id: int) -> Version:
+        """Return what the contact enters instead of `version`, if versions are on trial."""
+        trial = self.trials.get(version.id)
+        return version if trial is None else self.versions[trial.version_of(contact_id)]
 
     def refused_entry(self, cascade_id: int, reason: str) -> None:
         """Count an enrolment that a re-entry rule or the trigger's condition refused."""

@@ -78,7 +78,8 @@ def save_version(
 ) -> VersionRow:
     """Freeze `source` and its templates as the cascade's next version, which new runs enter; return it.
 
-    What is the current version already is not saved again. Raises Conflict for a stopped cascade.
+    What is the current version already is not saved again. Raises Conflict for a stopped cascade, and while
+    versions are on trial: what they are compared with must stay.
     """
     row = tx.one("put_cascade", slug=slug, now=now)
     assert row is not None
@@ -88,10 +89,26 @@ def save_version(
     if current is not None and (known := version(tx, current)).source == source \
             and templates.frozen(tx, current) == list(texts):  # fmt: skip
         return known
+    if any(row[1] == cascade_id for row in tx.all("running_trials")):
+        raise Conflict(
+            worded(
+                "Versions of %(slug)r are on trial, and what they are compared with must stay: end the trial "
+                "first (`kaskad trial end %(slug)s`).",
+                slug=slug,
+            )
+        )
+    made = freeze_version(tx, cascade_id, source, now, texts=texts)
+    tx.run("enter_version", id=cascade_id, version_id=made.id)
+    return made
+
+
+def freeze_version(
+    tx: Transaction, cascade_id: int, source: str, now: int, *, texts: Sequence[Wording] = ()
+) -> VersionRow:
+    """Freeze `source` and its templates as a cascade's next version, which nobody enters yet; return it."""
     made = tx.one("put_version", cascade_id=cascade_id, source=source, now=now)
     assert made is not None
     templates.freeze(tx, made[0], texts)
-    tx.run("enter_version", id=cascade_id, version_id=made[0])
     return VersionRow(made[0], cascade_id, made[1], source, now)
 
 

@@ -62,7 +62,7 @@ from kaskad.web.api import (
     templates,
     test_messages,
     threads,
-    uplift,
+    trials,
     users,
     webhooks,
 )
@@ -115,9 +115,10 @@ from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
 from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages import templates as template_pages
+from kaskad.web.pages import trials as trial_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
-from kaskad.web.pages.session import lost, need_of
+from kaskad.web.pages.session import lost
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
@@ -143,7 +144,6 @@ ROUTERS = (
     launches.router,
     forecasts.router,
     report_people.router,
-    uplift.router,
     runs.router,
     tasks.router,
     threads.router,
@@ -166,6 +166,7 @@ ROUTERS = (
     lists.segment_router,
     segment_files.router,
     migrations.router,
+    trials.router,
     questions.router,
     rfm.router,
     seeds.router,
@@ -214,6 +215,7 @@ PAGES = (
     palette.router,
     live.router,
     style_guide.router,
+    trial_pages.router,
     report.router,  # after those of the editor: /cascades/new is no cascade
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}
@@ -277,13 +279,9 @@ def build_app(
         routed.state.figures = Figures()
         routed.state.settings = settings
         routed.state.lines = lines
-        routed.state.page_needs = {
-            route.path: need_of(route) or ""
-            for router in PAGES
-            for route in router.routes
-            if isinstance(route, APIRoute) and "GET" in (route.methods or ())
-        }
-        routed.state.page_paths = frozenset(routed.state.page_needs)
+        routed.state.page_paths = frozenset(
+            route.path for router in PAGES for route in router.routes if isinstance(route, APIRoute)
+        )
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
     return Front(hooks, routed, lines, short_host(settings), office)

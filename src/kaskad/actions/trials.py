@@ -1,0 +1,258 @@
+"""Trials between versions of a cascade: begun, shared out anew, promoted, ended; how the versions do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from kaskad.actions import cascades
+from kaskad.actions.cascades import cascade_of
+from kaskad.actions.office import Office
+from kaskad.analytics import reach
+from kaskad.analytics.courses import tally
+from kaskad.analytics.scope import Scope
+from kaskad.analytics.trials import Outcomes, outcomes
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.shares import EQUAL
+from kaskad.domain.trials import shared_out, unlike
+from kaskad.domain.worded import worded
+from kaskad.engine import launch
+from kaskad.store import cascades as store
+from kaskad.store import trials as trial_store
+from kaskad.store.cascades import CascadeRow
+from kaskad.store.courses import HOUR_MS
+from kaskad.store.db import Transaction
+from kaskad.store.trials import TrialRow
+
+MOST = 5  # versions on trial at once
+LEAST = 10  # of 10 000: what an arm has at least, and what is left to the running version
+NEXT = 0  # instead of a version's number: the draft, frozen as the next one
+_DAY_MS = 24 * HOUR_MS
+
+
+class ArmTold(Struct, frozen=True):
+    """A version of a trial, and what became of those who entered it; `share` of 10 000."""
+
+    version: int
+    running: bool
+    share: int
+    found: Outcomes
+
+
+class TrialTold(Struct, frozen=True):
+    """A trial and how its versions do. `since`: of entrants from then on the figures are."""
+
+    id: int
+    state: str
+    started_at: int
+    started_by: str
+    ended_at: int | None
+    ended_by: str
+    why: str
+    winner: int | None
+    since: int
+    until: int | None
+    arms: tuple[ArmTold, ...]
+
+
+def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:
+    """Return the trials of a cascade, the latest first, each with its figures; raises NotFound."""
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        numbers = {each.id: each.number for each in store.versions_of(tx, row.id)}
+        money = reach.currencies(tx)
+        return [
+            _told(tx, row, trial, numbers, money, office.now())
+            for trial in trial_store.of_cascade(tx, row.id, limit)
+        ]
+
+
+def start(office: Office, slug: str, shares: Mapping[int, int], *, by: str = "") -> TrialTold:
+    """Let some of those who would enter the running version enter others; return the trial.
+
+    `shares` are of 10 000 by the number of the version; NEXT freezes the draft as the next one. A trial under
+    way gets more versions so. Raises NotFound, Conflict, Invalid.
+    """
+    with office.read() as tx:
+        row = _active(tx, slug)
+        running = trial_store.under_way(tx, row.id)
+        known = _shares_of(tx, running)
+        base = cascades.definition_of(office, tx, row)
+        drafted = store.draft(tx, row.id) is not None
+    _check({**known, **shares})
+    if NEXT in shares and not drafted:
+        raise Invalid([worded("There is no draft to try: save one first, or name a version by its number.")])
+    draft = cascades.ready(office, slug) if NEXT in shares else None
+    for number in shares:
+        _comparable(base, draft[0] if draft and number == NEXT else _version(office, row, number))
+    now = office.now()
+
+    def change(tx: Transaction) -> None:
+        wanted = dict(shares)
+        if draft is not None:
+            wanted[launch.freeze(tx, row.id, *draft, now).number] = wanted.pop(NEXT)
+        assert row.version_id is not None
+        if running is None:
+            trial_store.begin(tx, row.id, row.version_id, "", by, now)
+        _share_out(tx, row.id, wanted, now)
+
+    office.write(change)
+    return _reloaded(office, slug)
+
+
+def share(office: Office, slug: str, shares: Mapping[int, int]) -> TrialTold:
+    """Change the shares of versions on trial, by number, of 10 000; nobody changes sides who need not.
+
+    Figures are of those who enter from now on. Raises NotFound, Conflict, Invalid.
+    """
+    with office.read() as tx:
+        row, running = _under_way(tx, slug)
+        known = _shares_of(tx, running)
+    if strange := [number for number in shares if number not in known]:
+        raise Invalid([worded("Version %(number)s is not on trial.", number=strange[0])])
+    _check({**known, **shares})
+    now = office.now()
+    office.write(lambda tx: _share_out(tx, row.id, shares, now))
+    return _reloaded(office, slug)
+
+
+def promote(office: Office, slug: str, number: int, *, by: str = "", why: str = "") -> TrialTold:
+    """End the trial; everybody enters this version of it from now on. Raises NotFound, Conflict, Invalid."""
+    with office.read() as tx:
+        _, running = _under_way(tx, slug)
+        version = store.version_by_number(tx, slug, number)
+    if version.id != running.base_id and version.id not in {arm.version_id for arm in running.arms}:
+        raise Invalid([worded("Version %(number)s is not on trial.", number=number)])
+    return _end(office, slug, running, version.id, by, why)
+
+
+def end(office: Office, slug: str, *, by: str = "", why: str = "") -> TrialTold:
+    """End the trial; everybody enters the version that ran before. Raises NotFound, Conflict."""
+    with office.read() as tx:
+        _, running = _under_way(tx, slug)
+    return _end(office, slug, running, None, by, why)
+
+
+def _end(
+    office: Office, slug: str, running: TrialRow, winner_id: int | None, by: str, why: str
+) -> TrialTold:  # fmt: skip
+    now = office.now()
+    office.write(lambda tx: trial_store.end(tx, running, now, winner_id=winner_id, by=by, why=why))
+    return _reloaded(office, slug)
+
+
+def _reloaded(office: Office, slug: str) -> TrialTold:
+    office.reload()
+    return listing(office, slug, 1)[0]
+
+
+def _comparable(base: Cascade, other: Cascade) -> None:
+    if different := unlike(base, other):
+        raise Invalid(
+            [
+                worded(
+                    "The version to be tried differs in %(keys)s, so that other people would enter it, or "
+                    "for another aim: it cannot be compared. Activate it instead.",
+                    keys=", ".join(f"`{key}`" for key in different),
+                )
+            ]
+        )
+
+
+def _active(tx: Transaction, slug: str) -> CascadeRow:
+    row = store.by_slug(tx, slug)
+    if row.version_id is None:
+        raise Conflict(
+            worded("Cascade %(slug)r is a draft: activate it first, then try another version.", slug=slug)
+        )
+    if row.state == store.STOPPED:
+        raise Conflict(worded("Cascade %(slug)r was stopped: nobody enters it.", slug=slug))
+    return row
+
+
+def _under_way(tx: Transaction, slug: str) -> tuple[CascadeRow, TrialRow]:
+    row = store.by_slug(tx, slug)
+    running = trial_store.under_way(tx, row.id)
+    if running is None:
+        raise Conflict(
+            worded("No version of %(slug)r is on trial: `kaskad trial start %(slug)s` begins one.", slug=slug)
+        )
+    return row, running
+
+
+def _version(office: Office, row: CascadeRow, number: int) -> Cascade:
+    with office.read() as tx:
+        version = store.version_by_number(tx, row.slug, number)
+        if version.id == row.version_id:
+            raise Invalid(
+                [worded("Version %(number)s is what runs: try another one against it.", number=number)]
+            )
+        return cascade_of(office, tx, version.id)
+
+
+def _shares_of(tx: Transaction, running: TrialRow | None) -> dict[int, int]:
+    if running is None:
+        return {}
+    return {store.version(tx, arm.version_id).number: arm.share for arm in running.arms}
+
+
+def _check(shares: Mapping[int, int]) -> None:
+    """Say what is wrong with shares of 10 000."""
+    if not shares:
+        raise Invalid([worded("Say which version is to be tried, and its share.")])
+    problems = []
+    if len(shares) > MOST:
+        problems.append(worded("At most %(most)s versions are tried at once.", most=MOST))
+    if any(one < LEAST for one in shares.values()):
+        problems.append(worded("A version on trial gets at least 0.1%% of those who enter."))
+    if sum(shares.values()) > EQUAL - LEAST:
+        problems.append(
+            worded(
+                "Leave at least 0.1%% to the version that runs: else nothing is compared. Promote the other "
+                "one."
+            )
+        )
+    if problems:
+        raise Invalid(problems)
+
+
+def _share_out(tx: Transaction, cascade_id: int, shares: Mapping[int, int], now: int) -> None:
+    """Let versions have these shares, by number; the others on trial keep theirs."""
+    running = trial_store.under_way(tx, cascade_id)
+    if running is None:
+        raise Conflict(worded("The trial has just been ended."))
+    ids = {each.number: each.id for each in store.versions_of(tx, cascade_id)}
+    wanted = {arm.version_id: arm.share for arm in running.arms}
+    wanted |= {ids[number]: share for number, share in shares.items()}
+    _check(wanted)
+    trial_store.put_arms(tx, running.id, shared_out(running.arms, wanted), now)
+
+
+def _told(
+    tx: Transaction, row: CascadeRow, trial: TrialRow, numbers: Mapping[int, int],
+    money: Mapping[int, str], now: int,
+) -> TrialTold:  # fmt: skip
+    since, until = compared(trial, now)
+    shares = {arm.version_id: arm.share for arm in trial.arms}
+    shares = {trial.base_id: EQUAL - sum(shares.values()), **shares}
+    arms = []
+    for version_id, part in shares.items():
+        told = tally(tx, row.id, Scope(None, version_id, since, until))
+        arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, outcomes(told, money)))
+    return TrialTold(
+        trial.id, trial.state, trial.started_at, trial.started_by, trial.ended_at, trial.ended_by, trial.why,
+        None if trial.winner_id is None else numbers[trial.winner_id], since, trial.ended_at, tuple(arms),
+    )  # fmt: skip
+
+
+def compared(trial: TrialRow, now: int) -> tuple[int, int]:
+    """Return from when to when people must have entered to be compared: whole hours, as these are counted.
+
+    Only since the shares are as they are: before, the versions had people of other days. In its first day the
+    hour in which it began counts too.
+    """
+    until = (trial.ended_at or now) // HOUR_MS * HOUR_MS + HOUR_MS
+    first = trial.shared_at // HOUR_MS * HOUR_MS
+    return (first if until - first <= _DAY_MS else first + HOUR_MS), until

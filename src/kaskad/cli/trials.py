@@ -1,0 +1,119 @@
+"""`kaskad trial`: another version for some of those who enter, beside the one that runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import CASCADE, DB, JSON
+
+SHARE = Annotated[str, typer.Option(metavar="PERCENT", help="Of those who enter, such as 20%.")]
+VERSION = Annotated[int, typer.Option(min=0, help="Its number; 0: the draft, frozen as the next version.")]
+COUNTED = ("delivered", "seen", "reacted", "goal", "opted_out")
+WHY = Annotated[str, typer.Option(metavar="TEXT", help="Why, for who reads of it later.")]
+
+_trial = typer.Typer(help="Try other versions of a cascade on some of those who enter.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.add_typer(_trial, name="trial")
+
+
+@_trial.command()
+def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
+    """Show the trials of a cascade, and how the versions do."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        found = list(client.items(f"/cascades/{cascade}/trials"))
+    if as_json:
+        typer.echo(as_text(found))
+    elif not found:
+        typer.echo(f"No versions of {cascade} were tried: `kaskad trial start {cascade} --share 20%`.")
+    for one in () if as_json else found:
+        _print(one)
+
+
+@_trial.command()
+def start(cascade: CASCADE, share: SHARE, version: VERSION = 0, db: DB = "", as_json: JSON = False) -> None:
+    """Let a share of those who enter get the draft, or an earlier version; or add it to a trial under way.
+
+    Who gets which stays so for the contact. Runs under way keep their version.
+    """
+    told = {"arms": [{"version": version or None, "share": _percent(share)}]}
+    _ask(cascade, "", told, db, as_json)
+
+
+@_trial.command("share")
+def change(
+    cascade: CASCADE, share: SHARE, version: Annotated[int, typer.Option(min=1)], db: DB = "",
+    as_json: JSON = False,
+) -> None:  # fmt: skip
+    """Change how many of those who enter get a version on trial; figures begin anew."""
+    told = {"arms": [{"version": version, "share": _percent(share)}]}
+    _ask(cascade, "/share", told, db, as_json)
+
+
+@_trial.command()
+def promote(
+    cascade: CASCADE, version: Annotated[int, typer.Option(min=1)], why: WHY = "", db: DB = "",
+    as_json: JSON = False,
+) -> None:  # fmt: skip
+    """End the trial: everybody enters this version from now on."""
+    _ask(cascade, "/promote", {"version": version, "why": why}, db, as_json)
+
+
+@_trial.command()
+def end(cascade: CASCADE, why: WHY = "", db: DB = "", as_json: JSON = False) -> None:
+    """End the trial: everybody enters the version that ran before."""
+    _ask(cascade, "/end", {"why": why}, db, as_json)
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text.strip().removesuffix("%"))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no share: write for example 20%") from None
+
+
+def _ask(cascade: str, path: str, told: dict[str, Any], db: str, as_json: bool) -> None:
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        found = client.post(f"/cascades/{cascade}/trials{path}", told)
+    if as_json:
+        typer.echo(as_text(found))
+    else:
+        _print(found)
+
+
+def _print(trial: dict[str, Any]) -> None:
+    """Print a trial with its versions side by side."""
+    from kaskad.cli.screens.output import table
+
+    state = {
+        "running": "under way",
+        "promoted": f"over: version {trial['winner']} was promoted",
+        "ended": "over: nothing was promoted",
+    }[trial["state"]]
+    why = f" ({trial['why']})" if trial["why"] else ""
+    since = trial["since"][:16].replace("T", " ")
+    typer.echo(f"Trial {trial['id']}, {state}{why}; of those who entered since {since} UTC:")
+    rows = [
+        (
+            f"{arm['version']}{' (runs)' if arm['running'] else ''}", f"{arm['share']:g}%", arm["entered"],
+            arm["under_way"], *(_of(arm, name) for name in COUNTED),
+        )
+        for arm in trial["arms"]
+    ]  # fmt: skip
+    heads = ("VERSION", "SHARE", "ENTERED", "UNDER WAY", "DELIVERED", "SEEN", "REACTED", "GOAL", "LEFT")
+    typer.echo(table(heads, rows))
+
+
+def _of(arm: dict[str, Any], name: str) -> str:
+    entered = arm["entered"]
+    return f"{arm[name]} ({100 * arm[name] / entered:.1f}%)" if entered else "—"

@@ -1,0 +1,131 @@
+"""Trials between versions of a cascade: some of those who enter get another version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from kaskad.actions import trials
+from kaskad.actions.trials import ArmTold, TrialTold
+from kaskad.web.api.cascades import READ, WRITE, Slug
+from kaskad.web.api.fields import Words
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import Page, Told, View, instant, when
+from kaskad.web.auth import Caller, InOffice, may
+
+router = APIRouter(prefix="/api/v1/cascades/{slug}/trials", tags=["cascades"], route_class=IdempotentRoute)
+Writer = Annotated[Caller, may(WRITE)]
+
+
+class ShareTold(Told):
+    """How much of those who enter a version is to get; `version` null: the draft, frozen as the next one."""
+
+    version: Annotated[int | None, Field(ge=1, le=2**31 - 1)] = None
+    share: Annotated[float, Field(gt=0, lt=100, description="In percent, such as 20.")]
+
+
+class SharesTold(Told):
+    """The versions, each with its share; the others keep theirs."""
+
+    arms: Annotated[list[ShareTold], Field(min_length=1, max_length=trials.MOST)]
+
+    def shares(self) -> dict[int, int]:
+        """Return shares of 10 000 by version."""
+        return {one.version or trials.NEXT: round(one.share * 100) for one in self.arms}
+
+
+class PromotedTold(Told):
+    """Which version of the trial everybody is to enter, and why."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    why: Words = ""
+
+
+class EndedTold(Told):
+    """Why the trial ends, in words."""
+
+    why: Words = ""
+
+
+class ArmView(View):
+    """A version of a trial, and what became of those who entered it; the control group is counted nowhere."""
+
+    version: int
+    running: Annotated[bool, Field(description="What ran before, and the others are compared with.")]
+    share: Annotated[float, Field(description="In percent of those who enter.")]
+    entered: int
+    under_way: int
+    goal: int
+    reacted: int
+    seen: int
+    delivered: int
+    opted_out: int
+    cost: Annotated[dict[str, int], Field(description="By currency, in minor units.")]
+
+    @classmethod
+    def of(cls, told: ArmTold) -> ArmView:
+        found = told.found
+        return cls(
+            version=told.version, running=told.running, share=told.share / 100, entered=found.entered,
+            under_way=found.under_way, goal=found.goal, reacted=found.reacted, seen=found.seen,
+            delivered=found.delivered, opted_out=found.opted_out, cost=found.cost,
+        )  # fmt: skip
+
+
+class TrialView(View):
+    """A trial: `running`, `promoted` (`winner` is what people enter) or `ended`; what ran before first.
+
+    The figures are of those who entered since `since`, when the shares became what they are.
+    """
+
+    id: int
+    state: str
+    started_at: datetime
+    started_by: str
+    ended_at: datetime | None
+    ended_by: str
+    why: str
+    winner: int | None
+    since: datetime
+    arms: list[ArmView]
+
+    @classmethod
+    def of(cls, told: TrialTold) -> TrialView:
+        return cls(
+            id=told.id, state=told.state, started_at=instant(told.started_at), started_by=told.started_by,
+            ended_at=when(told.ended_at), ended_by=told.ended_by, why=told.why, winner=told.winner,
+            since=instant(told.since), arms=[ArmView.of(arm) for arm in told.arms],
+        )  # fmt: skip
+
+
+@router.get("", dependencies=[may(READ)])
+def list_trials(office: InOffice, slug: Slug) -> Page[TrialView]:
+    """List the trials of a cascade, the latest first, with how the versions did."""
+    return Page(items=[TrialView.of(told) for told in trials.listing(office, slug)])
+
+
+@router.post("", status_code=201)
+def start_trial(office: InOffice, slug: Slug, told: SharesTold, caller: Writer) -> TrialView:
+    """Let some of those who enter get other versions, the same ones each time; or add versions to a trial."""
+    return TrialView.of(trials.start(office, slug, told.shares(), by=caller.name))
+
+
+@router.post("/share", dependencies=[may(WRITE)])
+def share_trial(office: InOffice, slug: Slug, told: SharesTold) -> TrialView:
+    """Change shares of the trial under way; nobody changes sides who need not, figures begin anew."""
+    return TrialView.of(trials.share(office, slug, told.shares()))
+
+
+@router.post("/promote")
+def promote_trial(office: InOffice, slug: Slug, told: PromotedTold, caller: Writer) -> TrialView:
+    """End the trial under way: everybody enters this version from now on; runs keep theirs."""
+    return TrialView.of(trials.promote(office, slug, told.version, by=caller.name, why=told.why))
+
+
+@router.post("/end")
+def end_trial(office: InOffice, slug: Slug, told: EndedTold, caller: Writer) -> TrialView:
+    """End the trial under way: everybody enters the version that ran before; runs keep theirs."""
+    return TrialView.of(trials.end(office, slug, by=caller.name, why=told.why))

@@ -1,0 +1,96 @@
+"""Trials between versions over the API and the command: begun, shared anew, promoted, ended, refused."""
+
+import json
+
+from kaskad.cli.root import run
+
+TEXT = """cascade: basket
+title: Basket
+class: service
+trigger: {{event: left}}
+goal: {{event: bought}}
+steps:
+  - {{id: letter, channel: email, subject: "{0}", text: t}}
+"""
+EMAIL = {
+    "provider": "generic_webhook", "channel": "email", "settings": {"url": "https://mail.example.org/"},
+    "secrets": {"secret": "0123456789abcdef"},
+}  # fmt: skip
+
+
+def put(api, words, **changes):
+    text = TEXT.format(words)
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return api.put("/cascades/basket", content=text)
+
+
+def test_a_trial_from_its_beginning_to_the_promotion(api):
+    api.put("/accounts/mail", EMAIL)
+    put(api, "old")
+    refused = api.call("POST", "/cascades/basket/trials", {"arms": [{"share": 20}]})
+    assert refused.status_code == 409 and "activate it first" in refused.text
+    api.post("/cascades/basket/activate")
+    refused = api.call("POST", "/cascades/basket/trials", {"arms": [{"share": 20}]})
+    assert refused.status_code == 422 and "no draft to try" in refused.text
+
+    put(api, "other", left="gone")
+    refused = api.call("POST", "/cascades/basket/trials", {"arms": [{"share": 20}]})
+    assert refused.status_code == 422 and "`trigger`" in refused.text, "other people would enter it"
+    put(api, "new")
+    begun = api.post("/cascades/basket/trials", {"arms": [{"share": 20}]})
+    assert begun["state"] == "running"
+    told = [(arm["version"], arm["share"], arm["running"]) for arm in begun["arms"]]
+    assert told == [(1, 80.0, True), (2, 20.0, False)]
+    assert api.get("/cascades/basket")["version"] == 1 and not api.get("/cascades/basket")["drafted"]
+
+    put(api, "third")
+    assert "on trial" in api.call("POST", "/cascades/basket/activate").text
+    more = api.post("/cascades/basket/trials", {"arms": [{"share": 10}]})
+    assert [arm["share"] for arm in more["arms"]] == [70.0, 20.0, 10.0] and more["id"] == begun["id"]
+    shared = api.post("/cascades/basket/trials/share", {"arms": [{"version": 2, "share": 50}]})
+    assert [arm["share"] for arm in shared["arms"]] == [40.0, 50.0, 10.0]
+    for told, words in (
+        ({"arms": [{"version": 2, "share": 95}]}, "Leave at least"),
+        ({"arms": [{"version": 9, "share": 5}]}, "not on trial"),
+        ({"arms": [{"version": 2, "share": 0.01}]}, "at least 0.1%"),
+    ):  # fmt: skip
+        refused = api.call("POST", "/cascades/basket/trials/share", told)
+        assert refused.status_code == 422 and words in refused.text
+
+    told = {"external_id": "ann", "addresses": [{"channel": "email", "value": "ann@example.org"}]}
+    contact = api.post("/contacts", told)["id"]
+    theirs = api.get(f"/contacts/{contact}/may", params={"cascade": "basket"})["version"]
+    api.post("/events", {"id": "e1", "name": "left", "contact": {"id": contact}})
+    told = api.get("/cascades/basket/trials")["items"][0]
+    entered = {arm["version"]: arm["entered"] for arm in told["arms"]}
+    assert entered[theirs] == 1, "it is foretold who enters what"
+
+    assert api.call("POST", "/cascades/basket/trials/promote", {"version": 7}).status_code == 404
+    done = api.post("/cascades/basket/trials/promote", {"version": 2, "why": "more orders"})
+    assert (done["state"], done["winner"], done["why"]) == ("promoted", 2, "more orders")
+    assert api.get("/cascades/basket")["version"] == 2
+    refused = api.call("POST", "/cascades/basket/trials/end", {})
+    assert refused.status_code == 409 and "kaskad trial start basket" in refused.text
+    noted = [each["action"] for each in api.get("/audit")["items"]]
+    assert "POST /cascades/{slug}/trials/promote" in noted
+
+
+def test_the_command_says_the_same(api, capsys):
+    api.put("/accounts/mail", EMAIL)
+    put(api, "fourth")
+    where = ["--db", str(api.service.office.db.name)]
+
+    def said(*arguments):
+        assert run(["trial", *arguments, *where]) == 0
+        return capsys.readouterr().out
+
+    assert run(["trial", "start", "basket", "--share", "a fifth", *where]) == 2
+    assert "no share" in capsys.readouterr().err
+    begun = json.loads(said("start", "basket", "--share", "20%", "--json"))
+    assert begun["arms"][1]["share"] == 20.0
+    number = str(begun["arms"][1]["version"])
+    assert "30%" in said("share", "basket", "--share", "30%", "--version", number)
+    shown = said("show", "basket")
+    assert "under way" in shown and "(runs)" in shown and "promoted (more orders)" in shown
+    assert "over: nothing was promoted (tried enough)" in said("end", "basket", "--why", "tried enough")

@@ -1,0 +1,49 @@
+"""Trials on their page: begun, shared anew, promoted; what it says to who may only look."""
+
+import re
+
+TEXT = """cascade: news
+title: "<News> & more"
+class: service
+goal: {event: purchase}
+holdout: 0%
+trigger: {broadcast: all}
+steps:
+  - {id: chat, channel: telegram, text: "Other words", wait: 1h}
+  - {id: letter, channel: email, subject: News, text: "Hello", wait: 1h}
+"""
+
+
+def test_a_version_is_tried_and_promoted(visit, site):
+    with site.client("viewer") as client:
+        assert "Nothing to try yet" in client.get("/cascades/news/trials?lang=en").text
+    site.api.put("/cascades/news", content=TEXT)
+    eyes = visit("marketer", language="ru")
+    page = eyes.goto("/cascades/news/trials")
+    page.locator("#f-share").fill("95,5")
+    page.locator("#f-share").press("Enter")
+    page.wait_for_selector("table")
+    assert site.api.get("/cascades/news/trials")["items"][0]["arms"][1]["share"] == 95.5
+    site.api.post("/cascades/news/launch", {"list": "vip"})
+    for theme, width in (("light", "wide"), ("dark", "phone")):
+        looked = visit("marketer", language="ru", theme=theme, width=width)
+        looked.goto("/cascades/news/trials")
+        looked.shoot(f"trials {width}")
+        assert looked.axe() == [] and not looked.overflows()
+    with site.client("marketer") as client:
+        token = re.search(r'name="csrf" value="([^"]+)', client.get("/cascades/news/trials").text)[1]
+        told = {"csrf": token, "version": "2", "share": "99.95"}
+        refused = client.post("/cascades/news/trials/share?lang=en", data=told)
+        assert refused.status_code == 422 and "Leave at least" in refused.text
+        told = {"csrf": token, "version": "2", "share": "60 %"}
+        assert client.post("/cascades/news/trials/share", data=told).status_code == 303
+    assert site.api.get("/cascades/news/trials")["items"][0]["arms"][1]["share"] == 60
+    page.goto(f"{site.url}/cascades/news/trials")
+    page.locator("[data-open^=promote-]").click()
+    page.locator("dialog[open] input[name=why]").fill("так решили")
+    page.locator("dialog[open] .dialog-foot button[type=submit]").click()
+    page.wait_for_selector("text=так решили")
+    eyes.shoot("trials over")
+    assert site.api.get("/cascades/news")["version"] == 2
+    with site.client("viewer") as client:
+        assert 'name="share"' not in client.get("/cascades/news/trials").text
