@@ -68,11 +68,13 @@ def test_the_way_of_a_marketer_by_keyboard(visit, opened):
     assert page.locator("tbody tr").count() == 1
     page.get_by_role("link", name="<News> & more", exact=True).press("Enter")
     page.wait_for_selector("#ways svg")
-    ways = json.loads(page.locator("#ways").get_attribute("data-ways"))
+    ways = json.loads(page.locator("#ways").get_attribute("data-told"))
     assert {(each["source"], each["target"]): each["value"] for each in ways["links"]} == {
         ("entered", "step:chat"): 2, ("step:chat", "end:under_way"): 1, ("step:chat", "step:letter"): 1,
         ("step:letter", "end:under_way"): 1,
     }  # fmt: skip
+    tabs = page.get_by_role("navigation", name="Pages of this cascade").get_by_role("link")
+    assert tabs.first.get_attribute("href") == "/cascades/news" and "Editor" in tabs.all_inner_texts()
     page.get_by_role("region", name="Step by step").get_by_role("link").first.press("Enter")
     page.wait_for_url(re.compile(r"/people\?.*figure=sent"))
     assert page.locator("tbody tr").count() == 1 and "Ann" in page.content()

@@ -68,7 +68,7 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         cascade = definition_of(office, tx, row)
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
-        scope = _scope(office, tx, slug, among)
+        scope = scope_of(office, tx, slug, among)
         told, money = tally(tx, row.id, scope), reach.currencies(tx)
         worth = reach.worth(tx, told)
     made = reach.report_of(told, cascade, money, worth, office.now())
@@ -88,7 +88,7 @@ def people(
         row = store.by_slug(tx, slug)
         cascade = definition_of(office, tx, row)
         meant = _figure(cascade, figure, step, channel, reason)
-        return who.who(tx, row.id, meant, _scope(office, tx, slug, among), after, limit)
+        return who.who(tx, row.id, meant, scope_of(office, tx, slug, among), after, limit)
 
 
 def lately(office: Office, days: int = 7) -> Mapping[str, Lately]:
@@ -159,7 +159,8 @@ def _workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
         return path.read_bytes()
 
 
-def _scope(office: Office, tx: Transaction, slug: str, among: Among) -> Scope:
+def scope_of(office: Office, tx: Transaction, slug: str, among: Among) -> Scope:
+    """Return which runs are meant; raises NotFound."""
     people = segments.members(tx, office, among.segment) if among.segment else None
     version_id = store.version_by_number(tx, slug, among.version).id if among.version else 0
     return Scope(people, version_id, among.since or 0, FOREVER if among.until is None else among.until)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import lru_cache
 
 from msgspec import Struct, field
 
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
-from kaskad.store.courses import DAY, EVER, HOUR_MS, parts, stand, waiting
+from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, waiting
 from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
@@ -26,6 +27,7 @@ class Tally(Struct):
     shapes: Counter[Shape] = field(default_factory=Counter)
     values: Counter[int] = field(default_factory=Counter)
     legs: Counter[Leg] = field(default_factory=Counter)
+    people: Counter[tuple[int, int]] = field(default_factory=Counter)  # version, held out -> first runs
     uncounted: int = 0
 
     def add(self, part: Part, version_id: int, runs: int, value: int) -> None:
@@ -35,6 +37,7 @@ class Tally(Struct):
         else:
             self.shapes[part] += runs
             self.values[version_id] += 0 if part.holdout else value
+            self.people[version_id, part.holdout] += 0 if part.again else runs
 
 
 def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
@@ -110,11 +113,42 @@ def _spans(since: int, until: int) -> list[tuple[int, int, int]]:
     return [(1, since, first), (DAY, first, last), (1, last, until)]
 
 
+def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Counter[int]]:
+    """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
+    found: Counter[tuple[int, int]] = Counter()
+    courses: dict[int, str] = {}
+    for course_id, value, count in tx.all("worth_scan", cascade_id=cascade_id, **scope.params):
+        found[course_id, value] = count
+    changed = waiting(tx, CORRECTED)
+    for sign, entry in _moved(
+        tx, cascade_id, scope, changed if len(changed) <= CORRECTED else set(), courses
+    ):
+        if entry.value:
+            found[entry.course_id, entry.value] += sign
+    known = parts(tx, {course_id for course_id, _ in found}, courses)
+    arms: dict[int, Counter[int]] = {0: Counter(), 1: Counter()}
+    for (course_id, value), count in found.items():
+        shape = next(part for part in known[course_id] if isinstance(part, Shape))
+        if not shape.again:
+            arms[shape.holdout][value] += count
+    return arms
+
+
 def _correct(
     tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], runs: Counter[Place],
     values: Counter[Place], courses: dict[int, str],
 ) -> None:  # fmt: skip
     """Count these runs as they stand, and not as they were counted."""
+    for sign, entry in _moved(tx, cascade_id, scope, keys, courses):
+        place = (entry.version_id, entry.course_id)
+        runs[place] += sign
+        values[place] += sign * entry.value
+
+
+def _moved(
+    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], courses: dict[int, str]
+) -> Iterator[tuple[int, Entry]]:
+    """Yield as what these runs are no longer to be counted (-1), and as what instead (1)."""
     versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id)}
     if scope.version_id:
         versions &= {scope.version_id}
@@ -128,9 +162,7 @@ def _correct(
                     and entry.version_id in versions
                     and scope.since <= entry.entered_at < scope.until
                 ):
-                    place = (entry.version_id, entry.course_id)
-                    runs[place] += sign
-                    values[place] += sign * entry.value
+                    yield sign, entry
 
 
 _decoded = lru_cache(20_000)(part_of)

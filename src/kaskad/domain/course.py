@@ -37,6 +37,8 @@ class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
     cost: int
     first: bool = False  # a person reacted to this one before any other of the run
     word: str = ""  # what the provider called its failure
+    goal: bool = False  # the run's goal has come
+    again: bool = False  # of a run that is not the person's first through the cascade
 
 
 class Shape(Struct, frozen=True, array_like=True, tag="run"):
@@ -49,6 +51,7 @@ class Shape(Struct, frozen=True, array_like=True, tag="run"):
     marks: int
     steps: tuple[int, ...]  # those that made a message
     levels: int
+    again: bool = False  # not the person's first run through the cascade
 
 
 Part = Leg | Shape
@@ -59,11 +62,12 @@ _parts = msgspec.json.Decoder(list[Part]).decode
 
 
 def shape_of(
-    holdout: int, outcome: int, outcome_step: int | None, late: int, marks: int, legs: Sequence[Leg]
+    holdout: int, outcome: int, outcome_step: int | None, late: int, marks: int, legs: Sequence[Leg],
+    again: bool = False,
 ) -> Shape:  # fmt: skip
     """Return the shape of a run with these legs."""
     steps = tuple([leg.step for leg in legs if leg.state not in NO_MESSAGE])
-    return Shape(holdout, outcome, outcome_step, late, marks, steps, _levels(legs))
+    return Shape(holdout, outcome, outcome_step, late, marks, steps, _levels(legs), again)
 
 
 def _levels(legs: Sequence[Leg]) -> int:

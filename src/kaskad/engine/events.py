@@ -23,8 +23,8 @@ from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+_CLOSED = (Outcome.CONVERTED.code, Outcome.SUPERSEDED.code)
 _TOO_MUCH = 1e12  # whole units of a currency: an amount beyond is a mistake, and no column could hold any
-_OPEN = (None, Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code, Outcome.RESPONDED.code)
 
 
 def apply_events(
@@ -47,16 +47,19 @@ def apply_events(
     runs = run_store.of_contacts(tx, contact_ids) if contact_ids else {}
     data = _run_data(tx, contact_ids) if any(runs.values()) else {}
     requests: list[Request] = []
+    reached: set[RunKey] = set()  # whose goal has come just now
     for a, event in sorted(new, key=lambda pair: (pair[0].at, pair[0].event)):
         name, properties = str(event.get("name", "")), dict(event.get("properties", {}))
         for run in runs.get(a.contact_id, ()):
             version = world.versions[run.version_id]
             key, known = data.get((run.contact_id, run.id), ("", {}))
-            if _is_goal(version, run, known, a.at, name, properties):
+            place = (run.contact_id, run.id)
+            if place not in reached and _is_goal(version, run, known, a.at, name, properties):
+                reached.add(place)
                 changes.facts.append((run.contact_id, run.id, -1, Kind.GOAL.value, a.event, a.at, None))
                 value = _value(version, properties, world.currency)
                 changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, value))
-                touched.add((run.contact_id, run.id))
+                touched.add(place)
             if run.outcome is None and _moves_anchor(version, name, key, properties):
                 _move_anchor(tx, changes, run, a, known, properties)
                 touched.add((run.contact_id, run.id))
@@ -90,8 +93,12 @@ def _run_data(tx: Transaction, contact_ids: Sequence[int]) -> dict[RunKey, tuple
 def _is_goal(
     version: Version, run: Run, known: dict[str, Any], at: int, name: str, properties: dict[str, Any]
 ) -> bool:
+    """Say whether the event is the run's goal, whatever the run has come to: who says no and then buys has
+    bought, as those held out do of whom nothing else is told (docs/uplift.md)."""
     goal = version.cascade.goal
-    if goal is None or goal.event != name or run.outcome not in _OPEN:
+    if goal is None or goal.event != name or run.outcome in _CLOSED:
+        return False  # the first goal counts; and what replaced a run takes the next
+    if run.marks & Kind.GOAL.bit:
         return False
     if not run.entered_at <= at < goal_ends_at(version, run):
         return False

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from kaskad.domain.alike import TOLD
 from kaskad.domain.course import Leg, Part, id_of, impersonal, parts_of, shape_of, text_of
 from kaskad.domain.figures import FAILED, SEEN, cost_of, price_of
+from kaskad.domain.terms import Kind
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -22,7 +23,7 @@ EVER = 0  # and all together
 TOGETHER = 500  # runs that are due in one row, at most
 LEASE_MS = 60_000
 _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
-_SEED, _SHAPE, _COUNTED, _LEGS = 5, 6, 11, 15  # where in rows of `runs_to_count` are what they are named for
+_SEED, _SHAPE, _COUNTED, _LEGS = 5, 6, 12, 16  # where in rows of `runs_to_count` are what they are named for
 _KNOWN = 5_000  # ways in which runs went that are remembered
 
 _encode = msgspec.json.Encoder().encode
@@ -157,7 +158,7 @@ def _numbers_of(text: str) -> Row:
 @lru_cache(_KNOWN)
 def _course(shape: Row, text: str | None, first: int | None, words: Sequence[str]) -> tuple[int, str]:
     """Return the course of all runs that are so, with its id; `words` are those of the failed messages."""
-    holdout, outcome, outcome_step, late, marks = shape
+    holdout, outcome, outcome_step, late, marks, again = shape
     legs = _legs(text)
     told = dict(zip(legs.failed, words, strict=False))
     made = [_leg(row, told.get(row[0], "")) for row in legs.rows]
@@ -165,7 +166,10 @@ def _course(shape: Row, text: str | None, first: int | None, words: Sequence[str
     if reacted:
         first = reacted[0] if len(reacted) == 1 else first
         made = [structs.replace(leg, first=True) if leg.step == first else leg for leg in made]
-    course = text_of([shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made), *made])
+    if marks & Kind.GOAL.bit or again:
+        made = [structs.replace(leg, goal=bool(marks & Kind.GOAL.bit), again=bool(again)) for leg in made]
+    made_of = shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made, bool(again))
+    course = text_of([made_of, *made])
     return id_of(course), course
 
 

@@ -63,6 +63,7 @@ from kaskad.web.api import (
     test_messages,
     threads,
     trials,
+    uplift,
     users,
     webhooks,
 )
@@ -118,7 +119,7 @@ from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages import trials as trial_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
-from kaskad.web.pages.session import lost
+from kaskad.web.pages.session import lost, need_of
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
@@ -144,6 +145,7 @@ ROUTERS = (
     launches.router,
     forecasts.router,
     report_people.router,
+    uplift.router,
     runs.router,
     tasks.router,
     threads.router,
@@ -279,9 +281,13 @@ def build_app(
         routed.state.figures = Figures()
         routed.state.settings = settings
         routed.state.lines = lines
-        routed.state.page_paths = frozenset(
-            route.path for router in PAGES for route in router.routes if isinstance(route, APIRoute)
-        )
+        routed.state.page_needs = {
+            route.path: need_of(route) or ""
+            for router in PAGES
+            for route in router.routes
+            if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+        }
+        routed.state.page_paths = frozenset(routed.state.page_needs)
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
     return Front(hooks, routed, lines, short_host(settings), office)

@@ -20,6 +20,7 @@ DELETE FROM due_runs WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ 
 SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0),
        r.contact_id IN (SELECT id FROM contacts WHERE seed = 1),
        r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
+       EXISTS (SELECT 1 FROM runs o WHERE o.contact_id = r.contact_id AND o.id < r.id AND o.cascade_id = r.cascade_id),
        k.course_id, k.version_id, k.entered_at, k.value,
        (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
                                  m.variant, ',', m.reason, ',', m.price, ',', m.cost), ';')

@@ -77,6 +77,19 @@ NAVIGATION = (
 )
 
 
+CASCADE = "/cascades/{slug}"
+TABS = (  # the pages of one cascade: paths and names
+    (CASCADE, N_("Report")),
+    (CASCADE + "/edit", N_("Editor")),
+    (CASCADE + "/forecasts", N_("Forecasts")),
+    (CASCADE + "/simulate", N_("Simulate")),
+    (CASCADE + "/optimize", N_("Optimise")),
+    (CASCADE + "/trials", N_("Trials")),
+    (CASCADE + "/uplift", N_("Does it work?")),
+    (CASCADE + "/money", N_("Money")),
+)
+
+
 class Entry(Struct, frozen=True):
     """A place as one reader sees it."""
 
@@ -91,6 +104,16 @@ def entries(request: Request, seen: Visitor | None) -> list[Entry]:
     path = request.url.path
     inside = [p.path for p in found if path == p.path or (p.path != "/" and path.startswith(f"{p.path}/"))]
     return [Entry(p, p.path in inside) for p in found]
+
+
+def cascade_pages(request: Request, seen: Visitor | None) -> list[tuple[str, str]]:
+    """Return the pages of the cascade that the address names, as far as they are there and the reader may
+    open them: addresses and names."""
+    slug = request.path_params.get("slug", "")
+    needs: Mapping[str, str] = getattr(request.app.state, "page_needs", {})
+    if seen is None or not slug or not request.url.path.startswith("/cascades/"):
+        return []
+    return [(path.format(slug=slug), name) for path, name in TABS if path in needs and seen.may(needs[path])]
 
 
 @cache
@@ -131,11 +154,13 @@ def render(
 ) -> Response:
     """Return a page made from a template, with the headers of every page.
 
-    Templates see `look`, `seen` (None before one has signed in), `csrf`, `places`, `said` and the values.
+    Templates see `look`, `seen` (None before one has signed in), `csrf`, `places`, `own_pages` (of a
+    cascade), `said` and the values.
     """
     page = _environment(look.language).get_template(template).render(
         look=look, seen=seen, csrf=seen.csrf if seen else "", places=entries(request, seen),
-        said=_said(request), query=dict(request.query_params), **values,
+        own_pages=cascade_pages(request, seen), said=_said(request), query=dict(request.query_params),
+        **values,
     )  # fmt: skip
     response = HTMLResponse(page, code, HEADERS)
     look.keep(response)

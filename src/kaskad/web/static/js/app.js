@@ -108,6 +108,13 @@ document.addEventListener("htmx:before:response", (event) => {
 });
 document.addEventListener("htmx:error", () => say(root.dataset.offline, "bad"));
 
+// Tabs that do not fit are scrolled to the one that is open.
+for (const here of document.querySelectorAll(".tabs [aria-current]")) {
+  const { left, width } = here.getBoundingClientRect();
+  const row = here.parentElement;
+  row.scrollLeft += left - row.getBoundingClientRect().left - (row.clientWidth - width) / 2;
+}
+
 for (const toast of document.querySelectorAll("#toasts .toast")) settle(toast);
 shortcuts();
 live();

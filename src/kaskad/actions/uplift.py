@@ -1,0 +1,114 @@
+"""Whether a cascade works: its effect, the effects of its steps, and how its variants compare."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from kaskad.actions.cascades import cascade_of, definition_of
+from kaskad.actions.office import Office
+from kaskad.actions.reports import ALL, Among, scope_of
+from kaskad.analytics import reach, uplift
+from kaskad.analytics.courses import Tally, tally
+from kaskad.analytics.effects import Effect, step_effects, variant_effects
+from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.uplift import DAY_MS, PACE_DAYS, Uplift, Worth
+from kaskad.domain.cascade import Cascade, Span
+from kaskad.domain.hours import add, subtract
+from kaskad.domain.policy import Policy
+from kaskad.engine.catalog import POLICY
+from kaskad.store import cascades as store
+from kaskad.store import settings
+from kaskad.store.cascades import CascadeRow
+from kaskad.store.courses import HOUR_MS
+from kaskad.store.db import Transaction
+
+WEEK = Span(days=7)
+
+
+def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True) -> Uplift:
+    """Return what a cascade brings, of the people only that `among` means.
+
+    `ripe`: only those whose time for the goal is over; else all, whose goals may still come. Raises NotFound,
+    and Conflict for one that was never activated.
+    """
+    now = office.now()
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        cascade = definition_of(office, tx, row)
+        whole = scope_of(office, tx, slug, among)
+        within = cascade.goal.within if cascade.goal else WEEK
+        until = min(whole.until, subtract(now, within, "UTC") // HOUR_MS * HOUR_MS) if ripe else whole.until
+        counted = structs.replace(whole, until=until)
+        return _measured(office, tx, row, cascade, within, whole, counted, now)
+
+
+def _measured(
+    office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
+    counted: Scope, now: int,
+) -> Uplift:  # fmt: skip
+    told = tally(tx, row.id, counted)
+    effect, shares = uplift.treated_and_held(told), _shares(office, tx, row)
+    expected, evenly = uplift.lot(told, shares)
+    version = store.version(tx, whole.version_id or row.version_id or 0)
+    defined = cascade_of(office, tx, version.id)
+    one = told if whole.version_id else tally(tx, row.id, structs.replace(counted, version_id=version.id))
+    waiting, first_at = _waiting(tx, row, whole, counted.until, within)
+    within_ms, share, pace = (
+        add(now, within, "UTC") - now,
+        shares[version.id] / 10_000,
+        _pace(tx, row, whole, now),
+    )
+    return Uplift(
+        cascade=cascade.id, title=cascade.title, version=version.number, as_of=now,
+        until=min(counted.until, now), ripe=counted.until < whole.until,
+        first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
+        goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
+        effect=effect, expected_share=expected, evenly=evenly,
+        worth=_worth(tx, row, counted, told, effect), cost=uplift.cost_of(told, reach.currencies(tx)),
+        touched=uplift.contamination(tx, row.id, counted, within_ms), pace=pace,
+        plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
+        variants=variant_effects(one, defined), uncounted=told.uncounted,
+    )  # fmt: skip
+
+
+def _worth(tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect) -> Worth | None:
+    """Return what people brought, where all of it is in one known currency."""
+    currencies = set(reach.worth(tx, told))
+    if len(currencies) != 1 or "" in currencies:
+        return None
+    return uplift.worth_of(tx, row.id, counted, effect, currencies.pop())
+
+
+def _shares(office: Office, tx: Transaction, row: CascadeRow) -> dict[int, int]:
+    """Return by version which share it holds out, of 10 000; by the policy of now, where it names none."""
+    policy = settings.get(tx, POLICY, Policy) or Policy()
+    return {
+        each.id: _share(cascade_of(office, tx, each.id), policy) for each in store.versions_of(tx, row.id)
+    }
+
+
+def _share(cascade: Cascade, policy: Policy) -> int:
+    return policy.holdout.of(cascade.message_class) if cascade.holdout is None else cascade.holdout
+
+
+def _waiting(
+    tx: Transaction, row: CascadeRow, whole: Scope, until: int, within: Span
+) -> tuple[int, int | None]:
+    """Return how many people entered too late to be counted, and when the first of them will be."""
+    if until >= whole.until:
+        return 0, None
+    later = tally(tx, row.id, structs.replace(whole, since=max(whole.since, until)))
+    people = _people(later)
+    first = tx.one("first_entered", cascade_id=row.id, since=until) if people else None
+    at = None if first is None or first[0] is None else first[0]
+    return people, None if at is None else add(at, within, "UTC") + HOUR_MS
+
+
+def _pace(tx: Transaction, row: CascadeRow, whole: Scope, now: int) -> float:
+    """Return how many people have entered for the first time a day, lately."""
+    since = max(now - PACE_DAYS * DAY_MS, 0) // HOUR_MS * HOUR_MS
+    return _people(tally(tx, row.id, Scope(whole.people, whole.version_id, since, FOREVER))) / PACE_DAYS
+
+
+def _people(told: Tally) -> int:
+    return sum(told.people.values())

@@ -1,0 +1,191 @@
+"""What a cascade brings: who entered and was treated, against who entered and was held out by lot.
+
+Intention to treat: everybody who entered counts in the group that the lot gave, written to or not. The unit
+is a person, by the first run through the cascade: whoever was treated enters again sooner, so later runs are
+no longer made by the lot. A person counts once the time in which the goal counts is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+
+from msgspec import Struct
+
+from kaskad.analytics.courses import Tally, worth_each
+from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, effect
+from kaskad.analytics.intervals import Interval, Share, needed
+from kaskad.analytics.reach import Amounts
+from kaskad.analytics.samples import UNEVEN, Money, bootstrap_difference, sample_ratio
+from kaskad.analytics.scope import Scope
+from kaskad.domain.terms import Kind
+from kaskad.store.db import Transaction
+
+LOOKED_AT = 2_000  # people held out, the last ones, of whom it is asked who else wrote to them
+DAY_MS = 86_400_000
+PACE_DAYS = 28
+LIFTS = (0.1, 0.2, 0.5)  # relative, whose size is told beforehand
+_SEED = 20_261_126  # of the bootstrap: the same data give the same interval
+
+
+class Worth(Struct, frozen=True):
+    """Revenue of the two groups, in minor units of one currency; nothing is deducted."""
+
+    currency: str
+    treated: float | None  # per person
+    held: float | None
+    difference: Interval | None  # per person, bootstrap over people
+
+    @property
+    def shown(self) -> bool:
+        """Say whether a difference is shown."""
+        return self.difference is not None and self.difference.excludes_zero
+
+
+class Plan(Struct, frozen=True):
+    """How many people it takes to see an effect of this size, and when there will be as many."""
+
+    lift: float  # relative: 0.1 is +10 %
+    people: int  # in all, the control group too
+    ready_at: int | None  # at the present pace; None: nobody enters
+
+
+class Contamination(Struct, frozen=True):
+    """Of how many people held out, of those looked at, another cascade's message came in the goal's time."""
+
+    touched: int
+    looked_at: int
+
+
+class Uplift(Struct):
+    """All of it, as of `as_of`. `until`: people who entered before are counted; `waiting` came after."""
+
+    cascade: str
+    title: str
+    version: int  # whose steps and variants are compared
+    as_of: int
+    until: int
+    ripe: bool  # only those whose time is over are counted
+    first_ripe_at: int | None  # when that begins, where nobody is ripe yet and somebody waits
+    goal: str  # the event; "": the cascade has no goal
+    within_ms: int
+    share: float  # that is held out by what runs now
+    waiting: int
+    effect: Effect
+    expected_share: float | None
+    evenly: float | None
+    worth: Worth | None  # None: where goals are in several currencies, or brought nothing that is known
+    cost: Amounts  # of all messages to these people
+    touched: Contamination
+    pace: float  # people a day, over the last PACE_DAYS
+    plans: list[Plan]
+    steps: list[StepEffect]
+    variants: list[VariantEffects]
+    uncounted: int
+
+    @property
+    def uneven(self) -> bool:
+        """Say whether the groups are not as full as the lot would have them."""
+        return self.evenly is not None and self.evenly < UNEVEN
+
+    @property
+    def orders(self) -> tuple[float, Interval] | None:
+        """Return how many goals there would not have been, with their interval; None: not known."""
+        told, treated = self.effect, self.effect.one.of
+        if told.estimate is None or told.difference is None:
+            return None
+        ends = Interval(told.difference.low * treated, told.difference.high * treated)
+        return told.estimate * treated, ends
+
+    @property
+    def cost_each(self) -> tuple[Amounts, Amounts, Amounts] | None:
+        """Return what each such goal cost, at least and at most; None where no effect upwards is shown."""
+        told = self.orders
+        if told is None or not self.effect.shown or told[1].low <= 0 or self.uneven:
+            return None
+        found, ends = told
+        return _each(self.cost, found), _each(self.cost, ends.high), _each(self.cost, ends.low)
+
+
+def treated_and_held(told: Tally) -> Effect:
+    """Return the effect of the whole cascade on its goal."""
+    counts = {0: [0, 0], 1: [0, 0]}
+    for shape, runs in told.shapes.items():
+        if not shape.again:
+            counts[shape.holdout][0] += runs * bool(shape.marks & Kind.GOAL.bit)
+            counts[shape.holdout][1] += runs
+    return effect(Share(*counts[0]), Share(*counts[1]))
+
+
+def cost_of(told: Tally, money: Mapping[int, str]) -> Amounts:
+    """Return what all messages of first runs cost, by currency; `money` has the accounts'."""
+    found: Amounts = {}
+    for leg, runs in told.legs.items():
+        currency = money.get(leg.account_id or 0, "")
+        if currency and leg.cost and not leg.again:
+            found[currency] = found.get(currency, 0) + leg.cost * runs
+    return found
+
+
+def lot(told: Tally, shares: Mapping[int, int]) -> tuple[float | None, float | None]:
+    """Return which share was to be held out, of 1, and the p-value of what was; `shares` are of 10 000.
+
+    None where no version holds anybody out.
+    """
+    people, held, hoped = 0, 0, 0.0
+    for (version_id, holdout), count in told.people.items():
+        people += count
+        held += count * holdout
+        hoped += count * shares.get(version_id, 0) / 10_000
+    if not people or not hoped:
+        return None, None
+    share = hoped / people
+    return share, sample_ratio([people - held, held], [1 - share, share])
+
+
+def worth_of(tx: Transaction, cascade_id: int, scope: Scope, told: Effect, currency: str) -> Worth | None:
+    """Return what the people of both groups brought, zeros included; None: no amount is known."""
+    arms = worth_each(tx, cascade_id, scope)
+    if not arms[0] and not arms[1]:
+        return None
+    treated, held = _money(arms[0], told.one.of), _money(arms[1], told.other.of)
+    return Worth(currency, treated.mean, held.mean, bootstrap_difference(treated, held, _SEED))
+
+
+def contamination(tx: Transaction, cascade_id: int, scope: Scope, within_ms: int) -> Contamination:
+    """Return how many of the last people held out were written to by other cascades meanwhile."""
+    row = tx.one("held_out_touched", cascade_id=cascade_id, within=within_ms, limit=LOOKED_AT, **scope.params)
+    assert row is not None
+    return Contamination(row[1], row[0])
+
+
+def plans(told: Effect, share: float, pace: float, waiting: int, now: int, within_ms: int) -> list[Plan]:
+    """Return how many people effects of some sizes take, and when these will have entered and be counted.
+
+    The rate without the cascade is that of who was held out; until there is one, that of who was treated.
+    """
+    base = told.other.rate or told.one.rate
+    if not base or not 0 < share < 1:
+        return []
+    found = []
+    have = told.one.of + told.other.of + waiting
+    for size in LIFTS:
+        people = needed(base * (1 + size), base, 1 - share) if base * (1 + size) <= 1 else None
+        if people is None:
+            continue
+        ready_at = now + within_ms if people <= have else None
+        if people <= have - waiting:
+            ready_at = now
+        elif people > have and pace > 0:
+            ready_at = now + ceil((people - have) / pace) * DAY_MS + within_ms
+        found.append(Plan(size, people, ready_at))
+    return found
+
+
+def _money(amounts: Mapping[int, int], people: int) -> Money:
+    brought = sum(amounts.values())
+    return Money({**amounts, 0: max(people - brought, 0)})
+
+
+def _each(cost: Amounts, count: float) -> Amounts:
+    return {currency: ceil(minor / count) for currency, minor in cost.items()}

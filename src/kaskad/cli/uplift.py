@@ -1,0 +1,228 @@
+"""`kaskad uplift`: whether a cascade works, by those it was withheld from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import CASCADE, DB, JSON
+
+WIDTH = 41
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("uplift")(uplift)
+
+
+def uplift(
+    cascade: CASCADE,
+    segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
+    version: Annotated[int, typer.Option(min=0, help="Only runs of this version; 0: of all.")] = 0,
+    since: Annotated[
+        str, typer.Option(help="Only who entered from then on, such as 2026-11-26T00:00:00Z.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Only who entered before that instant.")] = "",
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Also people whose time for the goal is not over.")
+    ] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Measure what a cascade brings, against the people whom it was withheld from by lot.
+
+    docs/uplift.md explains each figure, and what not to read into it.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    among = {"segment": segment or None, "version": version or None, "since": since or None,
+             "until": until or None, "all": "true" if everybody else None}  # fmt: skip
+    with reached(db) as client:
+        told = client.get(f"/cascades/{cascade}/uplift", **among)
+    if as_json:
+        typer.echo(as_text(told))
+        return
+    _head(told)
+    if told["effect"]["difference"] is not None:
+        _whole(told)
+    _steps(told["steps"])
+    _variants(told["variants"])
+    _plans(told)
+
+
+def _head(told: dict[str, Any]) -> None:
+    days = told["within_ms"] / 86_400_000
+    goal = f"{told['goal']} within {days:g} days" if told["goal"] else "no goal"
+    typer.secho(f"{told['cascade']} · {goal} · entered before {_day(told['until'])}", bold=True)
+    if not told["goal"]:
+        typer.echo("Nothing can be measured without a goal: name the event under `goal:`.")
+    elif (
+        told["effect"]["control"]["people"] == 0
+        and not told["holdout"]
+        and told["effect"]["treated"]["people"]
+    ):
+        typer.echo("Nobody is held out, so nothing can be compared: set `holdout: 10%` in the definition.")
+    elif told["effect"]["difference"] is None:
+        at = told["first_counted_at"]
+        when = f"; the first are counted from {_day(at)} on (--all counts them now)" if at else ""
+        typer.echo(f"One of the groups is still empty{when}.")
+    if told["waiting"]:
+        typer.echo(f"{told['waiting']} people entered later: their time for the goal is not over.")
+    if told["uneven"]:
+        share = told["expected_holdout"]
+        typer.secho(
+            f"The lot did not fall as it should: {share:.1%} were to be held out (p = {told['evenly']:.1g}). "
+            "Until the cause is found, believe no effect below.", fg="red",
+        )  # fmt: skip
+    if told["uncounted"]:
+        typer.echo(f"{told['uncounted']} runs or more have just changed and are not counted yet.")
+
+
+def _whole(told: dict[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    one = told["effect"]
+    rows = [
+        (name, group["people"], group["hits"], _rate(group["rate"]))
+        for name, group in (("treated", one["treated"]), ("control group", one["control"]))
+    ]
+    typer.echo(table(("", "PEOPLE", "GOALS", "RATE"), rows) + "\n")
+    ends = [one["between"], one["at_any_look"]]
+    scale = _scale(ends)
+    typer.echo(f"Difference {_points(one['difference'])} points")
+    for text, interval in (("one look, fixed beforehand", ends[0]), ("if you look again and again", ends[1])):
+        shown = "shown" if interval["low"] > 0 or interval["high"] < 0 else "not shown"
+        typer.echo(f"  {_bar(interval, scale)}  {_pair(interval)} · {text}: {shown}")
+    orders, lift = told["orders"], one["lift"]
+    if one["shown"] and not told["uneven"]:
+        between = orders["between"]
+        typer.echo(
+            f"Goals that there would not have been: {orders['count']:.0f} "
+            f"({between['low']:.0f} to {between['high']:.0f}) of {one['treated']['hits']}"
+        )
+        if lift:
+            typer.echo(f"Relative lift: {lift['low']:+.0%} to {lift['high']:+.0%}")
+    else:
+        typer.echo("An effect is not shown: what there is may be chance.")
+    _money(told)
+    if told["touched"]:
+        typer.echo(
+            f"{told['touched']} of {told['touched_of']} people held out were written to by other cascades "
+            "meanwhile: the difference is that to people with those cascades only."
+        )
+
+
+def _money(told: dict[str, Any]) -> None:
+    worth, each = told["worth"], told["cost_each"]
+    if worth and worth["between"]:
+        currency = worth["currency"]
+        treated, control = _amount(worth["treated"], currency), _amount(worth["control"], currency)
+        low, high = (_amount(worth["between"][end], currency) for end in ("low", "high"))
+        shown = "shown" if worth["shown"] else "not shown"
+        typer.echo(
+            f"Revenue for each person: {treated} against {control}; difference {low} to {high}: {shown}"
+        )
+    if each:
+        for currency, minor in each["cost"].items():
+            least, most = (_amount(each[end][currency], currency) for end in ("at_least", "at_most"))
+            typer.echo(f"Cost of each such goal: {_amount(minor, currency)} ({least} to {most})")
+
+
+def _steps(steps: list[dict[str, Any]]) -> None:
+    from kaskad.cli.screens.output import table
+
+    if not steps:
+        return
+    typer.secho("\nSteps, against who was held out of the step", bold=True)
+    scale = _scale([one["goal"]["between"] for one in steps])
+    rows = [
+        (one["step"], one["goal"]["treated"]["people"], _rate(one["goal"]["treated"]["rate"]),
+         one["goal"]["control"]["people"], _rate(one["goal"]["control"]["rate"]),
+         *_cells(one["goal"], scale, one["evenly"]))
+        for one in steps
+    ]  # fmt: skip
+    typer.echo(table(("STEP", "CAME", "GOALS", "HELD OUT", "GOALS", "", "DIFFERENCE", ""), rows))
+
+
+def _variants(variants: list[dict[str, Any]]) -> None:
+    from kaskad.cli.screens.output import table
+
+    for one in variants:
+        typer.secho(f"\nVariants of {one['step']}, against {one['arms'][0]['id']}", bold=True)
+        if one["evenly"] is not None and one["evenly"] < 0.001:
+            typer.secho("The lot did not fall as the weights say: believe no difference.", fg="red")
+        scale = _scale([arm["reacted"]["between"] for arm in one["arms"][1:]])
+        rows = []
+        for place, arm in enumerate(one["arms"]):
+            cells = _cells(arm["reacted"], scale, None, arm["p_reacted"]) if place else ("", "", "")
+            reacted, goal = _rate(arm["reacted"]["treated"]["rate"]), _rate(arm["goal"]["treated"]["rate"])
+            rows.append((arm["id"], arm["sent"], reacted, goal, *cells))
+        typer.echo(table(("VARIANT", "SENT", "REACTED", "GOALS", "", "OF REACTIONS", ""), rows))
+
+
+def _plans(told: dict[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    if not told["plans"]:
+        return
+    typer.secho(f"\nHow long to wait, at {told['pace']:.1f} new people a day", bold=True)
+    rows = [
+        (f"{one['lift']:+.0%}", one["people"], _day(one["ready_at"]) if one["ready_at"] else "never")
+        for one in told["plans"]
+    ]
+    typer.echo(table(("IF IT BRINGS", "PEOPLE NEEDED", "COUNTED BY"), rows))
+
+
+def _cells(
+    effect: dict[str, Any], scale: float, evenly: float | None, p: float | None = None
+) -> tuple[str, str, str]:  # fmt: skip
+    """Return the bar, the interval, and what is shown of one effect."""
+    if effect["between"] is None:
+        return "", "", "nobody yet"
+    if evenly is not None and evenly < 0.001:
+        return _bar(effect["between"], scale), _pair(effect["between"]), "uneven lot: believe nothing"
+    shown = effect["shown"] if p is None else p < 0.05
+    return _bar(effect["between"], scale), _pair(effect["between"]), "shown" if shown else "not shown"
+
+
+def _scale(intervals: Sequence[dict[str, float] | None]) -> float:
+    ends = [abs(each[end]) for each in intervals if each for end in ("low", "high")]
+    return max(ends, default=0.0) or 1.0
+
+
+def _bar(interval: dict[str, float], scale: float) -> str:
+    """Return the interval as a line around zero."""
+    half = WIDTH // 2
+    low, high = (half + round(interval[end] / scale * half) for end in ("low", "high"))
+    cells = [" "] * WIDTH
+    cells[low : high + 1] = "─" * (high - low + 1)
+    cells[half] = "┼" if low <= half <= high else "│"
+    for at, sign in ((low, "├"), (high, "┤")):
+        cells[at] = cells[at] if at == half else sign
+    return "".join(cells)
+
+
+def _pair(interval: dict[str, float]) -> str:
+    return f"{_points(interval['low'])} to {_points(interval['high'])}"
+
+
+def _points(rate: float) -> str:
+    return f"{100 * rate:+.2f}"
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else f"{rate:.2%}"
+
+
+def _day(text: str) -> str:
+    return text[:16].replace("T", " ")
+
+
+def _amount(minor: float, currency: str) -> str:
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    return format_money(Money(round(minor), currency))

@@ -1,0 +1,36 @@
+-- What measuring effects asks besides the counts; analytics/uplift.py and analytics/attribution.py.
+
+-- name: worth_scan
+-- How many runs that brought money went each course, by the amount; as `course_scan`.
+SELECT course_id, value, count(*) FROM run_courses
+ WHERE value <> 0
+   AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
+                         AND (:version_id = 0 OR id = :version_id))
+   AND entered_at >= :since AND entered_at < :until
+   AND (:whole = 1 OR contact_id IN (
+        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
+ GROUP BY course_id, value;
+
+-- name: held_out_touched
+-- Contamination: of the last :limit runs held out from a cascade, how many there are, and of how many the person
+-- got a message of another cascade within the time in which the goal counts.
+SELECT count(*), coalesce(sum(touched), 0)
+  FROM (SELECT CASE WHEN EXISTS (
+                 SELECT 1 FROM messages m JOIN runs o ON o.contact_id = m.contact_id AND o.id = m.run_id
+                  WHERE m.contact_id = r.contact_id AND o.cascade_id <> r.cascade_id
+                    AND m.submitted_at >= r.entered_at AND m.submitted_at < r.entered_at + :within
+                    AND m.state IN (3, 4, 5, 7, 8, 9, 10)) THEN 1 ELSE 0 END AS touched
+          FROM runs r
+         WHERE r.holdout = 1 AND r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
+           AND r.entered_at >= :since AND r.entered_at < :until
+           AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+           AND (:whole = 1 OR r.contact_id IN (
+                /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
+                /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
+         ORDER BY r.entered_at DESC LIMIT :limit) AS held;
+
+-- name: first_entered
+-- The hour in which the first of those entered a cascade who entered from an instant on.
+SELECT min(hour) * 3600000 FROM course_counts
+ WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id) AND hours = 1 AND hour >= :since / 3600000;

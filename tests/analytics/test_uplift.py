@@ -1,0 +1,158 @@
+"""What a cascade brings, counted again slowly from runs, messages and facts."""
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kaskad.actions import uplift
+from kaskad.actions.office import Office
+from kaskad.actions.reports import Among
+from kaskad.analytics import courses
+from kaskad.analytics.intervals import Share
+from kaskad.domain.policy import Policy
+from kaskad.domain.terms import Channel, Kind, SkipReason
+from kaskad.store.db import Database, open_database
+from kaskad.store.migrate import upgrade
+from support.stage import VAULT, Stage
+
+TEXT = """
+cascade: tried
+title: Tried
+class: advertising
+trigger: {event: left}
+goal: {event: bought, within: 7d, value: total}
+holdout: 30%
+budget: {total: 100000 KZT}
+reentry: {after_finish: 1d}
+steps:
+  - id: letter
+    channel: email
+    subject: s
+    variants: [{id: a, text: a}, {id: b, text: b, weight: 2}]
+    wait: 1h
+  - {id: chat, channel: telegram, text: t, holdout: 40%, wait: 1h}
+  - {id: sms, channel: sms, text: t, if: "contact.vip == true", holdout: 50%, wait: 1h}
+"""
+OTHER = """
+cascade: other
+title: Other
+class: service
+holdout: 0%
+trigger: {event: asked}
+steps: [{id: letter, channel: email, subject: s, text: t}]
+"""
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    path: Path = tmp_path_factory.mktemp("uplift") / "kaskad.db"
+    db = open_database(str(path))
+    upgrade(db)
+    yield db
+    db.close()
+
+
+def stage_of(db: Database) -> tuple[Stage, Office]:
+    stage = Stage(db, policy=Policy.unlimited())
+    for channel in ("email", "telegram", "sms"):
+        stage.account(Channel(channel), channel, prices={"minor": 3, "currency": "KZT"})
+    return stage, Office(db, VAULT, stage.engine, stage.world.signer, "")
+
+
+def slow(path: str, cascade_id: int, people: list[int], until: int) -> dict[str, dict]:
+    """Count from the rows: the first run of each person, of those that entered before `until`."""
+    found = {"lot": {0: [0, 0], 1: [0, 0]}, "steps": {}, "variants": {}, "worth": {0: [], 1: []}, "cost": 0}
+    rows = sqlite3.connect(path)
+    for person in people:
+        run = rows.execute(
+            "SELECT id, holdout, value, entered_at FROM runs WHERE contact_id = ? AND cascade_id = ? "
+            "ORDER BY id",
+            (person, cascade_id),
+        ).fetchone()
+        if run is None or run[3] >= until:
+            continue
+        key = "WHERE contact_id = ? AND run_id = ?"
+        kinds = {row[0] for row in rows.execute(f"SELECT kind FROM facts {key}", (person, run[0]))}
+        goal = Kind.GOAL in kinds
+        add(found["lot"], run[1], goal)
+        found["worth"][run[1]].append(run[2] or 0)
+        told = rows.execute(
+            f"SELECT step, state, reason, variant, coalesce(cost, price) FROM messages {key}",
+            (person, run[0]),
+        )
+        for step, state, reason, variant, cost in told:
+            found["cost"] += cost if state in (3, 4, 5, 7, 8, 9, 10) else 0
+            if variant is not None:
+                add(found["variants"], variant, goal)
+            if state != 11 or reason != SkipReason.CONDITION_FALSE.code:
+                add(found["steps"], (step, state == 11 and reason == SkipReason.STEP_HOLDOUT.code), goal)
+    rows.close()
+    return found
+
+
+def add(counts, place, goal):
+    of = counts.setdefault(place, [0, 0])
+    of[0] += goal
+    of[1] += 1
+
+
+def test_the_effect_is_what_a_slow_count_of_the_rows_gives(db, monkeypatch):
+    stage, office = stage_of(db)
+    cascade_id = stage.cascade(TEXT)
+    stage.cascade(OTHER)
+    lots = random.Random(3)
+    people = [stage.person(f"p{n}", attributes={"vip": n % 2 == 0}) for n in range(60)]
+    began = stage.clock.now()
+    for person in people:
+        stage.event(person, "left")
+    stage.passes("90m")
+    for person in lots.sample(people, 20):
+        stage.receipt(person, Kind.CLICKED) if stage.sent(person) else stage.event(person, "asked")
+    left = [person for person in people if stage.sent(person)][:3]
+    for person in left:  # who says no and buys has bought
+        stage.receipt(person, Kind.UNSUBSCRIBED, step=0)
+        stage.event(person, "bought", total=50)
+    for person in lots.sample(people, 25):
+        stage.event(person, "bought", total=lots.randint(1, 90))
+        stage.event(person, "bought", total=1000)  # the first one counts
+    stage.passes("3d")
+    for person in people[::3]:
+        stage.event(person, "left")  # again, where they may: counted with their first run only
+    late = [stage.person(f"late{n}") for n in range(9)]
+    for person in late:
+        stage.event(person, "left")
+    stage.passes("5d")
+    checked(stage, office, cascade_id, people + late)
+    assert uplift.measure(office, "tried").touched.touched > 0
+    version = uplift.measure(office, "tried", Among(version=1))
+    assert version.effect == uplift.measure(office, "tried").effect and version.effect.one.of
+    early = uplift.measure(office, "tried", Among(until=began))
+    assert early.effect.one == Share(0, 0) and early.effect.difference is None and early.worth is None
+    monkeypatch.setattr(courses, "CORRECTED", -1)  # nothing is looked at: it was counted before
+    checked(stage, office, cascade_id, people + late)
+
+
+def checked(stage, office, cascade_id, people):
+    told = uplift.measure(office, "tried")
+    known = slow(office.db.name, cascade_id, people, told.until)
+    assert (told.effect.one, told.effect.other) == (Share(*known["lot"][0]), Share(*known["lot"][1]))
+    assert told.waiting == 9 and told.effect.one.of + told.effect.other.of == 60
+    treated, held = known["worth"][0], known["worth"][1]
+    assert told.worth is not None and told.worth.currency == "KZT"
+    assert told.worth.treated == pytest.approx(sum(treated) / len(treated))
+    assert told.worth.held == pytest.approx(sum(held) / len(held))
+    assert told.worth.difference.low < told.worth.treated - told.worth.held < told.worth.difference.high
+    assert told.cost == {"KZT": known["cost"]}
+    steps = {step.step: step.goal for step in told.steps}
+    for number, name in ((1, "chat"), (2, "sms")):
+        for held, got in ((False, steps[name].one), (True, steps[name].other)):
+            assert got == Share(*known["steps"].get((number, held), (0, 0))), (name, held)
+    assert [arm.goal.one for arm in told.variants[0].arms] == [
+        Share(*known["variants"][variant]) for variant in (0, 1)
+    ]
+    assert told.expected_share == pytest.approx(0.3) and told.evenly > 0.001 and not told.uneven
+    every = uplift.measure(office, "tried", ripe=False)
+    assert every.effect.one.of + every.effect.other.of == 69 and every.waiting == 0
