@@ -128,7 +128,9 @@ def test_what_a_launch_was_expected_to_do_stands_beside_what_it_did(tmp_path, ca
         _launched(Api(service))
     assert run(["backtest", "--db", str(tmp_path / "k.db")]) == 0
     shown = capsys.readouterr().out
-    assert "five · list eight" in shown and "figures of launches that are over lie in their range" in shown
+    assert "five · list eight" in shown and "├───" in shown and "●" in shown
+    assert "5 of 5 figures of 1 launches that are over lie in their range (100%; 80% are to)" in shown
+    assert "Too few launches to tell" in shown
 
 
 def _launched(api):
@@ -167,3 +169,6 @@ def _launched(api):
         "entered": 8, "reached": 4, "silent": 4, "messages": 8, "cost": 40,
     }  # fmt: skip
     assert figures["messages"]["held"] and figures["reached"]["between"]["low"] < 2
+    whole = api.get("/backtest")
+    assert [one["launch"] for one in whole["launches"]] == [launch["id"]]
+    assert whole == api.get("/backtest?cascade=five") and whole["calibration"]["verdict"] == "few"

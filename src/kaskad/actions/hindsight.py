@@ -7,6 +7,7 @@ next launch of it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +15,7 @@ from msgspec import Struct
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
+from kaskad.analytics.calibration import Calibration, Held, calibration
 from kaskad.analytics.courses import tally
 from kaskad.analytics.reach import currencies, lines_of
 from kaskad.analytics.scope import FOREVER, Scope
@@ -25,7 +27,8 @@ from kaskad.store.cascades import Foretold
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 
-LAUNCHES = 20  # the last ones with a forecast
+LAUNCHES = 20  # the last ones of a cascade with a forecast
+MOST = 60  # the last ones of all cascades
 SETTLED = 0.01  # of the runs may still be under way where a launch counts as over
 PEOPLE = ("entered", "reached", "silent", "messages", "converted")
 
@@ -43,7 +46,12 @@ class Compared(Struct, frozen=True):
     @property
     def held(self) -> bool:
         """Say whether what happened lies in the range, whose ends are whole."""
-        return round(self.between.low) <= self.happened <= round(self.between.high)
+        return self.placed.side == 0
+
+    @property
+    def placed(self) -> Held:
+        """Return the figure as calibration counts it."""
+        return Held(self.figure, round(self.between.low), round(self.between.high), self.happened)
 
 
 class Hindsight(Struct, frozen=True):
@@ -64,6 +72,20 @@ def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsig
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         return [_compared(office, tx, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
+
+
+def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
+    """Return the last launches of all cascades that were forecast, the latest first."""
+    with office.read() as tx:
+        return [
+            _compared(office, tx, slug, cascade_id, one)
+            for slug, cascade_id, one in store.foretold_everywhere(tx, limit)
+        ]
+
+
+def calibrated(told: Sequence[Hindsight]) -> Calibration:
+    """Return how far the forecasts of launches can be trusted, by those that are over."""
+    return calibration([[one.placed for one in each.figures] for each in told if each.over])
 
 
 def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:

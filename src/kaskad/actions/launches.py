@@ -8,6 +8,7 @@ from msgspec import Struct
 from kaskad.actions import crowds, forecast, segments
 from kaskad.actions.audience import ALL, Audience
 from kaskad.actions.cascades import definition_of
+from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
 from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade
@@ -62,7 +63,7 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(problems)
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
-    foretold = _forecast(office, cascade, slug, audience)
+    foretold = msgspec.json.encode(_forecast(office, cascade, slug, audience)).decode()
     version_id, now = row.version_id, office.now()
 
     def change(tx: Transaction) -> Begun:
@@ -111,11 +112,16 @@ def stop(office: Office, slug: str, launch_id: int) -> LaunchRow:
     return find(office, slug, launch_id)
 
 
-def _forecast(office: Office, cascade: Cascade, slug: str, audience: Audience) -> str:
-    """Return what is expected of a launch, as it is kept."""
+def expected(office: Office, slug: str, audience: Audience) -> Expected:
+    """Return what a launch of what runs would be expected to do; raises NotFound, Conflict for a draft."""
+    with office.read() as tx:
+        cascade = definition_of(office, tx, store.by_slug(tx, slug))
+    return _forecast(office, cascade, slug, audience)
+
+
+def _forecast(office: Office, cascade: Cascade, slug: str, audience: Audience) -> Expected:
     people = crowds.sampled(office, cascade, audience)
-    told = forecast.of_people(office, cascade, people, past(office, slug, cascade), what_if=False)
-    return msgspec.json.encode(told).decode()
+    return forecast.of_people(office, cascade, people, past(office, slug, cascade), what_if=False)
 
 
 def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[str]:

@@ -8,6 +8,15 @@ import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
+BEFORE, LONG = 6, 18  # characters of a plot: outside of the range on each side, and the range
+PLOT = "├ ┤ is where eight of ten outcomes were expected, ● what happened."
+VERDICTS = {
+    "few": "Too few launches to tell whether that is chance: with ten of them more can be said.",
+    "good": "That fits what was promised.",
+    "narrow": "The ranges hold too little: what happens is less certain than the forecasts say.",
+    "wide": "The ranges hold more than they need to: what happens is more certain than the forecasts say.",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -27,22 +36,17 @@ def backtest(
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        known = [] if cascade else [one for one in client.items("/cascades") if one["version"]]
-        names = [cascade] if cascade else [one["slug"] for one in known]
-        found = [one for name in names for one in client.get(f"/cascades/{name}/forecasts")]
+        found = client.get("/backtest", cascade=cascade or None)
     if as_json:
         typer.echo(as_text(found))
         return
-    if not found:
+    if not found["launches"]:
         typer.echo("No launch has been forecast yet: `kaskad launch` makes a forecast of each and keeps it.")
-    for one in found:
+        return
+    for one in found["launches"]:
         _print(one)
-    told = [figure["held"] for one in found if one["over"] for figure in one["figures"]]
-    if told:
-        typer.secho(
-            f"{sum(told)} of {len(told)} figures of launches that are over lie in their range "
-            f"({sum(told) / len(told):.0%}; 80% are to).", bold=True,
-        )  # fmt: skip
+    typer.echo(PLOT)
+    _print_calibration(found["calibration"])
 
 
 def _print(told: dict[str, Any]) -> None:
@@ -57,12 +61,43 @@ def _print(told: dict[str, Any]) -> None:
         (
             one["figure"], _shown(one, one["expected"]),
             f"{_shown(one, one['between']['low'])} to {_shown(one, one['between']['high'])}",
-            _shown(one, one["happened"]),
-            ("in the range" if one["held"] else "OUT of the range") if told["over"] else "",
+            _shown(one, one["happened"]), _plot(one),
+            ("in the range" if one["held"] else "OUT of the range") if told["over"] else "so far",
         )
         for one in told["figures"]
     ]  # fmt: skip
-    typer.echo(table(("FIGURE", "EXPECTED", "8 OF 10", "HAPPENED", ""), rows))
+    typer.echo(table(("FIGURE", "EXPECTED", "8 OF 10", "HAPPENED", "", ""), rows))
+
+
+def _plot(figure: dict[str, Any]) -> str:
+    """Return the range as a line and what happened as a dot on it, or as far outside as there is room."""
+    low, high = round(figure["between"]["low"]), round(figure["between"]["high"])
+    place = (figure["happened"] - low) / (high - low) if high > low else 0.5 + _side(figure, low, high)
+    at = round(BEFORE + place * LONG)
+    drawn = list(" " * BEFORE + "├" + "─" * (LONG - 1) + "┤" + " " * BEFORE)
+    drawn[min(max(at, 0), len(drawn) - 1)] = "●"
+    return "".join(drawn)
+
+
+def _side(figure: dict[str, Any], low: int, high: int) -> int:
+    return int(figure["happened"] > high) - int(figure["happened"] < low)
+
+
+def _print_calibration(told: dict[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    whole = told["whole"]
+    if told["share"] is None:
+        typer.echo("No launch is over yet: how far forecasts can be trusted is told once some are.")
+        return
+    rows = [(one["figure"], one["below"], one["inside"], one["above"]) for one in told["figures"]]
+    typer.echo(table(("FIGURE", "BELOW", "IN THE RANGE", "ABOVE"), rows))
+    count = whole["below"] + whole["inside"] + whole["above"]
+    typer.secho(
+        f"{whole['inside']} of {count} figures of {told['launches']} launches that are over lie in their "
+        f"range ({told['share']:.0%}; 80% are to).", bold=True,
+    )  # fmt: skip
+    typer.echo(VERDICTS[told["verdict"]])
 
 
 def _shown(figure: dict[str, Any], number: float) -> str:

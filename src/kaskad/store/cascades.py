@@ -249,6 +249,12 @@ def foretold(tx: Transaction, cascade_id: int, limit: int) -> list[Foretold]:
     return [Foretold(*row) for row in tx.all("foretold", cascade_id=cascade_id, limit=limit)]
 
 
+def foretold_everywhere(tx: Transaction, limit: int) -> list[tuple[str, int, Foretold]]:
+    """Return the last launches of all cascades of which a forecast is kept, each with its cascade's name and
+    id, the latest first."""
+    return [(slug, key, Foretold(*row)) for slug, key, *row in tx.all("foretold_everywhere", limit=limit)]
+
+
 def stop_launch(tx: Transaction, cascade_id: int, launch_id: int) -> bool:
     """Let nobody enter any more by this launch; return False where it is over, or not the cascade's."""
     return bool(tx.run("stop_launch", id=launch_id, cascade_id=cascade_id))

@@ -112,6 +112,7 @@ from kaskad.web.pages import (
 )
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
+from kaskad.web.pages import forecasts as forecast_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
 from kaskad.web.pages import segments as segment_pages
@@ -144,6 +145,7 @@ ROUTERS = (
     files.router,
     launches.router,
     forecasts.router,
+    forecasts.backtest_router,
     report_people.router,
     uplift.router,
     runs.router,
@@ -192,6 +194,7 @@ PAGES = (
     moving.router,
     preview.router,
     versions.router,
+    forecast_pages.router,
     overview.router,
     pages.router,
     calls.router,

@@ -78,6 +78,18 @@ SELECT l.id, l.version_id, l.audience, l.started_at, l.state, l.forecast,
  ORDER BY l.id DESC
  LIMIT :limit;
 
+-- name: foretold_everywhere
+-- The last launches of all cascades that were forecast, with their cascades.
+SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.started_at, l.state, l.forecast,
+       (SELECT min(n.started_at) FROM launches n
+         WHERE n.version_id = l.version_id AND n.started_at > l.started_at) AS until,
+       (SELECT max(b.started_at) FROM launches b
+         WHERE b.version_id = l.version_id AND b.started_at < l.started_at) AS before
+  FROM launches l JOIN versions v ON v.id = l.version_id JOIN cascades c ON c.id = v.cascade_id
+ WHERE l.forecast IS NOT NULL
+ ORDER BY l.id DESC
+ LIMIT :limit;
+
 -- name: put_list
 -- The id of a list that was forgotten is not given again: launches still name it.
 INSERT INTO lists (id, name)

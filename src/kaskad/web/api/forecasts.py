@@ -20,6 +20,7 @@ from kaskad.web.api.views import Told, View, instant
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
+backtest_router = APIRouter(prefix="/api/v1/backtest", tags=["cascades"], route_class=IdempotentRoute)
 
 Name = Annotated[str, Field(max_length=100, pattern=PLAIN)]
 Minor = Annotated[dict[str, int], Field(description="Minor units (tiyn, kopecks) by currency.")]
@@ -161,6 +162,51 @@ class HindsightView(View):
             started_at=instant(told.started_at), basis=told.basis, over=told.over, under_way=told.under_way,
             figures=[ComparedView.model_validate(one, from_attributes=True) for one in told.figures],
         )  # fmt: skip
+
+
+class CountedView(View):
+    """How many times a figure came out below, in and above its range."""
+
+    figure: str
+    below: int
+    inside: int
+    above: int
+
+
+class CalibrationView(View):
+    """How far forecasts can be trusted, by the launches that are over."""
+
+    launches: int
+    whole: CountedView
+    figures: list[CountedView]
+    share: Annotated[float | None, Field(description="Of figures in their range: 0.8 is right; null: none.")]
+    believed: Annotated[
+        RangeView | None,
+        Field(description="Where that share may truly lie (95 %); figures of one launch count as one."),
+    ]
+    verdict: Annotated[
+        str, Field(description="few: nothing is known yet; good; narrow: ranges hold too little; wide.")
+    ]
+
+
+class BacktestView(View):
+    """The last launches that were forecast, the latest first, and what came of all their forecasts."""
+
+    launches: list[HindsightView]
+    calibration: CalibrationView
+
+
+@backtest_router.get("", dependencies=[may(READ)])
+def backtest(
+    office: InOffice,
+    cascade: Annotated[str, Query(max_length=64, description="Of this one; else of all.")] = "",
+) -> BacktestView:
+    """Hold what was forecast of the last launches against what happened, and count how often ranges held."""
+    told = hindsight.of_cascade(office, cascade) if cascade else hindsight.of_all(office)
+    return BacktestView(
+        launches=[HindsightView.of(one) for one in told],
+        calibration=CalibrationView.model_validate(hindsight.calibrated(told), from_attributes=True),
+    )
 
 
 @router.get("/{slug}/forecasts", dependencies=[may(READ)])

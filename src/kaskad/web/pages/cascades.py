@@ -10,6 +10,7 @@ from msgspec import Struct
 from kaskad.actions import cascades, launches, lists, segments
 from kaskad.actions.audience import Audience
 from kaskad.actions.cascades import Overview
+from kaskad.actions.forecast import Expected
 from kaskad.actions.launch_preview import Preview, preview
 from kaskad.actions.office import Office
 from kaskad.analytics.recent import Lately
@@ -150,14 +151,17 @@ def _launch_page(
 ) -> Response:
     look, whole = look_of(request, seen), cascades.find(office, slug)
     shown: Preview | None = None
+    foretold: Expected | None = None
     if audience and not problem:
         try:
             shown = preview(office, slug, read_audience(audience))
+            foretold = launches.expected(office, slug, read_audience(audience)) if shown.size else None
         except KaskadError as error:
             problem = look.refusal(error)
     return render(
         request, look, "launch.html", 422 if problem else 200, seen=seen, cascade=whole.overview,
-        choices=_choices(office, look), audience=audience, pace=pace, preview=shown, problem=problem,
+        choices=_choices(office, look), audience=audience, pace=pace, preview=shown, foretold=foretold,
+        problem=problem,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
-from kaskad.actions import cascades, reports
+from kaskad.actions import cascades, hindsight, reports
 from kaskad.actions.alarms import Alarm
 from kaskad.actions.cascades import Overview
 from kaskad.actions.crowds import Sampled
@@ -15,6 +15,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.past import Past
 from kaskad.actions.reports import Told
 from kaskad.actions.status import Status
+from kaskad.analytics.calibration import Calibration
 from kaskad.analytics.recent import Hour, Lately
 from kaskad.web.pages.remembered import Remembered
 
@@ -32,6 +33,7 @@ class Figures:
         self.alarms: Remembered[list[Alarm]] = Remembered()
         self.samples: Remembered[Sampled] = Remembered()
         self.foretold: Remembered[list[Hindsight]] = Remembered()
+        self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:
@@ -42,6 +44,14 @@ class Figures:
     def lately(self, office: Office) -> Mapping[str, Lately]:
         """Return what each cascade did in the last seven days."""
         return self.week.get("", lambda: reports.lately(office))
+
+    def hindsight(self, office: Office, slug: str) -> list[Hindsight]:
+        """Return a cascade's last launches beside what was forecast of them."""
+        return self.foretold.get(slug, lambda: hindsight.of_cascade(office, slug))
+
+    def calibration(self, office: Office) -> Calibration:
+        """Return how far forecasts of all cascades can be trusted."""
+        return self.calibrated.get("", lambda: hindsight.calibrated(hindsight.of_all(office)))
 
     def forget(self, slug: str) -> None:
         """Count anew what has just been changed."""

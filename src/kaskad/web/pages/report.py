@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from msgspec import Struct
 
-from kaskad.actions import cascades, hindsight, launches, reports, segments
+from kaskad.actions import cascades, launches, reports, segments
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among, Told
@@ -99,7 +99,7 @@ def report(
         request, look, "cascade.html", seen=seen, cascade=whole.overview, report=made,
         steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
-        foretold=figures_of(request).foretold.get(slug, lambda: hindsight.of_cascade(office, slug, FORETOLD)),
+        foretold=figures_of(request).hindsight(office, slug)[:FORETOLD],
         may_write=seen.may(WRITE), may_look=seen.may(PEOPLE), shares=_shares(made),
         choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
         numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],

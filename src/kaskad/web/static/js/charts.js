@@ -74,7 +74,7 @@ export const values = (name = "", format = number, more = {}) => ({
 
 /** Return an axis of names; on narrow charts long ones are broken into lines. */
 export const names = (rows, narrow = false, more = {}) => ({
-  ...axis("", { axisLabel: { color: colour("--ink"), width: narrow ? 104 : 190, overflow: "break", hideOverlap: false } }),
+  ...axis("", { axisLabel: { color: colour("--ink"), width: narrow ? 104 : 190, overflow: "break", hideOverlap: false, lineHeight: 15 } }),
   type: "category", data: rows, splitLine: { show: false }, ...more,
 });
 

@@ -1,0 +1,88 @@
+"""How far forecasts can be trusted: of what they said of launches that are over, what lies in its range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from kaskad.analytics.intervals import Interval, Share, wilson
+
+TO_HOLD = 0.8  # of the figures: a range goes from P10 to P90
+ENOUGH = 10  # launches; fewer tell nothing
+
+
+class Held(Struct, frozen=True):
+    """One figure of one launch: its range, whose ends are whole, and what happened."""
+
+    figure: str
+    low: int
+    high: int
+    happened: int
+
+    @property
+    def side(self) -> int:
+        """Return where what happened lies: -1 below the range, 0 in it, 1 above it."""
+        return (self.happened > self.high) - (self.happened < self.low)
+
+    @property
+    def place(self) -> float:
+        """Return the same as a number: 0 is the range's lower end, 1 its upper one."""
+        if self.low == self.high:
+            return 0.5 + self.side
+        return (self.happened - self.low) / (self.high - self.low)
+
+
+class Counted(Struct, frozen=True):
+    """How many times a figure came out below, in and above its range."""
+
+    figure: str
+    below: int
+    inside: int
+    above: int
+
+    @property
+    def of(self) -> int:
+        """Return how many were looked at."""
+        return self.below + self.inside + self.above
+
+
+class Calibration(Struct, frozen=True):
+    """What became of the forecasts. Figures of one launch move together, so `believed`, where the share of
+    those that hold may truly lie, counts launches. `verdict`: `few` (nothing is known yet), `good`, `narrow`
+    (ranges hold too little: do not lean on them), `wide` (they hold more than they need to)."""
+
+    launches: int
+    whole: Counted
+    figures: tuple[Counted, ...]
+    believed: Interval | None
+    verdict: Literal["few", "good", "narrow", "wide"]
+
+    @property
+    def share(self) -> float | None:
+        """Return which part of the figures lies in its range; None: of none."""
+        return self.whole.inside / self.whole.of if self.whole.of else None
+
+
+def calibration(launches: Sequence[Sequence[Held]]) -> Calibration:
+    """Return how the figures of launches that are over lie to their ranges, launch by launch."""
+    told = [one for launch in launches for one in launch]
+    names = list(dict.fromkeys(one.figure for one in told))
+    whole, count = _counted("", told), len(launches)
+    believed = wilson(Share(round(count * whole.inside / whole.of), count)) if whole.of else None
+    return Calibration(
+        count, whole, tuple(_counted(name, [one for one in told if one.figure == name]) for name in names),
+        believed, _verdict(count, believed),
+    )  # fmt: skip
+
+
+def _verdict(launches: int, believed: Interval | None) -> Literal["few", "good", "narrow", "wide"]:
+    if believed is None or launches < ENOUGH:
+        return "few"
+    return "narrow" if believed.high < TO_HOLD else "wide" if believed.low > TO_HOLD else "good"
+
+
+def _counted(name: str, told: Sequence[Held]) -> Counted:
+    sides = [one.side for one in told]
+    return Counted(name, sides.count(-1), sides.count(0), sides.count(1))
