@@ -14,6 +14,7 @@ from kaskad.analytics import courses
 from kaskad.analytics.courses import standings, tally
 from kaskad.analytics.paths import Flow, flows
 from kaskad.analytics.reach import Report, report, trips
+from kaskad.analytics.recent import Lately, hours, lately
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.analytics.who import Figure, who
 from kaskad.domain.definition import to_cascade
@@ -122,19 +123,31 @@ def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:
                 reason = "NULL" if row["reason"] is None else row["reason"].code
                 tx.script(
                     "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, reason, "
-                    f"account_id, price, cost) VALUES ({contact}, 1, {step}, {row['channel'].code}, "
-                    f"{row['state'].code}, {row['mask']}, {reason}, {account}, {row['price']}, {cost})"
+                    f"account_id, price, cost, submitted_at) VALUES ({contact}, 1, {step}, "
+                    f"{row['channel'].code}, {row['state'].code}, {row['mask']}, {reason}, "
+                    f"{account}, {row['price']}, {cost}, "
+                    f"{'NULL' if row['skip'] else submitted_at(step)})"
                 )
                 tx.many("put_facts", [
-                    (contact, 1, step, kind.value, "e", at_of(step, kind), None) for kind in row["facts"]
+                    (contact, 1, step, kind.value, "e", at_of(contact, step, kind), None)
+                    for kind in row["facts"]
                 ])  # fmt: skip
         tx.script(DUE)
     return rows
 
 
-def at_of(step: int, kind: Kind) -> int:
-    """Return when a fact happened: some of later steps before those of earlier ones."""
-    return 100 - step * 7 + kind.value
+HOUR = 3_600_000
+
+
+def submitted_at(step: int) -> int:
+    """Return when a message was submitted: the first two in one day, the third on the next."""
+    return step * 15 * HOUR
+
+
+def at_of(contact: int, step: int, kind: Kind) -> int:
+    """Return when a fact happened: some of later steps before those of earlier ones, some too late."""
+    late = 8 * 24 * HOUR if (contact + kind) % 5 == 0 else 0
+    return 40 * HOUR + 100 - step * 7 + kind.value + late
 
 
 def _row(contact: int, step: int, told: Any) -> dict[str, Any]:
@@ -167,15 +180,17 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
         assert stands == ({7: (told.entered, told.under_way)} if told.entered else {}) == standings(tx, 7)
         check_ways(told, flows(tally(tx, 7, EVERYTHING), CASCADE))
         check_people(tx, told)
+        check_recent(tx, rows)
     with db.write() as tx:
         while count_anew(tx, 7):
             pass
     with db.read() as tx:
         assert report(tx, 7, CASCADE, 1) == told, "counted"
+        check_recent(tx, rows)
         assert standings(tx) == stands and standings(tx, 8) == {}
         assert report(tx, 7, CASCADE, 1, Scope(until=1)) == told, "by each run"
-        for hours in (1, 24, 25, 49):
-            assert report(tx, 7, CASCADE, 1, Scope(until=hours * 3_600_000)) == told, "by hours and days"
+        for span in (1, 24, 25, 49):
+            assert report(tx, 7, CASCADE, 1, Scope(until=span * 3_600_000)) == told, "by hours and days"
         assert report(tx, 7, CASCADE, 1, Scope(range(100))) == told, "of these people"
         assert report(tx, 7, CASCADE, 1, Scope(since=1)).entered == 0
     live = [p for p in people if not p[0]]
@@ -244,7 +259,7 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
         arrived = r["state"].value in ("delivered", "read")
         human = [kind for kind in r["facts"] if kind.bit & HUMAN]
         for kind in human:
-            at = (at_of(r["step"], kind), r["step"], r["channel"].value)
+            at = (at_of(r["contact"], r["step"], kind), r["step"], r["channel"].value)
             firsts[r["contact"]] = min(firsts.get(r["contact"], at), at)
         if r["holdout"]:
             continue
@@ -261,6 +276,24 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
             assert level.cost_each == {c: -(-m // level.contacts) for c, m in told.cost.items()}
     by = Counter((step, channel) for _, step, channel in firsts.values())
     assert by == Counter({(line.step, line.channel): line.reached for line in told.lines if line.reached})
+
+
+def check_recent(tx: Transaction, rows: list[dict[str, Any]]) -> None:
+    """What has left since an hour is what the messages of that time say; those of hold-outs too."""
+    sent = [r for r in rows if not r["skip"]]
+    failing = ("rejected", "failed", "bounced", "expired")
+    for since in (1, 15, 16, 30, 31):
+        of = [r for r in sent if submitted_at(r["step"]) >= since * HOUR]
+        one = lately(tx, since * HOUR).get(7, Lately())
+        assert one.sent == sum(r["state"].value in SENT for r in of)
+        assert one.failed == sum(r["state"].value in failing for r in of)
+        reached = [r for r in of if LOOKED & set(r["facts"])
+                   or (r["channel"] is Channel.SMS and r["state"].value == "delivered")]  # fmt: skip
+        assert one.reached == len({r["contact"] for r in reached})
+        assert sum(one.cost.values()) == sum(cost_of(r) for r in of)
+    left = Counter(submitted_at(r["step"]) // HOUR for r in sent
+                   if r["state"].value in {*SENT, "rejected"})  # fmt: skip
+    assert {h.begins_at // HOUR: h.sent for h in hours(tx, 30 * HOUR, 31) if h.sent} == dict(left)
 
 
 def check_money(told: Report, live: list[Any]) -> None:

@@ -172,7 +172,7 @@ def test_the_overview_shows_what_runs(ready, signed_in):
     assert "Running cascades 1 2 people under way" in page.text and "Engine: works" in page.text
     assert "<News> & more active" in page.text and "Draft draft" in page.text
     assert "Entered 2 Under way 2 Reached in 7 days 0 Cost in 7 days ₸30" in page.text
-    assert "Sent in the last hour 2" in page.text
+    assert "Sent in this hour and the last 2" in page.text
     assert all(attrs["src"].startswith("/static/") for tag, attrs in page.tags if tag == "script")
 
 

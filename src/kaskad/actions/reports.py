@@ -69,7 +69,7 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
         scope = scope_of(office, tx, slug, among)
-        told, money = tally(tx, row.id, scope), reach.currencies(tx)
+        told, money = tally(tx, row.id, scope, office.now()), reach.currencies(tx)
         worth = reach.worth(tx, told)
     made = reach.report_of(told, cascade, money, worth, office.now())
     flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, money)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from kaskad.actions.office import Office
+from kaskad.analytics.courses import left_between
+from kaskad.domain.figures import LEFT
 from kaskad.domain.terms import Channel
 
 HOUR_MS = 3_600_000
@@ -16,7 +18,8 @@ HOUR_MS = 3_600_000
 class Status(Struct, frozen=True):
     """The engine as of `as_of`; `problem` is why it does not work.
 
-    `sent` is what left in the last hour, by channel; `by_account` the same by the account's number.
+    `sent` is what left in this hour of the clock and the last, by channel; `by_account` the same by the
+    account's number.
     """
 
     as_of: int
@@ -26,15 +29,16 @@ class Status(Struct, frozen=True):
 
 
 def status(office: Office) -> Status:
-    """Return how the engine is, and what was sent in the last hour of the installation's time."""
+    """Return how the engine is, and what was sent in this hour of its clock and the last."""
     now = office.now()
     with office.read() as tx:
-        rows = tx.all("sent_since", since=now - HOUR_MS)
+        left = left_between(tx, now // HOUR_MS - 1, now // HOUR_MS + 1, by_hour=True)
     sent: Counter[str] = Counter()
     by_account: Counter[int] = Counter()
-    for channel, account_id, count in rows:
-        sent[Channel.of(channel).value] += count
-        by_account[account_id] += count
+    for (_, _, leg), count in sorted(left.items(), key=lambda one: one[0][2].channel):
+        if leg.state in LEFT and count:
+            sent[Channel.of(leg.channel).value] += count
+            by_account[leg.account_id or 0] += count
     return Status(now, office.engine.problem(), sent, by_account)
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
-from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, waiting
+from kaskad.store.courses import DAY, EVER, HOUR_MS, LATE, Entry, parts, stand, submitted, waiting
 from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
@@ -40,8 +40,8 @@ class Tally(Struct):
             self.people[version_id, part.holdout] += 0 if part.again else runs
 
 
-def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
-    """Return how the runs in `scope` went, seed contacts' left out."""
+def tally(tx: Transaction, cascade_id: int, scope: Scope, now: int = LATE) -> Tally:
+    """Return how the runs in `scope` went, without seeds'; nothing is known that came after `now`."""
     told = Tally()
     changed = waiting(tx, CORRECTED)
     if len(changed) > CORRECTED:
@@ -56,7 +56,7 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope) -> Tally:
             "course_scan", cascade_id=cascade_id, **scope.params
         ):
             runs[version_id, course_id], values[version_id, course_id] = count, value
-    _correct(tx, cascade_id, scope, changed, runs, values, courses)
+    _correct(tx, cascade_id, scope, changed, runs, values, courses, now)
     moved = [place for place, count in runs.items() if count or values[place]]
     known = parts(tx, {course_id for _, course_id in moved}, courses)
     for place in moved:
@@ -95,7 +95,7 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
 
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
-    for hours, since, until in _spans(scope.since // HOUR_MS, scope.until // HOUR_MS):
+    for hours, since, until in spans(scope.since // HOUR_MS, scope.until // HOUR_MS):
         for version_id, text, runs, value in tx.all(
             "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
             until=until,
@@ -103,7 +103,34 @@ def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
             told.add(_decoded(text), version_id, runs, value)
 
 
-def _spans(since: int, until: int) -> list[tuple[int, int, int]]:
+Left = tuple[int, int, Leg]  # an hour (0: whichever), a version, what became of a message
+
+
+def left_between(tx: Transaction, since: int, until: int, *, by_hour: bool = False) -> Counter[Left]:
+    """Return how many messages were submitted from one hour (since 1970) until before another; no seeds'.
+
+    While very much is going on this is as of some seconds ago.
+    """
+    found = Counter[Left]()
+    for hours, first, last in [(1, since, until)] if by_hour else spans(max(since, 1), until):
+        for hour, version_id, text, count in tx.all(
+            "legs_between", hours=hours, since=first, until=last, by=int(by_hour)
+        ):
+            found[hour, version_id, _leg(text)] += count
+    changed = waiting(tx, _PIECE)
+    courses: dict[int, str] = {}
+    told = stand(tx, changed if len(changed) <= _PIECE else set(), courses).values()
+    moved = [(entry, sign) for one in told for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry]
+    known = parts(tx, {entry.course_id for entry, _ in moved}, courses)
+    for entry, sign in moved:
+        entered = entry.entered_at // HOUR_MS
+        for hour, leg in submitted(entered, entry.hours, known[entry.course_id]):
+            if since <= hour < until:
+                found[hour if by_hour else 0, entry.version_id, leg] += sign
+    return found
+
+
+def spans(since: int, until: int) -> list[tuple[int, int, int]]:
     """Return which counts make up the hours from `since` to `until`: whole days where there are any."""
     if since <= 0 and until >= FOREVER // HOUR_MS:
         return [(EVER, 0, 1)]
@@ -136,17 +163,22 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
 
 def _correct(
     tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], runs: Counter[Place],
-    values: Counter[Place], courses: dict[int, str],
+    values: Counter[Place], courses: dict[int, str], now: int,
 ) -> None:  # fmt: skip
     """Count these runs as they stand, and not as they were counted."""
-    for sign, entry in _moved(tx, cascade_id, scope, keys, courses):
+    for sign, entry in _moved(tx, cascade_id, scope, keys, courses, now):
         place = (entry.version_id, entry.course_id)
         runs[place] += sign
         values[place] += sign * entry.value
 
 
 def _moved(
-    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], courses: dict[int, str]
+    tx: Transaction,
+    cascade_id: int,
+    scope: Scope,
+    keys: set[tuple[int, int]],
+    courses: dict[int, str],
+    now: int = LATE,
 ) -> Iterator[tuple[int, Entry]]:
     """Yield as what these runs are no longer to be counted (-1), and as what instead (1)."""
     versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id)}
@@ -155,7 +187,7 @@ def _moved(
     people = None if scope.people is None else set(scope.people)
     ordered = sorted(key for key in keys if people is None or key[0] in people)
     for start in range(0, len(ordered), _PIECE):
-        for standing in stand(tx, set(ordered[start : start + _PIECE]), courses).values():
+        for standing in stand(tx, set(ordered[start : start + _PIECE]), courses, now).values():
             for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
                 if (
                     entry is not None
@@ -166,3 +198,9 @@ def _moved(
 
 
 _decoded = lru_cache(20_000)(part_of)
+
+
+def _leg(text: str) -> Leg:
+    part = _decoded(text)
+    assert isinstance(part, Leg)
+    return part

@@ -1,6 +1,7 @@
 """What has left lately, by cascade: how many reached, for how much; and the throughput by hour.
 
-What each figure counts is told beside its SQL, in `store/sql/reports.sql`.
+Counted by whole hours of submission, seed contacts aside: a message is in the figures of the hour in which it
+was handed over, with all that became of it since.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.analytics.courses import left_between
 from kaskad.analytics.reach import Amounts
-from kaskad.domain.figures import SEEN
-from kaskad.domain.terms import Channel
+from kaskad.analytics.scope import FOREVER
+from kaskad.domain.figures import FAILED, LEFT, NO_MESSAGE
 from kaskad.store.db import Transaction
 
 HOUR_MS = 3_600_000
 
 
 class Lately(Struct):
-    """What one cascade did since an instant."""
+    """What one cascade did since an instant: runs whose person was reached by what left since then (a message
+    was seen, or an SMS delivered), messages that left us, those that failed, the cost of all."""
 
     reached: int = 0
     sent: int = 0
@@ -36,22 +39,27 @@ class Hour(Struct, frozen=True):
 
 
 def lately(tx: Transaction, since: int) -> Mapping[int, Lately]:
-    """Return by cascade what has left since an instant."""
+    """Return by cascade what has left since the hour that an instant lies in."""
     currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
+    cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
     found: dict[int, Lately] = {}
-    for cascade_id, account_id, sent, failed, cost in tx.all("recent_sent", since=since):
-        one = found.setdefault(cascade_id, Lately())
-        one.sent += sent
-        one.failed += failed
-        if currency := currencies.get(account_id, ""):
-            one.cost[currency] = one.cost.get(currency, 0) + cost
-    for cascade_id, reached in tx.all("recent_reached", since=since, seen=SEEN, sms=Channel.SMS.code):
-        found.setdefault(cascade_id, Lately()).reached = reached
+    for (_, version_id, leg), count in left_between(tx, since // HOUR_MS, FOREVER // HOUR_MS).items():
+        sent, failed = count * (leg.state in LEFT), count * (leg.state in FAILED)
+        reached = count * leg.last
+        if leg.state in NO_MESSAGE:
+            continue
+        one = found.setdefault(cascades[version_id], Lately())
+        one.sent, one.failed, one.reached = one.sent + sent, one.failed + failed, one.reached + reached
+        if currency := currencies.get(leg.account_id or 0, ""):
+            one.cost[currency] = one.cost.get(currency, 0) + leg.cost * count
     return found
 
 
 def hours(tx: Transaction, now: int, count: int = 24) -> list[Hour]:
     """Return the last hours of the clock, the oldest first; the last one has just begun."""
     first = now // HOUR_MS - count + 1
-    told = {row[0]: (row[1], row[2]) for row in tx.all("recent_hours", since=first * HOUR_MS)}
-    return [Hour(hour * HOUR_MS, *told.get(hour, (0, 0))) for hour in range(first, first + count)]
+    told = {hour: [0, 0] for hour in range(first, first + count)}
+    for (hour, _, leg), messages in left_between(tx, first, first + count, by_hour=True).items():
+        told[hour][0] += messages * (leg.state in LEFT or leg.state in FAILED)
+        told[hour][1] += messages * (leg.state in FAILED)
+    return [Hour(hour * HOUR_MS, *counts) for hour, counts in told.items()]

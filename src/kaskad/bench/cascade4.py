@@ -219,7 +219,8 @@ class Measured:
 
     def _count_rest(self) -> None:
         """Let the engine count now what it would soon: that belongs to what a contact costs."""
-        while not self._engine.problem() and self._engine.write(lambda tx: count(tx, PIECE)).result():
+        now = self._engine.world.clock.now()
+        while not self._engine.problem() and self._engine.write(lambda tx: count(tx, PIECE, now)).result():
             pass
 
     def _left(self) -> tuple[bool, bool]:

@@ -15,10 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.figures import DELIVERED, NO_MESSAGE, REACTED, SEEN
-from kaskad.domain.terms import Channel
+from kaskad.domain.terms import Channel, Kind
 
 WORD = 60  # characters of a provider's own words
 LEVELS = ("delivered", "seen", "seen_or_sms_delivered", "reacted")
+SIGNS = ("clicked", "beyond", "rescued", "left", "complained")
+WINDOW_MS = 7 * 86_400_000  # what people do counts for a message so long after it was submitted
+_COMPLAINED = 1 << SIGNS.index("complained")
 _SMS = Channel.SMS.code
 _NAMED = re.compile(r"\S*@\S*|\+?\d[\d\s().-]{4,}\d|\d{5,}")
 
@@ -39,6 +42,10 @@ class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
     word: str = ""  # what the provider called its failure
     goal: bool = False  # the run's goal has come
     again: bool = False  # of a run that is not the person's first through the cascade
+    past: int = 0  # of `mask`, what came more than WINDOW_MS after the message was submitted
+    left: bool = False  # the last one before the person opted out, no more than WINDOW_MS before
+    last: bool = False  # the last one of the run that reached the person (seen, or an SMS delivered)
+    hidden: bool = False  # a mail to who does not let its opening be noted
 
 
 class Shape(Struct, frozen=True, array_like=True, tag="run"):
@@ -52,6 +59,7 @@ class Shape(Struct, frozen=True, array_like=True, tag="run"):
     steps: tuple[int, ...]  # those that made a message
     levels: int
     again: bool = False  # not the person's first run through the cascade
+    signs: int = 0  # bits of SIGNS
 
 
 Part = Leg | Shape
@@ -67,7 +75,8 @@ def shape_of(
 ) -> Shape:  # fmt: skip
     """Return the shape of a run with these legs."""
     steps = tuple([leg.step for leg in legs if leg.state not in NO_MESSAGE])
-    return Shape(holdout, outcome, outcome_step, late, marks, steps, _levels(legs), again)
+    signs = _signs(legs) | (_COMPLAINED if marks & Kind.COMPLAINED.bit else 0)
+    return Shape(holdout, outcome, outcome_step, late, marks, steps, _levels(legs), again, signs)
 
 
 def _levels(legs: Sequence[Leg]) -> int:
@@ -75,9 +84,25 @@ def _levels(legs: Sequence[Leg]) -> int:
     SMS delivered (which nobody can see being read); reacted to."""
     delivered = any(leg.state in DELIVERED for leg in legs)
     seen = any(leg.mask & SEEN for leg in legs)
-    likely = seen or any(leg.state in DELIVERED and leg.channel == _SMS for leg in legs)
+    likely = any(reaches(leg) for leg in legs)
     reacted = any(leg.mask & REACTED for leg in legs)
     return delivered | seen << 1 | likely << 2 | reacted << 3
+
+
+def reaches(leg: Leg) -> bool:
+    """Say whether the person has seen it, or it is an SMS that was delivered."""
+    return bool(leg.mask & SEEN) or (leg.state in DELIVERED and leg.channel == _SMS)
+
+
+def _signs(legs: Sequence[Leg]) -> int:
+    """Return what else of the run is counted: a person clicked; it went beyond its first step; what the
+    person first reacted to was a later step; an opt-out followed one of its messages; a complaint."""
+    clicked = any(leg.mask & Kind.CLICKED.bit for leg in legs)
+    beyond = any(leg.step for leg in legs)
+    rescued = any(leg.step and leg.first for leg in legs)
+    left = any(leg.left for leg in legs)
+    complained = any(leg.mask & Kind.COMPLAINED.bit for leg in legs)
+    return clicked | beyond << 1 | rescued << 2 | left << 3 | complained << 4
 
 
 def live(part: Part) -> int | None:

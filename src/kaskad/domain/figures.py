@@ -24,6 +24,7 @@ NO_MESSAGE = (11, 12)
 SEEN = HUMAN
 REACTED = Kind.CLICKED.bit | Kind.REPLIED.bit | Kind.KEYPRESS.bit | Kind.ASKED_AGENT.bit
 MACHINE = Kind.MACHINE_OPENED.bit | Kind.MACHINE_CLICKED.bit | Kind.MACHINE_ANSWERED.bit
+WINDOWED = HUMAN | MACHINE | Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit | Kind.SUSPECTED_CLICKED.bit
 SUSPECTED = Kind.SUSPECTED_CLICKED.bit  # every click at first, and for good where nothing settles it as
 SETTLED = Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit
 _OPENED, _PREFETCHED, _CLICKED = Kind.OPENED.bit, Kind.MACHINE_OPENED.bit, Kind.CLICKED.bit

@@ -13,14 +13,24 @@ from msgspec import Struct, structs
 
 from kaskad.domain.course import Part, id_of, live, text_of
 from kaskad.engine.clock import wall_ms
-from kaskad.store.courses import DAY, EVER, HOUR_MS, Standing, claim, drop_due, parts, stand
+from kaskad.store.courses import (
+    DAY,
+    EVER,
+    HOUR_MS,
+    LATE,
+    Standing,
+    claim,
+    drop_due,
+    parts,
+    stand,
+    submitted,
+)
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
 PIECE = 500  # runs counted between two ticks: some ten milliseconds
 ROUND = 20_000  # runs claimed at once
 EVERY_S = 10.0  # a run that changes several times within it is counted once
-_LATE = 1 << 62  # when nothing is claimed any more
 _SHARE = 10  # of the time that ticks want for themselves, one part in so many
 
 
@@ -41,13 +51,16 @@ class Counting:
         self._round: Round | None = None
         self._after: Round | None = None  # what the round is once this transaction is committed
 
-    def run(self, tx: Transaction, busy: bool) -> bool:
-        """Count a piece if it is time to; return whether another should follow at once."""
+    def run(self, tx: Transaction, busy: bool, now: int = LATE) -> bool:
+        """Count a piece if it is time to; return whether another should follow at once.
+
+        `now` is the time by which facts come in.
+        """
         began_s = monotonic()
         self._after = self._round
         if began_s < self._next_s:
             return False
-        more = _may_count(tx) and self._count(tx)
+        more = _may_count(tx) and self._count(tx, now)
         ended_s = monotonic()
         pause_s = (ended_s - began_s) * _SHARE if busy else 0.0
         self._next_s = ended_s + (pause_s if more else EVERY_S)
@@ -57,11 +70,11 @@ class Counting:
         """Go on behind the piece that was counted, which until now was to be counted again."""
         self._round = self._after
 
-    def _count(self, tx: Transaction) -> bool:
+    def _count(self, tx: Transaction, now: int) -> bool:
         """Count the next piece; return whether more is known to be due."""
         under_way = self._round or Round(*claim(tx, ROUND, wall_ms()))
         done = under_way.done + self._piece
-        recount(tx, under_way.keys[under_way.done : done])
+        recount(tx, under_way.keys[under_way.done : done], now)
         if done < len(under_way.keys):
             self._after = structs.replace(under_way, done=done)
             return True
@@ -70,20 +83,23 @@ class Counting:
         return len(under_way.keys) >= ROUND
 
 
-def count(tx: Transaction, limit: int) -> int:
-    """Count anew what is due, up to some more runs than `limit`, at once; return how many were counted."""
+def count(tx: Transaction, limit: int, now: int = LATE) -> int:
+    """Count anew what is due, up to some more runs than `limit`, at once; return how many were counted.
+
+    Facts come in by `now`.
+    """
     if not _may_count(tx):
         return 0
-    ids, keys = claim(tx, limit, _LATE)
-    recount(tx, keys)
+    ids, keys = claim(tx, limit, LATE)
+    recount(tx, keys, now)
     drop_due(tx, ids)
     return len(keys)
 
 
-def recount(tx: Transaction, keys: Collection[RunKey]) -> None:
+def recount(tx: Transaction, keys: Collection[RunKey], now: int = LATE) -> None:
     """Count these runs as they stand now, and not as they were counted."""
     courses: dict[int, str] = {}
-    found = stand(tx, set(keys), courses)
+    found = stand(tx, set(keys), courses, now)
     changed = [(key, one) for key, one in found.items() if one.counted != one.entry]
     if changed:
         tx.many("put_courses", sorted(courses.items()))
@@ -110,22 +126,41 @@ def _add(
     tx: Transaction, changed: Sequence[tuple[RunKey, Standing]], courses: Mapping[int, str]
 ) -> None:  # fmt: skip
     """Move the parts of these runs from one count to another."""
-    moved: dict[tuple[int, int, int], list[int]] = {}
+    moved: dict[tuple[int, int, int, str], list[int]] = {}
     for _, one in changed:
         for entry, sign in ((one.counted, -1), (one.entry, 1)):
             if entry is not None:
-                place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS)
+                place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS, entry.hours)
                 total = moved.setdefault(place, [0, 0])
                 total[0] += sign
                 total[1] += sign * entry.value
     known = parts(tx, {place[0] for place in moved}, courses)
     sums: dict[tuple[int, int, Part], list[int]] = {}
-    for (course_id, version_id, hour), (count, value) in moved.items():
+    sent: dict[tuple[int, int, Part], int] = {}
+    for (course_id, version_id, hour, hours), (count, value) in moved.items():
         for part in known[course_id]:
             total = sums.setdefault((version_id, hour, part), [0, 0])
             total[0] += count
             total[1] += value
+        for at, leg in submitted(hour, hours, known[course_id]):
+            sent[version_id, at, leg] = sent.get((version_id, at, leg), 0) + count
     _put_counts(tx, sums)
+    _put_leg_counts(tx, sent)
+
+
+def _put_leg_counts(tx: Transaction, sent: Mapping[tuple[int, int, Part], int]) -> None:
+    """Add to the counts of the messages submitted within each hour, and within its day."""
+    rows: dict[tuple[int, int, int, int], int] = {}
+    for (version_id, hour, leg), count in sent.items():
+        for hours, first in ((DAY, hour // DAY * DAY), (1, hour)):
+            place = (hours, first, version_id, id_of(text_of(leg)))
+            rows[place] = rows.get(place, 0) + count
+    moved = [(*place, count) for place, count in sorted(rows.items()) if count]
+    if moved:
+        tx.many("add_leg_counts", moved)
+    fewer = [row[:4] for row in moved if row[4] < 0]
+    if fewer:
+        tx.many("drop_empty_leg_counts", fewer)
 
 
 def _put_counts(tx: Transaction, sums: Mapping[tuple[int, int, Part], Sequence[int]]) -> None:

@@ -266,7 +266,7 @@ class Engine:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
                     if self.world.options.moves:
                         self._housekeeping.run(tx, self.world, now)
-                        ticked.more |= self._counting.run(tx, busy=ticked.more)
+                        ticked.more |= self._counting.run(tx, ticked.more, now)
                         self.next_at = _next_at(tx, self.world, now)
                 self.world.committed()
                 self._counting.committed()

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Struct, structs
 
 from kaskad.domain.alike import TOLD
-from kaskad.domain.course import Leg, Part, id_of, impersonal, parts_of, shape_of, text_of
-from kaskad.domain.figures import FAILED, SEEN, cost_of, price_of
-from kaskad.domain.terms import Kind
+from kaskad.domain.course import WINDOW_MS, Leg, Part, id_of, impersonal, parts_of, reaches, shape_of, text_of
+from kaskad.domain.figures import FAILED, SEEN, WINDOWED, cost_of, price_of
+from kaskad.domain.terms import Channel, Kind
+from kaskad.store.course_times import IN_TIME, Times, times_of
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
@@ -23,8 +24,12 @@ EVER = 0  # and all together
 TOGETHER = 500  # runs that are due in one row, at most
 LEASE_MS = 60_000
 _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
-_SEED, _SHAPE, _COUNTED, _LEGS = 5, 6, 12, 16  # where in rows of `runs_to_count` are what they are named for
+# Where in rows of `runs_to_count` are what they are named for:
+_ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS = 3, 5, 7, 11, 13, 18
 _KNOWN = 5_000  # ways in which runs went that are remembered
+
+LATE = 1 << 62  # after all that can be known
+_EMAIL, _LEFT = Channel.EMAIL.code, Kind.UNSUBSCRIBED.bit
 
 _encode = msgspec.json.Encoder().encode
 _numbers = msgspec.json.Decoder(list[int]).decode
@@ -37,6 +42,7 @@ class Entry(Struct, frozen=True, gc=False):
     version_id: int
     entered_at: int
     value: int
+    hours: str = ""  # of submission, counted from that of the entry, by message
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -105,19 +111,26 @@ def _unpacked(text: str) -> Iterator[RunKey]:
 
 
 def stand(
-    tx: Transaction, keys: Set[RunKey], courses: dict[int, str]
+    tx: Transaction, keys: Set[RunKey], courses: dict[int, str], now: int = LATE
 ) -> dict[RunKey, Standing]:  # fmt: skip
-    """Return how these runs stand, those that are gone too; texts of their courses go into `courses`."""
+    """Return how these runs stand, those that are gone too; texts of their courses go into `courses`.
+
+    Nothing about them is known that came after `now`, which spares asking when it came.
+    """
     rows = tx.among("runs_to_count", sorted({key[0] for key in keys}))
     rows = [row for row in rows if row[:2] in keys]
-    firsts, words = _firsts(tx, rows), _words(tx, rows)
+    firsts, words, times = _firsts(tx, rows), _words(tx, rows), _times(tx, rows, now)
     found: dict[RunKey, Standing] = {}
     for row in rows:
         key, entry = row[:2], None
         if not row[_SEED]:
-            course_id, text = _course(row[_SHAPE:_COUNTED], row[_LEGS], firsts.get(key), words.get(key, ()))
+            legs = row[_LEGS]
+            course_id, text, hours = _course(
+                row[_SHAPE:_COUNTED], legs, firsts.get(key), words.get(key, ()), row[_SEED + 1],
+                times.get(key, IN_TIME),
+            )  # fmt: skip
             courses[course_id] = text
-            entry = Entry(course_id, *row[2:_SEED])
+            entry = Entry(course_id, row[2], row[3], row[4], hours)
         counted = None if row[_COUNTED] is None else Entry(*row[_COUNTED:_LEGS])
         found[key] = Standing(counted, entry)
     gone = keys - found.keys()
@@ -133,12 +146,24 @@ def parts(tx: Transaction, course_ids: Collection[int], known: Mapping[int, str]
     return found
 
 
+def submitted(entered: int, hours: str, course: Sequence[Part]) -> Iterator[tuple[int, Leg]]:
+    """Yield the messages of a course with the hours of their submission, of a run that entered then."""
+    if hours:
+        legs = [part for part in course if isinstance(part, Leg)]
+        for leg, told in zip(legs, hours.split(","), strict=False):
+            if told:
+                yield entered + int(told), leg
+
+
 class _Legs(Struct, frozen=True):
     """The messages of a run, by step."""
 
     rows: tuple[Row, ...]
     doubtful: bool  # a person has reacted to several
     failed: tuple[int, ...]  # the steps of those that have failed
+    hours: str  # of submission, counted from that of the entry
+    told: int  # the first of these hours of a message of which more is known than that it arrived; else LATE
+    left: bool  # the person opted out by one of them
 
 
 @lru_cache(_KNOWN)
@@ -147,7 +172,12 @@ def _legs(text: str | None) -> _Legs:
     found = [_numbers_of(row) for row in text.split(";")] if text else []
     rows = tuple(sorted(found, key=itemgetter(0)))
     return _Legs(
-        rows, sum(1 for row in rows if row[3] & SEEN) > 1, tuple([row[0] for row in rows if row[2] in FAILED])
+        rows,
+        sum(1 for row in rows if row[3] & SEEN) > 1,
+        tuple([row[0] for row in rows if row[2] in FAILED]),
+        ",".join(["" if row[9] is None else str(row[9]) for row in rows]).rstrip(","),
+        min([row[9] for row in rows if row[3] & WINDOWED and row[9] is not None], default=LATE),
+        any(row[3] & _LEFT for row in rows),
     )
 
 
@@ -156,29 +186,52 @@ def _numbers_of(text: str) -> Row:
 
 
 @lru_cache(_KNOWN)
-def _course(shape: Row, text: str | None, first: int | None, words: Sequence[str]) -> tuple[int, str]:
-    """Return the course of all runs that are so, with its id; `words` are those of the failed messages."""
+def _course(
+    shape: Row, text: str | None, first: int | None, words: Sequence[str], hidden: int, times: Times
+) -> tuple[int, str, str]:  # fmt: skip
+    """Return the course of all runs that are so, with its id, and the hours of submission.
+
+    `words` are those of the failed messages; `hidden` is 1 where openings may not be noted.
+    """
     holdout, outcome, outcome_step, late, marks, again = shape
     legs = _legs(text)
     told = dict(zip(legs.failed, words, strict=False))
-    made = [_leg(row, told.get(row[0], "")) for row in legs.rows]
+    past = dict(times.past)
+    made = [_leg(row, told.get(row[0], ""), past.get(row[0], 0)) for row in legs.rows]
     reacted = [leg.step for leg in made if leg.mask & SEEN]
     if reacted:
         first = reacted[0] if len(reacted) == 1 else first
-        made = [structs.replace(leg, first=True) if leg.step == first else leg for leg in made]
-    if marks & Kind.GOAL.bit or again:
-        made = [structs.replace(leg, goal=bool(marks & Kind.GOAL.bit), again=bool(again)) for leg in made]
+    last = max([leg.step for leg in made if reaches(leg)], default=None)
+    goal = bool(marks & Kind.GOAL.bit)
+    made = [
+        structs.replace(
+            leg, first=bool(reacted) and leg.step == first, left=leg.step == times.left, goal=goal,
+            again=bool(again), last=leg.step == last, hidden=bool(hidden) and leg.channel == _EMAIL,
+        )
+        for leg in made
+    ]  # fmt: skip
     made_of = shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made, bool(again))
     course = text_of([made_of, *made])
-    return id_of(course), course
+    return id_of(course), course, legs.hours
 
 
-def _leg(row: Row, word: str) -> Leg:
-    step, channel, state, mask, account_id, variant, reason, price, cost = row
+def _leg(row: Row, word: str, past: int) -> Leg:
+    step, channel, state, mask, account_id, variant, reason, price, cost, _ = row
     return Leg(
         step, channel, state, mask, account_id, variant, reason, price_of(state, price),
-        cost_of(state, price, cost), False, word,
+        cost_of(state, price, cost), False, word, past=past & mask,
     )  # fmt: skip
+
+
+def _times(tx: Transaction, rows: Sequence[Row], now: int) -> dict[RunKey, Times]:
+    """Return what was told late, and what went last before an opt-out, of runs of which it may be."""
+    old = (now - WINDOW_MS) // HOUR_MS
+    asked = [
+        row[:2] for row in rows
+        if (legs := _legs(row[_LEGS])).left or row[_MARKS] & _LEFT
+        or row[_ENTERED] // HOUR_MS + legs.told <= old
+    ]  # fmt: skip
+    return times_of(tx, asked) if asked else {}
 
 
 def _firsts(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, int]:

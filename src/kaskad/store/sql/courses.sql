@@ -16,21 +16,39 @@ RETURNING id, keys;
 DELETE FROM due_runs WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: runs_to_count
--- All runs of these contacts, as what each is counted now, and its messages: a row of numbers each.
+-- All runs of these contacts, as what each is counted now, and its messages: a row of numbers each, the last of them
+-- the hour of submission, counted from that of the entry.
 SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0),
-       r.contact_id IN (SELECT id FROM contacts WHERE seed = 1),
+       c.seed, 1 - c.tracking,
        r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
        EXISTS (SELECT 1 FROM runs o WHERE o.contact_id = r.contact_id AND o.id < r.id AND o.cascade_id = r.cascade_id),
-       k.course_id, k.version_id, k.entered_at, k.value,
+       k.course_id, k.version_id, k.entered_at, k.value, k.hours,
        (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
-                                 m.variant, ',', m.reason, ',', m.price, ',', m.cost), ';')
+                                 m.variant, ',', m.reason, ',', m.price, ',', m.cost, ',',
+                                 m.submitted_at / 3600000 - r.entered_at / 3600000), ';')
           FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id)
   FROM runs r
+  JOIN contacts c ON c.id = r.contact_id
   LEFT JOIN run_courses k ON k.contact_id = r.contact_id AND k.run_id = r.id
  WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
+-- name: told_times
+-- When what people and machines did with the messages of these runs was first known, and when the person opted out.
+SELECT contact_id, run_id, step, kind, min(at) FROM facts
+/* sqlite: WHERE contact_id = :c1 AND run_id = :c2 */
+/* postgresql: WHERE (contact_id, run_id) IN (SELECT * FROM unnest(:c1::bigint[], :c2::bigint[])) */
+   AND kind IN (3, 4, 5, 6, 7, 13, 14, 15, 16, 17, 18, 20, 21)
+ GROUP BY contact_id, run_id, step, kind;
+
+-- name: submission_times
+-- When the messages of these runs were submitted.
+SELECT contact_id, run_id, step, submitted_at FROM messages
+/* sqlite: WHERE contact_id = :c1 AND run_id = :c2 */
+/* postgresql: WHERE (contact_id, run_id) IN (SELECT * FROM unnest(:c1::bigint[], :c2::bigint[])) */
+   AND submitted_at IS NOT NULL AND state NOT IN (0, 1, 11, 12);
+
 -- name: counted_of_contacts
-SELECT contact_id, run_id, course_id, version_id, entered_at, value FROM run_courses
+SELECT contact_id, run_id, course_id, version_id, entered_at, value, hours FROM run_courses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: first_reactions (sqlite)
@@ -91,14 +109,37 @@ DELETE FROM course_counts
  WHERE course_counts.version_id = k.version_id AND course_counts.hours = k.hours AND course_counts.hour = k.hour
    AND course_counts.part_id = k.part_id AND course_counts.runs = 0 */;
 
+-- name: add_leg_counts
+INSERT INTO leg_counts (hours, hour, version_id, part_id, messages)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[]) */
+ON CONFLICT (hours, hour, version_id, part_id) DO UPDATE
+   SET messages = leg_counts.messages + excluded.messages;
+
+-- name: drop_empty_leg_counts
+DELETE FROM leg_counts
+/* sqlite: WHERE hours = :c1 AND hour = :c2 AND version_id = :c3 AND part_id = :c4 AND messages = 0 */
+/* postgresql: USING unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[])
+       AS k (hours, hour, version_id, part_id)
+ WHERE leg_counts.hours = k.hours AND leg_counts.hour = k.hour AND leg_counts.version_id = k.version_id
+   AND leg_counts.part_id = k.part_id AND leg_counts.messages = 0 */;
+
+-- name: legs_between
+-- The messages submitted between two hours, by hour (where :by is 1; else all together), version and what became of
+-- them.
+SELECT k.hour * :by, k.version_id, p.detail, sum(k.messages)
+  FROM leg_counts k JOIN course_parts p ON p.id = k.part_id
+ WHERE k.hours = :hours AND k.hour >= :since AND k.hour < :until
+ GROUP BY k.hour * :by, k.version_id, k.part_id, p.detail;
+
 -- name: put_run_courses
-INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6) */
+INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value, hours)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[],
-                                    :c6::bigint[]) */
+                                    :c6::bigint[], :c7::text[]) */
 ON CONFLICT (contact_id, run_id) DO UPDATE
    SET course_id = excluded.course_id, version_id = excluded.version_id, entered_at = excluded.entered_at,
-       value = excluded.value;
+       value = excluded.value, hours = excluded.hours;
 
 -- name: drop_run_courses
 DELETE FROM run_courses

@@ -348,8 +348,3 @@ SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.account_id,
 -- Submissions of a message that ended otherwise than accepted.
 SELECT attempt, account_id, submitted_at, ended_at, reason, detail FROM attempts
  WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY attempt;
-
--- name: sent_since
--- Messages that have left us since an instant, by channel and account.
-SELECT channel, account_id, count(*) FROM messages
- WHERE submitted_at >= :since AND state NOT IN (0, 1, 6, 11, 12) GROUP BY channel, account_id ORDER BY channel;

@@ -54,34 +54,6 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at,
                 OR (:delivered = 1 AND m.state IN (4, 5) AND (:channel = -1 OR m.channel = :channel)))))
  ORDER BY r.contact_id, r.id LIMIT :limit;
 
--- name: recent_sent
--- What has left us since an instant, seed contacts aside: by cascade and account how many messages, how many of
--- them failed (refused or undelivered), and what they cost.
-SELECT r.cascade_id, m.account_id,
-       sum(CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN 1 ELSE 0 END),
-       sum(CASE WHEN m.state IN (6, 7, 8, 9) THEN 1 ELSE 0 END),
-       coalesce(sum(coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END)), 0)
-  FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
- WHERE m.submitted_at >= :since AND m.state NOT IN (0, 1, 2, 11, 12)
-   AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
- GROUP BY r.cascade_id, m.account_id;
-
--- name: recent_reached
--- Reached since an instant: by cascade, the contacts to whom a message went since then that a person has seen, or an
--- SMS that was delivered (which nobody can see being read).
-SELECT r.cascade_id, count(DISTINCT m.contact_id)
-  FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
- WHERE m.submitted_at >= :since AND (m.mask & :seen <> 0 OR (m.channel = :sms AND m.state IN (4, 5)))
-   AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
- GROUP BY r.cascade_id;
-
--- name: recent_hours
--- Throughput: messages that have left us since an instant, and those of them that failed, by hour of the clock.
-SELECT submitted_at / 3600000, count(*), sum(CASE WHEN state IN (6, 7, 8, 9) THEN 1 ELSE 0 END)
-  FROM messages
- WHERE submitted_at >= :since AND state NOT IN (0, 1, 11, 12)
- GROUP BY submitted_at / 3600000 ORDER BY submitted_at / 3600000;
-
 -- name: report_people
 -- Each person's run with its end, its messages sent and what they cost, the latest entered first.
 SELECT r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.outcome_step, r.entered_at,
