@@ -589,6 +589,7 @@ PLACES = {
     "reentry": ("reentry",),
     "goal": ("goal",),
     "budget": ("budget",),
+    "guard": ("guard",),
     "step": ("steps", 0),
     "clock": ("steps", 0, "wait", 0),
     "at": ("steps", 0, "at"),
@@ -618,6 +619,7 @@ def test_every_key_of_the_schema_is_read(name, key):
         utm={"source": "a"},
         reentry={"after_finish": "7d"},
         budget={"total": "5 KZT"},
+        guard={"bounces": "2%"},
         branches=[{"when": "one.read", "go": "one"}],
     )
     if name == "variant":

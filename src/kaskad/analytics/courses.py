@@ -100,7 +100,7 @@ def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
             "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
             until=until,
         ):  # fmt: skip
-            told.add(_decoded(text), version_id, runs, value)
+            told.add(part_of_text(text), version_id, runs, value)
 
 
 Left = tuple[int, int, Leg]  # an hour (0: whichever), a version, what became of a message
@@ -197,10 +197,10 @@ def _moved(
                     yield sign, entry
 
 
-_decoded = lru_cache(20_000)(part_of)
+part_of_text = lru_cache(20_000)(part_of)  # the same parts are asked for again and again
 
 
 def _leg(text: str) -> Leg:
-    part = _decoded(text)
+    part = part_of_text(text)
     assert isinstance(part, Leg)
     return part

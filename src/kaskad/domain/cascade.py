@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from kaskad.domain.condition import Condition
+from kaskad.domain.guard import OwnGuard
 from kaskad.domain.terms import Channel, MessageClass, Reaction
 
 
@@ -209,6 +210,7 @@ class Cascade(Struct, frozen=True):
     holdout: int | None = None  # of 10 000; None: the class's default
     priority: int = 50
     budget: Budget = Budget()
+    guard: OwnGuard | None = None
     branches: tuple[Branch, ...] = ()
     reentry: Reentry = Reentry()
     max_lateness: Span | None = None

@@ -12,6 +12,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from kaskad.domain.guard import Guard
 from kaskad.domain.terms import Channel, MessageClass, Reason
 from kaskad.domain.worded import worded
 
@@ -306,6 +307,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     approval: Approval = Approval.NONE  # of texts, before a cascade is activated with them
     test_addresses: tuple[str, ...] = ()  # of one's own people: test messages may go there
     sunset_days: int = 0  # who is silent for so long gets no more advertising by e-mail; 0: that is not done
+    guard: Guard = Guard()  # what may befall messages, before no more are sent
     hold_refused_percent: int = 5  # of a day's mails refused for what the sender is: held (5.7.x); 0: never
 
     def brand(self, name: str) -> Brand:

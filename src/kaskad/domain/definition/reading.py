@@ -11,6 +11,7 @@ from kaskad.domain.definition.links import read_utm
 from kaskad.domain.definition.schema import KEYS, REENTRY
 from kaskad.domain.definition.source import Mapping, Scalar
 from kaskad.domain.definition.steps import REACTION_WORDS, read_steps
+from kaskad.domain.guard import Figure, OwnGuard, Then
 from kaskad.domain.terms import MessageClass, Reaction
 from kaskad.domain.worded import worded
 
@@ -71,6 +72,7 @@ def read_cascade(form: Form) -> Cascade:
         holdout=form.percent("holdout"),
         priority=form.integer("priority", 0, 100, 50),
         budget=_budget(form.form("budget", KEYS["budget"])),
+        guard=_guard(form.form("guard", KEYS["guard"])),
         branches=read_branches(form, steps),
         reentry=_reentry(form, trigger),
         max_lateness=form.span("max_lateness"),
@@ -249,6 +251,13 @@ def _budget(form: Form | None) -> Budget:
             worded("use one currency"),
         )
     return Budget(total, single)
+
+
+def _guard(form: Form | None) -> OwnGuard | None:
+    if form is None:
+        return None
+    bounds = {figure.value: form.percent(figure.value) for figure in Figure}
+    return OwnGuard(**bounds, then=form.word("then", {each.value: each for each in Then}))
 
 
 def _reentry(top: Form, trigger: Trigger) -> Reentry:

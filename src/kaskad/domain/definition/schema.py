@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kaskad.domain.guard import Then
 from kaskad.domain.terms import Channel, MessageClass, Reaction
 
 Schema = dict[str, object]
@@ -80,6 +81,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "holdout": Key("Share of contacts that get nothing, to measure against.", _PERCENT),
         "priority": Key("Who goes first in one class.", {"type": "integer", "minimum": 0, "maximum": 100}),
         "budget": Key("What it may cost.", _ref("budget")),
+        "guard": Key("What may befall its messages before it is paused.", _ref("guard")),
         "seeds": Key("Seed contacts get every launch too.", {"type": "boolean"}),
         "max_lateness": Key("How late a step may still be sent after an outage.", _SPAN),
         "urgent": Key("May cross brand windows and caps; not for advertising.", {"type": "boolean"}),
@@ -130,6 +132,13 @@ KEYS: dict[str, dict[str, Key]] = {
     "budget": {
         "total": Key("For the whole cascade: 50000 KZT.", _MONEY),
         "per_contact": Key("For one contact's run.", _MONEY),
+    },
+    "guard": {
+        "complaints": Key("Marked as spam, of what arrived; 0% is not watched.", _PERCENT),
+        "opt_outs": Key("Left because of it, of what arrived.", _PERCENT),
+        "bounces": Key("Mails that came back because of their address.", _PERCENT),
+        "failures": Key("Refused or undelivered by no fault of the person's.", _PERCENT),
+        "then": Key("`pause` it and tell, or only `tell`.", {"enum": [each.value for each in Then]}),
     },
     "step": {
         "id": Key("Name of the step, unique here.", _SLUG, required=True),

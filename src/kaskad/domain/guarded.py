@@ -1,0 +1,99 @@
+"""Which messages guardrails count as bad, and when so many are worth a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from kaskad.domain.course import Leg
+from kaskad.domain.figures import ARRIVED, FAILED, LEFT
+from kaskad.domain.guard import LEAST, WHOLE, Figure
+from kaskad.domain.terms import Channel, Kind, MessageState, Reason
+from kaskad.domain.worded import worded
+
+_ENDED = (*LEFT, MessageState.REJECTED.code)
+_DEAD = frozenset({Reason.INVALID_ADDRESS.code, Reason.DOUBTFUL_ADDRESS.code})
+_THEIRS = _DEAD | {  # by what no sender can help: who is not there, does not pick up, or wants nothing
+    reason.code
+    for reason in (Reason.OPTED_OUT, Reason.WINDOW, Reason.BUSY, Reason.NO_ANSWER, Reason.UNREACHABLE,
+                   Reason.CARRIER_REFUSED)
+}  # fmt: skip
+
+
+class Count(Struct, gc=False):
+    """So many bad messages, of so many."""
+
+    bad: int = 0
+    of: int = 0
+
+    @property
+    def rate(self) -> float | None:
+        """Return the share of bad ones; None: of nothing."""
+        return self.bad / self.of if self.of else None
+
+    def less(self, before: Count | None) -> Count:
+        """Return what has come since."""
+        if before is None:
+            return self
+        return Count(max(self.bad - before.bad, 0), max(self.of - before.of, 0))
+
+
+def counted(leg: Leg) -> dict[Figure, bool]:
+    """Return the figures that a message counts for, and whether it is a bad one there."""
+    complained, left = bool(leg.mask & Kind.COMPLAINED.bit), bool(leg.mask & Kind.UNSUBSCRIBED.bit)
+    found: dict[Figure, bool] = {}
+    if leg.state in ARRIVED or complained or left:
+        found = {Figure.COMPLAINTS: complained, Figure.OPT_OUTS: left}
+    if leg.state not in _ENDED:
+        return found
+    ended_badly = leg.state in FAILED
+    if leg.channel == Channel.EMAIL.code:
+        bounced = leg.state == MessageState.BOUNCED.code or leg.reason in _DEAD
+        found[Figure.BOUNCES] = ended_badly and bounced
+    found[Figure.FAILURES] = ended_badly and leg.reason not in _THEIRS
+    return found
+
+
+def add(into: dict[Figure, Count], leg: Leg, messages: int) -> None:
+    """Count so many messages of one kind."""
+    for figure, bad in counted(leg).items():
+        count = into.setdefault(figure, Count())
+        count.of += messages
+        count.bad += messages * bad
+
+
+def enough(figure: Figure, count: Count, bound: int) -> bool:
+    """Say whether so much bad has come that it is worth asking whether it is chance."""
+    return count.bad >= LEAST[figure] and count.bad * WHOLE > bound * count.of
+
+
+def percent(of_whole: float) -> str:
+    """Return a share of 10 000 as people read it: 2.5 %."""
+    return f"{of_whole / 100:.2f}".rstrip("0").rstrip(".") + " %"
+
+
+def told(figure: Figure, count: Count, bound: int, step: str = "") -> str:
+    """Return in words what is beyond which bound."""
+    share = percent((count.rate or 0.0) * WHOLE)
+    if step:
+        return worded(
+            "%(figure)s of step '%(step)s': %(bad)s of %(of)s messages, %(share)s; the bound is %(bound)s",
+            figure=_words(figure), step=step, bad=count.bad, of=count.of, share=share, bound=percent(bound),
+        )  # fmt: skip
+    return worded(
+        "%(figure)s: %(bad)s of %(of)s messages, %(share)s; the bound is %(bound)s",
+        figure=_words(figure), bad=count.bad, of=count.of, share=share, bound=percent(bound),
+    )  # fmt: skip
+
+
+def _words(figure: Figure) -> str:
+    return _NAMES[figure]
+
+
+_NAMES: Mapping[Figure, str] = {
+    Figure.COMPLAINTS: worded("complaints"),
+    Figure.OPT_OUTS: worded("opt-outs"),
+    Figure.BOUNCES: worded("bounces"),
+    Figure.FAILURES: worded("failures"),
+}
