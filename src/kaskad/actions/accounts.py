@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kaskad.actions import at_once
+from kaskad.actions.guard_counts import forgive
 from kaskad.actions.office import Office
 from kaskad.actions.stranded import cascades_that_need
 from kaskad.domain.address import BadAddress, normalise
@@ -201,9 +202,13 @@ def try_out(office: Office, name: str, message: TrialMessage) -> Trial:
     return send_trial(account, told, office.signer, office.now, shown.webhook_url)
 
 
-def resume(office: Office, name: str) -> Shown:
-    """Let an account send again that was held; raises NotFound, and Conflict for one that is not held."""
+def resume(office: Office, name: str, *, by: str = "") -> Shown:
+    """Let an account send again that was held; raises NotFound, and Conflict for one that is not held.
+
+    Where a guardrail holds it, `by` has looked: it watches anew from here.
+    """
     shown = get(office, name)
+    forgive(office, account_id=shown.account.id, by=by)
     if not office.write(lambda tx: holds.drop(tx, shown.account.id)):
         raise Conflict(
             worded("%(name)r is not held: `kaskad account show %(name)s` tells how it does.", name=name)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, stops
+from kaskad.actions import accounts, cascades, guards, stops
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.errors import Conflict
+from kaskad.store import accounts as account_store
 from kaskad.store import cascades as store
+from kaskad.store import guards as guard_store
+from kaskad.store import webhooks
 
 MOST_STOPS = 100
 
@@ -23,12 +26,20 @@ class Alarm(Struct, frozen=True):
     detail: str = ""
 
 
-KINDS = ("engine", "account_held", "account_down", "account_trouble", "stranded", "stops", "no_address")
+KINDS = (
+    "engine", "inbox", "guard", "canary", "account_held", "account_down", "guard_told", "account_trouble",
+    "stranded", "webhook", "stops", "no_address",
+)  # fmt: skip
+FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
 
 
 def alarms(office: Office) -> list[Alarm]:
     """Return what is wrong now, the worst first; an empty list where all is well."""
     found = [Alarm("engine", detail=office.engine.problem() or "")] if office.engine.problem() else []
+    if office.engine.world.old_inbox:
+        found.append(Alarm("inbox"))
+    found += _of_guards(office)
+    found += _of_webhooks(office)
     found += _of_accounts(office)
     found += _of_cascades(office)
     if waiting := stops.listing(office, after=0, limit=MOST_STOPS):
@@ -48,6 +59,33 @@ def _of_accounts(office: Office) -> Iterator[Alarm]:
             yield Alarm("account_down", each.account.name, str(each.doing.queued))
         elif each.doing.trouble:
             yield Alarm("account_trouble", each.account.name, each.doing.trouble)
+
+
+def _of_guards(office: Office) -> Iterator[Alarm]:
+    """Yield what guardrails have stopped, each cascade with its first reason; held accounts say so."""
+    named: set[tuple[str, str]] = set()
+    with office.read() as tx:
+        names = {row[0]: row[3] for row in tx.all("version_numbers")}
+        held = {row.id: row.name for row in account_store.all_accounts(tx, office.vault)}
+        for stop in guard_store.stops(tx):
+            account = held.get(stop.stream.account_id, "")
+            kind = "guard" if stop.paused else "guard_told"
+            name = names.get(stop.stream.version_id, account)
+            if (account and stop.paused) or (kind, name) in named:
+                continue
+            named.add((kind, name))
+            yield Alarm(kind, name, guards.words_of(office, tx, stop))
+
+
+def _of_webhooks(office: Office) -> Iterator[Alarm]:
+    """Yield the subscribers that are away: what is to be told waits, or will not be told any more."""
+    with office.read() as tx:
+        waiting = {row[0]: row[1] for row in tx.all("failing_webhooks", attempts=FAILED)}
+        for one in webhooks.all_webhooks(tx, office.vault):
+            if one.disabled_why and not one.enabled:
+                yield Alarm("webhook", str(one.id), one.disabled_why)
+            elif one.enabled and one.id in waiting:
+                yield Alarm("webhook", str(one.id), waiting[one.id])
 
 
 def _of_cascades(office: Office) -> Iterator[Alarm]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from kaskad.actions import approving, law, scores
 from kaskad.actions.approved_texts import wrong_texts
+from kaskad.actions.guard_counts import forgive
 from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
@@ -284,9 +285,13 @@ def pause(office: Office, slug: str) -> Controlled:
     return _controlled(office, slug)
 
 
-def resume(office: Office, slug: str) -> Controlled:
-    """Let a paused cascade send again; `runs` wanted to meanwhile. Raises NotFound, Conflict."""
+def resume(office: Office, slug: str, *, by: str = "") -> Controlled:
+    """Let a paused cascade send again; `runs` wanted to meanwhile. Raises NotFound, Conflict.
+
+    Where a guardrail has paused it, `by` has looked: it watches anew from here.
+    """
     row = _begun(office, slug)
+    forgive(office, cascade_id=row.id, by=by)
     woken = control.resume(office.engine, row.id)
     return Controlled(slug, store.ACTIVE, woken)
 

@@ -7,20 +7,19 @@ one day, or in thirty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.cascades import cascade_of
+from kaskad.actions.guard_counts import Counts, counts_of, forgive, less_bases
 from kaskad.actions.office import Office
-from kaskad.analytics.courses import part_of_text
 from kaskad.analytics.intervals import Share
 from kaskad.analytics.sequential import evidence_above
-from kaskad.domain.course import Leg
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.guard import ALPHA, OF_ACCOUNTS, WHOLE, Figure, Guard, Then
-from kaskad.domain.guarded import Count, counted, enough, told
+from kaskad.domain.guard import ALPHA, WHOLE, Figure, Guard, Then
+from kaskad.domain.guarded import Count, enough, told
 from kaskad.domain.policy import Policy
 from kaskad.domain.worded import worded
 from kaskad.engine import catalog
@@ -32,7 +31,6 @@ from kaskad.store.guards import Stop, Stream
 from kaskad.store.holds import Held
 
 _SPENT = 2 / ALPHA  # evidence that stops: the two windows share ALPHA
-Counts = dict[tuple[Stream, int], Count]  # by stream and first hour of the window
 
 
 class Subject(Struct, frozen=True):
@@ -43,6 +41,15 @@ class Subject(Struct, frozen=True):
     slug: str = ""
     steps: tuple[str, ...] = ()
     account: str = ""
+
+
+class Place(Struct, frozen=True):
+    """A step of a version, by numbers and as people call them."""
+
+    version_id: int
+    number: int
+    step: int
+    id: str
 
 
 class Watched(Struct, frozen=True):
@@ -106,8 +113,8 @@ def breaches(office: Office) -> list[Breach]:
             return []
         known = {stop.stream for stop in guards.stops(tx)}
         bounds = guards.bounds(tx)
-        counts = _counts(tx, now)
-        _less_bases(tx, counts, now)
+        counts = counts_of(tx, now)
+        less_bases(tx, counts, now)
     found: dict[Stream, Breach] = {}
     for (stream, _), count in counts.items():
         subject = subjects.get((stream.version_id, stream.account_id))
@@ -129,31 +136,34 @@ def status(office: Office, slug: str) -> Guarded:
             raise Conflict(worded("Cascade %(slug)r is a draft: activate it first.", slug=slug))
         policy = settings.get(tx, POLICY, Policy) or Policy()
         numbers = {version.id: version.number for version in cascades.versions_of(tx, row.id)}
-        counts = _counts(tx, now, row.id)
-        _less_bases(tx, counts, now)
+        counts = counts_of(tx, now, row.id)
+        less_bases(tx, counts, now)
         stops = {stop.stream: stop for stop in guards.stops(tx) if stop.stream.version_id in numbers}
         past, bounds = guards.history(tx, cascade_id=row.id), guards.bounds(tx)
-        shown = []
-        for version_id in sorted(numbers):
+        current = _own(
+            policy.guard.over(cascade_of(office, tx, row.version_id).guard), bounds, row.version_id
+        )
+        shown: list[Watched] = []
+        for version_id, number in sorted(numbers.items()):
             cascade = cascade_of(office, tx, version_id)
             guard = _own(policy.guard.over(cascade.guard), bounds, version_id)
-            if version_id == row.version_id:
-                current = guard
             for step in cascade.steps:
-                for figure in Figure:
-                    stream = Stream(version_id, 0, step.number, figure)
-                    both = [counts.get((stream, since), Count()) for since in (day, days)]
-                    if both[1].of or stream in stops:
-                        bound = guard.bound(figure)
-                        shown.append(Watched(stream, step.id, numbers[version_id], bound, *both,
-                                             _suspicion(both, bound), stops.get(stream)))  # fmt: skip
+                at = Place(version_id, number, step.number, step.id)
+                shown += _watched(at, guard, counts, stops, (day, days))
     return Guarded(slug, current, tuple(shown), tuple(stops.values()), tuple(past))
 
 
-def stopped(office: Office) -> dict[Stream, Stop]:
-    """Return all that was stopped and nobody has looked at."""
-    with office.read() as tx:
-        return {stop.stream: stop for stop in guards.stops(tx)}
+def _watched(
+    at: Place, guard: Guard, counts: Counts, stops: Mapping[Stream, Stop], windows: tuple[int, int]
+) -> Iterator[Watched]:
+    """Yield how the figures of one step stand that have anything to count."""
+    for figure in Figure:
+        stream = Stream(at.version_id, 0, at.step, figure)
+        today, long = (counts.get((stream, since), Count()) for since in windows)
+        if long.of or stream in stops:
+            bound = guard.bound(figure)
+            suspicion = _suspicion((today, long), bound)
+            yield Watched(stream, at.id, at.number, bound, today, long, suspicion, stops.get(stream))
 
 
 def words_of(office: Office, tx: Transaction, stop: Stop) -> str:
@@ -165,34 +175,15 @@ def words_of(office: Office, tx: Transaction, stop: Stop) -> str:
     return told(stop.stream.figure, stop.count, stop.bound, step)
 
 
-def forgive(office: Office, *, cascade_id: int = 0, account_id: int = 0, by: str = "") -> int:
-    """Let what was stopped be watched anew, from what has been counted until now: a person has looked.
-
-    Return how many stops that concerns; where there are none, nothing is changed.
-    """
-    now = office.now()
+def looked(office: Office, slug: str, by: str) -> int:
+    """Watch a cascade anew from what has been counted until now: a person has looked. Raises NotFound."""
     with office.read() as tx:
-        versions = {row.id for row in cascades.versions_of(tx, cascade_id)} if cascade_id else set()
-        if not any(
-            stop.stream.version_id in versions or (account_id and stop.stream.account_id == account_id)
-            for stop in guards.stops(tx)
-        ):
-            return 0
-        counts = {
-            key: count
-            for key, count in _counts(tx, now, cascade_id).items()
-            if key[0].version_id in versions or (account_id and key[0].account_id == account_id)
-        }
-
-    def change(tx: Transaction) -> int:
-        guards.put_bases(tx, counts)
-        return guards.look(tx, now, by, cascade_id=cascade_id, account_id=account_id)
-
-    return office.write(change)
+        row = cascades.by_slug(tx, slug)
+    return forgive(office, cascade_id=row.id, by=by)
 
 
 def raise_bounds(office: Office, slug: str, told: Mapping[Figure, int]) -> None:
-    """Give the current version of a cascade bounds of its own, of 10 000; raises NotFound, Conflict, Invalid."""
+    """Give a cascade's current version bounds of its own, of 10 000; raises NotFound, Conflict, Invalid."""
     _check(told)
     with office.read() as tx:
         row = cascades.by_slug(tx, slug)
@@ -245,44 +236,14 @@ def _subjects(office: Office, tx: Transaction) -> dict[tuple[int, int], Subject]
     return found
 
 
-def _counts(tx: Transaction, now: int, cascade_id: int = 0) -> Counts:
-    """Return what befell the messages of runs that entered today, and within the longer window."""
-    day, days = guards.windows(now)
-    found: Counts = {}
-    for version_id, hour, text, runs in guards.counts(tx, days, cascade_id):
-        leg = part_of_text(text)
-        if not isinstance(leg, Leg):
-            continue
-        for figure, bad in counted(leg).items():
-            streams = [Stream(version_id, 0, leg.step, figure)]
-            if leg.account_id and figure in OF_ACCOUNTS:
-                streams.append(Stream(0, leg.account_id, -1, figure))
-            for stream in streams:
-                for since in {day, days}:
-                    if hour >= since:
-                        count = found.setdefault((stream, since), Count())
-                        count.of += runs
-                        count.bad += runs * bad
-    return found
-
-
-def _less_bases(tx: Transaction, counts: Counts, now: int) -> None:
-    """Leave out what had been counted when somebody looked."""
-    for key, base in guards.bases(tx, guards.windows(now)[1]).items():
-        if key in counts:
-            counts[key] = counts[key].less(base)
-
-
 def _bound(guard: Guard, bounds: Mapping[tuple[int, int, Figure], int], stream: Stream) -> int:
     own = bounds.get((stream.version_id, stream.account_id, stream.figure))
     return guard.bound(stream.figure) if own is None else own
 
 
 def _own(guard: Guard, bounds: Mapping[tuple[int, int, Figure], int], version_id: int) -> Guard:
-    told = {figure.value: bounds.get((version_id, 0, figure)) for figure in Figure}
-    values = {name: value if (value := told.get(name)) is not None else getattr(guard, name)
-              for name in guard.__struct_fields__}  # fmt: skip
-    return Guard(**values)
+    told = {figure.value: bounds[key] for figure in Figure if (key := (version_id, 0, figure)) in bounds}
+    return structs.replace(guard, **told)
 
 
 def _evidence(count: Count, bound: int) -> float:
@@ -304,7 +265,7 @@ def _suspicion(counts: Iterable[Count], bound: int) -> float:
 def _act(office: Office, breach: Breach) -> bool:
     """Stop what a breach is of, with the reason; return False where somebody else was quicker."""
     now, world = office.now(), office.engine.world
-    stream, subject, why = breach.stream, breach.subject, breach.words
+    stream, subject, why = breach.stream, breach.subject, str(breach.words)
 
     def change(tx: Transaction) -> bool:
         active = not subject.cascade_id or cascades.cascade(tx, subject.cascade_id).state == cascades.ACTIVE

@@ -47,5 +47,15 @@ def _live(tx: Transaction, cascade_id: int, after: int) -> list[tuple[int, int]]
 
 def _set_state(engine: Engine, cascade_id: int, state: str) -> None:
     now = engine.world.clock.now()
-    engine.write(lambda tx: cascades.set_state(tx, cascade_id, state, now)).result()
+
+    def change(tx: Transaction) -> None:
+        before = cascades.cascade(tx, cascade_id)
+        cascades.set_state(tx, cascade_id, state, now)
+        outbox = engine.world.outbox
+        if outbox is not None and state == cascades.PAUSED != before.state:
+            outbox.cascade_paused(tx, before.slug, now)
+        elif outbox is not None and state == cascades.ACTIVE and before.state == cascades.PAUSED:
+            outbox.cascade_resumed(tx, before.slug, now)
+
+    engine.write(change).result()
     engine.reload()

@@ -28,7 +28,12 @@ class EventType(StrEnum):
     TASK_OPENED = "task.opened"
     TASK_CLOSED = "task.closed"
     TASK_WITHDRAWN = "task.withdrawn"
+    GOAL_REACHED = "goal.reached"
     ACCOUNT_HELD = "account.held"
+    CASCADE_PAUSED = "cascade.paused"
+    CASCADE_RESUMED = "cascade.resumed"
+    ALARM_RAISED = "alarm.raised"
+    ALARM_OVER = "alarm.over"
 
 
 MEANINGS = {
@@ -41,10 +46,17 @@ MEANINGS = {
     EventType.TASK_OPENED: "a call desk has a new task: somebody is to be called",
     EventType.TASK_CLOSED: "an agent has said how a call ended",
     EventType.TASK_WITHDRAWN: "a task is over without a call's end: the run has gone on, or it has expired",
-    EventType.ACCOUNT_HELD: "a mail account sends nothing more: servers refuse it for what it is (5.7.x)",
+    EventType.GOAL_REACHED: "the business event that a run is for has come, whatever brought it about",
+    EventType.ACCOUNT_HELD: "an account sends nothing more: refused for what it is (5.7.x), or a guardrail",
+    EventType.CASCADE_PAUSED: "a cascade sends nothing more for now: a guardrail, or a person",
+    EventType.CASCADE_RESUMED: "a paused cascade sends again",
+    EventType.ALARM_RAISED: "something wants a look; told again each day that it stands",
+    EventType.ALARM_OVER: "what wanted a look does so no more",
 }
 
 _SENT = Kind.SENT.value
+_GOAL = Kind.GOAL.value
+_NOBODY = (0, 0, -1)
 _FAILURES = {
     kind.value: kind.name.lower() for kind in (Kind.REJECTED, Kind.FAILED, Kind.BOUNCED, Kind.EXPIRED)
 }
@@ -71,6 +83,8 @@ class Outbox:
         for contact_id, run_id, step, kind, event, at, value in facts:
             place = (contact_id, run_id, step)
             if step < 0:
+                if kind == _GOAL and EventType.GOAL_REACHED in self.types:
+                    rows.append(_row(at, place, EventType.GOAL_REACHED, event, event=event))
                 continue
             if kind in _REACTIONS and EventType.MESSAGE_REACTED in self.types:
                 once = f"{kind} {event}" if kind == Kind.REPLIED else str(kind)
@@ -131,7 +145,27 @@ class Outbox:
         """Keep that an account sends nothing more."""
         if EventType.ACCOUNT_HELD in self.types:
             once = f"{name} {at}"
-            _put(tx, [_row(at, (0, 0, -1), EventType.ACCOUNT_HELD, once, account=name, why=why)])
+            _put(tx, [_row(at, _NOBODY, EventType.ACCOUNT_HELD, once, account=name, why=why)])
+
+    def cascade_paused(self, tx: Transaction, slug: str, at: int, why: str = "") -> None:
+        """Keep that a cascade was paused; `why` "": by a person."""
+        if EventType.CASCADE_PAUSED in self.types:
+            _put(tx, [_row(at, _NOBODY, EventType.CASCADE_PAUSED, f"{slug} {at}", cascade=slug, why=why)])
+
+    def cascade_resumed(self, tx: Transaction, slug: str, at: int) -> None:
+        """Keep that a cascade sends again."""
+        if EventType.CASCADE_RESUMED in self.types:
+            _put(tx, [_row(at, _NOBODY, EventType.CASCADE_RESUMED, f"{slug} {at}", cascade=slug)])
+
+    def alarm(
+        self, tx: Transaction, number: int, occasion: str, kind: str, name: str, why: str, at: int
+    ) -> None:
+        """Keep that an alarm was raised, still stands, or is over."""
+        told = EventType.ALARM_OVER if occasion == "over" else EventType.ALARM_RAISED
+        if told in self.types:
+            more = {} if occasion == "over" else {"again": occasion == "stands"}
+            once = f"{number} {occasion} {at}"
+            _put(tx, [_row(at, _NOBODY, told, once, alarm=kind, about=name, why=why, **more)])
 
 
 def _finished(row: Row) -> Row:

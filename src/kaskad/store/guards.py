@@ -1,4 +1,4 @@
-"""Tables `guard_stops`, `guard_bases` and `guard_bounds`: what guardrails have stopped, and from where they watch."""
+"""Tables `guard_stops`, `guard_bases`, `guard_bounds`: what guardrails have stopped, and what they watch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG_DAYS = 30
 
 
 class Stream(Struct, frozen=True, order=True):
-    """What is watched as one: a figure of a step of a version (account 0) or of an account (version 0, step -1)."""
+    """What is watched as one: a figure of a version's step, or of an account (version 0, step -1)."""
 
     version_id: int
     account_id: int

@@ -15,6 +15,7 @@ from kaskad.actions import sandbox
 from kaskad.actions.columns import Keeper
 from kaskad.actions.office import Office
 from kaskad.actions.playground import Playground
+from kaskad.actions.watch import Watch
 from kaskad.config import Settings
 from kaskad.domain.errors import Locked, Unavailable
 from kaskad.domain.tokens import Signer
@@ -132,6 +133,9 @@ def serving(
             keeper = Keeper(office)
             keeper.start()
             stack.callback(keeper.stop)
+            watch = Watch(office)
+            watch.start()
+            stack.callback(watch.stop)
         if playground is not None:
             sandbox.resume(office)
         if moves and pages and (file := database_file(settings)):

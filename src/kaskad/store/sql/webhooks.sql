@@ -54,6 +54,10 @@ SELECT k.webhook_id, k.message_id, k.type, k.body, k.now, k.now
        AS k (webhook_id, message_id, type, body, now)
 ON CONFLICT (webhook_id, message_id) DO NOTHING;
 
+-- name: failing_webhooks
+-- Webhooks for which something waits that was tried so often in vain, with the last answer.
+SELECT webhook_id, max(answer) FROM deliveries WHERE next_at IS NOT NULL AND attempts >= :attempts GROUP BY webhook_id;
+
 -- name: due_delivery
 SELECT 1 FROM deliveries WHERE webhook_id = :webhook_id AND next_at <= :now LIMIT 1;
 

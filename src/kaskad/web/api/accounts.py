@@ -22,7 +22,7 @@ from kaskad.providers.evidence import Level, evidence
 from kaskad.web.api.fields import PLAIN, Text, encodable
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import Page, Told, View, instant, when
-from kaskad.web.auth import InOffice, may
+from kaskad.web.auth import Caller, InOffice, may
 
 providers_router = APIRouter(prefix="/api/v1/providers", tags=["accounts"], route_class=IdempotentRoute)
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"], route_class=IdempotentRoute)
@@ -349,10 +349,12 @@ def delete_account(
     return Response(status_code=204)
 
 
-@router.post("/{name}/resume", dependencies=[may("accounts:write")])
-def resume_account(office: InOffice, name: Name) -> AccountView:
-    """Let a mail account send again that was held, because servers refused its mails for what it is."""
-    return AccountView.of(accounts.resume(office, name))
+@router.post("/{name}/resume")
+def resume_account(
+    office: InOffice, name: Name, caller: Annotated[Caller, may("accounts:write")]
+) -> AccountView:
+    """Let an account send again that was held: refused for what it is, or beyond a guardrail."""
+    return AccountView.of(accounts.resume(office, name, by=caller.name))
 
 
 @router.post("/{name}/test", dependencies=[may("accounts:write")])

@@ -302,10 +302,10 @@ def pause_cascade(office: InOffice, slug: Slug) -> ControlledView:
     return ControlledView.of(cascades.pause(office, slug))
 
 
-@router.post("/{slug}/resume", dependencies=[may(WRITE)])
-def resume_cascade(office: InOffice, slug: Slug) -> ControlledView:
-    """Send again; `runs` wanted to meanwhile and look again now."""
-    return ControlledView.of(cascades.resume(office, slug))
+@router.post("/{slug}/resume")
+def resume_cascade(office: InOffice, slug: Slug, caller: Annotated[Caller, may(WRITE)]) -> ControlledView:
+    """Send again; `runs` wanted to meanwhile and look again now. Guardrails watch anew from here."""
+    return ControlledView.of(cascades.resume(office, slug, by=caller.name))
 
 
 @router.post("/{slug}/stop", dependencies=[may(WRITE)])

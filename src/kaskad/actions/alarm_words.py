@@ -1,0 +1,48 @@
+"""What an alarm says by mail and messengers: in both languages, as nobody knows who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
+    "engine": ("The engine has stopped", "Движок остановился"),
+    "inbox": ("What has arrived waits too long", "Пришедшее ждёт слишком долго"),
+    "guard": ("Cascade {name} is paused by a guardrail", "Каскад {name} приостановлен предохранителем"),
+    "guard_told": ("{name} is beyond a bound, and goes on", "{name}: граница превышена, каскад идёт"),
+    "canary": ("The canary of {name} was stopped", "Пробный запуск каскада {name} остановлен"),
+    "account_held": ("Account {name} is held, sends nothing", "Аккаунт {name} удержан, не отправляет"),
+    "account_down": ("Account {name} does not answer; messages waiting: {detail}",
+                     "Аккаунт {name} не отвечает; сообщений ждёт: {detail}"),
+    "account_trouble": ("Account {name} has trouble", "У аккаунта {name} неполадка"),
+    "stranded": ("People in {name} cannot be carried on", "Людей в каскаде {name} нельзя вести дальше"),
+    "webhook": ("Webhook {name} does not take what it is told", "Вебхук {name} не принимает события"),
+    "stops": ("Replies that may mean “stop” wait for a person: {name}",
+              "Ответы, похожие на «стоп», ждут человека: {name}"),
+    "no_address": ("Nobody outside can reach this installation: set base_url",
+                   "Снаружи эта установка недоступна: задайте base_url"),
+}  # fmt: skip
+_OVER = ("Over", "Прошло")
+_STANDS = ("Still", "Всё ещё")
+_SAYS_IT = ("account_down", "stops", "no_address")  # their words hold the detail already
+_BY_CASCADE = ("guard", "guard_told", "canary", "stranded")
+
+
+def subject(occasion: str, kind: str, name: str, detail: str) -> str:
+    """Return the subject of what is told."""
+    return f"Kaskad: {_line(0, occasion, kind, name, detail)}"
+
+
+def text(occasion: str, kind: str, name: str, detail: str, base_url: str) -> str:
+    """Return what is told, with the page where something can be done about it."""
+    lines = [_line(language, occasion, kind, name, detail) + "." for language in (0, 1)]
+    if detail and kind not in _SAYS_IT:
+        lines.append(detail)
+    if base_url:
+        lines.append(f"{base_url}/cascades/{name}" if kind in _BY_CASCADE else f"{base_url}/")
+    return "\n\n".join(lines)
+
+
+def _line(language: int, occasion: str, kind: str, name: str, detail: str) -> str:
+    told = WORDS[kind][language].format(name=name, detail=detail) if kind in WORDS else f"{kind} {name}"
+    before = {"over": _OVER, "stands": _STANDS}.get(occasion)
+    return f"{before[language]}: {told}" if before else told

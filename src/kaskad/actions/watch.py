@@ -1,0 +1,57 @@
+"""A thread that looks now and then at what runs: guardrails, canaries, alarms, and whom these are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from kaskad.actions import alarm_book, guards
+from kaskad.actions.office import Office
+from kaskad.domain.errors import KaskadError
+from kaskad.log import get_logger
+
+log = get_logger(__name__)
+
+EVERY_S = 15.0  # with the ten seconds that counting takes its time for, within half a minute of the fact
+_RARER = 40  # between two looks at least so many times what one takes
+
+
+class Watch:
+    """Looks until it is stopped; what fails is tried again at the next look."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look under way."""
+        self._ended.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Look once."""
+        guards.watch(self._office)
+        alarm_book.sync(self._office)
+        alarm_book.tell(self._office)
+
+    def _run(self) -> None:
+        wait_s = EVERY_S
+        while not self._ended.wait(wait_s):
+            began_s = monotonic()
+            _guarded(self.look)
+            wait_s = max(EVERY_S, _RARER * (monotonic() - began_s))
+
+
+def _guarded(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except KaskadError as error:
+        log.warning("nobody watches for now", why=str(error))
+    except Exception:
+        log.exception("nobody watches for now: a defect")
