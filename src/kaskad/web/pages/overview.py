@@ -125,6 +125,26 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
         match each.kind:
             case "engine":
                 yield ShownAlarm("bad", look._("The engine has stopped: %(why)s", why=each.detail), "", "")
+            case "inbox":
+                text = look._("What has arrived waits too long: the engine does not keep up.")
+                yield ShownAlarm("bad", text, "", "")
+            case "guard":
+                text = look._("%(name)s is paused by a guardrail. %(why)s.",
+                              name=each.name, why=look.told(each.detail))  # fmt: skip
+                yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+            case "guard_told":
+                text = look._(
+                    "%(name)s is beyond a bound. %(why)s.", name=each.name, why=look.told(each.detail)
+                )
+                yield ShownAlarm("warn", text, f"/cascades/{each.name}", look._("Report"))
+            case "canary":
+                text = look._("The canary of %(name)s was stopped. %(why)s.",
+                              name=each.name, why=look.told(each.detail))  # fmt: skip
+                yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+            case "webhook":
+                text = look._("Webhook %(number)s does not take what it is told: %(why)s",
+                              number=each.name, why=each.detail)  # fmt: skip
+                yield ShownAlarm("warn", text, f"/settings/webhooks/{each.name}", look._("Webhook"))
             case "account_down":
                 text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
                               name=each.name, count=look.n(int(each.detail)))  # fmt: skip
