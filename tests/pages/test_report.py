@@ -8,14 +8,18 @@ import re
 import pytest
 from python_calamine import CalamineWorkbook
 
+from kaskad.cli.root import run
 from kaskad.domain.terms import Kind
 from kaskad.store import courses
+from kaskad.store.cascades import by_slug
 from kaskad.store.contacts import Contact, upsert
 from kaskad.store.suppressions import hash_key
+from support.effects import TRIED, put_tried
 from support.faults import until
 
 PAGES = (
     "/cascades", "/cascades/news", "/cascades/news/launch?audience=list vip", "/",
+    "/cascades/tried/uplift", "/cascades/news/uplift",
     "/cascades/news/people?figure=sent&step=letter", "/cascades/news/people?figure=waiting&step=chat",
 )  # fmt: skip
 
@@ -39,6 +43,11 @@ def opened(site):
         courses.due(tx, {row[:2] for row in rows})
 
     office.write(change)
+    site.api.put("/cascades/tried", content=TRIED)
+    site.api.post("/cascades/tried/activate")
+    versions = {row[1]: row[0] for row in office.write(lambda tx: tx.all("version_cascades"))}
+    version_id = versions[office.write(lambda tx: by_slug(tx, "tried")).id]
+    office.write(lambda tx: put_tried(tx, version_id, office.now()))
     return site
 
 
@@ -49,8 +58,9 @@ def test_the_pages_are_accessible_and_fit(visit, opened):
         eyes = visit("owner", language=language, theme=theme, width=width)
         for path in PAGES:
             eyes.goto(path)
-            if path == "/cascades/news":
-                eyes.page.wait_for_selector("#ways svg")
+            drawn = {"/cascades/news": "#ways", "/cascades/tried/uplift": "#steps"}.get(path)
+            if drawn:
+                eyes.page.wait_for_selector(f"{drawn} svg")
             eyes.shoot(f"{path} {width} {language} {theme}")
             if width != "tablet":  # both languages and both colours have been looked at
                 wrong += [f"{path} {width}: {each}" for each in eyes.axe()]
@@ -119,3 +129,37 @@ def test_figures_lead_to_files_and_filters_hold(opened):
     assert len(told["items"]) == 1
     told = opened.api.get("/cascades/news/report/people?figure=goals")
     assert [each["external_id"] for each in told["items"]] == ["bob"]
+
+
+def test_whether_a_cascade_works_is_told_on_the_page_by_the_api_and_in_the_terminal(opened, capsys):
+    told = opened.api.get("/cascades/tried/uplift")
+    effect = told["effect"]
+    assert (round(effect["between"]["low"], 4), round(effect["between"]["high"], 4)) == (0.0030, 0.0299)
+    assert effect["shown"] and not effect["shown_at_any_look"] and not told["uneven"]
+    assert (round(told["orders"]["count"]), round(told["orders"]["between"]["high"])) == (162, 269)
+    assert [round(one["goal"]["difference"], 4) for one in told["steps"]] == [0.0084]
+    assert not told["steps"][0]["goal"]["shown"]
+    plain, warm = told["variants"][0]["arms"]
+    assert plain["p_goal"] is None and warm["p_reacted"] < 0.001 and warm["reacted"]["shown"]
+    assert told["plans"][2]["people"] == 8329 and told["plans"][2]["ready_at"] == told["as_of"]
+    database = opened.service.office.db.name
+    assert run(["uplift", "tried", "--db", database]) == 0
+    text = capsys.readouterr().out
+    assert (
+        "Difference +1.80 points" in text
+        and "again and again: not shown" in text
+        and "162 (27 to 269)" in text
+    )
+    assert run(["uplift", "tried", "--json", "--db", database]) == 0
+    assert json.loads(capsys.readouterr().out)["effect"]["control"] == {
+        "people": 1000,
+        "hits": 42,
+        "rate": 0.042,
+    }
+    with opened.client("viewer") as client:
+        assert "It seems to work." in client.get("/cascades/tried/uplift").text
+        assert "Nobody counts yet." in client.get("/cascades/tried/uplift?until=2020-01-01").text
+        assert "Nobody counts yet" in client.get("/cascades/news/uplift").text
+        assert "nothing to compare with" in client.get("/cascades/news/uplift?all=yes").text
+        assert "Nothing to compare yet" in client.get("/cascades/draft/uplift").text
+        assert client.get("/cascades/tried/uplift?version=9").status_code == 404

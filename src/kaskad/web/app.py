@@ -120,6 +120,7 @@ from kaskad.web.pages import lists as list_pages
 from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages import trials as trial_pages
+from kaskad.web.pages import uplift as uplift_pages
 from kaskad.web.pages.figures import Figures
 from kaskad.web.pages.live import Lines
 from kaskad.web.pages.session import lost, need_of
@@ -225,6 +226,7 @@ PAGES = (
     live.router,
     style_guide.router,
     trial_pages.router,
+    uplift_pages.router,
     report.router,  # after those of the editor: /cascades/new is no cascade
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}

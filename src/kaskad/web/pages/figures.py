@@ -17,6 +17,7 @@ from kaskad.actions.reports import Told
 from kaskad.actions.status import Status
 from kaskad.analytics.calibration import Calibration
 from kaskad.analytics.recent import Hour, Lately
+from kaskad.analytics.uplift import Uplift
 from kaskad.web.pages.remembered import Remembered
 
 
@@ -35,6 +36,7 @@ class Figures:
         self.foretold: Remembered[list[Hindsight]] = Remembered()
         self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
+        self.uplifts: Remembered[Uplift] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:
         """Return all cascades: what runs first, what is over last."""

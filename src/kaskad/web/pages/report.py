@@ -92,7 +92,7 @@ def report(
         return render(
             request, look, "draft.html", seen=seen, cascade=whole.overview, edit=_edit(request, slug)
         )
-    asked = Filters(segment, _number(version), since, until)
+    asked = Filters(segment, number_of(version), since, until)
     told = _told(office, request, look, slug, asked)
     made = told.report
     return render(
@@ -116,7 +116,7 @@ def people(
 ) -> Response:  # fmt: skip
     """Show the people behind a figure of the report."""
     look = look_of(request, seen)
-    among = Filters(segment, _number(version), since, until).among(look)
+    among = Filters(segment, number_of(version), since, until).among(look)
     found = reports.people(
         office, slug, figure, step=step, channel=channel, reason=reason, among=among,
         after=read_run(cursor) or START,
@@ -135,7 +135,7 @@ def download(
     segment: str = "", version: str = "", since: str = "", until: str = "",
 ) -> Response:  # fmt: skip
     """Give the report's table as a file."""
-    among = Filters(segment, _number(version), since, until).among(look_of(request, seen))
+    among = Filters(segment, number_of(version), since, until).among(look_of(request, seen))
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}.{form}"'}
     return StreamingResponse(
         reports.export(office, slug, form, among), media_type=TYPES[form], headers=headers
@@ -155,7 +155,8 @@ def _edit(request: Request, slug: str) -> str:
     return f"/cascades/{slug}/edit" if "/cascades/{slug}/edit" in there else ""
 
 
-def _number(text: str) -> int:
+def number_of(text: str) -> int:
+    """Return the number that an address names; 0: none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
 

@@ -1,0 +1,93 @@
+"""Does it work? What a cascade brings, against who was held out; its steps and variants likewise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from kaskad.actions import cascades, segments, uplift
+from kaskad.analytics.effects import Effect, differs
+from kaskad.analytics.uplift import Uplift
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.cascades import CHOICES, Reader, Slug
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.report import Filters, number_of
+from kaskad.web.pages.session import PageRoute, look_of
+from kaskad.web.pages.shell import render
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Row = dict[str, Any]  # of a forest, as js/charts.js takes it
+
+
+@router.get("/cascades/{slug}/uplift")
+def does_it_work(
+    office: InOffice, request: Request, seen: Reader, slug: Slug, segment: str = "", version: str = "",
+    since: str = "", until: str = "", all: str = "",
+) -> Response:  # fmt: skip
+    """Show what a cascade brings, and how sure that is."""
+    look = look_of(request, seen)
+    whole = cascades.find(office, slug)
+    told = None
+    if whole.overview.version is not None:
+        asked = Filters(segment, number_of(version), since, until)
+        name = "\0".join((slug, segment, version, since, until, all))
+        told = figures_of(request).uplifts.get(
+            name, lambda: uplift.measure(office, slug, asked.among(look), ripe=not all)
+        )
+    return render(
+        request, look, "uplift.html", seen=seen, cascade=whole.overview, told=told,
+        verdict=_verdict(told) if told else "", whole=_whole(look, told) if told else [],
+        steps=_steps(told) if told else [],
+        variants={one.step: [_row(arm.id, arm.reacted, differs(arm.p_reacted)) for arm in one.arms[1:]]
+                  for one in (told.variants if told else ())},
+        choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
+        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
+        differs=differs,
+    )  # fmt: skip
+
+
+def _verdict(told: Uplift) -> str:
+    """Return what may be said of the whole, as one word."""
+    if not told.goal:
+        return "no_goal"
+    if told.effect.difference is None:
+        return "nobody_held" if not told.share and told.effect.one.of else "nobody_yet"
+    if told.uneven:
+        return "uneven"
+    if not told.effect.shown:
+        return "not_shown"
+    up = told.effect.difference.low > 0
+    if told.effect.shown_at_any_look:
+        return "works" if up else "harms"
+    return "seems_to_work" if up else "seems_to_harm"
+
+
+def _whole(look: Look, told: Uplift) -> list[Row]:
+    one = told.effect
+    if one.difference is None or one.any_look is None:
+        return []
+    return [
+        {**_row(look._("One look"), one), "tone": _tone(one)},
+        {"name": look._("Any look"), "value": one.estimate, "low": one.any_look.low,
+         "high": one.any_look.high, "tone": _tone(one) if one.shown_at_any_look else "quiet"},
+    ]  # fmt: skip
+
+
+def _steps(told: Uplift) -> list[Row]:
+    return [_row(one.step, one.goal) for one in told.steps]
+
+
+def _row(name: str, effect: Effect, shown: bool | None = None) -> Row:
+    between = effect.difference
+    return {
+        "name": name, "value": effect.estimate, "low": between.low if between else None,
+        "high": between.high if between else None, "tone": _tone(effect, shown),
+    }  # fmt: skip
+
+
+def _tone(effect: Effect, shown: bool | None = None) -> str:
+    if not (effect.shown if shown is None else shown):
+        return "quiet"
+    return "good" if (effect.estimate or 0) > 0 else "bad"
