@@ -65,6 +65,10 @@ def test_people_move_through_the_channels_and_reach_goals(tmp_path):
         assert picture.goals and sum(report.outcomes.get("converted", 0) for report in picture.reports)
         assert "spent" in drawn(picture, 140) and picture.reports[0].title in drawn(picture, 140)
         assert "…" not in drawn(picture, 80) and "share" in drawn(picture, 80)  # no figure is cut
+        (launch,) = picture.foretold  # what was expected before stands beside what has come
+        figures = {one.figure: one for one in launch.figures}
+        assert 0 < figures["reached"].between.low <= figures["reached"].expected
+        assert "Launch: reactivation" in drawn(picture, 80) and "├──" in drawn(picture, 140)
     assert all((folder / f"{slug}.yaml").exists() for slug in SCENARIOS)
     with playing(Plan(folder, 20, 20_000.0), print) as play:  # what the earlier one left is replaced
         assert play.picture().people == 20

@@ -8,8 +8,6 @@ import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
-BEFORE, LONG = 6, 18  # characters of a plot: outside of the range on each side, and the range
-PLOT = "├ ┤ is where eight of ten outcomes were expected, ● what happened."
 VERDICTS = {
     "few": "Too few launches to tell whether that is chance: with ten of them more can be said.",
     "good": "That fits what was promised.",
@@ -34,6 +32,7 @@ def backtest(
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
+    from kaskad.cli.screens.ranges import LEGEND
 
     with reached(db) as client:
         found = client.get("/backtest", cascade=cascade or None)
@@ -45,12 +44,13 @@ def backtest(
         return
     for one in found["launches"]:
         _print(one)
-    typer.echo(PLOT)
+    typer.echo(LEGEND)
     _print_calibration(found["calibration"])
 
 
 def _print(told: dict[str, Any]) -> None:
     from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.ranges import plot
 
     state = "over" if told["over"] else f"{told['under_way']} people under way"
     typer.secho(
@@ -61,26 +61,13 @@ def _print(told: dict[str, Any]) -> None:
         (
             one["figure"], _shown(one, one["expected"]),
             f"{_shown(one, one['between']['low'])} to {_shown(one, one['between']['high'])}",
-            _shown(one, one["happened"]), _plot(one),
+            _shown(one, one["happened"]),
+            plot(one["between"]["low"], one["between"]["high"], one["happened"]),
             ("in the range" if one["held"] else "OUT of the range") if told["over"] else "so far",
         )
         for one in told["figures"]
     ]  # fmt: skip
     typer.echo(table(("FIGURE", "EXPECTED", "8 OF 10", "HAPPENED", "", ""), rows))
-
-
-def _plot(figure: dict[str, Any]) -> str:
-    """Return the range as a line and what happened as a dot on it, or as far outside as there is room."""
-    low, high = round(figure["between"]["low"]), round(figure["between"]["high"])
-    place = (figure["happened"] - low) / (high - low) if high > low else 0.5 + _side(figure, low, high)
-    at = round(BEFORE + place * LONG)
-    drawn = list(" " * BEFORE + "├" + "─" * (LONG - 1) + "┤" + " " * BEFORE)
-    drawn[min(max(at, 0), len(drawn) - 1)] = "●"
-    return "".join(drawn)
-
-
-def _side(figure: dict[str, Any], low: int, high: int) -> int:
-    return int(figure["happened"] > high) - int(figure["happened"] < low)
 
 
 def _print_calibration(told: dict[str, Any]) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import httpx2
 from msgspec import Struct
 
-from kaskad.actions import sign_in
+from kaskad.actions import hindsight, sign_in
+from kaskad.actions.hindsight import Hindsight
 from kaskad.analytics.reach import Report, report
 from kaskad.config import Settings
 from kaskad.demo.desk import AGENTS, Agents
@@ -35,6 +36,7 @@ from kaskad.web.service import Service, serving
 MARK = ".kaskad-demo"  # a folder with it is ours to empty
 SCENARIOS = ("abandoned-cart", "webinar", "reactivation", "ten-channels")
 SERVERS = ("smtp", "telegram", "smsc", "twilio", "fcm", "max", "vk", "viber", "whatsapp")
+LAUNCHED = "reactivation"  # for those who are asleep, with a forecast before
 SLEEPING = "sleeping"
 SPREAD_S = 45.0  # of real time, over which carts are left behind
 SHARES = (0.45, 0.65, 0.8)  # of the people: carts, then webinar, then regulars; the rest is asleep
@@ -65,6 +67,7 @@ class Picture(Struct, frozen=True):
     addresses: Sequence[tuple[str, str]]
     people: int
     reports: Sequence[Report]
+    foretold: Sequence[Hindsight]  # the launch: what was expected of it, and what has become of it
     goals: int
 
     @property
@@ -96,8 +99,9 @@ class Play:
                 for row in (cascade_store.by_slug(tx, slug) for slug in SCENARIOS)
             ]
         return Picture(
-            office.now(), self._plan.time_factor, self._addresses, self._plan.people, reports, self._shop.sold
-        )
+            office.now(), self._plan.time_factor, self._addresses, self._plan.people, reports,
+            hindsight.of_cascade(office, LAUNCHED, 1), self._shop.sold,
+        )  # fmt: skip
 
     def begin(self, people: Sequence[Person], client: httpx2.Client) -> None:
         """Let it all in: accounts, people, cascades; then the shop opens."""
@@ -114,9 +118,15 @@ class Play:
             _good(client.put(f"/cascades/{slug}", content=text, headers={"Content-Type": "application/yaml"}))
             _good(client.post(f"/cascades/{slug}/activate"))
         pace = max(60, round(len(sleeping) * 3600 / (SPREAD_S * self._plan.time_factor)))
-        _good(client.post("/cascades/reactivation/launch", json={"list": SLEEPING, "pace": f"{pace}/h"}))
+        expected = _good(client.post(f"/cascades/{LAUNCHED}/forecast", json={"list": SLEEPING}))
+        self._say(_words(expected))
+        _good(client.post(f"/cascades/{LAUNCHED}/launch", json={"list": SLEEPING, "pace": f"{pace}/h"}))
         self._addresses = [
             ("Status and reports", sign_in.link(self._service.office, self._service.url, to="/")),
+            (
+                "Forecast, outcome",
+                sign_in.link(self._service.office, self._service.url, to=f"/cascades/{LAUNCHED}/forecasts"),
+            ),
             ("Everybody's phone", self._sandbox.http_url),
         ]
         for name, address in self._addresses:
@@ -157,6 +167,19 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         say("Accounts, people and four cascades come in over the API.")
         play.begin(people, client)
         yield play
+
+
+def _words(expected: Mapping[str, Any]) -> str:
+    """Return what is said of a launch before it begins."""
+    ranges, entering = expected["ranges"], expected["size"] - expected["held_out"]
+
+    def likely(figure: str) -> str:
+        return f"{expected[figure]} ({round(ranges[figure]['low'])} to {round(ranges[figure]['high'])})"
+
+    return (
+        f"Forecast of {LAUNCHED} before its launch: of {entering} people {likely('reached')} are to react, "
+        f"by {likely('messages')} messages. What came stands beside it."
+    )
 
 
 def _settle(plan: Plan, people: bytes) -> Settings:

@@ -13,9 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from kaskad import log
+from kaskad.actions.hindsight import Compared, Hindsight
 from kaskad.analytics.reach import Amounts, Line, Report, money
 from kaskad.cli.screens import output
+from kaskad.cli.screens.ranges import plot
 from kaskad.demo.play import Picture
+from kaskad.domain.cascade import Money
 from kaskad.domain.money import format_money
 
 FIGURES = ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached")
@@ -24,6 +27,10 @@ WIDE = 116  # columns of a terminal from which on everything is shown
 CHANNELS = {
     "email": "E-mail", "push": "Push", "telegram": "Telegram", "max": "MAX", "vk": "VK", "viber": "Viber",
     "whatsapp": "WhatsApp", "sms": "SMS", "robot_call": "Robot call", "agent_call": "Agent call",
+}  # fmt: skip
+FORETOLD = {
+    "entered": "entered", "reached": "react", "silent": "stay silent", "messages": "messages",
+    "converted": "reach the goal", "cost": "cost",
 }  # fmt: skip
 COLOURS = {
     "email": "blue", "push": "white", "telegram": "cyan", "max": "bright_blue", "vk": "bright_cyan",
@@ -81,7 +88,7 @@ def as_panel(picture: Picture, width: int = WIDE) -> RenderableType:
     )
     return Group(
         head, Text(), _channels(picture.reports, wide), Text(), _cascades(picture, wide), Text(),
-        *links, Text(),
+        *(part for each in picture.foretold for part in (_foretold(each, wide), Text())), *links, Text(),
         Text(f"{end} Ctrl-C ends the demo.", style="dim"),
     )  # fmt: skip
 
@@ -107,7 +114,7 @@ def as_data(picture: Picture) -> dict[str, object]:
     return {
         "now": datetime.fromtimestamp(picture.now / 1000, UTC), "people": picture.people,
         "addresses": dict(picture.addresses), "channels": channels, "cascades": cascades,
-        "goals": picture.goals, "ended": picture.ended,
+        "foretold": picture.foretold, "goals": picture.goals, "ended": picture.ended,
     }  # fmt: skip
 
 
@@ -157,6 +164,30 @@ def _cascades(picture: Picture, wide: bool) -> Table:
             bar if wide else share.strip(),
         )  # fmt: skip
     return table
+
+
+def _foretold(told: Hindsight, wide: bool) -> Table:
+    """Return what was expected of a launch beside what has happened."""
+    table = _table(
+        f"Launch: {told.cascade}", "expected", "8 of 10", "so far" if not told.over else "happened"
+    )
+    if wide:
+        table.add_column("├ ┤ the range, ● what happened", no_wrap=True)
+    for one in told.figures:
+        between = f"{_amount(one, one.between.low)} to {_amount(one, one.between.high)}"
+        drawn = [Text(plot(one.between.low, one.between.high, one.happened), style="yellow")] if wide else []
+        table.add_row(
+            FORETOLD[one.figure], _amount(one, one.expected), between, _amount(one, one.happened), *drawn
+        )
+    return table
+
+
+def _amount(one: Compared, value: float) -> str:
+    return (
+        format_money(Money(round(value), one.currency))
+        if one.currency
+        else f"{round(value):,}".replace(",", " ")
+    )
 
 
 def _table(title: str, *figures: str) -> Table:

@@ -103,7 +103,7 @@ def report(
         may_write=seen.may(WRITE), may_look=seen.may(PEOPLE), shares=_shares(made),
         choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
         numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
-        ways=_ways(look, whole.overview, told),
+        ways=_ways(look, whole.overview, told), funnel=_funnel(look, made),
         touches=_touches(made), edit=_edit(request, slug), asked=asked.query,
     )  # fmt: skip
 
@@ -220,6 +220,31 @@ def _ways(look: Look, overview: Overview, told: Told) -> str:
         for each in told.flows
     ]
     return json.dumps({"nodes": nodes, "links": links, "people": look._("people")}, ensure_ascii=False)
+
+
+def _funnel(look: Look, report: Report) -> list[dict[str, object]]:
+    """Return the funnel for js/report.js: how many people came how far, in words and as a share."""
+    stages = [("entered", look._("Entered"), report.entered)]
+    stages += [
+        (name, look.word("funnel", name), _level(report, name).contacts)
+        for name in ("delivered", "seen", "reacted")
+    ]
+    if report.goals:
+        stages.append(("goals", look.word("funnel", "goals"), report.goals))
+    paints = {
+        "entered": "--faint",
+        "delivered": "--moving",
+        "seen": "--accent",
+        "reacted": "--good-soft",
+        "goals": "--good",
+    }
+    return [
+        {
+            "name": label, "value": count, "paint": paints[name],
+            "label": f"{look.n(count)} · {look.pct(count / report.entered if report.entered else 0)}",
+        }
+        for name, label, count in stages
+    ]  # fmt: skip
 
 
 def _shares(report: Report) -> Mapping[str, float]:

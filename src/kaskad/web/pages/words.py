@@ -10,6 +10,12 @@ CASCADES = {
     "paused": N_("paused"),
     "stopped": N_("stopped"),
 }
+FUNNEL = {
+    "delivered": N_("Delivered to"),
+    "seen": N_("Have seen"),
+    "reacted": N_("Reacted"),
+    "goals": N_("Came to the goal"),
+}
 FORETOLD = {
     "entered": N_("entered"),
     "reached": N_("react"),
@@ -261,6 +267,7 @@ WORDS = {
     "state": CASCADES,
     "launch": LAUNCHES,
     "foretold": FORETOLD,
+    "funnel": FUNNEL,
     "level": LEVELS,
     "outcome": OUTCOMES,
     "skip": SKIPS,

@@ -1,5 +1,5 @@
-// The ways of people through a cascade, as a Sankey.
-import { channelColour, colour, draw, tip } from "./charts.js";
+// The ways of people through a cascade, as a Sankey, and how far they came, as a funnel.
+import { channelColour, colour, draw, funnel, tip } from "./charts.js";
 
 function paint(node) {
   if (node.kind === "entered") return colour("--quiet");
@@ -37,3 +37,5 @@ draw("ways", (told, narrow) => {
     }],
   };
 });
+
+draw("funnel", (stages, narrow) => funnel(stages, { narrow }));
