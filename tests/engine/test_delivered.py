@@ -19,6 +19,10 @@ def test_a_delivered_message_has_the_state_that_its_facts_add_up_to() -> None:
     rows = [(mask, mask, state_of(mask).code) for mask in masks]
     db.executemany("INSERT INTO messages VALUES (?, 1, 0, ?, ?)", rows)
     db.executemany(text, [(mask, 1, 0) for mask in masks])
+    failed = {MessageState.REJECTED, MessageState.FAILED, MessageState.EXPIRED}  # these go the long way
     for before, after, state in db.execute("SELECT contact_id, mask, state FROM messages"):
+        if MessageState.of(state) in failed:
+            assert after == before and state_of(before).code == state
+            continue
         assert after == before | Kind.DELIVERED.bit
         assert MessageState.of(state) is state_of(after), f"mask {before:b}"

@@ -32,6 +32,8 @@ KEPT = {
     "consents",
     "contacts",
     "decisions",
+    "amounts",
+    "bill_lines",
     "messages",
     "runs",
     "erasures",

@@ -16,6 +16,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.runs import LAST, find_contact
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import run_text
+from kaskad.domain.ledger import Amended, Change, Entry, Sum, ledger
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason, SkipReason
 from kaskad.domain.worded import worded
 from kaskad.store.db import Row, Transaction
@@ -68,6 +69,7 @@ class Whole(Struct, frozen=True):
     body: Mapping[str, Any] | None
     attempts: list[Attempt]
     facts: list[Fact]
+    money: list[Entry]  # how its cost came about
 
 
 def of_contact(office: Office, who: str, *, after: tuple[int, int] = BEFORE, limit: int) -> list[MessageView]:
@@ -123,7 +125,17 @@ def _whole(tx: Transaction, names: Names, message: MessageView) -> Whole:
     ]  # fmt: skip
     facts = history.facts(tx, names, *key, message.version_id, message.number)
     words = hidden_in(tx, names.signer, msgspec.json.decode(body[0])) if body else None
-    return Whole(message, words, attempts, facts)
+    return Whole(message, words, attempts, facts, money(tx, place))
+
+
+def money(tx: Transaction, place: Mapping[str, int]) -> list[Entry]:
+    """Return how the cost of a message came about, step by step; the last total is what it costs."""
+    row = tx.one("sum_of", **place)
+    changes = [
+        Amended(at, Change(kind), before, after, source)
+        for at, kind, before, after, source in tx.all("amounts_of", **place)
+    ]
+    return ledger(Sum(*row), changes) if row else []
 
 
 def view(names: Names, row: Row) -> MessageView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _contact = re.compile(r"con_(\d{1,18})").fullmatch
+_bill = re.compile(r"bill_(\d{1,18})").fullmatch
 _import = re.compile(r"imp_(\d{1,18})").fullmatch
 _erasure = re.compile(r"era_(\d{1,18})").fullmatch
 _launch = re.compile(r"launch_(\d{1,18})").fullmatch
@@ -64,6 +65,17 @@ def import_text(import_id: int) -> str:
 def read_import(text: str) -> int | None:
     """Return the import id of its text, or None where it is none."""
     found = _import(text)
+    return int(found[1]) if found else None
+
+
+def bill_text(bill_id: int) -> str:
+    """Return the id of a provider's bill as the API and the command line write it."""
+    return f"bill_{bill_id}"
+
+
+def read_bill(text: str) -> int | None:
+    """Return the bill's id of its text, or None where it is none."""
+    found = _bill(text)
     return int(found[1]) if found else None
 
 

@@ -41,12 +41,19 @@ class BadMoney(ValueError):
     """An amount that cannot be read; the text says what to write instead."""
 
 
+ON_DELIVERY = "delivery"
+
+
 class Price(Struct, frozen=True):
-    """What an account takes for one message, or for each part of an SMS."""
+    """What an account takes for one message, or for each part of an SMS.
+
+    `charges`: for whatever its provider has taken (`submit`), or nothing for what was not delivered.
+    """
 
     minor: int
     currency: str
     per: Literal["message", "part"] = "message"
+    charges: Literal["submit", "delivery"] = "submit"
 
 
 def parse_money(text: str) -> Money:

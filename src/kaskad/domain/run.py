@@ -71,6 +71,7 @@ class Passage(Struct, frozen=True, gc=False):
     first: Mapping[int, int] = NOTHING
     reason: int | None = None  # of a failure
     deadline_at: int | None = None  # of a call by a person: when silence ends, whatever the clocks say
+    held: int = 0  # of the contact's budget, in minor units, by earlier attempts too
 
 
 Passages = Mapping[int, Passage]  # by step

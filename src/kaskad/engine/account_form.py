@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from kaskad.domain.errors import NotFound
-from kaskad.domain.money import DIGITS, BadMoney, parse_money
+from kaskad.domain.money import DIGITS, ON_DELIVERY, BadMoney, parse_money
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded, wording
 from kaskad.engine.catalog import to_send_by
@@ -164,18 +164,21 @@ class AccountForm:
     def _price(self, told: Mapping[str, Any]) -> dict[str, Any]:
         if told.get("price") is None:
             return {}
-        amount, _, part = str(told["price"]).partition(" per ")
+        text, delivered, rest = str(told["price"]).partition(", on delivery")
+        amount, _, part = text.partition(" per ")
         try:
             money = parse_money(amount)
         except BadMoney as error:
             self.say(worded("price: %(why)s", why=wording(error)), "/price")
             return {}
-        if part.strip() not in ("", "message", "part"):
+        if part.strip() not in ("", "message", "part") or rest.strip():
             told_per = worded(
-                "price: it is per message, or per part of an SMS: write such as 14 KZT per part"
+                "price: it is per message, or per part of an SMS, and `, on delivery` where failures are "
+                "free: write such as 14 KZT per part, on delivery"
             )
             self.say(told_per, "/price")
-        return {"minor": money.minor, "currency": money.currency, "per": part.strip() or "message"}
+        found = {"minor": money.minor, "currency": money.currency, "per": part.strip() or "message"}
+        return found | {"charges": ON_DELIVERY} if delivered else found
 
     def _limits(self, told: Mapping[str, Any]) -> dict[str, Any]:
         given = told.get("limits") or {}
@@ -264,4 +267,5 @@ def price_text(prices: Mapping[str, Any]) -> str | None:
         return None
     currency = str(prices["currency"])
     amount = Decimal(int(prices["minor"])).scaleb(-DIGITS.get(currency, 2))
-    return f"{amount} {currency} per {prices.get('per', 'message')}"
+    free = ", on delivery" if prices.get("charges") == ON_DELIVERY else ""
+    return f"{amount} {currency} per {prices.get('per', 'message')}{free}"

@@ -35,6 +35,7 @@ class Changes:
         self.folded: list[Row] = []
         self.requeued: list[Row] = []
         self.reopened: list[Row] = []
+        self.attempt_costs: list[Row] = []
         self.withdrawn: list[Row] = []
         self.attempts: list[Row] = []
         self.tasks: list[Row] = []  # messages that a call desk takes …
@@ -50,6 +51,7 @@ class Changes:
         self.look_ups: list[Row] = []  # of messages that their service is asked about
         self.reserved: dict[int, int] = {}
         self.charged: dict[int, int] = {}
+        self.amounts: list[Row] = []  # amounts that have changed since they were reserved
         self._known_inputs = known_inputs
         self._new_inputs: dict[int, str] = {}
 
@@ -68,9 +70,11 @@ class Changes:
         _many(tx, "put_parts", self.parts)
         _many(tx, "put_look_ups", self.look_ups)
         _many(tx, "mark_runs", self.marks)
-        for cascade_id, amount in self.charged.items():
+        _many(tx, "put_amounts", self.amounts)
+        for cascade_id, amount in sorted(self.charged.items()):
             tx.run("charge_money", id=cascade_id, amount=amount)
         self.charged.clear()
+        self._reserve(tx)
 
     def flush_some(self, tx: Transaction) -> None:
         """Write what was decided so far, once that is a good piece: PostgreSQL works on it while we go on."""
@@ -82,8 +86,12 @@ class Changes:
         self._flush_runs(tx)
         self.flush_last(tx)
         _many(tx, "put_inputs", sorted(self._new_inputs.items()))
-        for cascade_id, amount in self.reserved.items():
+        self._reserve(tx)
+
+    def _reserve(self, tx: Transaction) -> None:
+        for cascade_id, amount in sorted(self.reserved.items()):
             tx.run("reserve_money", id=cascade_id, amount=amount)
+        self.reserved.clear()
 
     def _tell(self) -> None:
         self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
@@ -119,6 +127,8 @@ class Changes:
         _many(tx, "put_attempts", self.attempts)
         if self.reopened:
             tx.many("keep_reasons", self.reopened)
+            tx.many("keep_attempt_costs", self.attempt_costs)
+            self.attempt_costs.clear()
         _many(tx, "reopen_messages", self.reopened)
         tx.change_each("put_messages", self.messages, "a message had already left")
         self.messages.clear()
@@ -148,7 +158,7 @@ class Changes:
         if undialled:
             tx.many("forget_calls", [row[:3] for row in undialled])
         for row in undialled:
-            self.reserved[row[7]] = self.reserved.get(row[7], 0) - row[6]
+            self.hold(row[7], -row[6])
 
     def _requeue(self, tx: Transaction) -> None:
         if self.requeued:
@@ -160,7 +170,7 @@ class Changes:
         key = (run.contact_id, run.id)
         for rows in (self.runs, self.submits, self.messages, self.bodies, self.folded, self.requeued,
                      self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions, self.tasks,
-                     self.calls, self.left, self.short_links):  # fmt: skip
+                     self.calls, self.left, self.short_links, self.attempt_costs):  # fmt: skip
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
@@ -176,6 +186,10 @@ class Changes:
             finished_at,
         ))  # fmt: skip
 
+    def hold(self, cascade_id: int, amount: int) -> None:
+        """Note that so much more is held for messages of a cascade; less, where it is below 0."""
+        self.reserved[cascade_id] = self.reserved.get(cascade_id, 0) + amount
+
     def reopen(self, run: Run, passage: Passage, now: int) -> None:
         """Note that a failed attempt is over and its message is as if it had not been sent."""
         key = (run.contact_id, run.id, passage.step)
@@ -183,6 +197,7 @@ class Changes:
         self.attempts.append((*key, passage.attempt, passage.account_id, passage.submitted_at, now, reason,
                               "failed"))  # fmt: skip
         self.reopened.append(key)
+        self.attempt_costs.append((*key, now))
 
     def skips(self, run: Run, decision: Decision) -> None:
         """Note the steps that were passed over, each with its reason."""

@@ -24,7 +24,7 @@ from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.speech import marked, plain
 from kaskad.domain.template import RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
-from kaskad.domain.terms import Channel, MessageClass, MessageState, SkipReason
+from kaskad.domain.terms import Channel, MessageClass, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.approved import filled
 from kaskad.engine.enclosures import Enclosures
@@ -288,7 +288,7 @@ class Writer:
             told = f"{account.name} takes {account.price.currency}, the budget is in {limit.currency}"
             return Refusal(SkipReason.OVER_BUDGET, told)
         if budget.per_contact is not None:
-            spent = sum(p.price for p in passages.values() if p.state != MessageState.REJECTED.code)
+            spent = sum(passage.held for passage in passages.values())
             if spent + more > budget.per_contact.minor:
                 return Refusal(SkipReason.OVER_BUDGET, "")
         if budget.total is not None:

@@ -10,6 +10,7 @@ import msgspec
 
 from kaskad.domain import keywords
 from kaskad.domain.consent import Scope
+from kaskad.domain.ledger import TURNS
 from kaskad.domain.run import PLAIN, Run, state_of
 from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.domain.version import Version
@@ -18,6 +19,7 @@ from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
+from kaskad.engine.held import Amount, note, turned
 from kaskad.engine.holds import is_policy
 from kaskad.engine.optout import Refusals
 from kaskad.engine.spoil import close_addresses, doubt_addresses, soften_addresses, spoil_addresses
@@ -148,12 +150,21 @@ class _MessageFacts:
                 if bit & ~PLAIN:
                     self._tell(a, row, known | bit, plain=bit == 1 << a.kind)
         costs, reasons = self._costs, self._reasons
+        amounts: list[Amount] = []
         for key in masks.keys() | costs.keys():
-            mask = masks.get(key) or int(rows[key][5])
+            row, cost = rows[key], costs.get(key)
+            mask = masks.get(key) or int(row[5])
             state = state_of(mask).code
             if state == _SUBMITTED:  # nothing decisive is known
-                state = rows[key][4]
-            self._changes.folded.append((*key, mask, state, costs.get(key), reasons.get(key)))
+                state = row[4]
+            if cost is not None or state in TURNS or row[4] in TURNS:
+                amount = turned(self._world, row, state, cost, self._now)
+                if amount is not None:
+                    amounts.append(amount)
+                    cost = amount.cost
+            self._changes.folded.append((*key, mask, state, cost, reasons.get(key)))
+        if amounts:
+            note(self._tx, self._changes, amounts)
         spoil_addresses(self._tx, self._world, self._spoiled, self._now)
         doubt_addresses(self._tx, self._doubted, self._now)
         close_addresses(self._tx, self._world, self._closed, self._now)
@@ -208,7 +219,6 @@ class _MessageFacts:
         known = self._costs.get(key, row[6])
         if isinstance(cost, int) and cost != known:
             self._costs[key] = cost
-            self._charge(key, cost - (known or 0))
         if arrival.kind in _SOFT and more.get("reason") == Reason.TRANSIENT.value:
             self._softened.append((key, arrival.at))
         if arrival.kind in _FAILURES:
@@ -280,12 +290,6 @@ class _MessageFacts:
     def _version(self, arrival: Arrival) -> Version | None:
         runs = run_store.load(self._tx, [(arrival.contact_id, arrival.run_id)])
         return self._world.versions[runs[0].version_id] if runs else None
-
-    def _charge(self, key: MessageKey, amount: int) -> None:
-        runs = run_store.load(self._tx, [key[:2]])
-        if runs:
-            charged = self._changes.charged
-            charged[runs[0].cascade_id] = charged.get(runs[0].cascade_id, 0) + amount
 
 
 def _agreed(tx: Transaction, told: list[Arrival]) -> list[Arrival]:

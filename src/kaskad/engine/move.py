@@ -309,7 +309,8 @@ class _Mover:
         changes.decision(run, decision, None, self._now)
         current = passages.get(run.step)
         if current is not None and current.state == _QUEUED:  # else its turn would come at once, and again
-            changes.requeued.append((run.contact_id, run.id, run.step, wake_at, current.account_id))
+            key = (run.contact_id, run.id, run.step)
+            changes.requeued.append((*key, wake_at, current.account_id, 0))
             self._world.has_queued(current.account_id, wake_at)
 
     def _row(
@@ -380,7 +381,7 @@ class _Mover:
         if decision.repeat is not None:
             key, account_id = (run.contact_id, run.id, decision.repeat), passages[decision.repeat].account_id
             changes.folded.append((*key, Kind.IN_DOUBT.bit, _QUEUED, None, None))
-            changes.requeued.append((*key, now, account_id))
+            changes.requeued.append((*key, now, account_id, 0))
             self._world.has_queued(account_id, now)
         if decision.retry is not None:
             changes.reopen(run, passages[decision.retry], now)

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from kaskad.domain.consent import Scope
+from kaskad.domain.ledger import Change
 from kaskad.domain.run import state_of
 from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
+from kaskad.engine.held import Amount, note, turned
 from kaskad.engine.holds import is_policy
 from kaskad.engine.limits import backoff
 from kaskad.engine.parcel import Result
@@ -86,7 +88,7 @@ def apply_results(
                 world.holds.sent(result.account_id, 1, now)
                 world.holds.refused(result.account_id, now, f"{result.code} {result.detail}".strip(), now)
     if costs:
-        _charge(tx, changes, costs)
+        _charge(tx, changes, costs, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
     if waiting and tx.changed_many("begin_waiting", waiting) != len(waiting):
@@ -119,16 +121,13 @@ def _cost(world: World, key: MessageKey, result: Result, costs: dict[MessageKey,
     return None
 
 
-def _charge(tx: Transaction, changes: Changes, costs: Mapping[MessageKey, int]) -> None:
+def _charge(tx: Transaction, changes: Changes, costs: Mapping[MessageKey, int], now: int) -> None:
     """Count what the messages cost, each once: a receipt that was quicker may have told it."""
-    cascades = {
-        (run.contact_id, run.id): run.cascade_id for run in run_store.load(tx, {k[:2] for k in costs})
-    }
-    for row in tx.many("load_messages", sorted(costs)):
-        cascade_id = cascades.get((row[0], row[1]))
-        if cascade_id is not None:  # else erased since
-            more = costs[row[0], row[1], row[2]] - (row[6] or 0)
-            changes.charged[cascade_id] = changes.charged.get(cascade_id, 0) + more
+    rows = tx.many("load_messages", sorted(costs))
+    told = [(row, costs[row[0], row[1], row[2]]) for row in rows]
+    note(tx, changes, [
+        Amount(row, row[4], cost, now, Change.ANSWER, row[9]) for row, cost in told if cost != row[6]
+    ])  # fmt: skip
 
 
 def _unknown(changes: Changes, result: Result) -> None:
@@ -145,6 +144,7 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     bounced: list[MessageKey] = []
     doubted: list[MessageKey] = []
     closed: list[MessageKey] = []
+    released: list[Amount] = []  # nothing was accepted: nothing is held for it any more
     for result, key in zip(results, keys, strict=True):
         row = known.get(key)
         if row is None or row[4] != MessageState.SUBMITTED.code or row[7] != result.attempt:
@@ -160,7 +160,9 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
             not_before = now if account_id != result.account_id else not_before
             if lost:
                 changes.folded.append((*key, Kind.IN_DOUBT.bit, MessageState.QUEUED.code, None, None))
-            changes.requeued.append((*key, not_before, account_id))
+            changes.requeued.append((*key, not_before, account_id, int(not doubtful)))
+            if not doubtful:
+                released.append(Amount(row, MessageState.QUEUED.code, row[6], now, Change.RELEASED, 0))
             world.has_queued(account_id, not_before)
         elif lost or (doubtful and result.reason in _AGAIN):
             if not ask_for(world, changes, key, result.account_id, result.at, now):
@@ -170,6 +172,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
             state = state_of(row[5] | Kind.REJECTED.bit)
             reason = REDIALLED.get(result.code, result.reason) if row[3] == _ROBOT else result.reason
             changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, reason.code))
+            if (amount := turned(world, row, state.code, None, now)) is not None:
+                released.append(amount)
             if result.reason is Reason.INVALID_ADDRESS:
                 bounced.append(key)
             elif result.reason is Reason.DOUBTFUL_ADDRESS:
@@ -179,6 +183,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
     spoil_addresses(tx, world, bounced, now)
     doubt_addresses(tx, doubted, now)
     close_addresses(tx, world, closed, now)
+    if released and any(one.row[9] for one in released):
+        note(tx, changes, released)
 
 
 def ask_for(

@@ -21,8 +21,9 @@ _ROWS = 20_000  # that are looked at for one page: a hotline may be everybody's 
 # Everything that has a contact's number, in an order in which each statement finds what it needs.
 _CARRIED = (
     "carry_runs", "carry_run_data", "carry_twins", "carry_messages", "carry_bodies", "carry_attempts",
-    "carry_facts", "carry_hits", "carry_short_links", "carry_decisions", "carry_tasks", "carry_inbox",
-    "carry_outbox",
+    "carry_amounts", "carry_bill_lines",
+    "carry_facts", "carry_hits", "carry_short_links", "carry_decisions", "carry_tasks",
+    "carry_inbox", "carry_outbox",
     "lead_on_runs", "carry_opt_ins", "carry_sign_ups", "carry_stops", "unite_threads", "carry_threads",
     "carry_thread_texts", "carry_external_ids", "carry_consents",
     "carry_changes",

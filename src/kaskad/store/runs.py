@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from kaskad.domain.ledger import held_of
 from kaskad.domain.run import NOTHING, PLAIN, Marks, Passage, Run
 from kaskad.store.db import Row, Transaction
 
@@ -73,11 +74,14 @@ def passages(
         price,
         reason,
         deadline_at,
+        cost,
+        spent,
     ) in rows:
         first = firsts.get((contact_id, run_id, step), NOTHING) if firsts else NOTHING
         found[contact_id, run_id][step] = Passage(
             step, channel, state, mask, submitted_at, sent_at, attempt, account, price,
             account in retriable and attempt < MAX_REPEATS, first, reason, deadline_at,
+            (spent or 0) + held_of(state, price, cost),
         )  # fmt: skip
     marks = {key: firsts[*key, -1] for key in told if (*key, -1) in firsts}
     return found, marks

@@ -27,6 +27,7 @@ from kaskad.web.api import (
     approved_texts,
     attributes,
     audit,
+    bills,
     brand,
     cascades,
     contacts,
@@ -56,7 +57,6 @@ from kaskad.web.api import (
     sandbox,
     seeds,
     segment_files,
-    simulations,
     sites,
     stops,
     suppressions,
@@ -131,7 +131,7 @@ from kaskad.web.site import SitePages
 from kaskad.web.tracking import Tracking
 
 HOOKS = "/hooks/"
-IMPORT = "/api/v1/contacts/import"
+LONG = frozenset({"/api/v1/contacts/import", "/api/v1/bills", "/bills"})  # where long files go
 LIMIT = 20_000_000  # bytes of a body: the framework reads it whole before it asks who calls
 IMPORT_LIMIT = imports.LIMIT + 1_000_000  # a form around the file
 ROUTERS = (
@@ -141,6 +141,7 @@ ROUTERS = (
     accounts.router,
     approved_texts.router,
     prices.router,
+    bills.router,
     cascades.router,
     guards.router,
     alarms.router,
@@ -152,7 +153,6 @@ ROUTERS = (
     launches.router,
     forecasts.router,
     forecasts.backtest_router,
-    simulations.router,
     report_people.router,
     uplift.router,
     runs.router,
@@ -377,7 +377,7 @@ class Front:
             await page(Request(scope), "missing", status=404)(scope, receive, send)
             return
         if not path.startswith(HOOKS) or scope["method"] != "POST":
-            limit = IMPORT_LIMIT if path == IMPORT else LIMIT
+            limit = IMPORT_LIMIT if path in LONG else LIMIT
             await self._routed(scope, capped(scope, receive, limit), send)
             return
         scope["path_params"] = {"account": path[len(HOOKS) :]}

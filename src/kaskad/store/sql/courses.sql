@@ -24,7 +24,9 @@ SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0),
        EXISTS (SELECT 1 FROM runs o WHERE o.contact_id = r.contact_id AND o.id < r.id AND o.cascade_id = r.cascade_id),
        k.course_id, k.version_id, k.entered_at, k.value, k.hours,
        (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
-                                 m.variant, ',', m.reason, ',', m.price, ',', m.cost, ',',
+                                 m.variant, ',', m.reason, ',', m.price, ',',
+                                 CASE WHEN m.spent IS NULL THEN m.cost ELSE m.spent + coalesce(m.cost,
+                                     CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END) END, ',',
                                  m.submitted_at / 3600000 - r.entered_at / 3600000), ';')
           FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id)
   FROM runs r

@@ -75,5 +75,5 @@ UPDATE cascades SET reserved = reserved + :amount WHERE id = :id;
 UPDATE cascades SET charged = charged + :amount WHERE id = :id;
 
 -- name: reserved_money
--- What a cascade has spent of its budget: the prices of all it has sent, or what they cost where that is more.
-SELECT CASE WHEN charged > reserved THEN charged ELSE reserved END FROM cascades WHERE id = :id /* postgresql: FOR UPDATE */;
+-- What a cascade has spent of its budget: what all it has sent cost, or is to cost as far as that is not known.
+SELECT reserved FROM cascades WHERE id = :id /* postgresql: FOR UPDATE */;

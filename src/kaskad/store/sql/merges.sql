@@ -87,6 +87,16 @@ UPDATE attempts SET contact_id = :kept,
        run_id = (SELECT k.run_id FROM merged_runs k WHERE k.old_contact = :old AND k.old_run = attempts.run_id)
  WHERE contact_id = :old;
 
+-- name: carry_amounts
+UPDATE amounts SET contact_id = :kept,
+       run_id = (SELECT k.run_id FROM merged_runs k WHERE k.old_contact = :old AND k.old_run = amounts.run_id)
+ WHERE contact_id = :old;
+
+-- name: carry_bill_lines
+UPDATE bill_lines SET contact_id = :kept,
+       run_id = (SELECT k.run_id FROM merged_runs k WHERE k.old_contact = :old AND k.old_run = bill_lines.run_id)
+ WHERE contact_id = :old;
+
 -- name: carry_facts
 UPDATE facts SET contact_id = :kept,
        run_id = (SELECT k.run_id FROM merged_runs k WHERE k.old_contact = :old AND k.old_run = facts.run_id)

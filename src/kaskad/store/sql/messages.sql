@@ -2,14 +2,14 @@
 -- hot
 -- example: [[1, 1]]
 SELECT contact_id, run_id, step, channel, state, mask, submitted_at, sent_at, attempt, account_id, price, reason,
-       deadline_at
+       deadline_at, cost, spent
   FROM messages WHERE contact_id = :c1 AND run_id = :c2;
 
 -- name: messages_of_runs (postgresql)
 -- hot
 -- example: [[1, 1]]
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.submitted_at, m.sent_at, m.attempt,
-       m.account_id, m.price, m.reason, m.deadline_at
+       m.account_id, m.price, m.reason, m.deadline_at, m.cost, m.spent
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id)
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id;
 
@@ -24,13 +24,14 @@ SELECT contact_id, submitted_at, run_id, channel, lane FROM messages
 -- name: load_messages (sqlite)
 -- hot
 -- example: [[1, 1, 0]]
-SELECT contact_id, run_id, step, channel, state, mask, cost, attempt, submitted_at FROM messages
+SELECT contact_id, run_id, step, channel, state, mask, cost, attempt, submitted_at, price, account_id FROM messages
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
 
 -- name: load_messages (postgresql)
 -- hot
 -- example: [[1, 1, 0]]
-SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.attempt, m.submitted_at
+SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.cost, m.attempt, m.submitted_at, m.price,
+       m.account_id
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
   JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
    FOR UPDATE OF m;
@@ -122,17 +123,19 @@ UPDATE messages m SET mask = m.mask | k.mask, state = k.state, cost = coalesce(k
 -- name: deliver_messages (sqlite)
 -- hot
 -- Plain delivery receipts, which move no run. What the state becomes is `state_of`'s, and tested against it.
+-- Not of what had failed: that may change what it costs.
 -- example: [[1, 1, 0]]
 UPDATE messages SET mask = mask | 4, state = CASE WHEN state IN (5, 8) THEN state ELSE 4 END
- WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state BETWEEN 2 AND 10;
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state IN (2, 3, 4, 5, 8, 10);
 
 -- name: deliver_messages (postgresql)
 -- hot
 -- Plain delivery receipts, which move no run. What the state becomes is `state_of`'s, and tested against it.
+-- Not of what had failed: that may change what it costs.
 -- example: [[1, 1, 0]]
 UPDATE messages m SET mask = m.mask | 4, state = CASE WHEN m.state IN (5, 8) THEN m.state ELSE 4 END
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
- WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state BETWEEN 2 AND 10;
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state IN (2, 3, 4, 5, 8, 10);
 
 -- name: keep_reasons (sqlite)
 -- Why messages were submitted, before they are submitted again for another reason.
@@ -151,27 +154,81 @@ SELECT m.contact_id, m.run_id, m.why_seq, m.submitted_at, m.why
 ON CONFLICT DO NOTHING;
 
 -- name: requeue_messages (sqlite)
--- It is proven that nothing was accepted, or the key makes repeating safe: handed over again later.
-UPDATE messages SET state = 1, not_before = :c4, account_id = :c5
+-- It is proven that nothing was accepted (c6: 1, so nothing is reserved any more), or the key makes repeating safe:
+-- handed over again later.
+UPDATE messages SET state = 1, not_before = :c4, account_id = :c5, price = CASE WHEN :c6 = 1 THEN 0 ELSE price END
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state IN (1, 2);
 
 -- name: requeue_messages (postgresql)
--- It is proven that nothing was accepted, or the key makes repeating safe: handed over again later.
-UPDATE messages m SET state = 1, not_before = k.not_before, account_id = k.account_id
-  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::bigint[])
-       AS k (contact_id, run_id, step, not_before, account_id)
+-- It is proven that nothing was accepted (c6: 1, so nothing is reserved any more), or the key makes repeating safe:
+-- handed over again later.
+UPDATE messages m SET state = 1, not_before = k.not_before, account_id = k.account_id,
+       price = CASE WHEN k.released = 1 THEN 0 ELSE m.price END
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::bigint[], :c6::integer[])
+       AS k (contact_id, run_id, step, not_before, account_id, released)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state IN (1, 2);
 
 -- name: reopen_messages (sqlite)
--- A failed message that is tried again: as if it had not been sent, but for the count of its attempts.
-UPDATE messages SET state = 0, mask = 0, reason = NULL, price = 0
+-- A failed message that is tried again: as if it had not been sent, but for the count of its attempts and what
+-- these cost.
+UPDATE messages SET state = 0, mask = 0, reason = NULL, price = 0, cost = NULL,
+       spent = coalesce(spent, 0) + coalesce(cost, CASE WHEN state = 6 THEN 0 ELSE price END)
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state IN (6, 7, 9);
 
 -- name: reopen_messages (postgresql)
--- A failed message that is tried again: as if it had not been sent, but for the count of its attempts.
-UPDATE messages m SET state = 0, mask = 0, reason = NULL, price = 0
+-- A failed message that is tried again: as if it had not been sent, but for the count of its attempts and what
+-- these cost.
+UPDATE messages m SET state = 0, mask = 0, reason = NULL, price = 0, cost = NULL,
+       spent = coalesce(m.spent, 0) + coalesce(m.cost, CASE WHEN m.state = 6 THEN 0 ELSE m.price END)
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state IN (6, 7, 9);
+
+-- name: keep_attempt_costs (sqlite)
+-- What attempts cost that have failed and are made again, at :c4.
+INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after)
+SELECT contact_id, run_id, step, :c4, 6, coalesce(cost, price), 0 FROM messages
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state IN (7, 9) AND coalesce(cost, price) > 0
+ON CONFLICT DO NOTHING;
+
+-- name: keep_attempt_costs (postgresql)
+-- What attempts cost that have failed and are made again, at :c4.
+INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after)
+SELECT m.contact_id, m.run_id, m.step, k.at, 6, coalesce(m.cost, m.price), 0
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[]) AS k (contact_id, run_id, step, at)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+ WHERE m.state IN (7, 9) AND coalesce(m.cost, m.price) > 0
+ON CONFLICT DO NOTHING;
+
+-- name: put_amounts (sqlite)
+-- What changed of amounts since they were reserved; several of one kind at one instant are one.
+INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after, source)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8)
+ON CONFLICT (contact_id, run_id, step, at, kind) DO UPDATE SET after = excluded.after, source = excluded.source;
+
+-- name: put_amounts (postgresql)
+-- What changed of amounts since they were reserved; several of one kind at one instant are one.
+INSERT INTO amounts (contact_id, run_id, step, at, kind, before, after, source)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[], :c5::integer[], :c6::bigint[],
+                     :c7::bigint[], :c8::text[])
+ON CONFLICT (contact_id, run_id, step, at, kind) DO UPDATE SET after = excluded.after, source = excluded.source;
+
+-- name: spent_of (sqlite)
+-- What earlier attempts of these messages cost.
+SELECT contact_id, run_id, step, spent FROM messages WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: spent_of (postgresql)
+-- What earlier attempts of these messages cost.
+SELECT m.contact_id, m.run_id, m.step, m.spent
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+  JOIN messages m ON m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
+
+-- name: sum_of
+SELECT state, submitted_at, sent_at, price, cost, coalesce(spent, 0) FROM messages
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step;
+
+-- name: amounts_of
+SELECT at, kind, before, after, source FROM amounts
+ WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY at, kind;
 
 -- name: withdraw_messages (sqlite)
 -- A queued message that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
@@ -338,7 +395,10 @@ SELECT min(not_before) FROM messages WHERE account_id = :account_id AND not_befo
 -- name: messages_of_contact
 -- A contact's messages and skips in the order of run and step, those after one of them; runs from :first to :last.
 SELECT m.contact_id, m.run_id, m.step, m.channel, m.state, m.mask, m.account_id, m.reason, m.variant, m.not_before,
-       m.submitted_at, m.sent_at, m.price, m.cost, m.attempt, r.cascade_id, r.version_id
+       m.submitted_at, m.sent_at, m.price,
+       CASE WHEN m.spent IS NULL THEN m.cost ELSE m.spent + coalesce(m.cost,
+            CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END) END,
+       m.attempt, r.cascade_id, r.version_id
   FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE m.contact_id = :contact_id AND m.run_id BETWEEN :first AND :last
    AND (m.run_id, m.step) > (:run_id, :step)

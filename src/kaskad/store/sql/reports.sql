@@ -11,7 +11,7 @@
 -- and that channel (-1: any); where :first is 1, when the first human reaction of the run was to it.
 SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at, r.holdout, m.state, m.channel,
        m.reason, m.mask, coalesce(m.sent_at, m.submitted_at),
-       coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END), m.account_id
+       coalesce(m.spent, 0) + coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END), m.account_id
   FROM (SELECT contact_id, id, cascade_id, version_id, outcome, entered_at, holdout FROM runs
          WHERE (contact_id, id) > (:contact_id, :run_id) ORDER BY contact_id, id LIMIT :scan) AS r
   JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id AND m.step = :step
@@ -58,7 +58,7 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at,
 -- Each person's run with its end, its messages sent and what they cost, the latest entered first.
 SELECT r.contact_id, r.id, c.external_id, c.attributes, r.holdout, r.outcome, r.outcome_step, r.entered_at,
        r.finished_at, sum(CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN 1 ELSE 0 END),
-       coalesce(sum(coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END)), 0)
+       coalesce(sum(coalesce(m.spent, 0) + coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END)), 0)
   FROM runs r
   JOIN contacts c ON c.id = r.contact_id
   LEFT JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id

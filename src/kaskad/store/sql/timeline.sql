@@ -5,7 +5,10 @@ SELECT id, version_id, entered_at, holdout, outcome, outcome_step, late, finishe
  WHERE contact_id = :contact_id ORDER BY id;
 
 -- name: timeline_messages
-SELECT coalesce(sent_at, submitted_at), run_id, step, channel, account_id, state, price, cost FROM messages
+SELECT coalesce(sent_at, submitted_at), run_id, step, channel, account_id, state, price,
+       CASE WHEN spent IS NULL THEN cost ELSE spent + coalesce(cost,
+            CASE WHEN state IN (3, 4, 5, 7, 8, 9, 10) THEN price ELSE 0 END) END
+  FROM messages
  WHERE contact_id = :contact_id AND coalesce(sent_at, submitted_at) <= :until
  ORDER BY 1 DESC, run_id, step LIMIT :limit;
 

@@ -152,12 +152,23 @@ class AttemptView(View):
     detail: str
 
 
+class AmountView(View):
+    """One step of what a message costs: so much more or less is held from then on, which makes `total`."""
+
+    at: Instant
+    what: Annotated[str, Field(description="reserved, charged, answer, receipt, bill, released, free, …")]
+    amount: int
+    total: int
+    source: Annotated[str, Field(description="Of a bill: the name of its file.")]
+
+
 class WholeMessage(MessageView):
-    """A message with its words, its failed attempts and all facts."""
+    """A message with its words, its failed attempts, all facts, and how its cost came about."""
 
     body: dict[str, Any] | None
     attempts: list[AttemptView]
     history: list[FactView]
+    money: list[AmountView]
 
 
 @router.get("/cascades/{slug}/runs", dependencies=[may(READ)])
@@ -234,6 +245,7 @@ def show_message(office: InOffice, run: RunId, step: Step) -> WholeMessage:
         body=None if found.body is None else dict(found.body),
         attempts=[AttemptView.model_validate(each, from_attributes=True) for each in found.attempts],
         history=[FactView.model_validate(fact, from_attributes=True) for fact in found.facts],
+        money=[AmountView.model_validate(each, from_attributes=True) for each in found.money],
     )
 
 

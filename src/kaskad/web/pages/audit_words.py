@@ -24,6 +24,8 @@ VERBS = {
     "POST /accounts/{name}/test": N_("Sent a test through an account"),
     "PUT /attributes/{attribute}": N_("Declared an attribute of contacts"),
     "DELETE /attributes/{attribute}": N_("Removed the declaration of an attribute"),
+    "POST /bills": N_("Brought in a bill of a provider"),
+    "POST /bills/{bill}/take": N_("Took the amounts of a bill over"),
     "POST /cascades/check": N_("Had a cascade checked"),
     "POST /cascades/new": N_("Made a cascade"),
     "POST /cascades/{slug}/copy": N_("Copied a cascade"),

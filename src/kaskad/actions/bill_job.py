@@ -1,0 +1,336 @@
+"""Reads a bill, piece after piece, and holds it against what we have counted.
+
+Reading and comparing hold up nobody: only the matched lines of a piece are written between two ticks.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+import msgspec
+from msgspec import Struct
+
+from kaskad.actions.office import Office
+from kaskad.domain import sms
+from kaskad.domain.bill import Line, Reader, country_at, minor_of, reason_of
+from kaskad.domain.entering import ADDRESS_CHANNEL
+from kaskad.domain.errors import KaskadError
+from kaskad.domain.ledger import held_of
+from kaskad.domain.prices import PriceList
+from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.tokens import BadToken
+from kaskad.domain.worded import wording
+from kaskad.engine.clock import wall_ms
+from kaskad.engine.tables import Table
+from kaskad.log import get_logger
+from kaskad.store import bills as store
+from kaskad.store.accounts import Account
+from kaskad.store.bills import Bill, Differing, Group, Missing, Report, Unknown
+from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import MessageKey
+
+log = get_logger(__name__)
+
+PIECE = 2_000  # lines; some 20 ms of writing
+PAGE = 10_000  # messages compared at once
+SHOWN = 200  # of each kind, in the report
+WINDOW_MS = 15 * 60_000  # how far a bill's time and ours may lie apart, where no id says which message it is
+_REST_S = 0.002  # between pieces, for the engine's thread
+_START = (0, 0, -1)
+
+
+class _Seen(Struct):
+    """What the lines of a bill have come to so far."""
+
+    lines: int = 0
+    micros: int = 0
+    unread: int = 0
+    unknown: int = 0
+    unknown_micros: int = 0
+    since: int | None = None
+    until: int | None = None
+
+
+class Job:
+    """Reads the bill `found` from its first line on."""
+
+    def __init__(
+        self, office: Office, found: Bill, account: Account, table: Table, reader: Reader,
+        prices: PriceList | None,
+    ) -> None:  # fmt: skip
+        self._office, self._bill, self._account = office, found, account
+        self._table, self._reader, self._prices = table, reader, prices
+        self._channel = ADDRESS_CHANNEL.get(account.channel.code, account.channel.code)
+        self._seen = _Seen()
+        self._unknowns: list[Unknown] = []
+        self._guessed: set[MessageKey] = set()  # matched by phone and time: each only once …
+        self._same: dict[str, MessageKey] = {}  # … but for lines of one id
+
+    def run(self) -> None:
+        """Read the bill, compare it, and keep how that ended."""
+        state, problem, report = store.DONE, "", Report()
+        try:
+            self._clear()
+            self._read()
+            report = self._compared()
+        except KaskadError as error:
+            state, problem = store.FAILED, str(error)
+        except Exception as error:
+            log.exception("bill failed", id=self._bill.id)
+            state, problem = store.FAILED, f"A defect in kaskad: {type(error).__name__}; the log says more."
+        try:
+            now = self._office.now()
+            self._office.write(lambda tx: store.end(tx, self._bill, state, problem, report, now))
+        except KaskadError as error:  # the server is stopping: the same file is read again
+            log.warning("end of bill not kept", id=self._bill.id, why=str(error))
+
+    def _clear(self) -> None:
+        while self._office.write(lambda tx: store.clear(tx, self._bill.id, PIECE)):
+            time.sleep(_REST_S)
+
+    def _read(self) -> None:
+        self._reader.negative = self._is_negative()
+        lines = iter(self._table.lines())
+        read = 0
+        while piece := list(islice(lines, PIECE)):
+            read += len(piece)
+            told = [line for one in piece if (line := self._line(one.row, one.cells, one.problem))]
+            with self._office.read() as tx:
+                rows = self._matched(tx, told)
+            kept = self._office.write(
+                lambda tx, read=read, rows=rows: store.advance(tx, self._bill, read, rows, wall_ms())  # type: ignore[misc]
+            )
+            if not kept:
+                return  # another process has begun to read it
+            time.sleep(_REST_S)
+
+    def _is_negative(self) -> bool:
+        """Say whether the file writes what was charged as negative amounts."""
+        below = False
+        for line in self._table.lines():
+            try:
+                micros = self._reader.micros(line.cells)
+            except ValueError:
+                continue
+            if micros > 0:
+                return False
+            below = below or micros < 0
+        return below
+
+    def _line(self, row: int, cells: Sequence[str], problem: str) -> Line | None:
+        """Return a line of the file, None for one that is empty or makes no sense."""
+        if not problem and not any(cells):
+            return None
+        self._seen.lines += 1
+        try:
+            if problem:
+                raise ValueError(problem)
+            line = self._reader.read(row, cells)
+        except ValueError as error:
+            self._seen.unread += 1
+            self._note(Unknown(row, 0, f"{wording(error)}"))
+            return None
+        seen = self._seen
+        seen.micros += line.micros
+        if line.at is not None:
+            seen.since = line.at if seen.since is None else min(seen.since, line.at)
+            seen.until = line.at if seen.until is None else max(seen.until, line.at)
+        return line
+
+    def _note(self, unknown: Unknown) -> None:
+        if len(self._unknowns) < SHOWN:
+            self._unknowns.append(unknown)
+
+    def _matched(self, tx: Transaction, lines: Sequence[Line]) -> list[Row]:
+        """Return the rows of the messages that these lines are of; notes the lines that are of none."""
+        found = self._by_id(tx, lines)
+        rest = [line for line in lines if line.row not in found and line.phone and line.at is not None]
+        if rest:
+            found |= self._by_phone(tx, rest)
+        sums: dict[MessageKey, list[Line]] = defaultdict(list)
+        for line in lines:
+            if line.row in found:
+                sums[found[line.row]].append(line)
+            else:
+                self._seen.unknown += 1
+                self._seen.unknown_micros += line.micros
+                self._note(Unknown(line.row, line.micros))
+        return [(*key, self._bill.id, *self._sum(own)) for key, own in sorted(sums.items())]
+
+    def _sum(self, lines: Sequence[Line]) -> tuple[int, int, int | None, str]:
+        parts = [line.parts for line in lines if line.parts is not None]
+        micros = sum(line.micros for line in lines)
+        return micros, len(lines), sum(parts) if parts else None, self._place(lines[0])
+
+    def _place(self, line: Line) -> str:
+        """Return the country and operator of a line, as far as they are known."""
+        operator = line.operator
+        if not operator and self._prices is not None and line.phone:
+            row = self._prices.find(line.phone, MessageClass.SERVICE, "", line.at or 0)
+            operator = row.operator if row else ""
+        return f"{country_at(line.phone[:8])} {operator}".strip()
+
+    def _by_id(self, tx: Transaction, lines: Sequence[Line]) -> dict[int, MessageKey]:
+        """Return the messages of lines that name one, by the provider's id or by ours."""
+        account_id, signer = self._account.id, self._office.signer
+        asked = sorted({(account_id, line.id) for line in lines if line.id})
+        by_id = {row[1]: row[2:5] for row in tx.many("by_provider_ids", asked)} if asked else {}
+        keys: dict[int, MessageKey] = {}
+        for line in lines:
+            if line.id in by_id:
+                keys[line.row] = by_id[line.id]
+                continue
+            for token in (line.reference, line.id):
+                try:
+                    keys[line.row] = signer.read_reference(token, account_id)
+                    break
+                except BadToken:
+                    continue
+        asked_keys = sorted({(*key, account_id) for key in keys.values()})
+        sent = {row[:3]: row[3] for row in tx.many("billed_messages", asked_keys)} if asked_keys else {}
+        for at in sent.values():
+            self._spans(at)
+        return {row: key for row, key in keys.items() if key in sent}
+
+    def _spans(self, at: int) -> None:
+        """Widen the bill's time by a message that it names, where its lines say no time."""
+        if "at" not in self._bill.columns.values():
+            seen = self._seen
+            seen.since = at if seen.since is None else min(seen.since, at)
+            seen.until = at if seen.until is None else max(seen.until, at)
+
+    def _by_phone(self, tx: Transaction, lines: Sequence[Line]) -> dict[int, MessageKey]:
+        """Return the messages that went to these phones at about these times, each once, the nearest first.
+
+        Of equally near ones that of as many parts.
+        """
+        spans: dict[str, list[int]] = defaultdict(list)
+        for line in lines:
+            spans[line.phone].append(line.at or 0)
+        rows = tx.many("messages_to", [
+            (self._channel, phone, self._account.id, min(times) - WINDOW_MS, max(times) + WINDOW_MS)
+            for phone, times in sorted(spans.items())
+        ])  # fmt: skip
+        sent: dict[str, list[tuple[int, MessageKey, int | None]]] = defaultdict(list)
+        for value, contact_id, run_id, step, at, body in rows:
+            to, parts = self._went(body)
+            if to in ("", value):
+                sent[value].append((at, (contact_id, run_id, step), parts))
+        for own in sent.values():
+            own.sort()
+        found: dict[int, MessageKey] = {}
+        for line in lines:
+            at = line.at or 0
+            if line.id in self._same:
+                found[line.row] = self._same[line.id]
+                continue
+            able = [
+                (abs(one[0] - at) // 1000, one[2] != line.parts, one[1])
+                for one in _about(sent.get(line.phone, []), at) if one[1] not in self._guessed
+            ]  # fmt: skip
+            if able:
+                key = found[line.row] = min(able)[2]
+                self._guessed.add(key)
+                if line.id:
+                    self._same[line.id] = key
+        return found
+
+    def _went(self, body: str | None) -> tuple[str, int | None]:
+        """Return where a message went and its parts, as far as its body is still kept."""
+        if body is None:
+            return "", None
+        told = msgspec.json.decode(body)
+        own = self._account.channel is Channel.SMS
+        return str(told.get("to", "")), sms.parts(str(told.get("text", ""))) if own else None
+
+    def _compared(self) -> Report:
+        with self._office.read() as tx:
+            return compare(tx, self._bill, self._account.channel, Report(
+                lines=self._seen.lines, total_micros=self._seen.micros, unknown=self._seen.unknown,
+                unknown_micros=self._seen.unknown_micros, unread=self._seen.unread, since=self._seen.since,
+                until=self._seen.until, unknowns=tuple(self._unknowns),
+            ))  # fmt: skip
+
+
+def _about(
+    sent: Sequence[tuple[int, MessageKey, int | None]], at: int
+) -> Iterable[tuple[int, MessageKey, int | None]]:
+    """Return what was sent no further from an instant than WINDOW_MS; `sent` is in order."""
+    first = bisect_left(sent, at - WINDOW_MS, key=lambda one: one[0])
+    for one in sent[first:]:
+        if one[0] > at + WINDOW_MS:
+            return
+        yield one
+
+
+def differences(
+    tx: Transaction, bill: Bill, channel: Channel, after: MessageKey
+) -> tuple[list[Row], list[Differing]]:
+    """Return the next page of messages that a bill names, and which of them differ from ours."""
+    rows = store.compared(tx, bill.id, after, PAGE)
+    odd: list[tuple[Row, int, int]] = []
+    for row in rows:
+        billed, held = minor_of(row[3], bill.currency), row[10] + held_of(row[7], row[8], row[9])
+        if billed != held:
+            odd.append((row, billed, held))
+    parts = _parts(tx, [row[:3] for row, _, _ in odd]) if odd and channel is Channel.SMS else {}
+    found = []
+    for row, billed, held in odd:
+        reason = reason_of(billed, held, row[4], row[5], parts.get(row[:3]))
+        if reason is not None:
+            found.append(Differing(row[0], row[1], row[2], billed, held, reason))
+    return rows, found
+
+
+def _parts(tx: Transaction, keys: Sequence[MessageKey]) -> dict[MessageKey, int]:
+    """Return of how many parts these texts are, of those that are still kept."""
+    return {
+        row[:3]: sms.parts(str(msgspec.json.decode(row[3]).get("text", "")))
+        for row in tx.many("bodies_of", sorted(keys))
+    }
+
+
+def compare(tx: Transaction, bill: Bill, channel: Channel, base: Report) -> Report:
+    """Return how a bill and what we hold compare now; what its lines alone say is that of `base`."""
+    matched = billed = held = 0
+    counts: Counter[tuple[str, str]] = Counter()
+    sums: Counter[tuple[str, str]] = Counter()
+    shown: list[Differing] = []
+    after: MessageKey = _START
+    while True:
+        rows, odd = differences(tx, bill, channel, after)
+        if not rows:
+            break
+        after = (rows[-1][0], rows[-1][1], rows[-1][2])
+        places = {row[:3]: row[6] for row in rows}
+        matched += len(rows)
+        billed += sum(minor_of(row[3], bill.currency) for row in rows)
+        held += sum(row[10] + held_of(row[7], row[8], row[9]) for row in rows)
+        for one in odd:
+            group = places[one.contact_id, one.run_id, one.step], one.reason
+            counts[group] += 1
+            sums[group] += one.billed - one.held
+        shown += odd[: SHOWN - len(shown)]
+    missing = _missing(tx, bill, base)
+    groups = [Group(*group, count, sums[group]) for group, count in counts.most_common()]
+    return msgspec.structs.replace(
+        base, matched=matched, billed=billed, held=held, differing=sum(counts.values()),
+        groups=tuple(sorted(groups, key=lambda one: (-abs(one.minor), one.place, one.reason))),
+        differences=tuple(shown), unbilled=len(missing), unbilled_held=sum(one.held for one in missing),
+        missing=tuple(missing[:SHOWN]),
+    )  # fmt: skip
+
+
+def _missing(tx: Transaction, bill: Bill, base: Report) -> list[Missing]:
+    """Return what left us in the bill's time for money, and is not in it."""
+    if base.since is None or base.until is None:
+        return []
+    rows = tx.all(
+        "unbilled", account_id=bill.account_id, id=bill.id, since=base.since, until=base.until,
+        limit=10_000_000,
+    )  # fmt: skip
+    return [Missing(*row) for row in rows if row[4]]

@@ -1,0 +1,144 @@
+"""Bills of providers: each line finds its message once, differences are told, and taken over once."""
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.actions import bills
+from kaskad.actions.messages import money
+from kaskad.domain.cascade import Money
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.terms import Channel, Kind, Reason
+from support.marked import staged
+from support.stage import accepted, refused
+
+CASCADE = """
+cascade: billed
+title: Billed
+class: service
+trigger: {event: left}
+goal: {event: bought}
+steps:
+  - {id: sms, channel: sms, text: "{{ trigger.text }}", wait: 100h}
+"""
+HEAD = "Message SID;To;Date Sent;Segments;Price;Total\n"
+
+
+def phone(number):
+    return f"+7701000000{number}"
+
+
+def world(db):
+    """Return a stage on which eight texts were sent, an hour apart, at 10.00 a part."""
+    stage, office = staged(db)
+    stage.account(Channel.SMS, "sms", prices={"minor": 1000, "currency": "KZT", "per": "part"})
+    stage.cascade(CASCADE)
+    people = [
+        stage.person(f"p{n}", [Channel.SMS], addresses={Channel.SMS: phone(n)}) for n in range(8)
+    ]  # fmt: skip
+    for n, person in enumerate(people):
+        if n == 6:
+            stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+        else:
+            stage.answer = lambda parcel, n=n: replace(
+                accepted(parcel, stage.clock.now(), f"SM{n}"), cost=Money(1300, "KZT") if n == 5 else None
+            )
+        stage.event(person, "left", text="я" * 80 if n == 3 else "Hello")
+        stage.passes("1h")
+    return stage, office, people
+
+
+def line(stage, n, *, id="", at_h=None, parts=1, total="10", late_s=0):
+    at = stage.clock.at - (8 - (n if at_h is None else at_h)) * 3_600_000 + late_s * 1000
+    return f"{id};{phone(n)[1:]};{at};{parts};10;{total}\n"
+
+
+def bill(stage):
+    return HEAD + "".join([
+        line(stage, 0, id="SM0"),                              # as we have it
+        line(stage, 1, late_s=40),                             # found by phone and time
+        line(stage, 2, id="SM2", total="12,5"),                # at another price
+        line(stage, 3, id="SM3", total="10.004"),              # of one part, where we count two
+        line(stage, 4, id="SM4"), line(stage, 4, id="SM4"),    # twice
+        line(stage, 6, total="10"),                            # it was refused
+        line(stage, 5, at_h=7, total="10"),                    # too far away to be the same
+        "SMx;+77019999999;1780315800;1;10;7\n",                # nobody we know
+        "SM1;77010000001;yesterday;1;10;10\n",                 # no time
+    ])  # fmt: skip
+
+
+def costs(stage, people):
+    found = []
+    for person in people:
+        with stage.db.read() as tx:
+            entries = money(tx, {"contact_id": person, "run_id": stage.run(person).id, "step": 0})
+        assert sum(one.amount for one in entries) == (entries[-1].total if entries else 0)
+        found.append(entries[-1].total if entries else 0)
+    return found
+
+
+def test_a_bill_is_held_against_our_count_and_taken_over_once(either):
+    stage, office, people = world(either)
+    before = costs(stage, people)
+    assert before == [1000, 1000, 1000, 2000, 1000, 1300, 0, 1000]
+    data = bill(stage).encode()
+    found = bills.start(office, "sms", data, "november.csv", {}, 30.0)
+    assert (found.state, found.problem) == ("done", "")
+    assert found.columns == {
+        "Message SID": "id", "To": "phone", "Date Sent": "at", "Segments": "parts", "Total": "amount",
+    }  # fmt: skip
+    told = found.report
+    assert (told.lines, told.matched, told.unknown, told.unread) == (10, 6, 2, 1)
+    assert told.total_micros == 89_504_000
+    assert (told.billed, told.held) == (1000 + 1000 + 1250 + 1001 + 2000 + 1000, 6000)
+    assert {(one.contact_id, one.reason) for one in told.differences} == {
+        (people[2], "price"), (people[3], "parts"), (people[4], "several"), (people[6], "free"),
+    }  # fmt: skip
+    assert {(one.place, one.reason, one.count, one.minor) for one in told.groups} == {
+        ("KZ", "price", 1, 250), ("KZ", "parts", 1, -999), ("KZ", "several", 1, 1000),
+        ("KZ", "free", 1, 1000),
+    }  # fmt: skip
+    assert sorted(one.contact_id for one in told.missing) == [people[5], people[7]]
+    assert (told.unbilled, told.unbilled_held) == (2, 2300)
+    assert [one.row for one in told.unknowns] == [11, 9, 10] and "its time is not one" in told.unknowns[0].why
+    assert costs(stage, people) == before, "looking changes nothing"
+
+    taken = bills.take(office, found.id, "ann@example.org")
+    assert (taken.report.taken, taken.report.differing, taken.taken_by) == (4, 0, "ann@example.org")
+    after = [1000, 1000, 1250, 1001, 2000, 1300, 1000, 1000]
+    assert costs(stage, people) == after
+    assert stage.rows("reserved_money", id=1)[0][0] == sum(after)
+    again = bills.start(office, "sms", data, "again.csv", {}, 30.0)
+    assert again.id == found.id and bills.take(office, again.id, "bob") == taken
+    assert costs(stage, people) == after and stage.rows("reserved_money", id=1)[0][0] == sum(after)
+    stage.receipt(people[2], Kind.DELIVERED)
+    assert costs(stage, people) == after, "a receipt that tells no cost leaves what was billed"
+
+
+def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db):
+    stage, office, people = world(db)
+    with pytest.raises(Invalid, match="no column says what a line costs"):
+        bills.start(office, "sms", b"id,note\n1,2\n", "x.csv", {}, 30.0)
+    with pytest.raises(Invalid, match="no columns say which message"):
+        bills.start(office, "sms", b"note,price\n1,2\n", "x.csv", {}, 30.0)
+    with pytest.raises(Invalid, match="no column 'nothing'"):
+        bills.start(office, "sms", b"id,price\n1,2\n", "x.csv", {"nothing": "amount"}, 30.0)
+    with pytest.raises(Invalid, match="has no price"):
+        bills.start(office, "email", b"id,price\n1,2\n", "x.csv", {}, 30.0)
+    # As Twilio writes it: charges are negative, and times are in UTC.
+    text = (
+        "Sid,Price,Price Unit,Date Sent\n"
+        "SM0,-10.5,KZT,2026-06-01 12:00:00 UTC\nSM1,-10,KZT,2026-06-01T12:00:00Z\n"
+    )
+    account = stage.parcels[0].account_id
+    with stage.db.write() as tx:  # as of services whose receipts carry their own id only
+        tx.many("put_provider_ids", [
+            (account, f"SM{n}", people[n], stage.parcels[n].run_id, 0) for n in range(2)
+        ])  # fmt: skip
+    found = bills.start(office, "sms", text.encode(), "twilio.csv", {}, 30.0)
+    assert (found.report.billed, found.report.differing) == (2050, 1)
+    other = bills.start(office, "sms", text.replace("KZT", "USD").encode(), "usd.csv", {}, 30.0)
+    assert other.report.unread == 2 and "another currency" in other.report.unknowns[0].why
+    with stage.db.write() as tx:
+        tx.script(f"UPDATE bills SET state = 'failed' WHERE id = {other.id}")
+    with pytest.raises(Conflict, match="is failed"):
+        bills.take(office, other.id, "ann")
