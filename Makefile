@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help assets messages calibration pictures fuzz install lock demo test check lint format crash bench receipts clean
+.PHONY: help assets messages calibration pictures explore fuzz install lock demo test check lint format crash bench receipts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -64,6 +64,9 @@ calibration: install ## hold ranges of forecasts and intervals of reports agains
 
 pictures: install ## take the guide's pictures again from the running product (minutes)
 	PYTHONPATH=tests $(BIN)/python docs/guide/make.py
+
+explore: install ## try all properties with examples that no run has seen (minutes)
+	KASKAD_TEST_EXPLORE=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q -m hypothesis
 
 fuzz: install ## send the API 200 examples of everything, wrong ones too (long)
 	KASKAD_TEST_FUZZ=200 $(BIN)/python -m pytest -n 3 -q tests/api/test_schema.py

@@ -6,9 +6,11 @@ from functools import cache
 from types import ModuleType
 
 import httpcore2
+import hypothesis
 import pytest
 import structlog
 
+from support.examples import EXPLORING
 from support.postgres import PostgresServer, postgres_server
 from support.scenarios import pass_table
 
@@ -17,7 +19,10 @@ LONG = ("crash", "system", "pages", "docs", "demo", "cli", "bench", "api")
 
 
 def pytest_configure() -> None:
-    """Let clients of servers here share the certificates, which none needs: reading them takes 40 ms."""
+    """Try properties with the same examples each time, but for `make explore`; let clients of servers here
+    share the certificates, which none needs: reading them takes 40 ms."""
+    hypothesis.settings.register_profile("ours", derandomize=not EXPLORING, deadline=None)
+    hypothesis.settings.load_profile("ours")
     httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 

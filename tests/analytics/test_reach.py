@@ -25,6 +25,7 @@ from kaskad.store import accounts, settings
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
+from support.examples import tries
 
 TEXT = """
 cascade: three
@@ -167,9 +168,7 @@ ACTED = {Kind.CLICKED, Kind.REPLIED, Kind.KEYPRESS, Kind.ASKED_AGENT}
 LOOKED = ACTED | {Kind.OPENED, Kind.READ, Kind.ANSWERED}
 
 
-@hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=tries(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(person, max_size=12))
 def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, people: list[Any]) -> None:
     rows = fill(db, people)

@@ -143,7 +143,7 @@ def test_whatever_is_sent_the_answer_is_as_described(method, path, mode, describ
 
     @given(case=operation.as_strategy(generation_mode=mode), real=strategies.integers(0, 3))
     @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES < 10, database=None,
+        max_examples=EXAMPLES, derandomize=EXAMPLES < 10, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     def check(case, real):

@@ -16,6 +16,7 @@ from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.policy import HOUR, Cap, Counted, PerClass, Policy, Window
 from kaskad.domain.run import NO_ANSWERS, PLAIN, Address, Answers
 from kaskad.domain.terms import Kind
+from support.examples import tries
 from support.play import NOON, Play
 
 POLICIES = (
@@ -146,7 +147,7 @@ def plain_cascades(draw):
 
 
 @given(st.one_of(cascades(), plain_cascades()), compared(), actions)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300))
 def test_a_shared_decision_is_that_of_each(cascade, make, history):
     live(make(cascade), history)  # compares at every decision
 

@@ -19,6 +19,7 @@ from kaskad.domain.policy import HOUR, MINUTE, Cap, PerClass, Policy, Window
 from kaskad.domain.run import NOTHING, Passage, Run, state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reaction, Reason, RunState
 from kaskad.domain.version import prepare
+from support.examples import tries
 from support.play import NOON, Play
 
 CHOSEN = (Channel.EMAIL, Channel.TELEGRAM, Channel.WHATSAPP, Channel.SMS, Channel.PUSH, Channel.ROBOT_CALL)
@@ -152,14 +153,14 @@ def plays(draw, retry=True):
 
 
 @given(cascades(retry=False), plays(retry=False), actions)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_no_history_sends_a_step_twice(cascade, make, history):
     play = live(make(cascade), [deed for deed in history if deed[0] != "call ends"])
     assert len(play.steps) == len(set(play.steps))
 
 
 @given(cascades(), plays(), actions)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_every_run_ends_whatever_has_happened_once_the_world_works_again(cascade, make, history):
     play = live(make(cascade), history)
     play.paused, play.provider = False, "accepts"
@@ -172,7 +173,7 @@ def test_every_run_ends_whatever_has_happened_once_the_world_works_again(cascade
 
 
 @given(cascades(), plays(), actions)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_a_step_goes_out_again_only_after_a_proven_failure_or_under_its_key(cascade, make, history):
     play = live(make(cascade), history)
     for step, passage in play.passages.items():
@@ -207,7 +208,7 @@ steps:
 
 
 @given(calls(), plays(retry=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300))
 def test_a_robot_calls_again_only_whom_the_call_before_provably_has_not_reached(story, make):
     cascade, history = story
     play, told, before = make(cascade), [], []
@@ -245,7 +246,7 @@ def state_after(play):
 
 
 @given(cascades(), plays(), actions, facts, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_facts_of_one_tick_count_the_same_in_any_order_and_however_often(cascade, make, history, told, data):
     shuffled = data.draw(
         st.permutations(told + data.draw(st.lists(st.sampled_from(told or [None]))) * bool(told))
@@ -259,7 +260,7 @@ def test_facts_of_one_tick_count_the_same_in_any_order_and_however_often(cascade
 
 
 @given(cascades(), plays(), facts, st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_facts_of_several_ticks_count_the_same_in_any_order_unless_one_of_them_sends(
     cascade, make, told, data
 ):
@@ -281,7 +282,7 @@ def test_facts_of_several_ticks_count_the_same_in_any_order_unless_one_of_them_s
 
 
 @given(cascades(), plays(), actions)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_a_replay_decides_the_same(cascade, make, history):
     first, second = live(make(cascade), history), live(make(cascade), history)
     assert state_after(first) == state_after(second) and first.reasons == second.reasons
@@ -309,7 +310,7 @@ def built(cascade, number, stored, kinds, submitted_at, sent_at, attempt, retria
     st.integers(-1, 4), instants, instants, st.sampled_from([None, *Outcome]), st.sampled_from(POLICIES),
     st.dictionaries(st.sampled_from([kind.value for kind in MARKS]), st.integers(NOON - 90 * HOUR, NOON)),
 )  # fmt: skip
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100))
 def test_there_is_an_answer_for_every_state_of_a_run_also_for_impossible_ones(
     cascade, told, state, phase, step, wake_at, due_at, outcome, policy, marks
 ):  # fmt: skip

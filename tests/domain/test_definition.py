@@ -18,6 +18,7 @@ from kaskad.domain.definition.source import MAX_NODES, MAX_SIZE
 from kaskad.domain.errors import Invalid
 from kaskad.domain.leaving import unsaid_by
 from kaskad.domain.terms import Channel, MessageClass, Reaction
+from support.examples import tries
 
 HOUR = 3_600_000
 DESIGN = """\
@@ -512,7 +513,6 @@ def test_the_number_of_problems_is_bounded():
 
 
 @given(st.text(max_size=200))
-@settings(deadline=None)
 def test_no_text_shows_a_stack_trace(text):
     loaded = load(text, name="x")
     assert loaded.cascade is not None or loaded.errors
@@ -537,7 +537,7 @@ edits = st.lists(st.tuples(places, st.integers(0, 12), st.sampled_from(DAMAGE)),
 
 
 @given(edits)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=tries(60))
 def test_no_damage_to_a_good_definition_shows_a_stack_trace(changes):
     text = DESIGN
     for place, length, new in changes:
@@ -563,7 +563,7 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(keys, trees, max_size=6))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=tries(60))
 def test_values_of_any_kind_at_any_key_are_only_problems(changes):
     data = {**YAML(typ="safe").load(DESIGN), **changes}
     text = json.dumps(data, ensure_ascii=False)
@@ -575,7 +575,7 @@ step_keys = st.sampled_from(sorted(json_schema()["$defs"]["step"]["properties"])
 
 
 @given(st.dictionaries(step_keys, trees, max_size=4), st.integers(0, 4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=tries(60))
 def test_values_of_any_kind_in_a_step_are_only_problems(changes, number):
     data = YAML(typ="safe").load(DESIGN)
     data["steps"][number].update(changes)

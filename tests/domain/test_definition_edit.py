@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from kaskad.domain.definition import edit, load
 from kaskad.domain.definition.edit import EditError, insert, move, put, remove, repeat, same, tree_of
+from support.examples import tries
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 CASCADES = [path.read_text("utf-8") for path in EXAMPLES if path.name not in ("accounts.yaml",)]
@@ -110,7 +111,7 @@ def test_a_text_that_cannot_be_edited_so_is_refused():
     assert tree_of(put(shared, "c", 2)) == {"a": {"for": "1h"}, "b": {"for": "1h"}, "c": 2}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(40), suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_edit_means_what_was_asked_for_and_loses_no_comment(data):
     text = data.draw(st.sampled_from(TEXTS))

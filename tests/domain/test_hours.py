@@ -15,6 +15,7 @@ from kaskad.domain.cascade import Span
 from kaskad.domain.hours import Windows, add, last_allowed_before, next_allowed, subtract, zone_info
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Days, Policy, Window
 from kaskad.domain.terms import Channel, MessageClass
+from support.examples import tries
 
 ADVERTISING, SERVICE = MessageClass.ADVERTISING, MessageClass.SERVICE
 # Half and quarter hours, half-hour changes, changes at and over midnight, no change at all.
@@ -191,7 +192,7 @@ near_changes = st.builds(
 starts = st.one_of(minutes, near_changes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300))
 @given(starts, rules, several, countries)
 def test_next_allowed_agrees_with_walking_the_minutes(start, rule, zones_, country):
     got = next_allowed(start, rule, zones_, country)
@@ -202,7 +203,7 @@ def test_next_allowed_agrees_with_walking_the_minutes(start, rule, zones_, count
         assert got == walked
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300))
 @given(starts, rules, several, countries)
 def test_last_allowed_before_agrees_with_walking_the_minutes_back(due, rule, zones_, country):
     got = last_allowed_before(due, due - DAY, rule, zones_, country)

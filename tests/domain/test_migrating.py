@@ -1,6 +1,6 @@
 """Moving a run to another version: whatever both look like, nothing is sent twice."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kaskad.domain.definition import to_cascade
@@ -56,7 +56,6 @@ def test_a_step_that_is_gone_or_renamed():
     assert len(wrong_mapping(old, version("ade").cascade, {"b": "z", "q": "a"})) == 2
 
 
-@settings(deadline=None)
 @given(
     st.permutations(IDS).flatmap(lambda ids: st.integers(1, 5).map(lambda n: ids[:n])),
     st.permutations(IDS).flatmap(lambda ids: st.integers(1, 5).map(lambda n: ids[:n])),

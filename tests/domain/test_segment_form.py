@@ -61,7 +61,7 @@ trees = st.recursive(
 
 
 @given(trees)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_every_condition_comes_back_from_its_text_and_its_form(tree):
     assert parse(write(tree)).tree == tree
     for declared in ({}, DECLARED):

@@ -144,19 +144,19 @@ def assert_same(source, scope, autoescape):
     assert attempt(template.render, scope) == attempt(template.render_slowly, scope)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions(), scopes, st.booleans(), st.sampled_from(["{{{{ {} }}}}", "{{{{ link({}) }}}}"]))
 def test_a_value_is_shown_as_python_liquid_shows_it(expression, scope, autoescape, how):
     assert_same(how.format(expression), scope, autoescape)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(conditions(), scopes)
 def test_a_condition_holds_when_it_does_for_python_liquid(condition, scope):
     assert_same(f"{{% if {condition} %}}yes{{% else %}}no{{% endif %}}", scope, False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pieces(), scopes, st.booleans())
 def test_a_text_of_many_pieces_is_what_python_liquid_makes_of_it(source, scope, autoescape):
     assert_same(source, scope, autoescape)
@@ -173,7 +173,7 @@ plain_pieces = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(plain_pieces, scopes, st.booleans())
 def test_what_is_rendered_is_what_bare_python_liquid_renders(source, scope, autoescape):
     try:
@@ -183,7 +183,6 @@ def test_what_is_rendered_is_what_bare_python_liquid_renders(source, scope, auto
     assert ours == Environment(autoescape=autoescape).from_string(source).render(scope)
 
 
-@settings(deadline=None)
 @given(st.builds("{{{{ {} }}}}".format, paths), scopes)
 def test_a_variable_is_missing_for_us_when_it_is_for_strict_python_liquid(source, scope):
     template = Environment(undefined=StrictUndefined).from_string(source)

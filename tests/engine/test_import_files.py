@@ -306,7 +306,7 @@ def test_helpers_read_what_is_read_without_them(monkeypatch: pytest.MonkeyPatch)
     )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.integers(-9, 9) | st.integers(-(2**63), 2**63 - 1)), max_size=4), st.booleans())
 def test_the_first_row_of_a_text_is_known_however_many_there_are(
     texts: list[list[int]], many: bool

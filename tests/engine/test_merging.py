@@ -306,7 +306,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=ACTS, last=st.permutations(range(3)))
 def test_no_step_reaches_a_person_twice_and_no_refusal_is_lost(stage: Stage, acts: Any, last: Any):
     """After any history of three contacts of one person, however they are merged."""

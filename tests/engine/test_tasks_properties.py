@@ -26,7 +26,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(EVENTS, max_size=25))
 def test_whatever_agents_do_every_task_ends_and_none_is_with_two(events):
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ def test_before_anything_is_seen_the_rate_is_the_figure_and_is_worth_ten_answers
     assert family(None).believed(Seen(0, 0)).mean == pytest.approx(0.5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from([None, 0.2, 0.7]), st.lists(seen, max_size=4), seen)
 def test_it_is_what_a_slow_sum_over_a_fine_grid_gives(figure, others, own):
     steps = (np.arange(4_000) + 0.5) / 4_000

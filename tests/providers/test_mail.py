@@ -170,7 +170,7 @@ def verify(content, index):
         return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(subject=texts, text=texts, html=texts, name=texts)
 @example(subject="x", text="a \t b  \n\n\n", html="", name="")
 @example(subject="  two  spaces ", text="", html="", name="A  B")

@@ -155,7 +155,7 @@ people = st.lists(
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(people, st.integers(0, 6))
 def test_it_does_not_matter_how_people_are_cut_into_batches(
     db: Database, some: list[Contact], cut: int

@@ -73,7 +73,7 @@ def folded(told: Told) -> Told:
     return Told(*(getattr(told, each) if each != "folded" else name for each in told.__struct_fields__))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(people, max_size=3), st.lists(keys, max_size=2), st.lists(people, max_size=8),
     st.booleans(), st.lists(people, max_size=2),

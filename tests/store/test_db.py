@@ -82,7 +82,7 @@ rows = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(rows)
 def test_a_batch_comes_back_as_it_went_in(things: Database, batch: list[tuple[object, ...]]) -> None:
     with things.write() as tx:

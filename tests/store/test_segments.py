@@ -19,6 +19,7 @@ from kaskad.store import settings as settings_store
 from kaskad.store.contacts import Address, Consent, Contact, proof_text, save
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_base import making
+from support.examples import tries
 
 KEY = b"k" * 32
 DAY = 86_400_000
@@ -232,7 +233,7 @@ def change(db: Database, ids: list[int]) -> None:
         assert segment_blocks.standing(tx).touched >= 8
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(50), suppress_health_check=list(HealthCheck))
 @given(text=conditions)
 def test_arithmetic_and_the_matcher_agree(peopled: tuple[Database, list[int]], text: str) -> None:
     db, ids = peopled
