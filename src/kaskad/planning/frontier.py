@@ -1,0 +1,121 @@
+"""Of many orders the one that does what is wished: reach for the least money, or the most for a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+from scipy.optimize import linprog
+
+TINY = 1e-9
+
+
+class Point(Struct, frozen=True):
+    """An order as it counts here, for one person who enters. `capped`: messages of what is scarce (calls)."""
+
+    reach: float
+    cost: float
+    messages: float = 0.0
+    capped: float = 0.0
+    worth: float = 0.0  # those reached, each as much as is left of a value that fades
+
+
+class Wish(Struct, frozen=True):
+    """What is asked for; all for one person who enters, money in minor units. None: it is not asked for."""
+
+    reach: float | None = None
+    budget: float | None = None
+    capped: float | None = None
+    value: float | None = None  # of a person reached
+    annoyance: float = 0.0  # what a message costs besides its price
+
+    def gains(self, point: Point) -> float:
+        """Return what an order brings beyond what it costs."""
+        return (self.value or 0.0) * point.worth - point.cost - self.annoyance * point.messages
+
+    def lacks(self, point: Point) -> str:
+        """Return which limit an order does not keep: reach, budget or capped; "" where it keeps all."""
+        if self.reach is not None and point.reach < self.reach - TINY:
+            return "reach"
+        if self.budget is not None and point.cost > self.budget + TINY:
+            return "budget"
+        return "capped" if self.capped is not None and point.capped > self.capped + TINY else ""
+
+
+class Mix(Struct, frozen=True):
+    """Orders and the shares of people who go each; what one more reached person costs there, None: no
+    limit on reach holds the cost up."""
+
+    shares: Sequence[tuple[int, float]]
+    reach: float
+    cost: float
+    marginal: float | None
+
+
+def efficient(points: Sequence[Point]) -> list[int]:
+    """Return which orders no other beats in both reach and cost, the cheapest first."""
+    found: list[int] = []
+    best = -1.0
+    ranked = sorted(range(len(points)), key=lambda n: (points[n].cost, -points[n].reach, points[n].messages))
+    for n in ranked:
+        if points[n].reach > best + TINY:
+            found.append(n)
+            best = points[n].reach
+    return found
+
+
+def best(points: Sequence[Point], wish: Wish) -> int | None:
+    """Return the order that does best what is wished, None: none keeps the limits.
+
+    With a value that which brings most; else with a reach the cheapest; else the one that reaches most, of
+    several the cheapest.
+    """
+    kept = [n for n, point in enumerate(points) if not wish.lacks(point)]
+    if not kept:
+        return None
+    if wish.value is not None:
+        return max(kept, key=lambda n: (wish.gains(points[n]), -points[n].messages))
+    if wish.reach is not None:
+        return min(kept, key=lambda n: (round(points[n].cost, 9), -points[n].reach, points[n].messages))
+    return max(kept, key=lambda n: (round(points[n].reach, 9), -points[n].cost))
+
+
+def mixed(points: Sequence[Point], wish: Wish) -> Mix | None:
+    """Return the shares in which orders do it best together: at least cost where a reach is wished, else with
+    the highest reach. None: the limits cannot be kept. (A linear programme, solved by HiGHS.)"""
+    reach, cost = np.array([point.reach for point in points]), np.array([point.cost for point in points])
+    rows, limits = [], []
+    if wish.reach is not None:
+        rows.append(-reach)
+        limits.append(-wish.reach)
+    if wish.budget is not None:
+        rows.append(cost)
+        limits.append(wish.budget)
+    if wish.capped is not None:
+        rows.append(np.array([point.capped for point in points]))
+        limits.append(wish.capped)
+    found = linprog(
+        cost if wish.reach is not None else -reach, A_ub=np.array(rows) if rows else None,
+        b_ub=limits or None, A_eq=np.ones((1, len(points))), b_eq=[1.0],
+    )  # fmt: skip
+    if found.x is None:
+        return None
+    price = _marginal(wish, found.ineqlin.marginals.tolist()) if rows else None
+    shares = [(n, float(share)) for n, share in enumerate(found.x) if share > 1e-6]
+    return Mix(shares, float(reach @ found.x), float(cost @ found.x), price)
+
+
+def _marginal(wish: Wish, told: Sequence[float]) -> float | None:
+    """Return what one more reached person costs, of the limit that is written first."""
+    if wish.reach is None and wish.budget is None:
+        return None
+    price = abs(float(told[0]))
+    if wish.reach is None:  # then it is reach for money
+        return 1.0 / price if price > TINY else None
+    return price if price > TINY else None
+
+
+def keeps(rate: float, price: float, wish: Wish) -> bool | None:
+    """Say whether a step is worth its price: V p > c + annoyance; None: no value was told."""
+    return None if wish.value is None else wish.value * rate > price + wish.annoyance

@@ -1,0 +1,106 @@
+"""How long to wait for a reaction, by the times after which people have reacted.
+
+Whom the cascade moved on from before they reacted is censored then: of them is known only that they had not
+reacted by that time (Kaplan and Meier 1958).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from scipy.stats import CensoredData, ecdf
+
+from kaskad.domain.terms import Channel
+
+Floats = NDArray[np.float64]
+
+FLOORS = {Channel.EMAIL: 4.0, Channel.SMS: 0.5}  # hours that nothing goes below
+FLOOR = 1.0
+FEWEST = 30  # reactions before a time is proposed
+AT_RISK = 10  # people still silent: beyond that nothing is known
+STEP = 0.5  # hours between times that are weighed
+
+
+class Waited(Struct, frozen=True):
+    """One message: after how many hours its person reacted, or the run moved on."""
+
+    hours: float
+    reacted: bool
+
+
+class Curve(Struct, frozen=True):
+    """The share that is silent still after so many hours, from each reaction on, and what 95 of 100 such
+    intervals hold."""
+
+    hours: Floats
+    silent: Floats
+    low: Floats
+    high: Floats
+    at_risk: NDArray[np.int64]
+    people: int
+    reactions: int
+
+    def at(self, hours: Floats) -> Floats:
+        """Return the share that is silent at these times."""
+        place = np.searchsorted(self.hours, hours, side="right")
+        return np.concatenate(([1.0], self.silent))[place]
+
+
+def floor_of(channel: Channel) -> float:
+    """Return below how many hours no time-out is proposed."""
+    return FLOORS.get(channel, FLOOR)
+
+
+def curve(seen: Sequence[Waited]) -> Curve:
+    """Return the Kaplan-Meier estimate, with Greenwood's variance and log-log intervals."""
+    times = np.array([one.hours for one in seen])
+    reacted = np.array([one.reacted for one in seen], dtype=bool)
+    if not reacted.any():
+        none = np.zeros(0)
+        return Curve(none, none, none, none, np.zeros(0, np.int64), len(seen), 0)
+    told = ecdf(CensoredData(uncensored=times[reacted], right=times[~reacted])).sf
+    at = np.unique(times[reacted])
+    silent = told.probabilities[np.searchsorted(told.quantiles, at)]
+    at_risk = len(times) - np.searchsorted(np.sort(times), at, side="left")
+    low, high = _between(silent, at_risk, np.searchsorted(np.sort(times[reacted]), at, side="right"))
+    return Curve(at, silent, low, high, at_risk, len(seen), int(reacted.sum()))
+
+
+def _between(silent: Floats, at_risk: NDArray[np.int64], so_far: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return Greenwood's 95 % interval on the log-log scale; where nobody is left it says nothing.
+
+    (That of scipy warns of this last point, and is the same elsewhere.)
+    """
+    over = np.diff(so_far, prepend=0)
+    left = at_risk - over
+    variance = np.cumsum(over / (at_risk * np.maximum(left, 1)))
+    inside = (silent > 0) & (silent < 1)
+    log = np.log(np.where(inside, silent, 0.5))
+    spread = np.exp(1.959964 * np.sqrt(variance) / np.abs(log))
+    power = np.where(inside, silent, 0.5)
+    return np.where(inside, power**spread, 0.0), np.where(inside, power ** (1 / spread), 1.0)
+
+
+def known_until(seen: Sequence[Waited]) -> float:
+    """Return until when at least AT_RISK people were watched."""
+    times = sorted(one.hours for one in seen)
+    return times[-AT_RISK] if len(times) >= AT_RISK else 0.0
+
+
+def shortest(told: Curve, floor: float, until: float, saving: float, loss: float) -> float:
+    """Return the shortest wait after which no more hours pay: what reactions still to come would save is less
+    than what waiting loses.
+
+    `saving`: what a reaction saves, the steps that are not sent; `loss`: what an hour of delay costs each
+    person who stays silent. Only times from `floor` to `until` are weighed. Where reactions get ever rarer
+    this is the first hour whose expected saving (hazard times saving) is below the loss.
+    """
+    grid = np.arange(0.0, max(until, floor) + STEP / 2, STEP)
+    silent = told.at(grid)
+    waited = np.concatenate(([0.0], np.cumsum((silent[1:] + silent[:-1]) / 2 * STEP)))
+    spent = saving * silent + loss * waited
+    allowed = grid >= floor - 1e-9
+    return float(grid[allowed][np.argmin(spent[allowed])])

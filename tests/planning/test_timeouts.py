@@ -1,0 +1,50 @@
+"""Waits by reaction times: the estimate of a published table, and the wait that a known world would take."""
+
+import numpy as np
+import pytest
+
+from kaskad.domain.terms import Channel
+from kaskad.planning.timeouts import Waited, curve, floor_of, known_until, shortest
+
+
+def test_the_curve_is_that_of_the_published_table():
+    # Remission under 6-MP: Freireich et al., Blood 21 (1963) 699; the estimate with log-log intervals as in
+    # Kleinbaum and Klein, Survival Analysis, and by Stata's `sts list`.
+    over = (6, 6, 6, 7, 10, 13, 16, 22, 23)
+    cut = (6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35)
+    told = curve([*(Waited(t, True) for t in over), *(Waited(t, False) for t in cut)])
+    rows = zip(told.hours, told.at_risk, told.silent, told.low, told.high, strict=True)
+    assert [(int(t), int(n), *(round(float(x), 4) for x in rest)) for t, n, *rest in rows] == [
+        (6, 21, 0.8571, 0.6197, 0.9516), (7, 17, 0.8067, 0.5631, 0.9228), (10, 15, 0.7529, 0.5032, 0.8894),
+        (13, 12, 0.6902, 0.4316, 0.8491), (16, 11, 0.6275, 0.3675, 0.8049), (22, 7, 0.5378, 0.2678, 0.7468),
+        (23, 6, 0.4482, 0.1881, 0.6801),
+    ]  # fmt: skip
+    assert told.at(np.array([0.0, 5.9, 6.0, 40.0])).round(4).tolist() == [1.0, 1.0, 0.8571, 0.4482]
+
+
+def test_nobody_and_everybody_are_answers_too():
+    assert curve([]).people == 0 and curve([]).at(np.array([3.0])).tolist() == [1.0]
+    silent = curve([Waited(5, False)] * 3)
+    assert (silent.people, silent.reactions) == (3, 0) and known_until([Waited(5, False)] * 3) == 0.0
+    all_of = curve([Waited(2, True)])
+    assert (all_of.silent.tolist(), all_of.low.tolist(), all_of.high.tolist()) == ([0.0], [0.0], [1.0])
+
+
+def test_one_waits_until_an_hour_costs_more_than_it_saves():
+    # Of 1000, 40 % ever react, after 5 hours on average; the run moves on after 24.
+    times = -5.0 * np.log(1 - (np.arange(1000) + 0.5) / 1000)
+    ready = np.arange(1000) % 5 < 2
+    seen = [Waited(min(t, 24.0), bool(r) and t <= 24.0) for t, r in zip(times, ready, strict=True)]
+    seen = [one if one.reacted else Waited(24.0, False) for one in seen]
+    told, until = curve(seen), known_until(seen)
+    assert until == 24.0
+    for saving, loss in ((1000.0, 10.0), (1000.0, 30.0), (50.0, 0.2)):
+        # One more hour of waiting saves hazard x saving; the first hour where that is less than the loss.
+        hours = np.arange(4.0, 24.0, 0.25)
+        still = 0.6 + 0.4 * np.exp(-hours / 5)
+        hazard = 0.4 * np.exp(-hours / 5) / 5 / still
+        first = hours[np.argmax(hazard * saving < loss)]
+        assert shortest(told, 4.0, until, saving, loss) == pytest.approx(first, abs=1.0)
+    assert shortest(told, 4.0, until, 1000.0, 0.0) == pytest.approx(24.0, abs=1.5)  # waiting costs nothing
+    assert shortest(told, 4.0, until, 0.0, 1.0) == 4.0 == floor_of(Channel.EMAIL)
+    assert (floor_of(Channel.SMS), floor_of(Channel.VIBER)) == (0.5, 1.0)
