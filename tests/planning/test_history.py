@@ -26,7 +26,7 @@ def test_a_step_is_told_by_those_who_went_on_reacted_left_and_wait():
         shape([], Outcome.UNREACHABLE): 3,
     }, {})  # fmt: skip
     assert told.cells[0, 0] == Cell(reacted=26, left=4, silent=46)
-    assert told.cells[1, 1] == Cell(reacted=10, left=5, silent=30, waiting=1)
+    assert told.cells[1, 1] == Cell(reacted=10, left=5, silent=30, waiting=1, refused=5)
     assert told.cells[1, 0] == Cell(silent=7)
     assert told.step(2) == Cell(silent=37)
     assert (told.over, told.under_way, told.converted) == (85, 1, 10)

@@ -54,13 +54,14 @@ def past(office: Office, slug: str, cascade: Cascade) -> Past:
                 if cell.of:
                     seen = elsewhere.setdefault((step.channels[0], step.success), [])
                     seen.append(Seen(cell.of, cell.reacted))
-        for version_id, cascade_id in _versions(tx, slug):
+        for version_id, cascade_id in versions_of(tx, slug):
             before = cascade_of(office, tx, version_id)
             _add(own, cascade, before, _happened(office, tx, before, cascade_id, version_id))
         return Past(own, elsewhere)
 
 
-def _versions(tx: Transaction, slug: str) -> list[tuple[int, int]]:
+def versions_of(tx: Transaction, slug: str) -> list[tuple[int, int]]:
+    """Return the last versions of a cascade, and its id with each."""
     try:
         row = store.by_slug(tx, slug)
     except NotFound:
@@ -85,15 +86,20 @@ def _told(cascade: Cascade, found: Tally) -> Happened:
 
 def _length_ms(cascade: Cascade) -> int:
     """Return how long the silence of all steps takes, one after another."""
+    return sum(silences_ms(cascade))
+
+
+def silences_ms(cascade: Cascade) -> list[int]:
+    """Return of each step how long its silence takes, on the slowest of its channels."""
     version = prepare(0, 0, cascade, Policy())
-    return sum(
+    return [
         max(
             rule.silence_ms or max((_ms(clock.span) for clock in rule.clocks), default=0)
             for (number, _), rule in version.rules.items()
             if number == step.number
         )
         for step in cascade.steps
-    )
+    ]
 
 
 def _ms(span: Span) -> int:
@@ -101,15 +107,20 @@ def _ms(span: Span) -> int:
     return span.ms + (span.days + 31 * span.months) * _DAY_MS
 
 
-def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> None:
-    """Add what happened in a version at those of its steps that are still there: the same id, channel and
-    success."""
+def named_as(cascade: Cascade, before: Cascade) -> dict[int, int]:
+    """Return of each step of an earlier version that is still there which number it has now."""
     named = {(step.id, step.channels[0], step.success): step.number for step in cascade.steps}
-    numbers = {
+    return {
         step.number: named[key]
         for step in before.steps
         if (key := (step.id, step.channels[0], step.success)) in named
     }
+
+
+def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> None:
+    """Add what happened in a version at those of its steps that are still there: the same id, channel and
+    success."""
+    numbers = named_as(cascade, before)
     for (step, others), cell in told.cells.items():
         if step in numbers:
             whole = own.cells.setdefault((numbers[step], others), Cell())

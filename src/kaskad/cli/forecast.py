@@ -49,7 +49,7 @@ def forecast(
 
     if (bool(to_list), bool(segment), everybody, typical).count(True) > 1:
         raise typer.BadParameter("say whom it is for: one of --list, --segment, --everybody and --typical")
-    slug, text = _chosen(what)
+    slug, text = chosen(what)
     told = {
         "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
     }  # fmt: skip
@@ -61,7 +61,7 @@ def forecast(
         _print(found)
 
 
-def _chosen(what: str) -> tuple[str, str]:
+def chosen(what: str) -> tuple[str, str]:
     """Return a cascade's name, and its text where a file was meant."""
     if what != "-" and not Path(what).exists() and what.replace("-", "").replace("_", "").isalnum():
         return what, ""

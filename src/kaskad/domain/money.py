@@ -56,6 +56,19 @@ class Price(Struct, frozen=True):
     charges: Literal["submit", "delivery"] = "submit"
 
 
+class Amount(str):
+    """An amount as it is shown in English, in a text that pages show in the reader's language."""
+
+    money: Money
+
+
+def amount(money: Money) -> Amount:
+    """Return an amount that is part of a text."""
+    made = Amount(format_money(money))
+    made.money = money
+    return made
+
+
 def parse_money(text: str) -> Money:
     """Return the amount in `text`, such as "50000 KZT" or "0.05 RUB"; raises BadMoney."""
     match = _AMOUNT.fullmatch(text)

@@ -14,6 +14,7 @@ from kaskad.planning.walk import Stage
 
 WAITING = 0.05  # above this share of a step's people without an end nothing is learnt: the quick are first
 _SILENT = (Outcome.EXHAUSTED.code, Outcome.UNREACHABLE.code)
+_REFUSED = (Outcome.OPTED_OUT.code, Outcome.COMPLAINED.code)
 _REACTED = 1 << LEVELS.index("reacted")
 
 
@@ -25,6 +26,7 @@ class Cell(Struct):
     left: int = 0
     silent: int = 0
     waiting: int = 0
+    refused: int = 0  # of those who left: they said no, or complained
 
     def add(self, other: Cell) -> None:
         """Count those of another cell too."""
@@ -32,6 +34,7 @@ class Cell(Struct):
         self.left += other.left
         self.silent += other.silent
         self.waiting += other.waiting
+        self.refused += other.refused
 
     @property
     def of(self) -> int:
@@ -107,6 +110,7 @@ def _count(cell: Cell, stages: Sequence[Stage], shape: Shape, before: int, runs:
         cell.silent += runs
     else:
         cell.left += runs
+        cell.refused += runs if shape.outcome in _REFUSED else 0
 
 
 def _after(stages: Sequence[Stage], step: int) -> set[int]:

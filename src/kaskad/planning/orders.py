@@ -81,6 +81,7 @@ class Table(Struct, frozen=True):
     messages: Floats
     hours: Floats  # until the step begins, for those who react to it
     worth: Floats  # those reached, each as much as is left of a value that fades
+    silent: Floats  # who goes on after a set: sets x worlds
 
     def mean(self, weights: Floats) -> Table:
         """Return the same in one world: their mean."""
@@ -88,7 +89,7 @@ class Table(Struct, frozen=True):
 
     @property
     def _all(self) -> tuple[Floats, ...]:
-        return self.reach, self.cost, self.messages, self.hours, self.worth
+        return self.reach, self.cost, self.messages, self.hours, self.worth, self.silent
 
 
 class Choice(Struct, frozen=True):
@@ -104,8 +105,7 @@ class Choice(Struct, frozen=True):
 
 def table(items: Sequence[Item], groups: Sequence[Group], fit: Fitted, half_life: float = 0.0) -> Table:
     """Return what each item adds after each set; a value halves in `half_life` hours, 0: never."""
-    worlds = len(next(iter(fit.leaves.values()))) if fit.leaves else 1
-    sums = [np.zeros((1 << len(items), len(items), worlds)) for _ in range(5)]
+    sums = _sums(len(items), fit.worlds)
     for group in groups:
         rates = [
             None if channel is None else (fit.reacts[at, channel], fit.leaves[at, channel])
@@ -117,11 +117,15 @@ def table(items: Sequence[Item], groups: Sequence[Group], fit: Fitted, half_life
 
 def table_of(items: Sequence[Item], prices: Sequence[float], people: Floats, reacts: Floats) -> Table:
     """Return the same for people of several sorts: shares, and how many of each react to each item."""
-    sums = [np.zeros((1 << len(items), len(items), 1)) for _ in range(5)]
+    sums = _sums(len(items), 1)
     group = Group(1.0, (Channel.EMAIL,) * len(items), tuple(prices))
     rates = [(column[None, :], np.zeros(1)) for column in reacts.T]
     _add(sums, items, group, rates, people, 0.0)
     return Table(*sums)
+
+
+def _sums(items: int, worlds: int) -> list[Floats]:
+    return [*(np.zeros((1 << items, items, worlds)) for _ in range(5)), np.zeros((1 << items, worlds))]
 
 
 def _add(
@@ -138,7 +142,8 @@ def _add(
         begun[have : 2 * have] = begun[:have] + (0.0 if rate is None else item.hours)
     arriving = silent.sum(axis=2)
     fading = np.exp2(-begun / half_life) if half_life else np.ones_like(begun)
-    reach, cost, messages, hours, worth = sums
+    reach, cost, messages, hours, worth, left = sums
+    left += group.share * arriving
     for at, (item, rate) in enumerate(zip(items, rates, strict=True)):
         if rate is None:
             continue

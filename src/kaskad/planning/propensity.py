@@ -30,8 +30,7 @@ _TURNS = 50
 def nodes(count: int = 20) -> tuple[Floats, Floats]:
     """Return readinesses and how many people have each: a standard normal."""
     points, weights = hermegauss(count)
-    people: Floats = weights / weights.sum()
-    return points, people
+    return points, weights / weights.sum()
 
 
 POINTS, WEIGHTS = nodes()
@@ -44,7 +43,7 @@ def base_of(rate: Floats, spread: Floats, people: Floats, points: Floats = POINT
         middle = (low + high) / 2
         told = (people * expit(middle[:, None] + spread[:, None] * points)).sum(axis=1)
         low, high = np.where(told < rate, middle, low), np.where(told < rate, high, middle)
-    return (low + high) / 2
+    return np.asarray((low + high) / 2)
 
 
 class Item(Struct, frozen=True):
@@ -90,6 +89,7 @@ class Fitted(Struct, frozen=True):
     reacts: Mapping[Key, Floats]  # worlds x readiness
     leaves: Mapping[Key, Floats]
     rates: Mapping[Place, Floats]
+    worlds: int
 
 
 def fitted(items: Sequence[Item], groups: Sequence[Group], told: Told, spread: Floats) -> Fitted:
@@ -119,7 +119,7 @@ def fitted(items: Sequence[Item], groups: Sequence[Group], told: Told, spread: F
         for others, sums in cells.items():
             hits, of = (sum(each) for each in zip(*sums, strict=True))
             rates[item.step, others] = hits / np.maximum(of, 1e-300)
-    return Fitted(reacts, leaves, rates)
+    return Fitted(reacts, leaves, rates, len(spread))
 
 
 def gone(item: Item, reacts: Floats, leaves: Floats) -> Floats:

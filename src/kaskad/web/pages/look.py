@@ -14,7 +14,7 @@ from starlette.responses import Response
 from kaskad.actions.office import Office
 from kaskad.analytics.reach import Amounts, money
 from kaskad.domain.errors import Invalid, KaskadError
-from kaskad.domain.money import format_money, format_number
+from kaskad.domain.money import Amount, format_money, format_number
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import Worded, wording
 from kaskad.engine.clock import wall_ms
@@ -90,6 +90,8 @@ class Look(Struct, frozen=True):
         """Return what stands in a text: a channel's word, a sentence, or a name or number as it is."""
         if isinstance(value, Channel):
             return self.word("channel", value.value)
+        if isinstance(value, Amount):
+            return format_money(value.money, self.language)
         return (
             self.told(value)
             if isinstance(value, Worded) or (isinstance(value, str) and " " in value)

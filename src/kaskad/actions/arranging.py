@@ -1,0 +1,186 @@
+"""A cascade as its steps can be put in order: which may move, for whom each is open, at what price."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from kaskad.actions.past import silences_ms
+from kaskad.domain.cascade import Cascade, Step, agents_asked
+from kaskad.domain.condition import Name, walk
+from kaskad.domain.errors import Invalid
+from kaskad.domain.terms import Channel, Reaction
+from kaskad.domain.worded import worded
+from kaskad.planning import walk as walking
+from kaskad.planning.forecast import Kind
+from kaskad.planning.orders import MOST, intrusion
+from kaskad.planning.outlook import Outlook
+from kaskad.planning.propensity import Floats, Group, Item, Rate, Told
+from kaskad.planning.walk import Ask, Crowd, Stage
+from kaskad.store.courses import HOUR_MS
+
+
+class Arrangement(Struct, frozen=True):
+    """The steps that silence leads through, and people by what is open to them. `fixed` tells of each step
+    that stays where it is why: anchor, branch, keys, condition, informs. `currency` "": no price is known,
+    so messages are counted."""
+
+    steps: tuple[Step, ...]
+    items: tuple[Item, ...]
+    groups: tuple[Group, ...]
+    asks: tuple[Mapping[Channel, Ask], ...]  # of each item, one on each channel
+    fixed: Mapping[int, str]
+    currency: str
+
+    @property
+    def free(self) -> int:
+        """Return how many steps may be moved or left out."""
+        return sum(not item.needed for item in self.items)
+
+
+def arranged(cascade: Cascade, kinds: Sequence[Kind], outlook: Outlook) -> Arrangement:
+    """Return a cascade's main path as it can be arranged; raises Invalid for what cannot be compared."""
+    path = _path(cascade)
+    if len(path) > MOST:
+        raise Invalid(
+            [worded("The cascade has %(steps)s steps in a row: up to %(most)s are compared.",
+                    steps=len(path), most=MOST)]
+        )  # fmt: skip
+    currency = _currency(kinds)
+    fixed = {step.number: why for step in path if (why := _fixed(cascade, step))}
+    hours = [ms / HOUR_MS for ms in silences_ms(cascade)]
+    stages = walking.stages(cascade)
+    items: list[Item] = []
+    for step in path:
+        last, needed = items[-1] if items else None, step.number in fixed
+        block = 0 if last is None else last.block + (needed or last.needed)
+        led = _led(cascade, step, stages, kinds, outlook, currency)
+        stage = stages[step.number]
+        items.append(
+            Item(step.number, intrusion(step.channels[0]), block, needed, stage.ends or bool(stage.branch),
+                 stage.held, led, hours[step.number])
+        )  # fmt: skip
+    groups, asks = _groups(path, kinds, currency)
+    return Arrangement(tuple(path), tuple(items), groups, asks, fixed, currency)
+
+
+def told_by(arrangement: Arrangement, rates: walking.Rates) -> Told:
+    """Return the rates that an outlook tells, as `propensity.fitted` asks for them."""
+
+    def told(at: int, channel: Channel, before: int) -> Rate:
+        found = rates(arrangement.items[at].step, arrangement.asks[at][channel], before)
+        return Rate(found.reacts, found.leaves / np.maximum(1.0 - found.reacts, 1e-12))
+
+    return told
+
+
+def spread_over(told: Told, worlds: Floats) -> Told:
+    """Return rates of one world as those of several."""
+
+    def spread(at: int, channel: Channel, before: int) -> Rate:
+        one = told(at, channel, before)
+        return Rate(one.reacts + 0.0 * worlds, one.leaves + 0.0 * worlds)
+
+    return spread
+
+
+def in_text(cascade: Cascade, order: Sequence[str]) -> list[int]:
+    """Return the steps of a definition as they stand once its path is in this order; those of the path that
+    are not named are gone, those beside it stay where they are."""
+    path, places = _path(cascade), {step.id: step.number for step in _path(cascade)}
+    wanted = [places[name] for name in order if name in places]
+    found: dict[int, int | None] = {step.number: step.number for step in cascade.steps}
+    stretch: list[int] = []
+    for step in [*path, None]:
+        if step is not None and not _fixed(cascade, step):
+            stretch.append(step.number)
+            continue
+        own = [number for number in wanted if number in stretch]
+        for number, becomes in zip(stretch, [*own, *[None] * len(stretch)], strict=False):
+            found[number] = becomes
+        stretch = []
+    return [number for number in found.values() if number is not None]
+
+
+def _path(cascade: Cascade) -> list[Step]:
+    """Return the steps through which silence leads."""
+    found: list[Step] = []
+    at: int | None = cascade.first if cascade.steps else None
+    while at is not None:
+        found.append(cascade.steps[at])
+        at = cascade.steps[at].next
+    return found
+
+
+def _fixed(cascade: Cascade, step: Step) -> str:
+    """Return why a step stays where it is; "": it does not."""
+    if step.at is not None:
+        return "anchor"
+    if any(step.number in (branch.step, branch.go) for branch in cascade.branches):
+        return "branch"
+    keys = agents_asked(cascade.steps)
+    if step.number in keys or step.number in keys.values():
+        return "keys"
+    if step.success is Reaction.NONE:
+        return "informs"
+    looks = step.condition is not None and any(
+        isinstance(node, Name) and node.path[0] in ("steps", "run") for node in walk(step.condition.tree)
+    )
+    words = str((step.content, step.variants))
+    return "condition" if looks or "steps." in words else ""
+
+
+def _currency(kinds: Sequence[Kind]) -> str:
+    named = {ask.currency for kind in kinds for ask in kind.asks if ask is not None} - {""}
+    if len(named) > 1:
+        raise Invalid(
+            [
+                worded(
+                    "Prices are in %(currencies)s: costs can be compared in one currency only. Give the "
+                    "accounts prices in the same currency.",
+                    currencies=" and ".join(sorted(named)),
+                )
+            ]
+        )
+    return next(iter(named), "")
+
+
+def _groups(
+    path: Sequence[Step], kinds: Sequence[Kind], currency: str
+) -> tuple[tuple[Group, ...], tuple[Mapping[Channel, Ask], ...]]:
+    """Return people by over which channel each step goes to them, with the mean price of a message."""
+    people: dict[tuple[Channel | None, ...], float] = {}
+    paid: dict[tuple[Channel | None, ...], Floats] = {}
+    asks: tuple[dict[Channel, Ask], ...] = tuple({} for _ in path)
+    total = sum(kind.people for kind in kinds) or 1
+    for kind in kinds:
+        own = [kind.asks[step.number] for step in path]
+        over = tuple(None if ask is None else ask.channel for ask in own)
+        prices = np.array([0.0 if ask is None else ask.price if currency else 1.0 for ask in own])
+        people[over] = people.get(over, 0.0) + kind.people
+        paid[over] = paid.get(over, np.zeros(len(path))) + kind.people * prices
+        for found, ask in zip(asks, own, strict=True):
+            if ask is not None:
+                found[ask.channel] = ask
+    groups = tuple(
+        Group(count / total, over, tuple((paid[over] / count).tolist())) for over, count in people.items()
+    )
+    return groups, asks
+
+
+def _led(
+    cascade: Cascade, step: Step, stages: Sequence[Stage], kinds: Sequence[Kind], outlook: Outlook,
+    currency: str,
+) -> float:  # fmt: skip
+    """Return what the branch costs that a reaction to a step leads to, for one person."""
+    go = stages[step.number].branch
+    if go is None:
+        return 0.0
+    total = sum(kind.people for kind in kinds) or 1
+    crowds = [Crowd(np.array([kind.people / total]), kind.asks) for kind in kinds]
+    told = walking.walk(stages, crowds, go, outlook.means, walking.at_its_rate)
+    if not currency:
+        return float(told.messages[0])
+    return float(told.cost.get(currency, np.zeros(1))[0])

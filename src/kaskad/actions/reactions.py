@@ -1,0 +1,69 @@
+"""How long people take to react at the steps of a cascade, and who has come through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from msgspec import Struct
+
+from kaskad.actions.cascades import cascade_of
+from kaskad.actions.office import Office
+from kaskad.actions.past import named_as, versions_of
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.policy import Policy
+from kaskad.domain.version import prepare
+from kaskad.planning.timeouts import Waited
+from kaskad.store import reactions as store
+from kaskad.store.courses import HOUR_MS
+from kaskad.store.reactions import Sent
+
+Successes = Mapping[tuple[int, int], int]  # of a step, on a channel: the facts that are its success
+
+
+class Reactions(Struct, frozen=True):
+    """By step of the cascade as it is now, how long each message was waited for; `people` got any."""
+
+    waited: Mapping[int, list[Waited]]
+    people: tuple[int, ...]
+
+
+def reactions(office: Office, slug: str, cascade: Cascade) -> Reactions:
+    """Return what a sample of a cascade's runs tells; steps are those of `cascade` that were there before."""
+    waited: dict[int, list[Waited]] = {}
+    people: dict[int, None] = {}
+    with office.read() as tx:
+        versions = versions_of(tx, slug)
+        known = {}
+        for version_id, _ in versions:
+            before = cascade_of(office, tx, version_id)
+            rules = prepare(0, 0, before, Policy()).rules
+            known[version_id] = (
+                named_as(cascade, before), {key: rule.success for key, rule in rules.items()}
+            )  # fmt: skip
+        told: Iterable[Sent] = store.sample(tx, versions[0][1]) if versions else ()
+        for (contact_id, _, version_id), run in groupby(
+            told, lambda one: (one.contact_id, one.run_id, one.version_id)
+        ):
+            people[contact_id] = None
+            if version_id in known:
+                numbers, successes = known[version_id]
+                _take(waited, list(run), numbers, successes, office.now())
+    return Reactions(waited, tuple(people))
+
+
+def _take(
+    waited: dict[int, list[Waited]], run: list[Sent], numbers: Mapping[int, int], successes: Successes,
+    now: int,
+) -> None:  # fmt: skip
+    """Add the messages of one run: each was waited for until its success, or until the run moved on."""
+    for one, following in zip(run, [*run[1:], None], strict=True):
+        mask = successes.get((one.step, one.channel), 0)
+        if one.step not in numbers or not mask:
+            continue
+        until = following.sent_at if following is not None else one.finished_at or now
+        success = min((at for kind, at in one.facts if 1 << kind & mask), default=None)
+        reacted = success is not None and success <= until
+        end = success if success is not None and reacted else until
+        hours = max(0, end - one.sent_at) / HOUR_MS
+        waited.setdefault(numbers[one.step], []).append(Waited(hours, reacted))

@@ -1,0 +1,293 @@
+"""`kaskad optimize`: which order of steps, which of them, and which waits would do better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+ORDERS = ("gentle", "free", "as-is")
+FIXED = {
+    "anchor": "has its own date",
+    "branch": "a branch leads from or to it",
+    "keys": "a key asks for a person",
+    "condition": "looks at other steps",
+    "informs": "only informs",
+}
+BASES = {
+    "prior": "How many react are figures of the field: no proposal can rest on them.",
+    "others": "How many react is known from your other cascades, and where they say little, from the field.",
+    "own": "How many react is known from this cascade's own past.",
+}
+SHOWN = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("optimize")(optimize)
+
+
+def optimize(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|CASCADE", help="A definition's file, or the name of a cascade.")
+    ],
+    target_reach: Annotated[
+        str, typer.Option(metavar="SHARE", help="Reach so many, such as 80%, at least cost.")
+    ] = "",
+    budget: Annotated[
+        str, typer.Option(metavar="MONEY", help="Spend no more on all of them: '50000 KZT'.")
+    ] = "",
+    value: Annotated[str, typer.Option(metavar="MONEY", help="What a reached person is worth.")] = "",
+    annoyance: Annotated[
+        str, typer.Option(metavar="MONEY", help="What each message costs besides its price.")
+    ] = "",
+    fades: Annotated[
+        str, typer.Option(metavar="TIME", help="In which time half of the value is lost: 48h.")
+    ] = "",
+    calls: Annotated[int, typer.Option(metavar="N", help="Calls that your people can make; -1: any.")] = -1,
+    order: Annotated[
+        str, typer.Option(metavar="|".join(ORDERS), help="Which orders may be proposed.")
+    ] = "gentle",
+    to_list: Annotated[str, typer.Option("--list", metavar="LIST", help="For this list.")] = "",
+    segment: Annotated[str, typer.Option(metavar="SEGMENT", help="For this segment.")] = "",
+    everybody: Annotated[bool, typer.Option("--everybody", help="For all contacts.")] = False,
+    typical: Annotated[
+        bool, typer.Option("--typical", help="For 1 000 people whom each step reaches.")
+    ] = False,
+    write: Annotated[
+        str, typer.Option(metavar="FILE", help="Write the first proposal there, as a definition.")
+    ] = "",
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Make the first proposal that is ready the cascade's draft.")
+    ] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Compare all orders of a cascade's steps, and propose what reaches as many for less, or what you wish.
+
+    Nothing is changed unless you say --draft, and then nothing runs by it until you activate it. Nothing more
+    intrusive is put earlier, unless --order free.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.forecast import chosen
+    from kaskad.cli.screens.output import as_text
+
+    if (bool(to_list), bool(segment), everybody, typical).count(True) > 1:
+        raise typer.BadParameter("say whom it is for: one of --list, --segment, --everybody and --typical")
+    if order not in ORDERS:
+        raise typer.BadParameter(f"--order is one of {', '.join(ORDERS)}")
+    slug, text = chosen(what)
+    told = {
+        "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
+        "target_reach": _share(target_reach), "budget": budget, "value": value, "annoyance": annoyance,
+        "fades": fades, "calls": calls if calls >= 0 else None, "order": order,
+    }  # fmt: skip
+    with reached(db) as client:
+        found = client.post(f"/cascades/{slug}/optimize", told)
+        if as_json:
+            typer.echo(as_text(found))
+        else:
+            _print(found)
+        if draft:
+            _draft(client, slug, found, as_json)
+    if write:
+        _write(found, Path(write), as_json)
+
+
+def _share(text: str) -> float | None:
+    """Return a share that was written as 80%, 80 or 0.8."""
+    if not text:
+        return None
+    try:
+        number = float(text.replace("%", "").replace(",", "."))
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no share: write such as 80%") from None
+    return number / 100 if "%" in text or number > 1 else number
+
+
+def _draft(client: Any, slug: str, found: Mapping[str, Any], quiet: bool) -> None:
+    ready = next((one for one in found["proposals"] if one["ready"]), None)
+    if ready is None:
+        typer.echo("There is no proposal that could become a draft.", err=True)
+        raise typer.Exit(1)
+    client.call(
+        "PUT", f"/cascades/{slug}", content=ready["definition"].encode(), kind="application/yaml"
+    )  # fmt: skip
+    if not quiet:
+        typer.echo(
+            f"The draft of {slug} is the proposal now: `kaskad plan` shows it, activation lets it run."
+        )
+
+
+def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
+    if not found["proposals"]:
+        typer.echo(f"Nothing is proposed, so {file} is not written.", err=True)
+        raise typer.Exit(1)
+    file.write_text(found["proposals"][0]["definition"], encoding="utf-8")
+    if not quiet:
+        typer.echo(f"Written to {file}: `kaskad plan {file}` shows what it changes.")
+
+
+def _print(told: Mapping[str, Any]) -> None:
+    whom = f"{told['audience']}: {told['size']} contacts" if told["audience"] else (
+        f"{told['size']} people whom each step reaches"
+    )  # fmt: skip
+    looked = f", of whom {told['sample']} were looked at" if told["audience"] else ""
+    typer.secho(f"{whom}{looked}; {told['compared']} orders compared", bold=True)
+    _print_steps(told)
+    _print_spots(told)
+    _print_mixed(told)
+    _print_waits(told)
+    for note in told["notes"]:
+        typer.secho(note, fg=typer.colors.YELLOW)
+    for proposal in told["proposals"]:
+        _print_proposal(told, proposal)
+    if not told["proposals"]:
+        typer.secho("Nothing is proposed: no other order does better what is wished.", bold=True)
+    typer.echo(BASES[told["basis"]])
+
+
+def _print_steps(told: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    valued = any(step["keeps"] is not None for step in told["steps"])
+    rows = [
+        (
+            step["step"], step["channel"], f"{step['open']:.0%}", f"{step['rate']:.1%}",
+            step["seen"] or "field", _each(told, step["price"]), _each(told, step["each_reached"]),
+            *([{True: "yes", False: "no", None: ""}[step["keeps"]]] if valued else []),
+            FIXED.get(step["fixed"], ""),
+        )
+        for step in told["steps"]
+    ]  # fmt: skip
+    worth = ["WORTH IT"] if valued else []
+    heads = (
+        "STEP",
+        "CHANNEL",
+        "OPEN TO",
+        "REACT",
+        "KNOWN FROM",
+        "PRICE",
+        "ONE MORE REACHED",
+        *worth,
+        "STAYS",
+    )
+    typer.echo(table(heads, rows))
+
+
+def _print_spots(told: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.scatter import scatter
+
+    shown = [one for one in told["spots"] if one["efficient"] or one["today"]]
+    if len(told["spots"]) > 1:
+        signs = sorted(told["spots"], key=lambda one: (one["today"], one["efficient"]))
+        dots = [
+            (one["cost"], one["reach"], "◆" if one["today"] else "●" if one["efficient"] else "·")
+            for one in signs
+        ]
+        low, high = min(dot[1] for dot in dots), max(dot[1] for dot in dots)
+        costs = sorted(dot[0] for dot in dots)
+        across = f"{_each(told, costs[0])} to {_each(told, costs[-1])} for each who enters"
+        lines = scatter(dots, across, f"reach {high:.0%}, at the bottom {low:.0%}")
+        typer.echo("\n" + "\n".join(lines))
+        typer.echo("   ◆ today   ● nothing reaches more for less   · other steps\n")
+    rows = [
+        (
+            "today" if one["today"] and not one["efficient"] else "today, best" if one["today"] else "",
+            " > ".join(one["steps"]), f"{one['reach']:.1%}", _each(told, one["cost"]),
+            f"{one['messages']:.2f}", f"{one['hours']:.1f} h",
+        )
+        for one in shown[-SHOWN:]
+    ]  # fmt: skip
+    typer.echo(table(("", "ORDER", "REACH", "COST EACH", "MESSAGES", "REACHED AFTER"), rows))
+
+
+def _print_mixed(told: Mapping[str, Any]) -> None:
+    mixed = told["mixed"]
+    if mixed is None or len(mixed["shares"]) < 2:
+        return
+    parts = "; ".join(f"{one['share']:.0%} by {' > '.join(one['steps'])}" for one in mixed["shares"])
+    typer.echo(f"With different orders for parts of the people: {parts}.")
+    more = f"; one more reached costs {_each(told, mixed['marginal'])}" if mixed["marginal"] else ""
+    typer.echo(f"That reaches {mixed['reach']:.1%} for {_each(told, mixed['cost'])} each{more}.")
+
+
+def _print_waits(told: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    rows = [
+        (
+            one["step"], f"{one['wait_hours']:g} h",
+            "" if one["proposed_hours"] is None else f"{one['proposed_hours']:g} h", one["people"],
+            one["reactions"], one["why"],
+        )
+        for one in told["waits"]
+    ]  # fmt: skip
+    if rows:
+        typer.echo("\n" + table(("WAITS AT", "NOW", "PROPOSED", "PEOPLE", "REACTIONS", "WHY"), rows))
+
+
+def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    title = {"order": "Proposed: another order", "waits": "Proposed: shorter waits"}[one["name"]]
+    typer.secho(f"\n{title}", bold=True)
+    for change in one["changes"]:
+        typer.echo(f"  {change['step']}: {_change(change)}, since {change['why']}.")
+    names = {"reach": "reach", "cost": "cost each", "messages": "messages each", "hours": "reached after"}
+    rows = []
+    for name, figure in one["figures"].items():
+        both = [
+            f"{_figure(told, name, figure[key])} ({_figure(told, name, figure[f'{key}_between']['low'])} to "
+            f"{_figure(told, name, figure[f'{key}_between']['high'])})"
+            for key in ("now", "proposed")
+        ]
+        rows.append((names[name], *both))
+    typer.echo(table(("", "NOW (P10 TO P90)", "PROPOSED (P10 TO P90)"), rows))
+    for other in one["rejected"]:
+        path, cost = " > ".join(other["steps"]), _each(told, other["cost"])
+        typer.echo(f"  not {path} ({other['reach']:.1%}, {cost}): {other['why']}")
+    for text in one["cautions"]:
+        typer.secho(f"  {text}", fg=typer.colors.YELLOW)
+    for text in one["hindrances"]:
+        typer.secho(f"  Not ready: {text}", fg=typer.colors.YELLOW)
+    if one["ready"]:
+        typer.echo("  --draft makes it the draft, --write FILE writes it down.")
+
+
+def _figure(told: Mapping[str, Any], name: str, value: float) -> str:
+    match name:
+        case "reach":
+            return f"{value:.1%}"
+        case "cost":
+            return _each(told, value)
+        case "hours":
+            return f"{value:.1f} h"
+    return f"{value:.2f}"
+
+
+def _change(change: Mapping[str, str]) -> str:
+    match change["kind"]:
+        case "left_out":
+            return "left out"
+        case "moved":
+            return f"from place {change['was']} to place {change['becomes']}"
+    return f"waits {change['becomes']} instead of {change['was']}"
+
+
+def _each(told: Mapping[str, Any], minor: float | None) -> str:
+    """Return an amount; of a cascade without prices a number of messages."""
+    if minor is None:
+        return "?"
+    if not told["currency"]:
+        return f"{minor:.2f} messages"
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    sign = "-" if minor < 0 else ""
+    return sign + format_money(Money(round(abs(minor)), told["currency"]))

@@ -1,0 +1,249 @@
+"""What a cascade could do better: the orders of its steps compared, times to wait learnt, and proposals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import Field, model_validator
+
+from kaskad.actions.audience import Audience
+from kaskad.domain.cascade import Money
+from kaskad.domain.errors import Invalid
+from kaskad.domain.money import BadMoney, parse_money
+from kaskad.domain.span import approximate_ms, parse_span
+from kaskad.domain.worded import wording
+from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.fields import PLAIN
+from kaskad.web.api.forecasts import RangeView
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.templates import PEOPLE, Source
+from kaskad.web.api.views import Told, View
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
+
+Name = Annotated[str, Field(max_length=100, pattern=PLAIN)]
+Amount = Annotated[str, Field(max_length=40, pattern=PLAIN, examples=["500 KZT"])]
+PerPerson = Annotated[
+    float, Field(description="For each who enters, in minor units; messages without prices.")
+]
+
+
+class NewOptimization(Told):
+    """What is wished, of whom, and by which definition; of nothing said: as much reach as now, for less.
+
+    Without a list, segment, everybody or typical it is for whom the trigger names, else for those who have
+    entered so far, else for typical people.
+    """
+
+    definition: Annotated[
+        Source, Field(description="YAML or JSON; without one the draft, else what runs.")
+    ] = ""
+    list: Name = ""
+    segment: Name = ""
+    everybody: bool = False
+    typical: Annotated[bool, Field(description="For 1 000 people whom each step reaches.")] = False
+    sample: Annotated[int, Field(ge=1, le=10_000, description="Contacts that are looked at.")] = 1_000
+    target_reach: Annotated[float | None, Field(gt=0, le=1, description="The share to be reached.")] = None
+    budget: Annotated[Amount, Field(description="For the whole audience.")] = ""
+    value: Annotated[Amount, Field(description="What a reached person is worth.")] = ""
+    annoyance: Annotated[Amount, Field(description="What each message costs besides its price.")] = ""
+    fades: Annotated[
+        str, Field(max_length=20, pattern=PLAIN, description="In which time half of the value is lost: 48h.")
+    ] = ""
+    calls: Annotated[int | None, Field(ge=0, description="That people can make, for the audience.")] = None
+    order: Annotated[
+        Literal["gentle", "free", "as-is"],
+        Field(description="gentle: nothing more intrusive comes earlier; as-is: steps are only left out."),
+    ] = "gentle"
+
+    @model_validator(mode="after")
+    def _one(self) -> NewOptimization:
+        if (bool(self.list), bool(self.segment), self.everybody, self.typical).count(True) > 1:
+            raise ValueError("say whom it is for once: one of list, segment, everybody and typical")
+        return self
+
+    @property
+    def whom(self) -> Audience | None:
+        """Return the audience that was named."""
+        named = self.list or self.segment or self.everybody
+        return Audience(self.list, self.segment, self.everybody) if named else None
+
+
+class SpotView(View):
+    """An order of steps, and what it does."""
+
+    steps: list[str]
+    reach: Annotated[float, Field(description="The share of those who enter that it reaches.")]
+    cost: PerPerson
+    messages: Annotated[float, Field(description="For each who enters.")]
+    hours: Annotated[float, Field(description="Until the message goes that reaches somebody; a mean.")]
+    efficient: Annotated[bool, Field(description="No order reaches more for less.")]
+    today: bool
+
+
+class StepWorthView(View):
+    """A step where it stands today."""
+
+    step: str
+    channel: str
+    open: Annotated[float, Field(description="The share of people to whom it can be sent.")]
+    rate: Annotated[float, Field(description="The share that reacts, of those who get it while silent.")]
+    seen: Annotated[int, Field(description="People of this step itself on whom that rests.")]
+    price: Annotated[float | None, Field(description="Of a message, minor units; null: not known.")]
+    each_reached: Annotated[float | None, Field(description="What one more reached person costs here.")]
+    keeps: Annotated[bool | None, Field(description="Whether that is worth the value; null: none was told.")]
+    fixed: Annotated[
+        str, Field(description="Why it stays: anchor, branch, keys, condition, informs; empty: it may move.")
+    ]
+    wait_hours: float
+
+
+class ShareView(View):
+    """Of how many people which order."""
+
+    steps: list[str]
+    share: float
+
+
+class MixedView(View):
+    """Orders that do it best together (a linear programme)."""
+
+    shares: list[ShareView]
+    reach: float
+    cost: PerPerson
+    marginal: Annotated[float | None, Field(description="What one more reached person costs there.")]
+
+
+class SortView(View):
+    """People to whom the same steps can be sent, and what today's order and the proposed one do for them."""
+
+    steps: list[str]
+    share: float
+    reach: float
+    cost: PerPerson
+    best_reach: float
+    best_cost: PerPerson
+
+
+class PatienceView(View):
+    """How long a step waits. `hours` and `silent` are the curve of those silent still (Kaplan-Meier)."""
+
+    step: str
+    channel: str
+    people: int
+    reactions: int
+    wait_hours: float
+    proposed_hours: Annotated[float | None, Field(description="null: it stays; `why` says for what reason.")]
+    why: str
+    hours: list[float]
+    silent: list[float]
+    low: list[float]
+    high: list[float]
+    late: Annotated[float, Field(description="The share of today's reactions that would come later.")]
+    extra_cost: PerPerson
+    extra_messages: float
+
+
+class ChangeView(View):
+    """One change: moved, left_out or wait."""
+
+    kind: str
+    step: str
+    was: str
+    becomes: str
+    why: str
+
+
+class RejectedView(View):
+    """An order that was not chosen, and why."""
+
+    steps: list[str]
+    reach: float
+    cost: PerPerson
+    why: str
+
+
+class FigureView(View):
+    """A figure for each who enters, as it is and as proposed; eight of ten worlds lie between."""
+
+    now: float
+    proposed: float
+    now_between: RangeView
+    proposed_between: RangeView
+    change: RangeView
+
+
+class ProposalView(View):
+    """One proposal; PUT its `definition` with the `revision` to make it the draft."""
+
+    name: Annotated[str, Field(description="order or waits.")]
+    ready: Annotated[bool, Field(description="Nothing speaks against making it a draft.")]
+    changes: list[ChangeView]
+    figures: Annotated[dict[str, FigureView], Field(description="reach, cost, messages and hours.")]
+    hindrances: list[str]
+    cautions: list[str]
+    rejected: list[RejectedView]
+    order: list[str]
+    waits: dict[str, str]
+    definition: str
+
+
+class OptimizedView(View):
+    """What is known of a cascade, and what is proposed; nothing is changed."""
+
+    audience: Annotated[str, Field(description="Empty: typical people, whom each step reaches.")]
+    size: int
+    sample: int
+    currency: Annotated[str, Field(description="Empty: no price is known, so costs are messages.")]
+    basis: Annotated[str, Field(description="What reactions rest on: prior, others, own; as in a forecast.")]
+    spread: Annotated[
+        float, Field(description="How much of their readiness people have in common; 0: nothing.")
+    ]
+    compared: Annotated[int, Field(description="Orders that were compared.")]
+    today: SpotView
+    steps: list[StepWorthView]
+    spots: Annotated[
+        list[SpotView], Field(description="Of each set of steps the cheapest order, and today's.")
+    ]
+    mixed: MixedView | None
+    sorts: list[SortView]
+    waits: list[PatienceView]
+    proposals: list[ProposalView]
+    notes: Annotated[list[str], Field(description="What is not known, and what stands in the way.")]
+    revision: str
+
+
+@router.post("/{slug}/optimize", dependencies=[may(READ), may(PEOPLE)])
+def optimize_cascade(office: InOffice, slug: Slug, told: NewOptimization) -> OptimizedView:
+    """Compare all orders and subsets of a cascade's steps, and say how long each should wait.
+
+    Nothing is changed: each proposal is a definition that may become the draft.
+    """
+    from kaskad.actions.optimize import Target, optimize
+    from kaskad.planning.orders import Freedom
+
+    fades = 0
+    if told.fades:
+        try:
+            fades = approximate_ms(parse_span(told.fades))
+        except ValueError as error:
+            raise Invalid([wording(error)]) from None
+    target = Target(
+        told.target_reach, _money(told.budget), _money(told.value), _money(told.annoyance), fades, told.calls,
+        Freedom(told.order),
+    )  # fmt: skip
+    found = optimize(
+        office, slug, told.definition, target, whom=told.whom, typical=told.typical, sample=told.sample
+    )
+    return OptimizedView.model_validate(found, from_attributes=True)
+
+
+def _money(text: str) -> Money | None:
+    if not text.strip():
+        return None
+    try:
+        return parse_money(text)
+    except BadMoney as error:
+        raise Invalid([wording(error)]) from None
