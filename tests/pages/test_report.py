@@ -156,6 +156,10 @@ def test_whether_a_cascade_works_is_told_on_the_page_by_the_api_and_in_the_termi
         "hits": 42,
         "rate": 0.042,
     }
+    assert run(["attribution", "--db", database]) == 0
+    assert "Rule-based, not causal." in capsys.readouterr().out
+    past = "/attribution?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z"
+    assert opened.api.call("GET", past).status_code == 422
     with opened.client("viewer") as client:
         assert "It seems to work." in client.get("/cascades/tried/uplift").text
         assert "Nobody counts yet." in client.get("/cascades/tried/uplift?until=2020-01-01").text

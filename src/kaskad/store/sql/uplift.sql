@@ -34,3 +34,16 @@ SELECT count(*), coalesce(sum(touched), 0)
 -- The hour in which the first of those entered a cascade who entered from an instant on.
 SELECT min(hour) * 3600000 FROM course_counts
  WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id) AND hours = 1 AND hour >= :since / 3600000;
+
+-- name: goals_between
+-- The last goals of a period, each once however many runs have it as theirs: by contact and event.
+SELECT contact_id, event, min(at) FROM facts
+ WHERE kind = 32 AND at >= :since AND at < :until AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ GROUP BY contact_id, event ORDER BY min(at) DESC, contact_id, event LIMIT :limit;
+
+-- name: arrived_touches
+-- The messages that left us to these contacts, with when and what came of them.
+SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), m.state, r.cascade_id, r.version_id, m.step, m.channel
+  FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+ WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND m.state IN (3, 4, 5, 10) AND m.submitted_at IS NOT NULL;

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from kaskad.actions import cascades, hindsight, reports
 from kaskad.actions.alarms import Alarm
+from kaskad.actions.attribution import Attribution
 from kaskad.actions.cascades import Overview
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.hindsight import Hindsight
@@ -37,6 +38,7 @@ class Figures:
         self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
         self.uplifts: Remembered[Uplift] = Remembered()
+        self.attributed: Remembered[Attribution] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:
         """Return all cascades: what runs first, what is over last."""

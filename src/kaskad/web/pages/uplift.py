@@ -6,18 +6,23 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from kaskad.actions import cascades, segments, uplift
+from kaskad.actions import attribution, cascades, segments, uplift
 from kaskad.analytics.effects import Effect, differs
 from kaskad.analytics.uplift import Uplift
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import CHOICES, Reader, Slug
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.report import Filters, number_of
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import render
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
+RULES = {
+    "first": N_("First"), "last": N_("Last"), "linear": N_("Equal parts"), "position": N_("40 / 20 / 40"),
+    "decay": N_("Later ones more"),
+}  # fmt: skip
 Row = dict[str, Any]  # of a forest, as js/charts.js takes it
 
 
@@ -29,15 +34,18 @@ def does_it_work(
     """Show what a cascade brings, and how sure that is."""
     look = look_of(request, seen)
     whole = cascades.find(office, slug)
-    told = None
+    told, shared = None, []
     if whole.overview.version is not None:
         asked = Filters(segment, number_of(version), since, until)
         name = "\0".join((slug, segment, version, since, until, all))
         told = figures_of(request).uplifts.get(
             name, lambda: uplift.measure(office, slug, asked.among(look), ripe=not all)
         )
+        goals = figures_of(request).attributed.get("", lambda: attribution.attribute(office))
+        shared = [line for line in goals.lines if line.cascade == slug]
     return render(
-        request, look, "uplift.html", seen=seen, cascade=whole.overview, told=told,
+        request, look, "uplift.html", seen=seen, cascade=whole.overview, told=told, shared=shared,
+        rules={name: look._(text) for name, text in RULES.items()},
         verdict=_verdict(told) if told else "", whole=_whole(look, told) if told else [],
         steps=_steps(told) if told else [],
         variants={one.step: [_row(arm.id, arm.reacted, differs(arm.p_reacted)) for arm in one.arms[1:]]

@@ -1,0 +1,54 @@
+"""`kaskad attribution`: goals shared out among messages by rules."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+WARNING = (
+    "Rule-based, not causal. Whoever gets a later step has had the earlier ones: `first` always names\n"
+    "step 1, and no rule tells what a step adds. `holdout` of a step does: `kaskad uplift CASCADE`."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("attribution")(attribution)
+
+
+def attribution(
+    since: Annotated[
+        str, typer.Option(help="Goals from then on, such as 2026-11-01T00:00:00Z; else 30 days.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Goals before that instant; else now.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=90, help="How many days before a goal messages count.")] = 7,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Share out the goals of a period among the messages before them, by five rules. No proof of cause."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        told = client.get("/attribution", since=since or None, until=until or None, within_days=days)
+    if as_json:
+        typer.echo(as_text(told))
+        return
+    typer.secho(f"{told['goals']} goals from {told['since'][:10]} to {told['until'][:10]}", bold=True)
+    if told["more"]:
+        typer.echo("There were more: only the last ones were looked at.")
+    if told["without"]:
+        typer.echo(f"{told['without']} of them had no message in the {days} days before.")
+    if told["lines"]:
+        rules = list(told["lines"][0]["goals"])
+        rows = [
+            (line["cascade"], line["step"], line["channel"], line["touches"],
+             *(round(line["goals"][rule], 1) for rule in rules))
+            for line in told["lines"]
+        ]  # fmt: skip
+        heads = ("CASCADE", "STEP", "CHANNEL", "MESSAGES", *(rule.upper() for rule in rules))
+        typer.echo(table(heads, rows))
+    typer.echo(WARNING)

@@ -1,0 +1,57 @@
+"""Goals shared out among messages by rules: not causal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from kaskad.actions import attribution
+from kaskad.analytics.attribution import RULES
+from kaskad.web.api.cascades import READ
+from kaskad.web.api.fields import Instant, in_ms
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import View, instant
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1", tags=["cascades"], route_class=IdempotentRoute)
+
+
+class AttributedView(View):
+    """A step on a channel, and its share of the goals by each rule."""
+
+    cascade: str
+    step: str
+    channel: str
+    touches: Annotated[int, Field(description="Messages that had arrived before a goal.")]
+    goals: Annotated[dict[str, float], Field(description=f"By rule: {', '.join(RULES)}.")]
+
+
+class AttributionView(View):
+    """Rule-based, not causal: whoever gets a later step has had the earlier ones."""
+
+    since: datetime
+    until: datetime
+    within_days: int
+    goals: Annotated[int, Field(description="Each once, however many cascades have it as theirs.")]
+    without: Annotated[int, Field(description="No message had arrived before them.")]
+    more: Annotated[bool, Field(description="There were over 10 000: only the last ones were looked at.")]
+    lines: list[AttributedView]
+
+
+@router.get("/attribution", dependencies=[may(READ)])
+def show_attribution(
+    office: InOffice,
+    since: Annotated[Instant | None, Query(description="30 days before `until`, unless told.")] = None,
+    until: Annotated[Instant | None, Query(description="Now, unless told.")] = None,
+    within_days: Annotated[int, Query(ge=1, le=90, description="How long before a goal messages count.")] = 7,
+) -> AttributionView:
+    """Share out the goals of a period among the messages before them, by five rules; no proof of cause."""
+    told = attribution.attribute(office, since=in_ms(since), until=in_ms(until), within_days=within_days)
+    return AttributionView(
+        since=instant(told.since), until=instant(told.until), within_days=told.within_days, goals=told.goals,
+        without=told.without, more=told.more,
+        lines=[AttributedView.model_validate(line, from_attributes=True) for line in told.lines],
+    )  # fmt: skip
