@@ -8,7 +8,7 @@ from kaskad.analytics.intervals import Share
 from kaskad.analytics.sequential import evidence_above
 from kaskad.domain.course import Leg
 from kaskad.domain.guard import ALPHA, WHOLE, Figure, Guard, OwnGuard, Then
-from kaskad.domain.guarded import Count, add, counted, enough
+from kaskad.domain.guarded import Count, add, chance, counted, enough
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason
 
 MAIL, SMS, CALL = Channel.EMAIL.code, Channel.SMS.code, Channel.ROBOT_CALL.code
@@ -82,3 +82,10 @@ def test_streams_within_their_bound_are_hardly_ever_stopped_and_others_within_fe
     assert sorted(taken)[50] < 100 and max(taken) < 400
     rare = [stops_after(0.005, Figure.COMPLAINTS, 10, 20_000, chance, ALPHA / 2) for _ in range(20)]
     assert all(rare) and sorted(rare)[10] < 4_000
+
+
+def test_the_chance_of_a_canary_is_the_binomial_tail():
+    stats = pytest.importorskip("scipy.stats")
+    for bad, of, bound in ((1, 200, 500), (17, 200, 500), (3, 1_000, 10), (40, 40, 9_000), (2, 5_000, 10)):
+        assert chance(Count(bad, of), bound) == pytest.approx(stats.binom.sf(bad - 1, of, bound / WHOLE))
+    assert chance(Count(0, 9), 500) == 1.0 and chance(Count(3, 9), 0) == 1.0

@@ -11,9 +11,9 @@ from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.errors import Conflict
 from kaskad.store import accounts as account_store
+from kaskad.store import canaries, webhooks
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
-from kaskad.store import webhooks
 
 MOST_STOPS = 100
 
@@ -39,6 +39,7 @@ def alarms(office: Office) -> list[Alarm]:
     if office.engine.world.old_inbox:
         found.append(Alarm("inbox"))
     found += _of_guards(office)
+    found += _of_canaries(office)
     found += _of_webhooks(office)
     found += _of_accounts(office)
     found += _of_cascades(office)
@@ -75,6 +76,14 @@ def _of_guards(office: Office) -> Iterator[Alarm]:
                 continue
             named.add((kind, name))
             yield Alarm(kind, name, guards.words_of(office, tx, stop))
+
+
+def _of_canaries(office: Office) -> Iterator[Alarm]:
+    """Yield the launches whose rest waits for a person, since their canary was stopped."""
+    with office.read() as tx:
+        slugs = {row[1]: row[3] for row in tx.all("version_numbers")}
+        for _, cascade_id, why in canaries.stopped(tx):
+            yield Alarm("canary", slugs[cascade_id], why)
 
 
 def _of_webhooks(office: Office) -> Iterator[Alarm]:

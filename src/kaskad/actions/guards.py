@@ -7,7 +7,7 @@ one day, or in thirty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 
 from msgspec import Struct, structs
@@ -137,6 +137,7 @@ def status(office: Office, slug: str) -> Guarded:
         policy = settings.get(tx, POLICY, Policy) or Policy()
         numbers = {version.id: version.number for version in cascades.versions_of(tx, row.id)}
         counts = counts_of(tx, now, row.id)
+        seen = {stream for stream, _ in counts}
         less_bases(tx, counts, now)
         stops = {stop.stream: stop for stop in guards.stops(tx) if stop.stream.version_id in numbers}
         past, bounds = guards.history(tx, cascade_id=row.id), guards.bounds(tx)
@@ -149,18 +150,23 @@ def status(office: Office, slug: str) -> Guarded:
             guard = _own(policy.guard.over(cascade.guard), bounds, version_id)
             for step in cascade.steps:
                 at = Place(version_id, number, step.number, step.id)
-                shown += _watched(at, guard, counts, stops, (day, days))
+                shown += _watched(at, guard, counts, stops, (day, days), seen)
     return Guarded(slug, current, tuple(shown), tuple(stops.values()), tuple(past))
 
 
 def _watched(
-    at: Place, guard: Guard, counts: Counts, stops: Mapping[Stream, Stop], windows: tuple[int, int]
+    at: Place,
+    guard: Guard,
+    counts: Counts,
+    stops: Mapping[Stream, Stop],
+    windows: tuple[int, int],
+    seen: Collection[Stream],
 ) -> Iterator[Watched]:
     """Yield how the figures of one step stand that have anything to count."""
     for figure in Figure:
         stream = Stream(at.version_id, 0, at.step, figure)
         today, long = (counts.get((stream, since), Count()) for since in windows)
-        if long.of or stream in stops:
+        if stream in seen or stream in stops:
             bound = guard.bound(figure)
             suspicion = _suspicion((today, long), bound)
             yield Watched(stream, at.id, at.number, bound, today, long, suspicion, stops.get(stream))

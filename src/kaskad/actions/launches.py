@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from kaskad.actions import crowds, forecast, segments
+from kaskad.actions import canaries, crowds, forecast, segments
 from kaskad.actions.audience import ALL, Audience
+from kaskad.actions.canaries import Wanted
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
@@ -16,10 +17,12 @@ from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.ids import launch_text
 from kaskad.domain.worded import worded
+from kaskad.store import canaries as canary_store
 from kaskad.store import cascades as store
 from kaskad.store import lists as list_store
 from kaskad.store import seeds
 from kaskad.store import segments as segment_store
+from kaskad.store.canaries import Canary
 from kaskad.store.cascades import LaunchRow
 from kaskad.store.db import Transaction
 
@@ -36,14 +39,17 @@ class Begun(Struct, frozen=True):
     id: int
     size: int
     pace: int
+    canary: int = 0  # so many go first; 0: all at once
 
 
-def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begun:
+def begin(
+    office: Office, slug: str, audience: Audience, pace: str = "", canary: Wanted | None = None
+) -> Begun:
     """Let the people of `audience` enter the cascade's current version, at most `pace` of them an hour.
 
     Where it names nobody, whom the definition's trigger names is meant: a segment, else a list. A segment is
-    for whom it holds now. `pace` "" is that of the definition. Raises NotFound, Conflict where the cascade is
-    not active, and Invalid.
+    for whom it holds now. `pace` "" is that of the definition. With a `canary` some go first, and the rest
+    waits for how they fare. Raises NotFound, Conflict where the cascade is not active, and Invalid.
     """
     with office.read() as tx:
         row = store.by_slug(tx, slug)
@@ -65,17 +71,23 @@ def begin(office: Office, slug: str, audience: Audience, pace: str = "") -> Begu
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
     foretold = msgspec.json.encode(_forecast(office, cascade, slug, audience)).decode()
     version_id, now = row.version_id, office.now()
-
-    def change(tx: Transaction) -> Begun:
+    with office.read() as tx:
         list_id = _members(tx, audience) if frozen is None else frozen
         size = store.size_of(tx, list_id)
+    first = canaries.draw(office, version_id, list_id, size, canary) if canary else None
+
+    def change(tx: Transaction) -> Begun:
         if with_seeds and (looking := seeds.all_seeds(tx)):
             own = store.save_list(tx, f"seeds {slug} {now}")
             store.add_members(tx, own, looking)
             store.launch(tx, version_id, own, 0, now, size=len(looking), audience="seed contacts")
         launch_id = store.launch(tx, version_id, list_id, an_hour, now, size=size, audience=str(audience),
                                  forecast=foretold)  # fmt: skip
-        return Begun(launch_id, size, an_hour)
+        if first is not None:
+            own = store.launch(tx, version_id, first.list_id, an_hour, now, size=first.people,
+                               audience=f"canary of {audience}")  # fmt: skip
+            canary_store.begin(tx, launch_id, own, first.list_id, first.people, first.mature_ms)
+        return Begun(launch_id, size, an_hour, first.people if first else 0)
 
     return office.write(change)
 
@@ -84,6 +96,19 @@ def listing(office: Office, slug: str, *, before: int, limit: int) -> list[Launc
     """Return launches of a cascade with ids below `before`, the latest first; raises NotFound."""
     with office.read() as tx:
         return store.launches_of(tx, store.by_slug(tx, slug).id, before=before, limit=limit)
+
+
+def canaries_of(office: Office, slug: str) -> dict[int, Canary]:
+    """Return the canaries of a cascade's launches, by the launch that waited for each; raises NotFound."""
+    with office.read() as tx:
+        return canary_store.of_cascade(tx, store.by_slug(tx, slug).id)
+
+
+def go(office: Office, slug: str, launch_id: int) -> LaunchRow:
+    """Let the rest of a launch enter, whatever its canary says. Raises NotFound, Conflict."""
+    find(office, slug, launch_id)
+    canaries.release(office, slug, launch_id)
+    return find(office, slug, launch_id)
 
 
 def find(office: Office, slug: str, launch_id: int) -> LaunchRow:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from kaskad.actions import alarm_book, guards
+from kaskad.actions import alarm_book, canaries, guards
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
@@ -37,6 +37,7 @@ class Watch:
     def look(self) -> None:
         """Look once."""
         guards.watch(self._office)
+        canaries.go_on(self._office)
         alarm_book.sync(self._office)
         alarm_book.tell(self._office)
 

@@ -131,6 +131,15 @@ def launch(
     segment: Annotated[str, typer.Option(help="Everybody in this segment.")] = "",
     everybody: Annotated[bool, typer.Option("--everybody", help="All contacts.")] = False,
     pace: Annotated[str, typer.Option(help="At most so many: 1000/h, 20/m; else as the definition.")] = "",
+    canary: Annotated[
+        str,
+        typer.Option(metavar="SHARE", help="So many go first, 1% (200 at least); the rest waits for them."),
+    ] = "",
+    canary_after: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="When these are judged, 6h; else by the first step's own time."),
+    ] = "",
+    go: Annotated[str, typer.Option(metavar="LAUNCH", help="Let the rest of this one go, whatever.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Show how far it has come until all are in.")] = False,
     db: DB = "",
     as_json: JSON = False,
@@ -144,7 +153,11 @@ def launch(
 
     if (bool(to_list), bool(segment), everybody).count(True) > 1:
         raise typer.BadParameter("say whom it is for: one of --list, --segment and --everybody")
-    told = {"list": to_list or None, "segment": segment or None, "everybody": everybody, "pace": pace}
+    if go:
+        _let_go(cascade, go, db, as_json)
+        return
+    told = {"list": to_list or None, "segment": segment or None, "everybody": everybody, "pace": pace,
+            "canary": canary, "canary_after": canary_after}  # fmt: skip
     with reached(db) as client:
         begun = client.post(f"/cascades/{cascade}/launch", told)
         if wait and client.moves:
@@ -154,7 +167,18 @@ def launch(
         typer.echo(as_text(begun))
         return
     speed = f", {begun['pace']} an hour" if begun["pace"] else ""
-    typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{waits}.")
+    first = begun["canary"] if isinstance(begun["canary"], int) else 0
+    part = f"; {first} of them go first, the rest waits for how they fare" if first else ""
+    typer.echo(f"{begun['id']}: {cascade} for {begun['size']} contacts{speed}{part}{waits}.")
+
+
+def _let_go(cascade: str, launch_id: str, db: str, as_json: bool) -> None:
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import say
+
+    with reached(db) as client:
+        told = client.post(f"/cascades/{cascade}/launches/{launch_id}/go")
+    say(as_json, told, f"{launch_id}: the rest of its people enter now.")
 
 
 def pause(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp, fsum, lgamma, log, log1p
 
 from msgspec import Struct
 
@@ -66,6 +67,19 @@ def add(into: dict[Figure, Count], leg: Leg, messages: int) -> None:
 def enough(figure: Figure, count: Count, bound: int) -> bool:
     """Say whether so much bad has come that it is worth asking whether it is chance."""
     return count.bad >= LEAST[figure] and count.bad * WHOLE > bound * count.of
+
+
+def chance(count: Count, bound: int) -> float:
+    """Return how likely so many bad ones or more are at the bound itself: the binomial tail, at one look."""
+    rate = bound / WHOLE
+    if count.bad <= 0 or rate <= 0:
+        return 1.0
+    whole = lgamma(count.of + 1)
+    return min(1.0, fsum(
+        exp(whole - lgamma(bad + 1) - lgamma(count.of - bad + 1) + bad * log(rate)
+            + (count.of - bad) * log1p(-rate))
+        for bad in range(count.bad, count.of + 1)
+    ))  # fmt: skip
 
 
 def percent(of_whole: float) -> str:

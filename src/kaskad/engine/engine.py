@@ -401,7 +401,7 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     if (look_at := next_look_at(tx, world)) is not None:
         instants.append(look_at)
     instants += [
-        at for launch in tx.all("running_launches") if (at := next_entry_at(*launch[4:])) is not None
+        at for launch in tx.all("running_launches") if (at := next_entry_at(*launch[4:7])) is not None
     ]
     for account_id, at in world.queued.items():
         limits = world.limits.get(account_id)

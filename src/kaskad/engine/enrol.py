@@ -190,7 +190,9 @@ def next_entry_at(pace: int, started_at: int, enrolled: int) -> int | None:
 def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
     """Return the next contacts of the launches under way, no faster than their pace."""
     requests: list[Request] = []
-    for launch_id, version_id, list_id, cursor, pace, started_at, enrolled in tx.all("running_launches"):
+    for launch_id, version_id, list_id, cursor, pace, started_at, enrolled, spared in tx.all(
+        "running_launches"
+    ):
         version = world.versions.get(version_id)
         if version is None or world.paused(version.cascade_id):
             continue
@@ -203,7 +205,8 @@ def broadcast(tx: Transaction, world: World, now: int) -> list[Request]:
             ids = [row[0] for row in tx.all("contacts_after", after=cursor, limit=room)]
         else:
             ids = [row[0] for row in tx.all("members", list_id=list_id, after=cursor, limit=room)]
-        requests += [Request(version, contact_id, now) for contact_id in ids]
+        not_they = {row[0] for row in tx.among("spared_members", ids, list_id=spared)} if spared else ()
+        requests += [Request(version, contact_id, now) for contact_id in ids if contact_id not in not_they]
         done = len(ids) < room
         tx.run("advance_launch", id=launch_id, cursor=ids[-1] if ids else cursor, count=len(ids),
                state="done" if done else "running")  # fmt: skip

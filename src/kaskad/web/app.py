@@ -118,6 +118,7 @@ from kaskad.web.pages import (
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
 from kaskad.web.pages import forecasts as forecast_pages
+from kaskad.web.pages import guard as guard_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
 from kaskad.web.pages import segments as segment_pages
@@ -233,6 +234,7 @@ PAGES = (
     style_guide.router,
     trial_pages.router,
     uplift_pages.router,
+    guard_pages.router,
     report.router,  # after those of the editor: /cascades/new is no cascade
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}

@@ -1,5 +1,5 @@
 -- name: running_launches
-SELECT id, version_id, list_id, cursor, pace, started_at, enrolled FROM launches
+SELECT id, version_id, list_id, cursor, pace, started_at, enrolled, spared_list_id FROM launches
  WHERE state = 'running' ORDER BY id /* postgresql: FOR UPDATE SKIP LOCKED */;
 
 -- name: contacts_after
@@ -36,3 +36,46 @@ UPDATE launches SET state = 'stopped'
 -- name: contacts_to_launch
 -- How many there are of everybody.
 SELECT count(*) FROM contacts WHERE erased_at IS NULL;
+
+-- name: hold_launch
+-- Nobody enters by it until its canary has passed; and never who has entered by that.
+UPDATE launches SET state = 'paused', spared_list_id = :spared WHERE id = :id;
+
+-- name: let_launch_go
+UPDATE launches SET state = 'running', started_at = :now WHERE id = :id AND state = 'paused';
+
+-- name: spared_members
+SELECT contact_id FROM list_members
+ WHERE list_id = :list_id
+   AND contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: put_canary
+INSERT INTO canaries (launch_id, first_id, people, mature_ms) VALUES (:launch_id, :first_id, :people, :mature_ms);
+
+-- name: running_canaries
+-- Canaries under way, with what has become of both launches.
+SELECT c.launch_id, c.first_id, c.people, c.mature_ms, c.due_at, c.state, c.why, c.ended_at, v.cascade_id, v.id,
+       first.state, first.list_id, first.started_at, rest.state
+  FROM canaries c
+  JOIN launches rest ON rest.id = c.launch_id
+  JOIN launches first ON first.id = c.first_id
+  JOIN versions v ON v.id = rest.version_id
+ WHERE c.state = 'running' ORDER BY c.launch_id;
+
+-- name: canaries_of
+SELECT c.launch_id, c.first_id, c.people, c.mature_ms, c.due_at, c.state, c.why, c.ended_at
+  FROM canaries c JOIN launches l ON l.id = c.launch_id JOIN versions v ON v.id = l.version_id
+ WHERE v.cascade_id = :cascade_id;
+
+-- name: stopped_canaries
+-- Those whose rest waits for a person.
+SELECT c.launch_id, v.cascade_id, c.why
+  FROM canaries c JOIN launches l ON l.id = c.launch_id AND l.state = 'paused' JOIN versions v ON v.id = l.version_id
+ WHERE c.state = 'stopped' ORDER BY c.launch_id;
+
+-- name: canary_due
+UPDATE canaries SET due_at = :due_at WHERE launch_id = :launch_id AND due_at IS NULL;
+
+-- name: end_canary
+UPDATE canaries SET state = :state, why = :why, ended_at = :now
+ WHERE launch_id = :launch_id AND state IN ('running', 'stopped');

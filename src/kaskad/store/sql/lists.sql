@@ -28,7 +28,8 @@ DELETE FROM list_members WHERE list_id = :list_id AND contact_id <= (
 DELETE FROM lists WHERE id = :id;
 
 -- name: list_in_use
-SELECT id FROM launches WHERE list_id = :list_id AND state IN ('running', 'paused') LIMIT 1;
+SELECT id FROM launches
+ WHERE (list_id = :list_id OR spared_list_id = :list_id) AND state IN ('running', 'paused') LIMIT 1;
 
 -- name: segments
 SELECT id, name, conditions, created_at FROM segments WHERE name > :after ORDER BY name LIMIT :limit;

@@ -10,15 +10,17 @@ from pydantic import Field
 
 from kaskad.actions import launches, reports
 from kaskad.actions.audience import Audience
+from kaskad.actions.canaries import wanted
 from kaskad.analytics.reach import Level, Line
 from kaskad.analytics.scope import FOREVER
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.figures import OF_MONEY
 from kaskad.domain.ids import launch_text, read_launch
+from kaskad.store.canaries import Canary
 from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant
+from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades/{slug}", tags=["cascades"], route_class=IdempotentRoute)
@@ -36,6 +38,13 @@ class NewLaunch(Told):
     pace: Annotated[
         str, Field(max_length=20, description="1000/h, 20/m, 5/s; else that of the definition.")
     ] = ""
+    canary: Annotated[
+        str,
+        Field(max_length=20, description="How many go first, 1% (at least 200); the rest waits for them."),
+    ] = ""
+    canary_after: Annotated[
+        str, Field(max_length=20, description="After what time it is judged, 6h; else the first step's own.")
+    ] = ""
 
 
 class BegunView(View):
@@ -44,6 +53,25 @@ class BegunView(View):
     id: str
     size: int
     pace: int
+    canary: Annotated[int, Field(description="So many go first; 0: all at once.")]
+
+
+class CanaryView(View):
+    """The first part of a launch, and how it fared; `due_at` null: not all of them are in yet."""
+
+    launch: str
+    people: int
+    state: str
+    why: str
+    due_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, canary: Canary) -> CanaryView:
+        return cls(
+            launch=launch_text(canary.first_id), people=canary.people, state=canary.state, why=canary.why,
+            due_at=when(canary.due_at), ended_at=when(canary.ended_at),
+        )  # fmt: skip
 
 
 class LaunchView(View):
@@ -57,9 +85,10 @@ class LaunchView(View):
     enrolled: int
     size: int | None
     state: str
+    canary: Annotated[CanaryView | None, Field(description="What it waits or has waited for.")]
 
     @classmethod
-    def of(cls, row: LaunchRow) -> LaunchView:
+    def of(cls, row: LaunchRow, canary: Canary | None = None) -> LaunchView:
         return cls(
             id=launch_text(row.id),
             version=row.version,
@@ -69,6 +98,7 @@ class LaunchView(View):
             enrolled=row.enrolled,
             size=row.size,
             state=row.state,
+            canary=CanaryView.of(canary) if canary else None,
         )
 
 
@@ -239,8 +269,8 @@ class ReportView(View):
 def begin_launch(office: InOffice, slug: Slug, told: NewLaunch) -> BegunView:
     """Let the people of a list or a segment, or everybody, enter the cascade."""
     audience = Audience(told.list or "", told.segment or "", told.everybody)
-    begun = launches.begin(office, slug, audience, told.pace)
-    return BegunView(id=launch_text(begun.id), size=begun.size, pace=begun.pace)
+    begun = launches.begin(office, slug, audience, told.pace, wanted(told.canary, told.canary_after))
+    return BegunView(id=launch_text(begun.id), size=begun.size, pace=begun.pace, canary=begun.canary)
 
 
 @router.get("/launches", dependencies=[may(READ)])
@@ -248,16 +278,27 @@ def list_launches(office: InOffice, slug: Slug, part: Annotated[Slice, Depends()
     """List the launches of a cascade, the latest first, with how far they have come."""
     before = part.after or LARGEST
     found = launches.listing(office, slug, before=before, limit=part.limit + 1)
-    return part.page([LaunchView.of(row) for row in found], [row.id for row in found])
+    canaries = launches.canaries_of(office, slug)
+    return part.page([LaunchView.of(row, canaries.get(row.id)) for row in found], [row.id for row in found])
 
 
 @router.post("/launches/{launch}/stop", dependencies=[may(WRITE)])
 def stop_launch(office: InOffice, slug: Slug, launch: str) -> LaunchView:
     """Let nobody enter any more by this launch; who has entered goes on."""
+    return LaunchView.of(launches.stop(office, slug, _number(launch)))
+
+
+@router.post("/launches/{launch}/go", dependencies=[may(WRITE)])
+def let_launch_go(office: InOffice, slug: Slug, launch: str) -> LaunchView:
+    """Let the rest of a launch enter, whatever its canary says."""
+    return LaunchView.of(launches.go(office, slug, _number(launch)))
+
+
+def _number(launch: str) -> int:
     launch_id = read_launch(launch)
     if launch_id is None:
         raise NotFound(f"There is no launch {launch!r}: an id is like launch_12.")
-    return LaunchView.of(launches.stop(office, slug, launch_id))
+    return launch_id
 
 
 @router.get("/report", dependencies=[may(READ)])

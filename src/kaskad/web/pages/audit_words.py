@@ -39,6 +39,7 @@ VERBS = {
     "POST /cascades/{slug}/optimize": N_("Asked what a cascade could do better"),
     "POST /cascades/{slug}/launch": N_("Launched a cascade"),
     "POST /cascades/{slug}/launch/preview": N_("Asked what a launch would do"),
+    "POST /cascades/{slug}/launches/{launch}/go": N_("Let the rest of a launch go without its canary"),
     "POST /cascades/{slug}/launches/{launch}/stop": N_("Stopped a launch"),
     "PATCH /cascades/{slug}/guard": N_("Changed the guardrails of a cascade"),
     "POST /cascades/{slug}/guard/look": N_("Looked at what a guardrail has stopped"),

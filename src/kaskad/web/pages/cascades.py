@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from kaskad.actions import cascades, launches, lists, segments
 from kaskad.actions.audience import Audience
+from kaskad.actions.canaries import wanted
 from kaskad.actions.cascades import Overview
 from kaskad.actions.forecast import Expected
 from kaskad.actions.launch_preview import Preview, preview
@@ -104,22 +105,25 @@ def _done(
 
 @router.get("/cascades/{slug}/launch")
 def ask(
-    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: str = "", pace: str = ""
-) -> Response:
+    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: str = "", pace: str = "",
+    canary: str = "",
+) -> Response:  # fmt: skip
     """Show whom a launch would be for, and what would be refused, before it begins."""
-    return _launch_page(office, request, seen, slug, audience, pace)
+    return _launch_page(office, request, seen, slug, Asked(audience, pace, canary))
 
 
 @router.post("/cascades/{slug}/launches")
 def begin(
-    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: Text = "", pace: Text = ""
-) -> Response:
+    office: InOffice, request: Request, seen: Writer, slug: Slug, audience: Text = "", pace: Text = "",
+    canary: Text = "",
+) -> Response:  # fmt: skip
     """Let the people chosen enter the cascade."""
-    look = look_of(request, seen)
+    look, asked = look_of(request, seen), Asked(audience, pace, canary)
     try:
-        begun = launches.begin(office, slug, read_audience(audience), pace.strip())
+        first = wanted(canary, "")
+        begun = launches.begin(office, slug, read_audience(audience), pace.strip(), first)
     except (Invalid, Conflict) as error:
-        return _launch_page(office, request, seen, slug, audience, pace, look.refusal(error))
+        return _launch_page(office, request, seen, slug, asked, look.refusal(error))
     note(office, seen, "POST /cascades/{slug}/launch", f"{slug} {audience}")
     figures_of(request).forget(slug)
     said = look.words.ngettext(
@@ -146,22 +150,30 @@ def read_audience(text: str) -> Audience:
     return Audience(list=name if kind == "list" else "", segment=name if kind == "segment" else "")
 
 
+class Asked(Struct, frozen=True):
+    """What a form of a launch says."""
+
+    audience: str
+    pace: str
+    canary: str
+
+
 def _launch_page(
-    office: Office, request: Request, seen: Visitor, slug: str, audience: str, pace: str, problem: str = ""
+    office: Office, request: Request, seen: Visitor, slug: str, asked: Asked, problem: str = ""
 ) -> Response:
     look, whole = look_of(request, seen), cascades.find(office, slug)
     shown: Preview | None = None
     foretold: Expected | None = None
-    if audience and not problem:
+    if asked.audience and not problem:
         try:
-            shown = preview(office, slug, read_audience(audience))
-            foretold = launches.expected(office, slug, read_audience(audience)) if shown.size else None
+            shown = preview(office, slug, read_audience(asked.audience))
+            foretold = launches.expected(office, slug, read_audience(asked.audience)) if shown.size else None
         except KaskadError as error:
             problem = look.refusal(error)
     return render(
         request, look, "launch.html", 422 if problem else 200, seen=seen, cascade=whole.overview,
-        choices=_choices(office, look), audience=audience, pace=pace, preview=shown, foretold=foretold,
-        problem=problem,
+        choices=_choices(office, look), audience=asked.audience, pace=asked.pace, canary=asked.canary,
+        preview=shown, foretold=foretold, problem=problem,
     )  # fmt: skip
 
 
@@ -171,6 +183,6 @@ def _choices(office: Office, look: Look) -> list[tuple[str, str]]:
     found += [
         (f"list {each.name}", look.audience(f"list {each.name}"))
         for each in lists.listing(office, after="", limit=CHOICES)
-        if not each.name.startswith("seeds ")
+        if not each.name.startswith(("seeds ", "canary of "))
     ]
     return [("", look._("Choose…")), *found, ("everybody", look._("Everybody in the base"))]

@@ -131,16 +131,16 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
             case "guard":
                 text = look._("%(name)s is paused by a guardrail. %(why)s.",
                               name=each.name, why=look.told(each.detail))  # fmt: skip
-                yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+                yield ShownAlarm("bad", text, f"/cascades/{each.name}/guard", look._("Guardrails"))
             case "guard_told":
                 text = look._(
                     "%(name)s is beyond a bound. %(why)s.", name=each.name, why=look.told(each.detail)
                 )
-                yield ShownAlarm("warn", text, f"/cascades/{each.name}", look._("Report"))
+                yield ShownAlarm("warn", text, f"/cascades/{each.name}/guard", look._("Guardrails"))
             case "canary":
                 text = look._("The canary of %(name)s was stopped. %(why)s.",
                               name=each.name, why=look.told(each.detail))  # fmt: skip
-                yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+                yield ShownAlarm("bad", text, f"/cascades/{each.name}/guard", look._("Guardrails"))
             case "webhook":
                 text = look._("Webhook %(number)s does not take what it is told: %(why)s",
                               number=each.name, why=each.detail)  # fmt: skip

@@ -1,0 +1,110 @@
+"""Guardrails of a cascade: its figures against their bounds, what was stopped, first parts of launches."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from kaskad.actions import cascades, guards, launches
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.guard import WHOLE, Figure
+from kaskad.domain.ids import launch_text, read_launch
+from kaskad.domain.worded import worded
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.cascades import WRITE, Reader, Slug
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.look import Look
+from kaskad.web.pages.session import PageRoute, look_of, needs, note
+from kaskad.web.pages.shell import Visitor, go, render
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Writer = Annotated[Visitor, needs(WRITE)]
+Text = Annotated[str, Form(max_length=20)]
+
+PLACE = "/cascades/{slug}/guard"
+
+
+@router.get(PLACE)
+def show(office: InOffice, request: Request, seen: Reader, slug: Slug) -> Response:
+    """Show the guardrails of a cascade."""
+    return _page(office, request, seen, slug)
+
+
+@router.post(PLACE)
+def change(
+    office: InOffice, request: Request, seen: Writer, slug: Slug, complaints: Text = "", opt_outs: Text = "",
+    bounces: Text = "", failures: Text = "",
+) -> Response:  # fmt: skip
+    """Give the current version bounds of its own."""
+    given = dict(zip(Figure, (complaints, opt_outs, bounces, failures), strict=True))
+    try:
+        guards.raise_bounds(office, slug, {figure: _bound(text) for figure, text in given.items()})
+    except Invalid as error:
+        return _page(office, request, seen, slug, look_of(request, seen).refusal(error), given)
+    note(office, seen, "PATCH /cascades/{slug}/guard", slug)
+    return _done(request, slug, look_of(request, seen)._("The bounds are changed."))
+
+
+@router.post(PLACE + "/look")
+def look_at(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
+    """Watch it anew: a person has looked."""
+    guards.looked(office, slug, seen.name)
+    note(office, seen, "POST /cascades/{slug}/guard/look", slug)
+    return _done(request, slug, look_of(request, seen)._("It is watched anew from here."))
+
+
+@router.post(PLACE + "/launches/{launch}/go")
+def let_go(office: InOffice, request: Request, seen: Writer, slug: Slug, launch: str) -> Response:
+    """Let the rest of a launch go without its canary."""
+    launches.go(office, slug, read_launch(launch) or 0)
+    note(office, seen, "POST /cascades/{slug}/launches/{launch}/go", f"{slug} {launch}")
+    return _done(request, slug, look_of(request, seen)._("The rest of its people enter now."))
+
+
+def _done(request: Request, slug: str, said: str) -> Response:
+    figures_of(request).forget(slug)
+    return go(PLACE.format(slug=slug), said)
+
+
+def _page(
+    office: Office, request: Request, seen: Visitor, slug: str, problem: str = "",
+    given: dict[Figure, str] | None = None,
+) -> Response:  # fmt: skip
+    look, whole = look_of(request, seen), cascades.find(office, slug).overview
+    try:
+        told = guards.status(office, slug)
+    except Conflict:
+        told = None
+    bounds = {figure: told.guard.bound(figure) for figure in Figure} if told else {}
+    firsts = launches.canaries_of(office, slug)
+    return render(
+        request, look, "guard.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
+        told=told, names=_names(look), may_write=seen.may(WRITE), whole=WHOLE,
+        given=given or {figure: f"{bound / 100:g}" for figure, bound in bounds.items()},
+        canaries=[(launch_text(number), one) for number, one in sorted(firsts.items(), reverse=True)][:20],
+        steps={step: outline.id for step, outline in enumerate(whole.steps)},
+    )  # fmt: skip
+
+
+def _bound(text: str) -> int:
+    """Return a share in percent, as people write it, of 10 000; raises Invalid."""
+    try:
+        return round(float(text.strip().removesuffix("%").strip().replace(",", ".") or "0") * 100)
+    except (ValueError, OverflowError):
+        raise Invalid([worded("A bound is a share in percent, for example 0.5.")]) from None
+
+
+def _names(look: Look) -> dict[str, tuple[str, str]]:
+    """Return how each figure is called, and what is bad there."""
+    return {
+        Figure.COMPLAINTS: (look._("Complaints"), look._("marked as spam, of what arrived")),
+        Figure.OPT_OUTS: (look._("Opt-outs"), look._("people who left because of it, of what arrived")),
+        Figure.BOUNCES: (
+            look._("Bounces"), look._("mails refused or sent back because of their address")
+        ),
+        Figure.FAILURES: (
+            look._("Failures"), look._("refused or undelivered by no fault of the person's")
+        ),
+    }  # fmt: skip

@@ -1,0 +1,74 @@
+"""Guardrails on their page and over the API: bounds, what was stopped and looked at, first parts, alarms."""
+
+import re
+
+from kaskad.domain.guard import Figure
+from kaskad.domain.guarded import Count
+from kaskad.store import cascades, guards
+from kaskad.store.guards import Stream
+
+
+def stop(site) -> None:
+    """Let a guardrail have stopped the cascade."""
+    office = site.service.office
+
+    def change(tx) -> None:
+        row = cascades.by_slug(tx, "news")
+        stream = Stream(row.version_id, 0, 0, Figure.BOUNCES)
+        guards.put_stop(tx, stream, Count(31, 120), 500, True, office.now())
+        cascades.set_state(tx, row.id, cascades.PAUSED, office.now())
+
+    office.write(change)
+    office.reload()
+
+
+def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site):
+    stop(site)
+    (alarm, *_) = [one for one in site.api.get("/alarms")["items"] if one["kind"] == "guard"]
+    assert alarm["detail"] == "bounces of step 'chat': 31 of 120 messages, 25.83 %; the bound is 5 %"
+    for theme, width in (("light", "wide"), ("dark", "phone")):
+        looked = visit("marketer", language="ru", theme=theme, width=width)
+        page = looked.goto("/cascades/news/guard")
+        assert "31 из 120" in page.inner_text("main")
+        looked.shoot(f"guard {width}")
+        assert looked.axe() == [] and not looked.overflows()
+    with site.client("marketer") as client:
+        assert "/cascades/news/guard" in client.get("/?lang=en").text
+        token = re.search(r'name="csrf" value="([^"]+)', client.get("/cascades/news/guard").text)[1]
+        wrong = {"csrf": token, "complaints": "0.2", "bounces": "a lot"}
+        refused = client.post("/cascades/news/guard?lang=en", data=wrong)
+        assert refused.status_code == 422 and "share in percent" in refused.text and "a lot" in refused.text
+        told = {"csrf": token, "complaints": "0,2", "opt_outs": "0", "bounces": "8 %", "failures": "30"}
+        assert client.post("/cascades/news/guard", data=told).status_code == 303
+    page = visit("marketer").goto("/cascades/news/guard")
+    page.get_by_role("button", name="I have looked: go on").press("Enter")
+    page.wait_for_url("**/cascades/news*")
+    assert site.api.get("/cascades/news")["state"] == "active"
+    guard = site.api.get("/cascades/news/guard")
+    assert guard["bounds"] == {
+        "complaints": 20, "opt_outs": 0, "bounces": 800, "failures": 3_000, "then": "pause",
+    }  # fmt: skip
+    assert not guard["stopped"] and guard["history"][0]["looked_by"]
+    assert {one["figure"] for one in guard["watched"]} >= {"failures", "complaints"}
+    with site.client("viewer") as client:
+        assert ">Save<" not in client.get("/cascades/news/guard?lang=en").text
+        assert "Nothing is watched yet" in client.get("/cascades/draft/guard?lang=en").text
+
+
+def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site):
+    api = site.api
+    begun = api.post("/cascades/news/launch", {"everybody": True, "canary": "1%", "canary_after": "6h"})
+    assert begun["canary"] == 0  # two people are no more than a first part
+    assert api.call("POST", "/cascades/news/launch", {"everybody": True, "canary": "x"}).status_code == 422
+    assert api.call("POST", f"/cascades/news/launches/{begun['id']}/go").status_code == 409
+    with site.client("marketer") as client:
+        asked = client.get("/cascades/news/launch", params={"audience": "everybody", "canary": "2%"}).text
+    assert asked.count('value="2%"') == 2  # in the field, and in what is sent on
+    way = {"account": "email", "to": "Ops@example.org", "kinds": ["guard"]}
+    kept = api.put("/alarms/ways", {"ways": [way]})
+    assert kept == api.get("/alarms/ways") == {"ways": [{**way, "to": "ops@example.org"}]}
+    assert api.call("PUT", "/alarms/ways", {"ways": [{"account": "none", "to": "x"}]}).status_code == 422
+    assert {one["kind"] for one in api.get("/alarms/history")["items"]} <= {"guard"}
+    assert api.call("PATCH", "/accounts/email/guard", {"bounces": 900}).status_code == 204
+    assert api.call("PATCH", "/accounts/none/guard", {"bounces": 900}).status_code == 404
+    assert api.post("/cascades/news/guard/look") == {"looked": 0}
