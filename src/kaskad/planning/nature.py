@@ -1,0 +1,100 @@
+"""What services and people do about each message of a simulation, drawn by its place: always the same."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.random import default_rng
+
+from kaskad.domain.clocks import valid_for_ms
+from kaskad.domain.policy import DAY, HOUR
+from kaskad.domain.run import Passage
+from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.version import Version
+from kaskad.planning.lives import Life
+from kaskad.planning.telling import success_kinds
+from kaskad.planning.world import DECIDES, Rates, World
+
+_DRAWS = 5  # numbers for each message: is refused? does what? when? and then? is told to be delivered?
+_CHANNELS = {channel.code: channel for channel in Channel}
+_DELIVERED = Kind.DELIVERED
+
+
+class Act(Struct, frozen=True):
+    """Something told of a person after a message: about it, or (`step` None) about the run."""
+
+    at: int
+    step: int | None
+    kind: Kind
+
+
+class Nature:
+    """How the services and people of one simulation behave."""
+
+    def __init__(self, version: Version, world: World, rates: Rates) -> None:
+        self._version, self._world, self._rates = version, world, rates
+        self.kinds = success_kinds(version)
+        self._reports = version.has_conditions or any(
+            (rule.attends | version.moving) & _DELIVERED.bit for rule in version.rules.values()
+        )
+        self._believed: dict[tuple[int, int, int], tuple[float, float]] = {}
+        self._steps = max(1, len(version.cascade.steps))
+        shape = (world.people, self._steps, _DRAWS)
+        self._drawn = array("f", default_rng([world.seed, 1]).random(shape, dtype=np.float32).tobytes())
+
+    def fate(self, life: Life, passage: Passage) -> Sequence[float]:
+        """Return the numbers that say what becomes of a message."""
+        if passage.attempt > 1:
+            own = default_rng([self._world.seed, 3, life.number, passage.step, passage.attempt])
+            return [float(number) for number in own.random(_DRAWS)]
+        at = (life.number * self._steps + passage.step) * _DRAWS
+        return self._drawn[at : at + _DRAWS]
+
+    def refuses(self, fate: Sequence[float], step: int) -> bool:
+        """Say whether the service refuses a message of the step at once."""
+        return fate[0] < self._world.fails.get(step, 0.0)
+
+    def acts(
+        self, life: Life, passage: Passage, fate: Sequence[float], anchors: Mapping[int, int] | None, now: int
+    ) -> list[Act]:  # fmt: skip
+        """Return what follows from a message that has just been taken, all within the step's time."""
+        world, step, channel = self._world, passage.step, _CHANNELS[passage.channel]
+        heard = self.kinds[step, passage.channel]
+        _, what, when, more, told = fate
+        lost = told < world.unreported.get(step, 0.0)
+        found = []
+        if self._reports and not lost and heard.reaction is not _DELIVERED:
+            found.append(Act(now + world.delivers[channel].within(told, HOUR), step, _DELIVERED))
+        reacts, leaves = self._rate(step, channel, life.written - 1)
+        weaker = heard.weaker is not None and more < world.seen.get(channel, 0.0)
+        if what >= reacts + leaves and not weaker:
+            return found
+        zone = life.sort.answers.zones[0]
+        limit_ms = valid_for_ms(self._version, life.run, step, passage.channel, anchors, zone, now)
+        if what < reacts:
+            if heard.reaction is _DELIVERED:
+                delay, reacts = world.delivers[channel], 0.0 if lost else reacts
+            else:
+                delay = world.reacts[channel]
+            at = now + delay.within(when, max(2, limit_ms))
+            found += [Act(at, step, heard.reaction)] * (what < reacts)
+            if more < world.buys and what < reacts:
+                found.append(Act(at + DECIDES.within(more / world.buys, 7 * DAY), None, Kind.GOAL))
+            return found
+        at = now + world.reacts[channel].within(when, max(2, limit_ms))
+        if what < reacts + leaves:
+            goal = self._version.cascade.goal is not None
+            found.append(Act(at, None, Kind.GOAL if goal else Kind.UNSUBSCRIBED))
+        elif heard.weaker is not None:
+            found.append(Act(at, step, heard.weaker))
+        return found
+
+    def _rate(self, step: int, channel: Channel, before: int) -> tuple[float, float]:
+        key = step, channel.code, before
+        found = self._believed.get(key)
+        if found is None:
+            found = self._believed[key] = self._rates(step, channel, before)
+        return found

@@ -1,0 +1,180 @@
+"""The simulation against the real engine: for the same acts of people the same runs, to the millisecond."""
+
+import os
+
+import pytest
+from msgspec.structs import replace
+
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.policy import HOUR, Policy
+from kaskad.domain.span import parse_span
+from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
+from kaskad.domain.version import prepare
+from kaskad.planning import simulate
+from kaskad.planning.simulate import play
+from kaskad.planning.world import Outage, World, typical
+from support.databases import migrated
+from support.play import NOON
+from support.stage import Stage, accepted, refused
+
+PLAIN = """
+cascade: plain
+class: service
+trigger: {event: left, key: cart_id, delay: 1h}
+goal: {event: bought, within: 7d}
+steps:
+  - {id: letter, channel: email, subject: Hi, text: Hi,
+     wait: [{unless: opened, for: 24h}, {unless: clicked, for: 4h, from: opened}]}
+  - {id: chat, channel: telegram, text: Hi, wait: 6h, on_fail: retry}
+  - {id: sms, channel: sms, text: Hi, wait: 2h}
+  - {id: robot, channel: robot_call, say: Hi, wait: 2h}
+"""
+ANCHORED = """
+cascade: anchored
+class: service
+trigger: {event: left, key: cart_id}
+goal: {event: bought, within: 7d}
+steps:
+  - {id: letter, channel: email, subject: Hi, text: Hi, success: opened,
+     at: {before: trigger.starts_at, by: 24h}}
+  - {id: chat, channel: telegram, text: Hi, at: {before: trigger.starts_at, by: 14h}}
+  - {id: sms, channel: sms, text: Hi, at: {before: trigger.starts_at, by: 30m, earliest_ok: 1h}}
+"""
+BRANCHED = """
+cascade: branched
+class: service
+trigger: {event: left, key: cart_id}
+goal: {event: bought, within: 7d}
+steps:
+  - {id: letter, channel: email, subject: Hi, text: Hi, wait: 3h}
+  - {id: chat, channel: [telegram, sms], text: Hi, if: not steps.letter.failed, wait: 2h, holdout: 30%}
+  - {id: offer, channel: sms, text: Hi, wait: 2h, only: branch}
+branches: [{when: letter.clicked, go: offer, unless_goal_in: 2h}]
+"""
+RATES = {0: (0.3, 0.1), 1: (0.3, 0.1), 2: (0.4, 0.1), 3: (0.4, 0.0)}
+PEOPLE = int(os.environ.get("KASKAD_TRIALS", "12"))
+ZONES = ("Asia/Almaty", "Europe/Berlin", "Asia/Vladivostok", "America/New_York")
+
+
+def version_of(text, policy=None):
+    return prepare(1, 1, to_cascade(text, name="x.yaml"), policy or Policy())
+
+
+def sorts_of(cascade):
+    """Return people in four zones, some of whom lack addresses."""
+    whole = typical(cascade, "UTC")
+    has = whole.answers.addresses
+    lacks = [(), (Channel.EMAIL,), (Channel.TELEGRAM, Channel.ROBOT_CALL), (Channel.SMS, Channel.EMAIL)]
+    return [
+        replace(whole, count=1 if without else 2, answers=replace(
+            whole.answers, zones=(zone,),
+            addresses={code: each for code, each in has.items() if Channel.of(code) not in without},
+        ))
+        for zone in ZONES for without in lacks
+    ]  # fmt: skip
+
+
+def rates(step, channel, before):
+    return RATES[step]
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        (PLAIN, {"fails": {0: 0.2, 1: 0.4}, "buys": 0.3}), (ANCHORED, {"fails": {0: 0.2}}),
+        (BRANCHED, {"fails": {0: 0.3}}),
+    ],
+)  # fmt: skip
+def test_for_the_same_acts_the_real_engine_leaves_the_same_runs(tmp_path, text, changes):
+    version = version_of(text)
+    world = World(
+        start=NOON + 3 * HOUR, people=PEOPLE, seed=5, accepted_ms=0, enter_over_ms=5 * HOUR, traced=PEOPLE,
+        trigger={"starts_at": parse_span("2d")}, **changes,
+    )  # fmt: skip
+    played = play(version, world, sorts_of(version.cascade), rates)
+    stage = Stage(migrated(tmp_path / "kaskad.db"), policy=Policy(), at=world.start)
+    stage.cascade(text)
+    told = [_told(life) for life in played.lives]
+    refusals = {
+        (n + 1, step): list(fates) for n, (_, each) in enumerate(told) for step, fates in each.items()
+    }
+    stage.answer = lambda parcel: (
+        refused(parcel, stage.clock.now(), Reason.OTHER)
+        if refusals[parcel.contact_id, parcel.step].pop(0)
+        else accepted(parcel, stage.clock.now())
+    )
+    for life in played.lives:
+        has = [Channel.of(code) for code in life.sort.answers.addresses]
+        own = [channel for channel in has if channel is not Channel.ROBOT_CALL]
+        assert stage.person(f"p{life.number}", own, zone=life.sort.answers.zones[0]) == life.number + 1
+    for at, number, step, kind in sorted(act for acts, _ in told for act in acts):
+        stage.passes(f"{at - stage.clock.at}ms") if at > stage.clock.at else None
+        if kind == "entered":
+            stage.event(number + 1, "left", cart_id=number, starts_at=at + 48 * HOUR)
+        elif kind == "goal":
+            stage.event(number + 1, "bought")
+        else:
+            stage.receipt(number + 1, Kind[kind.upper()], step=step)
+    stage.passes("30d")
+    for life in played.lives:
+        found = _as_engine(life, version)
+        states = {  # after three days without a receipt the engine's housekeeping calls it unknown
+            step: "sent" if state == "unknown" else state
+            for step, state in stage.states(life.number + 1).items()
+        }
+        assert found == (stage.outcome(life.number + 1), states, sorted(stage.at(life.number + 1))), life.log
+    assert len({life.run.outcome for life in played.lives}) > 2, "nothing that tells them apart happened"
+
+
+def _told(life):
+    """Return what happened to a person, as (at, who, step, what), and of each step which attempts failed."""
+    acts, fates = [], {}
+    for moment in life.log:
+        if moment.what in (
+            "entered",
+            "goal",
+            "opened",
+            "clicked",
+            "read",
+            "answered",
+            "delivered",
+            "replied",
+        ):
+            acts.append((moment.at, life.number, -1 if moment.step is None else moment.step, moment.what))
+        elif moment.what == "sent":
+            fates.setdefault(moment.step, []).append(False)
+        elif moment.what == "failed":
+            fates[moment.step][-1] = True
+    return acts, fates
+
+
+def _as_engine(life, version):
+    """Return a life as the stage tells of a run: outcome, state of each step, when messages went."""
+    states = {}
+    for number, passage in life.passages.items():
+        state = MessageState.of(passage.state)
+        skipped = state is MessageState.SKIPPED
+        states[version.cascade.steps[number].id] = (
+            SkipReason.of(passage.reason).value if skipped else state.value
+        )
+    sent = sorted(moment.at for moment in life.log if moment.what == "sent")
+    return Outcome.of(life.run.outcome).value, states, sent
+
+
+def test_decisions_shared_by_those_who_stand_alike_are_those_of_each():
+    """With and without sharing, for each life to the moment; caps and gaps stand in the way of some."""
+    version = version_of(PLAIN.replace("service", "advertising"))
+    world = World(
+        start=NOON, people=400, seed=3, traced=400, enter_over_ms=30 * HOUR, fails={1: 0.1},
+        outages=(Outage(Channel.TELEGRAM, 26 * HOUR, 40 * HOUR),), per_second={Channel.SMS: 0.01},
+    )  # fmt: skip
+    lives = []
+    for plain in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not plain:
+                patch.setattr(simulate, "_is_plain", lambda version: False)
+            lives.append(play(version, world, sorts_of(version.cascade), rates).lives)
+    for one, other in zip(*lives, strict=True):
+        assert (one.log, one.passages, one.run) == (other.log, other.passages, other.run)
+    whats = {moment.what for life in lives[0] for moment in life.log}
+    assert {"queued", "failed", "goal", "opened", "skipped", "waits"} <= whats
