@@ -22,6 +22,7 @@ cascade: plain
 class: service
 trigger: {event: left, key: cart_id, delay: 1h}
 goal: {event: bought, within: 7d}
+exit_if: "trigger.total < 1000"
 steps:
   - {id: letter, channel: email, subject: Hi, text: Hi,
      wait: [{unless: opened, for: 24h}, {unless: clicked, for: 4h, from: opened}]}
@@ -89,7 +90,7 @@ def test_for_the_same_acts_the_real_engine_leaves_the_same_runs(tmp_path, text, 
     version = version_of(text)
     world = World(
         start=NOON + 3 * HOUR, people=PEOPLE, seed=5, accepted_ms=0, enter_over_ms=5 * HOUR, traced=PEOPLE,
-        trigger={"starts_at": parse_span("2d")}, **changes,
+        trigger={"starts_at": parse_span("2d"), "total": 5_000}, **changes,
     )  # fmt: skip
     played = play(version, world, sorts_of(version.cascade), rates)
     stage = Stage(migrated(tmp_path / "kaskad.db"), policy=Policy(), at=world.start)
@@ -110,7 +111,7 @@ def test_for_the_same_acts_the_real_engine_leaves_the_same_runs(tmp_path, text, 
     for at, number, step, kind in sorted(act for acts, _ in told for act in acts):
         stage.passes(f"{at - stage.clock.at}ms") if at > stage.clock.at else None
         if kind == "entered":
-            stage.event(number + 1, "left", cart_id=number, starts_at=at + 48 * HOUR)
+            stage.event(number + 1, "left", cart_id=number, starts_at=at + 48 * HOUR, total=5_000)
         elif kind == "goal":
             stage.event(number + 1, "bought")
         else:
@@ -166,13 +167,14 @@ def test_decisions_shared_by_those_who_stand_alike_are_those_of_each():
     version = version_of(PLAIN.replace("service", "advertising"))
     world = World(
         start=NOON, people=400, seed=3, traced=400, enter_over_ms=30 * HOUR, fails={1: 0.1},
-        outages=(Outage(Channel.TELEGRAM, 26 * HOUR, 40 * HOUR),), per_second={Channel.SMS: 0.01},
+        trigger={"total": 5_000}, outages=(Outage(Channel.TELEGRAM, 26 * HOUR, 40 * HOUR),),
+        per_second={Channel.SMS: 0.01},
     )  # fmt: skip
     lives = []
     for plain in (True, False):
         with pytest.MonkeyPatch.context() as patch:
             if not plain:
-                patch.setattr(simulate, "_is_plain", lambda version: False)
+                patch.setattr(simulate, "_is_plain", lambda version, world: False)
             lives.append(play(version, world, sorts_of(version.cascade), rates).lives)
     for one, other in zip(*lives, strict=True):
         assert (one.log, one.passages, one.run) == (other.log, other.passages, other.run)

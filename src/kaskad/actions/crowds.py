@@ -96,9 +96,9 @@ class Asker:
         self._office, self._cascade, self._world = office, cascade, office.engine.world
         self._now = office.now()
         with office.read() as tx:
-            self._policy = settings.get(tx, POLICY, Policy) or Policy()
+            self.policy = settings.get(tx, POLICY, Policy) or Policy()
             self._texts = TextBook(look_up(tx, cascade)[0])
-        self.holdout = self._policy.holdout.of(cascade.message_class)
+        self.holdout = self.policy.holdout.of(cascade.message_class)
         self.unasked = {step.number for step in cascade.steps if _of_runs(step)}
         self._parts: dict[int, float] = {}
         self._asks: dict[tuple[int, int, str], Ask] = {}
@@ -154,9 +154,19 @@ class Asker:
         account = next((one for one in accounts if step.account in ("", one.name)), None)
         return self._ask(step, channel, account, self._usual_number(channel))
 
+    def ask_of(self, step: Step, channel: Channel, answers: Answers) -> Ask | None:
+        """Return what the step is for a contact on one channel; None: no account takes it, or it has no
+        address."""
+        number = answers.named.get(step.account, 0) if step.account else answers.accounts.get(channel.code, 0)
+        account = self._world.accounts.get(number)
+        address = answers.addresses.get(entering.ADDRESS_CHANNEL.get(channel.code, channel.code))
+        if account is None or address is None:
+            return None
+        return self._ask(step, channel, account, address.value)
+
     def _usual_number(self, channel: Channel) -> str:
         """Return a mobile number of the brand's country, for price lists to be asked about."""
-        country = self._policy.country
+        country = self.policy.country
         number = example_number_for_type(country, PhoneNumberType.MOBILE) if country else None
         return format_number(number, PhoneNumberFormat.E164) if number and channel in PHONES else ""
 
@@ -170,7 +180,7 @@ class Asker:
             for step in self._cascade.steps
         )  # fmt: skip
         cascade = structs.replace(self._cascade, steps=steps, to="", exit_if=None)
-        version = prepare(0, 0, cascade, self._policy)
+        version = prepare(0, 0, cascade, self.policy)
         now = self._now
         return version, [
             Run(contact_id, 1, 0, 0, 0, RunState.PENDING.code, Phase.ENTER, -1, None, 0, now, now, now)

@@ -120,7 +120,7 @@ def show_problems(loaded: Loaded, text: str | None) -> None:
     """Print what is wrong with a text, each with its line; and whether it can be used."""
     lines = [] if text is None else re.split(r"\r\n|\r|\n", text)
     for problem in loaded.problems:
-        _print_problem(loaded.name, problem, lines)
+        print_problem(loaded.name, problem, lines)
     if loaded.cascade is None:
         count = len(loaded.errors)
         typer.secho(f"{loaded.name}: {count} error{'s' * (count != 1)}", err=True, fg=typer.colors.RED)
@@ -131,7 +131,8 @@ def show_problems(loaded: Loaded, text: str | None) -> None:
     typer.secho(f"{loaded.name}: ok, {loaded.cascade.id}, {', '.join(words)}", fg=typer.colors.GREEN)
 
 
-def _print_problem(name: str, problem: Problem, lines: list[str]) -> None:
+def print_problem(name: str, problem: Problem, lines: list[str]) -> None:
+    """Print one finding with its line of the file, and what to do."""
     color = typer.colors.RED if problem.severity == "error" else typer.colors.YELLOW
     place = typer.style(f"{name}:{problem.line}:{problem.column}:", bold=True)
     typer.echo(f"{place} {typer.style(problem.severity, fg=color)}: {problem.message}")

@@ -37,7 +37,7 @@ class Nature:
     def __init__(self, version: Version, world: World, rates: Rates) -> None:
         self._version, self._world, self._rates = version, world, rates
         self.kinds = success_kinds(version)
-        self._reports = version.has_conditions or any(
+        self._reports = _looks_at_steps(version) or any(
             (rule.attends | version.moving) & _DELIVERED.bit for rule in version.rules.values()
         )
         self._believed: dict[tuple[int, int, int], tuple[float, float]] = {}
@@ -98,3 +98,9 @@ class Nature:
         if found is None:
             found = self._believed[key] = self._rates(step, channel, before)
         return found
+
+
+def _looks_at_steps(version: Version) -> bool:
+    conditions = [version.cascade.exit_if, *(step.condition for step in version.cascade.steps)]
+    names = {name for condition in conditions if condition is not None for name in condition.names()}
+    return any(name.startswith("steps.") for name in names)

@@ -17,6 +17,7 @@ from numpy.random import default_rng
 from kaskad.domain.alike import answered, free_below, may_be_touched
 from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
+from kaskad.domain.condition import Condition, Event, Name, Now, walk
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
 from kaskad.domain.entering import share
 from kaskad.domain.hours import add, hour_of_day
@@ -80,7 +81,7 @@ class _Play:
         self._lines = lines(world)
         self._closings = sorted({at for line in self._lines.values() for at in line.turns(version)})
         self._nature = Nature(version, world, rates)
-        self._is_plain = _is_plain(version)
+        self._is_plain = _is_plain(version, world)
         self._free_below = [
             free_below(version, step.number) if self._is_plain else 0 for step in self._steps
         ]  # fmt: skip
@@ -438,11 +439,28 @@ class _Play:
         self._decide(life, now)
 
 
-def _is_plain(version: Version) -> bool:
+def _is_plain(version: Version, world: World) -> bool:
     """Say whether a decision about somebody of whom nothing is told asks only what is alike for many."""
     return not (
-        version.has_conditions or version.anchored or version.cascade.to or version.calls_people
-        or version.moving & PLAIN
+        any(not _is_constant(condition, world) for condition in _conditions(version))
+        or version.anchored or version.cascade.to or version.calls_people or version.moving & PLAIN
         or any(rule.attends & PLAIN for rule in version.rules.values())
         or any(step.variants or step.holdout or len(step.channels) > 1 for step in version.cascade.steps)
     )  # fmt: skip
+
+
+def _conditions(version: Version) -> list[Condition]:
+    found = [version.cascade.exit_if, *(step.condition for step in version.cascade.steps)]
+    return [condition for condition in found if condition is not None]
+
+
+def _is_constant(condition: Condition, world: World) -> bool:
+    """Say whether a condition is the same at all times for people of one sort."""
+    if any(isinstance(value, Span) for value in world.trigger.values()):
+        return False
+    return all(
+        node.path[0] in ("contact", "trigger")
+        if isinstance(node, Name)
+        else not isinstance(node, Now | Event)
+        for node in walk(condition.tree)
+    )

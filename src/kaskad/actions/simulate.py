@@ -1,0 +1,370 @@
+"""A cascade simulated before it runs: the real people, prices and rates, on a clock of its own.
+
+Whom it meets is asked of the audience as the last look would answer (`crowds.py`), how people react is what a
+forecast believes (`past.py`); the rest is played (`planning/simulate.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from msgspec import Struct, structs, to_builtins
+
+from kaskad.actions.apart import play_apart
+from kaskad.actions.audience import Audience
+from kaskad.actions.cascades import source_of
+from kaskad.actions.crowds import Asker, Sampled, audience_of, sampled
+from kaskad.actions.office import Office
+from kaskad.actions.past import Past, past
+from kaskad.domain.caps import Touch
+from kaskad.domain.cascade import Cascade, Money
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.policy import HOUR, SECOND, Policy
+from kaskad.domain.run import Address, Answers, Run
+from kaskad.domain.terms import Channel, Phase, RunState
+from kaskad.domain.version import Version, prepare
+from kaskad.engine.look import Desk, look
+from kaskad.planning.expectations import Checked, Expectation, check
+from kaskad.planning.history import Happened
+from kaskad.planning.outlook import Outlook, Plan
+from kaskad.planning.scene import Scene, Staged, askable, attributes_asked, table_of, undated
+from kaskad.planning.simulate import Tell
+from kaskad.planning.simulated import Simulated
+from kaskad.planning.walk import stages
+from kaskad.planning.world import (
+    DELIVERS,
+    REACTS,
+    SEEN,
+    Prices,
+    Sort,
+    World,
+    assumed_trigger,
+    typical,
+)
+from kaskad.planning.world_file import Wanted, to_wanted
+from kaskad.providers import provider
+from kaskad.providers.base import limits_of
+
+PEOPLE = 10_000
+LOOKED = 2_000  # contacts of an audience that are looked at; the others are taken to be like them
+ALONE_START = 1_780_308_000_000  # Monday, 1 June 2026, 10:00 UTC: of simulations that know no other
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is asked for; None and "": what the file says, else what is usual."""
+
+    text: str = ""  # a definition; "": the draft, else what runs
+    file: str = ""  # of a world and expectations
+    file_name: str = "expectations"
+    whom: Audience | None = None
+    typical: bool = False
+    people: int | None = None
+    seed: int | None = None
+    start: int | None = None
+    traced: int = 0
+
+
+class Simulation(Struct, frozen=True):
+    """A simulation with all that one must know to judge it. `audience` "": typical people.
+
+    `notes` are words with the step they are about, "" all: `no_prior`, `no_price`, `condition` (counted as if
+    it held), `date_assumed`, `copied` (fewer contacts were looked at than people played).
+    """
+
+    audience: str
+    looked: int
+    kinds: int
+    basis: str
+    told: Simulated
+    checks: tuple[Checked, ...]
+    notes: tuple[tuple[str, str], ...]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Say whether all that was expected holds."""
+        return all(one.holds for one in self.checks)
+
+
+class Prepared(Struct, frozen=True):
+    """A scene ready to be played, and what is to be told with what comes of it."""
+
+    scene: Scene
+    audience: str
+    looked: int
+    basis: str
+    wanted: Wanted
+    notes: tuple[tuple[str, str], ...]
+
+    def told(self, staged: Staged) -> Simulation:
+        """Return the simulation."""
+        return Simulation(
+            self.audience, self.looked, len(self.scene.sorts), self.basis, staged.told,
+            tuple(check(staged.told, self.wanted.expected)), self.notes, round(staged.seconds, 3),
+        )  # fmt: skip
+
+
+def simulate(office: Office, slug: str, asked: Asked, tell: Tell | None = None) -> Simulation:
+    """Return a simulation, played in a process of its own. Raises NotFound, Invalid with all that is wrong in
+    definition and file, and what `play_apart` raises."""
+    ready = prepared(office, slug, asked)
+    return ready.told(play_apart(ready.scene, tell))
+
+
+def prepared(office: Office, slug: str, asked: Asked) -> Prepared:
+    """Return what is to be played. Raises NotFound and Invalid."""
+    with office.read() as tx:
+        text = asked.text or source_of(tx, slug)[0]
+    cascade = to_cascade(text, name=slug)
+    wanted = to_wanted(asked.file, cascade, name=asked.file_name) if asked.file else Wanted()
+    known = past(office, slug, cascade)
+    whom = asked.whom or (None if asked.typical else audience_of(office, cascade))
+    people = None if whom is None else sampled(office, cascade, whom, LOOKED)
+    return of_people(office, cascade, asked, wanted, people, known)
+
+
+def of_people(
+    office: Office, cascade: Cascade, asked: Asked, wanted: Wanted, people: Sampled | None, known: Past
+) -> Prepared:  # fmt: skip
+    """Return what is to be played for an audience, None: for typical people."""
+    trigger = {**assumed_trigger(cascade), **wanted.trigger}
+    able = askable(cascade, trigger, real=people is not None)
+    asker = Asker(office, able.cascade)
+    start = _first(asked.start, wanted.start, office.now())
+    if people is None:
+        zone = wanted.zone or asker.policy.zone
+        sorts = [typical(able.cascade, zone, asker.policy.country, _prices(asker, able.cascade, wanted))]
+    else:
+        sorts = _Crowd(office, asker, able.cascade, wanted, start).sorts(people.ids)
+    size = PEOPLE if people is None else people.size
+    count = _first(asked.people, wanted.people, min(size, PEOPLE))
+    holdout = asker.holdout if cascade.holdout is None else cascade.holdout
+    world = world_of(
+        wanted, start=start, people=count, size=count if people is None else size,
+        seed=_first(asked.seed, wanted.seed, 1), holdout=holdout, traced=asked.traced, trigger=trigger,
+        per_second={**_limits(office, cascade), **wanted.per_second}, buys=_buys(known.own),
+    )  # fmt: skip
+    outlook = outlook_of(able.cascade, known)
+    notes = (
+        *_notes(able.cascade, able.unasked, outlook, wanted, sorts),
+        *([("", "copied")] if people is not None and count > len(people.ids) else []),
+    )
+    scene = Scene(able.cascade, asker.policy, world, sorts, table_of(able.cascade, outlook, wanted.rates))
+    basis = "own" if known.learnt else "others" if known.elsewhere else "prior"
+    return Prepared(
+        scene, "" if people is None else people.name, 0 if people is None else len(people.ids), basis, wanted,
+        notes,
+    )  # fmt: skip
+
+
+def alone(cascade: Cascade, asked: Asked) -> Prepared:
+    """Return what is to be played where there is no installation: typical people, figures of the field."""
+    wanted = to_wanted(asked.file, cascade, name=asked.file_name) if asked.file else Wanted()
+    policy = Policy()
+    trigger = {**assumed_trigger(cascade), **wanted.trigger}
+    able = askable(cascade, trigger, real=False)
+    sort = typical(able.cascade, wanted.zone or policy.zone, prices=_told_prices(able.cascade, wanted))
+    count = _first(asked.people, wanted.people, PEOPLE)
+    holdout = policy.holdout.of(cascade.message_class) if cascade.holdout is None else cascade.holdout
+    world = world_of(
+        wanted, start=_first(asked.start, wanted.start, ALONE_START), people=count, size=count,
+        seed=_first(asked.seed, wanted.seed, 1), holdout=holdout, traced=asked.traced, trigger=trigger,
+        per_second=wanted.per_second, buys=0.0,
+    )  # fmt: skip
+    outlook = outlook_of(able.cascade, Past(Happened({}), {}))
+    scene = Scene(able.cascade, policy, world, [sort], table_of(able.cascade, outlook, wanted.rates))
+    return Prepared(
+        scene, "", 0, "prior", wanted, _notes(able.cascade, able.unasked, outlook, wanted, [sort])
+    )
+
+
+def outlook_of(cascade: Cascade, known: Past) -> Outlook:
+    """Return what is believed of a cascade's rates."""
+    plan = Plan(
+        stages(cascade), [step.channels[0] for step in cascade.steps],
+        [step.success for step in cascade.steps], cascade.first,
+    )  # fmt: skip
+    return Outlook(plan, known.own, known.elsewhere)
+
+
+def world_of(
+    wanted: Wanted, *, start: int, people: int, size: int, seed: int, holdout: int, traced: int,
+    trigger: Mapping[str, object], per_second: Mapping[Channel, float], buys: float,
+) -> World:  # fmt: skip
+    """Return the world that a file wants, and what is usual elsewhere."""
+    return World(
+        start=start, people=people, size=size, seed=seed, holdout=holdout, enter_over_ms=wanted.enter_over_ms,
+        accepted_ms=SECOND if wanted.accepted_ms is None else wanted.accepted_ms,
+        delivers={**DELIVERS, **wanted.delivers}, reacts={**REACTS, **wanted.reacts},
+        seen={**SEEN, **wanted.seen}, buys=buys if wanted.buys is None else wanted.buys, fails=wanted.fails,
+        unreported=wanted.unreported, outages=wanted.outages, per_second=per_second, trigger=trigger,
+        traced=traced,
+    )  # fmt: skip
+
+
+def _first(*values: int | None) -> int:
+    """Return the first that was told."""
+    return next(value for value in values if value is not None)
+
+
+def _buys(own: Happened) -> float:
+    """Return the share of those who react who then reached the goal, by what has happened."""
+    left = sum(cell.left for cell in own.cells.values())
+    return max(0.0, min(1.0, (own.converted - left) / own.reached)) if own.reached else 0.0
+
+
+def _limits(office: Office, cascade: Cascade) -> dict[Channel, float]:
+    """Return how many messages a second the accounts of each channel take together."""
+    found: dict[Channel, float] = {}
+    for channel in {channel for step in cascade.steps for channel in step.channels}:
+        for account in office.engine.world.by_channel.get(channel.code, ()):
+            service = provider(account.provider)
+            if account.enabled and not service.own:
+                found[channel] = found.get(channel, 0.0) + limits_of(account, service.capabilities).per_second
+    return found
+
+
+def _notes(
+    cascade: Cascade, unasked: Sequence[str], outlook: Outlook, wanted: Wanted, sorts: Sequence[Sort]
+) -> tuple[tuple[str, str], ...]:  # fmt: skip
+    found = [(name, "condition") for name in unasked]
+    for step in cascade.steps:
+        channels = [channel.code for channel in step.channels]
+        if step.number not in wanted.rates and not outlook.knows(step.number, step.channels[0]):
+            found.append((step.id, "no_prior"))
+        if not any(sort.prices.get((step.number, code), (0, ""))[1] for sort in sorts for code in channels):
+            found.append((step.id, "no_price"))
+        if undated(step) and step.at is not None and step.at.path.split(".")[1] not in wanted.trigger:
+            found.append((step.id, "date_assumed"))
+    return tuple(found)
+
+
+def _told_prices(cascade: Cascade, wanted: Wanted) -> Prices:
+    return {
+        (step.number, channel.code): _price(wanted.prices[step.number])
+        for step in cascade.steps
+        for channel in step.channels
+        if step.number in wanted.prices
+    }
+
+
+def _price(money: Money) -> tuple[float, str]:
+    return float(money.minor), money.currency
+
+
+def _prices(asker: Asker, cascade: Cascade, wanted: Wanted) -> Prices:
+    """Return what messages cost typical people."""
+    usual = {}
+    for step in cascade.steps:
+        ask = asker.usual_ask(step)
+        if ask.currency:
+            usual[step.number, ask.channel.code] = ask.price, ask.currency
+    return {**usual, **_told_prices(cascade, wanted)}
+
+
+class _Crowd:
+    """The people of an audience, as sorts."""
+
+    def __init__(self, office: Office, asker: Asker, cascade: Cascade, wanted: Wanted, start: int) -> None:
+        self._office, self._asker, self._cascade, self._wanted = office, asker, cascade, wanted
+        self._now, self._start = office.now(), start
+        self._version = prepare(0, 0, cascade, asker.policy)
+        self._names = attributes_asked(cascade)
+
+    def sorts(self, ids: Sequence[int]) -> list[Sort]:
+        """Return contacts by what decisions ask of them."""
+        found: dict[bytes, Sort] = {}
+        counts: Counter[bytes] = Counter()
+        world, version, now = self._office.engine.world, self._version, self._now
+        runs = [
+            Run(contact_id, 1, 0, 0, 0, RunState.PENDING.code, Phase.ENTER, -1, None, 0, now, now, now)
+            for contact_id in ids
+        ]
+        with self._office.read() as tx:
+            seen = look(tx, [(version, run) for run in runs], now, world.window_channels, world.picky)
+            desk = Desk(tx, world, now)
+            desk.see(seen)
+            for run in runs:
+                answers = desk.answers(version, run, {})
+                asked = desk.person(run.contact_id).asked()
+                sort = Sort(
+                    1, self._alike(answers), self._prices(version, answers),
+                    {name: asked[name] for name in self._names if name in asked},
+                    seen.standing.get(run.contact_id, {}),
+                )  # fmt: skip
+                key = repr(sort).encode()
+                counts[key] += 1
+                found.setdefault(key, sort)
+        return [structs.replace(sort, count=counts[key]) for key, sort in found.items()]
+
+    def _alike(self, answers: Answers) -> Answers:
+        """Return answers without what is one person's alone, as of the start."""
+        later = self._start - self._now
+        touches = (
+            Touch(at // HOUR * HOUR, -1, touch.channel_code, touch.class_code)
+            for touch in answers.touches
+            for at in (touch.at + later,)
+        )
+        return structs.replace(
+            answers, scope=None, anchors=None,
+            addresses={code: _nobodys(code, address) for code, address in answers.addresses.items()},
+            fitting={
+                number: None if address is None else structs.replace(address, value="fits")
+                for number, address in answers.fitting.items()
+            },
+            touches=tuple(sorted(touches, key=lambda touch: (touch.at, touch.channel_code))),
+        )  # fmt: skip
+
+    def _prices(self, version: Version, answers: Answers) -> Prices:
+        told = _told_prices(self._cascade, self._wanted)
+        for step in version.cascade.steps:
+            for channel in step.channels:
+                if (step.number, channel.code) not in told:
+                    ask = self._asker.ask_of(step, channel, answers)
+                    if ask is not None and ask.currency:
+                        told = {**told, (step.number, channel.code): (ask.price, ask.currency)}
+        return told
+
+
+def _nobodys(code: int, address: Address) -> Address:
+    return structs.replace(address, value=Channel.of(code).value)
+
+
+def as_told(found: Simulation) -> dict[str, object]:
+    """Return a simulation as the API and `--json` tell it; times are seconds after the start."""
+    told = to_builtins(found.told, str_keys=True)
+    told["start"] = datetime.fromtimestamp(found.told.start / SECOND, UTC).isoformat()
+    told["finished"] = {share: _s(at) for share, at in found.told.finished.items()}
+    for step in told["steps"]:
+        step["first_s"], step["last_s"] = _s(step.pop("first_at")), _s(step.pop("last_at"))
+    told["traces"] = [[{**one, "at": _s(one["at"])} for one in trace] for trace in told["traces"]]
+    by_hour = [0] * 24
+    for minute, count in found.told.by_clock.items():
+        by_hour[minute // 60] += count
+    del told["by_clock"]
+    return {
+        "audience": found.audience, "looked": found.looked, "kinds": found.kinds, "basis": found.basis,
+        **told, "by_hour_of_day": by_hour, "checks": [_check(one) for one in found.checks],
+        "holds": found.holds, "notes": [{"step": step, "note": note} for step, note in found.notes],
+        "seconds": found.seconds,
+    }  # fmt: skip
+
+
+def _check(one: Checked) -> dict[str, object]:
+    expected = one.expected
+    return {
+        "path": expected.path, "line": expected.line, "column": expected.column, "unit": expected.unit,
+        "at_least": _told(expected, expected.at_least), "at_most": _told(expected, expected.at_most),
+        "currency": expected.currency, "got": _told(expected, one.got), "holds": one.holds,
+    }  # fmt: skip
+
+
+def _told(expected: Expectation, value: float | None) -> float | None:
+    """Return a figure as it is told: times in seconds."""
+    return value / SECOND if value is not None and expected.unit == "time" else value
+
+
+def _s(ms: int | None) -> float | None:
+    return None if ms is None else ms / SECOND
