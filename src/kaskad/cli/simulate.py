@@ -61,14 +61,14 @@ def simulate(
 
     Ends with 1 where something expected does not hold. Without a database it is for typical people.
     """
-    from kaskad.cli.forecast import _chosen
+    from kaskad.cli.forecast import chosen
     from kaskad.cli.screens.output import as_text
 
     if (bool(to_list), bool(segment), everybody, typical, alone).count(True) > 1:
         raise typer.BadParameter(
             "say whom it is for: one of --list, --segment, --everybody, --typical and --alone"
         )
-    slug, text = _chosen(what)
+    slug, text = chosen(what)
     if alone and not text:
         raise typer.BadParameter("--alone plays a definition's file, not a cascade of an installation")
     cascade = _checked(what, text) if text else None
