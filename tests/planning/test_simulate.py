@@ -11,7 +11,14 @@ from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.domain.version import prepare
 from kaskad.planning import simulate
+from kaskad.planning.forecast import Kind as Same
+from kaskad.planning.forecast import People, expected
+from kaskad.planning.history import Cell, Happened
+from kaskad.planning.outlook import Outlook, Plan
+from kaskad.planning.scene import table_of
 from kaskad.planning.simulate import play
+from kaskad.planning.simulated import counted
+from kaskad.planning.walk import Ask, stages
 from kaskad.planning.world import Outage, World, typical
 from support.databases import migrated
 from support.play import NOON
@@ -180,3 +187,46 @@ def test_decisions_shared_by_those_who_stand_alike_are_those_of_each():
         assert (one.log, one.passages, one.run) == (other.log, other.passages, other.run)
     whats = {moment.what for life in lives[0] for moment in life.log}
     assert {"queued", "failed", "goal", "opened", "skipped", "waits"} <= whats
+
+
+def test_on_average_it_comes_to_what_the_forecast_expects():
+    """Reactions, messages and what leaves are those of the forecast's one world, give or take chance."""
+    cascade = to_cascade(PLAIN, name="x.yaml")
+    people = 2_000
+    seen = {(0, 0): Cell(reacted=250, left=50, silent=700), (1, 1): Cell(reacted=500, left=20, silent=480)}
+    plan = Plan(stages(cascade), [step.channels[0] for step in cascade.steps], [None] * 4)
+    outlook = Outlook(plan, Happened(seen), {})
+    asks = tuple(Ask(step.channels[0], 100.0, "KZT") for step in cascade.steps)
+    mean = expected(plan, People(people, [Same(people, asks)]), outlook)
+    sort = typical(cascade, "Asia/Almaty", prices={
+        (step.number, step.channels[0].code): (100.0, "KZT") for step in cascade.steps
+    })  # fmt: skip
+    table = table_of(cascade, outlook, {})
+    world = World(start=NOON, people=people, seed=2, trigger={"total": 5_000})
+    told = staged(Scene(cascade, Policy(), world, [sort], table)).told
+    for step, reckoned in zip(told.steps, mean.steps, strict=True):
+        for found, wanted in ((step.messages, reckoned.sent[0]), (step.reacted, reckoned.reacted[0])):
+            assert abs(found - wanted) < 4 * (people / 4) ** 0.5, (step.step, found, wanted)
+    assert told.cost["KZT"] == told.messages * 100
+    left = sum(float(step.left[0]) for step in mean.steps)
+    assert abs(told.outcomes["converted"] - left) < 4 * left**0.5
+
+
+def test_budgets_outages_limits_and_those_held_out_are_kept():
+    cascade = to_cascade(PLAIN.replace("steps:", "budget: {total: 100 KZT}\nsteps:"), name="x.yaml")
+    version = prepare(1, 1, cascade, Policy())
+    sort = typical(cascade, "Asia/Almaty", prices={(2, Channel.SMS.code): (1_000.0, "KZT")})
+    world = World(
+        start=NOON, people=600, size=6_000, holdout=2_000, trigger={"total": 5_000},
+        per_second={Channel.EMAIL: 0.1}, outages=(Outage(Channel.TELEGRAM, 0, 400 * HOUR),),
+    )  # fmt: skip
+    told = counted(play(version, world, [sort], rates))
+    letter, chat, sms, _ = told.steps
+    assert 80 < told.held_out < 160 and told.people + told.held_out == 600
+    # One stands for ten: 0.1 letters a second are 100 s for each of the people, after a delay of an hour.
+    assert letter.messages == told.people and letter.last_at > 0.9 * told.people * 100_000
+    assert set(chat.skipped) == {"provider_disabled"} and not chat.messages
+    assert sms.messages == 1 and sms.skipped == {"over_budget": sms.arrived - 1}
+    assert told.under_way == 0 and told.outside == 0 and told.finished["100%"] >= told.finished["50%"]
+    nobody = counted(play(version, World(start=NOON, people=10), [], rates))
+    assert (nobody.people, nobody.reach, nobody.finished["50%"]) == (0, 0.0, None)

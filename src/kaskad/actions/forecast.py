@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.audience import Audience
 from kaskad.actions.cascades import source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
+from kaskad.actions.finishing import Over, finishing
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step
@@ -82,6 +83,7 @@ class Expected(Struct, frozen=True):
     cost_ranges: Mapping[str, Range]
     without: tuple[Without, ...]
     basis: str
+    over: tuple[Over, ...] = ()  # when half, nine of ten and all of the runs are over; (): not looked at
 
 
 def expect(
@@ -95,13 +97,18 @@ def expect(
     cascade = drawn(slug, text or _source(office, slug))
     chosen = whom if whom is not None else audience_of(office, cascade)
     people = None if chosen is None else sampled(office, cascade, chosen, sample)
-    return of_people(office, cascade, people, past(office, slug, cascade))
+    return _timed(office, cascade, people, past(office, slug, cascade))
 
 
 def of_typical(office: Office, slug: str, text: str = "") -> Expected:
     """Return the same for typical people, whomever the trigger names."""
     cascade = drawn(slug, text or _source(office, slug))
-    return of_people(office, cascade, None, past(office, slug, cascade))
+    return _timed(office, cascade, None, past(office, slug, cascade))
+
+
+def _timed(office: Office, cascade: Cascade, people: Sampled | None, known: Past) -> Expected:
+    found = of_people(office, cascade, people, known)
+    return structs.replace(found, over=finishing(office, cascade, people, known))
 
 
 def of_people(

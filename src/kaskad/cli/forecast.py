@@ -86,6 +86,7 @@ def _print(told: Mapping[str, Any]) -> None:
     typer.secho(f"{whom}{looked}{held}", bold=True)
     _print_steps(told)
     _print_whole(told)
+    _print_over(told)
     _print_without(told)
     for step in told["steps"]:
         for note in step["notes"]:
@@ -128,6 +129,21 @@ def _print_whole(told: Mapping[str, Any]) -> None:
     typer.echo(f"{messages} messages for {costs}{f' ({between})' if between else ''}{each}.")
     if told["converted"] is not None:
         typer.echo(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")
+
+
+def _print_over(told: Mapping[str, Any]) -> None:
+    """Tell when it will be over."""
+    from kaskad.cli.simulate import time_text
+
+    names = {"50%": "half of the runs are over", "90%": "nine of ten", "100%": "all"}
+    parts = []
+    for one in told["over"]:
+        low, high = time_text(one["between"]["low"]), time_text(one["between"]["high"])
+        between = "" if low == high else f" ({low} to {high})"
+        parts.append(f"{names[one['share']]} after {time_text(one['after_s'])}{between}")
+    if parts:
+        words = ", ".join(parts)
+        typer.echo(f"{words[0].upper()}{words[1:]}, if all enter at once or at the trigger's pace.")
 
 
 def _print_without(told: Mapping[str, Any]) -> None:

@@ -195,7 +195,7 @@ def _print(told: Mapping[str, Any], file: str) -> None:
         f"{_money(told['cost']) or 'nothing'}; {_shares(told['outcomes'], told['people'])}."
     )
     over = (
-        f"{share} {f'after {_time(at)}' if at is not None else 'never'}"
+        f"{share} {f'after {time_text(at)}' if at is not None else 'never'}"
         for share, at in told["finished"].items()
     )
     left = f"; {told['under_way']:,} still under way" if told["under_way"] else ""
@@ -213,7 +213,7 @@ def _print(told: Mapping[str, Any], file: str) -> None:
 def _step(step: Mapping[str, Any]) -> Sequence[object]:
     return (
         step["step"], step["arrived"], step["messages"], step["failed"], step["reacted"],
-        _money(step["cost"]), _time(step["first_s"]), _time(step["last_s"]),
+        _money(step["cost"]), time_text(step["first_s"]), time_text(step["last_s"]),
         ", ".join(f"{why.replace('_', ' ')} {count}" for why, count in step["skipped"].items()),
     )  # fmt: skip
 
@@ -222,7 +222,7 @@ def _print_trace(trace: Sequence[Mapping[str, Any]]) -> None:
     from kaskad.cli.screens.output import table
 
     typer.echo("")
-    rows = [(_time(one["at"]), one["step"], one["what"].replace("_", " "), one["why"]) for one in trace]
+    rows = [(time_text(one["at"]), one["step"], one["what"].replace("_", " "), one["why"]) for one in trace]
     typer.echo(table(("AFTER", "STEP", "WHAT", "WHY"), rows))
 
 
@@ -265,7 +265,7 @@ def _value(one: Mapping[str, Any], value: float | None) -> str:
         case "money":
             return _money({one["currency"]: value})
         case "time":
-            return _time(value)
+            return time_text(value)
     return f"{value:,.0f}"
 
 
@@ -287,7 +287,8 @@ def _shares(outcomes: Mapping[str, int], people: int) -> str:
     )
 
 
-def _time(seconds: float | None) -> str:
+def time_text(seconds: float | None) -> str:
+    """Return a span as `1 d 02:30`, `4:05` (hours, minutes) or nothing."""
     if seconds is None:
         return ""
     days, rest = divmod(round(seconds), 86_400)

@@ -102,6 +102,14 @@ class WithoutView(View):
     cost: Minor
 
 
+class OverView(View):
+    """When so many of the runs are over, in seconds after the first enters."""
+
+    share: Annotated[str, Field(description="50%, 90% or 100%.")]
+    after_s: float
+    between: RangeView
+
+
 class ForecastView(View):
     """Real addresses, consents and prices; reactions by the past, and by priors where that tells little."""
 
@@ -123,6 +131,10 @@ class ForecastView(View):
     ranges: Annotated[Ranges, Field(description="Of entered, reached, silent, messages and converted.")]
     cost_ranges: Annotated[Ranges, Field(description="Minor units by currency.")]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
+    over: Annotated[
+        list[OverView],
+        Field(description="If all enter at once, or at the trigger's pace; empty: nobody does."),
+    ]
     basis: Annotated[
         str,
         Field(
