@@ -15,7 +15,7 @@ from kaskad.planning.forecast import Kind as Same
 from kaskad.planning.forecast import People, expected
 from kaskad.planning.history import Cell, Happened
 from kaskad.planning.outlook import Outlook, Plan
-from kaskad.planning.scene import table_of
+from kaskad.planning.scene import Scene, staged, table_of
 from kaskad.planning.simulate import play
 from kaskad.planning.simulated import counted
 from kaskad.planning.walk import Ask, stages
