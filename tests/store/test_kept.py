@@ -18,6 +18,7 @@ SOURCES = Path(kaskad.__file__).parent
 
 # Which statement, run by itself, takes away or empties what has become too old.
 GOES = {
+    "alarms": "drop_old_alarms",
     "attempts": "empty_old_attempts",
     "consents": "drop_old_proofs",
     "contact_changes": "drop_old_changes",
@@ -42,6 +43,7 @@ GOES = {
     "sign_ups": "drop_sign_up",
     "stops": "drop_old_stops",
     "tasks": "empty_old_notes",
+    "tellings": "drop_old_tellings",
     "thread_texts": "drop_old_thread_texts",
     "threads": "drop_old_threads",
     "user_links": "drop_user_links",
@@ -57,6 +59,7 @@ STAYS = {
     "api_keys": "the audit names keys, also those that were revoked",
     "approved_texts": "what a service says of templates, overwritten each time",
     "audit": "who did what must be answered years later; people stand there by their number only",
+    "canaries": _FIGURES,
     "cascades": _WRITTEN,
     "contacts": _PERSON,
     "approvals": _WRITTEN,
@@ -68,6 +71,7 @@ STAYS = {
     "erasures": "the act: proves that the person was erased, and names them as hashes only",
     "files": _WRITTEN,
     "forms": _WRITTEN,
+    "guard_stops": "who has looked at what, and when, is asked later",
     "invites": _PERSON,
     "ip_ranges": _WRITTEN,
     "launches": _FIGURES,

@@ -48,6 +48,10 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
             known = world.versions.get(row.id)
             same = known is not None and known.policy == policy
             versions.append(known if known and same else read_version(tx, row, policy))
+    names = [(version.id, step.number, step.id) for version in versions if version.id not in world.versions
+             for step in version.cascade.steps]  # fmt: skip
+    if names:
+        tx.many("put_step_names", names)  # for the views
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     world.trials = {row.base_id: row.trial for row in trials.running(tx)}
     _load_prices(tx, world)

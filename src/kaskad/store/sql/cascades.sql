@@ -117,3 +117,8 @@ SELECT count(*) FROM list_members WHERE list_id = :list_id;
 
 -- name: version_numbers
 SELECT v.id, v.cascade_id, v.number, c.slug FROM versions v JOIN cascades c ON c.id = v.cascade_id;
+
+-- name: put_step_names
+INSERT INTO step_names (version_id, step, id)
+/* sqlite: VALUES (:c1, :c2, :c3) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[]) */
+ON CONFLICT DO NOTHING;
