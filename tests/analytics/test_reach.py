@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from kaskad.analytics import courses
 from kaskad.analytics.courses import standings, tally
+from kaskad.analytics.measures import Chosen, Measured, measured, seen
 from kaskad.analytics.paths import Flow, flows
-from kaskad.analytics.reach import Report, report, trips
+from kaskad.analytics.reach import Report, currencies, report, trips
 from kaskad.analytics.recent import Lately, hours, lately
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.analytics.who import Figure, who
 from kaskad.domain.definition import to_cascade
+from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
 from kaskad.domain.run import HUMAN, state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.engine.counting import count as count_anew
@@ -26,6 +28,7 @@ from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
 from support.examples import tries
+from support.slow_measures import Sent, at_of, mark_left, slow_rates, slow_runs, submitted_at
 
 TEXT = """
 cascade: three
@@ -35,7 +38,7 @@ topic: x
 trigger: {broadcast: all}
 goal: {event: purchase}
 steps:
-  - {id: letter, channel: email, subject: a, text: a, wait: 1h}
+  - {id: letter, channel: email, subject: a, text: a, html: <p>a</p>, wait: 1h}
   - {id: chat, channel: [telegram, whatsapp], text: a, wait: 1h}
   - {id: sms, channel: sms, text: a, wait: 1h}
 """
@@ -85,7 +88,8 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
                       f"VALUES ({version}, 7, {version}, '{source}', 0)")  # fmt: skip
         tx.script('INSERT INTO contacts (id, attributes, created_at) VALUES (1, \'{"name": "A"}\', 0)')
         tx.script("WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20) "
-                  "INSERT INTO contacts (id, created_at) SELECT i, 0 FROM n")  # fmt: skip
+                  "INSERT INTO contacts (id, created_at, tracking) SELECT i, 0, i % 3 > 0 "
+                  "FROM n")  # fmt: skip
     yield db
     db.close()
 
@@ -140,17 +144,6 @@ def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:
 HOUR = 3_600_000
 
 
-def submitted_at(step: int) -> int:
-    """Return when a message was submitted: the first two in one day, the third on the next."""
-    return step * 15 * HOUR
-
-
-def at_of(contact: int, step: int, kind: Kind) -> int:
-    """Return when a fact happened: some of later steps before those of earlier ones, some too late."""
-    late = 8 * 24 * HOUR if (contact + kind) % 5 == 0 else 0
-    return 40 * HOUR + 100 - step * 7 + kind.value + late
-
-
 def _row(contact: int, step: int, told: Any) -> dict[str, Any]:
     if told[0] == "skip":
         return {"contact": contact, "step": step, "channel": CHANNELS[step][0], "skip": True,
@@ -199,6 +192,8 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
     check_lines(told, rows)
     check_reach(told, rows, len(live))
     check_money(told, live)
+    with db.read() as tx:
+        check_measures(tx, people, rows)
     assert {trip.contact_id: trip.sent for trip in listed} == {
         contact: sum(r["state"].value in SENT for r in rows if r["contact"] == contact)
         for contact in range(1, len(people) + 1)
@@ -275,6 +270,47 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
             assert level.cost_each == {c: -(-m // level.contacts) for c, m in told.cost.items()}
     by = Counter((step, channel) for _, step, channel in firsts.values())
     assert by == Counter({(line.step, line.channel): line.reached for line in told.lines if line.reached})
+
+
+def check_measures(tx: Transaction, people: list[Any], rows: list[dict[str, Any]]) -> None:
+    """The measures are what a slow count of messages, facts and times gives (domain/measures.py)."""
+    counted = tally(tx, 7, EVERYTHING)
+    money = {number: currency for number, currency in currencies(tx).items() if currency}
+    known = seen(tx, counted, money, settings.currency(tx))
+    made = measured(counted, CASCADE, known)
+    messages = [Sent(r, people[r["contact"] - 1]) for r in rows if not r["skip"]]
+    mark_left(messages)
+    for row in made.rows:
+        mine = [m for m in messages if (m.step, m.channel) == (row.step, row.channel)]
+        slow = slow_rates(mine)
+        assert {name: (each.part, each.whole) for name, each in row.rates.items()} == slow, row.step
+        chosen = measured(counted, CASCADE, known, Chosen(row.step, row.channel))
+        assert chosen.all.rates == row.rates and chosen.rates == made.rates
+    assert {name: (each.part, each.whole) for name, each in made.all.rates.items()} == slow_rates(messages)
+    assert made.all.rates.keys() == OF_MESSAGES.keys()
+    assert {*made.rates, "goal_gain"} == OF_RUNS.keys() and made.money.keys() == OF_MONEY.keys()
+    slow = slow_runs(people, messages, [r["contact"] for r in rows if r["step"]])
+    assert {name: (each.part, each.whole) for name, each in made.rates.items()} == slow
+    check_gains(made, people)
+
+
+def check_gains(made: Measured, people: list[Any]) -> None:
+    """Money by run and above the hold-outs' is what each person's goal brought."""
+    arms: dict[bool, list[Any]] = {held: [p for p in people if p[0] is held] for held in (False, True)}
+    worth = {held: Counter[str]() for held in arms}
+    for held, arm in arms.items():
+        for person in arm:
+            if person[4]:
+                worth[held][WORTH[person[4][0]]] += person[4][1] or 0
+    live, kept = len(arms[False]), len(arms[True])
+    assert made.money["revenue"] == {c: n for c, n in worth[False].items() if n}
+    if not (live and kept):
+        assert made.goal_gain is None and made.money["revenue_gain"] == {}
+        return
+    goals = [sum(bool(p[4]) for p in arms[held]) for held in (False, True)]
+    assert made.goal_gain == goals[0] / live - goals[1] / kept
+    for currency, gain in made.money["revenue_gain"].items():
+        assert gain == round(worth[False][currency] / live - worth[True][currency] / kept)
 
 
 def check_recent(tx: Transaction, rows: list[dict[str, Any]]) -> None:

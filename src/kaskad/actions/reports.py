@@ -119,11 +119,15 @@ def export(office: Office, slug: str, form: Table, among: Among = ALL) -> Iterat
 
     Raises NotFound, Conflict.
     """
-    rows = list(_rows(report(office, slug, among)))
+    return table_of(form, HEADER, list(_rows(report(office, slug, among))))
+
+
+def table_of(form: Table, header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[bytes]:
+    """Return a table as a file."""
     if form == "csv":
-        text = csv_text([HEADER, *([str("" if cell is None else cell) for cell in row] for row in rows)])
+        text = csv_text([header, *([str("" if cell is None else cell) for cell in row] for row in rows)])
         return iter([text.encode("utf-8-sig")])
-    return iter([_workbook(rows)])
+    return iter([_workbook(header, rows)])
 
 
 def _rows(told: Told) -> Iterator[Sequence[Cell]]:
@@ -152,10 +156,10 @@ def _money(amounts: reach.Amounts) -> str:
     return " + ".join(format_money(each) for each in reach.money(amounts))
 
 
-def _workbook(rows: Sequence[Sequence[Cell]]) -> bytes:
+def _workbook(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kaskad-report-") as folder:
         path = Path(folder) / "report.xlsx"
-        write_workbook(path, HEADER, rows)
+        write_workbook(path, header, rows)
         return path.read_bytes()
 
 

@@ -28,15 +28,21 @@ class Tally(Struct):
     values: Counter[int] = field(default_factory=Counter)
     legs: Counter[Leg] = field(default_factory=Counter)
     people: Counter[tuple[int, int]] = field(default_factory=Counter)  # version, held out -> first runs
+    placed: dict[tuple[int, Leg], tuple[int, int]] = field(
+        default_factory=dict
+    )  # version, leg -> runs, worth
+    held: Counter[int] = field(default_factory=Counter)  # `values` of those held out
     uncounted: int = 0
 
     def add(self, part: Part, version_id: int, runs: int, value: int) -> None:
         """Count a part of so many runs more, all of one version."""
         if isinstance(part, Leg):
             self.legs[part] += runs
+            known = self.placed.get((version_id, part), (0, 0))
+            self.placed[version_id, part] = (known[0] + runs, known[1] + value)
         else:
             self.shapes[part] += runs
-            self.values[version_id] += 0 if part.holdout else value
+            (self.held if part.holdout else self.values)[version_id] += value
             self.people[version_id, part.holdout] += 0 if part.again else runs
 
 

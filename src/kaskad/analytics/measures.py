@@ -1,0 +1,316 @@
+"""The measures of a cascade: rates of its messages by step, channel and variant, of its runs, and its money.
+
+What each one says stands in `domain/measures.py`. All are made of pooled counts: a report over a million runs
+looks at some hundred kinds of messages and runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from msgspec import Struct, field
+
+from kaskad.analytics.courses import Tally
+from kaskad.analytics.reach import Amounts
+from kaskad.domain.cascade import Cascade, Content
+from kaskad.domain.channels import CHANNELS, Family
+from kaskad.domain.course import LEVELS, SIGNS, Leg
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.figures import ARRIVED, DELIVERED, LEFT, NO_MESSAGE, SEEN, SETTLED, SUSPECTED
+from kaskad.domain.terms import Channel, Kind
+from kaskad.providers import PROVIDERS
+from kaskad.store import cascades
+from kaskad.store.db import Transaction
+
+_OPENED, _PREFETCHED, _CLICKED = Kind.OPENED.bit, Kind.MACHINE_OPENED.bit, Kind.CLICKED.bit
+_EMAIL = Channel.EMAIL.code
+_MESSENGERS = frozenset(
+    channel.code for channel, traits in CHANNELS.items()
+    if traits.family is Family.MESSENGER and channel not in (Channel.SMS, Channel.PUSH)
+)  # fmt: skip
+
+
+class Rate(Struct, frozen=True):
+    """So many of so many; `share` is None of nothing."""
+
+    part: int
+    whole: int
+    share: float | None
+
+
+class Row(Struct):
+    """Messages of a step, a channel and a variant ("": of all), in counts, rates and money."""
+
+    step: str
+    channel: str
+    variant: str
+    sent: int = 0
+    arrived: int = 0  # delivered; over services that do not tell, sent and not known to have failed
+    cost: Amounts = field(default_factory=dict)
+    revenue: Amounts = field(default_factory=dict)  # of runs with such a message that arrived
+    rates: dict[str, Rate] = field(default_factory=dict)
+
+
+class Measured(Struct):
+    """All measures of a cascade; those of runs and money are of the whole cascade, however rows "
+    "are chosen."""
+
+    rows: list[Row]
+    all: Row
+    entered: int
+    holdouts: int
+    rates: dict[str, Rate]  # of OF_RUNS
+    goal_gain: float | None
+    money: dict[str, Amounts]  # of OF_MONEY
+    uncounted: int
+
+
+class Chosen(Struct, frozen=True):
+    """Which messages are meant; "": any."""
+
+    step: str = ""
+    channel: str = ""
+    variant: str = ""
+
+
+EVERY = Chosen()
+
+
+class Told(Struct, frozen=True):
+    """What of an account is known: what its service tells, and the currency of its prices."""
+
+    delivers: bool = False
+    reads: bool = False
+    currency: str = ""
+
+
+class Seen(Struct, frozen=True):
+    """What measures need to know besides the counts."""
+
+    accounts: Mapping[int, Told]
+    sources: Mapping[int, str]  # of versions
+    brand: str  # currency
+
+
+def seen(tx: Transaction, told: Tally, money: Mapping[int, str], brand: str) -> Seen:
+    """Return what the measures of these runs need to know."""
+    accounts = {}
+    for row in tx.all("accounts"):
+        one = PROVIDERS.get(row[2])
+        receipts = one.capabilities.receipts if one else frozenset()
+        accounts[row[0]] = Told(Kind.DELIVERED in receipts, Kind.READ in receipts, money.get(row[0], ""))
+    versions = {version for version, _ in told.placed} | set(told.values) | set(told.held)
+    return Seen(accounts, {each: cascades.version(tx, each).source for each in versions}, brand)
+
+
+class _Counts(Struct):
+    """What the rates of one row are made of."""
+
+    sent: int = 0
+    telling: int = 0  # sent over services that tell of deliveries
+    delivered: int = 0  # of these
+    arrived: int = 0
+    observable: int = 0
+    opened: int = 0
+    readable: int = 0
+    read: int = 0
+    observable_raw: int = 0
+    opened_raw: int = 0
+    clicked: int = 0
+    clicked_raw: int = 0
+    clicked_mails: int = 0
+    left: int = 0
+    complained: int = 0
+    goals: int = 0
+    cost: Amounts = field(default_factory=dict)
+    revenue: Amounts = field(default_factory=dict)
+
+    def add(self, leg: Leg, runs: int, value: int, account: Told, html: bool, currency: str) -> None:
+        """Count so many messages of which this became, and what their runs' goals were worth."""
+        if account.currency:
+            self.cost[account.currency] = self.cost.get(account.currency, 0) + leg.cost * runs
+        self.sent += runs * (leg.state in LEFT)
+        self.telling += runs * (leg.state in LEFT and account.delivers)
+        self.delivered += runs * (leg.state in DELIVERED and account.delivers)
+        if leg.state not in (DELIVERED if account.delivers else ARRIVED):
+            return
+        mask = leg.mask & ~leg.past
+        self.arrived += runs
+        self.clicked += runs * bool(mask & _CLICKED)
+        self.clicked_raw += runs * bool(mask & (SETTLED | SUSPECTED))
+        self.left += runs * leg.left
+        self.complained += runs * bool(mask & Kind.COMPLAINED.bit)
+        self.goals += runs * leg.goal
+        if value:
+            self.revenue[currency] = self.revenue.get(currency, 0) + value
+        if leg.channel == _EMAIL:
+            self._mail(mask, runs, html and not leg.hidden)
+        elif leg.channel in _MESSENGERS and account.reads:
+            self.readable += runs
+            self.read += runs * bool(mask & SEEN)
+
+    def _mail(self, mask: int, runs: int, may_be_seen: bool) -> None:
+        opened = bool(mask & _OPENED)
+        by_any = opened or bool(mask & _PREFETCHED)
+        self.clicked_mails += runs * bool(mask & _CLICKED)
+        self.opened += runs * opened
+        self.opened_raw += runs * by_any
+        self.observable += runs * (opened or (may_be_seen and not by_any))
+        self.observable_raw += runs * (by_any or may_be_seen)
+
+    def rates(self) -> dict[str, Rate]:
+        """Return the rates of OF_MESSAGES."""
+        return {
+            "delivery_rate": rate(self.delivered, self.telling),
+            "open_rate": rate(self.opened, self.observable),
+            "open_rate_raw": rate(self.opened_raw, self.observable_raw),
+            "observable_share": rate(self.observable + self.readable, self.arrived),
+            "read_rate": rate(self.read, self.readable),
+            "ctr": rate(self.clicked, self.arrived),
+            "ctr_raw": rate(self.clicked_raw, self.arrived),
+            "ctor": rate(self.clicked_mails, self.opened),
+            "goal_rate": rate(self.goals, self.arrived),
+            "unsubscribe_rate": rate(self.left, self.arrived),
+            "complaint_rate": rate(self.complained, self.arrived),
+        }
+
+
+def rate(part: int, whole: int) -> Rate:
+    """Return a rate."""
+    return Rate(part, whole, part / whole if whole else None)
+
+
+def measured(told: Tally, cascade: Cascade, known: Seen, chosen: Chosen = EVERY) -> Measured:
+    """Return all measures of runs that went so, in the words of the current definition."""
+    steps = {step.number: step for step in cascade.steps}
+    made: dict[tuple[int, int, int], _Counts] = {}
+    whole = _Counts()
+    for (version, leg), (runs, value) in told.placed.items():
+        if leg.state in NO_MESSAGE or not (runs or value):
+            continue
+        step = steps.get(leg.step)
+        names = (step.id if step else str(leg.step), Channel.of(leg.channel).value, _variant(cascade, leg))
+        if not all(not asked or asked == name for asked, name in zip(_asked(chosen), names, strict=True)):
+            continue
+        source = known.sources[version]
+        account = known.accounts.get(leg.account_id or 0, Told())
+        html, currency = _has_pixel(source, leg.step, leg.variant), _currency(source) or known.brand
+        place = (leg.step, leg.channel, -1 if leg.variant is None else leg.variant)
+        for counts in (made.setdefault(place, _Counts()), whole):
+            counts.add(leg, runs, value, account, html, currency)
+    rows = []
+    for number, channel, variant in sorted(made):
+        one = steps.get(number)
+        name = _named(cascade, number, variant) if variant >= 0 else ""
+        told_as = (one.id if one else str(number), Channel.of(channel).value, name)
+        rows.append(_row(told_as, made[number, channel, variant]))
+    return _of_runs(told, known, rows, _row(_asked(chosen), whole), _spent(told, known))
+
+
+def _asked(chosen: Chosen) -> tuple[str, str, str]:
+    return chosen.step, chosen.channel, chosen.variant
+
+
+def _row(place: tuple[str, str, str], counts: _Counts) -> Row:
+    return Row(*place, counts.sent, counts.arrived, counts.cost, counts.revenue, counts.rates())
+
+
+def _spent(told: Tally, known: Seen) -> Amounts:
+    """Return what all messages cost."""
+    cost: Amounts = {}
+    for leg, runs in told.legs.items():
+        account = known.accounts.get(leg.account_id or 0)
+        if account and account.currency and leg.state not in NO_MESSAGE:
+            cost[account.currency] = cost.get(account.currency, 0) + leg.cost * runs
+    return cost
+
+
+def _of_runs(told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amounts) -> Measured:
+    entered = holdouts = goals = held_goals = beyond = 0
+    counts = dict.fromkeys((*LEVELS, *SIGNS, "goal_delivered", "goal_clicked"), 0)
+    for shape, runs in told.shapes.items():
+        goal = bool(shape.marks & Kind.GOAL.bit)
+        if shape.holdout:
+            holdouts, held_goals = holdouts + runs, held_goals + runs * goal
+            continue
+        entered, goals = entered + runs, goals + runs * goal
+        for bit, name in enumerate(LEVELS):
+            counts[name] += runs * (shape.levels >> bit & 1)
+        for bit, name in enumerate(SIGNS):
+            counts[name] += runs * (shape.signs >> bit & 1)
+        counts["goal_delivered"] += runs * (goal and shape.levels & 1)
+        counts["goal_clicked"] += runs * (goal and shape.signs & 1)
+    beyond = counts["beyond"]
+    rates = {f"reach_{name}": rate(counts[name], entered) for name in LEVELS} | {
+        "cascade_conversion": rate(counts["rescued"], entered),
+        "rescue_rate": rate(counts["rescued"], beyond),
+        "cr_entered": rate(goals, entered),
+        "cr_delivered": rate(counts["goal_delivered"], counts["delivered"]),
+        "cr_click": rate(counts["goal_clicked"], counts["clicked"]),
+        "cr_holdout": rate(held_goals, holdouts),
+        "run_unsubscribe_rate": rate(counts["left"], entered),
+    }
+    gain = goals / entered - held_goals / holdouts if entered and holdouts else None
+    money = {f"cost_{name}": _each(cost, counts[name]) for name in LEVELS} | {
+        "cost_entered": _each(cost, entered),
+        "cost_goal": _each(cost, goals),
+        **_brought(told, known, entered, holdouts),
+    }
+    return Measured(rows, whole, entered, holdouts, rates, gain, money, told.uncounted)
+
+
+def _brought(told: Tally, known: Seen, entered: int, holdouts: int) -> dict[str, Amounts]:
+    """Return what goals were worth: in all, by run, and by run above what those held out brought."""
+    revenue, held = _worth(told.values, known), _worth(told.held, known)
+    each = _each(revenue, entered)
+    gain: Amounts = {}
+    if entered and holdouts:
+        for currency in {*revenue, *held}:
+            gain[currency] = round(revenue.get(currency, 0) / entered - held.get(currency, 0) / holdouts)
+    return {"revenue": revenue, "revenue_each": each, "revenue_gain": gain}
+
+
+def _worth(values: Mapping[int, int], known: Seen) -> Amounts:
+    found: Amounts = {}
+    for version, minor in values.items():
+        if minor:
+            currency = _currency(known.sources[version]) or known.brand
+            found[currency] = found.get(currency, 0) + minor
+    return found
+
+
+def _each(amounts: Amounts, count: int) -> Amounts:
+    """Return what falls to each of so many, rounded to a minor unit; nothing for nobody."""
+    return {currency: round(minor / count) for currency, minor in amounts.items()} if count else {}
+
+
+def _variant(cascade: Cascade, leg: Leg) -> str:
+    return "" if leg.variant is None else _named(cascade, leg.step, leg.variant)
+
+
+def _named(cascade: Cascade, step: int, variant: int) -> str:
+    known = next((each.variants for each in cascade.steps if each.number == step), ())
+    return known[variant].id if variant < len(known) else str(variant + 1)
+
+
+@lru_cache(100)
+def _cascade(source: str) -> Cascade:
+    return to_cascade(source, name="version")
+
+
+@lru_cache(10_000)
+def _currency(source: str) -> str:
+    return _cascade(source).budget.currency
+
+
+@lru_cache(10_000)
+def _has_pixel(source: str, step: int, variant: int | None) -> bool:
+    """Say whether mails of a step can carry the pixel: they have HTML, or a template that may."""
+    found = next((each for each in _cascade(source).steps if each.number == step), None)
+    if found is None:
+        return True
+    content: Content = found.content
+    if variant is not None and variant < len(found.variants):
+        content = found.variants[variant].content
+    return bool(content.html or content.mjml or content.template)

@@ -1,0 +1,176 @@
+"""`kaskad figures`, `kaskad complaints`: all measures of a cascade, and who was reported as spam."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import CASCADE, DB, JSON
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+OF_STEPS = {  # shown in the terminal: title -> measure
+    "delivered": "delivery_rate",
+    "opened": "open_rate",
+    "read": "read_rate",
+    "clicked": "ctr",
+    "of opened": "ctor",
+    "goal": "goal_rate",
+    "opted out": "unsubscribe_rate",
+    "spam": "complaint_rate",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(figures)
+    app.command()(complaints)
+
+
+def figures(
+    cascade: CASCADE,
+    step: Annotated[str, typer.Option(help="Only messages of this step.")] = "",
+    channel: Annotated[str, typer.Option(help="Only messages on this channel.")] = "",
+    variant: Annotated[str, typer.Option(help="Only messages of this variant.")] = "",
+    segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
+    version: Annotated[int, typer.Option(min=0, help="Only runs of this version; 0: of all.")] = 0,
+    since: Annotated[
+        str, typer.Option(help="Only runs that entered from then on, such as 2026-11-26T00:00:00Z.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Only runs that entered before that instant.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="Say what each measure counts.")] = False,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Tell all measures of a cascade: delivery, opens, clicks, goals, reach, costs, opt-outs, revenue.
+
+    docs/figures.md explains each of them.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    asked = {"step": step or None, "channel": channel or None, "variant": variant or None,
+             "segment": segment or None, "version": version or None, "since": since or None,
+             "until": until or None}  # fmt: skip
+    with reached(db) as client:
+        told = client.get(f"/cascades/{cascade}/figures", **asked)
+    if as_json:
+        typer.echo(as_text(told))
+        return
+    _print(told)
+    if explain:
+        _explain()
+
+
+def complaints(
+    days: Annotated[int, typer.Option(min=1, max=400, help="Today and days before.")] = 30,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Tell how many mails of each account and day were reported as spam."""
+    from rich.console import Console
+
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    with reached(db) as client:
+        found = client.get("/complaints", days=days)["items"]
+    if as_json:
+        typer.echo(as_text(found))
+    elif not found:
+        typer.echo(f"No mail has left in {days} days.")
+    else:
+        table = _table("Day", "Account", "arrived", "complaints", "share")
+        for one in found:
+            rate = one["complaints"]
+            table.add_row(
+                one["day"][:10], f"{one['account']} ({one['provider']})", str(rate["whole"]),
+                str(rate["part"]), _share(rate, 2),
+            )  # fmt: skip
+        Console().print(table)
+
+
+def _print(told: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    out = Console(highlight=False)
+    out.print(f"[bold]{told['title'] or told['cascade']}[/bold] {told['as_of'][:16].replace('T', ' ')} UTC")
+    held = f" · {told['holdouts']} held out" if told["holdouts"] else ""
+    out.print(f"Entered {told['entered']}{held}")
+    if told["uncounted"]:
+        out.print(f"{told['uncounted']} runs or more have just changed, and are not counted yet.")
+    if told["rows"]:
+        out.print(_of_steps(told))
+        seen = told["all"]["rates"]["observable_share"]
+        if seen["share"] is not None:
+            raw = _share(told["all"]["rates"]["open_rate_raw"])
+            out.print(
+                f"Can be seen opened or read: {_share(seen)} of what arrived; opened, with machines: {raw}"
+            )
+    for title, table in (("Of the runs", _of_runs(told)), ("Money", _of_money(told))):
+        if table.row_count:
+            out.print(f"\n[bold]{title}[/bold]")
+            out.print(table)
+    out.print("\n[dim]-: nothing to divide by. --explain says what each counts.[/dim]")
+
+
+def _of_steps(told: dict[str, Any]) -> Table:
+    shown = [title for title, name in OF_STEPS.items() if told["all"]["rates"][name]["share"] is not None]
+    table = _table("Messages", "sent", *shown)
+    for row in (*told["rows"], told["all"]):
+        last = row is told["all"]
+        name = "all" if last else f"{row['step']} ({row['channel']}) {row['variant']}".strip()
+        rates = [_share(row["rates"][OF_STEPS[title]]) for title in shown]
+        table.add_row(name, str(row["sent"]), *rates, style="bold" if last else "")
+    return table
+
+
+def _of_runs(told: dict[str, Any]) -> Table:
+    table = _table("", "runs", "of", "share")
+    for name, rate in told["rates"].items():
+        if rate["share"] is not None:
+            table.add_row(_words(name), str(rate["part"]), str(rate["whole"]), _share(rate))
+    if told["goal_gain"] is not None:
+        table.add_row(_words("goal_gain"), "", "", f"{told['goal_gain'] * 100:+.1f} pp")
+    return table
+
+
+def _of_money(told: dict[str, Any]) -> Table:
+    from kaskad.analytics.reach import money
+    from kaskad.domain.money import format_money
+
+    table = _table("", "amount")
+    for name, amounts in told["money"].items():
+        if amounts:
+            table.add_row(_words(name), " + ".join(format_money(each) for each in money(amounts)))
+    return table
+
+
+def _explain() -> None:
+    from rich.console import Console
+
+    from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
+
+    out = Console(highlight=False)
+    for name, each in {**OF_MESSAGES, **OF_RUNS, **OF_MONEY}.items():
+        out.print(f"\n[bold]{_words(name)}[/bold]\n{each.says} {each.wary}".rstrip())
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, no_wrap=True)
+    for title in others:
+        table.add_column(title, justify="left" if title == "Account" else "right", no_wrap=True)
+    return table
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("cr ", "goal by ").replace("goal by holdout", "goal by held out")
+
+
+def _share(rate: dict[str, Any], digits: int = 1) -> str:
+    return "-" if rate["share"] is None else f"{rate['share'] * 100:.{digits}f} %"

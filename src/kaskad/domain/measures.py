@@ -1,0 +1,164 @@
+"""What the measures of a cascade say: one table for reports, pages, the API and docs/figures.md.
+
+A sentence says what is counted, of what; `wary` what to be careful about. All are shares of pooled counts,
+never means of shares. What machines did is in `_raw` only; what came more than seven days after its message
+was submitted counts nowhere; test and seed contacts are in nothing.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Measure(Struct, frozen=True):
+    """One measure: what it says, and what to be wary of."""
+
+    says: str
+    wary: str = ""
+
+
+OF_MESSAGES = {  # of a step, a channel, a variant, or all of them; in messages
+    "delivery_rate": Measure(
+        "Delivered messages by sent ones, of the services that tell of deliveries.",
+        "A text that was delivered and a mail that was opened are different events: do not compare them.",
+    ),
+    "open_rate": Measure(
+        "Mails that a person opened within seven days, by those that arrived and could be seen opened.",
+        "Not seen opened can be: text without HTML, who does not let openings be noted, and mails "
+        "that only "
+        "a machine has opened.",
+    ),
+    "open_rate_raw": Measure(
+        "The same with machines: mails opened by whomever, by those that arrived and could be seen opened.",
+        "Mail programs that load all pictures raise it.",
+    ),
+    "observable_share": Measure(
+        "Messages that can be seen opened or read, by all that arrived.",
+        "Where it is low, open and read rates are of few.",
+    ),
+    "read_rate": Measure(
+        "Messages in a messenger that a person read within seven days, or did more with, by those "
+        "that arrived "
+        "over a service that tells of reading.",
+    ),
+    "ctr": Measure(
+        "Messages in which a person clicked within seven days, by those that arrived.",
+    ),
+    "ctr_raw": Measure(
+        "The same with machines and with clicks of whom nobody knows who made them.",
+        "Scanners of mail click all links.",
+    ),
+    "ctor": Measure(
+        "Mails in which a person clicked, by mails that a person opened; not known where none is "
+        "seen opened.",
+        "Machines that open lower it where they are not told apart.",
+    ),
+    "goal_rate": Measure(
+        "Messages that arrived whose person came to the goal, by those that arrived.",
+        "A later step is sent to the silent only: its rate is not to be compared with that of the "
+        "first step, "
+        "and is no proof of what the step brings.",
+    ),
+    "unsubscribe_rate": Measure(
+        "People who opted out within seven days of this message, the last one before it, by "
+        "messages that arrived.",
+    ),
+    "complaint_rate": Measure(
+        "Messages that a person reported as spam within seven days, by those that arrived.",
+        "As the services tell; Gmail tells nobody, and has a figure of its own.",
+    ),
+}  # fmt: skip
+
+OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The control group is aside.
+    "reach_delivered": Measure("Runs with a message that was delivered, by runs that entered."),
+    "reach_seen": Measure(
+        "Runs with a message that a person opened, read, answered, or did more with, by runs that entered.",
+        "A target of 80 % means this one.",
+    ),
+    "reach_seen_or_sms_delivered": Measure(
+        "The same, an SMS that was delivered taken for seen, by runs that entered.",
+        "Nobody can see that an SMS was read.",
+    ),
+    "reach_reacted": Measure(
+        "Runs in which a person clicked, replied or pressed a key, by runs that entered.",
+    ),
+    "cascade_conversion": Measure(
+        "Runs whose person first reacted to a step after the first, by runs that entered.",
+        "Without the later steps some of them would have reacted to the first one, later.",
+    ),
+    "rescue_rate": Measure(
+        "The same, by runs that went beyond the first step.",
+    ),
+    "cr_entered": Measure(
+        "Runs whose goal came within its time, by runs that entered.",
+        "It came with the cascade, not because of it: that is told by the control group only.",
+    ),
+    "cr_delivered": Measure("Of the runs with a delivered message, those whose goal came within its time."),
+    "cr_click": Measure("Of the runs in which a person clicked, those whose goal came within its time."),
+    "cr_holdout": Measure(
+        "Runs of the control group whose goal came within its time, by all of the control group.",
+        "Whoever is in it may have got messages of another cascade.",
+    ),
+    "goal_gain": Measure(
+        "Goals by runs that entered, less goals by runs held out: of a cascade for abandoned carts, "
+        "the carts that "
+        "returned because of it.",
+        "Whether that could be chance is told by the page on effects; a shop's 20 % returned carts "
+        "are gross.",
+    ),
+    "run_unsubscribe_rate": Measure(
+        "People who opted out within seven days of a message of their run, by runs that entered.",
+        "Counted by people: counted by messages, a long cascade would hide them.",
+    ),
+}  # fmt: skip
+
+OF_MONEY = {  # of the whole cascade, by currency
+    "cost_entered": Measure("What all messages cost, failed ones too, by runs that entered."),
+    "cost_delivered": Measure("The same by runs with a delivered message."),
+    "cost_seen": Measure("The same by runs with a message that a person saw."),
+    "cost_seen_or_sms_delivered": Measure("The same, an SMS that was delivered taken for seen."),
+    "cost_reacted": Measure("The same by runs in which a person reacted."),
+    "cost_goal": Measure("The same by goals."),
+    "revenue": Measure(
+        "What the goals were worth by their events.",
+        "Returns are not deducted, and may come after the goal's time.",
+    ),
+    "revenue_each": Measure("Revenue by runs that entered."),
+    "revenue_gain": Measure(
+        "Revenue by runs that entered, less revenue by runs held out.",
+        "A few large orders make it: see how sure it is on the page on effects.",
+    ),
+}  # fmt: skip
+
+OF_CUSTOMERS = {  # across cascades, by the events of a name
+    "retention": Measure(
+        "Customers at the end of a period who were not new in it, by customers at its start; a "
+        "customer is active "
+        "for a period after each purchase.",
+        "It hangs on how long the period is: take the time in which people of your trade usually "
+        "come again.",
+    ),
+    "cohort": Measure(
+        "Of those who first bought in a period, those who bought in the period so many after it.",
+        "The last period is not over, and is not shown as one.",
+    ),
+    "ltv": Measure(
+        "What customers have brought to date, less cost of goods, by customers.",
+        "Profit, not revenue: without a margin it is not known.",
+    ),
+    "ltv_predicted": Measure(
+        "The margin of a customer in a period, by the churn of periods and the discount: margin × "
+        "(1 + d) / (d + churn).",
+        "It takes for granted that churn and margin stay as they were.",
+    ),
+}  # fmt: skip
+
+OF_ACCOUNTS = {
+    "complaints_by_day": Measure(
+        "Messages of a day that were reported as spam, by messages of that day that arrived, for "
+        "each account.",
+        "By the day of the message, not of the complaint, so that a quiet day shows no wave.",
+    ),
+}  # fmt: skip
+
+ALL = {**OF_MESSAGES, **OF_RUNS, **OF_MONEY, **OF_CUSTOMERS, **OF_ACCOUNTS}
