@@ -132,18 +132,18 @@ OF_MONEY = {  # of the whole cascade, by currency
 
 OF_CUSTOMERS = {  # across cascades, by the events of a name
     "retention": Measure(
-        "Customers at the end of a period who were not new in it, by customers at its start; a "
-        "customer is active "
-        "for a period after each purchase.",
-        "It hangs on how long the period is: take the time in which people of your trade usually "
-        "come again.",
+        "Customers at the end of a period who were customers at its start, by customers at its start; a "
+        "purchase makes a customer for so many periods.",
+        "New customers and those won back are left out. It hangs on the period: take the time in which "
+        "people of your trade usually buy again.",
     ),
     "cohort": Measure(
         "Of those who first bought in a period, those who bought in the period so many after it.",
-        "The last period is not over, and is not shown as one.",
+        "The period under way is not over, and is in none.",
     ),
     "ltv": Measure(
-        "What customers have brought to date, less cost of goods, by customers.",
+        "The margin of what customers have bought to date, less returns where their events are named, by "
+        "customers.",
         "Profit, not revenue: without a margin it is not known.",
     ),
     "ltv_predicted": Measure(

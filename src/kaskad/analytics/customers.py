@@ -1,0 +1,203 @@
+"""Customers over time, whatever cascade brought them: who stays, by cohort too, and what one is worth.
+
+From the events that are purchases (`RfmRule`). What each figure says stands in `domain/measures.py`. Periods
+are whole months or weeks of UTC; the one under way is in none. Seeds and erased people are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kaskad.store.db import Transaction
+from kaskad.store.segment_base import Progress, blocks, quiet
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Unit = Literal["month", "week"]
+DAY_MS = 86_400_000
+COHORTS = 12  # periods that are shown
+_THURSDAY = 3  # 1970 began on one; weeks begin on Monday
+
+
+class Rule(Struct, frozen=True):
+    """What is counted: purchases, the property of their amount, and events that give such an amount back.
+
+    A purchase makes a customer for `keep` periods. `margin` is a share of the revenue (None: not known),
+    `discount` what a period's delay takes from money.
+    """
+
+    events: tuple[str, ...]
+    property: str
+    returns: tuple[str, ...] = ()
+    unit: Unit = "month"
+    keep: int = 1
+    margin: float | None = None
+    discount: float = 0.0
+
+
+class Bought(Struct, frozen=True):
+    """A row for each person and period with a purchase, people in order: who, which period, how much."""
+
+    people: Integers
+    periods: Integers
+    amounts: Floats
+
+
+class Period(Struct, frozen=True):
+    """Customers at the start of a period, those still at its end, new ones, those won back; who bought."""
+
+    begins_at: int
+    at_start: int
+    kept: int
+    new: int
+    won_back: int
+    buyers: int
+    amount: float
+    retention: float | None
+
+
+class Cohort(Struct, frozen=True):
+    """Those who first bought in a period; `active`: how many bought in that period, the next, and so on."""
+
+    begins_at: int
+    size: int
+    active: list[int]
+    shares: list[float]
+
+
+class Customers(Struct, frozen=True):
+    """All of it, as of `as_of`; `currency` is the brand's. What is not known is None."""
+
+    as_of: int
+    currency: str
+    customers: int
+    revenue: float
+    revenue_each: float | None
+    retention: float | None  # pooled over the periods shown
+    churn: float | None
+    ltv: float | None
+    ltv_predicted: float | None
+    periods: list[Period]
+    cohorts: list[Cohort]
+
+
+def period_of(at: Integers, unit: Unit) -> Integers:
+    """Return the number of the period of UTC that each instant lies in."""
+    if unit == "week":
+        return (at // DAY_MS + _THURSDAY) // 7
+    return at.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+
+
+def begins_at(period: int, unit: Unit) -> int:
+    """Return the first instant of a period."""
+    if unit == "week":
+        return (period * 7 - _THURSDAY) * DAY_MS
+    return int(np.datetime64(period, "M").astype("datetime64[ms]").astype(np.int64))
+
+
+def bought(tx: Transaction, rule: Rule, now: int, progress: Progress = quiet) -> Bought:
+    """Return who bought in which period for how much, less what was given back since."""
+    found: list[tuple[Integers, Integers, Floats]] = []
+    for block, left_out in blocks(tx, progress):
+        counts = ~block.seeds & ~np.isin(block.ids, left_out)
+        for names, sign in ((rule.events, 1.0), (rule.returns, -1.0)):
+            for name in names:
+                happened = block.events(name)
+                told = block.amounts(name, rule.property)
+                amounts = (
+                    np.zeros(len(happened.at)) if told is None else np.where(np.isfinite(told), told, 0.0)
+                )
+                chosen = counts[happened.places] & (happened.at <= now)
+                people = block.ids[happened.places[chosen]]
+                periods = period_of(happened.at[chosen], rule.unit)
+                found.append((people, periods * 2 + (sign < 0), sign * amounts[chosen]))
+    return _joined(found)
+
+
+def _joined(found: Sequence[tuple[Integers, Integers, Floats]]) -> Bought:
+    """Return a row for each person and period with a purchase; what is given back goes to the one before."""
+    people = np.concatenate([each[0] for each in found]) if found else np.zeros(0, np.int64)
+    codes = np.concatenate([each[1] for each in found]) if found else np.zeros(0, np.int64)
+    amounts = np.concatenate([each[2] for each in found]) if found else np.zeros(0)
+    order = np.lexsort((codes, people))
+    people, codes, amounts = people[order], codes[order], amounts[order]
+    given_back = codes % 2 == 1
+    periods = codes // 2
+    first = np.ones(len(people), np.bool_)
+    first[1:] = (people[1:] != people[:-1]) | (periods[1:] != periods[:-1])
+    first &= ~given_back
+    rows = np.cumsum(first) - 1  # of a purchase its period's, of a return that of the purchase before it
+    known = rows >= 0
+    starts = np.flatnonzero(first)
+    known[known] = people[known] == people[starts[rows[known]]]  # a return by who has bought nothing
+    sums = np.zeros(len(starts))
+    np.add.at(sums, rows[known], amounts[known])
+    return Bought(people[starts], periods[starts], sums)
+
+
+def customers(told: Bought, rule: Rule, now: int, currency: str) -> Customers:
+    """Return the figures of purchases; of nobody they are not known."""
+    current = int(period_of(np.array([now], np.int64), rule.unit)[0])
+    begins = np.ones(len(told.people), np.bool_)
+    begins[1:] = told.people[1:] != told.people[:-1]
+    starts = np.flatnonzero(begins)
+    first_of = told.periods[starts][
+        np.cumsum(begins) - 1
+    ]  # the period in which each row's person first bought
+    since = max(current - COHORTS, int(told.periods.min()) if len(told.periods) else current)
+    periods = [_period(told, first_of, each, rule) for each in range(since, current)]
+    cohorts = [_cohort(told, first_of, each, current, rule.unit) for each in range(since, current)]
+    at_start, kept = sum(p.at_start for p in periods), sum(p.kept for p in periods)
+    retention = kept / at_start if at_start else None
+    churn = None if retention is None else 1 - retention
+    count, revenue = len(starts), float(told.amounts.sum())
+    each = revenue / count if count else None
+    return Customers(
+        as_of=now, currency=currency, customers=count, revenue=revenue, revenue_each=each,
+        retention=retention, churn=churn,
+        ltv=None if each is None or rule.margin is None else each * rule.margin,
+        ltv_predicted=_predicted(periods, churn, rule), periods=periods,
+        cohorts=[cohort for cohort in cohorts if cohort.size],
+    )  # fmt: skip
+
+
+def _period(told: Bought, first_of: Integers, period: int, rule: Rule) -> Period:
+    in_it = told.periods == period
+    ids = told.people
+
+    def between(low: int, high: int) -> Integers:
+        return np.unique(ids[(told.periods >= low) & (told.periods <= high)])
+
+    start, end = between(period - rule.keep, period - 1), between(period - rule.keep + 1, period)
+    kept = int(np.isin(start, end, assume_unique=True).sum())
+    new = int((in_it & (first_of == period)).sum())
+    buyers = int(in_it.sum())
+    amount = float(told.amounts[in_it].sum())
+    return Period(
+        begins_at(period, rule.unit), len(start), kept, new, len(end) - kept - new, buyers, amount,
+        kept / len(start) if len(start) else None,
+    )  # fmt: skip
+
+
+def _cohort(told: Bought, first_of: Integers, period: int, current: int, unit: Unit) -> Cohort:
+    own = told.periods[first_of == period]
+    active = np.bincount(own - period, minlength=current - period)[: current - period].tolist()
+    size = active[0] if active else 0
+    return Cohort(
+        begins_at(period, unit), size, active, [count / size if size else 0.0 for count in active]
+    )  # fmt: skip
+
+
+def _predicted(periods: Iterable[Period], churn: float | None, rule: Rule) -> float | None:
+    """Return what a customer will bring: margin by customer and period, as long as churn lets it."""
+    whole = list(periods)
+    active = sum(one.kept + one.new + one.won_back for one in whole)
+    if rule.margin is None or churn is None or not active or churn + rule.discount <= 0:
+        return None
+    margin = sum(one.amount for one in whole) * rule.margin / active
+    return margin * (1 + rule.discount) / (churn + rule.discount)

@@ -1,0 +1,111 @@
+"""`kaskad customers`: who stays, by cohort too, and what one is worth."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+SHOWN = 8  # columns of the cohorts
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(customers)
+
+
+def customers(
+    event: Annotated[list[str] | None, typer.Option(help="A purchase; else those of the RFM scores.")] = None,
+    amount: Annotated[
+        str, typer.Option(help="The property with its amount; else that of the RFM scores.")
+    ] = "",
+    returned: Annotated[
+        list[str] | None, typer.Option(help="An event that gives such an amount back.")
+    ] = None,
+    unit: Annotated[str, typer.Option(help="month or week, of UTC.")] = "month",
+    keep: Annotated[int, typer.Option(help="For how many periods a purchase makes a customer.")] = 1,
+    margin: Annotated[
+        float | None, typer.Option(help="Share of the revenue that is margin, such as 0.3.")
+    ] = None,
+    discount: Annotated[
+        float, typer.Option(help="What a period's delay takes from money, such as 0.01.")
+    ] = 0.0,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Tell who stays a customer, by period and cohort, and what one is worth.
+
+    docs/figures.md explains each figure.
+    """
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    asked = {"event": event or None, "amount": amount or None, "returned": returned or None, "unit": unit,
+             "keep": keep, "margin": margin, "discount": discount}  # fmt: skip
+    with reached(db) as client:
+        told = client.get("/customers", **asked)
+    if as_json:
+        typer.echo(as_text(told))
+    elif not told["customers"]:
+        typer.echo("Nobody has bought: no contact has such an event. Name yours with --event.")
+    else:
+        _print(told)
+
+
+def _print(told: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    out = Console(highlight=False)
+    money = f" {told['currency']}".rstrip()
+    out.print(f"[bold]{told['customers']} customers[/bold] · revenue {told['revenue']:,.2f}{money}")
+    out.print(f"Retention {_share(told['retention'])} · churn {_share(told['churn'])} a period")
+    ltv, predicted = told["ltv"], told["ltv_predicted"]
+    if ltv is None:
+        out.print(
+            f"Revenue of each {told['revenue_each']:,.2f}{money}; its margin is not known: --margin 0.3"
+        )
+    else:
+        more = "not known yet" if predicted is None else f"{predicted:,.2f}{money}"
+        out.print(f"Worth of a customer to date {ltv:,.2f}{money}, as predicted {more}")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("Period", "at start", "kept", "new", "won back", "bought", "amount", "retention"):
+        table.add_column(title, justify="left" if title == "Period" else "right", no_wrap=True)
+    for one in told["periods"]:
+        table.add_row(
+            one["begins_at"][:10],
+            *(str(one[name]) for name in ("at_start", "kept", "new", "won_back", "buyers")),
+            f"{one['amount']:,.2f}", _share(one["retention"]),
+        )  # fmt: skip
+    out.print()
+    out.print(table)
+    if told["cohorts"]:
+        out.print(_cohorts(told["cohorts"]))
+
+
+def _cohorts(cohorts: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(
+        box=None,
+        padding=(0, 2, 0, 0),
+        header_style="bold",
+        title="Cohorts: who bought again",
+        title_justify="left",
+    )
+    table.add_column("First bought", no_wrap=True)
+    table.add_column("people", justify="right")
+    wide = min(max(len(one["shares"]) for one in cohorts), SHOWN)
+    for number in range(1, wide):
+        table.add_column(f"+{number}", justify="right")
+    for one in cohorts:
+        table.add_row(
+            one["begins_at"][:10], str(one["size"]), *(_share(each) for each in one["shares"][1:wide])
+        )
+    return table
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share * 100:.0f} %"
