@@ -36,6 +36,9 @@ from kaskad.web.service import Service, serving
 MARK = ".kaskad-demo"  # a folder with it is ours to empty
 SCENARIOS = ("abandoned-cart", "webinar", "reactivation", "ten-channels")
 SERVERS = ("smtp", "telegram", "smsc", "twilio", "fcm", "max", "vk", "viber", "whatsapp")
+BRAND = {"name": "Магазин Каскад", "currency": "KZT"}
+TRIED = "abandoned-cart"  # half of those who enter it get other words in the first letter
+OTHER_WORDS = ("ваша корзина ждёт", "{{ trigger.item }} отложено для вас")
 LAUNCHED = "reactivation"  # for those who are asleep, with a forecast before
 SLEEPING = "sleeping"
 SPREAD_S = 45.0  # of real time, over which carts are left behind
@@ -113,10 +116,14 @@ class Play:
         _bring_in(client, as_csv([*carts, *guests, *regulars], f"{self._shop_url}/sale-"))
         _bring_in(client, as_csv(sleeping, f"{self._shop_url}/sale-"), list=SLEEPING)
         _good(client.post("/accounts/whatsapp/templates/sync"))
+        _good(client.put("/brand", json=BRAND))
         for slug in SCENARIOS:
-            text = (self._plan.folder / f"{slug}.yaml").read_bytes()
-            _good(client.put(f"/cascades/{slug}", content=text, headers={"Content-Type": "application/yaml"}))
+            text = (self._plan.folder / f"{slug}.yaml").read_text("utf-8")
+            _draft(client, slug, text)
             _good(client.post(f"/cascades/{slug}/activate"))
+            if slug == TRIED:
+                _draft(client, slug, text.replace(*OTHER_WORDS))
+                _good(client.post(f"/cascades/{slug}/trials", json={"arms": [{"share": 50}]}))
         pace = max(60, round(len(sleeping) * 3600 / (SPREAD_S * self._plan.time_factor)))
         expected = _good(client.post(f"/cascades/{LAUNCHED}/forecast", json={"list": SLEEPING}))
         self._say(_words(expected))
@@ -167,6 +174,11 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         say("Accounts, people and four cascades come in over the API.")
         play.begin(people, client)
         yield play
+
+
+def _draft(client: httpx2.Client, slug: str, text: str) -> None:
+    headers = {"Content-Type": "application/yaml"}
+    _good(client.put(f"/cascades/{slug}", content=text.encode(), headers=headers))
 
 
 def _words(expected: Mapping[str, Any]) -> str:

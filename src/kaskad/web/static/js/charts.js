@@ -181,12 +181,12 @@ export function heat(columns, rows, cells, { narrow = false, paint = "--accent" 
   };
 }
 
-/** Return a funnel: stages are {name, value, words, paint}. */
-export const funnel = (stages, { narrow = false } = {}) => ({
+/** Return a funnel: stages are {name, value, label, words, paint}; names stand at the left, with `room`. */
+export const funnel = (stages, room = 24 + 7.5 * Math.max(...stages.map((stage) => stage.name.length))) => ({
   height: 24 + stages.length * 52,
   tooltip: tip(({ dataIndex }) => stages[dataIndex].words ?? `${stages[dataIndex].name}\n${number(stages[dataIndex].value)}`),
   series: [{
-    type: "funnel", funnelAlign: "left", left: narrow ? 112 : 156, right: 8, top: 8, bottom: 8, gap: 4, minSize: "1%",
+    type: "funnel", funnelAlign: "left", left: room, right: 8, top: 8, bottom: 8, gap: 4, minSize: "1%",
     sort: "none",
     label: {
       position: "left", color: colour("--ink"), lineHeight: 17,
@@ -209,8 +209,8 @@ export const funnel = (stages, { narrow = false } = {}) => ({
 
 const all = [];
 
-/** Keep the chart of element `id` drawn: `option(told, narrow)` makes it from the JSON in its data-told.
-    `height` of what it returns is that of the element, in pixels. */
+/** Keep the chart of element `id` drawn: `option(told, narrow, wide)` makes it from the JSON in its data-told;
+    `wide` is how many pixels it has, `narrow` says that they are few. `height` of what it returns is that of the element, in pixels. */
 export function draw(id, option) {
   all.push({ id, option, place: null, chart: null, told: "", wide: 0 });
   paint(all[all.length - 1]);
@@ -229,7 +229,7 @@ function paint(one, force = false) {
   if (one.chart && told === one.told && place.clientWidth === one.wide && !force) return;
   one.told = told;
   one.wide = place.clientWidth;
-  const { height, ...made } = one.option(JSON.parse(told), place.clientWidth < NARROW);
+  const { height, ...made } = one.option(JSON.parse(told), place.clientWidth < NARROW, place.clientWidth);
   if (height) place.style.height = `${height}px`;
   one.chart ??= globalThis.echarts.init(place, null, { renderer: "svg" });
   one.chart.resize({ height: height ?? "auto" }); // where motion is reduced, the element follows a frame later

@@ -1,6 +1,8 @@
 // The ways of people through a cascade, as a Sankey, and how far they came, as a funnel.
 import { channelColour, colour, draw, funnel, tip } from "./charts.js";
 
+const SNUG = 900; // pixels: below it the names of steps stand above them
+
 function paint(node) {
   if (node.kind === "entered") return colour("--quiet");
   if (node.kind === "step") return channelColour(node.paint);
@@ -10,10 +12,10 @@ function paint(node) {
   return colour(node.paint === "under_way" ? "--moving" : "--faint");
 }
 
-draw("ways", (told, narrow) => {
+draw("ways", (told, narrow, wide) => {
   const halo = { textBorderColor: colour("--panel"), textBorderWidth: 3 };
   const label = (node) => ({
-    position: node.kind === "end" ? "left" : narrow && node.kind === "step" ? "top" : "right",
+    position: node.kind === "end" ? "left" : wide < SNUG && node.kind === "step" ? "top" : "right",
     formatter: `{name|${node.label}}\n{count|${node.count}}`,
     rich: {
       name: { color: colour("--ink"), fontWeight: 600, fontSize: narrow ? 11 : 13, lineHeight: 17, ...halo },
@@ -27,7 +29,7 @@ draw("ways", (told, narrow) => {
         ? `${names[data.source].label} → ${names[data.target].label}\n${data.count} ${told.people}`
         : `${data.label.name}\n${names[data.name].count} ${told.people}`),
     series: [{
-      type: "sankey", left: 4, right: 4, top: narrow ? 44 : 12, bottom: 12, nodeWidth: 12, nodeGap: narrow ? 22 : 26,
+      type: "sankey", left: 4, right: 4, top: wide < SNUG ? 44 : 12, bottom: 12, nodeWidth: 12, nodeGap: narrow ? 22 : 26,
       draggable: false, emphasis: { focus: "adjacency" }, layoutIterations: 48,
       lineStyle: { color: "target", opacity: 0.32, curveness: 0.5 },
       data: told.nodes.map((node) => ({
@@ -38,4 +40,4 @@ draw("ways", (told, narrow) => {
   };
 });
 
-draw("funnel", (stages, narrow) => funnel(stages, { narrow }));
+draw("funnel", (stages) => funnel(stages));

@@ -38,4 +38,4 @@ draw("ui-ranges", (rows) => ({
   ],
 }));
 
-draw("ui-funnel", (rows, narrow) => funnel(rows.map(([name, value]) => ({ name, value })), { narrow }));
+draw("ui-funnel", (rows) => funnel(rows.map(([name, value]) => ({ name, value }))));
