@@ -25,6 +25,7 @@ LOOKED_AT = 2_000  # people held out, the last ones, of whom it is asked who els
 DAY_MS = 86_400_000
 PACE_DAYS = 28
 LIFTS = (0.1, 0.2, 0.5)  # relative, whose size is told beforehand
+BUYERS = 5  # in each group; of fewer no interval of money is told
 _SEED = 20_261_126  # of the bootstrap: the same data give the same interval
 
 
@@ -34,7 +35,7 @@ class Worth(Struct, frozen=True):
     currency: str
     treated: float | None  # per person
     held: float | None
-    difference: Interval | None  # per person, bootstrap over people
+    difference: Interval | None  # per person, bootstrap over people; None: too few have bought to tell
 
     @property
     def shown(self) -> bool:
@@ -149,7 +150,9 @@ def worth_of(tx: Transaction, cascade_id: int, scope: Scope, told: Effect, curre
     if not arms[0] and not arms[1]:
         return None
     treated, held = _money(arms[0], told.one.of), _money(arms[1], told.other.of)
-    return Worth(currency, treated.mean, held.mean, bootstrap_difference(treated, held, _SEED))
+    few = min(told.one.hits, told.other.hits) < BUYERS  # drawing them again would show no spread
+    difference = None if few else bootstrap_difference(treated, held, _SEED)
+    return Worth(currency, treated.mean, held.mean, difference)
 
 
 def contamination(tx: Transaction, cascade_id: int, scope: Scope, within_ms: int) -> Contamination:

@@ -130,10 +130,6 @@ class Play:
         _good(client.post(f"/cascades/{LAUNCHED}/launch", json={"list": SLEEPING, "pace": f"{pace}/h"}))
         self._addresses = [
             ("Status and reports", sign_in.link(self._service.office, self._service.url, to="/")),
-            (
-                "Forecast, outcome",
-                sign_in.link(self._service.office, self._service.url, to=f"/cascades/{LAUNCHED}/forecasts"),
-            ),
             ("Everybody's phone", self._sandbox.http_url),
         ]
         for name, address in self._addresses:
