@@ -48,6 +48,7 @@ from kaskad.web.api import (
     measures,
     merging,
     migrations,
+    money,
     opt_ins,
     optimize,
     policy,
@@ -118,12 +119,14 @@ from kaskad.web.pages import (
     template_acts,
     versions,
 )
+from kaskad.web.pages import bills as bill_pages
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
 from kaskad.web.pages import forecasts as forecast_pages
 from kaskad.web.pages import guard as guard_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
+from kaskad.web.pages import money as money_pages
 from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages import trials as trial_pages
@@ -148,6 +151,7 @@ ROUTERS = (
     approved_texts.router,
     prices.router,
     bills.router,
+    money.router,
     cascades.router,
     guards.router,
     alarms.router,
@@ -213,6 +217,8 @@ PAGES = (
     preview.router,
     versions.router,
     forecast_pages.router,
+    money_pages.router,
+    bill_pages.router,
     overview.router,
     pages.router,
     calls.router,

@@ -12,6 +12,7 @@ from kaskad.actions.attribution import Attribution
 from kaskad.actions.cascades import Overview
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.hindsight import Hindsight
+from kaskad.actions.money import Told as MoneyTold
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past
 from kaskad.actions.reports import Told
@@ -34,6 +35,7 @@ class Figures:
         self.hours: Remembered[list[Hour]] = Remembered()
         self.alarms: Remembered[list[Alarm]] = Remembered()
         self.samples: Remembered[Sampled] = Remembered()
+        self.money: Remembered[MoneyTold] = Remembered()
         self.foretold: Remembered[list[Hindsight]] = Remembered()
         self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()

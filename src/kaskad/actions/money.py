@@ -1,0 +1,166 @@
+"""What cascades cost: by day, account and step, how amounts changed, and what of it was wasted.
+
+All sums are of the same messages, so they agree to the minor unit; amounts of two currencies are never added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+
+from kaskad.actions.cascades import cascade_of, definition_of
+from kaskad.actions.office import Office
+from kaskad.analytics.reach import Amounts, currencies
+from kaskad.analytics.waste import Counter, Span, Wasted
+from kaskad.domain.cascade import Money
+from kaskad.domain.ledger import Change
+from kaskad.domain.policy import Policy
+from kaskad.engine.catalog import POLICY
+from kaskad.store import cascades as store
+from kaskad.store import settings
+from kaskad.store.db import Transaction
+
+HOUR_MS = 3_600_000
+DAYS = 30  # that are looked back on where nothing is asked
+
+
+class Sum(Struct):
+    """Messages of one day, account, step or cascade that have left us: their prices and costs."""
+
+    name: str
+    messages: int = 0
+    price: Amounts = field(default_factory=dict)
+    cost: Amounts = field(default_factory=dict)
+
+
+class Changed(Struct, frozen=True):
+    """How often amounts changed for one reason after they were reserved, and by how much together."""
+
+    account: str
+    reason: str
+    count: int
+    minor: int
+    currency: str
+
+
+class Spent(Struct, frozen=True):
+    """What a cascade holds of its budget since it began; messages under way are counted."""
+
+    held: int
+    total: Money
+
+
+class Told(Struct, frozen=True):
+    """What was spent from `since` until before `until`. `under_way` is reserved and not charged yet.
+
+    `cascades` is of the whole installation; `steps`, `wasted` and `budget` are of one cascade.
+    """
+
+    since: int
+    until: int
+    zone: str
+    whole: Sum
+    under_way: Amounts
+    days: Sequence[Sum]
+    accounts: Sequence[Sum]
+    cascades: Sequence[Sum]
+    steps: Sequence[Sum]
+    changes: Sequence[Changed]
+    wasted: Sequence[Wasted]
+    gap_ms: int
+    budget: Spent | None
+
+
+def money(office: Office, slug: str = "", since: int | None = None, until: int | None = None) -> Told:
+    """Return what a cascade has cost, or ("") all of them; of the last 30 days where nothing is said.
+
+    Raises NotFound, and Conflict for a cascade that was never activated.
+    """
+    now = office.now()
+    until = now + 1 if until is None else until
+    since = until - DAYS * 24 * HOUR_MS if since is None else since
+    with office.read() as tx:
+        policy = settings.get(tx, POLICY, Policy) or Policy()
+        row = store.by_slug(tx, slug) if slug else None
+        cascade = definition_of(office, tx, row) if row else None
+        known, names = currencies(tx), {each[0]: str(each[1]) for each in tx.all("accounts")}
+        span = Span(row.id if row else 0, since, until)
+        wasted: list[Wasted] = []
+        gap_ms = policy.run_gap_ms.of(cascade.message_class) if cascade else 0
+        if cascade is not None:
+            wasted = Counter(tx, span, lambda number: cascade_of(office, tx, number), known).count(gap_ms)
+        changes = [
+            Changed(names.get(account, ""), Change(kind).name.lower(), count, minor, known.get(account, ""))
+            for account, kind, count, minor in tx.all(
+                "money_changes", cascade_id=span.cascade_id, since=since, until=until
+            )
+            if minor
+        ]
+        sums = _Sums(tx, office, span, ZoneInfo(policy.zone), names)
+        sums.add(known)
+    budget = None
+    if row is not None and cascade is not None and cascade.budget.total is not None:
+        budget = Spent(row.reserved, cascade.budget.total)
+    return Told(
+        since, until, policy.zone, sums.whole, sums.under_way, sums.ordered("days"), sums.ordered("accounts"),
+        sums.ordered("cascades"), list(sums.of["steps"].values()) if slug else [], changes, wasted, gap_ms,
+        budget,
+    )  # fmt: skip
+
+
+class _Sums:
+    """Adds the same hours up by day, account, cascade and step."""
+
+    def __init__(
+        self, tx: Transaction, office: Office, span: Span, zone: ZoneInfo, names: dict[int, str]
+    ) -> None:
+        self._tx, self._office, self._span, self._zone, self._names = tx, office, span, zone, names
+        self.whole = Sum("")
+        self.under_way: Amounts = {}
+        self.of: dict[str, dict[str, Sum]] = {"days": {}, "accounts": {}, "cascades": {}, "steps": {}}
+
+    def add(self, known: dict[int, str]) -> None:
+        """Add what all hours of the span say."""
+        slugs = {row.id: row.slug for row in store.all_cascades(self._tx)}
+        step_of = self._steps()
+        rows = self._tx.all(
+            "money_hours", cascade_id=self._span.cascade_id, since=self._span.since, until=self._span.until
+        )
+        for cascade_id, version, step, account, hour, messages, price, cost, under_way in sorted(rows):
+            currency = known.get(account, "")
+            if currency and under_way:
+                self.under_way[currency] = self.under_way.get(currency, 0) + under_way
+            if not messages:
+                continue
+            day = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone).date()
+            places = {
+                "days": day.isoformat(), "accounts": self._names.get(account, ""),
+                "cascades": slugs.get(cascade_id, ""), "steps": step_of(version, step),
+            }  # fmt: skip
+            each = [self.of[kind].setdefault(name, Sum(name)) for kind, name in places.items()]
+            for one in (self.whole, *each):
+                one.messages += messages
+                if currency:
+                    one.price[currency] = one.price.get(currency, 0) + price
+                    one.cost[currency] = one.cost.get(currency, 0) + cost
+
+    def _steps(self) -> Callable[[int, int], str]:
+        """Return what tells the id of a version's step; of all cascades together they say nothing."""
+        found: dict[int, Sequence[str]] = {}
+
+        def step_of(version: int, step: int) -> str:
+            if not self._span.cascade_id:
+                return ""
+            if version not in found:
+                cascade = cascade_of(self._office, self._tx, version)
+                found[version] = [each.id for each in cascade.steps]
+            return found[version][step]
+
+        return step_of
+
+    def ordered(self, kind: str) -> list[Sum]:
+        """Return the sums of one kind by name; days are then in order."""
+        return [one for _, one in sorted(self.of[kind].items())]

@@ -1,0 +1,130 @@
+"""What was paid for and need not have been: each kind in one sentence, counted by step.
+
+A message may be of several kinds at once, so they are not added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from msgspec import Struct, field
+
+from kaskad.analytics.reach import Amounts
+from kaskad.domain.cascade import Cascade
+from kaskad.domain.channels import success_mask
+from kaskad.domain.plainer import spared
+from kaskad.domain.terms import Channel
+from kaskad.domain.worded import worded
+from kaskad.store.db import Transaction
+
+TEXTS = 20_000  # that are measured, at most
+
+KINDS = {  # what is counted, and what can be done about it
+    "late": (
+        worded("The person had already answered an earlier message, but we did not know yet."),
+        worded("Lengthen that step's wait, or have its service tell by webhook instead of being asked."),
+    ),
+    "double": (
+        worded("Another cascade had written to the same person less than the gap between cascades before."),
+        worded("Raise the priority of one of them, or widen the gap in the policy."),
+    ),
+    "dead": (
+        worded("The address was already known to be invalid when the message left."),
+        worded("Look why it was still used: corrected by hand, or told while the message was under way."),
+    ),
+    "failed": (
+        worded("It failed, and was charged all the same."),
+        worded(
+            "Check addresses first, ask for a price on delivery, or hold the provider's bill against it."
+        ),
+    ),
+    "unheard": (
+        worded("No receipt has come in its time: nobody knows whether it arrived."),
+        worded("Ask the provider for receipts, or use a route that has them."),
+    ),
+    "signs": (
+        worded("Quotes, dashes or other signs made it take more SMS parts than plain ones would."),
+        worded("Write plain quotes and dashes in the step's text."),
+    ),
+    "alphabet": (
+        worded("In Latin letters it would have taken fewer SMS parts."),
+        worded("Shorten the text to one part, or write it in Latin letters where readers take that well."),
+    ),
+}
+
+
+class Wasted(Struct):
+    """One kind at one step. `of`: of how many texts that were measured, for kinds about parts; else None."""
+
+    kind: str
+    step: str
+    count: int = 0
+    amounts: Amounts = field(default_factory=dict)
+    of: int | None = None
+
+
+class Span(Struct, frozen=True):
+    """Messages of a cascade that were handed over from `since` until before `until`."""
+
+    cascade_id: int
+    since: int
+    until: int
+
+
+class Counter:
+    """Counts what was wasted, by kind and step."""
+
+    def __init__(
+        self, tx: Transaction, span: Span, cascade_of: Callable[[int], Cascade], currencies: Mapping[int, str]
+    ) -> None:
+        self._tx, self._cascade_of, self._currencies = tx, cascade_of, currencies
+        self._span = msgspec.structs.asdict(span)
+        self._found: dict[tuple[str, str], Wasted] = {}
+
+    def count(self, gap_ms: int) -> list[Wasted]:
+        """Return all that was wasted, the kinds in their order, each by the cascade's steps.
+
+        `gap_ms` is what should lie between two cascades; 0: they need not keep any.
+        """
+        self._late()
+        if gap_ms:
+            self._rows("double", self._tx.all("waste_double", gap=gap_ms, **self._span))
+        self._rows("dead", self._tx.all("waste_dead", **self._span))
+        for version, step, account, unheard, count, minor in self._tx.all("waste_failed", **self._span):
+            self._add("unheard" if unheard else "failed", version, step, account, minor, count)
+        self._texts()
+        return sorted(self._found.values(), key=lambda one: list(KINDS).index(one.kind))
+
+    def _rows(self, kind: str, rows: list[tuple[int, ...]]) -> None:
+        for version, step, account, count, minor in rows:
+            self._add(kind, version, step, account, minor, count)
+
+    def _late(self) -> None:
+        seen: set[tuple[int, int, int]] = set()
+        for contact, run, step, version, account, minor, other, channel, kind in self._tx.all(
+            "waste_late", **self._span
+        ):
+            key = (contact, run, step)
+            success = success_mask(self._cascade_of(version).steps[other].success, Channel.of(channel))
+            if key not in seen and success >> kind & 1:
+                seen.add(key)
+                self._add("late", version, step, account, minor)
+
+    def _texts(self) -> None:
+        rows = self._tx.all("waste_texts", limit=TEXTS, **self._span)
+        for version, step, account, minor, body in rows:
+            parts, signs, alphabet = spared(str(msgspec.json.decode(body).get("text", "")))
+            for kind, fewer in (("signs", signs), ("alphabet", alphabet)):
+                if fewer:
+                    self._add(kind, version, step, account, minor * fewer // parts).of = len(rows)
+
+    def _add(
+        self, kind: str, version: int, step: int, account: int, minor: int, count: int = 1
+    ) -> Wasted:  # fmt: skip
+        name = self._cascade_of(version).steps[step].id
+        one = self._found.setdefault((kind, name), Wasted(kind, name))
+        one.count += count
+        if minor and (currency := self._currencies.get(account, "")):
+            one.amounts[currency] = one.amounts.get(currency, 0) + minor
+        return one

@@ -1,0 +1,107 @@
+"""`kaskad money`: what cascades cost, and what of it need not have been paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+WHY = {
+    "answer": "told as it was taken",
+    "receipt": "told later",
+    "bill": "billed",
+    "released": "refused: not paid",
+    "free": "failed: not paid",
+    "attempt": "of calls that were made again",
+    "restored": "arrived after all",
+}
+SHOWN_DAYS = 14
+_DATE = "A day such as 2026-11-01."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("money")(money)
+
+
+def money(
+    cascade: Annotated[str, typer.Argument(metavar="[CASCADE]", help="Only this one; else all.")] = "",
+    since: Annotated[str, typer.Option(metavar="DATE", help=f"{_DATE} Else 30 days ago.")] = "",
+    until: Annotated[str, typer.Option(metavar="DATE", help=f"Until before {_DATE[2:]} Else now.")] = "",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show what was spent by day, account and step, how amounts were corrected, and what was wasted."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+
+    asked = {"since": since, "until": until}
+    query = {name: f"{day}T00:00:00Z" for name, day in asked.items() if day}
+    with reached(db) as client:
+        told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **query)
+    if as_json:
+        typer.echo(as_text(told))
+        return
+    for line in _lines(told, cascade):
+        typer.echo(line)
+
+
+def _lines(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
+    from kaskad.cli.screens.output import table
+
+    if not told["messages"] and not told["under_way"]:
+        yield f"Nothing was sent from {told['since'][:10]} to {told['until'][:10]}."
+        return
+    yield (
+        f"{told['messages']:,} messages from {told['since'][:10]} to {told['until'][:10]}: "
+        f"{_amounts(told['cost']) or 'at no price that is known'}"
+        + (f", under way {_amounts(told['under_way'])}" if told["under_way"] else "")
+    )
+    if told["budget"]:
+        budget = told["budget"]
+        share = budget["held"] / budget["total"] if budget["total"] else 1.0
+        amounts = (
+            _amounts({budget["currency"]: budget["held"]}),
+            _amounts({budget["currency"]: budget["total"]}),
+        )
+        yield f"Budget: {amounts[0] or 'nothing'} of {amounts[1]} held ({share:.0%})."
+    parts = [("steps", "STEP")] if cascade else [("cascades", "CASCADE")]
+    for name, head in (*parts, ("accounts", "ACCOUNT"), ("days", "DAY")):
+        rows = [
+            (one["name"] or "deleted", f"{one['messages']:,}", _amounts(one["price"]), _amounts(one["cost"]))
+            for one in told[name][-SHOWN_DAYS:]
+        ]
+        yield ""
+        yield table((head, "MESSAGES", "PRICE", "COST"), rows)
+    if told["changes"]:
+        changes = [
+            (
+                one["account"],
+                WHY[one["reason"]],
+                f"{one['count']:,}",
+                _amounts({one["currency"]: one["minor"]}),
+            )
+            for one in told["changes"]
+        ]
+        yield "\nHow amounts changed after they were reserved:"
+        yield table(("ACCOUNT", "WHY", "TIMES", "BY"), changes)
+    if told["wasted"]:
+        wasted = [
+            (one["step"], one["says"], f"{one['count']:,}" + (f" of {one['of']:,}" if one["of"] else ""),
+             _amounts(one["amounts"]))
+            for one in told["wasted"]
+        ]  # fmt: skip
+        yield "\nWhat need not have been paid (a message may be in several lines):"
+        yield table(("STEP", "WHY", "MESSAGES", "COST"), wasted)
+        for says in dict.fromkeys(f"{one['kind']}: {one['advice']}" for one in told["wasted"]):
+            yield f"  {says}"
+
+
+def _amounts(amounts: Mapping[str, int]) -> str:
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    return ", ".join(format_money(Money(minor, code)) for code, minor in sorted(amounts.items()) if minor)

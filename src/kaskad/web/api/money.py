@@ -1,0 +1,118 @@
+"""What cascades cost, how that changed, and what of it need not have been paid."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from kaskad.actions import money
+from kaskad.analytics.waste import KINDS
+from kaskad.web.api.cascades import Slug
+from kaskad.web.api.fields import Instant, in_ms
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.views import View, instant
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1", tags=["money"], route_class=IdempotentRoute)
+
+Minor = Annotated[dict[str, int], Field(description="Minor units by currency.")]
+Since = Annotated[Instant | None, Query(description="Handed over from then on; else 30 days before `until`.")]
+Until = Annotated[Instant | None, Query(description="… until before then; else now.")]
+
+
+class SumView(View):
+    """Messages that have left us: how many, their prices before and their costs after."""
+
+    name: str
+    messages: int
+    price: Minor
+    cost: Minor
+
+
+class ChangedView(View):
+    """How often amounts changed for one reason after they were reserved, and by how much together."""
+
+    account: str
+    reason: Annotated[str, Field(description="answer, receipt, bill, released, free, attempt or restored.")]
+    count: int
+    minor: int
+    currency: str
+
+
+class WastedView(View):
+    """Messages of one step that need not have been paid; one may be of several kinds: don't add them."""
+
+    kind: str
+    step: str
+    count: int
+    amounts: Minor
+    of: Annotated[int | None, Field(description="Of so many texts that were measured, for kinds of parts.")]
+    says: Annotated[str, Field(description="What is counted.")]
+    advice: Annotated[str, Field(description="What can be done about it.")]
+
+
+class BudgetView(View):
+    """What a cascade holds of its total budget since it began, messages under way included."""
+
+    held: int
+    total: int
+    currency: str
+
+
+class MoneyView(View):
+    """What was spent in a time. The sums by day, account, cascade and step are of the same messages.
+
+    `under_way` is reserved and not charged yet. `steps`, `wasted` and `budget` are of one cascade.
+    """
+
+    since: datetime
+    until: datetime
+    zone: Annotated[str, Field(description="Of the days.")]
+    messages: int
+    price: Minor
+    cost: Minor
+    under_way: Minor
+    days: list[SumView]
+    accounts: list[SumView]
+    cascades: list[SumView]
+    steps: list[SumView]
+    changes: list[ChangedView]
+    wasted: list[WastedView]
+    budget: BudgetView | None
+
+    @classmethod
+    def of(cls, told: money.Told) -> MoneyView:
+        budget = told.budget
+        return cls(
+            since=instant(told.since), until=instant(told.until), zone=told.zone,
+            messages=told.whole.messages, price=told.whole.price, cost=told.whole.cost,
+            under_way=told.under_way,
+            days=[SumView.model_validate(one, from_attributes=True) for one in told.days],
+            accounts=[SumView.model_validate(one, from_attributes=True) for one in told.accounts],
+            cascades=[SumView.model_validate(one, from_attributes=True) for one in told.cascades],
+            steps=[SumView.model_validate(one, from_attributes=True) for one in told.steps],
+            changes=[ChangedView.model_validate(one, from_attributes=True) for one in told.changes],
+            wasted=[
+                WastedView(kind=one.kind, step=one.step, count=one.count, amounts=one.amounts, of=one.of,
+                           says=KINDS[one.kind][0], advice=KINDS[one.kind][1])
+                for one in told.wasted
+            ],
+            budget=None if budget is None else BudgetView(
+                held=budget.held, total=budget.total.minor, currency=budget.total.currency
+            ),
+        )  # fmt: skip
+
+
+@router.get("/money", dependencies=[may("cascades:read")])
+def show_money(office: InOffice, since: Since = None, until: Until = None) -> MoneyView:
+    """Show what all cascades have cost, by day, account and cascade."""
+    return MoneyView.of(money.money(office, "", in_ms(since), in_ms(until)))
+
+
+@router.get("/cascades/{slug}/money", dependencies=[may("cascades:read")])
+def show_cascade_money(office: InOffice, slug: Slug, since: Since = None, until: Until = None) -> MoneyView:
+    """Show what a cascade has cost, by day, account and step, and what of it need not have been paid."""
+    return MoneyView.of(money.money(office, slug, in_ms(since), in_ms(until)))

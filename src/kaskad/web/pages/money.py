@@ -1,0 +1,49 @@
+"""The money of a cascade: what was spent by day, account and step, and what of it need not have been."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from kaskad.actions import cascades, money
+from kaskad.analytics.waste import KINDS
+from kaskad.domain.errors import Conflict
+from kaskad.web.auth import InOffice
+from kaskad.web.pages.cascades import Reader, Slug
+from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.i18n import N_
+from kaskad.web.pages.report import Filters
+from kaskad.web.pages.session import PageRoute, look_of
+from kaskad.web.pages.shell import render
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+CHANGES = {
+    "answer": N_("The service named another amount as it took the message."),
+    "receipt": N_("The service named another amount later."),
+    "bill": N_("A bill was taken over."),
+    "released": N_("The service refused the message: nothing is paid."),
+    "free": N_("The message failed, and failures are free."),
+    "attempt": N_("The call was made again; what it cost before stays beside it."),
+    "restored": N_("What had failed has arrived after all."),
+}
+
+
+@router.get("/cascades/{slug}/money")
+def of_cascade(
+    office: InOffice, request: Request, seen: Reader, slug: Slug, since: str = "", until: str = ""
+) -> Response:
+    """Show what a cascade has cost, how that came about, and what could be spared."""
+    look = look_of(request, seen)
+    overview = cascades.find(office, slug).overview
+    asked = Filters(since=since, until=until).among(look)
+    told = None
+    if overview.version is not None:
+        try:
+            told = figures_of(request).money.get(
+                f"{slug} {asked.since} {asked.until}",
+                lambda: money.money(office, slug, asked.since, asked.until),
+            )
+        except Conflict:  # it was never activated
+            told = None
+    return render(
+        request, look, "money.html", seen=seen, cascade=overview, told=told, changes=CHANGES, kinds=KINDS,
+    )  # fmt: skip
