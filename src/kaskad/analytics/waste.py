@@ -35,9 +35,7 @@ KINDS = {  # what is counted, and what can be done about it
     ),
     "failed": (
         worded("It failed, and was charged all the same."),
-        worded(
-            "Check addresses first, ask for a price on delivery, or hold the provider's bill against it."
-        ),
+        worded("Check addresses first, ask for a price on delivery, or hold the provider's bill against it."),
     ),
     "unheard": (
         worded("No receipt has come in its time: nobody knows whether it arrived."),

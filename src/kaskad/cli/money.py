@@ -45,11 +45,12 @@ def money(
     if as_json:
         typer.echo(as_text(told))
         return
-    for line in _lines(told, cascade):
+    for line in lines_of(told, cascade):
         typer.echo(line)
 
 
-def _lines(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
+def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
+    """Yield what was spent, in lines and tables."""
     from kaskad.cli.screens.output import table
 
     if not told["messages"] and not told["under_way"]:

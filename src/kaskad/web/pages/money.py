@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
 from fastapi import APIRouter, Request, Response
 
 from kaskad.actions import cascades, money
@@ -11,6 +14,7 @@ from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.i18n import N_
+from kaskad.web.pages.look import Look
 from kaskad.web.pages.report import Filters
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import render
@@ -46,4 +50,11 @@ def of_cascade(
             told = None
     return render(
         request, look, "money.html", seen=seen, cascade=overview, told=told, changes=CHANGES, kinds=KINDS,
+        dates={one.name: _day(look, one.name) for one in told.days} if told else {},
     )  # fmt: skip
+
+
+def _day(look: Look, iso: str) -> str:
+    """Return a day as the reader writes it."""
+    noon = datetime.combine(date.fromisoformat(iso), time(12), ZoneInfo(look.zone))
+    return look.day(int(noon.timestamp() * 1000))

@@ -1,0 +1,89 @@
+"""The money of a cascade, and a provider's bill from its file until it is taken over."""
+
+import json
+import re
+
+from kaskad.cli.bill import report
+from kaskad.cli.money import lines_of
+from kaskad.cli.root import run
+
+
+def bill_of(site):
+    """Return a bill of the one mail that was sent, at twice its price, and of a message of nobody."""
+    asked = {"first": 0, "last": 2**31 - 1, "run_id": 0, "step": -1, "limit": 9}
+    with site.service.office.read() as tx:
+        rows = [row for who in (1, 2) for row in tx.all("messages_of_contact", contact_id=who, **asked)]
+    row = next(row for row in rows if row[3] == 1 and row[10])
+    reference = site.service.office.signer.reference(row[0], row[1], row[2], row[6])
+    return f"Reference;Amount\n{reference};0,20\nnobody;0,10\n"
+
+
+def priced(site):
+    """Give the account of mails a price, and its mail that price."""
+    account = next(one for one in site.api.get("/accounts")["items"] if one["channel"] == "email")["name"]
+    with site.service.office.db.write() as tx:
+        tx.script(f"""UPDATE messages SET price = 10 WHERE channel = 1;
+                      UPDATE accounts SET prices = '{{"minor": 10, "currency": "KZT"}}'
+                       WHERE name = '{account}';""")
+    site.service.office.reload()
+    return account
+
+
+def test_a_bill_is_brought_in_and_taken_over_and_the_money_follows(visit, site, tmp_path):
+    with site.client("viewer") as client:
+        assert "No bill yet" in client.get("/bills?lang=en").text
+        assert "Nothing was spent yet" in client.get("/cascades/draft/money?lang=en").text
+    account, file = priced(site), tmp_path / "november.csv"
+    file.write_text(bill_of(site), "utf-8")
+    eyes = visit("owner", language="ru")
+    page = eyes.goto("/bills")
+    eyes.shoot("bills empty")
+    page.locator("select[name=account]").select_option(account)
+    page.locator("input[name=file]").set_input_files(str(file))
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_selector("text=Что расходится")
+    eyes.shoot("bill")
+    assert eyes.axe() == [] and not eyes.overflows()
+    page.locator("[data-open=take]").click()
+    page.locator("dialog[open] .dialog-foot button[type=submit]").click()
+    page.wait_for_selector("text=Исправлено 1 сообщение")
+    for theme, width in (("light", "wide"), ("dark", "phone")):
+        looked = visit("marketer", language="ru", theme=theme, width=width)
+        looked.goto("/cascades/news/money")
+        looked.shoot(f"money {width}")
+        assert looked.axe() == [] and not looked.overflows()
+        looked.goto("/bills")
+        looked.shoot(f"bills {width}")
+        assert looked.axe() == [] and not looked.overflows()
+    told = site.api.get("/cascades/news/money")
+    assert told["price"] == {"KZT": 1510} and told["cost"] == {"KZT": 1520}
+    assert ("bill", 10) in [(one["reason"], one["minor"]) for one in told["changes"]]
+    assert site.api.get("/money")["cost"] == {"KZT": 1520}
+    (bill,) = site.api.get("/bills")["items"]
+    assert (bill["taken"], bill["differing"], bill["unknown"]) == (1, 0, 1)
+    with site.client("owner") as client:
+        token = re.search(r'name="csrf" value="([^"]+)', client.get("/bills").text)[1]
+        sent = {"csrf": token, "account": account}
+        wrong = client.post("/bills?lang=en", data=sent, files={"file": ("x.csv", b"a,b\n1,2\n")})
+        assert wrong.status_code == 422 and "no column says what a line costs" in wrong.text
+        again = client.post("/bills", data=sent, files={"file": ("again.csv", file.read_bytes())})
+        assert again.headers["location"].startswith(f"/bills/{bill['id']}"), "the same file is the same bill"
+    said = "\n".join(report(site.api.get(f"/bills/{bill['id']}")))
+    assert "billed, not known to us" in said and "1 messages were corrected" in said
+    said = "\n".join(lines_of(site.api.get("/cascades/news/money"), "news"))
+    assert re.search(r"email|letter", said) and "billed" in said
+
+
+def test_the_commands_say_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.csv").write_text("id,amount\n1,14.5\n", "utf-8")
+    told = ["--set", "url=http://127.0.0.1:1/", "--set", "secret=swordfish-swordfish", "--price", "14 KZT"]
+    assert run(["init"]) == 0
+    assert run(["account", "add", "sms", "--provider", "generic_webhook", "--channel", "sms", *told]) == 0
+    capsys.readouterr()
+    assert run(["bill", "sms", "b.csv", "--take"]) == 1
+    said = capsys.readouterr().out
+    assert "bill_1 of sms, b.csv: 1 lines" in said and "row 2: no message of ours" in said
+    assert run(["bills"]) == 0 and "b.csv" in capsys.readouterr().out
+    assert run(["money", "--json"]) == 0 and json.loads(capsys.readouterr().out)["messages"] == 0
+    assert run(["money"]) == 0 and "Nothing was sent" in capsys.readouterr().out
