@@ -22,14 +22,7 @@ LOCALE = WEB / "locale" / "ru"
 SHELL, PROBLEMS, SERVICES = "shell", "problems", "services"
 OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
 WORDED = {"worded": None}
-BELOW = (
-    "domain",
-    "store",
-    "engine",
-    "analytics",
-    "planning",
-    "actions",
-)  # rooms whose texts reach pages by `Look.told`
+BELOW = ("domain", "store", "engine", "analytics", "planning", "actions")  # pages show them by `Look.told`
 KEYWORDS = {
     "worded": None,
     "_": None,
