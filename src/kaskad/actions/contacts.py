@@ -13,6 +13,7 @@ from kaskad.actions.refusals import Refusal, refuse
 from kaskad.domain.address import BadAddress, country_of, normalise
 from kaskad.domain.attributes import Declared
 from kaskad.domain.consent import ALL_CHANNELS, ANY, Purpose
+from kaskad.domain.control import drawn
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.hours import ZONE_SOURCES, Zones, is_zone, zones_known
 from kaskad.domain.ids import contact_text, read_contact
@@ -83,6 +84,7 @@ class Whole(Struct, frozen=True):
     lists: list[str]
     external_ids: list[str]
     zones: Zones
+    control_group: bool = False  # of all advertising, now
 
 
 class Page(Struct, frozen=True):
@@ -159,7 +161,10 @@ def show(office: Office, who: str) -> Whole:
         phone = next((a.value for a in addresses if a.channel is Channel.SMS and not a.health), "")
         zones = zones_known(card.zone, card.zone_source, phone, office.engine.world.policy.zone)
         names = [row[0] for row in tx.all("external_ids_of", contact_id=card.id)]
-        return Whole(card, addresses, consents, cards.lists(tx, card.id), names, zones)
+        policy = office.engine.world.policy
+        group = drawn(policy.control, policy.zone)
+        held = group is not None and group.holds(card.id, office.now())
+        return Whole(card, addresses, consents, cards.lists(tx, card.id), names, zones, held)
 
 
 def search(office: Office, said: str, country: str, *, after: int, limit: int) -> Page:

@@ -97,6 +97,10 @@ def _wrong(policy: Policy) -> list[str]:
                         value=value,
                     )
                 )
+    if not 0 <= policy.control.share <= 5_000:
+        found.append(worded("control: a share is from 0 to 5000 of 10 000 (half of all people)"))
+    if policy.control.since and policy.control.until and policy.control.since >= policy.control.until:
+        found.append(worded("control: it ends before it begins"))
     if not 0 <= policy.window_jitter_ms <= DAY_MS:
         found.append(worded("window_jitter_ms is a number from 0 to %(most)s", most=DAY_MS))
     laws = {law.id for law in LAWS}

@@ -15,7 +15,7 @@ from kaskad.domain.course import Leg
 from kaskad.domain.figures import NO_MESSAGE, REACTED, SKIPPED
 from kaskad.domain.terms import SkipReason
 
-_BEFORE = SkipReason.CONDITION_FALSE.code  # the one reason to pass over a step that is asked before the lot
+_BEFORE = (SkipReason.CONDITION_FALSE.code, SkipReason.CONTROL_GROUP.code)  # asked before the lot
 _HELD = SkipReason.STEP_HOLDOUT.code
 
 
@@ -90,7 +90,7 @@ def step_effects(told: Tally, cascade: Cascade) -> list[StepEffect]:
     """
     arrived: dict[int, list[int]] = {}
     for leg, runs in told.legs.items():
-        if leg.again or (leg.state == SKIPPED and leg.reason == _BEFORE):
+        if leg.again or (leg.state == SKIPPED and leg.reason in _BEFORE):
             continue
         held = int(leg.state == SKIPPED and leg.reason == _HELD)
         counts = arrived.setdefault(leg.step, [0, 0, 0, 0])

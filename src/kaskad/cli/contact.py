@@ -172,6 +172,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     plain = [told[key] for key in ("country", "language") if told[key]]
     plain.append(zone_words(told["zones"]))
     plain += [] if told["tracking"] else ["no open pixel"]
+    plain += ["no advertising: in the control group"] if told["control_group"] else []
     yield f"  {', '.join(plain)}"
     if told["external_ids"][1:]:
         yield f"  known as {', '.join(told['external_ids'])}"

@@ -81,21 +81,28 @@ def _head(told: dict[str, Any]) -> None:
         typer.echo(f"{told['uncounted']} runs or more have just changed and are not counted yet.")
 
 
-def _whole(told: dict[str, Any]) -> None:
+def print_effect(one: dict[str, Any], treated: str) -> None:
+    """Print both groups, and the difference for one look and for any look."""
     from kaskad.cli.screens.output import table
 
-    one = told["effect"]
     rows = [
         (name, group["people"], group["hits"], _rate(group["rate"]))
-        for name, group in (("treated", one["treated"]), ("control group", one["control"]))
+        for name, group in ((treated, one["treated"]), ("control group", one["control"]))
     ]
     typer.echo(table(("", "PEOPLE", "GOALS", "RATE"), rows) + "\n")
+    if one["difference"] is None:
+        return
     ends = [one["between"], one["at_any_look"]]
     scale = _scale(ends)
     typer.echo(f"Difference {_points(one['difference'])} points")
     for text, interval in (("one look, fixed beforehand", ends[0]), ("if you look again and again", ends[1])):
         shown = "shown" if interval["low"] > 0 or interval["high"] < 0 else "not shown"
         typer.echo(f"  {_bar(interval, scale)}  {_pair(interval)} · {text}: {shown}")
+
+
+def _whole(told: dict[str, Any]) -> None:
+    one = told["effect"]
+    print_effect(one, "treated")
     orders, lift = told["orders"], one["lift"]
     if one["shown"] and not told["uneven"]:
         between = orders["between"]
@@ -119,16 +126,16 @@ def _money(told: dict[str, Any]) -> None:
     worth, each = told["worth"], told["cost_each"]
     if worth and worth["between"]:
         currency = worth["currency"]
-        treated, control = _amount(worth["treated"], currency), _amount(worth["control"], currency)
-        low, high = (_amount(worth["between"][end], currency) for end in ("low", "high"))
+        treated, control = amount(worth["treated"], currency), amount(worth["control"], currency)
+        low, high = (amount(worth["between"][end], currency) for end in ("low", "high"))
         shown = "shown" if worth["shown"] else "not shown"
         typer.echo(
             f"Revenue for each person: {treated} against {control}; difference {low} to {high}: {shown}"
         )
     if each:
         for currency, minor in each["cost"].items():
-            least, most = (_amount(each[end][currency], currency) for end in ("at_least", "at_most"))
-            typer.echo(f"Cost of each such goal: {_amount(minor, currency)} ({least} to {most})")
+            least, most = (amount(each[end][currency], currency) for end in ("at_least", "at_most"))
+            typer.echo(f"Cost of each such goal: {amount(minor, currency)} ({least} to {most})")
 
 
 def _steps(steps: list[dict[str, Any]]) -> None:
@@ -221,7 +228,8 @@ def _day(text: str) -> str:
     return text[:16].replace("T", " ")
 
 
-def _amount(minor: float, currency: str) -> str:
+def amount(minor: float, currency: str) -> str:
+    """Return minor units as money."""
     from kaskad.domain.cascade import Money
     from kaskad.domain.money import format_money
 

@@ -123,6 +123,7 @@ def _is_plain(version: Version, step: Step) -> bool:
         and step.at is None
         and step.condition is None
         and not step.holdout
+        and version.control is None
         and not step.variants
         and not _leads_to_a_date(version, step)
     )

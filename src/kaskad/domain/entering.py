@@ -125,6 +125,8 @@ def _finish(
 
 def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) -> Send | Skip:
     """Return what to send on the first channel that reaches this contact, or why none does."""
+    if version.control is not None and version.control.holds(run.contact_id, now):
+        return step.number, step.channels[0].code, SkipReason.CONTROL_GROUP, ""
     if step.condition is not None:
         verdict = step.condition.test(answers.scope or {}, now)
         if not verdict.value:

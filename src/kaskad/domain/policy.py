@@ -7,6 +7,7 @@ out keeps its default. Law (who may be written to at all) is elsewhere: here are
 from __future__ import annotations
 
 import re
+from datetime import date
 from enum import StrEnum
 from typing import Self
 
@@ -276,6 +277,17 @@ class Brand(Struct, frozen=True, forbid_unknown_fields=True):
     utm: LinkParameters = LinkParameters()  # what is not told here is the policy's
 
 
+class ControlGroup(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who gets no advertising from any cascade, by lot, so that all of it together can be measured."""
+
+    share: int = 0  # of 10 000; 0: there is none
+    salt: str = ""  # another one draws another group
+    since: date | None = None  # days of the policy's zone; None: from the beginning
+    until: date | None = None  # the first day on which there is none any more
+    event: str = ""  # what is counted, such as purchase
+    value: str = ""  # where the amount stands in it, such as total
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -287,6 +299,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     min_gap_ms: PerClass = PerClass(service=HOUR, advertising=HOUR)  # between touches of one run (E15)
     run_gap_ms: PerClass = PerClass(service=HOUR, advertising=24 * HOUR)  # of different runs (E15)
     holdout: PerClass = PerClass(advertising=1000)
+    control: ControlGroup = ControlGroup()
     max_lateness_ms: int = 12 * HOUR  # later than due: the step is skipped (E7, E14)
     outage_skip_after_ms: int = 2 * HOUR  # provider down for longer: the step is skipped (E7)
     outage_skip_after_urgent_ms: int = 10 * MINUTE

@@ -184,6 +184,7 @@ class SkipReason(Coded):
     PROVIDER_DISABLED = "provider_disabled", 12
     CONDITION_FALSE = "condition_false", 13  # the step's own `if`
     OVER_BUDGET = "over_budget", 14
+    CONTROL_GROUP = "control_group", 15  # of all advertising
 
 
 class TemplateState(Coded):

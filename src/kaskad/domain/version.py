@@ -11,11 +11,12 @@ from kaskad.domain.cascade import Branch, Cascade, Clock, Span, Step, agents_ask
 from kaskad.domain.channels import CHANNELS, mask_of, success_mask
 from kaskad.domain.condition import Event, Kept, Name, Node, Segment, walk
 from kaskad.domain.content import NO_TEXTS, TextBook
+from kaskad.domain.control import Drawn, drawn
 from kaskad.domain.hours import Windows
 from kaskad.domain.law import Denials
 from kaskad.domain.policy import Policy
 from kaskad.domain.run import HUMAN
-from kaskad.domain.terms import Channel, Kind, Reaction
+from kaskad.domain.terms import Channel, Kind, MessageClass, Reaction
 
 _FAILURES = (
     Kind.REJECTED.bit | Kind.FAILED.bit | Kind.BOUNCED.bit | Kind.EXPIRED.bit
@@ -64,6 +65,7 @@ class Version(Struct, frozen=True):
     denials: Denials  # by law
     calls_people: bool  # an agent may be given its messages, and then says when one is over
     texts: TextBook  # its templates, as they were when it was activated
+    control: Drawn | None = None  # who gets none of it: advertising only
 
 
 def prepare(
@@ -86,6 +88,7 @@ def prepare(
     started = [] if cascade.trigger.condition is None else [cascade.trigger.condition]
     nodes = [node for c in (*conditions, *started) for node in walk(c.tree)]
     anchored = tuple(step for step in cascade.steps if step.at is not None)
+    advertises = cascade.message_class is MessageClass.ADVERTISING
     words = " ".join([*(_words(step) for step in cascade.steps), *(str(one.content) for one in texts.all)])
     return Version(
         version_id, cascade_id, cascade, policy, Windows(policy), rules,
@@ -107,6 +110,7 @@ def prepare(
         denials=Denials(policy, cascade.message_class),
         calls_people=any(Channel.AGENT_CALL in step.channels for step in cascade.steps),
         texts=texts,
+        control=drawn(policy.control, policy.zone) if advertises else None,
     )  # fmt: skip
 
 

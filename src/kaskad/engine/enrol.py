@@ -114,6 +114,8 @@ def _refusal(
 ) -> str | None:
     """Return why the contact may not enter again (E13), or None; a seed may, once its last run has ended."""
     version, reentry = request.version, request.version.cascade.reentry
+    if version.control is not None and not seed and version.control.holds(request.contact_id, now):
+        return "control group"
     same = [run for run in mine if run.cascade_id == version.cascade_id]
     condition = version.cascade.trigger.condition
     if condition is not None and not _holds(tx, request, now):

@@ -47,3 +47,14 @@ SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), m.state, r.cascade_id,
   FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND m.state IN (3, 4, 5, 10) AND m.submitted_at IS NOT NULL;
+
+-- name: contacts_before
+-- Everybody who was known before an instant, seed and erased contacts aside.
+SELECT id FROM contacts WHERE created_at < :until AND seed = 0 AND erased_at IS NULL;
+
+-- name: events_of_all
+-- The last events of a name in a period. Looks at all events: asked where there is a control group, and remembered.
+SELECT contact_id, properties FROM events
+ WHERE name = :name AND at >= :since AND at < :until
+   AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1 OR erased_at IS NOT NULL)
+ ORDER BY at DESC, contact_id, id LIMIT :limit;

@@ -251,6 +251,7 @@ class WholeContact(ContactView):
     zones: ZonesView
     consents: list[ConsentView]
     lists: list[str]
+    control_group: Annotated[bool, Field(description="Gets no advertising, by lot: `control` of the policy.")]
 
 
 class EventView(View):
@@ -394,6 +395,7 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
         zones=ZonesView.of(whole.zones, whole.card.zone_at),
         consents=[ConsentView.of(consent) for consent in whole.consents],
         lists=whole.lists,
+        control_group=whole.control_group,
     )
 
 

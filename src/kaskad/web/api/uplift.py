@@ -60,8 +60,9 @@ class EffectView(View):
         return cls(
             treated=GroupView(people=told.one.of, hits=told.one.hits, rate=told.one.rate),
             control=GroupView(people=told.other.of, hits=told.other.hits, rate=told.other.rate),
-            difference=told.estimate, between=_between(told.difference), at_any_look=_between(told.any_look),
-            lift=_between(told.lift), shown=told.shown, shown_at_any_look=told.shown_at_any_look,
+            difference=told.estimate, between=between_of(told.difference),
+            at_any_look=between_of(told.any_look), lift=between_of(told.lift), shown=told.shown,
+            shown_at_any_look=told.shown_at_any_look,
         )  # fmt: skip
 
 
@@ -80,7 +81,7 @@ class WorthView(View):
     def of(cls, told: Worth) -> WorthView:
         return cls(
             currency=told.currency, treated=told.treated, control=told.held,
-            between=_between(told.difference), shown=told.shown,
+            between=between_of(told.difference), shown=told.shown,
         )  # fmt: skip
 
 
@@ -212,7 +213,8 @@ def _told(interval: Interval) -> IntervalView:
     return IntervalView(low=interval.low, high=interval.high)
 
 
-def _between(interval: Interval | None) -> IntervalView | None:
+def between_of(interval: Interval | None) -> IntervalView | None:
+    """Return an interval as it is answered."""
     return None if interval is None else _told(interval)
 
 

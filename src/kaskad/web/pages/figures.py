@@ -10,6 +10,7 @@ from kaskad.actions import cascades, hindsight, reports
 from kaskad.actions.alarms import Alarm
 from kaskad.actions.attribution import Attribution
 from kaskad.actions.cascades import Overview
+from kaskad.actions.control import Control
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.hindsight import Hindsight
 from kaskad.actions.money import Told as MoneyTold
@@ -39,6 +40,7 @@ class Figures:
         self.foretold: Remembered[list[Hindsight]] = Remembered()
         self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
+        self.controls: Remembered[Control] = Remembered()
         self.uplifts: Remembered[Uplift] = Remembered()
         self.attributed: Remembered[Attribution] = Remembered()
 

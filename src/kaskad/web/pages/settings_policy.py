@@ -14,12 +14,14 @@ from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from kaskad.actions import policy
+from kaskad.actions import control, policy
+from kaskad.actions.control import Control
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.policy import MINUTE, Cap, Counted, Days, PerClass, Window
 from kaskad.domain.terms import Channel
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -51,9 +53,11 @@ RETAINED = {  # what is kept, and for what it is needed
 _WRONG_HOURS = N_("Write hours like 09:00-21:00, several separated by commas.")
 _WRONG_MINUTES = N_("Write a whole number of minutes, 0 for none.")
 _WRONG_SHARE = N_("Write per cent from 0 to 100, such as 10 or 2,5.")
+_WRONG_HALF = N_("Write per cent from 0 to 50, such as 5.")
 _WRONG_DAYS = N_("Write a whole number of days, 0 for ever.")
 _WRONG_LIMIT = N_("Write how many at most, 1 or more.")
 _WRONG_SPAN = N_("Write a whole number of days; 0 stands for one passage, and passages are counted in days.")
+HALF = 5_000
 LONGEST_DAYS = 36_500
 _ONE_OF = re.compile(r"[,;\s]+")
 
@@ -122,6 +126,19 @@ async def change_gaps(office: InOffice, request: Request, seen: Writer) -> Respo
     for key, begin, read, most, why in GAPS:
         told[key] = {each: read(_text(form, f"{begin}-{each}")) for each in CLASSES}
         wrong |= {f"{begin}-{each}": why for each, value in told[key].items() if not 0 <= value <= most}
+    return await run_in_threadpool(_keep, office, request, seen, "caps.html", told, form, wrong)
+
+
+@router.post("/settings/caps/control")
+async def change_control(office: InOffice, request: Request, seen: Writer) -> Response:
+    """Change which share of people gets no advertising at all, and what is counted of them."""
+    form = await request.form()
+    share = _hundredths(_text(form, "control-share"))
+    kept = msgspec.to_builtins((await run_in_threadpool(policy.show, office)).control)
+    days = {name: _text(form, f"control-{name}") or None for name in ("since", "until")}
+    words = {name: _text(form, f"control-{name}") for name in ("event", "value")}
+    told = {"control": {**kept, "share": share, **days, **words}}
+    wrong = {} if 0 <= share <= HALF else {"control-share": _WRONG_HALF}
     return await run_in_threadpool(_keep, office, request, seen, "caps.html", told, form, wrong)
 
 
@@ -279,7 +296,13 @@ def _page(
         counted={each.value: look._(text) for each, text in COUNTED.items()},
         channels=[each.value for each in Channel], retained=RETAINED, minute=MINUTE,
         cap_words=partial(cap_words, look),
+        measured=_measured(office, request) if template == "caps.html" else None,
     )  # fmt: skip
+
+
+def _measured(office: Office, request: Request) -> Control:
+    name = msgspec.json.encode(policy.show(office).control).decode()
+    return figures_of(request).controls.get(name, lambda: control.show(office))
 
 
 def _filled(given: Given | None, name: str, kept: object) -> object:

@@ -63,6 +63,7 @@ SKIPS = {
     "provider_disabled": N_("no account in service"),
     "condition_false": N_("the step's condition"),
     "over_budget": N_("over budget"),
+    "control_group": N_("in the control group of all advertising"),
 }
 REASONS = {
     "other": N_("other"),
@@ -118,6 +119,7 @@ ENTRIES = {
     "once ever": N_("have been in it, and may once only"),
     "same key": N_("have been in it for the same reason"),
     "cooldown": N_("were in it too lately"),
+    "control group": N_("are in the control group of all advertising"),
 }
 FIGURES = {
     "entered": N_("Who entered"),

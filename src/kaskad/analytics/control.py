@@ -1,0 +1,92 @@
+"""What all advertising together brings: everybody against the control group that gets none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kaskad.analytics.effects import Effect, effect
+from kaskad.analytics.intervals import Interval, Share
+from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
+from kaskad.analytics.uplift import BUYERS
+from kaskad.domain.control import ROUNDS, STEP, Drawn
+from kaskad.domain.money import DIGITS
+from kaskad.domain.paths import look_up
+from kaskad.domain.policy import ControlGroup
+from kaskad.store.db import Transaction
+
+MOST = 200_000  # events that are looked at, the last ones
+_SEED = 20_261_126
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Whole(Struct, frozen=True):
+    """People with the event in the period; `worth` is money for each person, in minor units of `currency`."""
+
+    effect: Effect
+    evenly: float | None
+    currency: str
+    treated: float | None
+    held: float | None
+    worth: Interval | None
+    more: bool  # there were more events than MOST
+
+
+def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, now: int) -> Whole:
+    """Return what everybody did in the group's time, against the control group."""
+    until = min(drawn.until, now)
+    ids = np.array([row[0] for row in tx.all("contacts_before", until=until)], dtype=np.uint64)
+    held = int(held_of(ids, drawn).sum())
+    rows = tx.all("events_of_all", name=group.event, since=drawn.since, until=until, limit=MOST + 1)
+    amounts: dict[int, int] = {}
+    scale = 10 ** DIGITS.get(currency, 2)
+    for contact_id, properties in rows[:MOST]:
+        amounts[contact_id] = amounts.get(contact_id, 0) + _worth(group.value, properties, scale)
+    buyers = np.array(sorted(amounts), dtype=np.uint64)
+    mask = held_of(buyers, drawn).tolist()
+    arms: dict[bool, list[int]] = {False: [], True: []}
+    for contact_id, of in zip(buyers.tolist(), mask, strict=True):
+        arms[of].append(amounts[contact_id])
+    treated = len(ids) - held
+    made = effect(Share(len(arms[False]), treated), Share(len(arms[True]), held))
+    worth = {of: _money(values, held if of else treated) for of, values in arms.items()}
+    known = bool(group.value)
+    enough = known and min(made.one.hits, made.other.hits) >= BUYERS
+    return Whole(
+        made, sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), currency,
+        worth[False].mean if known else None, worth[True].mean if known else None,
+        bootstrap_difference(worth[False], worth[True], _SEED) if enough else None, len(rows) > MOST,
+    )  # fmt: skip
+
+
+def held_of(ids: NDArray[np.uint64], drawn: Drawn) -> NDArray[np.bool_]:
+    """Return which of these contacts are in the group: the lot of domain/control.py, for all at once."""
+    with np.errstate(over="ignore"):
+        mixed = (ids ^ np.uint64(drawn.key)) + np.uint64(STEP)
+        for shift, factor in ROUNDS:
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        return (mixed ^ (mixed >> np.uint64(31))) % np.uint64(10_000) < np.uint64(drawn.share)
+
+
+def _worth(path: str, properties: str, scale: int) -> int:
+    amount = look_up(path, _decode(properties)) if path else None
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) < 1e12:
+        return 0
+    return round(amount * scale)
+
+
+def _money(values: list[int], people: int) -> Money:
+    counts: dict[int, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    counts[0] = counts.get(0, 0) + max(people - len(values), 0)
+    return Money(_kept(counts))
+
+
+def _kept(counts: Mapping[int, int]) -> Mapping[int, int]:
+    return {value: count for value, count in counts.items() if count}

@@ -1,0 +1,44 @@
+"""`kaskad control`: what all advertising together brings, against the contacts who get none."""
+
+from __future__ import annotations
+
+import typer
+
+from kaskad.cli.screens.options import DB, JSON
+
+HOW = "kaskad policy set 'control={share: 500, event: purchase, value: total}'"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("control")(control)
+
+
+def control(db: DB = "", as_json: JSON = False) -> None:
+    """Measure what all advertising together brings, against the control group that gets none of it."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text
+    from kaskad.cli.uplift import amount, print_effect
+
+    with reached(db) as client:
+        told = client.get("/control")
+    if as_json:
+        typer.echo(as_text(told))
+    elif not told["share"]:
+        typer.echo(f"Nobody is kept from all advertising. To keep 5 % of contacts from it:\n  {HOW}")
+    elif told["measured"] is None:
+        typer.echo(f"{told['share']:.1%} of contacts get no advertising; name what is counted:\n  {HOW}")
+    else:
+        one = told["measured"]
+        typer.secho(f"{told['share']:.1%} of contacts get no advertising · {told['event']}", bold=True)
+        print_effect(one["effect"], "everybody")
+        if one["evenly"] is not None and one["evenly"] < 0.001:
+            typer.secho("The lot did not fall as it should: believe no effect.", fg="red")
+        if one["worth"] and one["currency"]:
+            each = [amount(one[name], one["currency"]) for name in ("treated", "control")]
+            ends = [amount(one["worth"][end], one["currency"]) for end in ("low", "high")]
+            typer.echo(
+                f"Worth of each person: {each[0]} against {each[1]}; difference {ends[0]} to {ends[1]}"
+            )
+        if one["more"]:
+            typer.echo("There were more events than are looked at: only the last 200 000 count.")

@@ -1,0 +1,57 @@
+"""The control group of all advertising: what all of it together brings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from kaskad.actions import control
+from kaskad.analytics.control import Whole
+from kaskad.web.api.cascades import READ
+from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.uplift import Between, EffectView, P, between_of
+from kaskad.web.api.views import View, instant
+from kaskad.web.auth import InOffice, may
+
+router = APIRouter(prefix="/api/v1", tags=["policy and law"], route_class=IdempotentRoute)
+
+
+class MeasuredView(View):
+    """Everybody (`treated`) against the control group, in people with the event."""
+
+    effect: EffectView
+    evenly: P
+    currency: str
+    treated: Annotated[float | None, Field(description="Worth for each person, minor units.")]
+    control: float | None
+    worth: Annotated[Between, Field(description="Of the difference: bootstrap over people, zeros too.")]
+    more: Annotated[bool, Field(description="There were over 200 000 events: only the last were looked at.")]
+
+    @classmethod
+    def of(cls, told: Whole) -> MeasuredView:
+        return cls(
+            effect=EffectView.of(told.effect), evenly=told.evenly, currency=told.currency,
+            treated=told.treated, control=told.held, worth=between_of(told.worth), more=told.more,
+        )  # fmt: skip
+
+
+class ControlView(View):
+    """The group, and what it shows; change it by `control` of the policy."""
+
+    share: Annotated[float, Field(description="Of all contacts; 0: there is no such group.")]
+    event: str
+    as_of: datetime
+    measured: Annotated[MeasuredView | None, Field(description="Null: no group, or no event is named.")]
+
+
+@router.get("/control", dependencies=[may(READ)])
+def show_control(office: InOffice) -> ControlView:
+    """Measure what all advertising together brings, against the contacts who get none of it."""
+    told = control.show(office)
+    return ControlView(
+        share=told.group.share / 10_000, event=told.group.event, as_of=instant(told.as_of),
+        measured=None if told.told is None else MeasuredView.of(told.told),
+    )  # fmt: skip

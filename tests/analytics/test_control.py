@@ -1,0 +1,105 @@
+"""Nobody of the control group gets advertising from any cascade, and all the others are held against it."""
+
+from collections import Counter
+from datetime import date
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from scipy import stats
+
+from kaskad.actions import contacts, control, policy
+from kaskad.actions.office import Office
+from kaskad.analytics.control import held_of
+from kaskad.analytics.intervals import Share
+from kaskad.domain.control import Drawn, drawn, lot
+from kaskad.domain.errors import Invalid
+from kaskad.domain.policy import ControlGroup, Policy
+from kaskad.engine.catalog import POLICY
+from kaskad.store import settings
+from kaskad.store.db import open_database
+from kaskad.store.migrate import upgrade
+from support.stage import VAULT, Stage
+
+TEXT = """
+cascade: {name}
+title: T
+class: {kind}
+holdout: 0%
+trigger: {{event: {name}}}
+steps:
+  - {{id: letter, channel: email, subject: s, text: t, wait: 1d}}
+  - {{id: chat, channel: telegram, text: t}}
+"""
+
+
+def test_the_lot_is_even_sticky_and_the_same_for_all_at_once():
+    group = drawn(ControlGroup(share=500, salt="a"), "UTC")
+    other = drawn(ControlGroup(share=500, salt="b"), "UTC")
+    assert isinstance(group, Drawn) and isinstance(other, Drawn) and drawn(ControlGroup(), "UTC") is None
+    ids = np.arange(1, 40_001, dtype=np.uint64)
+    many = held_of(ids, group)
+    assert many.tolist() == [group.holds(number, 0) for number in range(1, 40_001)]
+    assert stats.binomtest(int(many.sum()), 40_000, 0.05).pvalue > 0.001
+    both = int((many & held_of(ids, other)).sum())
+    assert stats.binomtest(both, 40_000, 0.0025).pvalue > 0.001  # another salt, another group
+    places = Counter(lot(number, group.key) // 500 for number in range(20_000))
+    assert stats.chisquare(list(places.values())).pvalue > 0.001 and len(places) == 20
+    days = drawn(ControlGroup(share=1, since=date(2026, 3, 1), until=date(2026, 3, 2)), "Asia/Almaty")
+    assert days is not None and (days.until - days.since, days.since % 86_400_000) == (
+        86_400_000,
+        19 * 3_600_000,
+    )
+
+
+def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_against(tmp_path):
+    db = open_database(str(tmp_path / "kaskad.db"))
+    upgrade(db)
+    stage = Stage(db, policy=Policy.unlimited())
+    office = Office(db, VAULT, stage.engine, stage.world.signer, "")
+    for name, kind in (("sale", "advertising"), ("order", "service")):
+        stage.cascade(TEXT.format(name=name, kind=kind))
+    assert all(version.control is None for version in stage.world.versions.values())
+    assert control.show(office).told is None
+    early = [stage.person(f"e{n}") for n in range(12)]
+    for person in early:
+        stage.event(person, "sale")  # all get the letter; the control group begins a little later
+    assert all(stage.sent(person) == ["letter"] for person in early)
+    group = ControlGroup(share=5000, event="bought", value="total")
+    stage.engine.world.policy = replace(stage.engine.world.policy, control=group)
+    with db.write() as tx:
+        settings.put(tx, POLICY, stage.engine.world.policy)
+        settings.put(tx, "brand", {"name": "Shop", "currency": "KZT"})
+    stage.restart()
+    office = Office(db, VAULT, stage.engine, stage.world.signer, "")
+    late = [stage.person(f"l{n}") for n in range(30)]
+    for person in late:
+        stage.event(person, "sale")
+        stage.event(person, "order")
+    stage.passes("2d")
+    ready = drawn(group, "UTC")
+    held = {person for person in early + late if ready.holds(person, 0)}
+    assert 0 < len(held) < 42
+    for person in early:
+        letters = ["letter"] if person in held else ["letter", "chat"]
+        assert stage.sent(person) == letters
+        assert (stage.states(person).get("chat") == "control_group") == (person in held)
+    for person in late:
+        assert Counter(stage.sent(person))["letter"] == (1 if person in held else 2), person
+        assert contacts.show(office, f"con_{person}").control_group == (person in held)
+    assert stage.world.refusals[1, "control group"] == len(held & set(late))
+    for number, person in enumerate(early + late[:5]):
+        stage.event(person, "bought", total=10 * number)
+        stage.event(person, "bought", total=1)
+    stage.passes("1m")
+    told = control.show(office).told
+    buyers = {person: 1000 * number + 100 for number, person in enumerate(early + late[:5])}
+    assert told.effect.other == Share(len(held & buyers.keys()), len(held))
+    assert told.effect.one == Share(len(buyers.keys() - held), 42 - len(held))
+    assert told.held == pytest.approx(sum(v for p, v in buyers.items() if p in held) / len(held))
+    assert told.currency == "KZT" and told.worth.low < told.treated - told.held < told.worth.high
+    with pytest.raises(Invalid, match="0 to 5000"):
+        policy.change(office, {"control": {"share": 6000}})
+    with pytest.raises(Invalid, match="ends before it begins"):
+        policy.change(office, {"control": {"share": 5, "since": "2026-03-02", "until": "2026-03-01"}})
+    db.close()
