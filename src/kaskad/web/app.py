@@ -128,6 +128,7 @@ from kaskad.web.pages import guard as guard_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
 from kaskad.web.pages import money as money_pages
+from kaskad.web.pages import optimize as optimize_pages
 from kaskad.web.pages import segments as segment_pages
 from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages import trials as trial_pages
@@ -249,6 +250,7 @@ PAGES = (
     trial_pages.router,
     uplift_pages.router,
     guard_pages.router,
+    optimize_pages.router,
     report.router,  # after those of the editor: /cascades/new is no cascade
 )
 PROBLEM_CONTENT = {"application/problem+json": {"schema": problem_schema()}}

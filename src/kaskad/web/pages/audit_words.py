@@ -36,6 +36,7 @@ VERBS = {
     "POST /cascades/{slug}/approvals": N_("Judged the texts of a cascade"),
     "POST /cascades/{slug}/approvals/take-back": N_("Took an approval of a cascade's texts back"),
     "POST /cascades/{slug}/forecast": N_("Asked what a draft would reach and cost"),
+    "POST /cascades/{slug}/optimize/draft": N_("Made a proposal the draft of a cascade"),
     "POST /cascades/{slug}/optimize": N_("Asked what a cascade could do better"),
     "POST /cascades/{slug}/launch": N_("Launched a cascade"),
     "POST /cascades/{slug}/launch/preview": N_("Asked what a launch would do"),

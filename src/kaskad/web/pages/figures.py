@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -23,6 +24,9 @@ from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.uplift import Uplift
 from kaskad.web.pages.remembered import Remembered
 
+if TYPE_CHECKING:  # it brings scipy along
+    from kaskad.actions.optimize import Optimized
+
 
 class Figures:
     """What pages show; one of them for all pages, in the application's state."""
@@ -41,6 +45,7 @@ class Figures:
         self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
         self.controls: Remembered[Control] = Remembered()
+        self.optimized: Remembered[Optimized] = Remembered()
         self.uplifts: Remembered[Uplift] = Remembered()
         self.attributed: Remembered[Attribution] = Remembered()
 

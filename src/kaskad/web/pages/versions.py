@@ -46,7 +46,9 @@ def versions(
     """Show the versions of a cascade and how two of them differ."""
     look = look_of(request, seen)
     rows = cascades.versions(office, slug)
-    drafted = editing.sheet(office, slug).drafted
+    sheet = editing.sheet(office, slug)
+    drafted, named = sheet.drafted, {"current": str(sheet.version or "")}
+    old, new = named.get(old, old), named.get(new, new)
     title = cascades.find(office, slug).overview.title
     numbers = [str(row.number) for row in rows]
     latest = "draft" if drafted else (numbers[0] if numbers else "")

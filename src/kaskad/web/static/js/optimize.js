@@ -1,0 +1,46 @@
+// The frontier of reach against cost, and how many are silent still after how long.
+import { band, colour, dots, draw, grid, legend, mark, money, number, percent, stairs, tip, values } from "./charts.js";
+
+draw("frontier", (told, narrow) => {
+  const cost = (value) => (told.currency ? money(value, told.currency) : number(value, 1));
+  const kind = (name, paint, size, more = {}) => dots(told[name], { paint, size, name: told.words[name], ...more });
+  return {
+    height: narrow ? 300 : 360,
+    legend: legend({ icon: "circle" }),
+    grid: grid({ top: narrow ? 64 : 40, bottom: 44 }),
+    xAxis: values(told.words.cost, cost, { scale: true }),
+    yAxis: values("", percent, { scale: true }),
+    tooltip: tip(({ data }) => data[2] ?? ""),
+    series: [
+      { type: "line", data: told.line, symbol: "none", silent: true, lineStyle: { color: colour("--good"), width: 2 }, z: 1 },
+      kind("other", "--faint", 7), kind("efficient", "--good", 11),
+      kind("proposed", "--accent", 17, { symbol: "diamond", z: 4 }), kind("today", "--warn", 15, { symbol: "rect", z: 5 }),
+    ].filter((each) => each.data.length),
+  };
+});
+
+for (let place = 0; place < 12; place += 1) {
+  draw(`wait-${place}`, (told) => {
+    const line = (at, words, paint, align) => {
+      if (at === null) return [];
+      const made = mark({ xAxis: at }, `${words} ${number(at, 1)} ${told.words.h}`, paint);
+      return [{ type: "line", data: [], markLine: { ...made, label: { ...made.label, position: "end", align } } }];
+    };
+    return {
+      height: 220,
+      grid: grid({ top: 28, right: 72, bottom: 44 }),
+      xAxis: values(told.words.hours, number, { min: 0, max: Math.ceil(Math.max(told.wait, told.rows.at(-1)[0])) }),
+      yAxis: values("", percent, { min: 0, max: 1 }),
+      tooltip: tip((all) => {
+        const one = (Array.isArray(all) ? all : [all]).at(-1);
+        return `${number(one.data[0], 1)} ${told.words.h}: ${percent(one.data[1])} ${told.words.silent}`;
+      }),
+      series: [
+        ...band("between", told.band, colour("--moving"), { step: "end" }),
+        stairs(told.words.silent, told.rows, colour("--accent")),
+        ...line(told.wait, told.words.wait, "--quiet", told.proposed === null ? "center" : "left"),
+        ...line(told.proposed, told.words.proposed, "--good", "right"),
+      ],
+    };
+  });
+}

@@ -1,0 +1,54 @@
+"""What a cascade could do better, as a page: looked at, wished for, made the draft."""
+
+import re
+
+from support.came import CART, accounts, came
+
+PATH = "/cascades/cart/optimize"
+
+
+def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
+    api = site.api
+    api.put("/cascades/cart", content=CART)
+    accounts(api)
+    api.post("/cascades/cart/activate", {})
+    came(api, "cart")
+    wrong = []
+    wish = f"{PATH}?who=typical&value=500 KZT&fades=24h&reach=70"
+    for language, theme, width in (
+        ("ru", "light", "wide"),
+        ("en", "dark", "phone"),
+        ("ru", "dark", "tablet"),
+    ):
+        eyes = visit("marketer", language=language, theme=theme, width=width)
+        page = eyes.goto(wish)
+        page.wait_for_selector("#frontier svg")
+        page.wait_for_selector("#wait-0 svg")
+        eyes.shoot(f"optimize {width} {language} {theme}")
+        wrong += eyes.axe() if width != "tablet" else []
+        wrong += [f"too wide for a {width}"] if eyes.overflows() else []
+    assert not wrong, "\n".join(wrong)
+
+    page = visit("marketer").goto(wish)
+    page.wait_for_selector("#p-order")
+    assert "from place 3 to place 2" in page.locator("#better").inner_text()
+    page.get_by_role("button", name="Make it the draft").first.press("Enter")
+    page.wait_for_url(re.compile("versions"))
+    page.wait_for_selector("text=The proposal is the draft now.")
+    assert page.locator(".diff-column").is_visible()
+    draft = api.get("/cascades/cart")["draft"]
+    assert draft["source"].index("id: chat") < draft["source"].index("id: robot")
+    assert draft["saved_by"] == "Marketer"
+
+
+def test_what_is_wrong_stands_beside_its_field_and_nothing_known_is_said(site):
+    with site.client("viewer") as client:
+        assert "being compared" in client.get("/cascades/news/optimize").text
+        told = client.get("/cascades/news/optimize?look_now=yes&who=typical").text
+        assert "messages are counted" in told or "figures of the field" in told
+        assert "Make it the draft" not in told
+        told = client.get("/cascades/news/optimize?value=five&reach=400&fades=q")
+        assert told.status_code == 422 and "is not an amount" in told.text and "1 to 100" in told.text
+    with site.client("marketer") as client:
+        page = client.get("/cascades/draft/optimize?look_now=yes&who=typical")
+        assert page.status_code == 200
