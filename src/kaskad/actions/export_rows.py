@@ -75,7 +75,7 @@ def pieces(office: Office, what: What, wanted: Wanted) -> Iterator[list[Fields]]
 
     Raises NotFound for the segment or list, Invalid where both are named.
     """
-    ids = _ids(office, wanted)
+    ids = ids_of(office, wanted)
     if what is What.SUPPRESSIONS:
         whole = not (wanted.segment or wanted.list_name or wanted.after)
         return _suppressions(office, ids, whole)
@@ -87,7 +87,7 @@ def pieces(office: Office, what: What, wanted: Wanted) -> Iterator[list[Fields]]
 
 def looked_over(office: Office, wanted: Wanted) -> Iterator[list[Fields]]:
     """Return people as `pieces` does, without what their columns do not depend on: consents and lists."""
-    return _read(office, _ids(office, wanted), _in_short)
+    return _read(office, ids_of(office, wanted), _in_short)
 
 
 def _read(
@@ -99,8 +99,8 @@ def _read(
         yield rows
 
 
-def _ids(office: Office, wanted: Wanted) -> Iterator[list[int]]:
-    """Return the ids of who is wanted, some at a time."""
+def ids_of(office: Office, wanted: Wanted) -> Iterator[list[int]]:
+    """Return the ids of who is wanted, some at a time; raises NotFound, Invalid."""
     if wanted.segment and wanted.list_name:
         raise Invalid([worded("Name a segment or a list, not both.")])
     if wanted.contacts:

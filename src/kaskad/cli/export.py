@@ -9,8 +9,8 @@ import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
-FORMS = {".csv": "csv", ".jsonl": "jsonl", ".xlsx": "xlsx"}
-OUT = Annotated[Path, typer.Option(metavar="FILE", help="Where to: FILE.csv, FILE.xlsx or FILE.jsonl.")]
+FORMS = {".csv": "csv", ".jsonl": "jsonl", ".xlsx": "xlsx", ".parquet": "parquet"}
+OUT = Annotated[Path, typer.Option(metavar="FILE", help="FILE.csv, FILE.xlsx, FILE.jsonl or FILE.parquet.")]
 SEGMENT = Annotated[str, typer.Option(help="Of who is in this segment now.")]
 LIST = Annotated[str, typer.Option("--list", help="Of who is on this list.")]
 SINCE = Annotated[str, typer.Option(metavar="DAY", help="From this day (UTC) on, such as 2026-02-14.")]
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command()(messages)
     group.command()(consents)
     group.command()(suppressions)
+    group.command("data")(data)
     app.add_typer(group, name="export")
 
 
@@ -57,14 +58,27 @@ def consents(
     _write("consents", out, segment, to_list, since, until, db, as_json)
 
 
+def data(
+    what: Annotated[
+        str, typer.Argument(metavar="SET", help="contacts, runs, facts, decisions, goals or costs.")
+    ],
+    out: OUT, segment: SEGMENT = "", to_list: LIST = "", since: SINCE = "", until: UNTIL = "",
+    identified: Annotated[bool, typer.Option("--identified", help="With your ids of contacts.")] = False,
+    db: DB = "", as_json: JSON = False,
+) -> None:  # fmt: skip
+    """Write a set of rows for a warehouse; nobody who could be named is in it, unless asked."""
+    _write(f"data/{what}", out, segment, to_list, since, until, db, as_json, identified=identified)
+
+
 def suppressions(out: OUT, db: DB = "", as_json: JSON = False) -> None:
     """Write whom nothing is ever sent to: the address where somebody still has it, else its hash."""
     _write("suppressions", out, "", "", "", "", db, as_json)
 
 
 def _write(
-    what: str, out: Path, segment: str, to_list: str, since: str, until: str, db: str, as_json: bool
-) -> None:
+    what: str, out: Path, segment: str, to_list: str, since: str, until: str, db: str, as_json: bool,
+    *, identified: bool = False,
+) -> None:  # fmt: skip
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
@@ -73,7 +87,7 @@ def _write(
         raise typer.BadParameter(f"{out} must end in {', '.join(FORMS)}", param_hint="--out")
     query = {
         "format": form, "segment": segment or None, "list": to_list or None, "since": _instant(since, 0),
-        "until": _instant(until, 1),
+        "until": _instant(until, 1), "identified": "true" if identified else None,
     }  # fmt: skip
     with reached(db) as client:
         try:

@@ -61,3 +61,45 @@ SELECT hash, reason, at FROM suppressions WHERE hash = :c1;
 
 -- name: suppressions_by_hash (postgresql)
 SELECT hash, reason, at FROM suppressions WHERE hash IN (SELECT unnest(:c1::bytea[]));
+
+-- name: export_contacts
+SELECT id, created_at, language, country, zone, tracking, seed, erased_at FROM contacts
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND created_at >= :since AND created_at < :until
+ ORDER BY id;
+
+-- name: export_runs
+SELECT contact_id, id, version_id, state, outcome, outcome_step, late, holdout, entered_at, finished_at, value FROM runs
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND entered_at >= :since AND entered_at < :until
+ ORDER BY contact_id, id;
+
+-- name: export_all_facts
+SELECT f.contact_id, f.run_id, r.version_id, f.step, f.kind, f.at
+  FROM facts f JOIN runs r ON r.contact_id = f.contact_id AND r.id = f.run_id
+ WHERE f.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND f.at >= :since AND f.at < :until
+ ORDER BY f.contact_id, f.run_id, f.step, f.at, f.kind;
+
+-- name: export_decisions
+SELECT d.contact_id, d.run_id, r.version_id, d.seq, d.at, i.detail
+  FROM decisions d
+  JOIN runs r ON r.contact_id = d.contact_id AND r.id = d.run_id
+  JOIN decision_inputs i ON i.id = d.input_id
+ WHERE d.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND d.at >= :since AND d.at < :until
+ ORDER BY d.contact_id, d.run_id, d.seq;
+
+-- name: export_goals
+-- The first of each run counts.
+SELECT f.contact_id, f.run_id, r.version_id, min(f.at), r.value
+  FROM facts f JOIN runs r ON r.contact_id = f.contact_id AND r.id = f.run_id
+ WHERE f.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND f.step = -1 AND f.kind = :kind
+ GROUP BY f.contact_id, f.run_id, r.version_id, r.value
+HAVING min(f.at) >= :since AND min(f.at) < :until
+ ORDER BY f.contact_id, f.run_id;
+
+-- name: export_costs
+SELECT day, cascade, version, step_id, channel, account, currency, messages, price, cost FROM bi_costs
+ ORDER BY day, cascade, version, step, channel, account;

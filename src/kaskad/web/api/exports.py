@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from kaskad.actions import export
-from kaskad.actions.export import Form, Wanted, What
+from kaskad.actions.export import Data, Form, Wanted, What
 from kaskad.actions.export_rows import LATEST, OLDEST
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import read_contact
 from kaskad.web.api.fields import Instant, Name, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.auth import InOffice, may
+from kaskad.web.auth import Forbidden, InOffice, asking, may
 
 router = APIRouter(prefix="/api/v1/exports", tags=["contacts"], route_class=IdempotentRoute)
 
+PARQUET = "application/vnd.apache.parquet"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-KINDS = {Form.CSV: "text/csv; charset=utf-8", Form.JSONL: "text/plain; charset=utf-8", Form.XLSX: XLSX}
+KINDS = {Form.CSV: "text/csv; charset=utf-8", Form.JSONL: "text/plain; charset=utf-8", Form.XLSX: XLSX,
+         Form.PARQUET: PARQUET}  # fmt: skip
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             "text/csv": {"schema": {"type": "string"}},
             "text/plain": {"schema": {"type": "string"}},
             XLSX: {"schema": {"type": "string", "format": "binary"}},
+            PARQUET: {"schema": {"type": "string", "format": "binary"}},
         }
     }
 }
-Format = Annotated[Form, Query(alias="format", description="csv, jsonl (JSON Lines) or xlsx (a workbook).")]
+Format = Annotated[
+    Form, Query(alias="format", description="csv, jsonl (JSON Lines), xlsx (a workbook) or parquet.")
+]
 
 
 class Asked:
@@ -68,6 +74,25 @@ def export_messages(
     return _file(office, What.MESSAGES, form, asked.wanted)
 
 
+@router.get(
+    "/data/{what}", dependencies=[may("cascades:read")], responses=FILE, response_class=StreamingResponse
+)
+def export_rows(
+    office: InOffice, request: Request, what: Data, asked: Annotated[Asked, Depends()],
+    form: Format = Form.CSV,
+    identified: Annotated[bool, Query(description="With `external_id`; needs contacts:read.")] = False,
+) -> StreamingResponse:  # fmt: skip
+    """Return a set of rows for a warehouse: nobody who could be named is in it, unless `identified`.
+
+    `since` and `until` ask by when a contact was made, a run entered, or something happened; costs are by
+    whole days (UTC).
+    """
+    if identified and not asking(request).may("contacts:read"):
+        raise Forbidden("The key does not open contacts:read, which `identified` needs.")
+    content = export.export_data(office, what, form, asked.wanted, identified)
+    return _told(content, what.value, form)
+
+
 @router.get("/{what}", dependencies=[may("contacts:read")], responses=FILE, response_class=StreamingResponse)
 def export_known(
     office: InOffice,
@@ -85,6 +110,9 @@ def export_known(
 
 
 def _file(office: InOffice, what: What, form: Form, wanted: Wanted) -> StreamingResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{what}.{form}"', "Cache-Control": "no-store"}
-    content = export.export(office, what, form, wanted)
+    return _told(export.export(office, what, form, wanted), what.value, form)
+
+
+def _told(content: Iterator[bytes], name: str, form: Form) -> StreamingResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"', "Cache-Control": "no-store"}
     return StreamingResponse(content, media_type=KINDS[form], headers=headers)

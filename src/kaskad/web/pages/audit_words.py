@@ -87,6 +87,7 @@ VERBS = {
     "POST /contacts/{contact}/opt-in-links": N_("Made an opt-in link"),
     "POST /contacts/{contact}/suppress": N_("Put a contact on the stop list"),
     "GET /exports/messages": N_("Exported messages"),
+    "GET /exports/data/{what}": N_("Exported rows for a warehouse"),
     "GET /exports/{what}": N_("Exported a table"),
     "POST /events": N_("Told an event"),
     "PUT /files/{name}": N_("Saved a file"),

@@ -1,0 +1,162 @@
+"""What is taken out for warehouses: contacts, runs, facts, decisions, goals, costs; without identity.
+
+With `identified` rows say besides by which id of yours the contact is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from kaskad.actions.cascades import cascade_of
+from kaskad.actions.names import Names
+from kaskad.actions.office import Office
+from kaskad.domain.ids import contact_text, run_text
+from kaskad.domain.money import DIGITS
+from kaskad.domain.terms import Kind, Outcome, RunState
+from kaskad.store import settings
+from kaskad.store.db import Transaction
+
+DAY_MS = 86_400_000
+Fields = dict[str, object]
+
+
+class Data(StrEnum):
+    """A set of rows; `costs` are by day."""
+
+    CONTACTS = "contacts"
+    RUNS = "runs"
+    FACTS = "facts"
+    DECISIONS = "decisions"
+    GOALS = "goals"
+    COSTS = "costs"
+
+
+COLUMNS: dict[Data, tuple[str, ...]] = {
+    Data.CONTACTS: ("contact", "created_at", "language", "country", "zone", "tracking", "seed", "erased"),
+    Data.RUNS: ("contact", "run", "cascade", "version", "state", "outcome", "outcome_step", "late", "holdout",
+                "entered_at", "finished_at", "value", "currency"),
+    Data.FACTS: ("contact", "run", "cascade", "version", "step", "kind", "at"),
+    Data.DECISIONS: ("contact", "run", "cascade", "version", "seq", "at", "why"),
+    Data.GOALS: ("contact", "run", "cascade", "version", "at", "value", "currency"),
+    Data.COSTS: ("day", "cascade", "version", "step", "channel", "account", "currency", "messages", "price",
+                 "cost"),
+}  # fmt: skip
+WHO = "external_id"
+
+
+def header(what: Data, identified: bool) -> tuple[str, ...]:
+    """Return the columns of a set."""
+    columns = COLUMNS[what]
+    return (columns[0], WHO, *columns[1:]) if identified and what is not Data.COSTS else columns
+
+
+def rows(
+    office: Office, what: Data, ids: Iterator[list[int]], since: int, until: int, identified: bool
+) -> Iterator[list[Fields]]:
+    """Yield rows of these contacts that are of a period: by creation, entry or when it happened."""
+    if what is Data.COSTS:
+        with office.read() as tx:
+            yield _costs(tx, since, until)
+        return
+    read: Callable[[Office, Transaction, Sequence[int], int, int], list[Fields]] = {
+        Data.CONTACTS: _contacts, Data.RUNS: _runs, Data.FACTS: _facts, Data.DECISIONS: _decisions,
+        Data.GOALS: _goals,
+    }[what]  # fmt: skip
+    for some in ids:
+        with office.read() as tx:
+            found = read(office, tx, some, since, until)
+            if identified:
+                named = {contact_text(row[0]): row[1] for row in tx.among("external_ids_among", some)}
+                found = [{**row, WHO: named.get(str(row["contact"]))} for row in found]
+        yield found
+
+
+def _contacts(office: Office, tx: Transaction, ids: Sequence[int], since: int, until: int) -> list[Fields]:
+    return [
+        {"contact": contact_text(row[0]), "created_at": instant(row[1]), "language": row[2],
+         "country": row[3], "zone": row[4], "tracking": bool(row[5]), "seed": bool(row[6]),
+         "erased": row[7] is not None}
+        for row in tx.among("export_contacts", ids, since=since, until=until)
+    ]  # fmt: skip
+
+
+def _runs(office: Office, tx: Transaction, ids: Sequence[int], since: int, until: int) -> list[Fields]:
+    names, worth = Names(office, tx), _Worth(office, tx)
+    return [
+        {**_of(names, row[0], row[1], row[2]), "state": RunState.of(row[3]).value,
+         "outcome": None if row[4] is None else Outcome.of(row[4]).value,
+         "outcome_step": names.step(row[2], row[5]), "late": bool(row[6]), "holdout": bool(row[7]),
+         "entered_at": instant(row[8]), "finished_at": instant(row[9]), **worth.of(row[2], row[10])}
+        for row in tx.among("export_runs", ids, since=since, until=until)
+    ]  # fmt: skip
+
+
+def _facts(office: Office, tx: Transaction, ids: Sequence[int], since: int, until: int) -> list[Fields]:
+    names = Names(office, tx)
+    return [
+        {**_of(names, row[0], row[1], row[2]), "step": names.step(row[2], row[3]) if row[3] >= 0 else None,
+         "kind": Kind(row[4]).name.lower(), "at": instant(row[5])}
+        for row in tx.among("export_all_facts", ids, since=since, until=until)
+    ]  # fmt: skip
+
+
+def _decisions(office: Office, tx: Transaction, ids: Sequence[int], since: int, until: int) -> list[Fields]:
+    names = Names(office, tx)
+    return [
+        {**_of(names, row[0], row[1], row[2]), "seq": row[3], "at": instant(row[4]),
+         "why": msgspec.json.decode(row[5])}
+        for row in tx.among("export_decisions", ids, since=since, until=until)
+    ]  # fmt: skip
+
+
+def _goals(office: Office, tx: Transaction, ids: Sequence[int], since: int, until: int) -> list[Fields]:
+    names, worth = Names(office, tx), _Worth(office, tx)
+    return [
+        {**_of(names, row[0], row[1], row[2]), "at": instant(row[3]), **worth.of(row[2], row[4])}
+        for row in tx.among("export_goals", ids, since=since, until=until, kind=Kind.GOAL.value)
+    ]  # fmt: skip
+
+
+def _costs(tx: Transaction, since: int, until: int) -> list[Fields]:
+    """Return what whole days cost, those of the period."""
+    found: list[Fields] = []
+    for row in tx.all("export_costs"):
+        day = row[0] if isinstance(row[0], date) else date.fromisoformat(row[0])
+        begins = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+        if since - DAY_MS < begins < until:
+            found.append(dict(zip(COLUMNS[Data.COSTS], (day, *row[1:]), strict=True)))
+    return found
+
+
+def _of(names: Names, contact_id: int, run_id: int, version_id: int) -> Fields:
+    return {"contact": contact_text(contact_id), "run": run_text(contact_id, run_id),
+            "cascade": names.cascade(version_id), "version": names.number(version_id)}  # fmt: skip
+
+
+class _Worth:
+    """What goals were worth, in whole units of the cascade's currency, else of the brand's."""
+
+    def __init__(self, office: Office, tx: Transaction) -> None:
+        self._office, self._tx = office, tx
+        self._brand = settings.currency(tx)
+        self._known: dict[int, str] = {}
+
+    def of(self, version_id: int, minor: int | None) -> Mapping[str, object]:
+        """Return value and currency; None: of no worth that is known."""
+        if minor is None:
+            return {"value": None, "currency": None}
+        if version_id not in self._known:
+            own = cascade_of(self._office, self._tx, version_id).budget.currency
+            self._known[version_id] = own or self._brand
+        currency = self._known[version_id]
+        return {"value": Decimal(minor) / 10 ** DIGITS.get(currency, 2), "currency": currency or None}
+
+
+def instant(at: int | None) -> datetime | None:
+    """Return an instant as people's programs take it."""
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC)

@@ -1,0 +1,106 @@
+"""What goes to warehouses: typed, by period, without identity unless asked; read back by pyarrow."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kaskad.actions import parquet
+from kaskad.actions.export import Data, Form, Wanted, What, export, export_data
+from kaskad.actions.office import Office
+from kaskad.domain.errors import Conflict
+from kaskad.domain.terms import Channel, Kind
+from support.stage import VAULT, Stage
+
+CASCADE = """
+cascade: shop
+class: service
+holdout: 0%
+trigger: {event: left}
+goal: {event: bought, value: amount}
+budget: {total: 1000 KZT}
+steps:
+  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
+  - {id: sms, channel: sms, text: Hello, wait: 1d}
+"""
+DAY_MS = 86_400_000
+ALL = Wanted()
+
+
+@pytest.fixture
+def office(either) -> Office:
+    stage = Stage(either)
+    stage.account(Channel.EMAIL, "email", prices={"currency": "KZT", "minor": 25})
+    stage.cascade(CASCADE)
+    people = [stage.person(f"p{n}") for n in range(3)]
+    for person in people[:2]:
+        stage.event(person, "left")
+    stage.event(people[0], "bought", amount=12.5)
+    stage.receipt(people[1], Kind.OPENED, Kind.CLICKED)
+    stage.passes("30h")
+    stage.event(people[2], "left")
+    return Office(either, VAULT, stage.engine, stage.world.signer, "")
+
+
+def table(office: Office, what: Data | What, wanted: Wanted = ALL, **more) -> pa.Table:
+    """Return an export of Parquet as it is read again."""
+    made = export_data(office, what, Form.PARQUET, wanted, **more) if isinstance(what, Data) else export(
+        office, what, Form.PARQUET, wanted
+    )  # fmt: skip
+    return pq.read_table(io.BytesIO(b"".join(made)))
+
+
+def test_what_is_taken_out_is_typed_whole_and_by_period(office, monkeypatch):
+    monkeypatch.setattr(parquet, "GROUP", 2)
+    runs = table(office, Data.RUNS)
+    kinds = {field.name: field.type for field in runs.schema}
+    assert kinds["entered_at"] == pa.timestamp("ms", tz="UTC") and kinds["value"] == pa.decimal128(18, 3)
+    assert (kinds["late"], kinds["version"], kinds["outcome"]) == (pa.bool_(), pa.int64(), pa.string())
+    first, second, third = runs.to_pylist()
+    assert (first["outcome"], first["value"], first["currency"]) == ("converted", Decimal("12.5"), "KZT")
+    assert (
+        second["outcome"] == "responded" and second["outcome_step"] == "letter" and third["outcome"] is None
+    )
+    assert first["entered_at"].astimezone(UTC) < third["entered_at"].astimezone(UTC)
+    assert "external_id" not in first
+    known = table(office, Data.RUNS, identified=True).to_pylist()
+    assert [one["external_id"] for one in known] == ["p0", "p1", "p2"]
+
+    split = int(third["entered_at"].timestamp() * 1000) - DAY_MS
+    parts = [table(office, Data.RUNS, Wanted(until=split)), table(office, Data.RUNS, Wanted(since=split))]
+    assert [part.num_rows for part in parts] == [2, 1]  # a period at a time, none twice
+    assert pa.concat_tables(parts).to_pylist() == runs.to_pylist()
+    assert table(office, Data.RUNS, Wanted(after=1)).num_rows == 2  # or on from a contact
+
+    lines = b"".join(export_data(office, Data.FACTS, Form.JSONL, Wanted())).splitlines()
+    facts = [msgspec.json.decode(line) for line in lines]
+    assert {"clicked", "goal", "opened"} == {one["kind"] for one in facts}
+    assert table(office, Data.FACTS).num_rows == len(facts)
+    goals = list(csv.DictReader(io.StringIO(b"".join(
+        export_data(office, Data.GOALS, Form.CSV, Wanted())
+    ).decode("utf-8-sig"))))  # fmt: skip
+    assert [(one["contact"], one["value"], one["currency"]) for one in goals] == [("con_1", "12.5", "KZT")]
+    costs = table(office, Data.COSTS).to_pylist()
+    assert sum(one["cost"] for one in costs if one["currency"] == "KZT") == Decimal("0.75")
+    assert {one["day"] for one in costs} == {datetime(2026, 6, day).date() for day in (1, 2)}
+    assert table(office, Data.CONTACTS).column("seed").to_pylist() == [False] * 3
+    assert table(office, Data.DECISIONS).num_rows >= 1
+    messages = table(office, What.MESSAGES)
+    assert messages.num_rows >= 3 and messages.schema.field("cost").type == pa.decimal128(18, 3)
+    assert table(office, What.CONSENTS).num_rows == 3 and table(office, What.PEOPLE).num_rows == 3
+
+
+def test_where_pyarrow_is_not_there_it_is_said_before_anything_is_sent(office, monkeypatch):
+    def nothing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(parquet, "import_module", nothing)
+    with pytest.raises(Conflict, match=r"kaskad\[parquet\]"):
+        export_data(office, Data.RUNS, Form.PARQUET, Wanted())
+    with pytest.raises(Conflict):
+        export(office, What.EVENTS, Form.PARQUET, Wanted())
