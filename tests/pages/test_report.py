@@ -156,6 +156,8 @@ def test_whether_a_cascade_works_is_told_on_the_page_by_the_api_and_in_the_termi
         "hits": 42,
         "rate": 0.042,
     }
+    assert run(["control", "--db", database]) == 0
+    assert "Nobody is kept from all advertising." in capsys.readouterr().out
     assert run(["attribution", "--db", database]) == 0
     assert "Rule-based, not causal." in capsys.readouterr().out
     past = "/attribution?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z"

@@ -179,7 +179,18 @@ def test_hours_caps_law_and_retention_are_kept_and_two_editors_do_not_overwrite_
         wrong = post(client, "/settings/caps", **{"gap-service": "soon", "holdout-advertising": "200"})
         assert wrong.text.count('aria-invalid="true"') == 2 and 'value="soon"' in wrong.text
         post(client, "/settings/caps", **{"gap-advertising": "90", "holdout-advertising": "2,5"})
+        group = {"control-event": "purchase", "control-value": "total", "control-since": "2026-01-01"}
+        wrong = post(client, "/settings/caps/control", **{"control-share": "60", **group})
+        assert wrong.status_code == 422 and "Write per cent from 0 to 50" in wrong.text
+        backwards = {"control-share": "2,5", **group, "control-until": "2025-01-01"}
+        assert "it ends before it begins" in post(client, "/settings/caps/control", **backwards).text
+        post(client, "/settings/caps/control", **{"control-share": "2,5", **group})
+        assert "Of them, with the event" in client.get("/settings/caps").text
         kept = policy.show(office)
+        assert (kept.control.share, kept.control.value) == (250, "total")
+        told = site.api.get("/control")
+        assert told["share"] == 0.025 and told["measured"]["effect"]["treated"]["people"] > 0
+        policy.change(office, {"control": {}})
         assert (kept.min_gap_ms.advertising, kept.holdout.advertising) == (90 * 60_000, 250)
         page = client.get("/settings/retention").text
         fields = dict(re.findall(r'name="(\w+)"[^>]*type="text" value="(\d+)"', page))
