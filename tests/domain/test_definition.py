@@ -591,6 +591,7 @@ PLACES = {
     "budget": ("budget",),
     "guard": ("guard",),
     "step": ("steps", 0),
+    "choose": ("steps", 0, "choose"),
     "clock": ("steps", 0, "wait", 0),
     "at": ("steps", 0, "at"),
     "variant": ("steps", 0, "variants", 0),
@@ -609,6 +610,7 @@ def test_every_key_of_the_schema_is_read(name, key):
     data = YAML(typ="safe").load(MINIMAL)
     data["steps"][0].update(
         channel="vk",
+        choose={"explore": "10%"},
         wait=[{"unless": "read", "for": "2h"}],
         buttons=[{"text": "a", "url": "https://example.org"}],
         approved={"name": "hello", "language": "ru"},

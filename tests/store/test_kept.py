@@ -91,6 +91,8 @@ STAYS = {
     "users": _WRITTEN,
     "versions": "what was sent is explained by it",
     "webhooks": _WRITTEN,
+    "choices": _WORK,
+    "channel_chances": _WORK,
     "trials": _FIGURES,
     "verdicts": _FIGURES,
 }

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from time import monotonic
 
-from kaskad.actions import scores, sunset, watching
+from kaskad.actions import learning, rhythms, scores, sunset, watching
 from kaskad.actions.asked import drop, is_wanted, refresh
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
@@ -16,6 +16,7 @@ from kaskad.store import segment_blocks
 log = get_logger(__name__)
 
 _DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
 _FEW = 2  # blocks of contacts that are read as they stand in no time
 _LOOK_S = 5.0
 _REST_S = 600.0  # between two rounds
@@ -29,7 +30,7 @@ class Keeper:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._ended = threading.Event()
-        self._watch_at = self._sunset_at = 0
+        self._watch_at = self._sunset_at = self._learn_at = 0
         self._thread = threading.Thread(target=self._run, name="segments", daemon=True)
 
     def start(self) -> None:
@@ -60,6 +61,11 @@ class Keeper:
             began = monotonic()
             watching.look(self._office)
             scores.renew(self._office)
+            if now >= self._learn_at:
+                learning.renew(self._office)
+                if now - rhythms.counted_at(self._office) >= _DAY_MS:
+                    rhythms.renew(self._office)
+                self._learn_at = now + _HOUR_MS
             if now >= self._sunset_at:
                 if silent := sunset.let_go(self._office):
                     log.info("sunset", contacts=silent)

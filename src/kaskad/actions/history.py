@@ -112,8 +112,17 @@ def decided(at: int, seq: int, detail: str, steps: list[str], names: Names) -> D
         skips=tuple(_skip(skip, steps) for skip in told.get("skips", ())),
         send=sending,
         detail=told.get("detail", ""),
-        inputs=told.get("answers", {}),
+        inputs=told.get("answers", {}) | _drawn(send or {}),
     )
+
+
+def _drawn(send: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by which chance the channel was drawn, and from which; nothing where it was not."""
+    if "chance" not in send:
+        return {}
+    arms = [channel.value for channel in Channel if send["arms"] >> channel.code & 1]
+    told = {"chance": f"{send['chance'] / 100:g}%", "from": arms}
+    return {"drawn": told | ({"group": send["group"]} if send["group"] else {})}
 
 
 def _skip(told: dict[str, Any], steps: list[str]) -> Skip:

@@ -30,7 +30,7 @@ from kaskad.engine import wording
 from kaskad.engine.catalog import POLICY, read_version
 from kaskad.engine.enrol import would_enter
 from kaskad.engine.look import Desk, look
-from kaskad.store import cards, settings, trials
+from kaskad.store import cards, learning, settings, trials
 from kaskad.store import cascades as cascade_store
 from kaskad.store.cards import KnownAddress, KnownConsent
 from kaskad.store.cascades import CascadeRow
@@ -121,7 +121,8 @@ def _version(tx: Transaction, row: CascadeRow, contact_id: int) -> tuple[int | N
         trial = trials.under_way(tx, row.id)
         theirs = row.version_id if trial is None else trial.trial.version_of(contact_id)
         kept = cascade_store.version(tx, theirs)
-        return kept.number, read_version(tx, kept, policy)
+        learnt = learning.chances(tx).get(theirs, {})
+        return kept.number, structs.replace(read_version(tx, kept, policy), chances=learnt)
     draft = cascade_store.draft(tx, row.id)
     if draft is None:
         raise Conflict(

@@ -1,4 +1,4 @@
-"""`kaskad trial`: another version for some of those who enter, beside the one that runs."""
+"""`kaskad trial`: another version for some of those who enter; `kaskad learnt`: channels that are learnt."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _trial = typer.Typer(help="Try other versions of a cascade on some of those who 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.add_typer(_trial, name="trial")
+    app.command()(learnt)
 
 
 @_trial.command()
@@ -70,6 +71,32 @@ def promote(
 def end(cascade: CASCADE, why: WHY = "", db: DB = "", as_json: JSON = False) -> None:
     """End the trial: everybody enters the version that ran before."""
     _ask(cascade, "/end", {"why": why}, db, as_json)
+
+
+def learnt(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
+    """Show which channels people react to, at steps that learn it (`choose: learn`)."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        found = list(client.items(f"/cascades/{cascade}/learnt"))
+    if as_json:
+        typer.echo(as_text(found))
+        return
+    if not found:
+        typer.echo(f"No step of {cascade} learns its channel: write `choose: learn` at one with several.")
+    for one in found:
+        of = f", {one['group']}" if one["group"] else ""
+        typer.echo(f"Version {one['version']}, step {one['step']}{of}:")
+        rows = [
+            (
+                arm["channel"], f"{arm['chance']:g}%", arm["chosen"], arm["hits"],
+                f"{100 * arm['hits'] / arm['chosen']:.1f}%" if arm["chosen"] else "—",
+                f"{100 * arm['weighed']:.1f}%" if arm["weighed"] is not None else "—",
+            )
+            for arm in one["channels"]
+        ]  # fmt: skip
+        typer.echo(table(("CHANNEL", "DRAWN NOW", "CHOSEN", "SUCCESSES", "RATE", "WEIGHED"), rows))
 
 
 def _percent(text: str) -> float:

@@ -121,6 +121,7 @@ def _is_plain(version: Version, step: Step) -> bool:
         len(step.channels) == 1
         and step.channels[0] is not Channel.AGENT_CALL  # each has a task of its own
         and step.at is None
+        and not step.best_hour
         and step.condition is None
         and not step.holdout
         and version.control is None

@@ -120,6 +120,14 @@ class Variant(Struct, frozen=True):
     content: Content
 
 
+class Choose(Struct, frozen=True):
+    """That of several channels the one is learnt that people react to. `by`: for each group apart."""
+
+    by: str = ""  # language | country
+    explore: int = 500  # of 10 000: what each channel gets at least
+    worth: Money | None = None  # of a success: what a message costs counts against it; None: costs don't
+
+
 class Utm(Struct, frozen=True):
     """What is added to links that lead to `domains` (): to all; the values are templates."""
 
@@ -144,6 +152,8 @@ class Step(Struct, frozen=True):
     urgent: bool = False
     account: str = ""
     utm: Utm | None = None
+    choose: Choose | None = None  # None: the first channel that reaches the contact
+    best_hour: bool = False  # waits up to a day for the hour at which the person reacts most
     next: int | None = None  # the step that silence leads to; None: the run ends
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.domain import caps, consent, hours
 from kaskad.domain.cascade import Content, Step
 from kaskad.domain.clocks import anchored_due
 from kaskad.domain.policy import DAY, HOUR, MINUTE, PerClass
+from kaskad.domain.rhythm import Rhythm, best_hour
 from kaskad.domain.run import Address, Answers, Decision, Dialogue, Passage, Passages, Run, Send, failed
+from kaskad.domain.shares import even, point
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
 
@@ -26,6 +28,11 @@ _SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
 _PUNCTUAL_MS = MINUTE  # no later than this is on time for an anchored step
 _NO_GAP = PerClass()
+_WHOSE = {
+    "person": "the person",
+    "country": "people of the country",
+    "everyone": "all people",
+}
 
 Skip = tuple[int, int, SkipReason, str]
 
@@ -59,7 +66,8 @@ def enter(
             return _finish(run, number, Outcome.CANCELLED, "exit rule", skips)
         tried = before is not None and before.attempt > 0
         if due_at > now and (tried or step.at is None):  # woken early: it is asked for when it is due
-            return _wait(run, number, When(due_at, "", due_at), reason, skips)
+            first = run.step if step.best_hour and run.step == -1 else number  # its hour is still to be found
+            return _wait(run, first, When(due_at, "", due_at), reason, skips)
         found = _look_at(version, run, step, passages, due_at, answers, now)
         if isinstance(found, When):
             return _wait(run, number, found, reason, skips)
@@ -136,6 +144,7 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
     why, detail = SkipReason.NO_ADDRESS, ""
     worst = step.channels[0].code
     channels = step.channels if len(step.channels) == 1 else _preferred(step.channels, answers.preferred)
+    drawn: list[Send] = []
     for channel in channels:
         refusal = _refusal(version, step, channel, answers, now)
         if refusal is None:
@@ -145,16 +154,47 @@ def _choose(version: Version, run: Run, step: Step, answers: Answers, now: int) 
             to = address.value
             account, variant = _account(step, code, answers), _variant(version, run, step)
             dialogue = answers.dialogues.get(account)
-            if dialogue is None:
-                return Send(step.number, code, account, to, variant)
-            untold = _untold(_content(step, variant), dialogue, now)
+            untold: bool | str = False
+            until = 0
+            if dialogue is not None:
+                untold, until = _untold(_content(step, variant), dialogue, now), dialogue.open_until
             if isinstance(untold, bool):
-                return Send(step.number, code, account, to, variant, untold, dialogue.open_until)
-            why, worst, detail = SkipReason.NO_TEMPLATE, code, untold
+                send = Send(step.number, code, account, to, variant, untold, until)
+                if step.choose is None or code in answers.preferred:  # the person's own wish comes first
+                    return send
+                drawn.append(send)
+            else:
+                why, worst, detail = SkipReason.NO_TEMPLATE, code, untold
         elif refusal is not SkipReason.NO_ADDRESS:
             why, worst = refusal, channel.code
             detail = _article(version, channel, answers, now) if refusal is SkipReason.POLICY_DENIED else ""
+    if drawn:
+        return _draw(version, run, step, drawn, answers)
     return step.number, worst, why, detail
+
+
+def _draw(version: Version, run: Run, step: Step, drawn: list[Send], answers: Answers) -> Send:
+    """Return one of the sends by what was learnt of their channels: the same one for the run each time.
+
+    The chance goes with it, so that what is learnt from it can be weighed. Before anything is learnt all are
+    as likely.
+    """
+    if len(drawn) == 1:
+        return drawn[0]
+    arms = sum(1 << send.channel for send in drawn)
+    group = answers.traits.get(step.choose.by, "") if step.choose else ""
+    learnt = version.chances.get(step.number)
+    odds = learnt.of(group, arms) if learnt else ()
+    if not odds:
+        odds = even([send.channel for send in drawn])
+    at = point("channel", f"{version.cascade.id} {step.id}", run.contact_id, str(run.id))
+    chosen, chance = odds[-1]
+    for chosen, chance in odds:  # noqa: B007 (the one that it ends with is it)
+        if at < chance:
+            break
+        at -= chance
+    send = next(send for send in drawn if send.channel == chosen)
+    return structs.replace(send, chance=chance, arms=arms, group=group)
 
 
 def _content(step: Step, variant: int | None) -> Content:
@@ -312,6 +352,10 @@ def _when(
     if held:
         return held
     at = _at_another_hour(version, passages.get(step.number), at, answers.zones[0])
+    if step.best_hour and answers.rhythm is not None and not urgent and not _is_placed(run, step, passages):
+        best = _at_best_hour(version, run, step, answers.rhythm, at, key, answers.zones[0])
+        if best is not None:
+            return best
     opens = version.windows.next(at, key)
     if opens is None:
         return When(None, SkipReason.WINDOW_IMPOSSIBLE, detail=version.windows.why(key))
@@ -320,6 +364,23 @@ def _when(
     spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
     opens = version.windows.next(at, key, spread)
     return When(opens, version.windows.why(key), opens or 0)
+
+
+def _is_placed(run: Run, step: Step, passages: Passages) -> bool:
+    """Say whether the step has waited for an hour already: it is asked for once."""
+    return (run.phase == Phase.ENTER and run.step == step.number) or step.number in passages
+
+
+def _at_best_hour(
+    version: Version, run: Run, step: Step, rhythm: Rhythm, at: int, key: hours.WindowKey, zone: str
+) -> When | None:
+    """Return the hour of the next day at which the person reacts most; None: this one, or none is open."""
+    spread = hours.jitter(run.contact_id, step.number, version.policy.window_jitter_ms)
+    best = best_hour(rhythm, at, zone, lambda one: version.windows.next(one, key) == one, spread)
+    if best is None or best == at:
+        return None
+    shown = f"{hours.hour_of_day(best, zone) // HOUR:02}:00"
+    return When(best, f"best hour {shown}, by reactions of {_WHOSE[rhythm.whose]}", best)
 
 
 def _at_another_hour(version: Version, before: Passage | None, at: int, zone: str) -> int:

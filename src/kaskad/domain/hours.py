@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from kaskad.domain.cascade import Span
-from kaskad.domain.policy import DAY, MINUTE, Days, Policy, Window, WindowRule
+from kaskad.domain.policy import DAY, HOUR, MINUTE, Days, Policy, Window, WindowRule
 from kaskad.domain.terms import Channel, MessageClass
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def local_day(at: int, zone: str) -> int:
 def hour_of_day(at: int, zone: str) -> int:
     """Return the milliseconds since midnight by the wall clock of `zone`."""
     return (at + _offset(at, zone)) % DAY
+
+
+def hour_of_week(at: int, zone: str) -> int:
+    """Return the hour of the week by the wall clock of `zone`; 0 is Monday's first."""
+    return ((at + _offset(at, zone)) // HOUR + 72) % 168
 
 
 def day_start(day: int, zone: str) -> int:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from kaskad.domain.caps import Touch
 from kaskad.domain.consent import ConsentRow
+from kaskad.domain.rhythm import Rhythm
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, SkipReason
 
 NOTHING: Mapping[int, int] = {}
@@ -112,6 +113,8 @@ class Answers(Struct, gc=False):
     told_addresses: int = 0  # `address_bits` of all addresses: what of them is kept with a decision
     fitting: Mapping[int, Address | None] = {}  # by account, of those that take one kind of address only
     dialogues: Mapping[int, Dialogue] = {}  # by account, of those whose service takes free text for a while
+    rhythm: Rhythm | None = None  # at which hours the person reacts, where a step asks for it
+    traits: Mapping[str, str] = {}  # language and country, where channels are learnt by them
 
     def signature(self) -> tuple[object, ...]:
         """Return what of the answers is kept with a decision: nothing that names a person."""
@@ -147,6 +150,9 @@ class Send(Struct, frozen=True, gc=False):
     variant: int | None
     by_name: bool = False  # by its approved text
     open_until: int = 0  # a free text is taken until then, where the service asks (`Dialogue`)
+    chance: int = 0  # of 10 000, by which the channel was drawn; 0: it was not
+    arms: int = 0  # bits of the channels that it was drawn from
+    group: str = ""  # of people, for whom the chances were learnt
 
 
 class Decision(Struct, frozen=True, gc=False):

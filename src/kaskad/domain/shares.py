@@ -37,3 +37,9 @@ def point(purpose: str, name: str, contact_id: int, more: str = "") -> int:
     """Return into which of EQUAL shares this contact falls: the same one for a purpose and a name."""
     text = f"{purpose}\0{name}\0{more}\0{contact_id}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") % EQUAL
+
+
+def even(members: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return the members with equal chances, EQUAL together."""
+    each, rest = divmod(EQUAL, len(members))
+    return tuple((member, each + (place < rest)) for place, member in enumerate(members))

@@ -40,6 +40,17 @@ class Rule(Struct, frozen=True):
     silence_ms: int | None = None  # from sent to moving on where nobody reacts; None: ask `deadline`
 
 
+class Chances(Struct, frozen=True):
+    """How likely each channel of a step is to be taken: by group, by which are open (bits), of 10 000."""
+
+    by: str
+    odds: dict[str, dict[int, tuple[tuple[int, int], ...]]]
+
+    def of(self, group: str, arms: int) -> tuple[tuple[int, int], ...]:
+        """Return channels with their chances, () where none were learnt for just these."""
+        return self.odds.get(group, self.odds.get("", {})).get(arms, ())
+
+
 class Version(Struct, frozen=True):
     """A cascade's version with everything about it worked out that does not depend on a contact."""
 
@@ -60,12 +71,15 @@ class Version(Struct, frozen=True):
     standing: tuple[Node, ...]  # what its conditions ask of segments, lists, consents, channels and cascades
     anchored: tuple[Step, ...]
     names_accounts: bool
+    best_hours: bool  # a step of it asks for the hour at which a person reacts
+    chooses: bool  # learns for groups of people which channel they react to
     gap_ms: int  # between touches of one run
     class_code: int
     denials: Denials  # by law
     calls_people: bool  # an agent may be given its messages, and then says when one is over
     texts: TextBook  # its templates, as they were when it was activated
     control: Drawn | None = None  # who gets none of it: advertising only
+    chances: dict[int, Chances] = {}  # by step: what was learnt since; the version itself stays as it is
 
 
 def prepare(
@@ -105,6 +119,8 @@ def prepare(
         ),
         anchored=anchored,
         names_accounts=any(step.account for step in cascade.steps),
+        best_hours=any(step.best_hour for step in cascade.steps),
+        chooses=any(step.choose is not None and step.choose.by for step in cascade.steps),
         gap_ms=policy.min_gap_ms.of(cascade.message_class),
         class_code=cascade.message_class.code,
         denials=Denials(policy, cascade.message_class),

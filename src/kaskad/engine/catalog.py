@@ -5,12 +5,14 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import structs
 
 from kaskad.domain.content import TextBook
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
 from kaskad.domain.prices import PriceList
+from kaskad.domain.rhythm import Curves
 from kaskad.domain.version import Version, prepare
 from kaskad.engine import texts
 from kaskad.engine.outbox import Outbox
@@ -20,7 +22,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
-from kaskad.store import holds, seeds, settings, trials
+from kaskad.store import holds, learning, rhythms, seeds, settings, trials
 from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
@@ -43,17 +45,22 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []
+    learnt = learning.chances(tx)
     for cascade in cascades:
         for row in cascade_store.versions_of(tx, cascade.id):
-            known = world.versions.get(row.id)
+            known, chances = world.versions.get(row.id), learnt.get(row.id, {})
             same = known is not None and known.policy == policy
-            versions.append(known if known and same else read_version(tx, row, policy))
+            version = known if known and same else read_version(tx, row, policy)
+            versions.append(
+                version if version.chances == chances else structs.replace(version, chances=chances)
+            )
     names = [(version.id, step.number, step.id) for version in versions if version.id not in world.versions
              for step in version.cascade.steps]  # fmt: skip
     if names:
         tx.many("put_step_names", names)  # for the views
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     world.trials = {row.base_id: row.trial for row in trials.running(tx)}
+    world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
     _load_prices(tx, world)
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)

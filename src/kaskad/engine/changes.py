@@ -46,6 +46,7 @@ class Changes:
         self.counted: set[RunKey] = set()  # runs that reports are to count anew
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.decisions: list[Row] = []
+        self.choices: list[Row] = []  # channels that were drawn, and by which chance
         self.provider_ids: list[Row] = []
         self.parts: list[Row] = []
         self.look_ups: list[Row] = []  # of messages that their service is asked about
@@ -133,6 +134,7 @@ class Changes:
         tx.change_each("put_messages", self.messages, "a message had already left")
         self.messages.clear()
         _many(tx, "put_bodies", self.bodies)
+        _many(tx, "put_choices", self.choices)
         _many(tx, "put_short_links", self.short_links)
         _many(tx, "put_facts", self.facts)
         self._tell()
@@ -170,7 +172,7 @@ class Changes:
         key = (run.contact_id, run.id)
         for rows in (self.runs, self.submits, self.messages, self.bodies, self.folded, self.requeued,
                      self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions, self.tasks,
-                     self.calls, self.left, self.short_links, self.attempt_costs):  # fmt: skip
+                     self.calls, self.left, self.short_links, self.attempt_costs, self.choices):  # fmt: skip
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:
@@ -219,7 +221,8 @@ class Changes:
         send = decision.send
         key = (
             decision.reason, run.phase, run.step, phase, decision.step, decision.outcome, decision.skips,
-            decision.detail, send and (send.channel, send.account_id, send.variant),
+            decision.detail,
+            send and (send.channel, send.account_id, send.variant, send.chance, send.arms, send.group),
             answers and answers.signature(),
         )  # fmt: skip
         input_id = self._known_inputs.get(key)
@@ -259,7 +262,14 @@ def _explain(run: Run, decision: Decision, answers: Answers | None, phase: int) 
             for step, channel, why, detail in decision.skips
         ]
     if send is not None:
-        told["send"] = {"channel": send.channel, "account": send.account_id, "variant": send.variant}
+        sent: dict[str, object] = {
+            "channel": send.channel,
+            "account": send.account_id,
+            "variant": send.variant,
+        }
+        if send.chance:
+            sent |= {"chance": send.chance, "arms": send.arms, "group": send.group}
+        told["send"] = sent
     if decision.detail:
         told["detail"] = decision.detail
     if answers is not None:

@@ -14,13 +14,14 @@ from kaskad.domain.clocks import patience_ms
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.paths import instant_at, look_up
 from kaskad.domain.policy import PerClass
+from kaskad.domain.rhythm import rhythm_of
 from kaskad.domain.run import SHARED, Address, Answers, Dialogue, Passage, Run, Send, address_bits
 from kaskad.domain.scope import condition_scope, contact_scope
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.engine.world import Available, World
 from kaskad.providers import provider
-from kaskad.store import places, segments
+from kaskad.store import places, rhythms, segments
 from kaskad.store.db import Row, Transaction
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -59,6 +60,7 @@ class Look(Struct):
     several: Mapping[int, dict[int, list[Address]]] = {}  # all addresses of picky channels, the best last
     standing: Mapping[int, dict[str, object]] = {}  # segments and the like, where a condition asks for them
     heard: Mapping[int, dict[int, int]] = {}  # of each contact: account -> when the person last wrote to it
+    hours: Mapping[int, tuple[dict[int, float], int]] = {}  # at which a person reacts, where a step asks
     every: Mapping[int, list[tuple[int, Address]]] = {}  # all addresses of whom the event says which is meant
 
 
@@ -121,6 +123,7 @@ def look(
         several,
         _standing(tx, entering, now),
         _heard(tx, entering, windowed) if windowed else {},
+        rhythms.of_contacts(tx, sorted({run.contact_id for version, run in entering if version.best_hours})),
         every,
     )
 
@@ -250,6 +253,11 @@ class Desk:
                 version, run, passages, person.asked(), properties, events,
                 seen.standing.get(contact_id, {}),
             )  # fmt: skip
+        if version.best_hours:
+            own, reactions = seen.hours.get(contact_id, ({}, 0))
+            answers.rhythm = rhythm_of(self._world.curves, own, reactions, person.country)
+        if version.chooses:
+            answers.traits = {"language": person.language, "country": person.country}
         if version.anchored:
             answers.anchors = {
                 step.number: at

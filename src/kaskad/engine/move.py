@@ -239,6 +239,11 @@ class _Mover:
         why = self.changes.why(run, item.decision, answers, _SUBMITTED_PHASE)
         self._row(item, _SUBMITTED, None, self._now, written.price, why)
         self.changes.bodies.append((run.contact_id, run.id, send.step, written.body))
+        if send.chance:
+            drawn = (send.channel, send.chance, send.arms, send.group)
+            self.changes.choices.append(
+                (run.contact_id, run.id, send.step, run.version_id, self._now, *drawn)
+            )
         attempt = 1 + (before.attempt if before else 0)
         if written.more:
             reserved = self.changes.reserved

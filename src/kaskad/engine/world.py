@@ -14,6 +14,7 @@ from kaskad.domain.errors import Conflict
 from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
+from kaskad.domain.rhythm import Curves
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
 from kaskad.domain.site import Site
@@ -162,6 +163,7 @@ class World:
         self.refusals: Counter[tuple[int, str]] = Counter()  # cascade and reason -> entries refused
         self._triggers: dict[str, list[Version]] = {}
         self.trials: dict[int, Trial] = {}  # by the running version, of whose entrants some get another one
+        self.curves = Curves()  # at which hours people react
         self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
         self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}

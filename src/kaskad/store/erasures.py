@@ -38,6 +38,8 @@ OF_CONTACT = (
     ("triggers of runs", "erase_run_data"),
     ("words of refusals", "erase_attempts"),
     ("hits", "erase_hits"),
+    ("choices of channels", "erase_choices"),
+    ("hours of reactions", "erase_hours"),
     ("short links", "erase_short_links"),
     ("notes of tasks", "erase_tasks"),
     ("waiting in the inbox", "erase_inbox"),

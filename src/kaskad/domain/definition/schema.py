@@ -28,6 +28,9 @@ ON_FAIL = ("next", "retry", "stop")
 REENTRY = ("once_ever", "after_finish", "restart", "parallel_by_key")
 
 
+GROUPS = ("language", "country")  # of people, for whom channels are learnt apart
+
+
 class Key(Struct, frozen=True):
     about: str
     schema: Schema
@@ -148,6 +151,10 @@ KEYS: dict[str, dict[str, Key]] = {
             required=True,
         ),
         **CONTENT,
+        "choose": Key(
+            "How one of several channels is chosen: `learn` draws it, by what people reacted to.",
+            {"oneOf": [{"enum": ["learn"]}, _ref("choose")]},
+        ),
         "variants": Key(
             "Versions to compare, shared out by weight.", _list(_ref("variant"), minItems=2, maxItems=20)
         ),
@@ -160,6 +167,10 @@ KEYS: dict[str, dict[str, Key]] = {
             {"oneOf": [_SPAN, _list(_ref("clock"), maxItems=10)]},
         ),
         "at": Key("When the step is due, instead of after the one before.", _ref("at")),
+        "send_at": Key(
+            "When it goes once it is due: at the hour, within a day, at which the person reacts most.",
+            {"enum": ["best_hour"]},
+        ),
         "if": Key("Skips the step where it does not hold.", _CONDITION),
         "holdout": Key("Share of contacts that skip this step.", _PERCENT),
         "on_fail": Key(
@@ -179,6 +190,11 @@ KEYS: dict[str, dict[str, Key]] = {
         "urgent": Key("May cross brand windows and caps; not for advertising.", {"type": "boolean"}),
         "account": Key("The account to send by, instead of the channel's first.", _SLUG),
         "utm": Key("What its links get in place of the cascade's, the brand's or the policy's.", _ref("utm")),
+    },
+    "choose": {
+        "by": Key("Learns apart for people of each.", {"enum": list(GROUPS)}),
+        "explore": Key("What each channel gets at least; 5% if not given.", _PERCENT),
+        "worth": Key("What a success is worth: what messages cost counts against it.", _MONEY),
     },
     "clock": {
         "unless": Key("The reaction waited for.", _REACTION, required=True),

@@ -63,6 +63,11 @@ def step_from(old: Mapping[str, Tree], told: Fields, chosen: Sequence[str]) -> d
         _value(step, "keys", keys)
     if "at_kind" in told:
         _at(step, told)
+    if "choose_shown" in told:
+        asked = told.get("choose") and not isinstance(step.get("channel"), str)
+        _value(step, "choose", (step.get("choose") or "learn") if asked else None)
+    if "hour_shown" in told:
+        _value(step, "send_at", "best_hour" if told.get("best_hour") else None)
     if "only_shown" in told:
         _value(step, "only", "branch" if told.get("only") else None)
     if "buttons_shown" in told:

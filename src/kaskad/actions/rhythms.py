@@ -1,0 +1,66 @@
+"""At which hours people react: counted once a day from what they did, where a step asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kaskad.actions.office import Office
+from kaskad.domain.rhythm import HALF_LIFE_MS, WEEK, Curves, counted
+from kaskad.log import get_logger
+from kaskad.store import rhythms, settings
+from kaskad.store.db import Transaction
+
+log = get_logger(__name__)
+
+PIECE = 2_000  # contacts looked at together
+OLDEST_MS = 8 * HALF_LIFE_MS  # older reactions are worth next to nothing
+_Found = Mapping[int, tuple[dict[int, float], int]]
+
+
+def counted_at(office: Office) -> int:
+    """Return when the hours were last counted, 0 for never; now where no step asks for them."""
+    world = office.engine.world
+    asked = any(version.best_hours for version in list(world.versions.values()))
+    return world.curves.at if asked else office.now()
+
+
+def renew(office: Office) -> int:
+    """Count anew at which hours everybody reacts; return how many people have reacted at all."""
+    now, zone = office.now(), office.engine.world.policy.zone
+    with office.read() as tx:
+        last = tx.one("last_messaged_contact")
+    people = 0
+    everyone = [0.0] * WEEK
+    countries: dict[str, list[float]] = {}
+    for after in range(0, (last[0] or 0) if last else 0, PIECE):
+        found, of = _piece(office, after, now, zone)
+        people += len(found)
+        for contact_id, (counts, _) in found.items():
+            theirs = countries.setdefault(of[contact_id], [0.0] * WEEK)
+            for hour, count in counts.items():
+                everyone[hour] += count
+                theirs[hour] += count
+    curves = Curves(tuple(everyone), {name: tuple(told) for name, told in countries.items() if name}, now)
+    office.write(lambda tx: settings.put(tx, rhythms.CURVES, curves))
+    office.reload()
+    log.info("hours of reactions", people=people)
+    return people
+
+
+def _piece(office: Office, after: int, now: int, zone: str) -> tuple[_Found, dict[int, str]]:
+    """Count the hours of some contacts and keep them; return them, and the countries of these contacts."""
+    until = after + PIECE
+    with office.read() as tx:
+        rows = rhythms.reactions(tx, after, until, now - OLDEST_MS)
+    told: dict[int, list[tuple[int, str]]] = {}
+    countries: dict[int, str] = {}
+    for contact_id, _, _, at, zones, country in rows:
+        told.setdefault(contact_id, []).append((at, (zones or zone).split(" ")[0]))
+        countries[contact_id] = country or ""
+    found = {contact_id: (counted(own, now), len(own)) for contact_id, own in told.items()}
+
+    def change(tx: Transaction) -> None:
+        rhythms.put(tx, after, until, found)
+
+    office.write(change)
+    return found, countries
