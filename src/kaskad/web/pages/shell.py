@@ -80,6 +80,7 @@ NAVIGATION = (
 CASCADE = "/cascades/{slug}"
 TABS = (  # the pages of one cascade: paths and names
     (CASCADE, N_("Report")),
+    (CASCADE + "/figures", N_("Figures")),
     (CASCADE + "/edit", N_("Editor")),
     (CASCADE + "/forecasts", N_("Forecasts")),
     (CASCADE + "/simulate", N_("Simulate")),
@@ -88,6 +89,7 @@ TABS = (  # the pages of one cascade: paths and names
     (CASCADE + "/guard", N_("Guardrails")),
     (CASCADE + "/uplift", N_("Does it work?")),
     (CASCADE + "/money", N_("Money")),
+    (CASCADE + "/guard", N_("Guardrails")),
 )
 
 
