@@ -86,7 +86,6 @@ TABS = (  # the pages of one cascade: paths and names
     (CASCADE + "/simulate", N_("Simulate")),
     (CASCADE + "/optimize", N_("Optimise")),
     (CASCADE + "/trials", N_("Trials")),
-    (CASCADE + "/guard", N_("Guardrails")),
     (CASCADE + "/uplift", N_("Does it work?")),
     (CASCADE + "/money", N_("Money")),
     (CASCADE + "/guard", N_("Guardrails")),

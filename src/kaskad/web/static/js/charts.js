@@ -182,7 +182,7 @@ export function heat(columns, rows, cells, { narrow = false, paint = "--accent" 
 }
 
 /** Return a funnel: stages are {name, value, label, words, paint}; names stand at the left, with `room`. */
-export const funnel = (stages, room = 20 + 9 * Math.max(...stages.map((stage) => stage.name.length))) => ({
+export const funnel = (stages, room = 24 + 10 * Math.max(...stages.map((stage) => stage.name.length))) => ({
   height: 24 + stages.length * 52,
   tooltip: tip(({ dataIndex }) => stages[dataIndex].words ?? `${stages[dataIndex].name}\n${number(stages[dataIndex].value)}`),
   series: [{
