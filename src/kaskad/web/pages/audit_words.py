@@ -35,6 +35,7 @@ VERBS = {
     "POST /cascades/{slug}/audience": N_("Asked whom a cascade would reach"),
     "POST /cascades/{slug}/approvals": N_("Judged the texts of a cascade"),
     "POST /cascades/{slug}/approvals/take-back": N_("Took an approval of a cascade's texts back"),
+    "POST /cascades/{slug}/simulate": N_("Played a cascade on a clock of its own"),
     "POST /cascades/{slug}/forecast": N_("Asked what a draft would reach and cost"),
     "POST /cascades/{slug}/optimize/draft": N_("Made a proposal the draft of a cascade"),
     "POST /cascades/{slug}/optimize": N_("Asked what a cascade could do better"),
