@@ -169,7 +169,9 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").replace("cr ", "goal by ").replace("goal by holdout", "goal by held out")
+    from kaskad.domain.measures import ALL
+
+    return ALL[name].called
 
 
 def _share(rate: dict[str, Any], digits: int = 1) -> str:

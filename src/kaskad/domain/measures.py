@@ -9,155 +9,251 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kaskad.domain.worded import worded
+
 
 class Measure(Struct, frozen=True):
-    """One measure: what it says, and what to be wary of."""
+    """One measure: how it is called, what it says, and what to be wary of; worded for pages."""
 
+    called: str
     says: str
     wary: str = ""
 
 
 OF_MESSAGES = {  # of a step, a channel, a variant, or all of them; in messages
     "delivery_rate": Measure(
-        "Delivered messages by sent ones, of the services that tell of deliveries.",
-        "A text that was delivered and a mail that was opened are different events: do not compare them.",
+        worded("Delivery rate"),
+        worded("Delivered messages by sent ones, of the services that tell of deliveries."),
+        worded(
+            "A text that was delivered and a mail that was opened are different events: do not "
+            "compare them."
+        ),
     ),
     "open_rate": Measure(
-        "Mails that a person opened within seven days, by those that arrived and could be seen opened.",
-        "Not seen opened can be: text without HTML, who does not let openings be noted, and mails "
-        "that only "
-        "a machine has opened.",
+        worded("Open rate"),
+        worded(
+            "Mails that a person opened within seven days, by those that arrived and could be "
+            "seen opened."
+        ),
+        worded(
+            "Not seen opened can be: text without HTML, who does not let openings be noted, and "
+            "mails that only a machine has opened."
+        ),
     ),
     "open_rate_raw": Measure(
-        "The same with machines: mails opened by whomever, by those that arrived and could be seen opened.",
-        "Mail programs that load all pictures raise it.",
+        worded("Opened, with machines"),
+        worded(
+            "The same with machines: mails opened by whomever, by those that arrived and could be "
+            "seen opened."
+        ),
+        worded("Mail programs that load all pictures raise it."),
     ),
     "observable_share": Measure(
-        "Messages that can be seen opened or read, by all that arrived.",
-        "Where it is low, open and read rates are of few.",
+        worded("Can be seen opened"),
+        worded("Messages that can be seen opened or read, by all that arrived."),
+        worded("Where it is low, open and read rates are of few."),
     ),
     "read_rate": Measure(
-        "Messages in a messenger that a person read within seven days, or did more with, by those "
-        "that arrived "
-        "over a service that tells of reading.",
+        worded("Read rate"),
+        worded(
+            "Messages in a messenger that a person read within seven days, or did more with, by "
+            "those that arrived over a service that tells of reading."
+        ),
     ),
     "ctr": Measure(
-        "Messages in which a person clicked within seven days, by those that arrived.",
+        worded("Clicked (CTR)"),
+        worded("Messages in which a person clicked within seven days, by those that arrived."),
     ),
     "ctr_raw": Measure(
-        "The same with machines and with clicks of whom nobody knows who made them.",
-        "Scanners of mail click all links.",
+        worded("Clicked, with machines"),
+        worded("The same with machines and with clicks of whom nobody knows who made them."),
+        worded("Scanners of mail click all links."),
     ),
     "ctor": Measure(
-        "Mails in which a person clicked, by mails that a person opened; not known where none is "
-        "seen opened.",
-        "Machines that open lower it where they are not told apart.",
+        worded("Clicked of opened (CTOR)"),
+        worded(
+            "Mails in which a person clicked, by mails that a person opened; not known where none "
+            "is seen opened."
+        ),
+        worded("Machines that open lower it where they are not told apart."),
     ),
     "goal_rate": Measure(
-        "Messages that arrived whose person came to the goal, by those that arrived.",
-        "A later step is sent to the silent only: its rate is not to be compared with that of the "
-        "first step, "
-        "and is no proof of what the step brings.",
+        worded("Goal rate"),
+        worded("Messages that arrived whose person came to the goal, by those that arrived."),
+        worded(
+            "A later step is sent to the silent only: its rate is not to be compared with that of "
+            "the first step, and is no proof of what the step brings."
+        ),
     ),
     "unsubscribe_rate": Measure(
-        "People who opted out within seven days of this message, the last one before it, by "
-        "messages that arrived.",
+        worded("Opt-out rate"),
+        worded(
+            "People who opted out within seven days of this message, the last one before it, by "
+            "messages that arrived."
+        ),
     ),
     "complaint_rate": Measure(
-        "Messages that a person reported as spam within seven days, by those that arrived.",
-        "As the services tell; Gmail tells nobody, and has a figure of its own.",
+        worded("Spam complaints"),
+        worded("Messages that a person reported as spam within seven days, by those that arrived."),
+        worded("As the services tell; Gmail tells nobody, and has a figure of its own."),
     ),
 }  # fmt: skip
+
 
 OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The control group is aside.
-    "reach_delivered": Measure("Runs with a message that was delivered, by runs that entered."),
+    "reach_delivered": Measure(
+        worded("Reached: delivered"),
+        worded("Runs with a message that was delivered, by runs that entered."),
+    ),
     "reach_seen": Measure(
-        "Runs with a message that a person opened, read, answered, or did more with, by runs that entered.",
-        "A target of 80 % means this one.",
+        worded("Reached: seen"),
+        worded(
+            "Runs with a message that a person opened, read, answered, or did more with, by runs "
+            "that entered."
+        ),
+        worded("A target of 80 per cent means this one."),
     ),
     "reach_seen_or_sms_delivered": Measure(
-        "The same, an SMS that was delivered taken for seen, by runs that entered.",
-        "Nobody can see that an SMS was read.",
+        worded("Reached: seen, or an SMS delivered"),
+        worded("The same, an SMS that was delivered taken for seen, by runs that entered."),
+        worded("Nobody can see that an SMS was read."),
     ),
     "reach_reacted": Measure(
-        "Runs in which a person clicked, replied or pressed a key, by runs that entered.",
+        worded("Reached: reacted"),
+        worded("Runs in which a person clicked, replied or pressed a key, by runs that entered."),
     ),
     "cascade_conversion": Measure(
-        "Runs whose person first reacted to a step after the first, by runs that entered.",
-        "Without the later steps some of them would have reacted to the first one, later.",
+        worded("Cascade conversion"),
+        worded("Runs whose person first reacted to a step after the first, by runs that entered."),
+        worded("Without the later steps some of them would have reacted to the first one, later."),
     ),
     "rescue_rate": Measure(
-        "The same, by runs that went beyond the first step.",
+        worded("Rescue rate"),
+        worded("The same, by runs that went beyond the first step."),
     ),
     "cr_entered": Measure(
-        "Runs whose goal came within its time, by runs that entered.",
-        "It came with the cascade, not because of it: that is told by the control group only.",
+        worded("Goal by entered"),
+        worded("Runs whose goal came within its time, by runs that entered."),
+        worded("It came with the cascade, not because of it: that is told by the control group only."),
     ),
-    "cr_delivered": Measure("Of the runs with a delivered message, those whose goal came within its time."),
-    "cr_click": Measure("Of the runs in which a person clicked, those whose goal came within its time."),
+    "cr_delivered": Measure(
+        worded("Goal by delivered"),
+        worded("Of the runs with a delivered message, those whose goal came within its time."),
+    ),
+    "cr_click": Measure(
+        worded("Goal by clicked"),
+        worded("Of the runs in which a person clicked, those whose goal came within its time."),
+    ),
     "cr_holdout": Measure(
-        "Runs of the control group whose goal came within its time, by all of the control group.",
-        "Whoever is in it may have got messages of another cascade.",
+        worded("Goal in the control group"),
+        worded("Runs of the control group whose goal came within its time, by all of the control group."),
+        worded("Whoever is in it may have got messages of another cascade."),
     ),
     "goal_gain": Measure(
-        "Goals by runs that entered, less goals by runs held out: of a cascade for abandoned carts, "
-        "the carts that "
-        "returned because of it.",
-        "Whether that could be chance is told by the page on effects; a shop's 20 % returned carts "
-        "are gross.",
+        worded("Gain in goals"),
+        worded(
+            "Goals by runs that entered, less goals by runs held out: of a cascade for abandoned "
+            "carts, the carts that returned because of it."
+        ),
+        worded(
+            "Whether that could be chance is told by the tab “Does it work?”; the 20 per cent of "
+            "carts that shops speak of are gross."
+        ),
     ),
     "run_unsubscribe_rate": Measure(
-        "People who opted out within seven days of a message of their run, by runs that entered.",
-        "Counted by people: counted by messages, a long cascade would hide them.",
+        worded("Opted out, by runs"),
+        worded("People who opted out within seven days of a message of their run, by runs that entered."),
+        worded("Counted by people: counted by messages, a long cascade would hide them."),
     ),
 }  # fmt: skip
 
+
 OF_MONEY = {  # of the whole cascade, by currency
-    "cost_entered": Measure("What all messages cost, failed ones too, by runs that entered."),
-    "cost_delivered": Measure("The same by runs with a delivered message."),
-    "cost_seen": Measure("The same by runs with a message that a person saw."),
-    "cost_seen_or_sms_delivered": Measure("The same, an SMS that was delivered taken for seen."),
-    "cost_reacted": Measure("The same by runs in which a person reacted."),
-    "cost_goal": Measure("The same by goals."),
-    "revenue": Measure(
-        "What the goals were worth by their events.",
-        "Returns are not deducted, and may come after the goal's time.",
+    "cost_entered": Measure(
+        worded("Cost by entered"),
+        worded("What all messages cost, failed ones too, by runs that entered."),
     ),
-    "revenue_each": Measure("Revenue by runs that entered."),
+    "cost_delivered": Measure(
+        worded("Cost by reached: delivered"),
+        worded("The same by runs with a delivered message."),
+    ),
+    "cost_seen": Measure(
+        worded("Cost by reached: seen"),
+        worded("The same by runs with a message that a person saw."),
+    ),
+    "cost_seen_or_sms_delivered": Measure(
+        worded("Cost by reached: seen, or an SMS delivered"),
+        worded("The same, an SMS that was delivered taken for seen."),
+    ),
+    "cost_reacted": Measure(
+        worded("Cost by reached: reacted"),
+        worded("The same by runs in which a person reacted."),
+    ),
+    "cost_goal": Measure(
+        worded("Cost by goal"),
+        worded("The same by goals."),
+    ),
+    "revenue": Measure(
+        worded("Revenue of goals"),
+        worded("What the goals were worth by their events."),
+        worded("Returns are not deducted, and may come after the goal's time."),
+    ),
+    "revenue_each": Measure(
+        worded("Revenue by entered"),
+        worded("Revenue by runs that entered."),
+    ),
     "revenue_gain": Measure(
-        "Revenue by runs that entered, less revenue by runs held out.",
-        "A few large orders make it: see how sure it is on the page on effects.",
+        worded("Gain in revenue by entered"),
+        worded("Revenue by runs that entered, less revenue by runs held out."),
+        worded("A few large orders make it: the tab “Does it work?” tells how sure it is."),
     ),
 }  # fmt: skip
+
 
 OF_CUSTOMERS = {  # across cascades, by the events of a name
     "retention": Measure(
-        "Customers at the end of a period who were customers at its start, by customers at its start; a "
-        "purchase makes a customer for so many periods.",
-        "New customers and those won back are left out. It hangs on the period: take the time in which "
-        "people of your trade usually buy again.",
+        worded("Retention"),
+        worded(
+            "Customers at the end of a period who were customers at its start, by customers at "
+            "its start; a purchase makes a customer for so many periods."
+        ),
+        worded(
+            "New customers and those won back are left out. It hangs on the period: take the time "
+            "in which people of your trade usually buy again."
+        ),
     ),
     "cohort": Measure(
-        "Of those who first bought in a period, those who bought in the period so many after it.",
-        "The period under way is not over, and is in none.",
+        worded("Cohort"),
+        worded("Of those who first bought in a period, those who bought in the period so many after it."),
+        worded("The period under way is not over, and is in none."),
     ),
     "ltv": Measure(
-        "The margin of what customers have bought to date, less returns where their events are named, by "
-        "customers.",
-        "Profit, not revenue: without a margin it is not known.",
+        worded("Worth to date (LTV)"),
+        worded(
+            "The margin of what customers have bought to date, less returns where their events "
+            "are named, by customers."
+        ),
+        worded("Profit, not revenue: without a margin it is not known."),
     ),
     "ltv_predicted": Measure(
-        "The margin of a customer in a period, by the churn of periods and the discount: margin × "
-        "(1 + d) / (d + churn).",
-        "It takes for granted that churn and margin stay as they were.",
+        worded("Predicted worth (LTV)"),
+        worded(
+            "The margin of a customer in a period, by the churn of periods and the discount: "
+            "margin × (1 + d) / (d + churn)."
+        ),
+        worded("It takes for granted that churn and margin stay as they were."),
     ),
 }  # fmt: skip
 
+
 OF_ACCOUNTS = {
     "complaints_by_day": Measure(
-        "Messages of a day that were reported as spam, by messages of that day that arrived, for "
-        "each account.",
-        "By the day of the message, not of the complaint, so that a quiet day shows no wave.",
+        worded("Complaints by day"),
+        worded(
+            "Messages of a day that were reported as spam, by messages of that day that arrived, "
+            "for each account."
+        ),
+        worded("By the day of the message, not of the complaint, so that a quiet day shows no wave."),
     ),
 }  # fmt: skip
 

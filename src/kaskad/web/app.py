@@ -128,6 +128,7 @@ from kaskad.web.pages import forecasts as forecast_pages
 from kaskad.web.pages import guard as guard_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
+from kaskad.web.pages import measures as measure_pages
 from kaskad.web.pages import money as money_pages
 from kaskad.web.pages import optimize as optimize_pages
 from kaskad.web.pages import segments as segment_pages
@@ -251,6 +252,7 @@ PAGES = (
     style_guide.router,
     trial_pages.router,
     uplift_pages.router,
+    measure_pages.router,
     guard_pages.router,
     optimize_pages.router,
     report.router,  # after those of the editor: /cascades/new is no cascade

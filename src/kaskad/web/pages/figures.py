@@ -14,6 +14,7 @@ from kaskad.actions.cascades import Overview
 from kaskad.actions.control import Control
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.hindsight import Hindsight
+from kaskad.actions.measures import Told as Measured
 from kaskad.actions.money import Told as MoneyTold
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past
@@ -47,6 +48,7 @@ class Figures:
         self.controls: Remembered[Control] = Remembered()
         self.optimized: Remembered[Optimized] = Remembered()
         self.uplifts: Remembered[Uplift] = Remembered()
+        self.measured: Remembered[Measured] = Remembered()
         self.attributed: Remembered[Attribution] = Remembered()
 
     def cascades(self, office: Office) -> list[Overview]:
