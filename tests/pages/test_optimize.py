@@ -50,5 +50,9 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_known_is_said(site):
         told = client.get("/cascades/news/optimize?value=five&reach=400&fades=q")
         assert told.status_code == 422 and "is not an amount" in told.text and "1 to 100" in told.text
     with site.client("marketer") as client:
+        token = re.search(r'name="csrf" value="([^"]+)"', client.get("/cascades").text)[1]
+        told = {"csrf": token, "order": "nobody", "revision": site.api.get("/cascades/draft")["revision"]}
+        answer = client.post("/cascades/draft/optimize/draft", data=told)
+        assert answer.status_code == 422 and "There is no step nobody" in answer.text
         page = client.get("/cascades/draft/optimize?look_now=yes&who=typical")
         assert page.status_code == 200

@@ -120,6 +120,9 @@ def redrawn(slug: str, text: str, order: Sequence[str], waits: Mapping[str, str]
     Comments and the rest stay. Raises EditError for what cannot be changed in this text.
     """
     cascade = drawn(slug, text)
+    unknown = {*order, *waits} - {step.id for step in cascade.steps}
+    if unknown:
+        raise EditError(worded("There is no step %(name)s.", name=min(unknown)))
     for step in cascade.steps:
         if span := waits.get(step.id):
             at, number = clock_of(step), step.number
@@ -228,10 +231,12 @@ def _changes(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Change
             found.append(Change("left_out", step.id, str(at + 1), "", why))
         elif best.order.index(at) != kept.index(at):
             then = _each(weighed.mean, best.order, at)
-            why = worded(
-                "one more person whom it reaches costs %(then)s there, %(now)s where it stands",
-                then=_money(ground, then), now=_money(ground, now),
-            )  # fmt: skip
+            why = worded("it goes only to those whom cheaper steps before it have not reached")
+            if now is None or (then is not None and then <= now):
+                why = worded(
+                    "one more person whom it reaches costs %(then)s there, %(now)s where it stands",
+                    then=_money(ground, then), now=_money(ground, now),
+                )  # fmt: skip
             found.append(Change("moved", step.id, str(at + 1), str(best.order.index(at) + 1), why))
     return found
 
