@@ -32,7 +32,7 @@ CLOSED = "http://127.0.0.1:9/"
 MAY_CHANGE = {
     "audit": "that somebody has looked at a person",
     "orphans": "housekeeping", "settings": "housekeeping", "mail_domains": "looked up in the background",
-    "crm_jobs": "housekeeping", "polls": "housekeeping",
+    "crm_jobs": "housekeeping", "polls": "housekeeping", "alarms": "raised in the background",
 }  # fmt: skip
 TOLD = ("/l/{token}", "/o/{token}")  # are kept as hits, and hold the run until they are judged
 ASKED = {  # what has to be named besides

@@ -32,6 +32,9 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site):
         assert "31 из 120" in page.inner_text("main")
         looked.shoot(f"guard {width}")
         assert looked.axe() == [] and not looked.overflows()
+        looked.goto("/settings/alarms")
+        looked.shoot(f"alarms {width}")
+        assert looked.axe() == [] and not looked.overflows()
     with site.client("marketer") as client:
         assert "/cascades/news/guard" in client.get("/?lang=en").text
         token = re.search(r'name="csrf" value="([^"]+)', client.get("/cascades/news/guard").text)[1]
@@ -68,6 +71,18 @@ def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site)
     kept = api.put("/alarms/ways", {"ways": [way]})
     assert kept == api.get("/alarms/ways") == {"ways": [{**way, "to": "ops@example.org"}]}
     assert api.call("PUT", "/alarms/ways", {"ways": [{"account": "none", "to": "x"}]}).status_code == 422
+    with site.client("owner") as client:
+        told = client.get("/settings/alarms?lang=en").text
+        assert "ops@example.org" in told and "Paused by a guardrail" in told
+        token = re.search(r'name="csrf" value="([^"]+)', told)[1]
+        wrong = client.post("/settings/alarms?lang=en", data={"csrf": token, "account": "email", "to": "x"})
+        assert wrong.status_code == 422 and len(api.get("/alarms/ways")["ways"]) == 1
+        more = {"csrf": token, "account": "telegram", "to": "77", "urgent": "on"}
+        assert client.post("/settings/alarms", data=more).status_code == 303
+        gone = {"csrf": token, "account": "email", "to": "ops@example.org"}
+        assert client.post("/settings/alarms/remove", data=gone).status_code == 303
+    (left,) = api.get("/alarms/ways")["ways"]
+    assert left["account"] == "telegram" and "guard" in left["kinds"] and "stops" not in left["kinds"]
     assert {one["kind"] for one in api.get("/alarms/history")["items"]} <= {"guard"}
     assert api.call("PATCH", "/accounts/email/guard", {"bounces": 900}).status_code == 204
     assert api.call("PATCH", "/accounts/none/guard", {"bounces": 900}).status_code == 404

@@ -38,6 +38,15 @@ _MIN = 60_000
 RETRY_MS = (_MIN, 5 * _MIN, 30 * _MIN, 120 * _MIN)
 _AT_ONCE = 20
 _WORDS = 300
+URGENT = (
+    "engine",
+    "inbox",
+    "guard",
+    "canary",
+    "account_held",
+    "account_down",
+    "stranded",
+)  # people get nothing
 RAISED, STANDS, OVER = "raised", "stands", "over"
 
 Send = Callable[[Account, Outgoing, Callable[[], int]], Trial]

@@ -56,6 +56,8 @@ PARTS = (
          "keys:write"),
     Part("/settings/webhooks", N_("Webhooks"), N_("Which programs are told what happens."), icon("webhook"),
          "webhooks:write"),
+    Part("/settings/alarms", N_("Alarms"), N_("What was raised, and who is told besides the first page."),
+         icon("bell"), "settings:read"),
     Part("/settings/health", N_("Health"),
          N_("What is wrong with the installation, and what to do; backups."), icon("stethoscope"),
          "settings:write"),

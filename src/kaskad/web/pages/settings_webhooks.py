@@ -35,6 +35,12 @@ EVENTS = {
     EventType.TASK_OPENED: N_("somebody is to be called"),
     EventType.TASK_CLOSED: N_("an agent has said how a call ended"),
     EventType.TASK_WITHDRAWN: N_("a call is not wanted any more"),
+    EventType.GOAL_REACHED: N_("a goal was reached"),
+    EventType.ACCOUNT_HELD: N_("an account is held"),
+    EventType.CASCADE_PAUSED: N_("a cascade was paused"),
+    EventType.CASCADE_RESUMED: N_("a cascade goes on"),
+    EventType.ALARM_RAISED: N_("something wants a look"),
+    EventType.ALARM_OVER: N_("nothing is to be looked at any more"),
 }
 STATES = {
     WAITING: (N_("waits"), "warn"),
