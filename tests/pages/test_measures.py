@@ -1,5 +1,6 @@
 """All figures of a cascade on their page: chosen by step, explained in the reader's language, as a file."""
 
+from kaskad.cli import customers, figures
 from kaskad.domain.measures import OF_MONEY, OF_RUNS
 
 
@@ -18,3 +19,27 @@ def test_every_figure_is_there_with_what_it_counts(visit, site):
         looked.goto("/cascades/news/figures")
         looked.shoot(f"figures {width}")
         assert looked.axe() == [] and not looked.overflows()
+
+
+def test_the_terminal_tells_what_the_api_does(site, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    told = site.api.get("/cascades/news/figures?step=letter")
+    assert {row["step"] for row in told["rows"]} <= {"letter"} and told["entered"] >= 2
+    figures._print(told)
+    shown = capsys.readouterr().out
+    assert "Cost by entered" in shown and "…" not in shown and max(map(len, shown.split("\n"))) <= 100
+    refused = site.api.call("GET", "/cascades/news/figures?step=nothing")
+    assert refused.status_code == 422 and "There is no step" in refused.text
+    assert all(one["complaints"]["part"] == 0 for one in site.api.get("/complaints")["items"])
+    bought = {
+        "id": "b1",
+        "name": "purchase",
+        "contact": {"external_id": "ann"},
+        "properties": {"amount": 100},
+    }
+    site.api.post("/events", bought)
+    found = site.api.get("/customers?event=bought_here&margin=0.3")
+    assert (found["customers"], found["revenue"], found["retention"]) == (1, 100.0, None)
+    assert found["ltv"] == 30.0 and found["ltv_predicted"] is None
+    customers._print(found)
+    assert "Worth of a customer to date 30.00" in capsys.readouterr().out

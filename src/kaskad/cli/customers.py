@@ -82,6 +82,7 @@ def _print(told: dict[str, Any]) -> None:
     out.print()
     out.print(table)
     if told["cohorts"]:
+        out.print()
         out.print(_cohorts(told["cohorts"]))
 
 

@@ -118,7 +118,7 @@ def _print(told: dict[str, Any]) -> None:
 
 def _of_steps(told: dict[str, Any]) -> Table:
     shown = [title for title, name in OF_STEPS.items() if told["all"]["rates"][name]["share"] is not None]
-    table = _table("Messages", "sent", *shown)
+    table = _table("Messages", "sent", *shown, space=1)
     for row in (*told["rows"], told["all"]):
         last = row is told["all"]
         name = "all" if last else f"{row['step']} ({row['channel']}) {row['variant']}".strip()
@@ -158,10 +158,10 @@ def _explain() -> None:
         out.print(f"\n[bold]{_words(name)}[/bold]\n{each.says} {each.wary}".rstrip())
 
 
-def _table(first: str, *others: str) -> Table:
+def _table(first: str, *others: str, space: int = 2) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, padding=(0, space, 0, 0), header_style="bold")
     table.add_column(first, no_wrap=True)
     for title in others:
         table.add_column(title, justify="left" if title == "Account" else "right", no_wrap=True)
