@@ -7,6 +7,7 @@ import pytest
 PAGES = {
     "/": "owner", "/cascades/news": "owner", "/cascades/draft": "owner",
     "/cascades/news/forecasts": "viewer", "/cascades/draft/forecasts": "owner", "/settings": "owner",
+    "/cascades/draft/simulate": "viewer",
     "/settings/people": "owner", "/settings/audit": "owner", "/account": "owner",
     "/calls": "owner", "/inbox": "owner", "/channels": "owner", "/channels/accounts/telegram": "owner",
     "/settings/brand": "owner", "/settings/health?look=now": "owner",

@@ -133,6 +133,7 @@ from kaskad.web.pages import measures as measure_pages
 from kaskad.web.pages import money as money_pages
 from kaskad.web.pages import optimize as optimize_pages
 from kaskad.web.pages import segments as segment_pages
+from kaskad.web.pages import simulate as simulate_pages
 from kaskad.web.pages import templates as template_pages
 from kaskad.web.pages import trials as trial_pages
 from kaskad.web.pages import uplift as uplift_pages
@@ -255,6 +256,7 @@ PAGES = (
     trial_pages.router,
     uplift_pages.router,
     measure_pages.router,
+    simulate_pages.router,
     guard_pages.router,
     optimize_pages.router,
     report.router,  # after those of the editor: /cascades/new is no cascade

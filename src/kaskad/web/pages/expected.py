@@ -46,7 +46,7 @@ def outlook(
         cascade = cascade or crowds.drawn(slug, text)
     except Invalid:
         return None
-    chosen = _audience(office, cascade, whom)
+    chosen = audience(office, cascade, whom)
     people: Sampled | None = None
     if chosen is not None:
         try:
@@ -55,7 +55,7 @@ def outlook(
             chosen = None
     known = figures_of(request).pasts.get(slug, lambda: past(office, slug, cascade))
     told = forecast.of_people(office, cascade, people, known, what_if=False)
-    return Outlook(told, str(chosen) if chosen else TYPICAL, whom, _choices(look, office))
+    return Outlook(told, str(chosen) if chosen else TYPICAL, whom, choices(look, office))
 
 
 def _sample(request: Request, office: Office, cascade: Cascade, whom: Audience) -> Sampled:
@@ -65,7 +65,7 @@ def _sample(request: Request, office: Office, cascade: Cascade, whom: Audience) 
     )  # fmt: skip
 
 
-def _audience(office: Office, cascade: Cascade, whom: str) -> Audience | None:
+def audience(office: Office, cascade: Cascade, whom: str) -> Audience | None:
     kind, _, name = whom.partition(" ")
     match kind:
         case "segment":
@@ -79,7 +79,8 @@ def _audience(office: Office, cascade: Cascade, whom: str) -> Audience | None:
     return crowds.audience_of(office, cascade)
 
 
-def _choices(look: Look, office: Office) -> list[tuple[str, str]]:
+def choices(look: Look, office: Office) -> list[tuple[str, str]]:
+    """Return whom figures can be for: values of a field, and words."""
     known = [("segment", one.name) for one in segments.listing(office, after="", limit=MOST_NAMES)]
     names = lists.names(office, limit=MOST_NAMES)
     known += [("list", name) for name in names if not name.startswith("seeds ")]

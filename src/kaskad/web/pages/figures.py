@@ -23,6 +23,7 @@ from kaskad.actions.status import Status
 from kaskad.analytics.calibration import Calibration
 from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.uplift import Uplift
+from kaskad.web.pages.played import Playing
 from kaskad.web.pages.remembered import Remembered
 
 if TYPE_CHECKING:  # it brings scipy along
@@ -50,6 +51,7 @@ class Figures:
         self.uplifts: Remembered[Uplift] = Remembered()
         self.measured: Remembered[Measured] = Remembered()
         self.attributed: Remembered[Attribution] = Remembered()
+        self.played = Playing()
 
     def cascades(self, office: Office) -> list[Overview]:
         """Return all cascades: what runs first, what is over last."""

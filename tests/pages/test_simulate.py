@@ -1,0 +1,55 @@
+"""A cascade is played from its page, watched until it is over; what is wrong is told at its field."""
+
+import re
+from time import monotonic, sleep
+
+FILE = """world:
+  fails: {letter: 5%}
+expect:
+  reach: {at_least: 1%}
+  cost: {at_most: 1 KZT}
+  messages: {at_most: 10}
+"""
+
+
+def test_a_cascade_is_played_and_told(visit, site):
+    eyes = visit("owner", language="ru")
+    page = eyes.goto("/cascades/news/simulate")
+    eyes.shoot("simulate empty")
+    page.locator("#f-people").fill("300")
+    page.locator("#f-file").fill(FILE)
+    page.locator("#f-seed").press("Enter")
+    page.wait_for_selector("#came", timeout=120_000)
+    address = page.url.partition("/cascades/")[2]
+    page.wait_for_selector("#messages svg")
+    assert "не выполнен" in page.text_content("#held").lower()
+    for theme, width in (("light", "wide"), ("dark", "phone")):
+        looked = visit("owner", language="ru" if width == "wide" else "en", theme=theme, width=width)
+        looked.goto(f"/cascades/{address}").wait_for_selector("#messages svg")
+        looked.shoot(f"simulate {width}")
+        assert looked.axe() == [] and not looked.overflows()
+
+
+def test_what_is_wrong_is_told_beside_its_field_and_a_run_that_fails_too(site):
+    with site.client("owner") as client:
+        there = "/cascades/news/simulate?lang=en"
+        token = re.search(r'name="csrf" value="([^"]+)', client.get(there).text)[1]
+        told = {"csrf": token, "people": "0", "seed": "x", "start": "soon", "whom": "typical", "file": ""}
+        wrong = client.post(there, data=told)
+        assert wrong.status_code == 422
+        assert all(
+            words in wrong.text for words in ("from 1 to 200,000", "A whole number.", "2026-06-01T10:00")
+        )
+        told |= {"people": "50", "seed": "2", "start": "2026-06-01T10:00+05:00"}
+        wrong = client.post(there, data=told | {"file": "expect: {reach: {at_least: much}}"})
+        assert wrong.status_code == 422 and "1:28" in wrong.text and "a share from 0% to 100%" in wrong.text
+        place = client.post(there, data=told, follow_redirects=False).headers["location"]
+        until = monotonic() + 120
+        looked = client.get(place)
+        while looked.headers.get("refresh") and monotonic() < until:
+            assert "looks again by itself" in looked.text or "обновляется сама" in looked.text
+            sleep(0.2)
+            looked = client.get(place)
+        assert looked.status_code == 200 and 'id="came"' in looked.text
+        other = client.get(place.replace("news", "draft"))
+        assert other.status_code == 200 and 'id="came"' not in other.text
