@@ -80,8 +80,9 @@ def _print_calibration(told: dict[str, Any]) -> None:
     rows = [(one["figure"], one["below"], one["inside"], one["above"]) for one in told["figures"]]
     typer.echo(table(("FIGURE", "BELOW", "IN THE RANGE", "ABOVE"), rows))
     count = whole["below"] + whole["inside"] + whole["above"]
+    launches = "1 launch that is" if told["launches"] == 1 else f"{told['launches']} launches that are"
     typer.secho(
-        f"{whole['inside']} of {count} figures of {told['launches']} launches that are over lie in their "
+        f"{whole['inside']} of {count} figures of {launches} over lie in their "
         f"range ({told['share']:.0%}; 80% are to).", bold=True,
     )  # fmt: skip
     typer.echo(VERDICTS[told["verdict"]])
