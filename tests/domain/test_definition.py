@@ -592,6 +592,7 @@ PLACES = {
     "guard": ("guard",),
     "step": ("steps", 0),
     "choose": ("steps", 0, "choose"),
+    "winner": ("steps", 0, "winner"),
     "clock": ("steps", 0, "wait", 0),
     "at": ("steps", 0, "at"),
     "variant": ("steps", 0, "variants", 0),
@@ -611,6 +612,7 @@ def test_every_key_of_the_schema_is_read(name, key):
     data["steps"][0].update(
         channel="vk",
         choose={"explore": "10%"},
+        winner={"after": 500},
         wait=[{"unless": "read", "for": "2h"}],
         buttons=[{"text": "a", "url": "https://example.org"}],
         approved={"name": "hello", "language": "ru"},

@@ -86,7 +86,7 @@ def renew(office: Office) -> int:
     """Count the choices whose time is over and learn from them; return for how many steps chances changed."""
     changed = 0
     for version, step in _learning(office):
-        before = office.now() - _time_ms(version, step)
+        before = office.now() - time_ms(version, step)
         success = {c.code: version.rules[step.number, c.code].success for c in step.channels}
 
         def count(tx: Transaction, step: Step = step, version: Version = version, before: int = before,
@@ -170,7 +170,7 @@ def _costs(office: Office, step: Step, own: Sequence[Learnt]) -> dict[int, float
     return found
 
 
-def _time_ms(version: Version, step: Step) -> int:
+def time_ms(version: Version, step: Step) -> int:
     """Return how long a message of the step waits for a reaction at most."""
     rules = [version.rules[step.number, channel.code] for channel in step.channels]
     return max(_ms(span) for rule in rules for span in [rule.last, *(clock.span for clock in rule.clocks)])

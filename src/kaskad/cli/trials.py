@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.add_typer(_trial, name="trial")
     app.command()(learnt)
+    app.command()(winners)
 
 
 @_trial.command()
@@ -97,6 +98,36 @@ def learnt(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
             for arm in one["channels"]
         ]  # fmt: skip
         typer.echo(table(("CHANNEL", "DRAWN NOW", "CHOSEN", "SUCCESSES", "RATE", "WEIGHED"), rows))
+
+
+def winners(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
+    """Show which variants of a cascade's steps have won, and by which figures."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.screens.output import as_text, table
+
+    with reached(db) as client:
+        found = list(client.items(f"/cascades/{cascade}/winners"))
+    if as_json:
+        typer.echo(as_text(found))
+        return
+    if not found:
+        typer.echo(f"No variant of {cascade} has won: steps with `winner` decide it once it is certain.")
+    for one in found:
+        at = one["at"][:16].replace("T", " ")
+        typer.echo(
+            f"{at} UTC: version {one['version']}, step {one['step']}: {one['winner']} won by {one['by']}."
+        )
+        rows = [
+            (
+                each["id"],
+                each["of"],
+                each["hits"],
+                f"{100 * each['hits'] / each['of']:.1f}%",
+                each["opted_out"],
+            )
+            for each in one["variants"]
+        ]
+        typer.echo(table(("VARIANT", "MESSAGES", "SUCCESSES", "RATE", "OPTED OUT"), rows))
 
 
 def _percent(text: str) -> float:

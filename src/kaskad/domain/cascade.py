@@ -128,6 +128,16 @@ class Choose(Struct, frozen=True):
     worth: Money | None = None  # of a success: what a message costs counts against it; None: costs don't
 
 
+class Winner(Struct, frozen=True):
+    """When the best of a step's variants gets all others' people; shares of 10 000."""
+
+    by: str = "reacted"  # what counts as a success: a figure of messages, or goal
+    after: int = 500  # messages of each whose time is over
+    confidence: int = 9_500  # at all looks together
+    opt_out: int | None = None  # not one by which so many more opt out
+    explore: int = 0  # what each other one keeps
+
+
 class Utm(Struct, frozen=True):
     """What is added to links that lead to `domains` (): to all; the values are templates."""
 
@@ -153,6 +163,7 @@ class Step(Struct, frozen=True):
     account: str = ""
     utm: Utm | None = None
     choose: Choose | None = None  # None: the first channel that reaches the contact
+    winner: Winner | None = None  # None: variants keep their weights
     best_hour: bool = False  # waits up to a day for the hour at which the person reacts most
     next: int | None = None  # the step that silence leads to; None: the run ends
 

@@ -312,10 +312,11 @@ def _variant(version: Version, run: Run, step: Step) -> int | None:
     if not step.variants:
         return None
     point = share(version, run.contact_id, "variant", step.id)
-    total = sum(variant.weight for variant in step.variants)
+    weights = version.weights.get(step.number) or [variant.weight for variant in step.variants]
+    total = sum(weights)
     reached = 0
-    for number, variant in enumerate(step.variants):
-        reached += variant.weight
+    for number, weight in enumerate(weights):
+        reached += weight
         if point * total < reached * 10_000:
             return number
     return len(step.variants) - 1

@@ -79,6 +79,7 @@ class Version(Struct, frozen=True):
     calls_people: bool  # an agent may be given its messages, and then says when one is over
     texts: TextBook  # its templates, as they were when it was activated
     control: Drawn | None = None  # who gets none of it: advertising only
+    weights: dict[int, tuple[int, ...]] = {}  # of variants by step, once one of them has won
     chances: dict[int, Chances] = {}  # by step: what was learnt since; the version itself stays as it is
 
 

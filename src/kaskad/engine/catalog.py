@@ -22,7 +22,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
-from kaskad.store import holds, learning, rhythms, seeds, settings, trials
+from kaskad.store import holds, learning, rhythms, seeds, settings, trials, winners
 from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
@@ -45,14 +45,17 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []
-    learnt = learning.chances(tx)
+    learnt, won = learning.chances(tx), winners.weights(tx)
     for cascade in cascades:
         for row in cascade_store.versions_of(tx, cascade.id):
-            known, chances = world.versions.get(row.id), learnt.get(row.id, {})
+            known = world.versions.get(row.id)
+            chances, weights = learnt.get(row.id, {}), won.get(row.id, {})
             same = known is not None and known.policy == policy
             version = known if known and same else read_version(tx, row, policy)
             versions.append(
-                version if version.chances == chances else structs.replace(version, chances=chances)
+                version
+                if (version.chances, version.weights) == (chances, weights)
+                else structs.replace(version, chances=chances, weights=weights)
             )
     names = [(version.id, step.number, step.id) for version in versions if version.id not in world.versions
              for step in version.cascade.steps]  # fmt: skip

@@ -31,6 +31,9 @@ REENTRY = ("once_ever", "after_finish", "restart", "parallel_by_key")
 GROUPS = ("language", "country")  # of people, for whom channels are learnt apart
 
 
+WON_BY = ("delivered", "seen", "opened", "clicked", "reacted", "goal")
+
+
 class Key(Struct, frozen=True):
     about: str
     schema: Schema
@@ -158,6 +161,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "variants": Key(
             "Versions to compare, shared out by weight.", _list(_ref("variant"), minItems=2, maxItems=20)
         ),
+        "winner": Key("When the best variant takes over.", _ref("winner")),
         "success": Key(
             "The reaction that ends the run here; the channel's default if not given.",
             {"enum": [reaction.value for reaction in Reaction]},
@@ -195,6 +199,18 @@ KEYS: dict[str, dict[str, Key]] = {
         "by": Key("Learns apart for people of each.", {"enum": list(GROUPS)}),
         "explore": Key("What each channel gets at least; 5% if not given.", _PERCENT),
         "worth": Key("What a success is worth: what messages cost counts against it.", _MONEY),
+    },
+    "winner": {
+        "by": Key("What counts as a success; `reacted` if not given.", {"enum": list(WON_BY)}),
+        "after": Key(
+            "How many messages of each variant it takes; 500 if not given.",
+            {"type": "integer", "minimum": 100, "maximum": 10_000_000},
+        ),
+        "confidence": Key(
+            "How certain it must be, however often it is looked at; 95% if not given.", _PERCENT
+        ),
+        "opt_out": Key("No variant wins by which so many more of the people opt out.", _PERCENT),
+        "explore": Key("What each other variant keeps; nothing if not given.", _PERCENT),
     },
     "clock": {
         "unless": Key("The reaction waited for.", _REACTION, required=True),

@@ -24,7 +24,7 @@ from kaskad.domain.definition.form import MAX_TEXT, Form, Report, span_of, text_
 from kaskad.domain.definition.links import read_utm
 from kaskad.domain.definition.schema import ACTIONS, CONTENT, KEYS, ON_FAIL
 from kaskad.domain.definition.source import Items, Node, Scalar
-from kaskad.domain.definition.trying import read_best_hour, read_choose
+from kaskad.domain.definition.trying import read_best_hour, read_choose, read_winner
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.domain.worded import worded
 
@@ -131,6 +131,7 @@ def _step(number: int, form: Form) -> Step:
         account=form.slug("account"),
         utm=read_utm(form.form("utm", KEYS["utm"])),
         choose=read_choose(form, channels),
+        winner=read_winner(form, len(variants)),
         best_hour=read_best_hour(form),
     )
 

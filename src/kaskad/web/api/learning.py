@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
 
-from kaskad.actions import learning
+from kaskad.actions import learning, winners
 from kaskad.actions.learning import StepLearnt
+from kaskad.actions.winners import WinnerTold
 from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import Page, View
+from kaskad.web.api.views import Page, View, instant
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
@@ -55,3 +57,44 @@ class StepLearntView(View):
 def list_learnt(office: InOffice, slug: Slug) -> Page[StepLearntView]:
     """List the steps that learn which channel people react to, with what they have learnt."""
     return Page(items=[StepLearntView.of(told) for told in learning.listing(office, slug)])
+
+
+class VariantFigures(View):
+    """A variant when it was decided: messages whose time was over, successes, people who opted out."""
+
+    id: str
+    of: int
+    hits: int
+    opted_out: int
+
+
+class WinnerView(View):
+    """That a variant has won, by the rule in the definition; `by` is what counted as a success."""
+
+    version: int
+    step: str
+    at: datetime
+    winner: str
+    by: str
+    variants: list[VariantFigures]
+    least: Annotated[
+        list[float],
+        Field(description="How far ahead it is of each other at least, as a share, in their order."),
+    ]
+
+    @classmethod
+    def of(cls, told: WinnerTold) -> WinnerView:
+        variants = [
+            VariantFigures(id=one.id, of=one.of, hits=one.hits, opted_out=one.opted_out)
+            for one in told.detail.variants
+        ]
+        return cls(
+            version=told.version, step=told.step, at=instant(told.at), winner=told.winner, by=told.detail.by,
+            variants=variants, least=list(told.detail.least),
+        )  # fmt: skip
+
+
+@router.get("/{slug}/winners", dependencies=[may(READ)])
+def list_winners(office: InOffice, slug: Slug) -> Page[WinnerView]:
+    """List the variants that have won, by which figures, the latest first."""
+    return Page(items=[WinnerView.of(told) for told in winners.listing(office, slug)])

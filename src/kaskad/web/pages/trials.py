@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from msgspec import Struct
 
-from kaskad.actions import cascades, learning, trials
+from kaskad.actions import cascades, learning, trials, winners
 from kaskad.actions.office import Office
 from kaskad.actions.trials import NEXT, ArmTold, TrialTold
 from kaskad.analytics.intervals import Interval, Share, difference
@@ -99,7 +99,7 @@ def _page(office: Office, request: Request, seen: Visitor, slug: str, problem: s
         request, look, "trials.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
         running=running, rows=_rows(running) if running else [],
         over=[(trial, _rows(trial)) for trial in known if trial is not running],
-        learnt=learning.listing(office, slug), may_write=seen.may(WRITE),
+        learnt=learning.listing(office, slug), won=winners.listing(office, slug), may_write=seen.may(WRITE),
         choices=_choices(office, look, whole, running),
         measures=[
             ("delivered", look._("Delivered")), ("seen", look._("Seen")), ("reacted", look._("Reacted")),

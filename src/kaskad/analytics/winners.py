@@ -1,0 +1,70 @@
+"""Whether one of several variants is the best, by a test that may be asked as often as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from kaskad.analytics.intervals import Share
+from kaskad.analytics.sequential import difference_at_any_look
+from kaskad.domain.course import Leg, Part
+from kaskad.domain.figures import LEFT, OF_STEPS
+from kaskad.domain.terms import Kind
+
+_OPTED_OUT = Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit
+
+
+class Count(Struct):
+    """Messages of one variant that left us, successes among them, and people who opted out."""
+
+    of: int = 0
+    hits: int = 0
+    opted_out: int = 0
+
+
+def counts(runs: Iterable[tuple[Sequence[Part], int]], step: int, variants: int, by: str) -> list[Count]:
+    """Return the counts of a step's variants: of courses (their parts) with how many runs went so.
+
+    `by` is a figure of OF_STEPS, or `goal`: the run's goal came in its time.
+    """
+    found = [Count() for _ in range(variants)]
+    for parts, number in runs:
+        marks = next((part.marks for part in parts if not isinstance(part, Leg)), 0)
+        for leg in parts:
+            if not isinstance(leg, Leg) or leg.step != step or leg.variant is None or leg.state not in LEFT:
+                continue
+            goal = bool(marks & Kind.GOAL.bit)
+            hit = goal if by == "goal" else OF_STEPS[by].counts(leg.state, leg.mask)
+            one = found[leg.variant]
+            one.of += number
+            one.hits += number * hit
+            one.opted_out += number * bool((leg.mask | marks) & _OPTED_OUT)
+    return found
+
+
+def winner(
+    found: Sequence[Count], after: int, alpha: float, opt_out: float | None
+) -> tuple[int, tuple[float, ...]] | None:
+    """Return which variant is better than every other for certain, and by how much at least; None: none is.
+
+    Each has `after` messages; alpha is shared out among all pairs, and holds for all looks together. With
+    `opt_out` a variant does not win by which so much more of the people opt out.
+    """
+    if min(one.of for one in found) < max(1, after):
+        return None
+    best = max(range(len(found)), key=lambda place: found[place].hits / found[place].of)
+    pairs = len(found) * (len(found) - 1) / 2
+    first, least = found[best], []
+    for place, other in enumerate(found):
+        if place == best:
+            continue
+        told = difference_at_any_look(
+            Share(first.hits, first.of), Share(other.hits, other.of), alpha / pairs
+        )  # fmt: skip
+        if told is None or told.low <= 0:
+            return None
+        if opt_out is not None and first.opted_out / first.of - other.opted_out / other.of > opt_out:
+            return None
+        least.append(told.low)
+    return best, tuple(least)
