@@ -14,6 +14,9 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "account_down": ("Account {name} does not answer; messages waiting: {detail}",
                      "Аккаунт {name} не отвечает; сообщений ждёт: {detail}"),
     "account_trouble": ("Account {name} has trouble", "У аккаунта {name} неполадка"),
+    "budget_used": ("The budget of {name} is used up: {detail} %", "Бюджет исчерпан ({name}): {detail} %"),
+    "budget_near": ("The budget of {name} is nearly used up: {detail} %",
+                    "Бюджет почти исчерпан ({name}): {detail} %"),
     "stranded": ("People in {name} cannot be carried on", "Людей в каскаде {name} нельзя вести дальше"),
     "webhook": ("Webhook {name} does not take what it is told", "Вебхук {name} не принимает события"),
     "stops": ("Replies that may mean “stop” wait for a person: {name}",
@@ -23,7 +26,13 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
 }  # fmt: skip
 _OVER = ("Over", "Прошло")
 _STANDS = ("Still", "Всё ещё")
-_SAYS_IT = ("account_down", "stops", "no_address")  # their words hold the detail already
+_SAYS_IT = (
+    "account_down",
+    "budget_used",
+    "budget_near",
+    "stops",
+    "no_address",
+)  # their words hold the detail already
 _BY_CASCADE = ("guard", "guard_told", "canary", "stranded")
 
 

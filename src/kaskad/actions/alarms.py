@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, guards, stops
+from kaskad.actions import accounts, cascades, guards, money, stops
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.errors import Conflict
@@ -28,8 +28,10 @@ class Alarm(Struct, frozen=True):
 
 KINDS = (
     "engine", "inbox", "guard", "canary", "account_held", "account_down", "guard_told", "account_trouble",
+    "budget_used", "budget_near",
     "stranded", "webhook", "stops", "no_address",
 )  # fmt: skip
+NEAR = 80  # percent of a budget
 FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
 
 
@@ -42,6 +44,7 @@ def alarms(office: Office) -> list[Alarm]:
     found += _of_canaries(office)
     found += _of_webhooks(office)
     found += _of_accounts(office)
+    found += _of_budgets(office)
     found += _of_cascades(office)
     if waiting := stops.listing(office, after=0, limit=MOST_STOPS):
         found.append(Alarm("stops", str(len(waiting)), "more" if len(waiting) == MOST_STOPS else ""))
@@ -60,6 +63,15 @@ def _of_accounts(office: Office) -> Iterator[Alarm]:
             yield Alarm("account_down", each.account.name, str(each.doing.queued))
         elif each.doing.trouble:
             yield Alarm("account_trouble", each.account.name, each.doing.trouble)
+
+
+def _of_budgets(office: Office) -> Iterator[Alarm]:
+    """Yield the budgets of accounts (of all: "installation") that are used up, or nearly."""
+    for one in money.budgets(office):
+        share = 100 * one.spent // one.minor if one.minor else 100
+        if share >= NEAR:
+            kind = "budget_used" if share >= 100 else "budget_near"
+            yield Alarm(kind, one.account or "installation", str(share))
 
 
 def _of_guards(office: Office) -> Iterator[Alarm]:

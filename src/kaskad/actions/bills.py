@@ -123,7 +123,7 @@ def take(office: Office, bill_id: int, who: str) -> Bill:
 
 def _correct(tx: Transaction, office: Office, bill: Bill, piece: Sequence[Differing]) -> int:
     """Let these messages cost what was billed; return of how many that changed something."""
-    changes = Changes({})
+    changes = Changes({}, spending=office.engine.world.spending)
     wanted = {(one.contact_id, one.run_id, one.step): one for one in piece}
     spent = {row[:3]: row[3] or 0 for row in tx.many("spent_of", sorted(wanted))}
     amounts = []

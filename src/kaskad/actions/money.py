@@ -19,6 +19,7 @@ from kaskad.domain.cascade import Money
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
 from kaskad.engine.catalog import POLICY
+from kaskad.engine.spending import spent
 from kaskad.store import cascades as store
 from kaskad.store import settings
 from kaskad.store.db import Transaction
@@ -51,6 +52,17 @@ class Spent(Struct, frozen=True):
 
     held: int
     total: Money
+
+
+class Budget(Struct, frozen=True):
+    """What is spent of a budget of an account ("": of all paid in its currency) in its period now."""
+
+    account: str
+    period: str
+    minor: int
+    spent: int
+    currency: str
+    ends_at: int
 
 
 class Told(Struct, frozen=True):
@@ -109,6 +121,24 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         sums.ordered("cascades"), list(sums.of["steps"].values()) if slug else [], changes, wasted, gap_ms,
         budget,
     )  # fmt: skip
+
+
+def budgets(office: Office) -> list[Budget]:
+    """Return the budgets of accounts and of the whole installation, as they stand now."""
+    world, now = office.engine.world, office.now()
+    spending = world.spending
+    if spending is None:
+        return []
+    day = spending.day_of(now)
+    with office.read() as tx:
+        told = spent(tx, spending, dict(world.accounts), day)
+    return [
+        Budget(
+            world.accounts[one.account_id].name if one.account_id in world.accounts else "", one.period,
+            one.minor, minor, one.currency, spending.ends_at(one.period, day),
+        )
+        for one, minor in told.items()
+    ]  # fmt: skip
 
 
 class _Sums:

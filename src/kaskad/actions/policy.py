@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from kaskad.actions import accounts
 from kaskad.actions.office import Office
 from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.definition.links import DOMAIN
 from kaskad.domain.errors import Invalid
 from kaskad.domain.hours import is_zone
 from kaskad.domain.law import FLAGS, LAWS
+from kaskad.domain.money import parse_money
 from kaskad.domain.policy import Policy
 from kaskad.domain.template import BadTemplate, compile_text
 from kaskad.domain.terms import Channel
@@ -38,7 +40,7 @@ def show(office: Office) -> Policy:
 def put(office: Office, told: Mapping[str, Any]) -> Policy:
     """Keep a policy; what is left out has its default. Versions that run follow it. Raises Invalid."""
     policy = _read(told)
-    problems = _wrong(policy)
+    problems = _wrong(office, policy)
     if problems:
         raise Invalid(problems)
     office.write(lambda tx: setting_store.put(tx, POLICY, policy))
@@ -58,7 +60,7 @@ def _read(told: Mapping[str, Any]) -> Policy:
         raise Invalid([str(error)]) from None
 
 
-def _wrong(policy: Policy) -> list[str]:
+def _wrong(office: Office, policy: Policy) -> list[str]:
     """Return what of a policy can be read and yet not be."""
     found: list[str] = []
     if not is_zone(policy.zone):
@@ -82,6 +84,19 @@ def _wrong(policy: Policy) -> list[str]:
                 hold_refused_percent=policy.hold_refused_percent,
             )
         )
+    kept = (
+        {one.account.name: one.account.prices for one in accounts.listing(office)} if policy.budgets else {}
+    )
+    for limit in policy.budgets:
+        currency = parse_money(limit.amount).currency
+        if limit.account and kept.get(limit.account, {}).get("currency") != currency:
+            found.append(
+                worded(
+                    "budgets: there is no account %(name)r whose price is in %(currency)s",
+                    name=limit.account,
+                    currency=currency,
+                )
+            )
     for name, per_class, most in (
         ("min_gap_ms", policy.min_gap_ms, MONTH_MS), ("run_gap_ms", policy.run_gap_ms, MONTH_MS),
         ("holdout", policy.holdout, 10_000),

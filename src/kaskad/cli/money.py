@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -42,10 +42,11 @@ def money(
     query = {name: f"{day}T00:00:00Z" for name, day in asked.items() if day}
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **query)
+        limits = [] if cascade else client.get("/money/budgets")["items"]
     if as_json:
-        typer.echo(as_text(told))
+        typer.echo(as_text(told if cascade else told | {"budgets": limits}))
         return
-    for line in lines_of(told, cascade):
+    for line in (*_limits(limits), *lines_of(told, cascade)):
         typer.echo(line)
 
 
@@ -99,6 +100,19 @@ def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
         yield table(("STEP", "WHY", "MESSAGES", "COST"), wasted)
         for says in dict.fromkeys(f"{one['kind']}: {one['advice']}" for one in told["wasted"]):
             yield f"  {says}"
+
+
+def _limits(limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    from kaskad.cli.screens.output import table
+
+    rows = [
+        (one["account"] or "all", one["period"], _amounts({one["currency"]: one["spent"]}) or "nothing",
+         _amounts({one["currency"]: one["minor"]}),
+         f"{one['spent'] / one['minor']:.0%}" if one["minor"] else "")
+        for one in limits
+    ]  # fmt: skip
+    if rows:
+        yield table(("BUDGET OF", "PER", "SPENT", "OF", "SHARE"), rows) + "\n"
 
 
 def _amounts(amounts: Mapping[str, int]) -> str:

@@ -346,7 +346,7 @@ def _when(
             version, run, step, channel, answers, now, when.due_at, urgent
         )  # fmt: skip
         return held or when
-    if due_at and now > _latest(version, due_at) and not urgent:
+    if due_at and now > latest(version, due_at) and not urgent:
         return When(None, SkipReason.TOO_LATE)
     at = max(now, due_at, 0 if urgent else _gap_ends_at(version, passages))
     held = _capped(version, run, step, channel, answers, at, due_at or at, urgent)
@@ -414,12 +414,12 @@ def _capped(
     )  # fmt: skip
     if verdict.allowed:
         return None
-    if verdict.at is None or counted_back or verdict.at > _latest(version, due_at):
+    if verdict.at is None or counted_back or verdict.at > latest(version, due_at):
         return When(None, SkipReason.FREQUENCY_CAPPED, detail=verdict.reason)
     return When(verdict.at, verdict.reason, due_at)
 
 
-def _latest(version: Version, due_at: int) -> int:
+def latest(version: Version, due_at: int) -> int:
     """Return until when a step that was due then may still be sent."""
     own = version.cascade.max_lateness
     if own is None:
@@ -448,7 +448,7 @@ def _anchored(
         return When(None, SkipReason.CONDITION_FALSE, detail=f"no instant at {step.at.path}")
     due_at = anchored_due(step, run, anchor_at or 0, zone)
     if anchor_at is None or not step.at.before:  # nothing to be early for: later, like a relative step (C7)
-        if now > _latest(version, due_at):
+        if now > latest(version, due_at):
             return When(None, SkipReason.TOO_LATE)
         spread = hours.jitter(run.contact_id, step.number, policy.window_jitter_ms)
         allowed = version.windows.next(max(due_at, now), key, spread)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from msgspec import Struct
 
 from kaskad.domain.guard import Guard
+from kaskad.domain.money import parse_money
 from kaskad.domain.terms import Channel, MessageClass, Reason
 from kaskad.domain.worded import worded
 
@@ -288,6 +289,20 @@ class ControlGroup(Struct, frozen=True, forbid_unknown_fields=True):
     value: str = ""  # where the amount stands in it, such as total
 
 
+class SpendingLimit(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be spent in a day or month of the policy's zone, by an account or ("") by all of them.
+
+    Accounts of other currencies than that of the amount are not counted.
+    """
+
+    amount: str  # such as 50000 KZT
+    period: Literal["day", "month"] = "day"
+    account: str = ""
+
+    def __post_init__(self) -> None:
+        parse_money(self.amount)  # a ValueError that says what to write
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     """When, how often and how late; numbers ending in `_ms` are milliseconds, hold-outs are of 10 000."""
 
@@ -321,6 +336,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
     test_addresses: tuple[str, ...] = ()  # of one's own people: test messages may go there
     sunset_days: int = 0  # who is silent for so long gets no more advertising by e-mail; 0: that is not done
     guard: Guard = Guard()  # what may befall messages, before no more are sent
+    budgets: tuple[SpendingLimit, ...] = ()  # of accounts and of all; cascades have their own
     hold_refused_percent: int = 5  # of a day's mails refused for what the sender is: held (5.7.x); 0: never
 
     def brand(self, name: str) -> Brand:

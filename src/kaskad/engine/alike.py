@@ -255,6 +255,7 @@ class Alike:
         if spent:
             reserved = self._changes.reserved
             reserved[version.cascade_id] = reserved.get(version.cascade_id, 0) + spent
+            self._changes.spend(send.account_id, self._now, spent)
 
     def _write(
         self, plan: _Plan, takes: Sequence[tuple[Run, Row]], properties: Mapping[RunKey, dict[str, Any]]
@@ -265,7 +266,7 @@ class Alike:
         zone, silence_ms = plan.answers.zones[0], version.rules[step, channel].silence_ms
         valid_ms = valid_for_ms(version, takes[0][0], step, channel, None, zone, now)
         budget = version.cascade.budget
-        budgeted = budget.total is not None or budget.per_contact is not None
+        budgeted = budget.total is not None or budget.per_contact is not None or world.spending is not None
         guard_at, spent = now + world.options.submit_guard_ms, 0
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.messages, changes.bodies

@@ -14,7 +14,7 @@ from kaskad.domain.policy import Policy
 from kaskad.domain.prices import PriceList
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.version import Version, prepare
-from kaskad.engine import texts
+from kaskad.engine import spending, texts
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.ranges import read_ranges, starters
 from kaskad.engine.world import CascadeState, World
@@ -65,6 +65,9 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.trials = {row.base_id: row.trial for row in trials.running(tx)}
     world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
     _load_prices(tx, world)
+    world.spending = spending.load(
+        tx, policy.budgets, world.accounts.values(), policy.zone, world.clock.now()
+    )
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)
     world.seeds = frozenset(seeds.all_seeds(tx))

@@ -10,6 +10,7 @@ from kaskad.domain.alike import TOLD
 from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
+from kaskad.engine.spending import Spending
 from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store import tasks as task_store
@@ -24,7 +25,11 @@ _FINISHED = RunState.FINISHED.code
 class Changes:
     """Rows by table. `flush` writes them within the tick's transaction; afterwards nothing is left here."""
 
-    def __init__(self, known_inputs: dict[object, int], outbox: Outbox | None = None) -> None:
+    def __init__(
+        self, known_inputs: dict[object, int], outbox: Outbox | None = None, spending: Spending | None = None
+    ) -> None:
+        self._spending = spending
+        self.spent: dict[tuple[int, int], int] = {}  # by account and day, where there are budgets
         self._outbox = outbox
         self.runs: list[Row] = []
         self.submits: list[Row] = []  # runs of which no more changes than that a message has been submitted
@@ -93,6 +98,9 @@ class Changes:
         for cascade_id, amount in sorted(self.reserved.items()):
             tx.run("reserve_money", id=cascade_id, amount=amount)
         self.reserved.clear()
+        if self.spent:
+            tx.many("add_spending", [(*place, amount) for place, amount in sorted(self.spent.items())])
+            self.spent.clear()
 
     def _tell(self) -> None:
         self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
@@ -161,6 +169,7 @@ class Changes:
             tx.many("forget_calls", [row[:3] for row in undialled])
         for row in undialled:
             self.hold(row[7], -row[6])
+            self.spend(row[8], row[10], -row[6])
 
     def _requeue(self, tx: Transaction) -> None:
         if self.requeued:
@@ -191,6 +200,12 @@ class Changes:
     def hold(self, cascade_id: int, amount: int) -> None:
         """Note that so much more is held for messages of a cascade; less, where it is below 0."""
         self.reserved[cascade_id] = self.reserved.get(cascade_id, 0) + amount
+
+    def spend(self, account_id: int | None, at: int | None, amount: int) -> None:
+        """Note for budgets that so much more is held for an account's message that was submitted then."""
+        if self._spending is not None and account_id is not None and at is not None and amount:
+            place = account_id, self._spending.day_of(at)
+            self.spent[place] = self.spent.get(place, 0) + amount
 
     def reopen(self, run: Run, passage: Passage, now: int) -> None:
         """Note that a failed attempt is over and its message is as if it had not been sent."""

@@ -31,6 +31,7 @@ from kaskad.engine.enclosures import Enclosures
 from kaskad.engine.invitations import Invitations
 from kaskad.engine.look import Person
 from kaskad.engine.sign_up import secrets_of
+from kaskad.engine.spending import Till
 from kaskad.engine.world import World
 from kaskad.providers.base import Account, File, Invite, Outgoing
 from kaskad.providers.senders import sender_for
@@ -65,10 +66,11 @@ class Written(Struct, frozen=True, gc=False):
 
 
 class Refusal(Struct, frozen=True):
-    """The step cannot be sent after all."""
+    """The step cannot be sent after all; `again_at`: it may be from then on (0: no time is known)."""
 
     reason: SkipReason
     detail: str
+    again_at: int = 0
 
 
 def _by_language(world: World, version: Version, send: Send) -> dict[str, CompiledContent]:
@@ -240,6 +242,7 @@ class Writer:
         self._world, self._tx, self._now = world, tx, now
         self._short_links = short_links  # those of what was written are added here
         self._reserved: dict[int, int] = {}
+        self._till = None if world.spending is None else Till(tx, world.spending, world.accounts, now)
         self._addresses: set[tuple[int, int, str]] = set()
         self._pages: dict[tuple[int, int, int | None, int, int, bool], Page] = {}
 
@@ -298,6 +301,10 @@ class Writer:
             if self._reserved[version.cascade_id] + more > budget.total.minor:
                 return Refusal(SkipReason.OVER_BUDGET, "")
             self._reserved[version.cascade_id] += more
+        again_at = None if self._till is None else self._till.take(account, more)
+        if again_at is not None:
+            told = f"{account.name} has no budget left until then"
+            return Refusal(SkipReason.OVER_BUDGET, told, again_at)
         return None
 
 

@@ -136,7 +136,7 @@ class _Mover:
 
     def __init__(self, tx: Transaction, world: World, now: int) -> None:
         self._tx, self._world, self._now = tx, world, now
-        self.changes = Changes(world.known_inputs, world.outbox)
+        self.changes = Changes(world.known_inputs, world.outbox, world.spending)
         self.desk = Desk(tx, world, now)
         self.writer = Writer(world, tx, now, self.changes.short_links)
         self._sending: list[_Sending] = []
@@ -233,7 +233,10 @@ class _Mover:
             self.desk.properties(run), bool(address.shared), valid, item.decision.due_at or self._now,
         )  # fmt: skip
         if isinstance(written, Refusal):
-            self._refused(item, written)
+            if written.again_at and self._may_wait(item, written.again_at):
+                self._wait_until(item, written.again_at, item.decision.due_at, written.detail)
+            else:
+                self._refused(item, written)
             return False
         before = item.passages.get(send.step)
         why = self.changes.why(run, item.decision, answers, _SUBMITTED_PHASE)
@@ -248,6 +251,7 @@ class _Mover:
         if written.more:
             reserved = self.changes.reserved
             reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
+            self.changes.spend(send.account_id, self._now, written.more)
         if send.account_id in self._world.desks:  # our own people take it: in this very transaction
             language = self.desk.person(run.contact_id).language
             zone, price = answers.zones[0], written.price
@@ -269,14 +273,25 @@ class _Mover:
         decision = enter(version, run, item.passages, wish, item.answers, self._now, skips)
         self._keep(version, run, item.passages, item.answers, decision)
 
+    @staticmethod
+    def _may_wait(item: _Sending, until: int) -> bool:
+        """Say whether a step may still be sent then: it is not too late, and has no date of its own."""
+        due_at = item.decision.due_at
+        own = item.version.cascade.steps[item.send.step].at is None
+        return own and due_at is not None and until <= entering.latest(item.version, due_at)
+
     def _wait_for_desk(self, item: _Sending, opens_at: int) -> None:
         """Enter the step when its call desk works again: that makes nobody late."""
+        self._wait_until(item, opens_at, opens_at, "the call desk is closed")
+
+    def _wait_until(self, item: _Sending, opens_at: int, due_at: int | None, detail: str) -> None:
+        """Enter the step at a later instant; lateness counts from `due_at`."""
         run, step, decision = item.run, item.send.step, item.decision
         before = item.passages.get(step)
         queued = before is not None and before.state == _QUEUED
         waits = Decision(
-            _ACTIVE, Phase.ENTER, step, opens_at, opens_at, decision.reason, skips=decision.skips,
-            withdraw=step if queued else decision.withdraw, detail="the call desk is closed",
+            _ACTIVE, Phase.ENTER, step, opens_at, due_at or opens_at, decision.reason, skips=decision.skips,
+            withdraw=step if queued else decision.withdraw, detail=detail,
         )  # fmt: skip
         self._apply(item.version, run, waits, item.passages, item.answers)
 

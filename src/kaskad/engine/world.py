@@ -28,6 +28,7 @@ from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
 from kaskad.engine.outbox import Outbox
+from kaskad.engine.spending import Spending
 from kaskad.engine.texts import Texts
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, Provider, limits_of
@@ -138,6 +139,7 @@ class World:
         self.window_channels: frozenset[int] = frozenset()  # of these accounts
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
         self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
+        self.spending: Spending | None = None  # budgets by day or month; None: there is none
         self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
         self.ranges = NO_RANGES  # of machines' IP addresses
         self.ranges_mark: object = None  # what they were read from

@@ -62,6 +62,23 @@ class BudgetView(View):
     currency: str
 
 
+class LimitView(View):
+    """A budget of an account ("": of all that are paid in its currency) in its day or month now."""
+
+    account: str
+    period: str
+    minor: int
+    spent: Annotated[int, Field(description="Messages under way included.")]
+    currency: str
+    ends_at: datetime
+
+
+class BudgetsView(View):
+    """The budgets of the policy as they stand now."""
+
+    items: list[LimitView]
+
+
 class MoneyView(View):
     """What was spent in a time. The sums by day, account, cascade and step are of the same messages.
 
@@ -110,6 +127,17 @@ class MoneyView(View):
 def show_money(office: InOffice, since: Since = None, until: Until = None) -> MoneyView:
     """Show what all cascades have cost, by day, account and cascade."""
     return MoneyView.of(money.money(office, "", in_ms(since), in_ms(until)))
+
+
+@router.get("/money/budgets", dependencies=[may("cascades:read")])
+def show_budgets(office: InOffice) -> BudgetsView:
+    """Show what is spent of the budgets of accounts and of the whole installation (of the policy)."""
+    items = [
+        LimitView(account=one.account, period=one.period, minor=one.minor, spent=one.spent,
+                  currency=one.currency, ends_at=instant(one.ends_at))
+        for one in money.budgets(office)
+    ]  # fmt: skip
+    return BudgetsView(items=items)
 
 
 @router.get("/cascades/{slug}/money", dependencies=[may("cascades:read")])

@@ -157,6 +157,16 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
             case "account_trouble":
                 text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
                 yield ShownAlarm("warn", text, "/channels", look._("Channels"))
+            case "budget_used" | "budget_near":
+                whose = look._("all accounts") if each.name == "installation" else each.name
+                text = (
+                    look._("The budget of %(name)s is used up: steps wait or are passed over.", name=whose)
+                    if each.kind == "budget_used"
+                    else look._("The budget of %(name)s is used up by %(share)s.", name=whose,
+                                share=look.pct(int(each.detail) / 100))
+                )  # fmt: skip
+                yield ShownAlarm("bad" if each.kind == "budget_used" else "warn", text, "/settings/policy",
+                                 look._("Policy"))  # fmt: skip
             case "stranded":
                 text = look._("People in %(name)s cannot be carried on: %(why)s",
                               name=each.name, why=each.detail)  # fmt: skip

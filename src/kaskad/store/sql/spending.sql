@@ -1,0 +1,25 @@
+-- What is held for messages, by account and the day of their submission; kept while the policy has budgets.
+
+-- name: lock_spending
+-- Whoever spends by budgets does so alone until its transaction ends.
+SELECT name FROM settings WHERE name = 'policy' /* postgresql: FOR UPDATE */;
+
+-- name: spent_since
+SELECT account_id, sum(amount) FROM spending WHERE day >= :day GROUP BY account_id;
+
+-- name: add_spending (sqlite)
+INSERT INTO spending (account_id, day, amount) VALUES (:c1, :c2, :c3)
+ON CONFLICT (account_id, day) DO UPDATE SET amount = spending.amount + excluded.amount;
+
+-- name: add_spending (postgresql)
+INSERT INTO spending (account_id, day, amount) SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[])
+ON CONFLICT (account_id, day) DO UPDATE SET amount = spending.amount + excluded.amount;
+
+-- name: clear_spending
+DELETE FROM spending WHERE day < :day;
+
+-- name: spent_by_quarter
+-- What is held for messages since an instant, by account and quarter of an hour of their submission.
+SELECT account_id, submitted_at / 900000, sum(coalesce(spent, 0) + coalesce(cost, price)) FROM messages
+ WHERE submitted_at >= :since AND state NOT IN (0, 6, 11, 12) AND account_id IS NOT NULL
+ GROUP BY account_id, submitted_at / 900000;
