@@ -2,6 +2,9 @@
 
 import re
 
+from kaskad.store import winners
+from kaskad.store.winners import Detail, Figures
+
 TEXT = """cascade: news
 title: "<News> & more"
 class: service
@@ -10,7 +13,7 @@ holdout: 0%
 trigger: {broadcast: all}
 steps:
   - {id: chat, channel: telegram, text: "Other words", wait: 1h}
-  - {id: letter, channel: email, subject: News, text: "Hello", wait: 1h}
+  - {id: letter, channel: [email, telegram], choose: learn, subject: News, text: "Hello", wait: 1h}
 """
 
 
@@ -25,9 +28,14 @@ def test_a_version_is_tried_and_promoted(visit, site):
     page.wait_for_selector("table")
     assert site.api.get("/cascades/news/trials")["items"][0]["arms"][1]["share"] == 95.5
     site.api.post("/cascades/news/launch", {"list": "vip"})
+    figures = Figures("warm", 900, 90, 1), Figures("plain", 880, 40, 2)
+    site.service.office.write(
+        lambda tx: winners.put(tx, 1, 1, 0, "warm", Detail("goal", figures, (0.02,)), (9_500, 500), 1)
+    )
     for theme, width in (("light", "wide"), ("dark", "phone")):
         looked = visit("marketer", language="ru", theme=theme, width=width)
         looked.goto("/cascades/news/trials")
+        assert looked.page.locator("section.panel").count() == 3, "trial, winners, channels"
         looked.shoot(f"trials {width}")
         assert looked.axe() == [] and not looked.overflows()
     with site.client("marketer") as client:
