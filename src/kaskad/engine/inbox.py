@@ -198,10 +198,12 @@ class _MessageFacts:
             else:
                 rest.append(a)
         keys = sorted({row[:3] for row in plain})
-        if not keys or self._tx.changed_many("deliver_messages", keys) != len(keys):
+        if not keys:
+            return told
+        self._changes.counted.update([key[:2] for key in keys])
+        if self._tx.changed_many("deliver_messages", keys) != len(keys):
             return told  # some of them are not under way: the long way is right for all
         self._changes.facts += plain
-        self._changes.counted.update([key[:2] for key in keys])
         return rest
 
     def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:
