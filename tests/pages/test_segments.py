@@ -130,6 +130,7 @@ def test_a_list_is_made_filled_and_let_go(visit, site):
     page.get_by_role("button", name="New list").first.click()
     page.keyboard.type("testers")
     page.keyboard.press("Enter")
+    page.wait_for_url("**/segments/lists/of/testers")
     with site.client("marketer") as client:
         form = form_of(client.get("/segments/lists/of/testers"), who="ann; nobody@example.org")
         refused = client.post("/segments/lists/of/testers/add", data=form)

@@ -265,6 +265,11 @@ def test_health_is_looked_at_when_asked_and_the_brand_is_named(site):
         assert post(client, "/settings/brand", name="X", currency="KZT").status_code == 403
 
 
+def _named(called: ast.expr) -> str:
+    """Return the last name of what is called: `note` of `note(…)` and of `audit.note(…)`."""
+    return getattr(called, "id", "") or getattr(called, "attr", "")
+
+
 def test_every_action_of_the_audit_has_its_sentence():
     said = {
         f"{method} {route.path.removeprefix(PREFIX)}"
@@ -275,9 +280,10 @@ def test_every_action_of_the_audit_has_its_sentence():
         if is_noted(route, method)
     }
     patterns = []
-    for path in sorted((Path(kaskad.__file__).parent / "web" / "pages").glob("*.py")):
+    here = Path(kaskad.__file__).parent
+    for path in sorted([*(here / "web" / "pages").glob("*.py"), *(here / "actions").glob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "note" and len(node.args) == 4:
+            if isinstance(node, ast.Call) and _named(node.func) == "note" and len(node.args) == 4:
                 if isinstance(node.args[2], ast.Constant):
                     said.add(node.args[2].value)
                 elif isinstance(node.args[2], ast.JoinedStr):

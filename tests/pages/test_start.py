@@ -120,7 +120,8 @@ def test_a_sandbox_ends_its_haste_and_leaves_nothing(fresh):
             "open": False, "url": "", "accounts": [], "at_once": False, "possible": True
         }  # fmt: skip
         assert [each.account.name for each in accounts.listing(office)] == ["real"]
-        assert client.get("/phones/con_1").status_code == 409
+        someone = fresh.api.put("/contacts/someone", {"email": "someone@example.org"})["id"]
+        assert client.get(f"/phones/{someone}").status_code == 409
     accounts.save(office, "mail", hooked)
     with pytest.raises(Conflict, match="accounts named mail"):
         sandbox.open_up(office)
