@@ -56,7 +56,7 @@ demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, not
 test: export PYTHONDONTWRITEBYTECODE =
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
-	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(TESTS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q $(TESTS)
 
 calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (minutes)
 	KASKAD_TRIALS=500 $(BIN)/python -m pytest -q --timeout 1800 tests/planning/test_forecast.py -k eight_of_ten
