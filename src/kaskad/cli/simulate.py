@@ -191,8 +191,8 @@ def _print(told: Mapping[str, Any], file: str) -> None:
         [_step(step) for step in told["steps"]],
     ))  # fmt: skip
     typer.echo(
-        f"{told['reach']:.1%} reacted ({told['reached']:,}); {told['messages']:,} messages for "
-        f"{_money(told['cost']) or 'nothing'}; {_shares(told['outcomes'], told['people'])}."
+        f"{told['reach']:.1%} reacted ({told['reached']:,}); {told['messages']:,} messages"
+        f"{_for(told['cost'])}; {_shares(told['outcomes'], told['people'])}."
     )
     over = (
         f"{share} {f'after {time_text(at)}' if at is not None else 'never'}"
@@ -301,3 +301,8 @@ def _money(amounts: Mapping[str, float]) -> str:
     from kaskad.domain.money import format_money
 
     return " + ".join(format_money(Money(round(minor), name)) for name, minor in sorted(amounts.items()))
+
+
+def _for(amounts: Mapping[str, float]) -> str:
+    """Return what messages cost, as the end of a phrase; "" where nothing tells."""
+    return f" for {_money(amounts)}" if amounts else ""
