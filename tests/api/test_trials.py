@@ -3,6 +3,8 @@
 import json
 
 from kaskad.cli.root import run
+from kaskad.store import trials, winners
+from kaskad.store.winners import Detail, Figures
 
 TEXT = """cascade: basket
 title: Basket
@@ -38,7 +40,12 @@ def test_a_trial_from_its_beginning_to_the_promotion(api):
     refused = api.call("POST", "/cascades/basket/trials", {"arms": [{"share": 20}]})
     assert refused.status_code == 422 and "`trigger`" in refused.text, "other people would enter it"
     put(api, "new")
-    begun = api.post("/cascades/basket/trials", {"arms": [{"share": 20}]})
+    for told, words in (({"by": "luck"}, "goal"), ({"confidence": 100}, "100"), ({"after": 5}, "100")):
+        refused = api.call("POST", "/cascades/basket/trials", {"arms": [{"share": 20}], "rule": told})
+        assert refused.status_code == 422 and words in refused.text
+    rule = {"by": "goal", "after": 300, "opt_out": 0.1}
+    begun = api.post("/cascades/basket/trials", {"arms": [{"share": 20}], "rule": rule})
+    assert begun["rule"] == rule | {"confidence": 95.0, "promote": False} and begun["verdict"] is None
     assert begun["state"] == "running"
     told = [(arm["version"], arm["share"], arm["running"]) for arm in begun["arms"]]
     assert told == [(1, 80.0, True), (2, 20.0, False)]
@@ -48,6 +55,7 @@ def test_a_trial_from_its_beginning_to_the_promotion(api):
     assert "on trial" in api.call("POST", "/cascades/basket/activate").text
     more = api.post("/cascades/basket/trials", {"arms": [{"share": 10}]})
     assert [arm["share"] for arm in more["arms"]] == [70.0, 20.0, 10.0] and more["id"] == begun["id"]
+    assert more["rule"] == begun["rule"]
     shared = api.post("/cascades/basket/trials/share", {"arms": [{"version": 2, "share": 50}]})
     assert [arm["share"] for arm in shared["arms"]] == [40.0, 50.0, 10.0]
     for told, words in (
@@ -87,10 +95,25 @@ def test_the_command_says_the_same(api, capsys):
 
     assert run(["trial", "start", "basket", "--share", "a fifth", *where]) == 2
     assert "no share" in capsys.readouterr().err
-    begun = json.loads(said("start", "basket", "--share", "20%", "--json"))
+    assert run(["trial", "start", "basket", "--share", "20%", "--promote", *where]) == 2
+    assert "--by goal" in capsys.readouterr().err
+    begun = json.loads(said("start", "basket", "--share", "20%", "--by", "reacted", "--promote", "--json"))
     assert begun["arms"][1]["share"] == 20.0
     number = str(begun["arms"][1]["version"])
     assert "30%" in said("share", "basket", "--share", "30%", "--version", number)
     shown = said("show", "basket")
+    assert "best by reacted for certain (95%), it is promoted; it takes 500 people of each" in shown
+    figures = Figures("1", 900, 90, 1), Figures(number, 880, 140, 2)
+    with api.service.office.read() as tx:
+        trial = trials.running(tx)[0]
+    now = trial.shared_at + 1
+    api.service.office.write(
+        lambda tx: winners.put_of_trial(tx, trial, int(number), Detail("goal", figures, (0.02,)), now)
+    )
+    told = said("show", "basket")
+    assert f"version {number} won by goal; promote it" in told and "15.9%" in told
+    assert json.loads(said("show", "basket", "--json"))[0]["verdict"]["versions"][0]["people"] == 900
     assert "under way" in shown and "(runs)" in shown and "promoted (more orders)" in shown
+    assert [each["name"] for each in api.get("/alarms")["items"] if each["kind"] == "winner"] == ["basket"]
     assert "over: nothing was promoted (tried enough)" in said("end", "basket", "--why", "tried enough")
+    assert "winner" not in [each["kind"] for each in api.get("/alarms")["items"]]

@@ -34,7 +34,7 @@ def tried(stage, text, share):
     with stage.db.write() as tx:
         row = cascades.by_slug(tx, slug)
         made = cascades.freeze_version(tx, row.id, text, stage.clock.now())
-        number = trials.begin(tx, row.id, row.version_id, "", "ann", stage.clock.now())
+        number = trials.begin(tx, row.id, row.version_id, None, "ann", stage.clock.now())
         trials.put_arms(tx, number, shared_out((), {made.id: share}), stage.clock.now())
     stage.engine._load()
     return row.version_id, made.id

@@ -2,8 +2,11 @@
 
 from collections import Counter
 
-from kaskad.actions import winners
+from kaskad.actions import alarm_book, trials, winners
+from kaskad.actions.alarm_book import Way
+from kaskad.actions.alarms import alarms
 from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.trials import Rule
 from kaskad.engine.arrival import Arrival
 from kaskad.store import cascades
 from support.marked import staged
@@ -51,9 +54,101 @@ def test_the_best_variant_takes_over_and_the_version_stays(db):
     plain, warm = told.detail.variants
     assert (plain.of + warm.of, plain.hits, warm.hits) == (260, 0, warm.of) and told.detail.least[0] > 0.5
     assert stage.rows("audit", before=2**62, since=0, who="", object="", limit=9)[0][3].endswith("/winner")
+    assert [(a.name, a.detail) for a in alarms(office) if a.kind == "winner"] == [
+        ("news/sms", "Variant warm has won.")
+    ]
     assert stage.world.versions[version].weights == {0: (500, 9_500)}
     with db.read() as tx:
         assert cascades.version(tx, version).source == TEXT
 
     again = Counter(parcel.outgoing.text for parcel in launched(stage, version).values())
     assert again.total() == 260 and again["warm"] > 225 and again["plain"] > 2
+
+
+TRIED = """cascade: basket
+title: Basket
+class: service
+trigger: {event: left}
+goal: {event: bought}
+reentry: {after_finish: 1d}
+steps:
+  - {id: sms, channel: sms, text: "%s", wait: 2h}
+"""
+
+
+def entered(stage, people, rates):
+    """Let people enter, and of each version so many in a hundred reach the goal within a day."""
+    stage.deliver(events=[stage.told(contact, "left") for contact in people])
+    by = {contact: stage.runs(contact)[-1].version_id for contact in people}
+    for version in set(by.values()):
+        mine = [contact for contact in people if by[contact] == version]
+        some = mine[: len(mine) * rates(version) // 100]
+        stage.deliver(events=[stage.told(contact, "bought") for contact in some])
+
+
+def test_a_version_wins_its_trial_by_the_rule_and_never_on_no_effect(db):
+    stage, office = staged(db)
+    stage.cascade(TRIED % "old")
+    stage.account(Channel.EMAIL, "email")
+    alarm_book.put_ways(office, [Way("email", "ops@example.org")])
+    with stage.db.write() as tx:
+        row = cascades.by_slug(tx, "basket")
+        cascades.freeze_version(tx, row.id, TRIED % "new", stage.clock.now())
+    stage.engine._load()
+    base = row.version_id
+    rule = Rule("goal", 100)
+    trials.start(office, "basket", {2: 5_000}, rule=rule)
+    people = [stage.person(f"p{n}", [Channel.SMS]) for n in range(240)]
+    entered(stage, people, lambda version: 20)
+    assert winners.decide(office) == 0, "nobody's time is over"
+    stage.passes("P9D")
+    assert winners.decide(office) == 0, "both do the same"
+    entered(stage, people[:200], lambda version: 0 if version == base else 100)
+    stage.passes("P9D")
+    assert winners.decide(office) == 0, "a person counts once, by the first entrance"
+    assert trials.listing(office, "basket")[0].verdict is None
+
+    trials.share(office, "basket", {2: 5_000})
+    entered(stage, people, lambda version: 10 if version == base else 60)
+    stage.passes("P7D")
+    assert winners.decide(office) == 0, "the time for the goal is not over"
+    stage.passes("P2D")
+    assert winners.decide(office) == 1 and winners.decide(office) == 0, "it is decided once"
+    (told,) = trials.listing(office, "basket")
+    assert told.state == "running" and told.verdict is not None and told.verdict.winner == 2
+    old, new = told.verdict.detail.variants
+    assert (old.id, new.id, old.of + new.of) == ("1", "2", 240) and old.hits < new.hits
+    assert told.verdict.detail.least[0] > 0 and winners.listing(office, "basket") == []
+
+    alarm_book.sync(office)
+    stage.passes("P2D")
+    (alarm,) = [each for each in alarms(office) if each.kind == "winner"]
+    assert (alarm.name, alarm.detail) == ("basket", "Version 2 is the best: promote it, or end the trial.")
+    trials.share(office, "basket", {2: 5_000})
+    assert not [each for each in alarms(office) if each.kind == "winner"], "shares that change begin anew"
+    alarm_book.sync(office)
+
+    with stage.db.write() as tx:
+        (running,) = trials.trial_store.running(tx)
+        trials.trial_store.put_rule(tx, running.id, Rule("goal", 100, promote=True))
+    entered(stage, people, lambda version: 60 if version == base else 10)
+    stage.passes("P9D")
+    assert winners.decide(office) == 1
+    (told,) = trials.listing(office, "basket")
+    assert (told.state, told.winner, told.ended_by, told.verdict.winner) == ("promoted", 1, "", 1)
+    noted = stage.rows("audit", before=2**62, since=0, who="", object="", limit=9)
+    assert noted[0][2:5] == ("Kaskad", "POST /cascades/{slug}/trials/promote", "basket")
+    late = stage.person("late", [Channel.SMS])
+    stage.event(late, "left")
+    assert stage.run(late).version_id == base
+    assert [each.detail for each in alarms(office) if each.kind == "winner"] == [
+        "Everybody enters version 1 now."
+    ]
+    alarm_book.sync(office)
+    stage.passes("P2D")
+    alarm_book.sync(office)
+    books = [
+        each for each in alarm_book.listing(office, before=2**62, limit=9) if each.alarm.kind == "winner"
+    ]
+    assert len(books) == 2 and all(each.alarm.over_at for each in books)
+    assert [one.occasion for each in books for one in each.told] == ["raised", "raised"], "told once each"

@@ -2,7 +2,7 @@
 
 import re
 
-from kaskad.store import winners
+from kaskad.store import trials, winners
 from kaskad.store.winners import Detail, Figures
 
 TEXT = """cascade: news
@@ -23,19 +23,35 @@ def test_a_version_is_tried_and_promoted(visit, site):
     site.api.put("/cascades/news", content=TEXT)
     eyes = visit("marketer", language="ru")
     page = eyes.goto("/cascades/news/trials")
+    page.locator("details.more summary").click()
+    page.locator("#f-by").select_option("reacted")
+    page.locator("#f-opt_out").fill("0,2")
     page.locator("#f-share").fill("95,5")
     page.locator("#f-share").press("Enter")
     page.wait_for_selector("table")
-    assert site.api.get("/cascades/news/trials")["items"][0]["arms"][1]["share"] == 95.5
+    (begun,) = site.api.get("/cascades/news/trials")["items"]
+    assert begun["arms"][1]["share"] == 95.5
+    assert (begun["rule"]["by"], begun["rule"]["opt_out"], begun["rule"]["promote"]) == (
+        "reacted",
+        0.2,
+        False,
+    )
+    assert "Основной её потом делает человек" in page.content()
     site.api.post("/cascades/news/launch", {"list": "vip"})
     figures = Figures("warm", 900, 90, 1), Figures("plain", 880, 40, 2)
     site.service.office.write(
         lambda tx: winners.put(tx, 1, 1, 0, "warm", Detail("goal", figures, (0.02,)), (9_500, 500), 1)
     )
+    with site.service.office.read() as tx:
+        (tried,) = trials.running(tx)
+    figures = Figures("1", 900, 90, 1), Figures("2", 880, 140, 2)
+    told = Detail("reacted", figures, (0.02,))
+    site.service.office.write(lambda tx: winners.put_of_trial(tx, tried, 2, told, tried.shared_at + 1))
     for theme, width in (("light", "wide"), ("dark", "phone")):
         looked = visit("marketer", language="ru", theme=theme, width=width)
         looked.goto("/cascades/news/trials")
         assert looked.page.locator("section.panel").count() == 3, "trial, winners, channels"
+        assert looked.page.locator("text=версия 2 лучшая").count() == 1
         looked.shoot(f"trials {width}")
         assert looked.axe() == [] and not looked.overflows()
     with site.client("marketer") as client:
@@ -43,6 +59,9 @@ def test_a_version_is_tried_and_promoted(visit, site):
         told = {"csrf": token, "version": "2", "share": "99.95"}
         refused = client.post("/cascades/news/trials/share?lang=en", data=told)
         assert refused.status_code == 422 and "Leave at least" in refused.text
+        wrong = {"csrf": token, "version": "0", "share": "1", "by": "goal", "opt_out": "few"}
+        refused = client.post("/cascades/news/trials?lang=en", data=wrong)
+        assert refused.status_code == 422 and "What more may opt out" in refused.text
         told = {"csrf": token, "version": "2", "share": "60 %"}
         assert client.post("/cascades/news/trials/share", data=told).status_code == 303
     assert site.api.get("/cascades/news/trials")["items"][0]["arms"][1]["share"] == 60

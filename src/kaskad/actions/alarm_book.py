@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from kaskad.actions import alarm_words
-from kaskad.actions.alarms import KINDS, Alarm, alarms
+from kaskad.actions.alarms import KINDS, NEWS, Alarm, alarms
 from kaskad.actions.office import Office
 from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Invalid, KaskadError
@@ -115,7 +115,7 @@ def sync(office: Office) -> None:
     new = [each for key, each in found.items() if key not in standing]
     gone = [row for key, row in standing.items() if key not in found]
     late = [(row, found[key].detail) for key, row in standing.items()
-            if key in found and now - row.told_at >= AGAIN_MS]  # fmt: skip
+            if key in found and row.kind not in NEWS and now - row.told_at >= AGAIN_MS]  # fmt: skip
     if new or gone or late:
         office.write(lambda tx: _keep(office, tx, new, gone, late, now))
 
@@ -160,7 +160,7 @@ def _keep(
         if store.again(tx, row, detail, now):
             _tell(office, tx, to, row.id, STANDS, Alarm(row.kind, row.name, detail), now)
     for row in gone:
-        if store.end(tx, row.id, now):
+        if store.end(tx, row.id, now) and row.kind not in NEWS:
             log.info("alarm over", kind=row.kind, about=row.name)
             _tell(office, tx, to, row.id, OVER, Alarm(row.kind, row.name, row.detail), now)
     store.drop_old(tx, now - KEPT_MS)

@@ -21,6 +21,7 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "webhook": ("Webhook {name} does not take what it is told", "Вебхук {name} не принимает события"),
     "stops": ("Replies that may mean “stop” wait for a person: {name}",
               "Ответы, похожие на «стоп», ждут человека: {name}"),
+    "winner": ("The best is found by its rule: {name}", "Лучшее найдено по правилу: {name}"),
     "no_address": ("Nobody outside can reach this installation: set base_url",
                    "Снаружи эта установка недоступна: задайте base_url"),
 }  # fmt: skip
@@ -33,7 +34,7 @@ _SAYS_IT = (
     "stops",
     "no_address",
 )  # their words hold the detail already
-_BY_CASCADE = ("guard", "guard_told", "canary", "stranded")
+_BY_CASCADE = ("guard", "guard_told", "canary", "stranded", "winner")
 
 
 def subject(occasion: str, kind: str, name: str, detail: str) -> str:
@@ -47,7 +48,7 @@ def text(occasion: str, kind: str, name: str, detail: str, base_url: str) -> str
     if detail and kind not in _SAYS_IT:
         lines.append(detail)
     if base_url:
-        lines.append(f"{base_url}/cascades/{name}" if kind in _BY_CASCADE else f"{base_url}/")
+        lines.append(f"{base_url}/cascades/{name.split('/')[0]}" if kind in _BY_CASCADE else f"{base_url}/")
     return "\n\n".join(lines)
 
 

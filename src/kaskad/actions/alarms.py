@@ -10,8 +10,9 @@ from kaskad.actions import accounts, cascades, guards, money, stops
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.errors import Conflict
+from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
-from kaskad.store import canaries, webhooks
+from kaskad.store import canaries, webhooks, winners
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
 
@@ -29,8 +30,10 @@ class Alarm(Struct, frozen=True):
 KINDS = (
     "engine", "inbox", "guard", "canary", "account_held", "account_down", "guard_told", "account_trouble",
     "budget_used", "budget_near",
-    "stranded", "webhook", "stops", "no_address",
+    "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
+NEWS = ("winner",)  # told once, and not when it is over
+NEWS_MS = 24 * 3_600_000  # how long it stands
 NEAR = 80  # percent of a budget
 FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
 
@@ -50,6 +53,7 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("stops", str(len(waiting)), "more" if len(waiting) == MOST_STOPS else ""))
     if not office.base_url:
         found.append(Alarm("no_address"))
+    found += _of_winners(office)
     return sorted(found, key=lambda alarm: KINDS.index(alarm.kind))
 
 
@@ -122,3 +126,21 @@ def _of_cascades(office: Office) -> Iterator[Alarm]:
                 continue
             if lacking:
                 yield Alarm("stranded", row.slug, lacking[0])
+
+
+def _of_winners(office: Office) -> Iterator[Alarm]:
+    """Yield what has won by a rule, for a day; a version until somebody promotes one or ends the trial."""
+    with office.read() as tx:
+        won = winners.lately(tx, office.now() - NEWS_MS)
+    for one in won:
+        if one.version_id is not None and one.step is not None:
+            step = office.engine.world.versions[one.version_id].cascade.steps[one.step].id
+            said = worded("Variant %(name)s has won.", name=one.winner)
+            yield Alarm("winner", f"{one.slug}/{step}", said)
+        elif one.promoted:
+            yield Alarm(
+                "winner", one.slug, worded("Everybody enters version %(number)s now.", number=one.winner)
+            )
+        else:
+            said = worded("Version %(number)s is the best: promote it, or end the trial.", number=one.winner)
+            yield Alarm("winner", one.slug, said)

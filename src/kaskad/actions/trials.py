@@ -16,15 +16,17 @@ from kaskad.analytics.trials import Outcomes, outcomes
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.shares import EQUAL
-from kaskad.domain.trials import shared_out, unlike
+from kaskad.domain.trials import LEAST_AFTER, LEAST_CERTAIN, RULED_BY, Rule, shared_out, unlike
 from kaskad.domain.worded import worded
 from kaskad.engine import launch
 from kaskad.store import cascades as store
 from kaskad.store import trials as trial_store
+from kaskad.store import winners
 from kaskad.store.cascades import CascadeRow
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 from kaskad.store.trials import TrialRow
+from kaskad.store.winners import TrialVerdict
 
 MOST = 5  # versions on trial at once
 LEAST = 10  # of 10 000: what an arm has at least, and what is left to the running version
@@ -55,6 +57,8 @@ class TrialTold(Struct, frozen=True):
     since: int
     until: int | None
     arms: tuple[ArmTold, ...]
+    rule: Rule | None  # None: people decide
+    verdict: TrialVerdict | None  # of the rule, since the shares are as they are
 
 
 def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:
@@ -69,11 +73,13 @@ def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:
         ]
 
 
-def start(office: Office, slug: str, shares: Mapping[int, int], *, by: str = "") -> TrialTold:
+def start(
+    office: Office, slug: str, shares: Mapping[int, int], *, rule: Rule | None = None, by: str = ""
+) -> TrialTold:  # fmt: skip
     """Let some of those who would enter the running version enter others; return the trial.
 
     `shares` are of 10 000 by the number of the version; NEXT freezes the draft as the next one. A trial under
-    way gets more versions so. Raises NotFound, Conflict, Invalid.
+    way gets more versions so, and the rule where one is given. Raises NotFound, Conflict, Invalid.
     """
     with office.read() as tx:
         row = _active(tx, slug)
@@ -82,6 +88,8 @@ def start(office: Office, slug: str, shares: Mapping[int, int], *, by: str = "")
         base = cascades.definition_of(office, tx, row)
         drafted = store.draft(tx, row.id) is not None
     _check({**known, **shares})
+    if rule is not None:
+        _check_rule(rule, base)
     if NEXT in shares and not drafted:
         raise Invalid([worded("There is no draft to try: save one first, or name a version by its number.")])
     draft = cascades.ready(office, slug) if NEXT in shares else None
@@ -95,7 +103,9 @@ def start(office: Office, slug: str, shares: Mapping[int, int], *, by: str = "")
             wanted[launch.freeze(tx, row.id, *draft, now).number] = wanted.pop(NEXT)
         assert row.version_id is not None
         if running is None:
-            trial_store.begin(tx, row.id, row.version_id, "", by, now)
+            trial_store.begin(tx, row.id, row.version_id, rule, by, now)
+        elif rule is not None:
+            trial_store.put_rule(tx, running.id, rule)
         _share_out(tx, row.id, wanted, now)
 
     office.write(change)
@@ -218,6 +228,25 @@ def _check(shares: Mapping[int, int]) -> None:
         raise Invalid(problems)
 
 
+def _check_rule(rule: Rule, base: Cascade) -> None:
+    """Say what is wrong with a rule for the entrants of `base`."""
+    problems = []
+    if rule.by not in RULED_BY:
+        problems.append(worded("A rule goes by %(names)s.", names=", ".join(RULED_BY)))
+    if rule.by == "goal" and base.goal is None:
+        problems.append(worded("The cascade has no `goal`: let the rule go by `reacted`."))
+    if rule.after < LEAST_AFTER:
+        problems.append(
+            worded("A rule decides after %(least)s people of each version or more.", least=LEAST_AFTER)
+        )
+    if not LEAST_CERTAIN <= rule.confidence < EQUAL:
+        problems.append(worded("A rule must be certain to at least 80%%, and less than 100%%."))
+    if rule.opt_out is not None and not 0 <= rule.opt_out < EQUAL:
+        problems.append(worded("What more may opt out is a share from 0%% to under 100%%."))
+    if problems:
+        raise Invalid(problems)
+
+
 def _share_out(tx: Transaction, cascade_id: int, shares: Mapping[int, int], now: int) -> None:
     """Let versions have these shares, by number; the others on trial keep theirs."""
     running = trial_store.under_way(tx, cascade_id)
@@ -244,6 +273,7 @@ def _told(
     return TrialTold(
         trial.id, trial.state, trial.started_at, trial.started_by, trial.ended_at, trial.ended_by, trial.why,
         None if trial.winner_id is None else numbers[trial.winner_id], since, trial.ended_at, tuple(arms),
+        trial.rule, winners.of_trial(tx, trial),
     )  # fmt: skip
 
 

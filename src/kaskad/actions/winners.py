@@ -1,4 +1,4 @@
-"""The best of a step's variants, told apart by the rule in the definition: decided once an hour, and kept."""
+"""The best of a step's variants, or of versions on trial, told apart by a rule: once an hour, and kept."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from msgspec import Struct
 from kaskad.actions import audit
 from kaskad.actions.learning import time_ms
 from kaskad.actions.office import Office
-from kaskad.analytics.winners import Count, counts, winner
-from kaskad.domain.cascade import Step, Winner
+from kaskad.analytics.winners import Count, counts, people, winner
+from kaskad.domain.cascade import Span, Step, Winner
 from kaskad.domain.policy import DAY
 from kaskad.domain.shares import EQUAL
+from kaskad.domain.trials import Rule
 from kaskad.domain.version import Version
 from kaskad.log import get_logger
 from kaskad.store import cascades as store
 from kaskad.store import courses, winners
+from kaskad.store import trials as trial_store
+from kaskad.store.db import Transaction
+from kaskad.store.trials import TrialRow
 from kaskad.store.winners import Detail, Figures
 
 log = get_logger(__name__)
@@ -55,6 +59,8 @@ def decide(office: Office) -> int:
         for step in version.cascade.steps:
             if step.winner is not None and step.number not in version.weights:
                 decided += _decide(office, version, step, step.winner)
+    for trial, rule in _open(office):
+        decided += _decide_trial(office, trial, rule)
     if decided:
         office.reload()
     return decided
@@ -88,8 +94,7 @@ def _counts(office: Office, version: Version, step: Step, rule: Winner, now: int
     steps = version.cascade.steps[: step.number + 1]
     length = sum(time_ms(version, one) for one in steps) + DAY
     if rule.by == "goal" and version.cascade.goal is not None:
-        within = version.cascade.goal.within
-        length = max(length, within.ms + (within.days + 31 * within.months) * DAY)
+        length = max(length, _ms(version.cascade.goal.within))
     with office.read() as tx:
         rows = tx.all(
             "course_scan", cascade_id=version.cascade_id, version_id=version.id, whole=1, people="", since=0,
@@ -98,3 +103,68 @@ def _counts(office: Office, version: Version, step: Step, rule: Winner, now: int
         parts = courses.parts(tx, {row[1] for row in rows}, {})
     runs = [(parts[course_id], number) for _, course_id, number, _ in rows]
     return counts(runs, step.number, len(step.variants), rule.by)
+
+
+def _open(office: Office) -> list[tuple[TrialRow, Rule]]:
+    """Return the trials with a rule that has not decided since their shares are as they are."""
+    with office.read() as tx:
+        return [
+            (trial, trial.rule)
+            for trial in trial_store.running(tx)
+            if trial.rule is not None and winners.of_trial(tx, trial) is None
+        ]
+
+
+def _decide_trial(office: Office, trial: TrialRow, rule: Rule) -> bool:
+    now, known = office.now(), office.engine.world.versions
+    versions = [known[number] for number in (trial.base_id, *(arm.version_id for arm in trial.arms))]
+    until = now - max(_whole(version, rule) for version in versions)  # of the same days in all of them
+    with office.read() as tx:
+        numbers = {each.id: each.number for each in store.versions_of(tx, trial.cascade_id)}
+        found = [_people(tx, version.id, trial.shared_at, until, rule.by) for version in versions]
+    counted = [one for one in found if one is not None]
+    if len(counted) < len(found):
+        return False
+    margin = None if rule.opt_out is None else rule.opt_out / EQUAL
+    told = winner(counted, rule.after, 1 - rule.confidence / EQUAL, margin)
+    if told is None:
+        return False
+    best, least = versions[told[0]], told[1]
+    figures = tuple(
+        Figures(str(numbers[version.id]), one.of, one.hits, one.opted_out)
+        for version, one in zip(versions, counted, strict=True)
+    )
+
+    def keep(tx: Transaction) -> bool:
+        if not winners.put_of_trial(tx, trial, numbers[best.id], Detail(rule.by, figures, least), now):
+            return False
+        return not rule.promote or trial_store.end(tx, trial, now, winner_id=best.id)
+
+    if not office.write(keep):
+        return False
+    action = "POST /cascades/{slug}/trials/promote" if rule.promote else "PUT /cascades/{slug}/trials/winner"
+    audit.note(office, BY_ITSELF, action, best.cascade.id)
+    log.info("winner", cascade=best.cascade.id, version=numbers[best.id], promoted=rule.promote)
+    return True
+
+
+def _people(tx: Transaction, version_id: int, since: int, until: int, by: str) -> Count | None:
+    rows = tx.all("first_courses", version_id=version_id, since=since, until=until)
+    parts = courses.parts(tx, {row[0] for row in rows}, {})
+    return people([(parts[course_id], number) for course_id, number in rows], by)
+
+
+def _whole(version: Version, rule: Rule) -> int:
+    """Return how long somebody who enters the version can take until nothing of what counts comes any more.
+
+    As far as it says so: where a step waits for a date, those under way are seen in the figures.
+    """
+    steps = version.cascade.steps
+    length = sum(time_ms(version, step) + DAY * (step.at.day if step.at else 0) for step in steps)
+    length += _ms(version.cascade.trigger.delay) + DAY
+    goal = version.cascade.goal
+    return max(length, _ms(goal.within)) if rule.by == "goal" and goal is not None else length
+
+
+def _ms(span: Span) -> int:
+    return span.ms + (span.days + 31 * span.months) * DAY

@@ -6,17 +6,23 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from kaskad.analytics.courses import Tally
 from kaskad.analytics.intervals import Share
 from kaskad.analytics.sequential import difference_at_any_look
+from kaskad.analytics.trials import outcomes
 from kaskad.domain.course import Leg, Part
 from kaskad.domain.figures import LEFT, OF_STEPS
 from kaskad.domain.terms import Kind
 
+STANDING = 0.01  # of the people of a version, whose runs may be under way still when it is judged
 _OPTED_OUT = Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit
 
 
 class Count(Struct):
-    """Messages of one variant that left us, successes among them, and people who opted out."""
+    """Messages of one variant that left us, successes among them, and people who opted out.
+
+    Of a version on trial: people who entered it, the control group aside.
+    """
 
     of: int = 0
     hits: int = 0
@@ -41,6 +47,21 @@ def counts(runs: Iterable[tuple[Sequence[Part], int]], step: int, variants: int,
             one.hits += number * hit
             one.opted_out += number * bool((leg.mask | marks) & _OPTED_OUT)
     return found
+
+
+def people(runs: Iterable[tuple[Sequence[Part], int]], by: str) -> Count | None:
+    """Return the count of a version: of courses of people's first runs (their parts) with how many went so.
+
+    `by` is a measure of Outcomes. None: too many are under way still, so that it could look worse than it is.
+    """
+    told = Tally()
+    for parts, number in runs:
+        for part in parts:
+            told.add(part, 0, number, 0)
+    found = outcomes(told, {})
+    if found.under_way > STANDING * found.entered:
+        return None
+    return Count(found.entered, found.of(by), found.opted_out)
 
 
 def winner(

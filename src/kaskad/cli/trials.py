@@ -10,7 +10,17 @@ from kaskad.cli.screens.options import CASCADE, DB, JSON
 
 SHARE = Annotated[str, typer.Option(metavar="PERCENT", help="Of those who enter, such as 20%.")]
 VERSION = Annotated[int, typer.Option(min=0, help="Its number; 0: the draft, frozen as the next version.")]
+AFTER_USUALLY, SURE_USUALLY = 500, "95%"
 COUNTED = ("delivered", "seen", "reacted", "goal", "opted_out")
+BY = Annotated[
+    str, typer.Option(metavar="goal|reacted", help="By what the best is told apart by itself; none: you do.")
+]
+AFTER = Annotated[int, typer.Option(min=100, help="People of each version it takes; with --by.")]
+SURE = Annotated[str, typer.Option(metavar="PERCENT", help="How certain it must be; with --by.")]
+OPT_OUT = Annotated[
+    str, typer.Option(metavar="PERCENT", help="None wins by which so many more opt out; with --by.")
+]
+ITSELF = Annotated[bool, typer.Option("--promote", help="Everybody enters the best one then; with --by.")]
 WHY = Annotated[str, typer.Option(metavar="TEXT", help="Why, for who reads of it later.")]
 
 _trial = typer.Typer(help="Try other versions of a cascade on some of those who enter.", no_args_is_help=True)
@@ -40,12 +50,24 @@ def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
 
 
 @_trial.command()
-def start(cascade: CASCADE, share: SHARE, version: VERSION = 0, db: DB = "", as_json: JSON = False) -> None:
+def start(
+    cascade: CASCADE, share: SHARE, version: VERSION = 0, by: BY = "", after: AFTER = AFTER_USUALLY,
+    confidence: SURE = SURE_USUALLY, opt_out: OPT_OUT = "", promote: ITSELF = False, db: DB = "",
+    as_json: JSON = False,
+) -> None:  # fmt: skip
     """Let a share of those who enter get the draft, or an earlier version; or add it to a trial under way.
 
-    Who gets which stays so for the contact. Runs under way keep their version.
+    Who gets which stays so for the contact. Runs under way keep their version. With --by the best version is
+    told apart once that is certain, by a test that is asked every hour.
     """
-    told = {"arms": [{"version": version or None, "share": _percent(share)}]}
+    told: dict[str, Any] = {"arms": [{"version": version or None, "share": _percent(share)}]}
+    if by:
+        told["rule"] = {
+            "by": by, "after": after, "confidence": _percent(confidence), "promote": promote,
+            "opt_out": _percent(opt_out) if opt_out else None,
+        }  # fmt: skip
+    elif promote or opt_out or after != AFTER_USUALLY or confidence != SURE_USUALLY:
+        raise typer.BadParameter("say by what the best is told apart: --by goal, or --by reacted")
     _ask(cascade, "", told, db, as_json)
 
 
@@ -153,9 +175,10 @@ def _print(trial: dict[str, Any]) -> None:
     """Print a trial with its versions side by side."""
     from kaskad.cli.screens.output import table
 
+    by = "" if trial["ended_by"] else " by its rule"
     state = {
         "running": "under way",
-        "promoted": f"over: version {trial['winner']} was promoted",
+        "promoted": f"over: version {trial['winner']} was promoted{by}",
         "ended": "over: nothing was promoted",
     }[trial["state"]]
     why = f" ({trial['why']})" if trial["why"] else ""
@@ -170,6 +193,34 @@ def _print(trial: dict[str, Any]) -> None:
     ]  # fmt: skip
     heads = ("VERSION", "SHARE", "ENTERED", "UNDER WAY", "DELIVERED", "SEEN", "REACTED", "GOAL", "LEFT")
     typer.echo(table(heads, rows))
+    if trial["rule"]:
+        _print_rule(trial["rule"], trial["verdict"], trial["state"] == "running")
+
+
+def _print_rule(rule: dict[str, Any], verdict: dict[str, Any] | None, running: bool) -> None:
+    """Print by what the best is told apart, or was."""
+    from kaskad.cli.screens.output import table
+
+    if verdict is None:
+        then = "it is promoted" if rule["promote"] else "you are told"
+        more = "" if rule["opt_out"] is None else f", unless {rule['opt_out']:g}% more opt out"
+        if running:
+            typer.echo(
+                f"Once one is the best by {rule['by']} for certain ({rule['confidence']:g}%{more}), {then}; "
+                f"it takes {rule['after']} people of each."
+            )
+        return
+    at = verdict["at"][:16].replace("T", " ")
+    then = "; promote it, or end the trial" if running else ""
+    typer.echo(f"{at} UTC: version {verdict['winner']} won by {verdict['by']}{then}.")
+    rows = [
+        (
+            each["version"], each["people"], each["hits"], f"{100 * each['hits'] / each['people']:.1f}%",
+            each["opted_out"],
+        )
+        for each in verdict["versions"]
+    ]  # fmt: skip
+    typer.echo(table(("VERSION", "PEOPLE", "SUCCESSES", "RATE", "OPTED OUT"), rows))
 
 
 def _of(arm: dict[str, Any], name: str) -> str:

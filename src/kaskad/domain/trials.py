@@ -11,6 +11,9 @@ from kaskad.domain.cascade import Cascade, Trigger
 from kaskad.domain.cascade import Span as Delay
 from kaskad.domain.shares import EQUAL, point
 
+RULED_BY = ("goal", "reacted")  # what a rule may count as a success
+LEAST_AFTER, LEAST_CERTAIN = 100, 8_000
+
 Span = tuple[int, int]  # of equal shares: the first, and the one after the last
 
 
@@ -41,6 +44,16 @@ class Trial(Struct, frozen=True):
             if place >= 0 and at < arm.spans[place][1]:
                 return arm.version_id
         return self.base_id
+
+
+class Rule(Struct, frozen=True):
+    """When the best of the versions is told apart; shares of 10 000."""
+
+    by: str = "reacted"  # one of RULED_BY
+    after: int = 500  # people of each version whose time is over
+    confidence: int = 9_500  # at all looks together
+    opt_out: int | None = None  # not one by which so many more opt out
+    promote: bool = False  # everybody enters it then; else that is left to a person
 
 
 def shared_out(arms: Sequence[Arm], wanted: Mapping[int, int]) -> tuple[Arm, ...]:

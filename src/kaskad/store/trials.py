@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct, structs
 
-from kaskad.domain.trials import Arm, Span, Trial
+from kaskad.domain.trials import Arm, Rule, Span, Trial
 from kaskad.store.db import Row, Transaction
 
 RUNNING, PROMOTED, ENDED = "running", "promoted", "ended"
@@ -15,10 +15,14 @@ ALL = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _spans = msgspec.json.Decoder(tuple[Span, ...]).decode
+_rule = msgspec.json.Decoder(Rule).decode
 
 
 class TrialRow(Struct, frozen=True):
-    """A trial as it is kept. `shared_at`: since when the shares are as they are; `why` it ended, in words."""
+    """A trial as it is kept. `shared_at`: since when the shares are as they are; `why` it ended, in words.
+
+    Without a `rule` people decide; where it has a rule and nobody has ended it, `ended_by` is empty.
+    """
 
     id: int
     cascade_id: int
@@ -29,7 +33,7 @@ class TrialRow(Struct, frozen=True):
     ended_at: int | None
     started_by: str
     ended_by: str
-    rule: str
+    rule: Rule | None
     winner_id: int | None
     why: str
     arms: tuple[Arm, ...] = ()
@@ -40,9 +44,11 @@ class TrialRow(Struct, frozen=True):
         return Trial(self.id, self.base_id, self.arms)
 
 
-def begin(tx: Transaction, cascade_id: int, base_id: int, rule: str, by: str, now: int) -> int:
+def begin(
+    tx: Transaction, cascade_id: int, base_id: int, rule: Rule | None, by: str, now: int
+) -> int:  # fmt: skip
     """Begin a trial without arms; return its id. Raises Conflict where one is under way."""
-    row = tx.one("add_trial", cascade_id=cascade_id, base_id=base_id, now=now, by=by, rule=rule)
+    row = tx.one("add_trial", cascade_id=cascade_id, base_id=base_id, now=now, by=by, rule=_told(rule))
     assert row is not None
     return int(row[0])
 
@@ -56,9 +62,9 @@ def put_arms(tx: Transaction, trial_id: int, arms: Iterable[Arm], now: int) -> N
     tx.run("share_trial", id=trial_id, now=now)
 
 
-def put_rule(tx: Transaction, trial_id: int, rule: str) -> None:
-    """Let another rule, or none, tell the winner apart."""
-    tx.run("rule_trial", id=trial_id, rule=rule)
+def put_rule(tx: Transaction, trial_id: int, rule: Rule) -> None:
+    """Let another rule tell the winner apart."""
+    tx.run("rule_trial", id=trial_id, rule=_told(rule))
 
 
 def end(
@@ -92,4 +98,9 @@ def under_way(tx: Transaction, cascade_id: int) -> TrialRow | None:
 
 def _trial(tx: Transaction, row: Row) -> TrialRow:
     arms = [Arm(version_id, _spans(slots)) for version_id, slots in tx.all("trial_arms", trial_id=row[0])]
-    return structs.replace(TrialRow(*row), arms=tuple(arms))
+    known = TrialRow(*row)
+    return structs.replace(known, rule=_rule(row[9]) if row[9] else None, arms=tuple(arms))
+
+
+def _told(rule: Rule | None) -> str:
+    return "" if rule is None else _encode(rule).decode()

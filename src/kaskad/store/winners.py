@@ -1,4 +1,4 @@
-"""Tables `verdicts` and `variant_weights`: the best of a step's variants, and what they weigh since."""
+"""Tables `verdicts` and `variant_weights`: the best of several, and what a step's variants weigh since."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.store.db import Transaction
+from kaskad.store.trials import PROMOTED, TrialRow
 
 _weights = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 class Figures(Struct, frozen=True):
-    """A variant when it was decided: messages whose time was over, successes, people who opted out."""
+    """A variant when it was decided: messages whose time was over, successes, people who opted out.
+
+    Of a trial: a version by its number, and people.
+    """
 
     id: str
     of: int
@@ -39,6 +43,24 @@ class Verdict(Struct, frozen=True):
     detail: Detail
 
 
+class TrialVerdict(Struct, frozen=True):
+    """That a version of a trial has won, by its number."""
+
+    at: int
+    winner: int
+    detail: Detail
+
+
+class Won(Struct, frozen=True):
+    """What has won of late: a variant of a step, or a version; `promoted`: everybody enters it."""
+
+    slug: str
+    version_id: int | None
+    step: int | None
+    winner: str
+    promoted: bool
+
+
 def put(
     tx: Transaction, cascade_id: int, version_id: int, step: int, winner: str, detail: Detail,
     weights: Sequence[int], now: int,
@@ -56,6 +78,31 @@ def weights(tx: Transaction) -> dict[int, dict[int, tuple[int, ...]]]:
     for version_id, step, text in tx.all("variant_weights"):
         found.setdefault(version_id, {})[step] = _weights(text)
     return found
+
+
+def put_of_trial(tx: Transaction, trial: TrialRow, winner: int, detail: Detail, now: int) -> bool:
+    """Keep that a version has won; False where that was decided since the shares are so, or they changed."""
+    return bool(
+        tx.run(
+            "put_trial_verdict", cascade_id=trial.cascade_id, trial_id=trial.id, shared_at=trial.shared_at,
+            winner=str(winner), detail=msgspec.json.encode(detail).decode(), now=now,
+        )
+    )  # fmt: skip
+
+
+def of_trial(tx: Transaction, trial: TrialRow) -> TrialVerdict | None:
+    """Return the verdict on a trial as its shares are now; None: nothing is decided."""
+    row = tx.one("verdict_of_trial", trial_id=trial.id, shared_at=trial.shared_at)
+    if row is None:
+        return None
+    return TrialVerdict(row[0], int(row[1]), msgspec.json.decode(row[2], type=Detail))
+
+
+def lately(tx: Transaction, since: int) -> list[Won]:
+    """Return what has won since then, and versions that have won before and wait for a person."""
+    return [
+        Won(row[0], row[1], row[2], row[3], row[4] == PROMOTED) for row in tx.all("lately_won", since=since)
+    ]
 
 
 def of_cascade(tx: Transaction, cascade_id: int) -> list[Verdict]:

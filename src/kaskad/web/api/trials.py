@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from kaskad.actions import trials
 from kaskad.actions.trials import ArmTold, TrialTold
+from kaskad.domain.trials import LEAST_AFTER, Rule
+from kaskad.store.winners import TrialVerdict
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.fields import Words
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -35,6 +37,41 @@ class SharesTold(Told):
     def shares(self) -> dict[int, int]:
         """Return shares of 10 000 by version."""
         return {one.version or trials.NEXT: round(one.share * 100) for one in self.arms}
+
+
+class RuleTold(Told):
+    """When the best version is told apart by itself, by a test that holds however often it is asked."""
+
+    by: Annotated[Literal["goal", "reacted"], Field(description="What counts as a success.")] = "reacted"
+    after: Annotated[
+        int, Field(ge=LEAST_AFTER, le=10_000_000, description="People of each version whose time is over.")
+    ] = 500
+    confidence: Annotated[float, Field(ge=80, lt=100, description="In percent, at all looks together.")] = 95
+    opt_out: Annotated[
+        float | None, Field(ge=0, lt=100, description="None wins by which so much more opt out, in percent.")
+    ] = None
+    promote: Annotated[
+        bool, Field(description="Everybody enters the winner then; else that is left to a person.")
+    ] = False
+
+    def rule(self) -> Rule:
+        """Return the rule, in shares of 10 000."""
+        opt_out = None if self.opt_out is None else round(self.opt_out * 100)
+        return Rule(self.by, self.after, round(self.confidence * 100), opt_out, self.promote)
+
+    @classmethod
+    def of(cls, rule: Rule) -> RuleTold:
+        opt_out = None if rule.opt_out is None else rule.opt_out / 100
+        return cls.model_validate(
+            {"by": rule.by, "after": rule.after, "confidence": rule.confidence / 100, "opt_out": opt_out,
+             "promote": rule.promote}
+        )  # fmt: skip
+
+
+class StartTold(SharesTold):
+    """Which versions are to be tried, and by which rule the best is told apart; null: people decide."""
+
+    rule: RuleTold | None = None
 
 
 class PromotedTold(Told):
@@ -75,6 +112,39 @@ class ArmView(View):
         )  # fmt: skip
 
 
+class VersionFigures(View):
+    """A version when it was decided: people whose time was over, each once, and how many counted."""
+
+    version: int
+    people: int
+    hits: int
+    opted_out: int
+
+
+class VerdictView(View):
+    """That a version has won by the rule, and by which figures; `by` is what counted as a success."""
+
+    at: datetime
+    winner: int
+    by: str
+    versions: list[VersionFigures]
+    least: Annotated[
+        list[float],
+        Field(description="How far ahead it is of each other at least, as a share, in their order."),
+    ]
+
+    @classmethod
+    def of(cls, told: TrialVerdict) -> VerdictView:
+        versions = [
+            VersionFigures(version=int(one.id), people=one.of, hits=one.hits, opted_out=one.opted_out)
+            for one in told.detail.variants
+        ]
+        return cls(
+            at=instant(told.at), winner=told.winner, by=told.detail.by, versions=versions,
+            least=list(told.detail.least),
+        )  # fmt: skip
+
+
 class TrialView(View):
     """A trial: `running`, `promoted` (`winner` is what people enter) or `ended`; what ran before first.
 
@@ -91,6 +161,8 @@ class TrialView(View):
     winner: int | None
     since: datetime
     arms: list[ArmView]
+    rule: RuleTold | None
+    verdict: VerdictView | None
 
     @classmethod
     def of(cls, told: TrialTold) -> TrialView:
@@ -98,6 +170,8 @@ class TrialView(View):
             id=told.id, state=told.state, started_at=instant(told.started_at), started_by=told.started_by,
             ended_at=when(told.ended_at), ended_by=told.ended_by, why=told.why, winner=told.winner,
             since=instant(told.since), arms=[ArmView.of(arm) for arm in told.arms],
+            rule=None if told.rule is None else RuleTold.of(told.rule),
+            verdict=None if told.verdict is None else VerdictView.of(told.verdict),
         )  # fmt: skip
 
 
@@ -108,9 +182,10 @@ def list_trials(office: InOffice, slug: Slug) -> Page[TrialView]:
 
 
 @router.post("", status_code=201)
-def start_trial(office: InOffice, slug: Slug, told: SharesTold, caller: Writer) -> TrialView:
+def start_trial(office: InOffice, slug: Slug, told: StartTold, caller: Writer) -> TrialView:
     """Let some of those who enter get other versions, the same ones each time; or add versions to a trial."""
-    return TrialView.of(trials.start(office, slug, told.shares(), by=caller.name))
+    rule = told.rule.rule() if told.rule else None
+    return TrialView.of(trials.start(office, slug, told.shares(), rule=rule, by=caller.name))
 
 
 @router.post("/share", dependencies=[may(WRITE)])

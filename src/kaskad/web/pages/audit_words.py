@@ -55,6 +55,7 @@ VERBS = {
     "POST /cascades/{slug}/migrations": N_("Began to move people to another version of a cascade"),
     "POST /cascades/{slug}/migrations/{migration}/stop": N_("Stopped moving people to another version"),
     "PUT /cascades/{slug}/winner": N_("Told the best variant of a step apart"),
+    "PUT /cascades/{slug}/trials/winner": N_("Told the best version of a trial apart"),
     "POST /cascades/{slug}/trials": N_("Put a version of a cascade on trial"),
     "POST /cascades/{slug}/trials/share": N_("Changed the shares of versions on trial"),
     "POST /cascades/{slug}/trials/promote": N_("Promoted a version that was on trial"),

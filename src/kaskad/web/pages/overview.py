@@ -178,6 +178,12 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
                     "%(num)s replies may mean “stop” and want a person to look at them.", count,
                 ) % {"num": look.n(count) + ("+" if each.detail else "")}  # fmt: skip
                 yield ShownAlarm("warn", text, "/inbox", look._("Inbox"))
+            case "winner":
+                text = look._("The best of %(name)s is found by its rule. %(what)s",
+                              name=each.name, what=look.told(each.detail))  # fmt: skip
+                yield ShownAlarm(
+                    "info", text, f"/cascades/{each.name.split('/')[0]}/trials", look._("Trials")
+                )
             case "no_address":
                 text = look._("Nobody outside can reach this installation: links, unsubscribing and receipts "
                               "need its public address (setting base_url).")  # fmt: skip

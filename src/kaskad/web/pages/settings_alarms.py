@@ -77,4 +77,5 @@ def _names(look: Look) -> dict[str, str]:
         "account_down": look._("Account does not answer"), "account_trouble": look._("Trouble of an account"),
         "stranded": look._("People stranded"), "webhook": look._("Webhook"),
         "stops": look._("Replies that may mean “stop”"), "no_address": look._("No public address"),
+        "winner": look._("Won by its rule"),
     }  # fmt: skip

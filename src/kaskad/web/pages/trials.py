@@ -13,6 +13,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.trials import NEXT, ArmTold, TrialTold
 from kaskad.analytics.intervals import Interval, Share, difference
 from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.trials import Rule
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import WRITE, Reader, Slug
 from kaskad.web.pages.figures import figures_of
@@ -25,6 +26,7 @@ Writer = Annotated[Visitor, needs(WRITE)]
 Text = Annotated[str, Form(max_length=200)]
 Number = Annotated[int, Form(ge=0, le=2**31 - 1)]
 
+USUAL = Rule()
 PLACE = "/cascades/{slug}/trials"
 
 
@@ -44,11 +46,14 @@ def show(office: InOffice, request: Request, seen: Reader, slug: Slug) -> Respon
 
 @router.post(PLACE)
 def start(
-    office: InOffice, request: Request, seen: Writer, slug: Slug, version: Number = NEXT, share: Text = ""
-) -> Response:
-    """Begin a trial, or add a version to the one under way."""
+    office: InOffice, request: Request, seen: Writer, slug: Slug, version: Number = NEXT, share: Text = "",
+    by: Text = "", after: Number = USUAL.after, opt_out: Text = "", promote: Text = "",
+) -> Response:  # fmt: skip
+    """Begin a trial, or add a version to the one under way; `by` empty: people decide."""
+    margin = _share(opt_out, -1) if opt_out.strip() else None
+    rule = Rule(by, after, USUAL.confidence, margin, bool(promote)) if by else None
     try:
-        trials.start(office, slug, {version: _share(share)}, by=seen.name)
+        trials.start(office, slug, {version: _share(share)}, rule=rule, by=seen.name)
     except (Invalid, Conflict) as error:
         return _page(office, request, seen, slug, look_of(request, seen).refusal(error))
     return _done(office, request, seen, slug, "", look_of(request, seen)._("The trial is under way."))
@@ -100,7 +105,12 @@ def _page(office: Office, request: Request, seen: Visitor, slug: str, problem: s
         running=running, rows=_rows(running) if running else [],
         over=[(trial, _rows(trial)) for trial in known if trial is not running],
         learnt=learning.listing(office, slug), won=winners.listing(office, slug), may_write=seen.may(WRITE),
-        choices=_choices(office, look, whole, running),
+        choices=_choices(office, look, whole, running), usual=USUAL,
+        deciders=[
+            ("", look._("a person decides")), ("goal", look._("by the goal")),
+            ("reacted", look._("by reactions")),
+        ],
+        counted={"goal": look._("Goal"), "reacted": look._("Reacted")},
         measures=[
             ("delivered", look._("Delivered")), ("seen", look._("Seen")), ("reacted", look._("Reacted")),
             ("goal", look._("Goal")), ("opted_out", look._("Opted out")),
@@ -133,9 +143,9 @@ def _rows(trial: TrialTold) -> list[Row]:
     return rows
 
 
-def _share(text: str) -> int:
-    """Return a share of 10 000; 0, which is refused, where the text is none."""
+def _share(text: str, none: int = 0) -> int:
+    """Return a share of 10 000; `none`, which is refused, where the text is none."""
     try:
         return round(float(text.strip().removesuffix("%").replace(",", ".")) * 100)
     except ValueError:
-        return 0
+        return none
