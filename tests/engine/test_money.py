@@ -125,6 +125,8 @@ def test_a_call_that_is_made_again_costs_what_all_its_calls_cost(either):
     stage.passes("30m")
     assert len(stage.parcels) == 2
     assert reserved(stage, cascade) == 700 + PRICE
+    changed = [row[1:] for row in stage.rows("money_changes", cascade_id=cascade, since=0, until=2**53)]
+    assert changed == [(2, 1, -300), (6, 1, 700)]  # the call before is paid on top
     assert steps(stage, ann) == [
         ("charged", 1000), ("receipt", -300), ("reserved", 1000), ("charged", 0),
     ]  # fmt: skip

@@ -15,7 +15,7 @@ WHY = {
     "bill": "billed",
     "released": "refused: not paid",
     "free": "failed: not paid",
-    "attempt": "of calls that were made again",
+    "attempt": "made again: the call before is paid too",
     "restored": "arrived after all",
 }
 SHOWN_DAYS = 14
@@ -39,7 +39,7 @@ def money(
     from kaskad.cli.screens.output import as_text
 
     asked = {"since": since, "until": until}
-    query = {name: f"{day}T00:00:00Z" for name, day in asked.items() if day}
+    query = {name: day if "T" in day else f"{day}T00:00:00Z" for name, day in asked.items() if day}
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **query)
         limits = [] if cascade else client.get("/money/budgets")["items"]

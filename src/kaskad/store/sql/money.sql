@@ -16,8 +16,9 @@ SELECT r.cascade_id, r.version_id, m.step, m.account_id, m.submitted_at / 360000
  GROUP BY r.cascade_id, r.version_id, m.step, m.account_id, m.submitted_at / 3600000;
 
 -- name: money_changes
--- How amounts changed after they were reserved: by account and why, how many and by how much together.
-SELECT m.account_id, a.kind, count(*), sum(a.after - a.before)
+-- How amounts changed after they were reserved: by account and why, how many and by how much together. An attempt
+-- before another one (6) is paid besides it, so what it cost comes on top.
+SELECT m.account_id, a.kind, count(*), sum(CASE WHEN a.kind = 6 THEN a.before ELSE a.after - a.before END)
   FROM amounts a JOIN messages m ON m.contact_id = a.contact_id AND m.run_id = a.run_id AND m.step = a.step
   JOIN runs r ON r.contact_id = a.contact_id AND r.id = a.run_id
  WHERE m.submitted_at >= :since AND m.submitted_at < :until

@@ -26,7 +26,7 @@ CHANGES = {
     "bill": N_("A bill was taken over."),
     "released": N_("The service refused the message: nothing is paid."),
     "free": N_("The message failed, and failures are free."),
-    "attempt": N_("The call was made again; what it cost before stays beside it."),
+    "attempt": N_("The call was made again; the one before is paid too."),
     "restored": N_("What had failed has arrived after all."),
 }
 
