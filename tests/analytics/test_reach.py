@@ -267,7 +267,7 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
         assert level.contacts == len(reached[level.name])
         assert level.share == (level.contacts / entered if entered else 0)
         if level.contacts:
-            assert level.cost_each == {c: -(-m // level.contacts) for c, m in told.cost.items()}
+            assert level.cost_each == {c: round(m / level.contacts) for c, m in told.cost.items()}
     by = Counter((step, channel) for _, step, channel in firsts.values())
     assert by == Counter({(line.step, line.channel): line.reached for line in told.lines if line.reached})
 
@@ -338,8 +338,12 @@ def check_money(told: Report, live: list[Any]) -> None:
         revenue[WORTH[version]] += value or 0
     assert told.goals == len(goals)
     assert told.revenue == {currency: minor for currency, minor in revenue.items() if minor}
-    assert told.revenue_each == {currency: minor // len(live) for currency, minor in told.revenue.items()}
-    assert told.goal_cost == ({c: -(-minor // len(goals)) for c, minor in told.cost.items()} if goals else {})
+    assert told.revenue_each == {
+        currency: round(minor / len(live)) for currency, minor in told.revenue.items()
+    }
+    assert told.goal_cost == (
+        {c: round(minor / len(goals)) for c, minor in told.cost.items()} if goals else {}
+    )
     both = {currency for currency, minor in (*told.cost.items(), *told.revenue.items()) if minor}
     one = both.pop() if len(both) == 1 else ""
     spent = told.cost.get(one, 0)

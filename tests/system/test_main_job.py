@@ -231,7 +231,7 @@ def test_the_report_says_for_how_much(played: Played) -> None:
     }  # fmt: skip
     assert report["cost"] == {"KZT": 25 + 4 * 1500 + 4 * 3750}
     reacted = next(level for level in report["levels"] if level["name"] == "reacted")
-    assert reacted["contacts"] == 3 and reacted["cost_each"] == {"KZT": -(-(25 + 6000 + 15000) // 3)}
+    assert reacted["contacts"] == 3 and reacted["cost_each"] == {"KZT": round((25 + 6000 + 15000) / 3)}
 
 
 def test_a_dead_address_leads_on_at_once_and_a_scanner_does_not_stop(played: Played) -> None:

@@ -184,7 +184,7 @@ def report_of(
         cost=cost,
         goals=goals,
         revenue=revenue,
-        revenue_each=_share_of(revenue, ends.total()),
+        revenue_each=_each(revenue, ends.total()),
         goal_cost=_each(cost, goals),
         return_rate=_rate(revenue, cost),
         uncounted=told.uncounted,
@@ -269,12 +269,9 @@ def _levels(told: Tally, cost: Amounts) -> list[Level]:
     ]
 
 
-def _each(cost: Amounts, count: int) -> Amounts:
-    return {currency: -(-minor // count) for currency, minor in cost.items()} if count else {}
-
-
-def _share_of(revenue: Amounts, count: int) -> Amounts:
-    return {currency: minor // count for currency, minor in revenue.items()} if count else {}
+def _each(amounts: Amounts, count: int) -> Amounts:
+    """Return what falls to each of so many, rounded as the measures are; nothing for nobody."""
+    return {currency: round(minor / count) for currency, minor in amounts.items()} if count else {}
 
 
 def _rate(revenue: Amounts, cost: Amounts) -> float | None:

@@ -244,7 +244,9 @@ def _money_line(report: Report) -> Text:
     if report.goal_cost:
         words.append(f"{_money(report.goal_cost)} spent for each goal")
     if report.return_rate is not None:
-        words.append(f"goals brought {report.return_rate:.1f} times the cost, with or because of the cascade")
+        words.append(
+            f"goals brought {report.return_rate:,.1f} times the cost, with or because of the cascade"
+        )
     return Text(" · ".join(words))
 
 

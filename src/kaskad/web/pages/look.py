@@ -127,11 +127,12 @@ class Look(Struct, frozen=True):
 
     def decimal(self, number: float) -> str:
         """Return a number with one digit behind the point."""
-        return f"{number:.1f}".replace(".", "," if self.language == "ru" else ".")
+        shown = f"{number:,.1f}"
+        return shown.translate({ord(","): "\u00a0", ord("."): ","}) if self.language == "ru" else shown
 
     def each(self, amounts: Amounts, count: int) -> str:
         """Return what each of so many has cost; "" for nothing or nobody."""
-        return self.money({name: -(-minor // count) for name, minor in amounts.items()}) if count else ""
+        return self.rounded({name: minor / count for name, minor in amounts.items()}) if count else ""
 
     def audience(self, told: str) -> str:
         """Return whom a launch is for."""
