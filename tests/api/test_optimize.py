@@ -2,6 +2,7 @@
 
 import json
 
+from kaskad.cli import forecast, optimize, simulate
 from kaskad.cli.root import run
 from kaskad.config import Settings
 from kaskad.web.service import attending
@@ -71,13 +72,13 @@ def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, t
     assert entered["proposals"] == [] and "No step can be sent" in entered["notes"][0]
 
 
-def test_what_is_not_known_is_said(tmp_path):
+def test_what_is_not_known_is_said(tmp_path, capsys):
     settings = Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0", private_webhooks="yes")
     with attending(settings, "the tests") as service:
-        _unknown(Api(service))
+        _unknown(Api(service), capsys)
 
 
-def _unknown(api):
+def _unknown(api, capsys):
     text = CART.replace("cascade: cart", "cascade: new")
     accounts(api, priced=False)
     told = api.post("/cascades/new/optimize", {"definition": text})
@@ -99,6 +100,11 @@ def _unknown(api):
     api.post("/lists", {"name": "empty"})
     told = api.post("/cascades/new/optimize", {"definition": text, "list": "empty"})
     assert told["notes"] == ["There is nobody in this audience."] and told["proposals"] == []
+    optimize._print(told)
+    forecast._print(api.post("/cascades/new/forecast", {"definition": text, "list": "empty"}))
+    simulate._print(api.post("/cascades/new/simulate", {"definition": text, "list": "empty"}), "")
+    said = capsys.readouterr().out
+    assert said.count("There is nobody in this audience") == 3 and said.count("\n") == 6  # and no figures
     told = api.post("/cascades/new/optimize", {"definition": text, "typical": True, "target_reach": 0.99})
     assert told["notes"] == ["No order of these steps keeps all limits."] and told["mixed"] is None
     for asked, said in (

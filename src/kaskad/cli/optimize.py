@@ -133,11 +133,16 @@ def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
 
 
 def _print(told: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.audience import NOBODY
+
     whom = f"{told['audience']}: {told['size']} contacts" if told["audience"] else (
         f"{told['size']} people whom each step reaches"
     )  # fmt: skip
     looked = f", of whom {told['sample']} were looked at" if told["audience"] else ""
     typer.secho(f"{whom}{looked}; {told['compared']} orders compared", bold=True)
+    if not told["size"]:
+        typer.echo(NOBODY)
+        return
     _print_steps(told)
     _print_spots(told)
     _print_mixed(told)

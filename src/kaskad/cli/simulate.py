@@ -178,14 +178,20 @@ def _asked(db: str, slug: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _print(told: Mapping[str, Any], file: str) -> None:
+    from kaskad.cli.screens.audience import NOBODY
     from kaskad.cli.screens.output import table
 
-    whom = f"{told['people']:,} people whom each step reaches"
+    whom = f"{told['people']:,} {'person' if told['people'] == 1 else 'people'} whom each step reaches"
     if told["audience"]:
         whom = f"{told['audience']}: {told['size']:,} contacts, {told['people']:,} played"
     held = f", {told['held_out']:,} in the control group" if told["held_out"] else ""
     typer.secho(f"{whom}{held}", bold=True)
-    typer.echo(f"From {told['start']}, seed {told['seed']}, played in {told['seconds']:.1f} s.")
+    if not told["people"]:
+        typer.echo(NOBODY)
+        _print_checks(told["checks"], file)
+        return
+    start = told["start"][:16].replace("T", " ")
+    typer.echo(f"From {start} UTC, seed {told['seed']}, played in {told['seconds']:.1f} s.")
     typer.echo(table(
         ("STEP", "ARRIVE", "MESSAGES", "FAILED", "REACTED", "COST", "FIRST", "LAST", "PASSED OVER"),
         [_step(step) for step in told["steps"]],

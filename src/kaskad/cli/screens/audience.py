@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 SAMPLE = 1_000  # contacts that are looked at if nobody says how many
+NOBODY = "There is nobody in this audience: `kaskad import` brings people in; --typical asks it of made ones."
 
 
 @contextmanager
