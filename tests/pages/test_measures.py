@@ -27,9 +27,17 @@ def test_the_terminal_tells_what_the_api_does(site, capsys, monkeypatch):
     assert {row["step"] for row in told["rows"]} <= {"letter"} and told["entered"] >= 2
     figures._print(told)
     shown = capsys.readouterr().out
-    assert "Cost by entered" in shown and "…" not in shown and max(map(len, shown.split("\n"))) <= 100
+    assert (
+        "Cost for each who entered" in shown and "…" not in shown and max(map(len, shown.split("\n"))) <= 100
+    )
+    told["rates"]["cr_entered"] = {"part": 53, "whole": 176, "share": 0.3}
+    told["rates"]["cr_holdout"] = {"part": 0, "whole": 4, "share": 0.0}
+    figures._print({**told, "goal_gain": 0.3})
+    assert "not shown" in capsys.readouterr().out  # four people held out prove nothing
     refused = site.api.call("GET", "/cascades/news/figures?step=nothing")
     assert refused.status_code == 422 and "There is no step" in refused.text
+    refused = site.api.call("GET", "/cascades/news/figures?since=tomorrow")
+    assert refused.status_code == 422 and "such as 2026-11-26T00:00:00Z" in refused.text
     assert all(one["complaints"]["part"] == 0 for one in site.api.get("/complaints")["items"])
     found = site.api.get("/customers?event=bought_here&margin=0.3")
     assert (found["customers"], found["retention"], found["ltv"]) == (0, None, None)

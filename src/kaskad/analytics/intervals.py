@@ -74,6 +74,12 @@ def difference(one: Share, other: Share, z: float | None = None) -> Interval | N
     return Interval(max(low, -1.0), min(high, 1.0))
 
 
+def shown(one: Share, other: Share) -> bool:
+    """Say whether the first share differs from the second for who looks once: `difference` holds no zero."""
+    told = difference(one, other)
+    return told is not None and told.excludes_zero
+
+
 def p_value(one: Share, other: Share) -> float | None:
     """Return how small alpha may be until `difference` holds zero; None where either is of nobody."""
     if not one.of or not other.of:

@@ -128,12 +128,17 @@ def _of_steps(told: dict[str, Any]) -> Table:
 
 
 def _of_runs(told: dict[str, Any]) -> Table:
+    from kaskad.analytics.intervals import Share, shown
+
     table = _table("", "runs", "of", "share")
     for name, rate in told["rates"].items():
         if rate["share"] is not None:
             table.add_row(_words(name), str(rate["part"]), str(rate["whole"]), _share(rate))
     if told["goal_gain"] is not None:
-        table.add_row(_words("goal_gain"), "", "", f"{told['goal_gain'] * 100:+.1f} pp")
+        arms = [told["rates"][name] for name in ("cr_entered", "cr_holdout")]
+        sure = shown(*(Share(each["part"], each["whole"]) for each in arms))
+        gain = f"{told['goal_gain'] * 100:+.1f} pp"
+        table.add_row(_words("goal_gain"), "", "" if sure else "not shown", gain)
     return table
 
 

@@ -132,16 +132,16 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
         worded("The same, by runs that went beyond the first step."),
     ),
     "cr_entered": Measure(
-        worded("Goal by entered"),
+        worded("Goals, of those who entered"),
         worded("Runs whose goal came within its time, by runs that entered."),
         worded("It came with the cascade, not because of it: that is told by the control group only."),
     ),
     "cr_delivered": Measure(
-        worded("Goal by delivered"),
+        worded("Goals, of those delivered to"),
         worded("Of the runs with a delivered message, those whose goal came within its time."),
     ),
     "cr_click": Measure(
-        worded("Goal by clicked"),
+        worded("Goals, of those who clicked"),
         worded("Of the runs in which a person clicked, those whose goal came within its time."),
     ),
     "cr_holdout": Measure(
@@ -170,27 +170,27 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
 
 OF_MONEY = {  # of the whole cascade, by currency
     "cost_entered": Measure(
-        worded("Cost by entered"),
+        worded("Cost for each who entered"),
         worded("What all messages cost, failed ones too, by runs that entered."),
     ),
     "cost_delivered": Measure(
-        worded("Cost by reached: delivered"),
+        worded("Cost for each reached: delivered"),
         worded("The same by runs with a delivered message."),
     ),
     "cost_seen": Measure(
-        worded("Cost by reached: seen"),
+        worded("Cost for each reached: seen"),
         worded("The same by runs with a message that a person saw."),
     ),
     "cost_seen_or_sms_delivered": Measure(
-        worded("Cost by reached: seen, or an SMS delivered"),
+        worded("Cost for each reached: seen, or an SMS delivered"),
         worded("The same, an SMS that was delivered taken for seen."),
     ),
     "cost_reacted": Measure(
-        worded("Cost by reached: reacted"),
+        worded("Cost for each reached: reacted"),
         worded("The same by runs in which a person reacted."),
     ),
     "cost_goal": Measure(
-        worded("Cost by goal"),
+        worded("Cost for each goal"),
         worded("The same by goals."),
     ),
     "revenue": Measure(
@@ -199,11 +199,11 @@ OF_MONEY = {  # of the whole cascade, by currency
         worded("Returns are not deducted, and may come after the goal's time."),
     ),
     "revenue_each": Measure(
-        worded("Revenue by entered"),
+        worded("Revenue for each who entered"),
         worded("Revenue by runs that entered."),
     ),
     "revenue_gain": Measure(
-        worded("Gain in revenue by entered"),
+        worded("Gain in revenue for each who entered"),
         worded("Revenue by runs that entered, less revenue by runs held out."),
         worded("A few large orders make it: the tab “Does it work?” tells how sure it is."),
     ),

@@ -31,6 +31,7 @@ _PATTERNS = {  # in words, since a regular expression tells few people what to c
     NAMED: "A name has no / and no control character in it, and no space at its ends",
     PLAIN: "It holds the character U+0000, which cannot be stored",
 }
+_INSTANTS = frozenset({"datetime_parsing", "datetime_from_date_parsing", "datetime_type", "timezone_aware"})
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
@@ -104,6 +105,8 @@ def _shape_problem(found: Mapping[str, Any]) -> Problem:
     if found["type"] == "json_invalid":
         return Problem(f"The body is not JSON that can be read: {found.get('ctx', {}).get('error', '')}")
     said = _PATTERNS.get(found.get("ctx", {}).get("pattern", ""), found["msg"])
+    if found["type"] in _INSTANTS:
+        said = "Write an instant with its zone, such as 2026-11-26T00:00:00Z"
     source, *rest = where
     if source == "body":
         return Problem(f"{said}.", "".join(f"/{escape(part)}" for part in rest))

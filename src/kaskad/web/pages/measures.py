@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from kaskad.actions import cascades, measures, segments
 from kaskad.actions.measures import Told
+from kaskad.analytics.intervals import Share, shown
 from kaskad.analytics.measures import Chosen
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
 from kaskad.web.auth import InOffice
@@ -50,6 +51,7 @@ def show(
         name = json.dumps([slug, segment, version, since, until, step, channel, variant])
         told = figures_of(request).measured.get(name, lambda: measures.told(office, slug, among, chosen))
     rows = told.measured.rows if told else []
+    arms = [told.measured.rates[each] for each in ("cr_entered", "cr_holdout")] if told else []
     asked = {"step": step, "channel": channel, "variant": variant, "segment": segment, "version": version,
              "since": since, "until": until}  # fmt: skip
     return render(
@@ -57,6 +59,7 @@ def show(
         steps=[(each, each) for each in steps],
         channels=[(each, look.word("channel", each)) for each in channels],
         asked=f"?{urlencode({name: value for name, value in asked.items() if value})}",
+        gain_shown=bool(arms) and shown(*(Share(each.part, each.whole) for each in arms)),
         of_messages=OF_MESSAGES, of_runs=OF_RUNS, of_money=OF_MONEY, rows=rows,
         columns=[name for name in SHOWN if told and told.measured.all.rates[name].whole],
         choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
