@@ -9,6 +9,7 @@ import typer
 from kaskad.cli.screens.options import DB, JSON
 
 CASCADE = Annotated[str, typer.Argument(metavar="CASCADE", help="The cascade's name.")]
+NOTHING = "Nobody was written to who entered in this block of thirty days, so nothing is known yet."
 BOUNDS = Annotated[
     list[str], typer.Argument(metavar="FIGURE=SHARE", help="Such as bounces=8% or opt_outs=0%.")
 ]
@@ -100,7 +101,7 @@ def _shown(told: dict[str, Any]) -> str:
     if rows:
         lines.append(table(("VERSION", "STEP", "FIGURE", "TODAY", "30 DAYS", "BOUND", "SUSPICION"), rows))
     else:
-        lines.append("Nothing has left within thirty days, so nothing is known yet.")
+        lines.append(NOTHING)
     if told["stopped"]:
         lines.append(f"Look at it, then `kaskad resume {told['cascade']}`; "
                      f"`kaskad guard set {told['cascade']} FIGURE=SHARE` raises a bound.")  # fmt: skip

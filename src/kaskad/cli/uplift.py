@@ -177,7 +177,7 @@ def _plans(told: dict[str, Any]) -> None:
         return
     typer.secho(f"\nHow long to wait, at {told['pace']:.1f} new people a day", bold=True)
     rows = [
-        (f"{one['lift']:+.0%}", one["people"], _day(one["ready_at"]) if one["ready_at"] else "never")
+        (f"{one['lift']:+.0%}", one["people"], one["ready_at"][:10] if one["ready_at"] else "never")
         for one in told["plans"]
     ]
     typer.echo(table(("IF IT BRINGS", "PEOPLE NEEDED", "COUNTED BY"), rows))
