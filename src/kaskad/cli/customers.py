@@ -61,7 +61,10 @@ def _print(told: dict[str, Any]) -> None:
     out = Console(highlight=False)
     money = f" {told['currency']}".rstrip()
     out.print(f"[bold]{told['customers']} customers[/bold] · revenue {told['revenue']:,.2f}{money}")
-    out.print(f"Retention {_share(told['retention'])} · churn {_share(told['churn'])} a period")
+    if told["retention"] is None:
+        out.print("Retention is not known yet: no period that is over began with customers.")
+    else:
+        out.print(f"Retention {_share(told['retention'])} · churn {_share(told['churn'])} a period")
     ltv, predicted = told["ltv"], told["ltv_predicted"]
     if ltv is None:
         out.print(
