@@ -4,7 +4,7 @@ import json
 import re
 
 from kaskad.cli.bill import report
-from kaskad.cli.money import lines_of
+from kaskad.cli.money import _cell, lines_of
 from kaskad.cli.root import run
 
 
@@ -87,3 +87,8 @@ def test_the_commands_say_what_to_do(tmp_path, monkeypatch, capsys):
     assert run(["bills"]) == 0 and "b.csv" in capsys.readouterr().out
     assert run(["money", "--json"]) == 0 and json.loads(capsys.readouterr().out)["messages"] == 0
     assert run(["money"]) == 0 and "Nothing was sent" in capsys.readouterr().out
+    assert (
+        run(["money", "--since", "2026-11-01T00:00:00+05:00"]) == 0
+        and "2026-10-31" in capsys.readouterr().out
+    )
+    assert (_cell({"KZT": 0}), _cell({})) == ("₸0", "")  # free, and no price known

@@ -73,7 +73,7 @@ def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
     parts = [("steps", "STEP")] if cascade else [("cascades", "CASCADE")]
     for name, head in (*parts, ("accounts", "ACCOUNT"), ("days", "DAY")):
         rows = [
-            (one["name"] or "deleted", f"{one['messages']:,}", _amounts(one["price"]), _amounts(one["cost"]))
+            (one["name"] or "deleted", f"{one['messages']:,}", _cell(one["price"]), _cell(one["cost"]))
             for one in told[name][-SHOWN_DAYS:]
         ]
         yield ""
@@ -113,6 +113,14 @@ def _limits(limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     ]  # fmt: skip
     if rows:
         yield table(("BUDGET OF", "PER", "SPENT", "OF", "SHARE"), rows) + "\n"
+
+
+def _cell(amounts: Mapping[str, int]) -> str:
+    """Return amounts as they stand in a table: nothing is only where no price is known."""
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    return _amounts(amounts) or ", ".join(format_money(Money(0, code)) for code in sorted(amounts))
 
 
 def _amounts(amounts: Mapping[str, int]) -> str:
