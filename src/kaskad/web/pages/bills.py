@@ -89,6 +89,7 @@ def show(office: InOffice, request: Request, seen: Reader, bill: Number) -> Resp
         request, look_of(request, seen), "bill.html", seen=seen, bill=found, told=told, name=bill,
         account=names.get(found.account_id, ""), states=STATES, reasons=REASONS,
         total=minor_of(told.total_micros, code), stray=minor_of(told.unknown_micros, code),
+        minor=lambda micros: minor_of(micros, code),
     )  # fmt: skip
 
 
