@@ -86,4 +86,4 @@ def test_what_goals_are_worth_is_never_mixed_with_another_currency(db):
         made = report(tx, cascade_id, to_cascade(SMS, name="odd"), stage.clock.now())
     assert (made.goals, made.revenue, made.revenue_each) == (4, {"KZT": 1950}, {"KZT": 488})
     shown = _money_line(made).plain
-    assert shown == "Goals 4, worth ₸19.50 (returns not deducted) · ₸4.87 for each run that entered"
+    assert shown == "Goals 4, worth ₸19.50 (returns not deducted) · ₸4.88 for each run that entered"
