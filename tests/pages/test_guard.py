@@ -1,11 +1,15 @@
 """Guardrails on their page and over the API: bounds, what was stopped and looked at, first parts, alarms."""
 
+import inspect
 import re
 
+from kaskad.actions.alarm_words import WORDS
+from kaskad.actions.alarms import KINDS
 from kaskad.domain.guard import Figure
 from kaskad.domain.guarded import Count
 from kaskad.store import cascades, guards
 from kaskad.store.guards import Stream
+from kaskad.web.pages import settings_alarms
 from support.faults import until
 
 
@@ -21,6 +25,12 @@ def stop(site) -> None:
 
     office.write(change)
     office.reload()
+
+
+def test_every_kind_of_alarm_has_its_words():
+    assert set(KINDS) == set(WORDS)
+    source = inspect.getsource(settings_alarms)
+    assert [kind for kind in KINDS if f'"{kind}": look._(' not in source] == []
 
 
 def watched(site) -> set[str]:

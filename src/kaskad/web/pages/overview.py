@@ -165,8 +165,7 @@ def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlar
                     else look._("The budget of %(name)s is used up by %(share)s.", name=whose,
                                 share=look.pct(int(each.detail) / 100))
                 )  # fmt: skip
-                yield ShownAlarm("bad" if each.kind == "budget_used" else "warn", text, "/settings/policy",
-                                 look._("Policy"))  # fmt: skip
+                yield ShownAlarm("bad" if each.kind == "budget_used" else "warn", text, "", "")
             case "stranded":
                 text = look._("People in %(name)s cannot be carried on: %(why)s",
                               name=each.name, why=each.detail)  # fmt: skip

@@ -75,6 +75,7 @@ def _names(look: Look) -> dict[str, str]:
         "guard": look._("Paused by a guardrail"), "guard_told": look._("Beyond a bound"),
         "canary": look._("First part of a launch"), "account_held": look._("Account held"),
         "account_down": look._("Account does not answer"), "account_trouble": look._("Trouble of an account"),
+        "budget_used": look._("Budget used up"), "budget_near": look._("Budget nearly used up"),
         "stranded": look._("People stranded"), "webhook": look._("Webhook"),
         "stops": look._("Replies that may mean “stop”"), "no_address": look._("No public address"),
         "winner": look._("Won by its rule"),
