@@ -5,10 +5,13 @@ from random import Random
 
 from msgspec.structs import replace
 
+from kaskad.actions import money as spent
+from kaskad.actions import reports
 from kaskad.actions.messages import money
+from kaskad.actions.office import Office
 from kaskad.domain.cascade import Money
 from kaskad.domain.terms import Channel, Kind, Reason
-from support.stage import Stage, accepted, refused
+from support.stage import VAULT, Stage, accepted, refused
 
 PRICE = 1000
 CASCADE = """
@@ -131,3 +134,15 @@ def test_a_call_that_is_made_again_costs_what_all_its_calls_cost(either):
         ("charged", 1000), ("receipt", -300), ("reserved", 1000), ("charged", 0),
     ]  # fmt: skip
     assert ledger(stage, ann)[-1].total == 1700
+    bob = stage.person("bob", [Channel.SMS], addresses={Channel.SMS: "+77010000002"})
+    stage.event(bob, "left")
+    stage.receipt(bob, Kind.FAILED, value='{"reason": "busy", "cost": 500}')
+    office = Office(either, VAULT, stage.engine, stage.world.signer, "")
+    for waits in (True, False):  # for its second attempt, which nobody takes
+        told = spent.money(office, "paid")
+        assert told.whole.cost == reports.report(office, "paid").report.cost == {"KZT": 2200}, waits
+        assert told.whole.messages == 1 and told.days[0].cost == told.steps[0].cost == {"KZT": 2200}
+        assert sum(row[2] for row in stage.rows("spent_by_quarter", since=0)) == 2200
+        stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
+        stage.passes("30m")
+    assert stage.states(bob) == {"sms": "rejected"} and reserved(stage, cascade) == 2200

@@ -163,7 +163,7 @@ class _Sums:
             currency = known.get(account, "")
             if currency and under_way:
                 self.under_way[currency] = self.under_way.get(currency, 0) + under_way
-            if not messages:
+            if not messages and not cost:
                 continue
             day = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone).date()
             places = {

@@ -4,13 +4,16 @@
 
 -- name: money_hours
 -- By cascade, version, step, account and hour: messages that have left us and those under way, their prices and costs.
+-- What has been refused or taken back since, or waits for another attempt, may have cost something before.
 SELECT r.cascade_id, r.version_id, m.step, m.account_id, m.submitted_at / 3600000,
-       sum(CASE WHEN m.state = 2 THEN 0 ELSE 1 END),
-       coalesce(sum(CASE WHEN m.state = 2 THEN 0 ELSE m.price END), 0),
-       coalesce(sum(CASE WHEN m.state = 2 THEN 0 ELSE coalesce(m.spent, 0) + coalesce(m.cost, m.price) END), 0),
+       sum(CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN 1 ELSE 0 END),
+       coalesce(sum(CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END), 0),
+       coalesce(sum(CASE WHEN m.state = 2 THEN 0 ELSE coalesce(m.spent, 0)
+                    + coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END) END), 0),
        coalesce(sum(CASE WHEN m.state = 2 THEN coalesce(m.spent, 0) + coalesce(m.cost, m.price) ELSE 0 END), 0)
   FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
- WHERE m.submitted_at >= :since AND m.submitted_at < :until AND m.state IN (2, 3, 4, 5, 7, 8, 9, 10)
+ WHERE m.submitted_at >= :since AND m.submitted_at < :until
+   AND (m.state IN (2, 3, 4, 5, 7, 8, 9, 10) OR m.spent IS NOT NULL OR m.cost IS NOT NULL)
    AND (:cascade_id = 0 OR r.cascade_id = :cascade_id)
    AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY r.cascade_id, r.version_id, m.step, m.account_id, m.submitted_at / 3600000;

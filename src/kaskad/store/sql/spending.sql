@@ -20,6 +20,10 @@ DELETE FROM spending WHERE day < :day;
 
 -- name: spent_by_quarter
 -- What is held for messages since an instant, by account and quarter of an hour of their submission.
-SELECT account_id, submitted_at / 900000, sum(coalesce(spent, 0) + coalesce(cost, price)) FROM messages
- WHERE submitted_at >= :since AND state NOT IN (0, 6, 11, 12) AND account_id IS NOT NULL
+-- What waits, or was refused or taken back, holds no price; attempts before may have cost something.
+SELECT account_id, submitted_at / 900000,
+       sum(coalesce(spent, 0) + coalesce(cost, CASE WHEN state IN (0, 6, 11, 12) THEN 0 ELSE price END))
+  FROM messages
+ WHERE submitted_at >= :since AND account_id IS NOT NULL
+   AND (state NOT IN (0, 6, 11, 12) OR spent IS NOT NULL OR cost IS NOT NULL)
  GROUP BY account_id, submitted_at / 900000;
