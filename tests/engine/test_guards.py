@@ -10,11 +10,13 @@ from kaskad.actions.alarms import alarms
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid
 from kaskad.domain.guard import Figure
+from kaskad.domain.policy import DAY, MINUTE
 from kaskad.domain.terms import Kind
 from kaskad.engine import announce
 from kaskad.engine.outbox import EventType
 from kaskad.engine.trial import Trial
 from kaskad.store import webhooks
+from kaskad.store.guards import LONG_DAYS
 from kaskad.store.webhooks import Secret
 from support.stage import VAULT, Stage
 
@@ -59,12 +61,13 @@ def told(stage: Stage) -> list[str]:
     return [row[2] for row in piece.deliveries]
 
 
-def let_in(stage: Stage, name: str, people: int, bounced: int) -> None:
-    for n in range(people):
-        person = stage.person(f"{name}{n}")
+def let_in(stage: Stage, name: str, people: int, bounced: int, after: str = "0m") -> None:
+    persons = [stage.person(f"{name}{n}") for n in range(people)]
+    for person in persons:
         stage.event(person, "left")
-        if n < bounced:
-            stage.receipt(person, Kind.BOUNCED)
+    stage.passes(after)
+    for person in persons[:bounced]:
+        stage.receipt(person, Kind.BOUNCED)
 
 
 def test_bounces_pause_a_cascade_until_somebody_has_looked(either):
@@ -175,7 +178,9 @@ def test_an_account_beyond_a_bound_is_held_whatever_cascade_it_was(stage):
     office = directly(stage)
     stage.cascade(CASCADE.replace("4%", "0%"))  # this cascade does not watch bounces itself
     stage.cascade(CASCADE.replace("4%", "0%").replace("cascade: cart", "cascade: other"))
-    let_in(stage, "bad", 12, 12)
+    block = LONG_DAYS * DAY
+    stage.clock.at = (stage.clock.at // block + 1) * block - 30 * MINUTE  # the block ends before they bounce
+    let_in(stage, "bad", 12, 12, after="1h")
     found = guards.watch(office)
     assert next((each.subject.account, each.stream.figure) for each in found) == ("email", Figure.BOUNCES)
     assert stage.world.holds.held.keys() == {stage.world.accounts_by_name["email"].id}

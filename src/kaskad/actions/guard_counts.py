@@ -15,10 +15,13 @@ Counts = dict[tuple[Stream, int], Count]  # by stream and first hour of the wind
 
 
 def counts_of(tx: Transaction, now: int, cascade_id: int = 0) -> Counts:
-    """Return what befell the messages of runs that entered today, and within the longer window."""
+    """Return what befell the messages of runs that entered today, and within the longer window; of the one
+    before too, while it is watched still."""
     day, days = guards.windows(now)
+    first = guards.first_watched(now)
     found: Counts = {}
-    for version_id, hour, text, runs in guards.counts(tx, days, cascade_id):
+    for version_id, hour, text, runs in guards.counts(tx, first, cascade_id):
+        windows = {since for since in (day, days) if hour >= since} or {first}
         leg = part_of_text(text)
         if not isinstance(leg, Leg):
             continue
@@ -27,17 +30,16 @@ def counts_of(tx: Transaction, now: int, cascade_id: int = 0) -> Counts:
             if leg.account_id and figure in OF_ACCOUNTS:
                 streams.append(Stream(0, leg.account_id, -1, figure))
             for stream in streams:
-                for since in {day, days}:
-                    if hour >= since:
-                        count = found.setdefault((stream, since), Count())
-                        count.of += runs
-                        count.bad += runs * bad
+                for since in windows:
+                    count = found.setdefault((stream, since), Count())
+                    count.of += runs
+                    count.bad += runs * bad
     return found
 
 
 def less_bases(tx: Transaction, counts: Counts, now: int) -> None:
     """Leave out of `counts` what had been counted when somebody looked."""
-    for key, base in guards.bases(tx, guards.windows(now)[1]).items():
+    for key, base in guards.bases(tx, guards.first_watched(now)).items():
         if key in counts:
             counts[key] = counts[key].less(base)
 

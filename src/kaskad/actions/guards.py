@@ -99,7 +99,7 @@ class Breach(Struct, frozen=True):
 def watch(office: Office) -> list[Breach]:
     """Look at everything that runs; stop what is beyond its bound, and return it."""
     found = [each for each in breaches(office) if _act(office, each)]
-    _, since = guards.windows(office.now())
+    since = guards.first_watched(office.now())
     office.write(lambda tx: tx.run("drop_guard_bases", since=since))
     return found
 
@@ -137,7 +137,7 @@ def status(office: Office, slug: str) -> Guarded:
         policy = settings.get(tx, POLICY, Policy) or Policy()
         numbers = {version.id: version.number for version in cascades.versions_of(tx, row.id)}
         counts = counts_of(tx, now, row.id)
-        seen = {stream for stream, _ in counts}
+        seen = {stream for stream, since in counts if since in (day, days)}
         less_bases(tx, counts, now)
         stops = {stop.stream: stop for stop in guards.stops(tx) if stop.stream.version_id in numbers}
         past, bounds = guards.history(tx, cascade_id=row.id), guards.bounds(tx)

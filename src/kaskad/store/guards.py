@@ -12,6 +12,7 @@ from kaskad.store.db import Transaction
 
 DAY = 24
 LONG_DAYS = 30
+LATE_DAYS = 7  # into a block, in which the one before is watched still: bounces and complaints come late
 
 
 class Stream(Struct, frozen=True, order=True):
@@ -91,6 +92,12 @@ def windows(now: int) -> tuple[int, int]:
     """Return the first hours of the day and of the thirty days that are watched now."""
     day = now // 3_600_000 // DAY
     return day * DAY, day // LONG_DAYS * LONG_DAYS * DAY
+
+
+def first_watched(now: int) -> int:
+    """Return the first hour of all that is watched now: of the block before, while that still is."""
+    day, begins = now // 3_600_000 // DAY, windows(now)[1]
+    return begins - LONG_DAYS * DAY if day - begins // DAY < LATE_DAYS else begins
 
 
 def counts(tx: Transaction, since: int, cascade_id: int = 0) -> Iterator[tuple[int, int, str, int]]:

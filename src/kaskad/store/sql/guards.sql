@@ -3,10 +3,10 @@
 -- name: guard_counts
 -- Messages of runs by the day of their entry, since an hour: of every version what befell how many.
 SELECT v.id, k.hour, p.detail, k.runs
-  FROM versions v
-  JOIN course_counts k ON k.version_id = v.id AND k.hours = 24 AND k.hour >= :since
+  FROM versions v CROSS JOIN course_counts k /* else SQLite may look at all counts there are */
   JOIN course_parts p ON p.id = k.part_id AND p.live IS NULL
- WHERE :cascade_id = 0 OR v.cascade_id = :cascade_id;
+ WHERE k.version_id = v.id AND k.hours = 24 AND k.hour >= :since
+   AND (:cascade_id = 0 OR v.cascade_id = :cascade_id);
 
 -- name: put_guard_stop
 INSERT INTO guard_stops (version_id, account_id, step, figure, bad, messages, bound, paused, at)
