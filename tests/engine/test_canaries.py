@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from kaskad.actions import canaries, launches
+from kaskad.actions import canaries, hindsight, launches
 from kaskad.actions.alarms import alarms
 from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import Wanted, wanted
@@ -63,6 +63,7 @@ def state(office: Office, launch_id: int) -> tuple[str, str, str]:
 
 
 def test_a_canary_that_fares_well_lets_the_rest_go_and_nobody_is_written_to_twice(stage, office):
+    began = stage.clock.now()
     launch_id = begin(office, stage)
     first = {parcel.contact_id for parcel in stage.parcels}
     assert first != set(range(1, 11))  # drawn, and not the oldest contacts
@@ -81,6 +82,9 @@ def test_a_canary_that_fares_well_lets_the_rest_go_and_nobody_is_written_to_twic
     stage.passes("1h")
     assert len(stage.parcels) == PEOPLE
     assert len({parcel.contact_id for parcel in stage.parcels}) == PEOPLE  # though who enters again restarts
+    (told,) = hindsight.of_cascade(office, "sale")
+    happened = {one.figure: one.happened for one in told.figures}
+    assert told.started_at == began and happened["entered"] == PEOPLE, "the first part is of the launch"
     with pytest.raises(Conflict):
         launches.go(office, "sale", launch_id)
 

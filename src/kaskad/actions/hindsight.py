@@ -105,7 +105,7 @@ def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told:
             for name, minor in expected.cost.items()
         ),
     ]
-    over = told.state in ("done", "stopped") and past.under_way <= SETTLED * entered
+    over = told.state == "done" and past.under_way <= SETTLED * entered  # of one stopped, some never entered
     return Hindsight(
         slug, told.launch, told.audience, told.started_at, expected.basis, over, past.under_way,
         tuple(figures),

@@ -67,26 +67,33 @@ RETURNING id;
 
 -- name: foretold
 -- The last launches of a cascade that were forecast, and when the launches of the same version before and after
--- them began.
-SELECT l.id, l.version_id, l.audience, l.started_at, l.state, l.forecast,
+-- them began. One whose first part went ahead began with that.
+SELECT l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast,
        (SELECT min(n.started_at) FROM launches n
-         WHERE n.version_id = l.version_id AND n.started_at > l.started_at) AS until,
+         WHERE n.version_id = l.version_id AND n.id <> l.id AND n.started_at > l.began_at) AS until,
        (SELECT max(b.started_at) FROM launches b
-         WHERE b.version_id = l.version_id AND b.started_at < l.started_at) AS before
-  FROM launches l JOIN versions v ON v.id = l.version_id
- WHERE v.cascade_id = :cascade_id AND l.forecast IS NOT NULL
+         WHERE b.version_id = l.version_id AND b.id <> l.id AND b.started_at < l.began_at) AS before
+  FROM (SELECT id, version_id, audience, state, forecast,
+               coalesce((SELECT f.started_at FROM canaries k JOIN launches f ON f.id = k.first_id
+                          WHERE k.launch_id = launches.id), started_at) AS began_at
+          FROM launches WHERE forecast IS NOT NULL) AS l
+  JOIN versions v ON v.id = l.version_id
+ WHERE v.cascade_id = :cascade_id
  ORDER BY l.id DESC
  LIMIT :limit;
 
 -- name: foretold_everywhere
--- The last launches of all cascades that were forecast, with their cascades.
-SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.started_at, l.state, l.forecast,
+-- The last launches of all cascades that were forecast, with their cascades; as `foretold`.
+SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast,
        (SELECT min(n.started_at) FROM launches n
-         WHERE n.version_id = l.version_id AND n.started_at > l.started_at) AS until,
+         WHERE n.version_id = l.version_id AND n.id <> l.id AND n.started_at > l.began_at) AS until,
        (SELECT max(b.started_at) FROM launches b
-         WHERE b.version_id = l.version_id AND b.started_at < l.started_at) AS before
-  FROM launches l JOIN versions v ON v.id = l.version_id JOIN cascades c ON c.id = v.cascade_id
- WHERE l.forecast IS NOT NULL
+         WHERE b.version_id = l.version_id AND b.id <> l.id AND b.started_at < l.began_at) AS before
+  FROM (SELECT id, version_id, audience, state, forecast,
+               coalesce((SELECT f.started_at FROM canaries k JOIN launches f ON f.id = k.first_id
+                          WHERE k.launch_id = launches.id), started_at) AS began_at
+          FROM launches WHERE forecast IS NOT NULL) AS l
+  JOIN versions v ON v.id = l.version_id JOIN cascades c ON c.id = v.cascade_id
  ORDER BY l.id DESC
  LIMIT :limit;
 
