@@ -69,6 +69,7 @@ def test_nothing_is_said_where_nothing_is_known():
     for told in (difference, lift, difference_at_any_look, p_value, p_value_at_any_look):
         assert told(nobody, one) is None and told(one, nobody) is None
     assert not shown(nobody, one) and not shown(HELD, HELD) and shown(CASCADE, HELD)
+    assert lift(Share(3, 3), Share(2, 2)) is None and lift(Share(3, 3), Share(1, 2)) is not None
     assert lift(Share(0, 10), Share(1, 10)) is None and share_at_any_look(nobody) is None
     assert needed(0.05, 0.05) is None and needed(0.04, 0.05, 0.0) is None
     assert sample_ratio([0, 0], [9, 1]) is None and sample_ratio([5], [1]) is None

@@ -129,10 +129,26 @@ def test_the_effect_is_what_a_slow_count_of_the_rows_gives(db, monkeypatch):
     assert uplift.measure(office, "tried").touched.touched > 0
     version = uplift.measure(office, "tried", Among(version=1))
     assert version.effect == uplift.measure(office, "tried").effect and version.effect.one.of
+    assert version.only == ()
     early = uplift.measure(office, "tried", Among(until=began))
     assert early.effect.one == Share(0, 0) and early.effect.difference is None and early.worth is None
     monkeypatch.setattr(courses, "CORRECTED", -1)  # nothing is looked at: it was counted before
     checked(stage, office, cascade_id, people + late)
+    known = uplift.measure(office, "tried")
+    stage.cascade(TEXT.replace("holdout: 30%", "holdout: 0%", 1))
+    for number in range(20):  # who all buy, and have nobody to be held against
+        person = stage.person(f"free{number}")
+        stage.event(person, "left")
+        stage.event(person, "bought", total=9)
+    stage.passes("8d")
+    now = uplift.measure(office, "tried", Among(until=known.until))
+    assert (now.effect, now.only) == (known.effect, ())
+    now = uplift.measure(office, "tried")
+    assert now.only == (1,) and now.evenly > 0.001 and now.expected_share == pytest.approx(0.3)
+    assert now.effect.one.of + now.effect.other.of == 69 and now.worth.treated == pytest.approx(
+        known.worth.treated * known.effect.one.of / now.effect.one.of
+    )
+    assert uplift.measure(office, "tried", Among(version=2)).effect.one == Share(20, 20)
 
 
 def checked(stage, office, cascade_id, people):

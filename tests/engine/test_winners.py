@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from kaskad.actions import alarm_book, trials, winners
+from kaskad.actions import alarm_book, trials, uplift, winners
 from kaskad.actions.alarm_book import Way
 from kaskad.actions.alarms import alarms
 from kaskad.domain.terms import Channel, Kind
@@ -63,6 +63,13 @@ def test_the_best_variant_takes_over_and_the_version_stays(db):
 
     again = Counter(parcel.outgoing.text for parcel in launched(stage, version).values())
     assert again.total() == 260 and again["warm"] > 225 and again["plain"] > 2
+    for n in range(200):
+        stage.person(f"new{n}", [Channel.SMS])
+    launched(stage, version)
+    stage.passes("P9D")
+    (compared,) = uplift.measure(office, "news").variants
+    assert compared.evenly is None and compared.until == told.at // 3_600_000 * 3_600_000
+    assert [arm.messages for arm in compared.arms] == [plain.of, warm.of], "not who got the new weights"
 
 
 TRIED = """cascade: basket

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
 from kaskad.actions.cascades import cascade_of, definition_of
@@ -9,7 +11,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, scope_of
 from kaskad.analytics import reach, uplift
 from kaskad.analytics.courses import Tally, tally
-from kaskad.analytics.effects import Effect, step_effects, variant_effects
+from kaskad.analytics.effects import Effect, VariantEffects, step_effects, variant_effects
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.analytics.uplift import DAY_MS, PACE_DAYS, Uplift, Worth
 from kaskad.domain.cascade import Cascade, Span
@@ -17,7 +19,7 @@ from kaskad.domain.hours import add, subtract
 from kaskad.domain.policy import Policy
 from kaskad.engine.catalog import POLICY
 from kaskad.store import cascades as store
-from kaskad.store import settings
+from kaskad.store import settings, winners
 from kaskad.store.cascades import CascadeRow
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
@@ -39,19 +41,23 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
         within = cascade.goal.within if cascade.goal else WEEK
         until = min(whole.until, subtract(now, within, "UTC") // HOUR_MS * HOUR_MS) if ripe else whole.until
         counted = structs.replace(whole, until=until)
-        return _measured(office, tx, row, cascade, within, whole, counted, now)
+        shares = _shares(office, tx, row)
+        if not whole.version_id and (only := uplift.alike(tally(tx, row.id, counted), shares)):
+            whole, counted = (structs.replace(each, versions=only) for each in (whole, counted))
+        return _measured(office, tx, row, cascade, within, whole, counted, shares, now)
 
 
 def _measured(
     office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
-    counted: Scope, now: int,
+    counted: Scope, shares: Mapping[int, int], now: int,
 ) -> Uplift:  # fmt: skip
     told = tally(tx, row.id, counted)
-    effect, shares = uplift.treated_and_held(told), _shares(office, tx, row)
+    effect = uplift.treated_and_held(told)
     expected, evenly = uplift.lot(told, shares)
     version = store.version(tx, whole.version_id or row.version_id or 0)
     defined = cascade_of(office, tx, version.id)
-    one = told if whole.version_id else tally(tx, row.id, structs.replace(counted, version_id=version.id))
+    own = structs.replace(counted, version_id=version.id, versions=())
+    one = told if whole.version_id else tally(tx, row.id, own)
     waiting, first_at = _waiting(tx, row, whole, counted.until, within)
     within_ms, share, pace = (
         add(now, within, "UTC") - now,
@@ -60,15 +66,43 @@ def _measured(
     )
     return Uplift(
         cascade=cascade.id, title=cascade.title, version=version.number, as_of=now,
-        until=min(counted.until, now), ripe=counted.until < whole.until,
+        until=min(counted.until, now), only=_numbers(tx, row, counted), ripe=counted.until < whole.until,
         first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
         goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
         effect=effect, expected_share=expected, evenly=evenly,
         worth=_worth(tx, row, counted, told, effect), cost=uplift.cost_of(told, reach.currencies(tx)),
         touched=uplift.contamination(tx, row.id, counted, within_ms), pace=pace,
         plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
-        variants=variant_effects(one, defined), uncounted=told.uncounted,
+        variants=_variants(tx, row, own, one, defined), uncounted=told.uncounted,
     )  # fmt: skip
+
+
+def _variants(
+    tx: Transaction, row: CascadeRow, own: Scope, told: Tally, defined: Cascade
+) -> list[VariantEffects]:
+    """Return how variants compare; where the best one has taken over, of who entered before.
+
+    Who entered shortly before it may have got the new weights at a later step: nothing is said of the lot.
+    """
+    over = {
+        each.step: each.at for each in winners.of_cascade(tx, row.id) if each.version_id == own.version_id
+    }
+    found = []
+    for one in variant_effects(told, defined):
+        number = next(step.number for step in defined.steps if step.id == one.step)
+        if number in over:
+            until = min(own.until, over[number] // HOUR_MS * HOUR_MS)
+            before = variant_effects(tally(tx, row.id, structs.replace(own, until=until)), defined)
+            one = next(each for each in before if each.step == one.step)
+            one = structs.replace(one, evenly=None, until=until)
+        found.append(one)
+    return found
+
+
+def _numbers(tx: Transaction, row: CascadeRow, counted: Scope) -> tuple[int, ...]:
+    """Return the numbers of the versions that are counted; (): all."""
+    known = store.versions_of(tx, row.id) if counted.versions else []
+    return tuple(sorted(each.number for each in known if counted.has(each.id)))
 
 
 def _worth(tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect) -> Worth | None:
@@ -107,7 +141,8 @@ def _waiting(
 def _pace(tx: Transaction, row: CascadeRow, whole: Scope, now: int) -> float:
     """Return how many people have entered for the first time a day, lately."""
     since = max(now - PACE_DAYS * DAY_MS, 0) // HOUR_MS * HOUR_MS
-    return _people(tally(tx, row.id, Scope(whole.people, whole.version_id, since, FOREVER))) / PACE_DAYS
+    lately = Scope(whole.people, whole.version_id, since, FOREVER, whole.versions)
+    return _people(tally(tx, row.id, lately)) / PACE_DAYS
 
 
 def _people(told: Tally) -> int:

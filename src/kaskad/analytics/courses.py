@@ -61,7 +61,8 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope, now: int = LATE) -> Ta
         for version_id, course_id, count, value in tx.all(
             "course_scan", cascade_id=cascade_id, **scope.params
         ):
-            runs[version_id, course_id], values[version_id, course_id] = count, value
+            if scope.has(version_id):
+                runs[version_id, course_id], values[version_id, course_id] = count, value
     _correct(tx, cascade_id, scope, changed, runs, values, courses, now)
     moved = [place for place, count in runs.items() if count or values[place]]
     known = parts(tx, {course_id for _, course_id in moved}, courses)
@@ -106,7 +107,8 @@ def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
             "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
             until=until,
         ):  # fmt: skip
-            told.add(part_of_text(text), version_id, runs, value)
+            if scope.has(version_id):
+                told.add(part_of_text(text), version_id, runs, value)
 
 
 Left = tuple[int, int, Leg]  # an hour (0: whichever), a version, what became of a message
@@ -150,8 +152,8 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
     """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
     found: Counter[tuple[int, int]] = Counter()
     courses: dict[int, str] = {}
-    for course_id, value, count in tx.all("worth_scan", cascade_id=cascade_id, **scope.params):
-        found[course_id, value] = count
+    for version_id, course_id, value, count in tx.all("worth_scan", cascade_id=cascade_id, **scope.params):
+        found[course_id, value] += count * scope.has(version_id)
     changed = waiting(tx, CORRECTED)
     for sign, entry in _moved(
         tx, cascade_id, scope, changed if len(changed) <= CORRECTED else set(), courses
@@ -187,7 +189,7 @@ def _moved(
     now: int = LATE,
 ) -> Iterator[tuple[int, Entry]]:
     """Yield as what these runs are no longer to be counted (-1), and as what instead (1)."""
-    versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id)}
+    versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id) if scope.has(row[0])}
     if scope.version_id:
         versions &= {scope.version_id}
     people = None if scope.people is None else set(scope.people)

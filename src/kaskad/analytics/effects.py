@@ -59,7 +59,7 @@ class ArmEffect(Struct, frozen=True):
     """One variant of a step against the first one."""
 
     id: str
-    sent: int
+    messages: int  # that were made, whatever became of them
     reacted: Effect
     goal: Effect
     p_reacted: float | None  # corrected for as many comparisons as the step makes (Holm)
@@ -67,11 +67,15 @@ class ArmEffect(Struct, frozen=True):
 
 
 class VariantEffects(Struct, frozen=True):
-    """The variants of one step, the first one being what the others are held against."""
+    """The variants of one step, the first one being what the others are held against.
+
+    `until`: only who entered before counts, as the best variant took over then; None: it has not.
+    """
 
     step: str
     evenly: float | None
     arms: list[ArmEffect]
+    until: int | None = None
 
 
 def effect(one: Share, other: Share) -> Effect:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 ALPHA = 0.05
 POWER = 0.8
+UNEVEN = 0.001  # below this p-value a lot did not fall as it should
 _NORMAL = NormalDist()
 
 
@@ -97,9 +98,10 @@ def p_value(one: Share, other: Share) -> float | None:
 def lift(one: Share, other: Share, z: float | None = None) -> Interval | None:
     """Return the interval of how much higher the first share is, relatively: 0.43 is +43 %.
 
-    By the logarithm of the ratio (D. Katz et al., Biometrics 34 (1978), 469-474). None: either has no hits.
+    By the logarithm of the ratio (D. Katz et al., Biometrics 34 (1978), 469-474). None: either has no hits,
+    or both have nothing else, where it would say that it is sure of itself.
     """
-    if not one.hits or not other.hits:
+    if not one.hits or not other.hits or (one.hits == one.of and other.hits == other.of):
         return None
     ratio = log(one.hits / one.of) - log(other.hits / other.of)
     half = (z_of() if z is None else z) * sqrt(

@@ -13,7 +13,6 @@ from scipy.special import chdtrc
 from kaskad.analytics.intervals import ALPHA, Interval
 
 DRAWS = 2_000
-UNEVEN = 0.001  # below this p-value a lot did not fall as it should
 _SINGLE = 256  # of the greatest values each stands for itself; the rest in as many bins, each by its mean
 _AT_ONCE = 200  # draws in memory
 

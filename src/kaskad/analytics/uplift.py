@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from kaskad.analytics.courses import Tally, worth_each
 from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, effect
-from kaskad.analytics.intervals import Interval, Share, needed
+from kaskad.analytics.intervals import UNEVEN, Interval, Share, needed
 from kaskad.analytics.reach import Amounts
-from kaskad.analytics.samples import UNEVEN, Money, bootstrap_difference, sample_ratio
+from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
 from kaskad.analytics.scope import Scope
 from kaskad.domain.terms import Kind
 from kaskad.store.db import Transaction
@@ -66,6 +66,7 @@ class Uplift(Struct):
     version: int  # whose steps and variants are compared
     as_of: int
     until: int
+    only: tuple[int, ...]  # versions that are counted, where others hold out another share; (): all
     ripe: bool  # only those whose time is over are counted
     first_ripe_at: int | None  # when that begins, where nobody is ripe yet and somebody waits
     goal: str  # the event; "": the cascade has no goal
@@ -144,6 +145,20 @@ def lot(told: Tally, shares: Mapping[int, int]) -> tuple[float | None, float | N
     return share, sample_ratio([people - held, held], [1 - share, share])
 
 
+def alike(told: Tally, shares: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the versions whose people may be counted together; (): those of all that are told.
+
+    Where versions hold out different shares, the groups are of other times, not of the lot alone: whoever
+    came while nobody was held out has nobody to be held against. Then the share counts by which people were
+    held out last. `shares` are of 10 000.
+    """
+    seen = {version_id for (version_id, _), people in told.people.items() if people}
+    held = [version_id for version_id in seen if shares.get(version_id)]
+    if not held or len({shares.get(version_id, 0) for version_id in seen}) == 1:
+        return ()
+    return tuple(sorted(each for each, share in shares.items() if share == shares[max(held)]))
+
+
 def worth_of(tx: Transaction, cascade_id: int, scope: Scope, told: Effect, currency: str) -> Worth | None:
     """Return what the people of both groups brought, zeros included; None: no amount is known."""
     arms = worth_each(tx, cascade_id, scope)
@@ -156,7 +171,7 @@ def worth_of(tx: Transaction, cascade_id: int, scope: Scope, told: Effect, curre
 
 
 def contamination(tx: Transaction, cascade_id: int, scope: Scope, within_ms: int) -> Contamination:
-    """Return how many of the last people held out were written to by other cascades meanwhile."""
+    """Return how many of the last people held out got a message of another cascade meanwhile."""
     row = tx.one("held_out_touched", cascade_id=cascade_id, within=within_ms, limit=LOOKED_AT, **scope.params)
     assert row is not None
     return Contamination(row[1], row[0])

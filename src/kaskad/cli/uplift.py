@@ -69,6 +69,9 @@ def _head(told: dict[str, Any]) -> None:
         at = told["first_counted_at"]
         when = f"; the first are counted from {_day(at)} on (--all counts them now)" if at else ""
         typer.echo(f"One of the groups is still empty{when}.")
+    if told["only"]:
+        numbers = ", ".join(map(str, told["only"]))
+        typer.echo(f"Only versions {numbers} are counted: others hold out another share.")
     if told["waiting"]:
         typer.echo(f"{told['waiting']} people entered later: their time for the goal is not over.")
     if told["uneven"]:
@@ -161,13 +164,15 @@ def _variants(variants: list[dict[str, Any]]) -> None:
         typer.secho(f"\nVariants of {one['step']}, against {one['arms'][0]['id']}", bold=True)
         if one["evenly"] is not None and one["evenly"] < 0.001:
             typer.secho("The lot did not fall as the weights say: believe no difference.", fg="red")
+        if one["until"]:
+            typer.echo(f"Of who entered before {_day(one['until'])}, when the best one took over.")
         scale = _scale([arm["reacted"]["between"] for arm in one["arms"][1:]])
         rows = []
         for place, arm in enumerate(one["arms"]):
             cells = _cells(arm["reacted"], scale, None, arm["p_reacted"]) if place else ("", "", "")
             reacted, goal = _rate(arm["reacted"]["treated"]["rate"]), _rate(arm["goal"]["treated"]["rate"])
-            rows.append((arm["id"], arm["sent"], reacted, goal, *cells))
-        typer.echo(table(("VARIANT", "SENT", "REACTED", "GOALS", "", "OF REACTIONS", ""), rows))
+            rows.append((arm["id"], arm["messages"], reacted, goal, *cells))
+        typer.echo(table(("VARIANT", "MESSAGES", "REACTED", "GOALS", "", "OF REACTIONS", ""), rows))
 
 
 def _plans(told: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 -- What measuring effects asks besides the counts; analytics/uplift.py and analytics/attribution.py.
 
 -- name: worth_scan
--- How many runs that brought money went each course, by the amount; as `course_scan`.
-SELECT course_id, value, count(*) FROM run_courses
+-- How many runs that brought money went each course, by version and amount; as `course_scan`.
+SELECT version_id, course_id, value, count(*) FROM run_courses
  WHERE value <> 0
    AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                          AND (:version_id = 0 OR id = :version_id))
@@ -10,7 +10,7 @@ SELECT course_id, value, count(*) FROM run_courses
    AND (:whole = 1 OR contact_id IN (
         /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
         /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
- GROUP BY course_id, value;
+ GROUP BY version_id, course_id, value;
 
 -- name: held_out_touched
 -- Contamination: of the last :limit runs held out from a cascade, how many there are, and of how many the person
@@ -20,7 +20,7 @@ SELECT count(*), coalesce(sum(touched), 0)
                  SELECT 1 FROM messages m JOIN runs o ON o.contact_id = m.contact_id AND o.id = m.run_id
                   WHERE m.contact_id = r.contact_id AND o.cascade_id <> r.cascade_id
                     AND m.submitted_at >= r.entered_at AND m.submitted_at < r.entered_at + :within
-                    AND m.state IN (3, 4, 5, 7, 8, 9, 10)) THEN 1 ELSE 0 END AS touched
+                    AND m.state IN (3, 4, 5, 10)) THEN 1 ELSE 0 END AS touched
           FROM runs r
          WHERE r.holdout = 1 AND r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
            AND r.entered_at >= :since AND r.entered_at < :until

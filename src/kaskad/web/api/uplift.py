@@ -115,7 +115,7 @@ class ArmView(View):
     """A variant against the first one; p-values are corrected for the number of variants (Holm)."""
 
     id: str
-    sent: int
+    messages: Annotated[int, Field(description="That were made, whatever became of them.")]
     reacted: EffectView
     goal: EffectView
     p_reacted: float | None
@@ -124,8 +124,8 @@ class ArmView(View):
     @classmethod
     def of(cls, told: ArmEffect) -> ArmView:
         return cls(
-            id=told.id, sent=told.sent, reacted=EffectView.of(told.reacted), goal=EffectView.of(told.goal),
-            p_reacted=told.p_reacted, p_goal=told.p_goal,
+            id=told.id, messages=told.messages, reacted=EffectView.of(told.reacted),
+            goal=EffectView.of(told.goal), p_reacted=told.p_reacted, p_goal=told.p_goal,
         )  # fmt: skip
 
 
@@ -134,11 +134,16 @@ class VariantsView(View):
 
     step: str
     evenly: P
+    until: Annotated[
+        datetime | None, Field(description="The best one took over: only who entered before counts.")
+    ]
     arms: list[ArmView]
 
     @classmethod
     def of(cls, told: VariantEffects) -> VariantsView:
-        return cls(step=told.step, evenly=told.evenly, arms=[ArmView.of(arm) for arm in told.arms])
+        until = None if told.until is None else instant(told.until)
+        arms = [ArmView.of(arm) for arm in told.arms]
+        return cls(step=told.step, evenly=told.evenly, until=until, arms=arms)
 
 
 class OrdersView(View):
@@ -163,6 +168,10 @@ class UpliftView(View):
     version: Annotated[int, Field(description="Whose steps and variants are compared.")]
     as_of: datetime
     until: Annotated[datetime, Field(description="People who entered before are counted.")]
+    only: Annotated[
+        tuple[int, ...],
+        Field(description="Versions that are counted, where others hold out another share; empty: all."),
+    ]
     first_counted_at: Annotated[datetime | None, Field(description="Where nobody is counted yet: when.")]
     goal: Annotated[str, Field(description="The goal's event; empty: the cascade has none.")]
     within_ms: Annotated[int, Field(description="How long after the entry the goal counts.")]
@@ -194,7 +203,7 @@ class UpliftView(View):
         ripe_at = told.first_ripe_at
         return cls(
             cascade=told.cascade, version=told.version, as_of=instant(told.as_of), until=instant(told.until),
-            first_counted_at=None if ripe_at is None else instant(ripe_at), goal=told.goal,
+            only=told.only, first_counted_at=None if ripe_at is None else instant(ripe_at), goal=told.goal,
             within_ms=told.within_ms, holdout=told.share, waiting=told.waiting,
             effect=EffectView.of(told.effect),
             orders=orders and OrdersView(count=orders[0], between=_told(orders[1])),
