@@ -4,11 +4,15 @@ from collections import Counter
 
 import pytest
 
+from kaskad.actions.office import Office
+from kaskad.actions.trials import listing
+from kaskad.analytics.samples import sample_ratio
+from kaskad.analytics.trials import COMPARED
 from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Channel
 from kaskad.domain.trials import shared_out
 from kaskad.store import cascades, trials
-from support.stage import Stage
+from support.stage import VAULT, Stage
 
 TEXT = """cascade: basket
 title: Basket
@@ -64,6 +68,17 @@ def test_a_share_of_those_who_enter_get_the_other_version_and_keep_it(either):
     for contact in people[:6]:
         stage.event(contact, "left")
         assert stage.run(contact).version_id == first[contact] and len(stage.runs(contact)) == 2
+
+    office = Office(either, VAULT, stage.engine, stage.world.signer, "")
+    assert listing(office, "basket")[0].evenly is None, "nobody is new since the first day"
+    new = [stage.person(f"n{number}", [Channel.SMS]) for number in range(7)]
+    for contact in new:
+        stage.event(contact, "left")
+    counts = Counter(stage.run(contact).version_id for contact in new)
+    told = listing(office, "basket")[0]
+    assert told.evenly == sample_ratio([counts[base], counts[other]], [1, 1]) and not told.uneven
+    assert not told.arms[0].apart and tuple(told.arms[1].apart) == COMPARED
+    assert sum(arm.found.entered for arm in told.arms) == 13, "who enters again counts, but not for the lot"
 
     with pytest.raises(Conflict, match="on trial"):
         stage.cascade(TEXT % "third")

@@ -11,8 +11,10 @@ from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics import reach
 from kaskad.analytics.courses import tally
+from kaskad.analytics.intervals import UNEVEN, Interval, Share
 from kaskad.analytics.scope import Scope
-from kaskad.analytics.trials import Outcomes, outcomes
+from kaskad.analytics.sequential import difference_at_any_look
+from kaskad.analytics.trials import COMPARED, Outcomes, outcomes
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.shares import EQUAL
@@ -35,16 +37,25 @@ _DAY_MS = 24 * HOUR_MS
 
 
 class ArmTold(Struct, frozen=True):
-    """A version of a trial, and what became of those who entered it; `share` of 10 000."""
+    """A version of a trial, and what became of those who entered it; `share` of 10 000.
+
+    `apart`: by measure, how far its rate is from that of what ran before, at any look; nothing where one of
+    them has nobody.
+    """
 
     version: int
     running: bool
     share: int
     found: Outcomes
+    apart: Mapping[str, Interval]
 
 
 class TrialTold(Struct, frozen=True):
-    """A trial and how its versions do. `since`: of entrants from then on the figures are."""
+    """A trial and how its versions do. `since`: of entrants from then on the figures are.
+
+    `evenly`: p-value of the versions getting so many people, of those who entered for the first time; None:
+    nothing can be said, as in the first day, whose first hour has people from before the shares.
+    """
 
     id: int
     state: str
@@ -59,6 +70,12 @@ class TrialTold(Struct, frozen=True):
     arms: tuple[ArmTold, ...]
     rule: Rule | None  # None: people decide
     verdict: TrialVerdict | None  # of the rule, since the shares are as they are
+    evenly: float | None
+
+    @property
+    def uneven(self) -> bool:
+        """Say whether something other than the lot has chosen who gets which version."""
+        return self.evenly is not None and self.evenly < UNEVEN
 
 
 def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:
@@ -263,18 +280,34 @@ def _told(
     tx: Transaction, row: CascadeRow, trial: TrialRow, numbers: Mapping[int, int],
     money: Mapping[int, str], now: int,
 ) -> TrialTold:  # fmt: skip
+    from kaskad.analytics.samples import sample_ratio
+
     since, until = compared(trial, now)
     shares = {arm.version_id: arm.share for arm in trial.arms}
     shares = {trial.base_id: EQUAL - sum(shares.values()), **shares}
-    arms = []
+    arms: list[ArmTold] = []
+    people = []
     for version_id, part in shares.items():
         told = tally(tx, row.id, Scope(None, version_id, since, until))
-        arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, outcomes(told, money)))
+        found = outcomes(told, money)
+        apart = _apart(found, arms[0].found) if arms else {}
+        arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, found, apart))
+        people.append(told.people[version_id, 0])
+    evenly = sample_ratio(people, list(shares.values())) if since >= trial.shared_at else None
     return TrialTold(
         trial.id, trial.state, trial.started_at, trial.started_by, trial.ended_at, trial.ended_by, trial.why,
         None if trial.winner_id is None else numbers[trial.winner_id], since, trial.ended_at, tuple(arms),
         trial.rule, winners.of_trial(tx, trial),
+        evenly,
     )  # fmt: skip
+
+
+def _apart(one: Outcomes, other: Outcomes) -> dict[str, Interval]:
+    told = {
+        name: difference_at_any_look(Share(one.of(name), one.entered), Share(other.of(name), other.entered))
+        for name in COMPARED
+    }
+    return {name: interval for name, interval in told.items() if interval is not None}
 
 
 def compared(trial: TrialRow, now: int) -> tuple[int, int]:

@@ -12,12 +12,7 @@ from kaskad.domain.terms import Kind
 
 # What the runs of versions are compared by. Each is a share of those who entered, the control group aside:
 # whoever was to get a message counts, whether it could be sent or not.
-MEASURES = {
-    "goal": "runs whose goal came within its time",
-    "reacted": "runs in which a person clicked, replied or pressed a key",
-    "seen": "runs in which a person opened, read, answered or did more",
-    "delivered": "runs of which a message was delivered",
-}
+COMPARED = ("delivered", "seen", "reacted", "goal", "opted_out")
 _LEFT = Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit
 
 
@@ -34,7 +29,7 @@ class Outcomes(Struct):
     cost: dict[str, int] = field(default_factory=dict)
 
     def of(self, measure: str) -> int:
-        """Return how many count by a measure of MEASURES."""
+        """Return how many count by a measure of COMPARED."""
         count: int = getattr(self, measure)
         return count
 

@@ -184,6 +184,8 @@ def _print(trial: dict[str, Any]) -> None:
     why = f" ({trial['why']})" if trial["why"] else ""
     since = trial["since"][:16].replace("T", " ")
     typer.echo(f"Trial {trial['id']}, {state}{why}; of those who entered since {since} UTC:")
+    if trial["evenly"] is not None and trial["evenly"] < 0.001:
+        typer.secho("The lot did not fall as the shares say: believe no difference.", fg="red")
     rows = [
         (
             f"{arm['version']}{' (runs)' if arm['running'] else ''}", f"{arm['share']:g}%", arm["entered"],
@@ -191,8 +193,18 @@ def _print(trial: dict[str, Any]) -> None:
         )
         for arm in trial["arms"]
     ]  # fmt: skip
+    base = next(arm["version"] for arm in trial["arms"] if arm["running"])
     heads = ("VERSION", "SHARE", "ENTERED", "UNDER WAY", "DELIVERED", "SEEN", "REACTED", "GOAL", "LEFT")
     typer.echo(table(heads, rows))
+    for arm in trial["arms"]:
+        if arm["apart"]:
+            shown = [
+                f"{name} {100 * told['low']:+.1f} to {100 * told['high']:+.1f} points"
+                for name in COUNTED
+                if (told := arm["apart"][name])["low"] > 0 or told["high"] < 0
+            ]
+            words = "; ".join(shown) or "no difference is shown"
+            typer.echo(f"Version {arm['version']} against {base} (95 %, however often you look): {words}")
     if trial["rule"]:
         _print_rule(trial["rule"], trial["verdict"], trial["state"] == "running")
 

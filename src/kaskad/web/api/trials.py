@@ -15,6 +15,7 @@ from kaskad.store.winners import TrialVerdict
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.fields import Words
 from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.uplift import IntervalView
 from kaskad.web.api.views import Page, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, may
 
@@ -101,6 +102,10 @@ class ArmView(View):
     delivered: int
     opted_out: int
     cost: Annotated[dict[str, int], Field(description="By currency, in minor units.")]
+    apart: Annotated[
+        dict[str, IntervalView],
+        Field(description="How far rates are from those of what ran before: 95 %, however often one looks."),
+    ]
 
     @classmethod
     def of(cls, told: ArmTold) -> ArmView:
@@ -109,6 +114,7 @@ class ArmView(View):
             version=told.version, running=told.running, share=told.share / 100, entered=found.entered,
             under_way=found.under_way, goal=found.goal, reacted=found.reacted, seen=found.seen,
             delivered=found.delivered, opted_out=found.opted_out, cost=found.cost,
+            apart={name: IntervalView(low=one.low, high=one.high) for name, one in told.apart.items()},
         )  # fmt: skip
 
 
@@ -163,6 +169,10 @@ class TrialView(View):
     arms: list[ArmView]
     rule: RuleTold | None
     verdict: VerdictView | None
+    evenly: Annotated[
+        float | None,
+        Field(description="p-value of the versions getting so many people; below 0.001 compare nothing."),
+    ]
 
     @classmethod
     def of(cls, told: TrialTold) -> TrialView:
@@ -172,6 +182,7 @@ class TrialView(View):
             since=instant(told.since), arms=[ArmView.of(arm) for arm in told.arms],
             rule=None if told.rule is None else RuleTold.of(told.rule),
             verdict=None if told.verdict is None else VerdictView.of(told.verdict),
+            evenly=told.evenly,
         )  # fmt: skip
 
 

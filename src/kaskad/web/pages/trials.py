@@ -11,7 +11,7 @@ from msgspec import Struct
 from kaskad.actions import cascades, learning, trials, winners
 from kaskad.actions.office import Office
 from kaskad.actions.trials import NEXT, ArmTold, TrialTold
-from kaskad.analytics.intervals import Interval, Share, difference
+from kaskad.analytics.trials import COMPARED
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.trials import Rule
 from kaskad.web.auth import InOffice
@@ -31,11 +31,10 @@ PLACE = "/cascades/{slug}/trials"
 
 
 class Row(Struct, frozen=True):
-    """A version of a trial beside the running one: shares of who entered, and how far they are apart."""
+    """A version of a trial: shares of who entered."""
 
     arm: ArmTold
     rates: Mapping[str, float]  # in percent, by measure
-    apart: Mapping[str, Interval | None]
 
 
 @router.get(PLACE)
@@ -129,18 +128,11 @@ def _choices(
 
 
 def _rows(trial: TrialTold) -> list[Row]:
-    base = trial.arms[0].found
-    rows = []
-    for arm in trial.arms:
-        counts = {name: arm.found.of(name) for name in ("delivered", "seen", "reacted", "goal", "opted_out")}
-        entered = arm.found.entered
-        rates = {name: 100 * count / entered for name, count in counts.items()} if entered else {}
-        apart = {
-            name: difference(Share(count, entered), Share(base.of(name), base.entered))
-            for name, count in counts.items()
-        }
-        rows.append(Row(arm, rates, {} if arm.running else apart))
-    return rows
+    return [
+        Row(arm, {name: 100 * arm.found.of(name) / arm.found.entered for name in COMPARED})
+        if arm.found.entered else Row(arm, {})
+        for arm in trial.arms
+    ]  # fmt: skip
 
 
 def _share(text: str, none: int = 0) -> int:
