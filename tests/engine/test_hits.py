@@ -2,7 +2,10 @@
 
 import pytest
 
+from kaskad.analytics.courses import tally
+from kaskad.analytics.measures import measured, of_lines, seen
 from kaskad.analytics.reach import report
+from kaskad.analytics.scope import EVERYTHING
 from kaskad.domain.machine import CROWD, Ranges
 from kaskad.domain.site import Site
 from kaskad.domain.terms import Kind
@@ -148,13 +151,19 @@ def test_the_report_has_people_and_machines_side_by_side(db):
     for who in people[:3]:
         stage.hits(who, -1, agent="Mozilla/5.0", ip="192.0.2.9")
     stage.hits(people[3], 0, method="HEAD")
+    for who in people:
+        stage.receipt(who, Kind.DELIVERED)
     stage.passes("1m")
     version = next(iter(stage.world.versions.values()))
     with db.read() as tx:
         line = report(tx, cascade_id, version.cascade, stage.clock.now()).lines[0]
+        told = tally(tx, cascade_id, EVERYTHING)
+        made = measured(told, version.cascade, seen(tx, told, {}, ""))
+    rates = of_lines(made)[line.id, line.channel]
     assert (line.arrived, line.opened, line.opened_raw, line.prefetched) == (4, 1, 3, 2)
-    assert (line.open_rate, line.open_rate_raw) == (1 / 2, 3 / 4)
-    assert (line.clicked, line.clicked_raw, line.click_rate, line.click_rate_raw) == (0, 1, 0, 1 / 4)
+    assert (rates["open_rate"].share, rates["open_rate_raw"].share) == (1 / 2, 3 / 4)
+    assert (line.clicked, line.clicked_raw) == (0, 1)
+    assert (rates["ctr"].share, rates["ctr_raw"].share) == (0, 1 / 4)
 
 
 def test_only_pages_of_a_site_are_told_of_their_click(db):

@@ -5,8 +5,8 @@ from random import Random
 
 from msgspec.structs import replace
 
+from kaskad.actions import measures, reports
 from kaskad.actions import money as spent
-from kaskad.actions import reports
 from kaskad.actions.messages import money
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Money
@@ -146,3 +146,15 @@ def test_a_call_that_is_made_again_costs_what_all_its_calls_cost(either):
         stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.INVALID_ADDRESS)
         stage.passes("30m")
     assert stage.states(bob) == {"sms": "rejected"} and reserved(stage, cascade) == 2200
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    eve = stage.person("eve", [Channel.SMS], addresses={Channel.SMS: "+77010000003"})
+    stage.event(eve, "left")
+    stage.receipt(eve, Kind.FAILED, value='{"reason": "busy", "cost": 300}')
+    stage.event(eve, "bought")  # so there is no second attempt
+    stage.passes("30m")
+    assert len(stage.parcels) == 5 and reserved(stage, cascade) == 2500
+    told, made = spent.money(office, "paid"), reports.report(office, "paid").report
+    figures = measures.told(office, "paid").measured
+    assert told.whole.cost == made.cost == figures.all.cost == {"KZT": 2500}
+    assert made.levels[0].cost_each == figures.money["cost_delivered"] and made.goal_cost == {"KZT": 2500}
+    assert figures.money["cost_entered"] == {"KZT": 834} and figures.money["cost_goal"] == made.goal_cost

@@ -180,9 +180,10 @@ def _better(weighed: Weighed) -> bool:
         return bool(gain > SAME * max(float(today.cost[0]), 1e-9))
     keeps = wish.reach is None or float(today.reach[0]) >= wish.reach - 1e-9
     keeps &= wish.budget is None or float(today.cost[0]) <= wish.budget + 1e-9
-    if not keeps or wish.reach is None:
+    if not keeps:
         return True
-    return float(best.cost[0]) < float(today.cost[0]) * (1.0 - SAME)
+    cheaper = float(best.cost[0]) < float(today.cost[0]) * (1.0 - SAME)
+    return cheaper or (wish.reach is None and float(best.reach[0]) > float(today.reach[0]) * (1.0 + SAME))
 
 
 def _order(

@@ -12,8 +12,9 @@ from msgspec import Struct
 from kaskad.actions import segments
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
-from kaskad.analytics import paths, reach, recent, who
+from kaskad.analytics import measures, paths, reach, recent, who
 from kaskad.analytics.courses import tally
+from kaskad.analytics.measures import Rate
 from kaskad.analytics.paths import Flow, Variant
 from kaskad.analytics.reach import Report
 from kaskad.analytics.recent import Hour, Lately
@@ -28,6 +29,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine.sheets import csv_text
 from kaskad.engine.workbooks import Cell, write_workbook
 from kaskad.store import cascades as store
+from kaskad.store import settings
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
@@ -56,6 +58,7 @@ class Told(Struct, frozen=True):
     report: Report
     flows: list[Flow]
     variants: list[Variant]
+    rates: Mapping[tuple[str, str], Mapping[str, Rate]]  # of OF_MESSAGES, by step and channel
 
 
 def report(office: Office, slug: str, among: Among = ALL) -> Told:
@@ -71,9 +74,11 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         scope = scope_of(office, tx, slug, among)
         told, money = tally(tx, row.id, scope, office.now()), reach.currencies(tx)
         worth = reach.worth(tx, told)
+        known = measures.seen(tx, told, money, settings.currency(tx))
+    rates = measures.of_lines(measures.measured(told, cascade, known))
     made = reach.report_of(told, cascade, money, worth, office.now())
     flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, money)
-    return Told(row.state, version, launches[0] if launches else 0, made, flows, variants)
+    return Told(row.state, version, launches[0] if launches else 0, made, flows, variants, rates)
 
 
 def people(

@@ -187,7 +187,7 @@ def measured(told: Tally, cascade: Cascade, known: Seen, chosen: Chosen = EVERY)
     made: dict[tuple[int, int, int], _Counts] = {}
     whole = _Counts()
     for (version, leg), (runs, value) in told.placed.items():
-        if leg.state in NO_MESSAGE or not (runs or value):
+        if (leg.state in NO_MESSAGE and not leg.cost) or not (runs or value):
             continue
         step = steps.get(leg.step)
         names = (step.id if step else str(leg.step), Channel.of(leg.channel).value, _variant(cascade, leg))
@@ -208,6 +208,17 @@ def measured(told: Tally, cascade: Cascade, known: Seen, chosen: Chosen = EVERY)
     return _of_runs(told, known, rows, _row(_asked(chosen), whole), _spent(told, known))
 
 
+def of_lines(made: Measured) -> dict[tuple[str, str], dict[str, Rate]]:
+    """Return the rates of each step on each channel, its variants together."""
+    found: dict[tuple[str, str], dict[str, Rate]] = {}
+    for row in made.rows:
+        line = found.setdefault((row.step, row.channel), {})
+        for name, one in row.rates.items():
+            before = line.get(name, Rate(0, 0, None))
+            line[name] = rate(before.part + one.part, before.whole + one.whole)
+    return found
+
+
 def _asked(chosen: Chosen) -> tuple[str, str, str]:
     return chosen.step, chosen.channel, chosen.variant
 
@@ -221,7 +232,7 @@ def _spent(told: Tally, known: Seen) -> Amounts:
     cost: Amounts = {}
     for leg, runs in told.legs.items():
         account = known.accounts.get(leg.account_id or 0)
-        if account and account.currency and leg.state not in NO_MESSAGE:
+        if account and account.currency and leg.cost:
             cost[account.currency] = cost.get(account.currency, 0) + leg.cost * runs
     return cost
 

@@ -29,7 +29,7 @@ Amounts = dict[str, int]  # currency -> minor units
 
 
 class Line(Struct):
-    """One step on one channel, in messages; `reached` in contacts."""
+    """One step on one channel, in messages; `reached` in contacts. Rates of these: measures.py."""
 
     step: int
     id: str
@@ -53,26 +53,6 @@ class Line(Struct):
     reached: int = 0  # runs whose first human reaction was to this step on this channel
     price: Amounts = field(default_factory=dict)
     cost: Amounts = field(default_factory=dict)
-
-    @property
-    def open_rate(self) -> float | None:
-        """Opened by people, of what arrived without what only a machine opened; None: of nothing."""
-        return _share(self.opened, self.arrived - self.prefetched)
-
-    @property
-    def open_rate_raw(self) -> float | None:
-        """Opened by whomever, of what arrived."""
-        return _share(self.opened_raw, self.arrived)
-
-    @property
-    def click_rate(self) -> float | None:
-        """Clicked by people, of what arrived."""
-        return _share(self.clicked, self.arrived)
-
-    @property
-    def click_rate_raw(self) -> float | None:
-        """Clicked by whomever, of what arrived."""
-        return _share(self.clicked_raw, self.arrived)
 
 
 class Level(Struct, frozen=True):
@@ -231,7 +211,7 @@ def lines_of(told: Tally, names: Mapping[int, str], money: Mapping[int, str]) ->
     """Return what became of the messages of each step on each channel; `figures.py` says what is counted."""
     lines: dict[tuple[int, int], Line] = {}
     for leg, runs in told.legs.items():
-        if leg.state in NO_MESSAGE:
+        if leg.state in NO_MESSAGE and not leg.cost:  # one taken back may have cost something before
             continue
         key = (leg.step, leg.channel)
         line = lines.get(key)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from msgspec import structs
 from pydantic import Field
 
 from kaskad.actions import launches, reports
 from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import wanted
+from kaskad.analytics.measures import Rate
 from kaskad.analytics.reach import Level, Line
 from kaskad.analytics.scope import FOREVER
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.figures import OF_MONEY
 from kaskad.domain.ids import launch_text, read_launch
+from kaskad.domain.measures import OF_MESSAGES
 from kaskad.store.canaries import Canary
 from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
@@ -27,6 +31,7 @@ router = APIRouter(prefix="/api/v1/cascades/{slug}", tags=["cascades"], route_cl
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Money = Annotated[dict[str, int], Field(description="Minor units (tiyn, kopecks) by currency.")]
+_SHARES = ("open_rate", "open_rate_raw", "ctr", "ctr_raw")
 
 
 class NewLaunch(Told):
@@ -121,12 +126,10 @@ class LineView(View):
     prefetched: Annotated[int, Field(description="Opened by a machine only.")]
     arrived: Annotated[int, Field(description="Sent, and not known to have failed.")]
     silent: Annotated[int, Field(description="Of these, those about whom no person was heard of.")]
-    open_rate: Annotated[
-        float | None, Field(description="By people; what only a machine opened is on neither side.")
-    ]
-    open_rate_raw: float | None
-    click_rate: float | None
-    click_rate_raw: float | None
+    open_rate: Annotated[float | None, Field(description=OF_MESSAGES["open_rate"].says)]
+    open_rate_raw: Annotated[float | None, Field(description=OF_MESSAGES["open_rate_raw"].says)]
+    ctr: Annotated[float | None, Field(description=OF_MESSAGES["ctr"].says)]
+    ctr_raw: Annotated[float | None, Field(description=OF_MESSAGES["ctr_raw"].says)]
     failed: int
     unknown: int
     waiting: int
@@ -135,8 +138,9 @@ class LineView(View):
     cost: Money
 
     @classmethod
-    def of(cls, line: Line) -> LineView:
-        return cls.model_validate(line, from_attributes=True)
+    def of(cls, line: Line, rates: Mapping[str, Rate]) -> LineView:
+        shares = {name: rates[name].share if name in rates else None for name in _SHARES}
+        return cls.model_validate(structs.asdict(line) | shares)
 
 
 class LevelView(View):
@@ -248,7 +252,7 @@ class ReportView(View):
             outcomes=made.outcomes,
             holdouts=made.holdouts,
             holdouts_under_way=made.holdouts_under_way,
-            lines=[LineView.of(line) for line in made.lines],
+            lines=[LineView.of(line, told.rates.get((line.id, line.channel), {})) for line in made.lines],
             skips=made.skips,
             failures=made.failures,
             failure_words=made.failure_words,

@@ -104,7 +104,7 @@ def report(
         choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
         numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
         ways=_ways(look, whole.overview, told), funnel=_funnel(look, made),
-        touches=_touches(made), edit=_edit(request, slug), asked=asked.query,
+        touches=_touches(made), rates=told.rates, edit=_edit(request, slug), asked=asked.query,
     )  # fmt: skip
 
 
