@@ -135,7 +135,11 @@ class Visit:
         self.page.set_viewport_size({"width": wide, "height": high})
 
     def axe(self) -> list[str]:
-        """Return what axe-core finds wrong with the page as it is now."""
+        """Return what axe-core finds wrong with the page, once nothing of it is on its way: that is paler."""
+        for _ in range(100):
+            if not self.page.locator("[aria-busy=true], [data-busy=yes]").count():
+                break
+            self.page.wait_for_timeout(50)
         source = (FRONTEND / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
         self.page.evaluate(source)
         found: list[dict[str, Any]] = self.page.evaluate(AXE, AXE_RULES)

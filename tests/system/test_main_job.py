@@ -276,7 +276,7 @@ def test_a_second_server_refuses_and_names_the_first_which_ends_cleanly(
     make_scene: Callable[[], Scene],
 ) -> None:
     scene = make_scene()
-    first = scene.start()
+    first = scene.start("--time-factor", "30")  # still under way, however long the second takes to start
     scene.wait_for_a_call()
     second = scene.start()
     _, err = second.communicate(timeout=PATIENCE_S)

@@ -142,8 +142,10 @@ def _decide_trial(office: Office, trial: TrialRow, rule: Rule) -> bool:
 
     if not office.write(keep):
         return False
-    action = "POST /cascades/{slug}/trials/promote" if rule.promote else "PUT /cascades/{slug}/trials/winner"
-    audit.note(office, BY_ITSELF, action, best.cascade.id)
+    if rule.promote:
+        audit.note(office, BY_ITSELF, "POST /cascades/{slug}/trials/promote", best.cascade.id)
+    else:
+        audit.note(office, BY_ITSELF, "PUT /cascades/{slug}/trials/winner", best.cascade.id)
     log.info("winner", cascade=best.cascade.id, version=numbers[best.id], promoted=rule.promote)
     return True
 
