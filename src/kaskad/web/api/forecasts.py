@@ -6,53 +6,32 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from kaskad.actions import forecast, hindsight
-from kaskad.actions.audience import Audience
 from kaskad.actions.hindsight import Hindsight
 from kaskad.domain.ids import launch_text
 from kaskad.web.api.cascades import READ, Slug
-from kaskad.web.api.fields import PLAIN
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.templates import PEOPLE, Source
-from kaskad.web.api.views import Told, View, instant
+from kaskad.web.api.templates import PEOPLE
+from kaskad.web.api.views import View, instant
+from kaskad.web.api.whom import Reckoned
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
 backtest_router = APIRouter(prefix="/api/v1/backtest", tags=["cascades"], route_class=IdempotentRoute)
 
-Name = Annotated[str, Field(max_length=100, pattern=PLAIN)]
 Minor = Annotated[dict[str, int], Field(description="Minor units (tiyn, kopecks) by currency.")]
 Each = Annotated[dict[str, float], Field(description="Minor units by currency.")]
 
 
-class NewForecast(Told):
+class NewForecast(Reckoned):
     """Whom to forecast for, at most one of the three, and by which definition.
 
     With none of them it is for whom the trigger names; where it names nobody, for typical people.
     """
 
-    definition: Annotated[
-        Source, Field(description="YAML or JSON; without one the draft, else what runs.")
-    ] = ""
-    list: Name = ""
-    segment: Name = ""
-    everybody: bool = False
-    typical: Annotated[bool, Field(description="For 1 000 people whom each step reaches.")] = False
     sample: Annotated[int, Field(ge=1, le=10_000, description="Contacts that are looked at.")] = 1_000
-
-    @model_validator(mode="after")
-    def _one(self) -> NewForecast:
-        if (bool(self.list), bool(self.segment), self.everybody, self.typical).count(True) > 1:
-            raise ValueError("say whom it is for once: one of list, segment, everybody and typical")
-        return self
-
-    @property
-    def whom(self) -> Audience | None:
-        """Return the audience that was named."""
-        named = self.list or self.segment or self.everybody
-        return Audience(self.list, self.segment, self.everybody) if named else None
 
 
 class RangeView(View):

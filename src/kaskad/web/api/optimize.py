@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from kaskad.actions.audience import Audience
 from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Invalid
 from kaskad.domain.money import BadMoney, parse_money
@@ -17,33 +16,26 @@ from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.fields import PLAIN
 from kaskad.web.api.forecasts import RangeView
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.templates import PEOPLE, Source
-from kaskad.web.api.views import Told, View
+from kaskad.web.api.templates import PEOPLE
+from kaskad.web.api.views import View
+from kaskad.web.api.whom import Reckoned
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
 
-Name = Annotated[str, Field(max_length=100, pattern=PLAIN)]
 Amount = Annotated[str, Field(max_length=40, pattern=PLAIN, examples=["500 KZT"])]
 PerPerson = Annotated[
     float, Field(description="For each who enters, in minor units; messages without prices.")
 ]
 
 
-class NewOptimization(Told):
+class NewOptimization(Reckoned):
     """What is wished, of whom, and by which definition; of nothing said: as much reach as now, for less.
 
     Without a list, segment, everybody or typical it is for whom the trigger names, else for those who have
     entered so far, else for typical people.
     """
 
-    definition: Annotated[
-        Source, Field(description="YAML or JSON; without one the draft, else what runs.")
-    ] = ""
-    list: Name = ""
-    segment: Name = ""
-    everybody: bool = False
-    typical: Annotated[bool, Field(description="For 1 000 people whom each step reaches.")] = False
     sample: Annotated[int, Field(ge=1, le=10_000, description="Contacts that are looked at.")] = 1_000
     target_reach: Annotated[float | None, Field(gt=0, le=1, description="The share to be reached.")] = None
     budget: Annotated[Amount, Field(description="For the whole audience.")] = ""
@@ -57,18 +49,6 @@ class NewOptimization(Told):
         Literal["gentle", "free", "as-is"],
         Field(description="gentle: nothing more intrusive comes earlier; as-is: steps are only left out."),
     ] = "gentle"
-
-    @model_validator(mode="after")
-    def _one(self) -> NewOptimization:
-        if (bool(self.list), bool(self.segment), self.everybody, self.typical).count(True) > 1:
-            raise ValueError("say whom it is for once: one of list, segment, everybody and typical")
-        return self
-
-    @property
-    def whom(self) -> Audience | None:
-        """Return the audience that was named."""
-        named = self.list or self.segment or self.everybody
-        return Audience(self.list, self.segment, self.everybody) if named else None
 
 
 class SpotView(View):

@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field
 
 from kaskad.actions import simulate
-from kaskad.actions.audience import Audience
 from kaskad.actions.simulate import Asked
 from kaskad.planning.world_file import MOST_PEOPLE
 from kaskad.web.api.cascades import READ, Slug
-from kaskad.web.api.forecasts import Minor, Name
+from kaskad.web.api.forecasts import Minor
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.templates import PEOPLE, Source
-from kaskad.web.api.views import Told, View
+from kaskad.web.api.templates import PEOPLE
+from kaskad.web.api.views import View
+from kaskad.web.api.whom import Reckoned
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
@@ -24,23 +24,16 @@ router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=Ide
 Seconds = Annotated[float | None, Field(description="After the start; null: never.")]
 
 
-class NewSimulation(Told):
+class NewSimulation(Reckoned):
     """Whom to play, by which definition, in which world, and what is expected.
 
     With none of the three and not `typical` it is for whom the trigger names, else for typical people.
     """
 
-    definition: Annotated[
-        Source, Field(description="YAML or JSON; without one the draft, else what runs.")
-    ] = ""
     expectations: Annotated[
         str, Field(max_length=400_000, description="YAML or JSON: the world, and what is expected.")
     ] = ""
     file_name: Annotated[str, Field(max_length=200, description="What findings call it.")] = ""
-    list: Name = ""
-    segment: Name = ""
-    everybody: bool = False
-    typical: Annotated[bool, Field(description="For people whom each step reaches.")] = False
     people: Annotated[
         int | None, Field(ge=1, le=MOST_PEOPLE, description="How many are played; null: 10 000 at most.")
     ] = None
@@ -48,20 +41,13 @@ class NewSimulation(Told):
     start: Annotated[AwareDatetime | None, Field(description="null: now.")] = None
     trace: Annotated[int, Field(ge=0, le=50, description="Of so many people every moment is told.")] = 0
 
-    @model_validator(mode="after")
-    def _one(self) -> NewSimulation:
-        if (bool(self.list), bool(self.segment), self.everybody, self.typical).count(True) > 1:
-            raise ValueError("say whom it is for once: one of list, segment, everybody and typical")
-        return self
-
     @property
     def asked(self) -> Asked:
         """Return the same as the action takes it."""
-        named = self.list or self.segment or self.everybody
         start = None if self.start is None else int(self.start.astimezone(UTC).timestamp() * 1000)
         return Asked(
             text=self.definition, file=self.expectations, file_name=self.file_name or "expectations",
-            whom=Audience(self.list, self.segment, self.everybody) if named else None, typical=self.typical,
+            whom=self.whom, typical=self.typical,
             people=self.people, seed=self.seed, start=start, traced=self.trace,
         )  # fmt: skip
 
