@@ -78,14 +78,10 @@ def chosen(what: str) -> tuple[str, str]:
 
 
 def _print(told: Mapping[str, Any]) -> None:
-    from kaskad.cli.screens.audience import NOBODY
+    from kaskad.cli.screens.audience import NOBODY, whom
 
-    whom = f"{told['audience']}: {told['size']} contacts" if told["audience"] else (
-        f"{told['size']} people whom each step reaches"
-    )  # fmt: skip
-    looked = f", of whom {told['sample']} were looked at" if told["audience"] else ""
     held = f", {told['held_out']} in the control group" if told["held_out"] else ""
-    typer.secho(f"{whom}{looked}{held}", bold=True)
+    typer.secho(f"{whom(told)}{held}", bold=True)
     if not told["size"]:
         typer.echo(NOBODY)
         return

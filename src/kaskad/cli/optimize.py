@@ -133,13 +133,9 @@ def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
 
 
 def _print(told: Mapping[str, Any]) -> None:
-    from kaskad.cli.screens.audience import NOBODY
+    from kaskad.cli.screens.audience import NOBODY, whom
 
-    whom = f"{told['audience']}: {told['size']} contacts" if told["audience"] else (
-        f"{told['size']} people whom each step reaches"
-    )  # fmt: skip
-    looked = f", of whom {told['sample']} were looked at" if told["audience"] else ""
-    typer.secho(f"{whom}{looked}; {told['compared']} orders compared", bold=True)
+    typer.secho(f"{whom(told)}; {told['compared']} orders compared", bold=True)
     if not told["size"]:
         typer.echo(NOBODY)
         return

@@ -12,6 +12,13 @@ SAMPLE = 1_000  # contacts that are looked at if nobody says how many
 NOBODY = "There is nobody in this audience: `kaskad import` brings people in; --typical asks it of made ones."
 
 
+def whom(told: Mapping[str, Any]) -> str:
+    """Return for whom something is reckoned, and of how many of them it rests on."""
+    if not told["audience"]:
+        return f"{told['size']} people whom each step reaches"
+    return f"{told['audience']}: {told['size']} contacts, of whom {told['sample']} were looked at"
+
+
 @contextmanager
 def looking(what: str, *, quiet: bool) -> Iterator[None]:
     """Show that something takes a while."""
