@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
     group.command("sender")(sender)
     group.command("test")(send_test)
     group.command("templates")(templates)
-    prices.register(group)
+    prices.add_to(group)
     app.add_typer(group, name="account")
     app.command("send-test")(send_test)
 

@@ -13,7 +13,7 @@ from kaskad.cli.screens.options import DB, JSON
 NAME = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 
 
-def register(group: typer.Typer) -> None:
+def add_to(group: typer.Typer) -> None:
     """Add the commands of this file."""
     prices = typer.Typer(help="Price lists: import, show, export, clear.", no_args_is_help=True)
     prices.command("import")(bring)
