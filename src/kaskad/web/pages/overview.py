@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
 from kaskad.actions import accounts, first_run, reports, status
-from kaskad.actions.alarms import Alarm, alarms
+from kaskad.actions.alarms import alarms
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.recent import Hour, Lately
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.alarm_lines import lines_of
 from kaskad.web.pages.cascades import READ, WRITE
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
@@ -75,7 +76,7 @@ def overview(office: InOffice, request: Request, seen: SignedIn) -> Response:
         failed=sum(one.failed for one in today.values()), cost=_cost(today.values()), accounts=shown,
         bars=_bars(figures.hours.get("", lambda: reports.hours(office))),
         status=figures.status.get("", lambda: status.status(office)),
-        alarms=list(_alarms(look, seen, figures.alarms.get("", lambda: alarms(office)))),
+        alarms=list(lines_of(look, figures.alarms.get("", lambda: alarms(office)))),
         todos=list(_todos(look, request, seen, office, rows)), may_write=seen.may(WRITE),
         there=request.app.state.page_paths,
     )  # fmt: skip
@@ -109,84 +110,6 @@ def _bars(hours: list[Hour]) -> list[Bar]:
         Bar(hour, place * wide, 100 * hour.sent / most, 100 * hour.failed / most)
         for place, hour in enumerate(hours)
     ]
-
-
-class ShownAlarm(Struct, frozen=True):
-    """An alarm in the reader's words, and where something can be done about it; "" where that is no page."""
-
-    kind: str
-    text: str
-    path: str
-    act: str
-
-
-def _alarms(look: Look, seen: Visitor, found: list[Alarm]) -> Iterator[ShownAlarm]:
-    for each in found:
-        match each.kind:
-            case "engine":
-                yield ShownAlarm("bad", look._("The engine has stopped: %(why)s", why=each.detail), "", "")
-            case "inbox":
-                text = look._("What has arrived waits too long: the engine does not keep up.")
-                yield ShownAlarm("bad", text, "", "")
-            case "guard":
-                text = look._("%(name)s is paused by a guardrail. %(why)s.",
-                              name=each.name, why=look.told(each.detail))  # fmt: skip
-                yield ShownAlarm("bad", text, f"/cascades/{each.name}/guard", look._("Guardrails"))
-            case "guard_told":
-                text = look._(
-                    "%(name)s is beyond a bound. %(why)s.", name=each.name, why=look.told(each.detail)
-                )
-                yield ShownAlarm("warn", text, f"/cascades/{each.name}/guard", look._("Guardrails"))
-            case "canary":
-                text = look._("The canary of %(name)s was stopped. %(why)s.",
-                              name=each.name, why=look.told(each.detail))  # fmt: skip
-                yield ShownAlarm("bad", text, f"/cascades/{each.name}/guard", look._("Guardrails"))
-            case "webhook":
-                text = look._("Webhook %(number)s does not take what it is told: %(why)s",
-                              number=each.name, why=each.detail)  # fmt: skip
-                yield ShownAlarm("warn", text, f"/settings/webhooks/{each.name}", look._("Webhook"))
-            case "account_down":
-                text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
-                              name=each.name, count=look.n(int(each.detail)))  # fmt: skip
-                yield ShownAlarm("bad", text, "/channels", look._("Channels"))
-            case "account_held":
-                command = f"kaskad account resume {each.name}"
-                text = look._("Account %(name)s is held, sends nothing: %(why)s. Mend it, then: %(command)s",
-                              name=each.name, why=each.detail, command=command)  # fmt: skip
-                yield ShownAlarm("bad", text, "/channels", look._("Channels"))
-            case "account_trouble":
-                text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
-                yield ShownAlarm("warn", text, "/channels", look._("Channels"))
-            case "budget_used" | "budget_near":
-                whose = look._("all accounts") if each.name == "installation" else each.name
-                text = (
-                    look._("The budget of %(name)s is used up: steps wait or are passed over.", name=whose)
-                    if each.kind == "budget_used"
-                    else look._("The budget of %(name)s is used up by %(share)s.", name=whose,
-                                share=look.pct(int(each.detail) / 100))
-                )  # fmt: skip
-                yield ShownAlarm("bad" if each.kind == "budget_used" else "warn", text, "", "")
-            case "stranded":
-                text = look._("People in %(name)s cannot be carried on: %(why)s",
-                              name=each.name, why=each.detail)  # fmt: skip
-                yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
-            case "stops":
-                count = int(each.name)
-                text = look.words.ngettext(
-                    "%(num)s reply may mean “stop” and wants a person to look at it.",
-                    "%(num)s replies may mean “stop” and want a person to look at them.", count,
-                ) % {"num": look.n(count) + ("+" if each.detail else "")}  # fmt: skip
-                yield ShownAlarm("warn", text, "/inbox", look._("Inbox"))
-            case "winner":
-                text = look._("The best of %(name)s is found by its rule. %(what)s",
-                              name=each.name, what=look.told(each.detail))  # fmt: skip
-                yield ShownAlarm(
-                    "info", text, f"/cascades/{each.name.split('/')[0]}/trials", look._("Trials")
-                )
-            case "no_address":
-                text = look._("Nobody outside can reach this installation: links, unsubscribing and receipts "
-                              "need its public address (setting base_url).")  # fmt: skip
-                yield ShownAlarm("info", text, "", "")
 
 
 def _todos(

@@ -1,0 +1,100 @@
+"""Alarms in the reader's words, each with where something can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from kaskad.actions.alarms import Alarm
+from kaskad.web.pages.look import Look
+
+
+class ShownAlarm(Struct, frozen=True):
+    """An alarm in the reader's words, and where something can be done about it; "" where that is no page."""
+
+    kind: str
+    text: str
+    path: str = ""
+    act: str = ""
+
+
+def lines_of(look: Look, found: Iterable[Alarm]) -> Iterator[ShownAlarm]:
+    """Yield the alarms as they are shown, in their order."""
+    for each in found:
+        yield from (*_of_cascade(look, each), *_of_account(look, each), *_of_all(look, each))
+
+
+def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
+    guard, why = f"/cascades/{each.name}/guard", look.told(each.detail)
+    match each.kind:
+        case "guard":
+            text = look._("%(name)s is paused by a guardrail. %(why)s.", name=each.name, why=why)
+            yield ShownAlarm("bad", text, guard, look._("Guardrails"))
+        case "guard_told":
+            text = look._("%(name)s is beyond a bound. %(why)s.", name=each.name, why=why)
+            yield ShownAlarm("warn", text, guard, look._("Guardrails"))
+        case "canary":
+            text = look._("The canary of %(name)s was stopped. %(why)s.", name=each.name, why=why)
+            yield ShownAlarm("bad", text, guard, look._("Guardrails"))
+        case "stranded":
+            text = look._("People in %(name)s cannot be carried on: %(why)s",
+                          name=each.name, why=each.detail)  # fmt: skip
+            yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+        case "winner":
+            text = look._("The best of %(name)s is found by its rule. %(what)s", name=each.name, what=why)
+            slug = each.name.split("/")[0]
+            yield ShownAlarm("info", text, f"/cascades/{slug}/trials", look._("Trials"))
+
+
+def _of_account(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
+    match each.kind:
+        case "account_down":
+            text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
+                          name=each.name, count=look.n(int(each.detail)))  # fmt: skip
+            yield ShownAlarm("bad", text, "/channels", look._("Channels"))
+        case "account_held":
+            command = f"kaskad account resume {each.name}"
+            text = look._("Account %(name)s is held, sends nothing: %(why)s. Mend it, then: %(command)s",
+                          name=each.name, why=each.detail, command=command)  # fmt: skip
+            yield ShownAlarm("bad", text, "/channels", look._("Channels"))
+        case "account_trouble":
+            text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
+            yield ShownAlarm("warn", text, "/channels", look._("Channels"))
+        case "budget_used":
+            text = look._("The budget of %(name)s is used up: steps wait or are passed over.",
+                          name=_whose(look, each))  # fmt: skip
+            yield ShownAlarm("bad", text)
+        case "budget_near":
+            share = look.pct(int(each.detail) / 100)
+            text = look._("The budget of %(name)s is used up by %(share)s.",
+                          name=_whose(look, each), share=share)  # fmt: skip
+            yield ShownAlarm("warn", text)
+
+
+def _whose(look: Look, budget: Alarm) -> str:
+    return look._("all accounts") if budget.name == "installation" else budget.name
+
+
+def _of_all(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
+    match each.kind:
+        case "engine":
+            yield ShownAlarm("bad", look._("The engine has stopped: %(why)s", why=each.detail))
+        case "inbox":
+            text = look._("What has arrived waits too long: the engine does not keep up.")
+            yield ShownAlarm("bad", text)
+        case "webhook":
+            text = look._("Webhook %(number)s does not take what it is told: %(why)s",
+                          number=each.name, why=each.detail)  # fmt: skip
+            yield ShownAlarm("warn", text, f"/settings/webhooks/{each.name}", look._("Webhook"))
+        case "stops":
+            count = int(each.name)
+            text = look.words.ngettext(
+                "%(num)s reply may mean “stop” and wants a person to look at it.",
+                "%(num)s replies may mean “stop” and want a person to look at them.", count,
+            ) % {"num": look.n(count) + ("+" if each.detail else "")}  # fmt: skip
+            yield ShownAlarm("warn", text, "/inbox", look._("Inbox"))
+        case "no_address":
+            text = look._("Nobody outside can reach this installation: links, unsubscribing and receipts "
+                          "need its public address (setting base_url).")  # fmt: skip
+            yield ShownAlarm("info", text)
