@@ -87,8 +87,12 @@ def test_the_commands_say_what_to_do(tmp_path, monkeypatch, capsys):
     assert run(["bills"]) == 0 and "b.csv" in capsys.readouterr().out
     assert run(["money", "--json"]) == 0 and json.loads(capsys.readouterr().out)["messages"] == 0
     assert run(["money"]) == 0 and "Nothing was sent" in capsys.readouterr().out
-    assert (
-        run(["money", "--since", "2026-11-01T00:00:00+05:00"]) == 0
-        and "2026-10-31" in capsys.readouterr().out
-    )
+    begins = ["--since", "2026-11-01T00:00:00+05:00"]
+    assert run(["money", *begins]) == 0 and "from 2026-10-31" in capsys.readouterr().out
+    assert run(["policy", "set", "zone=Asia/Almaty"]) == 0 and capsys.readouterr()
+    assert run(["money", *begins]) == 0 and "from 2026-11-01" in capsys.readouterr().out
+    assert run(["money", "--since", "2026-11-01", "--until", "2026-11-03", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)  # days by the installation's clock
+    assert (told["since"], told["until"]) == ("2026-10-31T19:00:00Z", "2026-11-02T19:00:00Z")
+    assert run(["money", "--since", "soon"]) == 1 and "2026" in capsys.readouterr().err
     assert (_cell({"KZT": 0}), _cell({})) == ("₸0", "")  # free, and no price known

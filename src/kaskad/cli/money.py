@@ -38,10 +38,9 @@ def money(
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    asked = {"since": since, "until": until}
-    query = {name: day if "T" in day else f"{day}T00:00:00Z" for name, day in asked.items() if day}
+    asked = {"since": since or None, "until": until or None}
     with reached(db) as client:
-        told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **query)
+        told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **asked)
         limits = [] if cascade else client.get("/money/budgets")["items"]
     if as_json:
         typer.echo(as_text(told if cascade else told | {"budgets": limits}))
@@ -55,10 +54,10 @@ def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
     from kaskad.cli.screens.output import table
 
     if not told["messages"] and not told["under_way"]:
-        yield f"Nothing was sent from {told['since'][:10]} to {told['until'][:10]}."
+        yield f"Nothing was sent {_span(told)}."
         return
     yield (
-        f"{told['messages']:,} messages from {told['since'][:10]} to {told['until'][:10]}: "
+        f"{told['messages']:,} messages {_span(told)}: "
         f"{_amounts(told['cost']) or 'at no price that is known'}"
         + (f", under way {_amounts(told['under_way'])}" if told["under_way"] else "")
     )
@@ -128,3 +127,14 @@ def _amounts(amounts: Mapping[str, int]) -> str:
     from kaskad.domain.money import format_money
 
     return ", ".join(format_money(Money(minor, code)) for code, minor in sorted(amounts.items()) if minor)
+
+
+def _span(told: Mapping[str, Any]) -> str:
+    """Return from when to when, as days by the installation's clock."""
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(told["zone"])
+    first = datetime.fromisoformat(told["since"]).astimezone(zone)
+    last = datetime.fromisoformat(told["until"]).astimezone(zone) - timedelta(milliseconds=1)
+    return f"from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
