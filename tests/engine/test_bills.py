@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from kaskad.actions import bills
 from kaskad.actions.messages import money
+from kaskad.domain.bill import MEANINGS, propose
 from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Kind, Reason
@@ -142,3 +143,8 @@ def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db):
         tx.script(f"UPDATE bills SET state = 'failed' WHERE id = {other.id}")
     with pytest.raises(Conflict, match="is failed"):
         bills.take(office, other.id, "ann")
+
+
+def test_a_column_that_is_named_as_what_it_means_is_told_by_its_name():
+    names = list(MEANINGS)
+    assert propose(names, {}) == names

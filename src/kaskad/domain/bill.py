@@ -34,7 +34,7 @@ MEANINGS: dict[str, tuple[str, ...]] = {  # what a column is: headers, letters a
         "номер", "номертелефона", "получатель", "абонент", "кому",
     ),
     "at": (
-        "sentat", "datesent", "senddate", "sent", "date", "datetime", "timestamp", "time", "createdat",
+        "at", "sentat", "datesent", "senddate", "sent", "date", "datetime", "timestamp", "time", "createdat",
         "datecreated", "starttime", "датаотправки", "времяотправки", "датаивремя", "отправлено", "дата",
         "время",
     ),
