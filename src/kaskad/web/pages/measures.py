@@ -9,15 +9,16 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from kaskad.actions import cascades, measures, segments
+from kaskad.actions import cascades, measures
 from kaskad.actions.measures import Told
 from kaskad.analytics.intervals import Share, shown
 from kaskad.analytics.measures import Chosen
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.cascades import CHOICES, Reader, Slug
+from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
-from kaskad.web.pages.report import TYPES, Filters, number_of
+from kaskad.web.pages.filters import Filters, number_of, offered
+from kaskad.web.pages.report import TYPES
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import HEADERS, render
 
@@ -62,8 +63,7 @@ def show(
         gain_shown=bool(arms) and shown(*(Share(each.part, each.whole) for each in arms)),
         of_messages=OF_MESSAGES, of_runs=OF_RUNS, of_money=OF_MONEY, rows=rows,
         columns=[name for name in SHOWN if told and told.measured.all.rates[name].whole],
-        choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
-        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
+        **offered(office, slug),
     )  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from kaskad.domain.errors import Conflict
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.filters import Filters
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
-from kaskad.web.pages.report import Filters
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import render
 

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from msgspec import Struct
 
-from kaskad.actions import cascades, launches, reports, segments
+from kaskad.actions import cascades, launches, reports
 from kaskad.actions.cascades import Overview
 from kaskad.actions.office import Office
-from kaskad.actions.reports import Among, Told
+from kaskad.actions.reports import Told
 from kaskad.analytics.paths import Variant
 from kaskad.analytics.reach import Amounts, Level, Line, Report
 from kaskad.analytics.who import START
 from kaskad.domain.ids import read_run, run_text
 from kaskad.web.api.views import LARGEST
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.cascades import CHOICES, WRITE, Reader, Slug
+from kaskad.web.pages.cascades import WRITE, Reader, Slug
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.filters import Filters, number_of, offered
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, render
@@ -54,32 +52,6 @@ class StepRow(Struct, frozen=True):
     words: Mapping[str, Mapping[str, int]]
 
 
-class Filters(Struct, frozen=True):
-    """What the address asks for, as it stands there."""
-
-    segment: str = ""
-    version: int = 0
-    since: str = ""
-    until: str = ""
-
-    def among(self, look: Look) -> Among:
-        """Return the runs that are meant; days begin at midnight of the reader."""
-        until = _day(look, self.until)
-        if until is not None:
-            until += timedelta(days=1)
-        return Among(self.segment, self.version, _ms(_day(look, self.since)), _ms(until))
-
-    @property
-    def query(self) -> str:
-        """Return these filters as the end of an address."""
-        told = {name: str(getattr(self, name)) for name in self.__struct_fields__ if getattr(self, name)}
-        return f"?{urlencode(told)}" if told else ""
-
-    @property
-    def any(self) -> bool:
-        return self != Filters()
-
-
 @router.get("/cascades/{slug}")
 def report(
     office: InOffice, request: Request, seen: Reader, slug: Slug, segment: str = "", version: str = "",
@@ -101,8 +73,7 @@ def report(
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
         foretold=figures_of(request).hindsight(office, slug)[:FORETOLD],
         may_write=seen.may(WRITE), may_look=seen.may(PEOPLE), shares=_shares(made),
-        choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
-        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
+        **offered(office, slug),
         ways=_ways(look, whole.overview, told), funnel=_funnel(look, made),
         touches=_touches(made), rates=told.rates, edit=_edit(request, slug), asked=asked.query,
     )  # fmt: skip
@@ -153,22 +124,6 @@ def _told(office: Office, request: Request, look: Look, slug: str, asked: Filter
 def _edit(request: Request, slug: str) -> str:
     there: frozenset[str] = request.app.state.page_paths
     return f"/cascades/{slug}/edit" if "/cascades/{slug}/edit" in there else ""
-
-
-def number_of(text: str) -> int:
-    """Return the number that an address names; 0: none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
-
-
-def _day(look: Look, text: str) -> datetime | None:
-    try:
-        return datetime.combine(date.fromisoformat(text), time(), ZoneInfo(look.zone))
-    except ValueError:
-        return None
-
-
-def _ms(at: datetime | None) -> int | None:
-    return None if at is None else round(at.timestamp() * 1000)
 
 
 def _level(report: Report, name: str) -> Level:

@@ -6,15 +6,15 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from kaskad.actions import attribution, cascades, segments, uplift
+from kaskad.actions import attribution, cascades, uplift
 from kaskad.analytics.effects import Effect, differs
 from kaskad.analytics.uplift import Uplift
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.cascades import CHOICES, Reader, Slug
+from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.filters import Filters, number_of, offered
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
-from kaskad.web.pages.report import Filters, number_of
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import render
 
@@ -50,8 +50,7 @@ def does_it_work(
         steps=_steps(told) if told else [],
         variants={one.step: [_row(arm.id, arm.reacted, differs(arm.p_reacted)) for arm in one.arms[1:]]
                   for one in (told.variants if told else ())},
-        choices=[(each.name, each.name) for each in segments.listing(office, after="", limit=CHOICES)],
-        numbers=[(each.number, str(each.number)) for each in cascades.versions(office, slug)],
+        **offered(office, slug),
         differs=differs,
     )  # fmt: skip
 
