@@ -38,7 +38,7 @@ def money(
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    asked = {"since": since or None, "until": until or None}
+    asked = {"since": _at(since), "until": _at(until)}
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **asked)
         limits = [] if cascade else client.get("/money/budgets")["items"]
@@ -127,6 +127,19 @@ def _amounts(amounts: Mapping[str, int]) -> str:
     from kaskad.domain.money import format_money
 
     return ", ".join(format_money(Money(minor, code)) for code, minor in sorted(amounts.items()) if minor)
+
+
+def _at(text: str) -> str | None:
+    """Return a day or an instant as it was written, None for none; raises BadParameter."""
+    from datetime import datetime
+
+    try:
+        datetime.fromisoformat(text or "2026-11-01")
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither a day such as 2026-11-01 nor an instant such as 2026-11-01T00:00:00+05:00"
+        ) from None
+    return text or None
 
 
 def _span(told: Mapping[str, Any]) -> str:
