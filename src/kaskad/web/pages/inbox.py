@@ -16,6 +16,7 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.store.stops import Stop, Verdict
 from kaskad.web.auth import Forbidden, InOffice
+from kaskad.web.pages.live import shown
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
@@ -60,6 +61,7 @@ def thread(
     """Show one conversation beside the others; as a part of an open page also one that is gone since."""
     part = request.headers.get("hx-request")
     try:
+        shows = shown(office, look_of(request, seen), "thread", contact)
         found = threads.show(office, contact)
     except NotFound:
         if not part:
@@ -67,7 +69,7 @@ def thread(
         return render(request, look_of(request, seen), "inbox_gone.html", seen=seen)
     if not part:
         note(office, seen, "GET /threads/{contact}", found.view.id)
-    return _page(office, request, seen, found, show=show, q=q, cursor=cursor)
+    return _page(office, request, seen, found, show=show, q=q, cursor=cursor, shows=shows)
 
 
 @router.post("/inbox/{contact}")
@@ -128,19 +130,21 @@ def judge(
 
 def _page(
     office: Office, request: Request, seen: Visitor, found: Conversation | None, *, code: int = 200,
-    show: Show = "open", q: str = "", cursor: str = "", problem: str = "", given: str = "",
+    show: Show = "open", q: str = "", cursor: str = "", problem: str = "", given: str = "", shows: str = "",
 ) -> Response:  # fmt: skip
     look = look_of(request, seen)
     wanted = Filter(
         "closed" if show == "closed" else "open", seen.caller.name if show == "mine" else "",
         show == "unread", q.strip(),
     )  # fmt: skip
+    inbox = shown(office, look, "inbox")
     rows, following = threads.listing(office, wanted, cursor=cursor, limit=ROWS)
     return render(
         request, look, "inbox.html", code, seen=seen, rows=rows, next=following, show=show, q=q, talk=found,
         lines=_lines(look, found) if found else [], closed=_closed, key=secrets.token_hex(8),
         may_write=seen.may("threads:write"), may_open=seen.may("contacts:read"),
         may_undo=seen.may("contacts:write"), me=seen.caller.name, problem=problem, given=given,
+        shows=shows, inbox=inbox,
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ async def _stream(
                 told, digest = await run_in_threadpool(_now, office, lines, look, each)
                 if digest != known[at]:
                     first, known[at] = not known[at], digest
-                    yield _event(".".join(known), each.text, told, first)
+                    yield _event(".".join(known), digest, each.text, told, first)
                     said = monotonic()
             if monotonic() - said > QUIET_S:
                 yield b": still here\n\n"
@@ -131,10 +131,20 @@ def _now(office: Office, lines: Lines, look: Look, wanted: Wanted) -> tuple[Told
     except KaskadError as error:
         log.info("nothing to tell", topic=wanted.topic.name, why=type(error).__name__)
         told = {}
-    return told, sha256(msgspec.json.encode(told)).hexdigest()[:8]
+    return told, _digest(told)
 
 
-def _event(event_id: str, topic: str, told: Told, first: bool) -> bytes:
-    """Return one event; `first`: the reader has just come and has seen as much in the page."""
-    data = msgspec.json.encode({"topic": topic, "told": told, "first": first})
+def shown(office: Office, look: Look, name: str, argument: str = "") -> str:
+    """Return what a part is to have as `data-shown`: asked before the part is read, so that the stream, which
+    begins some time later, knows whether something has happened in between."""
+    return _digest(TOPICS[name].tell(office, argument, look))
+
+
+def _digest(told: Told) -> str:
+    return sha256(msgspec.json.encode(told)).hexdigest()[:8]
+
+
+def _event(event_id: str, digest: str, topic: str, told: Told, first: bool) -> bytes:
+    """Return one event; `first`: the reader has just come, and may have seen as much in the page."""
+    data = msgspec.json.encode({"topic": topic, "told": told, "first": first, "digest": digest})
     return b"id: " + event_id.encode() + b"\nevent: news\ndata: " + data + b"\n\n"

@@ -3,7 +3,8 @@
 // When a topic has news, every such element gets the event "live" with what is told as its detail: htmx asks for
 // the part again (hx-trigger="live"), data-field shows one of the figures, a job moves its bar.
 
-// What is told first is what the page shows, unless it took this long to ask (a slow line, a tab opened behind others).
+// What is told first is what the page shows where an element says so (data-shown); another is taken to show it unless
+// it took this long to ask (a slow line, a tab opened behind others).
 const STALE_MS = 1500;
 let stream = null;
 let last = "";
@@ -23,10 +24,12 @@ function follow() {
   stream.addEventListener("error", () => mark("waiting"));
   stream.addEventListener("news", (event) => {
     last = event.lastEventId;
-    const { topic, told, first: begins } = JSON.parse(event.data);
-    const first = begins && performance.now() < STALE_MS;
+    const { topic, told, first, digest } = JSON.parse(event.data);
     mark("open");
-    for (const each of document.querySelectorAll(`[data-live="${CSS.escape(topic)}"]`)) tell(each, told, first);
+    for (const each of document.querySelectorAll(`[data-live="${CSS.escape(topic)}"]`)) {
+      const { shown } = each.dataset;
+      tell(each, told, first && (shown ? shown === digest : performance.now() < STALE_MS));
+    }
   });
   stream.addEventListener("over", () => {
     leave();
@@ -47,16 +50,16 @@ function mark(state) {
 function tell(element, told, first) {
   const field = element.dataset.field;
   if (field) element.textContent = told[field] ?? "";
-  if (element.classList.contains("job")) move(element, told, first);
+  if (element.classList.contains("job")) move(element, told);
   if (!first) element.dispatchEvent(new CustomEvent("live", { detail: told, bubbles: false }));
 }
 
-function move(job, told, first) {
+function move(job, told) {
   const bar = job.querySelector("progress");
   if (told.total) {
     bar.max = told.total;
     bar.value = told.done;
   }
   job.querySelector("[data-words]").textContent = told.words ?? "";
-  if (told.over && !first) location.reload(); // the page then shows what came of it
+  if (told.over) location.reload(); // a page shows a job while it runs only, and then what came of it
 }
