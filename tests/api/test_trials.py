@@ -20,11 +20,11 @@ EMAIL = {
 }  # fmt: skip
 
 
-def put(api, words, **changes):
-    text = TEXT.format(words)
+def put(api, words, slug="basket", **changes):
+    text = TEXT.format(words).replace("basket", slug)
     for old, new in changes.items():
         text = text.replace(old, new)
-    return api.put("/cascades/basket", content=text)
+    return api.put(f"/cascades/{slug}", content=text)
 
 
 def test_a_trial_from_its_beginning_to_the_promotion(api):
@@ -86,22 +86,27 @@ def test_a_trial_from_its_beginning_to_the_promotion(api):
 
 def test_the_command_says_the_same(api, capsys):
     api.put("/accounts/mail", EMAIL)
-    put(api, "fourth")
+    put(api, "old", "lamp")
+    api.post("/cascades/lamp/activate")
+    put(api, "other", "lamp")
+    api.post("/cascades/lamp/trials", {"arms": [{"share": 20}]})
+    api.post("/cascades/lamp/trials/promote", {"version": 2, "why": "more orders"})
+    put(api, "new", "lamp")
     where = ["--db", str(api.service.office.db.name)]
 
     def said(*arguments):
         assert run(["trial", *arguments, *where]) == 0
         return capsys.readouterr().out
 
-    assert run(["trial", "start", "basket", "--share", "a fifth", *where]) == 2
+    assert run(["trial", "start", "lamp", "--share", "a fifth", *where]) == 2
     assert "no share" in capsys.readouterr().err
-    assert run(["trial", "start", "basket", "--share", "20%", "--promote", *where]) == 2
+    assert run(["trial", "start", "lamp", "--share", "20%", "--promote", *where]) == 2
     assert "--by goal" in capsys.readouterr().err
-    begun = json.loads(said("start", "basket", "--share", "20%", "--by", "reacted", "--promote", "--json"))
+    begun = json.loads(said("start", "lamp", "--share", "20%", "--by", "reacted", "--promote", "--json"))
     assert begun["arms"][1]["share"] == 20.0
     number = str(begun["arms"][1]["version"])
-    assert "30%" in said("share", "basket", "--share", "30%", "--version", number)
-    shown = said("show", "basket")
+    assert "30%" in said("share", "lamp", "--share", "30%", "--version", number)
+    shown = said("show", "lamp")
     assert "best by reacted for certain (95%), it is promoted; it takes 500 people of each" in shown
     figures = Figures("1", 900, 90, 1), Figures(number, 880, 140, 2)
     with api.service.office.read() as tx:
@@ -110,10 +115,10 @@ def test_the_command_says_the_same(api, capsys):
     api.service.office.write(
         lambda tx: winners.put_of_trial(tx, trial, int(number), Detail("goal", figures, (0.02,)), now)
     )
-    told = said("show", "basket")
+    told = said("show", "lamp")
     assert f"version {number} won by goal; promote it" in told and "15.9%" in told
-    assert json.loads(said("show", "basket", "--json"))[0]["verdict"]["versions"][0]["people"] == 900
+    assert json.loads(said("show", "lamp", "--json"))[0]["verdict"]["versions"][0]["people"] == 900
     assert "under way" in shown and "(runs)" in shown and "promoted (more orders)" in shown
-    assert [each["name"] for each in api.get("/alarms")["items"] if each["kind"] == "winner"] == ["basket"]
-    assert "over: nothing was promoted (tried enough)" in said("end", "basket", "--why", "tried enough")
+    assert [each["name"] for each in api.get("/alarms")["items"] if each["kind"] == "winner"] == ["lamp"]
+    assert "over: nothing was promoted (tried enough)" in said("end", "lamp", "--why", "tried enough")
     assert "winner" not in [each["kind"] for each in api.get("/alarms")["items"]]
