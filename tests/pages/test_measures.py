@@ -1,5 +1,7 @@
 """All figures of a cascade on their page: chosen by step, explained in the reader's language, as a file."""
 
+from datetime import UTC, datetime, timedelta
+
 from kaskad.cli import customers, figures
 from kaskad.domain.measures import OF_MONEY, OF_RUNS
 
@@ -53,3 +55,48 @@ def test_the_terminal_tells_what_the_api_does(site, capsys, monkeypatch):
     }
     customers._print({**found, **told})
     assert "Worth of a customer to date 30.00" in capsys.readouterr().out
+
+
+def test_customers_are_told_of_by_period_cohort_segment_and_score(visit, site):
+    with site.client("viewer") as client:
+        empty = client.get("/customers?lang=en").text
+        assert (
+            "Nobody has bought yet" in empty and "POST /api/v1/events" in empty and "purchase, order" in empty
+        )
+    now = datetime.fromtimestamp(site.service.office.now() / 1000, UTC)
+    month = now.replace(day=15, hour=12)
+    bought = [("ann", 3, 100), ("ann", 2, 50), ("ann", 1, 70), ("bob", 3, 40), ("bob", 1, 1000)]
+    site.api.post("/events", [
+        {"id": f"o{place}", "name": "purchase", "contact": {"external_id": who},
+         "at": at(month, ago).isoformat(), "properties": {"amount": amount}}
+        for place, (who, ago, amount) in enumerate(bought)
+    ])  # fmt: skip
+    told = site.api.get("/customers?margin=0.5&segment=champions&segment=lost")
+    assert (told["customers"], told["revenue"], told["ltv"]) == (2, 1260, 315)
+    assert [(one["after"], one["active"], one["of"]) for one in told["curve"]] == [(1, 1, 2), (2, 2, 2)]
+    assert [one["segment"] for one in told["segments"]] == ["champions", "lost"]
+    assert sum(one["customers"] for one in told["rfm"]) == 2
+    assert sum(one["amount"] for one in told["rfm"]) == 1260
+    since = at(month, 2).replace(day=1).date()
+    few = site.api.get(f"/customers?since={since}")
+    assert len(few["periods"]) == 2 and few["cohorts"] == [] and few["revenue"] == 1260
+    refused = site.api.call("GET", "/customers?margin=3&since=2026-05-01&until=2026-04-01")
+    assert refused.status_code == 422 and "ends before it begins" in refused.text
+    with site.client("viewer") as client:
+        page = client.get("/customers?lang=en&margin=50&segment=lost").text
+        assert "RUB" not in page and 'value="lost" checked' in page.replace("  ", " ")
+        assert "Write a percentage" in client.get("/customers?lang=en&margin=much").text
+        assert "315" in page  # what a customer has brought, of half of it
+    for theme, width, language in (("light", "wide", "ru"), ("dark", "phone", "en")):
+        looked = visit("viewer", language=language, theme=theme, width=width)
+        page = looked.goto("/customers?margin=50")
+        page.wait_for_selector("#grid svg")
+        looked.shoot(f"customers {width}")
+        assert looked.axe() == [] and not looked.overflows()
+
+
+def at(month: datetime, ago: int) -> datetime:
+    """Return the middle of the month so many months before."""
+    for _ in range(ago):
+        month = (month.replace(day=1) - timedelta(days=1)).replace(day=15)
+    return month

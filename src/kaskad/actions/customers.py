@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from kaskad.actions import scores, segments
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid
 from kaskad.domain.rfm import Rfm
 from kaskad.domain.worded import worded
-from kaskad.store import segments, settings
+from kaskad.store import settings
 
 if TYPE_CHECKING:
     from kaskad.analytics.customers import Customers
+    from kaskad.analytics.rfm import Cell
 
 UNITS = ("month", "week")
+MOST_SEGMENTS = 10
 
 
 class Asked(Struct, frozen=True):
-    """What is asked; nothing: the purchases of the RFM scores by month, with no margin known."""
+    """What is asked; nothing: the purchases of the RFM scores by month, with no margin known.
+
+    `since` and `until` choose the periods that begin in between, `segments` who is told of apart.
+    """
 
     events: tuple[str, ...] = ()
     property: str = ""
@@ -28,23 +35,44 @@ class Asked(Struct, frozen=True):
     keep: int = 1
     margin: float | None = None
     discount: float = 0.0
+    since: int | None = None
+    until: int | None = None
+    segments: tuple[str, ...] = ()
 
 
-def customers(office: Office, asked: Asked = Asked()) -> Customers:  # noqa: B008 - frozen
-    """Return retention, cohorts and worth of customers; raises Invalid for what cannot be asked."""
+class Told(Struct, frozen=True):
+    """All customers, those of the segments that were asked for by name, and the scores of all."""
+
+    all: Customers
+    segments: list[tuple[str, Customers]]
+    scores: Rfm
+    grid: list[Cell]
+
+
+def customers(office: Office, asked: Asked = Asked()) -> Told:  # noqa: B008 - frozen
+    """Return retention, cohorts and worth of customers; raises Invalid for what cannot be asked, NotFound."""
     from kaskad.analytics import customers as analysis
+    from kaskad.analytics import rfm
 
     _check(asked)
-    now = office.now()
+    for name in asked.segments:
+        segments.make_ready(office, name, None)
+    now, known = office.now(), scores.show(office)
+    if not known.customers:  # they were counted before anybody had bought
+        known = scores.count(office, known.rule)
     with office.read() as tx:
-        known = settings.get(tx, segments.RFM, Rfm)
-        usual = (known or Rfm(0, 0)).rule
         rule = analysis.Rule(
-            asked.events or usual.events, asked.property or usual.property, asked.returns,
+            asked.events or known.rule.events, asked.property or known.rule.property, asked.returns,
             "week" if asked.unit == "week" else "month", asked.keep, asked.margin, asked.discount,
         )  # fmt: skip
-        told = analysis.bought(tx, rule, now)
-        return analysis.customers(told, rule, now, settings.currency(tx))
+        bought, currency = analysis.bought(tx, rule, now), settings.currency(tx)
+
+        def told(only: Sequence[int] | None = None) -> Customers:
+            own = bought if only is None else analysis.among(bought, only)
+            return analysis.customers(own, rule, now, currency, asked.since, asked.until)
+
+        parts = [(name, told(segments.members(tx, office, name))) for name in asked.segments]
+        return Told(told(), parts, known, rfm.grid(tx, known) if known.customers else [])
 
 
 def _check(asked: Asked) -> None:
@@ -57,5 +85,9 @@ def _check(asked: Asked) -> None:
         problems.append(worded("A margin is a share above 0 and up to 1, such as 0.3."))
     if not 0 <= asked.discount < 1:
         problems.append(worded("A discount by period is a share from 0 and below 1, such as 0.01."))
+    if asked.since is not None and asked.until is not None and asked.since >= asked.until:
+        problems.append(worded("The time ends before it begins: choose a later end."))
+    if len(asked.segments) > MOST_SEGMENTS:
+        problems.append(worded("At most %(most)s segments are held side by side.", most=MOST_SEGMENTS))
     if problems:
         raise Invalid(problems)

@@ -215,7 +215,7 @@ def delete(office: Office, name: str) -> None:
 
 def count(office: Office, name: str, *, seeds: bool = False) -> int:
     """Return how many contacts are in a segment now; raises NotFound."""
-    _ready(office, name, None)
+    make_ready(office, name, None)
     with office.read() as tx:
         asked.note(office, tx)
         return store.count(tx, _get(tx, name).condition, office.now(), seeds=seeds)
@@ -224,7 +224,7 @@ def count(office: Office, name: str, *, seeds: bool = False) -> int:
 def count_text(office: Office, text: str, *, seeds: bool = False) -> int:
     """Return how many contacts meet a condition now; raises Invalid."""
     condition = read(text)
-    _ready(office, "", condition)
+    make_ready(office, "", condition)
     with office.read() as tx:
         asked.note(office, tx)
         _below(tx, condition)
@@ -241,7 +241,7 @@ def ask(office: Office, name: str, text: str, *, seeds: bool, limit: int, wait_s
         remarks = _doubts(tx, [condition, *_below(tx, condition).values()])
         remarks += tuple(f"{each}." for each in _impossible(tx, condition))
         asked.note(office, tx)
-    _ready(office, "", condition)
+    make_ready(office, "", condition)
 
     def answer(progress: Progress) -> store.Preview:
         with office.read() as tx:
@@ -286,7 +286,7 @@ def people(office: Office, asked: Asked) -> contacts.Page:
 
 def preview(office: Office, name: str, *, after: int, limit: int, seeds: bool = False) -> contacts.Page:
     """Return contacts of a segment in the order of their ids; raises NotFound."""
-    _ready(office, name, None)
+    make_ready(office, name, None)
     with office.read() as tx:
         return _preview(tx, office, _get(tx, name).condition, after, limit, seeds)
 
@@ -296,7 +296,7 @@ def preview_text(
 ) -> contacts.Page:  # fmt: skip
     """Return contacts who meet a condition in the order of their ids; raises Invalid."""
     condition = read(text)
-    _ready(office, "", condition)
+    make_ready(office, "", condition)
     with office.read() as tx:
         _below(tx, condition)
         return _preview(tx, office, condition, after, limit, seeds)
@@ -329,7 +329,7 @@ def freeze(office: Office, name: str) -> int:
 
     A launch goes through such a list: whom it is for does not change while it goes on.
     """
-    _ready(office, name, None)
+    make_ready(office, name, None)
     with office.read() as tx:
         contact_ids = members(tx, office, name)
     at = datetime.fromtimestamp(office.now() / 1000, UTC).isoformat(" ", "milliseconds")
@@ -338,7 +338,7 @@ def freeze(office: Office, name: str) -> int:
     return list_id
 
 
-def _ready(office: Office, name: str, condition: Condition | None) -> None:
+def make_ready(office: Office, name: str, condition: Condition | None) -> None:
     """Count the edges of scores where a question is the first that needs them."""
     if condition is None:
         condition = show(office, name).condition

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from kaskad.analytics.intervals import Share, wilson
 from kaskad.store.db import Transaction
 from kaskad.store.segment_base import Progress, blocks, quiet
 
@@ -20,7 +21,8 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Unit = Literal["month", "week"]
 DAY_MS = 86_400_000
-COHORTS = 12  # periods that are shown
+COHORTS = 12  # periods that are shown unless others are asked for
+MOST = 60
 _THURSDAY = 3  # 1970 began on one; weeks begin on Monday
 
 
@@ -70,6 +72,17 @@ class Cohort(Struct, frozen=True):
     shares: list[float]
 
 
+class Later(Struct, frozen=True):
+    """Of the people of all cohorts that are so many periods old, who bought in that period; how sure."""
+
+    after: int
+    active: int
+    of: int
+    share: float
+    low: float
+    high: float
+
+
 class Customers(Struct, frozen=True):
     """All of it, as of `as_of`; `currency` is the brand's. What is not known is None."""
 
@@ -84,6 +97,7 @@ class Customers(Struct, frozen=True):
     ltv_predicted: float | None
     periods: list[Period]
     cohorts: list[Cohort]
+    curve: list[Later]  # all cohorts together
 
 
 def period_of(at: Integers, unit: Unit) -> Integers:
@@ -140,8 +154,20 @@ def _joined(found: Sequence[tuple[Integers, Integers, Floats]]) -> Bought:
     return Bought(people[starts], periods[starts], sums)
 
 
-def customers(told: Bought, rule: Rule, now: int, currency: str) -> Customers:
-    """Return the figures of purchases; of nobody they are not known."""
+def among(told: Bought, people: Sequence[int]) -> Bought:
+    """Return the purchases of these people."""
+    own = np.isin(told.people, np.array(people, np.int64))
+    return Bought(told.people[own], told.periods[own], told.amounts[own])
+
+
+def customers(
+    told: Bought, rule: Rule, now: int, currency: str, since: int | None = None, until: int | None = None
+) -> Customers:
+    """Return the figures of purchases; of nobody they are not known.
+
+    Periods and cohorts are those that began from `since` on and before `until`, else the last twelve; the
+    worth to date is of all time.
+    """
     current = int(period_of(np.array([now], np.int64), rule.unit)[0])
     begins = np.ones(len(told.people), np.bool_)
     begins[1:] = told.people[1:] != told.people[:-1]
@@ -149,9 +175,10 @@ def customers(told: Bought, rule: Rule, now: int, currency: str) -> Customers:
     first_of = told.periods[starts][
         np.cumsum(begins) - 1
     ]  # the period in which each row's person first bought
-    since = max(current - COHORTS, int(told.periods.min()) if len(told.periods) else current)
-    periods = [_period(told, first_of, each, rule) for each in range(since, current)]
-    cohorts = [_cohort(told, first_of, each, current, rule.unit) for each in range(since, current)]
+    shown = _shown(told, rule.unit, current, since, until)
+    periods = [_period(told, first_of, each, rule) for each in shown]
+    cohorts = [_cohort(told, first_of, each, current, rule.unit) for each in shown]
+    cohorts = [cohort for cohort in cohorts if cohort.size]
     at_start, kept = sum(p.at_start for p in periods), sum(p.kept for p in periods)
     retention = kept / at_start if at_start else None
     churn = None if retention is None else 1 - retention
@@ -161,9 +188,38 @@ def customers(told: Bought, rule: Rule, now: int, currency: str) -> Customers:
         as_of=now, currency=currency, customers=count, revenue=revenue, revenue_each=each,
         retention=retention, churn=churn,
         ltv=None if each is None or rule.margin is None else each * rule.margin,
-        ltv_predicted=_predicted(periods, churn, rule), periods=periods,
-        cohorts=[cohort for cohort in cohorts if cohort.size],
+        ltv_predicted=_predicted(periods, churn, rule), periods=periods, cohorts=cohorts,
+        curve=_curve(cohorts),
     )  # fmt: skip
+
+
+def _shown(told: Bought, unit: Unit, current: int, since: int | None, until: int | None) -> range:
+    """Return the periods that are told of: over, not before the first purchase, at most `MOST` of them."""
+    first = int(told.periods.min()) if len(told.periods) else current
+    end = current if until is None else min(current, _next(until, unit))
+    begin = end - COHORTS if since is None else max(_next(since, unit), end - MOST)
+    return range(max(begin, first), end)
+
+
+def _next(at: int, unit: Unit) -> int:
+    """Return the first period that begins at an instant or later.
+
+    Periods are of UTC, days of whoever asks: an instant is taken for the nearest midnight of UTC.
+    """
+    at = (at + DAY_MS // 2) // DAY_MS * DAY_MS
+    period = int(period_of(np.array([at], np.int64), unit)[0])
+    return period if begins_at(period, unit) == at else period + 1
+
+
+def _curve(cohorts: Sequence[Cohort]) -> list[Later]:
+    found = []
+    for after in range(1, max((len(one.active) for one in cohorts), default=0)):
+        old = [one for one in cohorts if len(one.active) > after]
+        share = Share(sum(one.active[after] for one in old), sum(one.size for one in old))
+        between = wilson(share)
+        if between is not None and share.rate is not None:
+            found.append(Later(after, share.hits, share.of, share.rate, between.low, between.high))
+    return found
 
 
 def _period(told: Bought, first_of: Integers, period: int, rule: Rule) -> Period:

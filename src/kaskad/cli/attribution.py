@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, SINCE, UNTIL, when
 
 WARNING = (
     "Rule-based, not causal. Whoever gets a later step has had the earlier ones: `first` always names\n"
@@ -20,10 +20,8 @@ def register(app: typer.Typer) -> None:
 
 
 def attribution(
-    since: Annotated[
-        str, typer.Option(help="Goals from then on, such as 2026-11-01T00:00:00Z; else 30 days.")
-    ] = "",
-    until: Annotated[str, typer.Option(help="Goals before that instant; else now.")] = "",
+    since: SINCE = "",
+    until: UNTIL = "",
     days: Annotated[int, typer.Option(min=1, max=90, help="How many days before a goal messages count.")] = 7,
     db: DB = "",
     as_json: JSON = False,
@@ -33,7 +31,7 @@ def attribution(
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
-        told = client.get("/attribution", since=since or None, until=until or None, within_days=days)
+        told = client.get("/attribution", since=when(since), until=when(until), within_days=days)
     if as_json:
         typer.echo(as_text(told))
         return

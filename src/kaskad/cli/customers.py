@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, SINCE, UNTIL, when
 
 SHOWN = 8  # columns of the cohorts
 
@@ -32,6 +32,9 @@ def customers(
     discount: Annotated[
         float, typer.Option(help="What a period's delay takes from money, such as 0.01.")
     ] = 0.0,
+    since: SINCE = "",
+    until: UNTIL = "",
+    segment: Annotated[list[str] | None, typer.Option(help="Told of apart; may be given again.")] = None,
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -43,7 +46,8 @@ def customers(
     from kaskad.cli.screens.output import as_text
 
     asked = {"event": event or None, "amount": amount or None, "returned": returned or None, "unit": unit,
-             "keep": keep, "margin": margin, "discount": discount}  # fmt: skip
+             "keep": keep, "margin": margin, "discount": discount, "since": when(since), "until": when(until),
+             "segment": segment or None}  # fmt: skip
     with reached(db) as client:
         told = client.get("/customers", **asked)
     if as_json:
@@ -87,6 +91,12 @@ def _print(told: dict[str, Any]) -> None:
     if told["cohorts"]:
         out.print()
         out.print(_cohorts(told["cohorts"]))
+    if told["segments"]:
+        out.print()
+        out.print(_segments(told["segments"]))
+    if told["rfm"]:
+        out.print()
+        out.print(_grid(told["rfm"]))
 
 
 def _cohorts(cohorts: list[dict[str, Any]]) -> Any:
@@ -108,6 +118,37 @@ def _cohorts(cohorts: list[dict[str, Any]]) -> Any:
         table.add_row(
             one["begins_at"][:10], str(one["size"]), *(_share(each) for each in one["shares"][1:wide])
         )
+    return table
+
+
+def _segments(segments: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("Segment", "customers", "revenue each", "worth to date", "predicted", "retention"):
+        table.add_column(title, justify="left" if title == "Segment" else "right")
+    for one in segments:
+        worth = (one[name] for name in ("revenue_each", "ltv", "ltv_predicted"))
+        table.add_row(
+            one["segment"], str(one["customers"]),
+            *("-" if amount is None else f"{amount:,.2f}" for amount in worth), _share(one["retention"]),
+        )  # fmt: skip
+    return table
+
+
+def _grid(cells: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), header_style="bold", title_justify="left",
+        title="Customers by score: recency (5: bought last) and frequency (5: most often)",
+    )  # fmt: skip
+    table.add_column("recency")
+    for f in range(1, 6):
+        table.add_column(f"f {f}", justify="right")
+    known = {(one["r"], one["f"]): one["customers"] for one in cells}
+    for r in range(5, 0, -1):
+        table.add_row(f"r {r}", *(f"{known.get((r, f), 0):,}" for f in range(1, 6)))
     return table
 
 

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, SINCE, when
 
 FORMS = {".csv": "csv", ".jsonl": "jsonl", ".xlsx": "xlsx", ".parquet": "parquet"}
 OUT = Annotated[Path, typer.Option(metavar="FILE", help="FILE.csv, FILE.xlsx, FILE.jsonl or FILE.parquet.")]
 SEGMENT = Annotated[str, typer.Option(help="Of who is in this segment now.")]
 LIST = Annotated[str, typer.Option("--list", help="Of who is on this list.")]
-SINCE = Annotated[str, typer.Option(metavar="DAY", help="From this day (UTC) on, such as 2026-02-14.")]
-UNTIL = Annotated[str, typer.Option(metavar="DAY", help="Until this day (UTC), with it.")]
+UNTIL = Annotated[str, typer.Option(metavar="WHEN", help="Until this day, with it, or before an instant.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -86,8 +85,8 @@ def _write(
     if form is None:
         raise typer.BadParameter(f"{out} must end in {', '.join(FORMS)}", param_hint="--out")
     query = {
-        "format": form, "segment": segment or None, "list": to_list or None, "since": _instant(since, 0),
-        "until": _instant(until, 1), "identified": "true" if identified else None,
+        "format": form, "segment": segment or None, "list": to_list or None, "since": when(since),
+        "until": _with_it(until), "identified": "true" if identified else None,
     }  # fmt: skip
     with reached(db) as client:
         try:
@@ -98,14 +97,12 @@ def _write(
     typer.echo(as_text(told) if as_json else f"{out}: {what}, {size:,} bytes.")
 
 
-def _instant(day: str, later: int) -> str | None:
-    """Return the start of a day, some days later, as the API reads it."""
-    from datetime import UTC, datetime, timedelta
+def _with_it(text: str) -> str | None:
+    """Return an instant as it was written; of a day the next one, so that it is with it."""
+    from datetime import date, timedelta
 
-    if not day:
-        return None
+    told = when(text)
     try:
-        begins = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=later)
+        return (date.fromisoformat(text) + timedelta(days=1)).isoformat()
     except ValueError:
-        raise typer.BadParameter(f"{day!r} is no day such as 2026-02-14") from None
-    return begins.isoformat()
+        return told

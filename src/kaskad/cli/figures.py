@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import CASCADE, DB, JSON
+from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,10 +36,8 @@ def figures(
     variant: Annotated[str, typer.Option(help="Only messages of this variant.")] = "",
     segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
     version: Annotated[int, typer.Option(min=0, help="Only runs of this version; 0: of all.")] = 0,
-    since: Annotated[
-        str, typer.Option(help="Only runs that entered from then on, such as 2026-11-26T00:00:00Z.")
-    ] = "",
-    until: Annotated[str, typer.Option(help="Only runs that entered before that instant.")] = "",
+    since: SINCE = "",
+    until: UNTIL = "",
     explain: Annotated[bool, typer.Option("--explain", help="Say what each measure counts.")] = False,
     db: DB = "",
     as_json: JSON = False,
@@ -52,8 +50,8 @@ def figures(
     from kaskad.cli.screens.output import as_text
 
     asked = {"step": step or None, "channel": channel or None, "variant": variant or None,
-             "segment": segment or None, "version": version or None, "since": since or None,
-             "until": until or None}  # fmt: skip
+             "segment": segment or None, "version": version or None, "since": when(since),
+             "until": when(until)}  # fmt: skip
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/figures", **asked)
     if as_json:

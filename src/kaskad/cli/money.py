@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.options import DB, JSON, SINCE, UNTIL, when
 
 WHY = {
     "answer": "told as it was taken",
@@ -19,7 +19,6 @@ WHY = {
     "restored": "arrived after all",
 }
 SHOWN_DAYS = 14
-_DATE = "A day such as 2026-11-01."
 
 
 def register(app: typer.Typer) -> None:
@@ -29,8 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def money(
     cascade: Annotated[str, typer.Argument(metavar="[CASCADE]", help="Only this one; else all.")] = "",
-    since: Annotated[str, typer.Option(metavar="DATE", help=f"{_DATE} Else 30 days ago.")] = "",
-    until: Annotated[str, typer.Option(metavar="DATE", help=f"Until before {_DATE[2:]} Else now.")] = "",
+    since: SINCE = "",
+    until: UNTIL = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -38,7 +37,7 @@ def money(
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    asked = {"since": _at(since), "until": _at(until)}
+    asked = {"since": when(since), "until": when(until)}
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/money" if cascade else "/money", **asked)
         limits = [] if cascade else client.get("/money/budgets")["items"]
@@ -127,19 +126,6 @@ def _amounts(amounts: Mapping[str, int]) -> str:
     from kaskad.domain.money import format_money
 
     return ", ".join(format_money(Money(minor, code)) for code, minor in sorted(amounts.items()) if minor)
-
-
-def _at(text: str) -> str | None:
-    """Return a day or an instant as it was written, None for none; raises BadParameter."""
-    from datetime import datetime
-
-    try:
-        datetime.fromisoformat(text or "2026-11-01")
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither a day such as 2026-11-01 nor an instant such as 2026-11-01T00:00:00+05:00"
-        ) from None
-    return text or None
 
 
 def _span(told: Mapping[str, Any]) -> str:

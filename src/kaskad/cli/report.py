@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import CASCADE, DB, JSON
+from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 
 if TYPE_CHECKING:
     from kaskad.analytics.reach import Report
@@ -28,10 +28,8 @@ def report(
     ] = False,
     segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
     version: Annotated[int, typer.Option(min=0, help="Only runs of this version; 0: of all.")] = 0,
-    since: Annotated[
-        str, typer.Option(help="Only runs that entered from then on, such as 2026-11-26T00:00:00Z.")
-    ] = "",
-    until: Annotated[str, typer.Option(help="Only runs that entered before that instant.")] = "",
+    since: SINCE = "",
+    until: UNTIL = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
@@ -42,8 +40,8 @@ def report(
 
     if watch and as_json:
         raise typer.BadParameter("--watch is for people: programs ask again")
-    among = {"segment": segment or None, "version": version or None, "since": since or None,
-             "until": until or None}  # fmt: skip
+    among = {"segment": segment or None, "version": version or None, "since": when(since),
+             "until": when(until)}  # fmt: skip
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/report", **among)
         if as_json:

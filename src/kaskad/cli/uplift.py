@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kaskad.cli.screens.options import CASCADE, DB, JSON
+from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 
 WIDTH = 41
 
@@ -21,10 +21,8 @@ def uplift(
     cascade: CASCADE,
     segment: Annotated[str, typer.Option(help="Only people who are in this segment now.")] = "",
     version: Annotated[int, typer.Option(min=0, help="Only runs of this version; 0: of all.")] = 0,
-    since: Annotated[
-        str, typer.Option(help="Only who entered from then on, such as 2026-11-26T00:00:00Z.")
-    ] = "",
-    until: Annotated[str, typer.Option(help="Only who entered before that instant.")] = "",
+    since: SINCE = "",
+    until: UNTIL = "",
     everybody: Annotated[
         bool, typer.Option("--all", help="Also people whose time for the goal is not over.")
     ] = False,
@@ -38,8 +36,8 @@ def uplift(
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
-    among = {"segment": segment or None, "version": version or None, "since": since or None,
-             "until": until or None, "all": "true" if everybody else None}  # fmt: skip
+    among = {"segment": segment or None, "version": version or None, "since": when(since),
+             "until": when(until), "all": "true" if everybody else None}  # fmt: skip
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/uplift", **among)
     if as_json:

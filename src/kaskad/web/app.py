@@ -125,6 +125,7 @@ from kaskad.web.pages import (
 from kaskad.web.pages import bills as bill_pages
 from kaskad.web.pages import cascades as pages
 from kaskad.web.pages import contacts as contact_pages
+from kaskad.web.pages import customers as customer_pages
 from kaskad.web.pages import forecasts as forecast_pages
 from kaskad.web.pages import guard as guard_pages
 from kaskad.web.pages import imports as import_pages
@@ -231,6 +232,7 @@ PAGES = (
     pages.router,
     calls.router,
     contact_pages.router,
+    customer_pages.router,
     contact.router,
     contact_acts.router,
     import_pages.router,

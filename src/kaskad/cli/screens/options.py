@@ -10,3 +10,23 @@ DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CASCADE = Annotated[str, typer.Argument(metavar="CASCADE", help="Its name: `kaskad cascades` lists them.")]
 FILE = Annotated[str, typer.Argument(metavar="FILE", help="YAML or JSON; - is standard input.")]
+SINCE = Annotated[
+    str,
+    typer.Option(
+        metavar="WHEN", help="From 2026-11-01 on, a day by the installation's clock, or an instant."
+    ),
+]
+UNTIL = Annotated[str, typer.Option(metavar="WHEN", help="Before 2026-12-01 begins, or before an instant.")]
+
+
+def when(text: str) -> str | None:
+    """Return a day or an instant as it was written, None for none; raises BadParameter."""
+    from datetime import datetime
+
+    try:
+        datetime.fromisoformat(text or "2026-11-01")
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither a day such as 2026-11-01 nor an instant such as 2026-11-01T00:00:00+05:00"
+        ) from None
+    return text or None

@@ -11,9 +11,9 @@ from pydantic import Field
 from kaskad.actions import attribution
 from kaskad.analytics.attribution import RULES
 from kaskad.web.api.cascades import READ
-from kaskad.web.api.fields import Instant, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
+from kaskad.web.api.when import Since30, Until, moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1", tags=["cascades"], route_class=IdempotentRoute)
@@ -44,12 +44,14 @@ class AttributionView(View):
 @router.get("/attribution", dependencies=[may(READ)])
 def show_attribution(
     office: InOffice,
-    since: Annotated[Instant | None, Query(description="30 days before `until`, unless told.")] = None,
-    until: Annotated[Instant | None, Query(description="Now, unless told.")] = None,
+    since: Since30 = None,
+    until: Until = None,
     within_days: Annotated[int, Query(ge=1, le=90, description="How long before a goal messages count.")] = 7,
 ) -> AttributionView:
     """Share out the goals of a period among the messages before them, by five rules; no proof of cause."""
-    told = attribution.attribute(office, since=in_ms(since), until=in_ms(until), within_days=within_days)
+    told = attribution.attribute(
+        office, since=moment(office, since), until=moment(office, until), within_days=within_days
+    )
     return AttributionView(
         since=instant(told.since), until=instant(told.until), within_days=told.within_days, goals=told.goals,
         without=told.without, more=told.more,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
 from kaskad.actions import customers
-from kaskad.actions.customers import Asked
+from kaskad.actions.customers import MOST_SEGMENTS, Asked
 from kaskad.domain.measures import OF_CUSTOMERS
 from kaskad.web.api.cascades import READ
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
+from kaskad.web.api.when import Since, Until, moment
 from kaskad.web.auth import InOffice, may
+
+if TYPE_CHECKING:
+    from kaskad.analytics.customers import Customers
 
 router = APIRouter(prefix="/api/v1/customers", tags=["cascades"], route_class=IdempotentRoute)
 Names = Annotated[list[str] | None, Query(max_length=20, description="Event names; else those of RFM.")]
@@ -42,10 +46,29 @@ class CohortView(View):
     shares: Annotated[list[float], Field(description=OF_CUSTOMERS["cohort"].says)]
 
 
-class CustomersView(View):
-    """Customers over time, in the brand's currency; what is not known is null."""
+class LaterView(View):
+    """Of all cohorts that are so many periods old, who bought in that period; 95 % interval (Wilson)."""
 
-    as_of: datetime
+    after: int
+    active: int
+    of: int
+    share: float
+    low: float
+    high: float
+
+
+class CellView(View):
+    """Customers with these scores of recency and frequency; for how much they bought in the days of RFM."""
+
+    r: int
+    f: int
+    customers: int
+    amount: float
+
+
+class WorthView(View):
+    """What customers are worth, in the brand's currency; what is not known is null."""
+
     currency: str
     customers: int
     revenue: float
@@ -54,8 +77,23 @@ class CustomersView(View):
     churn: float | None
     ltv: Annotated[float | None, Field(description=OF_CUSTOMERS["ltv"].says)]
     ltv_predicted: Annotated[float | None, Field(description=OF_CUSTOMERS["ltv_predicted"].says)]
+
+
+class SegmentView(WorthView):
+    """The same of who is in a segment now."""
+
+    segment: str
+
+
+class CustomersView(WorthView):
+    """Customers over time, by cohort, by segments that were asked for, and by scores."""
+
+    as_of: datetime
     periods: list[PeriodView]
     cohorts: list[CohortView]
+    curve: list[LaterView]
+    segments: list[SegmentView]
+    rfm: list[CellView]
 
 
 @router.get("", dependencies=[may(READ)])
@@ -70,31 +108,39 @@ def show_customers(
     keep: Annotated[int, Query(description="Periods for which a purchase makes a customer.")] = 1,
     margin: Annotated[float | None, Query(description="Share of the revenue that is margin.")] = None,
     discount: Annotated[float, Query(description="What a period's delay takes from money.")] = 0.0,
+    since: Since = None,
+    until: Until = None,
+    segment: Annotated[
+        list[str] | None, Query(max_length=MOST_SEGMENTS, description="Told of apart.")
+    ] = None,
 ) -> CustomersView:
     """Tell who stays a customer, by period and cohort, and what one is worth to date and as predicted."""
-    asked = Asked(tuple(event or ()), amount, tuple(returned or ()), unit, keep, margin, discount)
+    asked = Asked(
+        tuple(event or ()), amount, tuple(returned or ()), unit, keep, margin, discount,
+        moment(office, since), moment(office, until), tuple(segment or ()),
+    )  # fmt: skip
     found = customers.customers(office, asked)
     return CustomersView(
-        as_of=instant(found.as_of),
-        currency=found.currency,
-        customers=found.customers,
-        revenue=found.revenue,
-        revenue_each=found.revenue_each,
-        retention=found.retention,
-        churn=found.churn,
-        ltv=found.ltv,
-        ltv_predicted=found.ltv_predicted,
+        **_worth(found.all).model_dump(),
+        as_of=instant(found.all.as_of),
         periods=[
             PeriodView(
                 begins_at=instant(one.begins_at), at_start=one.at_start, kept=one.kept, new=one.new,
                 won_back=one.won_back, buyers=one.buyers, amount=one.amount, retention=one.retention,
             )
-            for one in found.periods
+            for one in found.all.periods
         ],
         cohorts=[
             CohortView(
                 begins_at=instant(one.begins_at), size=one.size, active=one.active, shares=one.shares
             )
-            for one in found.cohorts
+            for one in found.all.cohorts
         ],
+        curve=[LaterView.model_validate(one, from_attributes=True) for one in found.all.curve],
+        segments=[SegmentView(segment=name, **_worth(one).model_dump()) for name, one in found.segments],
+        rfm=[CellView.model_validate(one, from_attributes=True) for one in found.grid],
     )  # fmt: skip
+
+
+def _worth(of: Customers) -> WorthView:
+    return WorthView.model_validate(of, from_attributes=True)

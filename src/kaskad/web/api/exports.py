@@ -13,8 +13,9 @@ from kaskad.actions.export import Data, Form, Wanted, What
 from kaskad.actions.export_rows import LATEST, OLDEST
 from kaskad.domain.errors import Invalid
 from kaskad.domain.ids import read_contact
-from kaskad.web.api.fields import Instant, Name, in_ms
+from kaskad.web.api.fields import Name
 from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.when import Since, Until, moment
 from kaskad.web.auth import Forbidden, InOffice, asking, may
 
 router = APIRouter(prefix="/api/v1/exports", tags=["contacts"], route_class=IdempotentRoute)
@@ -43,18 +44,19 @@ class Asked:
 
     def __init__(
         self,
+        office: InOffice,
         segment: Annotated[Name | None, Query(description="Of who is in this segment now.")] = None,
         list_name: Annotated[Name | None, Query(alias="list", description="Of who is on this list.")] = None,
         after: Annotated[
             str | None, Query(max_length=30, description="Go on after this contact (con_…).")
         ] = None,
-        since: Annotated[Instant | None, Query(description="What happened then or later.")] = None,
-        until: Annotated[Instant | None, Query(description="What happened before.")] = None,
+        since: Since = None,
+        until: Until = None,
     ) -> None:
         begun = 0 if after is None else read_contact(after)
         if begun is None:
             raise Invalid([f"after: {after!r} is no contact: their ids begin with con_."])
-        first, end = in_ms(since), in_ms(until)
+        first, end = moment(office, since), moment(office, until)
         self.wanted = Wanted(
             segment or "", list_name or "", begun, OLDEST if first is None else first,
             LATEST if end is None else end,

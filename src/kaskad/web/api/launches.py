@@ -15,8 +15,7 @@ from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import wanted
 from kaskad.analytics.measures import Rate
 from kaskad.analytics.reach import Level, Line
-from kaskad.analytics.scope import FOREVER
-from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.errors import NotFound
 from kaskad.domain.figures import OF_MONEY
 from kaskad.domain.ids import launch_text, read_launch
 from kaskad.domain.measures import OF_MESSAGES
@@ -25,6 +24,7 @@ from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
+from kaskad.web.api.when import Since, Until, moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades/{slug}", tags=["cascades"], route_class=IdempotentRoute)
@@ -185,20 +185,13 @@ class AmongQuery:
 
     def __init__(
         self,
+        office: InOffice,
         segment: Annotated[str, Query(max_length=100, description="Only people who are in it now.")] = "",
         version: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only runs of it; 0: any.")] = 0,
-        since: Annotated[datetime | None, Query(description="Only runs that entered from then on.")] = None,
-        until: Annotated[datetime | None, Query(description="Only runs that entered before.")] = None,
+        since: Since = None,
+        until: Until = None,
     ) -> None:
-        self.told = reports.Among(segment, version, _ms(since), _ms(until))
-
-
-def _ms(at: datetime | None) -> int | None:
-    if at is None:
-        return None
-    if at.tzinfo is None:
-        raise Invalid(["Give the instant with its zone, such as 2026-11-26T00:00:00Z."])
-    return min(max(round(at.timestamp() * 1000), 0), FOREVER)
+        self.told = reports.Among(segment, version, moment(office, since), moment(office, until))
 
 
 class ReportView(View):

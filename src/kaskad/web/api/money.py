@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 
-from kaskad.actions import money, policy
-from kaskad.actions.office import Office
+from kaskad.actions import money
 from kaskad.analytics.waste import KINDS
 from kaskad.web.api.cascades import Slug
-from kaskad.web.api.fields import Instant, in_ms
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
+from kaskad.web.api.when import Since30, Until, moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1", tags=["money"], route_class=IdempotentRoute)
 
 Minor = Annotated[dict[str, int], Field(description="Minor units by currency.")]
-Since = Annotated[
-    Instant | date | None,
-    Query(description="Handed over from then on, or from that day's beginning; else 30 days before `until`."),
-]
-Until = Annotated[Instant | date | None, Query(description="… until before then; else now.")]
 
 
 class SumView(View):
@@ -129,9 +122,9 @@ class MoneyView(View):
 
 
 @router.get("/money", dependencies=[may("cascades:read")])
-def show_money(office: InOffice, since: Since = None, until: Until = None) -> MoneyView:
+def show_money(office: InOffice, since: Since30 = None, until: Until = None) -> MoneyView:
     """Show what all cascades have cost, by day, account and cascade."""
-    return MoneyView.of(money.money(office, "", _begin(office, since), _begin(office, until)))
+    return MoneyView.of(money.money(office, "", moment(office, since), moment(office, until)))
 
 
 @router.get("/money/budgets", dependencies=[may("cascades:read")])
@@ -146,13 +139,6 @@ def show_budgets(office: InOffice) -> BudgetsView:
 
 
 @router.get("/cascades/{slug}/money", dependencies=[may("cascades:read")])
-def show_cascade_money(office: InOffice, slug: Slug, since: Since = None, until: Until = None) -> MoneyView:
+def show_cascade_money(office: InOffice, slug: Slug, since: Since30 = None, until: Until = None) -> MoneyView:
     """Show what a cascade has cost, by day, account and step, and what of it need not have been paid."""
-    return MoneyView.of(money.money(office, slug, _begin(office, since), _begin(office, until)))
-
-
-def _begin(office: Office, at: datetime | date | None) -> int | None:
-    """Return an instant, or the beginning of a day by the policy's clock, in milliseconds since 1970 UTC."""
-    if at is None or isinstance(at, datetime):
-        return in_ms(at)
-    return in_ms(datetime.combine(at, time(), ZoneInfo(policy.show(office).zone)))
+    return MoneyView.of(money.money(office, slug, moment(office, since), moment(office, until)))

@@ -13,6 +13,7 @@ from kaskad.actions.attribution import Attribution
 from kaskad.actions.cascades import Overview
 from kaskad.actions.control import Control
 from kaskad.actions.crowds import Sampled
+from kaskad.actions.customers import Told as Customers
 from kaskad.actions.hindsight import Hindsight
 from kaskad.actions.measures import Told as Measured
 from kaskad.actions.money import Told as MoneyTold
@@ -51,6 +52,7 @@ class Figures:
         self.uplifts: Remembered[Uplift] = Remembered()
         self.measured: Remembered[Measured] = Remembered()
         self.attributed: Remembered[Attribution] = Remembered()
+        self.customers: Remembered[Customers] = Remembered()
         self.played = Playing()
 
     def cascades(self, office: Office) -> list[Overview]:

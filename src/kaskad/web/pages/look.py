@@ -143,6 +143,14 @@ class Look(Struct, frozen=True):
         """Return the day of an instant: "26 Nov 2026"."""
         return format_skeleton("yMMMd", self._local(at), locale=self._locale)
 
+    def month(self, at: int) -> str:
+        """Return the month of UTC of an instant: "Nov 2026"."""
+        return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "LLL y", locale=self._locale)
+
+    def week(self, at: int) -> str:
+        """Return the day of UTC that a week begins with: "23 Nov 26"."""
+        return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "d MMM yy", locale=self._locale)
+
     def time(self, at: int) -> str:
         """Return an instant as day and time: "26 Nov, 14:05"; of another year with the year."""
         local = self._local(at)

@@ -68,6 +68,7 @@ NAVIGATION = (
     Place("/cascades", N_("Cascades"), icon("workflow"), "cascades:read", "c"),
     Place("/contacts", N_("Contacts"), icon("users"), "contacts:read", "p"),
     Place("/segments", N_("Segments"), icon("filter"), "contacts:read", "s"),
+    Place("/customers", N_("Customers"), icon("repeat"), "cascades:read", "u"),
     Place("/templates", N_("Templates"), icon("file-text"), "cascades:read", "t"),
     Place("/inbox", N_("Inbox"), icon("inbox"), "threads:read", "i", "inbox"),
     Place("/calls", N_("Calls"), icon("phone"), "tasks:read", "l", "calls"),

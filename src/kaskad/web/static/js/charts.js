@@ -153,9 +153,8 @@ export function forest(rows, { format = number, zero = 0, zeroWords = "", axisNa
   };
 }
 
-/** Return a heat map: cells are [column, row, value, words]; what is most is darkest. */
-export function heat(columns, rows, cells, { narrow = false, paint = "--accent" } = {}) {
-  const most = Math.max(...cells.map(([, , value]) => value), Number.MIN_VALUE);
+/** Return a heat map: cells are [column, row, value, words]; what is most is darkest; `label` writes each value. */
+export function heat(columns, rows, cells, { narrow = false, paint = "--accent", label = null, most = Math.max(...cells.map(([, , value]) => value), Number.MIN_VALUE) } = {}) {
   return {
     height: 44 + rows.length * 26,
     grid: grid({ top: 8, bottom: 8 }),
@@ -168,12 +167,20 @@ export function heat(columns, rows, cells, { narrow = false, paint = "--accent" 
         const [x, y] = api.coord([api.value(0), api.value(1)]);
         const [width, height] = api.size([1, 1]);
         const shape = { x: x - width / 2 + 1, y: y - height / 2 + 1, width: width - 2, height: height - 2, r: 3 };
-        const share = api.value(2) / most;
+        const share = Math.min(1, api.value(2) / most);
+        const words = label ? [{
+          type: "text", silent: true,
+          style: {
+            text: label(api.value(2)), x, y, align: "center", verticalAlign: "middle", fontSize: narrow ? 10 : 12,
+            fill: colour(share > 0.55 ? "--panel" : "--ink"),
+          },
+        }] : [];
         return {
           type: "group",
           children: [
             { type: "rect", shape, style: { fill: colour("--track") } },
             { type: "rect", shape, style: { fill: colour(paint), opacity: share } },
+            ...words,
           ],
         };
       },
