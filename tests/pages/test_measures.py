@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from kaskad.cli import customers, figures
 from kaskad.domain.measures import OF_MONEY, OF_RUNS
+from support.faults import until
 
 
 def test_every_figure_is_there_with_what_it_counts(visit, site):
@@ -71,6 +72,8 @@ def test_customers_are_told_of_by_period_cohort_segment_and_score(visit, site):
          "at": at(month, ago).isoformat(), "properties": {"amount": amount}}
         for place, (who, ago, amount) in enumerate(bought)
     ])  # fmt: skip
+    until(lambda: site.api.get("/customers")["revenue"] == 1260, 30)  # they are durable at once
+    site.api.put("/rfm", {"events": ["purchase"]})  # all of them are in the scores
     told = site.api.get("/customers?margin=0.5&segment=champions&segment=lost")
     assert (told["customers"], told["revenue"], told["ltv"]) == (2, 1260, 315)
     assert [(one["after"], one["active"], one["of"]) for one in told["curve"]] == [(1, 1, 2), (2, 2, 2)]
