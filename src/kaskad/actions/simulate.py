@@ -20,6 +20,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.caps import Touch
 from kaskad.domain.cascade import Cascade, Money
+from kaskad.domain.consent import ConsentRow
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import HOUR, SECOND, Policy
 from kaskad.domain.run import Address, Answers, Run
@@ -315,6 +316,7 @@ class _Crowd:
                 for number, address in answers.fitting.items()
             },
             touches=tuple(sorted(touches, key=lambda touch: (touch.at, touch.channel_code))),
+            consents=_in_order(answers.consents, min(self._now, self._start)),
         )  # fmt: skip
 
     def _prices(self, version: Version, answers: Answers) -> Prices:
@@ -326,6 +328,15 @@ class _Crowd:
                     if ask is not None and ask.currency:
                         told = {**told, (step.number, channel.code): (ask.price, ask.currency)}
         return told
+
+
+def _in_order(rows: Sequence[ConsentRow], now: int) -> tuple[ConsentRow, ...]:
+    """Return consents with places in their order for instants: which came later is all that is asked of those
+    given before `now` that never expire."""
+    if any(row.expires_at is not None or row.at > now for row in rows):
+        return tuple(rows)
+    places = {at: place for place, at in enumerate(sorted({row.at for row in rows}), 1)}
+    return tuple(structs.replace(row, at=places[row.at]) for row in rows)
 
 
 def _nobodys(code: int, address: Address) -> Address:

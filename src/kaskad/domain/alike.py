@@ -143,11 +143,11 @@ def _is_silent(version: Version, step: Step) -> bool:
         return False  # an agent says when it is over
     rules = [version.rules[step.number, channel.code] for channel in step.channels]
     return not version.moving & PLAIN and all(
-        not rule.attends & PLAIN and _least_ms(rule) >= version.gap_ms for rule in rules
+        not rule.attends & PLAIN and lasts_ms(rule) >= version.gap_ms for rule in rules
     )
 
 
-def _least_ms(rule: Rule) -> int:
+def lasts_ms(rule: Rule) -> int:
     """Return how long silence lasts at least after a message; clocks may jump within a day."""
     spans = [clock.span for clock in rule.clocks if not clock.start] or [rule.last]
     return min(span.months * 28 * DAY + span.days * (DAY - 3 * HOUR) + span.ms for span in spans)

@@ -251,6 +251,16 @@ class Windows:
             return at
         return _next(edges, at, spread)
 
+    def turns(self, at: int, key: WindowKey) -> int:
+        """Return when the windows open or close next; until then it is as at `at`."""
+        if not key[0]:
+            return at + LIMIT
+        edges = self._known.get((at // _WEEK, key))
+        if edges is None:
+            edges = self._learn(at // _WEEK, key)
+        place = bisect_right(edges, at)
+        return edges[place] if place < len(edges) else at + LIMIT
+
     def last_before(self, due: int, earliest: int, key: WindowKey) -> int | None:
         """Return `last_allowed_before`."""
         edges = self._known.get((due // _WEEK, key))

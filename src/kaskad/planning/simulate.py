@@ -6,7 +6,6 @@ seed (`nature.py`): one seed is one course of the world, and a person does the s
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -14,10 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.random import default_rng
 
-from kaskad.domain.alike import answered, free_below, may_be_touched
+from kaskad.domain.alike import answered
 from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
-from kaskad.domain.condition import Condition, Event, Name, Now, walk
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
 from kaskad.domain.entering import share
 from kaskad.domain.hours import add, hour_of_day
@@ -28,6 +26,7 @@ from kaskad.domain.scope import condition_scope
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, RunState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.planning.agenda import Agenda
+from kaskad.planning.alike import Alike
 from kaskad.planning.lines import Line, lines
 from kaskad.planning.lives import Life
 from kaskad.planning.nature import Nature
@@ -42,11 +41,6 @@ _FINISHED = RunState.FINISHED.code
 _QUEUED_STATE = MessageState.QUEUED.code
 _CHANNELS = {channel.code: channel for channel in Channel}
 _TIMED = (Phase.ENTER.value, Phase.WAITING.value)
-# Why a step is passed over whenever it is asked.
-_TIMELESS = frozenset(SkipReason) - {
-    SkipReason.FREQUENCY_CAPPED, SkipReason.WINDOW_IMPOSSIBLE, SkipReason.TOO_LATE, SkipReason.OVER_BUDGET,
-}  # fmt: skip
-
 Tell = Callable[[float], None]
 
 
@@ -81,11 +75,8 @@ class _Play:
         self._lines = lines(world)
         self._closings = sorted({at for line in self._lines.values() for at in line.turns(version)})
         self._nature = Nature(version, world, rates)
-        self._is_plain = _is_plain(version, world)
-        self._free_below = [
-            free_below(version, step.number) if self._is_plain else 0 for step in self._steps
-        ]  # fmt: skip
-        self._shared: dict[tuple[int, ...], Decision | None] = {}
+        sorts = [replace(sort, number=number) for number, sort in enumerate(sorts)]
+        self._alike = Alike(version, world, sorts, self._closings)
         self._answered: dict[tuple[int, ...], Decision | None] = {}
         self._anchors: dict[tuple[int, int], dict[int, int]] = {}
         self._properties: dict[int, dict[str, object]] = {}
@@ -105,7 +96,6 @@ class _Play:
             return []
         ends = np.round(np.cumsum(counts) / counts.sum() * self._world.people).astype(np.int64)
         each = np.repeat(np.arange(len(sorts)), np.diff(ends, prepend=0))
-        sorts = [replace(sort, number=number) for number, sort in enumerate(sorts)]
         return [sorts[n] for n in default_rng([self._world.seed, 2]).permutation(each).tolist()]
 
     def _born(self, number: int, sort: Sort) -> Life:
@@ -160,38 +150,17 @@ class _Play:
 
     def _wake(self, life: Life, now: int) -> None:
         run = life.run
-        if self._is_plain and run.due_at == now and not run.marks and not run.holdout and run.phase in _TIMED:
-            decision = self._of_all(life, now)
-            if decision is not None:
-                self._take(life, decision, now, now)
-                return
-        self._decide(life, now)
-
-    def _of_all(self, life: Life, now: int) -> Decision | None:
-        """Return the decision about all of whom nothing is told, who stand like this one and are due now;
-        None: it is made for this one alone.
-
-        Within a minute it is the same, since windows open and close at whole ones. Only caps ask when
-        somebody was written to, so they are asked about each.
-        """
-        run, sort = life.run, life.sort
-        closings = bisect_right(self._closings, now) if self._closings else 0
-        key = sort.number, run.phase, run.step, life.course, now // MINUTE, closings
-        try:
-            decision = self._shared[key]
-        except KeyError:
+        timed = run.due_at == now and not run.marks and not run.holdout and run.phase in _TIMED
+        place = self._alike.place(life, now) if timed else None
+        if place is None:
+            self._decide(life, now)
+            return
+        decision = self._alike.of_all(place, life, now)
+        if decision is None:
             decision = self._decided(life, now)
-            shared = decision.outcome is not None or decision.send is not None
-            shared = shared and all(skip[2] in _TIMELESS for skip in decision.skips)
-            decision = self._shared[key] = decision if shared else None
-        if decision is None or decision.send is None or not (life.written or sort.answers.touches):
-            return decision
-        version, step = self._version, decision.send.step
-        touches = life.touches(version.class_code)
-        if len(touches) < self._free_below[step]:
-            return decision
-        asked = Answers(sort.answers.zones, "", {}, (), (), touches, {})
-        return decision if may_be_touched(version, step, run, asked, now) else None
+            self._alike.keep(place, decision, life, now)
+        # Whoever sends or ends is due now, whichever of them was asked about.
+        self._take(life, decision, now, now if decision.wake_at is None else decision.due_at)
 
     def _decided(self, life: Life, now: int) -> Decision:
         return decide(
@@ -437,30 +406,3 @@ class _Play:
         life.mark(kind, now)
         life.note(now, kind.name.lower(), None)
         self._decide(life, now)
-
-
-def _is_plain(version: Version, world: World) -> bool:
-    """Say whether a decision about somebody of whom nothing is told asks only what is alike for many."""
-    return not (
-        any(not _is_constant(condition, world) for condition in _conditions(version))
-        or version.anchored or version.cascade.to or version.calls_people or version.moving & PLAIN
-        or any(rule.attends & PLAIN for rule in version.rules.values())
-        or any(step.variants or step.holdout or len(step.channels) > 1 for step in version.cascade.steps)
-    )  # fmt: skip
-
-
-def _conditions(version: Version) -> list[Condition]:
-    found = [version.cascade.exit_if, *(step.condition for step in version.cascade.steps)]
-    return [condition for condition in found if condition is not None]
-
-
-def _is_constant(condition: Condition, world: World) -> bool:
-    """Say whether a condition is the same at all times for people of one sort."""
-    if any(isinstance(value, Span) for value in world.trigger.values()):
-        return False
-    return all(
-        node.path[0] in ("contact", "trigger")
-        if isinstance(node, Name)
-        else not isinstance(node, Now | Event)
-        for node in walk(condition.tree)
-    )
