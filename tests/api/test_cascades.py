@@ -44,7 +44,7 @@ def test_a_definition_is_drafted_activated_and_compared(api, taker):
     assert shown["class"] == "service" and shown["trigger"] == "broadcast"
 
     assert api.post("/cascades/news/activate") == {
-        "slug": "news", "state": "active", "runs": 0, "version": 1,
+        "slug": "news", "state": "active", "runs": 0, "version": 1, "canary": None,
     }  # fmt: skip
     shown = api.get("/cascades/news")
     assert (shown["version"], shown["drafted"], shown["draft"]) == (1, False, None)

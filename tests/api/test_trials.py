@@ -122,3 +122,44 @@ def test_the_command_says_the_same(api, capsys):
     assert [each["name"] for each in api.get("/alarms")["items"] if each["kind"] == "winner"] == ["lamp"]
     assert "over: nothing was promoted (tried enough)" in said("end", "lamp", "--why", "tried enough")
     assert "winner" not in [each["kind"] for each in api.get("/alarms")["items"]]
+
+
+def test_a_new_version_for_a_share_first(api, capsys, tmp_path):
+    api.put("/accounts/mail", EMAIL)
+    file, where = tmp_path / "tried.yaml", ["--db", str(api.service.office.db.name)]
+
+    def draft(words):
+        file.write_text(TEXT.format(words).replace("basket", "tried"))
+        api.put("/cascades/tried", content=file.read_text())
+
+    def said(*arguments):
+        assert run([*arguments, *where]) == 0
+        return capsys.readouterr().out
+
+    draft("old")
+    asked = {"canary": "50%", "canary_people": 3, "canary_after": "6h"}
+    refused = api.call("POST", "/cascades/tried/activate", asked)
+    assert refused.status_code == 409 and "Nobody enters" in refused.text
+    assert api.post("/cascades/tried/activate")["canary"] is None
+    assert "No version of tried" in said("canary", "show", "tried")
+    draft("new")
+    assert api.call("POST", "/cascades/tried/activate", {"canary": "all"}).status_code == 422
+    begun = api.post("/cascades/tried/activate", asked)
+    assert (begun["version"], begun["canary"], begun["state"]) == (1, 2, "active")
+    (told,) = api.get("/cascades/tried/canaries")["items"]
+    assert (told["share"], told["people"], told["mature_s"], told["state"]) == (50.0, 3, 21_600, "running")
+    draft("third")
+    refused = api.call("POST", "/cascades/tried/trials", {"arms": [{"share": 20}]})
+    assert refused.status_code == 409 and "canary of 'tried'" in refused.text
+    assert api.post("/cascades/tried/canaries/stop")["ended_by"]
+    assert api.call("POST", "/cascades/tried/canaries/stop").status_code == 409
+
+    draft("fourth")
+    told = said("apply", str(file), "--yes", "--canary", "5%", "--canary-people", "9")
+    assert "5% of those who enter tried get version 3, the others 1" in told
+    assert "0/9" in said("canary", "show", "tried") and "once enough" in said("canary", "show", "tried")
+    assert "Everybody enters version 3" in said("canary", "pass", "tried")
+    assert json.loads(said("canary", "show", "tried", "--json"))[0]["state"] == "passed"
+    assert api.get("/cascades/tried")["version"] == 3
+    noted = [each["action"] for each in api.get("/audit")["items"]]
+    assert {"POST /cascades/{slug}/canaries/pass", "POST /cascades/{slug}/activate"} <= set(noted)

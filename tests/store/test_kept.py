@@ -96,6 +96,7 @@ STAYS = {
     "choices": _WORK,
     "channel_chances": _WORK,
     "trials": _FIGURES,
+    "version_canaries": _FIGURES,
     "verdicts": _FIGURES,
 }
 

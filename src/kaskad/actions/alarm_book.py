@@ -43,6 +43,7 @@ URGENT = (
     "inbox",
     "guard",
     "canary",
+    "canary_version",
     "account_held",
     "account_down",
     "stranded",

@@ -10,6 +10,8 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "guard": ("Cascade {name} is paused by a guardrail", "Каскад {name} приостановлен предохранителем"),
     "guard_told": ("{name} is beyond a bound, and goes on", "{name}: граница превышена, каскад идёт"),
     "canary": ("The canary of {name} was stopped", "Пробный запуск каскада {name} остановлен"),
+    "canary_version": ("The canary of a new version was stopped: {name}",
+                       "Проба новой версии остановлена: {name}"),
     "account_held": ("Account {name} is held, sends nothing", "Аккаунт {name} удержан, не отправляет"),
     "account_down": ("Account {name} does not answer; messages waiting: {detail}",
                      "Аккаунт {name} не отвечает; сообщений ждёт: {detail}"),
@@ -34,7 +36,7 @@ _SAYS_IT = (
     "stops",
     "no_address",
 )  # their words hold the detail already
-_BY_CASCADE = ("guard", "guard_told", "canary", "stranded", "winner")
+_BY_CASCADE = ("guard", "guard_told", "canary", "canary_version", "stranded", "winner")
 
 
 def subject(occasion: str, kind: str, name: str, detail: str) -> str:

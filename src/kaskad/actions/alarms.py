@@ -12,7 +12,7 @@ from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.errors import Conflict
 from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
-from kaskad.store import canaries, webhooks, winners
+from kaskad.store import canaries, version_canaries, webhooks, winners
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
 
@@ -28,8 +28,8 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "guard", "canary", "account_held", "account_down", "guard_told", "account_trouble",
-    "budget_used", "budget_near",
+    "engine", "inbox", "guard", "canary", "canary_version", "account_held", "account_down", "guard_told",
+    "account_trouble", "budget_used", "budget_near",
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
@@ -95,11 +95,13 @@ def _of_guards(office: Office) -> Iterator[Alarm]:
 
 
 def _of_canaries(office: Office) -> Iterator[Alarm]:
-    """Yield the launches whose rest waits for a person, since their canary was stopped."""
+    """Yield the canaries that were stopped: of launches, whose rest waits for a person, and of versions."""
     with office.read() as tx:
         slugs = {row[1]: row[3] for row in tx.all("version_numbers")}
         for _, cascade_id, why in canaries.stopped(tx):
             yield Alarm("canary", slugs[cascade_id], why)
+        for slug, number, why in version_canaries.stopped(tx):
+            yield Alarm("canary_version", f"{slug}/{number}", why)
 
 
 def _of_webhooks(office: Office) -> Iterator[Alarm]:

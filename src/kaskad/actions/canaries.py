@@ -38,7 +38,7 @@ WHOLE = 10_000
 MOST = 50_000  # and more tell no more than these
 _PIECE = 5_000
 _HOUR_MS = 3_600_000
-_SHARE_IN = 0.9  # of them must have been written to, or have ended, before anything is concluded
+SHARE_IN = 0.9  # of them must have been written to, or have ended, before anything is concluded
 _MONTH = 30 * DAY
 
 
@@ -87,7 +87,7 @@ def draw(office: Office, version_id: int, list_id: int | None, size: int, told: 
     lists.fill(office, own, sorted(ids))
     with office.read() as tx:
         cascade = cascade_of(office, tx, version_id)
-    return First(own, len(ids), told.after_ms if told.after_ms is not None else _own_time(cascade))
+    return First(own, len(ids), told.after_ms if told.after_ms is not None else own_time(cascade))
 
 
 def go_on(office: Office) -> None:
@@ -160,17 +160,18 @@ def _verdict(office: Office, one: UnderWay) -> tuple[str, bool] | None:
         policy = settings.get(tx, POLICY, Policy) or Policy()
         guard = policy.guard.over(cascade_of(office, tx, one.version_id).guard)
         own = guards.bounds(tx)
-    entered, through = _through(seen)
+    entered, through_it = through(seen)
     if not entered:
         return str(worded("nobody of the first part could enter")), False
-    if through < _SHARE_IN * entered:
+    if through_it < SHARE_IN * entered:
         return None
-    return _judged(seen, guard, one.version_id, own)
+    return judged(seen, guard, one.version_id, own)
 
 
-def _judged(
+def judged(
     seen: Tally, guard: Guard, version_id: int, own: dict[tuple[int, int, Figure], int]
 ) -> tuple[str, bool]:
+    """Return what figures of a first part say, and whether the rest may go; `own`: bounds people have set."""
     counts: dict[Figure, Count] = {}
     for leg, messages in seen.legs.items():
         add(counts, leg, messages)
@@ -185,14 +186,14 @@ def _judged(
     return ", ".join(said), True
 
 
-def _through(seen: Tally) -> tuple[int, int]:
+def through(seen: Tally) -> tuple[int, int]:
     """Return how many have entered to be written to, and how many of them were, or have ended."""
-    entered = through = 0
+    entered = past = 0
     for shape, runs in seen.shapes.items():
         if not shape.holdout:
             entered += runs
-            through += runs if shape.steps or shape.outcome else 0
-    return entered, through - sum(runs for leg, runs in seen.legs.items() if leg.state in WAITING)
+            past += runs if shape.steps or shape.outcome else 0
+    return entered, past - sum(runs for leg, runs in seen.legs.items() if leg.state in WAITING)
 
 
 def _ids(office: Office, list_id: int | None) -> Iterator[int]:
@@ -213,7 +214,7 @@ def _lot(version_id: int, contact_id: int) -> bytes:
     return blake2b(f"canary {version_id} {contact_id}".encode(), digest_size=8).digest()
 
 
-def _own_time(cascade: Cascade) -> int:
+def own_time(cascade: Cascade) -> int:
     """Return how long the first step waits for people, at its longest."""
     step = cascade.steps[cascade.first]
     spans = [clock.span for clock in step.wait] or [CHANNELS[step.channels[0]].default_timeout]

@@ -25,7 +25,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine import catalog
 from kaskad.engine.catalog import POLICY
 from kaskad.store import accounts as account_store
-from kaskad.store import cascades, guards, holds, settings
+from kaskad.store import cascades, guards, holds, settings, version_canaries
 from kaskad.store.db import Transaction
 from kaskad.store.guards import Stop, Stream
 from kaskad.store.holds import Held
@@ -185,6 +185,10 @@ def looked(office: Office, slug: str, by: str) -> int:
     """Watch a cascade anew from what has been counted until now: a person has looked. Raises NotFound."""
     with office.read() as tx:
         row = cascades.by_slug(tx, slug)
+        stopped = any(one[0] == slug for one in version_canaries.stopped(tx))
+    if stopped:
+        now = office.now()
+        office.write(lambda tx: version_canaries.looked(tx, row.id, now))
     return forgive(office, cascade_id=row.id, by=by)
 
 
@@ -275,11 +279,15 @@ def _act(office: Office, breach: Breach) -> bool:
 
     def change(tx: Transaction) -> bool:
         active = not subject.cascade_id or cascades.cascade(tx, subject.cascade_id).state == cascades.ACTIVE
-        if not active or not guards.put_stop(tx, stream, breach.count, breach.bound, breach.pauses, now):
+        tried = version_canaries.of_version(tx, subject.cascade_id, stream.version_id)
+        pauses = breach.pauses and tried is None
+        if not active or not guards.put_stop(tx, stream, breach.count, breach.bound, pauses, now):
             return False
         if not breach.pauses:
             return True
-        if subject.cascade_id:
+        if tried is not None:
+            version_canaries.end(tx, tried, version_canaries.STOPPED, why, now)
+        elif subject.cascade_id:
             cascades.set_state(tx, subject.cascade_id, cascades.PAUSED, now)
             if world.outbox is not None:
                 world.outbox.cascade_paused(tx, subject.slug, now, why=why)

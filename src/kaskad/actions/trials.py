@@ -23,7 +23,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine import launch
 from kaskad.store import cascades as store
 from kaskad.store import trials as trial_store
-from kaskad.store import winners
+from kaskad.store import version_canaries, winners
 from kaskad.store.cascades import CascadeRow
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
@@ -100,6 +100,7 @@ def start(
     """
     with office.read() as tx:
         row = _active(tx, slug)
+        version_canaries.refuse_two(tx, row.id, slug)
         running = trial_store.under_way(tx, row.id)
         known = _shares_of(tx, running)
         base = cascades.definition_of(office, tx, row)

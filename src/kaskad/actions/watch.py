@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from kaskad.actions import alarm_book, canaries, guards
+from kaskad.actions import alarm_book, canaries, guards, version_canaries
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
@@ -38,6 +38,7 @@ class Watch:
         """Look once."""
         guards.watch(self._office)
         canaries.go_on(self._office)
+        version_canaries.go_on(self._office)
         alarm_book.sync(self._office)
         alarm_book.tell(self._office)
 

@@ -66,10 +66,25 @@ def plan(
         raise typer.Exit(1)
 
 
-def apply(file: FILE, yes: YES = False, db: DB = "", as_json: JSON = False) -> None:
+def apply(
+    file: FILE,
+    yes: YES = False,
+    canary: Annotated[
+        str, typer.Option(metavar="SHARE", help="So many of those who enter get it first, such as 1%.")
+    ] = "",
+    canary_people: Annotated[
+        int, typer.Option(min=1, help="It is judged once so many have entered by it; with --canary.")
+    ] = 200,
+    canary_after: Annotated[
+        str, typer.Option(metavar="TIME", help="And so long after, 6h; else by the first step's own time.")
+    ] = "",
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
     """Save a definition and activate it, after showing what that changes.
 
-    Where only approvals are missing it is saved as a draft, for who approves it.
+    With --canary a share of those who enter gets it, until it has fared well: then all do, by itself. Where
+    only approvals are missing it is saved as a draft, for who approves it.
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
@@ -91,12 +106,18 @@ def apply(file: FILE, yes: YES = False, db: DB = "", as_json: JSON = False) -> N
             elif waits:
                 typer.echo(f"It is saved as a draft, whose texts wait: `kaskad approval list {slug}`.")
             raise typer.Exit(1)
-        if told["changes"] and not yes and not typer.confirm("Activate it?"):
+        question = f"Activate it for {canary} of those who enter?" if canary else "Activate it?"
+        if told["changes"] and not yes and not typer.confirm(question):
             raise typer.Abort
         client.call("PUT", f"/cascades/{slug}", content=text.encode(), kind=YAML)
-        done = client.post(f"/cascades/{slug}/activate")
+        how = {"canary": canary, "canary_after": canary_after, "canary_people": canary_people}
+        done = client.post(f"/cascades/{slug}/activate", how)
     if as_json:
         typer.echo(as_text(done))
+        return
+    if done["canary"]:
+        typer.echo(f"{canary} of those who enter {slug} get version {done['canary']}, the others "
+                   f"{done['version']}: `kaskad canary show {slug}`.")  # fmt: skip
         return
     paused = "; it is paused: `kaskad resume` lets it send" if done["state"] == "paused" else ""
     typer.echo(f"{slug} is at version {done['version']}{paused}.")

@@ -35,10 +35,11 @@ class Trial(Struct, frozen=True):
     id: int
     base_id: int
     arms: tuple[Arm, ...]
+    lot: str = "trial"  # whose shares these are: a canary's are other people's than a trial's
 
     def version_of(self, contact_id: int) -> int:
         """Return the id of the version that the contact enters."""
-        at = point("trial", str(self.id), contact_id)
+        at = point(self.lot, str(self.id), contact_id)
         for arm in self.arms:
             place = bisect_right(arm.spans, (at, EQUAL)) - 1
             if place >= 0 and at < arm.spans[place][1]:
@@ -77,7 +78,7 @@ def unlike(base: Cascade, other: Cascade) -> tuple[str, ...]:
     Versions that differ there have other people, or other aims, so that nothing could be compared.
     """
     same = {
-        "trigger": _asks(base.trigger) == _asks(other.trigger),
+        "trigger": entered_alike(base, other),
         "class": base.message_class is other.message_class,
         "reentry": base.reentry == other.reentry,
         "holdout": base.holdout == other.holdout,
@@ -85,6 +86,11 @@ def unlike(base: Cascade, other: Cascade) -> tuple[str, ...]:
         "to": base.to == other.to,
     }
     return tuple(key for key, alike in same.items() if not alike)
+
+
+def entered_alike(base: Cascade, other: Cascade) -> bool:
+    """Say whether the same people would enter both, at the same occasions."""
+    return _asks(base.trigger) == _asks(other.trigger)
 
 
 def _asks(trigger: Trigger) -> Trigger:

@@ -22,7 +22,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
-from kaskad.store import holds, learning, rhythms, seeds, settings, trials, winners
+from kaskad.store import holds, learning, rhythms, seeds, settings, trials, version_canaries, winners
 from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
@@ -62,7 +62,9 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     if names:
         tx.many("put_step_names", names)  # for the views
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
-    world.trials = {row.base_id: row.trial for row in trials.running(tx)}
+    world.trials = {row.base_id: row.trial for row in trials.running(tx)} | {
+        row.base_id: row.lot for row in version_canaries.running(tx)
+    }
     world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
     _load_prices(tx, world)
     world.spending = spending.load(

@@ -9,7 +9,7 @@ from msgspec import Struct
 from kaskad.domain.content import Wording
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.worded import worded
-from kaskad.store import templates
+from kaskad.store import templates, version_canaries
 from kaskad.store.db import Row, Transaction
 
 DRAFT, ACTIVE, PAUSED, STOPPED = "draft", "active", "paused", "stopped"
@@ -79,7 +79,7 @@ def save_version(
     """Freeze `source` and its templates as the cascade's next version, which new runs enter; return it.
 
     What is the current version already is not saved again. Raises Conflict for a stopped cascade, and while
-    versions are on trial: what they are compared with must stay.
+    versions are on trial, or a canary is under way: what they are compared with must stay.
     """
     row = tx.one("put_cascade", slug=slug, now=now)
     assert row is not None
@@ -97,6 +97,7 @@ def save_version(
                 slug=slug,
             )
         )
+    version_canaries.refuse_two(tx, cascade_id, slug)
     made = freeze_version(tx, cascade_id, source, now, texts=texts)
     tx.run("enter_version", id=cascade_id, version_id=made.id)
     return made

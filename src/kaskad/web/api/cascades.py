@@ -8,13 +8,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import Field
 
-from kaskad.actions import cascades
+from kaskad.actions import cascades, version_canaries
+from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Controlled, Overview, Plan, Saved
 from kaskad.domain.definition import Loaded, Problem
 from kaskad.store.cascades import DraftRow, VersionRow
 from kaskad.web.api.definition import Definition, in_body
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import Page, View, instant, when
+from kaskad.web.api.views import Page, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
@@ -212,6 +213,21 @@ class ActivatedView(ControlledView):
     """The version that people enter from now on; `runs` are under way."""
 
     version: int
+    canary: Annotated[int | None, Field(description="The version that a share of them enters instead.")]
+
+
+class ActivationTold(Told):
+    """How the draft is activated: for all at once, or for a share of those who enter first."""
+
+    canary: Annotated[
+        str, Field(max_length=20, description="Such as 1%: so many get it first; empty: all at once.")
+    ] = ""
+    canary_after: Annotated[
+        str, Field(max_length=20, description="After what time it is judged, 6h; else the first step's own.")
+    ] = ""
+    canary_people: Annotated[
+        int, Field(ge=1, le=1_000_000, description="So many must have entered before it is judged.")
+    ] = LEAST
 
 
 @router.get("", dependencies=[may(READ)])
@@ -289,11 +305,26 @@ def plan_activation(office: InOffice, slug: Slug, text: Definition) -> PlanView:
     return PlanView.of(cascades.plan(office, slug, text or None))
 
 
-@router.post("/{slug}/activate", dependencies=[may(WRITE)])
-def activate_cascade(office: InOffice, slug: Slug) -> ActivatedView:
-    """Let people enter by the draft from now on; runs under way keep their version."""
+@router.post("/{slug}/activate")
+def activate_cascade(
+    office: InOffice, slug: Slug, caller: Annotated[Caller, may(WRITE)], how: ActivationTold | None = None
+) -> ActivatedView:
+    """Let people enter by the draft from now on; runs under way keep their version.
+
+    With a `canary` that share of those who enter gets the draft, as the next version, until it is judged.
+    """
+    asked = how or ActivationTold()
+    canary = wanted(asked.canary, asked.canary_after)
+    if canary is not None:
+        begun = version_canaries.begin(office, slug, canary, people=asked.canary_people, by=caller.name)
+        now = cascades.find(office, slug).overview
+        return ActivatedView(
+            slug=slug, state=now.state, runs=now.under_way, version=begun.base, canary=begun.version
+        )
     told = cascades.activate(office, slug)
-    return ActivatedView(slug=told.slug, state=told.state, runs=told.runs, version=told.version or 0)
+    return ActivatedView(
+        slug=told.slug, state=told.state, runs=told.runs, version=told.version or 0, canary=None
+    )
 
 
 @router.post("/{slug}/pause", dependencies=[may(WRITE)])

@@ -37,6 +37,11 @@ def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
         case "canary":
             text = look._("The canary of %(name)s was stopped. %(why)s.", name=each.name, why=why)
             yield ShownAlarm("bad", text, guard, look._("Guardrails"))
+        case "canary_version":
+            slug, _, number = each.name.partition("/")
+            text = look._("The canary of version %(n)s of %(name)s was stopped; everybody enters the one "
+                          "before. %(why)s.", n=number, name=slug, why=why)  # fmt: skip
+            yield ShownAlarm("bad", text, f"/cascades/{slug}/guard", look._("Guardrails"))
         case "stranded":
             text = look._("People in %(name)s cannot be carried on: %(why)s",
                           name=each.name, why=each.detail)  # fmt: skip

@@ -43,6 +43,8 @@ VERBS = {
     "POST /cascades/{slug}/launch/preview": N_("Asked what a launch would do"),
     "POST /cascades/{slug}/launches/{launch}/go": N_("Let the rest of a launch go without its canary"),
     "POST /cascades/{slug}/launches/{launch}/stop": N_("Stopped a launch"),
+    "POST /cascades/{slug}/canaries/pass": N_("Let everybody get the version of a canary"),
+    "POST /cascades/{slug}/canaries/stop": N_("Stopped the canary of a version"),
     "PATCH /cascades/{slug}/guard": N_("Changed the guardrails of a cascade"),
     "POST /cascades/{slug}/guard/look": N_("Looked at what a guardrail has stopped"),
     "PATCH /accounts/{name}/guard": N_("Changed the guardrails of an account"),

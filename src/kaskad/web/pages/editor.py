@@ -10,16 +10,19 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import FormData
 
-from kaskad.actions import brand, cascades, editing, presets
+from kaskad.actions import brand, cascades, editing, presets, version_canaries
+from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Overtaken
 from kaskad.actions.editing import Sheet
 from kaskad.actions.office import Office
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import CHANNELS
 from kaskad.domain.definition import UnreadableError, edit
 from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.domain.worded import worded
+from kaskad.store.version_canaries import RUNNING
 from kaskad.web.auth import InOffice
 from kaskad.web.pages import expected, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
@@ -139,6 +142,13 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
         other = Overtaken(slug, sheet.saved_by, sheet.saved_at)
         return _page(office, request, seen, sheet, 409, overtaken=other, told=told)
     try:
+        canary = wanted(told.get("canary", ""), "")
+        if canary is not None:
+            begun = version_canaries.begin(office, slug, canary, people=_people_of(told), by=seen.name)
+            said = look._("A share of those who enter gets version %(n)s now.", n=begun.version)
+            note(office, seen, "POST /cascades/{slug}/activate", slug)
+            figures_of(request).forget(slug)
+            return go(f"/cascades/{slug}/guard", said)
         done = cascades.activate(office, slug)
     except (Invalid, Conflict) as wrong:
         return _page(
@@ -148,13 +158,19 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
             sheet,
             422,
             refused=look_of(request, seen).refusal(wrong),
-            told={"panel": "plan"},
+            told={**told, "panel": "plan"},
         )
     note(office, seen, "POST /cascades/{slug}/activate", slug)
     figures_of(request).forget(slug)
     left = any(each.version != done.version for each in cascades.plan(office, slug).in_flight)
     here = f"/cascades/{slug}/edit" + ("?panel=move" if left else "")
     return go(here, look._("Version %(n)s is active.", n=done.version or 0))
+
+
+def _people_of(told: Mapping[str, str]) -> int:
+    """Return how many people a canary takes; 0, which is refused, where that is no number."""
+    text = told.get("canary_people", "").strip() or str(LEAST)
+    return int(text) if text.isdecimal() and len(text) < 8 else 0
 
 
 def _new(
@@ -198,6 +214,7 @@ def _page(
         "examples": examples(look, drawn, at),
         **(_people(office, seen, _step(top, at)) if panel == "step" else {}),
         **(moving.shown(office, look, sheet.slug, asked) if panel == "move" else {}),
+        **(_trying(office, sheet, loaded.cascade, asked) if panel == "plan" else {}),
     }
     return render(
         request, look, "editor.html", code, seen=seen, sheet=sheet, flow=drawn, top=top, panel=panel, at=at,
@@ -208,6 +225,19 @@ def _page(
         hours=hours(look, office, values["step"], flow.text(top.get("class"))),
         **choices(look, office, values["step"], drawn), **values,
     )  # fmt: skip
+
+
+def _trying(
+    office: Office, sheet: Sheet, cascade: Cascade | None, asked: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return whether a share of those who enter may get the draft first, or which version they get now."""
+    last = next(iter(version_canaries.listing(office, sheet.slug)), None) if sheet.version else None
+    enters = cascade is not None and bool(cascade.trigger.event or cascade.trigger.date)
+    return {
+        "trying": last.version if last is not None and last.row.state == RUNNING else None,
+        "may_try": sheet.version is not None and enters, "offered": version_canaries.OFFERED,
+        "canary": asked.get("canary", ""), "canary_people": asked.get("canary_people", str(LEAST)),
+    }  # fmt: skip
 
 
 def _people(office: Office, seen: Visitor, step: Mapping[str, Tree]) -> dict[str, Any]:

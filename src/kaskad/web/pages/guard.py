@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
-from kaskad.actions import cascades, guards, launches
+from kaskad.actions import cascades, guards, launches, version_canaries
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.guard import WHOLE, Figure
@@ -63,6 +63,22 @@ def let_go(office: InOffice, request: Request, seen: Writer, slug: Slug, launch:
     return _done(request, slug, look_of(request, seen)._("The rest of its people enter now."))
 
 
+@router.post(PLACE + "/canary/pass")
+def pass_canary(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
+    """Let everybody get the version that a share tries."""
+    version_canaries.let_pass(office, slug, by=seen.name)
+    note(office, seen, "POST /cascades/{slug}/canaries/pass", slug)
+    return _done(request, slug, look_of(request, seen)._("Everybody who enters gets it now."))
+
+
+@router.post(PLACE + "/canary/stop")
+def stop_canary(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
+    """Let nobody get the version that a share tries."""
+    version_canaries.stop(office, slug, by=seen.name)
+    note(office, seen, "POST /cascades/{slug}/canaries/stop", slug)
+    return _done(request, slug, look_of(request, seen)._("Everybody enters the version before again."))
+
+
 def _done(request: Request, slug: str, said: str) -> Response:
     figures_of(request).forget(slug)
     return go(PLACE.format(slug=slug), said)
@@ -83,6 +99,7 @@ def _page(
         request, look, "guard.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
         told=told, names=_names(look), may_write=seen.may(WRITE), whole=WHOLE,
         given=given or {figure: f"{bound / 100:g}" for figure, bound in bounds.items()},
+        tried=version_canaries.listing(office, slug),
         canaries=[(launch_text(number), one) for number, one in sorted(firsts.items(), reverse=True)][:20],
         steps={step: outline.id for step, outline in enumerate(whole.steps)},
     )  # fmt: skip

@@ -73,7 +73,8 @@ def _names(look: Look) -> dict[str, str]:
     return {
         "engine": look._("The engine"), "inbox": look._("What has arrived waits"),
         "guard": look._("Paused by a guardrail"), "guard_told": look._("Beyond a bound"),
-        "canary": look._("First part of a launch"), "account_held": look._("Account held"),
+        "canary": look._("First part of a launch"),
+        "canary_version": look._("Canary of a version"), "account_held": look._("Account held"),
         "account_down": look._("Account does not answer"), "account_trouble": look._("Trouble of an account"),
         "budget_used": look._("Budget used up"), "budget_near": look._("Budget nearly used up"),
         "stranded": look._("People stranded"), "webhook": look._("Webhook"),
