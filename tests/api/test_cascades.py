@@ -198,7 +198,7 @@ def test_pause_resume_and_stop_tell_how_many_runs_they_concern(api, taker):
     assert api.post("/cascades/held/pause") == {"slug": "held", "state": "paused", "runs": 3}
     put(api, "held", NEWS.replace("title: News", "title: New"))
     assert api.post("/cascades/held/activate") == {
-        "slug": "held", "state": "paused", "runs": 3, "version": 2,
+        "slug": "held", "state": "paused", "runs": 3, "version": 2, "canary": None,
     }  # fmt: skip
     assert api.call("POST", "/cascades/held/launch", {"list": "vip"}).status_code == 409
     assert api.post("/cascades/held/resume") == {"slug": "held", "state": "active", "runs": 0}

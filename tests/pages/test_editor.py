@@ -141,6 +141,30 @@ def test_the_cart_cascade_is_drawn_by_mouse_and_keyboard(visit, site):
     assert site.api.get("/cascades/abandoned-cart")["version"] == 1
     assert replace(loaded.cascade, title="x") == replace(example.cascade, title="x")
 
+    # The next version for a share of those who enter.
+    site.api.put("/cascades/abandoned-cart", content=site.api.get("/cascades/abandoned-cart")["source"] + "# new\n")
+    page = opened.goto("/cascades/abandoned-cart/edit?panel=plan")
+    page.get_by_text("For a share of those who enter first").click()
+    page.locator("#f-canary").fill("a tenth")
+    opened.shoot("canary")
+    with site.client("marketer") as client:
+        there = "/cascades/abandoned-cart/activate?lang=en"
+        token = client.get("/cascades/abandoned-cart/edit?panel=plan").text.partition('name="csrf" value="')[2]
+        told = {"csrf": token.partition('"')[0], "canary": "a tenth", "canary_people": "30"}
+        refused = client.post(there, data=told)
+        assert refused.status_code == 422 and "for example 1%" in refused.text and "a tenth" in refused.text
+        done = client.post(there, data={**told, "canary": "10 %"})
+        assert done.headers["location"] == "/cascades/abandoned-cart/guard"
+        shown = client.get("/cascades/abandoned-cart/guard?lang=en").text
+        assert "0 / 30" in shown and "instead of 1" in shown and "until enough have entered" in shown
+        opened.goto("/cascades/abandoned-cart/guard")
+        assert opened.axe() == [] and not opened.overflows()
+        opened.shoot("canary guard")
+        for act, said in (("stop", 303), ("pass", 409)):
+            at = f"/cascades/abandoned-cart/guard/canary/{act}"
+            assert client.post(at, data=told).status_code == said
+    assert site.api.get("/cascades/abandoned-cart")["version"] == 1
+
 
 def test_text_and_drawing_are_one_and_two_people_do_not_overwrite_each_other(visit, site):
     site.api.put("/cascades/cart", content=EXAMPLE.replace("cascade: abandoned-cart", "cascade: cart"))
