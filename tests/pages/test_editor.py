@@ -142,15 +142,17 @@ def test_the_cart_cascade_is_drawn_by_mouse_and_keyboard(visit, site):
     assert replace(loaded.cascade, title="x") == replace(example.cascade, title="x")
 
     # The next version for a share of those who enter.
-    site.api.put("/cascades/abandoned-cart", content=site.api.get("/cascades/abandoned-cart")["source"] + "# new\n")
+    source = site.api.get("/cascades/abandoned-cart")["source"]
+    site.api.put("/cascades/abandoned-cart", content=source + "# new\n")
     page = opened.goto("/cascades/abandoned-cart/edit?panel=plan")
     page.get_by_text("For a share of those who enter first").click()
     page.locator("#f-canary").fill("a tenth")
     opened.shoot("canary")
     with site.client("marketer") as client:
         there = "/cascades/abandoned-cart/activate?lang=en"
-        token = client.get("/cascades/abandoned-cart/edit?panel=plan").text.partition('name="csrf" value="')[2]
-        told = {"csrf": token.partition('"')[0], "canary": "a tenth", "canary_people": "30"}
+        plan = client.get("/cascades/abandoned-cart/edit?panel=plan").text
+        token = plan.partition('name="csrf" value="')[2].partition('"')[0]
+        told = {"csrf": token, "canary": "a tenth", "canary_people": "30"}
         refused = client.post(there, data=told)
         assert refused.status_code == 422 and "for example 1%" in refused.text and "a tenth" in refused.text
         done = client.post(there, data={**told, "canary": "10 %"})
