@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,6 +23,7 @@ from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options, World
 from kaskad.providers.base import Account, Inbound, Receipt
 from kaskad.store import accounts, cascades, contacts, settings
+from kaskad.store.db import Transaction
 from kaskad.store.vault import Vault
 from support.databases import migrated
 
@@ -302,3 +304,22 @@ def test_an_event_of_nobody_is_refused_in_its_place(site: Site) -> None:
 def test_accounts_are_found_by_name(site: Site) -> None:
     assert site.ingest.account("whatsapp") is not None
     assert site.ingest.account("nobody") is None
+
+
+def test_reports_are_counted_in_a_tenth_of_the_time_while_somebody_waits(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy: list[bool] = []
+
+    def run(_: Transaction, told: bool, __: int) -> bool:
+        busy.append(told)
+        return False
+
+    monkeypatch.setattr(site.engine._counting, "run", run)
+    site.told(Receipt(kind=Kind.DELIVERED, reference=site.reference))
+    site.told(Receipt(kind=Kind.READ, reference=site.reference))
+    assert busy.count(True) == 2
+    until = monotonic() + 60
+    while False not in busy and monotonic() < until:  # a tick for which nobody waits
+        site.engine.write(lambda _: None).result(10)
+    assert False in busy

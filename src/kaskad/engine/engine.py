@@ -266,7 +266,8 @@ class Engine:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
                     if self.world.options.moves:
                         self._housekeeping.run(tx, self.world, now)
-                        ticked.more |= self._counting.run(tx, ticked.more, now)
+                        busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
+                        ticked.more |= self._counting.run(tx, busy, now)
                         self.next_at = _next_at(tx, self.world, now)
                 self.world.committed()
                 self._counting.committed()
