@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import accumulate, chain
 from operator import itemgetter, sub
+from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
@@ -33,6 +34,7 @@ _EMAIL, _LEFT = Channel.EMAIL.code, Kind.UNSUBSCRIBED.bit
 
 _encode = msgspec.json.Encoder().encode
 _numbers = msgspec.json.Decoder(list[int]).decode
+_told = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -247,8 +249,17 @@ def _words(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, tuple[str, ...]
     asked = [(*key, step) for key, steps in failed for step in steps]
     if not asked:
         return {}
-    words = {row[:3]: row[3] or impersonal(row[4] or "") for row in tx.many("failure_words", asked)}
+    told = tx.many("told_failures", asked)
+    told.sort(key=lambda row: (row[3], -row[4]))  # the last one counts
+    words = {row[:3]: _word(row[5]) for row in told}
     return {key: tuple([words.get((*key, step), "") for step in steps]) for key, steps in failed if steps}
+
+
+@lru_cache(_KNOWN)
+def _word(value: str) -> str:
+    """Return what a provider called a failure: its code, else the words."""
+    more = _told(value)
+    return str(more.get("code") or "") or impersonal(str(more.get("detail") or ""))
 
 
 def _gone(tx: Transaction, keys: Set[RunKey]) -> dict[RunKey, Standing]:

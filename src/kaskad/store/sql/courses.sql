@@ -68,21 +68,17 @@ SELECT k.contact_id, k.run_id,
          ORDER BY f.at, f.step LIMIT 1)
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, run_id);
 
--- name: failure_words (sqlite)
--- What providers called the last failure of these messages: its code, else the words.
-SELECT contact_id, run_id, step, value ->> 'code', value ->> 'detail' FROM facts
- WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND kind IN (8, 9, 10, 11) AND value IS NOT NULL
- ORDER BY at DESC, kind LIMIT 1;
+-- name: told_failures (sqlite)
+-- What providers said of the failures of these messages.
+SELECT contact_id, run_id, step, at, kind, value FROM facts
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND kind BETWEEN 8 AND 11 AND value IS NOT NULL;
 
--- name: failure_words (postgresql)
--- What providers called the last failure of these messages: its code, else the words.
-SELECT k.contact_id, k.run_id, k.step, last.value::json ->> 'code', last.value::json ->> 'detail'
+-- name: told_failures (postgresql)
+-- What providers said of the failures of these messages.
+SELECT f.contact_id, f.run_id, f.step, f.at, f.kind, f.value
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, run_id, step)
- CROSS JOIN LATERAL (
-       SELECT f.value FROM facts f
-        WHERE f.contact_id = k.contact_id AND f.run_id = k.run_id AND f.step = k.step AND f.kind IN (8, 9, 10, 11)
-          AND f.value IS NOT NULL
-        ORDER BY f.at DESC, f.kind LIMIT 1) AS last;
+  JOIN facts f ON f.contact_id = k.contact_id AND f.run_id = k.run_id AND f.step = k.step
+ WHERE f.kind BETWEEN 8 AND 11 AND f.value IS NOT NULL;
 
 -- name: put_courses
 INSERT INTO courses (id, detail)
