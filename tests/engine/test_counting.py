@@ -172,3 +172,44 @@ def test_what_is_due_is_packed_and_found_again(db: Database) -> None:
         ids, claimed = courses.claim(tx, 2_000, 1)
         assert claimed == sorted(keys) and len(ids) == -(-len(keys) // courses.TOGETHER)
         assert courses.claim(tx, 2_000, 1) == ([], []) and courses.waiting(tx, 2_000) == keys
+
+
+def test_what_becomes_due_while_rounds_follow_each_other_waits_for_the_next_time(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(either, monkeypatch)
+    monkeypatch.setattr(counting, "ROUND", 1)
+    monkeypatch.setattr(courses, "_ROWS", 1)
+    for key in place.keys[:3]:
+        place.changes(key)
+    one = Counting(PIECE)
+    place.counts(one)
+    place.changes(*place.keys)  # again, and again, as in a busy hour
+    while one._last:
+        place.counts(one)
+    assert place.due() == set(place.keys)  # none of what came meanwhile
+    for _ in range(2 * PEOPLE):
+        place.counts(one)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+
+
+def test_what_is_due_is_noted_once_until_it_is_claimed(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, noted = Place(either, monkeypatch), courses.Noted()
+    first, second, third = place.keys[:3]
+    assert noted.new({first, second}) == {first, second} and noted.new({second, third}) == {third}
+    noted.forget()  # the tick was rolled back
+    assert noted.new({first, second}) == {first, second}
+    noted.committed()
+    assert noted.new({first, third}) == {third}
+    place.changes(*place.keys)
+    one = Counting(PIECE, noted)
+    place.counts(one, undone=True)
+    assert noted.new({first, third}) == {first, third}
+    noted.committed()
+    place.counts(one)
+    assert noted.new({first}) == {first}  # it may have been counted already
+    noted.committed()
+    place.counts(one)
+    assert not noted.new({first})  # the next piece of the same round claims nothing

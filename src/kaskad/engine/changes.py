@@ -26,9 +26,10 @@ class Changes:
     """Rows by table. `flush` writes them within the tick's transaction; afterwards nothing is left here."""
 
     def __init__(
-        self, known_inputs: dict[object, int], outbox: Outbox | None = None, spending: Spending | None = None
-    ) -> None:
-        self._spending = spending
+        self, known_inputs: dict[object, int], outbox: Outbox | None = None, spending: Spending | None = None,
+        noted: course_store.Noted | None = None,
+    ) -> None:  # fmt: skip
+        self._spending, self._noted = spending, noted
         self.spent: dict[tuple[int, int], int] = {}  # by account and day, where there are budgets
         self._outbox = outbox
         self.runs: list[Row] = []
@@ -113,7 +114,7 @@ class Changes:
         if self.told:
             tx.many("mark_runs", [(*key, TOLD, None) for key in sorted(self.told)])
             self.told.clear()
-        course_store.due(tx, self.counted)
+        course_store.due(tx, self.counted if self._noted is None else self._noted.new(self.counted))
         self.counted.clear()
 
     def _count(self, *tables: list[Row]) -> None:

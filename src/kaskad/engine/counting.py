@@ -18,9 +18,11 @@ from kaskad.store.courses import (
     EVER,
     HOUR_MS,
     LATE,
+    Noted,
     Standing,
     claim,
     drop_due,
+    last_due,
     parts,
     stand,
     submitted,
@@ -45,11 +47,12 @@ class Round(Struct, frozen=True):
 class Counting:
     """One engine's share in the counting: at most one process counts at a time."""
 
-    def __init__(self, piece: int = PIECE) -> None:
-        self._piece = piece
+    def __init__(self, piece: int = PIECE, noted: Noted | None = None) -> None:
+        self._piece, self._noted = piece, noted
         self._next_s = 0.0
         self._round: Round | None = None
         self._after: Round | None = None  # what the round is once this transaction is committed
+        self._last = 0  # up to where rounds follow each other at once; 0: the next one says
 
     def run(self, tx: Transaction, busy: bool, now: int = LATE) -> bool:
         """Count a piece if it is time to; return whether another should follow at once.
@@ -72,7 +75,7 @@ class Counting:
 
     def _count(self, tx: Transaction, now: int) -> bool:
         """Count the next piece; return whether more is known to be due."""
-        under_way = self._round or Round(*claim(tx, ROUND, wall_ms()))
+        under_way = self._round or self._claim(tx)
         done = under_way.done + self._piece
         recount(tx, under_way.keys[under_way.done : done], now)
         if done < len(under_way.keys):
@@ -80,7 +83,17 @@ class Counting:
             return True
         drop_due(tx, under_way.ids)
         self._after = None
-        return len(under_way.keys) >= ROUND
+        if len(under_way.keys) >= ROUND:
+            return True
+        self._last = 0
+        return False
+
+    def _claim(self, tx: Transaction) -> Round:
+        """Return a new round, of what was due when the first of several began: what comes later can wait."""
+        self._last = self._last or last_due(tx)
+        if self._noted is not None:
+            self._noted.clear()
+        return Round(*claim(tx, ROUND, wall_ms(), self._last))
 
 
 def count(tx: Transaction, limit: int, now: int = LATE) -> int:

@@ -28,6 +28,7 @@ from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.tick import Ticked, tick
 from kaskad.engine.world import StaleCatalog, World
+from kaskad.store.courses import Noted
 from kaskad.store.db import Database, Transaction
 from kaskad.store.vault import Vault
 
@@ -63,11 +64,12 @@ class Engine:
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
         self._housekeeping = Housekeeping()
-        self._counting = Counting()
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
         self.pulse = Pulse()
         world.shared = db.dialect == "postgresql"
+        world.noted = None if world.shared else Noted()
+        self._counting = Counting(noted=world.noted)
         self._follow_clock()
         self._load()
         self._dispatch = make_dispatch(self)

@@ -136,7 +136,7 @@ class _Mover:
 
     def __init__(self, tx: Transaction, world: World, now: int) -> None:
         self._tx, self._world, self._now = tx, world, now
-        self.changes = Changes(world.known_inputs, world.outbox, world.spending)
+        self.changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted)
         self.desk = Desk(tx, world, now)
         self.writer = Writer(world, tx, now, self.changes.short_links)
         self._sending: list[_Sending] = []

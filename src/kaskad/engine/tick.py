@@ -53,7 +53,7 @@ def tick(
     """
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
-    changes = Changes(world.known_inputs, world.outbox, world.spending)
+    changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted)
     stored = _take_inbox(tx, world)
     received = receive(tx, deliveries, now, merged=world.merges)
     judged = judge_hits(tx, world, now)

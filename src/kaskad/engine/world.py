@@ -33,6 +33,7 @@ from kaskad.engine.texts import Texts
 from kaskad.providers import provider
 from kaskad.providers.base import Account, Capabilities, Provider, limits_of
 from kaskad.providers.desk import Desk, plan_of
+from kaskad.store.courses import Noted
 from kaskad.store.holds import Held
 
 _ALWAYS = (
@@ -152,6 +153,7 @@ class World:
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
+        self.noted: Noted | None = None  # runs that are due to be counted, where only this process counts
         self.due_limit = options.due_limit  # runs in one tick, now
         self.troubles: dict[str, str] = {}  # account -> why it cannot be set up or polled; of the poller
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
@@ -358,6 +360,8 @@ class World:
 
     def committed(self) -> None:
         """Take over what a tick has changed besides the database."""
+        if self.noted is not None:
+            self.noted.committed()
         for account_id in self.holds.committed():
             self._hold(account_id, self.holds.held[account_id].at)
 
@@ -376,6 +380,8 @@ class World:
     def forget_tick(self) -> None:
         """Undo what a tick that was rolled back has noted here."""
         self.known_inputs.clear()
+        if self.noted is not None:
+            self.noted.forget()
         self.holds.forget()
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]

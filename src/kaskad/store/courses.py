@@ -28,6 +28,7 @@ _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETH
 # Where in rows of `runs_to_count` are what they are named for:
 _ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS = 3, 5, 7, 11, 13, 18
 _KNOWN = 5_000  # ways in which runs went that are remembered
+_NOTED = 50_000  # runs that are remembered as due, some MiB
 
 LATE = 1 << 62  # after all that can be known
 _EMAIL, _LEFT = Channel.EMAIL.code, Kind.UNSUBSCRIBED.bit
@@ -52,6 +53,39 @@ class Standing(Struct, frozen=True, gc=False):
 
     counted: Entry | None
     entry: Entry | None
+
+
+class Noted:
+    """Runs that are due and that nobody counts yet: to note each of their changes again would tell nothing.
+
+    For a process that alone has what is due, as on SQLite; whoever claims it must `clear` this.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[RunKey] = set()
+        self._fresh: set[RunKey] = set()  # of a transaction that is not committed yet
+
+    def new(self, keys: Set[RunKey]) -> Set[RunKey]:
+        """Return those that are to be noted, and take them as noted once the transaction is committed."""
+        fresh = keys - self._known - self._fresh
+        self._fresh |= fresh
+        return fresh
+
+    def committed(self) -> None:
+        """Take what was noted since as noted for good."""
+        if len(self._known) > _NOTED:
+            self._known.clear()
+        self._known |= self._fresh
+        self._fresh.clear()
+
+    def forget(self) -> None:
+        """Undo what a transaction that was rolled back has noted."""
+        self._fresh.clear()
+
+    def clear(self) -> None:
+        """Begin anew: what was due is counted from now on."""
+        self._known.clear()
+        self._fresh.clear()
 
 
 def due(tx: Transaction, keys: Collection[RunKey]) -> None:
@@ -79,15 +113,25 @@ def waiting(tx: Transaction, most: int) -> set[RunKey]:
     return keys
 
 
-def claim(tx: Transaction, most: int, now: int) -> tuple[list[int], list[RunKey]]:
+def last_due(tx: Transaction) -> int:
+    """Return the id of what was due last; 0: nothing is due."""
+    row = tx.one("last_due")
+    return 0 if row is None else row[0] or 0
+
+
+def claim(tx: Transaction, most: int, now: int, last: int = LATE) -> tuple[list[int], list[RunKey]]:
     """Return ids of what is due, and its runs in order: some more than `most`, if there are so many.
+
+    Only of what was due up to the id `last`.
 
     Nobody else claims these before LEASE_MS have passed. Whoever has counted them drops the ids.
     """
     ids: list[int] = []
     keys: set[RunKey] = set()
     limit = _ROWS
-    while len(keys) < most and (rows := tx.all("claim_due", now=now, until=now + LEASE_MS, limit=limit)):
+    while len(keys) < most and (
+        rows := tx.all("claim_due", now=now, until=now + LEASE_MS, last=last, limit=limit)
+    ):
         for number, text in rows:
             ids.append(number)
             keys.update(_unpacked(text))

@@ -6,10 +6,14 @@ INSERT INTO due_runs (keys) /* sqlite: VALUES (:c1) */ /* postgresql: SELECT * F
 -- name: due_runs
 SELECT id, keys FROM due_runs WHERE id > :after ORDER BY id LIMIT :limit;
 
+-- name: last_due
+SELECT max(id) FROM due_runs;
+
 -- name: claim_due
 -- Those that nobody counts, taken until :until (in case clocks are turned back: until no later than that).
 UPDATE due_runs SET again_at = :until
- WHERE id IN (SELECT id FROM due_runs WHERE again_at <= :now OR again_at > :until ORDER BY id LIMIT :limit)
+ WHERE id IN (SELECT id FROM due_runs
+               WHERE id <= :last AND (again_at <= :now OR again_at > :until) ORDER BY id LIMIT :limit)
 RETURNING id, keys;
 
 -- name: drop_due
