@@ -14,6 +14,7 @@ PAGES = {
     "/settings/hours": "owner", "/settings/caps": "owner", "/settings/law": "owner",
     "/settings/keys": "owner", "/settings/retention": "owner", "/settings/suppressions": "owner",
     "/settings/webhooks": "owner",
+    "/channels/complaints?look_now=yes": "viewer",
     "/channels/providers": "owner", "/channels/providers/smtp": "owner",
     "/start/brand": "owner", "/start/launch": "owner", "/phones": "owner",
     "/contacts": "viewer", "/contacts/con_2": "owner", "/account?code=new": "viewer",

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from rich.console import Console
+
 from kaskad.cli import customers, figures
 from kaskad.domain.measures import OF_MONEY, OF_RUNS
 from support.faults import until
@@ -42,6 +44,15 @@ def test_the_terminal_tells_what_the_api_does(site, capsys, monkeypatch):
     refused = site.api.call("GET", "/cascades/news/figures?since=tomorrow")
     assert refused.status_code == 422 and "such as 2026-11-26T00:00:00Z" in refused.text
     assert all(one["complaints"]["part"] == 0 for one in site.api.get("/complaints")["items"])
+    told = site.api.get("/complaints/mailboxes")
+    assert [(one["service"], one["sent"], one["tells"]) for one in told["services"]] == [("others", 1, True)]
+    assert [one["domain"] for one in told["domains"]] == ["email.example.org"]
+    figures._by_mailbox(told, Console())
+    assert "example.org" in (shown := capsys.readouterr().out) and "postmaster.google.com" in shown
+    with site.client("viewer") as client:
+        assert "are being counted" in client.get("/channels/complaints?lang=en").text
+        page = client.get("/channels/complaints?lang=en&look_now=yes").text
+        assert "example.org" in page and "By mailbox service" in page
     found = site.api.get("/customers?event=bought_here&margin=0.3")
     assert (found["customers"], found["retention"], found["ltv"]) == (0, None, None)
     month = {"begins_at": "2026-10-01", "at_start": 4, "kept": 1, "new": 2, "won_back": 0, "buyers": 3,

@@ -14,8 +14,8 @@ from kaskad.domain.terms import Channel, Kind, MessageState, Reason
 from kaskad.domain.worded import worded
 
 _ENDED = (*LEFT, MessageState.REJECTED.code)
-_DEAD = frozenset({Reason.INVALID_ADDRESS.code, Reason.DOUBTFUL_ADDRESS.code})
-_THEIRS = _DEAD | {  # by what no sender can help: who is not there, does not pick up, or wants nothing
+DEAD = frozenset({Reason.INVALID_ADDRESS.code, Reason.DOUBTFUL_ADDRESS.code})
+_THEIRS = DEAD | {  # by what no sender can help: who is not there, does not pick up, or wants nothing
     reason.code
     for reason in (Reason.OPTED_OUT, Reason.WINDOW, Reason.BUSY, Reason.NO_ANSWER, Reason.UNREACHABLE,
                    Reason.CARRIER_REFUSED)
@@ -50,7 +50,7 @@ def counted(leg: Leg) -> dict[Figure, bool]:
         return found
     ended_badly = leg.state in FAILED
     if leg.channel == Channel.EMAIL.code:
-        bounced = leg.state == MessageState.BOUNCED.code or leg.reason in _DEAD
+        bounced = leg.state == MessageState.BOUNCED.code or leg.reason in DEAD
         found[Figure.BOUNCES] = ended_badly and bounced
     found[Figure.FAILURES] = ended_badly and leg.reason not in _THEIRS
     return found

@@ -255,6 +255,17 @@ OF_ACCOUNTS = {
         ),
         worded("By the day of the message, not of the complaint, so that a quiet day shows no wave."),
     ),
+    "complaints_by_mailbox": Measure(
+        worded("Complaints by mailbox service"),
+        worded(
+            "Mails of a day that were reported as spam within seven days, by mails of that day that arrived "
+            "with the same mailbox service."
+        ),
+        worded(
+            "Whose mailbox it is, is told by the domain of the contact's address as it is now. Gmail and "
+            "iCloud pass no complaint on; Gmail's own figure is of its inbox only, and another one."
+        ),
+    ),
 }  # fmt: skip
 
 ALL = {**OF_MESSAGES, **OF_RUNS, **OF_MONEY, **OF_CUSTOMERS, **OF_ACCOUNTS}

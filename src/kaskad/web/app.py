@@ -47,6 +47,7 @@ from kaskad.web.api import (
     learning,
     lists,
     mail_domains,
+    mailboxes,
     may_be_sent,
     measures,
     merging,
@@ -131,6 +132,7 @@ from kaskad.web.pages import forecasts as forecast_pages
 from kaskad.web.pages import guard as guard_pages
 from kaskad.web.pages import imports as import_pages
 from kaskad.web.pages import lists as list_pages
+from kaskad.web.pages import mailboxes as mailbox_pages
 from kaskad.web.pages import measures as measure_pages
 from kaskad.web.pages import money as money_pages
 from kaskad.web.pages import optimize as optimize_pages
@@ -190,6 +192,7 @@ ROUTERS = (
     attributes.router,
     contacts.router,
     mail_domains.router,
+    mailboxes.router,
     rights.router,
     may_be_sent.router,
     opt_ins.router,
@@ -243,6 +246,7 @@ PAGES = (
     template_acts.router,
     template_pages.router,
     inbox.router,
+    mailbox_pages.router,
     channels.router,
     channel_form.router,
     settings_alarms.router,

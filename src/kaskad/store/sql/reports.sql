@@ -88,3 +88,27 @@ SELECT count(*) FROM contacts;
 SELECT contact_id, id FROM events
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND name = :name;
+
+-- name: mails_by_domain
+-- The mails that some contacts were handed since :since, by UTC day, account and the domain of the contact's address
+-- (the preferred one of several, as it is now), state and reason; and whether they were called spam or led to
+-- an opt-out within :window ms. Some contacts at a time: nobody should wait while all messages are looked through.
+SELECT m.submitted_at / 86400000 AS day, m.account_id,
+       substr(a.value, /* sqlite: instr(a.value, '@') */ /* postgresql: strpos(a.value, '@') */ + 1) AS domain,
+       m.state, m.reason,
+       CASE WHEN m.mask & :complained = 0 THEN 0
+            WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
+                            AND f.step = m.step AND f.kind = :complaint AND f.at <= m.submitted_at + :window)
+            THEN 1 ELSE 0 END AS spam,
+       CASE WHEN m.mask & :unsubscribed = 0 THEN 0
+            WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
+                            AND f.step = m.step AND f.kind = :opt_out AND f.at <= m.submitted_at + :window)
+            THEN 1 ELSE 0 END AS leaving,
+       count(*)
+  FROM messages m
+  JOIN contacts c ON c.id = m.contact_id AND c.seed = 0
+  JOIN addresses a ON a.contact_id = m.contact_id AND a.channel = 1
+   AND a.value = (SELECT b.value FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
+                   ORDER BY b.preferred DESC, b.health, b.value LIMIT 1)
+ WHERE m.contact_id > :after AND m.contact_id <= :until AND m.channel = 1 AND m.submitted_at >= :since
+ GROUP BY 1, 2, 3, 4, 5, 6, 7;

@@ -15,6 +15,7 @@ from kaskad.actions.control import Control
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.customers import Told as Customers
 from kaskad.actions.hindsight import Hindsight
+from kaskad.actions.mailboxes import Told as Mailboxes
 from kaskad.actions.measures import Told as Measured
 from kaskad.actions.money import Told as MoneyTold
 from kaskad.actions.office import Office
@@ -53,6 +54,7 @@ class Figures:
         self.measured: Remembered[Measured] = Remembered()
         self.attributed: Remembered[Attribution] = Remembered()
         self.customers: Remembered[Customers] = Remembered()
+        self.mailboxes: Remembered[Mailboxes] = Remembered()
         self.played = Playing()
 
     def cascades(self, office: Office) -> list[Overview]:

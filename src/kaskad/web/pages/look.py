@@ -151,6 +151,10 @@ class Look(Struct, frozen=True):
         """Return the day of UTC that a week begins with: "23 Nov 26"."""
         return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "d MMM yy", locale=self._locale)
 
+    def utc_day(self, at: int) -> str:
+        """Return the day of UTC of an instant: "23 Nov"."""
+        return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "d MMM", locale=self._locale)
+
     def time(self, at: int) -> str:
         """Return an instant as day and time: "26 Nov, 14:05"; of another year with the year."""
         local = self._local(at)

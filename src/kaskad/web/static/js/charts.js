@@ -87,7 +87,7 @@ export const legend = (more = {}) => ({
 
 /** Return a line across a chart: {xAxis: 0} or {yAxis: 0.8}, with words if any. */
 export const mark = (place, words = "", paint = "--quiet") => ({
-  silent: true, symbol: "none", animation: false,
+  silent: true, symbol: "none", animation: false, precision: 6,
   lineStyle: { color: colour(paint), type: "dashed", width: 1.5 },
   label: { formatter: words, color: colour(paint), fontSize: 12, position: "insideEndTop" },
   data: [place],

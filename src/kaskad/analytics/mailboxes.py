@@ -1,0 +1,70 @@
+"""How mail fares with those who keep the mailboxes, by day and domain: what arrived, bounced, was spam.
+
+Of the day that a mail was handed over, by UTC, as complaints by account are; within seven days after it. Seed
+contacts are in nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from kaskad.domain.course import WINDOW_MS
+from kaskad.domain.figures import ARRIVED, DELIVERED, FAILED, LEFT
+from kaskad.domain.guarded import DEAD
+from kaskad.domain.mailboxes import service_of
+from kaskad.domain.terms import Kind, MessageState
+from kaskad.store.db import Transaction
+
+PIECE = 20_000  # contacts
+_ENDED = (*LEFT, MessageState.REJECTED.code)
+
+
+class Mails(Struct):
+    """So many mails that have left or were refused; of them arrived, bounced, called spam, and left by."""
+
+    sent: int = 0
+    arrived: int = 0
+    bounced: int = 0
+    complaints: int = 0
+    opt_outs: int = 0
+
+    def add(self, mails: Mails) -> None:
+        """Count others with these."""
+        self.sent += mails.sent
+        self.arrived += mails.arrived
+        self.bounced += mails.bounced
+        self.complaints += mails.complaints
+        self.opt_outs += mails.opt_outs
+
+
+class Counted(Struct, frozen=True):
+    """Mails by day and service, and by domain of all the days."""
+
+    days: Mapping[tuple[int, str], Mails]
+    domains: Mapping[str, Mails]
+
+
+def counted(tx: Transaction, since: int, tells: Callable[[int], bool]) -> Counted:
+    """Return how mail has fared since an instant; `tells`: this account's service tells of deliveries."""
+    days: dict[tuple[int, str], Mails] = defaultdict(Mails)
+    domains: dict[str, Mails] = defaultdict(Mails)
+    last = tx.one("last_messaged_contact")
+    for after in range(0, (last[0] or 0) if last else 0, PIECE):
+        rows = tx.all(
+            "mails_by_domain", after=after, until=after + PIECE, since=since, window=WINDOW_MS,
+            complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value,
+            unsubscribed=Kind.UNSUBSCRIBED.bit, opt_out=Kind.UNSUBSCRIBED.value,
+        )  # fmt: skip
+        for day, account, domain, state, reason, spam, leaving, count in rows:
+            arrived = state in (DELIVERED if tells(account or 0) else ARRIVED)
+            bounced = state in FAILED and (state == MessageState.BOUNCED.code or reason in DEAD)
+            mails = Mails(
+                count * (state in _ENDED), count * arrived, count * bounced,
+                count * (arrived and spam), count * (arrived and leaving),
+            )  # fmt: skip
+            days[day, service_of(domain)].add(mails)
+            domains[domain].add(mails)
+    return Counted(days, domains)
