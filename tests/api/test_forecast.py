@@ -1,6 +1,7 @@
 """The forecast: the field's figures for typical people, the real base for an audience; API and command."""
 
 import json
+from datetime import UTC, datetime
 
 from kaskad.cli.root import run
 from kaskad.config import Settings
@@ -179,3 +180,16 @@ def _launched(api):
     whole = api.get("/backtest")
     assert [one["launch"] for one in whole["launches"]] == [launch["id"]]
     assert whole == api.get("/backtest?cascade=five") and whole["calibration"]["verdict"] == "few"
+
+
+def test_what_goes_after_a_change_of_price_is_counted_at_the_later_price(api):
+    accounts(api)
+    text = STEPS.replace("TEXT", "Hi").replace("class: service", "class: transactional")
+    # A letter waits a day and a chat six hours: SMS and calls go after it.
+    later = datetime.fromtimestamp(api.service.office.now() / 1000 + 26 * 3600, UTC).isoformat()
+    file = f"country,per,price,valid_from,valid_until\n*,part,15,,{later}\n*,part,45,{later},\n"
+    api.put("/accounts/sms/prices", content=file, headers={"Content-Type": "text/csv"})
+    told = api.post("/cascades/five/forecast", {"definition": text})
+    letter, _, sms, robot = told["steps"]
+    assert sms["each"] == 4500 and abs(sms["cost"]["KZT"] / sms["messages"] - 4500) < 45
+    assert "price_changes" in sms["notes"] and "price_changes" not in letter["notes"] + robot["notes"]

@@ -8,7 +8,7 @@ from kaskad.actions.price_file import read_prices, written
 from kaskad.cli.root import run
 from kaskad.domain.errors import Invalid
 from kaskad.domain.prices import PriceRow
-from kaskad.domain.terms import MessageClass
+from kaskad.domain.terms import Channel, MessageClass
 
 CSV = {"Content-Type": "text/csv"}
 GOOD = """country;prefix;operator;class;sender;per;price;valid_from;valid_until
@@ -33,8 +33,9 @@ def test_a_file_becomes_the_list_and_comes_out_again(api, account):
     told = api.put(account, content=GOOD, headers=CSV)
     assert (told["size"], told["currency"]) == (3, "KZT")
     assert told["rows"][1] == {
-        "place": "+7701", "operator": "Kcell", "message_class": "advertising", "sender": "SHOP",
-        "per": "part", "price": "19.25", "since": "2026-12-01T00:00:00Z", "until": "2027-01-01T00:00:00Z",
+        "place": "+7701", "operator": "Kcell", "message_class": "advertising", "category": "",
+        "sender": "SHOP", "per": "part", "price": "19.25", "since": "2026-12-01T00:00:00Z",
+        "until": "2027-01-01T00:00:00Z",
     }  # fmt: skip
     exported = api.call("GET", f"{account}/export")
     assert exported.headers["content-type"].startswith("text/csv")
@@ -89,23 +90,51 @@ def test_one_bad_row_brings_in_nothing_and_every_one_is_named(api, account):
 )
 def test_a_file_that_is_no_price_list_is_told_so(text, said):
     with pytest.raises(Invalid) as error:
-        read_prices(text.encode(), "prices.csv", "KZT")
+        read_prices(text.encode(), "prices.csv", "KZT", Channel.SMS)
     assert said in " ".join(error.value.problems)
 
 
-def test_written_rows_are_read_again():
+MIDNIGHT = 1_796_065_200_000  # 1 December 2026 in Almaty, 19:00 UTC the day before
+DAY = 86_400_000
+
+
+def test_written_rows_are_read_again_and_days_are_those_of_the_zone():
     rows = (
-        PriceRow("KZ", 1, "part", MessageClass.SERVICE, "A, B", 0, 86_400_000, "Op;1"),
-        PriceRow("+7701", 14_500_000), PriceRow("*", 0, "minute"),
+        PriceRow("KZ", 1, "part", MessageClass.SERVICE, "A, B", MIDNIGHT, MIDNIGHT + DAY, "Op;1"),
+        PriceRow("+7701", 14_500_000, until=MIDNIGHT + 1), PriceRow("*", 0, "minute"),
+        PriceRow("KZ", 2, category="utility"),
     )  # fmt: skip
-    assert read_prices(written(rows, "KZT").encode(), "x", "KZT") == rows
+    file = written(rows, "KZT", "Asia/Almaty")
+    assert "2026-12-01,2026-12-01" in file
+    assert read_prices(file.encode(), "x", "KZT", Channel.WHATSAPP, "Asia/Almaty") == rows
+    mail = (PriceRow("@example.org", 9_000, "thousand"), PriceRow("*", 10_000, "thousand", since=MIDNIGHT))
+    file = written(mail, "USD", "Asia/Almaty")
+    assert read_prices(file.encode(), "x", "USD", Channel.EMAIL, "Asia/Almaty") == mail
+    for text, channel in (
+        ("domain,price\nexample.org,1\n", Channel.SMS), ("country,price\nKZ,1\n", Channel.EMAIL),
+        ("prefix,price\n+7701,1\n", Channel.VK), ("domain,price\nno domain,1\n", Channel.EMAIL),
+    ):  # fmt: skip
+        with pytest.raises(Invalid):
+            read_prices(text.encode(), "x", "KZT", channel)
 
 
-def test_an_account_without_a_price_or_without_numbers_has_no_list(api, account):
+def test_every_channel_takes_a_dated_list_in_the_installations_days(api, account):
     api.put("/accounts/priced", {**ACCOUNT, "price": None})
     assert "has no price" in api.call("PUT", account, content=GOOD, headers=CSV).text
-    api.put("/accounts/priced", {**ACCOUNT, "channel": "vk"})
-    assert "do not go by number" in api.call("PUT", account, content=GOOD, headers=CSV).text
+    before = api.get("/policy")
+    api.call("PATCH", "/policy", {"zone": "Asia/Almaty"})
+    api.put("/accounts/priced", {**ACCOUNT, "channel": "email", "price": "0.10 USD per thousand"})
+    file = "domain;per;price;valid_from;valid_until\n;1000;0,09;;30.11.2026\n;1000;0.12;01.12.2026;\n"
+    file += "example.org;thousand;0.3;;\n"
+    assert api.put(account, content=file, headers=CSV)["zone"] == "Asia/Almaty"
+
+    def price(to, at):
+        return api.get(f"{account}/for", params={"to": to, "at": at})["price"]
+
+    assert price("a@example.com", "2026-11-30T18:59:59Z") == "0.00009"
+    assert price("a@example.com", "2026-11-30T19:00:00Z") == "0.00012" == price("a@example.com", "2026-12-01")
+    assert price("a@shop.example.org", "2026-12-01") == "0.0003"
+    api.call("PATCH", "/policy", {"zone": before["zone"]})
 
 
 def test_the_currency_of_the_account_stays_that_of_its_list(api, account):

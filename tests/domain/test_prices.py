@@ -67,6 +67,31 @@ def test_a_part_of_a_coin_counts_as_a_whole_one(row, currency, parts, minor):
     assert row.minor(currency, parts) == minor
 
 
+def test_a_thousand_in_a_row_carry_the_price_of_a_thousand_together():
+    row = PriceRow("*", 105_000, "thousand")  # 0.105 USD
+    for first in (0, 7, 123_456_789):
+        carried = [row.minor("USD", 1, first + number) for number in range(2_000)]
+        assert sum(carried) == 21 and set(carried) == {0, 1}
+    assert float(row.mean("USD", 1)) == 0.0105
+    assert PriceRow("*", 150_000_000, "thousand").minor("KZT", 3, 5) == 15  # 0.15 KZT each
+
+
+def test_the_longest_domain_counts_and_a_category_before_a_class():
+    prices = PriceList("USD", [
+        PriceRow("*", 1), PriceRow("@example.org", 2), PriceRow("@mail.example.org", 3, until=5),
+        PriceRow("KZ", 4, category="utility"), PriceRow("KZ", 5, message_class=SERVICE),
+        PriceRow("KZ", 6, category="marketing", since=5),
+    ])  # fmt: skip
+
+    def micros(to, now=0, category=""):
+        return prices.find(to, SERVICE, "", now, category).micros
+
+    assert [micros("a@example.com"), micros("a@x.example.org"), micros("a@mail.example.org")] == [1, 2, 3]
+    assert micros("a@mail.example.org", 5) == 2 and micros("a@notexample.org") == 1
+    assert [micros("+77020000001", 5, each) for each in ("utility", "marketing", "")] == [4, 6, 5]
+    assert prices.changes == (5,)
+
+
 def test_rows_that_say_the_same_for_the_same_time_are_found():
     rows = [
         PriceRow("KZ", 1, until=5), PriceRow("KZ", 2, since=5), PriceRow("KZ", 3, since=4, until=5),

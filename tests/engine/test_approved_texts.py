@@ -2,6 +2,7 @@
 
 import pytest
 
+from kaskad.domain.prices import PriceRow
 from kaskad.domain.terms import Channel, Kind, TemplateState
 from kaskad.engine import approved, texts
 from kaskad.engine.ingest import Ingest
@@ -9,7 +10,7 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.approval import ServiceButton, ServiceTemplate, TemplateNews
 from kaskad.providers.base import Inbound, Receipt, Request
 from kaskad.providers.generic_webhook import GenericWebhook
-from kaskad.store import opt_ins
+from kaskad.store import opt_ins, prices
 from support.stage import Stage
 
 DAY_MS = 86_400_000
@@ -52,7 +53,13 @@ class Windowed(GenericWebhook):
 def chatting(either, monkeypatch):
     monkeypatch.setitem(PROVIDERS, "windowed", Windowed())
     stage = Stage(either)
-    number = stage.account(Channel.WHATSAPP, "whatsapp", provider="windowed")
+    number = stage.account(
+        Channel.WHATSAPP, "whatsapp", provider="windowed", prices={"minor": 900, "currency": "USD"}
+    )
+    rows = [PriceRow("*", 10_000, category="utility"), PriceRow("*", 0, category="service")]
+    with stage.db.write() as tx:
+        prices.put(tx, number, "USD", "prices.csv", rows, stage.clock.now())
+    stage.engine._load()
     return stage, number
 
 
@@ -85,6 +92,7 @@ def test_outside_of_a_dialogue_the_approved_text_is_sent_with_its_places_filled(
     assert (told.name, told.language, told.parameters) == ("order_ready", "ru", ("ann", "12 000 ₸"))
     assert told.buttons[0] and "/" not in told.buttons[0]  # the service fixes what comes before
     assert parcel.outgoing.text == "" and parcel.outgoing.open_until == 0
+    assert stage.passages(ann)[0].price == 1  # of the text's category
     body = stage.rows("body_of", contact_id=ann, run_id=parcel.run_id, step=0)[0][0]
     assert "ann, ваш заказ на 12 000 ₸ готов" in body and "https://shop.example.org/1" in body
 
@@ -100,7 +108,7 @@ def test_within_the_window_the_free_text_is_sent(chatting):
     ready(stage, ann)
     (parcel,) = stage.parcels
     assert (parcel.outgoing.text, parcel.outgoing.approved) == ("ann, ready", None)
-    assert parcel.outgoing.open_until == at + DAY_MS
+    assert parcel.outgoing.open_until == at + DAY_MS and stage.passages(ann)[0].price == 0
 
 
 def test_the_window_closes_and_an_older_message_told_late_does_not_move_it(chatting):

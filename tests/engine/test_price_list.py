@@ -60,3 +60,47 @@ def test_a_new_list_counts_from_its_import_on_and_none_means_the_accounts_own_pr
         prices.delete(tx, number)
     stage.engine._load()
     assert costs(stage, "+77020000002") == ("sent", 500)
+
+
+TWICE = """
+cascade: twice
+class: service
+trigger: {event: joined}
+steps:
+  - {id: first, channel: email, subject: s, text: t, wait: 1h}
+  - {id: second, channel: email, subject: s, text: t, wait: 1h}
+  - {id: third, channel: email, subject: s, text: t, wait: 1h}
+"""
+
+
+def test_each_message_costs_by_the_instant_it_is_handed_over_at_also_in_a_run_under_way(either):
+    stage = Stage(either)
+    number = stage.account(Channel.EMAIL, "email", prices={"minor": 900, "currency": "KZT"})
+    turn = stage.clock.now() + 3_600_000  # just when the first second step is handed over
+    stage.cascade(TWICE)
+    early = stage.person("early", [Channel.EMAIL])
+    stage.event(early, "joined")
+    with stage.db.write() as tx:  # it begins while the run is under way
+        rows = (PriceRow("*", 2_000_000, until=turn), PriceRow("*", 3_000_000, since=turn))
+        prices.put(tx, number, "KZT", "mail.csv", rows, stage.clock.now())
+    stage.engine._load()
+    stage.passes("59m")
+    late = stage.person("late", [Channel.EMAIL])
+    stage.event(late, "joined")
+    stage.passes("1m")
+    stage.passes("1h")
+    paid = {name: [one.price for one in stage.passages(who).values()] for name, who in
+            {"early": early, "late": late}.items()}  # fmt: skip
+    assert paid == {"early": [900, 300, 300], "late": [200, 300]}
+
+
+def test_mails_by_the_thousand_cost_their_price_together(db):
+    stage = Stage(db)
+    stage.account(Channel.EMAIL, "email", prices={"minor": 10, "currency": "USD", "per": "thousand"})
+    stage.cascade(TWICE)
+    paid = []
+    for number in range(250):
+        person = stage.person(f"p{number}", [Channel.EMAIL])
+        stage.event(person, "joined")
+        paid += [one.price for one in stage.passages(person).values()]
+    assert len(paid) == 250 and set(paid) == {0, 1} and sum(paid) in (2, 3)

@@ -14,6 +14,7 @@ from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageClass, MessageState, Outcome, Reason, SkipReason
 from kaskad.domain.version import prepare
 from kaskad.planning import alike, simulate
+from kaskad.planning.costs import fixed
 from kaskad.planning.forecast import Kind as Same
 from kaskad.planning.forecast import People, expected
 from kaskad.planning.history import Cell, Happened
@@ -238,7 +239,7 @@ def test_on_average_it_comes_to_what_the_forecast_expects():
     asks = tuple(Ask(step.channels[0], 100.0, "KZT") for step in cascade.steps)
     mean = expected(plan, People(people, [Same(people, asks)]), outlook)
     sort = typical(cascade, "Asia/Almaty", prices={
-        (step.number, step.channels[0].code): (100.0, "KZT") for step in cascade.steps
+        (step.number, step.channels[0].code): fixed(100.0, "KZT") for step in cascade.steps
     })  # fmt: skip
     table = table_of(cascade, outlook, {})
     world = World(start=NOON, people=people, seed=2, trigger={"total": 5_000})
@@ -254,7 +255,7 @@ def test_on_average_it_comes_to_what_the_forecast_expects():
 def test_budgets_outages_limits_and_those_held_out_are_kept():
     cascade = to_cascade(PLAIN.replace("steps:", "budget: {total: 100 KZT}\nsteps:"), name="x.yaml")
     version = prepare(1, 1, cascade, Policy())
-    sort = typical(cascade, "Asia/Almaty", prices={(2, Channel.SMS.code): (1_000.0, "KZT")})
+    sort = typical(cascade, "Asia/Almaty", prices={(2, Channel.SMS.code): fixed(1_000.0, "KZT")})
     world = World(
         start=NOON, people=600, size=6_000, holdout=2_000, trigger={"total": 5_000},
         per_second={Channel.EMAIL: 0.1}, outages=(Outage(Channel.TELEGRAM, 0, 400 * HOUR),),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 
 from msgspec import Struct, structs
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_type, format_number
@@ -17,23 +16,24 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType, example_number_for_
 from kaskad.actions.audience import ALL, Audience, people_of
 from kaskad.actions.frames import links_as_long
 from kaskad.actions.office import Office
+from kaskad.actions.past import silences_ms
 from kaskad.domain import entering, sms
 from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.condition import Event, Name, walk
 from kaskad.domain.content import TextBook
 from kaskad.domain.definition.sketch import sketch
 from kaskad.domain.entering import When
-from kaskad.domain.errors import Invalid, SendError
-from kaskad.domain.money import price_of
-from kaskad.domain.policy import Policy
+from kaskad.domain.errors import Invalid
+from kaskad.domain.policy import HOUR, Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
 from kaskad.domain.version import Version, prepare
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
-from kaskad.engine.handover import listed_price
 from kaskad.engine.look import Desk, look
+from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.wording import look_up
+from kaskad.planning.costs import Cost, sending_times
 from kaskad.planning.forecast import Kind
 from kaskad.planning.walk import Ask
 from kaskad.providers.base import Account
@@ -92,7 +92,10 @@ def sampled(office: Office, cascade: Cascade, whom: Audience, wanted: int = SAMP
 class Asker:
     """Asks of one cascade what each step is for people."""
 
-    def __init__(self, office: Office, cascade: Cascade) -> None:
+    def __init__(
+        self, office: Office, cascade: Cascade, start: int | None = None, size: int = 0
+    ) -> None:  # fmt: skip
+        """Ask for people of whom the first enter at `start` (None: now), so many that a pace may matter."""
         self._office, self._cascade, self._world = office, cascade, office.engine.world
         self._now = office.now()
         with office.read() as tx:
@@ -101,7 +104,12 @@ class Asker:
         self.holdout = self.policy.holdout.of(cascade.message_class)
         self.unasked = {step.number for step in cascade.steps if _of_runs(step)}
         self._parts: dict[int, float] = {}
-        self._asks: dict[tuple[int, int, str], Ask] = {}
+        self._asks: dict[tuple[int, int, int, bool, str], tuple[Ask, Cost | None]] = {}
+        pace = cascade.trigger.pace_per_hour
+        self._times = sending_times(
+            prepare(0, 0, cascade, self.policy), silences_ms(cascade), self._now if start is None else start,
+            size * HOUR // pace if pace else 0, self.policy.country,
+        )  # fmt: skip
 
     def typical(self) -> list[Kind]:
         """Return people whom every step reaches on its first channel."""
@@ -143,26 +151,39 @@ class Asker:
         """Say whether an account tells what the step costs."""
         return bool(self.currency(step))
 
+    def changes(self, step: Step) -> bool:
+        """Say whether typical people's messages cost another price later on, while the step still goes."""
+        cost = self.usual_cost(step)
+        return cost is not None and cost.changes([self._now, *self._times[step.number]])
+
     def parts(self, step: Step) -> int:
         """Return how many parts the step's SMS has, rounded; 0: it sends none."""
         return round(self._mean_parts(step)) if Channel.SMS in step.channels else 0
 
     def usual_ask(self, step: Step) -> Ask:
         """Return what the step is for typical people, on its first channel."""
+        return self._usual(step)[0]
+
+    def usual_cost(self, step: Step) -> Cost | None:
+        """Return what its messages cost them at which time; None: nothing tells it."""
+        return self._usual(step)[1]
+
+    def _usual(self, step: Step) -> tuple[Ask, Cost | None]:
         channel = step.channels[0]
         accounts = self._world.by_channel.get(channel.code, [])
         account = next((one for one in accounts if step.account in ("", one.name)), None)
-        return self._ask(step, channel, account, self._usual_number(channel))
+        by_name = account is not None and self._world.capabilities[account.id].approved
+        return self._asking(step, channel, account, self._usual_number(channel), by_name)
 
-    def ask_of(self, step: Step, channel: Channel, answers: Answers) -> Ask | None:
-        """Return what the step is for a contact on one channel; None: no account takes it, or it has no
-        address."""
+    def cost_of(self, step: Step, channel: Channel, answers: Answers) -> Cost | None:
+        """Return what the step costs for a contact on one channel at which time; None: no account takes it or
+        tells a price, or there is no address."""
         number = answers.named.get(step.account, 0) if step.account else answers.accounts.get(channel.code, 0)
         account = self._world.accounts.get(number)
         address = answers.addresses.get(entering.ADDRESS_CHANNEL.get(channel.code, channel.code))
         if account is None or address is None:
             return None
-        return self._ask(step, channel, account, address.value)
+        return self._asking(step, channel, account, address.value, _unheard(answers, number, self._now))[1]
 
     def _usual_number(self, channel: Channel) -> str:
         """Return a mobile number of the brand's country, for price lists to be asked about."""
@@ -191,8 +212,8 @@ class Asker:
         """Return what a step is for one contact, or why it is passed over."""
         found = entering.asked(version, run, step, answers, self._now)
         if isinstance(found, Send):
-            account = self._world.accounts[found.account_id]
-            return self._ask(step, Channel.of(found.channel), account, found.to)
+            account = self._world.accounts.get(found.account_id)
+            return self._asking(step, Channel.of(found.channel), account, found.to, found.by_name)[0]
         if not isinstance(found, When):
             return found[2].value
         if found.at is None:
@@ -205,35 +226,43 @@ class Asker:
                     if step.account
                     else answers.accounts.get(channel.code, 0)
                 )
-                return self._ask(step, channel, self._world.accounts.get(number), address.value)
+                account, by_name = self._world.accounts.get(number), _unheard(answers, number, self._now)
+                return self._asking(step, channel, account, address.value, by_name)[0]
         return SkipReason.NO_ADDRESS.value
 
-    def _ask(self, step: Step, channel: Channel, account: Account | None, to: str) -> Ask:
-        listed = account is not None and account.id in self._world.price_lists
-        key = (step.number, channel.code, to if listed else "")
+    def _asking(
+        self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool
+    ) -> tuple[Ask, Cost | None]:  # fmt: skip
+        """Return what the step is for who is reached there, and what its messages cost at which time."""
+        number = 0 if account is None else account.id
+        key = step.number, channel.code, number, by_name, to if number in self._world.price_lists else ""
         if key not in self._asks:
-            price = self._price(step, channel, account, to)
-            self._asks[key] = Ask(channel, *price)
+            cost = None if account is None else self._cost(step, channel, account, to, by_name)
+            ask = Ask(channel) if cost is None else Ask(
+                channel, cost.mean(self._times[step.number]), cost.currency
+            )  # fmt: skip
+            self._asks[key] = ask, cost
         return self._asks[key]
 
-    def _price(self, step: Step, channel: Channel, account: Account | None, to: str) -> tuple[float, str]:
-        """Return what a message costs on average, in minor units, and in what; (0, ""): nothing tells it."""
-        if account is None:
-            return 0.0, ""
+    def _cost(self, step: Step, channel: Channel, account: Account, to: str, by_name: bool) -> Cost | None:
+        """Return what messages cost on average from now on; None: nothing tells it."""
+        tariff = Tariff(account, self._world.price_lists.get(account.id))
+        approved = step.content.approved if by_name else None
+        category = category_of(self._world.approved.get(account.id, {}), approved)
         parts = self._mean_parts(step) if channel is Channel.SMS else 1.0
         low, share = int(parts), parts - int(parts)
-        prices = self._world.price_lists.get(account.id)
-        if prices is not None:
-            with suppress(SendError):
-                each = [
-                    listed_price(prices, account, to, self._cascade.message_class, max(1, many), self._now)[0]
-                    for many in (low, low + 1)
-                ]
-                return each[0] * (1 - share) + each[1] * share, prices.currency
-        if account.price is None:
-            return 0.0, ""
-        one = price_of(account.price, 1)
-        return one.minor * (parts if account.price.per == "part" else 1), one.currency
+        turns: list[tuple[int, float]] = []
+        for at in (self._now, *tariff.turns(self._now)):
+            each = [
+                tariff.mean(to, self._cascade.message_class, category, max(1, many), at)
+                for many in (low, low + 1)
+            ]
+            if each[0] is None or each[1] is None:
+                return None
+            minor = each[0] * (1 - share) + each[1] * share
+            if not turns or turns[-1][1] != minor:
+                turns.append((at, minor))
+        return Cost(tariff.currency, tuple(turns))
 
     def _mean_parts(self, step: Step) -> float:
         """Return how many parts the step's SMS has, of its variants by their weights."""
@@ -254,6 +283,12 @@ class Asker:
         maker = links_as_long(Channel.SMS, self._office.base_url, self._world.link_url(self._cascade.brand))
         text = _LINK.sub("x" * len(maker.url(0)), text)
         return sms.parts(_TAG.sub("", _OUTPUT.sub(NAME, text)))
+
+
+def _unheard(answers: Answers, account_id: int, now: int) -> bool:
+    """Say whether the contact would get the approved text of the account, not having written lately."""
+    dialogue = answers.dialogues.get(account_id)
+    return dialogue is not None and dialogue.open_until <= now
 
 
 def _of_runs(step: Step) -> bool:

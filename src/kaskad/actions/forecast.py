@@ -30,7 +30,8 @@ class StepForecast(Struct, frozen=True):
 
     `each` is what one message costs, in minor units: its mean, None where no account tells it. `rate` is the
     share of those written to who react, `seen` of how many people of its own that is known. `notes`:
-    `no_prior` (nobody is counted as reacting), `no_price`, `condition` (counted as if it held for everybody).
+    `no_prior` (nobody is counted as reacting), `no_price`, `price_changes` (messages are counted at the price
+    of when they go), `condition` (counted as if it held for everybody).
     """
 
     step: str
@@ -129,7 +130,7 @@ class _Making:
 
     def __init__(self, office: Office, cascade: Cascade, people: Sampled | None, known: Past) -> None:
         self._cascade, self._known, self._sampled = cascade, known, people
-        self._asker = Asker(office, cascade)
+        self._asker = Asker(office, cascade, size=0 if people is None else people.size)
         held = cascade.holdout if cascade.holdout is not None else self._asker.holdout
         if people is None:
             self._passed: list[dict[str, float]] = [{} for _ in cascade.steps]
@@ -185,6 +186,7 @@ class _Making:
         notes = [
             *([] if known else ["no_prior"]),
             *([] if asker.priced(step) else ["no_price"]),
+            *(["price_changes"] if asker.changes(step) else []),
             *(["condition"] if step.number in asker.unasked else []),
         ]
         return StepForecast(

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from math import ceil
 from typing import Any
 
 from msgspec import Struct
 
 from kaskad.actions.office import Office
 from kaskad.domain import sms
-from kaskad.domain.cascade import Calendar, Content, Utm, Variant
+from kaskad.domain.cascade import Approved, Calendar, Content, Utm, Variant
 from kaskad.domain.channels import wants_short
 from kaskad.domain.content import (
     PREFERENCES,
@@ -34,7 +34,6 @@ from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import Invalid, SendError
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
-from kaskad.domain.money import DIGITS, price_of
 from kaskad.domain.speech import seconds, too_long
 from kaskad.domain.template import BadTemplate, RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
@@ -42,8 +41,8 @@ from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.tokens import Signer
 from kaskad.domain.utm import compile_utm
 from kaskad.domain.worded import worded
-from kaskad.engine.handover import listed_price
 from kaskad.engine.look import Person
+from kaskad.engine.pricing import Tariff, category_of
 from kaskad.providers.base import Account
 from kaskad.providers.senders import sender_for
 from kaskad.store import files
@@ -188,7 +187,7 @@ def frame(
             warnings.append(f"{error}.")
     is_sms = channel is Channel.SMS
     parts = sms.parts(filled.sent) if is_sms else 0
-    price, currency = _price(office, account, to, work.message_class, parts or 1)
+    price, currency = _price(office, account, to, work.message_class, parts or 1, words.approved)
     if words.html:
         warnings += heavy(len(words.html.encode())) + faulty(words.html)
     if words.say and (told := too_long(words.say)):
@@ -292,18 +291,17 @@ def account_of(office: Office, channel: Channel, name: str) -> Account | None:
 
 
 def _price(
-    office: Office, account: Account | None, to: str, message_class: MessageClass, parts: int
+    office: Office, account: Account | None, to: str, message_class: MessageClass, parts: int,
+    approved: Approved | None,
 ) -> tuple[int, str]:  # fmt: skip
-    """Return what the message costs in minor units, -1 where nothing tells it, and the currency."""
+    """Return what the message costs in minor units, a part of one counted as whole, -1 where nothing tells
+    it, and the currency."""
     if account is None:
         return -1, ""
-    prices = office.engine.world.price_lists.get(account.id)
-    if prices is not None and prices.currency in DIGITS:
-        with suppress(SendError):
-            return listed_price(prices, account, to, message_class, parts, office.now())[0], prices.currency
-    if account.price is not None:
-        return price_of(account.price, parts).minor, account.price.currency
-    return -1, ""
+    tariff = Tariff(account, office.engine.world.price_lists.get(account.id))
+    category = category_of(office.engine.world.approved.get(account.id, {}), approved)
+    mean = tariff.mean(to, message_class, category, parts, office.now())
+    return (-1, "") if mean is None else (ceil(mean), tariff.currency)
 
 
 def _preheader(words: Rendered) -> str:

@@ -173,7 +173,7 @@ class _Making:
     ) -> None:  # fmt: skip
         self._cascade, self._text, self._target = cascade, text, target
         self._known, self._waited, self._sampled = known, waited, people
-        asker = Asker(office, cascade)
+        asker = Asker(office, cascade, size=0 if people is None else people.size)
         kinds: Sequence[Kind] = asker.typical() if people is None else asker.real(people.ids)[0]
         self._size = TYPICAL if people is None else people.size
         plan = Plan(

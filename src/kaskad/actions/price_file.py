@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 from phonenumbers import country_code_for_region
 
+from kaskad.domain.address import BadAddress, normalise_email
 from kaskad.domain.errors import Invalid
 from kaskad.domain.prices import ELSEWHERE, Per, PriceRow, overlaps
-from kaskad.domain.terms import MessageClass
+from kaskad.domain.terms import Channel, MessageClass
 from kaskad.domain.worded import worded, wording
 from kaskad.engine.encodings import encoded
 from kaskad.engine.tables import delimiter_of
@@ -21,8 +23,10 @@ from kaskad.engine.tables import delimiter_of
 COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is: how its header may read, without spaces and signs
     "country": ("country", "страна", "iso"),
     "prefix": ("prefix", "code", "префикс", "код"),
+    "domain": ("domain", "домен"),
     "operator": ("operator", "carrier", "network", "оператор", "сеть"),
     "class": ("class", "messageclass", "класс", "вид"),
+    "category": ("category", "категория"),
     "sender": ("sender", "from", "отправитель", "имя"),
     "per": ("per", "unit", "за", "единица"),
     "price": ("price", "rate", "цена", "тариф"),
@@ -31,17 +35,26 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is: how its header may 
     "until": ("validuntil", "validto", "until", "конец", "действуетпо"),
 }
 WRITTEN = (
-    "country", "prefix", "operator", "class", "sender", "per", "price", "currency", "valid_from",
-    "valid_until",
+    "country", "prefix", "domain", "operator", "class", "category", "sender", "per", "price", "currency",
+    "valid_from", "valid_until",
 )  # fmt: skip
 MAX_ROWS, SHOWN, MAX_MICROS = 100_000, 100, 10**15
 _BY_HEADER = {header: column for column, headers in COLUMNS.items() for header in headers}
 _CLASSES = {member.value: member for member in MessageClass}
 _DATES = ("%Y-%m-%d", "%d.%m.%Y")
+_THOUSANDS = ("1000", "1 000", "1,000", "тысяча", "тысячу")
+_PHONES = (
+    Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channel.WHATSAPP, Channel.VIBER, Channel.TELEGRAM,
+)  # fmt: skip
 
 
-def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]:
-    """Return the rows of a CSV file; raises Invalid with each that cannot be read, by its number."""
+def read_prices(
+    data: bytes, source: str, currency: str, channel: Channel, zone: str = "UTC"
+) -> tuple[PriceRow, ...]:
+    """Return the rows of a CSV file; raises Invalid with each that cannot be read, by its number.
+
+    Days are those of the zone.
+    """
     written = encoded(data, source)
     text = written.data.decode(written.codec, "replace")
     try:
@@ -59,8 +72,8 @@ def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]
                 )
             ]
         )
-    columns = _columns(lines[0] if lines else [], source)
-    reader = _Reader(columns, currency)
+    columns = _columns(lines[0] if lines else [], source, channel)
+    reader = _Reader(columns, currency, channel, ZoneInfo(zone))
     found = [
         (number, row) for number, cells in enumerate(lines[1:], 2) if (row := reader.read(number, cells))
     ]
@@ -89,17 +102,18 @@ def read_prices(data: bytes, source: str, currency: str) -> tuple[PriceRow, ...]
     return tuple(rows)
 
 
-def written(rows: Sequence[PriceRow], currency: str) -> str:
-    """Return the rows as a CSV file that `read_prices` reads."""
+def written(rows: Sequence[PriceRow], currency: str, zone: str = "UTC") -> str:
+    """Return the rows as a CSV file that `read_prices` reads in the same zone."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(WRITTEN)
     for row in rows:
         prefix = row.place if row.place.startswith("+") else ""
-        until = None if row.until is None else row.until - 86_400_000
+        domain = row.place[1:] if row.place.startswith("@") else ""
         writer.writerow([
-            "" if prefix else row.place, prefix, row.operator, row.message_class or "", row.sender, row.per,
-            amount_text(row.micros), currency, _date_text(row.since), _date_text(until),
+            "" if prefix or domain else row.place, prefix, domain, row.operator, row.message_class or "",
+            row.category, row.sender, row.per, amount_text(row.micros), currency,
+            _date_text(row.since, ZoneInfo(zone)), _date_text(row.until, ZoneInfo(zone), before=1),
         ])  # fmt: skip
     return out.getvalue()
 
@@ -109,7 +123,7 @@ def amount_text(micros: int) -> str:
     return f"{Decimal(micros).scaleb(-6).normalize():f}"
 
 
-def _columns(header: Sequence[str], source: str) -> list[str]:
+def _columns(header: Sequence[str], source: str, channel: Channel) -> list[str]:
     """Return what each column is; raises Invalid where that cannot be told."""
     found, problems = [], []
     for name in header:
@@ -128,7 +142,7 @@ def _columns(header: Sequence[str], source: str) -> list[str]:
         found.append(column)
     if "price" not in found:
         problems.append(worded("there is no column `price`"))
-    if not {"country", "prefix"} & set(found):
+    if channel in _PHONES and channel is not Channel.TELEGRAM and not {"country", "prefix"} & set(found):
         problems.append(worded("there is no column `country` or `prefix`"))
     if problems:
         raise Invalid(
@@ -140,8 +154,9 @@ def _columns(header: Sequence[str], source: str) -> list[str]:
 class _Reader:
     """Reads rows one by one and collects what is wrong with them."""
 
-    def __init__(self, columns: Sequence[str], currency: str) -> None:
+    def __init__(self, columns: Sequence[str], currency: str, channel: Channel, zone: ZoneInfo) -> None:
         self._columns, self._currency = columns, currency
+        self._channel, self._zone = channel, zone
         self.problems: list[str] = []
 
     def read(self, number: int, cells: Sequence[str]) -> PriceRow | None:
@@ -164,19 +179,36 @@ class _Reader:
             return None
 
     def _row(self, told: Mapping[str, str]) -> PriceRow:
-        since, until = _instant(told.get("since", "")), _instant(told.get("until", ""), days=1)
+        since = _instant(told.get("since", ""), self._zone)
+        until = _instant(told.get("until", ""), self._zone, days=1)
         if since is not None and until is not None and until <= since:
             raise ValueError(worded("it ends before it begins"))
         return PriceRow(
-            place=_place(told.get("country", ""), told.get("prefix", "")),
+            place=self._place(told.get("country", ""), told.get("prefix", ""), told.get("domain", "")),
             micros=self._amount(told.get("price", ""), told.get("currency", "")),
             per=_per(told.get("per", "")),
             message_class=_class(told.get("class", "")),
+            category=told.get("category", "").lower(),
             sender=told.get("sender", ""),
             since=since,
             until=until,
             operator=told.get("operator", ""),
         )
+
+    def _place(self, country: str, prefix: str, domain: str) -> str:
+        """Return whereto the row counts, as addresses of the channel can tell it."""
+        if self._channel is Channel.EMAIL and not prefix and country in ("", ELSEWHERE):
+            return f"@{_domain(domain)}" if domain else ELSEWHERE
+        if domain or (self._channel not in _PHONES and (prefix or country not in ("", ELSEWHERE))):
+            raise ValueError(
+                worded(
+                    "addresses of %(channel)s tell no such place: leave it empty, which is everywhere",
+                    channel=self._channel.value,
+                )
+            )
+        if not prefix and not country and self._channel not in _PHONES[:-1]:
+            return ELSEWHERE
+        return _number_place(country, prefix)
 
     def _amount(self, text: str, currency: str) -> int:
         """Return millionths of the currency's unit."""
@@ -201,7 +233,14 @@ class _Reader:
         return int(micros)
 
 
-def _place(country: str, prefix: str) -> str:
+def _domain(text: str) -> str:
+    try:
+        return normalise_email(f"anyone@{text.removeprefix('@')}").rpartition("@")[2]
+    except BadAddress:
+        raise ValueError(worded("domain %(text)r is none such as example.org", text=text)) from None
+
+
+def _number_place(country: str, prefix: str) -> str:
     if bool(country) == bool(prefix):
         raise ValueError(worded("it names a country or a prefix, one of them; * as country is everywhere"))
     if prefix:
@@ -217,6 +256,8 @@ def _place(country: str, prefix: str) -> str:
 
 
 def _per(text: str) -> Per:
+    if text.lower() in _THOUSANDS:
+        return "thousand"
     for known in get_args(Per):
         if text.lower() in ("", known):
             per: Per = known
@@ -232,18 +273,34 @@ def _class(text: str) -> MessageClass | None:
     return _CLASSES.get(text.lower())
 
 
-def _instant(text: str, days: int = 0) -> int | None:
-    """Return the first instant of a day in UTC, or so many days after it; None for ""."""
+def _instant(text: str, zone: ZoneInfo, days: int = 0) -> int | None:
+    """Return the first instant of a day there, or so many days after it, or the instant; None for ""."""
     if not text:
         return None
     for form in _DATES:
         try:
-            day = datetime.strptime(text, form).replace(tzinfo=UTC) + timedelta(days=days)
+            day = datetime.strptime(text, form).date() + timedelta(days=days)
         except (ValueError, OverflowError):
             continue
-        return int(day.timestamp()) * 1000
-    raise ValueError(worded("%(text)r is not a date such as 2026-11-30", text=text))
+        return _midnight(day, zone)
+    try:
+        at = datetime.fromisoformat(text)
+        return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            worded("%(text)r is not a date such as 2026-11-30, nor 2026-11-30T18:00", text=text)
+        ) from None
 
 
-def _date_text(at: int | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+
+
+def _date_text(at: int | None, zone: ZoneInfo, before: int = 0) -> str:
+    """Return a day where it begins there (or the one `before` it), else the instant; "" for None."""
+    if at is None:
+        return ""
+    there = datetime.fromtimestamp(at / 1000, zone)
+    if _midnight(there.date(), zone) == at:
+        return (there.date() - timedelta(days=before)).isoformat()
+    return there.isoformat()

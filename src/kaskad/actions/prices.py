@@ -6,35 +6,37 @@ from msgspec import Struct
 
 from kaskad.actions import accounts
 from kaskad.actions.office import Office
+from kaskad.actions.policy import show as policy_of
 from kaskad.actions.price_file import read_prices, written
-from kaskad.domain.address import BadAddress, normalise_phone
+from kaskad.domain.address import BadAddress, normalise
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.prices import PriceList, PriceRow
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.terms import MessageClass
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import to_send_by
-from kaskad.engine.handover import listed_price
+from kaskad.engine.pricing import Tariff
 from kaskad.store import prices as store
 from kaskad.store.accounts import Account
 from kaskad.store.prices import Kept
 
-CHANNELS = (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channel.WHATSAPP, Channel.VIBER)
-
 
 class Listed(Struct, frozen=True):
-    """An account's price list; `price` is what counts where no row fits."""
+    """An account's price list; its days are of the zone."""
 
     kept: Kept
     rows: tuple[PriceRow, ...]
+    zone: str
 
 
 class Asked(Struct, frozen=True):
-    """What one message to a number costs now, in minor units; `row` None: by the account's own price."""
+    """What one message to an address costs at an instant, on average, in minor units; `row` None: by the
+    account's own price."""
 
     to: str
-    minor: int
+    minor: float
     currency: str
     row: PriceRow | None
+    at: int
 
 
 def bring(office: Office, name: str, data: bytes, source: str) -> Listed:
@@ -43,7 +45,8 @@ def bring(office: Office, name: str, data: bytes, source: str) -> Listed:
     Raises NotFound, and Invalid with every problem, after which nothing has changed.
     """
     account = _account(office, name)
-    rows = read_prices(data, source, str(account.prices["currency"]))
+    zone = policy_of(office).zone
+    rows = read_prices(data, source, str(account.prices["currency"]), account.channel, zone)
     currency = str(account.prices["currency"])
     office.write(lambda tx: store.put(tx, account.id, currency, source, rows, office.now()))
     office.reload()
@@ -62,13 +65,14 @@ def show(office: Office, name: str) -> Listed:
                     name=name,
                 )
             )
-        return Listed(kept, store.rows_of(tx, account.id))
+        rows = store.rows_of(tx, account.id)
+    return Listed(kept, rows, policy_of(office).zone)
 
 
 def export(office: Office, name: str) -> str:
     """Return the account's price list as a CSV file; raises NotFound where it has none."""
     listed = show(office, name)
-    return written(listed.rows, listed.kept.currency)
+    return written(listed.rows, listed.kept.currency, listed.zone)
 
 
 def clear(office: Office, name: str) -> None:
@@ -79,33 +83,26 @@ def clear(office: Office, name: str) -> None:
     office.reload()
 
 
-def ask(office: Office, name: str, to: str, message_class: MessageClass, parts: int) -> Asked:
-    """Return what a message to a number costs now; raises NotFound, Invalid."""
+def ask(
+    office: Office, name: str, to: str, message_class: MessageClass, parts: int, *, category: str = "",
+    at: int | None = None,
+) -> Asked:  # fmt: skip
+    """Return what a message to an address costs, now or at another time; raises NotFound, Invalid."""
     account = _account(office, name)
     try:
-        number = normalise_phone(to)
+        there = normalise(account.channel, to)
     except BadAddress as error:
         raise Invalid([str(error)]) from None
+    at = office.now() if at is None else at
     with office.read() as tx:
         kept, rows = store.all_lists(tx).get(account.id), store.rows_of(tx, account.id)
-    currency, sending = str(account.prices["currency"]), to_send_by(account)
-    prices = PriceList(kept.currency if kept else currency, rows)
-    minor, row = listed_price(prices, sending, number, message_class, parts, office.now())
-    return Asked(number, minor, currency, row)
+    tariff = Tariff(to_send_by(account), PriceList(kept.currency, rows) if kept else None)
+    minor = tariff.mean(there, message_class, category, parts, at) or 0.0
+    return Asked(there, minor, tariff.currency, tariff.row(there, message_class, category, at), at)
 
 
 def _account(office: Office, name: str) -> Account:
     account = accounts.get(office, name).account
-    if account.channel not in CHANNELS:
-        raise Invalid(
-            [
-                worded(
-                    "Account %(name)r carries %(channel)s, whose prices do not go by number.",
-                    name=name,
-                    channel=account.channel,
-                )
-            ]
-        )
     if not account.prices:
         raise Invalid(
             [

@@ -19,7 +19,7 @@ from kaskad.actions.crowds import Asker, Sampled, audience_of, sampled
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.caps import Touch
-from kaskad.domain.cascade import Cascade, Money
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import HOUR, SECOND, Policy
@@ -27,6 +27,7 @@ from kaskad.domain.run import Address, Answers, Run
 from kaskad.domain.terms import Channel, Phase, RunState
 from kaskad.domain.version import Version, prepare
 from kaskad.engine.look import Desk, look
+from kaskad.planning.costs import fixed
 from kaskad.planning.expectations import Checked, Expectation, check
 from kaskad.planning.history import Happened
 from kaskad.planning.outlook import Outlook, Plan
@@ -36,6 +37,7 @@ from kaskad.planning.simulated import Simulated
 from kaskad.planning.walk import stages
 from kaskad.planning.world import (
     DELIVERS,
+    FREE,
     REACTS,
     SEEN,
     Prices,
@@ -132,8 +134,8 @@ def of_people(
     """Return what is to be played for an audience, None: for typical people."""
     trigger = {**assumed_trigger(cascade), **wanted.trigger}
     able = askable(cascade, trigger, real=people is not None)
-    asker = Asker(office, able.cascade)
     start = _first(asked.start, wanted.start, office.now())
+    asker = Asker(office, able.cascade, start)
     if people is None:
         zone = wanted.zone or asker.policy.zone
         sorts = [typical(able.cascade, zone, asker.policy.country, _prices(asker, able.cascade, wanted))]
@@ -235,7 +237,9 @@ def _notes(
         channels = [channel.code for channel in step.channels]
         if step.number not in wanted.rates and not outlook.knows(step.number, step.channels[0]):
             found.append((step.id, "no_prior"))
-        if not any(sort.prices.get((step.number, code), (0, ""))[1] for sort in sorts for code in channels):
+        if not any(
+            sort.prices.get((step.number, code), FREE).currency for sort in sorts for code in channels
+        ):
             found.append((step.id, "no_price"))
         if undated(step) and step.at is not None and step.at.path.split(".")[1] not in wanted.trigger:
             found.append((step.id, "date_assumed"))
@@ -244,24 +248,20 @@ def _notes(
 
 def _told_prices(cascade: Cascade, wanted: Wanted) -> Prices:
     return {
-        (step.number, channel.code): _price(wanted.prices[step.number])
+        (step.number, channel.code): fixed(told.minor, told.currency)
         for step in cascade.steps
         for channel in step.channels
-        if step.number in wanted.prices
+        if (told := wanted.prices.get(step.number)) is not None
     }
-
-
-def _price(money: Money) -> tuple[float, str]:
-    return float(money.minor), money.currency
 
 
 def _prices(asker: Asker, cascade: Cascade, wanted: Wanted) -> Prices:
     """Return what messages cost typical people."""
     usual = {}
     for step in cascade.steps:
-        ask = asker.usual_ask(step)
-        if ask.currency:
-            usual[step.number, ask.channel.code] = ask.price, ask.currency
+        cost = asker.usual_cost(step)
+        if cost is not None:
+            usual[step.number, step.channels[0].code] = cost
     return {**usual, **_told_prices(cascade, wanted)}
 
 
@@ -324,9 +324,9 @@ class _Crowd:
         for step in version.cascade.steps:
             for channel in step.channels:
                 if (step.number, channel.code) not in told:
-                    ask = self._asker.ask_of(step, channel, answers)
-                    if ask is not None and ask.currency:
-                        told = {**told, (step.number, channel.code): (ask.price, ask.currency)}
+                    cost = self._asker.cost_of(step, channel, answers)
+                    if cost is not None:
+                        told = {**told, (step.number, channel.code): cost}
         return told
 
 

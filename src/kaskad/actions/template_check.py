@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from msgspec import Struct
@@ -14,12 +15,11 @@ from kaskad.actions.templates import book_of, people_of
 from kaskad.domain import sms
 from kaskad.domain.cascade import Content, Variant
 from kaskad.domain.content import CompiledContent, TextBook, compile_content, primary
-from kaskad.domain.money import DIGITS, price_of
 from kaskad.domain.paths import look_up
 from kaskad.domain.template import MissingVariable, RenderError
 from kaskad.domain.terms import Channel, MessageClass
-from kaskad.engine.handover import listed_price
 from kaskad.engine.look import Person
+from kaskad.engine.pricing import FREE_TEXT, Tariff
 from kaskad.store import cascades as cascade_store
 from kaskad.store.db import Transaction
 
@@ -122,7 +122,11 @@ class Check:
         self._trigger, self._made_up = completed(trigger, sorted(names))
         accounts = office.engine.world.by_channel.get(channel.code, [])
         self._account = next((one for one in accounts if account in ("", one.name)), None)
-        self._people = self._written = self._price = 0
+        self._tariff = None
+        if self._account is not None:
+            self._tariff = Tariff(self._account, office.engine.world.price_lists.get(self._account.id))
+        self._people = self._written = 0
+        self._price = 0.0
         self._lacking: Counter[str] = Counter()
         self._stopped: Counter[str] = Counter()
         self._examples: dict[str, list[int]] = {}
@@ -172,19 +176,12 @@ class Check:
             self._parts[count] += 1
             if self._longest is None or (count, units) > (self._longest.parts, self._longest.units):
                 self._longest = Longest(contact_id, count, units, sms.encoding(text).value)
-        account = self._account
-        if account is None:
-            return
-        prices = self._office.engine.world.price_lists.get(account.id)
-        if prices is not None:
-            self._price += listed_price(prices, account, to, self._class, count, self._office.now())[0]
-        elif account.price is not None:
-            self._price += price_of(account.price, count).minor
+        if self._tariff is not None:
+            now = self._office.now()
+            self._price += self._tariff.mean(to, self._class, FREE_TEXT, count, now) or 0.0
 
     def findings(self) -> Findings:
-        account = self._account
-        listed = self._office.engine.world.price_lists.get(account.id) if account else None
-        currency = listed.currency if listed else account.price.currency if account and account.price else ""
+        currency = self._tariff.currency if self._tariff is not None else ""
         lacks = [
             Lack(name, number, self._stopped[name], tuple(self._examples[name]))
             for name, number in self._lacking.most_common()
@@ -196,5 +193,5 @@ class Check:
         return Findings(
             self._people, self._written, tuple(lacks), self._made_up, tuple(self._problems.most_common(10)),
             dict(self._languages), dict(sorted(self._parts.items())), self._longest,
-            self._price if currency in DIGITS else -1, currency,
+            ceil(self._price) if currency else -1, currency,
         )  # fmt: skip

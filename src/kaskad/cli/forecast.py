@@ -13,6 +13,7 @@ from kaskad.cli.screens.options import DB, JSON
 NOTES = {
     "no_prior": "nobody is counted as reacting: no figure of the field is known for this channel",
     "no_price": "counted as free: no account tells a price",
+    "price_changes": "its price changes meanwhile: each message counts at the price of when it goes",
     "condition": "its condition looks at the run: counted as if it held for everybody",
 }
 BASES = {

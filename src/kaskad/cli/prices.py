@@ -1,4 +1,4 @@
-"""`kaskad account prices`: what an account's messages cost by number, class and sender."""
+"""`kaskad account prices`: what an account's messages cost by where they go, class, sender and day."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def bring(
 ) -> None:
     """Bring in a price list in place of what the account had; where a row cannot be read, nothing of it.
 
-    Columns: country (KZ, * for everywhere) or prefix (+7701), operator, class, sender, per (message, part or
-    minute), price, currency, valid_from, valid_until. The longest prefix wins.
+    Columns: country (KZ, * for everywhere) or prefix (+7701), for mail domain; operator, class, category (of
+    WhatsApp's texts), sender, per (message, part, minute or thousand), price, currency, valid_from,
+    valid_until. The longest prefix or domain wins; days are the installation's.
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import say
@@ -49,22 +50,31 @@ def bring(
 
 def show(
     account: NAME,
-    to: Annotated[str, typer.Option("--for", metavar="NUMBER", help="Only what this number costs.")] = "",
+    to: Annotated[str, typer.Option("--for", metavar="ADDRESS", help="Only what this one costs.")] = "",
     message_class: Annotated[
         str, typer.Option("--class", help="advertising, service and so on.")
     ] = "service",
     parts: Annotated[int, typer.Option(min=1, max=255, help="Of an SMS, with --for.")] = 1,
+    category: Annotated[str, typer.Option(help="Of a text of WhatsApp, with --for.")] = "",
+    at: Annotated[str, typer.Option(metavar="DATE", help="A day or an instant, with --for; else now.")] = "",
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Show the price list, or what one message to a number costs now and by which row."""
+    """Show the price list, or what one message to an address costs and by which row."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text, say, table
 
     with reached(db) as client:
         path = f"/accounts/{account}/prices"
         if to:
-            asked = client.get(f"{path}/for", to=to, parts=parts, **{"class": message_class})
+            asked = client.get(
+                f"{path}/for",
+                to=to,
+                parts=parts,
+                category=category,
+                at=at or None,
+                **{"class": message_class},
+            )
             say(as_json, asked, _sentence(asked))
             return
         listed = client.get(path)
@@ -72,12 +82,16 @@ def show(
         typer.echo(as_text(listed))
         return
     rows = [
-        (row["place"], row["operator"], row["message_class"] or "any", row["sender"] or "any",
-         f"{row['price']} {listed['currency']} per {row['per']}", (row["since"] or "")[:10],
-         (row["until"] or "")[:10])
+        ("everywhere" if row["place"] == "*" else row["place"], row["operator"], row["message_class"] or "",
+         row["category"], row["sender"], f"{row['price']} {listed['currency']} per {row['per']}",
+         _day(row["since"], listed["zone"]), _day(row["until"], listed["zone"], last=True))
         for row in listed["rows"]
     ]  # fmt: skip
-    typer.echo(table(("PLACE", "OPERATOR", "CLASS", "SENDER", "PRICE", "FROM", "BEFORE"), rows))
+    heads = ("PLACE", "OPERATOR", "CLASS", "CATEGORY", "SENDER", "PRICE", "FROM", "TO")
+    kept = [  # a column that is empty in all rows is left out: most lists have few of them
+        at for at, head in enumerate(heads) if head in ("PLACE", "PRICE") or any(row[at] for row in rows)
+    ]
+    typer.echo(table([heads[at] for at in kept], [[row[at] for at in kept] for row in rows]))
 
 
 def export(account: NAME, db: DB = "", as_json: JSON = False) -> None:
@@ -99,6 +113,19 @@ def clear(account: NAME, db: DB = "", as_json: JSON = False) -> None:
     with reached(db) as client:
         client.delete(f"/accounts/{account}/prices")
     say(as_json, {"cleared": account}, f"{account} has no price list any more.")
+
+
+def _day(at: str | None, zone: str, *, last: bool = False) -> str:
+    """Return a day of the zone, for an end the last that counts; with the time where it is no midnight."""
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    if at is None:
+        return ""
+    there = datetime.fromisoformat(at).astimezone(ZoneInfo(zone))
+    if (there.hour, there.minute, there.second) != (0, 0, 0):
+        return f"{'before ' if last else ''}{there:%Y-%m-%d %H:%M}"
+    return f"{there - timedelta(days=1) if last else there:%Y-%m-%d}"
 
 
 def _sentence(asked: Mapping[str, Any]) -> str:

@@ -45,14 +45,14 @@ ON_DELIVERY = "delivery"
 
 
 class Price(Struct, frozen=True):
-    """What an account takes for one message, or for each part of an SMS.
+    """What an account takes for one message, for each part of an SMS, or for a thousand messages.
 
     `charges`: for whatever its provider has taken (`submit`), or nothing for what was not delivered.
     """
 
     minor: int
     currency: str
-    per: Literal["message", "part"] = "message"
+    per: Literal["message", "part", "thousand"] = "message"
     charges: Literal["submit", "delivery"] = "submit"
 
 
@@ -114,9 +114,16 @@ def charged(amount: object, currency: str) -> Money | None:
     return Money(int(value.scaleb(digits).to_integral_value(rounding=ROUND_CEILING)), currency)
 
 
-def price_of(price: Price, parts: int = 1) -> Money:
-    """Return the price of one message that is sent as `parts` parts."""
+def price_of(price: Price, parts: int = 1, number: int = 0) -> Money:
+    """Return the price of one message that is sent as `parts` parts, and of a thousand is the `number`th."""
+    if price.per == "thousand":
+        return Money(share_of(price.minor, 1000, number), price.currency)
     return Money(price.minor * parts if price.per == "part" else price.minor, price.currency)
+
+
+def share_of(amount: int, many: int, number: int) -> int:
+    """Return what one of `many` carries of an amount in whole coins: those in a row carry it all together."""
+    return (number + 1) * amount // many - number * amount // many
 
 
 def format_money(money: Money, language: str = "en") -> str:

@@ -171,13 +171,14 @@ class AccountForm:
         except BadMoney as error:
             self.say(worded("price: %(why)s", why=wording(error)), "/price")
             return {}
-        if part.strip() not in ("", "message", "part") or rest.strip():
+        per = {"1000": "thousand", "1 000": "thousand"}.get(part.strip(), part.strip() or "message")
+        if per not in ("message", "part", "thousand") or rest.strip():
             told_per = worded(
-                "price: it is per message, or per part of an SMS, and `, on delivery` where failures are "
-                "free: write such as 14 KZT per part, on delivery"
+                "price: it is per message, per part of an SMS, or per thousand messages, and `, on delivery` "
+                "where failures are free: write such as 14 KZT per part, on delivery"
             )
             self.say(told_per, "/price")
-        found = {"minor": money.minor, "currency": money.currency, "per": part.strip() or "message"}
+        found = {"minor": money.minor, "currency": money.currency, "per": per}
         return found | {"charges": ON_DELIVERY} if delivered else found
 
     def _limits(self, told: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,26 +14,23 @@ from kaskad.domain import sms
 from kaskad.domain.cascade import Approved
 from kaskad.domain.channels import wants_short
 from kaskad.domain.content import CompiledContent, LinkMaker, Rendered, primary
-from kaskad.domain.errors import SendError
 from kaskad.domain.form import REQUESTED
-from kaskad.domain.money import price_of
-from kaskad.domain.prices import PriceList, PriceRow
 from kaskad.domain.run import Passages, Run, Send
 from kaskad.domain.scope import run_scope, steps_scope
 from kaskad.domain.speech import marked, plain
 from kaskad.domain.template import RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
-from kaskad.domain.terms import Channel, MessageClass, SkipReason
+from kaskad.domain.terms import Channel, SkipReason
 from kaskad.domain.version import Version
 from kaskad.engine.approved import filled
 from kaskad.engine.enclosures import Enclosures
 from kaskad.engine.invitations import Invitations
 from kaskad.engine.look import Person
+from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.sign_up import secrets_of
 from kaskad.engine.spending import Till
 from kaskad.engine.world import World
-from kaskad.providers.base import Account, File, Invite, Outgoing
-from kaskad.providers.senders import sender_for
+from kaskad.providers.base import File, Invite, Outgoing
 from kaskad.store.db import Row, Transaction
 
 _CHANNELS = {channel.code: channel for channel in Channel}
@@ -96,10 +92,8 @@ class Page:
         self._compiled = world.content(version, send.step, send.variant, send.channel)
         self._languages = _by_language(world, version, send)
         self._zone = version.policy.zone
-        self._account_id, self._price = account.id, account.price
-        self._by_part = account.price is not None and account.price.per == "part"
-        self._fixed = 0 if account.price is None or self._by_part else price_of(account.price, 1).minor
-        self._account, self._list = account, world.price_lists.get(account.id)
+        self._account_id, self._tariff = account.id, Tariff(account, world.price_lists.get(account.id))
+        self._fixed = self._tariff.fixed  # what each costs, whatever it says and to whom; None: that depends
         self._signer, self._base_url = world.signer, world.options.base_url
         self._life_ms = world.options.link_life_ms
         # The addresses of an approved text were approved with the way of long links in them.
@@ -183,21 +177,19 @@ class Page:
             self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, approved,
             open_until, files, invite,
         )  # fmt: skip
-        return outgoing, body.decode(), self._priced(to, text)
+        price = self._fixed
+        if price is None:
+            parts = sms.parts(text) if self._channel is Channel.SMS else 1
+            # Of those who enter on one day one follows the other, whom another day and step begin elsewhere.
+            number = contact_id + 61 * (run_id // 86_400 + step)
+            category = category_of(self._texts, approved)
+            price = self._tariff.minor(to, self._class, category, parts, number, self._now)
+        return outgoing, body.decode(), price
 
     def _spoken(self, say: str, language: str) -> str:
         """Return what the robot says as the account's service takes it."""
         able = self._world.capabilities[self._account_id]
         return marked(say, language) if able.ssml else plain(say)
-
-    def _priced(self, to: str, text: str) -> int:
-        """Return what the message costs, in minor units."""
-        if self._list is not None:
-            parts = sms.parts(text) if self._channel is Channel.SMS else 1
-            return listed_price(self._list, self._account, to, self._class, parts, self._now)[0]
-        if self._by_part and self._price is not None:
-            return price_of(self._price, sms.parts(text)).minor
-        return self._fixed
 
 
 class Question(Page):
@@ -216,23 +208,6 @@ class Question(Page):
         del self._short_links[links:]
         outgoing, _, price = super().write(run, to, {**scope, "trigger": trigger | known}, *more)
         return outgoing, body, price
-
-
-def listed_price(
-    prices: PriceList, account: Account, to: str, message_class: MessageClass, parts: int, now: int
-) -> tuple[int, PriceRow | None]:
-    """Return what a message costs by the account's price list, in minor units, and by which row.
-
-    Where no row fits, the account's own price counts.
-    """
-    sender = ""
-    if prices.by_sender:
-        with suppress(SendError):  # it will not be sent
-            sender = sender_for(account, to)
-    row = prices.find(to, message_class, sender, now)
-    if row is not None:
-        return row.minor(prices.currency, parts), row
-    return (price_of(account.price, parts).minor if account.price else 0), None
 
 
 class Writer:

@@ -30,7 +30,7 @@ from kaskad.planning.alike import Alike
 from kaskad.planning.lines import Line, lines
 from kaskad.planning.lives import Life
 from kaskad.planning.nature import Nature
-from kaskad.planning.world import Rates, Sort, World
+from kaskad.planning.world import FREE, Rates, Sort, World
 
 HORIZON_MS = 400 * DAY  # after the last has entered: what is not over then never is
 _WAKE, _ANSWER, _FACT, _MARK, _TURN = range(5)
@@ -245,7 +245,8 @@ class _Play:
         """Hand a message over, or let it wait for its service; over budget the run goes on without it."""
         send = decision.send
         assert send is not None
-        price, currency = life.sort.prices.get((send.step, send.channel), (0.0, ""))
+        cost = life.sort.prices.get((send.step, send.channel), FREE)
+        price, currency = cost.at(now), cost.currency
         if self._is_over_budget(life, price, currency):
             skip = send.step, send.channel, SkipReason.OVER_BUDGET, ""
             wish = Enter(self._steps[send.step].next, now, "skipped")
@@ -373,9 +374,10 @@ class _Play:
         told = life.fold(step, Kind.REJECTED, now)
         assert told is not None
         life.passages[step] = replace(told, reason=Reason.OTHER.code)
-        price, currency = life.sort.prices.get((step, told.channel), (0.0, ""))
+        cost = life.sort.prices.get((step, told.channel), FREE)
+        price = cost.at(now if told.submitted_at is None else told.submitted_at)
         if price:  # what was refused is not paid for
-            self._pay(life, step, -price, currency)
+            self._pay(life, step, -price, cost.currency)
         life.note(now, "failed", step, "the service refuses it")
         self._decide(life, now)
 

@@ -14,10 +14,12 @@ from kaskad.domain.consent import ANY, ConsentRow
 from kaskad.domain.policy import HOUR, MINUTE, SECOND
 from kaskad.domain.run import Address, Answers
 from kaskad.domain.terms import Channel
+from kaskad.planning.costs import Cost, fixed
 
 Rates = Callable[[int, Channel, int], tuple[float, float]]
-Prices = Mapping[tuple[int, int], tuple[float, str]]  # (step, channel code) -> minor units, currency
+Prices = Mapping[tuple[int, int], Cost]  # (step, channel code)
 
+FREE = fixed(0.0, "")  # nothing tells a price
 _NORMAL = NormalDist()
 _MESSENGERS = (Channel.TELEGRAM, Channel.WHATSAPP, Channel.VIBER, Channel.VK, Channel.MAX,
                Channel.FACEBOOK_MESSENGER, Channel.INSTAGRAM)  # fmt: skip

@@ -66,7 +66,10 @@ class StepForecastView(View):
     ]
     notes: Annotated[
         list[str],
-        Field(description="no_prior: nobody counts as reacting; no_price; condition: counted as if it held."),
+        Field(
+            description="no_prior: nobody counts as reacting; no_price; price_changes: messages count at "
+            "the price of when they go; condition: counted as if it held."
+        ),
     ]
     ranges: Annotated[Ranges, Field(description="Of arrived, messages and reacted.")]
 

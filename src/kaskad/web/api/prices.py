@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import Field
 
 from kaskad.actions import prices
 from kaskad.actions.price_file import amount_text
-from kaskad.domain.cascade import Money
 from kaskad.domain.money import DIGITS
 from kaskad.domain.prices import PriceRow
 from kaskad.domain.terms import MessageClass
 from kaskad.web.api.accounts import Name
-from kaskad.web.api.fields import PLAIN, Text
+from kaskad.web.api.fields import PLAIN, Instant, Text
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.imports import FORM, Upload, uploaded
 from kaskad.web.api.views import View, instant, when
+from kaskad.web.api.when import moment
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"], route_class=IdempotentRoute)
@@ -31,11 +33,12 @@ ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schem
 
 
 class PriceRowView(View):
-    """One row: `place` is a prefix (+7701), a country (KZ), or * for everywhere."""
+    """One row: `place` is a prefix (+7701), a country (KZ), a domain (@example.org), or * for everywhere."""
 
     place: str
     operator: str
     message_class: MessageClass | None
+    category: str
     sender: str
     per: str
     price: str
@@ -48,6 +51,7 @@ class PriceRowView(View):
             place=row.place,
             operator=row.operator,
             message_class=row.message_class,
+            category=row.category,
             sender=row.sender,
             per=row.per,
             price=amount_text(row.micros),
@@ -60,6 +64,7 @@ class PriceListView(View):
     """An account's price list; where no row fits, the account's own price counts."""
 
     currency: str
+    zone: Annotated[str, Field(description="Of the days in the file.")]
     source: str
     imported_at: datetime
     size: int
@@ -70,6 +75,7 @@ class PriceListView(View):
         kept = listed.kept
         return cls(
             currency=kept.currency,
+            zone=listed.zone,
             source=kept.source,
             imported_at=instant(kept.imported_at),
             size=kept.size,
@@ -78,8 +84,9 @@ class PriceListView(View):
 
 
 class PriceAskedView(View):
-    """What one message to a number costs now; `row` null: by the account's own price."""
+    """What one message to an address costs then, on average; `row` null: by the account's own price."""
 
+    at: datetime
     to: str
     price: str
     currency: str
@@ -87,10 +94,10 @@ class PriceAskedView(View):
 
     @classmethod
     def of(cls, asked: prices.Asked) -> PriceAskedView:
-        money = Money(asked.minor, asked.currency)
-        micros = money.minor * 10 ** (6 - DIGITS.get(money.currency, 2))
+        price = Decimal(str(asked.minor)).scaleb(-DIGITS.get(asked.currency, 2))
         row = PriceRowView.of(asked.row) if asked.row else None
-        return cls(to=asked.to, price=amount_text(micros), currency=money.currency, row=row)
+        told = f"{price.normalize():f}"
+        return cls(at=instant(asked.at), to=asked.to, price=told, currency=asked.currency, row=row)
 
 
 @router.get("/{name}/prices", dependencies=[may("accounts:read")])
@@ -128,9 +135,19 @@ def export_prices(office: InOffice, name: Name) -> Response:
 def ask_price(
     office: InOffice,
     name: Name,
-    to: Annotated[str, Query(max_length=60, pattern=PLAIN, description="A number with + and country code.")],
+    to: Annotated[
+        str, Query(max_length=320, pattern=PLAIN, description="An address; a number with + and country code.")
+    ],
     message_class: Annotated[MessageClass, Query(alias="class")] = MessageClass.SERVICE,
     parts: Annotated[int, Query(ge=1, le=255, description="Of an SMS.")] = 1,
+    category: Annotated[
+        str,
+        Query(max_length=40, pattern=PLAIN, description="The service's word: marketing, utility, service."),
+    ] = "",
+    at: Annotated[
+        Instant | date | None, Query(description="Handed over then, or as that day begins; else now.")
+    ] = None,
 ) -> PriceAskedView:
-    """Say what one message to a number costs now, and by which row."""
-    return PriceAskedView.of(prices.ask(office, name, to, message_class, parts))
+    """Say what one message to an address costs, and by which row."""
+    then = moment(office, at)
+    return PriceAskedView.of(prices.ask(office, name, to, message_class, parts, category=category, at=then))

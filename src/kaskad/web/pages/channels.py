@@ -186,9 +186,8 @@ def _page(
         request, look, "channel.html", 422 if wrong or wrong_prices else code, seen=seen, row=row,
         provider=provider, steps=steps_of(look, provider, row.shown.webhook_url), given=given or {},
         problems=wrong, tried=tried, needed=look.told(needed), listed=_listed(office, name),
-        priced=row.shown.account.channel in prices.CHANNELS and bool(row.shown.account.prices),
-        by_number=row.shown.account.channel in prices.CHANNELS, wrong_prices=wrong_prices or [],
-        amount=partial(_amount, look), dates=Look(look.language, look.path),
+        priced=bool(row.shown.account.prices), wrong_prices=wrong_prices or [],
+        amount=partial(_amount, look),
         most=PRICES, now=office.now(), labels=_labels(look, provider),
         placeholder=PLACES.get(row.shown.account.channel, ""),
     )  # fmt: skip
@@ -259,6 +258,8 @@ def _price(look: Look, shown: Shown) -> str:
     amount = look.money({shown.account.prices["currency"]: int(shown.account.prices["minor"])})
     if shown.account.prices.get("per") == "part":
         return look._("%(money)s a part", money=amount)
+    if shown.account.prices.get("per") == "thousand":
+        return look._("%(money)s for a thousand messages", money=amount)
     if shown.account.channel in (Channel.ROBOT_CALL, Channel.AGENT_CALL):
         return look._("%(money)s a call", money=amount)
     return look._("%(money)s a message", money=amount)
