@@ -91,7 +91,7 @@ def test_every_problem_is_told_with_its_account() -> None:
         ("accounts: []", "begin with `accounts:`"),
         ("accounts: [\n", "accounts.yaml:2"),
         (GOOD, "the variable SMS_SECRET is not set"),
-        (GOOD.replace("per part", "per letter").replace("${SMS_SECRET}", "x"), "per message, or per part"),
+        (GOOD.replace("per part", "per letter").replace("${SMS_SECRET}", "x"), "per message, per part"),
         (GOOD.replace("priority: 1", "priority: high").replace("${SMS_SECRET}", "x"), "priority"),
         (GOOD.replace("priority: 1", "weight: 0").replace("${SMS_SECRET}", "x"), "weight is a whole number"),
     ],
