@@ -155,3 +155,15 @@ def test_every_example_runs(db: Database) -> None:
                 tx.among(name, given.pop("ids"), **given)
             else:
                 tx.all(name, **given)
+
+
+def test_an_accepted_message_needs_no_new_entry_in_any_index(db: Database) -> None:
+    if db.dialect == "sqlite":
+        return
+    keys = [(contact, 1, 0) for contact in range(1, 201)]
+    with db.write() as tx:
+        tx.many("put_messages", [(*key, 1, 2, None, None, 1, 3, None, 5, 10, 7, 0) for key in keys])
+    asked = "SELECT sum(n_tup_hot_upd) FROM pg_stat_xact_user_tables WHERE relname LIKE 'messages%'"
+    with db.write() as tx:
+        tx.many("accept_messages", [(*key, 2, 6, None) for key in keys])
+        assert tx._connection.execute(asked).fetchone() == (len(keys),)  # type: ignore[attr-defined]
