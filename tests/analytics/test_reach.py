@@ -20,6 +20,7 @@ from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.analytics.who import Figure, who
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
+from kaskad.domain.returns import LATE, WHOLE
 from kaskad.domain.run import HUMAN, state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.engine.counting import count as count_anew
@@ -64,7 +65,7 @@ person = st.tuples(
     st.none() | st.sampled_from(Outcome),
     st.tuples(message, message, message),
     st.booleans(),
-    st.none() | st.tuples(st.sampled_from([1, 2, 3]), st.none() | st.integers(0, 900)),
+    st.none() | st.tuples(st.sampled_from([1, 2, 3]), st.none() | st.integers(0, 900), st.integers(0, 2)),
 )
 
 
@@ -107,15 +108,16 @@ def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:
         tx.script("DELETE FROM facts; DELETE FROM messages; DELETE FROM runs")
         rows = []
         for contact, (holdout, outcome, messages, _, goal) in enumerate(people, 1):
-            version, value = goal or (1, None)
+            version, value, back = goal or (1, None, 0)
             marks = Kind.GOAL.bit if goal else 0
+            marks |= (0, Kind.RETURNED.bit | LATE, Kind.RETURNED.bit | WHOLE)[back]
             code, wake = (outcome.code, "NULL") if outcome else ("NULL", "5")
             state = 3 if outcome else 1
             tx.script(
                 "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
-                "wake_at, due_at, entered_at, holdout, outcome, marks, value) "
+                "wake_at, due_at, entered_at, holdout, outcome, marks, returned, value) "
                 f"VALUES ({contact}, 1, 7, {version}, 0, {state}, 3, 0, 0, {wake}, 0, 0, {int(holdout)}, "
-                f"{code}, {marks}, {'NULL' if value is None else value})"
+                f"{code}, {marks}, {came_back(value, back)}, {'NULL' if value is None else value})"
             )
             for step, told in enumerate(messages):
                 if told is None:
@@ -142,6 +144,11 @@ def fill(db: Database, people: list[Any]) -> list[dict[str, Any]]:
 
 
 HOUR = 3_600_000
+
+
+def came_back(value: int | None, back: int) -> int:
+    """Return what of a goal's worth came back: nothing, a half or all of it."""
+    return (0, (value or 0) // 2, value or 0)[back]
 
 
 def _row(contact: int, step: int, told: Any) -> dict[str, Any]:
@@ -301,7 +308,7 @@ def check_gains(made: Measured, people: list[Any]) -> None:
     for held, arm in arms.items():
         for person in arm:
             if person[4]:
-                worth[held][WORTH[person[4][0]]] += person[4][1] or 0
+                worth[held][WORTH[person[4][0]]] += (person[4][1] or 0) - came_back(*person[4][1:])
     live, kept = len(arms[False]), len(arms[True])
     assert made.money["revenue"] == {c: n for c, n in worth[False].items() if n}
     if not (live and kept):
@@ -334,9 +341,14 @@ def check_recent(tx: Transaction, rows: list[dict[str, Any]]) -> None:
 def check_money(told: Report, live: list[Any]) -> None:
     goals = [each[4] for each in live if each[4]]
     revenue = Counter[str]()
-    for version, value in goals:
-        revenue[WORTH[version]] += value or 0
+    returned = Counter[str]()
+    for version, value, back in goals:
+        revenue[WORTH[version]] += (value or 0) - came_back(value, back)
+        returned[WORTH[version]] += came_back(value, back)
     assert told.goals == len(goals)
+    assert told.returned == {currency: minor for currency, minor in returned.items() if minor}
+    assert told.goals_returned == sum(bool(back) for *_, back in goals)
+    assert told.returned_late == sum(back == 1 for *_, back in goals)
     assert told.revenue == {currency: minor for currency, minor in revenue.items() if minor}
     assert told.revenue_each == {
         currency: round(minor / len(live)) for currency, minor in told.revenue.items()
@@ -389,6 +401,7 @@ def check_people(tx: Transaction, told: Report) -> None:
         assert count(Figure(name)) == next(each.contacts for each in told.levels if each.name == level)
     assert count(Figure("entered")) == told.entered and count(Figure("holdouts")) == told.holdouts
     assert count(Figure("under_way")) == told.under_way and count(Figure("goals")) == told.goals
+    assert count(Figure("returned")) == told.goals_returned
     assert count(Figure("entered"), Scope(people=[1])) == min(
         told.entered, count(Figure("entered"), Scope([1]))
     )

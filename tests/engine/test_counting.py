@@ -89,7 +89,7 @@ def _each(tx: Transaction) -> Counter[str]:
         every = {"whole": 1, "people": "", "since": 0, "until": 1 << 60}
         scan = tx.all("course_scan", cascade_id=cascade_id, version_id=version_id, **every)
         texts: dict[int, str] = dict(tx.among("courses_by_id", [row[1] for row in scan]))
-        for _, course_id, runs, _ in scan:
+        for _, course_id, runs, *_ in scan:
             for part in parts_of(texts[course_id]):
                 found[text_of(part)] += runs
     return found

@@ -126,6 +126,16 @@ def slow_runs(people: list[Any], messages: list[Sent], later: list[int]) -> dict
         "cr_entered": (len(goals & set(entered)), n),
         "cr_delivered": (len(goals & delivered), len(delivered)),
         "cr_click": (len(goals & clicked), len(clicked)),
+        "cr_kept": (len(goals & set(entered)) - len(came_back(people, 2)), n),
+        "goals_returned": (len(came_back(people, 1)), len(goals & set(entered))),
         "cr_holdout": (len(goals & set(held)), len(held)),
         "run_unsubscribe_rate": (len(those(lambda one: one.left)), n),
     }
+
+
+def came_back(people: list[Any], least: int) -> set[int]:
+    """Return whose goal came back: 1 in part or whole, 2 whole; without the control group."""
+    return {
+        number for number, person in enumerate(people, 1)
+        if person[4] and not person[0] and person[4][2] >= least
+    }  # fmt: skip

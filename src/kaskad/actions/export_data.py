@@ -39,10 +39,10 @@ class Data(StrEnum):
 COLUMNS: dict[Data, tuple[str, ...]] = {
     Data.CONTACTS: ("contact", "created_at", "language", "country", "zone", "tracking", "seed", "erased"),
     Data.RUNS: ("contact", "run", "cascade", "version", "state", "outcome", "outcome_step", "late", "holdout",
-                "entered_at", "finished_at", "value", "currency"),
+                "entered_at", "finished_at", "value", "returned", "currency"),
     Data.FACTS: ("contact", "run", "cascade", "version", "step", "kind", "at"),
     Data.DECISIONS: ("contact", "run", "cascade", "version", "seq", "at", "why"),
-    Data.GOALS: ("contact", "run", "cascade", "version", "at", "value", "currency"),
+    Data.GOALS: ("contact", "run", "cascade", "version", "at", "value", "returned", "currency"),
     Data.COSTS: ("day", "cascade", "version", "step", "channel", "account", "currency", "messages", "price",
                  "cost"),
 }  # fmt: skip
@@ -91,7 +91,7 @@ def _runs(office: Office, tx: Transaction, ids: Sequence[int], since: int, until
         {**_of(names, row[0], row[1], row[2]), "state": RunState.of(row[3]).value,
          "outcome": None if row[4] is None else Outcome.of(row[4]).value,
          "outcome_step": names.step(row[2], row[5]), "late": bool(row[6]), "holdout": bool(row[7]),
-         "entered_at": instant(row[8]), "finished_at": instant(row[9]), **worth.of(row[2], row[10])}
+         "entered_at": instant(row[8]), "finished_at": instant(row[9]), **worth.of(row[2], row[10], row[11])}
         for row in tx.among("export_runs", ids, since=since, until=until)
     ]  # fmt: skip
 
@@ -117,7 +117,7 @@ def _decisions(office: Office, tx: Transaction, ids: Sequence[int], since: int, 
 def _goals(office: Office, tx: Transaction, ids: Sequence[int], since: int, until: int) -> list[Fields]:
     names, worth = Names(office, tx), _Worth(office, tx)
     return [
-        {**_of(names, row[0], row[1], row[2]), "at": instant(row[3]), **worth.of(row[2], row[4])}
+        {**_of(names, row[0], row[1], row[2]), "at": instant(row[3]), **worth.of(row[2], row[4], row[5])}
         for row in tx.among("export_goals", ids, since=since, until=until, kind=Kind.GOAL.value)
     ]  # fmt: skip
 
@@ -139,22 +139,25 @@ def _of(names: Names, contact_id: int, run_id: int, version_id: int) -> Fields:
 
 
 class _Worth:
-    """What goals were worth, in whole units of the cascade's currency, else of the brand's."""
+    """What goals were worth, and what of it came back, in whole units of the cascade's currency, else of the
+    brand's."""
 
     def __init__(self, office: Office, tx: Transaction) -> None:
         self._office, self._tx = office, tx
         self._brand = settings.currency(tx)
         self._known: dict[int, str] = {}
 
-    def of(self, version_id: int, minor: int | None) -> Mapping[str, object]:
-        """Return value and currency; None: of no worth that is known."""
+    def of(self, version_id: int, minor: int | None, returned: int) -> Mapping[str, object]:
+        """Return value, what came back of it, and currency; None: of no worth that is known."""
         if minor is None:
-            return {"value": None, "currency": None}
+            return {"value": None, "returned": None, "currency": None}
         if version_id not in self._known:
             own = cascade_of(self._office, self._tx, version_id).budget.currency
             self._known[version_id] = own or self._brand
         currency = self._known[version_id]
-        return {"value": Decimal(minor) / 10 ** DIGITS.get(currency, 2), "currency": currency or None}
+        scale = 10 ** DIGITS.get(currency, 2)
+        return {"value": Decimal(minor) / scale, "returned": Decimal(returned) / scale,
+                "currency": currency or None}  # fmt: skip
 
 
 def instant(at: int | None) -> datetime | None:

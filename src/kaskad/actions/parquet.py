@@ -25,7 +25,8 @@ _MONEY = Decimal("0.001")  # three digits, as the dinar of Kuwait has
 TYPES = {  # of columns by their names; all others are text, what is nested as JSON
     "at": "instant", "created_at": "instant", "entered_at": "instant", "finished_at": "instant",
     "submitted_at": "instant", "sent_at": "instant", "expires_at": "instant", "day": "date", "price": "money",
-    "cost": "money", "value": "money", "version": "number", "attempt": "number", "seq": "number",
+    "cost": "money", "value": "money",
+    "returned": "money", "version": "number", "attempt": "number", "seq": "number",
     "messages": "number", "granted": "truth", "tracking": "truth", "late": "truth", "holdout": "truth",
     "seed": "truth", "erased": "truth",
 }  # fmt: skip

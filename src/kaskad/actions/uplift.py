@@ -107,7 +107,8 @@ def _numbers(tx: Transaction, row: CascadeRow, counted: Scope) -> tuple[int, ...
 
 def _worth(tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect) -> Worth | None:
     """Return what people brought, where all of it is in one known currency."""
-    currencies = set(reach.worth(tx, told))
+    told_of = reach.worth(tx, told)
+    currencies = {*told_of.left, *told_of.returned}
     if len(currencies) != 1 or "" in currencies:
         return None
     return uplift.worth_of(tx, row.id, counted, effect, currencies.pop())

@@ -15,11 +15,12 @@ from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
 _PIECE = 1_000
-Place = tuple[int, int]  # a version and a course
+Counts = dict[tuple[int, int], list[int]]  # by version and course: runs, their worth, what of it came back
 
 
 class Tally(Struct):
-    """How many runs have each shape and leg; what goals but hold-outs' were worth, by version, minor units.
+    """How many runs have each shape and leg; what goals but hold-outs' were worth, by version, minor units,
+    less `returned`: what of it came back.
 
     `uncounted`: so many runs that have changed, or more, are left out: too many to be looked at now.
     """
@@ -32,9 +33,10 @@ class Tally(Struct):
         default_factory=dict
     )  # version, leg -> runs, worth
     held: Counter[int] = field(default_factory=Counter)  # `values` of those held out
+    returned: Counter[int] = field(default_factory=Counter)
     uncounted: int = 0
 
-    def add(self, part: Part, version_id: int, runs: int, value: int) -> None:
+    def add(self, part: Part, version_id: int, runs: int, value: int, returned: int = 0) -> None:
         """Count a part of so many runs more, all of one version."""
         if isinstance(part, Leg):
             self.legs[part] += runs
@@ -43,6 +45,7 @@ class Tally(Struct):
         else:
             self.shapes[part] += runs
             (self.held if part.holdout else self.values)[version_id] += value
+            self.returned[version_id] += 0 if part.holdout else returned
             self.people[version_id, part.holdout] += 0 if part.again else runs
 
 
@@ -53,25 +56,24 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope, now: int = LATE) -> Ta
     if len(changed) > CORRECTED:
         told.uncounted = len(changed)
         changed = set()
-    runs, values = Counter[Place](), Counter[Place]()
+    counts = Counts()
     courses: dict[int, str] = {}
     if scope.people is None and scope.since % HOUR_MS == 0 and scope.until % HOUR_MS == 0:
         _sum(tx, cascade_id, scope, told)
     else:
-        for version_id, course_id, count, value in tx.all(
-            "course_scan", cascade_id=cascade_id, **scope.params
-        ):
+        for version_id, *place_and_sums in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
             if scope.has(version_id):
-                runs[version_id, course_id], values[version_id, course_id] = count, value
-    _correct(tx, cascade_id, scope, changed, runs, values, courses, now)
-    moved = [place for place, count in runs.items() if count or values[place]]
+                course_id, *sums = place_and_sums
+                counts[version_id, course_id] = sums
+    _correct(tx, cascade_id, scope, changed, counts, courses, now)
+    moved = [place for place, sums in counts.items() if any(sums)]
     known = parts(tx, {course_id for _, course_id in moved}, courses)
     for place in moved:
         for part in known[place[1]]:
-            told.add(part, place[0], runs[place], values[place])
-    for counts in (told.shapes, told.legs):
-        for part in [part for part, count in counts.items() if not count]:
-            del counts[part]
+            told.add(part, place[0], *counts[place])
+    for found in (told.shapes, told.legs):
+        for part in [part for part, count in found.items() if not count]:
+            del found[part]
     return told
 
 
@@ -103,12 +105,12 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
     for hours, since, until in spans(scope.since // HOUR_MS, scope.until // HOUR_MS):
-        for version_id, text, runs, value in tx.all(
+        for version_id, text, *sums in tx.all(
             "part_sums", cascade_id=cascade_id, version_id=scope.version_id, hours=hours, since=since,
             until=until,
         ):  # fmt: skip
             if scope.has(version_id):
-                told.add(part_of_text(text), version_id, runs, value)
+                told.add(part_of_text(text), version_id, *sums)
 
 
 Left = tuple[int, int, Leg]  # an hour (0: whichever), a version, what became of a message
@@ -170,14 +172,14 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
 
 
 def _correct(
-    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], runs: Counter[Place],
-    values: Counter[Place], courses: dict[int, str], now: int,
+    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], counts: Counts,
+    courses: dict[int, str], now: int,
 ) -> None:  # fmt: skip
     """Count these runs as they stand, and not as they were counted."""
     for sign, entry in _moved(tx, cascade_id, scope, keys, courses, now):
-        place = (entry.version_id, entry.course_id)
-        runs[place] += sign
-        values[place] += sign * entry.value
+        sums = counts.setdefault((entry.version_id, entry.course_id), [0, 0, 0])
+        for at, more in enumerate((1, entry.value, entry.returned)):
+            sums[at] += sign * more
 
 
 def _moved(

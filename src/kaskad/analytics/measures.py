@@ -18,6 +18,7 @@ from kaskad.domain.channels import CHANNELS, Family
 from kaskad.domain.course import LEVELS, SIGNS, Leg
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.figures import ARRIVED, DELIVERED, LEFT, NO_MESSAGE, SEEN, SETTLED, SUSPECTED
+from kaskad.domain.returns import WHOLE
 from kaskad.domain.terms import Channel, Kind
 from kaskad.providers import PROVIDERS
 from kaskad.store import cascades
@@ -239,7 +240,7 @@ def _spent(told: Tally, known: Seen) -> Amounts:
 
 def _of_runs(told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amounts) -> Measured:
     entered = holdouts = goals = held_goals = beyond = 0
-    counts = dict.fromkeys((*LEVELS, *SIGNS, "goal_delivered", "goal_clicked"), 0)
+    counts = dict.fromkeys((*LEVELS, *SIGNS, "goal_delivered", "goal_clicked", "back", "whole"), 0)
     for shape, runs in told.shapes.items():
         goal = bool(shape.marks & Kind.GOAL.bit)
         if shape.holdout:
@@ -252,6 +253,8 @@ def _of_runs(told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amount
             counts[name] += runs * (shape.signs >> bit & 1)
         counts["goal_delivered"] += runs * (goal and shape.levels & 1)
         counts["goal_clicked"] += runs * (goal and shape.signs & 1)
+        counts["back"] += runs * bool(shape.marks & Kind.RETURNED.bit)
+        counts["whole"] += runs * bool(shape.marks & WHOLE)
     beyond = counts["beyond"]
     rates = {f"reach_{name}": rate(counts[name], entered) for name in LEVELS} | {
         "cascade_conversion": rate(counts["rescued"], entered),
@@ -259,6 +262,8 @@ def _of_runs(told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amount
         "cr_entered": rate(goals, entered),
         "cr_delivered": rate(counts["goal_delivered"], counts["delivered"]),
         "cr_click": rate(counts["goal_clicked"], counts["clicked"]),
+        "cr_kept": rate(goals - counts["whole"], entered),
+        "goals_returned": rate(counts["back"], goals),
         "cr_holdout": rate(held_goals, holdouts),
         "run_unsubscribe_rate": rate(counts["left"], entered),
     }
@@ -279,7 +284,8 @@ def _brought(told: Tally, known: Seen, entered: int, holdouts: int) -> dict[str,
     if entered and holdouts:
         for currency in {*revenue, *held}:
             gain[currency] = round(revenue.get(currency, 0) / entered - held.get(currency, 0) / holdouts)
-    return {"revenue": revenue, "revenue_each": each, "revenue_gain": gain}
+    returned = _worth(told.returned, known)
+    return {"revenue": revenue, "returned": returned, "revenue_each": each, "revenue_gain": gain}
 
 
 def _worth(values: Mapping[int, int], known: Seen) -> Amounts:

@@ -21,6 +21,7 @@ from kaskad.domain.cascade import Cascade, Money
 from kaskad.domain.course import LEVELS, Leg
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.figures import FAILED, NO_MESSAGE, SKIPPED, counted_as
+from kaskad.domain.returns import LATE, UNREAD
 from kaskad.domain.terms import Channel, Kind, Outcome, Reason, SkipReason
 from kaskad.store import cascades, settings
 from kaskad.store.db import Transaction
@@ -101,7 +102,19 @@ class Report(Struct):
     revenue_each: Amounts
     goal_cost: Amounts
     return_rate: float | None
+    returned: Amounts  # what came back, and is in no revenue; of so many goals …
+    goals_returned: int
+    returned_late: int  # … of these, some of it after the goal's time: figures of then have changed since
+    returned_unread: int  # … with a return of which no amount is known: it is not deducted
+    returns_known: bool = False  # the definition of now names the event by which returns are told
     uncounted: int = 0  # runs that have changed since, where they are too many to be looked at now
+
+
+class Brought(Struct, frozen=True):
+    """What goals were worth less what came back of it, and what came back."""
+
+    left: Amounts
+    returned: Amounts
 
 
 class Progress(Struct, frozen=True):
@@ -133,17 +146,19 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: 
 
 
 def report_of(
-    told: Tally, cascade: Cascade, money: Mapping[int, str], revenue: Amounts, now: int
+    told: Tally, cascade: Cascade, money: Mapping[int, str], revenue: Brought, now: int
 ) -> Report:  # fmt: skip
     """Return the report of runs that went so; `money` has the accounts' currencies."""
     names = _names(cascade)
     lines = lines_of(told, names, money)
     cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
     ends, held = Counter[int](), Counter[int]()
-    goals = 0
+    goals, back = 0, Counter[int]()
     for shape, runs in told.shapes.items():
         (held if shape.holdout else ends)[shape.outcome] += runs
         goals += runs if shape.marks & Kind.GOAL.bit and not shape.holdout else 0
+        for bit in () if shape.holdout else (Kind.RETURNED.bit, LATE, UNREAD):
+            back[bit] += runs * bool(shape.marks & bit)
     outcomes = {Outcome.of(code).value: runs for code, runs in ends.items() if code}
     skips, failures, words = _why(told.legs, names)
     return Report(
@@ -163,10 +178,15 @@ def report_of(
         price=price,
         cost=cost,
         goals=goals,
-        revenue=revenue,
-        revenue_each=_each(revenue, ends.total()),
+        revenue=revenue.left,
+        revenue_each=_each(revenue.left, ends.total()),
         goal_cost=_each(cost, goals),
-        return_rate=_rate(revenue, cost),
+        return_rate=_rate(revenue.left, cost),
+        returned=revenue.returned,
+        goals_returned=back[Kind.RETURNED.bit],
+        returned_late=back[LATE],
+        returned_unread=back[UNREAD],
+        returns_known=bool(cascade.goal and cascade.goal.returned),
         uncounted=told.uncounted,
     )
 
@@ -191,14 +211,15 @@ def currencies(tx: Transaction) -> dict[int, str]:
     return {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
 
 
-def worth(tx: Transaction, told: Tally) -> Amounts:
+def worth(tx: Transaction, told: Tally) -> Brought:
     """Return what goals were worth, by currency; "" where neither budget nor brand has one."""
     brand = settings.currency(tx)
-    found: Amounts = {}
-    for version_id, minor in told.values.items():
-        if minor:
-            currency = _currency(cascades.version(tx, version_id).source) or brand
-            found[currency] = found.get(currency, 0) + minor
+    found = Brought({}, {})
+    for counts, amounts in ((told.values, found.left), (told.returned, found.returned)):
+        for version_id, minor in counts.items():
+            if minor:
+                currency = _currency(cascades.version(tx, version_id).source) or brand
+                amounts[currency] = amounts.get(currency, 0) + minor
     return found
 
 

@@ -19,7 +19,8 @@ from kaskad.store.runs import RunKey
 
 SCAN = 20_000  # runs looked at for one page: some hundredths of a second
 START: RunKey = (0, 0)
-OF_RUNS = ("entered", "under_way", "holdouts", "ended", "reached", "seen", "delivered", "reacted", "goals")
+OF_RUNS = ("entered", "under_way", "holdouts", "ended", "reached", "seen", "delivered", "reacted", "goals",
+           "returned")  # fmt: skip
 
 
 class Person(Struct, frozen=True):
@@ -93,7 +94,7 @@ def _of_runs(figure: Figure) -> dict[str, int]:
         "holdout": int(figure.name == "holdouts"), "outcome": outcome, "some": some,
         "delivered": int(delivered), "any_message": int(not some and not delivered),
         "channel": Channel.SMS.code if figure.name == "reached" else -1,
-        "marks": Kind.GOAL.bit if figure.name == "goals" else 0,
+        "marks": {"goals": Kind.GOAL.bit, "returned": Kind.RETURNED.bit}.get(figure.name, 0),
     }  # fmt: skip
 
 

@@ -185,11 +185,20 @@ class Trigger(Struct, frozen=True):
     minute: int = 600  # of the day, by the contact's clock
 
 
+class Returned(Struct, frozen=True):
+    """How the shop tells that what a goal was worth is given back; see domain/returns.py."""
+
+    event: str
+    value: str = ""  # its property with the amount; "": all that the goal was worth
+    order: str = ""  # property of this event and of the goal's that names the order
+
+
 class Goal(Struct, frozen=True):
     event: str
     match: dict[str, str] = field(default_factory=dict)  # event property -> path in the run
     within: Span = Span(days=7)
     value: str = ""
+    returned: Returned | None = None
 
 
 class Reentry(Struct, frozen=True):

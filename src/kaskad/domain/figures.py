@@ -66,8 +66,14 @@ OF_STEPS = {
 }  # fmt: skip
 OF_MONEY = {
     "goals": "Runs whose goal came within its time, whatever brought it about; the control group aside.",
-    "revenue": "What these goals were worth by their events, by currency: that of the cascade's budget, "
-    "else the brand's. Returns are not deducted.",
+    "revenue": "What these goals were worth by their events, less what came back of it (`goal.returned`), by "
+    "currency: that of the cascade's budget, else the brand's.",
+    "returned": "What came back of the worth of these goals, whenever: it is in no revenue.",
+    "goals_returned": "Goals of which something came back. They are goals still.",
+    "returned_late": "Of these, goals of which something came back after their time: figures of then have "
+    "changed since.",
+    "returned_unread": "Of these, goals with a return of which no amount is known, or one in another "
+    "currency: it is not deducted.",
     "revenue_each": "Revenue by runs that entered.",
     "goal_cost": "What all messages cost, failed ones too, by goals.",
     "return_rate": "Revenue by cost, where all of both is in one currency; else null. No proof of cause.",

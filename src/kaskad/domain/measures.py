@@ -144,6 +144,19 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
         worded("Goals, of those who clicked"),
         worded("Of the runs in which a person clicked, those whose goal came within its time."),
     ),
+    "cr_kept": Measure(
+        worded("Goals that were kept"),
+        worded(
+            "Runs whose goal came within its time and did not come back whole, by runs that entered: of "
+            "a cascade for abandoned carts, the carts that were bought and kept."
+        ),
+        worded("Returns come late: the last weeks look better than they will."),
+    ),
+    "goals_returned": Measure(
+        worded("Goals that came back"),
+        worded("Goals of which something came back, in part or whole, by goals."),
+        worded("Where the cascade names no event for returns (goal.returned), none is known."),
+    ),
     "cr_holdout": Measure(
         worded("Goal in the control group"),
         worded("Runs of the control group whose goal came within its time, by all of the control group."),
@@ -195,8 +208,15 @@ OF_MONEY = {  # of the whole cascade, by currency
     ),
     "revenue": Measure(
         worded("Revenue of goals"),
-        worded("What the goals were worth by their events."),
-        worded("Returns are not deducted, and may come after the goal's time."),
+        worded("What the goals were worth by their events, less what came back of it."),
+        worded(
+            "Returns are deducted whenever they come, so that past periods change; only those whose "
+            "event the cascade names (goal.returned)."
+        ),
+    ),
+    "returned": Measure(
+        worded("Came back"),
+        worded("What came back of the worth of goals: it is in no revenue."),
     ),
     "revenue_each": Measure(
         worded("Revenue for each who entered"),

@@ -120,6 +120,7 @@ class Kind(IntEnum):
     SUPERSEDED = 34
     ERASED = 35
     ANCHOR_CANCELLED = 36
+    RETURNED = 37  # what its goal was worth came back, or a part of it
     # Only on its way in: what CRM or site told us of a contact, for triggers, goals and anchors
     EVENT = 40
     # and what a person did with a chat as a whole

@@ -57,10 +57,11 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
                 if (version.chances, version.weights) == (chances, weights)
                 else structs.replace(version, chances=chances, weights=weights)
             )
-    names = [(version.id, step.number, step.id) for version in versions if version.id not in world.versions
-             for step in version.cascade.steps]  # fmt: skip
-    if names:
-        tx.many("put_step_names", names)  # for the views
+    new = [version for version in versions if version.id not in world.versions]
+    if new:  # for the views
+        steps = [(version.id, step.number, step.id) for version in new for step in version.cascade.steps]
+        tx.many("put_step_names", steps)
+        tx.many("put_version_currencies", [(each.id, each.cascade.budget.currency) for each in new])
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     world.trials = {row.base_id: row.trial for row in trials.running(tx)} | {
         row.base_id: row.lot for row in version_canaries.running(tx)

@@ -49,6 +49,7 @@ class Changes:
         self.left: list[Row] = []  # messages whose tasks are over, if they have any
         self.facts: list[Row] = []
         self.marks: list[Row] = []
+        self.given_back: set[int] = set()  # contacts of whom goals or returns have been told: engine/returns
         self.counted: set[RunKey] = set()  # runs that reports are to count anew
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
         self.decisions: list[Row] = []

@@ -144,17 +144,19 @@ def _add(
         for entry, sign in ((one.counted, -1), (one.entry, 1)):
             if entry is not None:
                 place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS, entry.hours)
-                total = moved.setdefault(place, [0, 0])
+                total = moved.setdefault(place, [0, 0, 0])
                 total[0] += sign
                 total[1] += sign * entry.value
+                total[2] += sign * entry.returned
     known = parts(tx, {place[0] for place in moved}, courses)
     sums: dict[tuple[int, int, Part], list[int]] = {}
     sent: dict[tuple[int, int, Part], int] = {}
-    for (course_id, version_id, hour, hours), (count, value) in moved.items():
+    for (course_id, version_id, hour, hours), (count, value, returned) in moved.items():
         for part in known[course_id]:
-            total = sums.setdefault((version_id, hour, part), [0, 0])
+            total = sums.setdefault((version_id, hour, part), [0, 0, 0])
             total[0] += count
             total[1] += value
+            total[2] += returned
         for at, leg in submitted(hour, hours, known[course_id]):
             sent[version_id, at, leg] = sent.get((version_id, at, leg), 0) + count
     _put_counts(tx, sums)
@@ -181,12 +183,12 @@ def _put_counts(tx: Transaction, sums: Mapping[tuple[int, int, Part], Sequence[i
     texts = {part: text_of(part) for _, _, part in sums}
     ids = {part: id_of(text) for part, text in texts.items()}
     rows: dict[tuple[int, int, int, int], list[int]] = {}
-    for (version_id, hour, part), (count, value) in sums.items():
+    for (version_id, hour, part), more in sums.items():
         for hours, first in ((EVER, 0), (DAY, hour // DAY * DAY), (1, hour)):
-            total = rows.setdefault((version_id, hours, first, ids[part]), [0, 0])
-            total[0] += count
-            total[1] += value
-    moved = [(*place, *total) for place, total in sorted(rows.items()) if total != [0, 0]]
+            total = rows.setdefault((version_id, hours, first, ids[part]), [0, 0, 0])
+            for at, count in enumerate(more):
+                total[at] += count
+    moved = [(*place, *total) for place, total in sorted(rows.items()) if any(total)]
     if moved:
         tx.many("put_course_parts", [(ids[part], text, live(part)) for part, text in texts.items()])
         tx.many("add_counts", moved)

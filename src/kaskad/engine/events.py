@@ -52,11 +52,16 @@ def apply_events(
         name, properties = str(event.get("name", "")), dict(event.get("properties", {}))
         for run in runs.get(a.contact_id, ()):
             version = world.versions[run.version_id]
+            goal = version.cascade.goal
+            if goal is not None and goal.returned is not None and name in (goal.event, goal.returned.event):
+                changes.given_back.add(run.contact_id)
             key, known = data.get((run.contact_id, run.id), ("", {}))
             place = (run.contact_id, run.id)
             if place not in reached and _is_goal(version, run, known, a.at, name, properties):
                 reached.add(place)
-                changes.facts.append((run.contact_id, run.id, -1, Kind.GOAL.value, a.event, a.at, None))
+                changes.facts.append(
+                    (*place, -1, Kind.GOAL.value, a.event, a.at, order_told(version, properties))
+                )
                 value = _value(version, properties, world.currency)
                 changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, value))
                 touched.add(place)
@@ -112,14 +117,33 @@ def _value(version: Version, properties: dict[str, Any], brand: str) -> int | No
     They are in the currency of the cascade's budget, else of the brand: what is in another counts as nothing.
     """
     goal = version.cascade.goal
-    amount = look_up(goal.value, properties) if goal and goal.value else None
+    return amount_told(version, goal.value, properties, brand) if goal and goal.value else None
+
+
+def amount_told(version: Version, path: str, properties: dict[str, Any], brand: str) -> int | None:
+    """Return the amount that an event tells in a version's currency; None: none, or in another."""
+    amount = look_up(path, properties)
     if isinstance(amount, bool) or not isinstance(amount, int | float):
         return None
     currency = version.cascade.budget.currency or brand
-    if currency and _currency(goal.value if goal else "", properties) not in ("", currency):
+    if currency and _currency(path, properties) not in ("", currency):
         return None
     scale: int = 10 ** DIGITS.get(currency, 2)
     return round(amount * scale) if abs(amount) < _TOO_MUCH else None
+
+
+def order_of(version: Version, properties: dict[str, Any]) -> str:
+    """Return which order an event names, where returns are told by orders; "" where none."""
+    goal = version.cascade.goal
+    path = goal.returned.order if goal and goal.returned else ""
+    found = look_up(path, properties) if path else None
+    return str(found).strip() if isinstance(found, str | int) and not isinstance(found, bool) else ""
+
+
+def order_told(version: Version, properties: dict[str, Any]) -> str | None:
+    """Return what is kept with a goal's fact: the order, so that it is known for as long as the run is."""
+    order = order_of(version, properties)
+    return _json({"order": order}) if order else None
 
 
 def _currency(path: str, properties: dict[str, Any]) -> str:

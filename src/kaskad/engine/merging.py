@@ -24,6 +24,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine.changes import Changes
 from kaskad.engine.inbox import mark
 from kaskad.engine.move import move
+from kaskad.engine.returns import settle
 from kaskad.engine.world import World
 from kaskad.store import changes as history
 from kaskad.store import contacts, courses, merges
@@ -239,6 +240,7 @@ def _unite(
     changes = Changes(world.known_inputs, world.outbox)
     forward(tx, world, changes, {(other.contact_id, other.id) for _, other in live})
     changes.flush_facts(tx)
+    settle(tx, world, [kept_id])  # one may have bought, the other have brought it back
     courses.due_again(tx, kept_id)
 
 

@@ -25,6 +25,7 @@ from kaskad.engine.move import move
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, match_orphans, receive
 from kaskad.engine.results import apply_results, told_no
+from kaskad.engine.returns import settle
 from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -73,6 +74,8 @@ def tick(
     if world.merges:
         applied.touched |= forward(tx, world, changes, applied.touched)
     changes.flush_facts(tx)
+    if changes.given_back:
+        settle(tx, world, changes.given_back)
 
     for account_id, held in world.holds.keep(tx, world.policy.hold_refused_percent, now).items():
         if world.outbox is not None:

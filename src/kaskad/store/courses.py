@@ -26,7 +26,7 @@ TOGETHER = 500  # runs that are due in one row, at most
 LEASE_MS = 60_000
 _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
 # Where in rows of `runs_to_count` are what they are named for:
-_ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS = 3, 5, 7, 11, 13, 18
+_ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS, _RETURNED = 3, 5, 7, 11, 13, 19, 20
 _KNOWN = 5_000  # ways in which runs went that are remembered
 _NOTED = 50_000  # runs that are remembered as due, some MiB
 
@@ -44,8 +44,9 @@ class Entry(Struct, frozen=True, gc=False):
     course_id: int
     version_id: int
     entered_at: int
-    value: int
+    value: int  # less what came back of it
     hours: str = ""  # of submission, counted from that of the entry, by message
+    returned: int = 0
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -176,7 +177,7 @@ def stand(
                 times.get(key, IN_TIME),
             )  # fmt: skip
             courses[course_id] = text
-            entry = Entry(course_id, row[2], row[3], row[4], hours)
+            entry = Entry(course_id, row[2], row[3], row[4], hours, row[_RETURNED])
         counted = None if row[_COUNTED] is None else Entry(*row[_COUNTED:_LEGS])
         found[key] = Standing(counted, entry)
     gone = keys - found.keys()

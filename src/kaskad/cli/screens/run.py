@@ -239,13 +239,21 @@ def _entered_line(report: Report) -> Text:
 def _money_line(report: Report) -> Text:
     words = [f"Goals {report.goals}"]
     if report.revenue:
-        words[0] += f", worth {_money(report.revenue)} (returns not deducted)"
+        words[0] += f", worth {_money(report.revenue)}"
+        words[0] += "" if report.returns_known or report.goals_returned else " (returns not deducted)"
         words.append(f"{_money(report.revenue_each)} for each run that entered")
     if report.goal_cost:
         words.append(f"{_money(report.goal_cost)} spent for each goal")
     if report.return_rate is not None:
         words.append(
             f"goals brought {report.return_rate:,.1f} times the cost, with or because of the cascade"
+        )
+    if report.goals_returned:
+        late = f", {report.returned_late} after their time" if report.returned_late else ""
+        words.append(f"{report.goals_returned} came back{late}: {_money(report.returned)} deducted")
+    if report.returned_unread:
+        words.append(
+            f"{report.returned_unread} came back by an amount that is not known, or in another currency"
         )
     return Text(" · ".join(words))
 

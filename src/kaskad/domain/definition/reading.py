@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kaskad.domain.cascade import Budget, Cascade, Goal, Reentry, Span, Trigger
+from kaskad.domain.cascade import Budget, Cascade, Goal, Reentry, Returned, Span, Trigger
 from kaskad.domain.definition.branches import read_branches
 from kaskad.domain.definition.form import Form, word_of
 from kaskad.domain.definition.links import read_utm
@@ -212,7 +212,29 @@ def _goal(form: Form | None) -> Goal | None:
                 worded("write `%(key)s: trigger.%(path)s` or contact.…", key=key, path=path),
             )
         match[key] = path
-    return Goal(form.name("event"), match, form.span("within") or DEFAULT_WITHIN, form.name("value"))
+    returned = _returned(form, form.form("returned", KEYS["returned"]))
+    within = form.span("within") or DEFAULT_WITHIN
+    return Goal(form.name("event"), match, within, form.name("value"), returned)
+
+
+def _returned(goal: Form, form: Form | None) -> Returned | None:
+    if form is None:
+        return None
+    form.require("event", worded("name the event, for example `event: refund`"))
+    told = Returned(form.name("event"), form.name("value"), form.name("order"))
+    if told.event and told.event == goal.name("event"):
+        form.report.error(
+            form.at("event"),
+            worded("the goal and its return are the same event"),
+            worded("name another event, for example `refund`"),
+        )
+    if not goal.has("value"):
+        form.report.error(
+            goal.at("returned"),
+            worded("the goal has no worth that could be given back"),
+            worded("add `value: amount` to the goal"),
+        )
+    return told
 
 
 def _all_keys(node: object) -> list[str]:

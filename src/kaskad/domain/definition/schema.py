@@ -134,6 +134,19 @@ KEYS: dict[str, dict[str, Key]] = {
         ),
         "within": Key("How long the goal counts; 7 days if not given.", _SPAN),
         "value": Key("Property of the event that holds its worth.", _NAME),
+        "returned": Key("The event that tells that an order came back.", _ref("returned")),
+    },
+    "returned": {
+        "event": Key("Name of the event.", _NAME, required=True),
+        "value": Key(
+            "Property of this event with the amount given back; without it, all that the goal was worth.",
+            _NAME,
+        ),
+        "order": Key(
+            "Property that names the order, in this event and in the goal's; without it, the person's "
+            "last goal before the return.",
+            _NAME,
+        ),
     },
     "budget": {
         "total": Key("For the whole cascade: 50000 KZT.", _MONEY),

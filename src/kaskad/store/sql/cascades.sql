@@ -125,6 +125,11 @@ SELECT count(*) FROM list_members WHERE list_id = :list_id;
 -- name: version_numbers
 SELECT v.id, v.cascade_id, v.number, c.slug FROM versions v JOIN cascades c ON c.id = v.cascade_id;
 
+-- name: put_version_currencies
+INSERT INTO version_currencies (version_id, currency)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::text[]) */
+ON CONFLICT DO NOTHING;
+
 -- name: put_step_names
 INSERT INTO step_names (version_id, step, id)
 /* sqlite: VALUES (:c1, :c2, :c3) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::integer[], :c3::text[]) */

@@ -22,17 +22,18 @@ DELETE FROM due_runs WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ 
 -- name: runs_to_count
 -- All runs of these contacts, as what each is counted now, and its messages: a row of numbers each, the last of them
 -- the hour of submission, counted from that of the entry.
-SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0),
+SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0) - r.returned,
        c.seed, 1 - c.tracking,
        r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
        EXISTS (SELECT 1 FROM runs o WHERE o.contact_id = r.contact_id AND o.id < r.id AND o.cascade_id = r.cascade_id),
-       k.course_id, k.version_id, k.entered_at, k.value, k.hours,
+       k.course_id, k.version_id, k.entered_at, k.value, k.hours, k.returned,
        (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
                                  m.variant, ',', m.reason, ',', m.price, ',',
                                  CASE WHEN m.spent IS NULL THEN m.cost ELSE m.spent + coalesce(m.cost,
                                      CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END) END, ',',
                                  m.submitted_at / 3600000 - r.entered_at / 3600000), ';')
-          FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id)
+          FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id),
+       r.returned
   FROM runs r
   JOIN contacts c ON c.id = r.contact_id
   LEFT JOIN run_courses k ON k.contact_id = r.contact_id AND k.run_id = r.id
@@ -54,7 +55,7 @@ SELECT contact_id, run_id, step, submitted_at FROM messages
    AND submitted_at IS NOT NULL AND state NOT IN (0, 1, 11, 12);
 
 -- name: counted_of_contacts
-SELECT contact_id, run_id, course_id, version_id, entered_at, value, hours FROM run_courses
+SELECT contact_id, run_id, course_id, version_id, entered_at, value, hours, returned FROM run_courses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
 -- name: first_reactions (sqlite)
@@ -96,12 +97,13 @@ INSERT INTO course_parts (id, detail, live)
 ON CONFLICT DO NOTHING;
 
 -- name: add_counts
-INSERT INTO course_counts (version_id, hours, hour, part_id, runs, value)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6) */
+INSERT INTO course_counts (version_id, hours, hour, part_id, runs, value, returned)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[],
-                                    :c6::bigint[]) */
+                                    :c6::bigint[], :c7::bigint[]) */
 ON CONFLICT (version_id, hours, hour, part_id) DO UPDATE
-   SET runs = course_counts.runs + excluded.runs, value = course_counts.value + excluded.value;
+   SET runs = course_counts.runs + excluded.runs, value = course_counts.value + excluded.value,
+       returned = course_counts.returned + excluded.returned;
 
 -- name: drop_empty_counts
 DELETE FROM course_counts
@@ -135,13 +137,13 @@ SELECT k.hour * :by, k.version_id, p.detail, sum(k.messages)
  GROUP BY k.hour * :by, k.version_id, k.part_id, p.detail;
 
 -- name: put_run_courses
-INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value, hours)
-/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7) */
+INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value, hours, returned)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8) */
 /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[],
-                                    :c6::bigint[], :c7::text[]) */
+                                    :c6::bigint[], :c7::text[], :c8::bigint[]) */
 ON CONFLICT (contact_id, run_id) DO UPDATE
    SET course_id = excluded.course_id, version_id = excluded.version_id, entered_at = excluded.entered_at,
-       value = excluded.value, hours = excluded.hours;
+       value = excluded.value, hours = excluded.hours, returned = excluded.returned;
 
 -- name: drop_run_courses
 DELETE FROM run_courses
@@ -150,9 +152,9 @@ DELETE FROM run_courses
  WHERE run_courses.contact_id = k.contact_id AND run_courses.run_id = k.run_id */;
 
 -- name: part_sums
--- How many runs of a cascade that entered between two hours have each part, by version, and what their goals were
--- worth.
-SELECT k.version_id, p.detail, sum(k.runs), sum(k.value)
+-- How many runs of a cascade that entered between two hours have each part, by version, what their goals were
+-- worth, and what of that came back.
+SELECT k.version_id, p.detail, sum(k.runs), sum(k.value), sum(k.returned)
   FROM course_counts k JOIN course_parts p ON p.id = k.part_id
  WHERE k.version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                            AND (:version_id = 0 OR id = :version_id))
@@ -172,7 +174,7 @@ SELECT id, cascade_id FROM versions;
 -- name: course_scan
 -- How many runs of a cascade went each course, by version: of those that entered between two instants, of these
 -- people.
-SELECT version_id, course_id, count(*), sum(value) FROM run_courses
+SELECT version_id, course_id, count(*), sum(value), sum(returned) FROM run_courses
  WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                          AND (:version_id = 0 OR id = :version_id))
    AND entered_at >= :since AND entered_at < :until

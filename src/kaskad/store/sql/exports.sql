@@ -69,7 +69,9 @@ SELECT id, created_at, language, country, zone, tracking, seed, erased_at FROM c
  ORDER BY id;
 
 -- name: export_runs
-SELECT contact_id, id, version_id, state, outcome, outcome_step, late, holdout, entered_at, finished_at, value FROM runs
+SELECT contact_id, id, version_id, state, outcome, outcome_step, late, holdout, entered_at, finished_at, value,
+       returned
+  FROM runs
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND entered_at >= :since AND entered_at < :until
  ORDER BY contact_id, id;
@@ -92,11 +94,11 @@ SELECT d.contact_id, d.run_id, r.version_id, d.seq, d.at, i.detail
 
 -- name: export_goals
 -- The first of each run counts.
-SELECT f.contact_id, f.run_id, r.version_id, min(f.at), r.value
+SELECT f.contact_id, f.run_id, r.version_id, min(f.at), r.value, r.returned
   FROM facts f JOIN runs r ON r.contact_id = f.contact_id AND r.id = f.run_id
  WHERE f.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
    AND f.step = -1 AND f.kind = :kind
- GROUP BY f.contact_id, f.run_id, r.version_id, r.value
+ GROUP BY f.contact_id, f.run_id, r.version_id, r.value, r.returned
 HAVING min(f.at) >= :since AND min(f.at) < :until
  ORDER BY f.contact_id, f.run_id;
 

@@ -228,6 +228,11 @@ class ReportView(View):
     revenue_each: Annotated[Money, Field(description=OF_MONEY["revenue_each"])]
     goal_cost: Annotated[Money, Field(description=OF_MONEY["goal_cost"])]
     return_rate: Annotated[float | None, Field(description=OF_MONEY["return_rate"])]
+    returned: Annotated[Money, Field(description=OF_MONEY["returned"])]
+    goals_returned: Annotated[int, Field(description=OF_MONEY["goals_returned"])]
+    returned_late: Annotated[int, Field(description=OF_MONEY["returned_late"])]
+    returned_unread: Annotated[int, Field(description=OF_MONEY["returned_unread"])]
+    returns_known: Annotated[bool, Field(description="The definition of now names the event of returns.")]
 
     @classmethod
     def of(cls, told: reports.Told) -> ReportView:
@@ -259,6 +264,11 @@ class ReportView(View):
             revenue_each=made.revenue_each,
             goal_cost=made.goal_cost,
             return_rate=made.return_rate,
+            returned=made.returned,
+            goals_returned=made.goals_returned,
+            returned_late=made.returned_late,
+            returned_unread=made.returned_unread,
+            returns_known=made.returns_known,
         )
 
 

@@ -98,6 +98,11 @@ def top_from(old: Mapping[str, Tree], told: Fields) -> dict[str, Tree]:
         many = len(_map(goal.get("match"))) > 1
         if not many:
             _value(goal, "match", match)
+        if "returned_event" in told:
+            back = dict(_map(goal.get("returned")))
+            for key in ("event", "value", "order"):
+                _put(back, key, told.get(f"returned_{key}", ""))
+            _value(goal, "returned", back)
         _value(top, "goal", goal if goal.get("event") else None)
     if "budget_total" in told:
         budget = dict(_map(old.get("budget")))

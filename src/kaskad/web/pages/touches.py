@@ -44,6 +44,7 @@ DID = {
     "superseded": N_("Entered anew"),
     "erased": N_("Erased"),
     "anchor_cancelled": N_("The date was called off"),
+    "returned": N_("What was bought came back"),
 }
 STATES = {
     "created": N_("made"),

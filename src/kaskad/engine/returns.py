@@ -1,0 +1,158 @@
+"""What shops say came back: returns are found to the goals that they give back, which are then worth less.
+
+All that is known of a contact is looked at anew: so order and repetition of what is told change nothing,
+and a return may come before its purchase. Returns are kept as facts of their runs, longer than events are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from kaskad.domain.decide import goal_ends_at
+from kaskad.domain.returns import ALL, MARKS, Back, Bought, left, whose
+from kaskad.domain.run import Run
+from kaskad.domain.terms import Kind
+from kaskad.domain.version import Version
+from kaskad.engine.events import amount_told, order_of
+from kaskad.engine.world import World
+from kaskad.store import courses
+from kaskad.store import runs as run_store
+from kaskad.store.db import Row, Transaction
+from kaskad.store.runs import RunKey
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class _Event(Struct, frozen=True):
+    id: str
+    at: int
+    properties: dict[str, Any]
+
+
+class _Known(Struct):
+    """What the facts of a run tell: its goal, returns by event, and what the run is worth now."""
+
+    goal: Bought
+    version: Version
+    kept: dict[str, Back] = field(default_factory=dict)
+    returned: int = 0
+    marks: int = 0
+
+
+def settle(tx: Transaction, world: World, contact_ids: Collection[int]) -> None:
+    """Let the goals of these contacts be worth what is left of them after all returns."""
+    asked = sorted(contact_ids)
+    runs = {
+        (run.contact_id, run.id): run for some in run_store.of_contacts(tx, asked).values() for run in some
+    }
+    known = _known(tx, world, asked, runs)
+    told = _told(tx, asked, {one.version.cascade.goal.returned.event for one in known.values()
+                             if one.version.cascade.goal and one.version.cascade.goal.returned})  # fmt: skip
+    groups: dict[tuple[int, int], list[RunKey]] = defaultdict(list)
+    for key in known:
+        groups[key[0], runs[key].cascade_id].append(key)
+    for (contact_id, _), keys in groups.items():
+        some = {key: known[key] for key in keys}
+        _write(tx, some, _found(world, some, told.get(contact_id, {})))
+
+
+def _known(
+    tx: Transaction, world: World, contact_ids: Collection[int], runs: Mapping[RunKey, Run]
+) -> dict[RunKey, _Known]:  # fmt: skip
+    """Return the runs that have reached a goal which may be given back."""
+    found: dict[RunKey, _Known] = {}
+    kinds = Kind.GOAL.value, Kind.RETURNED.value
+    rows = tx.among("goals_and_returns", sorted(contact_ids), goal=kinds[0], returned=kinds[1])
+    for contact_id, run_id, kind, event, at, value, worth, returned, marks in rows:  # goals first
+        key, more = (contact_id, run_id), _decode(value) if value else {}
+        version = world.versions[runs[key].version_id]
+        goal = version.cascade.goal
+        if kind == Kind.RETURNED.value and key in found:
+            found[key].kept[event] = Back(at, ALL if more.get("all") else more.get("minor"))
+        elif kind == Kind.GOAL.value and key not in found and goal is not None and goal.returned is not None:
+            ends_at = goal_ends_at(version, runs[key])
+            bought = Bought(run_id, event, at, str(more.get("order", "")), worth, ends_at)
+            found[key] = _Known(bought, version, {}, returned, marks & MARKS)
+    return found
+
+
+def _told(
+    tx: Transaction, contact_ids: Collection[int], names: Iterable[str]
+) -> dict[int, dict[str, list[_Event]]]:  # fmt: skip
+    """Return the events of these names, by contact and name."""
+    found: dict[int, dict[str, list[_Event]]] = defaultdict(lambda: defaultdict(list))
+    for name in sorted(names):
+        for contact_id, event, at, properties in tx.among("events_named", sorted(contact_ids), name=name):
+            found[contact_id][name].append(_Event(event, at, _decode(properties)))
+    return found
+
+
+def _found(
+    world: World, runs: Mapping[RunKey, _Known], told: Mapping[str, Collection[_Event]]
+) -> dict[RunKey, dict[str, Back]]:  # fmt: skip
+    """Return the returns of each run of one person in one cascade; those of events that are gone stay."""
+    events = {event.id for some in told.values() for event in some}
+    found = {
+        key: {event: back for event, back in one.kept.items() if event not in events}
+        for key, one in runs.items()
+    }
+    by_goal = {one.goal.run_id: (key, one) for key, one in runs.items()}
+    for name, some in told.items():
+        goals = [one.goal for one in runs.values() if _name(one.version) == name]
+        for event in some:
+            properties = event.properties
+
+            def order(goal: Bought, properties: dict[str, Any] = properties) -> str:
+                return order_of(by_goal[goal.run_id][1].version, properties)
+
+            for goal in whose(goals, event.at, order):
+                key, one = by_goal[goal.run_id]
+                found[key][event.id] = Back(event.at, _amount(world, one.version, properties))
+    return found
+
+
+def _name(version: Version) -> str:
+    goal = version.cascade.goal
+    return goal.returned.event if goal and goal.returned else ""
+
+
+def _amount(world: World, version: Version, properties: dict[str, Any]) -> int | None:
+    """Return what an event gives back; shops write it with or without a minus."""
+    goal = version.cascade.goal
+    if goal is None or goal.returned is None or not goal.returned.value:
+        return ALL
+    minor = amount_told(version, goal.returned.value, properties, world.currency)
+    return None if minor is None else abs(minor)
+
+
+def _write(
+    tx: Transaction, runs: Mapping[RunKey, _Known], found: Mapping[RunKey, Mapping[str, Back]]
+) -> None:  # fmt: skip
+    """Keep the returns as facts, and what they leave of each run's worth, where that has changed."""
+    gone: list[Row] = []
+    new: list[Row] = []
+    worth: list[Row] = []
+    for key, one in sorted(runs.items(), key=lambda pair: pair[0]):
+        gone += [(*key, event) for event in one.kept if event not in found[key]]
+        new += [
+            (*key, -1, Kind.RETURNED.value, event, back.at, _text(back))
+            for event, back in sorted(found[key].items())
+            if event not in one.kept
+        ]
+        now = left(one.goal, list(found[key].values()))
+        if (now.returned, now.marks) != (one.returned, one.marks):
+            worth.append((*key, now.returned, now.marks, MARKS))
+    for name, rows in (("drop_returns", gone), ("put_facts", new), ("put_returned", worth)):
+        if rows:
+            tx.many(name, rows)
+    courses.due(tx, {row[:2] for row in worth})
+
+
+def _text(back: Back) -> str:
+    told = {"all": True} if back.minor == ALL else {"minor": back.minor}
+    return msgspec.json.encode(told).decode()
