@@ -42,6 +42,6 @@ def put_tried(tx: Transaction, version_id: int, now: int, *, treated: int = 9000
     hour = now // HOUR_MS - 24 * 9
     tx.many("put_course_parts", [(id_of(text_of(part)), text_of(part), live(part)) for part, _ in parts])
     tx.many("add_counts", sorted(
-        (version_id, hours, first, id_of(text_of(part)), count, 0)
+        (version_id, hours, first, id_of(text_of(part)), count, 0, 0)
         for part, count in parts for hours, first in ((EVER, 0), (DAY, hour // DAY * DAY), (1, hour))
     ))  # fmt: skip

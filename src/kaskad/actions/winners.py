@@ -101,7 +101,7 @@ def _counts(office: Office, version: Version, step: Step, rule: Winner, now: int
             until=max(0, now - length),
         )  # fmt: skip
         parts = courses.parts(tx, {row[1] for row in rows}, {})
-    runs = [(parts[course_id], number) for _, course_id, number, _ in rows]
+    runs = [(parts[row[1]], row[2]) for row in rows]
     return counts(runs, step.number, len(step.variants), rule.by)
 
 
