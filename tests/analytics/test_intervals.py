@@ -9,6 +9,7 @@ import pytest
 from numpy.random import default_rng
 from scipy import stats
 
+from kaskad.analytics.clusters import design_effect
 from kaskad.analytics.intervals import (
     Interval,
     Share,
@@ -206,3 +207,58 @@ def test_one_share_and_its_bound_at_any_look():
 def _slack(trials: int) -> float:
     """Return by how much a share of so many trials may be off by chance, four times in a hundred thousand."""
     return 0.0 if trials >= 10_000 else 4 * math.sqrt(0.05 * 0.95 / trials)
+
+
+def returning(generator, people, rate):
+    """Return runs and hits of people who enter 1 to 5 times, each with a propensity of their own."""
+    runs = generator.integers(1, 6, people)
+    own = generator.beta(rate * 2, (1 - rate) * 2, people)
+    return generator.binomial(runs, own), runs
+
+
+def counted(hits, runs):
+    told = Share(int(hits.sum()), int(runs.sum()))
+    shapes, many = np.unique(np.stack([hits, runs]), axis=1, return_counts=True)
+    return told, design_effect(dict(zip(map(tuple, shapes.T.tolist()), many.tolist(), strict=True)))
+
+
+def test_the_design_effect_is_that_of_rao_and_scott():
+    # Ten who have all of four runs or none tell as little as ten runs, one run each as much as there are.
+    assert design_effect({(4, 4): 5, (0, 4): 5}) == pytest.approx(4 * 10 / 9)
+    assert design_effect({(1, 1): 5, (0, 1): 50}) == 1 and design_effect({}) == 1 == design_effect(
+        {(2, 3): 1}
+    )
+    assert design_effect({(0, 1): 8, (0, 3): 4}) == pytest.approx(44 / 20)  # nobody has any: nothing tells
+    generator = default_rng(5)
+    hits, runs = returning(generator, 20_000, 0.2)
+    assert 1.7 < counted(hits, runs)[1] < 2.1  # 1 + (mean square / mean - 1) x correlation of 1/3 is 1.89
+
+
+def test_intervals_cover_differences_of_people_who_run_several_times():
+    trials, generator = TRIALS or 400, default_rng(21)
+    covered = plain = 0
+    for _ in range(trials):
+        (one, by_one), (other, by_other) = (
+            counted(*returning(generator, 600, rate)) for rate in (0.25, 0.20)
+        )  # fmt: skip
+        told = difference(one, other, effects=(by_one, by_other))
+        covered += told.low <= 0.05 <= told.high
+        independent = difference(one, other)
+        plain += independent.low <= 0.05 <= independent.high
+    slack = 0.01 if TRIALS else 0.035
+    assert abs(covered / trials - 0.95) <= slack, covered / trials
+    assert plain / trials < 0.90  # as if each run were another person
+
+
+def test_whoever_looks_again_and_again_at_returning_people_is_seldom_wrong():
+    trials, people = TRIALS // 10 or 40, 2_000
+    generator, wrong = default_rng(22), 0
+    for _ in range(trials):
+        arms = [returning(generator, people, 0.2) for _ in range(2)]
+        for seen in range(200, people + 1, 200):
+            (one, by_one), (other, by_other) = (counted(hits[:seen], runs[:seen]) for hits, runs in arms)
+            told = difference_at_any_look(one, other, effects=(by_one, by_other))
+            if told.excludes_zero:
+                wrong += 1
+                break
+    assert wrong / trials <= 0.05, wrong / trials

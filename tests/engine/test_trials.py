@@ -6,8 +6,10 @@ import pytest
 
 from kaskad.actions.office import Office
 from kaskad.actions.trials import listing
+from kaskad.analytics.courses import tally
 from kaskad.analytics.samples import sample_ratio
-from kaskad.analytics.trials import COMPARED
+from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.trials import COMPARED, design_effects
 from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Channel
 from kaskad.domain.trials import shared_out
@@ -79,6 +81,17 @@ def test_a_share_of_those_who_enter_get_the_other_version_and_keep_it(either):
     assert told.evenly == sample_ratio([counts[base], counts[other]], [1, 1]) and not told.uneven
     assert not told.arms[0].apart and tuple(told.arms[1].apart) == COMPARED
     assert sum(arm.found.entered for arm in told.arms) == 13, "who enters again counts, but not for the lot"
+
+    # Six have entered twice and nobody has bought: each person counts as one, by how often they entered.
+    with either.read() as tx:
+        for version in (base, other):
+            told = tally(tx, 1, Scope(None, version))
+            runs = [len(stage.runs(one)) for one in (*people, *new) if stage.run(one).version_id == version]
+            assert len(set(runs)) == 2
+            effects = design_effects(tx, version, 0, FOREVER, told)
+            assert effects["goal"] == sum(each * each for each in runs) / sum(runs) > 1
+            once = tally(tx, 1, Scope(None, version, 0, stage.clock.now() - 2 * 86_400_000))
+            assert design_effects(tx, version, 0, FOREVER, once)["goal"] == 1  # nobody has come again
 
     with pytest.raises(Conflict, match="on trial"):
         stage.cascade(TEXT % "third")

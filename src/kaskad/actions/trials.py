@@ -14,7 +14,7 @@ from kaskad.analytics.courses import tally
 from kaskad.analytics.intervals import UNEVEN, Interval, Share
 from kaskad.analytics.scope import Scope
 from kaskad.analytics.sequential import difference_at_any_look
-from kaskad.analytics.trials import COMPARED, Outcomes, outcomes
+from kaskad.analytics.trials import COMPARED, Outcomes, design_effects, outcomes
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.shares import EQUAL
@@ -287,11 +287,13 @@ def _told(
     shares = {arm.version_id: arm.share for arm in trial.arms}
     shares = {trial.base_id: EQUAL - sum(shares.values()), **shares}
     arms: list[ArmTold] = []
+    effects: list[Mapping[str, float]] = []
     people = []
     for version_id, part in shares.items():
         told = tally(tx, row.id, Scope(None, version_id, since, until))
         found = outcomes(told, money)
-        apart = _apart(found, arms[0].found) if arms else {}
+        effects.append(design_effects(tx, version_id, since, until, told))
+        apart = _apart((found, arms[0].found), (effects[-1], effects[0])) if arms else {}
         arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, found, apart))
         people.append(told.people[version_id, 0])
     evenly = sample_ratio(people, list(shares.values())) if since >= trial.shared_at else None
@@ -303,11 +305,18 @@ def _told(
     )  # fmt: skip
 
 
-def _apart(one: Outcomes, other: Outcomes) -> dict[str, Interval]:
+def _apart(
+    found: tuple[Outcomes, Outcomes], effects: tuple[Mapping[str, float], Mapping[str, float]]
+) -> dict[str, Interval]:
+    """Return by measure the difference of runs, as sure as the people are who made them."""
+    one, other = found
     told = {
-        name: difference_at_any_look(Share(one.of(name), one.entered), Share(other.of(name), other.entered))
+        name: difference_at_any_look(
+            Share(one.of(name), one.entered), Share(other.of(name), other.entered),
+            effects=(effects[0][name], effects[1][name]),
+        )
         for name in COMPARED
-    }
+    }  # fmt: skip
     return {name: interval for name, interval in told.items() if interval is not None}
 
 

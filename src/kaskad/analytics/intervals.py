@@ -60,13 +60,16 @@ def wilson(share: Share, z: float | None = None) -> Interval | None:
     return Interval(low, 1.0 if share.hits == n else min(centre + half, 1.0))
 
 
-def difference(one: Share, other: Share, z: float | None = None) -> Interval | None:
+def difference(
+    one: Share, other: Share, z: float | None = None, effects: tuple[float, float] = (1.0, 1.0)
+) -> Interval | None:  # fmt: skip
     """Return Newcombe's interval of the first share less the second; None: where either is of nobody.
 
-    R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10.
+    R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10. `effects`: so many times fewer
+    people each share tells of, as people count several times (`clusters.design_effect`).
     """
     z = z_of() if z is None else z
-    first, second = wilson(one, z), wilson(other, z)
+    first, second = wilson(one, z * sqrt(effects[0])), wilson(other, z * sqrt(effects[1]))
     if first is None or second is None:
         return None
     p, q = one.hits / one.of, other.hits / other.of

@@ -15,7 +15,7 @@ TUNED = 400.0  # by how many people, in effect, the bound is tightest at about e
 _FACTORS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)  # by how much a rate may be over its bound: what is looked for
 
 
-def looks_z(one: int, other: int, alpha: float = ALPHA) -> float:
+def looks_z(one: float, other: float, alpha: float = ALPHA) -> float:
     """Return how many standard errors a difference of two arms may be off at any look: 3 to 4, not 1.96.
 
     The boundary of the normal mixture: H. Robbins, Ann. Math. Stat. 41 (1970), 1397-1409, for means that are
@@ -28,15 +28,17 @@ def looks_z(one: int, other: int, alpha: float = ALPHA) -> float:
     return sqrt((1 + TUNED / people) * (log1p(people / TUNED) + 2 * log(1 / alpha)))
 
 
-def difference_at_any_look(one: Share, other: Share, alpha: float = ALPHA) -> Interval | None:
+def difference_at_any_look(
+    one: Share, other: Share, alpha: float = ALPHA, effects: tuple[float, float] = (1.0, 1.0)
+) -> Interval | None:  # fmt: skip
     """Return the interval of the first share less the second, at any look; None: either is of nobody.
 
     Newcombe's interval with the standard errors of `looks_z`: its skewness keeps the promise where goals are
-    rare. Simulated with a look after every ten people: tests/analytics/test_intervals.py.
+    rare. Simulated with a look after every ten people: tests/analytics/test_intervals.py. `effects` as there.
     """
     if not one.of or not other.of:
         return None
-    return difference(one, other, looks_z(one.of, other.of, alpha))
+    return difference(one, other, looks_z(one.of / effects[0], other.of / effects[1], alpha), effects)
 
 
 def p_value_at_any_look(one: Share, other: Share) -> float | None:

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from kaskad.analytics.clusters import design_effect, gathered
 from kaskad.analytics.courses import Tally
 from kaskad.domain.course import LEVELS
 from kaskad.domain.terms import Kind
+from kaskad.store.courses import parts
+from kaskad.store.db import Transaction
+
+LOOKED_AT = 50_000  # runs of a version, of whose people it is asked how alike their runs are
 
 # What the runs of versions are compared by. Each is a share of those who entered, the control group aside:
 # whoever was to get a message counts, whether it could be sent or not.
@@ -51,3 +56,28 @@ def outcomes(told: Tally, money: Mapping[int, str]) -> Outcomes:
         if leg.cost and (currency := money.get(leg.account_id or 0, "")):
             found.cost[currency] = found.cost.get(currency, 0) + leg.cost * runs
     return found
+
+
+def design_effects(
+    tx: Transaction, version_id: int, since: int, until: int, told: Tally
+) -> dict[str, float]:  # fmt: skip
+    """Return by measure how many times fewer people than runs a version's shares tell of (`clusters`)."""
+    if not any(shape.again for shape in told.shapes):
+        return dict.fromkeys(COMPARED, 1.0)
+    every = max(1, sum(told.shapes.values()) // LOOKED_AT)
+    rows = list(
+        tx.all("person_courses", version_id=version_id, since=since, until=until, every=every)
+    )  # fmt: skip
+    ends: dict[int, Outcomes] = {}
+    for course_id, course in parts(tx, {row[1] for row in rows}, {}).items():
+        one = Tally()
+        for part in course:
+            one.add(part, version_id, 1, 0)
+        ends[course_id] = outcomes(one, {})
+    rows = [row for row in rows if ends[row[1]].entered]
+    return {
+        name: design_effect(
+            gathered((contact, ends[course].of(name) * runs, runs) for contact, course, runs in rows)
+        )
+        for name in COMPARED
+    }

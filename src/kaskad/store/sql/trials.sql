@@ -32,6 +32,12 @@ SELECT id, cascade_id, base_id, state, started_at, shared_at, ended_at, started_
 -- name: trial_arms
 SELECT version_id, slots FROM trial_arms WHERE trial_id = :trial_id ORDER BY version_id;
 
+-- name: person_courses
+-- How often people went each course who entered a version between two instants: of everybody, or of each :every-th.
+SELECT contact_id, course_id, count(*) FROM run_courses
+ WHERE version_id = :version_id AND entered_at >= :since AND entered_at < :until AND contact_id % :every = 0
+ GROUP BY contact_id, course_id;
+
 -- name: lead_launches
 -- Launches under way go on by another version.
 UPDATE launches SET version_id = :version_id
