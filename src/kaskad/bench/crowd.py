@@ -35,6 +35,8 @@ INSERT INTO consents (contact_id, id, granted, purpose, channels, at, proof_id) 
 SELECT i, 1, CASE WHEN h % 17 = 0 THEN 0 ELSE 1 END, 3, CASE WHEN g % 3 = 0 THEN 2 ELSE 0 END,
        {now} - g % 300 * 86400000, 1 FROM k WHERE g % 5 > 0;
 INSERT INTO list_members (list_id, contact_id) {numbers} SELECT 1, i FROM k WHERE h % 97 = 0;
+"""
+RUNS = """
 INSERT INTO runs (contact_id, id, seq, cascade_id, version_id, slot, due_at, entered_at, finished_at, outcome,
                   phase, step, state) {numbers}
 SELECT i, 1, 3, 1 + g % 2, 1 + g % 2, 0, 0, {now} - h % 200 * 86400000, {now} - h % 200 * 86400000 + 3600000,
@@ -64,14 +66,22 @@ INSERT INTO cascades (id, slug, changed_at) VALUES (1, 'sale', 0), (2, 'order', 
 """
 
 
-def fill(db: Database, contacts: int, events: int, progress: Callable[[str], None], now: int = NOW) -> None:
-    """Make people up, with events of the year before `now`, a cascade most have been in, and consents."""
+def fill(
+    db: Database,
+    contacts: int,
+    events: int,
+    progress: Callable[[str], None],
+    now: int = NOW,
+    runs: str = RUNS,
+) -> None:
+    """Make people up, with events of the year before `now`, `runs` of most, and consents."""
     with db.write() as tx:
         tx.script(_START)
     for first in range(1, contacts + 1, _PEOPLE):
         last = min(first + _PEOPLE - 1, contacts)
         with db.write() as tx:
-            tx.script(_CONTACTS.format(numbers=_NUMBERS.format(first=first, last=last), now=now))
+            numbers = _NUMBERS.format(first=first, last=last)
+            tx.script((_CONTACTS + runs).format(numbers=numbers, now=now, first=first, last=last))
         progress(f"{last} contacts")
     each = max(1, events // contacts)
     for first in range(0, contacts * each, _EVENTS):

@@ -6,44 +6,69 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 from fastapi.routing import APIRoute
 from msgspec import Struct
 
-from kaskad.actions import sessions, users
+from kaskad.actions import keys, sessions, users
 from kaskad.actions.sessions import Who
+from kaskad.bench import passages
 from kaskad.bench.crowd import fill
 from kaskad.bench.place import Place, SqlitePlace, open_place
 from kaskad.config import Settings
 from kaskad.domain.errors import Conflict
+from kaskad.domain.terms import Channel
 from kaskad.engine import counting
 from kaskad.engine.clock import wall_ms
-from kaskad.store import cascades
+from kaskad.store import accounts, cascades
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
+from kaskad.store.vault import Vault
 from kaskad.web.app import PAGES
 from kaskad.web.auth import SESSION_COOKIE
 from kaskad.web.service import Service, serving
 
 LIMIT_MS = 100.0  # at p95
 EMAIL, PASSWORD = "owner@example.org", "a password of the benchmark"
-CASCADE = """cascade: {slug}
-title: {slug}
-class: service
-trigger: {{event: {slug}_begins}}
-holdout: 0%
-steps:
-  - {{id: letter, channel: email, subject: News, text: Hello, wait: 1h}}
-  - {{id: sms, channel: sms, text: Hello, wait: 1h}}
-"""
-# Beside every page without a part to fill in: what a reader asks of them.
+SECRET = "of-a-database-of-the-benchmark-and-of-no-worth"
+# Beside every page without a part to fill in: what a reader asks of them; {since} and {until} are days.
 ASKED = (
     "/contacts?q=Person+77",
     "/contacts?reachable=sms",
     "/contacts?segment=inactive-90",
     "/contacts?list=staff",
+    "/cascades/sale/people?figure=reacted&step=sms&channel=sms",
+    "/cascades/sale/figures?channel=sms",
+    "/cascades/sale/figures?step=letter&variant=long",
+    "/cascades/sale/figures?step=sms&channel=sms&segment=inactive-90",
+    "/cascades/sale/money?since={since}&until={until}",
+    "/cascades/sale/money?since={year}&until={until}",
+    "/cascades/sale/optimize?look_now=1",
+    "/cascades/sale/uplift?all=1",
+    "/api/v1/cascades/sale/report",
+    "/api/v1/cascades/sale/figures",
+    "/api/v1/cascades/sale/uplift",
+    "/api/v1/cascades/sale/money",
+    "/api/v1/cascades/sale/launches",
+    "/api/v1/cascades/sale/guard",
+    "/api/v1/cascades/sale/trials",
+    "/api/v1/cascades/sale/winners",
+    "/api/v1/cascades/sale/forecasts",
+    "/api/v1/money",
+    "/api/v1/money?since={year}",
+    "/api/v1/attribution",
+    "/api/v1/attribution?since={since}T00:00:00Z&until={until}T00:00:00Z",
+    "/api/v1/customers?event=purchase",
+    "/api/v1/backtest",
+    "/api/v1/complaints",
+)
+FILTERED = tuple(
+    f"/cascades/sale{page}?{query}"
+    for page in ("", "/figures", "/uplift", "/people")
+    for query in ("since={since}&until={until}", "version=1", "segment=inactive-90")
 )
 _ASSET = re.compile(r'(?:src|href)="(/static/[^"#]+)')
 _RUNS = 2_000  # counted in one transaction
@@ -102,9 +127,10 @@ def _measured(
     began = time.perf_counter()
     if not filled:
         _fill(place.url, contacts, progress)
-    fill_s = time.perf_counter() - began
     url = place.url if "://" in place.url else f"sqlite:{place.url}"
-    settings = Settings(database=url, listen="127.0.0.1:0", resolver="off")
+    _count(url, progress)
+    fill_s = time.perf_counter() - began
+    settings = Settings(database=url, listen="127.0.0.1:0", resolver="off", secret_key=SECRET)
     with serving(settings, "the benchmark") as service, _signed_in(service) as client:
         paths, not_asked = _paths(client)
         timed = []
@@ -127,24 +153,34 @@ def _fill(url: str, contacts: int, progress: Callable[[str], None]) -> None:
     db: Database = open_database(url)
     try:
         upgrade(db)
-        fill(db, contacts, contacts, progress, now=wall_ms())
+        fill(db, contacts, contacts, progress, now=wall_ms(), runs=passages.RUNS)
         with db.write() as tx:
-            for slug in ("sale", "order"):
-                version = cascades.save_version(tx, slug, CASCADE.format(slug=slug), 1)
+            for slug, wait in (("sale", "1h"), ("order", "1h"), ("sale", "2h")):
+                source = passages.CASCADE.format(slug=slug, wait=wait)
+                version = cascades.save_version(tx, slug, source, 1)
                 cascades.set_state(tx, version.cascade_id, "active", 1)
-        _count(db, progress)
+            for channel, minor in passages.ACCOUNTS.values():
+                prices = {"minor": minor, "currency": "KZT"}
+                accounts.save(tx, Vault([SECRET]), accounts.Account(
+                    name=channel, provider="generic_webhook", channel=Channel(channel), prices=prices,
+                    settings={"url": "http://127.0.0.1:1/"}, secrets={"secret": SECRET},
+                ))  # fmt: skip
+            tx.script("INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',' || id || ']' FROM runs")
     finally:
         db.close()
 
 
-def _count(db: Database, progress: Callable[[str], None]) -> None:
-    """Count the runs as the engine counts them where they change."""
-    with db.write() as tx:
-        tx.script("INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',' || id || ']' FROM runs")
-    counted = 0
-    while taken := _counted(db):
-        counted += taken
-        progress(f"{counted} runs counted")
+def _count(url: str, progress: Callable[[str], None]) -> None:
+    """Count what is due, as the engine counts it where it changes."""
+    db = open_database(url.removeprefix("sqlite:"))
+    try:
+        upgrade(db)
+        counted = 0
+        while taken := _counted(db):
+            counted += taken
+            progress(f"{counted} runs counted")
+    finally:
+        db.close()
 
 
 def _counted(db: Database) -> int:
@@ -160,15 +196,16 @@ def _signed_in(service: Service) -> httpx2.Client:
     except Conflict:  # the file was left by an earlier measurement
         user_id = next(each.id for each in users.listing(office) if each.email == EMAIL)
     token = sessions.begin(office, Who("127.0.0.1", "kaskad bench"), user_id=user_id, name="")
+    key = keys.create(office, f"bench {office.now()}", tuple(keys.SCOPES), keys.SCOPES).key
     return httpx2.Client(
         base_url=service.url, cookies={SESSION_COOKIE: token}, timeout=120, trust_env=False,
-        headers={"Accept-Encoding": "gzip"},
+        headers={"Accept-Encoding": "gzip", "Authorization": f"Bearer {key}"},
     )  # fmt: skip
 
 
 def _paths(client: httpx2.Client) -> tuple[list[str], list[str]]:
     """Return the addresses of every page, and the pages whose addresses cannot be filled in."""
-    known = {"slug": "sale", "contact": _somebody(client), "step": "brand"}
+    known = {"slug": "sale", "contact": _somebody(client), "step": "brand", "form": "csv"}
     found: list[str] = []
     missing: list[str] = []
     for path in sorted(set(_page_paths())):
@@ -176,7 +213,9 @@ def _paths(client: httpx2.Client) -> tuple[list[str], list[str]]:
             found.append(_PART.sub(lambda part: known[part[1]], path))
         else:
             missing.append(path)
-    return [*found, *ASKED], missing
+    today = datetime.now(UTC).date()
+    days = {name: today - timedelta(ago) for name, ago in (("since", 31), ("until", 1), ("year", 365))}
+    return [*found, *(path.format(**days) for path in (*FILTERED, *ASKED))], missing
 
 
 def _page_paths() -> Iterator[str]:
