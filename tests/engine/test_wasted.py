@@ -9,6 +9,7 @@ from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings
 from support.marked import staged
+from support.spent import sums_agree
 from support.stage import accepted
 
 CASCADE = """
@@ -50,6 +51,8 @@ def test_what_was_wasted_is_counted_by_kind_and_all_sums_agree(either):
     with stage.db.write() as tx:
         settings.put(tx, POLICY, replace(Policy.unlimited(), run_gap_ms=PerClass(service=HOUR)))
     told = money(office, "main")
+    sums_agree(either)
+    assert money(office, "main") == told  # counted or still due
     found = {(one.kind, one.step): (one.count, one.amounts, one.of) for one in told.wasted}
     assert found == {
         ("late", "sms"): (1, {"KZT": 2000}, None),

@@ -5,8 +5,7 @@ All sums are of the same messages, so they agree to the minor unit; amounts of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -14,10 +13,14 @@ from msgspec import Struct, field
 from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics.reach import Amounts, currencies
-from kaskad.analytics.waste import Counter, Span, Wasted
+from kaskad.analytics.spent import Span, whole_hours
+from kaskad.analytics.spent import Sum as Counted
+from kaskad.analytics.spent import spent as counted
+from kaskad.analytics.waste import Counter, Wasted
 from kaskad.domain.cascade import Money
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
+from kaskad.domain.spent import UNDER_WAY, WHOLE, change_of
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.spending import spent
 from kaskad.store import cascades as store
@@ -66,9 +69,10 @@ class Budget(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What was spent from `since` until before `until`. `under_way` is reserved and not charged yet.
+    """What was spent from `since` until before `until`, whole hours. `under_way`: reserved, not charged yet.
 
-    `cascades` is of the whole installation; `steps`, `wasted` and `budget` are of one cascade.
+    `cascades` is of the whole installation; `steps`, `wasted` and `budget` are of one cascade. `uncounted`:
+    of so many runs, or more, what has changed of late is not in it yet.
     """
 
     since: int
@@ -84,6 +88,7 @@ class Told(Struct, frozen=True):
     wasted: Sequence[Wasted]
     gap_ms: int
     budget: Spent | None
+    uncounted: int = 0
 
 
 def money(office: Office, slug: str = "", since: int | None = None, until: int | None = None) -> Told:
@@ -99,27 +104,23 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         row = store.by_slug(tx, slug) if slug else None
         cascade = definition_of(office, tx, row) if row else None
         known, names = currencies(tx), {each[0]: str(each[1]) for each in tx.all("accounts")}
-        span = Span(row.id if row else 0, since, until)
+        span = whole_hours(Span(row.id if row else 0, since, until), now)
+        zone = ZoneInfo(policy.zone)
+        told = counted(tx, span, zone)
         wasted: list[Wasted] = []
         gap_ms = policy.run_gap_ms.of(cascade.message_class) if cascade else 0
         if cascade is not None:
-            wasted = Counter(tx, span, lambda number: cascade_of(office, tx, number), known).count(gap_ms)
-        changes = [
-            Changed(names.get(account, ""), Change(kind).name.lower(), count, minor, known.get(account, ""))
-            for account, kind, count, minor in tx.all(
-                "money_changes", cascade_id=span.cascade_id, since=since, until=until
-            )
-            if minor
-        ]
-        sums = _Sums(tx, office, span, ZoneInfo(policy.zone), names)
-        sums.add(known)
+            counter = Counter(tx, span, lambda number: cascade_of(office, tx, number), known)
+            wasted = counter.count(told.sums, gap_ms)
+        sums = _Sums(tx, office, span, names, known)
+        sums.add(told.sums)
     budget = None
     if row is not None and cascade is not None and cascade.budget.total is not None:
         budget = Spent(row.reserved, cascade.budget.total)
     return Told(
-        since, until, policy.zone, sums.whole, sums.under_way, sums.ordered("days"), sums.ordered("accounts"),
-        sums.ordered("cascades"), list(sums.of["steps"].values()) if slug else [], changes, wasted, gap_ms,
-        budget,
+        span.since, span.until, policy.zone, sums.whole, sums.under_way, sums.ordered("days"),
+        sums.ordered("accounts"), sums.ordered("cascades"), list(sums.of["steps"].values()) if slug else [],
+        sums.changed(), wasted, gap_ms, budget, told.uncounted,
     )  # fmt: skip
 
 
@@ -142,40 +143,51 @@ def budgets(office: Office) -> list[Budget]:
 
 
 class _Sums:
-    """Adds the same hours up by day, account, cascade and step."""
+    """Adds the same messages up by day, account, cascade and step."""
 
     def __init__(
-        self, tx: Transaction, office: Office, span: Span, zone: ZoneInfo, names: dict[int, str]
+        self, tx: Transaction, office: Office, span: Span, names: Mapping[int, str], known: Mapping[int, str]
     ) -> None:
-        self._tx, self._office, self._span, self._zone, self._names = tx, office, span, zone, names
+        self._tx, self._office, self._span, self._names, self._known = tx, office, span, names, known
         self.whole = Sum("")
         self.under_way: Amounts = {}
         self.of: dict[str, dict[str, Sum]] = {"days": {}, "accounts": {}, "cascades": {}, "steps": {}}
+        self._changes: dict[tuple[int, int], list[int]] = {}
 
-    def add(self, known: dict[int, str]) -> None:
-        """Add what all hours of the span say."""
+    def add(self, told: Sequence[Counted]) -> None:
+        """Add what was counted, in order."""
         slugs = {row.id: row.slug for row in store.all_cascades(self._tx)}
         step_of = self._steps()
-        rows = self._tx.all(
-            "money_hours", cascade_id=self._span.cascade_id, since=self._span.since, until=self._span.until
-        )
-        for cascade_id, version, step, account, hour, messages, price, cost, under_way in sorted(rows):
-            currency = known.get(account, "")
-            if currency and under_way:
-                self.under_way[currency] = self.under_way.get(currency, 0) + under_way
-            if not messages and not cost:
-                continue
-            day = datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC).astimezone(self._zone).date()
-            places = {
-                "days": day.isoformat(), "accounts": self._names.get(account, ""),
-                "cascades": slugs.get(cascade_id, ""), "steps": step_of(version, step),
-            }  # fmt: skip
-            each = [self.of[kind].setdefault(name, Sum(name)) for kind, name in places.items()]
-            for one in (self.whole, *each):
-                one.messages += messages
-                if currency:
-                    one.price[currency] = one.price.get(currency, 0) + price
-                    one.cost[currency] = one.cost.get(currency, 0) + cost
+        for one in told:
+            currency = self._known.get(one.account_id, "")
+            change = change_of(one.kind)
+            if change is not None:
+                total = self._changes.setdefault((one.account_id, change), [0, 0])
+                total[0] += one.messages
+                total[1] += one.cost
+            elif one.kind == UNDER_WAY and currency:
+                self.under_way[currency] = self.under_way.get(currency, 0) + one.cost
+            elif one.kind == WHOLE:
+                places = {
+                    "days": one.day.isoformat(), "accounts": self._names.get(one.account_id, ""),
+                    "cascades": slugs.get(one.cascade_id, ""), "steps": step_of(one.version_id, one.step),
+                }  # fmt: skip
+                each = [self.of[kind].setdefault(name, Sum(name)) for kind, name in places.items()]
+                for sums in (self.whole, *each):
+                    sums.messages += one.messages
+                    if currency:
+                        sums.price[currency] = sums.price.get(currency, 0) + one.price
+                        sums.cost[currency] = sums.cost.get(currency, 0) + one.cost
+
+    def changed(self) -> list[Changed]:
+        """Return how amounts changed, by account and reason."""
+        return [
+            Changed(
+                self._names.get(account, ""), Change(kind).name.lower(), count, minor,
+                self._known.get(account, ""),
+            )
+            for (account, kind), (count, minor) in sorted(self._changes.items()) if minor
+        ]  # fmt: skip
 
     def _steps(self) -> Callable[[int, int], str]:
         """Return what tells the id of a version's step; of all cascades together they say nothing."""

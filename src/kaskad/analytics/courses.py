@@ -128,16 +128,22 @@ def left_between(tx: Transaction, since: int, until: int, *, by_hour: bool = Fal
         ):
             found[hour, version_id, _leg(text)] += count
     changed = waiting(tx, _PIECE)
+    for hour, version_id, leg, sign in moves(tx, changed if len(changed) <= _PIECE else set()):
+        if since <= hour < until:
+            found[hour if by_hour else 0, version_id, leg] += sign
+    return found
+
+
+def moves(tx: Transaction, keys: set[tuple[int, int]]) -> Iterator[tuple[int, int, Leg, int]]:
+    """Yield the messages of these runs by hour and version: as counted (-1), and as they are (1)."""
     courses: dict[int, str] = {}
-    told = stand(tx, changed if len(changed) <= _PIECE else set(), courses).values()
+    told = stand(tx, keys, courses).values()
     moved = [(entry, sign) for one in told for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry]
     known = parts(tx, {entry.course_id for entry, _ in moved}, courses)
     for entry, sign in moved:
         entered = entry.entered_at // HOUR_MS
         for hour, leg in submitted(entered, entry.hours, known[entry.course_id]):
-            if since <= hour < until:
-                found[hour if by_hour else 0, entry.version_id, leg] += sign
-    return found
+            yield hour, entry.version_id, leg, sign
 
 
 def spans(since: int, until: int) -> list[tuple[int, int, int]]:

@@ -5,15 +5,17 @@ A message may be of several kinds at once, so they are not added up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct, field
 
 from kaskad.analytics.reach import Amounts
+from kaskad.analytics.spent import Span, Sum
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import success_mask
 from kaskad.domain.plainer import spared
+from kaskad.domain.spent import FAILED, UNHEARD, early_of
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.store.db import Transaction
@@ -62,14 +64,6 @@ class Wasted(Struct):
     of: int | None = None
 
 
-class Span(Struct, frozen=True):
-    """Messages of a cascade that were handed over from `since` until before `until`."""
-
-    cascade_id: int
-    since: int
-    until: int
-
-
 class Counter:
     """Counts what was wasted, by kind and step."""
 
@@ -80,17 +74,18 @@ class Counter:
         self._span = msgspec.structs.asdict(span)
         self._found: dict[tuple[str, str], Wasted] = {}
 
-    def count(self, gap_ms: int) -> list[Wasted]:
+    def count(self, sums: Sequence[Sum], gap_ms: int) -> list[Wasted]:
         """Return all that was wasted, the kinds in their order, each by the cascade's steps.
 
-        `gap_ms` is what should lie between two cascades; 0: they need not keep any.
+        `sums` are those of the same span; `gap_ms` is what should lie between two cascades; 0: they need not
+        keep any.
         """
-        self._late()
+        for one in sums:
+            if kind := self._kind(one):
+                self._add(kind, one.version_id, one.step, one.account_id, one.cost, one.messages)
         if gap_ms:
             self._rows("double", self._tx.all("waste_double", gap=gap_ms, **self._span))
         self._rows("dead", self._tx.all("waste_dead", **self._span))
-        for version, step, account, unheard, count, minor in self._tx.all("waste_failed", **self._span):
-            self._add("unheard" if unheard else "failed", version, step, account, minor, count)
         self._texts()
         return sorted(self._found.values(), key=lambda one: list(KINDS).index(one.kind))
 
@@ -98,16 +93,15 @@ class Counter:
         for version, step, account, count, minor in rows:
             self._add(kind, version, step, account, minor, count)
 
-    def _late(self) -> None:
-        seen: set[tuple[int, int, int]] = set()
-        for contact, run, step, version, account, minor, other, channel, kind in self._tx.all(
-            "waste_late", **self._span
-        ):
-            key = (contact, run, step)
-            success = success_mask(self._cascade_of(version).steps[other].success, Channel.of(channel))
-            if key not in seen and success >> kind & 1:
-                seen.add(key)
-                self._add("late", version, step, account, minor)
+    def _kind(self, one: Sum) -> str:
+        """Return as what these messages were wasted; "": not by what their kind says."""
+        if one.kind in (FAILED, UNHEARD):
+            return one.kind
+        for other, channel, mask in early_of(one.kind):
+            step = self._cascade_of(one.version_id).steps[other]
+            if success_mask(step.success, Channel.of(channel)) & mask:
+                return "late"
+        return ""
 
     def _texts(self) -> None:
         rows = self._tx.all("waste_texts", limit=TEXTS, **self._span)

@@ -20,7 +20,6 @@ from kaskad.bench.crowd import fill
 from kaskad.bench.place import Place, SqlitePlace, open_place
 from kaskad.config import Settings
 from kaskad.domain.errors import Conflict
-from kaskad.domain.terms import Channel
 from kaskad.engine import counting
 from kaskad.engine.clock import wall_ms
 from kaskad.store import accounts, cascades
@@ -162,7 +161,7 @@ def _fill(url: str, contacts: int, progress: Callable[[str], None]) -> None:
             for channel, minor in passages.ACCOUNTS.values():
                 prices = {"minor": minor, "currency": "KZT"}
                 accounts.save(tx, Vault([SECRET]), accounts.Account(
-                    name=channel, provider="generic_webhook", channel=Channel(channel), prices=prices,
+                    name=channel.value, provider="generic_webhook", channel=channel, prices=prices,
                     settings={"url": "http://127.0.0.1:1/"}, secrets={"secret": SECRET},
                 ))  # fmt: skip
             tx.script("INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',' || id || ']' FROM runs")
@@ -253,7 +252,7 @@ def _timed(client: httpx2.Client, path: str, times: int) -> Timed | None:
     return Timed(
         path, round(first, 1), round(took[len(took) // 2], 1),
         round(took[min(len(took) - 1, len(took) * 95 // 100)], 1), round(cpu, 1),
-        round(len(answer.content) / 1024, 1),
+        round(len(answer.content) / 1024, 3),
     )  # fmt: skip
 
 

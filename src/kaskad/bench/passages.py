@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kaskad.domain.terms import Channel
+
 CASCADE = """cascade: {slug}
 title: {slug}
 class: service
@@ -22,7 +24,9 @@ steps:
   - {{id: call, channel: robot_call, say: Hello, wait: 1h}}
 """
 # The accounts that carried it, by id: channel, and the price of a message in minor units.
-ACCOUNTS = {1: ("email", 5), 2: ("telegram", 20), 3: ("sms", 1400), 4: ("robot_call", 3000)}
+ACCOUNTS = {
+    1: (Channel.EMAIL, 5), 2: (Channel.TELEGRAM, 20), 3: (Channel.SMS, 1400), 4: (Channel.ROBOT_CALL, 3000),
+}  # fmt: skip
 
 # One row a passage: nine of ten people enter the first cascade, one of ten the second, a third of those half
 # an hour after the first; 20 % react at step 1, 40 % of the rest at 2, 50 % at 3. `d` and `e` are below 100.

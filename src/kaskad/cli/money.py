@@ -52,6 +52,8 @@ def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
     """Yield what was spent, in lines and tables."""
     from kaskad.cli.screens.output import table
 
+    if told["uncounted"]:
+        yield f"{told['uncounted']} runs or more have just changed and are not counted yet."
     if not told["messages"] and not told["under_way"]:
         yield f"Nothing was sent {_span(told)}."
         return

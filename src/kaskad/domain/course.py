@@ -46,6 +46,9 @@ class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
     left: bool = False  # the last one before the person opted out, no more than WINDOW_MS before
     last: bool = False  # the last one of the run that reached the person (seen, or an SMS delivered)
     hidden: bool = False  # a mail to who does not let its opening be noted
+    held: int = 0  # its price while it is under way
+    early: tuple[tuple[int, int, int], ...] = ()  # step, channel, bits: done elsewhere before this one left
+    changes: tuple[tuple[int, int, int], ...] = ()  # of domain/ledger: how many, by how much together
 
 
 class Shape(Struct, frozen=True, array_like=True, tag="run"):

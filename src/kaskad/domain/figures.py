@@ -18,6 +18,7 @@ DELIVERED = (4, 5)
 ARRIVED = (3, 4, 5, 10)
 FAILED = (6, 7, 8, 9)
 WAITING = (0, 1, 2)
+UNDER_WAY = 2
 SKIPPED = 11
 NO_MESSAGE = (11, 12)
 

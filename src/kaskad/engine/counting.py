@@ -11,7 +11,8 @@ from time import monotonic
 
 from msgspec import Struct, structs
 
-from kaskad.domain.course import Part, id_of, live, text_of
+from kaskad.domain.course import Leg, Part, id_of, live, text_of
+from kaskad.domain.spent import sums_of
 from kaskad.engine.clock import wall_ms
 from kaskad.store.courses import (
     DAY,
@@ -150,7 +151,7 @@ def _add(
                 total[2] += sign * entry.returned
     known = parts(tx, {place[0] for place in moved}, courses)
     sums: dict[tuple[int, int, Part], list[int]] = {}
-    sent: dict[tuple[int, int, Part], int] = {}
+    sent: dict[tuple[int, int, Leg], int] = {}
     for (course_id, version_id, hour, hours), (count, value, returned) in moved.items():
         for part in known[course_id]:
             total = sums.setdefault((version_id, hour, part), [0, 0, 0])
@@ -161,9 +162,27 @@ def _add(
             sent[version_id, at, leg] = sent.get((version_id, at, leg), 0) + count
     _put_counts(tx, sums)
     _put_leg_counts(tx, sent)
+    _put_spent_counts(tx, sent)
 
 
-def _put_leg_counts(tx: Transaction, sent: Mapping[tuple[int, int, Part], int]) -> None:
+def _put_spent_counts(tx: Transaction, sent: Mapping[tuple[int, int, Leg], int]) -> None:
+    """Add to what the messages submitted within each hour cost."""
+    sums: dict[tuple[int, int, int, int, str], list[int]] = {}
+    for (version_id, hour, leg), times in sent.items():
+        if times:
+            for kind, *told in sums_of(leg):
+                total = sums.setdefault((hour, version_id, leg.step, leg.account_id or 0, kind), [0, 0, 0])
+                for at, number in enumerate(told):
+                    total[at] += times * number
+    moved = [(*place, *total) for place, total in sorted(sums.items()) if any(total)]
+    if moved:
+        tx.many("add_spent_counts", moved)
+    fewer = [place for place, total in sums.items() if min(total) < 0]
+    if fewer:
+        tx.many("drop_empty_spent_counts", fewer)
+
+
+def _put_leg_counts(tx: Transaction, sent: Mapping[tuple[int, int, Leg], int]) -> None:
     """Add to the counts of the messages submitted within each hour, and within its day."""
     rows: dict[tuple[int, int, int, int], int] = {}
     for (version_id, hour, leg), count in sent.items():

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from kaskad.domain.alike import TOLD
 from kaskad.domain.course import WINDOW_MS, Leg, Part, id_of, impersonal, parts_of, reaches, shape_of, text_of
-from kaskad.domain.figures import FAILED, SEEN, WINDOWED, cost_of, price_of
+from kaskad.domain.figures import FAILED, SEEN, UNDER_WAY, WINDOWED, cost_of, price_of
 from kaskad.domain.terms import Channel, Kind
 from kaskad.store.course_times import IN_TIME, Times, times_of
 from kaskad.store.db import Row, Transaction
@@ -26,7 +26,7 @@ TOGETHER = 500  # runs that are due in one row, at most
 LEASE_MS = 60_000
 _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
 # Where in rows of `runs_to_count` are what they are named for:
-_ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS, _RETURNED = 3, 5, 7, 11, 13, 19, 20
+_ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS, _RETURNED, _AMOUNTS = 3, 5, 7, 11, 13, 19, 20, 21
 _KNOWN = 5_000  # ways in which runs went that are remembered
 _NOTED = 50_000  # runs that are remembered as due, some MiB
 
@@ -174,7 +174,7 @@ def stand(
             legs = row[_LEGS]
             course_id, text, hours = _course(
                 row[_SHAPE:_COUNTED], legs, firsts.get(key), words.get(key, ()), row[_SEED + 1],
-                times.get(key, IN_TIME),
+                times.get(key, IN_TIME), row[_AMOUNTS],
             )  # fmt: skip
             courses[course_id] = text
             entry = Entry(course_id, row[2], row[3], row[4], hours, row[_RETURNED])
@@ -211,6 +211,7 @@ class _Legs(Struct, frozen=True):
     hours: str  # of submission, counted from that of the entry
     told: int  # the first of these hours of a message of which more is known than that it arrived; else LATE
     left: bool  # the person opted out by one of them
+    early: bool  # one may have been submitted after what a person did at another one
 
 
 @lru_cache(_KNOWN)
@@ -225,7 +226,11 @@ def _legs(text: str | None) -> _Legs:
         ",".join(["" if row[9] is None else str(row[9]) for row in rows]).rstrip(","),
         min([row[9] for row in rows if row[3] & WINDOWED and row[9] is not None], default=LATE),
         any(row[3] & _LEFT for row in rows),
-    )
+        any(
+            one[3] & SEEN and row[9] is not None and (row[0] > one[0] or row[9] > (one[9] or 0))
+            for one in rows for row in rows if row is not one
+        ),
+    )  # fmt: skip
 
 
 def _numbers_of(text: str) -> Row:
@@ -234,16 +239,18 @@ def _numbers_of(text: str) -> Row:
 
 @lru_cache(_KNOWN)
 def _course(
-    shape: Row, text: str | None, first: int | None, words: Sequence[str], hidden: int, times: Times
+    shape: Row, text: str | None, first: int | None, words: Sequence[str], hidden: int, times: Times,
+    amounts: str | None,
 ) -> tuple[int, str, str]:  # fmt: skip
     """Return the course of all runs that are so, with its id, and the hours of submission.
 
-    `words` are those of the failed messages; `hidden` is 1 where openings may not be noted.
+    `words` are those of the failed messages; `hidden` is 1 where openings may not be noted; `amounts` tell
+    how what messages cost has changed.
     """
     holdout, outcome, outcome_step, late, marks, again = shape
     legs = _legs(text)
     told = dict(zip(legs.failed, words, strict=False))
-    past = dict(times.past)
+    past, early, changes = dict(times.past), _early(legs, times, outcome), _changes(amounts)
     made = [_leg(row, told.get(row[0], ""), past.get(row[0], 0)) for row in legs.rows]
     reacted = [leg.step for leg in made if leg.mask & SEEN]
     if reacted:
@@ -254,6 +261,7 @@ def _course(
         structs.replace(
             leg, first=bool(reacted) and leg.step == first, left=leg.step == times.left, goal=goal,
             again=bool(again), last=leg.step == last, hidden=bool(hidden) and leg.channel == _EMAIL,
+            early=early.get(leg.step, ()), changes=changes.get(leg.step, ()),
         )
         for leg in made
     ]  # fmt: skip
@@ -262,11 +270,31 @@ def _course(
     return id_of(course), course, legs.hours
 
 
+def _early(legs: _Legs, times: Times, outcome: int | None) -> dict[int, tuple[tuple[int, int, int], ...]]:
+    """Return by step what people had done at others before its message left, of a run that is over."""
+    if outcome is None:
+        return {}
+    channels = {row[0]: row[1] for row in legs.rows}
+    return {
+        step: tuple([(other, channels[other], mask) for other, mask in done if other in channels])
+        for step, done in times.early
+    }
+
+
+def _changes(amounts: str | None) -> dict[int, tuple[tuple[int, int, int], ...]]:
+    """Return by step how often its amount changed for each reason, and by how much together."""
+    found: dict[int, dict[int, tuple[int, int]]] = {}
+    for step, kind, minor in [map(int, row.split(",")) for row in amounts.split(";")] if amounts else ():
+        count, total = found.setdefault(step, {}).get(kind, (0, 0))
+        found[step][kind] = (count + 1, total + minor)
+    return {step: tuple([(kind, *sums) for kind, sums in sorted(own.items())]) for step, own in found.items()}
+
+
 def _leg(row: Row, word: str, past: int) -> Leg:
     step, channel, state, mask, account_id, variant, reason, price, cost, _ = row
     return Leg(
         step, channel, state, mask, account_id, variant, reason, price_of(state, price),
-        cost_of(state, price, cost), False, word, past=past & mask,
+        cost_of(state, price, cost), False, word, past=past & mask, held=price if state == UNDER_WAY else 0,
     )  # fmt: skip
 
 
@@ -275,7 +303,7 @@ def _times(tx: Transaction, rows: Sequence[Row], now: int) -> dict[RunKey, Times
     old = (now - WINDOW_MS) // HOUR_MS
     asked = [
         row[:2] for row in rows
-        if (legs := _legs(row[_LEGS])).left or row[_MARKS] & _LEFT
+        if (legs := _legs(row[_LEGS])).left or legs.early or row[_MARKS] & _LEFT
         or row[_ENTERED] // HOUR_MS + legs.told <= old
     ]  # fmt: skip
     return times_of(tx, asked) if asked else {}

@@ -21,7 +21,8 @@ DELETE FROM due_runs WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ 
 
 -- name: runs_to_count
 -- All runs of these contacts, as what each is counted now, and its messages: a row of numbers each, the last of them
--- the hour of submission, counted from that of the entry.
+-- the hour of submission, counted from that of the entry; and how their amounts changed after they were reserved
+-- (an attempt before another one is paid besides it, so what it cost comes on top).
 SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0) - r.returned,
        c.seed, 1 - c.tracking,
        r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
@@ -33,7 +34,10 @@ SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0) - r.
                                      CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END) END, ',',
                                  m.submitted_at / 3600000 - r.entered_at / 3600000), ';')
           FROM messages m WHERE m.contact_id = r.contact_id AND m.run_id = r.id),
-       r.returned
+       r.returned,
+       (SELECT string_agg(concat(a.step, ',', a.kind, ',',
+                                 CASE WHEN a.kind = 6 THEN a.before ELSE a.after - a.before END), ';')
+          FROM amounts a WHERE a.contact_id = r.contact_id AND a.run_id = r.id)
   FROM runs r
   JOIN contacts c ON c.id = r.contact_id
   LEFT JOIN run_courses k ON k.contact_id = r.contact_id AND k.run_id = r.id
@@ -135,6 +139,33 @@ SELECT k.hour * :by, k.version_id, p.detail, sum(k.messages)
   FROM leg_counts k JOIN course_parts p ON p.id = k.part_id
  WHERE k.hours = :hours AND k.hour >= :since AND k.hour < :until
  GROUP BY k.hour * :by, k.version_id, k.part_id, p.detail;
+
+-- name: add_spent_counts
+INSERT INTO spent_counts (hour, version_id, step, account_id, kind, messages, price, cost)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::text[],
+                                    :c6::bigint[], :c7::bigint[], :c8::bigint[]) */
+ON CONFLICT (hour, version_id, step, account_id, kind) DO UPDATE
+   SET messages = spent_counts.messages + excluded.messages, price = spent_counts.price + excluded.price,
+       cost = spent_counts.cost + excluded.cost;
+
+-- name: drop_empty_spent_counts
+DELETE FROM spent_counts
+/* sqlite: WHERE hour = :c1 AND version_id = :c2 AND step = :c3 AND account_id = :c4 AND kind = :c5 AND */
+/* postgresql: USING unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::text[])
+       AS k (hour, version_id, step, account_id, kind)
+ WHERE spent_counts.hour = k.hour AND spent_counts.version_id = k.version_id AND spent_counts.step = k.step
+   AND spent_counts.account_id = k.account_id AND spent_counts.kind = k.kind AND */
+       messages = 0 AND price = 0 AND cost = 0;
+
+-- name: spent_between
+-- What messages submitted from one hour until before another cost, by cascade (0: of all), version, step, account,
+-- kind and day; :offset is how many seconds the clock of these days is ahead of UTC.
+SELECT v.cascade_id, k.version_id, k.step, k.account_id, k.kind, (k.hour * 3600 + :offset) / 86400,
+       sum(k.messages), sum(k.price), sum(k.cost)
+  FROM spent_counts k JOIN versions v ON v.id = k.version_id
+ WHERE k.hour >= :since AND k.hour < :until AND (:cascade_id = 0 OR v.cascade_id = :cascade_id)
+ GROUP BY v.cascade_id, k.version_id, k.step, k.account_id, k.kind, (k.hour * 3600 + :offset) / 86400;
 
 -- name: put_run_courses
 INSERT INTO run_courses (contact_id, run_id, course_id, version_id, entered_at, value, hours, returned)

@@ -78,7 +78,7 @@ class BudgetsView(View):
 
 
 class MoneyView(View):
-    """What was spent in a time. The sums by day, account, cascade and step are of the same messages.
+    """What was spent in a time, in whole hours. Sums by day, account, cascade and step are of the same messages.
 
     `under_way` is reserved and not charged yet. `steps`, `wasted` and `budget` are of one cascade.
     """
@@ -97,6 +97,9 @@ class MoneyView(View):
     changes: list[ChangedView]
     wasted: list[WastedView]
     budget: BudgetView | None
+    uncounted: Annotated[
+        int, Field(description="Of so many runs, or more, what has changed of late is not in it yet.")
+    ]
 
     @classmethod
     def of(cls, told: money.Told) -> MoneyView:
@@ -118,6 +121,7 @@ class MoneyView(View):
             budget=None if budget is None else BudgetView(
                 held=budget.held, total=budget.total.minor, currency=budget.total.currency
             ),
+            uncounted=told.uncounted,
         )  # fmt: skip
 
 
