@@ -10,6 +10,7 @@ from kaskad.domain.cascade import Money
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Channel, Kind, Reason
 from support.marked import staged
+from support.spent import sums_agree
 from support.stage import accepted, refused
 
 CASCADE = """
@@ -110,6 +111,7 @@ def test_a_bill_is_held_against_our_count_and_taken_over_once(either):
     assert stage.rows("reserved_money", id=1)[0][0] == sum(after)
     again = bills.start(office, "sms", data, "again.csv", {}, 30.0)
     assert again.id == found.id and bills.take(office, again.id, "bob") == taken
+    sums_agree(either)
     assert costs(stage, people) == after and stage.rows("reserved_money", id=1)[0][0] == sum(after)
     stage.receipt(people[2], Kind.DELIVERED)
     assert costs(stage, people) == after, "a receipt that tells no cost leaves what was billed"

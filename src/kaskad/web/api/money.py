@@ -78,7 +78,7 @@ class BudgetsView(View):
 
 
 class MoneyView(View):
-    """What was spent in a time, in whole hours. Sums by day, account, cascade and step are of the same messages.
+    """What was spent in a time, in whole hours. All sums (by day, account, step …) are of the same messages.
 
     `under_way` is reserved and not charged yet. `steps`, `wasted` and `budget` are of one cascade.
     """
