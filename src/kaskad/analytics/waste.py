@@ -20,7 +20,7 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.store.db import Transaction
 
-TEXTS = 20_000  # that are measured, at most
+TEXTS = 2_000  # that are measured, at most: some 100 ms
 
 KINDS = {  # what is counted, and what can be done about it
     "late": (

@@ -3,10 +3,14 @@
 -- A message costs what its provider took for all its attempts, else its price once it has left us.
 
 -- name: waste_double
--- Messages that followed one of another cascade to the same person by less than :gap.
+-- Messages that followed one of another cascade to the same person by less than :gap; only who has been in several can
+-- have got such.
+WITH several AS MATERIALIZED (
+    SELECT contact_id FROM runs GROUP BY contact_id HAVING min(cascade_id) <> max(cascade_id)
+)
 SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + coalesce(m.cost, m.price))
-  FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
- WHERE r.cascade_id = :cascade_id AND m.submitted_at >= :since AND m.submitted_at < :until
+  FROM several s CROSS JOIN runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
+ WHERE r.contact_id = s.contact_id AND r.cascade_id = :cascade_id AND m.submitted_at >= :since AND m.submitted_at < :until
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
    AND EXISTS (SELECT 1 FROM messages o JOIN runs q ON q.contact_id = o.contact_id AND q.id = o.run_id
                 WHERE o.contact_id = m.contact_id AND q.cascade_id <> r.cascade_id
@@ -15,23 +19,24 @@ SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + 
  GROUP BY r.version_id, m.step, m.account_id;
 
 -- name: waste_dead
--- Messages to an address that was known to be invalid before they left. Calls go to the number of SMS (8).
+-- Messages to an address that was known to be invalid before they left. Calls go to the number of SMS (8). Begun with
+-- such addresses (the CROSS JOIN says so to SQLite): most people have none.
 SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + coalesce(m.cost, m.price))
-  FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
+  FROM addresses a CROSS JOIN runs r
+  JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
   JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
-  JOIN addresses a ON a.contact_id = m.contact_id
+ WHERE a.health = 1 AND r.contact_id = a.contact_id AND a.changed_at < m.submitted_at
    AND a.channel = CASE WHEN m.channel IN (9, 10) THEN 8 ELSE m.channel END
-   AND a.health = 1 AND a.changed_at < m.submitted_at
    AND a.value = /* sqlite: json_extract(b.body, '$.to') */ /* postgresql: CAST(b.body AS json) ->> 'to' */
- WHERE r.cascade_id = :cascade_id AND m.submitted_at >= :since AND m.submitted_at < :until
+   AND r.cascade_id = :cascade_id AND m.submitted_at >= :since AND m.submitted_at < :until
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY r.version_id, m.step, m.account_id;
 
 -- name: waste_texts
 -- Texts of SMS (8) that have left, the latest contacts first.
 SELECT r.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price), b.body
-  FROM runs r JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
-  JOIN message_bodies b ON b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
- WHERE r.cascade_id = :cascade_id AND m.channel = 8 AND m.submitted_at >= :since AND m.submitted_at < :until
+  FROM message_bodies b CROSS JOIN messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+ WHERE m.contact_id = b.contact_id AND m.run_id = b.run_id AND m.step = b.step
+   AND r.cascade_id = :cascade_id AND m.channel = 8 AND m.submitted_at >= :since AND m.submitted_at < :until
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
- ORDER BY r.contact_id DESC LIMIT :limit;
+ ORDER BY b.contact_id DESC LIMIT :limit;
