@@ -105,6 +105,7 @@ actions = st.lists(
         st.tuples(st.just("provider"), st.sampled_from(("accepts", "rejects", "silent", "full"))),
         st.tuples(st.just("frees"), st.none()),
         st.tuples(st.just("paused"), st.booleans()),
+        st.tuples(st.just("held"), st.dictionaries(st.integers(0, 4), st.booleans(), max_size=2)),
         st.tuples(st.just("unreachable"), st.sampled_from(CHOSEN)),
         st.tuples(st.just("down"), st.sampled_from(CHOSEN)),
         st.tuples(st.just("vip"), st.booleans()),
@@ -133,6 +134,8 @@ def live(play, history):
             case "provider" | "paused":
                 setattr(play, name, what)
                 play.oversleeps("0s")
+            case "held":
+                play.hold(what)
             case "unreachable":
                 play.addresses.pop(what.code, None)
             case "down":
@@ -164,12 +167,24 @@ def test_no_history_sends_a_step_twice(cascade, make, history):
 def test_every_run_ends_whatever_has_happened_once_the_world_works_again(cascade, make, history):
     play = live(make(cascade), history)
     play.paused, play.provider = False, "accepts"
+    play.hold({})
     play.frees()
     for _ in range(60):
         if play.run.outcome is not None:
             break
         play.passes("P2D")
     assert play.outcome is not None
+
+
+@given(cascades(retry=False), plays(retry=False), actions, st.dictionaries(st.integers(0, 4), st.booleans()))
+@settings(max_examples=tries(100))
+def test_nothing_goes_out_of_a_paused_step_and_nobody_is_lost_at_it(cascade, make, history, held):
+    play = make(cascade)
+    play.hold(held)
+    before = len(play.sends)  # the first step may have gone out at once
+    live(play, [deed for deed in history if deed[0] != "held"])
+    assert not {step for step, _ in play.sends[before:]} & held.keys()
+    assert play.run.outcome is not None or play.run.wake_at is not None
 
 
 @given(cascades(), plays(), actions)

@@ -25,7 +25,7 @@ cascade: cart
 title: Cart
 class: service
 trigger: {event: left}
-guard: {bounces: 4%}
+guard: {bounces: 4%, then: pause}
 steps:
   - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
   - {id: sms, channel: sms, text: Hello}
@@ -145,7 +145,7 @@ def test_who_dies_between_an_alarm_and_telling_it_tells_it_later_and_each_day_th
         sent.append(outgoing.key)
         raise KeyboardInterrupt
 
-    stage.cascade(CASCADE.replace("guard: {bounces: 4%}", "guard: {bounces: 4%, then: tell}"))
+    stage.cascade(CASCADE.replace("guard: {bounces: 4%, then: pause}", "guard: {bounces: 4%, then: tell}"))
     let_in(stage, "bad", 12, 12)
     guards.raise_account_bounds(office, "email", {Figure.BOUNCES: 0, Figure.FAILURES: 0})
     guards.watch(office)

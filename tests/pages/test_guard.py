@@ -5,6 +5,7 @@ import re
 
 from kaskad.actions.alarm_words import WORDS
 from kaskad.actions.alarms import KINDS
+from kaskad.cli.root import run
 from kaskad.domain.guard import Figure
 from kaskad.domain.guarded import Count
 from kaskad.store import cascades, guards
@@ -38,7 +39,8 @@ def watched(site) -> set[str]:
     return {one["figure"] for one in site.api.get("/cascades/news/guard")["watched"]}
 
 
-def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site):
+def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
+    api = site.api
     stop(site)
     (alarm, *_) = [one for one in site.api.get("/alarms")["items"] if one["kind"] == "guard"]
     assert alarm["detail"] == "bounces of step 'chat': 31 of 120 messages, 25.83 %; the bound is 5 %"
@@ -65,10 +67,29 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site):
     assert site.api.get("/cascades/news")["state"] == "active"
     guard = site.api.get("/cascades/news/guard")
     assert guard["bounds"] == {
-        "complaints": 20, "opt_outs": 0, "bounces": 800, "failures": 3_000, "then": "pause",
+        "complaints": 20, "opt_outs": 0, "bounces": 800, "failures": 3_000, "then": "pause_step",
     }  # fmt: skip
     assert not guard["stopped"] and guard["history"][0]["looked_by"]
     until(lambda: watched(site) >= {"failures", "complaints"}, 40.0)  # messages are counted in rounds
+    with site.client("marketer") as client:  # one step alone
+        told["step"] = "chat"
+        assert client.post("/cascades/news/guard/steps/pause?lang=en", data=told).status_code == 303
+        assert client.post("/cascades/news/guard/steps/pause?lang=en", data=told).status_code == 422
+        assert "people wait at it" in client.get("/cascades/news/guard?lang=en").text
+    (held,) = api.get("/cascades/news/steps/paused")["items"]
+    assert (held["step"], held["skip"], bool(held["by"])) == ("chat", False, True)
+    where = ["--db", str(site.service.office.db.name)]
+    assert run(["guard", "show", "news", *where]) == 1
+    assert "Step chat of version 1 is paused, people wait at it: by" in capsys.readouterr().out
+    page = visit("marketer", language="ru").goto("/cascades/news/guard")
+    page.get_by_role("button", name="Продолжить шаг").press("Enter")
+    page.wait_for_selector(".toast.good")
+    assert run(["pause", "news", "--step", "chat", "--skip", *where]) == 0
+    assert run(["resume", "news", "--step", "chat", *where]) == 0
+    assert "0 runs wanted to send it" in capsys.readouterr().out
+    assert run(["pause", "news", "--skip", *where]) == 2
+    noted = {each["action"] for each in api.get("/audit")["items"]}
+    assert {f"POST /cascades/{{slug}}/steps/{{step}}/{act}" for act in ("pause", "resume")} <= noted
     with site.client("viewer") as client:
         assert ">Save<" not in client.get("/cascades/news/guard?lang=en").text
         assert "Nothing is watched yet" in client.get("/cascades/draft/guard?lang=en").text

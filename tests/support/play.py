@@ -128,6 +128,12 @@ class Play:
         self.tell([(number, kind, self.now - parse_span(ago).ms) for kind in kinds])
         return self
 
+    def hold(self, steps: dict[int, bool]) -> Self:
+        """Pause these steps: True: they are passed over, False: the run waits at them; then decide."""
+        self.version = replace(self.version, held=steps)
+        self._settle()
+        return self
+
     def tell(self, facts: Iterable[tuple[int, Kind, int]]) -> Self:
         """Fold facts (step, kind, at) in the order given, then decide."""
         for step, kind, at in facts:

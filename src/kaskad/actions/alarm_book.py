@@ -42,6 +42,7 @@ URGENT = (
     "engine",
     "inbox",
     "guard",
+    "guard_step",
     "canary",
     "canary_version",
     "account_held",

@@ -8,6 +8,7 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "engine": ("The engine has stopped", "Движок остановился"),
     "inbox": ("What has arrived waits too long", "Пришедшее ждёт слишком долго"),
     "guard": ("Cascade {name} is paused by a guardrail", "Каскад {name} приостановлен предохранителем"),
+    "guard_step": ("Step {name} is paused by a guardrail", "Шаг {name} приостановлен предохранителем"),
     "guard_told": ("{name} is beyond a bound, and goes on", "{name}: граница превышена, каскад идёт"),
     "canary": ("The canary of {name} was stopped", "Пробный запуск каскада {name} остановлен"),
     "canary_version": ("The canary of a new version was stopped: {name}",
@@ -36,7 +37,7 @@ _SAYS_IT = (
     "stops",
     "no_address",
 )  # their words hold the detail already
-_BY_CASCADE = ("guard", "guard_told", "canary", "canary_version", "stranded", "winner")
+_BY_CASCADE = ("guard", "guard_step", "guard_told", "canary", "canary_version", "stranded", "winner")
 
 
 def subject(occasion: str, kind: str, name: str, detail: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from kaskad.actions import accounts, cascades, guards, money, stops
+from kaskad.actions import accounts, cascades, guards, money, step_holds, stops
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
 from kaskad.domain.errors import Conflict
@@ -15,6 +15,7 @@ from kaskad.store import accounts as account_store
 from kaskad.store import canaries, version_canaries, webhooks, winners
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
+from kaskad.store import step_holds as hold_store
 
 MOST_STOPS = 100
 
@@ -28,7 +29,7 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "guard", "canary", "canary_version", "account_held", "account_down", "guard_told",
+    "engine", "inbox", "guard", "guard_step", "canary", "canary_version", "account_held", "account_down", "guard_told",
     "account_trouble", "budget_used", "budget_near",
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
@@ -83,12 +84,16 @@ def _of_guards(office: Office) -> Iterator[Alarm]:
     named: set[tuple[str, str]] = set()
     with office.read() as tx:
         names = {row[0]: row[3] for row in tx.all("version_numbers")}
+        paused = {(one.version_id, one.step) for one in hold_store.all_holds(tx)}
+        for slug, step, why in step_holds.by_guards(office, tx):
+            yield Alarm("guard_step", f"{slug}/{step}", why)
         held = {row.id: row.name for row in account_store.all_accounts(tx, office.vault)}
         for stop in guard_store.stops(tx):
             account = held.get(stop.stream.account_id, "")
             kind = "guard" if stop.paused else "guard_told"
             name = names.get(stop.stream.version_id, account)
-            if (account and stop.paused) or (kind, name) in named:
+            of_step = (stop.stream.version_id, stop.stream.step) in paused
+            if (stop.paused and (account or of_step)) or (kind, name) in named:
                 continue
             named.add((kind, name))
             yield Alarm(kind, name, guards.words_of(office, tx, stop))

@@ -25,7 +25,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine import catalog
 from kaskad.engine.catalog import POLICY
 from kaskad.store import accounts as account_store
-from kaskad.store import cascades, guards, holds, settings, version_canaries
+from kaskad.store import cascades, guards, holds, settings, step_holds, version_canaries
 from kaskad.store.db import Transaction
 from kaskad.store.guards import Stop, Stream
 from kaskad.store.holds import Held
@@ -86,7 +86,7 @@ class Breach(Struct, frozen=True):
     @property
     def pauses(self) -> bool:
         """Say whether nothing more is sent because of it."""
-        return self.subject.guard.then is Then.PAUSE
+        return self.subject.guard.then is not Then.TELL
 
     @property
     def words(self) -> str:
@@ -280,13 +280,15 @@ def _act(office: Office, breach: Breach) -> bool:
     def change(tx: Transaction) -> bool:
         active = not subject.cascade_id or cascades.cascade(tx, subject.cascade_id).state == cascades.ACTIVE
         tried = version_canaries.of_version(tx, subject.cascade_id, stream.version_id)
-        pauses = breach.pauses and tried is None
-        if not active or not guards.put_stop(tx, stream, breach.count, breach.bound, pauses, now):
+        if not active or not guards.put_stop(tx, stream, breach.count, breach.bound, breach.pauses, now):
             return False
         if not breach.pauses:
             return True
         if tried is not None:
             version_canaries.end(tx, tried, version_canaries.STOPPED, why, now)
+        if subject.cascade_id and (tried is not None or subject.guard.then is not Then.PAUSE):
+            skip = subject.guard.then is Then.SKIP_STEP
+            step_holds.put(tx, (stream.version_id, stream.step), now, skip=skip, why=why)
         elif subject.cascade_id:
             cascades.set_state(tx, subject.cascade_id, cascades.PAUSED, now)
             if world.outbox is not None:

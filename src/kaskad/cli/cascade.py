@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kaskad.cli.client import Client
 
 YES = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+STEP = Annotated[str, typer.Option(metavar="STEP", help="Only this step, in all versions.")]
 YAML = "application/yaml"
 
 
@@ -202,14 +203,31 @@ def _let_go(cascade: str, launch_id: str, db: str, as_json: bool) -> None:
     say(as_json, told, f"{launch_id}: the rest of its people enter now.")
 
 
-def pause(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
-    """Send nothing of a cascade from now on; its runs keep their places and their clocks."""
-    _control(cascade, "pause", "{slug} is paused; {runs} runs keep their places.", db, as_json)
+def pause(
+    cascade: CASCADE, step: STEP = "",
+    skip: Annotated[
+        bool, typer.Option("--skip", help="People pass the step over instead of waiting at it; with --step.")
+    ] = False,
+    db: DB = "", as_json: JSON = False,
+) -> None:  # fmt: skip
+    """Send nothing of a cascade from now on, or nothing of one step; runs keep their places and clocks."""
+    if skip and not step:
+        raise typer.BadParameter("say which step people are to pass over: --step NAME --skip")
+    if not step:
+        _control(cascade, "pause", "{slug} is paused; {runs} runs keep their places.", db, as_json)
+        return
+    way = "pass it over" if skip else "wait at it"
+    words = f"Step {step} of {cascade} is paused: people {way}, the rest goes on."
+    _control(cascade, f"steps/{step}/pause", words, db, as_json, {"skip": skip})
 
 
-def resume(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
-    """Let a paused cascade send again."""
-    _control(cascade, "resume", "{slug} goes on; {runs} runs wanted to send meanwhile.", db, as_json)
+def resume(cascade: CASCADE, step: STEP = "", db: DB = "", as_json: JSON = False) -> None:
+    """Let a paused cascade send again, or a paused step of it; guardrails watch anew from here."""
+    if not step:
+        _control(cascade, "resume", "{slug} goes on; {runs} runs wanted to send meanwhile.", db, as_json)
+        return
+    words = "Step {step} goes on; {runs} runs wanted to send it meanwhile."
+    _control(cascade, f"steps/{step}/resume", words, db, as_json)
 
 
 def stop(cascade: CASCADE, yes: YES = False, db: DB = "", as_json: JSON = False) -> None:
@@ -221,13 +239,15 @@ def stop(cascade: CASCADE, yes: YES = False, db: DB = "", as_json: JSON = False)
     _control(cascade, "stop", "{slug} is stopped; {runs} runs were cancelled.", db, as_json)
 
 
-def _control(cascade: str, action: str, words: str, db: str, as_json: bool) -> None:
+def _control(
+    cascade: str, action: str, words: str, db: str, as_json: bool, told: dict[str, bool] | None = None
+) -> None:
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        told = client.post(f"/cascades/{cascade}/{action}")
-    typer.echo(as_text(told) if as_json else words.format(**told))
+        done = client.post(f"/cascades/{cascade}/{action}", told)
+    typer.echo(as_text(done) if as_json else words.format(**done))
 
 
 def _definition(file: str, as_json: bool) -> tuple[str, str]:

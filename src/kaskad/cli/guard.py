@@ -32,8 +32,9 @@ def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
 
     with reached(db) as client:
         told = client.get(f"/cascades/{cascade}/guard")
+        told["paused_steps"] = list(client.items(f"/cascades/{cascade}/steps/paused"))
     typer.echo(as_text(told) if as_json else _shown(told))
-    if told["stopped"]:
+    if told["stopped"] or told["paused_steps"]:
         raise typer.Exit(1)
 
 
@@ -105,6 +106,11 @@ def _shown(told: dict[str, Any]) -> str:
     if told["stopped"]:
         lines.append(f"Look at it, then `kaskad resume {told['cascade']}`; "
                      f"`kaskad guard set {told['cascade']} FIGURE=SHARE` raises a bound.")  # fmt: skip
+    for one in told.get("paused_steps", ()):
+        why = one["why"] or f"by {one['by']}"
+        lines.append(f"Step {one['step']} of version {one['version']} is paused, people "
+                     f"{'pass it over' if one['skip'] else 'wait at it'}: {why}. "
+                     f"`kaskad resume {told['cascade']} --step {one['step']}`")  # fmt: skip
     return "\n".join(lines)
 
 

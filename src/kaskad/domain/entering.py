@@ -74,6 +74,11 @@ def enter(
         if answers.paused:
             return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
                             due_at or now, "paused", skips=tuple(skips))  # fmt: skip
+        if version.held and number in version.held and isinstance(found, Send):
+            if not version.held[number]:
+                return Decision(RunState.PAUSED.code, Phase.ENTER, number, now + _PAUSE_LOOK_MS,
+                                due_at or now, "step paused", skips=tuple(skips))  # fmt: skip
+            found = number, found.channel, SkipReason.STEP_PAUSED, ""
         if isinstance(found, Send):
             return Decision(_ACTIVE, _SUBMITTED, number, None, due_at or now, reason,
                             skips=tuple(skips), send=found)  # fmt: skip

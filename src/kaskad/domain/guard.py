@@ -30,7 +30,9 @@ class Figure(StrEnum):
 class Then(StrEnum):
     """What happens once a figure is beyond its bound; it is told in both cases."""
 
-    PAUSE = "pause"
+    PAUSE_STEP = "pause_step"  # the step that it befalls: people wait at it, the others go on
+    SKIP_STEP = "skip_step"  # the same, and people pass it over
+    PAUSE = "pause"  # the whole cascade
     TELL = "tell"
 
 
@@ -54,7 +56,7 @@ class Guard(Struct, frozen=True, forbid_unknown_fields=True):
     bounces: int = 500
     failures: int = 2_000
     accounts: bool = True  # those are held that are beyond a bound
-    then: Then = Then.PAUSE
+    then: Then = Then.PAUSE_STEP
 
     def __post_init__(self) -> None:
         for figure in Figure:

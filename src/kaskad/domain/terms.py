@@ -186,6 +186,7 @@ class SkipReason(Coded):
     CONDITION_FALSE = "condition_false", 13  # the step's own `if`
     OVER_BUDGET = "over_budget", 14
     CONTROL_GROUP = "control_group", 15  # of all advertising
+    STEP_PAUSED = "step_paused", 16  # and people are to pass it over
 
 
 class TemplateState(Coded):

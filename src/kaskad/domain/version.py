@@ -80,6 +80,7 @@ class Version(Struct, frozen=True):
     texts: TextBook  # its templates, as they were when it was activated
     control: Drawn | None = None  # who gets none of it: advertising only
     weights: dict[int, tuple[int, ...]] = {}  # of variants by step, once one of them has won
+    held: dict[int, bool] = {}  # steps that are paused: whether people pass them over, else they wait
     chances: dict[int, Chances] = {}  # by step: what was learnt since; the version itself stays as it is
 
 

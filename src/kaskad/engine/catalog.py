@@ -22,7 +22,17 @@ from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
-from kaskad.store import holds, learning, rhythms, seeds, settings, trials, version_canaries, winners
+from kaskad.store import (
+    holds,
+    learning,
+    rhythms,
+    seeds,
+    settings,
+    step_holds,
+    trials,
+    version_canaries,
+    winners,
+)
 from kaskad.store import prices as price_store
 from kaskad.store import sites as site_store
 from kaskad.store import templates as template_store
@@ -45,17 +55,18 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []
-    learnt, won = learning.chances(tx), winners.weights(tx)
+    learnt, won, held = learning.chances(tx), winners.weights(tx), step_holds.held(tx)
     for cascade in cascades:
         for row in cascade_store.versions_of(tx, cascade.id):
             known = world.versions.get(row.id)
             chances, weights = learnt.get(row.id, {}), won.get(row.id, {})
+            paused = held.get(row.id, {})
             same = known is not None and known.policy == policy
             version = known if known and same else read_version(tx, row, policy)
             versions.append(
                 version
-                if (version.chances, version.weights) == (chances, weights)
-                else structs.replace(version, chances=chances, weights=weights)
+                if (version.chances, version.weights, version.held) == (chances, weights, paused)
+                else structs.replace(version, chances=chances, weights=weights, held=paused)
             )
     new = [version for version in versions if version.id not in world.versions]
     if new:  # for the views

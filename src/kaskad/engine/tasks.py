@@ -136,6 +136,8 @@ def last_look(tx: Transaction, world: World, task: Task, now: int) -> SkipReason
     if world.paused(run.cascade_id):
         return "its cascade is paused or stopped"
     version = world.versions[run.version_id]
+    if task.step in version.held:
+        return "its step is paused"
     passages, _ = run_store.passages(tx, runs, ())
     desk = Desk(tx, world, now)
     desk.see(look(tx, [(version, run)], now))

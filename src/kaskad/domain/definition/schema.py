@@ -157,7 +157,10 @@ KEYS: dict[str, dict[str, Key]] = {
         "opt_outs": Key("Left because of it, of what arrived.", _PERCENT),
         "bounces": Key("Mails that came back because of their address.", _PERCENT),
         "failures": Key("Refused or undelivered by no fault of the person's.", _PERCENT),
-        "then": Key("`pause` it and tell, or only `tell`.", {"enum": [each.value for each in Then]}),
+        "then": Key(
+            "What a breach does besides telling: `pause_step`, `skip_step`, `pause` (all of it), or nothing: `tell`.",
+            {"enum": [each.value for each in Then]},
+        ),
     },
     "step": {
         "id": Key("Name of the step, unique here.", _SLUG, required=True),

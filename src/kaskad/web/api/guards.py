@@ -8,15 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from kaskad.actions import guards
+from kaskad.actions import guards, step_holds
 from kaskad.actions.guards import Guarded, Watched
+from kaskad.actions.step_holds import HeldStep
 from kaskad.domain.guard import MEANINGS, Figure, Guard, Then
 from kaskad.domain.guarded import Count
 from kaskad.store.guards import Stop
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.fields import NameInPath
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import Told, View, instant, when
+from kaskad.web.api.views import Page, Told, View, instant, when
 from kaskad.web.auth import Caller, InOffice, may
 
 router = APIRouter(prefix="/api/v1", tags=["guardrails"], route_class=IdempotentRoute)
@@ -125,6 +126,36 @@ class BoundsTold(Told):
         return {figure: bound for figure, bound in given.items() if bound is not None}
 
 
+class HeldStepView(View):
+    """A step that is paused while the rest goes on; `by` empty: a guardrail did it."""
+
+    version: int
+    step: str
+    skip: Annotated[bool, Field(description="People pass it over; else they wait at it.")]
+    at: datetime
+    by: str
+    why: str
+
+    @classmethod
+    def of(cls, held: HeldStep) -> HeldStepView:
+        one = held.hold
+        return cls(version=held.version, step=held.step, skip=one.skip, at=instant(one.at), by=one.by,
+                   why=one.why)  # fmt: skip
+
+
+class StepPauseTold(Told):
+    """What people do who come to the paused step."""
+
+    skip: Annotated[bool, Field(description="They pass it over; else they wait at it.")] = False
+
+
+class ResumedStepView(View):
+    """A step that goes on; `runs` wanted to be sent it meanwhile, and look again now."""
+
+    step: str
+    runs: int
+
+
 class LookedView(View):
     """How many stops somebody has looked at."""
 
@@ -148,6 +179,33 @@ def set_guard(office: InOffice, slug: Slug, told: BoundsTold) -> GuardedView:
 def look_at_guard(office: InOffice, slug: Slug, caller: Annotated[Caller, may(WRITE)]) -> LookedView:
     """Say that a person has looked: it is watched anew from here. What is paused stays so until resumed."""
     return LookedView(looked=guards.looked(office, slug, caller.name))
+
+
+@router.get("/cascades/{slug}/steps/paused", dependencies=[may(READ)])
+def list_paused_steps(office: InOffice, slug: Slug) -> Page[HeldStepView]:
+    """List the steps of a cascade that are paused by themselves, in each version."""
+    return Page(items=[HeldStepView.of(one) for one in step_holds.listing(office, slug)])
+
+
+@router.post("/cascades/{slug}/steps/{step}/pause")
+def pause_step(
+    office: InOffice, slug: Slug, step: NameInPath, caller: Annotated[Caller, may(WRITE)],
+    told: StepPauseTold | None = None,
+) -> Page[HeldStepView]:  # fmt: skip
+    """Send this step to nobody from now on, in any version; the rest of the cascade goes on."""
+    skip = told is not None and told.skip
+    return Page(items=[
+        HeldStepView.of(one) for one in step_holds.pause(office, slug, step, skip=skip, by=caller.name)
+    ])  # fmt: skip
+
+
+@router.post("/cascades/{slug}/steps/{step}/resume")
+def resume_step(
+    office: InOffice, slug: Slug, step: NameInPath, caller: Annotated[Caller, may(WRITE)]
+) -> ResumedStepView:
+    """Send a paused step again: `runs` wait at it, and look again now. Guardrails watch it anew."""
+    done = step_holds.resume(office, slug, step, by=caller.name)
+    return ResumedStepView(step=done.step, runs=done.runs)
 
 
 @router.patch("/accounts/{name}/guard", status_code=204, dependencies=[may("accounts:write")])

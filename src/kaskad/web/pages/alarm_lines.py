@@ -31,6 +31,11 @@ def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
         case "guard":
             text = look._("%(name)s is paused by a guardrail. %(why)s.", name=each.name, why=why)
             yield ShownAlarm("bad", text, guard, look._("Guardrails"))
+        case "guard_step":
+            slug, _, step = each.name.partition("/")
+            text = look._("Step %(step)s of %(name)s is paused by a guardrail, the rest goes on. %(why)s.",
+                          step=step, name=slug, why=why)  # fmt: skip
+            yield ShownAlarm("bad", text, f"/cascades/{slug}/guard", look._("Guardrails"))
         case "guard_told":
             text = look._("%(name)s is beyond a bound. %(why)s.", name=each.name, why=why)
             yield ShownAlarm("warn", text, guard, look._("Guardrails"))

@@ -49,6 +49,8 @@ VERBS = {
     "POST /cascades/{slug}/guard/look": N_("Looked at what a guardrail has stopped"),
     "PATCH /accounts/{name}/guard": N_("Changed the guardrails of an account"),
     "PUT /alarms/ways": N_("Changed who is told of alarms"),
+    "POST /cascades/{slug}/steps/{step}/pause": N_("Paused a step of a cascade"),
+    "POST /cascades/{slug}/steps/{step}/resume": N_("Resumed a step of a cascade"),
     "POST /cascades/{slug}/pause": N_("Paused a cascade"),
     "POST /cascades/{slug}/resume": N_("Resumed a cascade"),
     "POST /cascades/{slug}/stop": N_("Stopped a cascade"),

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
-from kaskad.actions import cascades, guards, launches, version_canaries
+from kaskad.actions import cascades, guards, launches, step_holds, version_canaries
 from kaskad.actions.office import Office
+from kaskad.actions.step_holds import HeldStep
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.guard import WHOLE, Figure
 from kaskad.domain.ids import launch_text, read_launch
@@ -22,6 +23,7 @@ from kaskad.web.pages.shell import Visitor, go, render
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Writer = Annotated[Visitor, needs(WRITE)]
 Text = Annotated[str, Form(max_length=20)]
+Name = Annotated[str, Form(max_length=64)]
 
 PLACE = "/cascades/{slug}/guard"
 
@@ -63,6 +65,29 @@ def let_go(office: InOffice, request: Request, seen: Writer, slug: Slug, launch:
     return _done(request, slug, look_of(request, seen)._("The rest of its people enter now."))
 
 
+@router.post(PLACE + "/steps/pause")
+def pause_step(
+    office: InOffice, request: Request, seen: Writer, slug: Slug, step: Name, skip: Text = ""
+) -> Response:
+    """Pause a step, while the rest goes on."""
+    try:
+        step_holds.pause(office, slug, step, skip=bool(skip), by=seen.name)
+    except Conflict as error:
+        return _page(office, request, seen, slug, look_of(request, seen).refusal(error))
+    note(office, seen, "POST /cascades/{slug}/steps/{step}/pause", f"{slug} {step}")
+    return _done(request, slug, look_of(request, seen)._("The step is paused, the rest goes on."))
+
+
+@router.post(PLACE + "/steps/resume")
+def resume_step(office: InOffice, request: Request, seen: Writer, slug: Slug, step: Name) -> Response:
+    """Let a paused step go on."""
+    done = step_holds.resume(office, slug, step, by=seen.name)
+    note(office, seen, "POST /cascades/{slug}/steps/{step}/resume", f"{slug} {step}")
+    look = look_of(request, seen)
+    said = look._("The step goes on. People who waited at it: %(n)s.", n=look.n(done.runs))
+    return _done(request, slug, said)
+
+
 @router.post(PLACE + "/canary/pass")
 def pass_canary(office: InOffice, request: Request, seen: Writer, slug: Slug) -> Response:
     """Let everybody get the version that a share tries."""
@@ -99,10 +124,19 @@ def _page(
         request, look, "guard.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
         told=told, names=_names(look), may_write=seen.may(WRITE), whole=WHOLE,
         given=given or {figure: f"{bound / 100:g}" for figure, bound in bounds.items()},
+        paused=_paused(office, slug), step_choices=[(each.id, each.id) for each in whole.steps],
         tried=version_canaries.listing(office, slug),
         canaries=[(launch_text(number), one) for number, one in sorted(firsts.items(), reverse=True)][:20],
         steps={step: outline.id for step, outline in enumerate(whole.steps)},
     )  # fmt: skip
+
+
+def _paused(office: Office, slug: str) -> dict[str, list[HeldStep]]:
+    """Return the paused steps by name, each with the versions in which it is."""
+    found: dict[str, list[HeldStep]] = {}
+    for one in step_holds.listing(office, slug):
+        found.setdefault(one.step, []).append(one)
+    return found
 
 
 def _bound(text: str) -> int:

@@ -73,6 +73,7 @@ def _names(look: Look) -> dict[str, str]:
     return {
         "engine": look._("The engine"), "inbox": look._("What has arrived waits"),
         "guard": look._("Paused by a guardrail"), "guard_told": look._("Beyond a bound"),
+        "guard_step": look._("Step paused by a guardrail"),
         "canary": look._("First part of a launch"),
         "canary_version": look._("Canary of a version"), "account_held": look._("Account held"),
         "account_down": look._("Account does not answer"), "account_trouble": look._("Trouble of an account"),

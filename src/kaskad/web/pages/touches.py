@@ -89,6 +89,7 @@ WHY = {
     "late enrolment": N_("entered too late for its first steps"),
     "no step left": N_("no step is left"),
     "paused": N_("the cascade is paused"),
+    "step paused": N_("the step is paused"),
     "the person has not written lately": N_("the person has not written lately"),
 }
 _WINDOW = re.compile(

@@ -64,6 +64,7 @@ SKIPS = {
     "condition_false": N_("the step's condition"),
     "over_budget": N_("over budget"),
     "control_group": N_("in the control group of all advertising"),
+    "step_paused": N_("the step is paused"),
 }
 REASONS = {
     "other": N_("other"),

@@ -1,0 +1,108 @@
+"""A step that misbehaves is paused alone: who comes to it waits or passes it over, nobody twice, none lost."""
+
+from random import Random
+
+import pytest
+
+from engine.test_guards import directly, let_in
+from kaskad.actions import alarms, cascades, guards, step_holds
+from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.guard import Figure
+from kaskad.domain.terms import Kind
+from support.stage import Stage
+
+CASCADE = """
+cascade: cart
+class: service
+trigger: {event: left}
+guard: {bounces: 4%%, then: %s}
+steps:
+  - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1h}
+  - {id: sms, channel: sms, text: Hello, wait: 1h}
+  - {id: chat, channel: telegram, text: Hello, wait: 1h}
+"""
+
+
+@pytest.mark.parametrize("then", ["pause_step", "skip_step"])
+def test_a_guard_pauses_the_step_and_the_others_go_on(either, then):
+    stage = Stage(either)
+    office = directly(stage)
+    stage.cascade(CASCADE % then)
+    guards.raise_account_bounds(office, "email", dict.fromkeys(Figure, 0))
+    let_in(stage, "bad", 12, 12)
+    assert {one.stream.step for one in guards.watch(office)} == {0}
+    assert cascades.find(office, "cart").overview.state == "active"
+    (held,) = step_holds.listing(office, "cart")
+    assert (held.step, held.hold.skip, held.hold.by) == ("letter", then == "skip_step", "")
+    told = [(one.kind, one.name) for one in alarms.alarms(office)]
+    assert ("guard_step", "cart/letter") in told and "guard" not in [kind for kind, _ in told]
+    guards.looked(office, "cart", "ann")
+    assert "guard_step" in [one.kind for one in alarms.alarms(office)]  # it is paused still
+
+    late = [stage.person(f"late{number}") for number in range(5)]
+    for person in late:
+        stage.event(person, "left")
+    stage.passes("30m")
+    stage.restart()  # in the database, not in memory
+    office = directly(stage)
+    stage.passes("30m")
+    if then == "skip_step":
+        assert all(stage.sent(person) == ["sms", "chat"][: len(stage.sent(person))] for person in late)
+        assert all(stage.states(person)["letter"] == "step_paused" for person in late)
+    else:
+        assert not any(stage.sent(person) for person in late)
+    bad = [parcel.contact_id for parcel in stage.parcels if parcel.step == 1]
+    assert len(set(bad)) >= 12  # they go on
+    done = step_holds.resume(office, "cart", "letter", by="ann")
+    assert done.runs == (0 if then == "skip_step" else 5)
+    assert not [one for one in alarms.alarms(office) if one.kind == "guard_step"]
+    assert guards.watch(office) == []  # what had been counted is not held against it again
+    stage.passes("4h")
+    if then == "pause_step":
+        assert all(stage.sent(person) == ["letter", "sms", "chat"] for person in late)
+    assert all(stage.outcome(person) == "exhausted" for person in late)
+
+
+def test_whatever_is_paused_when_each_step_goes_out_once_to_everybody(stage):
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    lot, people = Random(7), [stage.person(f"p{number}") for number in range(12)]
+    entered, steps = 0, ("letter", "sms", "chat")
+    for _ in range(60):
+        deed = lot.randrange(5)
+        if deed == 0 and entered < len(people):
+            stage.event(people[entered], "left")
+            entered += 1
+        elif deed == 1:
+            stage.passes(lot.choice(("10m", "61m")))
+        else:
+            act, step = lot.choice((step_holds.pause, step_holds.resume)), lot.choice(steps)
+            try:
+                act(office, "cart", step)
+            except Conflict:
+                pass
+    for held in step_holds.listing(office, "cart"):
+        step_holds.resume(office, "cart", held.step)
+    for person in people[entered:]:
+        stage.event(person, "left")
+    stage.passes("6h")
+    assert all(stage.sent(person) == list(steps) for person in people)
+    assert {stage.outcome(person) for person in people} == {"exhausted"}
+
+
+def test_what_ends_a_run_ends_it_while_it_waits_and_strange_steps_are_refused(stage):
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    person = stage.person("ann")
+    stage.event(person, "left")
+    assert len(step_holds.pause(office, "cart", "sms", by="ann")) == 1
+    stage.passes("90m")
+    assert stage.sent(person) == ["letter"]
+    stage.receipt(person, Kind.CLICKED)
+    assert stage.outcome(person) == "responded"
+    with pytest.raises(Conflict, match="paused already"):
+        step_holds.pause(office, "cart", "sms")
+    with pytest.raises(NotFound, match="'none'"):
+        step_holds.pause(office, "cart", "none")
+    with pytest.raises(Conflict, match="not paused"):
+        step_holds.resume(office, "cart", "chat")
