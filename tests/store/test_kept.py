@@ -97,6 +97,7 @@ STAYS = {
     "channel_chances": _WORK,
     "trials": _FIGURES,
     "version_canaries": _FIGURES,
+    "week_forecasts": _FIGURES,
     "step_holds": "until a person lets the step go on",
     "verdicts": _FIGURES,
 }

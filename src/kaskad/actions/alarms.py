@@ -29,8 +29,8 @@ class Alarm(Struct, frozen=True):
 
 
 KINDS = (
-    "engine", "inbox", "guard", "guard_step", "canary", "canary_version", "account_held", "account_down", "guard_told",
-    "account_trouble", "budget_used", "budget_near",
+    "engine", "inbox", "guard", "guard_step", "canary", "canary_version", "account_held", "account_down",
+    "guard_told", "account_trouble", "budget_used", "budget_near",
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over

@@ -113,11 +113,12 @@ def _timed(office: Office, cascade: Cascade, people: Sampled | None, known: Past
 
 
 def of_people(
-    office: Office, cascade: Cascade, people: Sampled | None, known: Past, *, what_if: bool = True
+    office: Office, cascade: Cascade, people: Sampled | None, known: Past, *, what_if: bool = True,
+    size: int = TYPICAL,
 ) -> Expected:  # fmt: skip
-    """Return the forecast for an audience, None: for typical people; `what_if` tells what each step is
+    """Return the forecast for an audience, None: for `size` typical people; `what_if` tells what each step is
     worth."""
-    return _Making(office, cascade, people, known).made(what_if)
+    return _Making(office, cascade, people, known, size).made(what_if)
 
 
 def _source(office: Office, slug: str) -> str:
@@ -128,13 +129,15 @@ def _source(office: Office, slug: str) -> str:
 class _Making:
     """One forecast being made."""
 
-    def __init__(self, office: Office, cascade: Cascade, people: Sampled | None, known: Past) -> None:
+    def __init__(
+        self, office: Office, cascade: Cascade, people: Sampled | None, known: Past, size: int
+    ) -> None:
         self._cascade, self._known, self._sampled = cascade, known, people
         self._asker = Asker(office, cascade, size=0 if people is None else people.size)
         held = cascade.holdout if cascade.holdout is not None else self._asker.holdout
         if people is None:
             self._passed: list[dict[str, float]] = [{} for _ in cascade.steps]
-            self._people = People(TYPICAL, self._asker.typical(), held, typical=True)
+            self._people = People(size, self._asker.typical(), held, typical=True)
         else:
             kinds, self._passed = self._asker.real(people.ids)
             self._people = People(people.size, kinds, held)

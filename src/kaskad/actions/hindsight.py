@@ -1,7 +1,7 @@
 """What was forecast of launches, beside what has happened since.
 
 The runs of a launch are those of its version that entered from the hour of its beginning until that of the
-next launch of it.
+next launch of it. Of cascades that people enter by themselves it is the week after a version was that of all.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ from msgspec import Struct
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
+from kaskad.actions.weeks import DAYS, Told, Week
 from kaskad.analytics.calibration import Calibration, Held, calibration
 from kaskad.analytics.courses import tally
 from kaskad.analytics.reach import currencies, lines_of
 from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.domain.policy import DAY
+from kaskad.planning.entries import scaled
 from kaskad.planning.forecast import Range
 from kaskad.planning.history import Happened, happened
 from kaskad.planning.walk import stages
 from kaskad.store import cascades as store
+from kaskad.store import week_forecasts
 from kaskad.store.cascades import Foretold
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
+from kaskad.store.week_forecasts import WeekRow
 
 LAUNCHES = 20  # the last ones of a cascade with a forecast
 MOST = 60  # the last ones of all cascades
@@ -55,10 +60,11 @@ class Compared(Struct, frozen=True):
 
 
 class Hindsight(Struct, frozen=True):
-    """A launch, what was expected of it, and what has become of it."""
+    """A launch, what was expected of it, and what has become of it; `launch` 0: a `version`'s week."""
 
     cascade: str
     launch: int
+    version: int
     audience: str
     started_at: int
     basis: str
@@ -68,19 +74,23 @@ class Hindsight(Struct, frozen=True):
 
 
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
-    """Return a cascade's last launches that were forecast, the latest first; raises NotFound."""
+    """Return a cascade's last forecasts, of launches and of weeks, the latest first; raises NotFound."""
     with office.read() as tx:
         row = store.by_slug(tx, slug)
-        return [_compared(office, tx, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
+        found = [_compared(office, tx, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
+        found += [_week(office, tx, one) for one in week_forecasts.latest(tx, limit, row.id)]
+    return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
 def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
-    """Return the last launches of all cascades that were forecast, the latest first."""
+    """Return the last forecasts of all cascades, the latest first."""
     with office.read() as tx:
-        return [
+        found = [
             _compared(office, tx, slug, cascade_id, one)
             for slug, cascade_id, one in store.foretold_everywhere(tx, limit)
         ]
+        found += [_week(office, tx, one) for one in week_forecasts.latest(tx, limit)]
+    return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
 def calibrated(told: Sequence[Hindsight]) -> Calibration:
@@ -107,9 +117,54 @@ def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told:
     ]
     over = told.state == "done" and past.under_way <= SETTLED * entered  # of one stopped, some never entered
     return Hindsight(
-        slug, told.launch, told.audience, told.started_at, expected.basis, over, past.under_way,
+        slug, told.launch, 0, told.audience, told.started_at, expected.basis, over, past.under_way,
         tuple(figures),
     )  # fmt: skip
+
+
+def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
+    """Hold what was told of a version's first week against those who have entered in it."""
+    told = msgspec.json.decode(row.forecast, type=Week)
+    cascade, now = cascade_of(office, tx, row.version_id), office.now()
+    since = _hour(row.at) + HOUR_MS
+    until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
+    found = tally(tx, row.cascade_id, Scope(version_id=row.version_id, since=since, until=max(since, until)))
+    past = happened(stages(cascade), found.shapes, found.legs)
+    lines, cost = lines_of(found, {}, currencies(tx)), Counter[str]()
+    for line in lines:
+        cost.update(line.cost)
+    people = past.over + past.under_way
+    came = {
+        "reached": past.reached, "silent": past.silent, "converted": past.converted,
+        "messages": sum(line.sent for line in lines),
+    }  # fmt: skip
+    figures = (
+        []
+        if not people
+        else [
+            *(
+                _of_each(name, "", told.figures[name], came[name], people)
+                for name in PEOPLE
+                if name in told.figures
+            ),
+            *(_of_each("cost", name, one, cost[name], people) for name, one in told.costs.items()),
+        ]
+    )
+    if told.entries is not None and until - since == DAYS * DAY:
+        all_told = tally(tx, row.cascade_id, Scope(since=since, until=until))
+        entered = sum(runs for shape, runs in all_told.shapes.items() if not shape.holdout)
+        figures.insert(0, Compared("entered", "", told.entries.expected, told.entries.between, entered))
+    over = now >= until and past.under_way <= SETTLED * people and people > 0
+    return Hindsight(
+        row.slug, 0, row.number, f"trigger {told.trigger}", row.at, told.basis, over, past.under_way,
+        tuple(figures),
+    )  # fmt: skip
+
+
+def _of_each(name: str, currency: str, told: Told, came: int, people: int) -> Compared:
+    """Return a figure of as many people as have entered."""
+    between = scaled(told.small, told.large, told.rate, people)
+    return Compared(name, currency, round(told.rate * people), between, came)
 
 
 def _scope(told: Foretold) -> Scope:

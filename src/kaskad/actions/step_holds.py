@@ -63,7 +63,7 @@ def pause(office: Office, slug: str, step: str, *, skip: bool = False, by: str =
     now, (_, places) = office.now(), _places(office, slug, step)
 
     def change(tx: Transaction) -> bool:
-        return any([store.put(tx, place, now, skip=skip, by=by or "-") for place in places])
+        return sum(store.put(tx, place, now, skip=skip, by=by or "-") for place in places) > 0
 
     if not office.write(change):
         raise Conflict(worded("Step %(step)r of %(slug)r is paused already.", step=step, slug=slug))
@@ -77,7 +77,7 @@ def resume(office: Office, slug: str, step: str, *, by: str = "") -> Resumed:
     Raises NotFound, and Conflict where it is not paused.
     """
     now, (cascade_id, places) = office.now(), _places(office, slug, step)
-    if not office.write(lambda tx: any([store.drop(tx, *place) for place in places])):
+    if not office.write(lambda tx: sum(store.drop(tx, *place) for place in places)):
         raise Conflict(worded("Step %(step)r of %(slug)r is not paused.", step=step, slug=slug))
     forgive(office, cascade_id=cascade_id, by=by)
     office.reload()

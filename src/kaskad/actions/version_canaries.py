@@ -176,7 +176,7 @@ def _running(tx: Transaction, slug: str) -> CascadeRow:
 def _comparable(base: Cascade, other: Cascade) -> None:
     """Raise Invalid where the next version is not entered by those who enter the running one."""
     trigger = other.trigger
-    if not (trigger.event or trigger.date):
+    if trigger.broadcast:
         raise Invalid([
             worded("People enter this cascade by launches: give the launch a canary (`kaskad launch "
                    "--canary 1%%`), and activate without one.")

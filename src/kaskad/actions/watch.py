@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from kaskad.actions import alarm_book, canaries, guards, version_canaries
+from kaskad.actions import alarm_book, canaries, guards, version_canaries, weeks
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
@@ -41,6 +41,7 @@ class Watch:
         version_canaries.go_on(self._office)
         alarm_book.sync(self._office)
         alarm_book.tell(self._office)
+        weeks.go_on(self._office)
 
     def _run(self) -> None:
         wait_s = EVERY_S

@@ -26,7 +26,7 @@ def backtest(
     db: DB = "",
     as_json: JSON = False,
 ) -> None:
-    """Hold what was forecast of launches against what has happened since.
+    """Hold what was forecast of launches, and of weeks of new versions, against what has happened since.
 
     A range is to hold eight of ten outcomes: how many it held of launches that are over is told at the end.
     """
@@ -53,8 +53,11 @@ def _print(told: dict[str, Any]) -> None:
     from kaskad.cli.screens.ranges import plot
 
     state = "over" if told["over"] else f"{told['under_way']} people under way"
+    whom = told["audience"]
+    if told["version"]:
+        whom = f"version {told['version']}, the week after it (by {whom.partition(' ')[2]})"
     typer.secho(
-        f"{told['cascade']} · {told['audience']} · {told['started_at'][:16].replace('T', ' ')} · {state}",
+        f"{told['cascade']} · {whom} · {told['started_at'][:16].replace('T', ' ')} · {state}",
         bold=True,
     )
     rows = [

@@ -158,7 +158,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "bounces": Key("Mails that came back because of their address.", _PERCENT),
         "failures": Key("Refused or undelivered by no fault of the person's.", _PERCENT),
         "then": Key(
-            "What a breach does besides telling: `pause_step`, `skip_step`, `pause` (all of it), or nothing: `tell`.",
+            "What a breach does besides telling: `pause_step`, `skip_step`, `pause` (all), `tell` (nothing).",
             {"enum": [each.value for each in Then]},
         ),
     },

@@ -138,10 +138,14 @@ class ComparedView(View):
 
 
 class HindsightView(View):
-    """A launch, what was expected of it, and what has become of it."""
+    """A launch, what was expected of it, and what has become of it; or a version's first week.
+
+    A week has no `launch` but a `version`, and its figures are of as many as have entered.
+    """
 
     cascade: str
-    launch: str
+    launch: Annotated[str, Field(description="Empty: of a version's first week.")]
+    version: Annotated[int, Field(description="0: of a launch.")]
     audience: str
     started_at: datetime
     basis: str
@@ -152,7 +156,8 @@ class HindsightView(View):
     @classmethod
     def of(cls, told: Hindsight) -> HindsightView:
         return cls(
-            cascade=told.cascade, launch=launch_text(told.launch), audience=told.audience,
+            cascade=told.cascade, launch=launch_text(told.launch) if told.launch else "",
+            version=told.version, audience=told.audience,
             started_at=instant(told.started_at), basis=told.basis, over=told.over, under_way=told.under_way,
             figures=[ComparedView.model_validate(one, from_attributes=True) for one in told.figures],
         )  # fmt: skip

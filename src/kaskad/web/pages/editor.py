@@ -232,7 +232,7 @@ def _trying(
 ) -> dict[str, Any]:
     """Return whether a share of those who enter may get the draft first, or which version they get now."""
     last = next(iter(version_canaries.listing(office, sheet.slug)), None) if sheet.version else None
-    enters = cascade is not None and bool(cascade.trigger.event or cascade.trigger.date)
+    enters = cascade is not None and not cascade.trigger.broadcast
     return {
         "trying": last.version if last is not None and last.row.state == RUNNING else None,
         "may_try": sheet.version is not None and enters, "offered": version_canaries.OFFERED,

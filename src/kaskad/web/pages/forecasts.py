@@ -36,7 +36,8 @@ def forecasts(
     """Show a cascade's launches, what was expected of each, and what has become of it."""
     look = look_of(request, seen)
     overview = cascades.find(office, slug).overview
-    told = figures_of(request).hindsight(office, slug)
+    every = figures_of(request).hindsight(office, slug)
+    told = [each for each in every if each.figures]
     known = list(dict.fromkeys(one.figure for each in told for one in each.figures))
     figure = figure if figure in known else USUAL
     whole = figures_of(request).calibration(office)
@@ -44,7 +45,7 @@ def forecasts(
         request, look, "forecasts.html", seen=seen, cascade=overview, launches=told, figure=figure,
         choices=[(name, look.word("foretold", name)) for name in known], drawn=_drawn(look, told, figure),
         whole=whole, verdict=look._(VERDICTS[whole.verdict], enough=ENOUGH), sides=_sides(whole),
-        to_hold=TO_HOLD,
+        to_hold=TO_HOLD, unknown=[each.version for each in every if not each.figures],
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def report(
         request, look, "cascade.html", seen=seen, cascade=whole.overview, report=made,
         steps=_steps(whole.overview, told), reached=_level(made, REACHED), levels=made.levels,
         launches=launches.listing(office, slug, before=LARGEST, limit=LAUNCHES_SHOWN),
-        foretold=figures_of(request).hindsight(office, slug)[:FORETOLD],
+        foretold=[each for each in figures_of(request).hindsight(office, slug) if each.figures][:FORETOLD],
         may_write=seen.may(WRITE), may_look=seen.may(PEOPLE), shares=_shares(made),
         **offered(office, slug),
         ways=_ways(look, whole.overview, told), funnel=_funnel(look, made),

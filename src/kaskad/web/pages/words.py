@@ -146,6 +146,7 @@ FIGURES = {
 }
 AUDIENCES = {
     "everybody": N_("everybody"),
+    "trigger": N_("who enters by"),
     "list": N_("list"),
     "segment": N_("segment"),
     "some_list": N_("a list"),

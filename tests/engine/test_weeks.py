@@ -1,0 +1,71 @@
+"""What is expected of a cascade that people enter by an event, beside the week that then came."""
+
+import pytest
+
+from engine.test_guards import directly
+from kaskad.actions import cascades, hindsight, version_canaries, weeks
+from kaskad.actions.canaries import Wanted
+from kaskad.domain.terms import Channel, Kind
+from support.stage import Stage
+
+TEXT = """cascade: cart
+class: service
+trigger: {event: left}
+steps:
+  - {id: letter, channel: email, subject: %s, text: Hello, success: clicked, wait: 1h}
+"""
+
+
+@pytest.fixture
+def office(stage):
+    stage.cascade(TEXT % "old")
+    return directly(stage)
+
+
+def day(stage, name, people):
+    """Let people enter, of whom every fourth clicks, and the day pass."""
+    for number in range(people):
+        person = stage.person(f"{name} {number}", [Channel.EMAIL])
+        stage.event(person, "left")
+        if number % 4 == 0:
+            stage.receipt(person, Kind.CLICKED)
+    stage.passes("24h")
+
+
+def test_where_nothing_is_known_that_is_said(stage, office):
+    weeks.go_on(office)
+    (told,) = hindsight.of_cascade(office, "cart")
+    assert (told.launch, told.version, told.audience, told.basis) == (0, 1, "trigger left", "prior")
+    assert told.figures == () and not told.over, "of nobody nothing is told, nor how many will come"
+    stage.passes("P9D")
+    assert not hindsight.of_cascade(office, "cart")[0].over, "nobody has come: nothing can be held against it"
+
+
+def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either):
+    stage = Stage(either)
+    stage.cascade(TEXT % "old")
+    office = directly(stage)
+    for number in range(9):
+        day(stage, f"before {number}", 8)
+    cascades.put(office, "cart", TEXT % "new")
+    weeks.go_on(office)
+    version_canaries.begin(office, "cart", Wanted(1, 1))
+    weeks.go_on(office)
+    assert [one.version for one in hindsight.of_cascade(office, "cart")] == [1]
+    stage.passes("2h")
+    version_canaries.let_pass(office, "cart")
+    weeks.go_on(office)
+    weeks.go_on(office)  # once
+    first, *_ = told = hindsight.of_all(office)
+    assert [one.version for one in told] == [2, 1] and first.basis == "own"
+    stage.passes("2h")
+    for number in range(7):
+        day(stage, f"after {number}", 8)
+    told = hindsight.of_cascade(office, "cart")[0]
+    figures = {one.figure: one for one in told.figures}
+    assert told.over and told.under_way == 0
+    assert (figures["entered"].happened, figures["entered"].expected) == (56, 56)
+    assert figures["reached"].happened == 14 and figures["messages"].happened == 56
+    assert all(one.held for one in told.figures), told.figures
+    assert 5 < figures["reached"].between.low < 14 < figures["reached"].between.high < 25
+    assert hindsight.calibrated([told]).launches == 1
