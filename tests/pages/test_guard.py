@@ -72,7 +72,8 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
     assert not guard["stopped"] and guard["history"][0]["looked_by"]
     until(lambda: watched(site) >= {"failures", "complaints"}, 40.0)  # messages are counted in rounds
     with site.client("marketer") as client:  # one step alone
-        told["step"] = "chat"
+        token = re.search(r'name="csrf" value="([^"]+)', client.get("/cascades/news/guard").text)[1]
+        told = {"csrf": token, "step": "chat"}
         assert client.post("/cascades/news/guard/steps/pause?lang=en", data=told).status_code == 303
         assert client.post("/cascades/news/guard/steps/pause?lang=en", data=told).status_code == 422
         assert "people wait at it" in client.get("/cascades/news/guard?lang=en").text
