@@ -59,7 +59,7 @@ test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m pytest -n 4 --dist worksteal -q $(TESTS)
 
 calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (minutes)
-	KASKAD_TRIALS=500 $(BIN)/python -m pytest -q --timeout 1800 tests/planning/test_forecast.py -k eight_of_ten
+	KASKAD_TRIALS=500 $(BIN)/python -m pytest -q --timeout 1800 tests/planning/test_forecast.py tests/planning/test_ending.py -k eight_of_ten
 	KASKAD_TRIALS=10000 $(BIN)/python -m pytest -q --timeout 1800 tests/analytics/test_intervals.py
 
 pictures: install ## take the guide's pictures again from the running product (minutes)

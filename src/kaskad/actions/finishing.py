@@ -1,11 +1,9 @@
-"""When a cascade will be over, and how sure that is: some people played in worlds that differ in rates."""
+"""When a cascade will be over, and how sure that is: people played, weighed as many worlds have them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.office import Office
@@ -13,15 +11,13 @@ from kaskad.actions.past import Past
 from kaskad.actions.simulate import Asked, of_people, outlook_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import SECOND
+from kaskad.planning.ending import WORLDS, Ended, ended
 from kaskad.planning.forecast import Range
-from kaskad.planning.scene import Table, staged
-from kaskad.planning.simulated import Simulated
-from kaskad.planning.walk import Ask
+from kaskad.planning.scene import lived
 from kaskad.planning.world_file import Wanted
 
-WORLDS = 10
-PEOPLE = 150  # of each world
-SHARES = ("50%", "90%", "100%")
+PEOPLE, FEWEST = 1_500, 150
+SHARES = (0.5, 0.9, 1.0)
 
 
 class Over(Struct, frozen=True):
@@ -34,43 +30,30 @@ class Over(Struct, frozen=True):
 
 
 def finishing(office: Office, cascade: Cascade, people: Sampled | None, known: Past) -> tuple[Over, ...]:
-    """Return when half, nine of ten and all of the runs are over; () where nobody enters."""
-    ready = of_people(office, cascade, Asked(people=PEOPLE), Wanted(), people, known)
+    """Return when half, nine of ten and all of the runs are over; () where nobody enters, or some never
+    end."""
+    size = PEOPLE if people is None else people.size
+    ready = of_people(office, cascade, Asked(people=_count(size)), Wanted(), people, known)
     if not ready.scene.sorts or (people is not None and not people.size):
         return ()
-    tables = _tables(ready.scene.cascade, known)
-    played = [
-        staged(structs.replace(
-            ready.scene, rates=table, world=structs.replace(ready.scene.world, seed=number + 1)
-        )).told
-        for number, table in enumerate(tables)
-    ]  # fmt: skip
-    return over(played)
+    played = lived(ready.scene)
+    lives = [life for life in played.lives if not life.run.holdout]
+    if not lives or any(life.run.outcome is None for life in lives):
+        return ()
+    outlook = outlook_of(ready.scene.cascade, known)
+    size = max(1, round(size * len(lives) / len(played.lives)))
+    looked = size if people is None or len(people.ids) >= people.size else len(people.ids)
+    told = ended(
+        lives, played.world.start, size, looked, outlook.means, outlook.drawn(1, WORLDS), SHARES
+    )  # fmt: skip
+    return tuple(map(_over, told))
 
 
-def over(played: list[Simulated]) -> tuple[Over, ...]:
-    """Return what simulations say of when runs are over."""
-    found = []
-    for share in SHARES:
-        times = [told.finished[share] for told in played]
-        known = [at / SECOND for at in times if at is not None]
-        if not known or len(known) < len(times):
-            return ()
-        low, middle, high = np.percentile(known, (10, 50, 90))
-        found.append(Over(share, float(middle), Range(float(low), float(high))))
-    return tuple(found)
+def _count(size: int) -> int:
+    """Return how many are played: some more than there are where there are few, so that all kinds are met."""
+    return min(PEOPLE, max(FEWEST, size))
 
 
-def _tables(cascade: Cascade, known: Past) -> Sequence[Table]:
-    """Return rates for each world, drawn as the forecast draws them."""
-    rates = outlook_of(cascade, known).drawn(1, WORLDS)
-    tables: list[dict[tuple[int, int, int], tuple[float, float]]] = [{} for _ in range(WORLDS)]
-    for step in cascade.steps:
-        for channel in step.channels:
-            for before in range(len(cascade.steps)):
-                rate = rates(step.number, Ask(channel), before)
-                reacts, leaves = (np.broadcast_to(each, WORLDS) for each in (rate.reacts, rate.leaves))
-                for world in range(WORLDS):
-                    told = float(reacts[world]), float(leaves[world])
-                    tables[world][step.number, channel.code, before] = told
-    return tables
+def _over(told: Ended) -> Over:
+    low, middle, high = np.percentile(told.worlds / SECOND, (10, 50, 90))
+    return Over(f"{told.share:.0%}", float(middle), Range(float(low), float(high)))

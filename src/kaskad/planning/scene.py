@@ -12,7 +12,7 @@ from kaskad.domain.condition import Condition, Event, Kept, Name, Segment, walk
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
 from kaskad.planning.outlook import Outlook
-from kaskad.planning.simulate import Tell, play
+from kaskad.planning.simulate import Played, Tell, play
 from kaskad.planning.simulated import Simulated, counted
 from kaskad.planning.walk import Ask
 from kaskad.planning.world import Rates, Sort, World
@@ -40,9 +40,14 @@ class Staged(Struct, frozen=True):
 def staged(scene: Scene, tell: Tell | None = None) -> Staged:
     """Play a scene. `tell` as for `play`."""
     began_s = perf_counter()
+    told = counted(lived(scene, tell))
+    return Staged(told, perf_counter() - began_s)
+
+
+def lived(scene: Scene, tell: Tell | None = None) -> Played:
+    """Play a scene, and return everybody's life."""
     version = prepare(1, 1, scene.cascade, scene.policy)
-    played = play(version, scene.world, scene.sorts, _looking_up(scene.rates), tell)
-    return Staged(counted(played), perf_counter() - began_s)
+    return play(version, scene.world, scene.sorts, _looking_up(scene.rates), tell)
 
 
 def _looking_up(table: Table) -> Rates:
