@@ -45,6 +45,7 @@ class World:
             reacted = self.sent[:, step] & reacts[:, step]
             self.by[reacted] = step
             silent &= ~reacted
+        self.bought = chance.random(people) < np.where(self.by >= 0, 0.3, 0.02)
 
     def shapes(self, count):
         """Return the runs of the first so many people, as figures count them."""
@@ -68,4 +69,5 @@ class World:
         return {
             "reached": (self.by[since:] >= 0).sum(), "messages": self.sent[since:].sum(),
             "cost": (self.sent[since:] * PRICES).sum(), "robot": self.sent[since:, 3].sum(),
+            "converted": self.bought[since:].sum(),
         }  # fmt: skip
