@@ -134,5 +134,6 @@ def _sentence(asked: Mapping[str, Any]) -> str:
         why = "no row fits, so by the account's own price"
     else:
         operator = f" ({row['operator']})" if row["operator"] else ""
-        why = f"by the row of {row['place']}{operator}: {row['price']} {asked['currency']} per {row['per']}"
+        place = "everywhere" if row["place"] == "*" else row["place"]
+        why = f"by the row of {place}{operator}: {row['price']} {asked['currency']} per {row['per']}"
     return f"{asked['to']} costs {asked['price']} {asked['currency']}, {why}."
