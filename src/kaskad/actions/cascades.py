@@ -193,6 +193,11 @@ def listing(office: Office, *, counted: bool = True) -> list[Overview]:
         return [_overview(office, tx, row, row.id in drafted, counts) for row in store.all_cascades(tx)]
 
 
+def titles(office: Office) -> dict[str, str]:
+    """Return how each cascade is called, by its slug."""
+    return {each.slug: each.title for each in listing(office, counted=False)}
+
+
 def find(office: Office, slug: str) -> Whole:
     """Return one cascade; raises NotFound."""
     with office.read() as tx:

@@ -11,6 +11,9 @@ import typer
 
 from kaskad.cli.screens.may import may_lines
 from kaskad.cli.screens.options import DB, JSON
+from kaskad.domain.terms import CallResult, Reason
+
+OURS = frozenset(each.value for each in (*Reason, *CallResult))  # codes that are words of ours
 
 
 def register(app: typer.Typer) -> None:
@@ -105,7 +108,8 @@ def _once(phase: str, *reasons: str) -> str:
 
 def _fact_words(fact: Mapping[str, Any]) -> str:
     value = fact.get("value", {})
-    more = ", ".join(str(value[name]) for name in ("reason", "code", "detail", "key") if value.get(name))
+    told = [str(value[name]) for name in ("reason", "code", "detail", "key") if value.get(name)]
+    more = ", ".join(dict.fromkeys(each.replace("_", " ") if each in OURS else each for each in told))
     where = f"{fact['step']} " if fact["step"] else ""
     return f"{where}{fact['kind'].replace('_', ' ')}{f' ({more})' if more else ''}"
 

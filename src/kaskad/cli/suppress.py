@@ -59,8 +59,8 @@ def suppress(
         found = client.post(path, told)
     if check:
         lines = [
-            f"{each['value']}: {each['reason']}, since {each['at'][:10]}" if each["reason"] else
-            f"{each['value']}: not on the stop-list"
+            f"{each['value']}: {each['reason'].replace('_', ' ')}, since {each['at'][:10]}"
+            if each["reason"] else f"{each['value']}: not on the stop-list"
             for each in found["items"]
         ]  # fmt: skip
         say(as_json, found["items"], "\n".join(lines))

@@ -248,7 +248,8 @@ def _why(look: Look, shown: Shown) -> str:
     if last is None:
         return ""
     reason = look.word("reason", last.reason.value)
-    return f"{reason}: {last.detail}" if last.detail else reason
+    detail = look.coded(last.detail)
+    return f"{reason}: {detail}" if detail and detail != reason else reason
 
 
 def _price(look: Look, shown: Shown) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions import (
     addresses,
@@ -38,6 +38,7 @@ from kaskad.store.cards import KnownConsent
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.changes import shown
 from kaskad.web.pages.contacts import segment_names, stop_options, title_of
+from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -183,7 +184,8 @@ def card_page(
         consents=[_agreed(each, look) for each in reversed(whole.consents)],
         segments=segments.of_contact(office, who, segment_names(office)),
         zone_source=look._(ZONES[whole.zones.source]), live=_live(office, who),
-        days=days_of([touch(each, look) for each in found], look), next=following, show=show,
+        days=days_of([touch(_titled(office, request, each), look) for each in found], look),
+        next=following, show=show,
         filters=[(name, look._(text)) for name, text in FILTERS.items()],
         cascades=_asked_about(office, seen), cascade=cascade, answer=answer, refused=refused,
         twins=[(contact_text(each.id), title_of(each, []), same) for each, same in merging.like(office, who)],
@@ -206,6 +208,13 @@ def _timeline(office: Office, who: str, kinds: frozenset[str], until: int) -> tu
         whole = [each for each in found if each.at > last] or found
         found, following = whole, str(last if whole is not found else last - 1)
     return [each for each in found if not kinds or each.what in kinds], following
+
+
+def _titled(office: Office, request: Request, entry: Entry) -> Entry:
+    """Return an entry with its cascade's title in place of the slug."""
+    if entry.cascade is None:
+        return entry
+    return structs.replace(entry, cascade=figures_of(request).title(office, entry.cascade))
 
 
 def _live(office: Office, who: str) -> list[RunView]:

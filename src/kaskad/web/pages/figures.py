@@ -36,6 +36,7 @@ class Figures:
     """What pages show; one of them for all pages, in the application's state."""
 
     def __init__(self) -> None:
+        self.titles: Remembered[Mapping[str, str]] = Remembered()
         self.overviews: Remembered[list[Overview]] = Remembered()
         self.reports: Remembered[Told] = Remembered()
         self.status: Remembered[Status] = Remembered()
@@ -62,6 +63,10 @@ class Figures:
         rows = self.overviews.get("", lambda: cascades.listing(office))
         return sorted(rows, key=_place)
 
+    def title(self, office: Office, slug: str) -> str:
+        """Return how a cascade is called; of one that is not there its slug."""
+        return self.titles.get("", lambda: cascades.titles(office)).get(slug, slug)
+
     def lately(self, office: Office) -> Mapping[str, Lately]:
         """Return what each cascade did in the last seven days."""
         return self.week.get("", lambda: reports.lately(office))
@@ -78,6 +83,7 @@ class Figures:
         """Count anew what has just been changed."""
         self.reports.forget(slug)
         self.overviews.forget("")
+        self.titles.forget("")
         self.alarms.forget("")
 
 

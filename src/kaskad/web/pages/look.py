@@ -108,6 +108,12 @@ class Look(Struct, frozen=True):
         """Return how a channel, an outcome, a reason … is called (`words.py`)."""
         return self._(WORDS[kind][name])
 
+    def coded(self, text: str) -> str:
+        """Return the word of a failure's code, such as no_answer; of other texts what they are."""
+        return next(
+            (self.word(kind, text) for kind in ("call", "reason", "skip") if text in WORDS[kind]), text
+        )
+
     def n(self, number: float) -> str:
         """Return a number with its thousands set apart."""
         return format_number(number, self.language)

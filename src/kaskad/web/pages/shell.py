@@ -158,18 +158,23 @@ def render(
     """Return a page made from a template, with the headers of every page.
 
     Templates see `look`, `seen` (None before one has signed in), `csrf`, `places`, `own_pages` (of a
-    cascade), `said` and the values.
+    cascade), `said`, `named` (the title of a cascade by its slug) and the values.
     """
     page = _environment(look.language).get_template(template).render(
         look=look, seen=seen, csrf=seen.csrf if seen else "", places=entries(request, seen),
         own_pages=cascade_pages(request, seen), said=_said(request), query=dict(request.query_params),
-        **values,
+        named=lambda slug: _named(request, slug), **values,
     )  # fmt: skip
     response = HTMLResponse(page, code, HEADERS)
     look.keep(response)
     if SAID_COOKIE in request.cookies and not request.headers.get("hx-request"):
         response.delete_cookie(SAID_COOKIE)
     return response
+
+
+def _named(request: Request, slug: str) -> str:
+    title: str = request.app.state.figures.title(request.app.state.office, slug)
+    return title
 
 
 def go(path: str, said: str = "", kind: str = "good") -> Response:

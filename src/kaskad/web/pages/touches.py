@@ -208,8 +208,10 @@ def _fact(entry: Entry, look: Look) -> Touch:
     title = said(DID, entry.kind, look)
     told = entry.details
     reason = known("reason", str(told["reason"]), look) if told.get("reason") else ""
-    more = (str(told[key]) for key in ("detail", "key", "text", "url") if told.get(key))
-    parts = [part for part in (entry.step, reason, *more) if part]
+    call = str(told.get("code", ""))
+    said_of_it = (str(told[key]) for key in ("detail", "key", "text", "url") if told.get(key))
+    more = (look.coded(each) for each in (call if call in WORDS["call"] else "", *said_of_it))
+    parts = list(dict.fromkeys(part for part in (entry.step, reason, *more) if part))
     href = f"/messages/{entry.run}/{entry.step}" if entry.step else ""
     sign = _ICONS.get(entry.kind, icon("circle-x") if kind == "bad" else icon("circle-dot"))
     return Touch(

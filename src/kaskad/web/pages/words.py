@@ -82,6 +82,14 @@ REASONS = {
     "no_answer": N_("nobody picked up"),
     "unreachable": N_("out of reach"),
 }
+CALLS = {  # how a call ended that nobody took: the `code` of its failure
+    "busy": N_("busy"),
+    "no_answer": N_("nobody picked up"),
+    "unreachable": N_("out of reach"),
+    "invalid_number": N_("there is no such number"),
+    "rejected": N_("the person declined the call"),
+    "carrier_blocked": N_("the network let the call not through"),
+}
 CHANNELS = {
     "email": N_("email"),
     "telegram": N_("Telegram"),
@@ -278,6 +286,7 @@ WORDS = {
     "outcome": OUTCOMES,
     "skip": SKIPS,
     "reason": REASONS,
+    "call": CALLS,
     "channel": CHANNELS,
     "role": ROLES,
     "entry": ENTRIES,

@@ -40,6 +40,10 @@ export const percent = (share, digits = Math.abs(share) < 0.1 ? 1 : 0) =>
   new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(share);
 export const points = (share, digits = 1) => `${share > 0 ? "+" : ""}${number(share * 100, digits)}`;
 
+/** Return how many minor units one of a currency is. */
+export const unit = (currency) =>
+  10 ** new Intl.NumberFormat(language, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+
 /** Return minor units as money: "1 234 ₸"; digits behind the point only where the amount is small. */
 export function money(minor, currency) {
   const made = { style: "currency", currency, currencyDisplay: "narrowSymbol" };
@@ -66,9 +70,10 @@ const axis = (name, more) => ({
   splitLine: { lineStyle: { color: colour("--line"), opacity: 0.6 } },
 });
 
-/** Return an axis of numbers; `format` writes each. */
+/** Return an axis of numbers; `format` writes each. Per cents are not drawn closer than they are written. */
 export const values = (name = "", format = number, more = {}) => ({
   ...axis(name, { axisLabel: { formatter: (value) => format(value), ...more.axisLabel } }), type: "value",
+  ...(format === percent ? { minInterval: 0.01 } : {}),
   ...Object.fromEntries(Object.entries(more).filter(([key]) => key !== "axisLabel")),
 });
 

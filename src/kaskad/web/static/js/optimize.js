@@ -1,19 +1,21 @@
 // The frontier of reach against cost, and how many are silent still after how long.
-import { band, colour, dots, draw, grid, legend, mark, money, number, percent, stairs, tip, values } from "./charts.js";
+import { band, colour, dots, draw, grid, legend, mark, money, number, percent, stairs, tip, unit, values } from "./charts.js";
 
 draw("frontier", (told, narrow) => {
   const cost = (value) => (told.currency ? money(value, told.currency) : number(value, 1));
+  const most = Math.max(...[...told.other, ...told.efficient, ...told.today].map(([each]) => each), 0);
+  const one = told.currency ? unit(told.currency) : 1;
   const kind = (name, paint, size, more = {}) => dots(told[name], { paint, size, name: told.words[name], ...more });
   return {
     height: narrow ? 300 : 360,
     legend: legend({ icon: "circle" }),
     grid: grid({ top: narrow ? 64 : 40, bottom: 44 }),
-    xAxis: values(told.words.cost, cost, { scale: true }),
+    xAxis: values(told.words.cost, cost, { scale: true, minInterval: most >= 100 * one ? one : 0 }),
     yAxis: values("", percent, { scale: true }),
     tooltip: tip(({ data }) => data[2] ?? ""),
     series: [
       { type: "line", data: told.line, symbol: "none", silent: true, lineStyle: { color: colour("--good"), width: 2 }, z: 1 },
-      kind("other", "--faint", 7), kind("efficient", "--good", 11),
+      kind("other", "--quiet", 8), kind("efficient", "--good", 11),
       kind("proposed", "--accent", 17, { symbol: "diamond", z: 4 }), kind("today", "--warn", 15, { symbol: "rect", z: 5 }),
     ].filter((each) => each.data.length),
   };
