@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kaskad.analytics import courses
 from kaskad.analytics.courses import standings, tally
-from kaskad.analytics.measures import Chosen, Measured, measured, seen
+from kaskad.analytics.gains import gains
+from kaskad.analytics.measures import EVERY, Chosen, Measured, measured, seen
 from kaskad.analytics.paths import Flow, flows
 from kaskad.analytics.reach import Report, currencies, report, trips
 from kaskad.analytics.recent import Lately, hours, lately
@@ -284,7 +285,7 @@ def check_measures(tx: Transaction, people: list[Any], rows: list[dict[str, Any]
     counted = tally(tx, 7, EVERYTHING)
     money = {number: currency for number, currency in currencies(tx).items() if currency}
     known = seen(tx, counted, money, settings.currency(tx))
-    made = measured(counted, CASCADE, known)
+    made = measured(counted, CASCADE, known, EVERY, gains(tx, 7, EVERYTHING, counted, known))
     messages = [Sent(r, people[r["contact"] - 1]) for r in rows if not r["skip"]]
     mark_left(messages)
     for row in made.rows:

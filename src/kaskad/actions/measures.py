@@ -54,14 +54,19 @@ def told(office: Office, slug: str, among: Among = ALL, chosen: Chosen = EVERY) 
     Raises NotFound, Conflict for a cascade that was never activated, Invalid for a step, channel or variant
     that it does not have.
     """
+    from kaskad.analytics.gains import gains
+
     now = office.now()
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         cascade = definition_of(office, tx, row)
         _check(cascade, chosen)
-        counted = tally(tx, row.id, scope_of(office, tx, slug, among), now)
+        scope = scope_of(office, tx, slug, among)
+        counted = tally(tx, row.id, scope, now)
         known = measures.seen(tx, counted, reach.currencies(tx), settings.currency(tx))
-    return Told(cascade.id, cascade.title, now, chosen, measures.measured(counted, cascade, known, chosen))
+        gained = gains(tx, row.id, scope, counted, known)
+    made = measures.measured(counted, cascade, known, chosen, gained)
+    return Told(cascade.id, cascade.title, now, chosen, made)
 
 
 def export(
@@ -146,6 +151,10 @@ def _cells(made: Measured) -> Iterator[Sequence[Cell]]:
     for name in OF_MONEY:
         for currency, minor in sorted(made.money.get(name, {}).items()):
             yield ("", "", "", name, None, None, _whole(minor, currency), currency)
+    for currency, gain in sorted(made.gains.items()):
+        for name, end in (("revenue_gain_low", gain.low), ("revenue_gain_high", gain.high)):
+            whole = None if end is None else _whole(round(end), currency)
+            yield ("", "", "", name, None, None, whole, currency)
 
 
 def _of_row(row: Row) -> Iterator[Sequence[Cell]]:

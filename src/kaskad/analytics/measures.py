@@ -53,6 +53,19 @@ class Row(Struct):
     rates: dict[str, Rate] = field(default_factory=dict)
 
 
+class Gain(Struct, frozen=True):
+    """What a person brought above one held out, in minor units, with the ends of its interval (None: too few
+    have bought to tell); shown where the interval does not hold zero."""
+
+    each: float
+    low: float | None
+    high: float | None
+    shown: bool
+
+
+NONE: Mapping[str, Gain] = {}
+
+
 class Measured(Struct):
     """All measures of a cascade; those of runs and money are of the whole cascade, however rows "
     "are chosen."""
@@ -65,6 +78,7 @@ class Measured(Struct):
     goal_gain: float | None
     money: dict[str, Amounts]  # of OF_MONEY
     uncounted: int
+    gains: dict[str, Gain] = field(default_factory=dict)  # `revenue_gain` by currency
 
 
 class Chosen(Struct, frozen=True):
@@ -182,7 +196,9 @@ def rate(part: int, whole: int) -> Rate:
     return Rate(part, whole, part / whole if whole else None)
 
 
-def measured(told: Tally, cascade: Cascade, known: Seen, chosen: Chosen = EVERY) -> Measured:
+def measured(
+    told: Tally, cascade: Cascade, known: Seen, chosen: Chosen = EVERY, gains: Mapping[str, Gain] = NONE
+) -> Measured:  # fmt: skip
     """Return all measures of runs that went so, in the words of the current definition."""
     steps = {step.number: step for step in cascade.steps}
     made: dict[tuple[int, int, int], _Counts] = {}
@@ -206,7 +222,7 @@ def measured(told: Tally, cascade: Cascade, known: Seen, chosen: Chosen = EVERY)
         name = _named(cascade, number, variant) if variant >= 0 else ""
         told_as = (one.id if one else str(number), Channel.of(channel).value, name)
         rows.append(_row(told_as, made[number, channel, variant]))
-    return _of_runs(told, known, rows, _row(_asked(chosen), whole), _spent(told, known))
+    return _of_runs(told, known, rows, _row(_asked(chosen), whole), _spent(told, known), gains)
 
 
 def of_lines(made: Measured) -> dict[tuple[str, str], dict[str, Rate]]:
@@ -238,7 +254,9 @@ def _spent(told: Tally, known: Seen) -> Amounts:
     return cost
 
 
-def _of_runs(told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amounts) -> Measured:
+def _of_runs(
+    told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amounts, gains: Mapping[str, Gain]
+) -> Measured:  # fmt: skip
     entered = holdouts = goals = held_goals = beyond = 0
     counts = dict.fromkeys((*LEVELS, *SIGNS, "goal_delivered", "goal_clicked", "back", "whole"), 0)
     for shape, runs in told.shapes.items():
@@ -271,28 +289,28 @@ def _of_runs(told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amount
     money = {f"cost_{name}": _each(cost, counts[name]) for name in LEVELS} | {
         "cost_entered": _each(cost, entered),
         "cost_goal": _each(cost, goals),
-        **_brought(told, known, entered, holdouts),
+        **_brought(told, known, entered),
+        "revenue_gain": {currency: round(one.each) for currency, one in gains.items()},
     }
-    return Measured(rows, whole, entered, holdouts, rates, gain, money, told.uncounted)
+    return Measured(rows, whole, entered, holdouts, rates, gain, money, told.uncounted, dict(gains))
 
 
-def _brought(told: Tally, known: Seen, entered: int, holdouts: int) -> dict[str, Amounts]:
-    """Return what goals were worth: in all, by run, and by run above what those held out brought."""
-    revenue, held = _worth(told.values, known), _worth(told.held, known)
-    each = _each(revenue, entered)
-    gain: Amounts = {}
-    if entered and holdouts:
-        for currency in {*revenue, *held}:
-            gain[currency] = round(revenue.get(currency, 0) / entered - held.get(currency, 0) / holdouts)
-    returned = _worth(told.returned, known)
-    return {"revenue": revenue, "returned": returned, "revenue_each": each, "revenue_gain": gain}
+def _brought(told: Tally, known: Seen, entered: int) -> dict[str, Amounts]:
+    """Return what goals were worth: in all, what came back of it, and by run."""
+    revenue, returned = _worth(told.values, known), _worth(told.returned, known)
+    return {"revenue": revenue, "returned": returned, "revenue_each": _each(revenue, entered)}
+
+
+def currency_of(version: int, known: Seen) -> str:
+    """Return the currency of what goals of a version are worth; "": none is known."""
+    return _currency(known.sources[version]) or known.brand
 
 
 def _worth(values: Mapping[int, int], known: Seen) -> Amounts:
     found: Amounts = {}
     for version, minor in values.items():
         if minor:
-            currency = _currency(known.sources[version]) or known.brand
+            currency = currency_of(version, known)
             found[currency] = found.get(currency, 0) + minor
     return found
 

@@ -175,9 +175,25 @@ def _of_money(told: dict[str, Any]) -> Table:
 
     table = _table("", "amount")
     for name, amounts in told["money"].items():
-        if amounts:
+        if name == "revenue_gain":
+            for currency, gain in told["gains"].items():
+                table.add_row(_words(name), _gain(currency, gain))
+        elif amounts:
             table.add_row(_words(name), " + ".join(format_money(each) for each in money(amounts)))
     return table
+
+
+def _gain(currency: str, gain: dict[str, Any]) -> str:
+    """Return a gain as people read it: what is not shown is no gain."""
+    from kaskad.domain.cascade import Money
+    from kaskad.domain.money import format_money
+
+    each, *ends = [
+        None if gain[name] is None else format_money(Money(round(gain[name]), currency))
+        for name in ("each", "low", "high")
+    ]
+    between = "too few have bought to tell" if None in ends else f"{ends[0]} to {ends[1]}"
+    return f"{each} ({between})" if gain["shown"] else f"not shown ({between})"
 
 
 def _explain() -> None:

@@ -224,8 +224,14 @@ OF_MONEY = {  # of the whole cascade, by currency
     ),
     "revenue_gain": Measure(
         worded("Gain in revenue for each who entered"),
-        worded("Revenue by runs that entered, less revenue by runs held out."),
-        worded("A few large orders make it: the tab “Does it work?” tells how sure it is."),
+        worded(
+            "Revenue by people who entered, by their first runs, those who brought nothing too, less the "
+            "same by people held out."
+        ),
+        worded(
+            "Not shown where its 95 per cent interval (bootstrap over people) holds zero, or where fewer "
+            "than five of either have come to the goal: a few large orders make it."
+        ),
     ),
 }  # fmt: skip
 

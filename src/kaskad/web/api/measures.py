@@ -52,6 +52,18 @@ class RowView(View):
     rates: Annotated[dict[str, RateView], Field(description=_described(OF_MESSAGES))]
 
 
+class GainView(View):
+    """`revenue_gain` in one currency, in minor units, with its 95 % interval: null where too few have bought.
+
+    `shown` is false where the interval holds zero: then it may be chance.
+    """
+
+    each: float
+    low: float | None
+    high: float | None
+    shown: bool
+
+
 class MeasuresView(View):
     """The measures of a cascade; `rates` and `money` are of whole runs, however messages are chosen."""
 
@@ -66,6 +78,7 @@ class MeasuresView(View):
     rates: Annotated[dict[str, RateView], Field(description=_described(OF_RUNS))]
     goal_gain: Annotated[float | None, Field(description=OF_RUNS["goal_gain"].says)]
     money: Annotated[dict[str, Money], Field(description=_described(OF_MONEY))]
+    gains: Annotated[dict[str, GainView], Field(description="`revenue_gain` with its interval, by currency.")]
 
     @classmethod
     def of(cls, told: measures.Told) -> MeasuresView:
@@ -84,6 +97,9 @@ class MeasuresView(View):
             },
             goal_gain=made.goal_gain,
             money=made.money,
+            gains={
+                name: GainView.model_validate(each, from_attributes=True) for name, each in made.gains.items()
+            },
         )
 
 
