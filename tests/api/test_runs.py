@@ -168,14 +168,14 @@ def test_a_run_of_a_merged_contact_is_found_by_the_name_that_it_had(api, taker):
     assert len(api.get("/messages?contact=dan")["items"]) == 4
 
 
-def test_moving_runs_to_another_version_says_what_is_wrong(api):
+def test_moving_runs_to_another_version_says_what_is_wrong(api, taker):
     told = api.post("/cascades/one/runs/migrate", {"version": 1, "dry_run": True})
     assert told == {"moved": 0, "places": {}, "stay": {}, "next": None}
     assert api.call("POST", "/cascades/one/runs/migrate", {"version": 9}).status_code == 404
     assert api.call("POST", "/cascades/nothing/runs/migrate", {"version": 1}).status_code == 404
 
 
-def test_all_runs_move_in_the_background_and_a_move_can_be_stopped(api, capsys):
+def test_all_runs_move_in_the_background_and_a_move_can_be_stopped(api, taker, capsys):
     path = "/cascades/one/migrations"
     begun = api.call("POST", path, {"version": 1})
     assert begun.status_code == 202 and begun.json()["version"] == 1

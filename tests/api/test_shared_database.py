@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kaskad.actions import sign_in
 from kaskad.config import Settings
 from kaskad.domain.terms import Channel
 from kaskad.store.db import open_database
@@ -43,17 +44,23 @@ def api(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> I
     postgres.drop(url)
 
 
-def test_a_cascade_goes_its_whole_way(api):
-    assert api.raw("GET", "/f/%00").status_code == 404  # which no text of PostgreSQL holds
+@pytest.fixture(scope="module")
+def begun(api: Api) -> dict[str, object]:
+    """Return the launch of a cascade whose first messages are sent."""
     assert api.put("/cascades/news", content=CASCADE)["ok"]
     assert api.post("/cascades/news/plan")["version"] == 1
     assert api.post("/cascades/news/activate")["version"] == 1
-    begun = api.post("/cascades/news/launch", {"list": "vip", "pace": "100000/h"})
+    launch: dict[str, object] = api.post("/cascades/news/launch", {"list": "vip", "pace": "100000/h"})
 
     def sent() -> dict[str, int]:
         return {line["id"]: line["sent"] for line in api.get("/cascades/news/report")["lines"]}
 
     until(lambda: sent() == {"chat": 2, "letter": 1}, 60)
+    return launch
+
+
+def test_a_cascade_goes_its_whole_way(api, begun):
+    assert api.raw("GET", "/f/%00").status_code == 404  # which no text of PostgreSQL holds
     (launch,) = api.get("/cascades/news/launches")["items"]
     assert (launch["id"], launch["enrolled"], launch["audience"]) == (begun["id"], 3, "list vip")
     assert api.post("/cascades/news/plan")["in_flight"] == [
@@ -63,7 +70,7 @@ def test_a_cascade_goes_its_whole_way(api):
     assert [each["entered"] for each in api.get("/cascades")["items"]] == [3]
 
 
-def test_runs_and_messages_are_found(api):
+def test_runs_and_messages_are_found_and_have_pages(api, begun):
     first = api.get("/cascades/news/runs?limit=2")
     second = api.get(f"/cascades/news/runs?limit=2&cursor={first['next']}")
     assert (len(first["items"]), len(second["items"]), second["next"]) == (2, 1, None)
@@ -80,17 +87,13 @@ def test_runs_and_messages_are_found(api):
     assert api.post("/cascades/news/resume")["runs"] == 0
     assert api.post("/cascades/news/stop")["runs"] == 2
 
-
-def test_pages_are_there(api):
-    from kaskad.actions import sign_in
-
     asked = api.raw("GET", sign_in.link(api.service.office))
     cookie = {"Cookie": asked.headers["set-cookie"].split(";")[0]}
     assert "news" in api.raw("GET", "/cascades", headers=cookie).text
     assert "stopped" in api.raw("GET", "/cascades/news", headers=cookie).text
 
 
-def test_contacts_are_kept_found_and_told_about(api):
+def test_contacts_are_kept_found_and_told_about(api, begun):
     csv = "id,name,email,phone,city\nk1,Әсел Қали,asel@example.org,+77010000011,Алматы\nk2,Бек,,,Астана\n"
     report = api.post("/contacts/import", content=csv.encode(), params={"list": "csv", "source": "p.csv"})
     assert (report["state"], report["new"]) == ("done", 2)
