@@ -11,6 +11,11 @@ PNG = base64.b64decode(
 LOOK = {"name": "Север", "currency": "KZT", "site": "https://example.org", "colour": "#FFD400",
         "address": "Almaty, Abay 1\n\n", "legal": "TOO «Sever» <BIN 0>"}  # fmt: skip
 
+ACCOUNT = {
+    "provider": "smtp", "secrets": {"password": "x"}, "priority": 7,
+    "settings": {"host": "mail.example.org", "sender": "Shop <a@example.org>", "user": "shop"},
+}  # fmt: skip
+
 
 def states(api):
     return {each["name"]: each["state"] for each in api.get("/brand/parts")["items"]}
@@ -65,9 +70,7 @@ def test_a_logo_is_a_saved_picture(api):
 
 
 def test_whom_letters_come_from_is_changed_alone(api):
-    settings = {"host": "mail.example.org", "sender": "Shop <a@example.org>", "user": "shop"}
-    account = {"provider": "smtp", "settings": settings, "secrets": {"password": "x"}, "priority": 7}
-    api.put("/accounts/mail", account)
+    api.put("/accounts/mail", ACCOUNT)
     told = {"sender": "North <b@example.org>", "reply_to": "c@example.org"}
     kept = api.put("/accounts/mail/sender", told)
     assert kept["settings"] == kept["settings"] | told | {"user": "shop"} and kept["priority"] == 7
@@ -80,6 +83,7 @@ def test_the_commands_tell_the_same(api, capsys):
         code = run([*words, "--db", api.service.db.name])
         return code, capsys.readouterr().out
 
+    api.put("/accounts/mail", ACCOUNT)
     assert told("brand", "set", "North", "KZT", "--colour", "#0b6e4f", "--legal", "", "--site", "")[0] == 0
     out = told("brand", "set", "South", "RUB", "--address", "Main St 1", "--logo", "")[1]
     assert out == "South, RUB\ncolour: #0b6e4f\naddress: Main St 1\n"

@@ -57,7 +57,8 @@ def test_a_column_marks_ones_own_people(api):
 
 
 def test_a_dry_run_counts_and_changes_nothing(api):
-    text = "id,email\nf1,anna@example.org\ndry,dry@example.org\n,dry2@example.org\n,DRY2@example.org\n"
+    bring(api, "id,email\nwet,wet@example.org\n")
+    text = "id,email\nwet,wet@example.org\ndry,dry@example.org\n,dry2@example.org\n,DRY2@example.org\n"
     report = bring(api, text, dry_run=True, list="never made")
     assert (report["state"], report["dry_run"]) == ("done", True)
     assert (report["new"], report["changed"]) == (2, 2)
