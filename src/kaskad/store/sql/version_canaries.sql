@@ -29,7 +29,7 @@ UPDATE version_canaries SET due_at = :due_at WHERE id = :id AND due_at IS NULL;
 -- name: end_version_canary
 -- By a person it is known already; what the figures have stopped waits for somebody to look.
 UPDATE version_canaries SET state = :state, why = :why, ended_at = :now, ended_by = :by,
-       looked_at = CASE WHEN :state = 'passed' OR :by <> '' THEN :now END
+       looked_at = CASE WHEN CAST(:state AS TEXT) = 'passed' OR CAST(:by AS TEXT) <> '' THEN CAST(:now AS BIGINT) END
  WHERE id = :id AND state = 'running';
 
 -- name: look_at_version_canaries
