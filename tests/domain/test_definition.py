@@ -588,6 +588,7 @@ PLACES = {
     "trigger": ("trigger",),
     "reentry": ("reentry",),
     "goal": ("goal",),
+    "returned": ("goal", "returned"),
     "budget": ("budget",),
     "guard": ("guard",),
     "step": ("steps", 0),
@@ -621,6 +622,7 @@ def test_every_key_of_the_schema_is_read(name, key):
     )
     data.update(
         utm={"source": "a"},
+        goal={"event": "g", "value": "v", "returned": {"event": "r"}},
         reentry={"after_finish": "7d"},
         budget={"total": "5 KZT"},
         guard={"bounces": "2%"},

@@ -178,7 +178,8 @@ def judged(
     if not counts:
         return str(worded("nothing was sent to the first part")), False
     said = []
-    for figure, count in counts.items():
+    for figure in filter(counts.__contains__, Figure):
+        count = counts[figure]
         bound = own.get((version_id, 0, figure), guard.bound(figure))
         said.append(f"{figure.value} {count.bad}/{count.of}")
         if bound and count.bad > 1 and chance(count, bound) < CANARY_ALPHA:

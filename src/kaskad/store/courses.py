@@ -322,9 +322,9 @@ def _words(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, tuple[str, ...]
     asked = [(*key, step) for key, steps in failed for step in steps]
     if not asked:
         return {}
-    told = tx.many("told_failures", asked)
-    told.sort(key=lambda row: (row[3], -row[4]))  # the last one counts
-    words = {row[:3]: _word(row[5]) for row in told}
+    words: dict[tuple[int, ...], str] = {}
+    for row in sorted(tx.many("told_failures", asked), key=lambda row: (-row[3], row[4])):
+        words.setdefault(row[:3], _word(row[5]))  # the last instant counts, and of one what was told first
     return {key: tuple([words.get((*key, step), "") for step in steps]) for key, steps in failed if steps}
 
 
