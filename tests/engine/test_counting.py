@@ -213,3 +213,6 @@ def test_what_is_due_is_noted_once_until_it_is_claimed(
     noted.committed()
     place.counts(one)
     assert not noted.new({first})  # the next piece of the same round claims nothing
+    with place.db.write() as tx:
+        counting.count(tx, PIECE, noted=noted)
+    assert noted.new({first}) == {first}  # a report was printed meanwhile

@@ -217,10 +217,8 @@ class Stage:
 
     def _is_counted(self) -> None:
         """Whatever changes a run lets it be counted anew: what reports count is what the rows say now."""
-        if self.engine.world.noted is not None:
-            self.engine.world.noted.clear()
         with self.db.write() as tx:
-            while counting.count(tx, 10_000):
+            while counting.count(tx, 10_000, noted=self.engine.world.noted):
                 pass
             for key, one in courses.stand(tx, _some(tx), {}).items():
                 assert one.counted == one.entry, f"the run {key} has changed, and was not to be counted anew"

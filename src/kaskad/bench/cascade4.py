@@ -219,8 +219,12 @@ class Measured:
 
     def _count_rest(self) -> None:
         """Let the engine count now what it would soon: that belongs to what a contact costs."""
-        now = self._engine.world.clock.now()
-        while not self._engine.problem() and self._engine.write(lambda tx: count(tx, PIECE, now)).result():
+        world = self._engine.world
+        now, noted = world.clock.now(), world.noted
+        while (
+            not self._engine.problem()
+            and self._engine.write(lambda tx: count(tx, PIECE, now, noted)).result()
+        ):
             pass
 
     def _left(self) -> tuple[bool, bool]:

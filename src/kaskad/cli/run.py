@@ -261,7 +261,8 @@ def _report(service: Service, version: VersionRow, cascade: Cascade) -> tuple[Re
     from kaskad.analytics.reach import report, trips
     from kaskad.engine.counting import count
 
-    while service.engine.write(lambda tx: count(tx, COUNTED)).result():
+    noted = service.engine.world.noted
+    while service.engine.write(lambda tx: count(tx, COUNTED, noted=noted)).result():
         pass
     with service.db.read() as tx:
         made = report(tx, version.cascade_id, cascade, service.clock.now())

@@ -97,13 +97,15 @@ class Counting:
         return Round(*claim(tx, ROUND, wall_ms(), self._last))
 
 
-def count(tx: Transaction, limit: int, now: int = LATE) -> int:
+def count(tx: Transaction, limit: int, now: int = LATE, noted: Noted | None = None) -> int:
     """Count anew what is due, up to some more runs than `limit`, at once; return how many were counted.
 
-    Facts come in by `now`.
+    Facts come in by `now`. Beside an engine: in its transactions, and with what it has `noted`.
     """
     if not _may_count(tx):
         return 0
+    if noted is not None:
+        noted.clear()
     ids, keys = claim(tx, limit, LATE)
     recount(tx, keys, now)
     drop_due(tx, ids)
