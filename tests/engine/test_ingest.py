@@ -323,3 +323,32 @@ def test_reports_are_counted_in_a_tenth_of_the_time_while_somebody_waits(
     while False not in busy and monotonic() < until:  # a tick for which nobody waits
         site.engine.write(lambda _: None).result(10)
     assert False in busy
+
+
+def test_a_tick_waits_a_little_for_as_many_as_the_last_one_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    engine = Engine(migrated(tmp_path / "kaskad.db"), Vault(["v" * 40]), World(
+        HandClock(START), Signer([(1, b"s" * 32)]), Options(base_url="https://go.example.org")
+    ), Taker)  # fmt: skip
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        engine.deliver(Delivery(None))
+        return False
+
+    monkeypatch.setattr(engine._halt, "wait", wait)
+    engine._served = 3
+    engine._gather()
+    assert waits == []  # nothing waits: it may sleep
+    engine.deliver(Delivery(None))
+    engine._gather()
+    assert len(waits) == 2  # until three are there
+    engine._gather()
+    assert len(waits) == 2
+    engine._served = 9
+    monkeypatch.setattr("kaskad.engine.engine._GATHER_S", 0.0)
+    engine._gather()
+    assert len(waits) == 2  # no longer than that
+    engine.stop()

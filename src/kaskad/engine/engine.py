@@ -36,6 +36,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 _GATHER_S = 0.01  # what comes in bits is taken together: a commit for each would cost more than its work
+_LOOK_S = 0.002  # between looks at how much has come
 _IDLE_S = 1.0
 _SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox too
 _RELOAD_S = 2.0  # so soon does what other processes change there count here
@@ -60,6 +61,7 @@ class Engine:
         self._wake = threading.Event()
         self._stopping = False
         self._began_s = 0.0
+        self._served = 0  # deliveries and results, by the tick before
         self._halt = threading.Event()  # set with it
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
@@ -214,6 +216,7 @@ class Engine:
         self._began_s = monotonic()
         results = [self._results.popleft() for _ in range(len(self._results))]
         deliveries, shared = self._take_deliveries()
+        self._served = len(results) + len(deliveries)
         try:
             ticked = self._transact(results, deliveries, closing)
         except BaseException as error:
@@ -359,14 +362,26 @@ class Engine:
     def _sleep(self, more: bool, failures: int) -> None:
         if failures:
             self._halt.wait(min(5.0, 0.2 * 2**failures))  # nothing that arrives makes it work any sooner
-        elif not more and (self._results or self._deliveries or self._writes):
-            self._halt.wait(max(0.0, self._began_s + _GATHER_S - monotonic()))
         elif not more:
-            idle_s = _SHARED_IDLE_S if self.world.shared else _IDLE_S
-            until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
-            if until_s > 0:
-                self._wake.wait(min(idle_s, until_s))
+            if self._waiting():
+                self._halt.wait(max(0.0, self._began_s + _GATHER_S - monotonic()))
+            else:
+                idle_s = _SHARED_IDLE_S if self.world.shared else _IDLE_S
+                until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
+                if until_s > 0:
+                    self._wake.wait(min(idle_s, until_s))
+            self._gather()
         self._wake.clear()
+
+    def _gather(self) -> None:
+        """Wait a little until as many wait as the last tick served: those who were answered soon come back."""
+        until_s = monotonic() + _GATHER_S
+        while 0 < self._waiting() < self._served and monotonic() < until_s and not self._stopping:
+            self._halt.wait(_LOOK_S)
+
+    def _waiting(self) -> int:
+        """Return how many deliveries, results and changes the next tick will find."""
+        return len(self._deliveries) + len(self._results) + len(self._writes)
 
 
 def _not_sent(parcel: Parcel, at: int, why: str) -> Result:
