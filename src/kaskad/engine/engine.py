@@ -131,7 +131,8 @@ class Engine:
                 self._deliveries.append(delivery)
         if refusal is not None:
             return _failed(refusal)
-        self._wake.set()
+        if not self._wake.is_set():  # the engine clears it before it looks at what is there
+            self._wake.set()
         return future
 
     def take_results(self, results: list[Result]) -> None:

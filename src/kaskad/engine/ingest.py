@@ -380,14 +380,16 @@ def _recent(hash_key: bytes, now: int, visitor: Visitor, tx: Transaction) -> tup
 
 def _without_secrets(
     account: Account, headers: Mapping[str, str], body: bytes
-) -> tuple[dict[str, str], bytes]:
+) -> tuple[Mapping[str, str], bytes]:
     """Return what is kept of a webhook: some services prove themselves by telling the secret itself."""
     secrets = [secret for secret in account.secrets.values() if secret]
-    kept = {
-        name: value
-        for name, value in headers.items()
-        if name.lower() not in _SECRET_HEADERS and not any(secret in value for secret in secrets)
-    }
+    kept, told = headers, "\n".join(headers.values())
+    if not _SECRET_HEADERS.isdisjoint(map(str.lower, headers)) or any(secret in told for secret in secrets):
+        kept = {
+            name: value
+            for name, value in headers.items()
+            if name.lower() not in _SECRET_HEADERS and not any(secret in value for secret in secrets)
+        }
     for secret in map(str.encode, secrets):
         if len(secret) >= _LEAST_SECRET and secret in body:
             body = body.replace(secret, _HIDDEN)
