@@ -375,7 +375,7 @@ class Engine:
         self._wake.clear()
 
     def _gather(self) -> None:
-        """Wait a little until as many wait as the last tick served: those who were answered soon come back."""
+        """Wait a little for as many as the last tick served: those who were answered soon come back."""
         until_s = monotonic() + _GATHER_S
         while 0 < self._waiting() < self._served and monotonic() < until_s and not self._stopping:
             self._halt.wait(_LOOK_S)
