@@ -22,16 +22,8 @@ TOLERANCE_MS = 300_000
 
 
 def hmac_hex(algorithm: str, secret: str, signed: bytes) -> str:
-    """Return the HMAC (RFC 2104) of `signed` as hexadecimal text."""
-    begun = _begun(algorithm, secret).copy()
-    begun.update(signed)
-    return begun.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _begun(algorithm: str, secret: str) -> hmac.HMAC:
-    """Return what the HMAC of any text begins with: half of its time, where the text is a webhook."""
-    return hmac.new(secret.encode(), digestmod=algorithm)
+    """Return the HMAC of `signed` as hexadecimal text."""
+    return hmac.digest(secret.encode(), signed, algorithm).hex()
 
 
 def check_hmac(algorithm: str, secret: str, signed: bytes, given: Iterable[str]) -> None:
