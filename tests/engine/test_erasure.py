@@ -29,6 +29,7 @@ KEPT = {
     "segment_touched",
     "due_runs",
     "run_courses",
+    "double_messages",
     "consents",
     "contacts",
     "decisions",

@@ -91,3 +91,34 @@ def test_the_same_words_in_fewer_parts():
     assert plain("«Ёлка» — 5\u00a0%…") == '"Ёлка" - 5 %...' and latin("Щука, Юля №7") == "Shchuka, Iulia No7"
     assert spared("Hello") == (1, 0, 0) and spared(QUOTED) == (2, 1, 0)
     assert spared("Привет " * 12) == (2, 0, 1) and spared("a" * 161) == (2, 0, 0)
+
+
+def test_a_double_message_is_told_whichever_of_both_is_known_to_have_left_first(either):
+    stage, office = staged(either)
+    stage.account(Channel.EMAIL, "email", prices={"minor": 5, "currency": "KZT"})
+    for slug in ("main", "other"):
+        stage.cascade(CASCADE.format(slug=slug, text="Hello"))
+    policy = replace(Policy.unlimited(), run_gap_ms=PerClass(service=HOUR))
+    person = stage.person("quick", [Channel.EMAIL])
+    stage.answer = lambda parcel: None
+    stage.event(person, "other")
+    stage.passes("10s")
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.event(person, "main")
+    stage.passes("10s")
+    with stage.db.write() as tx:
+        settings.put(tx, POLICY, policy)
+    sums_agree(either)
+    assert _doubles(office, "main") == {}  # nobody knows yet that the first one left
+    stage.engine.take_results([accepted(stage.parcels[0], stage.clock.now())])
+    stage.passes("10s")
+    assert _doubles(office, "main") == {"letter": (1, {"KZT": 5})}
+    sums_agree(either)
+    stage.receipt(person, Kind.FAILED, step=0, value='{"cost": 3}')
+    assert _doubles(office, "main") == {"letter": (1, {"KZT": 3})}
+    sums_agree(either)
+    assert _doubles(office, "main") == {"letter": (1, {"KZT": 3})} and _doubles(office, "other") == {}
+
+
+def _doubles(office, slug):
+    return {one.step: (one.count, one.amounts) for one in money(office, slug).wasted if one.kind == "double"}

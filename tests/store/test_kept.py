@@ -82,6 +82,7 @@ STAYS = {
     "messages": _FIGURES,
     "price_lists": "what messages of that time have cost",
     "run_courses": _FIGURES,
+    "double_messages": _FIGURES,
     "runs": _FIGURES,
     "segment_blocks": _WORK,
     "segment_watches": _WORK,

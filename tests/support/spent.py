@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from kaskad.analytics.spent import Span, spent
+from kaskad.analytics.waste import double
 from kaskad.domain.spent import early_of
 from kaskad.engine import counting
 from kaskad.store.db import Database, Transaction
@@ -27,19 +28,43 @@ SLOW = {
                      CASE WHEN kind = 6 THEN before ELSE after - before END AS change FROM amounts) a
           ON a.contact_id = m.contact_id AND a.run_id = m.run_id AND a.step = m.step WHERE''', 1)}""",
 }  # fmt: skip
+GAPS = (60_000, 3_600_000, 5_400_000, 86_400_000, 90_000_000)  # the last one is wider than what is kept
 Sums = dict[tuple[object, ...], list[int]]
 
 
 def sums_agree(db: Database) -> None:
     """Check that sums of money are those of the messages, before and after what is due is counted anew."""
     with db.read() as tx:
-        expected = _slow(tx)
-        assert _told(tx) == expected
+        expected, doubles = _slow(tx), _doubles(tx)
+        assert _told(tx) == expected and _told_doubles(tx) == doubles
     with db.write() as tx:
         while counting.count(tx, 1_000):
             pass
     with db.read() as tx:
-        assert _told(tx) == expected
+        assert _told(tx) == expected and _told_doubles(tx) == doubles
+
+
+def _doubles(tx: Transaction) -> Sums:
+    """Return what followed a message of another cascade, by gap, cascade, version, step and account."""
+    text = f"""SELECT m.contact_id, r.cascade_id, r.version_id, m.step, coalesce(m.account_id, 0),
+                      m.submitted_at, {COST} {OF} AND {LEFT}"""
+    sent = list(tx._connection.execute(text if tx.dialect == "sqlite" else text.encode()))
+    found: Sums = {}
+    for contact_id, cascade_id, *place, at, cost in sent:
+        others = [at - one[5] for one in sent if one[0] == contact_id and one[1] != cascade_id]
+        for gap in GAPS:
+            if any(0 < after < gap for after in others):
+                _add(found, (gap, cascade_id, *place), (1, cost, 0))
+    return found
+
+
+def _told_doubles(tx: Transaction) -> Sums:
+    found: Sums = {}
+    for cascade_id in {row[1] for row in tx.all("version_cascades")}:
+        for gap in GAPS:
+            for row in double(tx, Span(cascade_id, 0, 1 << 42), gap):
+                _add(found, (gap, cascade_id, row[0], row[1], row[2] or 0), (*row[3:], 0))
+    return found
 
 
 def _slow(tx: Transaction) -> Sums:

@@ -11,13 +11,15 @@ import msgspec
 from msgspec import Struct, field
 
 from kaskad.analytics.reach import Amounts
-from kaskad.analytics.spent import Span, Sum
+from kaskad.analytics.spent import CORRECTED, Span, Sum
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import success_mask
 from kaskad.domain.plainer import spared
 from kaskad.domain.spent import FAILED, UNHEARD, early_of
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
+from kaskad.store import doubles
+from kaskad.store.courses import waiting
 from kaskad.store.db import Transaction
 
 TEXTS = 2_000  # that are measured, at most: some 100 ms
@@ -71,7 +73,7 @@ class Counter:
         self, tx: Transaction, span: Span, cascade_of: Callable[[int], Cascade], currencies: Mapping[int, str]
     ) -> None:
         self._tx, self._cascade_of, self._currencies = tx, cascade_of, currencies
-        self._span = msgspec.structs.asdict(span)
+        self._of, self._span = span, msgspec.structs.asdict(span)
         self._found: dict[tuple[str, str], Wasted] = {}
 
     def count(self, sums: Sequence[Sum], gap_ms: int) -> list[Wasted]:
@@ -84,12 +86,12 @@ class Counter:
             if kind := self._kind(one):
                 self._add(kind, one.version_id, one.step, one.account_id, one.cost, one.messages)
         if gap_ms:
-            self._rows("double", self._tx.all("waste_double", gap=gap_ms, **self._span))
+            self._rows("double", double(self._tx, self._of, gap_ms))
         self._rows("dead", self._tx.all("waste_dead", **self._span))
         self._texts()
         return sorted(self._found.values(), key=lambda one: list(KINDS).index(one.kind))
 
-    def _rows(self, kind: str, rows: list[tuple[int, ...]]) -> None:
+    def _rows(self, kind: str, rows: Sequence[tuple[int, ...]]) -> None:
         for version, step, account, count, minor in rows:
             self._add(kind, version, step, account, minor, count)
 
@@ -120,3 +122,29 @@ class Counter:
         if minor and (currency := self._currencies.get(account, "")):
             one.amounts[currency] = one.amounts.get(currency, 0) + minor
         return one
+
+
+def double(tx: Transaction, span: Span, gap_ms: int) -> list[tuple[int, ...]]:
+    """Return messages of a cascade that followed one of another by less than `gap_ms`.
+
+    In rows of version, step, account (0: none), how many and what they cost; as they are counted, and those
+    of people of whom something is due as they are.
+    """
+    told = msgspec.structs.asdict(span)
+    if gap_ms > doubles.KEPT_MS:
+        return tx.all("waste_double_anew", gap=gap_ms, **told)
+    found: dict[tuple[int, ...], list[int]] = {
+        row[:3]: [row[3], int(row[4])] for row in tx.all("waste_double", gap=gap_ms, **told)
+    }
+    changed = waiting(tx, CORRECTED)
+    if changed and len(changed) <= CORRECTED:
+        people = {contact_id for contact_id, _ in changed}
+        own = {row[0] for row in tx.all("version_cascades") if row[1] == span.cascade_id}
+        for sign, rows in ((-1, doubles.kept(tx, people)), (1, doubles.now(tx, people))):
+            for one in rows:
+                within = span.since <= one.submitted_at < span.until
+                if within and one.after_ms < gap_ms and one.version_id in own:
+                    total = found.setdefault((one.version_id, one.step, one.account_id), [0, 0])
+                    total[0] += sign
+                    total[1] += sign * one.cost
+    return [(*place, *total) for place, total in sorted(found.items()) if total[0]]

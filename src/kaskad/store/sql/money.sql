@@ -3,8 +3,14 @@
 -- A message costs what its provider took for all its attempts, else its price once it has left us.
 
 -- name: waste_double
--- Messages that followed one of another cascade to the same person by less than :gap; only who has been in several can
--- have got such.
+-- Messages that followed one of another cascade to the same person by less than :gap, as they are counted.
+SELECT version_id, step, account_id, count(*), sum(cost) FROM double_messages
+ WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id)
+   AND submitted_at >= :since AND submitted_at < :until AND after_ms < :gap
+ GROUP BY version_id, step, account_id;
+
+-- name: waste_double_anew
+-- The same of gaps that are wider than what is kept; only who has been in several cascades can have got such.
 WITH several AS MATERIALIZED (
     SELECT contact_id FROM runs GROUP BY contact_id HAVING min(cascade_id) <> max(cascade_id)
 )
@@ -17,6 +23,41 @@ SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + 
                   AND o.submitted_at < m.submitted_at AND o.submitted_at > m.submitted_at - :gap
                   AND o.state IN (3, 4, 5, 7, 8, 9, 10))
  GROUP BY r.version_id, m.step, m.account_id;
+
+-- name: double_messages_kept
+-- What is kept of these contacts.
+SELECT contact_id, run_id, step, version_id, account_id, submitted_at, after_ms, cost FROM double_messages
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
+
+-- name: double_messages_now
+-- What should be kept of these contacts: each message that left within a day after one of another cascade.
+SELECT m.contact_id, m.run_id, m.step, r.version_id, coalesce(m.account_id, 0), m.submitted_at,
+       min(m.submitted_at - o.submitted_at), coalesce(m.spent, 0) + coalesce(m.cost, m.price)
+  FROM runs r
+  JOIN runs q ON q.contact_id = r.contact_id AND q.cascade_id <> r.cascade_id
+  JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id
+  JOIN messages o ON o.contact_id = q.contact_id AND o.run_id = q.id
+ WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND o.state IN (3, 4, 5, 7, 8, 9, 10)
+   AND o.submitted_at < m.submitted_at AND o.submitted_at > m.submitted_at - 86400000
+   AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ GROUP BY m.contact_id, m.run_id, m.step, r.version_id, m.account_id, m.submitted_at, m.spent, m.cost, m.price;
+
+-- name: put_double_messages
+INSERT INTO double_messages (contact_id, run_id, step, version_id, account_id, submitted_at, after_ms, cost)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[], :c5::bigint[],
+                                    :c6::bigint[], :c7::bigint[], :c8::bigint[]) */
+ON CONFLICT (contact_id, run_id, step) DO UPDATE
+   SET version_id = excluded.version_id, account_id = excluded.account_id, submitted_at = excluded.submitted_at,
+       after_ms = excluded.after_ms, cost = excluded.cost;
+
+-- name: drop_double_messages
+DELETE FROM double_messages
+/* sqlite: WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 */
+/* postgresql: USING unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, run_id, step)
+ WHERE double_messages.contact_id = k.contact_id AND double_messages.run_id = k.run_id
+   AND double_messages.step = k.step */;
 
 -- name: waste_dead
 -- Messages to an address that was known to be invalid before they left. Calls go to the number of SMS (8). Begun with
