@@ -46,6 +46,11 @@ class Pool:
         else:
             self._waiting.append((request, tag))
 
+    @property
+    def free(self) -> int:
+        """Return how many requests could go at once."""
+        return len(self._idle)
+
     async def drained(self) -> None:
         """Wait until every request has its answer."""
         if self._under_way:

@@ -1,8 +1,9 @@
 """A provider that reports by signed webhooks, in a process of its own.
 
 `python -m kaskad.bench.poster URL BATCH` reads lines of JSON, lists of receipts as (contact, run, step, kind,
-instant). It posts each when its instant has come, up to BATCH of one account together, until it is answered
-2xx; then it prints a line with the receipts that were taken. It ends when its input does.
+instant). It posts each when its instant has come and a connection is free, up to BATCH of one account
+together, until it is answered 2xx; then it prints a line with the receipts that were taken. It ends when its
+input does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable
 from typing import cast
 
@@ -24,7 +25,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.engine.dispatch import new_loop
 
 Told = tuple[int, int, int, int, int]  # contact, run, step, kind, instant
-CONNECTIONS = 16
+CONNECTIONS = 64
 
 decode = msgspec.json.Decoder(list[Told]).decode
 encode = msgspec.json.Encoder().encode
@@ -38,6 +39,7 @@ class Poster:
         self._host = url.removeprefix("http://")
         self._batch = batch
         self._due: dict[int, list[Told]] = {}
+        self._ready: dict[int, deque[Told]] = defaultdict(deque)  # due, by step: these wait for a connection
         self._posted: dict[int, list[Told]] = {}
         self._number = 0
         self._signer = Signer([(1, SIGNING)])
@@ -54,12 +56,23 @@ class Poster:
             self._due[grain].append(one)
 
     def _fire(self, grain: int) -> None:
-        by_step: dict[int, list[Told]] = defaultdict(list)
         for one in self._due.pop(grain):
-            by_step[one[2]].append(one)
-        for step, told in by_step.items():
-            for first in range(0, len(told), self._batch):
-                self._post(step, told[first : first + self._batch])
+            self._ready[one[2]].append(one)
+        self._post_ready()
+
+    def _post_ready(self) -> None:
+        """Post what is due while connections are free; what waits for one goes together with what comes next.
+
+        A webhook for each grain of each step would be a few receipts and a commit, whatever BATCH allows.
+        """
+        while self.pool.free and (step := max(self._ready, key=self._waiting, default=None)) is not None:
+            ready = self._ready[step]
+            if not ready:
+                return
+            self._post(step, [ready.popleft() for _ in range(min(self._batch, len(ready)))])
+
+    def _waiting(self, step: int) -> int:
+        return len(self._ready[step])
 
     def _post(self, step: int, told: list[Told]) -> None:
         events = [
@@ -81,6 +94,7 @@ class Poster:
             sys.stdout.buffer.flush()
         elif not self.closing:
             self._loop.call_later(AGAIN_MS / 1000, self._post, told[0][2], told)
+        self._post_ready()
 
 
 async def main(url: str, batch: int) -> None:
