@@ -94,6 +94,23 @@ def test_how_people_react_here_moves_the_figures_of_steps_that_nobody_came_to_ye
         assert agent * moved > 0.05 or (moved == 0 and abs(agent) < 0.05), (letters, agent)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_who_leaves_a_step_at_which_few_are_silent_is_told_by_the_steps_beside_it(share):
+    """Of two who are silent and stay nobody would say that a quarter of such people leave."""
+    cells = {
+        (0, 0): Cell(reacted=200, left=round(800 * share), silent=round(800 * (1 - share))),
+        (1, 1): Cell(reacted=700, left=round(60 * share), silent=round(60 * (1 - share))),
+        (2, 2): Cell(reacted=38, silent=2),
+    }
+    outlook = Outlook(PLAN, Happened(cells), {})
+    for step in (2, 3):  # the last but one nobody came to
+        rate = outlook.means(step, ASKS[step], step)
+        leave = rate.leaves[0] / (1 - rate.reacts[0])
+        assert share - 0.04 < leave < share + 0.04, (step, leave)
+        drawn = outlook.drawn(1, 2_000)(step, ASKS[step], step)
+        assert np.mean(drawn.leaves / (1 - drawn.reacts)) == pytest.approx(leave, abs=0.01)
+
+
 def test_the_control_group_is_sent_nothing():
     told = forecast(PLAN, People(1_000, [Kind(1_000, ASKS)], held=2_000, typical=True), NOTHING)
     assert told.mean.steps[0].sent[0] == pytest.approx(800)

@@ -12,12 +12,13 @@ from kaskad.domain.terms import Channel, Reaction
 from kaskad.planning.history import Cell, Happened
 from kaskad.planning.priors import reacts
 from kaskad.planning.rates import Belief, Family, Seen, family, moved, shifted
-from kaskad.planning.walk import Ask, Rate, Rates, Stage
+from kaskad.planning.walk import Ask, Rate, Rates, Stage, Worlds
 
 Event = tuple[Channel, Reaction | None]  # what counts as success, where: rates of one are alike
 Elsewhere = Mapping[Event, Sequence[Seen]]
 
 _NOTHING = Cell()
+_LEAVING = 1_000  # no channel has this code
 NEVER = Belief(np.ones(1), np.full(1, 1e-9), np.ones(1))
 
 
@@ -40,6 +41,10 @@ class Outlook:
 
     def __init__(self, plan: Plan, own: Happened, elsewhere: Elsewhere) -> None:
         self._plan, self._own, self._elsewhere = plan, own, elsewhere
+        # Of a step that a reaction does not end nobody counts who leaves it.
+        self._counting = [
+            number for number, stage in enumerate(plan.stages) if stage.ends or stage.branch is not None
+        ]
         self._shift = shifted(self._seen())
         self._families: dict[Event, Family] = {}
         self._beliefs: dict[tuple[int, Channel, int], tuple[Belief, Belief | None]] = {}
@@ -59,6 +64,7 @@ class Outlook:
     def drawn(self, seed: int, count: int) -> Rates:
         """Return rates for as many worlds; for one seed always the same."""
         kept: dict[tuple[int, Channel, int], Rate] = {}
+        left: dict[int, Worlds] = {}
 
         def rates(step: int, ask: Ask, before: int) -> Rate:
             place = step, ask.channel, before
@@ -67,10 +73,10 @@ class Outlook:
                 seen = self._own.cells.get((step, before), _NOTHING).of > 0
                 # Rates of which nothing was seen are believed alike, so they are drawn alike.
                 chance = default_rng([seed, step, ask.channel.code, 1 + before if seen else 0])
-                reacting, leaving = self._believed(*place)
-                some = reacting.draws(common, chance)
-                gone = 0.0 if leaving is None else leaving.draws(common, chance)
-                kept[place] = Rate(some, gone * (1.0 - some))
+                some = self._believed(*place)[0].draws(common, chance)
+                if step not in left:
+                    left[step] = self._left(seed, step, count)
+                kept[place] = Rate(some, left[step] * (1.0 - some))
             return kept[place]
 
         return rates
@@ -111,8 +117,25 @@ class Outlook:
             self._families[event] = alike.knowing(self._elsewhere.get(event, ()))
         return self._families[event]
 
+    def _left(self, seed: int, step: int, count: int) -> Worlds:
+        """Return at which rate those leave a step who do not react, in as many worlds."""
+        leaving = self._leaving(step)
+        if leaving is None:
+            return np.zeros(count)
+        common = default_rng([seed, _LEAVING]).random(count)  # where many leave one step, they leave others
+        return leaving.draws(common, default_rng([seed, _LEAVING, step]))
+
     def _leaving(self, step: int) -> Belief | None:
-        """Return at which rate those leave who do not react; None: nobody was seen at the step."""
-        seen = self._own.step(step)
-        rest = seen.of - seen.reacted
-        return family(None).believed(Seen(rest, seen.left)) if rest > 0 else None
+        """Return at which rate those leave a step who do not react, as at the steps beside it; None: nobody
+        was seen at any."""
+        seen = {number: self._silent(number) for number in self._counting}
+        own = self._silent(step)
+        others = [cell for number, cell in seen.items() if number != step and cell.of]
+        if not own.of and not others:
+            return None
+        return family(None, 0.5).knowing(others).believed(own)
+
+    def _silent(self, step: int) -> Seen:
+        """Return how many did not react to a step, and how many of those left."""
+        cell = self._own.step(step)
+        return Seen(cell.of - cell.reacted, cell.left) if cell.of > cell.reacted else Seen(0, 0)

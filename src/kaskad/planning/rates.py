@@ -77,9 +77,11 @@ class Family(Struct, frozen=True):
         return Belief(likely / likely.sum(), hits.ravel(), misses.ravel())
 
 
-def family(figure: float | None) -> Family:
-    """Return a family of which the field has a figure; without one every common rate is as likely."""
-    common, weights = _nodes(figure)
+def family(figure: float | None, even: float = 1.0) -> Family:
+    """Return a family of which the field has a figure; without one every common rate is as likely, or with
+    `even` 0.5 those near 0 and 1 are likelier (Jeffreys' prior): of n to whom it never happened it is
+    expected of half a one."""
+    common, weights = _nodes(figure, even)
     hits = common[:, None] * SCATTERS
     return Family(hits, SCATTERS - hits, np.log(weights)[:, None] + np.zeros_like(hits))
 
@@ -107,8 +109,8 @@ def moved(figure: float, shift: float | NDArray[np.float64]) -> float | NDArray[
 
 
 @lru_cache(256)
-def _nodes(figure: float | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _nodes(figure: float | None, even: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return common rates and how likely each is, such that their mean is the figure (Gauss-Jacobi)."""
-    hits, misses = (1.0, 1.0) if figure is None else (WEIGHT * figure, WEIGHT * (1.0 - figure))
+    hits, misses = (even, even) if figure is None else (WEIGHT * figure, WEIGHT * (1.0 - figure))
     points, weights = roots_jacobi(NODES, misses - 1.0, hits - 1.0)
     return (points + 1.0) / 2.0, weights / weights.sum()
