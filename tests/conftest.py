@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 import structlog
 
+from kaskad.web import soon
 from support.examples import EXPLORING
 from support.postgres import PostgresServer, postgres_server
 from support.scenarios import pass_table
@@ -63,6 +64,12 @@ def _log_as_it_was() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _counted_at_once() -> None:
+    """Let servers of tests wait for what they count, however busy the machine is."""
+    soon.SOON_S = 60.0
 
 
 @pytest.fixture(scope="session")

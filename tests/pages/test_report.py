@@ -4,16 +4,19 @@ import csv
 import io
 import json
 import re
+from threading import Event, Timer
 
 import pytest
 from python_calamine import CalamineWorkbook
 
+from kaskad.actions import uplift
 from kaskad.cli.root import run
 from kaskad.domain.terms import Kind
 from kaskad.store import courses
 from kaskad.store.cascades import by_slug
 from kaskad.store.contacts import Contact, upsert
 from kaskad.store.suppressions import hash_key
+from kaskad.web import soon
 from support.effects import TRIED, put_tried
 from support.faults import until
 
@@ -169,3 +172,33 @@ def test_whether_a_cascade_works_is_told_on_the_page_by_the_api_and_in_the_termi
         assert "nothing to compare with" in client.get("/cascades/news/uplift?all=yes").text
         assert "Nothing to compare yet" in client.get("/cascades/draft/uplift").text
         assert client.get("/cascades/tried/uplift?version=9").status_code == 404
+
+
+def test_figures_that_take_long_are_waited_for_and_hold_nobody_up(opened, visit, capsys, monkeypatch):
+    there, measured, asked = Event(), uplift.measure, []
+
+    def measure(*args, **kwargs):
+        asked.append(there.wait(30))
+        return measured(*args, **kwargs)
+
+    monkeypatch.setattr(uplift, "measure", measure)
+    monkeypatch.setattr(soon, "SOON_S", 0.01)
+    eyes = visit("viewer", language="en")
+    page = eyes.goto("/cascades/tried/uplift?all=yes&segment=")
+    page.wait_for_selector("text=Being counted")
+    assert not eyes.axe() and not eyes.overflows()
+    answer = opened.api.call("GET", "/cascades/tried/uplift")
+    assert (answer.status_code, answer.headers["retry-after"]) == (202, "1")
+    assert answer.json()["state"] == "counting"
+    with opened.client("viewer") as client:
+        part = client.get("/cascades/tried/uplift?all=yes&segment=", headers={"HX-Request": "true"})
+        assert (part.status_code, part.content) == (204, b"")
+    there.set()
+    page.wait_for_selector("#verdict")  # by itself
+    assert opened.api.get("/cascades/tried/uplift")["effect"]["control"]["hits"] == 42
+    assert len(asked) == 2  # once for the page, once for the API
+    there.clear()
+    Timer(0.3, there.set).start()
+    assert run(["uplift", "tried", "--version", "1", "--json", "--db", opened.service.office.db.name]) == 0
+    told = capsys.readouterr()
+    assert "The server is counting" in told.err and json.loads(told.out)["effect"]["control"]["hits"] == 42

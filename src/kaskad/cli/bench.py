@@ -239,12 +239,14 @@ def pages(
         rows = [
             (
                 each.path,
-                *(f"{part:.0f}" for part in (each.first_ms, each.p50_ms, each.p95_ms, each.cpu_ms, each.kib)),
+                *(f"{part:.0f}" for part in (each.first_ms, each.counted_ms, each.p50_ms, each.p95_ms)),
+                f"{each.cpu_ms:.0f}",
+                f"{each.kib:.0f}",
                 "slow" if each.slow else "",
             )
             for each in sorted(report.timed, key=lambda each: -each.p95_ms)
         ]  # fmt: skip
-        typer.echo(table(("PAGE", "FIRST MS", "P50", "P95", "CPU MS", "KIB", ""), rows))
+        typer.echo(table(("PAGE", "FIRST MS", "COUNTED", "P50", "P95", "CPU MS", "KIB", ""), rows))
         typer.echo(f"The first page with styles and scripts: {report.first_page_kib:.0f} KiB")
         typer.echo(f"Not asked for: {', '.join(report.not_asked) or 'none'}")
     if any(each.slow for each in report.timed):

@@ -78,10 +78,15 @@ class Client:
         sent: dict[str, Any] = {"json": value} if value is not None else {}
         if content is not None:
             sent = {"content": content, "headers": {"Content-Type": kind}}
-        try:
-            answer = self._http.request(method, f"/api/v1{path}", params=asked, **sent)
-        except httpx2.HTTPError as error:
-            raise _gone(self.url, str(error)) from None
+        told = 0.0
+        while True:
+            try:
+                answer = self._http.request(method, f"/api/v1{path}", params=asked, **sent)
+            except httpx2.HTTPError as error:
+                raise _gone(self.url, str(error)) from None
+            if answer.status_code != 202 or "retry-after" not in answer.headers:
+                break
+            told = _counted(told, float(answer.headers["retry-after"]))
         if answer.status_code >= 400:
             raise _told(answer.status_code, answer.content)
         if answer.headers.get("content-type", "").startswith("text/"):
@@ -118,6 +123,16 @@ class Client:
 
     def close(self) -> None:
         self._http.close()
+
+
+def _counted(waited_s: float, rest_s: float) -> float:
+    """Wait for what the server is counting, and say so once; return how long that has taken so far."""
+    import typer
+
+    if not waited_s:
+        typer.echo("The server is counting …", err=True)
+    sleep(rest_s)
+    return waited_s + rest_s
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from kaskad.log import get_logger
 from kaskad.web.api.fields import NAMED, PLAIN
 from kaskad.web.auth import TOKEN_HEADER, Forbidden, Unknown
 from kaskad.web.pages.look import Look
+from kaskad.web.soon import RETRY_S, BeingCounted
 
 log = get_logger(__name__)
 
@@ -70,6 +71,8 @@ def on_kaskad_error(request: Request, error: Exception) -> Response:
     """Answer for a failure that a person can understand; a page's script in the reader's language."""
     say = _said_to(request)
     match error:
+        case BeingCounted():
+            return being_counted(error)
         case Invalid():
             pairs = zip(error.worded, error.pointers, strict=True)
             return problem(422, problems=[Problem(say(text), pointer) for text, pointer in pairs])
@@ -87,6 +90,12 @@ def on_kaskad_error(request: Request, error: Exception) -> Response:
             log.error("not stored", error=type(error).__name__, detail=str(error))
             return problem(503, "Nothing was stored; send it again.", headers=RETRY_AFTER)
     return problem(400, str(error))
+
+
+def being_counted(error: BeingCounted) -> Response:
+    """Answer that figures are not there yet: the same request, made again, gets them."""
+    body = {"state": "counting", "seconds": int(error.for_s), "detail": str(error)}
+    return Response(msgspec.json.encode(body), 202, {"Retry-After": str(RETRY_S)}, "application/json")
 
 
 def _said_to(request: Request) -> Callable[[str], str]:

@@ -11,6 +11,7 @@ from pydantic import Field
 from kaskad.actions import attribution
 from kaskad.analytics.attribution import RULES
 from kaskad.web.api.cascades import READ
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
 from kaskad.web.api.when import Since30, Until, moment
@@ -41,16 +42,18 @@ class AttributionView(View):
     lines: list[AttributedView]
 
 
-@router.get("/attribution", dependencies=[may(READ)])
+@router.get("/attribution", dependencies=[may(READ)], responses=COUNTING)
 def show_attribution(
     office: InOffice,
+    counted: Counted,
     since: Since30 = None,
     until: Until = None,
     within_days: Annotated[int, Query(ge=1, le=90, description="How long before a goal messages count.")] = 7,
 ) -> AttributionView:
     """Share out the goals of a period among the messages before them, by five rules; no proof of cause."""
-    told = attribution.attribute(
-        office, since=moment(office, since), until=moment(office, until), within_days=within_days
+    first, last = moment(office, since), moment(office, until)
+    told = counted.soon(
+        lambda: attribution.attribute(office, since=first, until=last, within_days=within_days)
     )
     return AttributionView(
         since=instant(told.since), until=instant(told.until), within_days=told.within_days, goals=told.goals,

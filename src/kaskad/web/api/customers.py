@@ -12,6 +12,7 @@ from kaskad.actions import customers
 from kaskad.actions.customers import MOST_SEGMENTS, Asked
 from kaskad.domain.measures import OF_CUSTOMERS
 from kaskad.web.api.cascades import READ
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
 from kaskad.web.api.when import Since, Until, moment
@@ -96,9 +97,10 @@ class CustomersView(WorthView):
     rfm: list[CellView]
 
 
-@router.get("", dependencies=[may(READ)])
+@router.get("", dependencies=[may(READ)], responses=COUNTING)
 def show_customers(
     office: InOffice,
+    counted: Counted,
     event: Names = None,
     amount: Annotated[str, Query(max_length=100, description="Property with the amount; else RFM's.")] = "",
     returned: Annotated[
@@ -119,7 +121,7 @@ def show_customers(
         tuple(event or ()), amount, tuple(returned or ()), unit, keep, margin, discount,
         moment(office, since), moment(office, until), tuple(segment or ()),
     )  # fmt: skip
-    found = customers.customers(office, asked)
+    found = counted.soon(lambda: customers.customers(office, asked))
     return CustomersView(
         **_worth(found.all).model_dump(),
         as_of=instant(found.all.as_of),

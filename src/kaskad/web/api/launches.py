@@ -22,6 +22,7 @@ from kaskad.domain.measures import OF_MESSAGES
 from kaskad.store.canaries import Canary
 from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
 from kaskad.web.api.when import Since, Until, moment
@@ -308,11 +309,12 @@ def _number(launch: str) -> int:
     return launch_id
 
 
-@router.get("/report", dependencies=[may(READ)])
+@router.get("/report", dependencies=[may(READ)], responses=COUNTING)
 def show_report(
     office: InOffice,
     slug: Slug,
     among: Annotated[AmongQuery, Depends()],
+    counted: Counted,
 ) -> ReportView:
     """Report who entered, who was reached, by what, and for how much."""
-    return ReportView.of(reports.report(office, slug, among.told))
+    return ReportView.of(counted.soon(lambda: reports.report(office, slug, among.told)))

@@ -12,6 +12,7 @@ from kaskad.actions import mailboxes
 from kaskad.analytics.mailboxes import Mails
 from kaskad.domain.measures import OF_ACCOUNTS
 from kaskad.web.api.cascades import READ
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
 from kaskad.web.auth import InOffice, may
@@ -70,12 +71,14 @@ class MailboxesView(View):
     more: Annotated[int, Field(description="Domains that are not told of.")]
 
 
-@router.get("/mailboxes", dependencies=[may(READ)], description=OF_ACCOUNTS["complaints_by_mailbox"].says)
+@router.get("/mailboxes", dependencies=[may(READ)], responses=COUNTING,
+            description=OF_ACCOUNTS["complaints_by_mailbox"].says)  # fmt: skip
 def list_by_mailbox(
-    office: InOffice, days: Annotated[int, Query(ge=1, le=90, description="Today and days before.")] = 30
-) -> MailboxesView:
+    office: InOffice, counted: Counted,
+    days: Annotated[int, Query(ge=1, le=90, description="Today and days before.")] = 30,
+) -> MailboxesView:  # fmt: skip
     """Tell complaints, bounces and opt-outs by who keeps the mailboxes and day, and by domain."""
-    told = mailboxes.told(office, days)
+    told = counted.soon(lambda: mailboxes.told(office, days))
     return MailboxesView(
         as_of=instant(told.as_of),
         services=[

@@ -15,6 +15,7 @@ from kaskad.actions.reports import Table
 from kaskad.analytics.measures import Chosen
 from kaskad.domain.measures import OF_ACCOUNTS, OF_MESSAGES, OF_MONEY, OF_RUNS, Measure
 from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.exports import FILE, KINDS
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.launches import AmongQuery, Money
@@ -130,18 +131,19 @@ class ChosenQuery:
         self.told = Chosen(step, channel, variant)
 
 
-@router.get("/cascades/{slug}/figures", dependencies=[may(READ)])
+@router.get("/cascades/{slug}/figures", dependencies=[may(READ)], responses=COUNTING)
 def show_figures(
     office: InOffice,
     slug: Slug,
     among: Annotated[AmongQuery, Depends()],
     chosen: Annotated[ChosenQuery, Depends()],
+    counted: Counted,
 ) -> MeasuresView:
     """Tell all measures: delivery, opens, clicks, goals, reach, costs, opt-outs, complaints, revenue.
 
     `segment`, `version`, `since` and `until` choose the runs, `step`, `channel` and `variant` the messages.
     """
-    return MeasuresView.of(measures.told(office, slug, among.told, chosen.told))
+    return MeasuresView.of(counted.soon(lambda: measures.told(office, slug, among.told, chosen.told)))
 
 
 @router.get("/cascades/{slug}/figures/export", dependencies=[may(READ)], responses=FILE,
@@ -162,12 +164,14 @@ def export_figures(
     return StreamingResponse(content, media_type=KINDS[Form(form)], headers=headers)
 
 
-@router.get("/complaints", dependencies=[may(READ)], description=OF_ACCOUNTS["complaints_by_day"].says)
+@router.get("/complaints", dependencies=[may(READ)], responses=COUNTING,
+            description=OF_ACCOUNTS["complaints_by_day"].says)  # fmt: skip
 def list_complaints(
-    office: InOffice, days: Annotated[int, Query(ge=1, le=400, description="Today and days before.")] = 30
-) -> ComplaintsPage:
+    office: InOffice, counted: Counted,
+    days: Annotated[int, Query(ge=1, le=400, description="Today and days before.")] = 30,
+) -> ComplaintsPage:  # fmt: skip
     """Tell the share of complaints by account and day."""
-    found = measures.complaints(office, days)
+    found = counted.soon(lambda: measures.complaints(office, days))
     return ComplaintsPage(
         items=[
             ComplaintsView(

@@ -11,6 +11,7 @@ from pydantic import Field
 from kaskad.actions import money
 from kaskad.analytics.waste import KINDS
 from kaskad.web.api.cascades import Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.views import View, instant
 from kaskad.web.api.when import Since30, Until, moment
@@ -142,7 +143,10 @@ def show_budgets(office: InOffice) -> BudgetsView:
     return BudgetsView(items=items)
 
 
-@router.get("/cascades/{slug}/money", dependencies=[may("cascades:read")])
-def show_cascade_money(office: InOffice, slug: Slug, since: Since30 = None, until: Until = None) -> MoneyView:
+@router.get("/cascades/{slug}/money", dependencies=[may("cascades:read")], responses=COUNTING)
+def show_cascade_money(
+    office: InOffice, slug: Slug, counted: Counted, since: Since30 = None, until: Until = None
+) -> MoneyView:
     """Show what a cascade has cost, by day, account and step, and what of it need not have been paid."""
-    return MoneyView.of(money.money(office, slug, moment(office, since), moment(office, until)))
+    first, last = moment(office, since), moment(office, until)
+    return MoneyView.of(counted.soon(lambda: money.money(office, slug, first, last)))

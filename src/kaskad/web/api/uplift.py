@@ -13,6 +13,7 @@ from kaskad.analytics.effects import ArmEffect, Effect, StepEffect, VariantEffec
 from kaskad.analytics.intervals import Interval
 from kaskad.analytics.uplift import Plan, Uplift, Worth
 from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.launches import AmongQuery, Money
 from kaskad.web.api.views import View, instant
@@ -227,10 +228,10 @@ def between_of(interval: Interval | None) -> IntervalView | None:
     return None if interval is None else _told(interval)
 
 
-@router.get("/uplift", dependencies=[may(READ)])
+@router.get("/uplift", dependencies=[may(READ)], responses=COUNTING)
 def show_uplift(
-    office: InOffice, slug: Slug, among: Annotated[AmongQuery, Depends()],
+    office: InOffice, slug: Slug, among: Annotated[AmongQuery, Depends()], counted: Counted,
     all: Annotated[bool, Query(description="Also people whose time for the goal is not over.")] = False,
 ) -> UpliftView:  # fmt: skip
     """Measure what a cascade brings, against the people whom it was withheld from by lot."""
-    return UpliftView.of(uplift.measure(office, slug, among.told, ripe=not all))
+    return UpliftView.of(counted.soon(lambda: uplift.measure(office, slug, among.told, ripe=not all)))

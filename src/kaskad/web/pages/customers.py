@@ -51,7 +51,7 @@ def show(
     )  # fmt: skip
     told = None
     try:
-        told = figures_of(request).customers.get(
+        told = figures_of(request).customers.soon(
             json.dumps([str(each) for each in _fields(asked)]), lambda: customers.customers(office, asked)
         )
     except Invalid as error:

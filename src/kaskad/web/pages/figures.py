@@ -27,6 +27,7 @@ from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.uplift import Uplift
 from kaskad.web.pages.played import Playing
 from kaskad.web.pages.remembered import Remembered
+from kaskad.web.soon import Soon
 
 if TYPE_CHECKING:  # it brings scipy along
     from kaskad.actions.optimize import Optimized
@@ -36,26 +37,27 @@ class Figures:
     """What pages show; one of them for all pages, in the application's state."""
 
     def __init__(self) -> None:
+        self.soon = Soon()
         self.titles: Remembered[Mapping[str, str]] = Remembered()
         self.overviews: Remembered[list[Overview]] = Remembered()
-        self.reports: Remembered[Told] = Remembered()
+        self.reports: Remembered[Told] = Remembered(self.soon)
         self.status: Remembered[Status] = Remembered()
         self.week: Remembered[Mapping[str, Lately]] = Remembered()
         self.today: Remembered[Mapping[str, Lately]] = Remembered()
         self.hours: Remembered[list[Hour]] = Remembered()
         self.alarms: Remembered[list[Alarm]] = Remembered()
         self.samples: Remembered[Sampled] = Remembered()
-        self.money: Remembered[MoneyTold] = Remembered()
+        self.money: Remembered[MoneyTold] = Remembered(self.soon)
         self.foretold: Remembered[list[Hindsight]] = Remembered()
         self.calibrated: Remembered[Calibration] = Remembered()
         self.pasts: Remembered[Past] = Remembered()
         self.controls: Remembered[Control] = Remembered()
-        self.optimized: Remembered[Optimized] = Remembered()
-        self.uplifts: Remembered[Uplift] = Remembered()
-        self.measured: Remembered[Measured] = Remembered()
-        self.attributed: Remembered[Attribution] = Remembered()
-        self.customers: Remembered[Customers] = Remembered()
-        self.mailboxes: Remembered[Mailboxes] = Remembered()
+        self.optimized: Remembered[Optimized] = Remembered(self.soon)
+        self.uplifts: Remembered[Uplift] = Remembered(self.soon)
+        self.measured: Remembered[Measured] = Remembered(self.soon)
+        self.attributed: Remembered[Attribution] = Remembered(self.soon)
+        self.customers: Remembered[Customers] = Remembered(self.soon)
+        self.mailboxes: Remembered[Mailboxes] = Remembered(self.soon)
         self.played = Playing()
 
     def cascades(self, office: Office) -> list[Overview]:

@@ -34,7 +34,7 @@ def show(office: InOffice, request: Request, seen: Reader, days: str = "30", loo
     days = days if days in SPANS else "30"
     told = None
     if look_now:
-        told = figures_of(request).mailboxes.get(days, lambda: mailboxes.told(office, int(days)))
+        told = figures_of(request).mailboxes.soon(days, lambda: mailboxes.told(office, int(days)))
     days_of = look.words.ngettext
     return render(
         request, look, "mailboxes.html", seen=seen, told=told, days=days,

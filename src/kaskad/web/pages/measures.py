@@ -50,7 +50,7 @@ def show(
         among = Filters(segment, number_of(version), since, until).among(look)
         chosen = Chosen(step if step in steps else "", channel if channel in channels else "", variant)
         name = json.dumps([slug, segment, version, since, until, step, channel, variant])
-        told = figures_of(request).measured.get(name, lambda: measures.told(office, slug, among, chosen))
+        told = figures_of(request).measured.soon(name, lambda: measures.told(office, slug, among, chosen))
     rows = told.measured.rows if told else []
     arms = [told.measured.rates[each] for each in ("cr_entered", "cr_holdout")] if told else []
     asked = {"step": step, "channel": channel, "variant": variant, "segment": segment, "version": version,

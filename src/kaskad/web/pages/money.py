@@ -42,7 +42,7 @@ def of_cascade(
     told = None
     if overview.version is not None:
         try:
-            told = figures_of(request).money.get(
+            told = figures_of(request).money.soon(
                 f"{slug} {asked.since} {asked.until}",
                 lambda: money.money(office, slug, asked.since, asked.until),
             )

@@ -53,7 +53,7 @@ def could_do_better(
     told, refused = None, ""
     if look_now and not wished.problems:
         try:
-            told = figures_of(request).optimized.get(
+            told = figures_of(request).optimized.soon(
                 "\0".join((slug, *wished.raw.values(), editing.sheet(office, slug).revision)),
                 lambda: _found(office, slug, wished),
             )

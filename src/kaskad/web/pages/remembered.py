@@ -9,10 +9,13 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from kaskad.web.soon import BeingCounted, Soon
+
 T = TypeVar("T")
 PATIENCE = 10  # times as long as it took to count: a tenth of one core at most
 LEAST_S = 1.0
 MOST = 1_000
+STALE_S = 600.0  # so old a value may be that is shown while a new one is being made
 
 
 class _Kept(Struct, Generic[T], frozen=True):
@@ -26,7 +29,8 @@ class Remembered(Generic[T]):
     While one caller makes a value, others get the one before; only where there is none yet they wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, soon: Soon | None = None) -> None:
+        self._soon = soon or Soon()
         self._kept: dict[str, _Kept[T]] = {}
         self._making: dict[str, threading.Lock] = {}
 
@@ -46,6 +50,22 @@ class Remembered(Generic[T]):
                 self._kept.clear()
             self._kept[name] = _Kept(value, now + max(LEAST_S, PATIENCE * (now - began)))
             return value
+
+    def soon(self, name: str, make: Callable[[], T]) -> T:
+        """Return the value of that name without waiting for long.
+
+        Raises BeingCounted where there is none that is fresh enough, nor an old one for the time being.
+        """
+        kept = self._kept.get(name)
+        if kept is not None and time.monotonic() < kept.until:
+            return kept.value
+        try:
+            return self._soon.get((id(self), name), lambda: self.get(name, make))
+        except BeingCounted:
+            kept = self._kept.get(name)
+            if kept is None or time.monotonic() > kept.until + STALE_S:
+                raise
+            return kept.value
 
     def forget(self, name: str) -> None:
         """Make the value again when it is asked for next."""

@@ -118,7 +118,7 @@ def _told(office: Office, request: Request, look: Look, slug: str, asked: Filter
     name = (
         slug if not asked.any else json.dumps([slug, asked.segment, asked.version, asked.since, asked.until])
     )
-    return figures_of(request).reports.get(name, lambda: reports.report(office, slug, asked.among(look)))
+    return figures_of(request).reports.soon(name, lambda: reports.report(office, slug, asked.among(look)))
 
 
 def _edit(request: Request, slug: str) -> str:

@@ -24,11 +24,13 @@ from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
 from kaskad.web.problems import on_defect, on_http_error
+from kaskad.web.soon import RETRY_S, BeingCounted
 
 SIGNED_IN = "signed in"  # a need that every session meets
 OPEN = "open"  # a route that nobody signs in for
 FORM_TOKEN = "csrf"
 TOKEN_HEADER = "x-csrf-token"
+COUNTING_HEADER = "x-counting"  # of the request by which a page that waits looks whether it may go on
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -137,7 +139,9 @@ class PageRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                return await inner(request)
+                response = await inner(request)
+            except BeingCounted as error:
+                return await run_in_threadpool(counting, request, error)
             except Unknown:
                 return _to_sign_in(request)
             except (RequestValidationError, KaskadError) as error:
@@ -148,8 +152,27 @@ class PageRoute(APIRoute):
             except Exception as error:
                 on_defect(request, error)
                 return failure(request, error, getattr(request.state, "visitor", None))
+            if COUNTING_HEADER in request.headers:  # what stands there waits for the whole page
+                return Response(status_code=204, headers={**HEADERS, "HX-Refresh": "true"})
+            return response
 
         return handler
+
+
+def counting(request: Request, error: BeingCounted) -> Response:
+    """Return the page that waits for what is being counted; a part of a page stays as it is."""
+    headers = {"Retry-After": str(RETRY_S)}
+    if request.headers.get("hx-request"):
+        return Response(status_code=204, headers={**HEADERS, **headers})
+    seen = _seen(request)
+    look = look_of(request, seen)
+    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    response = render(
+        request, look, "counting.html", 202, seen=seen, for_s=int(error.for_s), header=COUNTING_HEADER,
+        address=address,
+    )  # fmt: skip
+    response.headers.update(headers)
+    return response
 
 
 def failure(request: Request, error: Exception, seen: Visitor | None) -> Response:

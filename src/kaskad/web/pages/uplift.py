@@ -38,10 +38,10 @@ def does_it_work(
     if whole.overview.version is not None:
         asked = Filters(segment, number_of(version), since, until)
         name = "\0".join((slug, segment, version, since, until, all))
-        told = figures_of(request).uplifts.get(
+        told = figures_of(request).uplifts.soon(
             name, lambda: uplift.measure(office, slug, asked.among(look), ripe=not all)
         )
-        goals = figures_of(request).attributed.get("", lambda: attribution.attribute(office))
+        goals = figures_of(request).attributed.soon("", lambda: attribution.attribute(office))
         shared = [line for line in goals.lines if line.cascade == slug]
     return render(
         request, look, "uplift.html", seen=seen, cascade=whole.overview, told=told, shared=shared,

@@ -1,0 +1,45 @@
+"""Figures that take long: an answer is there soon, or 202 says that it is being counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+
+from kaskad.web.soon import Soon
+
+T = TypeVar("T")
+COUNTING: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "It is being counted: ask the same again after `Retry-After` seconds.",
+        "headers": {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "state": {"type": "string", "const": "counting"},
+                        "seconds": {"type": "integer", "description": "For how long it has been counted."},
+                        "detail": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class Counting:
+    """What one request asks to be counted; the same request, made again meanwhile, asks for the same."""
+
+    def __init__(self, request: Request) -> None:
+        self._soon: Soon = request.app.state.figures.soon
+        self._name = (request.url.path, request.url.query)
+
+    def soon(self, make: Callable[[], T]) -> T:
+        """Return what `make` does; raises BeingCounted where that takes longer than a moment."""
+        return self._soon.get(self._name, make)
+
+
+Counted = Annotated[Counting, Depends(Counting)]

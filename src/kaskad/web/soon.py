@@ -1,0 +1,87 @@
+"""What takes long is counted in the background: who asks gets it soon, or is told that it is under way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from kaskad.domain.errors import KaskadError
+
+T = TypeVar("T")
+SOON_S = 0.2  # so long is waited for
+AT_ONCE = 8  # counted at the same time; the others wait for their turn
+KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
+RETRY_S = 1  # when to ask again
+
+
+class BeingCounted(KaskadError):
+    """It will be there for who asks again; `for_s` tells for how long it has been counted."""
+
+    def __init__(self, for_s: float) -> None:
+        super().__init__("It is being counted: ask again in a moment.")
+        self.for_s = for_s
+
+
+class _Job:
+    """One thing that is counted; `value` or `error` are there once `done` is set."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.began, self.ended = time.monotonic(), 0.0
+        self.done = threading.Event()
+        self.value: Any = None
+        self.error: Exception | None = None
+        self._make = make
+
+    def run(self, turn: threading.Semaphore) -> None:
+        with turn:
+            try:
+                self.value = self._make()
+            except Exception as error:
+                self.error = error
+        self.ended = time.monotonic()
+        self.done.set()
+
+    def is_old(self, now: float) -> bool:
+        return self.done.is_set() and now - self.ended > KEPT_S
+
+
+class Soon:
+    """Counts in threads of its own; one of them for all of a server."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Hashable, _Job] = {}
+        self._lock = threading.Lock()
+        self._turn = threading.Semaphore(AT_ONCE)
+
+    def get(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` does, which is asked once for all who ask for that name meanwhile.
+
+        Raises BeingCounted where it is not there in SOON_S, and what `make` raises.
+        """
+        job = self._job(name, make)
+        if not job.done.wait(SOON_S):
+            raise BeingCounted(time.monotonic() - job.began)
+        if job.error is not None or job.ended - job.began <= SOON_S:
+            self._forget(name, job)
+        if job.error is not None:
+            raise job.error
+        value: T = job.value
+        return value
+
+    def _job(self, name: Hashable, make: Callable[[], Any]) -> _Job:
+        now = time.monotonic()
+        with self._lock:
+            for old in [each for each, job in self._jobs.items() if job.is_old(now)]:
+                del self._jobs[old]
+            job = self._jobs.get(name)
+            if job is None:
+                job = self._jobs[name] = _Job(make)
+                threading.Thread(target=job.run, args=(self._turn,), name="counting", daemon=True).start()
+            return job
+
+    def _forget(self, name: Hashable, job: _Job) -> None:
+        with self._lock:
+            if self._jobs.get(name) is job:
+                del self._jobs[name]
