@@ -15,9 +15,10 @@ from kaskad.analytics.courses import standings, tally
 from kaskad.analytics.gains import gains
 from kaskad.analytics.measures import EVERY, Chosen, Measured, measured, seen
 from kaskad.analytics.paths import Flow, flows
-from kaskad.analytics.reach import Report, currencies, report, trips
+from kaskad.analytics.reach import Line, Report, report, trips
 from kaskad.analytics.recent import Lately, hours, lately
 from kaskad.analytics.scope import EVERYTHING, Scope
+from kaskad.analytics.services import services
 from kaskad.analytics.who import Figure, who
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
@@ -30,7 +31,7 @@ from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
 from support.examples import tries
-from support.slow_measures import Sent, at_of, mark_left, slow_rates, slow_runs, submitted_at
+from support.slow_measures import RECEIPTS, Sent, at_of, mark_left, slow_rates, slow_runs, submitted_at
 
 TEXT = """
 cascade: three
@@ -82,6 +83,8 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
             accounts.save(tx, vault, accounts.Account(
                 name=channel.value, provider="generic_webhook", channel=channel, prices=prices
             ))  # fmt: skip
+            told = 0 if channel is Channel.EMAIL else sum(kind.bit for kind in RECEIPTS)
+            tx.script(f"UPDATE accounts SET tells = {told} WHERE name = '{channel.value}'")
         tx.script("INSERT INTO cascades (id, slug, version_id, changed_at) VALUES (7, 'three', 1, 0)")
         settings.put(tx, "brand", {"name": "Shop", "currency": WORTH[3]})
         for version, budget in ((1, "{total: 5 KZT}"), (2, "{per_contact: 5 USD}"), (3, "{}")):
@@ -197,7 +200,7 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
     assert told.entered == len(live) and told.holdouts == len(people) - len(live)
     assert told.outcomes == dict(Counter(p[1].value for p in live if p[1]))
     assert told.under_way == sum(p[1] is None for p in live)
-    check_lines(told, rows)
+    check_lines(told, rows, people)
     check_reach(told, rows, len(live))
     check_money(told, live)
     with db.read() as tx:
@@ -220,16 +223,13 @@ def test_a_report_says_what_it_has_not_counted(db: Database, monkeypatch: pytest
         assert report(tx, 7, CASCADE, 1).uncounted == 9
 
 
-def check_lines(told: Report, rows: list[dict[str, Any]]) -> None:
+def check_lines(told: Report, rows: list[dict[str, Any]], people: list[Any]) -> None:
     mine = [row for row in rows if not row["skip"]]
     for line in told.lines:
+        check_week(line, [Sent(r, people[r["contact"] - 1]) for r in mine])
         of = [r for r in mine if r["step"] == line.step and r["channel"].value == line.channel]
         assert line.sent == sum(r["state"].value in SENT for r in of)
         assert line.delivered == sum(r["state"].value in ("delivered", "read") for r in of)
-        assert line.seen == sum(bool(LOOKED & set(r["facts"])) for r in of)
-        assert line.reacted == sum(bool(ACTED & set(r["facts"])) for r in of)
-        machines = {Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.MACHINE_ANSWERED}
-        assert line.machine == sum(bool(machines & set(r["facts"])) for r in of)
         assert line.failed == sum(
             r["state"].value in ("rejected", "failed", "bounced", "expired") for r in of
         )
@@ -246,6 +246,28 @@ def check_lines(told: Report, rows: list[dict[str, Any]]) -> None:
         for r in mine if r["state"].value in ("rejected", "failed", "bounced", "expired")
     )  # fmt: skip
     assert failed == Counter({(s, why): n for s, whys in told.failures.items() for why, n in whys.items()})
+
+
+MACHINES = {Kind.MACHINE_OPENED, Kind.MACHINE_CLICKED, Kind.MACHINE_ANSWERED}
+CLICKS = {Kind.CLICKED, Kind.MACHINE_CLICKED}
+
+
+def check_week(line: Line, messages: list[Sent]) -> None:
+    """What a line says that people and machines did is what they did within a week of each message."""
+    of = [one for one in messages if (one.number, one.channel) == (line.step, line.channel)]
+
+    def count(*kinds: Kind, none: set[Kind] = frozenset(), among: list[Sent] = of) -> int:  # type: ignore[assignment]
+        return sum(bool(one.week & {*kinds}) and not one.week & none for one in among)
+
+    arrived = [one for one in of if one.arrived]
+    assert line.arrived == len(arrived)
+    assert line.silent == sum(not one.week & LOOKED for one in arrived)
+    assert line.seen == count(*LOOKED) and line.reacted == count(*ACTED) and line.machine == count(*MACHINES)
+    assert line.opened == count(Kind.OPENED) and line.clicked == count(Kind.CLICKED)
+    assert line.opened_raw == count(Kind.OPENED, Kind.MACHINE_OPENED)
+    assert line.clicked_raw == count(*CLICKS, Kind.SUSPECTED_CLICKED)
+    assert line.suspected == count(Kind.SUSPECTED_CLICKED, none=CLICKS)
+    assert line.prefetched == count(Kind.MACHINE_OPENED, none={Kind.OPENED}, among=arrived)
 
 
 def cost_of(row: dict[str, Any]) -> int:
@@ -283,8 +305,7 @@ def check_reach(told: Report, rows: list[dict[str, Any]], entered: int) -> None:
 def check_measures(tx: Transaction, people: list[Any], rows: list[dict[str, Any]]) -> None:
     """The measures are what a slow count of messages, facts and times gives (domain/measures.py)."""
     counted = tally(tx, 7, EVERYTHING)
-    money = {number: currency for number, currency in currencies(tx).items() if currency}
-    known = seen(tx, counted, money, settings.currency(tx))
+    known = seen(tx, counted, services(tx), settings.currency(tx))
     made = measured(counted, CASCADE, known, EVERY, gains(tx, 7, EVERYTHING, counted, known))
     messages = [Sent(r, people[r["contact"] - 1]) for r in rows if not r["skip"]]
     mark_left(messages)

@@ -110,7 +110,11 @@ def test_the_effect_is_what_a_slow_count_of_the_rows_gives(db, monkeypatch):
         stage.event(person, "left")
     stage.passes("90m")
     for person in lots.sample(people, 20):
-        stage.receipt(person, Kind.CLICKED) if stage.sent(person) else stage.event(person, "asked")
+        if stage.sent(person):
+            stage.receipt(person, Kind.CLICKED)
+        else:
+            stage.event(person, "asked")
+            stage.receipt(person, Kind.DELIVERED)
     left = [person for person in people if stage.sent(person)][:3]
     for person in left:  # who says no and buys has bought
         stage.receipt(person, Kind.UNSUBSCRIBED, step=0)

@@ -45,7 +45,7 @@ def test_who_asks_again_and_again_is_fooled_no_more_often_than_promised():
 def test_messages_are_counted_by_variant_with_the_goal_of_their_run():
     clicked, goal = Kind.SENT.bit | Kind.CLICKED.bit, Kind.GOAL.bit
     first = (Shape(0, 2, 0, 0, goal, (0,), 0), Leg(0, 7, 5, clicked, 1, 0, None, 0, 0))
-    other = (Shape(0, 2, 0, 0, Kind.UNSUBSCRIBED.bit, (0,), 0), Leg(0, 7, 3, Kind.SENT.bit, 1, 1, None, 0, 0))
+    other = (Shape(0, 2, 0, 0, 0, (0,), 0), Leg(0, 7, 4, Kind.SENT.bit, 1, 1, None, 0, 0, left=True))
     skipped = (Shape(0, 2, 0, 0, 0, (), 0), Leg(0, 7, 11, 0, None, None, 1, 0, 0))
     runs = [(first, 3), (other, 2), (skipped, 9)]
     assert counts(runs, 0, 2, "clicked") == [Count(3, 3, 0), Count(2, 0, 2)]

@@ -14,9 +14,13 @@ from kaskad.domain.terms import Channel, Kind, MessageState, Reason
 MAIL, SMS, CALL = Channel.EMAIL.code, Channel.SMS.code, Channel.ROBOT_CALL.code
 
 
-def leg(channel: int, state: MessageState, *kinds: Kind, reason: Reason | None = None) -> Leg:
+def leg(
+    channel: int, state: MessageState, *kinds: Kind, reason: Reason | None = None, left: bool = False,
+    past: Kind | None = None,
+) -> Leg:  # fmt: skip
     mask = sum(kind.bit for kind in kinds)
-    return Leg(0, channel, state.code, mask, 1, None, reason and reason.code, 0, 0)
+    late = past.bit if past else 0
+    return Leg(0, channel, state.code, mask, 1, None, reason and reason.code, 0, 0, past=late, left=left)
 
 
 BAD = [
@@ -24,7 +28,9 @@ BAD = [
     (leg(MAIL, MessageState.REJECTED, reason=Reason.INVALID_ADDRESS), {Figure.BOUNCES}),
     (leg(MAIL, MessageState.REJECTED, reason=Reason.CONTENT), {Figure.FAILURES}),
     (leg(MAIL, MessageState.READ, Kind.OPENED, Kind.COMPLAINED), {Figure.COMPLAINTS}),
-    (leg(MAIL, MessageState.DELIVERED, Kind.UNSUBSCRIBED), {Figure.OPT_OUTS}),
+    (leg(MAIL, MessageState.DELIVERED, left=True), {Figure.OPT_OUTS}),  # by whichever way
+    (leg(MAIL, MessageState.DELIVERED, Kind.UNSUBSCRIBED), set()),  # that of a later message, or too late
+    (leg(MAIL, MessageState.READ, Kind.COMPLAINED, past=Kind.COMPLAINED), set()),
     (leg(MAIL, MessageState.DELIVERED, Kind.DELIVERED), set()),
     (leg(SMS, MessageState.FAILED, reason=Reason.INVALID_ADDRESS), set()),  # next channel: no alarm
     (leg(SMS, MessageState.FAILED, reason=Reason.AUTH), {Figure.FAILURES}),

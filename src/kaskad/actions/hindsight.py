@@ -18,8 +18,9 @@ from kaskad.actions.office import Office
 from kaskad.actions.weeks import DAYS, Told, Week
 from kaskad.analytics.calibration import Calibration, Held, calibration
 from kaskad.analytics.courses import tally
-from kaskad.analytics.reach import currencies, lines_of
+from kaskad.analytics.reach import lines_of
 from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.services import services
 from kaskad.domain.policy import DAY
 from kaskad.planning.entries import scaled
 from kaskad.planning.forecast import Range
@@ -103,7 +104,7 @@ def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told:
     cascade = cascade_of(office, tx, told.version_id)
     found = tally(tx, cascade_id, _scope(told))
     past = happened(stages(cascade), found.shapes, found.legs)
-    lines = lines_of(found, {}, currencies(tx))
+    lines = lines_of(found, {}, services(tx))
     cost = Counter[str]()
     for line in lines:
         cost.update(line.cost)
@@ -130,7 +131,7 @@ def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
     until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
     found = tally(tx, row.cascade_id, Scope(version_id=row.version_id, since=since, until=max(since, until)))
     past = happened(stages(cascade), found.shapes, found.legs)
-    lines, cost = lines_of(found, {}, currencies(tx)), Counter[str]()
+    lines, cost = lines_of(found, {}, services(tx)), Counter[str]()
     for line in lines:
         cost.update(line.cost)
     people = past.over + past.under_way

@@ -7,8 +7,6 @@ from msgspec import Struct
 from kaskad.actions.office import Office
 from kaskad.analytics.mailboxes import Mails, counted
 from kaskad.domain.mailboxes import SERVICES, SILENT
-from kaskad.domain.terms import Kind
-from kaskad.providers import PROVIDERS
 
 DAY_MS = 86_400_000
 DAYS = 30
@@ -39,13 +37,7 @@ def told(office: Office, days: int = DAYS) -> Told:
     now = office.now()
     first = now // DAY_MS - days + 1
     with office.read() as tx:
-        accounts = {row[0]: PROVIDERS.get(row[2]) for row in tx.all("accounts")}
-
-        def tells(account: int) -> bool:
-            service = accounts.get(account)
-            return service is not None and Kind.DELIVERED in service.capabilities.receipts
-
-        found = counted(tx, first * DAY_MS, tells)
+        found = counted(tx, first * DAY_MS)
     numbers = range(first, first + days)
     services = [
         _service(name, [found.days.get((day, name), Mails()) for day in numbers]) for name in SERVICES

@@ -10,18 +10,18 @@ from msgspec import Struct
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, Table, scope_of, table_of
-from kaskad.analytics import measures, reach
+from kaskad.analytics import measures
 from kaskad.analytics.courses import left_between, tally
 from kaskad.analytics.measures import EVERY, Chosen, Measured, Rate, Row, rate
+from kaskad.analytics.services import services
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Invalid
-from kaskad.domain.figures import ARRIVED, DELIVERED
+from kaskad.domain.figures import arrived
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.worded import worded
 from kaskad.engine.workbooks import Cell
-from kaskad.providers import PROVIDERS
 from kaskad.store import cascades as store
 from kaskad.store import settings
 
@@ -63,7 +63,7 @@ def told(office: Office, slug: str, among: Among = ALL, chosen: Chosen = EVERY) 
         _check(cascade, chosen)
         scope = scope_of(office, tx, slug, among)
         counted = tally(tx, row.id, scope, now)
-        known = measures.seen(tx, counted, reach.currencies(tx), settings.currency(tx))
+        known = measures.seen(tx, counted, services(tx), settings.currency(tx))
         gained = gains(tx, row.id, scope, counted, known)
     made = measures.measured(counted, cascade, known, chosen, gained)
     return Told(cascade.id, cascade.title, now, chosen, made)
@@ -84,23 +84,21 @@ def complaints(office: Office, days: int = 30) -> list[Day]:
     now = office.now()
     first = now // DAY_MS - days + 1
     with office.read() as tx:
-        accounts = {row[0]: (row[1], row[2]) for row in tx.all("accounts")}
+        accounts, known = {row[0]: (row[1], row[2]) for row in tx.all("accounts")}, services(tx)
         left = left_between(tx, first * DAY_HOURS, now // HOUR_MS + 1, by_hour=True)
-    arrived, reported = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    came, reported = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
     for (hour, _, leg), count in left.items():
         name = accounts.get(leg.account_id or 0)
         if name is None or leg.channel != Channel.EMAIL.code:
             continue
-        service = PROVIDERS.get(name[1])
-        tells = service is not None and Kind.DELIVERED in service.capabilities.receipts
-        if leg.state in (DELIVERED if tells else ARRIVED):
+        if arrived(leg.state, leg.mask, known[leg.account_id or 0].delivers):
             place = (hour // DAY_HOURS, leg.account_id or 0)
-            arrived[place] += count
-            reported[place] += count * bool(leg.mask & ~leg.past & Kind.COMPLAINED.bit)
+            came[place] += count
+            reported[place] += count * bool(leg.in_time & Kind.COMPLAINED.bit)
     return [
-        Day(day * DAY_MS, *accounts[account], rate(reported[day, account], arrived[day, account]))
-        for day, account in sorted(arrived, key=lambda place: (-place[0], accounts[place[1]]))
-        if arrived[day, account]
+        Day(day * DAY_MS, *accounts[account], rate(reported[day, account], came[day, account]))
+        for day, account in sorted(came, key=lambda place: (-place[0], accounts[place[1]]))
+        if came[day, account]
     ]
 
 

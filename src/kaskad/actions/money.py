@@ -12,7 +12,8 @@ from msgspec import Struct, field
 
 from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
-from kaskad.analytics.reach import Amounts, currencies
+from kaskad.analytics.reach import Amounts
+from kaskad.analytics.services import currencies
 from kaskad.analytics.spent import Span, whole_hours
 from kaskad.analytics.spent import Sum as Counted
 from kaskad.analytics.spent import spent as counted

@@ -19,6 +19,7 @@ from kaskad.analytics.paths import Flow, Variant
 from kaskad.analytics.reach import Report
 from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.services import services
 from kaskad.analytics.who import OF_RUNS, Figure, Found
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Invalid, NotFound
@@ -72,12 +73,12 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
         scope = scope_of(office, tx, slug, among)
-        told, money = tally(tx, row.id, scope, office.now()), reach.currencies(tx)
+        told, accounts = tally(tx, row.id, scope, office.now()), services(tx)
         worth = reach.worth(tx, told)
-        known = measures.seen(tx, told, money, settings.currency(tx))
+        known = measures.seen(tx, told, accounts, settings.currency(tx))
     rates = measures.of_lines(measures.measured(told, cascade, known))
-    made = reach.report_of(told, cascade, money, worth, office.now())
-    flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, money)
+    made = reach.report_of(told, cascade, accounts, worth, office.now())
+    flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, accounts)
     return Told(row.state, version, launches[0] if launches else 0, made, flows, variants, rates)
 
 

@@ -9,11 +9,11 @@ from msgspec import Struct
 from kaskad.actions import cascades
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
-from kaskad.analytics import reach
 from kaskad.analytics.courses import tally
 from kaskad.analytics.intervals import UNEVEN, Interval, Share
 from kaskad.analytics.scope import Scope
 from kaskad.analytics.sequential import difference_at_any_look
+from kaskad.analytics.services import currencies
 from kaskad.analytics.trials import COMPARED, Outcomes, design_effects, outcomes
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, Invalid
@@ -83,7 +83,7 @@ def listing(office: Office, slug: str, limit: int = 20) -> list[TrialTold]:
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         numbers = {each.id: each.number for each in store.versions_of(tx, row.id)}
-        money = reach.currencies(tx)
+        money = currencies(tx)
         return [
             _told(tx, row, trial, numbers, money, office.now())
             for trial in trial_store.of_cascade(tx, row.id, limit)

@@ -13,6 +13,7 @@ from kaskad.analytics import reach, uplift
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.effects import Effect, VariantEffects, step_effects, variant_effects
 from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.services import currencies
 from kaskad.analytics.uplift import DAY_MS, PACE_DAYS, Uplift, Worth
 from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.hours import add, subtract
@@ -70,7 +71,7 @@ def _measured(
         first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
         goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
         effect=effect, expected_share=expected, evenly=evenly,
-        worth=_worth(tx, row, counted, told, effect), cost=uplift.cost_of(told, reach.currencies(tx)),
+        worth=_worth(tx, row, counted, told, effect), cost=uplift.cost_of(told, currencies(tx)),
         touched=uplift.contamination(tx, row.id, counted, within_ms), pace=pace,
         plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
         variants=_variants(tx, row, own, one, defined), uncounted=told.uncounted,

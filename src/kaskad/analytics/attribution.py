@@ -12,14 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct, field
 
-from kaskad.domain.figures import ARRIVED, DELIVERED
-from kaskad.domain.terms import Channel
 from kaskad.store.db import Transaction
 
 DAY_MS = 86_400_000
 HALF_LIFE_MS = 7 * DAY_MS
 MOST = 10_000  # goals that are looked at, the last ones
-_EMAIL = Channel.EMAIL.code
 
 
 def first(ages: Sequence[int]) -> list[float]:
@@ -84,9 +81,8 @@ def share_out(tx: Transaction, since: int, until: int, within_ms: int) -> Shared
     goals = {(row[0], row[1]): row[2] for row in rows[:MOST]}
     touches: dict[int, list[tuple[int, Place]]] = defaultdict(list)
     ids = sorted({contact_id for contact_id, _ in goals})
-    for contact_id, at, state, *place in tx.among("arrived_touches", ids) if ids else ():
-        if state in (ARRIVED if place[3] == _EMAIL else DELIVERED):  # mail servers tell no more than that
-            touches[contact_id].append((at, Place(*place)))
+    for contact_id, at, *place in tx.among("arrived_touches", ids) if ids else ():
+        touches[contact_id].append((at, Place(*place)))
     told = Shared(len(goals), more=len(rows) > MOST)
     for (contact_id, _), at in goals.items():
         before = sorted(

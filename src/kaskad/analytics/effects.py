@@ -126,7 +126,7 @@ def _variants(step: Step, legs: Sequence[tuple[Leg, int]]) -> VariantEffects:
         if leg.variant in counts and leg.state not in NO_MESSAGE and not leg.again:
             of = counts[leg.variant]
             of[0] += runs
-            of[1] += runs * bool(leg.mask & REACTED)
+            of[1] += runs * bool(leg.in_time & REACTED)
             of[2] += runs * leg.goal
     first = counts[0]
     reacted = [effect(Share(of[1], of[0]), Share(first[1], first[0])) for of in counts.values()]

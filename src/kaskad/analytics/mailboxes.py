@@ -7,12 +7,11 @@ contacts are in nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
-from kaskad.domain.course import WINDOW_MS
-from kaskad.domain.figures import ARRIVED, DELIVERED, FAILED, LEFT
+from kaskad.domain.figures import FAILED, LEFT, WINDOW_MS
 from kaskad.domain.guarded import DEAD
 from kaskad.domain.mailboxes import service_of
 from kaskad.domain.terms import Kind, MessageState
@@ -47,8 +46,8 @@ class Counted(Struct, frozen=True):
     domains: Mapping[str, Mails]
 
 
-def counted(tx: Transaction, since: int, tells: Callable[[int], bool]) -> Counted:
-    """Return how mail has fared since an instant; `tells`: this account's service tells of deliveries."""
+def counted(tx: Transaction, since: int) -> Counted:
+    """Return how mail has fared since an instant."""
     days: dict[tuple[int, str], Mails] = defaultdict(Mails)
     domains: dict[str, Mails] = defaultdict(Mails)
     last = tx.one("last_messaged_contact")
@@ -56,14 +55,12 @@ def counted(tx: Transaction, since: int, tells: Callable[[int], bool]) -> Counte
         rows = tx.all(
             "mails_by_domain", after=after, until=after + PIECE, since=since, window=WINDOW_MS,
             complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value,
-            unsubscribed=Kind.UNSUBSCRIBED.bit, opt_out=Kind.UNSUBSCRIBED.value,
+            opt_out=Kind.UNSUBSCRIBED.value,
         )  # fmt: skip
-        for day, account, domain, state, reason, spam, leaving, count in rows:
-            arrived = state in (DELIVERED if tells(account or 0) else ARRIVED)
+        for day, _, domain, state, reason, spam, leaving, arrived, count in rows:
             bounced = state in FAILED and (state == MessageState.BOUNCED.code or reason in DEAD)
             mails = Mails(
-                count * (state in _ENDED), count * arrived, count * bounced,
-                count * (arrived and spam), count * (arrived and leaving),
+                count * (state in _ENDED), count * arrived, count * bounced, count * spam, count * leaving,
             )  # fmt: skip
             days[day, service_of(domain)].add(mails)
             domains[domain].add(mails)

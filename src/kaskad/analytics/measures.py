@@ -13,14 +13,14 @@ from msgspec import Struct, field
 
 from kaskad.analytics.courses import Tally
 from kaskad.analytics.reach import Amounts
+from kaskad.analytics.services import UNKNOWN, Service
 from kaskad.domain.cascade import Cascade, Content
 from kaskad.domain.channels import CHANNELS, Family
 from kaskad.domain.course import LEVELS, SIGNS, Leg
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.figures import ARRIVED, DELIVERED, LEFT, NO_MESSAGE, SEEN, SETTLED, SUSPECTED
+from kaskad.domain.figures import DELIVERED, LEFT, NO_MESSAGE, SEEN, SETTLED, SUSPECTED, arrived
 from kaskad.domain.returns import WHOLE
 from kaskad.domain.terms import Channel, Kind
-from kaskad.providers import PROVIDERS
 from kaskad.store import cascades
 from kaskad.store.db import Transaction
 
@@ -92,29 +92,16 @@ class Chosen(Struct, frozen=True):
 EVERY = Chosen()
 
 
-class Told(Struct, frozen=True):
-    """What of an account is known: what its service tells, and the currency of its prices."""
-
-    delivers: bool = False
-    reads: bool = False
-    currency: str = ""
-
-
 class Seen(Struct, frozen=True):
     """What measures need to know besides the counts."""
 
-    accounts: Mapping[int, Told]
+    accounts: Mapping[int, Service]
     sources: Mapping[int, str]  # of versions
     brand: str  # currency
 
 
-def seen(tx: Transaction, told: Tally, money: Mapping[int, str], brand: str) -> Seen:
+def seen(tx: Transaction, told: Tally, accounts: Mapping[int, Service], brand: str) -> Seen:
     """Return what the measures of these runs need to know."""
-    accounts = {}
-    for row in tx.all("accounts"):
-        one = PROVIDERS.get(row[2])
-        receipts = one.capabilities.receipts if one else frozenset()
-        accounts[row[0]] = Told(Kind.DELIVERED in receipts, Kind.READ in receipts, money.get(row[0], ""))
     versions = {version for version, _ in told.placed} | set(told.values) | set(told.held)
     return Seen(accounts, {each: cascades.version(tx, each).source for each in versions}, brand)
 
@@ -141,16 +128,16 @@ class _Counts(Struct):
     cost: Amounts = field(default_factory=dict)
     revenue: Amounts = field(default_factory=dict)
 
-    def add(self, leg: Leg, runs: int, value: int, account: Told, html: bool, currency: str) -> None:
+    def add(self, leg: Leg, runs: int, value: int, account: Service, html: bool, currency: str) -> None:
         """Count so many messages of which this became, and what their runs' goals were worth."""
         if account.currency:
             self.cost[account.currency] = self.cost.get(account.currency, 0) + leg.cost * runs
         self.sent += runs * (leg.state in LEFT)
         self.telling += runs * (leg.state in LEFT and account.delivers)
         self.delivered += runs * (leg.state in DELIVERED and account.delivers)
-        if leg.state not in (DELIVERED if account.delivers else ARRIVED):
+        if not arrived(leg.state, leg.mask, account.delivers):
             return
-        mask = leg.mask & ~leg.past
+        mask = leg.in_time
         self.arrived += runs
         self.clicked += runs * bool(mask & _CLICKED)
         self.clicked_raw += runs * bool(mask & (SETTLED | SUSPECTED))
@@ -211,7 +198,7 @@ def measured(
         if not all(not asked or asked == name for asked, name in zip(_asked(chosen), names, strict=True)):
             continue
         source = known.sources[version]
-        account = known.accounts.get(leg.account_id or 0, Told())
+        account = known.accounts.get(leg.account_id or 0, UNKNOWN)
         html, currency = _has_pixel(source, leg.step, leg.variant), _currency(source) or known.brand
         place = (leg.step, leg.channel, -1 if leg.variant is None else leg.variant)
         for counts in (made.setdefault(place, _Counts()), whole):

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from kaskad.analytics.courses import Tally
 from kaskad.analytics.reach import Amounts
+from kaskad.analytics.services import UNKNOWN, Service
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.figures import NO_MESSAGE, counted_as
 from kaskad.domain.terms import Outcome
@@ -62,7 +63,7 @@ def flows(told: Tally, cascade: Cascade) -> list[Flow]:
     return [Flow(source, target, runs) for (_, _, source, target), runs in sorted(ways.items())]
 
 
-def variants(told: Tally, cascade: Cascade, money: Mapping[int, str]) -> list[Variant]:
+def variants(told: Tally, cascade: Cascade, accounts: Mapping[int, Service]) -> list[Variant]:
     """Return the variants of the steps that have some, as the current definition names them."""
     steps = {step.number: step for step in cascade.steps}
     made: dict[tuple[int, int], Variant] = {}
@@ -76,10 +77,11 @@ def variants(told: Tally, cascade: Cascade, money: Mapping[int, str]) -> list[Va
             name = known[leg.variant].id if leg.variant < len(known) else str(leg.variant + 1)
             one = Variant(step.id if step else str(leg.step), name)
             made[leg.step, leg.variant] = one
-        for figure in counted_as(leg.state, leg.mask):
+        account = accounts.get(leg.account_id or 0, UNKNOWN)
+        for figure in counted_as(leg.state, leg.mask, leg.past, account.delivers):
             if figure in _COMPARED:
                 setattr(one, figure, getattr(one, figure) + runs)
-        if currency := money.get(leg.account_id or 0, ""):
+        if currency := account.currency:
             one.cost[currency] = one.cost.get(currency, 0) + leg.cost * runs
     return [made[key] for key in sorted(made)]
 

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import EVERYTHING, Scope
+from kaskad.analytics.services import UNKNOWN, Service, services
 from kaskad.domain.cascade import Cascade, Money
 from kaskad.domain.course import LEVELS, Leg
 from kaskad.domain.definition import to_cascade
@@ -133,7 +134,7 @@ def progress(tx: Transaction, cascade_id: int, cascade: Cascade) -> Progress:
     launches = tx.one("open_launches", cascade_id=cascade_id)
     assert row is not None and launches is not None
     told = tally(tx, cascade_id, EVERYTHING)
-    return Progress(row[0], row[1], row[2], launches[0], lines_of(told, _names(cascade), currencies(tx)))
+    return Progress(row[0], row[1], row[2], launches[0], lines_of(told, _names(cascade), services(tx)))
 
 
 def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: Scope = EVERYTHING) -> Report:
@@ -142,15 +143,15 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: 
     It is of the runs in `scope`; seed contacts are in no figure.
     """
     told = tally(tx, cascade_id, scope)
-    return report_of(told, cascade, currencies(tx), worth(tx, told), now)
+    return report_of(told, cascade, services(tx), worth(tx, told), now)
 
 
 def report_of(
-    told: Tally, cascade: Cascade, money: Mapping[int, str], revenue: Brought, now: int
+    told: Tally, cascade: Cascade, accounts: Mapping[int, Service], revenue: Brought, now: int
 ) -> Report:  # fmt: skip
-    """Return the report of runs that went so; `money` has the accounts' currencies."""
+    """Return the report of runs that went so."""
     names = _names(cascade)
-    lines = lines_of(told, names, money)
+    lines = lines_of(told, names, accounts)
     cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
     ends, held = Counter[int](), Counter[int]()
     goals, back = 0, Counter[int]()
@@ -206,11 +207,6 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
     return found
 
 
-def currencies(tx: Transaction) -> dict[int, str]:
-    """Return the currency of each account's prices; "" where it has none."""
-    return {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
-
-
 def worth(tx: Transaction, told: Tally) -> Brought:
     """Return what goals were worth, by currency; "" where neither budget nor brand has one."""
     brand = settings.currency(tx)
@@ -228,7 +224,7 @@ def _currency(source: str) -> str:
     return to_cascade(source, name="version").budget.currency
 
 
-def lines_of(told: Tally, names: Mapping[int, str], money: Mapping[int, str]) -> list[Line]:
+def lines_of(told: Tally, names: Mapping[int, str], accounts: Mapping[int, Service]) -> list[Line]:
     """Return what became of the messages of each step on each channel; `figures.py` says what is counted."""
     lines: dict[tuple[int, int], Line] = {}
     for leg, runs in told.legs.items():
@@ -239,10 +235,11 @@ def lines_of(told: Tally, names: Mapping[int, str], money: Mapping[int, str]) ->
         if line is None:
             name = names.get(leg.step, str(leg.step))
             line = lines[key] = Line(leg.step, name, Channel.of(leg.channel).value)
-        for figure in counted_as(leg.state, leg.mask):
+        account = accounts.get(leg.account_id or 0, UNKNOWN)
+        for figure in counted_as(leg.state, leg.mask, leg.past, account.delivers):
             setattr(line, figure, getattr(line, figure) + runs)
         line.reached += runs * leg.first
-        if currency := money.get(leg.account_id or 0, ""):
+        if currency := account.currency:
             line.price[currency] = line.price.get(currency, 0) + leg.price * runs
             line.cost[currency] = line.cost.get(currency, 0) + leg.cost * runs
     return [lines[key] for key in sorted(lines)]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct, field
 
 from kaskad.analytics.courses import left_between
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.scope import FOREVER
+from kaskad.analytics.services import currencies
 from kaskad.domain.figures import FAILED, LEFT, NO_MESSAGE
 from kaskad.store.db import Transaction
 
@@ -40,7 +40,7 @@ class Hour(Struct, frozen=True):
 
 def lately(tx: Transaction, since: int) -> Mapping[int, Lately]:
     """Return by cascade what has left since the hour that an instant lies in."""
-    currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in tx.all("accounts")}
+    money = currencies(tx)
     cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
     found: dict[int, Lately] = {}
     for (_, version_id, leg), count in left_between(tx, since // HOUR_MS, FOREVER // HOUR_MS).items():
@@ -50,7 +50,7 @@ def lately(tx: Transaction, since: int) -> Mapping[int, Lately]:
             continue
         one = found.setdefault(cascades[version_id], Lately())
         one.sent, one.failed, one.reached = one.sent + sent, one.failed + failed, one.reached + reached
-        if currency := currencies.get(leg.account_id or 0, ""):
+        if currency := money.get(leg.account_id or 0, ""):
             one.cost[currency] = one.cost.get(currency, 0) + leg.cost * count
     return found
 

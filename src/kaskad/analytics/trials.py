@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from kaskad.analytics.clusters import design_effect, gathered
 from kaskad.analytics.courses import Tally
-from kaskad.domain.course import LEVELS
+from kaskad.domain.course import LEVELS, SIGNS
 from kaskad.domain.terms import Kind
 from kaskad.store.courses import parts
 from kaskad.store.db import Transaction
@@ -18,7 +18,7 @@ LOOKED_AT = 50_000  # runs of a version, of whose people it is asked how alike t
 # What the runs of versions are compared by. Each is a share of those who entered, the control group aside:
 # whoever was to get a message counts, whether it could be sent or not.
 COMPARED = ("delivered", "seen", "reacted", "goal", "opted_out")
-_LEFT = Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit
+_REFUSED = 1 << SIGNS.index("left") | 1 << SIGNS.index("complained")
 
 
 class Outcomes(Struct):
@@ -48,7 +48,7 @@ def outcomes(told: Tally, money: Mapping[int, str]) -> Outcomes:
         found.entered += runs
         found.under_way += runs * (not shape.outcome)
         found.goal += runs * bool(shape.marks & Kind.GOAL.bit)
-        found.opted_out += runs * bool(shape.marks & _LEFT)
+        found.opted_out += runs * bool(shape.signs & _REFUSED)
         for measure in ("reacted", "seen", "delivered"):
             hit = shape.levels >> LEVELS.index(measure) & 1
             setattr(found, measure, getattr(found, measure) + runs * hit)

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.scope import Scope
-from kaskad.domain.figures import OF_STEPS, REACTED, SEEN
+from kaskad.analytics.services import currencies
+from kaskad.domain.figures import OF_STEPS, REACTED, SEEN, WINDOW_MS
 from kaskad.domain.run import HUMAN
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.store.db import Row, Transaction
@@ -69,12 +70,12 @@ def who(
         counted = OF_STEPS[figure.name]
         rows = tx.among(
             "report_who_messages", counted.states, **common, step=figure.step, some=counted.some,
-            none=counted.none, first=int(counted.first), human=HUMAN, reason=_code(figure),
+            none=counted.none, first=int(counted.first), arrived=int(counted.arrived), window=WINDOW_MS,
+            human=HUMAN, reason=_code(figure),
             channel=Channel[figure.channel.upper()].code if figure.channel else -1,
         )  # fmt: skip
-        accounts = tx.all("accounts")
-        currencies = {row[0]: msgspec.json.decode(row[8]).get("currency", "") for row in accounts}
-        people = [_person(row, currencies.get(row[13], "")) for row in rows]
+        money = currencies(tx)
+        people = [_person(row, money.get(row[13], "")) for row in rows]
     if len(people) > limit:
         last = people[limit - 1]
         return Found(people[:limit], (last.contact_id, last.run_id))

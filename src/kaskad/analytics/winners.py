@@ -15,7 +15,6 @@ from kaskad.domain.figures import LEFT, OF_STEPS
 from kaskad.domain.terms import Kind
 
 STANDING = 0.01  # of the people of a version, whose runs may be under way still when it is judged
-_OPTED_OUT = Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit
 
 
 class Count(Struct):
@@ -41,11 +40,11 @@ def counts(runs: Iterable[tuple[Sequence[Part], int]], step: int, variants: int,
             if not isinstance(leg, Leg) or leg.step != step or leg.variant is None or leg.state not in LEFT:
                 continue
             goal = bool(marks & Kind.GOAL.bit)
-            hit = goal if by == "goal" else OF_STEPS[by].counts(leg.state, leg.mask)
+            hit = goal if by == "goal" else OF_STEPS[by].counts(leg.state, leg.mask, leg.past)
             one = found[leg.variant]
             one.of += number
             one.hits += number * hit
-            one.opted_out += number * bool((leg.mask | marks) & _OPTED_OUT)
+            one.opted_out += number * bool(leg.left or leg.in_time & Kind.COMPLAINED.bit)
     return found
 
 

@@ -20,7 +20,6 @@ from kaskad.domain.terms import Channel, Kind
 WORD = 60  # characters of a provider's own words
 LEVELS = ("delivered", "seen", "seen_or_sms_delivered", "reacted")
 SIGNS = ("clicked", "beyond", "rescued", "left", "complained")
-WINDOW_MS = 7 * 86_400_000  # what people do counts for a message so long after it was submitted
 _COMPLAINED = 1 << SIGNS.index("complained")
 _SMS = Channel.SMS.code
 _NAMED = re.compile(r"\S*@\S*|\+?\d[\d\s().-]{4,}\d|\d{5,}")
@@ -43,12 +42,17 @@ class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
     goal: bool = False  # the run's goal has come
     again: bool = False  # of a run that is not the person's first through the cascade
     past: int = 0  # of `mask`, what came more than WINDOW_MS after the message was submitted
-    left: bool = False  # the last one before the person opted out, no more than WINDOW_MS before
+    left: bool = False  # the last that had arrived before the person opted out, WINDOW_MS before at most
     last: bool = False  # the last one of the run that reached the person (seen, or an SMS delivered)
     hidden: bool = False  # a mail to who does not let its opening be noted
     held: int = 0  # its price while it is under way
     early: tuple[tuple[int, int, int], ...] = ()  # step, channel, bits: done elsewhere before this one left
     changes: tuple[tuple[int, int, int], ...] = ()  # of domain/ledger: how many, by how much together
+
+    @property
+    def in_time(self) -> int:
+        """Return of `mask` what counts for the message: all but what came too late."""
+        return self.mask & ~self.past
 
 
 class Shape(Struct, frozen=True, array_like=True, tag="run"):

@@ -1,6 +1,7 @@
-"""What the figures of a step count: one table for reports and for the people behind a figure.
+"""What the figures of messages count: the one table for reports, pages, files, views and guardrails.
 
-All are in messages. Only what people did is a reaction; what machines did stands beside it.
+All are in messages. Only what people did is a reaction; what machines did stands beside it. What was done
+with a message counts for it if it came within WINDOW_MS of its submission.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kaskad.domain.terms import Kind
 LEFT = (3, 4, 5, 7, 8, 9, 10)  # states of messages that have left us, whatever became of them
 MADE = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 DELIVERED = (4, 5)
-ARRIVED = (3, 4, 5, 10)
+UNFAILED = (3, 4, 5, 10)  # left us, and not known to have failed
 FAILED = (6, 7, 8, 9)
 WAITING = (0, 1, 2)
 UNDER_WAY = 2
@@ -29,20 +30,36 @@ WINDOWED = HUMAN | MACHINE | Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit | Kind.
 SUSPECTED = Kind.SUSPECTED_CLICKED.bit  # every click at first, and for good where nothing settles it as
 SETTLED = Kind.CLICKED.bit | Kind.MACHINE_CLICKED.bit
 _OPENED, _PREFETCHED, _CLICKED = Kind.OPENED.bit, Kind.MACHINE_OPENED.bit, Kind.CLICKED.bit
+WINDOW_MS = 7 * 86_400_000
+REFUSED = Kind.UNSUBSCRIBED.bit | Kind.COMPLAINED.bit  # by the message itself: whoever did has got it
+
+
+def arrived(state: int, mask: int, tells: int) -> bool:
+    """Say whether a message has arrived; `tells`: its service tells of deliveries, so that silence means no.
+
+    Mail servers mostly do not: there what left us and is not known to have failed has arrived. The same in
+    SQL is the view `arrivals`; `bi_steps` has it of counted messages.
+    """
+    return state in (DELIVERED if tells else UNFAILED) or (state in LEFT and bool(mask & REFUSED))
 
 
 class Definition(Struct, frozen=True):
-    """Which messages are counted: in one of these states, with one of the facts `some`, none of `none`."""
+    """Which messages are counted: in one of these states (`arrived`: which have arrived), with one of the
+    facts `some`, none of `none`."""
 
     says: str
     states: tuple[int, ...]
     some: int = 0
     none: int = 0
     first: bool = False
+    arrived: bool = False
 
-    def counts(self, state: int, mask: int) -> bool:
-        """Say whether a message of this state with these facts is counted."""
-        return state in self.states and (not self.some or bool(mask & self.some)) and not mask & self.none
+    def counts(self, state: int, mask: int, past: int = 0, tells: int = 0) -> bool:
+        """Say whether a message of this state is counted; `past` are the facts of it that came too late."""
+        if not (arrived(state, mask, tells) if self.arrived else state in self.states):
+            return False
+        in_time = mask & ~past
+        return (not self.some or bool(in_time & self.some)) and not in_time & self.none
 
 
 OF_STEPS = {
@@ -56,9 +73,14 @@ OF_STEPS = {
     "opened_raw": Definition("opened by a person or a machine", MADE, _OPENED | _PREFETCHED),
     "clicked": Definition("clicked by a person", MADE, _CLICKED),
     "clicked_raw": Definition("clicked by whomever", MADE, SETTLED | SUSPECTED),
-    "prefetched": Definition("opened, as far as one knows by a machine only", ARRIVED, _PREFETCHED, _OPENED),
-    "arrived": Definition("sent, and not known to have failed: mail servers tell no more", ARRIVED),
-    "silent": Definition("arrived, and no person was heard of", ARRIVED, none=HUMAN),
+    "prefetched": Definition(
+        "opened, as far as one knows by a machine only", LEFT, _PREFETCHED, _OPENED, arrived=True
+    ),
+    "arrived": Definition(
+        "delivered; over services that do not tell, as most mail servers, not known to have failed", LEFT,
+        arrived=True,
+    ),
+    "silent": Definition("arrived, and no person was heard of", LEFT, none=HUMAN, arrived=True),
     "failed": Definition("refused or undelivered", FAILED),
     "unknown": Definition("without an answer, or without a receipt in its time", (10,)),
     "waiting": Definition("not handed over yet, or without an answer so far", WAITING),
@@ -83,9 +105,9 @@ OF_MESSAGES = tuple(name for name, one in OF_STEPS.items() if one.states != (SKI
 
 
 @lru_cache(50_000)
-def counted_as(state: int, mask: int) -> tuple[str, ...]:
+def counted_as(state: int, mask: int, past: int, tells: int) -> tuple[str, ...]:
     """Return the figures that count a message of this state with these facts."""
-    return tuple(name for name in OF_MESSAGES if OF_STEPS[name].counts(state, mask))
+    return tuple(name for name in OF_MESSAGES if OF_STEPS[name].counts(state, mask, past, tells))
 
 
 def price_of(state: int, price: int) -> int:

@@ -37,8 +37,8 @@ class Then(StrEnum):
 
 
 MEANINGS = {
-    Figure.COMPLAINTS: "marked as spam, of what arrived",
-    Figure.OPT_OUTS: "answered by leaving, of what arrived",
+    Figure.COMPLAINTS: "marked as spam within seven days, of what is not known to have failed",
+    Figure.OPT_OUTS: "the last before an opt-out within seven days, of what is not known to have failed",
     Figure.BOUNCES: "mails refused or sent back because of their address, of mails that left or were refused",
     Figure.FAILURES: "refused or undelivered by no fault of the person's, of what left or was refused",
 }

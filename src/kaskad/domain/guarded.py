@@ -8,7 +8,7 @@ from math import exp, fsum, lgamma, log, log1p
 from msgspec import Struct
 
 from kaskad.domain.course import Leg
-from kaskad.domain.figures import ARRIVED, FAILED, LEFT
+from kaskad.domain.figures import FAILED, LEFT, REFUSED, UNFAILED
 from kaskad.domain.guard import LEAST, WHOLE, Figure
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason
 from kaskad.domain.worded import worded
@@ -41,11 +41,14 @@ class Count(Struct, gc=False):
 
 
 def counted(leg: Leg) -> dict[Figure, bool]:
-    """Return the figures that a message counts for, and whether it is a bad one there."""
-    complained, left = bool(leg.mask & Kind.COMPLAINED.bit), bool(leg.mask & Kind.UNSUBSCRIBED.bit)
+    """Return the figures that a message counts for, and whether it is a bad one there.
+
+    Opt-outs and complaints are those of figures. Of what they are is not: a service that has fallen silent
+    must not make few bad ones look like many, so what may have arrived counts as well (domain/figures.py).
+    """
     found: dict[Figure, bool] = {}
-    if leg.state in ARRIVED or complained or left:
-        found = {Figure.COMPLAINTS: complained, Figure.OPT_OUTS: left}
+    if leg.state in UNFAILED or (leg.state in LEFT and leg.mask & REFUSED):
+        found = {Figure.COMPLAINTS: bool(leg.in_time & Kind.COMPLAINED.bit), Figure.OPT_OUTS: leg.left}
     if leg.state not in _ENDED:
         return found
     ended_badly = leg.state in FAILED

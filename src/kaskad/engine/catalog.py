@@ -52,6 +52,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.link_hosts = frozenset(
         urlsplit(one.link_domain).netloc.lower().encode("idna") for one in policy.brands if one.link_domain
     )
+    _note_services(tx)
     world.set_accounts(to_send_by(kept) for kept in account_store.all_accounts(tx, vault))
     cascades = cascade_store.all_cascades(tx)
     versions: list[Version] = []
@@ -92,6 +93,15 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.set_holds(holds.load(tx))
     world.merges = world.merges or tx.one("any_merge") is not None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
+
+
+def _note_services(tx: Transaction) -> None:
+    """Keep what the service of each account tells, as SQL cannot read it from providers."""
+    for number, provider, known in tx.all("account_tells"):
+        one = PROVIDERS.get(provider)
+        tells = sum(kind.bit for kind in one.capabilities.receipts) if one else 0
+        if tells != known:
+            tx.run("put_account_tells", id=number, tells=tells)
 
 
 def _journals(world: World) -> dict[int, frozenset[str]]:

@@ -49,6 +49,7 @@ class Changes:
         self.left: list[Row] = []  # messages whose tasks are over, if they have any
         self.facts: list[Row] = []
         self.marks: list[Row] = []
+        self.left_by: list[Row] = []  # messages that a person opted out after, by another way than by them
         self.given_back: set[int] = set()  # contacts of whom goals or returns have been told: engine/returns
         self.counted: set[RunKey] = set()  # runs that reports are to count anew
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
@@ -67,11 +68,12 @@ class Changes:
         """Write what results and the inbox have brought, before anything is decided."""
         if self._outbox is not None:
             self._outbox.note(tx, self.accepted, self.facts, ())
-        self._count(self.accepted, self.folded, self.requeued, self.marks)
+        self._count(self.accepted, self.folded, self.requeued, self.marks, self.left_by)
         _many(tx, "accept_messages", self.accepted)
         _many(tx, "put_facts", self.facts)
         self._tell()
         _many(tx, "fold_messages", self.folded)
+        _many(tx, "leave_by_messages", self.left_by)
         self._requeue(tx)
         _many(tx, "put_attempts", self.attempts)
         _many(tx, "put_provider_ids", self.provider_ids)
@@ -106,6 +108,7 @@ class Changes:
 
     def _tell(self) -> None:
         self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
+        self.told.update([(row[0], row[1]) for row in self.left_by])
 
     def flush_last(self, tx: Transaction) -> None:
         """Mark the runs of whose messages something telling is known: they no longer stand like others.
@@ -149,6 +152,7 @@ class Changes:
         _many(tx, "put_facts", self.facts)
         self._tell()
         _many(tx, "fold_messages", self.folded)
+        _many(tx, "leave_by_messages", self.left_by)
         self._requeue(tx)
         _many(tx, "put_look_ups", self.look_ups)
         self._flush_tasks(tx)

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from kaskad.domain import keywords
-from kaskad.domain.consent import OptOut, Scope, effect_of_opt_out, renewal, withdrawal
+from kaskad.domain.consent import Effect, OptOut, Scope, effect_of_opt_out, renewal, withdrawal
+from kaskad.domain.figures import WINDOW_MS
+from kaskad.domain.run import Run
 from kaskad.domain.terms import Channel, Kind, Outcome
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.changes import Changes
@@ -33,6 +35,7 @@ class Refusals:
         self._world, self._now = world, now
         self._added: dict[tuple[object, ...], tuple[Arrival, int | None, Scope]] = {}
         self._renewed: list[tuple[Arrival, Channel]] = []
+        self._followed: dict[RunKey, list[tuple[Arrival, int]]] = {}
 
     @property
     def contacts(self) -> list[int]:
@@ -77,6 +80,7 @@ class Refusals:
                     brand=version.cascade.brand,
                 )  # fmt: skip
                 if effect.outcome is None or run.outcome is not None:
+                    self._note_after(run, arrival, effect)
                     continue
                 kind = Kind.COMPLAINED if effect.outcome is Outcome.COMPLAINED else Kind.UNSUBSCRIBED
                 changes.facts.append(
@@ -87,12 +91,36 @@ class Refusals:
             if arrival.kind == Kind.REPLIED and not keywords.is_bare_stop(_text(arrival)):
                 stops.put(tx, arrival.contact_id, arrival.at, row.channels, _text(arrival))
         contacts.add_consents(tx, refused)
+        self._after(tx, changes)
         if self._world.outbox is not None:
             self._world.outbox.opted_out(tx, [
                 (told.contact_id, told.run_id, told.step, scope.value, told.event, told.at)
                 for told, _, scope in self._added.values()
             ])  # fmt: skip
         return touched
+
+    def _note_after(self, run: Run, arrival: Arrival, effect: Effect) -> None:
+        """Note a refusal that concerns a run and does not end it, so that figures find what it followed."""
+        concerns = effect.outcome is Outcome.OPTED_OUT or effect.channels
+        recent = run.finished_at is None or run.finished_at >= arrival.at - WINDOW_MS
+        by_message = arrival.kind == Kind.UNSUBSCRIBED and arrival.step >= 0 and arrival.run_id == run.id
+        if concerns and recent and not by_message:
+            self._followed.setdefault((run.contact_id, run.id), []).append((arrival, effect.channels))
+
+    def _after(self, tx: Transaction, changes: Changes) -> None:
+        """Keep opt-outs that end no run as facts of the last message that had arrived before, if any had."""
+        came: dict[RunKey, list[tuple[int, int, int]]] = {}
+        for contact_id, run_id, step, channel, at in (
+            tx.many("arrived_of_runs", sorted(self._followed)) if self._followed else ()
+        ):
+            came.setdefault((contact_id, run_id), []).append((at, step, channel))
+        for key, refusals in self._followed.items():
+            for arrival, channels in refusals:
+                before = [one for one in came.get(key, ()) if one[0] <= arrival.at <= one[0] + WINDOW_MS]
+                if before and (not channels or channels >> max(before)[2] & 1):
+                    place = (*key, max(before)[1])
+                    changes.facts.append((*place, Kind.UNSUBSCRIBED.value, arrival.event, arrival.at, None))
+                    changes.left_by.append(place)
 
     def _renew(self, tx: Transaction) -> None:
         """Keep the new consents; a START that is told again, after a later stop, is not a new one."""

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from kaskad.domain.course import WINDOW_MS
-from kaskad.domain.figures import SEEN
+from kaskad.domain.figures import SEEN, WINDOW_MS
 from kaskad.domain.terms import Kind
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
@@ -18,7 +17,7 @@ class Times(Struct, frozen=True):
     """What one run's times say."""
 
     past: tuple[tuple[int, int], ...] = ()  # step, and bits of what came after the window of its message
-    left: int | None = None  # the step of the last message before an opt-out within its window
+    left: int | None = None  # the step of the last that had arrived before an opt-out within its window
     early: tuple[tuple[int, tuple[tuple[int, int], ...]], ...] = ()  # step, and what people had done at
     # others, by step as bits, before it was submitted
 
@@ -29,8 +28,11 @@ IN_TIME = Times()
 def times_of(tx: Transaction, keys: Sequence[RunKey]) -> dict[RunKey, Times]:
     """Return what the times of these runs say, where it is more than nothing."""
     sent: dict[RunKey, dict[int, int]] = defaultdict(dict)
-    for contact_id, run_id, step, at in tx.many("submission_times", sorted(keys)):
+    came: dict[RunKey, dict[int, int]] = defaultdict(dict)  # those of them that have arrived
+    for contact_id, run_id, step, at, arrived in tx.many("submission_times", sorted(keys)):
         sent[contact_id, run_id][step] = at
+        if arrived:
+            came[contact_id, run_id][step] = at
     past: dict[RunKey, dict[int, int]] = defaultdict(dict)
     done: dict[RunKey, list[tuple[int, int, int]]] = defaultdict(list)
     left: dict[RunKey, int] = {}
@@ -46,7 +48,7 @@ def times_of(tx: Transaction, keys: Sequence[RunKey]) -> dict[RunKey, Times]:
     found: dict[RunKey, Times] = {}
     for key in keys:
         made = Times(
-            tuple(sorted(past[key].items())), _before(sent[key], left.get(key)), _early(sent[key], done[key])
+            tuple(sorted(past[key].items())), _before(came[key], left.get(key)), _early(sent[key], done[key])
         )
         if made != IN_TIME:
             found[key] = made
@@ -54,7 +56,7 @@ def times_of(tx: Transaction, keys: Sequence[RunKey]) -> dict[RunKey, Times]:
 
 
 def _before(sent: dict[int, int], at: int | None) -> int | None:
-    """Return the step of the last message submitted before an instant, if that is within its window."""
+    """Return the step of the last of these submitted before an instant, if that is within its window."""
     if at is None:
         return None
     touched = [(begun, step) for step, begun in sent.items() if begun <= at <= begun + WINDOW_MS]

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct, structs
 
 from kaskad.domain.alike import TOLD
-from kaskad.domain.course import WINDOW_MS, Leg, Part, id_of, impersonal, parts_of, reaches, shape_of, text_of
-from kaskad.domain.figures import FAILED, SEEN, UNDER_WAY, WINDOWED, cost_of, price_of
+from kaskad.domain.course import Leg, Part, id_of, impersonal, parts_of, reaches, shape_of, text_of
+from kaskad.domain.figures import FAILED, SEEN, UNDER_WAY, WINDOW_MS, WINDOWED, cost_of, price_of
 from kaskad.domain.terms import Channel, Kind
 from kaskad.store.course_times import IN_TIME, Times, times_of
 from kaskad.store.db import Row, Transaction

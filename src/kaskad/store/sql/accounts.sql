@@ -15,6 +15,16 @@ RETURNING id;
 SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled, weight
   FROM accounts ORDER BY channel, priority, id;
 
+-- name: services
+-- What the service of each account tells of messages, as bits of kinds of facts; and its prices.
+SELECT id, tells, prices FROM accounts;
+
+-- name: account_tells
+SELECT id, provider, tells FROM accounts;
+
+-- name: put_account_tells
+UPDATE accounts SET tells = :tells WHERE id = :id;
+
 -- name: live_accounts
 -- In the order in which they are asked.
 SELECT id, name, provider, channel, settings, secrets, priority, limits, prices, enabled, weight

@@ -52,8 +52,8 @@ SELECT contact_id, run_id, step, kind, min(at) FROM facts
  GROUP BY contact_id, run_id, step, kind;
 
 -- name: submission_times
--- When the messages of these runs were submitted.
-SELECT contact_id, run_id, step, submitted_at FROM messages
+-- When the messages of these runs were submitted, and whether they have arrived.
+SELECT contact_id, run_id, step, submitted_at, arrived FROM arrivals
 /* sqlite: WHERE contact_id = :c1 AND run_id = :c2 */
 /* postgresql: WHERE (contact_id, run_id) IN (SELECT * FROM unnest(:c1::bigint[], :c2::bigint[])) */
    AND submitted_at IS NOT NULL AND state NOT IN (0, 1, 11, 12);

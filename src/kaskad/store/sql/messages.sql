@@ -120,6 +120,23 @@ UPDATE messages m SET mask = m.mask | k.mask, state = k.state, cost = coalesce(k
        AS k (contact_id, run_id, step, mask, state, cost, reason)
  WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
 
+-- name: leave_by_messages (sqlite)
+-- The person opted out after these messages: what they are stays as it is.
+UPDATE messages SET mask = mask | 8192 WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3;
+
+-- name: leave_by_messages (postgresql)
+-- The person opted out after these messages: what they are stays as it is.
+UPDATE messages m SET mask = m.mask | 8192
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[]) AS k (contact_id, run_id, step)
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step;
+
+-- name: arrived_of_runs
+-- The messages of these runs that have arrived, and when they were submitted.
+SELECT contact_id, run_id, step, channel, submitted_at FROM arrivals
+/* sqlite: WHERE contact_id = :c1 AND run_id = :c2 */
+/* postgresql: WHERE (contact_id, run_id) IN (SELECT * FROM unnest(:c1::bigint[], :c2::bigint[])) */
+   AND arrived = 1 AND submitted_at IS NOT NULL;
+
 -- name: deliver_messages (sqlite)
 -- hot
 -- Plain delivery receipts, which move no run. What the state becomes is `state_of`'s, and tested against it.

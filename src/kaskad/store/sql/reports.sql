@@ -7,14 +7,15 @@
 
 -- name: report_who_messages
 -- The runs behind a figure of one step, among the next :scan runs in the order of contact and run. A message
--- counts when its state is among :ids, it has one of the facts :some (0: any), none of :none, that reason (-1: any)
--- and that channel (-1: any); where :first is 1, when the first human reaction of the run was to it.
+-- counts when its state is among :ids (where :arrived is 1: it has arrived too), it has one of the facts :some
+-- (0: any), none of :none, each if it came no more than :window ms after the submission, that reason (-1: any) and
+-- that channel (-1: any); where :first is 1, when the first human reaction of the run was to it, whenever.
 SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at, r.holdout, m.state, m.channel,
        m.reason, m.mask, coalesce(m.sent_at, m.submitted_at),
        coalesce(m.spent, 0) + coalesce(m.cost, CASE WHEN m.state IN (3, 4, 5, 7, 8, 9, 10) THEN m.price ELSE 0 END), m.account_id
   FROM (SELECT contact_id, id, cascade_id, version_id, outcome, entered_at, holdout FROM runs
          WHERE (contact_id, id) > (:contact_id, :run_id) ORDER BY contact_id, id LIMIT :scan) AS r
-  JOIN messages m ON m.contact_id = r.contact_id AND m.run_id = r.id AND m.step = :step
+  JOIN arrivals m ON m.contact_id = r.contact_id AND m.run_id = r.id AND m.step = :step
   JOIN contacts c ON c.id = r.contact_id AND c.seed = 0
  WHERE r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
    AND r.entered_at >= :since AND r.entered_at < :until
@@ -23,7 +24,15 @@ SELECT r.contact_id, r.id, c.external_id, c.attributes, r.outcome, r.entered_at,
         /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
         /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
    AND m.state /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
-   AND (:some = 0 OR m.mask & :some <> 0) AND m.mask & :none = 0
+   AND (:arrived = 0 OR m.arrived = 1)
+   AND (:some = 0 OR (m.mask & :some <> 0 AND (:first = 1 OR EXISTS (
+        SELECT 1 FROM facts f
+         WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id AND f.step = m.step
+           AND (CAST(1 AS BIGINT) << f.kind) & :some <> 0 AND (m.submitted_at IS NULL OR f.at <= m.submitted_at + :window)))))
+   AND (m.mask & :none = 0 OR NOT EXISTS (
+        SELECT 1 FROM facts f
+         WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id AND f.step = m.step
+           AND (CAST(1 AS BIGINT) << f.kind) & :none <> 0 AND (m.submitted_at IS NULL OR f.at <= m.submitted_at + :window)))
    AND (:reason = -1 OR m.reason = :reason) AND (:channel = -1 OR m.channel = :channel)
    AND (:first = 0 OR (m.mask & :human <> 0 AND m.step = (
         SELECT f.step FROM facts f
@@ -91,8 +100,9 @@ SELECT contact_id, id FROM events
 
 -- name: mails_by_domain
 -- The mails that some contacts were handed since :since, by UTC day, account and the domain of the contact's address
--- (the preferred one of several, as it is now), state and reason; and whether they were called spam or led to
--- an opt-out within :window ms. Some contacts at a time: nobody should wait while all messages are looked through.
+-- (the preferred one of several, as it is now), state and reason; and whether they have arrived, and were called spam
+-- or were the last to arrive before an opt-out within :window ms. Some contacts at a time: nobody should wait while all
+-- messages are looked through.
 SELECT m.submitted_at / 86400000 AS day, m.account_id,
        substr(a.value, /* sqlite: instr(a.value, '@') */ /* postgresql: strpos(a.value, '@') */ + 1) AS domain,
        m.state, m.reason,
@@ -100,15 +110,18 @@ SELECT m.submitted_at / 86400000 AS day, m.account_id,
             WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
                             AND f.step = m.step AND f.kind = :complaint AND f.at <= m.submitted_at + :window)
             THEN 1 ELSE 0 END AS spam,
-       CASE WHEN m.mask & :unsubscribed = 0 THEN 0
-            WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
-                            AND f.step = m.step AND f.kind = :opt_out AND f.at <= m.submitted_at + :window)
+       CASE WHEN m.arrived = 0 THEN 0
+            WHEN (SELECT max(o.submitted_at) FROM arrivals o
+                   WHERE o.contact_id = m.contact_id AND o.run_id = m.run_id AND o.arrived = 1
+                     AND o.submitted_at <= (SELECT min(f.at) FROM facts f WHERE f.contact_id = m.contact_id
+                                               AND f.run_id = m.run_id AND f.kind = :opt_out
+                                            HAVING min(f.at) <= m.submitted_at + :window)) = m.submitted_at
             THEN 1 ELSE 0 END AS leaving,
-       count(*)
-  FROM messages m
+       m.arrived, count(*)
+  FROM arrivals m
   JOIN contacts c ON c.id = m.contact_id AND c.seed = 0
   JOIN addresses a ON a.contact_id = m.contact_id AND a.channel = 1
    AND a.value = (SELECT b.value FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
                    ORDER BY b.preferred DESC, b.health, b.value LIMIT 1)
  WHERE m.contact_id > :after AND m.contact_id <= :until AND m.channel = 1 AND m.submitted_at >= :since
- GROUP BY 1, 2, 3, 4, 5, 6, 7;
+ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;

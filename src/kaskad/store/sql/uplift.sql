@@ -17,10 +17,10 @@ SELECT version_id, course_id, value, count(*) FROM run_courses
 -- got a message of another cascade within the time in which the goal counts.
 SELECT count(*), coalesce(sum(touched), 0)
   FROM (SELECT CASE WHEN EXISTS (
-                 SELECT 1 FROM messages m JOIN runs o ON o.contact_id = m.contact_id AND o.id = m.run_id
+                 SELECT 1 FROM arrivals m JOIN runs o ON o.contact_id = m.contact_id AND o.id = m.run_id
                   WHERE m.contact_id = r.contact_id AND o.cascade_id <> r.cascade_id
                     AND m.submitted_at >= r.entered_at AND m.submitted_at < r.entered_at + :within
-                    AND m.state IN (3, 4, 5, 10)) THEN 1 ELSE 0 END AS touched
+                    AND m.arrived = 1) THEN 1 ELSE 0 END AS touched
           FROM runs r
          WHERE r.holdout = 1 AND r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
            AND r.entered_at >= :since AND r.entered_at < :until
@@ -42,11 +42,11 @@ SELECT contact_id, event, min(at) FROM facts
  GROUP BY contact_id, event ORDER BY min(at) DESC, contact_id, event LIMIT :limit;
 
 -- name: arrived_touches
--- The messages that left us to these contacts, with when and what came of them.
-SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), m.state, r.cascade_id, r.version_id, m.step, m.channel
-  FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+-- The messages that have arrived of these contacts, with when they left us.
+SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), r.cascade_id, r.version_id, m.step, m.channel
+  FROM arrivals m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
-   AND m.state IN (3, 4, 5, 10) AND m.submitted_at IS NOT NULL;
+   AND m.arrived = 1 AND m.submitted_at IS NOT NULL;
 
 -- name: contacts_before
 -- Everybody who was known before an instant, seed and erased contacts aside.
