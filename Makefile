@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help assets messages calibration pictures explore fuzz install lock demo test check lint format crash bench receipts clean
+.PHONY: help assets messages calibration pictures explore fuzz install lock demo test long check lint format crash bench receipts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -56,7 +56,10 @@ demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, not
 test: export PYTHONDONTWRITEBYTECODE =
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q $(TESTS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m "not long" $(TESTS)
+
+long: install ## run the tests that `make test` leaves out: each takes up to a minute
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m long $(TESTS)
 
 calibration: install ## hold ranges of forecasts and intervals of reports against thousands of made worlds (minutes)
 	KASKAD_TRIALS=500 $(BIN)/python -m pytest -q --timeout 1800 tests/planning/test_forecast.py tests/planning/test_ending.py -k eight_of_ten

@@ -9,6 +9,7 @@ from kaskad.bench.ingest import Work, run
 from kaskad.bench.table import ingest_table, show
 
 
+@pytest.mark.long
 def test_300_webhooks_and_their_batches_are_answered_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "ingest.db"
     report = run(Work(webhooks=300, batch=20, connections=8, db=str(file)))

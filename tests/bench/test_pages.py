@@ -1,8 +1,11 @@
 """`kaskad bench pages` asks for the pages that there are, and says which it cannot ask for."""
 
+import pytest
+
 from kaskad.bench.pages import run
 
 
+@pytest.mark.long
 def test_every_page_answers_over_people_made_up():
     report = run(200, 1, "", lambda text: None)
     assert report.contacts == 200 and report.runs > 50

@@ -112,6 +112,7 @@ def test_a_worker_needs_a_database_that_can_be_shared(home, capsys):
     assert "kaskad serve" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_worker_moves_runs_on_postgresql_and_ends_in_order(tmp_path, postgres):
     url = postgres.create()
     environment = {**os.environ, "KASKAD_DATABASE": url, "KASKAD_SECRET_KEY": "k" * 40}

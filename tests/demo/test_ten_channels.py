@@ -18,6 +18,7 @@ TEN = [
 FACTOR = 20_000.0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_who_is_silent_is_looked_for_on_ten_channels_one_after_the_other(tmp_path):
     person = everywhere(invent(1, 3)[0])

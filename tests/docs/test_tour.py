@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from kaskad.sandbox.profile import Delay, MailHabits, default_profile
@@ -17,6 +18,7 @@ TOUR = re.findall(r"```sh tour\n(.*?)```", (ROOT / "README.md").read_text(encodi
 NOBODY = MailHabits(open=Delay(1.0), click=Delay(1.0))  # reacts
 
 
+@pytest.mark.long
 def test_the_tour_of_the_readme_works_word_for_word(tmp_path):
     with running(SandboxConfig(strangers=True, profile=replace(default_profile(), mail=NOBODY))) as sandbox:
         told, code = walk(tmp_path, sandbox.smtp_port)

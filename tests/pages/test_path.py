@@ -133,6 +133,7 @@ def draw(hand, title, event):
     page.wait_for_selector(".toast.good")
 
 
+@pytest.mark.long
 def test_from_an_empty_folder_to_the_report(browser, installation):
     owner = Owner(browser, installation)
     page = owner.page

@@ -192,6 +192,7 @@ def test_who_opens_a_chat_of_viber_is_welcomed_and_then_written_to(tmp_path: Pat
     house.db.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("channel", ["vk", "max"])
 def test_what_goes_wrong_on_the_way_loses_and_doubles_nothing(channel: str, tmp_path: Path) -> None:
     house = House(tmp_path, channel)

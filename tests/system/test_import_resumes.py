@@ -72,6 +72,7 @@ def everybody(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str
     return sorted(rows, key=lambda row: (row["id"], row["email"]))
 
 
+@pytest.mark.long
 def test_an_import_goes_on_after_its_server_was_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

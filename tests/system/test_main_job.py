@@ -261,6 +261,7 @@ def test_one_who_is_added_to_the_file_enters_alone(played: Played) -> None:
     assert played.scene.arrived() - played.arrived == Counter({("email", "hal"): 1})
 
 
+@pytest.mark.long
 def test_interrupted_it_goes_on_where_it_stopped(make_scene: Callable[[], Scene]) -> None:
     scene = make_scene()
     process = scene.start()

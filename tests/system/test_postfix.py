@@ -136,6 +136,7 @@ def kaskad(folder, listen):
             process.wait(30)
 
 
+@pytest.mark.long
 def test_accepted_refused_greylisted_and_bounced_later(folder):
     judge, listen = Judge(), f"127.0.0.1:{free_port()}"
     refusing = Controller(Refusing(), hostname="127.0.0.1", port=free_port())

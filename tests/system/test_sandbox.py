@@ -107,7 +107,7 @@ def files(folder: Path, sandbox: Sandbox, kaskad_url: str) -> None:
     db.close()
 
 
-@pytest.fixture(scope="module", params=["a good day", "a bad day"])
+@pytest.fixture(scope="module", params=["a good day", pytest.param("a bad day", marks=pytest.mark.long)])
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     folder = tmp_path_factory.mktemp("sandbox")
     port = free_port()

@@ -113,6 +113,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         made.db.close()
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_while_it_polls_loses_and_doubles_nothing(house: House) -> None:
     chance = random.Random(7)
     house.save()

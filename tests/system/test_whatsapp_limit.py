@@ -54,6 +54,7 @@ def limited(tmp_path_factory):
     )
 
 
+@pytest.mark.long
 def test_whom_meta_spares_gets_the_next_channel_at_once_and_no_second_try(limited):
     spared = [person for person in PEOPLE if not limited.got(person, "whatsapp")]
     assert len(spared) == 2
