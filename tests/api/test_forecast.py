@@ -95,6 +95,34 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     assert run(["forecast", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
     wrong = api.call("POST", "/cascades/five/forecast", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]
+    _paused_steps_are_not_sent(api, text)
+
+
+def _paused_steps_are_not_sent(api, text):
+    """Forecast and simulation meet a paused step as the engine does; of another definition none is paused."""
+    api.post("/cascades/five/activate", {})
+    api.post("/cascades/five/steps/sms/pause", {})
+    told = api.post("/cascades/five/forecast", {"typical": True})
+    assert [step["messages"] for step in told["steps"]] == [1000, 800, 0, 0] and told["reach"] == 0.6
+    assert [step["notes"] for step in told["steps"]] == [[], [], ["paused"], []] and not told["over"]
+    assert [step["arrived"] for step in told["steps"]] == [1000, 800, 400, 0] and told["silent"] == 0
+    real = api.post("/cascades/five/forecast", {"everybody": True})
+    assert real["steps"][2]["passed"] == {"no_address": 6, "step_paused": 4}
+    played = api.post("/cascades/five/simulate", {"typical": True, "people": 300})
+    waiting = played["steps"][2]["waiting"]
+    assert waiting == played["under_way"] > 60 and [step["messages"] for step in played["steps"][2:]] == [
+        0,
+        0,
+    ]
+    assert {"step": "sms", "note": "paused"} in played["notes"]
+    other = api.post("/cascades/five/forecast", {"definition": text.replace("Hi", "Ho"), "typical": True})
+    assert other["steps"][2]["messages"] == 400
+
+    api.post("/cascades/five/steps/sms/resume", {})
+    api.post("/cascades/five/steps/sms/pause", {"skip": True})
+    told = api.post("/cascades/five/forecast", {"typical": True})
+    assert [step["messages"] for step in told["steps"]] == [1000, 800, 0, 400]
+    assert told["steps"][2]["notes"] == ["passed_over"]
 
 
 def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(api):

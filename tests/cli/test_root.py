@@ -13,9 +13,11 @@ import typer
 
 from kaskad.cli import root
 from kaskad.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from support.databases import lay
 
 # What does the work of a command and must not be loaded to describe it.
 HEAVY = ("aiohttp", "apsw", "holidays", "liquid", "phonenumbers", "psycopg", "ruamel", "starlette", "uvicorn")
+WEB = ("kaskad.web.app", "fastapi", "starlette", "uvicorn")
 
 
 @pytest.fixture
@@ -115,13 +117,20 @@ def test_every_command_can_print_json() -> None:
         assert any("--json" in option.opts for option in command.params), name
 
 
-def test_describing_the_commands_loads_none_of_what_does_their_work() -> None:
+def test_describing_the_commands_loads_none_of_what_does_their_work(tmp_path: Path) -> None:
+    """Nor does a command that only looks load the web: where no server runs it asks the database itself."""
+    lay(tmp_path / "k.db")
+    file = Path(__file__).parents[2] / "examples" / "webinar.yaml"
+    asked = ["forecast", str(file), "--typical", "--json", "--db", str(tmp_path / "k.db")]
     program = (
-        "import sys; from kaskad.cli.root import build_app; build_app();"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+        "import sys; from kaskad.cli.root import build_app, run; build_app();"
+        f"print([name for name in {HEAVY!r} if name in sys.modules]);"
+        f"code = run({asked!r});"
+        f"print([code, *(name for name in {WEB!r} if name in sys.modules)])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    lines = done.stdout.splitlines()
+    assert (lines[0], lines[-1]) == ("[]", "[0]") and '"reach"' in done.stdout
 
 
 def test_the_installed_program_is_the_root_command() -> None:

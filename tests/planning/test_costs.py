@@ -42,6 +42,10 @@ def test_a_step_goes_after_what_those_before_it_wait_in_the_hours_when_it_may():
     (_, (late,)) = sending_times(version(Policy(), "service"), waits, NOON + 8 * HOUR, 0)
     morning = datetime.fromtimestamp(late / 1000, UTC)  # its hours let it wait for one
     assert morning.hour in range(8, 12) and NOON + 15 * HOUR < late < NOON + 30 * HOUR
+    (_, (there,)) = sending_times(
+        version(Policy(), "service"), waits, NOON + 3 * HOUR, 0, zones=("America/New_York",)
+    )
+    assert there == NOON + 10 * HOUR  # where it is afternoon still
     letters, texts = sending_times(version(Policy.unlimited()), waits, NOON, 48 * HOUR)
     assert len(letters) == POINTS and letters[0] == NOON + 2 * HOUR and letters[-1] == NOON + 48 * HOUR
     assert PRICE.mean(texts) == (100 * 1 + 300 * 23) / 24  # the first goes 8 hours after noon

@@ -1,5 +1,6 @@
 """The simulation against the real engine: for the same acts of people the same runs, to the millisecond."""
 
+import json
 import os
 from collections import Counter
 
@@ -24,6 +25,7 @@ from kaskad.planning.simulate import play
 from kaskad.planning.simulated import counted
 from kaskad.planning.walk import Ask, stages
 from kaskad.planning.world import Outage, World, typical
+from kaskad.store import step_holds
 from support.databases import migrated
 from support.play import NOON
 from support.stage import Stage, accepted, refused
@@ -93,12 +95,17 @@ def rates(step, channel, before):
 @pytest.mark.parametrize(
     ("text", "changes"),
     [
-        (PLAIN, {"fails": {0: 0.2, 1: 0.4}, "buys": 0.3}), (ANCHORED, {"fails": {0: 0.2}}),
+        (PLAIN, {"fails": {0: 0.2, 1: 0.4}, "buys": 0.3}),
+        (PLAIN, {"unanswered": {0: 0.3, 2: 0.4}, "arrives": 0.6, "no_answer": {3: 0.5}, "busy": {3: 0.3},
+                 "buys": 0.5}),
+        (ANCHORED, {"fails": {0: 0.2}}),
         (BRANCHED, {"fails": {0: 0.3}}),
+        (PLAIN.replace("service", "transactional"), {"held": {0: True, 1: False, 3: False}, "buys": 0.5}),
     ],
 )  # fmt: skip
 def test_for_the_same_acts_the_real_engine_leaves_the_same_runs(tmp_path, text, changes):
-    version = version_of(text)
+    changes = dict(changes)
+    version = replace(version_of(text), held=changes.pop("held", {}))
     world = World(
         start=NOON + 3 * HOUR, people=PEOPLE, seed=5, accepted_ms=0, enter_over_ms=5 * HOUR, traced=PEOPLE,
         trigger={"starts_at": parse_span("2d"), "total": 5_000}, **changes,
@@ -106,15 +113,22 @@ def test_for_the_same_acts_the_real_engine_leaves_the_same_runs(tmp_path, text, 
     played = play(version, world, sorts_of(version.cascade), rates)
     stage = Stage(migrated(tmp_path / "kaskad.db"), policy=Policy(), at=world.start)
     stage.cascade(text)
+    with stage.db.write() as tx:
+        for step, skip in version.held.items():
+            assert step_holds.put(tx, (1, step), world.start, skip=skip)
+    stage.engine._load()
     told = [_told(life) for life in played.lives]
     refusals = {
         (n + 1, step): list(fates) for n, (_, each) in enumerate(told) for step, fates in each.items()
     }
-    stage.answer = lambda parcel: (
-        refused(parcel, stage.clock.now(), Reason.OTHER)
-        if refusals[parcel.contact_id, parcel.step].pop(0)
-        else accepted(parcel, stage.clock.now())
-    )
+
+    def answer(parcel):
+        met = refusals[parcel.contact_id, parcel.step].pop(0)
+        if met == "failed":
+            return refused(parcel, stage.clock.now(), Reason.OTHER)
+        return None if met == "unanswered" else accepted(parcel, stage.clock.now())
+
+    stage.answer = answer
     for life in played.lives:
         has = [Channel.of(code) for code in life.sort.answers.addresses]
         own = [channel for channel in has if channel is not Channel.ROBOT_CALL]
@@ -125,17 +139,28 @@ def test_for_the_same_acts_the_real_engine_leaves_the_same_runs(tmp_path, text, 
             stage.event(number + 1, "left", cart_id=number, starts_at=at + 48 * HOUR, total=5_000)
         elif kind == "goal":
             stage.event(number + 1, "bought")
+        elif kind.startswith("missed"):
+            value = json.dumps({"reason": kind.partition(" ")[2].replace(" ", "_")})
+            stage.receipt(number + 1, Kind.FAILED, step=step, value=value)
         else:
             stage.receipt(number + 1, Kind[kind.upper()], step=step)
     stage.passes("30d")
     for life in played.lives:
         found = _as_engine(life, version)
+        tries = Counter(parcel.step for parcel in stage.parcels if parcel.contact_id == life.number + 1)
         states = {  # after three days without a receipt the engine's housekeeping calls it unknown
             step: "sent" if state == "unknown" else state
             for step, state in stage.states(life.number + 1).items()
         }
         assert found == (stage.outcome(life.number + 1), states, sorted(stage.at(life.number + 1))), life.log
-    assert len({life.run.outcome for life in played.lives}) > 2, "nothing that tells them apart happened"
+        passages = life.passages.items()
+        assert tries == {step: passage.attempt for step, passage in passages if passage.attempt}
+    if "unanswered" in changes:
+        assert max(passage.attempt for life in played.lives for passage in life.passages.values()) > 1
+        assert any(moment.what == "unanswered" for life in played.lives for moment in life.log)
+    ends = {life.run.outcome for life in played.lives}
+    assert len(ends) > 2, "nothing that tells them apart happened"
+    assert (None in ends) == (False in version.held.values())
 
 
 def _told(life):
@@ -154,9 +179,11 @@ def _told(life):
         ):
             acts.append((moment.at, life.number, -1 if moment.step is None else moment.step, moment.what))
         elif moment.what == "sent":
-            fates.setdefault(moment.step, []).append(False)
-        elif moment.what == "failed":
-            fates[moment.step][-1] = True
+            fates.setdefault(moment.step, []).append("taken")
+        elif moment.what in ("failed", "unanswered"):
+            fates[moment.step][-1] = moment.what
+        elif moment.what == "missed":
+            acts.append((moment.at, life.number, moment.step, f"missed {moment.why}"))
     return acts, fates
 
 
@@ -167,10 +194,11 @@ def _as_engine(life, version):
         state = MessageState.of(passage.state)
         skipped = state is MessageState.SKIPPED
         states[version.cascade.steps[number].id] = (
-            SkipReason.of(passage.reason).value if skipped else state.value
+            SkipReason.of(passage.reason).value if skipped else state.value.replace("unknown", "sent")
         )
     sent = sorted(moment.at for moment in life.log if moment.what == "sent")
-    return Outcome.of(life.run.outcome).value, states, sent
+    outcome = life.run.outcome
+    return None if outcome is None else Outcome.of(outcome).value, states, sent
 
 
 SHARED = (

@@ -17,6 +17,7 @@ from kaskad.actions.audience import ALL, Audience, people_of
 from kaskad.actions.frames import links_as_long
 from kaskad.actions.office import Office
 from kaskad.actions.past import silences_ms
+from kaskad.actions.step_holds import held_of
 from kaskad.domain import entering, sms
 from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.condition import Event, Name, walk
@@ -35,6 +36,7 @@ from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.wording import look_up
 from kaskad.planning.costs import Cost, sending_times
 from kaskad.planning.forecast import Kind
+from kaskad.planning.held import gets_late
 from kaskad.planning.walk import Ask
 from kaskad.providers.base import Account
 from kaskad.store import lists as list_store
@@ -48,6 +50,10 @@ PHONES = (Channel.SMS, Channel.ROBOT_CALL, Channel.AGENT_CALL, Channel.WHATSAPP,
 _LINK = re.compile(r"\{\{-?\s*link\b[^}]*\}\}")
 _OUTPUT = re.compile(r"\{\{[^}]*\}\}")
 _TAG = re.compile(r"\{%[^%]*%\}")
+_PAUSED_WHY = {
+    "passed_over": SkipReason.STEP_PAUSED, "paused": SkipReason.STEP_PAUSED, "late": SkipReason.TOO_LATE,
+}  # fmt: skip
+Where = tuple[tuple[str, ...], str]  # the zones and the country in which somebody may be
 _OF_RUNS = ("trigger", "run", "steps")
 
 
@@ -103,17 +109,43 @@ class Asker:
             self._texts = TextBook(look_up(tx, cascade)[0])
         self.holdout = self.policy.holdout.of(cascade.message_class)
         self.unasked = {step.number for step in cascade.steps if _of_runs(step)}
+        self.paused = self._paused(prepare(0, 0, cascade, self.policy))
+        self.waiting = {number for number, how in self.paused.items() if how == "paused"}
         self._parts: dict[int, float] = {}
-        self._asks: dict[tuple[int, int, int, bool, str], tuple[Ask, Cost | None]] = {}
+        self._costs: dict[tuple[int, int, int, bool, str], Cost | None] = {}
         pace = cascade.trigger.pace_per_hour
-        self._times = sending_times(
-            prepare(0, 0, cascade, self.policy), silences_ms(cascade), self._now if start is None else start,
-            size * HOUR // pace if pace else 0, self.policy.country,
-        )  # fmt: skip
+        self._start, self._enter_over_ms = (
+            self._now if start is None else start,
+            size * HOUR // pace if pace else 0,
+        )
+        self._when: dict[Where, list[tuple[int, ...]]] = {}
+        self._home: Where = (self.policy.zone,), self.policy.country
+
+    def _times(self, where: Where) -> list[tuple[int, ...]]:
+        """Return when the messages of each step go to people there."""
+        if where not in self._when:
+            version = prepare(0, 0, self._cascade, self.policy)
+            zones, country = where
+            self._when[where] = sending_times(
+                version, silences_ms(self._cascade), self._start, self._enter_over_ms, country, zones
+            )
+        return self._when[where]
+
+    def _paused(self, version: Version) -> dict[int, str]:
+        """Return what becomes of people at paused steps: `passed_over`, `paused` (they wait) or `late` (until
+        it is too late for the step)."""
+        zones, country = (self.policy.zone,), self.policy.country
+        return {
+            number: "passed_over" if skip
+            else "late" if gets_late(version, self._cascade.steps[number], zones, country, self._now)
+            else "paused"
+            for number, skip in held_of(self._office, self._cascade).items()
+        }  # fmt: skip
 
     def typical(self) -> list[Kind]:
         """Return people whom every step reaches on its first channel."""
-        return [Kind(TYPICAL, tuple(self.usual_ask(step) for step in self._cascade.steps))]
+        asks = [None if step.number in self.paused else self.usual_ask(step) for step in self._cascade.steps]
+        return [Kind(TYPICAL, tuple(asks))]
 
     def real(self, ids: Sequence[int]) -> tuple[list[Kind], list[dict[str, float]]]:
         """Return the kinds of people among contacts, and by step the shares it passes over, by reason."""
@@ -130,6 +162,8 @@ class Asker:
                 answers = desk.answers(version, run, {})
                 for step in version.cascade.steps:
                     found = self._asked(version, run, step, answers)
+                    if step.number in self.paused and not isinstance(found, str):
+                        found = _PAUSED_WHY[self.paused[step.number]].value
                     if isinstance(found, str):
                         passed[step.number][found] += 1
                     asks.append(None if isinstance(found, str) else found)
@@ -154,7 +188,7 @@ class Asker:
     def changes(self, step: Step) -> bool:
         """Say whether typical people's messages cost another price later on, while the step still goes."""
         cost = self.usual_cost(step)
-        return cost is not None and cost.changes([self._now, *self._times[step.number]])
+        return cost is not None and cost.changes([self._now, *self._times(self._home)[step.number]])
 
     def parts(self, step: Step) -> int:
         """Return how many parts the step's SMS has, rounded; 0: it sends none."""
@@ -173,7 +207,7 @@ class Asker:
         accounts = self._world.by_channel.get(channel.code, [])
         account = next((one for one in accounts if step.account in ("", one.name)), None)
         by_name = account is not None and self._world.capabilities[account.id].approved
-        return self._asking(step, channel, account, self._usual_number(channel), by_name)
+        return self._asking(step, channel, account, self._usual_number(channel), by_name, self._home)
 
     def cost_of(self, step: Step, channel: Channel, answers: Answers) -> Cost | None:
         """Return what the step costs for a contact on one channel at which time; None: no account takes it or
@@ -183,7 +217,8 @@ class Asker:
         address = answers.addresses.get(entering.ADDRESS_CHANNEL.get(channel.code, channel.code))
         if account is None or address is None:
             return None
-        return self._asking(step, channel, account, address.value, _unheard(answers, number, self._now))[1]
+        by_name = _unheard(answers, number, self._now)
+        return self._costing(step, channel, account, address.value, by_name)
 
     def _usual_number(self, channel: Channel) -> str:
         """Return a mobile number of the brand's country, for price lists to be asked about."""
@@ -211,9 +246,10 @@ class Asker:
     def _asked(self, version: Version, run: Run, step: Step, answers: Answers) -> Ask | str:
         """Return what a step is for one contact, or why it is passed over."""
         found = entering.asked(version, run, step, answers, self._now)
+        where = answers.zones, answers.country
         if isinstance(found, Send):
             account = self._world.accounts.get(found.account_id)
-            return self._asking(step, Channel.of(found.channel), account, found.to, found.by_name)[0]
+            return self._asking(step, Channel.of(found.channel), account, found.to, found.by_name, where)[0]
         if not isinstance(found, When):
             return found[2].value
         if found.at is None:
@@ -227,22 +263,27 @@ class Asker:
                     else answers.accounts.get(channel.code, 0)
                 )
                 account, by_name = self._world.accounts.get(number), _unheard(answers, number, self._now)
-                return self._asking(step, channel, account, address.value, by_name)[0]
+                return self._asking(step, channel, account, address.value, by_name, where)[0]
         return SkipReason.NO_ADDRESS.value
 
     def _asking(
-        self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool
+        self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool, where: Where
     ) -> tuple[Ask, Cost | None]:  # fmt: skip
         """Return what the step is for who is reached there, and what its messages cost at which time."""
+        cost = self._costing(step, channel, account, to, by_name)
+        if cost is None:
+            return Ask(channel), None
+        times = self._times(where)[step.number] if len(cost.turns) > 1 else ()
+        return Ask(channel, cost.mean(times), cost.currency), cost
+
+    def _costing(
+        self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool
+    ) -> Cost | None:
         number = 0 if account is None else account.id
         key = step.number, channel.code, number, by_name, to if number in self._world.price_lists else ""
-        if key not in self._asks:
-            cost = None if account is None else self._cost(step, channel, account, to, by_name)
-            ask = Ask(channel) if cost is None else Ask(
-                channel, cost.mean(self._times[step.number]), cost.currency
-            )  # fmt: skip
-            self._asks[key] = ask, cost
-        return self._asks[key]
+        if key not in self._costs:
+            self._costs[key] = None if account is None else self._cost(step, channel, account, to, by_name)
+        return self._costs[key]
 
     def _cost(self, step: Step, channel: Channel, account: Account, to: str, by_name: bool) -> Cost | None:
         """Return what messages cost on average from now on; None: nothing tells it."""

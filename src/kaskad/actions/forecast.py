@@ -7,8 +7,9 @@ and in others (`past.py`), and by the field's figures where that is little (`pla
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.audience import Audience
 from kaskad.actions.cascades import source_of
@@ -31,7 +32,8 @@ class StepForecast(Struct, frozen=True):
     `each` is what one message costs, in minor units: its mean, None where no account tells it. `rate` is the
     share of those written to who react, `seen` of how many people of its own that is known. `notes`:
     `no_prior` (nobody is counted as reacting), `no_price`, `price_changes` (messages are counted at the price
-    of when they go), `condition` (counted as if it held for everybody).
+    of when they go), `condition` (counted as if it held for everybody), `paused` (people wait at the step),
+    `late` (they wait until it is too late for it), `passed_over` (it is paused, and passed over).
     """
 
     step: str
@@ -107,6 +109,12 @@ def of_typical(office: Office, slug: str, text: str = "") -> Expected:
     return _timed(office, cascade, None, past(office, slug, cascade))
 
 
+def as_told(found: Expected) -> dict[str, Any]:
+    """Return a forecast as the API and `--json` tell it."""
+    told: dict[str, Any] = to_builtins(found, str_keys=True)
+    return told
+
+
 def _timed(office: Office, cascade: Cascade, people: Sampled | None, known: Past) -> Expected:
     found = of_people(office, cascade, people, known)
     return structs.replace(found, over=finishing(office, cascade, people, known))
@@ -142,7 +150,7 @@ class _Making:
             kinds, self._passed = self._asker.real(people.ids)
             self._people = People(people.size, kinds, held)
         self._plan = Plan(
-            stages(cascade), [step.channels[0] for step in cascade.steps],
+            stages(cascade, self._asker.waiting), [step.channels[0] for step in cascade.steps],
             [step.success for step in cascade.steps], cascade.first,
         )  # fmt: skip
         self._outlook = Outlook(self._plan, known.own, known.elsewhere)
@@ -191,6 +199,7 @@ class _Making:
             *([] if asker.priced(step) else ["no_price"]),
             *(["price_changes"] if asker.changes(step) else []),
             *(["condition"] if step.number in asker.unasked else []),
+            *([asker.paused[step.number]] if step.number in asker.paused else []),
         ]
         return StepForecast(
             step=step.id, arrived=_whole(told.arrived), messages=_whole(told.sent),

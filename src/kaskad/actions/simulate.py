@@ -6,32 +6,28 @@ forecast believes (`past.py`); the rest is played (`planning/simulate.py`).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from msgspec import Struct, structs, to_builtins
+from msgspec import Struct, to_builtins
 
 from kaskad.actions.apart import play_apart
 from kaskad.actions.audience import Audience
 from kaskad.actions.cascades import source_of
+from kaskad.actions.casting import Casting
 from kaskad.actions.crowds import Asker, Sampled, audience_of, sampled
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
-from kaskad.domain.caps import Touch
+from kaskad.actions.step_holds import held_of
 from kaskad.domain.cascade import Cascade
-from kaskad.domain.consent import ConsentRow
 from kaskad.domain.definition import to_cascade
-from kaskad.domain.policy import HOUR, SECOND, Policy
-from kaskad.domain.run import Address, Answers, Run
-from kaskad.domain.terms import Channel, Phase, RunState
-from kaskad.domain.version import Version, prepare
-from kaskad.engine.look import Desk, look
+from kaskad.domain.policy import SECOND, Policy
+from kaskad.domain.terms import Channel
 from kaskad.planning.costs import fixed
 from kaskad.planning.expectations import Checked, Expectation, check
 from kaskad.planning.history import Happened
 from kaskad.planning.outlook import Outlook, Plan
-from kaskad.planning.scene import Scene, Staged, askable, attributes_asked, table_of, undated
+from kaskad.planning.scene import Scene, Staged, askable, table_of, undated
 from kaskad.planning.simulate import Tell
 from kaskad.planning.simulated import Simulated
 from kaskad.planning.walk import stages
@@ -51,7 +47,7 @@ from kaskad.providers import provider
 from kaskad.providers.base import limits_of
 
 PEOPLE = 10_000
-LOOKED = 2_000  # contacts of an audience that are looked at; the others are taken to be like them
+LOOKED = 100_000  # contacts of an audience who are played as themselves; the others are taken to be like them
 ALONE_START = 1_780_308_000_000  # Monday, 1 June 2026, 10:00 UTC: of simulations that know no other
 
 
@@ -73,7 +69,8 @@ class Simulation(Struct, frozen=True):
     """A simulation with all that one must know to judge it. `audience` "": typical people.
 
     `notes` are words with the step they are about, "" all: `no_prior`, `no_price`, `condition` (counted as if
-    it held), `date_assumed`, `copied` (fewer contacts were looked at than people played).
+    it held), `date_assumed`, `copied` (fewer contacts were looked at than people played), `paused` (people
+    wait at the step), `passed_over` (it is paused, and they pass it over).
     """
 
     audience: str
@@ -124,7 +121,8 @@ def prepared(office: Office, slug: str, asked: Asked) -> Prepared:
     wanted = to_wanted(asked.file, cascade, name=asked.file_name) if asked.file else Wanted()
     known = past(office, slug, cascade)
     whom = asked.whom or (None if asked.typical else audience_of(office, cascade))
-    people = None if whom is None else sampled(office, cascade, whom, LOOKED)
+    most = _first(asked.people, wanted.people, LOOKED)
+    people = None if whom is None else sampled(office, cascade, whom, min(most, LOOKED))
     return of_people(office, cascade, asked, wanted, people, known)
 
 
@@ -139,22 +137,28 @@ def of_people(
     if people is None:
         zone = wanted.zone or asker.policy.zone
         sorts = [typical(able.cascade, zone, asker.policy.country, _prices(asker, able.cascade, wanted))]
+        cast = None
     else:
-        sorts = _Crowd(office, asker, able.cascade, wanted, start).sorts(people.ids)
+        told = _told_prices(able.cascade, wanted)
+        sorts, cast = Casting(office, asker, able.cascade, told, start).cast(people.ids)
     size = PEOPLE if people is None else people.size
-    count = _first(asked.people, wanted.people, min(size, PEOPLE))
+    count = _first(asked.people, wanted.people, min(size, LOOKED))
     holdout = asker.holdout if cascade.holdout is None else cascade.holdout
     world = world_of(
         wanted, start=start, people=count, size=count if people is None else size,
         seed=_first(asked.seed, wanted.seed, 1), holdout=holdout, traced=asked.traced, trigger=trigger,
         per_second={**_limits(office, cascade), **wanted.per_second}, buys=_buys(known.own),
+        repeats=_repeats(office),
     )  # fmt: skip
     outlook = outlook_of(able.cascade, known)
+    held = held_of(office, cascade)
     notes = (
+        *((cascade.steps[number].id, "passed_over" if skip else "paused") for number, skip in held.items()),
         *_notes(able.cascade, able.unasked, outlook, wanted, sorts),
         *([("", "copied")] if people is not None and count > len(people.ids) else []),
     )
-    scene = Scene(able.cascade, asker.policy, world, sorts, table_of(able.cascade, outlook, wanted.rates))
+    table = table_of(able.cascade, outlook, wanted.rates)
+    scene = Scene(able.cascade, asker.policy, world, sorts, table, cast, held)
     basis = "own" if known.learnt else "others" if known.elsewhere else "prior"
     return Prepared(
         scene, "" if people is None else people.name, 0 if people is None else len(people.ids), basis, wanted,
@@ -195,6 +199,7 @@ def outlook_of(cascade: Cascade, known: Past) -> Outlook:
 def world_of(
     wanted: Wanted, *, start: int, people: int, size: int, seed: int, holdout: int, traced: int,
     trigger: Mapping[str, object], per_second: Mapping[Channel, float], buys: float,
+    repeats: Collection[int] = (),
 ) -> World:  # fmt: skip
     """Return the world that a file wants, and what is usual elsewhere."""
     return World(
@@ -202,8 +207,9 @@ def world_of(
         accepted_ms=SECOND if wanted.accepted_ms is None else wanted.accepted_ms,
         delivers={**DELIVERS, **wanted.delivers}, reacts={**REACTS, **wanted.reacts},
         seen={**SEEN, **wanted.seen}, buys=buys if wanted.buys is None else wanted.buys, fails=wanted.fails,
-        unreported=wanted.unreported, outages=wanted.outages, per_second=per_second, trigger=trigger,
-        traced=traced,
+        unanswered=wanted.unanswered, arrives=wanted.arrives, repeats=frozenset(repeats), busy=wanted.busy,
+        no_answer=wanted.no_answer, unreported=wanted.unreported, outages=wanted.outages,
+        per_second=per_second, trigger=trigger, traced=traced,
     )  # fmt: skip
 
 
@@ -227,6 +233,16 @@ def _limits(office: Office, cascade: Cascade) -> dict[Channel, float]:
             if account.enabled and not service.own:
                 found[channel] = found.get(channel, 0.0) + limits_of(account, service.capabilities).per_second
     return found
+
+
+def _repeats(office: Office) -> set[int]:
+    """Return the channels all of whose accounts may be asked again under the same key."""
+    world = office.engine.world
+    return {
+        channel
+        for channel, accounts in world.by_channel.items()
+        if accounts and all(account.id in world.retriable for account in accounts)
+    }
 
 
 def _notes(
@@ -263,84 +279,6 @@ def _prices(asker: Asker, cascade: Cascade, wanted: Wanted) -> Prices:
         if cost is not None:
             usual[step.number, step.channels[0].code] = cost
     return {**usual, **_told_prices(cascade, wanted)}
-
-
-class _Crowd:
-    """The people of an audience, as sorts."""
-
-    def __init__(self, office: Office, asker: Asker, cascade: Cascade, wanted: Wanted, start: int) -> None:
-        self._office, self._asker, self._cascade, self._wanted = office, asker, cascade, wanted
-        self._now, self._start = office.now(), start
-        self._version = prepare(0, 0, cascade, asker.policy)
-        self._names = attributes_asked(cascade)
-
-    def sorts(self, ids: Sequence[int]) -> list[Sort]:
-        """Return contacts by what decisions ask of them."""
-        found: dict[bytes, Sort] = {}
-        counts: Counter[bytes] = Counter()
-        world, version, now = self._office.engine.world, self._version, self._now
-        runs = [
-            Run(contact_id, 1, 0, 0, 0, RunState.PENDING.code, Phase.ENTER, -1, None, 0, now, now, now)
-            for contact_id in ids
-        ]
-        with self._office.read() as tx:
-            seen = look(tx, [(version, run) for run in runs], now, world.window_channels, world.picky)
-            desk = Desk(tx, world, now)
-            desk.see(seen)
-            for run in runs:
-                answers = desk.answers(version, run, {})
-                asked = desk.person(run.contact_id).asked()
-                sort = Sort(
-                    1, self._alike(answers), self._prices(version, answers),
-                    {name: asked[name] for name in self._names if name in asked},
-                    seen.standing.get(run.contact_id, {}),
-                )  # fmt: skip
-                key = repr(sort).encode()
-                counts[key] += 1
-                found.setdefault(key, sort)
-        return [structs.replace(sort, count=counts[key]) for key, sort in found.items()]
-
-    def _alike(self, answers: Answers) -> Answers:
-        """Return answers without what is one person's alone, as of the start."""
-        later = self._start - self._now
-        touches = (
-            Touch(at // HOUR * HOUR, -1, touch.channel_code, touch.class_code)
-            for touch in answers.touches
-            for at in (touch.at + later,)
-        )
-        return structs.replace(
-            answers, scope=None, anchors=None,
-            addresses={code: _nobodys(code, address) for code, address in answers.addresses.items()},
-            fitting={
-                number: None if address is None else structs.replace(address, value="fits")
-                for number, address in answers.fitting.items()
-            },
-            touches=tuple(sorted(touches, key=lambda touch: (touch.at, touch.channel_code))),
-            consents=_in_order(answers.consents, min(self._now, self._start)),
-        )  # fmt: skip
-
-    def _prices(self, version: Version, answers: Answers) -> Prices:
-        told = _told_prices(self._cascade, self._wanted)
-        for step in version.cascade.steps:
-            for channel in step.channels:
-                if (step.number, channel.code) not in told:
-                    cost = self._asker.cost_of(step, channel, answers)
-                    if cost is not None:
-                        told = {**told, (step.number, channel.code): cost}
-        return told
-
-
-def _in_order(rows: Sequence[ConsentRow], now: int) -> tuple[ConsentRow, ...]:
-    """Return consents with places in their order for instants: which came later is all that is asked of those
-    given before `now` that never expire."""
-    if any(row.expires_at is not None or row.at > now for row in rows):
-        return tuple(rows)
-    places = {at: place for place, at in enumerate(sorted({row.at for row in rows}), 1)}
-    return tuple(structs.replace(row, at=places[row.at]) for row in rows)
-
-
-def _nobodys(code: int, address: Address) -> Address:
-    return structs.replace(address, value=Channel.of(code).value)
 
 
 def as_told(found: Simulation) -> dict[str, object]:

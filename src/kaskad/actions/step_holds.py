@@ -11,6 +11,7 @@ from kaskad.actions import cascades
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.guard_counts import forgive
 from kaskad.actions.office import Office
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.worded import worded
 from kaskad.store import cascades as cascade_store
@@ -43,6 +44,20 @@ def listing(office: Office, slug: str) -> list[HeldStep]:
             HeldStep(numbers[one.version_id], _name(office, tx, one.version_id, one.step), one)
             for one in store.all_holds(tx) if one.version_id in numbers
         ]  # fmt: skip
+
+
+def held_of(office: Office, cascade: Cascade) -> dict[int, bool]:
+    """Return the paused steps of a definition, and whether people pass them over (else they wait).
+
+    They are those of the version that runs, if it is this one: of another definition no step is paused yet.
+    """
+    world = office.engine.world
+    versions = [
+        world.versions[state.version_id]
+        for state in list(world.cascades.values())
+        if state.slug == cascade.id and state.version_id is not None and state.version_id in world.versions
+    ]
+    return next((dict(version.held) for version in versions if version.cascade == cascade), {})
 
 
 def by_guards(office: Office, tx: Transaction) -> list[tuple[str, str, str]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from kaskad.actions.office import Office
     from kaskad.config import Settings
+
+T = TypeVar("T")
 
 TIMEOUT_S = 60.0
 STARTING_S = 30.0  # so long may a server take to say where it listens: it may have to bring tables up to date
@@ -141,6 +144,28 @@ def reached(db: str = "") -> Iterator[Client]:
 
     Raises NotFound where there is no database yet, Locked where another command holds it.
     """
+    settings, file = _installation(db)
+    with ExitStack() as stack:
+        yield from _talking(*_server_or(settings, file, stack, _answering))
+
+
+def reckoned(db: str, path: str, told: Mapping[str, Any], here: Callable[[Office], Any]) -> Any:
+    """Return what the server answers to `told`, or where none runs what `here` makes of the installation.
+
+    That is for commands that only look: the API is not made for them, which takes seconds. Raises what
+    `reached` and `Client.post` raise.
+    """
+    settings, file = _installation(db)
+    with ExitStack() as stack:
+        found = _server_or(settings, file, stack, _looking)
+        if not isinstance(found, tuple):
+            return here(found)
+        with contextmanager(_talking)(*found) as client:
+            return client.post(path, told)
+
+
+def _installation(db: str) -> tuple[Settings, Path | None]:
+    """Return the settings and the SQLite file, which must be there; raises NotFound."""
     from kaskad import log
     from kaskad.web.local import database_file
 
@@ -148,12 +173,28 @@ def reached(db: str = "") -> Iterator[Client]:
     file = database_file(settings)
     _must_exist(file)
     log.configure("warning", "text")  # what the command prints is its answer
-    with ExitStack() as stack:
-        yield from _talking(*_server_or(settings, file, stack))
+    return settings, file
 
 
-def _server_or(settings: Settings, file: Path | None, stack: ExitStack) -> tuple[str, str, bool]:
-    """Return address, key and whether it moves runs: of the server that holds the file, else of this process.
+def _answering(settings: Settings, stack: ExitStack) -> tuple[str, str, bool]:
+    """Return how this process answers the API."""
+    from kaskad.web.service import attending  # seconds of imports, which a running server spares
+
+    service = stack.enter_context(attending(settings, "a kaskad command"))
+    return service.url, service.office.local_key, False
+
+
+def _looking(settings: Settings, stack: ExitStack) -> Office:
+    """Return the installation, opened in this process."""
+    from kaskad.web.service import looking
+
+    return stack.enter_context(looking(settings, "a kaskad command"))
+
+
+def _server_or(
+    settings: Settings, file: Path | None, stack: ExitStack, here: Callable[[Settings, ExitStack], T]
+) -> tuple[str, str, bool] | T:  # fmt: skip
+    """Return address, key and whether it moves runs: of the server that holds the file, else what is `here`.
 
     A server that is just starting is waited for, another command too, and that is said. Raises Locked where
     it takes too long.
@@ -170,15 +211,11 @@ def _server_or(settings: Settings, file: Path | None, stack: ExitStack) -> tuple
         if file is not None and (who := holder(file)):
             told = _wait_for(who, file, monotonic() - began_s, told=told)
             continue
-        from kaskad.web.service import attending  # seconds of imports, which a running server spares
-
         try:
-            service = stack.enter_context(attending(settings, "a kaskad command"))
+            return here(settings, stack)
         except Locked:
             if file is None or monotonic() - began_s > STARTING_S:
                 raise
-        else:
-            return service.url, service.office.local_key, False
 
 
 def _wait_for(who: str, file: Path, waited_s: float, *, told: bool) -> bool:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
+if TYPE_CHECKING:
+    from kaskad.actions.office import Office
+
 NOTES = {
     "no_prior": "nobody is counted as reacting: no figure of the field is known for this channel",
     "no_price": "counted as free: no account tells a price",
     "price_changes": "its price changes meanwhile: each message counts at the price of when it goes",
+    "paused": "it is paused: people wait at it, and nobody knows when it goes on",
+    "passed_over": "it is paused: people pass it over",
+    "late": "it is paused: people wait at it until it is too late for it, and pass it over then",
     "condition": "its condition looks at the run: counted as if it held for everybody",
 }
 BASES = {
@@ -45,7 +51,9 @@ def forecast(
 
     Addresses, consents and prices are the real ones. Ranges hold eight of ten outcomes (P10 to P90).
     """
-    from kaskad.cli.client import reached
+    from kaskad.actions import forecast as action
+    from kaskad.actions.audience import Audience
+    from kaskad.cli.client import reckoned
     from kaskad.cli.screens.output import as_text
 
     if (bool(to_list), bool(segment), everybody, typical).count(True) > 1:
@@ -54,8 +62,14 @@ def forecast(
     told = {
         "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
     }  # fmt: skip
-    with reached(db) as client:
-        found = client.post(f"/cascades/{slug}/forecast", told)
+    whom = Audience(to_list, segment, everybody) if to_list or segment or everybody else None
+
+    def here(office: Office) -> Mapping[str, Any]:
+        if typical:
+            return action.as_told(action.of_typical(office, slug, text))
+        return action.as_told(action.expect(office, slug, text, whom=whom))
+
+    found = reckoned(db, f"/cascades/{slug}/forecast", told, here)
     if as_json:
         typer.echo(as_text(found))
     else:

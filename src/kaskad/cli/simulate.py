@@ -11,6 +11,7 @@ import typer
 from kaskad.cli.screens.options import DB, JSON
 
 if TYPE_CHECKING:
+    from kaskad.actions.simulate import Prepared
     from kaskad.domain.cascade import Cascade
 
 NOTES = {
@@ -19,6 +20,8 @@ NOTES = {
     "condition": "its condition cannot be answered here: played as if it let everybody on",
     "date_assumed": "its date is taken to be a day after all steps are due (`trigger` of the file tells it)",
     "copied": "there are more people than were looked at: the others are taken to be like them",
+    "paused": "it is paused: people wait at it, and nobody knows when it goes on",
+    "passed_over": "it is paused: people pass it over",
 }
 BASES = {
     "prior": "How many react are figures of the field, not of your own people.",
@@ -83,7 +86,7 @@ def simulate(
             "segment": segment, "everybody": everybody, "typical": typical, "people": people, "seed": seed,
             "start": start or None, "trace": trace,
         }  # fmt: skip
-        told = _asked(db, slug, asked)
+        told = _asked(db, slug, asked, begins)
     if as_json:
         typer.echo(as_text(told))
     else:
@@ -150,13 +153,18 @@ def _alone(
     trace: int,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Play it in this process, with nothing known but the two files."""
-    import gc
-
-    from kaskad.actions.simulate import Asked, alone, as_told
-    from kaskad.planning.scene import staged
+    from kaskad.actions.simulate import Asked, alone
 
     asked = Asked(file=file, file_name=name, people=people, seed=seed, start=start, traced=trace)
-    ready = alone(cascade, asked)
+    return _played(alone(cascade, asked))
+
+
+def _played(ready: Prepared) -> Mapping[str, Any]:
+    import gc
+
+    from kaskad.actions.simulate import as_told
+    from kaskad.planning.scene import staged
+
     gc.disable()  # nothing of a simulation goes before its end
     try:
         played = staged(ready.scene, _progress if sys.stderr.isatty() else None)
@@ -169,11 +177,20 @@ def _progress(share: float) -> None:
     typer.echo(f"\r{share:4.0%} of the runs are over ", err=True, nl=False)
 
 
-def _asked(db: str, slug: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    from kaskad.cli.client import reached
+def _asked(db: str, slug: str, asked: Mapping[str, Any], start: int | None) -> Mapping[str, Any]:
+    from kaskad.actions.audience import Audience
+    from kaskad.actions.simulate import Asked, prepared
+    from kaskad.cli.client import reckoned
 
-    with reached(db) as client:
-        found: Mapping[str, Any] = client.post(f"/cascades/{slug}/simulate", asked)
+    whom = Audience(asked["list"], asked["segment"], asked["everybody"])
+    same = Asked(
+        text=asked["definition"], file=asked["expectations"], file_name=asked["file_name"] or "expectations",
+        whom=whom if whom != Audience() else None, typical=asked["typical"], people=asked["people"],
+        seed=asked["seed"], start=start, traced=asked["trace"],
+    )  # fmt: skip
+    found: Mapping[str, Any] = reckoned(
+        db, f"/cascades/{slug}/simulate", asked, lambda office: _played(prepared(office, slug, same))
+    )
     return found
 
 
@@ -220,7 +237,10 @@ def _step(step: Mapping[str, Any]) -> Sequence[object]:
     return (
         step["step"], step["arrived"], step["messages"], step["failed"], step["reacted"],
         _money(step["cost"]), time_text(step["first_s"]), time_text(step["last_s"]),
-        ", ".join(f"{why.replace('_', ' ')} {count}" for why, count in step["skipped"].items()),
+        ", ".join(
+            f"{why.replace('_', ' ')} {count}"
+            for why, count in (*step["skipped"].items(), *(("waiting", n) for n in (step["waiting"],) if n))
+        ),
     )  # fmt: skip
 
 

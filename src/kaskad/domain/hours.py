@@ -251,6 +251,19 @@ class Windows:
             return at
         return _next(edges, at, spread)
 
+    def opening(self, at: int, key: WindowKey) -> tuple[int, int] | None:
+        """Return when closed windows open next and how many ms they then stay open; None: not in 14 days.
+
+        `next` with a spread is that opening and the spread, which begins anew where it is longer.
+        """
+        edges = self._known.get((at // _WEEK, key)) or self._learn(at // _WEEK, key)
+        i = bisect_right(edges, at)
+        if i & 1:
+            raise ValueError("the windows are open")
+        if i == len(edges) or edges[i] - at > LIMIT:
+            return None
+        return edges[i], edges[i + 1] - edges[i]
+
     def turns(self, at: int, key: WindowKey) -> int:
         """Return when the windows open or close next; until then it is as at `at`."""
         if not key[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 
 Event = tuple[int, int, int, int, int, int]  # instant, number, what, whom, two more numbers
@@ -13,7 +14,7 @@ class Agenda:
     """Events in order of time, then as they were put. Those of later minutes lie unsorted by minute."""
 
     def __init__(self) -> None:
-        self._now: list[Event] = []
+        self._soon: list[Event] = []  # of the minute under way, put since it began: a heap
         self._minute = -1
         self._later: dict[int, list[Event]] = {}
         self._minutes: list[int] = []
@@ -25,7 +26,7 @@ class Agenda:
         event = (at, self._number, what, whom, one, two)
         minute = at // _WIDTH_MS
         if minute <= self._minute:
-            heappush(self._now, event)
+            heappush(self._soon, event)
             return
         later = self._later.get(minute)
         if later is None:
@@ -34,12 +35,15 @@ class Agenda:
         else:
             later.append(event)
 
-    def take(self) -> Event | None:
-        """Return the next event, None after the last."""
-        if not self._now:
-            if not self._minutes:
-                return None
+    def until(self, horizon: int) -> Iterator[Event]:
+        """Yield the events up to that instant, those that are put meanwhile too."""
+        soon = self._soon
+        while self._minutes:
             self._minute = heappop(self._minutes)
-            self._now = self._later.pop(self._minute)
-            self._now.sort()
-        return heappop(self._now)
+            here = self._later.pop(self._minute)
+            here.sort(reverse=True)
+            while here or soon:
+                event = heappop(soon) if soon and (not here or soon[0] < here[-1]) else here.pop()
+                if event[0] > horizon:
+                    return
+                yield event

@@ -18,7 +18,7 @@ from kaskad.domain.alike import lasts_ms
 from kaskad.domain.cascade import Span, Step
 from kaskad.domain.condition import Condition, Event, Name, Now, walk
 from kaskad.domain.hours import WindowKey
-from kaskad.domain.policy import DAY, PerClass
+from kaskad.domain.policy import DAY
 from kaskad.domain.run import PLAIN, Answers, Decision
 from kaskad.domain.terms import Channel, SkipReason
 from kaskad.domain.version import Version
@@ -30,7 +30,6 @@ _SHARED = frozenset(SkipReason) - {
     SkipReason.FREQUENCY_CAPPED, SkipReason.WINDOW_IMPOSSIBLE, SkipReason.TOO_LATE, SkipReason.OVER_BUDGET,
     SkipReason.STEP_HOLDOUT,
 }  # fmt: skip
-_NO_GAP = PerClass()
 _CHANNELS = {channel.code: channel for channel in Channel}
 
 
@@ -57,6 +56,10 @@ class Alike:
         self._kinds = [self._kind_of(sort) for sort in sorts] if self._is_plain else []
         self._shared: dict[tuple[int, ...], Decision | None] = {}
         self._free_below: dict[tuple[int, int], int] = {}
+        self._openings: dict[tuple[int, ...], tuple[int, int] | None] = {}
+        message_class = version.cascade.message_class
+        self._own_gap_ms = version.policy.min_gap_ms.of(message_class)
+        self._run_gap_ms = version.policy.run_gap_ms.of(message_class)
 
     def place(self, life: Life, now: int) -> tuple[int, ...] | None:
         """Return where a life stands that is due now; None: the decision about it is its own."""
@@ -75,7 +78,7 @@ class Alike:
         if decision.send is None:
             step = self._version.cascade.steps[decision.step]
             is_free = all(self._is_free(step, channel.code, life, now) for channel in step.channels)
-            return self._waiting(decision, step.channels[0], life, now) if is_free else None
+            return self._waits_too(place, decision, step, life, now) if is_free else None
         step = self._version.cascade.steps[decision.send.step]
         return decision if self._is_free(step, decision.send.channel, life, now) else None
 
@@ -117,19 +120,19 @@ class Alike:
 
     def _is_free(self, step: Step, channel: int, life: Life, now: int) -> bool:
         """Say whether the caps let a message to this person go now."""
-        version, answers = self._version, life.sort.answers
-        if not life.written and not answers.touches:
+        if not life.written and not life.touched:
             return True
-        key = step.number, channel
+        version, key = self._version, (step.number, channel)
         below = self._free_below.get(key)
         if below is None:
             below = self._free_below[key] = _free_below(version, _CHANNELS[channel])
-        touches = life.touches(version.class_code)
-        if len(touches) < below:
+        is_apart = now >= life.last_at + self._own_gap_ms and now >= life.touched_at + self._run_gap_ms
+        if is_apart and life.written + len(life.touched) < below:
             return True
         return caps.check(
-            touches, version.policy, version.cascade.message_class, _CHANNELS[channel], life.run.id,
-            answers.zones[0], now, urgent=step.urgent or version.cascade.urgent,
+            life.touches(version.class_code), version.policy, version.cascade.message_class,
+            _CHANNELS[channel], life.run.id, life.sort.answers.zones[0], now,
+            urgent=step.urgent or version.cascade.urgent,
         ).allowed  # fmt: skip
 
     def _waits(self, decision: Decision, life: Life, now: int) -> bool:
@@ -138,6 +141,27 @@ class Alike:
             return False
         step = self._version.cascade.steps[decision.step]
         return all(self._waiting(decision, channel, life, now) == decision for channel in step.channels)
+
+    def _waits_too(
+        self, place: tuple[int, ...], decision: Decision, step: Step, life: Life, now: int
+    ) -> Decision:
+        """Return the decision of all who stand there to wait for a window, with this person's own place."""
+        try:
+            opening = self._openings[place]
+        except KeyError:
+            version, answers = self._version, life.sort.answers
+            key = version.windows.key(
+                step.channels[0], version.cascade.message_class, answers.zones, answers.country,
+                step.urgent or version.cascade.urgent,
+            )  # fmt: skip
+            opening = self._openings[place] = version.windows.opening(now, key)
+        assert opening is not None  # else nobody would wait
+        spread = hours.jitter(life.run.contact_id, step.number, self._version.policy.window_jitter_ms)
+        at = opening[0] + spread % opening[1]
+        return Decision(
+            decision.state, decision.phase, decision.step, at, at, decision.reason, skips=decision.skips,
+            detail=decision.detail,
+        )  # fmt: skip
 
     def _waiting(self, decision: Decision, channel: Channel, life: Life, now: int) -> Decision:
         """Return the decision to wait with this person's own place after the opening of the window."""
@@ -176,8 +200,6 @@ def _without_values(answers: Answers) -> dict[int, object]:
 def _free_below(version: Version, channel: Channel) -> int:
     """Return up to how many touches, not counting this many, no cap looks at such a message."""
     policy, message_class = version.policy, version.cascade.message_class
-    if policy.run_gap_ms != _NO_GAP or policy.min_gap_ms != _NO_GAP:
-        return 1
     return min((cap.limit for cap in policy.caps if cap.fits(channel, message_class)), default=1 << 60)
 
 

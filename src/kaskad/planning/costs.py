@@ -47,22 +47,29 @@ def fixed(minor: float, currency: str) -> Cost:
 
 
 def sending_times(
-    version: Version, silences: Sequence[int], start: int, enter_over_ms: int, country: str = ""
-) -> list[tuple[int, ...]]:
-    """Return when the messages of each step go, of some who enter within so long from `start` on.
+    version: Version, silences: Sequence[int], start: int, enter_over_ms: int, country: str = "",
+    zones: tuple[str, ...] = (),
+) -> list[tuple[int, ...]]:  # fmt: skip
+    """Return when the messages of each step go, of some in these zones (else in the brand's) who enter within
+    so long from `start` on.
 
     A step that a date of the contact or of the event decides about goes as if it followed the one before.
     """
     points = POINTS if enter_over_ms else 1
     each = [
-        _times(version, silences, start + enter_over_ms * (2 * number + 1) // (2 * points), country)
+        _times(
+            version, silences, start + enter_over_ms * (2 * number + 1) // (2 * points), country,
+            zones or (version.policy.zone,),
+        )
         for number in range(points)
-    ]
+    ]  # fmt: skip
     return list(zip(*each, strict=True))
 
 
-def _times(version: Version, silences: Sequence[int], entered: int, country: str) -> list[int]:
-    cascade, zones = version.cascade, (version.policy.zone,)
+def _times(
+    version: Version, silences: Sequence[int], entered: int, country: str, zones: tuple[str, ...]
+) -> list[int]:
+    cascade = version.cascade
     found: list[int | None] = [None] * len(cascade.steps)
     if found:
         found[cascade.first] = entered + approximate_ms(cascade.trigger.delay)

@@ -5,6 +5,8 @@ What the engine does with its tables is done here with values; which of it, `dec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -25,6 +27,8 @@ _UNTOUCHED = (_CREATED, _QUEUED, MessageState.REJECTED.code, _SKIPPED, _CANCELLE
 _ENTER, _WAITING, _SUBMITTED_PHASE, _QUEUED_PHASE = (
     Phase.ENTER.value, Phase.WAITING.value, Phase.SUBMITTED.value, Phase.QUEUED.value,
 )  # fmt: skip
+_GONE = (_SKIPPED, _CANCELLED)
+_SENT_KIND, _GOAL = Kind.SENT.value, Kind.GOAL.value
 GUARD_MS = 90_000
 
 
@@ -40,16 +44,26 @@ class Moment(Struct, frozen=True):
 class Life:
     """One person's passage. Times are instants, `told` says what has been heard of the run itself."""
 
-    __slots__ = ("course", "log", "marks", "number", "passages", "reacted", "run", "sort", "spent", "written")
+    __slots__ = (
+        "acts_until", "course", "last_at", "log", "marks", "number", "passages", "paused", "reacted",
+        "run", "sort", "spent", "touched", "touched_at", "written",
+    )  # fmt: skip
 
-    def __init__(self, number: int, sort: Sort, run: Run, *, traced: bool = False) -> None:
+    def __init__(
+        self, number: int, sort: Sort, run: Run, touched: Sequence[Touch] = (), *, traced: bool = False
+    ) -> None:
         self.number, self.sort, self.run = number, sort, run
+        self.touched = tuple(touched) or sort.answers.touches  # by what left us before all this
+        self.touched_at = max([touch.at for touch in self.touched]) if self.touched else 0
+        self.last_at = 0  # when the last message was handed over
+        self.paused: tuple[int, int] | None = None  # a paused step, since when the person waits at it
+        self.acts_until = 0  # nothing that the person does, as far as it is known, comes later
         self.passages: dict[int, Passage] = {}
         self.marks: dict[int, int] = {}
         self.written = 0  # messages, each counted once
         self.course = 0  # two bits a step: it has been sent, it was passed over
         self.reacted: set[int] | None = None  # the steps whose message brought what they want
-        self.spent: dict[tuple[int, str], float] | None = None  # minor units by step and currency
+        self.spent = 0.0  # minor units of the budget's currency
         self.log: list[Moment] | None = [] if traced else None
 
     def note(self, at: int, what: str, step: int | None, why: str = "") -> None:
@@ -78,11 +92,11 @@ class Life:
         self._leave(decision, now)
         self._stand(send.step, _SUBMITTED_PHASE, now + GUARD_MS, due_at)
         passage = Passage(
-            send.step, send.channel, _SUBMITTED, 0, now, None if before is None else before.sent_at, attempt,
-            send.account_id,
+            send.step, send.channel, _SUBMITTED, 0, now, None, attempt, send.account_id
         )  # fmt: skip
         self.passages[send.step] = passage
         self.written += attempt == 1
+        self.last_at = now
         self.course |= 1 << 2 * send.step
         return passage
 
@@ -102,19 +116,20 @@ class Life:
         """Let the clock of the step begin, of a message of which nothing else is known."""
         self._stand(self.run.step, _WAITING, until, until)
 
-    def fold(self, step: int, kind: Kind, at: int) -> Passage | None:
+    def fold(self, step: int, kind: int, at: int) -> Passage | None:
         """Add a fact about a message; return its passage, None where there is no message any more."""
         passage = self.passages.get(step)
-        if passage is None or passage.state in (_SKIPPED, _CANCELLED):
+        if passage is None or passage.state in _GONE:
             return None
-        mask = passage.mask | kind.bit
+        bit = 1 << kind
+        mask = passage.mask | bit
         state = state_of(mask).code
         first, sent_at = passage.first, passage.sent_at
-        if kind is not Kind.SENT:
-            first = {**first, kind.value: min(at, first.get(kind.value, at))}
+        if kind != _SENT_KIND:
+            first = {**first, kind: min(at, first.get(kind, at))} if first else {kind: at}
         elif sent_at is None:
             sent_at = at
-        if not kind.bit & PLAIN and not self.run.marks:
+        if not bit & PLAIN and not self.run.marks:
             self.run = replace(self.run, marks=TOLD)
         passage = self.passages[step] = Passage(
             step, passage.channel, passage.state if state == _SUBMITTED else state, mask,
@@ -123,10 +138,10 @@ class Life:
         )  # fmt: skip
         return passage
 
-    def mark(self, kind: Kind, at: int) -> None:
+    def mark(self, kind: int, at: int) -> None:
         """Add a fact about the run itself."""
-        if self.run.outcome is None or kind is Kind.GOAL:
-            self.marks[kind.value] = min(at, self.marks.get(kind.value, at))
+        if self.run.outcome is None or kind == _GOAL:
+            self.marks[kind] = min(at, self.marks.get(kind, at))
             self.run = replace(self.run, marks=TOLD)
 
     def touches(self, class_code: int) -> tuple[Touch, ...]:
@@ -136,7 +151,7 @@ class Life:
             for p in self.passages.values()
             if p.submitted_at is not None and p.state not in _UNTOUCHED
         )
-        return self.sort.answers.touches + own if own else self.sort.answers.touches
+        return self.touched + own if own else self.touched
 
     def _stand(self, step: int, phase: int, wake_at: int, due_at: int) -> None:
         run = self.run
@@ -154,7 +169,7 @@ class Life:
         if decision.withdraw is not None:
             self._withdraw(decision.withdraw, gone=_CREATED if decision.outcome is None else _CANCELLED)
         if decision.doubt is not None:
-            self.fold(decision.doubt, Kind.UNKNOWN, now)
+            self.fold(decision.doubt, Kind.UNKNOWN.value, now)
         if decision.retry is not None:
             failure = self.passages[decision.retry]
             self.passages[decision.retry] = replace(

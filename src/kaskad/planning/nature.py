@@ -21,6 +21,12 @@ from kaskad.planning.world import DECIDES, Rates, World
 _DRAWS = 5  # numbers for each message: is refused? does what? when? and then? is told to be delivered?
 _CHANNELS = {channel.code: channel for channel in Channel}
 _DELIVERED = Kind.DELIVERED
+_DELIVERED_KIND, _GOAL, _UNSUBSCRIBED = Kind.DELIVERED.value, Kind.GOAL.value, Kind.UNSUBSCRIBED.value
+
+
+# What a message meets with: it is taken; refused at once; the answer is lost, and so is the message, or the
+# answer alone; it is a call that finds the line busy, or that nobody takes.
+TAKEN, REFUSED, LOST, HALF_LOST, BUSY, NO_ANSWER = range(6)
 
 
 class Act(Struct, frozen=True):
@@ -28,7 +34,7 @@ class Act(Struct, frozen=True):
 
     at: int
     step: int | None
-    kind: Kind
+    kind: int  # code of the fact
 
 
 class Nature:
@@ -40,8 +46,9 @@ class Nature:
         self._reports = _looks_at_steps(version) or any(
             (rule.attends | version.moving) & _DELIVERED.bit for rule in version.rules.values()
         )
-        self._believed: dict[tuple[int, int, int], tuple[float, float]] = {}
         self._steps = max(1, len(version.cascade.steps))
+        self._meets = _meets(world, self._steps)
+        self._believed: dict[tuple[int, int, int], tuple[float, float]] = {}
         shape = (world.people, self._steps, _DRAWS)
         self._drawn = array("f", default_rng([world.seed, 1]).random(shape, dtype=np.float32).tobytes())
 
@@ -53,9 +60,13 @@ class Nature:
         at = (life.number * self._steps + passage.step) * _DRAWS
         return self._drawn[at : at + _DRAWS]
 
-    def refuses(self, fate: Sequence[float], step: int) -> bool:
-        """Say whether the service refuses a message of the step at once."""
-        return fate[0] < self._world.fails.get(step, 0.0)
+    def met(self, fate: Sequence[float], step: int) -> int:
+        """Return what a message of the step meets with: TAKEN, REFUSED, …"""
+        chance = fate[0]
+        for until, what in self._meets.get(step, ()):
+            if chance < until:
+                return what
+        return TAKEN
 
     def acts(
         self, life: Life, passage: Passage, fate: Sequence[float], anchors: Mapping[int, int] | None, now: int
@@ -67,7 +78,7 @@ class Nature:
         lost = told < world.unreported.get(step, 0.0)
         found = []
         if self._reports and not lost and heard.reaction is not _DELIVERED:
-            found.append(Act(now + world.delivers[channel].within(told, HOUR), step, _DELIVERED))
+            found.append(Act(now + world.delivers[channel].within(told, HOUR), step, _DELIVERED_KIND))
         reacts, leaves = self._rate(step, channel, life.written - 1)
         weaker = heard.weaker is not None and more < world.seen.get(channel, 0.0)
         if what >= reacts + leaves and not weaker:
@@ -80,16 +91,16 @@ class Nature:
             else:
                 delay = world.reacts[channel]
             at = now + delay.within(when, max(2, limit_ms))
-            found += [Act(at, step, heard.reaction)] * (what < reacts)
+            found += [Act(at, step, heard.reaction.value)] * (what < reacts)
             if more < world.buys and what < reacts:
-                found.append(Act(at + DECIDES.within(more / world.buys, 7 * DAY), None, Kind.GOAL))
+                found.append(Act(at + DECIDES.within(more / world.buys, 7 * DAY), None, _GOAL))
             return found
         at = now + world.reacts[channel].within(when, max(2, limit_ms))
         if what < reacts + leaves:
             goal = self._version.cascade.goal is not None
-            found.append(Act(at, None, Kind.GOAL if goal else Kind.UNSUBSCRIBED))
+            found.append(Act(at, None, _GOAL if goal else _UNSUBSCRIBED))
         elif heard.weaker is not None:
-            found.append(Act(at, step, heard.weaker))
+            found.append(Act(at, step, heard.weaker.value))
         return found
 
     def _rate(self, step: int, channel: Channel, before: int) -> tuple[float, float]:
@@ -98,6 +109,23 @@ class Nature:
         if found is None:
             found = self._believed[key] = self._rates(step, channel, before)
         return found
+
+
+def _meets(world: World, steps: int) -> dict[int, list[tuple[float, int]]]:
+    """Return of each step below which chance a message of it meets with what, other than being taken."""
+    found: dict[int, list[tuple[float, int]]] = {}
+    for step in range(steps):
+        until = 0.0
+        lost = world.unanswered.get(step, 0.0)
+        for share, what in (
+            (world.fails.get(step, 0.0), REFUSED), (lost * (1.0 - world.arrives), LOST),
+            (lost * world.arrives, HALF_LOST), (world.busy.get(step, 0.0), BUSY),
+            (world.no_answer.get(step, 0.0), NO_ANSWER),
+        ):  # fmt: skip
+            if share:
+                until += share
+                found.setdefault(step, []).append((until, what))
+    return found
 
 
 def _looks_at_steps(version: Version) -> bool:

@@ -15,7 +15,7 @@ from kaskad.planning.outlook import Outlook
 from kaskad.planning.simulate import Played, Tell, play
 from kaskad.planning.simulated import Simulated, counted
 from kaskad.planning.walk import Ask
-from kaskad.planning.world import Rates, Sort, World
+from kaskad.planning.world import Cast, Rates, Sort, World
 
 Table = Mapping[tuple[int, int, int], tuple[float, float]]  # step, channel code, messages before
 
@@ -28,6 +28,8 @@ class Scene(Struct, frozen=True):
     world: World
     sorts: Sequence[Sort]
     rates: Table
+    cast: Cast | None = None  # None: as many of each sort as there are such
+    held: Mapping[int, bool] = {}  # steps that are paused: whether people pass them over, else they wait
 
 
 class Staged(Struct, frozen=True):
@@ -46,8 +48,8 @@ def staged(scene: Scene, tell: Tell | None = None) -> Staged:
 
 def lived(scene: Scene, tell: Tell | None = None) -> Played:
     """Play a scene, and return everybody's life."""
-    version = prepare(1, 1, scene.cascade, scene.policy)
-    return play(version, scene.world, scene.sorts, _looking_up(scene.rates), tell)
+    version = structs.replace(prepare(1, 1, scene.cascade, scene.policy), held=dict(scene.held))
+    return play(version, scene.world, scene.sorts, _looking_up(scene.rates), tell, scene.cast)
 
 
 def _looking_up(table: Table) -> Rates:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
-from numpy.random import default_rng
 
 from kaskad.domain.alike import answered
+from kaskad.domain.caps import Touch
 from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
@@ -21,25 +20,32 @@ from kaskad.domain.entering import share
 from kaskad.domain.hours import add, hour_of_day
 from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import DAY, HOUR, MINUTE
-from kaskad.domain.run import PLAIN, Answers, Decision, Run, Send
+from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run, Send
 from kaskad.domain.scope import condition_scope
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, RunState, SkipReason
 from kaskad.domain.version import Version
 from kaskad.planning.agenda import Agenda
 from kaskad.planning.alike import Alike
+from kaskad.planning.held import FOLLOWED_MS, next_look
 from kaskad.planning.lines import Line, lines
 from kaskad.planning.lives import Life
-from kaskad.planning.nature import Nature
-from kaskad.planning.world import FREE, Rates, Sort, World
+from kaskad.planning.nature import BUSY, HALF_LOST, LOST, NO_ANSWER, REFUSED, TAKEN, Nature
+from kaskad.planning.roles import roles_of
+from kaskad.planning.world import FREE, Cast, Rates, Sort, World
 
 HORIZON_MS = 400 * DAY  # after the last has entered: what is not over then never is
-_WAKE, _ANSWER, _FACT, _MARK, _TURN = range(5)
+_WAKE, _ANSWER, _FACT, _MARK, _TURN, _REPEAT, _MISSED = range(7)
 _TELL_EVERY = 20_000
 _MOVES = 5_000  # of one run: more is a run that cannot be decided
 _QUEUED = Phase.QUEUED.value
-_FINISHED = RunState.FINISHED.code
+_PAUSED = RunState.PAUSED.code
 _QUEUED_STATE = MessageState.QUEUED.code
 _CHANNELS = {channel.code: channel for channel in Channel}
+_KINDS = {kind.value: kind for kind in Kind}
+_SENT_KIND, _REJECTED_KIND, _FAILED_KIND = Kind.SENT.value, Kind.REJECTED.value, Kind.FAILED.value
+_CREATED, _SUBMITTED = MessageState.CREATED.code, MessageState.SUBMITTED.code
+_MISSED_BY = {BUSY: Reason.BUSY, NO_ANSWER: Reason.NO_ANSWER}
+_RINGS_MS = {Reason.BUSY: 5_000, Reason.NO_ANSWER: 30_000}
 _TIMED = (Phase.ENTER.value, Phase.WAITING.value)
 Tell = Callable[[float], None]
 
@@ -53,21 +59,25 @@ class Played(Struct):
     outside: dict[int, int]  # by step: messages sent while the window of such a message was closed
     by_clock: dict[int, int]  # by minute of the person's day: messages
     twice: dict[int, int]  # by step: messages to people whom one had left for already
+    costs: dict[tuple[int, str], float]  # by step and currency: minor units
 
 
 def play(
-    version: Version, world: World, sorts: Sequence[Sort], rates: Rates, tell: Tell | None = None
+    version: Version, world: World, sorts: Sequence[Sort], rates: Rates, tell: Tell | None = None,
+    cast: Cast | None = None,
 ) -> Played:  # fmt: skip
-    """Return everybody's life. `tell` is called with the share of runs that are over, now and then; what it
-    raises ends the simulation."""
-    return _Play(version, world, sorts, rates, tell or (lambda share: None)).played()
+    """Return everybody's life. Who is of the cast is played as themselves, else as many of each sort as it
+    counts. `tell` is called with the share of runs that are over, now and then; what it raises ends the
+    simulation."""
+    return _Play(version, world, sorts, rates, tell or (lambda share: None), cast).played()
 
 
 class _Play:
     """One simulation under way."""
 
     def __init__(
-        self, version: Version, world: World, sorts: Sequence[Sort], rates: Rates, tell: Tell
+        self, version: Version, world: World, sorts: Sequence[Sort], rates: Rates, tell: Tell,
+        cast: Cast | None,
     ) -> None:  # fmt: skip
         self._version, self._world, self._tell = version, world, tell
         self._steps = version.cascade.steps
@@ -82,37 +92,30 @@ class _Play:
         self._properties: dict[int, dict[str, object]] = {}
         self._budget = version.cascade.budget
         self._spent = 0.0
+        self._costs: dict[tuple[int, str], float] = {}
         self._over = 0
         self._outside: dict[int, int] = {}
         self._by_clock: dict[int, int] = {}
         self._twice: dict[int, int] = {}
         self._clocks: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._lives = [self._born(number, sort) for number, sort in enumerate(self._dealt(sorts))]
+        roles = roles_of(world, cast, sorts)
+        self._lives = [self._born(number, *role) for number, role in enumerate(roles)]
 
-    def _dealt(self, sorts: Sequence[Sort]) -> list[Sort]:
-        """Return the sort of each person: as often as there are such, in no order."""
-        counts = np.array([sort.count for sort in sorts], dtype=np.float64)
-        if not counts.sum():
-            return []
-        ends = np.round(np.cumsum(counts) / counts.sum() * self._world.people).astype(np.int64)
-        each = np.repeat(np.arange(len(sorts)), np.diff(ends, prepend=0))
-        return [sorts[n] for n in default_rng([self._world.seed, 2]).permutation(each).tolist()]
-
-    def _born(self, number: int, sort: Sort) -> Life:
+    def _born(self, number: int, contact_id: int, sort: Sort, touched: Sequence[Touch]) -> Life:
         """Return a person as enrolment makes the run, and let it begin."""
         version, world = self._version, self._world
         entered_at = world.start + self._enters_after(number)
         due_at = add(entered_at, version.cascade.trigger.delay, "UTC")
         run = Run(
-            number + 1, 1, version.cascade_id, version.id, 0, RunState.PENDING.code, Phase.ENTER.value, -1,
+            contact_id, 1, version.cascade_id, version.id, 0, RunState.PENDING.code, Phase.ENTER.value, -1,
             None, 0, due_at, due_at, entered_at,
         )  # fmt: skip
-        if world.holdout and share(version, number + 1, "holdout") < world.holdout:
+        if world.holdout and share(version, contact_id, "holdout") < world.holdout:
             ends_at = goal_ends_at(version, run)
             run = replace(run, holdout=1, wake_at=max(ends_at, entered_at), due_at=ends_at)
         assert run.wake_at is not None
         self._agenda.put(run.wake_at, _WAKE, number, run.seq)
-        life = Life(number, sort, run, traced=number < world.traced)
+        life = Life(number, sort, run, touched, traced=number < world.traced)
         life.note(entered_at, "entered", None, "held out" if run.holdout else "")
         return life
 
@@ -124,27 +127,30 @@ class _Play:
 
     def played(self) -> Played:
         """Play until all is over, or never will be."""
-        agenda, lives = self._agenda, self._lives
+        lives = self._lives
         horizon = self._world.start + (self._enters_after(len(lives)) if lives else 0) + HORIZON_MS
-        count = 0
-        while (event := agenda.take()) is not None and event[0] <= horizon:
-            at, _, what, whom, one, two = event
+        for count, (at, _, what, whom, one, two) in enumerate(self._agenda.until(horizon), 1):
             if what == _WAKE:
                 life = lives[whom]
                 if life.run.seq == one and life.run.outcome is None:
                     self._wake(life, at)
             elif what == _ANSWER:
                 self._answer(lives[whom], one, at)
+            elif what == _REPEAT:
+                self._repeat(lives[whom], one, two, at)
+            elif what == _MISSED:
+                self._miss(lives[whom], one, Reason.of(two), at)
             elif what == _FACT:
-                self._fact(lives[whom], one, Kind(two), at)
+                self._fact(lives[whom], one, two, at)
             elif what == _MARK:
-                self._mark(lives[whom], Kind(one), at)
+                self._mark(lives[whom], one, at)
             else:
                 self._turn(self._lines[whom], at)
-            count += 1
             if not count % _TELL_EVERY:
                 self._tell(self._over / len(lives))
-        return Played(self._version, self._world, lives, self._outside, self._by_clock, self._twice)
+        return Played(
+            self._version, self._world, lives, self._outside, self._by_clock, self._twice, self._costs
+        )
 
     # Decisions
 
@@ -173,10 +179,23 @@ class _Play:
     def _take(self, life: Life, decision: Decision, now: int, due_at: int | None = None) -> None:
         """Carry out a decision; `due_at` is the run's own where others share the decision."""
         due_at = decision.due_at if due_at is None else due_at
+        if decision.state == _PAUSED:
+            decision = self._at_pause(life, decision, now)
         if decision.send is None:
             self._move(life, decision, due_at, now)
         else:
             self._send(life, decision, due_at, now)
+
+    def _at_pause(self, life: Life, decision: Decision, now: int) -> Decision:
+        """Return the decision to wait at a paused step, with the next look that may find something else."""
+        answers = life.sort.answers
+        if life.paused is None or life.paused[0] != decision.step:
+            life.paused = decision.step, now
+        at = None
+        if now < life.paused[1] + FOLLOWED_MS:
+            step = self._steps[decision.step]
+            at = next_look(self._version, step, answers.zones, answers.country, decision.due_at, now)
+        return replace(decision, wake_at=at)
 
     def _move(self, life: Life, decision: Decision, due_at: int, now: int) -> None:
         before = life.run
@@ -258,13 +277,30 @@ class _Play:
         if line is not None and not line.takes(now):
             self._queue(life, decision, due_at, line, now)
             return
+        before = life.passages.get(send.step)
+        if before is not None and before.sent_at is not None and before.state != _CREATED:
+            self._twice[send.step] = self._twice.get(send.step, 0) + 1
         passage = life.submit(decision, due_at, now)
         if price:
             self._pay(life, send.step, price, currency)
         if life.log is not None:
             life.note(now, "sent", send.step, _CHANNELS[send.channel].value)
         self._look_at_clock(life, send, now)
-        self._agenda.put(now + self._world.accepted_ms, _ANSWER, life.number, send.step, passage.attempt)
+        if self._is_let_be(life, send, passage, now):
+            self._accepted(life, send.step, now + self._world.accepted_ms)
+        else:
+            self._agenda.put(now + self._world.accepted_ms, _ANSWER, life.number, send.step, passage.attempt)
+
+    def _is_let_be(self, life: Life, send: Send, passage: Passage, now: int) -> bool:
+        """Say whether all that happens to a person before the answer is that answer, and its wait begins."""
+        nature, run = self._nature, life.run
+        return (
+            life.acts_until < now
+            and not run.marks
+            and not life.marks
+            and self._version.rules[send.step, send.channel].silence_ms is not None
+            and nature.met(nature.fate(life, passage), send.step) == TAKEN
+        )
 
     def _queue(self, life: Life, decision: Decision, due_at: int, line: Line, now: int) -> None:
         send = decision.send
@@ -317,14 +353,14 @@ class _Play:
         spent = (self._spent + price) * self._world.scale
         if total is not None and total.currency == currency and spent > total.minor:
             return True
-        own = sum(amount for (_, name), amount in (life.spent or {}).items() if name == currency)
-        return each is not None and each.currency == currency and own + price > each.minor
+        return each is not None and each.currency == currency and life.spent + price > each.minor
 
     def _pay(self, life: Life, step: int, price: float, currency: str) -> None:
-        spent = life.spent = {} if life.spent is None else life.spent
-        spent[step, currency] = spent.get((step, currency), 0.0) + price
+        key = step, currency
+        self._costs[key] = self._costs.get(key, 0.0) + price
         if currency == self._budget.currency:
             self._spent += price
+            life.spent += price
 
     def _look_at_clock(self, life: Life, send: Send, now: int) -> None:
         """Count by which clock of the person's a message goes, and whether such messages may go then."""
@@ -345,16 +381,33 @@ class _Play:
 
     # What services and people do
 
-    def _answer(self, life: Life, step: int, now: int) -> None:
-        """The service takes a message, or refuses it at once."""
+    def _answer(self, life: Life, step: int, now: int, *, is_repeated: bool = False) -> None:
+        """The service takes a message, or refuses it at once, or its answer is lost."""
         passage = life.passages[step]
-        fate = self._nature.fate(life, passage)
-        if self._nature.refuses(fate, step):
+        what = self._nature.met(self._nature.fate(life, passage), step)
+        if what == REFUSED:
             self._fail(life, step, now)
+        elif what in (LOST, HALF_LOST) and not is_repeated:
+            self._lose(life, passage, what == HALF_LOST, now)
+        else:
+            self._accepted(life, step, now, _MISSED_BY.get(what))
+
+    def _lose(self, life: Life, passage: Passage, arrived: bool, now: int) -> None:
+        """No answer comes: where it is safe the service is asked again when the guard runs out."""
+        life.note(now, "unanswered", passage.step, "the answer of the service is lost")
+        guard_at = life.run.wake_at
+        assert guard_at is not None
+        if passage.channel in self._world.repeats:
+            at = guard_at + self._world.accepted_ms
+            self._agenda.put(at, _REPEAT, life.number, passage.step, passage.attempt)
             return
-        if passage.sent_at is not None:
-            self._twice[step] = self._twice.get(step, 0) + 1
-        told = life.fold(step, Kind.SENT, now)
+        self._agenda.put(guard_at, _WAKE, life.number, life.run.seq)
+        if arrived:
+            self._let_act(life, passage, now)
+
+    def _accepted(self, life: Life, step: int, now: int, missed: Reason | None = None) -> None:
+        """Let the wait for a person begin, who does what they do; `missed`: why the call reaches nobody."""
+        told = life.fold(step, _SENT_KIND, now)
         assert told is not None
         run = life.run
         silence_ms = self._version.rules[step, told.channel].silence_ms
@@ -363,15 +416,40 @@ class _Play:
             self._agenda.put(now + silence_ms, _WAKE, life.number, life.run.seq)
         else:
             self._decide(life, now)
+        if missed is None:
+            self._let_act(life, told, now)
+        else:
+            at = now + _RINGS_MS[missed]
+            life.acts_until = max(life.acts_until, at)
+            self._agenda.put(at, _MISSED, life.number, step, missed.code)
+
+    def _let_act(self, life: Life, told: Passage, now: int) -> None:
+        """Put what follows from a message that has just reached somebody."""
         anchors = self._anchors_of(life) if self._version.anchored else None
-        for act in self._nature.acts(life, told, fate, anchors, now):
+        for act in self._nature.acts(life, told, self._nature.fate(life, told), anchors, now):
+            life.acts_until = max(life.acts_until, act.at)
             if act.step is None:
-                self._agenda.put(act.at, _MARK, life.number, act.kind.value)
+                self._agenda.put(act.at, _MARK, life.number, act.kind)
             else:
-                self._agenda.put(act.at, _FACT, life.number, act.step, act.kind.value)
+                self._agenda.put(act.at, _FACT, life.number, act.step, act.kind)
+
+    def _repeat(self, life: Life, step: int, attempt: int, now: int) -> None:
+        """The service is asked again under the same key, and tells what it did; ended runs ask nothing."""
+        passage = life.passages[step]
+        asks = life.run.outcome is None and life.run.step == step and passage.attempt == attempt
+        if asks and passage.state == _SUBMITTED:
+            self._answer(life, step, now, is_repeated=True)
+
+    def _miss(self, life: Life, step: int, why: Reason, now: int) -> None:
+        """A call reaches nobody: it may be made again."""
+        told = life.fold(step, _FAILED_KIND, now)
+        assert told is not None
+        life.passages[step] = replace(told, reason=why.code)
+        life.note(now, "missed", step, why.value.replace("_", " "))
+        self._decide(life, now)
 
     def _fail(self, life: Life, step: int, now: int) -> None:
-        told = life.fold(step, Kind.REJECTED, now)
+        told = life.fold(step, _REJECTED_KIND, now)
         assert told is not None
         life.passages[step] = replace(told, reason=Reason.OTHER.code)
         cost = life.sort.prices.get((step, told.channel), FREE)
@@ -381,17 +459,18 @@ class _Play:
         life.note(now, "failed", step, "the service refuses it")
         self._decide(life, now)
 
-    def _fact(self, life: Life, step: int, kind: Kind, now: int) -> None:
+    def _fact(self, life: Life, step: int, kind: int, now: int) -> None:
         first = not life.run.marks
         told = life.fold(step, kind, now)
         if told is None:
             return
-        if kind is self._nature.kinds[step, told.channel].reaction:
+        if kind == self._nature.kinds[step, told.channel].reaction:
             steps = life.reacted = set() if life.reacted is None else life.reacted
             steps.add(step)
-        life.note(now, kind.name.lower(), step)
+        if life.log is not None:
+            life.note(now, _KINDS[kind].name.lower(), step)
         run = life.run
-        if first and not life.marks and not kind.bit & PLAIN and run.outcome is None:
+        if first and not life.marks and not 1 << kind & PLAIN and run.outcome is None:
             key = run.state, run.phase, run.step, run.late, step, told.channel, told.mask
             if key not in self._answered:
                 plain = replace(run, marks=0)
@@ -404,7 +483,7 @@ class _Play:
                 return
         self._decide(life, now)
 
-    def _mark(self, life: Life, kind: Kind, now: int) -> None:
+    def _mark(self, life: Life, kind: int, now: int) -> None:
         life.mark(kind, now)
-        life.note(now, kind.name.lower(), None)
+        life.note(now, _KINDS[kind].name.lower(), None)
         self._decide(life, now)

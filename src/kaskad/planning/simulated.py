@@ -10,11 +10,12 @@ from msgspec import Struct, field
 
 from kaskad.domain.policy import HOUR
 from kaskad.domain.run import Passage, failed
-from kaskad.domain.terms import Channel, MessageState, Outcome, SkipReason
+from kaskad.domain.terms import Channel, MessageState, Outcome, RunState, SkipReason
 from kaskad.planning.lives import Life
 from kaskad.planning.simulate import Played
 
 SHARES = (0.5, 0.9, 0.99, 1.0)
+_PAUSED = RunState.PAUSED.code
 _SKIPPED = MessageState.SKIPPED.code
 _UNSENT = (MessageState.CREATED.code, MessageState.QUEUED.code, MessageState.CANCELLED.code)
 _NAMES = {channel.code: channel.value for channel in Channel}
@@ -35,6 +36,7 @@ class StepPlayed(Struct, frozen=True):
     failed: int
     skipped: Mapping[str, int]
     unsent: int  # whose message was taken back, or still waited
+    waiting: int  # who waits at it to the end, as it is paused
     reacted: int
     cost: Amounts
     channels: Mapping[str, int]
@@ -89,6 +91,7 @@ class _Step(Struct):
     attempts: int = 0
     failed: int = 0
     unsent: int = 0
+    waiting: int = 0
     reacted: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     channels: Counter[str] = field(default_factory=Counter)
@@ -112,12 +115,16 @@ class _Counting:
         self._lives = [life for life in played.lives if not life.run.holdout]
         for life in self._lives:
             self._count(life)
+        for (number, currency), amount in played.costs.items():
+            self._steps[number].cost[currency] = amount
 
     def _count(self, life: Life) -> None:
         run, touched = life.run, 0
         if run.outcome is not None:
             self._outcomes[_OUTCOMES[run.outcome]] += 1
             self._over.append((run.finished_at or self._start) - self._start)
+        elif run.state == _PAUSED:
+            self._steps[run.step].waiting += 1
         if life.reacted:
             self._reached += 1
             for number in life.reacted:
@@ -133,9 +140,6 @@ class _Counting:
                 touched += 1
                 self._message(step, passage)
         self._touches[touched] += 1
-        for (number, currency), amount in (life.spent or {}).items():
-            cost = self._steps[number].cost
-            cost[currency] = cost.get(currency, 0.0) + amount
 
     def _message(self, step: _Step, passage: Passage) -> None:
         assert passage.submitted_at is not None
@@ -179,6 +183,7 @@ class _Counting:
         return StepPlayed(
             step=self._ids[number], arrived=step.arrived, messages=step.messages, attempts=step.attempts,
             failed=step.failed, skipped=dict(step.skipped.most_common()), unsent=step.unsent,
+            waiting=step.waiting,
             reacted=step.reacted, cost={name: round(amount) for name, amount in step.cost.items()},
             channels=dict(step.channels.most_common()), first_at=step.first_at, last_at=step.last_at,
             outside=played.outside.get(number, 0), twice=played.twice.get(number, 0),

@@ -6,7 +6,7 @@ array element each, which differ in the rates and in chance; or in one, where ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import numpy as np
 from msgspec import Struct, field
@@ -43,6 +43,7 @@ class Stage(Struct, frozen=True):
     ends: bool = True
     branch: int | None = None
     held: float = 0.0  # the share that is held out of the step
+    waits: bool = False  # it is paused: whoever comes to it stays there
 
 
 class Rate(Struct, frozen=True):
@@ -65,6 +66,7 @@ class Passed(Struct):
     ended: Worlds = _NOBODY  # of those who reacted, whom this ends the run for
     branched: Worlds = _NOBODY
     left: Worlds = _NOBODY
+    waiting: Worlds = _NOBODY  # at a paused step
     went_on: Worlds = _NOBODY  # to the step after silence, or to the end
     cost: dict[str, Worlds] = field(default_factory=dict)
 
@@ -79,13 +81,16 @@ class Walked(Struct):
     cost: dict[str, Worlds] = field(default_factory=dict)
 
 
-def stages(cascade: Cascade) -> list[Stage]:
-    """Return what follows each step. Of several branches from one step the first takes all who react."""
+def stages(cascade: Cascade, waiting: Container[int] = ()) -> list[Stage]:
+    """Return what follows each step. Of several branches from one step the first takes all who react.
+
+    `waiting` are steps that are paused, at which people wait."""
     leads = {branch.step: branch.go for branch in reversed(cascade.branches)}
     return [
-        Stage(step.next, step.success is not Reaction.NONE, leads.get(step.number), step.holdout / 10_000)
+        Stage(step.next, step.success is not Reaction.NONE, leads.get(step.number), step.holdout / 10_000,
+              step.number in waiting)
         for step in cascade.steps
-    ]
+    ]  # fmt: skip
 
 
 def at_its_rate(people: Worlds, rate: Worlds) -> Worlds:
@@ -121,6 +126,9 @@ def _go(
         silent[first] = crowd.people
     for number, (stage, ask, told) in enumerate(zip(stages, crowd.asks, whole.steps, strict=True)):
         told.arrived = told.arrived + silent[number] + heard[number]
+        if stage.waits:
+            told.waiting = told.waiting + silent[number] + heard[number]
+            continue
         if ask is None:
             on_silent, on_heard, moved = silent[number], heard[number], none
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from types import MappingProxyType
 
 from msgspec import Struct
 
+from kaskad.domain.caps import Touch
 from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.consent import ANY, ConsentRow
 from kaskad.domain.policy import HOUR, MINUTE, SECOND
@@ -86,6 +87,15 @@ class Sort(Struct, frozen=True):
     number: int = 0  # among the sorts of a simulation
 
 
+class Cast(Struct, frozen=True):
+    """Contacts who are played as themselves, in the order in which they enter; whoever is played besides is
+    like one of them."""
+
+    ids: Sequence[int]
+    sorts: Sequence[int]  # of each: its place among the sorts
+    touches: Mapping[int, tuple[Touch, ...]] = {}  # by id: what left us for them before, of other runs
+
+
 class World(Struct, frozen=True, kw_only=True):
     """Everything that is not the cascade's doing. Steps are meant by number, shares are of 1."""
 
@@ -102,6 +112,11 @@ class World(Struct, frozen=True, kw_only=True):
     buys: float = 0.0  # of those who react, who then reach the goal
     fails: Mapping[int, float] = {}  # of the messages of a step, which the service refuses at once
     unreported: Mapping[int, float] = {}  # of which no delivery is ever told
+    unanswered: Mapping[int, float] = {}  # of which the service's answer is lost
+    arrives: float = 1.0  # of those, which have reached the person
+    repeats: frozenset[int] = frozenset()  # channels whose services may be asked again under the same key
+    busy: Mapping[int, float] = {}  # of the calls of a step, at which the line is busy
+    no_answer: Mapping[int, float] = {}  # of the calls of a step, which nobody takes
     outages: tuple[Outage, ...] = ()
     per_second: Mapping[Channel, float] = {}
     trigger: Mapping[str, object] = {}  # properties of the event; a `Span` is an instant after the entry

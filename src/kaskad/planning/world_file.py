@@ -32,7 +32,8 @@ T = TypeVar("T")
 MOST_PEOPLE = 200_000
 _WORLD = (
     "people", "seed", "start", "zone", "enter_over", "trigger", "rates", "buys", "seen", "reacts_in",
-    "delivered_in", "answered_in", "fails", "unreported", "outages", "per_second", "prices",
+    "delivered_in", "answered_in", "fails", "unreported", "unanswered", "unanswered_arrive", "busy",
+    "no_answer", "outages", "per_second", "prices",
 )  # fmt: skip
 _EXPECT = (
     "reach", "messages", "cost", "steps", "channels", "outcomes", "finished", "once_a_step", "in_windows",
@@ -62,6 +63,10 @@ class Wanted(Struct, frozen=True):
     accepted_ms: int | None = None
     fails: Mapping[int, float] = {}
     unreported: Mapping[int, float] = {}
+    unanswered: Mapping[int, float] = {}
+    arrives: float = 1.0
+    busy: Mapping[int, float] = {}
+    no_answer: Mapping[int, float] = {}
     outages: tuple[Outage, ...] = ()
     per_second: Mapping[Channel, float] = {}
     prices: Mapping[int, Money] = {}  # by step
@@ -112,6 +117,10 @@ class _Reader:
         self._found.sort(key=lambda one: (one.line, one.column))
         if world is None:
             return Wanted(expected=tuple(self._found))
+        fails, unanswered = (self._by_step(world, key, self._share) for key in ("fails", "unanswered"))
+        busy, no_answer = (self._by_step(world, key, self._of_calls) for key in ("busy", "no_answer"))
+        self._at_most_all(world, fails, unanswered, busy, no_answer)
+        arrives = self._share(world, "unanswered_arrive") if world.has("unanswered_arrive") else None
         return Wanted(
             people=world.integer("people", 1, MOST_PEOPLE, 0) or None,
             seed=world.integer("seed", 0, 2**31, 0) if world.has("seed") else None,
@@ -122,8 +131,9 @@ class _Reader:
             reacts=self._by_channel(world, "reacts_in", self._delay),
             delivers=self._by_channel(world, "delivered_in", self._delay),
             accepted_ms=_ms(world.span("answered_in")) if world.has("answered_in") else None,
-            fails=self._by_step(world, "fails", self._share),
-            unreported=self._by_step(world, "unreported", self._share), outages=self._outages(world),
+            fails=fails, unanswered=unanswered, arrives=1.0 if arrives is None else arrives, busy=busy,
+            no_answer=no_answer, unreported=self._by_step(world, "unreported", self._share),
+            outages=self._outages(world),
             per_second=self._by_channel(world, "per_second", self._rate),
             prices=self._by_step(world, "prices", self._price), expected=tuple(self._found),
         )  # fmt: skip
@@ -192,6 +202,26 @@ class _Reader:
                 worded("write for example 10%%"),
             )  # fmt: skip
         return None
+
+    def _of_calls(self, form: Form, key: str) -> float | None:
+        """Return a share of the calls that a step makes; only a robot's are made again by themselves."""
+        if Channel.ROBOT_CALL in self._cascade.steps[self._numbers[key]].channels:
+            return self._share(form, key)
+        self._report.error(
+            form.at(key), worded("`%(key)s` makes no calls", key=key),
+            worded("name a step with the channel robot_call"),
+        )  # fmt: skip
+        return None
+
+    def _at_most_all(self, world: Form, *shares: Mapping[int, float]) -> None:
+        """Report steps of whose messages more than all meet with something."""
+        for name, number in self._numbers.items():
+            if sum(each.get(number, 0.0) for each in shares) > 1.0 + 1e-9:
+                self._report.error(
+                    world.path,
+                    worded("what may go wrong with `%(name)s` adds up to over 100%%", name=name),
+                    worded("each message meets with one of fails, unanswered, busy and no_answer"),
+                )  # fmt: skip
 
     def _rate(self, form: Form, key: str) -> float | None:
         node = form.node(key)

@@ -38,9 +38,7 @@ from kaskad.store import settings as setting_store
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault, key_file, open_vault
-from kaskad.web.app import build_app
 from kaskad.web.local import database_file, found_at
-from kaskad.web.server import Server, listen
 
 SIGNING = "signing_key"
 AHEAD = "clock"  # how far a database's time has come that was run faster than the world
@@ -93,9 +91,11 @@ def serving(
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
-        listener = listen(settings.host, settings.port) if pages else None
-        url = ""
-        if listener is not None:
+        listener, url = None, ""
+        if pages:
+            from kaskad.web.server import listen  # late, like the app: seconds of imports
+
+            listener = listen(settings.host, settings.port)
             stack.callback(listener.close)
             host, port = listener.getsockname()[:2]
             url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -120,7 +120,10 @@ def serving(
             if settings.resolver != "off":
                 MailDomains(errands, engine, service.db, settings.name_servers).start()
             engine.listen(Hearing(engine, ingest, poller))
-        if pages:
+        if listener is not None:
+            from kaskad.web.app import build_app
+            from kaskad.web.server import Server
+
             app = build_app(ingest, office.signer, clock.now, own, wall_ms, office)
             server = Server(app, own, listener)
             stack.callback(server.stop)
@@ -191,6 +194,13 @@ def attending(settings: Settings, owner: str) -> Iterator[Service]:
     own = structs.replace(settings, listen="127.0.0.1:0")
     with serving(own, owner, base_url=settings.base_url, moves=False) as service:
         yield service
+
+
+@contextmanager
+def looking(settings: Settings, owner: str) -> Iterator[Office]:
+    """Open the installation for a command that only looks, where no server runs; nothing listens or moves."""
+    with serving(settings, owner, base_url=settings.base_url, moves=False, pages=False) as service:
+        yield service.office
 
 
 class Nobody:

@@ -68,7 +68,8 @@ class StepForecastView(View):
         list[str],
         Field(
             description="no_prior: nobody counts as reacting; no_price; price_changes: messages count at "
-            "the price of when they go; condition: counted as if it held."
+            "the price of when they go; condition: counted as if it held; paused: people wait at the step; "
+            "late: until it is too late for it; passed_over: it is paused, and passed over."
         ),
     ]
     ranges: Annotated[Ranges, Field(description="Of arrived, messages and reacted.")]

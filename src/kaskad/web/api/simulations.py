@@ -62,6 +62,7 @@ class StepPlayedView(View):
     failed: int
     skipped: Annotated[dict[str, int], Field(description="Whom it passed over, by reason.")]
     unsent: Annotated[int, Field(description="Whose message was taken back, or waited to the end.")]
+    waiting: Annotated[int, Field(description="Who waits at it to the end, as it is paused.")]
     reacted: int
     cost: Minor
     channels: dict[str, int]
@@ -95,7 +96,8 @@ class MomentView(View):
 
 
 class NoteView(View):
-    """What was assumed: no_prior, no_price, condition, date_assumed or copied."""
+    """What was assumed: no_prior, no_price, condition, date_assumed or copied; paused, passed_over: the step
+    is paused."""
 
     step: Annotated[str, Field(description="Empty: all.")]
     note: str

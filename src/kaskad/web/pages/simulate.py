@@ -48,6 +48,8 @@ NOTES = {
     "condition": N_("Its condition cannot be answered here: played as if it let everybody on."),
     "date_assumed": N_("Its date is taken to be a day after all steps are due. Tell it under `trigger`."),
     "copied": N_("There are more people than were looked at: the others are taken to be like them."),
+    "paused": N_("It is paused: people wait at it, and nobody knows when it goes on."),
+    "passed_over": N_("It is paused: people pass it over."),
 }
 BASES = {
     "prior": N_("How many react are figures of the field, not of your own people."),
