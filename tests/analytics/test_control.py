@@ -10,8 +10,9 @@ from scipy import stats
 
 from kaskad.actions import contacts, control, policy
 from kaskad.actions.office import Office
-from kaskad.analytics.control import held_of
+from kaskad.analytics.control import Whole, held_of
 from kaskad.analytics.intervals import Share
+from kaskad.domain.cascade import Returned
 from kaskad.domain.control import Drawn, drawn, lot
 from kaskad.domain.errors import Invalid
 from kaskad.domain.policy import ControlGroup, Policy
@@ -50,6 +51,30 @@ def test_the_lot_is_even_sticky_and_the_same_for_all_at_once():
         86_400_000,
         19 * 3_600_000,
     )
+
+
+def check_returns(stage: Stage, office: Office, people: list[int], gross: Whole, held: set[int]) -> None:
+    """What came back is in nobody's worth, though who brought it back has bought."""
+    named = Returned("refund", "amount", "order")
+    group = replace(stage.engine.world.policy.control, returned=named)
+    stage.engine.world.policy = replace(stage.engine.world.policy, control=group)
+    back = Counter[int]()
+    for person, amount, order in ((people[3], 12, None), (people[4], 5, None), (people[5], 99, "A")):
+        stage.event(person, "bought", total=30, order="A")
+        stage.event(person, "refund", amount=-amount, **({"order": order} if order else {}))
+        back[person] += min(amount, 30) * 100
+    stage.event(people[6], "refund", amount=2)  # of the last purchase, worth 1
+    back[people[6]] = 100
+    stage.passes("1m")
+    net = control.show(office).told
+    assert net is not None and net.deducts and (net.effect.one, net.effect.other) == (
+        gross.effect.one, gross.effect.other,
+    )  # fmt: skip
+    for arm, was, now, of in ((False, gross.treated, net.treated, net.effect.one.of),
+                              (True, gross.held, net.held, net.effect.other.of)):  # fmt: skip
+        bought = 3_000 * sum((person in held) == arm for person in people[3:6])
+        gone = sum(minor for person, minor in back.items() if (person in held) == arm)
+        assert now == pytest.approx(was + (bought - gone) / of)
 
 
 def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_against(tmp_path):
@@ -98,6 +123,10 @@ def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_agai
     assert told.effect.one == Share(len(buyers.keys() - held), 42 - len(held))
     assert told.held == pytest.approx(sum(v for p, v in buyers.items() if p in held) / len(held))
     assert told.currency == "KZT" and told.worth.low < told.treated - told.held < told.worth.high
+    assert not told.deducts
+    check_returns(stage, office, early, told, held)
+    with pytest.raises(Invalid, match="needs the name"):
+        policy.change(office, {"control": {"share": 5, "returned": {"event": ""}}})
     with pytest.raises(Invalid, match="0 to 5000"):
         policy.change(office, {"control": {"share": 6000}})
     with pytest.raises(Invalid, match="ends before it begins"):

@@ -119,3 +119,46 @@ def test_an_order_that_came_back_is_worth_nothing_and_never_less(either: Databas
         ]
         tx_facts = [row[1] for row in tx.all("facts_of_run", contact_id=ann, run_id=stage.runs(ann)[0].id)]
     assert tx_facts.count(Kind.RETURNED.value) == 2
+
+
+def test_what_an_older_version_sold_is_deducted_once_the_running_one_names_returns(either: Database) -> None:
+    stage = Stage(either)
+    older = TEXT.replace("  returned: {event: refund, value: amount, order: order}\n", "")
+    stage.cascade(older)
+    ann, bob, kim = (stage.person(name) for name in ("ann", "bob", "kim"))
+    for person in (ann, bob, kim):
+        stage.event(person, "left", cart=1)
+        stage.event(person, "left", cart=2)
+    for person in (ann, bob):
+        stage.event(person, "bought", cart=1, amount=100, order="A")
+        stage.event(person, "bought", cart=2, amount=50, order="B")
+    stage.event(bob, "refund", amount=100, order="A")
+    assert told(stage, 1, older).returned == {}, "nobody has said how returns are told"
+    number = stage.cascade(TEXT)
+    stage.event(kim, "bought", cart=1, amount=100, order="A")
+    for person in (ann, kim):
+        stage.event(person, "refund", amount=30, order="A")
+    assert sorted(runs(stage, ann)) == sorted([(10_000, 3_000), (5_000, 0)]), "by its order, the older one"
+    assert (10_000, 3_000) in runs(stage, kim), "bought since by the older version"
+    assert sorted(runs(stage, bob)) == [(5_000, 0), (10_000, 0)]
+    stage.event(bob, "refund", amount=5, order="B")  # what was told before is found now
+    assert sorted(runs(stage, bob)) == [(5_000, 500), (10_000, 10_000)]
+    made = told(stage, number)
+    assert made.revenue == {"KZT": 2 * 15_000 + 10_000 - 3_000 - 3_000 - 10_500}
+    other = TEXT.replace("event: bought", "event: paid")
+    stage.cascade(other)
+    stage.event(ann, "refund", amount=10, order="A")
+    assert sorted(runs(stage, ann)) == sorted([(10_000, 3_000), (5_000, 0)]), "of another goal"
+
+
+def test_a_cart_is_bought_where_one_article_of_it_is(either: Database) -> None:
+    stage = Stage(either)
+    stage.cascade(TEXT.replace("{cart: trigger.cart}", "{items.sku: trigger.items.sku}"))
+    people = [stage.person(name) for name in ("some", "none", "plain", "empty")]
+    for person in people:
+        stage.event(person, "left", cart=1, items=[{"sku": "a"}, {"sku": "b"}])
+    for person, items in zip(
+        people, ([{"sku": "c"}, {"sku": "b"}], [{"sku": "c"}], {"sku": "a"}, []), strict=True
+    ):
+        stage.event(person, "bought", amount=5, items=items)
+    assert [stage.outcome(person) for person in people] == ["converted", None, "converted", None]

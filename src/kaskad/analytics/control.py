@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,10 +15,11 @@ from kaskad.analytics.effects import Effect, effect
 from kaskad.analytics.intervals import Interval, Share
 from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
 from kaskad.analytics.uplift import BUYERS
-from kaskad.domain.control import ROUNDS, STEP, Drawn
+from kaskad.domain.control import FOREVER, ROUNDS, STEP, Drawn
 from kaskad.domain.money import DIGITS
 from kaskad.domain.paths import look_up
 from kaskad.domain.policy import ControlGroup
+from kaskad.domain.returns import ALL, Back, Bought, left, order_of, whose
 from kaskad.store.db import Transaction
 
 MOST = 200_000  # events that are looked at, the last ones
@@ -26,7 +28,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Whole(Struct, frozen=True):
-    """People with the event in the period; `worth` is money for each person, in minor units of `currency`."""
+    """People with the event in the period; `worth` is money for each person, in minor units of `currency`,
+    less what came back of it where the group says how that is told (`deducts`)."""
 
     effect: Effect
     evenly: float | None
@@ -35,6 +38,7 @@ class Whole(Struct, frozen=True):
     held: float | None
     worth: Interval | None
     more: bool  # there were more events than MOST
+    deducts: bool = False
 
 
 def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, now: int) -> Whole:
@@ -42,11 +46,17 @@ def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, n
     until = min(drawn.until, now)
     ids = np.array([row[0] for row in tx.all("contacts_before", until=until)], dtype=np.uint64)
     held = int(held_of(ids, drawn).sum())
-    rows = tx.all("events_of_all", name=group.event, since=drawn.since, until=until, limit=MOST + 1)
+    span = {"since": drawn.since, "limit": MOST + 1}
+    rows = tx.all("events_of_all", name=group.event, until=until, **span)
     amounts: dict[int, int] = {}
     scale = 10 ** DIGITS.get(currency, 2)
     for contact_id, properties in rows[:MOST]:
-        amounts[contact_id] = amounts.get(contact_id, 0) + _worth(group.value, properties, scale)
+        amounts[contact_id] = amounts.get(contact_id, 0) + (_worth(group.value, properties, scale) or 0)
+    if group.returned is not None and group.value:
+        back = tx.all("events_of_all", name=group.returned.event, until=now, **span)
+        whose = sorted({row[0] for row in back[:MOST]} & amounts.keys())
+        for contact_id, minor in _returned(tx, group, whose, drawn.since, until, scale).items():
+            amounts[contact_id] -= minor
     buyers = np.array(sorted(amounts), dtype=np.uint64)
     mask = held_of(buyers, drawn).tolist()
     arms: dict[bool, list[int]] = {False: [], True: []}
@@ -61,6 +71,7 @@ def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, n
         made, sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), currency,
         worth[False].mean if known else None, worth[True].mean if known else None,
         bootstrap_difference(worth[False], worth[True], _SEED) if enough else None, len(rows) > MOST,
+        group.returned is not None and known,
     )  # fmt: skip
 
 
@@ -73,10 +84,38 @@ def held_of(ids: NDArray[np.uint64], drawn: Drawn) -> NDArray[np.bool_]:
         return (mixed ^ (mixed >> np.uint64(31))) % np.uint64(10_000) < np.uint64(drawn.share)
 
 
-def _worth(path: str, properties: str, scale: int) -> int:
+def _returned(
+    tx: Transaction, group: ControlGroup, contact_ids: Sequence[int], since: int, until: int, scale: int
+) -> dict[int, int]:
+    """Return what came back, whenever, of what these people have bought in a time (domain/returns.py)."""
+    named = group.returned
+    if named is None or not contact_ids:
+        return {}
+    found: dict[int, int] = {}
+    back: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for contact_id, _, at, properties in tx.among("events_named", contact_ids, name=named.event):
+        back[contact_id].append((at, properties))
+    bought: dict[int, list[Bought]] = defaultdict(list)
+    for contact_id, event, at, properties in tx.among("events_named", contact_ids, name=group.event):
+        worth, order = _worth(group.value, properties, scale) or 0, order_of(named, _decode(properties))
+        bought[contact_id].append(Bought(len(bought[contact_id]), event, at, order, worth, FOREVER))
+    for contact_id, goals in bought.items():
+        told: dict[int, list[Back]] = defaultdict(list)
+        for at, properties in back[contact_id]:
+            order = order_of(named, _decode(properties))
+            minor = _worth(named.value, properties, scale) if named.value else ALL
+            for goal in whose(goals, at, lambda _, order=order: order):  # type: ignore[misc]
+                told[goal.run_id].append(Back(at, None if minor is None else abs(minor)))
+        found[contact_id] = sum(
+            left(goal, told[goal.run_id]).returned for goal in goals if since <= goal.at < until
+        )
+    return found
+
+
+def _worth(path: str, properties: str, scale: int) -> int | None:
     amount = look_up(path, _decode(properties)) if path else None
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not abs(amount) < 1e12:
-        return 0
+        return None
     return round(amount * scale)
 
 

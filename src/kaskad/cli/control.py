@@ -39,6 +39,7 @@ def control(db: DB = "", as_json: JSON = False) -> None:
             ends = [amount(one["worth"][end], one["currency"]) for end in ("low", "high")]
             typer.echo(
                 f"Worth of each person: {each[0]} against {each[1]}; difference {ends[0]} to {ends[1]}"
+                f"{'' if one['deducts'] else ' (returns not deducted)'}"
             )
         if one["more"]:
             typer.echo("There were more events than are looked at: only the last 200 000 count.")

@@ -185,7 +185,7 @@ class Trigger(Struct, frozen=True):
     minute: int = 600  # of the day, by the contact's clock
 
 
-class Returned(Struct, frozen=True):
+class Returned(Struct, frozen=True, forbid_unknown_fields=True):
     """How the shop tells that what a goal was worth is given back; see domain/returns.py."""
 
     event: str

@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 from msgspec import Struct
 
+from kaskad.domain.cascade import Returned
 from kaskad.domain.guard import Guard
 from kaskad.domain.money import parse_money
 from kaskad.domain.terms import Channel, MessageClass, Reason
@@ -287,6 +288,11 @@ class ControlGroup(Struct, frozen=True, forbid_unknown_fields=True):
     until: date | None = None  # the first day on which there is none any more
     event: str = ""  # what is counted, such as purchase
     value: str = ""  # where the amount stands in it, such as total
+    returned: Returned | None = None  # how the shop tells that it came back; None: nothing is deducted
+
+    def __post_init__(self) -> None:
+        if self.returned is not None and not self.returned.event:
+            raise ValueError(worded("control.returned needs the name of an event, such as refund"))
 
 
 class SpendingLimit(Struct, frozen=True, forbid_unknown_fields=True):

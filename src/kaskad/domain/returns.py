@@ -9,10 +9,13 @@ goals and returns are told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
+from kaskad.domain.cascade import Returned
+from kaskad.domain.paths import look_up
 from kaskad.domain.terms import Kind
 
 ALL = 1 << 60  # minor units: all that the goal was worth
@@ -61,6 +64,13 @@ def whose(goals: Iterable[Bought], at: int, order_of: Callable[[Bought], str]) -
         return []
     last = max(before, key=lambda goal: (goal.at, goal.event))
     return [goal for goal in before if goal.event == last.event]
+
+
+def order_of(returned: Returned | None, properties: Mapping[str, Any]) -> str:
+    """Return which order an event names, where returns are told by orders; "" where none."""
+    path = returned.order if returned is not None else ""
+    found = look_up(path, properties) if path else None
+    return str(found).strip() if isinstance(found, str | int) and not isinstance(found, bool) else ""
 
 
 def left(goal: Bought, returns: Sequence[Back]) -> Left:

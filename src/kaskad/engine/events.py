@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from kaskad.domain.cascade import Returned
 from kaskad.domain.decide import goal_ends_at
 from kaskad.domain.money import DIGITS
-from kaskad.domain.paths import look_up
+from kaskad.domain.paths import look_up, meet
+from kaskad.domain.returns import order_of
 from kaskad.domain.run import Run
 from kaskad.domain.terms import Kind, Outcome
 from kaskad.domain.version import Version
@@ -53,14 +55,15 @@ def apply_events(
         for run in runs.get(a.contact_id, ()):
             version = world.versions[run.version_id]
             goal = version.cascade.goal
-            if goal is not None and goal.returned is not None and name in (goal.event, goal.returned.event):
+            back = returned_of(world, version)
+            if goal is not None and back is not None and name in (goal.event, back.event):
                 changes.given_back.add(run.contact_id)
             key, known = data.get((run.contact_id, run.id), ("", {}))
             place = (run.contact_id, run.id)
             if place not in reached and _is_goal(version, run, known, a.at, name, properties):
                 reached.add(place)
                 changes.facts.append(
-                    (*place, -1, Kind.GOAL.value, a.event, a.at, order_told(version, properties))
+                    (*place, -1, Kind.GOAL.value, a.event, a.at, order_told(back, properties))
                 )
                 value = _value(version, properties, world.currency)
                 changes.marks.append((run.contact_id, run.id, Kind.GOAL.bit, value))
@@ -108,7 +111,7 @@ def _is_goal(
     if not run.entered_at <= at < goal_ends_at(version, run):
         return False
     scope = {"trigger": known}
-    return all(look_up(own, properties) == look_up(path, scope) for own, path in goal.match.items())
+    return all(meet(own, properties, path, scope) for own, path in goal.match.items())
 
 
 def _value(version: Version, properties: dict[str, Any], brand: str) -> int | None:
@@ -132,17 +135,23 @@ def amount_told(version: Version, path: str, properties: dict[str, Any], brand: 
     return round(amount * scale) if abs(amount) < _TOO_MUCH else None
 
 
-def order_of(version: Version, properties: dict[str, Any]) -> str:
-    """Return which order an event names, where returns are told by orders; "" where none."""
-    goal = version.cascade.goal
-    path = goal.returned.order if goal and goal.returned else ""
-    found = look_up(path, properties) if path else None
-    return str(found).strip() if isinstance(found, str | int) and not isinstance(found, bool) else ""
+def returned_of(world: World, version: Version) -> Returned | None:
+    """Return how returns of a version's goals are told; None: they are not.
+
+    Where the version itself names no event, that of the version which runs now holds, of the same goal: who
+    names it at last means what is bought and brought back from now on, whichever version it was bought by.
+    """
+    goal, cascade = version.cascade.goal, world.cascades.get(version.cascade_id)
+    if goal is None or goal.returned is not None or cascade is None:
+        return goal.returned if goal is not None else None
+    current = world.versions.get(cascade.version_id or 0)
+    latest = current.cascade.goal if current is not None else None
+    return latest.returned if latest is not None and latest.event == goal.event else None
 
 
-def order_told(version: Version, properties: dict[str, Any]) -> str | None:
+def order_told(returned: Returned | None, properties: dict[str, Any]) -> str | None:
     """Return what is kept with a goal's fact: the order, so that it is known for as long as the run is."""
-    order = order_of(version, properties)
+    order = order_of(returned, properties)
     return _json({"order": order}) if order else None
 
 

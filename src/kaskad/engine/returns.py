@@ -11,14 +11,15 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from kaskad.domain.cascade import Returned
 from kaskad.domain.decide import goal_ends_at
-from kaskad.domain.returns import ALL, MARKS, Back, Bought, left, whose
+from kaskad.domain.returns import ALL, MARKS, Back, Bought, left, order_of, whose
 from kaskad.domain.run import Run
 from kaskad.domain.terms import Kind
 from kaskad.domain.version import Version
-from kaskad.engine.events import amount_told, order_of
+from kaskad.engine.events import amount_told, returned_of
 from kaskad.engine.world import World
 from kaskad.store import courses
 from kaskad.store import runs as run_store
@@ -39,6 +40,7 @@ class _Known(Struct):
 
     goal: Bought
     version: Version
+    named: Returned  # how its returns are told
     kept: dict[str, Back] = field(default_factory=dict)
     returned: int = 0
     marks: int = 0
@@ -51,8 +53,7 @@ def settle(tx: Transaction, world: World, contact_ids: Collection[int]) -> None:
         (run.contact_id, run.id): run for some in run_store.of_contacts(tx, asked).values() for run in some
     }
     known = _known(tx, world, asked, runs)
-    told = _told(tx, asked, {one.version.cascade.goal.returned.event for one in known.values()
-                             if one.version.cascade.goal and one.version.cascade.goal.returned})  # fmt: skip
+    told = _told(tx, asked, {one.named.event for one in known.values()})
     groups: dict[tuple[int, int], list[RunKey]] = defaultdict(list)
     for key in known:
         groups[key[0], runs[key].cascade_id].append(key)
@@ -71,14 +72,30 @@ def _known(
     for contact_id, run_id, kind, event, at, value, worth, returned, marks in rows:  # goals first
         key, more = (contact_id, run_id), _decode(value) if value else {}
         version = world.versions[runs[key].version_id]
-        goal = version.cascade.goal
+        named = returned_of(world, version)
         if kind == Kind.RETURNED.value and key in found:
             found[key].kept[event] = Back(at, ALL if more.get("all") else more.get("minor"))
-        elif kind == Kind.GOAL.value and key not in found and goal is not None and goal.returned is not None:
+        elif kind == Kind.GOAL.value and key not in found and named is not None:
             ends_at = goal_ends_at(version, runs[key])
             bought = Bought(run_id, event, at, str(more.get("order", "")), worth, ends_at)
-            found[key] = _Known(bought, version, {}, returned, marks & MARKS)
-    return found
+            found[key] = _Known(bought, version, named, {}, returned, marks & MARKS)
+    return _ordered(tx, found)
+
+
+def _ordered(tx: Transaction, known: dict[RunKey, _Known]) -> dict[RunKey, _Known]:
+    """Return the same with orders that were not kept with goals, as their versions do not name them."""
+    missing, names = {}, set()
+    for key, one in known.items():
+        goal = one.version.cascade.goal
+        if goal is not None and goal.returned is None and one.named.order and not one.goal.order:
+            missing[key] = one
+            names.add(goal.event)
+    bought = _told(tx, sorted({key[0] for key in missing}), names) if missing else {}
+    for key, one in missing.items():
+        for event in (event for some in bought.get(key[0], {}).values() for event in some):
+            if event.id == one.goal.event:
+                one.goal = structs.replace(one.goal, order=order_of(one.named, event.properties))
+    return known
 
 
 def _told(
@@ -103,30 +120,24 @@ def _found(
     }
     by_goal = {one.goal.run_id: (key, one) for key, one in runs.items()}
     for name, some in told.items():
-        goals = [one.goal for one in runs.values() if _name(one.version) == name]
+        goals = [one.goal for one in runs.values() if one.named.event == name]
         for event in some:
             properties = event.properties
 
             def order(goal: Bought, properties: dict[str, Any] = properties) -> str:
-                return order_of(by_goal[goal.run_id][1].version, properties)
+                return order_of(by_goal[goal.run_id][1].named, properties)
 
             for goal in whose(goals, event.at, order):
                 key, one = by_goal[goal.run_id]
-                found[key][event.id] = Back(event.at, _amount(world, one.version, properties))
+                found[key][event.id] = Back(event.at, _amount(world, one, properties))
     return found
 
 
-def _name(version: Version) -> str:
-    goal = version.cascade.goal
-    return goal.returned.event if goal and goal.returned else ""
-
-
-def _amount(world: World, version: Version, properties: dict[str, Any]) -> int | None:
+def _amount(world: World, one: _Known, properties: dict[str, Any]) -> int | None:
     """Return what an event gives back; shops write it with or without a minus."""
-    goal = version.cascade.goal
-    if goal is None or goal.returned is None or not goal.returned.value:
+    if not one.named.value:
         return ALL
-    minor = amount_told(version, goal.returned.value, properties, world.currency)
+    minor = amount_told(one.version, one.named.value, properties, world.currency)
     return None if minor is None else abs(minor)
 
 

@@ -129,7 +129,7 @@ KEYS: dict[str, dict[str, Key]] = {
     "goal": {
         "event": Key("Name of the event.", _NAME, required=True),
         "match": Key(
-            "Property of the event and the value of the run it must equal.",
+            "Property of the event and the value of the run it must equal; of lists, in one item at least.",
             {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1},
         ),
         "within": Key("How long the goal counts; 7 days if not given.", _SPAN),

@@ -28,6 +28,9 @@ class MeasuredView(View):
     treated: Annotated[float | None, Field(description="Worth for each person, minor units.")]
     control: float | None
     worth: Annotated[Between, Field(description="Of the difference: bootstrap over people, zeros too.")]
+    deducts: Annotated[
+        bool, Field(description="What came back is deducted: `control.returned` names its event.")
+    ]
     more: Annotated[bool, Field(description="There were over 200 000 events: only the last were looked at.")]
 
     @classmethod
@@ -35,6 +38,7 @@ class MeasuredView(View):
         return cls(
             effect=EffectView.of(told.effect), evenly=told.evenly, currency=told.currency,
             treated=told.treated, control=told.held, worth=between_of(told.worth), more=told.more,
+            deducts=told.deducts,
         )  # fmt: skip
 
 

@@ -136,7 +136,9 @@ async def change_control(office: InOffice, request: Request, seen: Writer) -> Re
     share = _hundredths(_text(form, "control-share"))
     kept = msgspec.to_builtins((await run_in_threadpool(policy.show, office)).control)
     days = {name: _text(form, f"control-{name}") or None for name in ("since", "until")}
-    words = {name: _text(form, f"control-{name}") for name in ("event", "value")}
+    words: dict[str, object] = {name: _text(form, f"control-{name}") for name in ("event", "value")}
+    back = {name: _text(form, f"control-returned-{name}") for name in ("event", "value", "order")}
+    words |= {"returned": back if back["event"] else None}
     told = {"control": {**kept, "share": share, **days, **words}}
     wrong = {} if 0 <= share <= HALF else {"control-share": _WRONG_HALF}
     return await run_in_threadpool(_keep, office, request, seen, "caps.html", told, form, wrong)
