@@ -111,6 +111,13 @@ def test_what_was_kept_as_a_sentence_is_said_in_russian():
     assert russian.told(wrong) == "prices.csv: нет столбца `price`" and str(wrong).endswith("column `price`")
     # A name that somebody has given is no text of ours, even where it is a word of the pages.
     assert "«Contacts»" in russian.told(worded("There is a list %(name)r already.", name="Contacts"))
+    for text in (
+        "no answer to 3 calls",
+        "last look: no_consent",
+        "the sending process ended before the answer",
+    ):
+        assert CYRILLIC.search(russian.coded(text)) and not re.search("[a-z]", russian.coded(text)), text
+    assert russian.coded("550 5.1.1 no such user") == "550 5.1.1 no such user"
 
 
 def test_times_are_told_by_the_installations_clock_and_hours_in_russian():

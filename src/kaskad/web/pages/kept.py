@@ -41,6 +41,9 @@ IMPORTS = (
 REASONS = (
     N_("%(refused)s of %(sent)s mails since %(since)s were refused for what the sender is (5.7.x), "
        "the last: %(why)s"),
+    N_("no answer to %(count)s calls"),
+    N_("last look: %(why)s"),
+    N_("the sending process ended before the answer"),
     N_("step %(step)r is nearer"),
     N_("no instant at %(path)s"),
     N_("the person has not written lately, and no approved text is named"),

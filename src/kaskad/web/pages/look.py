@@ -102,6 +102,8 @@ class Look(Struct, frozen=True):
         """Return what was found in a text: a channel's word, a sentence, or a name as it is."""
         if name in _CHANNEL_PLACES and value in WORDS["channel"]:
             return self.word("channel", value)
+        if name == "why":
+            return self.coded(value)
         return self.told(value) if " " in value else value
 
     def word(self, kind: str, name: str) -> str:
@@ -109,10 +111,9 @@ class Look(Struct, frozen=True):
         return self._(WORDS[kind][name])
 
     def coded(self, text: str) -> str:
-        """Return the word of a failure's code, such as no_answer; of other texts what they are."""
-        return next(
-            (self.word(kind, text) for kind in ("call", "reason", "skip") if text in WORDS[kind]), text
-        )
+        """Return the word of a failure's code, such as no_answer; of other texts what they say."""
+        codes = (self.word(kind, text) for kind in ("call", "reason", "skip") if text in WORDS[kind])
+        return next(codes, None) or self.told(text)
 
     def n(self, number: float) -> str:
         """Return a number with its thousands set apart."""
