@@ -32,7 +32,9 @@ SCOPES: dict[str, str] = {
     "threads:write": worded("answer, hand over and close these conversations"),
     "webhooks:write": worded("see and change outgoing webhooks"),
     "settings:read": worded("see the policy, and what the law answers"),
-    "settings:write": worded("change the policy: hours, caps, hold-outs, what the sender is to the law"),
+    "settings:write": worded(
+        "change the brand and the policy: hours, caps, hold-outs, what the sender is to the law"
+    ),
     "metrics:read": worded("see the figures of /metrics"),
     "audit:read": worded("see who changed what and who looked at whom"),
     "keys:write": worded("make and revoke keys"),

@@ -12,7 +12,7 @@ _READING = frozenset(scope for scope in SCOPES if scope.endswith(":read")) - {"a
 _CALLS = frozenset({"tasks:read", "tasks:write", "threads:read", "threads:write"})
 OPENS: dict[Role, frozenset[str]] = {
     "owner": frozenset({ALL}),
-    # whatever makes and runs cascades; not accounts, policy, keys, people, audit
+    # whatever makes and runs cascades; not accounts, policy, brand, keys, people, audit
     "marketer": _READING | _CALLS | {"contacts:write", "events:write", "cascades:write"},
     "approver": _READING | {"texts:approve"},  # of texts that somebody else has written
     "agent": _CALLS,  # of people only those whom they call

@@ -25,6 +25,7 @@ from kaskad.web.pages.shell import Visitor, go, render
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("settings:read")]
 Writer = Annotated[Visitor, needs("settings:write")]
+OfTemplates = Annotated[Visitor, needs("cascades:write")]  # parts are templates, as in the API
 PATH = "/settings/brand"
 LOGO = "brand-logo"  # the saved picture that is brought in here
 FIELDS = Brand.__struct_fields__
@@ -60,7 +61,7 @@ async def change(office: InOffice, request: Request, seen: Writer, form: Form) -
 
 
 @router.post(f"{PATH}/parts")
-def write_parts(office: InOffice, request: Request, seen: Writer) -> Response:
+def write_parts(office: InOffice, request: Request, seen: OfTemplates) -> Response:
     """Write all parts as the brand is now, also those that were changed by hand."""
     brand_parts.write(office, seen.caller.name, replace=True)
     note(office, seen, "PUT /brand/parts", "")
