@@ -113,7 +113,7 @@ class Story:
         for n, person in enumerate(reached):
             if n % 3:
                 stage.receipt(person, Kind.DELIVERED, step=2)
-        link, earlier, word, shop, late, *_ = reached
+        link, earlier, word, shop, late, *_ = self.leavers = reached[:5]
         stage.receipt(link, Kind.UNSUBSCRIBED, step=2)
         stage.receipt(earlier, Kind.UNSUBSCRIBED, step=0)
         stage.receipt(word, Kind.REPLIED, step=2, value='{"text": "STOP"}')
@@ -165,7 +165,7 @@ def by_step(made: list[Message]) -> dict[tuple[str, str], list[Message]]:
 def test_all_that_counts_counts_the_same(story: Story) -> None:
     runs = story.runs
     made = messages(runs)
-    assert_rich(runs, made)
+    assert_rich(runs, made, story.leavers)
     told = reports.report(story.office, "shop")
     check_report(told, runs, made)
     check_figures(measures.told(story.office, "shop"), runs, made)
@@ -178,7 +178,7 @@ def test_all_that_counts_counts_the_same(story: Story) -> None:
     check_people(story, told)
 
 
-def assert_rich(runs: list[Run], made: list[Message]) -> None:
+def assert_rich(runs: list[Run], made: list[Message], leavers: list[int]) -> None:
     """The story has all that ways of counting could differ by."""
     every = line(made)
     assert all(every[name] for name in COUNTS if name != "waiting"), every
@@ -191,6 +191,8 @@ def assert_rich(runs: list[Run], made: list[Message]) -> None:
     assert any(Kind.COMPLAINED in one.facts.keys() - one.week for one in made), "too late"
     assert any(one.left and Kind.UNSUBSCRIBED not in one.facts for one in made), "by another way"
     assert any(Kind.UNSUBSCRIBED in one.facts and not one.left for one in made)
+    left = {one.run.contact for one in made if one.left}
+    assert {*leavers} <= left, "by whichever way they said no, after the run's end too"
     assert one_count.opted_out(made) >= 5 and one_count.complained(made)
     assert sum(run.returned > 0 for run in runs) == 4 > 3 > sum(run.holdout for run in runs if run.returned)
 

@@ -31,7 +31,7 @@ class Lately(Struct):
 
 
 class Hour(Struct, frozen=True):
-    """What left within one hour of the clock, and how much of it failed."""
+    """What left within one hour of the clock, and what of it, or of what was refused then, failed."""
 
     begins_at: int
     sent: int
@@ -60,6 +60,6 @@ def hours(tx: Transaction, now: int, count: int = 24) -> list[Hour]:
     first = now // HOUR_MS - count + 1
     told = {hour: [0, 0] for hour in range(first, first + count)}
     for (hour, _, leg), messages in left_between(tx, first, first + count, by_hour=True).items():
-        told[hour][0] += messages * (leg.state in LEFT or leg.state in FAILED)
+        told[hour][0] += messages * (leg.state in LEFT)
         told[hour][1] += messages * (leg.state in FAILED)
     return [Hour(hour * HOUR_MS, *counts) for hour, counts in told.items()]

@@ -153,8 +153,13 @@ KEYS: dict[str, dict[str, Key]] = {
         "per_contact": Key("For one contact's run.", _MONEY),
     },
     "guard": {
-        "complaints": Key("Marked as spam, of what arrived; 0% is not watched.", _PERCENT),
-        "opt_outs": Key("Left because of it, of what arrived.", _PERCENT),
+        "complaints": Key(
+            "Marked as spam within seven days, of what is not known to have failed; 0% is not watched.",
+            _PERCENT,
+        ),
+        "opt_outs": Key(
+            "The last before an opt-out within seven days, of what is not known to have failed.", _PERCENT
+        ),
         "bounces": Key("Mails that came back because of their address.", _PERCENT),
         "failures": Key("Refused or undelivered by no fault of the person's.", _PERCENT),
         "then": Key(

@@ -150,8 +150,14 @@ def _bound(text: str) -> int:
 def _names(look: Look) -> dict[str, tuple[str, str]]:
     """Return how each figure is called, and what is bad there."""
     return {
-        Figure.COMPLAINTS: (look._("Complaints"), look._("marked as spam, of what arrived")),
-        Figure.OPT_OUTS: (look._("Opt-outs"), look._("people who left because of it, of what arrived")),
+        Figure.COMPLAINTS: (
+            look._("Complaints"),
+            look._("marked as spam within seven days, of what is not known to have failed"),
+        ),
+        Figure.OPT_OUTS: (
+            look._("Opt-outs"),
+            look._("the last before an opt-out within seven days, of what is not known to have failed"),
+        ),
         Figure.BOUNCES: (
             look._("Bounces"), look._("mails refused or sent back because of their address")
         ),

@@ -104,7 +104,7 @@ def _cost(those: Iterable[Lately]) -> Amounts:
 
 
 def _bars(hours: list[Hour]) -> list[Bar]:
-    most = max((hour.sent for hour in hours), default=0) or 1
+    most = max((max(hour.sent, hour.failed) for hour in hours), default=0) or 1
     wide = 100 / max(len(hours), 1)
     return [
         Bar(hour, place * wide, 100 * hour.sent / most, 100 * hour.failed / most)
