@@ -55,7 +55,7 @@ def counted(tx: Transaction, since: int) -> Counted:
         rows = tx.all(
             "mails_by_domain", after=after, until=after + PIECE, since=since, window=WINDOW_MS,
             complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value,
-            opt_out=Kind.UNSUBSCRIBED.value,
+            opt_out=Kind.UNSUBSCRIBED.value, opted_out=Kind.UNSUBSCRIBED.bit,
         )  # fmt: skip
         for day, _, domain, state, reason, spam, leaving, arrived, count in rows:
             bounced = state in FAILED and (state == MessageState.BOUNCED.code or reason in DEAD)

@@ -103,6 +103,13 @@ SELECT contact_id, id FROM events
 -- (the preferred one of several, as it is now), state and reason; and whether they have arrived, and were called spam
 -- or were the last to arrive before an opt-out within :window ms. Some contacts at a time: nobody should wait while all
 -- messages are looked through.
+WITH left_runs AS MATERIALIZED (
+    SELECT contact_id, run_id FROM messages
+     WHERE contact_id > :after AND contact_id <= :until AND mask & :opted_out <> 0
+    UNION
+    SELECT contact_id, id FROM runs
+     WHERE contact_id > :after AND contact_id <= :until AND marks & :opted_out <> 0
+)
 SELECT m.submitted_at / 86400000 AS day, m.account_id,
        substr(a.value, /* sqlite: instr(a.value, '@') */ /* postgresql: strpos(a.value, '@') */ + 1) AS domain,
        m.state, m.reason,
@@ -110,7 +117,7 @@ SELECT m.submitted_at / 86400000 AS day, m.account_id,
             WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
                             AND f.step = m.step AND f.kind = :complaint AND f.at <= m.submitted_at + :window)
             THEN 1 ELSE 0 END AS spam,
-       CASE WHEN m.arrived = 0 THEN 0
+       CASE WHEN m.arrived = 0 OR (m.contact_id, m.run_id) NOT IN (SELECT contact_id, run_id FROM left_runs) THEN 0
             WHEN (SELECT max(o.submitted_at) FROM arrivals o
                    WHERE o.contact_id = m.contact_id AND o.run_id = m.run_id AND o.arrived = 1
                      AND o.submitted_at <= (SELECT min(f.at) FROM facts f WHERE f.contact_id = m.contact_id
