@@ -245,6 +245,9 @@ def test_arithmetic_and_the_matcher_agree(peopled: tuple[Database, list[int]], t
         assert segments.matching(tx, condition, NOW, after=ids[20]) == [
             each for each in truth if each > ids[20]
         ]
+        for after, until in ((0, ids[10]), (ids[5], ids[20]), (ids[-1], 1 << 62)):
+            met = segments.matching(tx, condition, NOW, after=after, until=until)
+            assert met == [each for each in truth if after < each <= until]
 
 
 def _found(db: Database, text: str) -> set[int]:

@@ -94,7 +94,9 @@ def people(
         row = store.by_slug(tx, slug)
         cascade = definition_of(office, tx, row)
         meant = _figure(cascade, figure, step, channel, reason)
-        return who.who(tx, row.id, meant, scope_of(office, tx, slug, among), after, limit)
+        first, last = who.looked_at(tx, after)
+        scope = scope_of(office, tx, slug, among, first, last)
+        return who.who(tx, row.id, meant, scope, after, limit)
 
 
 def lately(office: Office, days: int = 7) -> Mapping[str, Lately]:
@@ -169,9 +171,13 @@ def _workbook(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> bytes:
         return path.read_bytes()
 
 
-def scope_of(office: Office, tx: Transaction, slug: str, among: Among) -> Scope:
-    """Return which runs are meant; raises NotFound."""
-    people = segments.members(tx, office, among.segment) if among.segment else None
+def scope_of(
+    office: Office, tx: Transaction, slug: str, among: Among, first: int = 1, last: int = 1 << 62
+) -> Scope:  # fmt: skip
+    """Return which runs are meant, of contacts from one id to another; raises NotFound."""
+    people = None
+    if among.segment:
+        people = segments.members(tx, office, among.segment, after=first - 1, until=last)
     version_id = store.version_by_number(tx, slug, among.version).id if among.version else 0
     return Scope(people, version_id, among.since or 0, FOREVER if among.until is None else among.until)
 

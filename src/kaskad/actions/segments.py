@@ -318,10 +318,12 @@ def of_contact(office: Office, who: str, names: Sequence[str]) -> list[str]:
     return sorted(found & set(names))
 
 
-def members(tx: Transaction, office: Office, name: str) -> list[int]:
-    """Return who is in a segment now; raises NotFound."""
+def members(
+    tx: Transaction, office: Office, name: str, *, after: int = 0, until: int = 1 << 62
+) -> list[int]:  # fmt: skip
+    """Return who is in a segment now, of contacts after one id up to another; raises NotFound."""
     asked.note(office, tx)
-    return store.matching(tx, _get(tx, name).condition, office.now())
+    return store.matching(tx, _get(tx, name).condition, office.now(), after=after, until=until)
 
 
 def freeze(office: Office, name: str) -> int:

@@ -57,6 +57,12 @@ class Figure(Struct, frozen=True):
     reason: str = ""
 
 
+def looked_at(tx: Transaction, after: RunKey) -> tuple[int, int]:
+    """Return the first and the last contact whose runs a page behind a run looks at."""
+    row = tx.one("run_key_after", contact_id=after[0], run_id=after[1], skip=SCAN - 1)
+    return max(after[0], 1), row[0] if row else 1 << 62
+
+
 def who(
     tx: Transaction, cascade_id: int, figure: Figure, scope: Scope, after: RunKey = START, limit: int = 50
 ) -> Found:

@@ -22,6 +22,8 @@ from kaskad.store.segment_patch import Patched
 from kaskad.store.segment_sets import Question, purchases
 
 Progress = Callable[[int, int], None]  # blocks done, of how many
+Stretch = tuple[int, int]  # the first and the last id of some contacts
+EVERYBODY: Stretch = (0, 1 << 62)
 
 CODES = [channel.code for channel in Channel]
 
@@ -31,14 +33,16 @@ _PATCHED = 0.25  # of a block: when more were changed, all of it is read
 
 
 def everybody(
-    tx: Transaction, question: Question, seeds: bool, progress: Progress, reach: Integers | None = None
-) -> Integers:
+    tx: Transaction, question: Question, seeds: bool, progress: Progress, reach: Integers | None = None,
+    within: Stretch = EVERYBODY,
+) -> Integers:  # fmt: skip
     """Return the ids of all who meet a condition, in their order; seed contacts only where they are wanted.
 
-    `progress` may raise, and so ends the question. `reach` counts good addresses by channel.
+    Of others than those `within` some may be among them. `progress` may raise, and so ends the question.
+    `reach` counts good addresses by channel.
     """
     found: list[Integers] = []
-    for block, left_out in blocks(tx, progress):
+    for block, left_out in blocks(tx, progress, within):
         met = question.meets(block)
         if not seeds:
             met = met & ~block.seeds
@@ -52,13 +56,19 @@ def everybody(
     return np.sort(np.concatenate(found)) if found else _NOBODY
 
 
-def blocks(tx: Transaction, progress: Progress) -> Iterator[tuple[Block, Integers]]:
-    """Yield everybody by blocks, each with those to leave out of it: they come again as they stand."""
-    last = last_block(tx)
+def blocks(
+    tx: Transaction, progress: Progress, within: Stretch = EVERYBODY
+) -> Iterator[tuple[Block, Integers]]:
+    """Yield everybody by blocks, each with those to leave out of it: they come again as they stand.
+
+    Only blocks that hold some of those `within`.
+    """
+    first, last = within[0] // BLOCK, min(last_block(tx), within[1] // BLOCK)
     made = {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
     touched = np.array([row[0] for row in tx.all("segment_touched")] if made else [], np.int64)
     touched.sort()
-    for block in range(last + 1):
+    touched = touched[slice(*np.searchsorted(touched, [first * BLOCK, (last + 1) * BLOCK]))]
+    for block in range(first, last + 1):
         progress(block, last + 1)
         own: Block = Made(tx, block) if block in made else Live(tx, _contacts(tx, block))
         if len(own.ids):

@@ -100,8 +100,11 @@ def below(tx: Transaction, trees: Collection[Node]) -> dict[str, Condition]:
 def everybody(
     tx: Transaction, condition: Condition, now: int, *, seeds: bool = False,
     progress: Progress | None = None, reach: NDArray[np.int64] | None = None,
+    within: tuple[int, int] | None = None,
 ) -> NDArray[np.int64]:  # fmt: skip
     """Return all who meet a condition in the order of their ids; seed contacts only where they are wanted.
+
+    Of ids not `within` (the first, the last) nothing is said: some may be among them.
 
     `progress` is told how many parts are done, of how many; what it raises ends the question. `reach`, of 64
     numbers, is filled by channel with how many of them can be reached.
@@ -115,7 +118,9 @@ def everybody(
         return _judged(tx, Condition("", node), named, now, ids)
 
     question = Question(tx, condition.tree, named, now, ask, settings.get(tx, RFM, Rfm))
-    return segment_base.everybody(tx, question, seeds, progress or segment_base.quiet, reach)
+    return segment_base.everybody(
+        tx, question, seeds, progress or segment_base.quiet, reach, within or segment_base.EVERYBODY
+    )
 
 
 def judged(tx: Transaction, condition: Condition, ids: Sequence[int], now: int) -> list[int]:
@@ -129,13 +134,16 @@ def count(tx: Transaction, condition: Condition, now: int, *, seeds: bool = Fals
 
 
 def matching(
-    tx: Transaction, condition: Condition, now: int, *, after: int = 0, seeds: bool = False
-) -> list[int]:
-    """Return the contacts who meet a condition in the order of their ids, those after one of them."""
+    tx: Transaction, condition: Condition, now: int, *, after: int = 0, until: int = 1 << 62,
+    seeds: bool = False,
+) -> list[int]:  # fmt: skip
+    """Return the contacts who meet a condition in the order of their ids: after one id, up to another."""
     import numpy as np
 
-    found = everybody(tx, condition, now, seeds=seeds)
-    met: list[int] = found[np.searchsorted(found, after, "right") :].tolist()
+    found = everybody(tx, condition, now, seeds=seeds, within=(after, until))
+    met: list[int] = found[
+        np.searchsorted(found, after, "right") : np.searchsorted(found, until, "right")
+    ].tolist()
     return met
 
 

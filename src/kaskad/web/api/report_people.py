@@ -18,6 +18,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.figures import OF_STEPS
 from kaskad.domain.ids import contact_text, read_run, run_text
 from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.exports import FILE, KINDS
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.launches import AmongQuery, Money, NewLaunch
@@ -82,10 +83,11 @@ class PreviewView(View):
     steps: list[StepPreviewView]
 
 
-@router.get("/report/people", dependencies=[may("contacts:read")])
+@router.get("/report/people", dependencies=[may("contacts:read")], responses=COUNTING)
 def list_people_of_report(
     office: InOffice,
     slug: Slug,
+    counted: Counted,
     among: Annotated[AmongQuery, Depends()],
     figure: Annotated[str, Query(max_length=20, description=FIGURES)],
     step: Annotated[str, Query(max_length=64)] = "",
@@ -98,10 +100,10 @@ def list_people_of_report(
     after = read_run(cursor) if cursor else START
     if after is None:
         raise Invalid([f"cursor: {cursor!r} is none: take `next` of the page before."])
-    found = reports.people(
+    found = counted.soon(lambda: reports.people(
         office, slug, figure, step=step, channel=channel, reason=reason, among=among.told, after=after,
         limit=limit,
-    )  # fmt: skip
+    ))  # fmt: skip
     following = run_text(*found.next) if found.next else None
     return Page(items=[PersonView.of(one) for one in found.people], next=following)
 

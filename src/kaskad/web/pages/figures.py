@@ -25,6 +25,7 @@ from kaskad.actions.status import Status
 from kaskad.analytics.calibration import Calibration
 from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.uplift import Uplift
+from kaskad.analytics.who import Found
 from kaskad.web.pages.played import Playing
 from kaskad.web.pages.remembered import Remembered
 from kaskad.web.soon import Soon
@@ -47,6 +48,7 @@ class Figures:
         self.hours: Remembered[list[Hour]] = Remembered()
         self.alarms: Remembered[list[Alarm]] = Remembered()
         self.samples: Remembered[Sampled] = Remembered()
+        self.people: Remembered[Found] = Remembered(self.soon)
         self.money: Remembered[MoneyTold] = Remembered(self.soon)
         self.foretold: Remembered[list[Hindsight]] = Remembered()
         self.calibrated: Remembered[Calibration] = Remembered()

@@ -88,9 +88,13 @@ def people(
     """Show the people behind a figure of the report."""
     look = look_of(request, seen)
     among = Filters(segment, number_of(version), since, until).among(look)
-    found = reports.people(
-        office, slug, figure, step=step, channel=channel, reason=reason, among=among,
-        after=read_run(cursor) or START,
+    name = json.dumps([slug, figure, step, channel, reason, segment, version, since, until, cursor])
+    found = figures_of(request).people.soon(
+        name,
+        lambda: reports.people(
+            office, slug, figure, step=step, channel=channel, reason=reason, among=among,
+            after=read_run(cursor) or START,
+        ),
     )  # fmt: skip
     note(office, seen, "GET /cascades/{slug}/report/people", f"{slug} {figure}")
     return render(
