@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from kaskad.actions import bills
+from kaskad.actions import bill_job, bills
 from kaskad.actions.messages import money
 from kaskad.domain.bill import MEANINGS, propose
 from kaskad.domain.cascade import Money
@@ -78,7 +78,8 @@ def costs(stage, people):
     return found
 
 
-def test_a_bill_is_held_against_our_count_and_taken_over_once(either):
+def test_a_bill_is_held_against_our_count_and_taken_over_once(either, monkeypatch):
+    monkeypatch.setattr(bill_job, "PIECE", 1)  # what earlier pieces have found is known from the table
     stage, office, people = world(either)
     before = costs(stage, people)
     assert before == [1000, 1000, 1000, 2000, 1000, 1300, 0, 1000]
@@ -101,7 +102,7 @@ def test_a_bill_is_held_against_our_count_and_taken_over_once(either):
     }  # fmt: skip
     assert sorted(one.contact_id for one in told.missing) == [people[5], people[7]]
     assert (told.unbilled, told.unbilled_held) == (2, 2300)
-    assert [one.row for one in told.unknowns] == [11, 9, 10] and "its time is not one" in told.unknowns[0].why
+    assert [one.row for one in told.unknowns] == [9, 10, 11] and "its time is not one" in told.unknowns[2].why
     assert costs(stage, people) == before, "looking changes nothing"
 
     taken = bills.take(office, found.id, "ann@example.org")
@@ -117,7 +118,7 @@ def test_a_bill_is_held_against_our_count_and_taken_over_once(either):
     assert costs(stage, people) == after, "a receipt that tells no cost leaves what was billed"
 
 
-def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db):
+def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db, monkeypatch):
     stage, office, people = world(db)
     with pytest.raises(Invalid, match="no column says what a line costs"):
         bills.start(office, "sms", b"id,note\n1,2\n", "x.csv", {}, 30.0)
@@ -141,6 +142,10 @@ def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db):
     assert (found.report.billed, found.report.differing) == (2050, 1)
     other = bills.start(office, "sms", text.replace("KZT", "USD").encode(), "usd.csv", {}, 30.0)
     assert other.report.unread == 2 and "another currency" in other.report.unknowns[0].why
+    monkeypatch.setattr(bill_job, "PIECE", 1)
+    twice = HEAD + line(stage, 1, late_s=40) + line(stage, 1, late_s=50)
+    found = bills.start(office, "sms", twice.encode(), "twice.csv", {}, 30.0)
+    assert (found.report.matched, found.report.unknown) == (1, 1)  # a message is found once, but by one id
     with stage.db.write() as tx:
         tx.script(f"UPDATE bills SET state = 'failed' WHERE id = {other.id}")
     with pytest.raises(Conflict, match="is failed"):

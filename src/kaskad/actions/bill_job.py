@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -67,8 +67,6 @@ class Job:
         self._channel = ADDRESS_CHANNEL.get(account.channel.code, account.channel.code)
         self._seen = _Seen()
         self._unknowns: list[Unknown] = []
-        self._guessed: set[MessageKey] = set()  # matched by phone and time: each only once …
-        self._same: dict[str, MessageKey] = {}  # … but for lines of one id
 
     def run(self) -> None:
         """Read the bill, compare it, and keep how that ended."""
@@ -149,8 +147,8 @@ class Job:
         """Return the rows of the messages that these lines are of; notes the lines that are of none."""
         found = self._by_id(tx, lines)
         rest = [line for line in lines if line.row not in found and line.phone and line.at is not None]
-        if rest:
-            found |= self._by_phone(tx, rest)
+        guessed = self._by_phone(tx, rest) if rest else {}
+        found |= guessed
         sums: dict[MessageKey, list[Line]] = defaultdict(list)
         for line in lines:
             if line.row in found:
@@ -159,7 +157,10 @@ class Job:
                 self._seen.unknown += 1
                 self._seen.unknown_micros += line.micros
                 self._note(Unknown(line.row, line.micros))
-        return [(*key, self._bill.id, *self._sum(own)) for key, own in sorted(sums.items())]
+        return [
+            (*key, self._bill.id, *self._sum(own), _line_id(own, guessed))
+            for key, own in sorted(sums.items())
+        ]
 
     def _sum(self, lines: Sequence[Line]) -> tuple[int, int, int | None, str]:
         parts = [line.parts for line in lines if line.parts is not None]
@@ -206,38 +207,48 @@ class Job:
     def _by_phone(self, tx: Transaction, lines: Sequence[Line]) -> dict[int, MessageKey]:
         """Return the messages that went to these phones at about these times, each once, the nearest first.
 
-        Of equally near ones that of as many parts.
+        Of equally near ones that of as many parts. Lines of one id are of one message. Which messages earlier
+        pieces have found stands in the table.
         """
         spans: dict[str, list[int]] = defaultdict(list)
         for line in lines:
             spans[line.phone].append(line.at or 0)
         rows = tx.many("messages_to", [
-            (self._channel, phone, self._account.id, min(times) - WINDOW_MS, max(times) + WINDOW_MS)
+            (self._channel, phone, self._account.id, min(times) - WINDOW_MS, max(times) + WINDOW_MS,
+             self._bill.id)
             for phone, times in sorted(spans.items())
         ])  # fmt: skip
         sent: dict[str, list[tuple[int, MessageKey, int | None]]] = defaultdict(list)
-        for value, contact_id, run_id, step, at, body in rows:
+        for value, contact_id, run_id, step, at, body, taken in rows:
             to, parts = self._went(body)
-            if to in ("", value):
+            if to in ("", value) and not taken:
                 sent[value].append((at, (contact_id, run_id, step), parts))
         for own in sent.values():
             own.sort()
         found: dict[int, MessageKey] = {}
+        same = self._same(tx, lines)
+        guessed: set[MessageKey] = set()
         for line in lines:
             at = line.at or 0
-            if line.id in self._same:
-                found[line.row] = self._same[line.id]
+            if line.id in same:
+                found[line.row] = same[line.id]
                 continue
             able = [
                 (abs(one[0] - at) // 1000, one[2] != line.parts, one[1])
-                for one in _about(sent.get(line.phone, []), at) if one[1] not in self._guessed
+                for one in _about(sent.get(line.phone, []), at) if one[1] not in guessed
             ]  # fmt: skip
             if able:
                 key = found[line.row] = min(able)[2]
-                self._guessed.add(key)
+                guessed.add(key)
                 if line.id:
-                    self._same[line.id] = key
+                    same[line.id] = key
         return found
+
+    def _same(self, tx: Transaction, lines: Sequence[Line]) -> dict[str, MessageKey]:
+        """Return by id which messages lines of earlier pieces were found to be of."""
+        asked = sorted({(self._bill.id, line.id) for line in lines if line.id})
+        rows = tx.many("messages_of_lines", asked) if asked else ()
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
     def _went(self, body: str | None) -> tuple[str, int | None]:
         """Return where a message went and its parts, as far as its body is still kept."""
@@ -254,6 +265,12 @@ class Job:
                 unknown_micros=self._seen.unknown_micros, unread=self._seen.unread, since=self._seen.since,
                 until=self._seen.until, unknowns=tuple(self._unknowns),
             ))  # fmt: skip
+
+
+def _line_id(lines: Sequence[Line], guessed: Mapping[int, MessageKey]) -> str | None:
+    """Return the bill's id of lines whose message was looked for; None where it was named."""
+    ids = [line.id for line in lines if line.row in guessed]
+    return next((each for each in ids if each), "") if ids else None
 
 
 def _about(
@@ -315,22 +332,20 @@ def compare(tx: Transaction, bill: Bill, channel: Channel, base: Report) -> Repo
             counts[group] += 1
             sums[group] += one.billed - one.held
         shown += odd[: SHOWN - len(shown)]
-    missing = _missing(tx, bill, base)
+    missing, unbilled, unbilled_held = _missing(tx, bill, base)
     groups = [Group(*group, count, sums[group]) for group, count in counts.most_common()]
     return msgspec.structs.replace(
         base, matched=matched, billed=billed, held=held, differing=sum(counts.values()),
         groups=tuple(sorted(groups, key=lambda one: (-abs(one.minor), one.place, one.reason))),
-        differences=tuple(shown), unbilled=len(missing), unbilled_held=sum(one.held for one in missing),
-        missing=tuple(missing[:SHOWN]),
+        differences=tuple(shown), unbilled=unbilled, unbilled_held=unbilled_held, missing=tuple(missing),
     )  # fmt: skip
 
 
-def _missing(tx: Transaction, bill: Bill, base: Report) -> list[Missing]:
-    """Return what left us in the bill's time for money, and is not in it."""
+def _missing(tx: Transaction, bill: Bill, base: Report) -> tuple[list[Missing], int, int]:
+    """Return what left us in the bill's time for money, and is not in it: the first, how many, how much."""
     if base.since is None or base.until is None:
-        return []
-    rows = tx.all(
-        "unbilled", account_id=bill.account_id, id=bill.id, since=base.since, until=base.until,
-        limit=10_000_000,
-    )  # fmt: skip
-    return [Missing(*row) for row in rows if row[4]]
+        return [], 0, 0
+    asked = {"account_id": bill.account_id, "id": bill.id, "since": base.since, "until": base.until}
+    told = tx.one("unbilled_sum", **asked)
+    assert told is not None
+    return [Missing(*row) for row in tx.all("unbilled", limit=SHOWN, **asked)], told[0], int(told[1])

@@ -5,6 +5,7 @@ Any provider's file will do: columns are told by their headers, in English or Ru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -46,6 +47,7 @@ MEANINGS: dict[str, tuple[str, ...]] = {  # what a column is: headers, letters a
 SKIP = "skip"
 MAX_MICROS = 10**15
 _BY_HEADER = {header: name for name, headers in MEANINGS.items() for header in headers}
+_NO_DIGITS = re.compile(r"[^0-9]+").sub
 _FORMS = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 
 
@@ -131,16 +133,15 @@ class Reader:
 
     def read(self, row: int, cells: Sequence[str]) -> Line:
         """Return the line."""
-        told = {
-            name: cells[place].strip() if place < len(cells) else "" for name, place in self._places.items()
-        }
-        if told.get("currency", "").upper() not in ("", self._currency):
+        have = len(cells)
+        told = {name: cells[place].strip() for name, place in self._places.items() if place < have}.get
+        if told("currency", "").upper() not in ("", self._currency):
             raise ValueError(worded("it is in another currency than the account"))
         micros = self.micros(cells)
         return Line(
-            row, told.get("id", ""), told.get("reference", ""), _phone(told.get("phone", ""), self._country),
-            _instant(told.get("at", ""), self._zone), _whole(told.get("parts", "")),
-            -micros if self.negative else micros, told.get("operator", "")[:60],
+            row, told("id", ""), told("reference", ""), _phone(told("phone", ""), self._country),
+            _instant(told("at", ""), self._zone), _whole(told("parts", "")),
+            -micros if self.negative else micros, told("operator", "")[:60],
         )  # fmt: skip
 
     def micros(self, cells: Sequence[str]) -> int:
@@ -165,7 +166,7 @@ def _micros(text: str) -> int:
 
 def _phone(text: str, country: str | None) -> str:
     """Return a number as addresses have it, "" where it is none: bills write them without +."""
-    digits = "".join(sign for sign in text if sign.isascii() and sign.isdigit())
+    digits = _NO_DIGITS("", text)
     if not 5 <= len(digits) <= 15:
         return ""
     if digits[0] != "0" and not (country == "RU" and len(digits) == 11 and digits[0] == "8"):
