@@ -17,7 +17,7 @@ from kaskad.domain.control import Drawn, drawn, lot
 from kaskad.domain.errors import Invalid
 from kaskad.domain.policy import ControlGroup, Policy
 from kaskad.engine.catalog import POLICY
-from kaskad.store import settings
+from kaskad.store import held_shares, settings
 from kaskad.store.db import open_database
 from kaskad.store.migrate import upgrade
 from support.stage import VAULT, Stage
@@ -127,6 +127,25 @@ def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_agai
     check_returns(stage, office, early, told, held)
     with pytest.raises(Invalid, match="needs the name"):
         policy.change(office, {"control": {"share": 5, "returned": {"event": ""}}})
+    # Another share: each is held against those of its own time, and the first time stays as it was told.
+    half = control.show(office)
+    now_held = stage.engine.world.policy
+    changed = replace(now_held, control=replace(now_held.control, share=1000))
+    with db.write() as tx:
+        held_shares.put_policy(tx, changed, stage.clock.now())
+    turned = stage.clock.now()
+    stage.restart()
+    office = Office(db, VAULT, stage.engine, stage.world.signer, "")
+    for person in late[5:9]:
+        stage.event(person, "bought", total=7)
+    stage.passes("1m")
+    now = control.show(office)
+    (before,) = now.earlier
+    assert before == replace(half.told, until=turned) and (before.share, before.since) == (5000, 0)
+    tenth = {person for person in early + late if drawn(changed.control, "UTC").holds(person, turned)}
+    assert now.told.effect.other == Share(len(tenth & set(late[5:9])), len(tenth))
+    assert now.told.effect.one == Share(len(set(late[5:9]) - tenth), 42 - len(tenth))
+    assert (now.told.share, now.told.since) == (1000, turned) and now.told.evenly > 0.001
     with pytest.raises(Invalid, match="0 to 5000"):
         policy.change(office, {"control": {"share": 6000}})
     with pytest.raises(Invalid, match="ends before it begins"):

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from kaskad.actions import uplift
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.analytics import courses
 from kaskad.analytics.intervals import Share
-from kaskad.domain.policy import Policy
+from kaskad.domain.policy import PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, SkipReason
+from kaskad.store import held_shares
+from kaskad.store import runs as run_store
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from support.stage import VAULT, Stage
@@ -176,3 +179,51 @@ def checked(stage, office, cascade_id, people):
     assert told.expected_share == pytest.approx(0.3) and told.evenly > 0.001 and not told.uneven
     every = uplift.measure(office, "tried", ripe=False)
     assert every.effect.one.of + every.effect.other.of == 69 and every.waiting == 0
+
+
+def test_people_are_held_against_those_held_out_by_the_share_of_their_time(db):
+    stage, office = stage_of(db)
+    text = TEXT.replace("cascade: tried", "cascade: shared").replace("holdout: 30%\n", "", 1)
+    assert "\nholdout" not in text
+
+    def held_out(share):
+        with db.write() as tx:
+            wanted = replace(Policy.unlimited(), holdout=PerClass(advertising=share))
+            held_shares.put_policy(tx, wanted, stage.clock.now())
+        stage.engine._load()
+
+    held_out(4000)
+    cascade_id = stage.cascade(text)
+    groups = {}
+    for name, share in (("a", 4000), ("b", 1000), ("c", 0)):
+        held_out(share)
+        stage.passes("20m")  # so the share changes within an hour
+        groups[name] = [stage.person(f"{name}{n}") for n in range(40)]
+        for person in groups[name]:
+            stage.event(person, "left")
+        stage.passes("1m")
+        if name == "a":
+            first = stage.clock.now()
+    stage.passes("8d")
+    told = uplift.measure(office, "shared")
+    counts = lambda one: (one.effect.one.of, one.effect.other.of)  # noqa: E731
+    assert counts(told) == rows(office, cascade_id, groups["b"]) and sum(counts(told)) == 40
+    assert (told.expected_share, told.later, told.share) == (0.1, True, 0.0)
+    assert told.evenly > 0.001 and first == told.since < told.until
+    # The past is what it was when it was told: by the share of then.
+    before = uplift.measure(office, "shared", Among(until=first))
+    assert counts(before) == rows(office, cascade_id, groups["a"]) and sum(counts(before)) == 40
+    assert (before.expected_share, before.later, before.since) == (0.4, False, None)
+    # As before again: what lies between still divides.
+    held_out(1000)
+    stage.passes("1h")
+    again = uplift.measure(office, "shared")
+    assert counts(again) == counts(told) and again.share == 0.1
+
+
+def rows(office, cascade_id, people):
+    """Return how many of these people are treated and held out, by their runs."""
+    with office.read() as tx:
+        runs = [run for own in run_store.of_contacts(tx, people).values() for run in own]
+    runs = [run for run in runs if run.cascade_id == cascade_id]
+    return len(runs) - sum(run.holdout for run in runs), sum(run.holdout for run in runs)

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 from kaskad.actions.office import Office
 from kaskad.domain.policy import Policy
 from kaskad.engine.catalog import POLICY
+from kaskad.store import held_shares
 from kaskad.store import settings as setting_store
 from kaskad.store.db import Transaction
 
@@ -33,12 +34,14 @@ def is_on(office: Office) -> bool:
 def begin(office: Office) -> None:
     """Let messages go at once; may be called twice."""
 
+    now = office.now()
+
     def change(tx: Transaction) -> None:
         if _before(tx) is not None:
             return
         policy = setting_store.get(tx, POLICY, Policy) or Policy()
         setting_store.put(tx, SETTING, Before(policy))
-        setting_store.put(tx, POLICY, _with_rules_of(policy, Policy.unlimited()))
+        held_shares.put_policy(tx, _with_rules_of(policy, Policy.unlimited()), now)
 
     office.write(change)
     office.reload()
@@ -47,11 +50,13 @@ def begin(office: Office) -> None:
 def end(office: Office) -> None:
     """Let the rules hold again that held before; what else of the policy was changed meanwhile stays."""
 
+    now = office.now()
+
     def change(tx: Transaction) -> None:
         before = _before(tx)
         if before is not None:
             policy = setting_store.get(tx, POLICY, Policy) or Policy()
-            setting_store.put(tx, POLICY, _with_rules_of(policy, before))
+            held_shares.put_policy(tx, _with_rules_of(policy, before), now)
             setting_store.put(tx, SETTING, Before())
 
     if is_on(office):

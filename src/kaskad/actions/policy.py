@@ -24,6 +24,7 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.utm import NAMES
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import POLICY
+from kaskad.store import held_shares
 from kaskad.store import settings as setting_store
 
 DAY_MS = 86_400_000
@@ -43,7 +44,8 @@ def put(office: Office, told: Mapping[str, Any]) -> Policy:
     problems = _wrong(office, policy)
     if problems:
         raise Invalid(problems)
-    office.write(lambda tx: setting_store.put(tx, POLICY, policy))
+    now = office.now()
+    office.write(lambda tx: held_shares.put_policy(tx, policy, now))
     office.reload()
     return policy
 

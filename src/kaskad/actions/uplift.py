@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from msgspec import structs
 
@@ -20,10 +21,11 @@ from kaskad.domain.hours import add, subtract
 from kaskad.domain.policy import Policy
 from kaskad.engine.catalog import POLICY
 from kaskad.store import cascades as store
-from kaskad.store import settings, winners
+from kaskad.store import held_shares, settings, winners
 from kaskad.store.cascades import CascadeRow
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
+from kaskad.store.held_shares import Stretch
 
 WEEK = Span(days=7)
 
@@ -42,15 +44,22 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
         within = cascade.goal.within if cascade.goal else WEEK
         until = min(whole.until, subtract(now, within, "UTC") // HOUR_MS * HOUR_MS) if ripe else whole.until
         counted = structs.replace(whole, until=until)
-        shares = _shares(office, tx, row)
+        known = _lots(office, tx, row)
+        if whole.version_id:
+            known = {whole.version_id: known[whole.version_id]}
+        span, shares = _alike(tx, row, known, counted)
+        whole, counted = (
+            structs.replace(each, since=max(each.since, span.since), until=min(each.until, span.until))
+            for each in (whole, counted)
+        )
         if not whole.version_id and (only := uplift.alike(tally(tx, row.id, counted), shares)):
             whole, counted = (structs.replace(each, versions=only) for each in (whole, counted))
-        return _measured(office, tx, row, cascade, within, whole, counted, shares, now)
+        return _measured(office, tx, row, cascade, within, whole, counted, shares, now, span)
 
 
 def _measured(
     office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
-    counted: Scope, shares: Mapping[int, int], now: int,
+    counted: Scope, shares: Mapping[int, int], now: int, span: Stretch,
 ) -> Uplift:  # fmt: skip
     told = tally(tx, row.id, counted)
     effect = uplift.treated_and_held(told)
@@ -62,12 +71,14 @@ def _measured(
     waiting, first_at = _waiting(tx, row, whole, counted.until, within)
     within_ms, share, pace = (
         add(now, within, "UTC") - now,
-        shares[version.id] / 10_000,
+        _share(defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
         _pace(tx, row, whole, now),
     )
     return Uplift(
         cascade=cascade.id, title=cascade.title, version=version.number, as_of=now,
-        until=min(counted.until, now), only=_numbers(tx, row, counted), ripe=counted.until < whole.until,
+        until=min(counted.until, now), only=_numbers(tx, row, counted),
+        since=span.since or None, later=counted.until == span.until < FOREVER,
+        ripe=counted.until < whole.until,
         first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
         goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
         effect=effect, expected_share=expected, evenly=evenly,
@@ -115,11 +126,63 @@ def _worth(tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect
     return uplift.worth_of(tx, row.id, counted, effect, currencies.pop())
 
 
-def _shares(office: Office, tx: Transaction, row: CascadeRow) -> dict[int, int]:
-    """Return by version which share it holds out, of 10 000; by the policy of now, where it names none."""
+def _lots(office: Office, tx: Transaction, row: CascadeRow) -> dict[int, tuple[Stretch, ...]]:
+    """Return by version which shares it has held out, and when; by the policy, where it names none."""
     policy = settings.get(tx, POLICY, Policy) or Policy()
+    found: dict[int, tuple[Stretch, ...]] = {}
+    for each in store.versions_of(tx, row.id):
+        cascade = cascade_of(office, tx, each.id)
+        found[each.id] = (
+            held_shares.stretches(tx, cascade.message_class, policy)
+            if cascade.holdout is None
+            else (Stretch(cascade.holdout),)
+        )
+    return found
+
+
+def _alike(
+    tx: Transaction, row: CascadeRow, known: Mapping[int, Sequence[Stretch]], scope: Scope
+) -> tuple[Stretch, dict[int, int]]:
+    """Return the last time in which people were held out by shares that stayed as they were, and by version
+    these shares, of 10 000.
+
+    Who entered before or after is of another lot. Times in which nobody entered divide nothing, and where the
+    share stayed the time has no bounds.
+    """
+    turns = sorted({one.since for told in known.values() for one in told})
+    times = [Stretch(0, since, until) for since, until in pairwise([*turns, FOREVER])]
+    if len(times) < 2:
+        return Stretch(0), _shares_at(known, 0)
+    told = [(one, _shares_at(known, one.since), _people_in(tx, row, scope, one)) for one in times]
+    entered = [each for each in told if each[2]]
+    held = [n for n, each in enumerate(entered) if any(each[1][version] for version in each[2])]
+    if not held:
+        return Stretch(0), told[-1][1]
+    last = held[-1]
+    span, shares, _ = entered[last]
+    since, until = span.since, span.until
+    first = last
+    while first and entered[first - 1][1] == shares:
+        first -= 1
+    since = 0 if first == 0 else entered[first][0].since
+    if last == len(entered) - 1:
+        until = FOREVER
+    return Stretch(0, since, until), shares
+
+
+def _people_in(tx: Transaction, row: CascadeRow, scope: Scope, one: Stretch) -> set[int]:
+    """Return the versions that somebody entered for the first time in the part of a scope in this time."""
+    since, until = max(scope.since, one.since), min(scope.until, one.until)
+    if since >= until:
+        return set()
+    told = tally(tx, row.id, structs.replace(scope, since=since, until=until))
+    return {version_id for (version_id, _), people in told.people.items() if people}
+
+
+def _shares_at(known: Mapping[int, Sequence[Stretch]], at: int) -> dict[int, int]:
     return {
-        each.id: _share(cascade_of(office, tx, each.id), policy) for each in store.versions_of(tx, row.id)
+        version_id: next((one.share for one in told if one.since <= at < one.until), 0)
+        for version_id, told in known.items()
     }
 
 

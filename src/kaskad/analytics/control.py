@@ -28,9 +28,13 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Whole(Struct, frozen=True):
-    """People with the event in the period; `worth` is money for each person, in minor units of `currency`,
-    less what came back of it where the group says how that is told (`deducts`)."""
+    """People with the event in the time of one share; `worth` is money for each person, in minor units of
+    `currency`, less what came back of it where the group says how that is told (`deducts`). `share` is of
+    10 000, of the time from `since` until before `until`."""
 
+    share: int
+    since: int
+    until: int
     effect: Effect
     evenly: float | None
     currency: str
@@ -42,7 +46,7 @@ class Whole(Struct, frozen=True):
 
 
 def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, now: int) -> Whole:
-    """Return what everybody did in the group's time, against the control group."""
+    """Return what everybody did while one share was held out, against the control group of that time."""
     until = min(drawn.until, now)
     ids = np.array([row[0] for row in tx.all("contacts_before", until=until)], dtype=np.uint64)
     held = int(held_of(ids, drawn).sum())
@@ -68,7 +72,8 @@ def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, n
     known = bool(group.value)
     enough = known and min(made.one.hits, made.other.hits) >= BUYERS
     return Whole(
-        made, sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), currency,
+        drawn.share, drawn.since, until, made,
+        sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), currency,
         worth[False].mean if known else None, worth[True].mean if known else None,
         bootstrap_difference(worth[False], worth[True], _SEED) if enough else None, len(rows) > MOST,
         group.returned is not None and known,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
@@ -58,13 +58,15 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope, now: int = LATE) -> Ta
         changed = set()
     counts = Counts()
     courses: dict[int, str] = {}
-    if scope.people is None and scope.since % HOUR_MS == 0 and scope.until % HOUR_MS == 0:
-        _sum(tx, cascade_id, scope, told)
+    first, last = -(-scope.since // HOUR_MS) * HOUR_MS, scope.until // HOUR_MS * HOUR_MS
+    if scope.people is None and first <= last:  # whole hours as counted, the rest by runs
+        _sum(tx, cascade_id, structs.replace(scope, since=first, until=last), told)
+        edges = [(scope.since, first), (last, scope.until)]
     else:
-        for version_id, *place_and_sums in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
-            if scope.has(version_id):
-                course_id, *sums = place_and_sums
-                counts[version_id, course_id] = sums
+        edges = [(scope.since, scope.until)]
+    for since, until in edges:
+        if since < until:
+            _scan(tx, cascade_id, structs.replace(scope, since=since, until=until), counts)
     _correct(tx, cascade_id, scope, changed, counts, courses, now)
     moved = [place for place, sums in counts.items() if any(sums)]
     known = parts(tx, {course_id for _, course_id in moved}, courses)
@@ -101,6 +103,14 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
                 counts[0] += sign
                 counts[1] += sign * under_way
     return {number: (begun, under_way) for number, (begun, under_way) in found.items() if begun}
+
+
+def _scan(tx: Transaction, cascade_id: int, scope: Scope, counts: Counts) -> None:
+    """Count what was counted of runs that entered between two instants, run by run."""
+    for version_id, course_id, *more in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
+        if scope.has(version_id):
+            sums = counts.setdefault((version_id, course_id), [0, 0, 0])
+            counts[version_id, course_id] = [one + other for one, other in zip(sums, more, strict=True)]
 
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:

@@ -67,6 +67,8 @@ class Uplift(Struct):
     as_of: int
     until: int
     only: tuple[int, ...]  # versions that are counted, where others hold out another share; (): all
+    since: int | None  # before, another share was held out, so people count from then on; None: all do
+    later: bool  # who entered from `until` on does not count: another share was held out by then
     ripe: bool  # only those whose time is over are counted
     first_ripe_at: int | None  # when that begins, where nobody is ripe yet and somebody waits
     goal: str  # the event; "": the cascade has no goal

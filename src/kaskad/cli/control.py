@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
+ARMS = ("treated", "control")
 HOW = "kaskad policy set 'control={share: 500, event: purchase, value: total}'"
 
 
@@ -30,7 +34,8 @@ def control(db: DB = "", as_json: JSON = False) -> None:
         typer.echo(f"{told['share']:.1%} of contacts get no advertising; name what is counted:\n  {HOW}")
     else:
         one = told["measured"]
-        typer.secho(f"{told['share']:.1%} of contacts get no advertising · {told['event']}", bold=True)
+        since = f" · since {one['since'][:10]}" if one["since"] else ""
+        typer.secho(f"{told['share']:.1%} of contacts get no advertising · {told['event']}{since}", bold=True)
         print_effect(one["effect"], "everybody")
         if one["evenly"] is not None and one["evenly"] < 0.001:
             typer.secho("The lot did not fall as it should: believe no effect.", fg="red")
@@ -43,3 +48,21 @@ def control(db: DB = "", as_json: JSON = False) -> None:
             )
         if one["more"]:
             typer.echo("There were more events than are looked at: only the last 200 000 count.")
+    if not as_json and told["earlier"]:
+        _print_earlier(told["earlier"])
+
+
+def _print_earlier(times: list[Mapping[str, Any]]) -> None:
+    """Print what the times before showed, each by the share that was held out then."""
+    from kaskad.cli.screens.output import table
+
+    rows = []
+    for one in times:
+        effect = one["effect"]
+        between = effect["between"]
+        ends = "" if between is None else f"{100 * between['low']:+.2f} to {100 * between['high']:+.2f}"
+        since = "the beginning" if one["since"] is None else one["since"][:10]
+        rates = ["" if rate is None else f"{rate:.2%}" for rate in (effect[arm]["rate"] for arm in ARMS)]
+        rows.append((f"{since} to {one['until'][:10]}", f"{one['share']:.1%}", *rates, ends))
+    heads = ("BEFORE, BY OTHER LOTS", "HELD OUT", "EVERYBODY", "CONTROL GROUP", "DIFFERENCE, POINTS")
+    typer.echo("\n" + table(heads, rows))

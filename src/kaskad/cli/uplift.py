@@ -70,6 +70,12 @@ def _head(told: dict[str, Any]) -> None:
     if told["only"]:
         numbers = ", ".join(map(str, told["only"]))
         typer.echo(f"Only versions {numbers} are counted: others hold out another share.")
+    if told["since"]:
+        typer.echo(
+            f"Only who entered from {_day(told['since'])} on is counted: before, another share was held out."
+        )
+    if told["later"]:
+        typer.echo("Who entered later is not counted: another share, or nobody, was held out by then.")
     if told["waiting"]:
         typer.echo(f"{told['waiting']} people entered later: their time for the goal is not over.")
     if told["uneven"]:

@@ -37,9 +37,15 @@ def drawn(group: ControlGroup, zone: str) -> Drawn | None:
     """Return the group made ready, its days beginning at midnight of `zone`; None: there is none."""
     if not group.share:
         return None
-    key = int.from_bytes(blake2b(f"control\0{group.salt}".encode(), digest_size=8).digest(), "big")
     since = _midnight(group.since, zone) if group.since else 0
-    return Drawn(group.share, key, since, _midnight(group.until, zone) if group.until else FOREVER)
+    return Drawn(
+        group.share, key_of(group.salt), since, _midnight(group.until, zone) if group.until else FOREVER
+    )
+
+
+def key_of(salt: str) -> int:
+    """Return what the lot of a salt is cast with."""
+    return int.from_bytes(blake2b(f"control\0{salt}".encode(), digest_size=8).digest(), "big")
 
 
 def lot(contact_id: int, key: int) -> int:

@@ -23,6 +23,7 @@ from kaskad.providers.base import Account, Limits
 from kaskad.store import accounts as account_store
 from kaskad.store import cascades as cascade_store
 from kaskad.store import (
+    held_shares,
     holds,
     learning,
     rhythms,
@@ -41,7 +42,7 @@ from kaskad.store.db import Transaction
 from kaskad.store.suppressions import hash_key
 from kaskad.store.vault import Vault
 
-POLICY = "policy"
+POLICY = held_shares.POLICY
 
 
 def load(tx: Transaction, vault: Vault, world: World) -> None:

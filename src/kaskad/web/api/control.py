@@ -20,8 +20,11 @@ router = APIRouter(prefix="/api/v1", tags=["policy and law"], route_class=Idempo
 
 
 class MeasuredView(View):
-    """Everybody (`treated`) against the control group, in people with the event."""
+    """Everybody (`treated`) against the control group, in people with the event, in the time of one share."""
 
+    share: Annotated[float, Field(description="That was held out, of all contacts.")]
+    since: Annotated[datetime | None, Field(description="Null: from the beginning.")]
+    until: datetime
     effect: EffectView
     evenly: P
     currency: str
@@ -36,9 +39,10 @@ class MeasuredView(View):
     @classmethod
     def of(cls, told: Whole) -> MeasuredView:
         return cls(
-            effect=EffectView.of(told.effect), evenly=told.evenly, currency=told.currency,
-            treated=told.treated, control=told.held, worth=between_of(told.worth), more=told.more,
-            deducts=told.deducts,
+            share=told.share / 10_000, since=instant(told.since) if told.since else None,
+            until=instant(told.until), effect=EffectView.of(told.effect), evenly=told.evenly,
+            currency=told.currency, treated=told.treated, control=told.held, worth=between_of(told.worth),
+            more=told.more, deducts=told.deducts,
         )  # fmt: skip
 
 
@@ -49,6 +53,10 @@ class ControlView(View):
     event: str
     as_of: datetime
     measured: Annotated[MeasuredView | None, Field(description="Null: no group, or no event is named.")]
+    earlier: Annotated[
+        list[MeasuredView],
+        Field(description="The times before, of other shares or another lot, the latest first."),
+    ]
 
 
 @router.get("/control", dependencies=[may(READ)])
@@ -58,4 +66,5 @@ def show_control(office: InOffice) -> ControlView:
     return ControlView(
         share=told.group.share / 10_000, event=told.group.event, as_of=instant(told.as_of),
         measured=None if told.told is None else MeasuredView.of(told.told),
+        earlier=[MeasuredView.of(one) for one in told.earlier],
     )  # fmt: skip

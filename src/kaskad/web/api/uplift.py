@@ -173,6 +173,14 @@ class UpliftView(View):
         tuple[int, ...],
         Field(description="Versions that are counted, where others hold out another share; empty: all."),
     ]
+    since: Annotated[
+        datetime | None,
+        Field(description="Only who entered from then on counts: before, another share was held out."),
+    ]
+    later: Annotated[
+        bool,
+        Field(description="Who entered after `until` does not count: another share was held out by then."),
+    ]
     first_counted_at: Annotated[datetime | None, Field(description="Where nobody is counted yet: when.")]
     goal: Annotated[str, Field(description="The goal's event; empty: the cascade has none.")]
     within_ms: Annotated[int, Field(description="How long after the entry the goal counts.")]
@@ -204,7 +212,8 @@ class UpliftView(View):
         ripe_at = told.first_ripe_at
         return cls(
             cascade=told.cascade, version=told.version, as_of=instant(told.as_of), until=instant(told.until),
-            only=told.only, first_counted_at=None if ripe_at is None else instant(ripe_at), goal=told.goal,
+            only=told.only, since=None if told.since is None else instant(told.since), later=told.later,
+            first_counted_at=None if ripe_at is None else instant(ripe_at), goal=told.goal,
             within_ms=told.within_ms, holdout=told.share, waiting=told.waiting,
             effect=EffectView.of(told.effect),
             orders=orders and OrdersView(count=orders[0], between=_told(orders[1])),
