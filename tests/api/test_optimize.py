@@ -2,12 +2,14 @@
 
 import json
 
+import pytest
+
 from kaskad.cli import forecast, optimize, simulate
 from kaskad.cli.root import run
 from kaskad.config import Settings
 from kaskad.web.service import attending
 from support.api import Api
-from support.came import CART, accounts, came, said_no
+from support.came import CART, accounts, came, reacted_late, said_no
 
 
 def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, tmp_path, capsys):
@@ -66,10 +68,36 @@ def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, t
     again = json.loads(capsys.readouterr().out)
     assert again["today"]["steps"] == ["letter", "chat", "robot"] and again["proposals"] == []
     assert run(["optimize", "cart", "--typical", "--draft", *db]) == 1
+    # Where many react to the letter when the call is on its way, waiting for them saves their calls; not so
+    # where the delay costs more.
+    reacted_late(api, 60)
+    asked = {"definition": CART, "typical": True, "order": "as-is", "value": "500 KZT", "fades": "60d"}
+    (letter, robot, _), told = _waits(api, asked)
+    assert letter["proposed_hours"] == 28 and "which they need not get" in letter["why"]
+    assert letter["spared"] == pytest.approx(60 / 300, abs=0.01)
+    # By hand: of 0.75 who are silent a fifth are spared a call of 37.50, a tenth a chat that 0.7 get.
+    assert letter["extra_cost"] == pytest.approx(-0.75 * (0.2 * 3750 + 0.1 * 0.7 * 1750), rel=0.1)
+    (waits,) = [one for one in told["proposals"] if one["name"] == "waits"]
+    assert waits["ready"] and waits["waits"]["letter"] == "28h" and "for: 28h" in waits["definition"]
+    cost, hours = waits["figures"]["cost"], waits["figures"]["hours"]
+    assert cost["proposed"] == pytest.approx(cost["now"] + letter["extra_cost"] + robot["extra_cost"])
+    assert 0 < hours["proposed"] - hours["now"] < 8
+    assert "20 % of those silent at letter" in waits["cautions"][0]
+    file.write_text(CART)
+    wished = ["--typical", "--order", "as-is", "--value", "500 KZT", "--fades", "60d"]
+    assert run(["optimize", str(file), *wished, *db]) == 0
+    assert "letter: waits 28h instead of" in capsys.readouterr().out
+    (letter, _, _), told = _waits(api, {**asked, "fades": "24h"})
+    assert letter["proposed_hours"] < 12
     # Those who have entered are the audience of a trigger that names nobody; none of them has an address.
     entered = api.post("/cascades/cart/optimize", {"definition": CART})
     assert (entered["audience"], entered["size"]) == ("those who have entered so far", 400)
     assert entered["proposals"] == [] and "No step can be sent" in entered["notes"][0]
+
+
+def _waits(api, asked):
+    told = api.post("/cascades/cart/optimize", asked)
+    return told["waits"], told
 
 
 def test_what_is_not_known_is_said(tmp_path, capsys):

@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from kaskad.domain.terms import Channel
-from kaskad.planning.timeouts import Waited, curve, floor_of, known_until, shortest
+from kaskad.planning.timeouts import (
+    Waited,
+    beyond,
+    curve,
+    floor_of,
+    gained,
+    known_until,
+    longer,
+    shortest,
+)
 
 
 def test_the_curve_is_that_of_the_published_table():
@@ -48,3 +58,44 @@ def test_one_waits_until_an_hour_costs_more_than_it_saves():
     assert shortest(told, 4.0, until, 1000.0, 0.0) == pytest.approx(24.0, abs=1.5)  # waiting costs nothing
     assert shortest(told, 4.0, until, 0.0, 1.0) == 4.0 == floor_of(Channel.EMAIL)
     assert (floor_of(Channel.SMS), floor_of(Channel.VIBER)) == (0.5, 1.0)
+
+
+def test_one_waits_longer_where_that_spares_more_than_the_delay_loses():
+    # Of 1000, 40 % ever react, after 10 hours on average. The run moves on after 6: a message goes then,
+    # and one more 4 hours later. They react to the first all the same; all are watched for 30 hours.
+    times = -10.0 * np.log(1 - (np.arange(1000) * 0.618034 % 1.0))
+    seen = [
+        Waited(min(t, 6.0), t < 6.0, min(t, 30.0), 6 <= t < 30)
+        for t in np.where(np.arange(1000) % 5 < 2, times, np.inf).tolist()
+    ]
+    late = beyond(seen, 6.0)
+    assert len(late) == sum(not one.reacted for one in seen) and known_until(late) == 24.0
+    told = curve(late)
+    silent = lambda hours: (0.6 + 0.4 * np.exp(-(6 + hours) / 10)) / (0.6 + 0.4 * np.exp(-0.6))  # noqa: E731
+    assert np.abs(told.at(np.arange(24.0)) - silent(np.arange(24.0))).max() < 0.02
+    savings, hours = ((0.0, 1000.0), (4.0, 500.0)), np.arange(0.0, 24.001, 0.01)
+    for loss, sure in ((5.0, True), (15.0, True), (25.0, False)):  # the last gains hardly anything
+        # By brute force: who reacts in the first 4 hours is spared the next message, later on both.
+        spared = -np.diff(silent(hours))
+        saved = np.cumsum(spared * np.where(hours[1:] > 4, 1500.0, 1000.0))
+        gain = saved - loss * np.cumsum(silent(hours[1:])) * 0.01
+        found = longer(told, 24.0, savings, loss)
+        assert found.gain == pytest.approx(gain.max(), rel=0.05, abs=1.0)
+        assert found.hours == pytest.approx(hours[1:][gain.argmax()], abs=2.0)
+        assert found.saved == pytest.approx(saved[int(found.hours * 100) - 1], rel=0.1)
+        assert found.sure is sure and found.spared == pytest.approx(1 - silent(found.hours), abs=0.02)
+    # Who reacted to another message meanwhile is silent for good: that spares the least.
+    taken = [
+        replace(one, elsewhere=True, watched=7.0) if n % 3 == 2 and not one.late else one
+        for n, one in enumerate(seen)
+    ]
+    fewer = curve(beyond(taken, 6.0))
+    assert fewer.at(np.arange(24.0)).round(9).tolist() == told.at(np.arange(24.0)).round(9).tolist()
+    assert known_until(beyond(taken, 6.0)) == 24.0
+    assert longer(told, 24.0, savings, 1000.0) is None  # a delay that costs more than all messages
+    assert longer(curve([Waited(9.0, False)] * 50), 9.0, savings, 1.0) is None  # nobody reacts later
+    few = curve([*(Waited(1.0, True) for _ in range(2)), *[Waited(9.0, False)] * 50])
+    assert not longer(few, 9.0, savings, 10.0).sure  # by chance there may be none
+    # What a shorter wait brings is told in the same money: what it loses less what it costs.
+    assert gained(curve(seen), 6.0, 3.0, 0.0, 10.0) == pytest.approx(10.0 * 3 * 0.85, rel=0.02)
+    assert gained(curve(seen), 6.0, 6.0, 50.0, 10.0) == 0.0

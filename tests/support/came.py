@@ -62,6 +62,23 @@ def came(api: Any, slug: str) -> None:
                     )
 
 
+def reacted_late(api: Any, people: int) -> None:
+    """Let so many of those who were silent have clicked the letter when the call was on its way: within four
+    hours, half of them before the chat went."""
+    with api.service.db.write() as tx:
+        for n in range(people):
+            contact, at = 2_295 + n, (1_000 + 24) * HOUR + (n + 1) * 4 * HOUR // (people + 1)
+            tx.script(
+                "INSERT INTO facts (contact_id, run_id, step, kind, at, event) VALUES "
+                f"({contact}, 1, 0, 6, {at}, 'late');"
+                f"UPDATE messages SET mask = 64 WHERE contact_id = {contact} AND step = 0;"
+                f"DELETE FROM messages WHERE contact_id = {contact} AND step = 2 AND sent_at > {at};"
+                f"UPDATE runs SET outcome = 2, outcome_step = 0, late = 1, finished_at = {at} "
+                f"WHERE contact_id = {contact};"
+                f"INSERT INTO due_runs (keys) VALUES ('[{contact},1]')"
+            )
+
+
 def said_no(api: Any, people: int) -> None:
     """Let so many of those who were silent in the chat have opted out instead."""
     with api.service.db.write() as tx:

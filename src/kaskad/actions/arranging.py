@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -14,6 +14,7 @@ from kaskad.domain.errors import Invalid
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.domain.worded import worded
 from kaskad.planning import walk as walking
+from kaskad.planning.costs import Cost
 from kaskad.planning.forecast import Kind
 from kaskad.planning.orders import MOST, intrusion
 from kaskad.planning.outlook import Outlook
@@ -40,8 +41,14 @@ class Arrangement(Struct, frozen=True):
         return sum(not item.needed for item in self.items)
 
 
-def arranged(cascade: Cascade, kinds: Sequence[Kind], outlook: Outlook) -> Arrangement:
-    """Return a cascade's main path as it can be arranged; raises Invalid for what cannot be compared."""
+When = Callable[[Sequence[int], int], Sequence[int]]  # a step goes, after silence at others
+
+
+def arranged(cascade: Cascade, kinds: Sequence[Kind], outlook: Outlook, when: When) -> Arrangement:
+    """Return a cascade's main path as it can be arranged, each step at the price of when it would go.
+
+    Raises Invalid for what cannot be compared.
+    """
     path = _path(cascade)
     if len(path) > MOST:
         raise Invalid(
@@ -62,7 +69,7 @@ def arranged(cascade: Cascade, kinds: Sequence[Kind], outlook: Outlook) -> Arran
             Item(step.number, intrusion(step.channels[0]), block, needed, stage.ends or bool(stage.branch),
                  stage.held, led, hours[step.number])
         )  # fmt: skip
-    groups, asks = _groups(path, kinds, currency)
+    groups, asks = _groups(path, kinds, currency, when)
     return Arrangement(tuple(path), tuple(items), groups, asks, fixed, currency)
 
 
@@ -148,12 +155,14 @@ def _currency(kinds: Sequence[Kind]) -> str:
 
 
 def _groups(
-    path: Sequence[Step], kinds: Sequence[Kind], currency: str
+    path: Sequence[Step], kinds: Sequence[Kind], currency: str, when: When
 ) -> tuple[tuple[Group, ...], tuple[Mapping[Channel, Ask], ...]]:
     """Return people by over which channel each step goes to them, with the mean price of a message."""
     people: dict[tuple[Channel | None, ...], float] = {}
     paid: dict[tuple[Channel | None, ...], Floats] = {}
+    dated: dict[tuple[Channel | None, ...], dict[int, Floats]] = {}
     asks: tuple[dict[Channel, Ask], ...] = tuple({} for _ in path)
+    turning = _turning(path, kinds, when) if currency else {}
     total = sum(kind.people for kind in kinds) or 1
     for kind in kinds:
         own = [kind.asks[step.number] for step in path]
@@ -161,13 +170,38 @@ def _groups(
         prices = np.array([0.0 if ask is None else ask.price if currency else 1.0 for ask in own])
         people[over] = people.get(over, 0.0) + kind.people
         paid[over] = paid.get(over, np.zeros(len(path))) + kind.people * prices
-        for found, ask in zip(asks, own, strict=True):
+        for at, (found, ask) in enumerate(zip(asks, own, strict=True)):
             if ask is not None:
                 found[ask.channel] = ask
+            if at in turning:
+                open_to = sum(1 << n for n, channel in enumerate(over) if channel is not None)
+                by_set = turning[at].get(ask.dated if ask else None, np.full(1 << len(path), prices[at]))
+                sums = dated.setdefault(over, {})
+                came = by_set[np.arange(1 << len(path)) & open_to]  # what is passed over takes no time
+                sums[at] = sums.get(at, np.zeros(1 << len(path))) + kind.people * came
     groups = tuple(
-        Group(count / total, over, tuple((paid[over] / count).tolist())) for over, count in people.items()
-    )
+        Group(
+            count / total, over, tuple((paid[over] / count).tolist()),
+            {at: sums / count for at, sums in dated.get(over, {}).items()},
+        )
+        for over, count in people.items()
+    )  # fmt: skip
     return groups, asks
+
+
+def _turning(path: Sequence[Step], kinds: Sequence[Kind], when: When) -> dict[int, dict[Cost | None, Floats]]:
+    """Return of the items whose prices change with the time each of these, after every set of other items."""
+    found: dict[int, dict[Cost | None, Floats]] = {}
+    for at, step in enumerate(path):
+        costs = {ask.dated for kind in kinds if (ask := kind.asks[step.number]) is not None and ask.dated}
+        if not costs:
+            continue
+        times = [
+            when([path[n].number for n in range(len(path)) if have >> n & 1 and n != at], step.number)
+            for have in range(1 << len(path))
+        ]
+        found[at] = {cost: np.array([cost.mean(each) for each in times]) for cost in costs if cost}
+    return found
 
 
 def _led(

@@ -27,6 +27,7 @@ from kaskad.domain.entering import When
 from kaskad.domain.errors import Invalid
 from kaskad.domain.policy import HOUR, Policy
 from kaskad.domain.run import Answers, Run, Send
+from kaskad.domain.span import approximate_ms
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
 from kaskad.domain.version import Version, prepare
 from kaskad.domain.worded import worded
@@ -34,7 +35,8 @@ from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Desk, look
 from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.wording import look_up
-from kaskad.planning.costs import Cost, sending_times
+from kaskad.planning.costs import Cost, goes_at, sending_times
+from kaskad.planning.costs import entering as entering_at
 from kaskad.planning.forecast import Kind
 from kaskad.planning.held import gets_late
 from kaskad.planning.walk import Ask
@@ -120,14 +122,17 @@ class Asker:
         )
         self._when: dict[Where, list[tuple[int, ...]]] = {}
         self._home: Where = (self.policy.zone,), self.policy.country
+        self._version, self._silences = prepare(0, 0, cascade, self.policy), silences_ms(cascade)
+        delay = approximate_ms(cascade.trigger.delay)
+        entered = [at + delay for at in entering_at(self._start, self._enter_over_ms)]
+        self._silent: dict[tuple[int, ...], list[int]] = {(): entered}
 
     def _times(self, where: Where) -> list[tuple[int, ...]]:
         """Return when the messages of each step go to people there."""
         if where not in self._when:
-            version = prepare(0, 0, self._cascade, self.policy)
             zones, country = where
             self._when[where] = sending_times(
-                version, silences_ms(self._cascade), self._start, self._enter_over_ms, country, zones
+                self._version, self._silences, self._start, self._enter_over_ms, country, zones
             )
         return self._when[where]
 
@@ -189,6 +194,23 @@ class Asker:
         """Say whether typical people's messages cost another price later on, while the step still goes."""
         cost = self.usual_cost(step)
         return cost is not None and cost.changes([self._now, *self._times(self._home)[step.number]])
+
+    def times_after(self, before: Sequence[int], step: int) -> list[int]:
+        """Return when messages of a step go to people at home after silence at other steps, in this order."""
+        return [self._goes_at(step, at) for at in self._silent_at(tuple(before))]
+
+    def _silent_at(self, steps: tuple[int, ...]) -> list[int]:
+        """Return when silence at these steps, one after the other, is over."""
+        if steps not in self._silent:
+            *before, last = steps
+            self._silent[steps] = [
+                self._goes_at(last, at) + self._silences[last] for at in self._silent_at(tuple(before))
+            ]
+        return self._silent[steps]
+
+    def _goes_at(self, step: int, at: int) -> int:
+        zones, country = self._home
+        return goes_at(self._version, step, at, country, zones)
 
     def parts(self, step: Step) -> int:
         """Return how many parts the step's SMS has, rounded; 0: it sends none."""
@@ -274,7 +296,7 @@ class Asker:
         if cost is None:
             return Ask(channel), None
         times = self._times(where)[step.number] if len(cost.turns) > 1 else ()
-        return Ask(channel, cost.mean(times), cost.currency), cost
+        return Ask(channel, cost.mean(times), cost.currency, cost if times else None), cost
 
     def _costing(
         self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool

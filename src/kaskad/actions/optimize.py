@@ -181,7 +181,7 @@ class _Making:
             [step.success for step in cascade.steps], cascade.first,
         )  # fmt: skip
         outlook = Outlook(plan, known.own, known.elsewhere)
-        self._ground = ground = arranged(cascade, kinds, outlook)
+        self._ground = ground = arranged(cascade, kinds, outlook, asker.times_after)
         self._unpriced = [step.id for step in ground.steps if not asker.priced(step)]
         self._unknown = [step.id for step in ground.steps if not outlook.knows(step.number, step.channels[0])]
         self._half_life = target.fades_ms / 3_600_000

@@ -327,7 +327,7 @@ def _waits(
     sooner = np.zeros(len(ground.items))
     for at, step in enumerate(ground.steps):
         sooner[at] = sum(one.wait_hours - (one.proposed_hours or 0) for one in changed if one.step == step.id)
-    # Whoever is reached by a later step is written to that much earlier.
+    # Whoever is reached by a later step is written to that much earlier, or later.
     now = chosen(weighed.drawn, weighed.today.order)
     extra_cost, extra = sum(one.extra_cost for one in changed), sum(one.extra_messages for one in changed)
     reach, hours = float(weighed.today.reach[0]), float(weighed.today.hours[0])
@@ -350,6 +350,11 @@ def _waits(
         for one in changed
     ]  # fmt: skip
     late = [
+        worded("%(share)s %% of those silent at %(step)s so far react later: they are spared what follows.",
+               share=f"{100 * one.spared:.0f}", step=one.step)
+        for one in changed if one.spared
+    ]  # fmt: skip
+    late += [
         worded("%(share)s %% of those who react to %(step)s do so later: they get the next message too.",
                share=f"{100 * one.late:.0f}", step=one.step)
         for one in changed if one.late >= 0.005

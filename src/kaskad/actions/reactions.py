@@ -56,14 +56,31 @@ def _take(
     waited: dict[int, list[Waited]], run: list[Sent], numbers: Mapping[int, int], successes: Successes,
     now: int,
 ) -> None:  # fmt: skip
-    """Add the messages of one run: each was waited for until its success, or until the run moved on."""
-    for one, following in zip(run, [*run[1:], None], strict=True):
-        mask = successes.get((one.step, one.channel), 0)
-        if one.step not in numbers or not mask:
+    """Add the messages of one run: each was waited for until its success, or until the run moved on.
+
+    It is watched until the person reacts to it even so, or to another message, or the run is over.
+    """
+    masks = [successes.get((one.step, one.channel), 0) for one in run]
+    reacted_at = [
+        min((at for kind, at in one.facts if 1 << kind & mask), default=None)
+        for one, mask in zip(run, masks, strict=True)
+    ]
+    for n, one in enumerate(run):
+        if one.step not in numbers or not masks[n]:
             continue
-        until = following.sent_at if following is not None else one.finished_at or now
-        success = min((at for kind, at in one.facts if 1 << kind & mask), default=None)
-        reacted = success is not None and success <= until
-        end = success if success is not None and reacted else until
-        hours = max(0, end - one.sent_at) / HOUR_MS
-        waited.setdefault(numbers[one.step], []).append(Waited(hours, reacted))
+        over, success = one.finished_at or now, reacted_at[n]
+        until = run[n + 1].sent_at if n + 1 < len(run) else over
+        others = [at for k, at in enumerate(reacted_at) if k != n and at is not None and at > one.sent_at]
+        watched = max(until, min([over, *others]))
+        reacted, late = (success is not None and success <= end for end in (until, watched))
+        elsewhere = not late and bool(others) and min(others) <= over
+        found = Waited(
+            _hours(one.sent_at, success if reacted and success is not None else until), reacted,
+            _hours(one.sent_at, success if late and success is not None else watched), late and not reacted,
+            elsewhere,
+        )  # fmt: skip
+        waited.setdefault(numbers[one.step], []).append(found)
+
+
+def _hours(since: int, until: int) -> float:
+    return max(0, until - since) / HOUR_MS

@@ -31,42 +31,32 @@ def register(app: typer.Typer) -> None:
     app.command("optimize")(optimize)
 
 
+What = Annotated[
+    str, typer.Argument(metavar="FILE|CASCADE", help="A definition's file, or the name of a cascade.")
+]
+Reach = Annotated[str, typer.Option(metavar="SHARE", help="Reach so many, such as 80%, at least cost.")]
+Budget = Annotated[str, typer.Option(metavar="MONEY", help="Spend no more on all of them: '50000 KZT'.")]
+Value = Annotated[str, typer.Option(metavar="MONEY", help="What a reached person is worth.")]
+Annoyance = Annotated[str, typer.Option(metavar="MONEY", help="What each message costs besides its price.")]
+Fades = Annotated[str, typer.Option(metavar="TIME", help="In which time half of the value is lost: 48h.")]
+Calls = Annotated[int, typer.Option(metavar="N", help="Calls that your people can make; -1: any.")]
+Order = Annotated[str, typer.Option(metavar="|".join(ORDERS), help="Which orders may be proposed.")]
+List = Annotated[str, typer.Option("--list", metavar="LIST", help="For this list.")]
+Segment = Annotated[str, typer.Option(metavar="SEGMENT", help="For this segment.")]
+Everybody = Annotated[bool, typer.Option("--everybody", help="For all contacts.")]
+Typical = Annotated[bool, typer.Option("--typical", help="For 1 000 people whom each step reaches.")]
+Write = Annotated[str, typer.Option(metavar="FILE", help="Write the first proposal there, as a definition.")]
+Draft = Annotated[
+    bool, typer.Option("--draft", help="Make the first proposal that is ready the cascade's draft.")
+]
+
+
 def optimize(
-    what: Annotated[
-        str, typer.Argument(metavar="FILE|CASCADE", help="A definition's file, or the name of a cascade.")
-    ],
-    target_reach: Annotated[
-        str, typer.Option(metavar="SHARE", help="Reach so many, such as 80%, at least cost.")
-    ] = "",
-    budget: Annotated[
-        str, typer.Option(metavar="MONEY", help="Spend no more on all of them: '50000 KZT'.")
-    ] = "",
-    value: Annotated[str, typer.Option(metavar="MONEY", help="What a reached person is worth.")] = "",
-    annoyance: Annotated[
-        str, typer.Option(metavar="MONEY", help="What each message costs besides its price.")
-    ] = "",
-    fades: Annotated[
-        str, typer.Option(metavar="TIME", help="In which time half of the value is lost: 48h.")
-    ] = "",
-    calls: Annotated[int, typer.Option(metavar="N", help="Calls that your people can make; -1: any.")] = -1,
-    order: Annotated[
-        str, typer.Option(metavar="|".join(ORDERS), help="Which orders may be proposed.")
-    ] = "gentle",
-    to_list: Annotated[str, typer.Option("--list", metavar="LIST", help="For this list.")] = "",
-    segment: Annotated[str, typer.Option(metavar="SEGMENT", help="For this segment.")] = "",
-    everybody: Annotated[bool, typer.Option("--everybody", help="For all contacts.")] = False,
-    typical: Annotated[
-        bool, typer.Option("--typical", help="For 1 000 people whom each step reaches.")
-    ] = False,
-    write: Annotated[
-        str, typer.Option(metavar="FILE", help="Write the first proposal there, as a definition.")
-    ] = "",
-    draft: Annotated[
-        bool, typer.Option("--draft", help="Make the first proposal that is ready the cascade's draft.")
-    ] = False,
-    db: DB = "",
-    as_json: JSON = False,
-) -> None:
+    what: What, target_reach: Reach = "", budget: Budget = "", value: Value = "", annoyance: Annoyance = "",
+    fades: Fades = "", calls: Calls = -1, order: Order = "gentle", to_list: List = "", segment: Segment = "",
+    everybody: Everybody = False, typical: Typical = False, write: Write = "", draft: Draft = False,
+    db: DB = "", as_json: JSON = False,
+) -> None:  # fmt: skip
     """Compare all orders of a cascade's steps, and propose what reaches as many for less, or what you wish.
 
     Nothing is changed unless you say --draft, and then nothing runs by it until you activate it. Nothing more
@@ -236,7 +226,7 @@ def _print_waits(told: Mapping[str, Any]) -> None:
 def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.output import table
 
-    title = {"order": "Proposed: another order", "waits": "Proposed: shorter waits"}[one["name"]]
+    title = {"order": "Proposed: another order", "waits": "Proposed: other waits"}[one["name"]]
     typer.secho(f"\n{title}", bold=True)
     for change in one["changes"]:
         typer.echo(f"  {change['step']}: {_change(change)}, since {change['why']}.")

@@ -55,15 +55,24 @@ def sending_times(
 
     A step that a date of the contact or of the event decides about goes as if it followed the one before.
     """
-    points = POINTS if enter_over_ms else 1
-    each = [
-        _times(
-            version, silences, start + enter_over_ms * (2 * number + 1) // (2 * points), country,
-            zones or (version.policy.zone,),
-        )
-        for number in range(points)
-    ]  # fmt: skip
+    zones = zones or (version.policy.zone,)
+    each = [_times(version, silences, at, country, zones) for at in entering(start, enter_over_ms)]
     return list(zip(*each, strict=True))
+
+
+def entering(start: int, enter_over_ms: int) -> list[int]:
+    """Return when some of those enter who all do within so long from `start` on."""
+    points = POINTS if enter_over_ms else 1
+    return [start + enter_over_ms * (2 * number + 1) // (2 * points) for number in range(points)]
+
+
+def goes_at(version: Version, number: int, at: int, country: str, zones: tuple[str, ...]) -> int:
+    """Return when a message of a step goes that could go at `at`: then, or when its hours begin."""
+    cascade, step = version.cascade, version.cascade.steps[number]
+    urgent = step.urgent or cascade.urgent
+    key = version.windows.key(step.channels[0], cascade.message_class, zones, country, urgent)
+    opens = version.windows.next(at, key)
+    return at if opens is None else opens
 
 
 def _times(
@@ -80,10 +89,7 @@ def _times(
             continue
         if step.at is not None and step.at.day:
             at = max(at, entered + (step.at.day - 1) * _DAY_MS)
-        channel, urgent = step.channels[0], step.urgent or cascade.urgent
-        key = version.windows.key(channel, cascade.message_class, zones, country, urgent)
-        opens = version.windows.next(at, key)
-        at = found[step.number] = at if opens is None else opens
+        at = found[step.number] = goes_at(version, step.number, at, country, zones)
         for go in (step.next, *(go for before, go in leads if before == step.number)):
             if go is not None and found[go] is None:
                 found[go] = at + silences[step.number]

@@ -1,8 +1,8 @@
 """All orders and subsets of a cascade's steps, and what each of them reaches and costs.
 
-What a step adds depends on which steps came before it, not on their order: so that is worked out once for
-each set of steps before, and every order is a sum. Up to MOST_ORDERED steps all orders are looked at (1 957
-of six), up to MOST steps all subsets of today's order.
+What a step adds, and when it goes, depends on which steps came before it, not on their order: so that is
+worked out once for each set of steps before, and every order is a sum. Up to MOST_ORDERED steps all orders
+are looked at (1 957 of six), up to MOST steps all subsets of today's order.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ def _add(
         sent = share * arriving
         hit = share * (silent * rate[0]).sum(axis=2) if item.counts else np.zeros_like(sent)
         reach[:, at] += hit
-        cost[:, at] += sent * group.prices[at] + hit * item.led
+        dated = group.dated.get(at)
+        price = group.prices[at] if dated is None else dated[:, None]
+        cost[:, at] += sent * price + hit * item.led
         messages[:, at] += sent
         hours[:, at] += hit * begun[:, None]
         worth[:, at] += hit * fading[:, None]

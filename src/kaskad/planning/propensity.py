@@ -64,11 +64,16 @@ class Item(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """A share of all people, alike in over which channel each item goes to them; None: it is passed over."""
+    """A share of all people, alike in over which channel each item goes to them; None: it is passed over.
+
+    `prices` are those of when items go today. `dated`: of an item whose price changes with the time the price
+    after each set of items, sets as bits.
+    """
 
     share: float
     channels: tuple[Channel | None, ...]
     prices: tuple[float, ...]
+    dated: Mapping[int, Floats] = {}
 
 
 class Rate(Struct, frozen=True):

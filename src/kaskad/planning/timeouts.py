@@ -1,7 +1,8 @@
 """How long to wait for a reaction, by the times after which people have reacted.
 
 Whom the cascade moved on from before they reacted is censored then: of them is known only that they had not
-reacted by that time (Kaplan and Meier 1958).
+reacted by that time (Kaplan and Meier 1958). Some of them react later, when the next message has gone: these
+tell what a longer wait would spare.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ STEP = 0.5  # hours between times that are weighed
 
 
 class Waited(Struct, frozen=True):
-    """One message: after how many hours its person reacted, or the run moved on."""
+    """One message: after how many hours its person reacted, or the run moved on. `watched`: after how many
+    they reacted to it even so (`late`), or to another message (`elsewhere`), or no more is known of them."""
 
     hours: float
     reacted: bool
+    watched: float = 0.0
+    late: bool = False
+    elsewhere: bool = False
 
 
 class Curve(Struct, frozen=True):
@@ -45,8 +50,15 @@ class Curve(Struct, frozen=True):
 
     def at(self, hours: Floats) -> Floats:
         """Return the share that is silent at these times."""
+        return self._at(self.silent, hours)
+
+    def at_most(self, hours: Floats) -> Floats:
+        """Return the largest share that may still be silent, of what 95 of 100 intervals hold."""
+        return self._at(self.high, hours)
+
+    def _at(self, shares: Floats, hours: Floats) -> Floats:
         place = np.searchsorted(self.hours, hours, side="right")
-        return np.concatenate(([1.0], self.silent))[place]
+        return np.concatenate(([1.0], shares))[place]
 
 
 def floor_of(channel: Channel) -> float:
@@ -90,6 +102,62 @@ def known_until(seen: Sequence[Waited]) -> float:
     return times[-AT_RISK] if len(times) >= AT_RISK else 0.0
 
 
+def beyond(seen: Sequence[Waited], wait: float) -> list[Waited]:
+    """Return of those who were silent for the whole wait how long after it they reacted to the message,
+    whatever was sent to them by then, or until when that is known.
+
+    Who reacted to another message counts as silent for good: perhaps they would have reacted to this one, so
+    what is told is the least that a longer wait spares.
+    """
+    silent = [one for one in seen if one.hours >= wait and not (one.reacted and one.hours == wait)]
+    found = [
+        Waited(max(one.watched, one.hours) - wait, one.reacted or one.late)
+        for one in silent
+        if not one.elsewhere
+    ]
+    end = known_until(found)
+    return found + [Waited(max(one.watched - wait, end), False) for one in silent if one.elsewhere]
+
+
+class Longer(Struct, frozen=True):
+    """A wait that is so many hours longer: of those silent at its end now the share whom it spares the next
+    message, for each of them what that saves and what is left of it after the delay; `sure`: something is,
+    even if as few react as may be."""
+
+    hours: float
+    spared: float
+    saved: float
+    gain: float
+    sure: bool
+
+
+def longer(told: Curve, until: float, savings: Sequence[tuple[float, float]], loss: float) -> Longer | None:
+    """Return the longer wait that gains most, None: none gains anything.
+
+    `told` and `until` count from the end of the present wait. `savings`: what each of the following steps
+    costs a person who stays silent, and after how many hours it goes now, the next one first (0); who reacts
+    later than that has got it needlessly. `loss`: what an hour of delay costs each person who stays silent.
+    """
+    grid = np.arange(0.0, until + STEP / 2, STEP)
+    saving = sum(cost * (grid[1:] > offset) for offset, cost in savings)
+    if len(grid) < 2 or not told.reactions:
+        return None
+
+    def gains(silent: Floats) -> tuple[Floats, Floats]:
+        saved = np.cumsum(saving * (silent[:-1] - silent[1:]))
+        return saved, saved - loss * np.cumsum((silent[1:] + silent[:-1]) / 2 * STEP)
+
+    silent = told.at(grid)
+    saved, gain = gains(silent)
+    best = int(np.argmax(gain))
+    if gain[best] <= 0:
+        return None
+    sure = bool(gains(told.at_most(grid))[1][best] > 0)
+    return Longer(
+        float(grid[best + 1]), float(1.0 - silent[best + 1]), float(saved[best]), float(gain[best]), sure
+    )
+
+
 def shortest(told: Curve, floor: float, until: float, saving: float, loss: float) -> float:
     """Return the shortest wait after which no more hours pay: what reactions still to come would save is less
     than what waiting loses.
@@ -100,7 +168,18 @@ def shortest(told: Curve, floor: float, until: float, saving: float, loss: float
     """
     grid = np.arange(0.0, max(until, floor) + STEP / 2, STEP)
     silent = told.at(grid)
-    waited = np.concatenate(([0.0], np.cumsum((silent[1:] + silent[:-1]) / 2 * STEP)))
-    spent = saving * silent + loss * waited
     allowed = grid >= floor - 1e-9
-    return float(grid[allowed][np.argmin(spent[allowed])])
+    return float(grid[allowed][np.argmin(_spent(silent, saving, loss)[allowed])])
+
+
+def gained(told: Curve, wait: float, shorter: float, saving: float, loss: float) -> float:
+    """Return what a shorter wait brings for each person, as `shortest` reckons."""
+    at = [0.0, *np.arange(STEP, wait, STEP), wait]
+    spent = _spent(told.at(np.array(at)), saving, loss, np.diff(at))
+    return float(spent[-1] - np.interp(shorter, at, spent))
+
+
+def _spent(silent: Floats, saving: float, loss: float, steps: Floats | float = STEP) -> Floats:
+    """Return what waiting so long costs each person, by its end: the steps that follow, and the delay."""
+    waited = np.concatenate(([0.0], np.cumsum((silent[1:] + silent[:-1]) / 2 * steps)))
+    return np.asarray(saving * silent + loss * waited)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.terms import Channel, Reaction
+from kaskad.planning.costs import Cost
 
 Worlds = NDArray[np.float64]  # a figure in each of the worlds
 _NOBODY: Worlds = np.zeros(1)
@@ -22,11 +23,13 @@ Take = Callable[[Worlds, Worlds], Worlds]  # of so many people, to how many it h
 
 
 class Ask(Struct, frozen=True):
-    """A step for one kind of people: what a message costs in minor units, and by whom it goes."""
+    """A step for one kind of people: what a message costs in minor units, and by whom it goes. `dated`: where
+    that is another price later on; `price` is that of when it goes today."""
 
     channel: Channel
     price: float = 0.0
     currency: str = ""  # "": nothing tells the price
+    dated: Cost | None = None
 
 
 class Crowd(Struct, frozen=True):

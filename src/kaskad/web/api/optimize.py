@@ -122,6 +122,10 @@ class PatienceView(View):
     low: list[float]
     high: list[float]
     late: Annotated[float, Field(description="The share of today's reactions that would come later.")]
+    spared: Annotated[
+        float,
+        Field(description="Of those silent at its end, whom a longer wait spares the next message."),
+    ]
     extra_cost: PerPerson
     extra_messages: float
 
