@@ -3,8 +3,11 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from kaskad.cli.root import run
 from kaskad.config import Settings
+from kaskad.store import trials
 from kaskad.web.service import attending
 from support.api import Api
 
@@ -167,6 +170,10 @@ def test_what_a_launch_was_expected_to_do_stands_beside_what_it_did(tmp_path, ca
     assert "five · list eight" in shown and "├───" in shown and "●" in shown
     assert "5 of 5 figures of 1 launch that is over lie in their range (100%; 80% are to)" in shown
     assert "Too few launches to tell" in shown
+    with attending(settings, "the tests") as service:
+        _launched_on_trial(Api(service))
+    assert run(["backtest", "--db", str(tmp_path / "k.db")]) == 0
+    assert "list eight, versions 1, 2 on trial" in capsys.readouterr().out
 
 
 def _launched(api):
@@ -210,6 +217,41 @@ def _launched(api):
     assert whole == api.get("/backtest?cascade=five") and whole["calibration"]["verdict"] == "few"
 
 
+def _launched_on_trial(api):
+    """Launch while half of the people enter another version, without chat."""
+    text = STEPS.replace("TEXT", "Hi").replace("trigger: {event: x}", "trigger: {broadcast: all}")
+    api.put("/cascades/five", content="".join(line for line in text.splitlines(True) if "chat" not in line))
+    trial = api.post("/cascades/five/trials", {"arms": [{"share": 50}]})
+    launch = api.post("/cascades/five/launch", {"list": "eight"})
+    with api.service.db.write() as tx:
+        (running,) = trials.running(tx)
+        (list_id,) = tx.one("list_by_name", name="eight")
+        ids = [row[0] for row in tx.all("members", list_id=list_id, after=0, limit=10)]
+        entered = {contact_id: running.trial.version_of(contact_id) for contact_id in ids}
+        (at,) = [row[1] for row in tx.all("launches_by_version", version_id=running.base_id)][-1:]
+        for contact_id, version_id in entered.items():  # who enters the second version reacts to it
+            tx.script(
+                "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
+                f"wake_at, due_at, entered_at, holdout, outcome) VALUES ({contact_id}, 2, "
+                f"{running.cascade_id}, {version_id}, 0, 3, 3, 0, 0, NULL, 0, {at}, 0, "
+                f"{3 if version_id == running.base_id else 2});"
+                "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, account_id, price, "
+                f"cost) VALUES ({contact_id}, 2, 0, 1, 4, 8, 1, 5, 5);"
+                f"INSERT INTO due_runs (keys) VALUES ('[{contact_id},2]');"
+            )
+        tx.script("UPDATE launches SET state = 'done'")
+    tried = sum(version_id != running.base_id for version_id in entered.values())
+    assert 0 < tried < 8 and trial["state"] == "running"
+    told, before = api.get("/cascades/five/forecasts")
+    assert (told["launch"], told["versions"], before["versions"]) == (launch["id"], [1, 2], [])
+    figures = {one["figure"]: one for one in told["figures"]}
+    assert {name: one["happened"] for name, one in figures.items()} == {
+        "entered": 8, "reached": tried, "silent": 8 - tried, "messages": 8, "cost": 40, "converted": 0,
+    }  # fmt: skip
+    assert figures["entered"]["expected"] == 8 == figures["messages"]["expected"]
+    assert {one["figure"]: one["happened"] for one in before["figures"]}["reached"] == 4  # as before
+
+
 def test_what_goes_after_a_change_of_price_is_counted_at_the_later_price(api):
     accounts(api)
     text = STEPS.replace("TEXT", "Hi").replace("class: service", "class: transactional")
@@ -221,3 +263,12 @@ def test_what_goes_after_a_change_of_price_is_counted_at_the_later_price(api):
     letter, _, sms, robot = told["steps"]
     assert sms["each"] == 4500 and abs(sms["cost"]["KZT"] / sms["messages"] - 4500) < 45
     assert "price_changes" in sms["notes"] and "price_changes" not in letter["notes"] + robot["notes"]
+    # In another order, or with steps left out, it goes at another time, at the price of then.
+    told = api.post("/cascades/five/optimize", {"definition": text, "typical": True, "order": "as-is"})
+    spots = {tuple(spot["steps"]): spot for spot in told["spots"]}
+    letter, chat, sms = (spots[name,]["cost"] for name in ("letter", "chat", "sms"))
+    assert (letter, chat, sms) == (5, 1750, 1500)
+    for before, price in ((("letter",), 1500), (("letter", "chat"), 4500)):
+        less, more = spots[before], spots[*before, "sms"]
+        paid = (more["messages"] - less["messages"]) * price
+        assert paid > 0 and more["cost"] - less["cost"] == pytest.approx(paid, rel=1e-3)

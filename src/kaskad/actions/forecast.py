@@ -18,7 +18,7 @@ from kaskad.actions.finishing import Over, finishing
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step
-from kaskad.planning.forecast import People, Range, expected, forecast, lost, range_of, without
+from kaskad.planning.forecast import Forecast, People, Range, expected, forecast, lost, range_of, without
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Passed, Worlds, stages
@@ -129,6 +129,14 @@ def of_people(
     return _Making(office, cascade, people, known, size).made(what_if)
 
 
+def drawn_of(
+    office: Office, cascade: Cascade, people: Sampled, known: Past, part: int
+) -> tuple[Expected, Forecast]:
+    """Return the forecast for one of several parts of an audience, with its draws, which may be added."""
+    making = _Making(office, cascade, people, known, people.size, part)
+    return making.made(False), making.told
+
+
 def _source(office: Office, slug: str) -> str:
     with office.read() as tx:
         return source_of(tx, slug)[0]
@@ -138,7 +146,7 @@ class _Making:
     """One forecast being made."""
 
     def __init__(
-        self, office: Office, cascade: Cascade, people: Sampled | None, known: Past, size: int
+        self, office: Office, cascade: Cascade, people: Sampled | None, known: Past, size: int, part: int = 0
     ) -> None:
         self._cascade, self._known, self._sampled = cascade, known, people
         self._asker = Asker(office, cascade, size=0 if people is None else people.size)
@@ -155,20 +163,20 @@ class _Making:
         )  # fmt: skip
         self._outlook = Outlook(self._plan, known.own, known.elsewhere)
         goal = [Seen(known.own.over, known.own.converted)] if cascade.goal else []
-        self._told = forecast(self._plan, self._people, self._outlook, goal)
+        self.told = forecast(self._plan, self._people, self._outlook, goal, part=part)
         self._entered = self._people.size * self._people.stay
 
     def made(self, what_if: bool) -> Expected:
         """Return the forecast."""
-        mean, draws = self._told.mean, self._told.draws
+        mean, draws = self.told.mean, self.told.draws
         reached, cost = float(mean.reached[0]), {c: float(each[0]) for c, each in mean.cost.items() if c}
-        entered, converted = self._entered or 1.0, self._told.converted
+        entered, converted = self._entered or 1.0, self.told.converted
         ranges = {
-            "entered": self._told.entered, "reached": draws.reached, "silent": draws.silent,
+            "entered": self.told.entered, "reached": draws.reached, "silent": draws.silent,
             "messages": draws.messages,
         }  # fmt: skip
         if converted is not None:
-            ranges["converted"] = self._told.conversions
+            ranges["converted"] = self.told.conversions
         return Expected(
             audience="" if self._sampled is None else self._sampled.name, size=self._people.size,
             sample=0 if self._sampled is None else len(self._sampled.ids),
@@ -228,7 +236,7 @@ class _Making:
         """Return what is different where a step is left out."""
         mean = expected(self._plan, without(self._people, step.number), self._outlook)
         fewer = lost(self._plan, self._people, self._outlook, step.number) / (self._entered or 1.0)
-        before = self._told.mean
+        before = self.told.mean
         saved = {c: each - mean.cost.get(c, 0.0 * each) for c, each in before.cost.items() if c}
         return Without(
             step.id, range_of(-fewer),

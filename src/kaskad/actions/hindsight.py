@@ -1,16 +1,17 @@
 """What was forecast of launches, beside what has happened since.
 
-The runs of a launch are those of its version that entered from the hour of its beginning until that of the
-next launch of it. Of cascades that people enter by themselves it is the week after a version was that of all.
+The runs of a launch are those of its version, and of those on trial beside it, that entered from the hour of
+its beginning until that of the next launch of them. Of cascades that people enter by themselves it is the
+week after a version was that of all.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.forecast import Expected
@@ -27,7 +28,7 @@ from kaskad.planning.forecast import Range
 from kaskad.planning.history import Happened, happened
 from kaskad.planning.walk import stages
 from kaskad.store import cascades as store
-from kaskad.store import week_forecasts
+from kaskad.store import trials, week_forecasts
 from kaskad.store.cascades import Foretold
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
@@ -61,7 +62,10 @@ class Compared(Struct, frozen=True):
 
 
 class Hindsight(Struct, frozen=True):
-    """A launch, what was expected of it, and what has become of it; `launch` 0: a `version`'s week."""
+    """A launch, what was expected of it, and what has become of it; `launch` 0: a `version`'s week.
+
+    `versions` are those whose runs are counted, where versions were on trial meanwhile.
+    """
 
     cascade: str
     launch: int
@@ -72,6 +76,7 @@ class Hindsight(Struct, frozen=True):
     over: bool
     under_way: int
     figures: tuple[Compared, ...]
+    versions: tuple[int, ...] = ()
 
 
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
@@ -101,16 +106,19 @@ def calibrated(told: Sequence[Hindsight]) -> Calibration:
 
 def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
     expected = msgspec.json.decode(told.forecast, type=Expected)
-    cascade = cascade_of(office, tx, told.version_id)
-    found = tally(tx, cascade_id, _scope(told))
-    past = happened(stages(cascade), found.shapes, found.legs)
-    lines = lines_of(found, {}, services(tx))
-    cost = Counter[str]()
-    for line in lines:
-        cost.update(line.cost)
+    ids = _versions(tx, cascade_id, told)
+    past, messages, cost, numbers = Happened({}), 0, Counter[str](), list[int]()
+    for version_id in ids:
+        found = tally(tx, cascade_id, structs.replace(_scope(tx, told, ids), version_id=version_id))
+        own = happened(stages(cascade_of(office, tx, version_id)), found.shapes, found.legs)
+        past.include(own)
+        numbers += [store.version(tx, version_id).number] if own.over + own.under_way else []
+        for line in lines_of(found, {}, services(tx)):
+            messages += line.sent
+            cost.update(line.cost)
     entered = past.over + past.under_way
     figures = [
-        *_people(expected, past, sum(line.sent for line in lines)),
+        *_people(expected, past, messages),
         *(
             Compared("cost", name, minor, expected.cost_ranges[name], cost[name])
             for name, minor in expected.cost.items()
@@ -119,8 +127,22 @@ def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told:
     over = told.state == "done" and past.under_way <= SETTLED * entered  # of one stopped, some never entered
     return Hindsight(
         slug, told.launch, 0, told.audience, told.started_at, expected.basis, over, past.under_way,
-        tuple(figures),
+        tuple(figures), tuple(sorted(numbers)) if len(numbers) > 1 else (),
     )  # fmt: skip
+
+
+def _versions(tx: Transaction, cascade_id: int, told: Foretold) -> frozenset[int]:
+    """Return the versions by which people of a launch may have entered: its own, and those that were on trial
+    with it since it began."""
+    found = {told.version_id}
+    for trial in reversed(trials.of_cascade(tx, cascade_id)):
+        tried = {trial.base_id, *(arm.version_id for arm in trial.arms)}
+        began, ended = trial.started_at, trial.ended_at
+        if not found & tried or (ended is not None and ended <= told.started_at):
+            continue
+        if began < (_next(tx, told, found) or FOREVER):
+            found |= tried
+    return frozenset(found)
 
 
 def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
@@ -168,12 +190,29 @@ def _of_each(name: str, currency: str, told: Told, came: int, people: int) -> Co
     return Compared(name, currency, round(told.rate * people), between, came)
 
 
-def _scope(told: Foretold) -> Scope:
-    """Return the runs of a launch: by whole hours, which are counted already, unless one has two launches."""
-    since, until = _hour(told.started_at), FOREVER if told.until is None else _hour(told.until)
-    if since == until or (told.before is not None and told.before >= since):
-        since, until = told.started_at, told.until or FOREVER
-    return Scope(version_id=told.version_id, since=since, until=until)
+def _scope(tx: Transaction, told: Foretold, versions: frozenset[int]) -> Scope:
+    """Return the time of a launch: in whole hours, which are counted already, unless one has two launches."""
+    ends_at = _next(tx, told, versions)
+    before = max((at for at in _others(tx, told, versions) if at < told.started_at), default=None)
+    since, until = _hour(told.started_at), FOREVER if ends_at is None else _hour(ends_at)
+    if since == until or (before is not None and before >= since):
+        since, until = told.started_at, ends_at or FOREVER
+    return Scope(since=since, until=until)
+
+
+def _next(tx: Transaction, told: Foretold, versions: Collection[int]) -> int | None:
+    """Return when the next launch of any of these versions began."""
+    return min((at for at in _others(tx, told, versions) if at > told.started_at), default=None)
+
+
+def _others(tx: Transaction, told: Foretold, versions: Collection[int]) -> list[int]:
+    """Return when other launches of these versions began."""
+    return [
+        at
+        for version_id in versions
+        for launch_id, at in tx.all("launches_by_version", version_id=version_id)
+        if launch_id != told.launch
+    ]
 
 
 def _hour(at: int) -> int:

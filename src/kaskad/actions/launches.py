@@ -5,13 +5,12 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from kaskad.actions import canaries, crowds, forecast, segments
+from kaskad.actions import canaries, crowds, forecast_on_trial, segments
 from kaskad.actions.audience import ALL, Audience
 from kaskad.actions.canaries import Wanted
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
-from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition.reading import PACE_REMEDY, pace_an_hour
 from kaskad.domain.errors import Conflict, Invalid, NotFound
@@ -69,7 +68,7 @@ def begin(
     if problems := _problems(slug, audience, trigger.event, bool(pace) and not an_hour):
         raise Invalid(problems)
     frozen = segments.freeze(office, audience.segment) if audience.segment else None
-    foretold = msgspec.json.encode(_forecast(office, cascade, slug, audience)).decode()
+    foretold = msgspec.json.encode(_forecast(office, cascade, slug, row.version_id, audience)).decode()
     version_id, now = row.version_id, office.now()
     with office.read() as tx:
         list_id = _members(tx, audience) if frozen is None else frozen
@@ -140,13 +139,16 @@ def stop(office: Office, slug: str, launch_id: int) -> LaunchRow:
 def expected(office: Office, slug: str, audience: Audience) -> Expected:
     """Return what a launch of what runs would be expected to do; raises NotFound, Conflict for a draft."""
     with office.read() as tx:
-        cascade = definition_of(office, tx, store.by_slug(tx, slug))
-    return _forecast(office, cascade, slug, audience)
+        row = store.by_slug(tx, slug)
+        cascade = definition_of(office, tx, row)
+    return _forecast(office, cascade, slug, row.version_id or 0, audience)
 
 
-def _forecast(office: Office, cascade: Cascade, slug: str, audience: Audience) -> Expected:
+def _forecast(
+    office: Office, cascade: Cascade, slug: str, version_id: int, audience: Audience
+) -> Expected:  # fmt: skip
     people = crowds.sampled(office, cascade, audience)
-    return forecast.of_people(office, cascade, people, past(office, slug, cascade), what_if=False)
+    return forecast_on_trial.expected(office, slug, cascade, version_id, people)
 
 
 def _problems(slug: str, audience: Audience, event: str, no_pace: bool) -> list[str]:

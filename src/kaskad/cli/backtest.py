@@ -56,6 +56,8 @@ def _print(told: dict[str, Any]) -> None:
     whom = told["audience"]
     if told["version"]:
         whom = f"version {told['version']}, the week after it (by {whom.partition(' ')[2]})"
+    if told["versions"]:
+        whom += f", versions {', '.join(map(str, told['versions']))} on trial"
     typer.secho(
         f"{told['cascade']} · {whom} · {told['started_at'][:16].replace('T', ' ')} · {state}",
         bold=True,

@@ -62,11 +62,12 @@ class Forecast(Struct, frozen=True):
 
 def forecast(
     plan: Plan, people: People, outlook: Outlook, goal: Sequence[Seen] = (), *, draws: int = DRAWS,
-    seed: int = SEED,
+    seed: int = SEED, part: int = 0,
 ) -> Forecast:  # fmt: skip
     """Return what is expected of an audience. `goal`: of the cascade's runs that are over, how many reached
-    the goal, those of its own last."""
-    chance = default_rng(seed)
+    the goal, those of its own last. The draws of several parts of an audience may be added, each to its own:
+    rates are drawn alike, and what is chance is not."""
+    chance = default_rng([seed, part] if part else seed)
     counts = _counts(chance, people, draws)
     crowds = [
         Crowd(chance.binomial(count, people.stay).astype(np.float64), kind.asks)

@@ -57,6 +57,14 @@ class Happened(Struct):
     reached: int = 0
     silent: int = 0
 
+    def include(self, other: Happened) -> None:
+        """Add the people of another version; its steps are others, so nothing is said of cells."""
+        self.over += other.over
+        self.converted += other.converted
+        self.under_way += other.under_way
+        self.reached += other.reached
+        self.silent += other.silent
+
     def step(self, number: int) -> Cell:
         """Return a step's cells together."""
         whole = Cell()

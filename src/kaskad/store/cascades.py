@@ -60,8 +60,7 @@ class LaunchRow(Struct, frozen=True):
 
 
 class Foretold(Struct, frozen=True):
-    """A launch with what was forecast of it, as JSON; `until` and `before` tell when the launches of its
-    version after and before it began."""
+    """A launch with what was forecast of it, as JSON."""
 
     launch: int
     version_id: int
@@ -69,8 +68,6 @@ class Foretold(Struct, frozen=True):
     started_at: int
     state: str
     forecast: str
-    until: int | None
-    before: int | None
 
 
 def save_version(

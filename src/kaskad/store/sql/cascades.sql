@@ -66,13 +66,8 @@ SELECT coalesce(max(id), 0) + 1, :version_id, :list_id, :pace, :now, :size, :aud
 RETURNING id;
 
 -- name: foretold
--- The last launches of a cascade that were forecast, and when the launches of the same version before and after
--- them began. One whose first part went ahead began with that.
-SELECT l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast,
-       (SELECT min(n.started_at) FROM launches n
-         WHERE n.version_id = l.version_id AND n.id <> l.id AND n.started_at > l.began_at) AS until,
-       (SELECT max(b.started_at) FROM launches b
-         WHERE b.version_id = l.version_id AND b.id <> l.id AND b.started_at < l.began_at) AS before
+-- The last launches of a cascade that were forecast. One whose first part went ahead began with that.
+SELECT l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast
   FROM (SELECT id, version_id, audience, state, forecast,
                coalesce((SELECT f.started_at FROM canaries k JOIN launches f ON f.id = k.first_id
                           WHERE k.launch_id = launches.id), started_at) AS began_at
@@ -84,11 +79,7 @@ SELECT l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast,
 
 -- name: foretold_everywhere
 -- The last launches of all cascades that were forecast, with their cascades; as `foretold`.
-SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast,
-       (SELECT min(n.started_at) FROM launches n
-         WHERE n.version_id = l.version_id AND n.id <> l.id AND n.started_at > l.began_at) AS until,
-       (SELECT max(b.started_at) FROM launches b
-         WHERE b.version_id = l.version_id AND b.id <> l.id AND b.started_at < l.began_at) AS before
+SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.began_at, l.state, l.forecast
   FROM (SELECT id, version_id, audience, state, forecast,
                coalesce((SELECT f.started_at FROM canaries k JOIN launches f ON f.id = k.first_id
                           WHERE k.launch_id = launches.id), started_at) AS began_at
@@ -96,6 +87,10 @@ SELECT c.slug, c.id, l.id, l.version_id, l.audience, l.began_at, l.state, l.fore
   JOIN versions v ON v.id = l.version_id JOIN cascades c ON c.id = v.cascade_id
  ORDER BY l.id DESC
  LIMIT :limit;
+
+-- name: launches_by_version
+-- When the launches of a version began, those of seeds and of first parts too.
+SELECT id, started_at FROM launches WHERE version_id = :version_id;
 
 -- name: put_list
 -- The id of a list that was forgotten is not given again: launches still name it.

@@ -147,6 +147,10 @@ class HindsightView(View):
     cascade: str
     launch: Annotated[str, Field(description="Empty: of a version's first week.")]
     version: Annotated[int, Field(description="0: of a launch.")]
+    versions: Annotated[
+        tuple[int, ...],
+        Field(description="Whose runs are counted, where versions were on trial meanwhile; else empty."),
+    ]
     audience: str
     started_at: datetime
     basis: str
@@ -158,7 +162,7 @@ class HindsightView(View):
     def of(cls, told: Hindsight) -> HindsightView:
         return cls(
             cascade=told.cascade, launch=launch_text(told.launch) if told.launch else "",
-            version=told.version, audience=told.audience,
+            version=told.version, versions=told.versions, audience=told.audience,
             started_at=instant(told.started_at), basis=told.basis, over=told.over, under_way=told.under_way,
             figures=[ComparedView.model_validate(one, from_attributes=True) for one in told.figures],
         )  # fmt: skip
