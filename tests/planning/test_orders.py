@@ -142,6 +142,78 @@ def test_a_reach_at_least_cost_is_a_mix_of_two_depths(reach, cost, shares):
     assert spent.reach == pytest.approx(reach) and spent.marginal == pytest.approx(found.marginal)
 
 
+def test_the_cheapest_order_of_independent_channels_is_that_by_price_for_each_reaction():
+    # Domain 9.1: in 2000 random worlds of five channels the order of p/c is nowhere beaten.
+    chance = np.random.default_rng(11)
+    shares, prices = chance.uniform(0.01, 0.99, (2000, 5)), chance.uniform(0.01, 100.0, (2000, 5))
+    ways = np.array(list(permutations(range(5))))
+    p, c = shares[:, ways], prices[:, ways]
+    arriving = np.cumprod(np.concatenate([np.ones((2000, 120, 1)), 1 - p[:, :, :-1]], axis=2), axis=2)
+    costs = (arriving * c).sum(axis=2)
+    ruled = np.argsort(-shares / prices, axis=1)
+    for world in range(2000):
+        place = int(np.flatnonzero((ways == ruled[world]).all(axis=1))[0])
+        assert costs[world, place] == pytest.approx(costs[world].min(), rel=1e-12)
+    for world in range(20):  # and that is what is proposed
+        told, names = points_of(shares[world], prices[world])
+        whole = [n for n, order in enumerate(names) if len(order) == 5]
+        assert names[min(whole, key=lambda n: told[n].cost)] == tuple(ruled[world])
+
+
+def points_of(shares, prices):
+    items = [Item(n) for n in range(5)]
+    adds = table_of(items, tuple(prices), ONE, np.array([shares]))
+    found = [chosen(adds, order) for order in orders(items, Freedom.FREE)]
+    return [Point(one.reach[0], one.cost[0]) for one in found], [one.order for one in found]
+
+
+def test_the_best_of_six_channels_is_found_from_what_todays_order_shows():
+    # People share a readiness, and channels differ in whom they are open to. Known is who reacts in today's
+    # order: from that every other order comes out as it is in the world that made it.
+    chance = np.random.default_rng(17)
+    readiness, weights = nodes()
+    channels = (*CHANNELS, Channel.PUSH)
+    for spread in (0.0, 1.0, 2.0):
+        prices, logits = chance.uniform(0.1, 40, 6), chance.normal(-0.5, 1.0, 6)
+        reacts = expit(logits[None, :] + spread * readiness[:, None])
+        open_to = [tuple(bool(x) for x in chance.random(6) < 0.7) for _ in range(3)] + [(True,) * 6]
+        shares = chance.dirichlet(np.ones(4))
+        rates, silent = [], [share * weights for share in shares]
+        for at in range(6):
+            come = sum(people for people, has in zip(silent, open_to, strict=True) if has[at])
+            rates.append(float(come @ reacts[:, at] / come.sum()))
+            silent = [s * (1 - reacts[:, at] * has[at]) for s, has in zip(silent, open_to, strict=True)]
+        items = [Item(n) for n in range(6)]
+        groups = [
+            Group(float(share), tuple(c if there else None for c, there in zip(channels, has, strict=True)),
+                  tuple(prices))
+            for share, has in zip(shares, open_to, strict=True)
+        ]  # fmt: skip
+        told = lambda at, channel, before, rates=rates: Rate(np.array([rates[at]]), np.zeros(1))  # noqa: E731
+        adds = table(items, groups, fitted(items, groups, told, np.array([spread])))
+        ways = list(orders(items, Freedom.FREE))
+        found = [chosen(adds, order) for order in ways]
+        naive = [
+            naive_of(order, prices, zip(shares, open_to, strict=True), weights, reacts) for order in ways
+        ]
+        assert np.allclose([(one.reach[0], one.cost[0]) for one in found], naive, rtol=1e-6)
+        told_of = [Point(one.reach[0], one.cost[0], one.messages.sum()) for one in found]
+        goal = max(reach for reach, _ in naive) * 0.95
+        cheapest = min(cost for reach, cost in naive if reach >= goal)
+        assert told_of[best(told_of, Wish(reach=goal))].cost == pytest.approx(cheapest)
+
+
+def naive_of(order, prices, groups, weights, reacts):
+    reach = cost = 0.0
+    for share, has in groups:
+        silent = share * weights
+        for step in (step for step in order if has[step]):
+            cost += silent.sum() * prices[step]
+            reach += silent @ reacts[:, step]
+            silent = silent * (1 - reacts[:, step])
+    return reach, cost
+
+
 def test_the_best_is_that_of_a_naive_search_in_made_worlds():
     chance = np.random.default_rng(5)
     for _ in range(25):

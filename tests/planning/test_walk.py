@@ -29,17 +29,17 @@ def expected(stages, crowds, shares):
 
 
 @pytest.mark.parametrize(
-    "depth, entering, reach, each, reached, blast, blast_reached",
+    "depth, entering, reach, each, reached, blast, blast_reached, saving",
     [
-        (1, 1.000, 20.00, 0.05, 0.25, 0.05, 0.25),
-        (2, 0.800, 84.00, 14.05, 16.73, 17.55, 20.89),
-        (3, 0.160, 99.20, 16.45, 16.58, 32.55, 32.81),
-        (4, 0.008, 99.60, 16.75, 16.82, 70.05, 70.33),
-        (5, 0.004, 99.88, 18.25, 18.27, 445.05, 445.58),
+        (1, 1.000, 20.00, 0.05, 0.25, 0.05, 0.25, 0.0),
+        (2, 0.800, 84.00, 14.05, 16.73, 17.55, 20.89, 19.9),
+        (3, 0.160, 99.20, 16.45, 16.58, 32.55, 32.81, 49.5),
+        (4, 0.008, 99.60, 16.75, 16.82, 70.05, 70.33, 76.1),
+        (5, 0.004, 99.88, 18.25, 18.27, 445.05, 445.58, 95.9),
     ],
 )
 def test_each_depth_costs_what_the_worked_example_says(
-    depth, entering, reach, each, reached, blast, blast_reached
+    depth, entering, reach, each, reached, blast, blast_reached, saving
 ):
     steps, asks = row(TABLE[:depth])
     told = expected(steps, [Crowd(1.0, asks)], TABLE)
@@ -47,10 +47,34 @@ def test_each_depth_costs_what_the_worked_example_says(
     assert round(100 * told.reached[0], 2) == reach
     assert round(told.cost["KZT"][0], 2) == each
     assert round(told.cost["KZT"][0] / told.reached[0], 2) == reached
+    cost = told.cost["KZT"][0]
     steps, asks = row(TABLE[:depth], ends=False)  # everybody gets everything
     told = expected(steps, [Crowd(1.0, asks)], TABLE)
     assert (round(100 * told.reached[0], 2), round(told.cost["KZT"][0], 2)) == (reach, blast)
     assert round(told.cost["KZT"][0] / told.reached[0], 2) == blast_reached
+    assert round(100 * (1 - cost / told.cost["KZT"][0]), 1) == saving
+
+
+@pytest.mark.parametrize(
+    "shares, prices, reach, each",
+    [
+        ((0.25, 0.90, 0.95, 0.60, 0.80), (0.05, 10, 10, 25, 250), 99.97, 8.77),  # S3's best case
+        ((0.15, 0.70, 0.95, 0.40, 0.60), (0.05, 25, 20, 50, 500), 99.69, 30.86),  # and its worst
+        (TABLE, (0.05, 0.0, 15, 37.5, 375), 99.88, 4.25),  # a free messenger
+        ((0.20, 0.50, 0.375, 0.40), PRICES[:4], 85.0, 29.43),  # its own story; agents besides
+        ((0.20, 0.50, 0.375, 0.40, 0.70), PRICES, 95.5, 85.68),
+    ],
+)
+def test_the_range_of_the_worked_example(shares, prices, reach, each):
+    asks = tuple(Ask(channel, price, "KZT") for channel, price in zip(CHANNELS, prices, strict=False))
+    told = expected(row(shares)[0], [Crowd(1.0, asks)], shares)
+    assert round(100 * told.reached[0], 2) == reach
+    assert told.cost["KZT"][0] == pytest.approx(each, abs=0.0051)  # 29.425 and 85.675 in full
+    if len(shares) == 4:
+        cost = told.cost["KZT"][0]
+        assert round(cost / told.reached[0], 2) == 34.62
+        blast = expected(row(shares, ends=False)[0], [Crowd(1.0, asks)], shares).cost["KZT"][0]
+        assert (round(blast, 2), round(blast / told.reached[0], 2)) == (70.05, 82.41)
 
 
 def test_whoever_cannot_be_reached_goes_on_for_nothing():
