@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.apart import play_apart
 from kaskad.actions.audience import Audience
@@ -22,6 +22,7 @@ from kaskad.actions.step_holds import held_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import SECOND, Policy
+from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel
 from kaskad.planning.costs import fixed
 from kaskad.planning.expectations import Checked, Expectation, check
@@ -148,7 +149,7 @@ def of_people(
         wanted, start=start, people=count, size=count if people is None else size,
         seed=_first(asked.seed, wanted.seed, 1), holdout=holdout, traced=asked.traced, trigger=trigger,
         per_second={**_limits(office, cascade), **wanted.per_second}, buys=_buys(known.own),
-        repeats=_repeats(office),
+        repeats=_repeats(office), desk=_desk(office),
     )  # fmt: skip
     outlook = outlook_of(able.cascade, known)
     held = held_of(office, cascade)
@@ -199,7 +200,7 @@ def outlook_of(cascade: Cascade, known: Past) -> Outlook:
 def world_of(
     wanted: Wanted, *, start: int, people: int, size: int, seed: int, holdout: int, traced: int,
     trigger: Mapping[str, object], per_second: Mapping[Channel, float], buys: float,
-    repeats: Collection[int] = (),
+    repeats: Collection[int] = (), desk: DeskPlan | None = None,
 ) -> World:  # fmt: skip
     """Return the world that a file wants, and what is usual elsewhere."""
     return World(
@@ -208,8 +209,8 @@ def world_of(
         delivers={**DELIVERS, **wanted.delivers}, reacts={**REACTS, **wanted.reacts},
         seen={**SEEN, **wanted.seen}, buys=buys if wanted.buys is None else wanted.buys, fails=wanted.fails,
         unanswered=wanted.unanswered, arrives=wanted.arrives, repeats=frozenset(repeats), busy=wanted.busy,
-        no_answer=wanted.no_answer, unreported=wanted.unreported, outages=wanted.outages,
-        per_second=per_second, trigger=trigger, traced=traced,
+        no_answer=wanted.no_answer, desk=wanted.desk or desk, unreported=wanted.unreported,
+        outages=wanted.outages, per_second=per_second, trigger=trigger, traced=traced,
     )  # fmt: skip
 
 
@@ -243,6 +244,19 @@ def _repeats(office: Office) -> set[int]:
         for channel, accounts in world.by_channel.items()
         if accounts and all(account.id in world.retriable for account in accounts)
     }
+
+
+def _desk(office: Office) -> DeskPlan | None:
+    """Return what the own desks can do, all together as the first of them; None: others call too."""
+    world = office.engine.world
+    accounts = world.by_channel.get(Channel.AGENT_CALL.code, [])
+    plans = [world.desks[account.id] for account in accounts if account.id in world.desks]
+    if not plans or len(plans) < len(accounts):
+        return None
+    return structs.replace(
+        plans[0], agents=sum(plan.agents for plan in plans),
+        per_day=sum(plan.per_day for plan in plans) if all(plan.per_day for plan in plans) else 0,
+    )  # fmt: skip
 
 
 def _notes(

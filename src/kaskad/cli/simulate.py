@@ -239,9 +239,14 @@ def _step(step: Mapping[str, Any]) -> Sequence[object]:
         _money(step["cost"]), time_text(step["first_s"]), time_text(step["last_s"]),
         ", ".join(
             f"{why.replace('_', ' ')} {count}"
-            for why, count in (*step["skipped"].items(), *(("waiting", n) for n in (step["waiting"],) if n))
+            for why, count in (*step["skipped"].items(), *_left(step))
         ),
     )  # fmt: skip
+
+
+def _left(step: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return who waits at a paused step to the end, and whom no agent has called in time."""
+    return [(what, step[what]) for what in ("waiting", "uncalled") if step[what]]
 
 
 def _print_trace(trace: Sequence[Mapping[str, Any]]) -> None:

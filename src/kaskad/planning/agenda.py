@@ -7,6 +7,10 @@ from heapq import heappop, heappush
 
 Event = tuple[int, int, int, int, int, int]  # instant, number, what, whom, two more numbers
 
+# What an event is about: a run is due, a service answers, something is told of a message or of a run, a
+# service has room, is asked again, a call was missed; a call desk looks for work, a call of it ends.
+WAKE, ANSWER, FACT, MARK, TURN, REPEAT, MISSED, DESK, CALLED = range(9)
+
 _WIDTH_MS = 60_000
 
 

@@ -90,6 +90,8 @@ def _of_step(step: StepPlayed, one: Expectation) -> Number:
             return sum(step.skipped.values()) / step.arrived if step.arrived else None
         case "step_cost":
             return _money(step.cost, one.currency)
+        case "step_uncalled":
+            return step.uncalled
         case "step_latest":
             return step.last_at
     return None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.policy import SECOND
+from kaskad.domain.terms import Channel
 from kaskad.domain.version import Version
 from kaskad.planning.world import World
 
@@ -66,17 +67,22 @@ class Line:
             self._serving = False
 
 
+def outages_of(world: World, channel: Channel) -> list[tuple[int, int]]:
+    """Return from when until when the channel's services are down."""
+    return sorted(
+        (world.start + one.since_ms, world.start + one.until_ms)
+        for one in world.outages
+        if one.channel is channel
+    )
+
+
 def lines(world: World) -> dict[int, Line]:
     """Return the channels that are limited or go down, by code."""
     channels = {*world.per_second, *(outage.channel for outage in world.outages)}
     return {
         channel.code: Line(
             channel.code, world.per_second.get(channel, 0.0) / world.scale,
-            sorted(
-                (world.start + one.since_ms, world.start + one.until_ms)
-                for one in world.outages
-                if one.channel is channel
-            ),
+            outages_of(world, channel),
         )
         for channel in channels
     }  # fmt: skip

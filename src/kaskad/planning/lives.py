@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from kaskad.domain.alike import TOLD
 from kaskad.domain.caps import Touch
 from kaskad.domain.run import NOTHING, PLAIN, Decision, Passage, Run, state_of
-from kaskad.domain.terms import Kind, MessageState, Phase, RunState
+from kaskad.domain.terms import Kind, MessageState, Phase, Reason, RunState
 from kaskad.planning.world import Sort
 
 _PENDING, _FINISHED = RunState.PENDING.code, RunState.FINISHED.code
@@ -134,9 +134,36 @@ class Life:
         passage = self.passages[step] = Passage(
             step, passage.channel, passage.state if state == _SUBMITTED else state, mask,
             passage.submitted_at, sent_at, passage.attempt, passage.account_id, passage.price, False,
-            first, passage.reason,
+            first, passage.reason, passage.deadline_at,
         )  # fmt: skip
         return passage
+
+    def react(self, step: int) -> None:
+        """Note that the message of a step brought what it wants."""
+        if self.reacted is None:
+            self.reacted = set()
+        self.reacted.add(step)
+
+    def call(self, decision: Decision, due_at: int, now: int) -> None:
+        """Let an own desk have the decision's call, until it is due."""
+        passage = self.submit(decision, due_at, now)
+        self.passages[passage.step] = replace(
+            passage, state=_SENT, mask=1 << _SENT_KIND, sent_at=now, deadline_at=due_at
+        )
+        self._stand(passage.step, _WAITING, due_at, due_at)
+
+    def wait_for_call(self, step: int, until: int) -> int:
+        """Let the run wait for its call until then; return its new number for timers."""
+        self.passages[step] = replace(self.passages[step], deadline_at=until)
+        self._stand(step, _WAITING, until, until)
+        return self.run.seq
+
+    def close_call(self, step: int, kind: int, now: int) -> None:
+        """Add how a call has ended: nobody waits for it any more."""
+        self.passages[step] = replace(self.passages[step], deadline_at=now)
+        passage = self.fold(step, kind, now)
+        if kind == Kind.FAILED.value and passage is not None:
+            self.passages[step] = replace(passage, reason=Reason.NO_ANSWER.code)
 
     def mark(self, kind: int, at: int) -> None:
         """Add a fact about the run itself."""

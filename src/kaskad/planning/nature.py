@@ -52,12 +52,12 @@ class Nature:
         shape = (world.people, self._steps, _DRAWS)
         self._drawn = array("f", default_rng([world.seed, 1]).random(shape, dtype=np.float32).tobytes())
 
-    def fate(self, life: Life, passage: Passage) -> Sequence[float]:
+    def fate(self, life: Life, step: int, attempt: int) -> Sequence[float]:
         """Return the numbers that say what becomes of a message."""
-        if passage.attempt > 1:
-            own = default_rng([self._world.seed, 3, life.number, passage.step, passage.attempt])
+        if attempt > 1:
+            own = default_rng([self._world.seed, 3, life.number, step, attempt])
             return [float(number) for number in own.random(_DRAWS)]
-        at = (life.number * self._steps + passage.step) * _DRAWS
+        at = (life.number * self._steps + step) * _DRAWS
         return self._drawn[at : at + _DRAWS]
 
     def met(self, fate: Sequence[float], step: int) -> int:
@@ -79,7 +79,7 @@ class Nature:
         found = []
         if self._reports and not lost and heard.reaction is not _DELIVERED:
             found.append(Act(now + world.delivers[channel].within(told, HOUR), step, _DELIVERED_KIND))
-        reacts, leaves = self._rate(step, channel, life.written - 1)
+        reacts, leaves = self.rate(step, channel, life.written - 1)
         weaker = heard.weaker is not None and more < world.seen.get(channel, 0.0)
         if what >= reacts + leaves and not weaker:
             return found
@@ -103,7 +103,8 @@ class Nature:
             found.append(Act(at, step, heard.weaker.value))
         return found
 
-    def _rate(self, step: int, channel: Channel, before: int) -> tuple[float, float]:
+    def rate(self, step: int, channel: Channel, before: int) -> tuple[float, float]:
+        """Return the shares of those written to who react and who leave otherwise."""
         key = step, channel.code, before
         found = self._believed.get(key)
         if found is None:

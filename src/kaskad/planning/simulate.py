@@ -17,15 +17,17 @@ from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
 from kaskad.domain.entering import share
-from kaskad.domain.hours import add, hour_of_day
+from kaskad.domain.hours import add
 from kaskad.domain.paths import instant_at
-from kaskad.domain.policy import DAY, HOUR, MINUTE
+from kaskad.domain.policy import DAY, HOUR
 from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run, Send
 from kaskad.domain.scope import condition_scope
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Phase, Reason, RunState, SkipReason
 from kaskad.domain.version import Version
-from kaskad.planning.agenda import Agenda
+from kaskad.planning.agenda import ANSWER, CALLED, DESK, FACT, MARK, MISSED, REPEAT, TURN, WAKE, Agenda
 from kaskad.planning.alike import Alike
+from kaskad.planning.calls import Calls, desk_of
+from kaskad.planning.clocks import Clocks
 from kaskad.planning.held import FOLLOWED_MS, next_look
 from kaskad.planning.lines import Line, lines
 from kaskad.planning.lives import Life
@@ -34,12 +36,12 @@ from kaskad.planning.roles import roles_of
 from kaskad.planning.world import FREE, Cast, Rates, Sort, World
 
 HORIZON_MS = 400 * DAY  # after the last has entered: what is not over then never is
-_WAKE, _ANSWER, _FACT, _MARK, _TURN, _REPEAT, _MISSED = range(7)
 _TELL_EVERY = 20_000
 _MOVES = 5_000  # of one run: more is a run that cannot be decided
 _QUEUED = Phase.QUEUED.value
 _PAUSED = RunState.PAUSED.code
 _QUEUED_STATE = MessageState.QUEUED.code
+_AGENT = Channel.AGENT_CALL.code
 _CHANNELS = {channel.code: channel for channel in Channel}
 _KINDS = {kind.value: kind for kind in Kind}
 _SENT_KIND, _REJECTED_KIND, _FAILED_KIND = Kind.SENT.value, Kind.REJECTED.value, Kind.FAILED.value
@@ -60,6 +62,7 @@ class Played(Struct):
     by_clock: dict[int, int]  # by minute of the person's day: messages
     twice: dict[int, int]  # by step: messages to people whom one had left for already
     costs: dict[tuple[int, str], float]  # by step and currency: minor units
+    uncalled: dict[int, int]  # by step: calls that the desk has not made in time
 
 
 def play(
@@ -82,11 +85,14 @@ class _Play:
         self._version, self._world, self._tell = version, world, tell
         self._steps = version.cascade.steps
         self._agenda = Agenda()
-        self._lines = lines(world)
+        desk = desk_of(world)
+        self._lines: dict[int, Line] = {**lines(world), **({_AGENT: desk} if desk else {})}
         self._closings = sorted({at for line in self._lines.values() for at in line.turns(version)})
         self._nature = Nature(version, world, rates)
         sorts = [replace(sort, number=number) for number, sort in enumerate(sorts)]
         self._alike = Alike(version, world, sorts, self._closings)
+        told = version, self._nature, self._agenda, self._decide, self._answers, world.buys
+        self._calls = None if desk is None else Calls(desk, *told)
         self._answered: dict[tuple[int, ...], Decision | None] = {}
         self._anchors: dict[tuple[int, int], dict[int, int]] = {}
         self._properties: dict[int, dict[str, object]] = {}
@@ -94,10 +100,8 @@ class _Play:
         self._spent = 0.0
         self._costs: dict[tuple[int, str], float] = {}
         self._over = 0
-        self._outside: dict[int, int] = {}
-        self._by_clock: dict[int, int] = {}
         self._twice: dict[int, int] = {}
-        self._clocks: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._clocks = Clocks(version)
         roles = roles_of(world, cast, sorts)
         self._lives = [self._born(number, *role) for number, role in enumerate(roles)]
 
@@ -114,7 +118,7 @@ class _Play:
             ends_at = goal_ends_at(version, run)
             run = replace(run, holdout=1, wake_at=max(ends_at, entered_at), due_at=ends_at)
         assert run.wake_at is not None
-        self._agenda.put(run.wake_at, _WAKE, number, run.seq)
+        self._agenda.put(run.wake_at, WAKE, number, run.seq)
         life = Life(number, sort, run, touched, traced=number < world.traced)
         life.note(entered_at, "entered", None, "held out" if run.holdout else "")
         return life
@@ -130,29 +134,38 @@ class _Play:
         lives = self._lives
         horizon = self._world.start + (self._enters_after(len(lives)) if lives else 0) + HORIZON_MS
         for count, (at, _, what, whom, one, two) in enumerate(self._agenda.until(horizon), 1):
-            if what == _WAKE:
+            if what == WAKE:
                 life = lives[whom]
                 if life.run.seq == one and life.run.outcome is None:
                     self._wake(life, at)
-            elif what == _ANSWER:
+            elif what == ANSWER:
                 self._answer(lives[whom], one, at)
-            elif what == _REPEAT:
+            elif what == DESK and self._calls is not None:
+                self._calls.again(whom, one, at)
+            elif what == CALLED and self._calls is not None:
+                self._calls.called(whom, one, at)
+            elif what == REPEAT:
                 self._repeat(lives[whom], one, two, at)
-            elif what == _MISSED:
+            elif what == MISSED:
                 self._miss(lives[whom], one, Reason.of(two), at)
-            elif what == _FACT:
+            elif what == FACT:
                 self._fact(lives[whom], one, two, at)
-            elif what == _MARK:
+            elif what == MARK:
                 self._mark(lives[whom], one, at)
             else:
                 self._turn(self._lines[whom], at)
             if not count % _TELL_EVERY:
                 self._tell(self._over / len(lives))
         return Played(
-            self._version, self._world, lives, self._outside, self._by_clock, self._twice, self._costs
+            self._version,
+            self._world,
+            lives,
+            self._clocks.outside,
+            self._clocks.by_clock,
+            self._twice,
+            self._costs,
+            self._calls.desk.uncalled if self._calls else {},
         )
-
-    # Decisions
 
     def _wake(self, life: Life, now: int) -> None:
         run = life.run
@@ -206,7 +219,7 @@ class _Play:
             if life.log is not None and run.outcome != before.outcome:
                 life.note(now, Outcome.of(run.outcome).value, run.outcome_step, decision.reason)
         elif run.wake_at is not None and run.seq < _MOVES:
-            self._agenda.put(max(now, run.wake_at), _WAKE, life.number, run.seq)
+            self._agenda.put(max(now, run.wake_at), WAKE, life.number, run.seq)
             if life.log is not None and (run.wake_at, run.phase) != (before.wake_at, before.phase):
                 life.note(now, "waits", max(run.step, 0), decision.detail or decision.reason)
 
@@ -258,8 +271,6 @@ class _Play:
             }
         return found
 
-    # Messages
-
     def _send(self, life: Life, decision: Decision, due_at: int, now: int) -> None:
         """Hand a message over, or let it wait for its service; over budget the run goes on without it."""
         send = decision.send
@@ -273,23 +284,39 @@ class _Play:
             further = enter(self._version, life.run, life.passages, wish, answers, now, skips)
             self._take(life, further, now)
             return
+        calls = self._calls if send.channel == _AGENT else None
+        before = life.passages.get(send.step)
+        if calls is not None:
+            is_queued = before is not None and before.state == _QUEUED_STATE
+            waits = calls.waits(send, decision, is_queued, now)
+            if waits is not None:
+                self._move(life, waits, waits.due_at, now)
+                return
         line = self._lines.get(send.channel)
         if line is not None and not line.takes(now):
             self._queue(life, decision, due_at, line, now)
             return
-        before = life.passages.get(send.step)
+        if calls is not None:
+            calls.open(life, decision, now)
+            self._agenda.put(life.run.due_at, WAKE, life.number, life.run.seq)
+            self._told_sent(life, send, price, currency, now)
+            return
         if before is not None and before.sent_at is not None and before.state != _CREATED:
             self._twice[send.step] = self._twice.get(send.step, 0) + 1
         passage = life.submit(decision, due_at, now)
+        self._told_sent(life, send, price, currency, now)
+        if self._is_let_be(life, send, passage, now):
+            self._accepted(life, send.step, now + self._world.accepted_ms)
+        else:
+            self._agenda.put(now + self._world.accepted_ms, ANSWER, life.number, send.step, passage.attempt)
+
+    def _told_sent(self, life: Life, send: Send, price: float, currency: str, now: int) -> None:
+        """Count a message that has been handed over."""
         if price:
             self._pay(life, send.step, price, currency)
         if life.log is not None:
             life.note(now, "sent", send.step, _CHANNELS[send.channel].value)
-        self._look_at_clock(life, send, now)
-        if self._is_let_be(life, send, passage, now):
-            self._accepted(life, send.step, now + self._world.accepted_ms)
-        else:
-            self._agenda.put(now + self._world.accepted_ms, _ANSWER, life.number, send.step, passage.attempt)
+        self._clocks.count(life.sort, send, now)
 
     def _is_let_be(self, life: Life, send: Send, passage: Passage, now: int) -> bool:
         """Say whether all that happens to a person before the answer is that answer, and its wait begins."""
@@ -299,7 +326,7 @@ class _Play:
             and not run.marks
             and not life.marks
             and self._version.rules[send.step, send.channel].silence_ms is not None
-            and nature.met(nature.fate(life, passage), send.step) == TAKEN
+            and nature.met(nature.fate(life, send.step, passage.attempt), send.step) == TAKEN
         )
 
     def _queue(self, life: Life, decision: Decision, due_at: int, line: Line, now: int) -> None:
@@ -312,14 +339,14 @@ class _Play:
         life.queue(decision, due_at, now + patience_ms(self._version, send.step), now)
         life.note(now, "queued", send.step, "the service takes no more just now")
         assert life.run.wake_at is not None
-        self._agenda.put(life.run.wake_at, _WAKE, life.number, life.run.seq)
+        self._agenda.put(life.run.wake_at, WAKE, life.number, life.run.seq)
         line.queue.append((life.number, send.step))
         self._set_turn(line, now)
 
     def _set_turn(self, line: Line, now: int) -> None:
         if line.queue and not line.has_turn:
             line.has_turn = True
-            self._agenda.put(max(now + 1, line.next_at(now)), _TURN, line.code)
+            self._agenda.put(max(now + 1, line.next_at(now)), TURN, line.code)
 
     def _turn(self, line: Line, now: int) -> None:
         """Give those who wait for a service what room it has, each after another look."""
@@ -362,29 +389,10 @@ class _Play:
             self._spent += price
             life.spent += price
 
-    def _look_at_clock(self, life: Life, send: Send, now: int) -> None:
-        """Count by which clock of the person's a message goes, and whether such messages may go then."""
-        key = life.sort.number * 1_000 + send.step * 20 + send.channel, now // MINUTE
-        found = self._clocks.get(key)
-        if found is None:
-            answers = life.sort.answers
-            found = self._clocks[key] = self._clock(answers, send, now)
-        minute, is_open = found
-        self._by_clock[minute] = self._by_clock.get(minute, 0) + 1
-        if not is_open:
-            self._outside[send.step] = self._outside.get(send.step, 0) + 1
-
-    def _clock(self, answers: Answers, send: Send, now: int) -> tuple[int, bool]:
-        windows, message_class = self._version.windows, self._version.cascade.message_class
-        key = windows.key(_CHANNELS[send.channel], message_class, answers.zones, answers.country)
-        return hour_of_day(now, answers.zones[0]) // MINUTE, windows.next(now, key) == now
-
-    # What services and people do
-
     def _answer(self, life: Life, step: int, now: int, *, is_repeated: bool = False) -> None:
         """The service takes a message, or refuses it at once, or its answer is lost."""
         passage = life.passages[step]
-        what = self._nature.met(self._nature.fate(life, passage), step)
+        what = self._nature.met(self._nature.fate(life, step, passage.attempt), step)
         if what == REFUSED:
             self._fail(life, step, now)
         elif what in (LOST, HALF_LOST) and not is_repeated:
@@ -399,9 +407,9 @@ class _Play:
         assert guard_at is not None
         if passage.channel in self._world.repeats:
             at = guard_at + self._world.accepted_ms
-            self._agenda.put(at, _REPEAT, life.number, passage.step, passage.attempt)
+            self._agenda.put(at, REPEAT, life.number, passage.step, passage.attempt)
             return
-        self._agenda.put(guard_at, _WAKE, life.number, life.run.seq)
+        self._agenda.put(guard_at, WAKE, life.number, life.run.seq)
         if arrived:
             self._let_act(life, passage, now)
 
@@ -413,7 +421,7 @@ class _Play:
         silence_ms = self._version.rules[step, told.channel].silence_ms
         if silence_ms is not None and not run.marks and not life.marks and run.outcome is None:
             life.begin_waiting(now + silence_ms)
-            self._agenda.put(now + silence_ms, _WAKE, life.number, life.run.seq)
+            self._agenda.put(now + silence_ms, WAKE, life.number, life.run.seq)
         else:
             self._decide(life, now)
         if missed is None:
@@ -421,17 +429,19 @@ class _Play:
         else:
             at = now + _RINGS_MS[missed]
             life.acts_until = max(life.acts_until, at)
-            self._agenda.put(at, _MISSED, life.number, step, missed.code)
+            self._agenda.put(at, MISSED, life.number, step, missed.code)
 
     def _let_act(self, life: Life, told: Passage, now: int) -> None:
         """Put what follows from a message that has just reached somebody."""
         anchors = self._anchors_of(life) if self._version.anchored else None
-        for act in self._nature.acts(life, told, self._nature.fate(life, told), anchors, now):
+        for act in self._nature.acts(
+            life, told, self._nature.fate(life, told.step, told.attempt), anchors, now
+        ):
             life.acts_until = max(life.acts_until, act.at)
             if act.step is None:
-                self._agenda.put(act.at, _MARK, life.number, act.kind)
+                self._agenda.put(act.at, MARK, life.number, act.kind)
             else:
-                self._agenda.put(act.at, _FACT, life.number, act.step, act.kind)
+                self._agenda.put(act.at, FACT, life.number, act.step, act.kind)
 
     def _repeat(self, life: Life, step: int, attempt: int, now: int) -> None:
         """The service is asked again under the same key, and tells what it did; ended runs ask nothing."""
@@ -465,8 +475,7 @@ class _Play:
         if told is None:
             return
         if kind == self._nature.kinds[step, told.channel].reaction:
-            steps = life.reacted = set() if life.reacted is None else life.reacted
-            steps.add(step)
+            life.react(step)
         if life.log is not None:
             life.note(now, _KINDS[kind].name.lower(), step)
         run = life.run

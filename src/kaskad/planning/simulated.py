@@ -37,6 +37,7 @@ class StepPlayed(Struct, frozen=True):
     skipped: Mapping[str, int]
     unsent: int  # whose message was taken back, or still waited
     waiting: int  # who waits at it to the end, as it is paused
+    uncalled: int  # calls that the own desk has not made in time
     reacted: int
     cost: Amounts
     channels: Mapping[str, int]
@@ -183,7 +184,7 @@ class _Counting:
         return StepPlayed(
             step=self._ids[number], arrived=step.arrived, messages=step.messages, attempts=step.attempts,
             failed=step.failed, skipped=dict(step.skipped.most_common()), unsent=step.unsent,
-            waiting=step.waiting,
+            waiting=step.waiting, uncalled=played.uncalled.get(number, 0),
             reacted=step.reacted, cost={name: round(amount) for name, amount in step.cost.items()},
             channels=dict(step.channels.most_common()), first_at=step.first_at, last_at=step.last_at,
             outside=played.outside.get(number, 0), twice=played.twice.get(number, 0),

@@ -14,6 +14,7 @@ from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.consent import ANY, ConsentRow
 from kaskad.domain.policy import HOUR, MINUTE, SECOND
 from kaskad.domain.run import Address, Answers
+from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel
 from kaskad.planning.costs import Cost, fixed
 
@@ -119,6 +120,7 @@ class World(Struct, frozen=True, kw_only=True):
     no_answer: Mapping[int, float] = {}  # of the calls of a step, which nobody takes
     outages: tuple[Outage, ...] = ()
     per_second: Mapping[Channel, float] = {}
+    desk: DeskPlan | None = None  # of own people who call; None: any number of calls, as of other services
     trigger: Mapping[str, object] = {}  # properties of the event; a `Span` is an instant after the entry
     traced: int = 0  # of how many people every moment is kept
 

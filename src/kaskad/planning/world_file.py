@@ -21,6 +21,7 @@ from kaskad.domain.definition.source import Items, Scalar, read
 from kaskad.domain.errors import Invalid
 from kaskad.domain.policy import DAY, Window
 from kaskad.domain.span import parse_span
+from kaskad.domain.task import DAYS, DeskPlan
 from kaskad.domain.terms import Channel, Outcome
 from kaskad.domain.worded import worded
 from kaskad.planning.expectations import Expectation
@@ -33,13 +34,13 @@ MOST_PEOPLE = 200_000
 _WORLD = (
     "people", "seed", "start", "zone", "enter_over", "trigger", "rates", "buys", "seen", "reacts_in",
     "delivered_in", "answered_in", "fails", "unreported", "unanswered", "unanswered_arrive", "busy",
-    "no_answer", "outages", "per_second", "prices",
+    "no_answer", "desk", "outages", "per_second", "prices",
 )  # fmt: skip
 _EXPECT = (
     "reach", "messages", "cost", "steps", "channels", "outcomes", "finished", "once_a_step", "in_windows",
     "hours", "touches",
 )  # fmt: skip
-_OF_STEP = ("messages", "failed", "reacted", "skipped", "cost", "latest")
+_OF_STEP = ("messages", "failed", "reacted", "skipped", "uncalled", "cost", "latest")
 _BOUNDS = ("at_least", "at_most")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s*%", re.ASCII)
 _CHANNELS = {channel.value: channel for channel in Channel}
@@ -67,6 +68,7 @@ class Wanted(Struct, frozen=True):
     arrives: float = 1.0
     busy: Mapping[int, float] = {}
     no_answer: Mapping[int, float] = {}
+    desk: DeskPlan | None = None
     outages: tuple[Outage, ...] = ()
     per_second: Mapping[Channel, float] = {}
     prices: Mapping[int, Money] = {}  # by step
@@ -132,8 +134,8 @@ class _Reader:
             delivers=self._by_channel(world, "delivered_in", self._delay),
             accepted_ms=_ms(world.span("answered_in")) if world.has("answered_in") else None,
             fails=fails, unanswered=unanswered, arrives=1.0 if arrives is None else arrives, busy=busy,
-            no_answer=no_answer, unreported=self._by_step(world, "unreported", self._share),
-            outages=self._outages(world),
+            no_answer=no_answer, desk=self._desk(world), outages=self._outages(world),
+            unreported=self._by_step(world, "unreported", self._share),
             per_second=self._by_channel(world, "per_second", self._rate),
             prices=self._by_step(world, "prices", self._price), expected=tuple(self._found),
         )  # fmt: skip
@@ -204,14 +206,34 @@ class _Reader:
         return None
 
     def _of_calls(self, form: Form, key: str) -> float | None:
-        """Return a share of the calls that a step makes; only a robot's are made again by themselves."""
-        if Channel.ROBOT_CALL in self._cascade.steps[self._numbers[key]].channels:
+        """Return a share of the calls that a step makes."""
+        if {Channel.ROBOT_CALL, Channel.AGENT_CALL} & set(self._cascade.steps[self._numbers[key]].channels):
             return self._share(form, key)
         self._report.error(
             form.at(key), worded("`%(key)s` makes no calls", key=key),
-            worded("name a step with the channel robot_call"),
+            worded("name a step with the channel robot_call or agent_call"),
         )  # fmt: skip
         return None
+
+    def _desk(self, form: Form) -> DeskPlan | None:
+        """Return what a call desk of own people can do, None: nothing is said of one."""
+        inner = form.form("desk", ("agents", "call", "within", "tasks_a_day", "hours", "days", "zone"))
+        if inner is None:
+            return None
+        usual = DeskPlan()
+        text = inner.text("hours") or "00:00-24:00"
+        try:
+            spans = Window((text,)).spans()
+        except ValueError as error:
+            self._report.error(inner.at("hours"), str(error))
+            return None
+        days = inner.word("days", DAYS)
+        return DeskPlan(
+            inner.integer("agents", 1, 10_000, usual.agents), _ms(inner.span("call")) or usual.call_ms,
+            _ms(inner.span("within")) or usual.sla_ms, inner.integer("tasks_a_day", 0, 1_000_000, 0),
+            spans[0][0], spans[-1][1], usual.days if days is None else days,
+            self._zone(inner) or form.text("zone") or usual.zone,
+        )  # fmt: skip
 
     def _at_most_all(self, world: Form, *shares: Mapping[int, float]) -> None:
         """Report steps of whose messages more than all meet with something."""
@@ -297,6 +319,7 @@ class _Reader:
         for name, inner in self._each(form, "steps", self._numbers, _OF_STEP):
             self._bound(inner, "messages", "step_messages", of=name)
             self._bound(inner, "failed", "step_failed", of=name)
+            self._bound(inner, "uncalled", "step_uncalled", of=name)
             self._bound(inner, "reacted", "step_reacted", of=name, unit="share")
             self._bound(inner, "skipped", "step_skipped", of=name, unit="share")
             self._bound(inner, "cost", "step_cost", of=name, unit="money")

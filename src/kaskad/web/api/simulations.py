@@ -62,6 +62,7 @@ class StepPlayedView(View):
     failed: int
     skipped: Annotated[dict[str, int], Field(description="Whom it passed over, by reason.")]
     unsent: Annotated[int, Field(description="Whose message was taken back, or waited to the end.")]
+    uncalled: Annotated[int, Field(description="Calls that the own desk has not made in time.")]
     waiting: Annotated[int, Field(description="Who waits at it to the end, as it is paused.")]
     reacted: int
     cost: Minor

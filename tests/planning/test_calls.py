@@ -1,0 +1,80 @@
+"""The call desk of a simulation: agents, hours, calls that are missed, wait or expire."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from kaskad.domain.definition import to_cascade
+from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
+from kaskad.domain.task import DeskPlan
+from kaskad.domain.version import prepare
+from kaskad.planning.simulate import play
+from kaskad.planning.simulated import counted
+from kaskad.planning.world import World, typical
+from support.play import NOON
+
+TEXT = """
+cascade: called
+class: service
+trigger: {event: left}
+goal: {event: bought}
+steps:
+  - {id: letter, channel: email, subject: Hi, text: Hi, wait: 1h}
+  - {id: agent, channel: agent_call, script: Hi}
+  - {id: sms, channel: sms, text: Hi, wait: 2h}
+"""
+ZONE = "Asia/Almaty"  # five hours ahead of UTC
+PLAN = DeskPlan(2, 10 * MINUTE, DAY, opens=10 * 60, closes=19 * 60, days=5, zone=ZONE)
+
+
+def played(text=TEXT, people=200, **world):
+    version = prepare(1, 1, to_cascade(text, name="called"), Policy())
+    whole = World(start=NOON, people=people, traced=people, **world)
+    rates = {0: (0.2, 0.05), 1: (0.7, 0.05), 2: (0.3, 0.0)}
+    return play(version, whole, [typical(version.cascade, ZONE)], lambda step, *_: rates[step])
+
+
+def calls_of(life):
+    return [moment.at for moment in life.log if moment.what == "called"]
+
+
+def test_agents_make_one_call_each_at_a_time_in_their_hours_and_try_again_whom_they_miss():
+    found = played(desk=PLAN, no_answer={1: 0.4}, buys=0.3)
+    calls = sorted(at for life in found.lives for at in calls_of(life))
+    for at in calls:
+        there = datetime.fromtimestamp(at / 1000, UTC) + timedelta(hours=5)
+        assert there.weekday() < 5 and 10 <= there.hour < 19, there
+        assert sum(at <= other < at + PLAN.call_ms for other in calls) <= PLAN.agents
+    assert max(sum(at <= other < at + PLAN.call_ms for other in calls) for at in calls) == PLAN.agents
+    tries = Counter(len(calls_of(life)) for life in found.lives)
+    assert max(tries) == 3 and tries[1] and tries[2]
+    for life in found.lives:
+        first = calls_of(life)
+        assert all(after - before >= 2 * HOUR for before, after in pairwise(first))
+        # Three misses have failed: the run goes on at once, as it does from whoever does not answer.
+        missed = [moment for moment in life.log if moment.why == "no_answer"]
+        assert not missed or (len(first) == 3 and "sms" in {moment.why for moment in life.log})
+    told = counted(found)
+    assert told.under_way == 0 and told.steps[1].failed and told.steps[1].reacted > told.steps[1].failed
+    # The same people, a large desk: all are called at once, as many react or more.
+    large = played(desk=DeskPlan(agents=1_000), no_answer={1: 0.4}, buys=0.3)
+    assert len({calls_of(life)[0] - life.run.entered_at for life in large.lives if calls_of(life)}) == 1
+    assert counted(large).finished["90%"] < told.finished["90%"]
+
+
+def test_what_a_full_desk_does_not_do_in_time_expires_and_the_run_goes_on():
+    few = DeskPlan(1, 30 * MINUTE, 8 * HOUR, per_day=12, opens=10 * 60, closes=19 * 60, days=5, zone=ZONE)
+    found = played(TEXT.replace("script: Hi", "script: Hi, wait: 3h"), 100, desk=few)
+    told = counted(found).steps
+    opened = Counter(
+        (moment.at + 5 * HOUR) // DAY
+        for life in found.lives for moment in life.log if moment.what == "sent" and moment.step == 1
+    )  # fmt: skip
+    assert max(opened.values()) == few.per_day and len(opened) > 4  # the rest waits for the next day
+    called = sum(bool(calls_of(life)) for life in found.lives)
+    assert told[1].uncalled == told[1].messages - called > 10
+    assert told[2].arrived >= told[1].uncalled and counted(found).under_way == 0
+    # One stands for ten of the audience: the desk has a tenth of its people for them.
+    scaled = played(people=100, size=1_000, desk=DeskPlan(20, 10 * MINUTE, DAY))
+    calls = sorted(at for life in scaled.lives for at in calls_of(life))
+    assert max(sum(at <= other < at + 10 * MINUTE for other in calls) for at in calls) == 2
