@@ -30,7 +30,7 @@ _SEED = 20_261_126  # of the bootstrap: the same data give the same interval
 
 
 class Worth(Struct, frozen=True):
-    """Revenue of the two groups, in minor units of one currency; nothing is deducted."""
+    """Revenue of the two groups, in minor units of one currency, less what came back."""
 
     currency: str
     treated: float | None  # per person

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +18,7 @@ from kaskad.domain.version import Version, prepare
 from kaskad.engine import spending, texts
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.ranges import read_ranges, starters
+from kaskad.engine.returns import begin_anew
 from kaskad.engine.world import CascadeState, World
 from kaskad.providers import PROVIDERS
 from kaskad.providers.base import Account, Limits
@@ -75,6 +77,7 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
         steps = [(version.id, step.number, step.id) for version in new for step in version.cascade.steps]
         tx.many("put_step_names", steps)
         tx.many("put_version_currencies", [(each.id, each.cascade.budget.currency) for each in new])
+    _note_returns(tx, world, cascades, versions)
     world.set_versions(versions, [CascadeState(c.id, c.slug, c.state, c.version_id) for c in cascades])
     world.trials = {row.base_id: row.trial for row in trials.running(tx)} | {
         row.base_id: row.lot for row in version_canaries.running(tx)
@@ -94,6 +97,21 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     world.set_holds(holds.load(tx))
     world.merges = world.merges or tx.one("any_merge") is not None
     world.queued = {row[0]: row[1] for row in tx.all("queued_accounts")}
+
+
+def _note_returns(
+    tx: Transaction, world: World, cascades: Sequence[cascade_store.CascadeRow], versions: Sequence[Version]
+) -> None:  # fmt: skip
+    """Let past returns be found of cascades whose running version tells them otherwise than the last one."""
+    told = {each.id: each.cascade.goal.returned if each.cascade.goal else None for each in versions}
+    before = {number: one.version_id for number, one in world.cascades.items()}
+    changed = [
+        each.id
+        for each in cascades
+        if each.version_id and (last := before.get(each.id)) and told.get(last) != told[each.version_id]
+    ]
+    if changed:
+        begin_anew(tx, changed)
 
 
 def _note_services(tx: Transaction) -> None:

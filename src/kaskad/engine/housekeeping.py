@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kaskad.domain.terms import Channel, Kind, MessageState
+from kaskad.engine import returns
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.receive import arrived_whole
 from kaskad.engine.retention import Keeping
@@ -48,6 +49,7 @@ class Housekeeping:
             self._sweep_at = now + SWEEP_MS
         done = self._expire_receipts(tx, world, now)
         done = not self._keeping.run(tx, now) and done
+        done = not returns.find_anew(tx, world) and done
         self._next_at = now + (EVERY_MS if done else PIECE_MS)
 
     def _expire_receipts(self, tx: Transaction, world: World, now: int) -> bool:

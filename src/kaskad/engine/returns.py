@@ -21,12 +21,38 @@ from kaskad.domain.terms import Kind
 from kaskad.domain.version import Version
 from kaskad.engine.events import amount_told, returned_of
 from kaskad.engine.world import World
-from kaskad.store import courses
+from kaskad.store import courses, settings
 from kaskad.store import runs as run_store
 from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+ANEW = "returns_anew"  # setting: cascades whose past returns are looked for, each with the last contact
+_CONTACTS = 5_000
+
+
+def begin_anew(tx: Transaction, cascade_ids: Collection[int]) -> None:
+    """Let what came back of these cascades' goals be found anew: how it is told has changed."""
+    due = settings.get(tx, ANEW, dict[str, int]) or {}
+    settings.put(tx, ANEW, {**due, **{str(number): 0 for number in cascade_ids}})
+
+
+def find_anew(tx: Transaction, world: World) -> bool:
+    """Find past returns of some contacts more; return whether there are others."""
+    due = settings.get(tx, ANEW, dict[str, int]) or {}
+    if not due:
+        return False
+    name, after = min(due.items())
+    until = after + _CONTACTS
+    last = (tx.one("last_contact") or (None,))[0] or 0
+    params = {"cascade_id": int(name), "after": after, "until": until, "goal": Kind.GOAL.bit}
+    if found := [row[0] for row in tx.all("contacts_with_goals", **params)]:
+        settle(tx, world, found)
+    left = {other: place for other, place in due.items() if other != name}
+    settings.put(tx, ANEW, {**left, name: until} if until < last else left)
+    return bool(left) or until < last
 
 
 class _Event(Struct, frozen=True):

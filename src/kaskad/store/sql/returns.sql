@@ -8,6 +8,12 @@ SELECT f.contact_id, f.run_id, f.kind, f.event, f.at, f.value, coalesce(r.value,
    AND f.step = -1 AND f.kind IN (:goal, :returned)
  ORDER BY f.contact_id, f.run_id, f.kind, f.at, f.event;
 
+-- name: contacts_with_goals
+-- Who of some contacts has come to the goal of a cascade.
+SELECT DISTINCT contact_id FROM runs
+ WHERE contact_id > :after AND contact_id <= :until AND cascade_id = :cascade_id AND marks & :goal <> 0
+ ORDER BY contact_id;
+
 -- name: events_named
 -- The events of a name of these contacts.
 SELECT contact_id, id, at, properties FROM events
