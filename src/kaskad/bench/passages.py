@@ -87,7 +87,7 @@ SELECT i, run, step, at + 60000, 2, 1400, 1450 FROM m WHERE step = 2 AND g % 50 
 INSERT INTO message_bodies (contact_id, run_id, step, body) {_PASSAGES}
 SELECT i, run, step, '{{{{"to":"+7900' || (1000000 + i) || '","text":"«Скидка» ' || (g % 90) ||
        ' % на всё до конца недели, ждём вас в наших магазинах: example.org"}}}}' FROM m
- WHERE step = 2 AND entered > {{now}} - 90 * 86400000;
+ WHERE step = 2 AND entered > {{now}} - 7776000000;  -- 90 days
 INSERT INTO facts (contact_id, run_id, step, kind, at, event) {_PASSAGES}
 SELECT i, run, step, CASE step WHEN 1 THEN 4 WHEN 3 THEN 5 ELSE 6 END, at + (60 + h % 3400) * 1000, 'r' FROM m
  WHERE here = 1;
