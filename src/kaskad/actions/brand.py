@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from kaskad.actions import rates
 from kaskad.actions.office import Office
 from kaskad.domain.enclosing import FILE_NAME
 from kaskad.domain.errors import Invalid
@@ -62,6 +63,7 @@ def put(office: Office, told: Brand) -> Brand:
     """Keep who sends; raises Invalid with every problem."""
     brand = checked(office, told)
     office.write(lambda tx: setting_store.put(tx, SETTING, brand))
+    rates.refresh(office)  # figures may be told in its currency
     office.engine.reload()  # it values goals
     return brand
 

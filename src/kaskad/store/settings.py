@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kaskad.domain.policy import Policy
 from kaskad.store.db import Transaction
 
 T = TypeVar("T")
+REPORTING = "reporting"
 
 
 def get(tx: Transaction, name: str, kind: type[T]) -> T | None:
@@ -21,6 +24,21 @@ def currency(tx: Transaction) -> str:
     """Return the brand's currency; "" where nobody has said so."""
     brand = get(tx, "brand", dict[str, object]) or {}
     return str(brand.get("currency", ""))
+
+
+def own_reporting(tx: Transaction) -> str:
+    """Return the currency that figures were said to be told in; "": that of the brand."""
+    return (get(tx, REPORTING, dict[str, str]) or {}).get("currency", "")
+
+
+def reporting(tx: Transaction) -> str:
+    """Return the currency that figures are told in, as far as rates tell; "" where nobody has said so."""
+    return own_reporting(tx) or currency(tx)
+
+
+def zone(tx: Transaction) -> ZoneInfo:
+    """Return the zone of the installation's days."""
+    return ZoneInfo((get(tx, "policy", Policy) or Policy()).zone)
 
 
 def put(tx: Transaction, name: str, value: object) -> None:

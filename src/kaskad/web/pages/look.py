@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Context, Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_datetime, format_skeleton, format_timedelta
@@ -28,6 +29,7 @@ ZONE_COOKIE = "kaskad_zone"  # set by js/app.js: a request does not tell where t
 _CHANNEL_PLACES = ("channel", "first", "second")
 THEMES = ("light", "dark")
 YEAR_S = 365 * 86_400
+_RATE = Context(prec=8)  # digits of an exchange rate that people look at
 
 
 class Look(Struct, frozen=True):
@@ -128,6 +130,10 @@ class Look(Struct, frozen=True):
         """Return amounts of several currencies; "" where there are none."""
         return " + ".join(format_money(each, self.language) for each in money(amounts))
 
+    def rate(self, value: Decimal) -> str:
+        """Return as much of an exchange rate as people look at."""
+        return format_number(_RATE.plus(value), self.language)
+
     def rounded(self, amounts: Mapping[str, float]) -> str:
         """Return amounts whose minor units are not whole, such as means."""
         return self.money({name: round(minor) for name, minor in amounts.items()})
@@ -161,6 +167,10 @@ class Look(Struct, frozen=True):
     def utc_day(self, at: int) -> str:
         """Return the day of UTC of an instant: "23 Nov"."""
         return format_datetime(datetime.fromtimestamp(at / 1000, UTC), "d MMM", locale=self._locale)
+
+    def utc_date(self, at: int) -> str:
+        """Return the day of UTC of an instant, with its year: "23 Nov 2026"."""
+        return format_skeleton("yMMMd", datetime.fromtimestamp(at / 1000, UTC), locale=self._locale)
 
     def time(self, at: int) -> str:
         """Return an instant as day and time: "26 Nov, 14:05"; of another year with the year."""

@@ -47,6 +47,8 @@ PARTS = (
          "settings:read"),
     Part("/settings/law", N_("Law"), N_("What may be sent where, by which article."), icon("scale"),
          "settings:read"),
+    Part("/settings/rates", N_("Currencies"), N_("What figures are told in, and exchange rates by day."),
+         icon("banknote"), "settings:read"),
     Part("/settings/retention", N_("How long things are kept"), N_("What is older goes by itself."),
          icon("hourglass"), "settings:read"),
     Part("/settings/suppressions", N_("Stop list"), N_("To whom nothing is ever sent."), icon("octagon-x"),

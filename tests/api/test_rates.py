@@ -1,0 +1,94 @@
+"""Exchange rates over the API: brought in as banks publish them or not at all, asked, changed, taken away."""
+
+import pytest
+
+from kaskad.actions.rate_file import day_of, read_rates, written
+from kaskad.domain.errors import Invalid
+
+CSV = {"Content-Type": "text/csv"}
+KZ = """Дата;Код;Количество;Курс
+25.11.2026;USD;1;512,35
+25.11.2026;JPY;100;331,2
+"""
+RU = (
+    "nominal,data,curs,cdx\n"  # the Bank of Russia's table of one currency
+    "1,11/25/2026,80.1,Доллар США\n"
+)
+
+
+@pytest.fixture
+def rates(api):
+    yield api
+    for pair in api.get("/rates")["pairs"]:
+        api.delete(f"/rates/days/{pair['base']}/{pair['quote']}")
+    api.put("/rates/reporting", {"currency": ""})
+
+
+def test_the_file_of_a_bank_is_brought_in_and_comes_out_again(rates):
+    api = rates
+    assert api.call("POST", "/rates?to=KZT", content=KZ, headers=CSV).json() == {"count": 2}
+    told = api.get("/rates/days")["items"]
+    assert [(one["day"], one["base"], one["quote"], one["rate"]) for one in told] == [
+        ("2026-11-25", "JPY", "KZT", "3.312"), ("2026-11-25", "USD", "KZT", "512.35"),
+    ]  # fmt: skip
+    exported = api.call("GET", "/rates/export")
+    assert exported.headers["content-type"].startswith("text/csv")
+    assert set(read_rates(exported.content, "again.csv")) == set(read_rates(KZ.encode(), "kz.csv", "KZT"))
+    api.put("/rates/days/usd/kzt/2026-11-25", {"rate": "510"})  # corrected afterwards
+    asked = api.get("/rates/convert", params={"amount": "100 USD", "to": "KZT", "day": "2026-11-29"})
+    assert asked == {
+        "minor": 5_100_000, "currency": "KZT", "day": "2026-11-29", "rate": "510", "rate_of": "2026-11-25",
+    }  # fmt: skip
+    assert api.call("GET", "/rates/convert?amount=1%20USD&to=RUB").status_code == 404
+    assert api.call("GET", "/rates/convert?amount=much&to=KZT").status_code == 422
+
+
+def test_where_one_row_is_wrong_nothing_is_taken_and_every_one_is_named(rates):
+    api = rates
+    bad = (
+        "date,from,to,rate,amount\n"
+        "2026-11-25,USD,KZT,512.35,\n"
+        "yesterday,USD,KZT,512.35,\n"
+        "2026-11-25,US$,KZT,1,\n"
+        "2026-11-25,RUB,RUB,1,\n"
+        "2026-11-25,RUB,KZT,0,\n"
+        "2026-11-25,RUB,KZT,-1,\n"
+        "2026-11-25,RUB,KZT,cheap,\n"
+        "2026-11-25,RUB,KZT,1,3\n"
+        "2026-11-25,USD,KZT,512.36,\n"
+    )
+    answer = api.call("POST", "/rates", content=bad, headers=CSV)
+    assert answer.status_code == 422
+    for number in range(3, 11):
+        assert f"row {number}" in answer.text, number
+    assert "row 10 tells another rate for the same day than row 2" in answer.text
+    assert api.get("/rates")["pairs"] == []
+    for wrong in ("date,from,rate\n2026-11-25,USD,1\n", "date,price\n1,2\n", ""):
+        assert api.call("POST", "/rates", content=wrong, headers=CSV).status_code == 422, wrong
+
+
+def test_what_is_needed_and_has_no_rate_is_named(rates):
+    api = rates
+    api.put("/accounts/gate", {
+        "provider": "generic_webhook", "channel": "sms", "price": "0.01 USD",
+        "settings": {"url": "http://127.0.0.1:1/"}, "secrets": {"secret": "swordfish-swordfish"},
+    })  # fmt: skip
+    assert api.put("/rates/reporting", {"currency": "kzt"}) == {"currency": "KZT"}
+    (needed,) = api.get("/rates")["needed"]
+    assert (needed["currency"], needed["accounts"], needed["rate"]) == ("USD", ["gate"], None)
+    api.put("/rates/days/USD/KZT/2020-01-02", {"rate": "378,5"})
+    (needed,) = api.get("/rates")["needed"]
+    assert (needed["rate"], needed["day"], needed["old"]) == ("378.5", "2020-01-02", True)
+    assert api.call("DELETE", "/rates/days/USD/KZT?until=2019-12-31").status_code == 404
+    assert api.call("PUT", "/rates/reporting", {"currency": "TENGE"}).status_code == 422
+    api.delete("/accounts/gate?force=true")
+
+
+def test_dates_are_read_as_banks_write_them():
+    assert [day_of(text) for text in ("2026-11-25", "25.11.2026", "20261125", "25/11/2026")] == [20_782] * 4
+    with pytest.raises(ValueError, match="not a date"):
+        day_of("11/25/2026")
+    with pytest.raises(Invalid):
+        read_rates(RU.encode(), "ru.csv", "RUB")  # it names no currency
+    kept = read_rates(b"date,from,to,rate\n2026-11-25,USD,KZT,512.35000000000000001\n", "fine.csv")
+    assert read_rates(written(kept).encode(), "again.csv") == kept
