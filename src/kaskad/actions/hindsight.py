@@ -8,7 +8,7 @@ week after a version was that of all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct, structs
@@ -19,10 +19,12 @@ from kaskad.actions.office import Office
 from kaskad.actions.weeks import DAYS, Told, Week
 from kaskad.analytics.calibration import Calibration, Held, calibration
 from kaskad.analytics.courses import tally
-from kaskad.analytics.reach import lines_of
+from kaskad.analytics.exchange import exchanges
+from kaskad.analytics.reach import Line, lines_of
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.analytics.services import services
 from kaskad.domain.policy import DAY
+from kaskad.domain.rates import Exchange
 from kaskad.planning.entries import scaled
 from kaskad.planning.forecast import Range
 from kaskad.planning.history import Happened, happened
@@ -107,18 +109,18 @@ def calibrated(told: Sequence[Hindsight]) -> Calibration:
 def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
     expected = msgspec.json.decode(told.forecast, type=Expected)
     ids = _versions(tx, cascade_id, told)
-    past, messages, cost, numbers = Happened({}), 0, Counter[str](), list[int]()
+    past, lines, numbers = Happened({}), list[Line](), list[int]()
+    scope = _scope(tx, told, ids)
     for version_id in ids:
-        found = tally(tx, cascade_id, structs.replace(_scope(tx, told, ids), version_id=version_id))
+        found = tally(tx, cascade_id, structs.replace(scope, version_id=version_id))
         own = happened(stages(cascade_of(office, tx, version_id)), found.shapes, found.legs)
         past.include(own)
         numbers += [store.version(tx, version_id).number] if own.over + own.under_way else []
-        for line in lines_of(found, {}, services(tx)):
-            messages += line.sent
-            cost.update(line.cost)
+        lines += lines_of(found, {}, services(tx))
+    cost = _told_as(lines, expected.cost, exchanges(tx, cascade_id, office.now(), scope).cost)
     entered = past.over + past.under_way
     figures = [
-        *_people(expected, past, messages),
+        *_people(expected, past, sum(line.sent for line in lines)),
         *(
             Compared("cost", name, minor, expected.cost_ranges[name], cost[name])
             for name, minor in expected.cost.items()
@@ -151,11 +153,11 @@ def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
     cascade, now = cascade_of(office, tx, row.version_id), office.now()
     since = _hour(row.at) + HOUR_MS
     until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
-    found = tally(tx, row.cascade_id, Scope(version_id=row.version_id, since=since, until=max(since, until)))
+    scope = Scope(version_id=row.version_id, since=since, until=max(since, until))
+    found = tally(tx, row.cascade_id, scope)
     past = happened(stages(cascade), found.shapes, found.legs)
-    lines, cost = lines_of(found, {}, services(tx)), Counter[str]()
-    for line in lines:
-        cost.update(line.cost)
+    lines = lines_of(found, {}, services(tx))
+    cost = _told_as(lines, told.costs, exchanges(tx, row.cascade_id, now, scope).cost)
     people = past.over + past.under_way
     came = {
         "reached": past.reached, "silent": past.silent, "converted": past.converted,
@@ -182,6 +184,15 @@ def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
         row.slug, 0, row.number, f"trigger {told.trigger}", row.at, told.basis, over, past.under_way,
         tuple(figures),
     )  # fmt: skip
+
+
+def _told_as(lines: Sequence[Line], told: Mapping[str, object], told_in: Exchange) -> Mapping[str, int]:
+    """Return what messages cost, in the currencies in which it was told beforehand what they would."""
+    own = Counter[str]()
+    for line in lines:
+        own.update(line.cost)
+    values = {name: value for name, value in told_in.values.items() if name not in told}
+    return Counter(structs.replace(told_in, values=values).told(own))
 
 
 def _of_each(name: str, currency: str, told: Told, came: int, people: int) -> Compared:

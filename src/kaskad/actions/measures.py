@@ -12,6 +12,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, Table, scope_of, table_of
 from kaskad.analytics import measures
 from kaskad.analytics.courses import left_between, tally
+from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.measures import EVERY, Chosen, Measured, Rate, Row, rate
 from kaskad.analytics.services import services
 from kaskad.domain.cascade import Cascade
@@ -63,7 +64,8 @@ def told(office: Office, slug: str, among: Among = ALL, chosen: Chosen = EVERY) 
         _check(cascade, chosen)
         scope = scope_of(office, tx, slug, among)
         counted = tally(tx, row.id, scope, now)
-        known = measures.seen(tx, counted, services(tx), settings.currency(tx))
+        told_in = exchanges(tx, row.id, now, scope)
+        known = measures.seen(tx, counted, services(tx), settings.currency(tx), told_in)
         gained = gains(tx, row.id, scope, counted, known)
     made = measures.measured(counted, cascade, known, chosen, gained)
     return Told(cascade.id, cascade.title, now, chosen, made)

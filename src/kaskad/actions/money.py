@@ -1,17 +1,22 @@
 """What cascades cost: by day, account and step, how amounts changed, and what of it was wasted.
 
-All sums are of the same messages, so they agree to the minor unit; amounts of two currencies are never added.
+All sums are of the same messages. Amounts of several currencies are added up in that of figures, each at
+the rate of the day on which its message was handed over; one without a rate stands apart. Sums are exact
+inside and rounded where they are told, each by itself; of one currency they agree to the minor unit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
 from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
+from kaskad.analytics.exchange import daily, day_of
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.services import currencies
 from kaskad.analytics.spent import Span, whole_hours
@@ -21,6 +26,8 @@ from kaskad.analytics.waste import Counter, Wasted
 from kaskad.domain.cascade import Money
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
+from kaskad.domain.rates import EXACT, Daily, converted
+from kaskad.domain.rates import whole as round_off
 from kaskad.domain.spent import UNDER_WAY, WHOLE, change_of
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.spending import spent
@@ -29,16 +36,19 @@ from kaskad.store import settings
 from kaskad.store.db import Transaction
 
 HOUR_MS = 3_600_000
+EPOCH = date(1970, 1, 1).toordinal()
 DAYS = 30  # that are looked back on where nothing is asked
 
 
 class Sum(Struct):
-    """Messages of one day, account, step or cascade that have left us: their prices and costs."""
+    """Messages of one day, account, step or cascade that have left us: their prices and costs; `own` has the
+    costs in the currencies that were paid."""
 
     name: str
     messages: int = 0
     price: Amounts = field(default_factory=dict)
     cost: Amounts = field(default_factory=dict)
+    own: Amounts = field(default_factory=dict)
 
 
 class Changed(Struct, frozen=True):
@@ -73,7 +83,8 @@ class Told(Struct, frozen=True):
     """What was spent from `since` until before `until`, whole hours. `under_way`: reserved, not charged yet.
 
     `cascades` is of the whole installation; `steps`, `wasted` and `budget` are of one cascade. `uncounted`:
-    of so many runs, or more, what has changed of late is not in it yet.
+    of so many runs, or more, what has changed of late is not in it yet. `rates`: what one unit of each
+    currency that was converted counted as, on average.
     """
 
     since: int
@@ -90,6 +101,8 @@ class Told(Struct, frozen=True):
     gap_ms: int
     budget: Spent | None
     uncounted: int = 0
+    rates: Mapping[str, Decimal] = {}
+    told_in: str = ""
 
 
 def money(office: Office, slug: str = "", since: int | None = None, until: int | None = None) -> Told:
@@ -108,12 +121,21 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         span = whole_hours(Span(row.id if row else 0, since, until), now)
         zone = ZoneInfo(policy.zone)
         told = counted(tx, span, zone)
+        rates = daily(tx, known.values())
+        paid = (
+            (known.get(one.account_id, ""), day_number(one), one.cost)
+            for one in told.sums
+            if one.kind == WHOLE
+        )
+        told_in = rates.over(paid, day_of(now, zone))
         wasted: list[Wasted] = []
         gap_ms = policy.run_gap_ms.of(cascade.message_class) if cascade else 0
         if cascade is not None:
             counter = Counter(tx, span, lambda number: cascade_of(office, tx, number), known)
             wasted = counter.count(told.sums, gap_ms)
-        sums = _Sums(tx, office, span, names, known)
+            for one in wasted:
+                one.amounts = told_in.told(one.amounts)
+        sums = _Sums(tx, office, span, names, known, rates)
         sums.add(told.sums)
     budget = None
     if row is not None and cascade is not None and cascade.budget.total is not None:
@@ -122,7 +144,13 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         span.since, span.until, policy.zone, sums.whole, sums.under_way, sums.ordered("days"),
         sums.ordered("accounts"), sums.ordered("cascades"), list(sums.of["steps"].values()) if slug else [],
         sums.changed(), wasted, gap_ms, budget, told.uncounted,
+        {name: value for name, value in told_in.values.items() if name in sums.whole.own}, rates.to,
     )  # fmt: skip
+
+
+def day_number(one: Counted) -> int:
+    """Return the day of a sum in days since 1970."""
+    return one.day.toordinal() - EPOCH
 
 
 def budgets(office: Office) -> list[Budget]:
@@ -143,15 +171,25 @@ def budgets(office: Office) -> list[Budget]:
     ]  # fmt: skip
 
 
+_Exact = tuple[Sum, tuple[dict[str, Decimal], dict[str, Decimal]]]
+
+
+def _more(amounts: dict[str, Decimal], currency: str, amount: Decimal) -> None:
+    amounts[currency] = EXACT.add(amounts.get(currency, Decimal(0)), amount)
+
+
 class _Sums:
     """Adds the same messages up by day, account, cascade and step."""
 
     def __init__(
-        self, tx: Transaction, office: Office, span: Span, names: Mapping[int, str], known: Mapping[int, str]
-    ) -> None:
+        self, tx: Transaction, office: Office, span: Span, names: Mapping[int, str],
+        known: Mapping[int, str], rates: Daily,
+    ) -> None:  # fmt: skip
+        self._rates, self._exact = rates, dict[int, _Exact]()
         self._tx, self._office, self._span, self._names, self._known = tx, office, span, names, known
         self.whole = Sum("")
         self.under_way: Amounts = {}
+        self._under_way: dict[str, Decimal] = {}
         self.of: dict[str, dict[str, Sum]] = {"days": {}, "accounts": {}, "cascades": {}, "steps": {}}
         self._changes: dict[tuple[int, int], list[int]] = {}
 
@@ -167,7 +205,7 @@ class _Sums:
                 total[0] += one.messages
                 total[1] += one.cost
             elif one.kind == UNDER_WAY and currency:
-                self.under_way[currency] = self.under_way.get(currency, 0) + one.cost
+                _more(self._under_way, *self._in_one(currency, one, one.cost))
             elif one.kind == WHOLE:
                 places = {
                     "days": one.day.isoformat(), "accounts": self._names.get(one.account_id, ""),
@@ -177,8 +215,24 @@ class _Sums:
                 for sums in (self.whole, *each):
                     sums.messages += one.messages
                     if currency:
-                        sums.price[currency] = sums.price.get(currency, 0) + one.price
-                        sums.cost[currency] = sums.cost.get(currency, 0) + one.cost
+                        self._pay(sums, currency, one)
+        self.under_way = round_off(self._under_way)
+        for sums, exact in self._exact.values():
+            sums.price, sums.cost = round_off(exact[0]), round_off(exact[1])
+
+    def _pay(self, sums: Sum, currency: str, one: Counted) -> None:
+        """Add what messages of a day cost to a sum, not rounded yet."""
+        sums.own[currency] = sums.own.get(currency, 0) + one.cost
+        _, (price, cost) = self._exact.setdefault(id(sums), (sums, ({}, {})))
+        _more(price, *self._in_one(currency, one, one.price))
+        _more(cost, *self._in_one(currency, one, one.cost))
+
+    def _in_one(self, currency: str, one: Counted, minor: int) -> tuple[str, Decimal]:
+        """Return an amount of a day in the currency of figures; where no rate tells it in its own."""
+        value = self._rates.value(currency, day_number(one))
+        if value is None:
+            return currency, Decimal(minor)
+        return self._rates.to, converted(minor, currency, self._rates.to, value)
 
     def changed(self) -> list[Changed]:
         """Return how amounts changed, by account and reason."""

@@ -14,6 +14,7 @@ from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics import measures, paths, reach, recent, who
 from kaskad.analytics.courses import tally
+from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.measures import Rate
 from kaskad.analytics.paths import Flow, Variant
 from kaskad.analytics.reach import Report
@@ -74,11 +75,11 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         version = store.version(tx, row.version_id or 0).number
         scope = scope_of(office, tx, slug, among)
         told, accounts = tally(tx, row.id, scope, office.now()), services(tx)
-        worth = reach.worth(tx, told)
-        known = measures.seen(tx, told, accounts, settings.currency(tx))
+        worth, told_in = reach.worth(tx, told), exchanges(tx, row.id, office.now(), scope)
+        known = measures.seen(tx, told, accounts, settings.currency(tx), told_in)
     rates = measures.of_lines(measures.measured(told, cascade, known))
-    made = reach.report_of(told, cascade, accounts, worth, office.now())
-    flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, accounts)
+    made = reach.report_of(told, cascade, accounts, worth, office.now(), told_in)
+    flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, accounts, told_in.cost)
     return Told(row.state, version, launches[0] if launches else 0, made, flows, variants, rates)
 
 
@@ -219,5 +220,5 @@ def _figure(cascade: Cascade, name: str, step: str, channel: str, reason: str) -
 def _lately(office: Office, at: int) -> Mapping[str, Lately]:
     with office.read() as tx:
         names = {row.id: row.slug for row in store.all_cascades(tx)}
-        found = recent.lately(tx, at)
+        found = recent.lately(tx, at, office.now())
     return {names[cascade_id]: one for cascade_id, one in found.items() if cascade_id in names}

@@ -10,6 +10,7 @@ from kaskad.actions import cascades
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import tally
+from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.intervals import UNEVEN, Interval, Share
 from kaskad.analytics.scope import Scope
 from kaskad.analytics.sequential import difference_at_any_look
@@ -286,12 +287,13 @@ def _told(
     since, until = compared(trial, now)
     shares = {arm.version_id: arm.share for arm in trial.arms}
     shares = {trial.base_id: EQUAL - sum(shares.values()), **shares}
+    told_in = exchanges(tx, row.id, now, Scope(None, 0, since, until)).cost
     arms: list[ArmTold] = []
     effects: list[Mapping[str, float]] = []
     people = []
     for version_id, part in shares.items():
         told = tally(tx, row.id, Scope(None, version_id, since, until))
-        found = outcomes(told, money)
+        found = outcomes(told, money, told_in)
         effects.append(design_effects(tx, version_id, since, until, told))
         apart = _apart((found, arms[0].found), (effects[-1], effects[0])) if arms else {}
         arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, found, apart))

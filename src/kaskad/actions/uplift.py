@@ -13,6 +13,7 @@ from kaskad.actions.reports import ALL, Among, scope_of
 from kaskad.analytics import reach, uplift
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.effects import Effect, VariantEffects, step_effects, variant_effects
+from kaskad.analytics.exchange import Told, exchanges
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.analytics.services import currencies
 from kaskad.analytics.uplift import DAY_MS, PACE_DAYS, Uplift, Worth
@@ -61,7 +62,7 @@ def _measured(
     office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
     counted: Scope, shares: Mapping[int, int], now: int, span: Stretch,
 ) -> Uplift:  # fmt: skip
-    told = tally(tx, row.id, counted)
+    told, told_in = tally(tx, row.id, counted), exchanges(tx, row.id, now, counted)
     effect = uplift.treated_and_held(told)
     expected, evenly = uplift.lot(told, shares)
     version = store.version(tx, whole.version_id or row.version_id or 0)
@@ -82,7 +83,8 @@ def _measured(
         first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
         goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
         effect=effect, expected_share=expected, evenly=evenly,
-        worth=_worth(tx, row, counted, told, effect), cost=uplift.cost_of(told, currencies(tx)),
+        worth=_worth(tx, row, counted, told, effect, told_in),
+        cost=uplift.cost_of(told, currencies(tx), told_in.cost),
         touched=uplift.contamination(tx, row.id, counted, within_ms), pace=pace,
         plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
         variants=_variants(tx, row, own, one, defined), uncounted=told.uncounted,
@@ -117,13 +119,17 @@ def _numbers(tx: Transaction, row: CascadeRow, counted: Scope) -> tuple[int, ...
     return tuple(sorted(each.number for each in known if counted.has(each.id)))
 
 
-def _worth(tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect) -> Worth | None:
-    """Return what people brought, where all of it is in one known currency."""
+def _worth(
+    tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect, told_in: Told
+) -> Worth | None:
+    """Return what people brought, where all of it is in one known currency, or can be told in one."""
     told_of = reach.worth(tx, told)
-    currencies = {*told_of.left, *told_of.returned}
+    currencies = told_in.worth.exact({**told_of.left, **told_of.returned})
     if len(currencies) != 1 or "" in currencies:
         return None
-    return uplift.worth_of(tx, row.id, counted, effect, currencies.pop())
+    versions = {each: reach.currency_of(tx, each) for each in {*told.values, *told.held}}
+    found = uplift.worths_of(tx, row.id, counted, effect, versions, told_in.worth)
+    return next((one for one in found if one.currency in currencies), None)
 
 
 def _lots(office: Office, tx: Transaction, row: CascadeRow) -> dict[int, tuple[Stretch, ...]]:

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from msgspec import structs
-
 from kaskad.analytics.courses import Tally
 from kaskad.analytics.measures import Gain, Seen, currency_of
 from kaskad.analytics.scope import Scope
-from kaskad.analytics.uplift import treated_and_held, worth_of
+from kaskad.analytics.uplift import treated_and_held, worths_of
 from kaskad.store.db import Transaction
 
 
 def gains(tx: Transaction, cascade_id: int, scope: Scope, told: Tally, known: Seen) -> dict[str, Gain]:
     """Return the gain of people by their first runs, zeros included; of a currency that brought nothing none.
 
-    Each currency is that of some versions; who entered by another has brought none of it.
+    Each currency is that of some versions; who entered by another has brought none of it. All that can be
+    told in one is of all versions together, at one rate for each of theirs.
     """
     effect = treated_and_held(told)
     if not effect.one.of or not effect.other.of:
         return {}
-    versions: dict[str, list[int]] = {}
-    for version_id in sorted({*told.values, *told.held}):
-        versions.setdefault(currency_of(version_id, known), []).append(version_id)
+    currencies = {each: currency_of(each, known) for each in {*told.values, *told.held}}
     found: dict[str, Gain] = {}
-    for currency, ids in versions.items():
-        worth = worth_of(tx, cascade_id, structs.replace(scope, versions=tuple(ids)), effect, currency)
-        if worth is None or worth.treated is None or worth.held is None:
+    for worth in worths_of(tx, cascade_id, scope, effect, currencies, known.told_in.worth):
+        if worth.treated is None or worth.held is None:
             continue
         between = worth.difference
         low, high = (None, None) if between is None else (between.low, between.high)
-        found[currency] = Gain(worth.treated - worth.held, low, high, worth.shown)
+        found[worth.currency] = Gain(worth.treated - worth.held, low, high, worth.shown)
     return found

@@ -12,13 +12,16 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from kaskad.analytics.courses import Tally
-from kaskad.analytics.reach import Amounts
+from kaskad.analytics.exchange import ALONE
+from kaskad.analytics.exchange import Told as ToldIn
+from kaskad.analytics.reach import Amounts, Exact, each
 from kaskad.analytics.services import UNKNOWN, Service
 from kaskad.domain.cascade import Cascade, Content
 from kaskad.domain.channels import CHANNELS, Family
 from kaskad.domain.course import LEVELS, SIGNS, Leg
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.figures import DELIVERED, LEFT, NO_MESSAGE, SEEN, SETTLED, SUSPECTED, arrived
+from kaskad.domain.rates import whole as round_off
 from kaskad.domain.returns import WHOLE
 from kaskad.domain.terms import Channel, Kind
 from kaskad.store import cascades
@@ -98,12 +101,15 @@ class Seen(Struct, frozen=True):
     accounts: Mapping[int, Service]
     sources: Mapping[int, str]  # of versions
     brand: str  # currency
+    told_in: ToldIn = ALONE  # the currency of all sums
 
 
-def seen(tx: Transaction, told: Tally, accounts: Mapping[int, Service], brand: str) -> Seen:
+def seen(
+    tx: Transaction, told: Tally, accounts: Mapping[int, Service], brand: str, told_in: ToldIn = ALONE
+) -> Seen:  # fmt: skip
     """Return what the measures of these runs need to know."""
     versions = {version for version, _ in told.placed} | set(told.values) | set(told.held)
-    return Seen(accounts, {each: cascades.version(tx, each).source for each in versions}, brand)
+    return Seen(accounts, {each: cascades.version(tx, each).source for each in versions}, brand, told_in)
 
 
 class _Counts(Struct):
@@ -208,8 +214,8 @@ def measured(
         one = steps.get(number)
         name = _named(cascade, number, variant) if variant >= 0 else ""
         told_as = (one.id if one else str(number), Channel.of(channel).value, name)
-        rows.append(_row(told_as, made[number, channel, variant]))
-    return _of_runs(told, known, rows, _row(_asked(chosen), whole), _spent(told, known), gains)
+        rows.append(_row(told_as, made[number, channel, variant], known.told_in))
+    return _of_runs(told, known, rows, _row(_asked(chosen), whole, known.told_in), _spent(told, known), gains)
 
 
 def of_lines(made: Measured) -> dict[tuple[str, str], dict[str, Rate]]:
@@ -227,22 +233,23 @@ def _asked(chosen: Chosen) -> tuple[str, str, str]:
     return chosen.step, chosen.channel, chosen.variant
 
 
-def _row(place: tuple[str, str, str], counts: _Counts) -> Row:
-    return Row(*place, counts.sent, counts.arrived, counts.cost, counts.revenue, counts.rates())
+def _row(place: tuple[str, str, str], counts: _Counts, told_in: ToldIn) -> Row:
+    cost, revenue = told_in.cost.told(counts.cost), told_in.worth.told(counts.revenue)
+    return Row(*place, counts.sent, counts.arrived, cost, revenue, counts.rates())
 
 
-def _spent(told: Tally, known: Seen) -> Amounts:
+def _spent(told: Tally, known: Seen) -> Exact:
     """Return what all messages cost."""
     cost: Amounts = {}
     for leg, runs in told.legs.items():
         account = known.accounts.get(leg.account_id or 0)
         if account and account.currency and leg.cost:
             cost[account.currency] = cost.get(account.currency, 0) + leg.cost * runs
-    return cost
+    return known.told_in.cost.exact(cost)
 
 
 def _of_runs(
-    told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Amounts, gains: Mapping[str, Gain]
+    told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Exact, gains: Mapping[str, Gain]
 ) -> Measured:  # fmt: skip
     entered = holdouts = goals = held_goals = beyond = 0
     counts = dict.fromkeys((*LEVELS, *SIGNS, "goal_delivered", "goal_clicked", "back", "whole"), 0)
@@ -273,9 +280,9 @@ def _of_runs(
         "run_unsubscribe_rate": rate(counts["left"], entered),
     }
     gain = goals / entered - held_goals / holdouts if entered and holdouts else None
-    money = {f"cost_{name}": _each(cost, counts[name]) for name in LEVELS} | {
-        "cost_entered": _each(cost, entered),
-        "cost_goal": _each(cost, goals),
+    money = {f"cost_{name}": each(cost, counts[name]) for name in LEVELS} | {
+        "cost_entered": each(cost, entered),
+        "cost_goal": each(cost, goals),
         **_brought(told, known, entered),
         "revenue_gain": {currency: round(one.each) for currency, one in gains.items()},
     }
@@ -285,7 +292,11 @@ def _of_runs(
 def _brought(told: Tally, known: Seen, entered: int) -> dict[str, Amounts]:
     """Return what goals were worth: in all, what came back of it, and by run."""
     revenue, returned = _worth(told.values, known), _worth(told.returned, known)
-    return {"revenue": revenue, "returned": returned, "revenue_each": _each(revenue, entered)}
+    return {
+        "revenue": round_off(revenue),
+        "returned": round_off(returned),
+        "revenue_each": each(revenue, entered),
+    }
 
 
 def currency_of(version: int, known: Seen) -> str:
@@ -293,18 +304,13 @@ def currency_of(version: int, known: Seen) -> str:
     return _currency(known.sources[version]) or known.brand
 
 
-def _worth(values: Mapping[int, int], known: Seen) -> Amounts:
+def _worth(values: Mapping[int, int], known: Seen) -> Exact:
     found: Amounts = {}
     for version, minor in values.items():
         if minor:
             currency = currency_of(version, known)
             found[currency] = found.get(currency, 0) + minor
-    return found
-
-
-def _each(amounts: Amounts, count: int) -> Amounts:
-    """Return what falls to each of so many, rounded to a minor unit; nothing for nobody."""
-    return {currency: round(minor / count) for currency, minor in amounts.items()} if count else {}
+    return known.told_in.worth.exact(found)
 
 
 def _variant(cascade: Cascade, leg: Leg) -> str:

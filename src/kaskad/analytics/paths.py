@@ -15,6 +15,7 @@ from kaskad.analytics.reach import Amounts
 from kaskad.analytics.services import UNKNOWN, Service
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.figures import NO_MESSAGE, counted_as
+from kaskad.domain.rates import OWN, Exchange
 from kaskad.domain.terms import Outcome
 
 ENTRY = "entered"
@@ -63,7 +64,9 @@ def flows(told: Tally, cascade: Cascade) -> list[Flow]:
     return [Flow(source, target, runs) for (_, _, source, target), runs in sorted(ways.items())]
 
 
-def variants(told: Tally, cascade: Cascade, accounts: Mapping[int, Service]) -> list[Variant]:
+def variants(
+    told: Tally, cascade: Cascade, accounts: Mapping[int, Service], told_in: Exchange = OWN
+) -> list[Variant]:  # fmt: skip
     """Return the variants of the steps that have some, as the current definition names them."""
     steps = {step.number: step for step in cascade.steps}
     made: dict[tuple[int, int], Variant] = {}
@@ -83,6 +86,8 @@ def variants(told: Tally, cascade: Cascade, accounts: Mapping[int, Service]) -> 
                 setattr(one, figure, getattr(one, figure) + runs)
         if currency := account.currency:
             one.cost[currency] = one.cost.get(currency, 0) + leg.cost * runs
+    for one in made.values():
+        one.cost = told_in.told(one.cost)
     return [made[key] for key in sorted(made)]
 
 

@@ -1,14 +1,15 @@
 """The report of a cascade: who entered, who was reached, by what, and for how much.
 
 What each figure counts is told in `figures.py`; the unit is a run: whoever enters again counts again. Only
-what people do is a reaction; machines stand beside. Money is kept apart by currency: what providers took,
-else the prices agreed.
+what people do is a reaction; machines stand beside. Money is what providers took, else the prices agreed; it
+is told in one currency where rates tell (`exchange.py`), else by currency.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -16,18 +17,21 @@ import msgspec
 from msgspec import Struct, field
 
 from kaskad.analytics.courses import Tally, tally
+from kaskad.analytics.exchange import ALONE, Told, exchanges
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.analytics.services import UNKNOWN, Service, services
 from kaskad.domain.cascade import Cascade, Money
 from kaskad.domain.course import LEVELS, Leg
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.figures import FAILED, NO_MESSAGE, SKIPPED, counted_as
+from kaskad.domain.rates import EXACT, whole
 from kaskad.domain.returns import LATE, UNREAD
 from kaskad.domain.terms import Channel, Kind, Outcome, Reason, SkipReason
 from kaskad.store import cascades, settings
 from kaskad.store.db import Transaction
 
 Amounts = dict[str, int]  # currency -> minor units
+Exact = Mapping[str, Decimal]  # the same, not rounded yet
 
 
 class Line(Struct):
@@ -107,6 +111,10 @@ class Report(Struct):
     goals_returned: int
     returned_late: int  # … of these, some of it after the goal's time: figures of then have changed since
     returned_unread: int  # … with a return of which no amount is known: it is not deducted
+    rates: Mapping[
+        str, Decimal
+    ] = {}  # what one unit of each currency that was converted counted as, on average
+    told_in: str = ""  # the currency of figures; what no rate brings into it stands apart
     returns_known: bool = False  # the definition of now names the event by which returns are told
     uncounted: int = 0  # runs that have changed since, where they are too many to be looked at now
 
@@ -142,17 +150,25 @@ def report(tx: Transaction, cascade_id: int, cascade: Cascade, now: int, scope: 
 
     It is of the runs in `scope`; seed contacts are in no figure.
     """
-    told = tally(tx, cascade_id, scope)
-    return report_of(told, cascade, services(tx), worth(tx, told), now)
+    told, told_in = tally(tx, cascade_id, scope), exchanges(tx, cascade_id, now, scope)
+    return report_of(told, cascade, services(tx), worth(tx, told), now, told_in)
 
 
 def report_of(
-    told: Tally, cascade: Cascade, accounts: Mapping[int, Service], revenue: Brought, now: int
+    told: Tally, cascade: Cascade, accounts: Mapping[int, Service], revenue: Brought, now: int,
+    told_in: Told = ALONE,
 ) -> Report:  # fmt: skip
-    """Return the report of runs that went so."""
+    """Return the report of runs that went so.
+
+    Sums are told in one currency as far as `told_in` can, each line and the whole rounded by themselves.
+    """
     names = _names(cascade)
     lines = lines_of(told, names, accounts)
-    cost, price = _total(line.cost for line in lines), _total(line.price for line in lines)
+    paid, prices = _total(line.cost for line in lines), _total(line.price for line in lines)
+    cost, price = told_in.cost.exact(paid), told_in.cost.told(prices)
+    brought = told_in.worth.exact(revenue.left)
+    for line in lines:
+        line.cost, line.price = told_in.cost.told(line.cost), told_in.cost.told(line.price)
     ends, held = Counter[int](), Counter[int]()
     goals, back = 0, Counter[int]()
     for shape, runs in told.shapes.items():
@@ -177,16 +193,18 @@ def report_of(
         failure_words=words,
         levels=_levels(told, cost),
         price=price,
-        cost=cost,
+        cost=whole(cost),
         goals=goals,
-        revenue=revenue.left,
-        revenue_each=_each(revenue.left, ends.total()),
-        goal_cost=_each(cost, goals),
-        return_rate=_rate(revenue.left, cost),
-        returned=revenue.returned,
+        revenue=whole(brought),
+        revenue_each=each(brought, ends.total()),
+        goal_cost=each(cost, goals),
+        return_rate=_rate(brought, cost),
+        returned=told_in.worth.told(revenue.returned),
         goals_returned=back[Kind.RETURNED.bit],
         returned_late=back[LATE],
         returned_unread=back[UNREAD],
+        told_in=told_in.cost.to,
+        rates=told_in.used({**prices, **paid}, {**revenue.left, **revenue.returned}),
         returns_known=bool(cascade.goal and cascade.goal.returned),
         uncounted=told.uncounted,
     )
@@ -209,14 +227,18 @@ def trips(tx: Transaction, cascade_id: int, cascade: Cascade, limit: int) -> lis
 
 def worth(tx: Transaction, told: Tally) -> Brought:
     """Return what goals were worth, by currency; "" where neither budget nor brand has one."""
-    brand = settings.currency(tx)
     found = Brought({}, {})
     for counts, amounts in ((told.values, found.left), (told.returned, found.returned)):
         for version_id, minor in counts.items():
             if minor:
-                currency = _currency(cascades.version(tx, version_id).source) or brand
+                currency = currency_of(tx, version_id)
                 amounts[currency] = amounts.get(currency, 0) + minor
     return found
+
+
+def currency_of(tx: Transaction, version_id: int) -> str:
+    """Return the currency of what goals of a version are worth; "": none is known."""
+    return _currency(cascades.version(tx, version_id).source) or settings.currency(tx)
 
 
 @lru_cache(100)
@@ -249,11 +271,7 @@ def _names(cascade: Cascade) -> dict[int, str]:
     return {step.number: step.id for step in cascade.steps}
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole > 0 else None
-
-
-def _levels(told: Tally, cost: Amounts) -> list[Level]:
+def _levels(told: Tally, cost: Exact) -> list[Level]:
     entered, counts = 0, dict.fromkeys(LEVELS, 0)
     for shape, runs in told.shapes.items():
         if shape.holdout:
@@ -262,23 +280,26 @@ def _levels(told: Tally, cost: Amounts) -> list[Level]:
         for bit, name in enumerate(LEVELS):
             counts[name] += runs * (shape.levels >> bit & 1)
     return [
-        Level(name, count, count / entered if entered else 0.0, _each(cost, count))
+        Level(name, count, count / entered if entered else 0.0, each(cost, count))
         for name, count in counts.items()
     ]
 
 
-def _each(amounts: Amounts, count: int) -> Amounts:
-    """Return what falls to each of so many, rounded as the measures are; nothing for nobody."""
-    return {currency: round(minor / count) for currency, minor in amounts.items()} if count else {}
+def each(amounts: Exact, count: int) -> Amounts:
+    """Return what falls to each of so many, rounded to a minor unit; nothing for nobody."""
+    if not count:
+        return {}
+    return whole({currency: EXACT.divide(minor, Decimal(count)) for currency, minor in amounts.items()})
 
 
-def _rate(revenue: Amounts, cost: Amounts) -> float | None:
+def _rate(revenue: Exact, cost: Exact) -> float | None:
     """Return revenue by cost, where all of both is in one known currency."""
     known = {name for amounts in (revenue, cost) for name, minor in amounts.items() if minor}
     if len(known) != 1 or "" in known:
         return None
     currency = known.pop()
-    return _share(revenue.get(currency, 0), cost.get(currency, 0))
+    spent = cost.get(currency, Decimal(0))
+    return float(revenue.get(currency, Decimal(0)) / spent) if spent > 0 else None
 
 
 Reasons = dict[str, dict[str, int]]  # step id -> reason -> how many

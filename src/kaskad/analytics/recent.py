@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from kaskad.analytics import exchange
 from kaskad.analytics.courses import left_between
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.scope import FOREVER
@@ -38,7 +39,7 @@ class Hour(Struct, frozen=True):
     failed: int
 
 
-def lately(tx: Transaction, since: int) -> Mapping[int, Lately]:
+def lately(tx: Transaction, since: int, now: int) -> Mapping[int, Lately]:
     """Return by cascade what has left since the hour that an instant lies in."""
     money = currencies(tx)
     cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
@@ -52,6 +53,9 @@ def lately(tx: Transaction, since: int) -> Mapping[int, Lately]:
         one.sent, one.failed, one.reached = one.sent + sent, one.failed + failed, one.reached + reached
         if currency := money.get(leg.account_id or 0, ""):
             one.cost[currency] = one.cost.get(currency, 0) + leg.cost * count
+    told_in = exchange.lately(tx, money, since, now)
+    for one in found.values():
+        one.cost = told_in.told(one.cost)
     return found
 
 

@@ -20,7 +20,7 @@ _AT_ONCE = 200  # draws in memory
 class Money(Struct, frozen=True):
     """What each contact of an arm brought: how many brought which amount, nothing too. In minor units."""
 
-    counts: Mapping[int, int]  # amount -> contacts
+    counts: Mapping[int, int] | Mapping[float, int]  # amount -> contacts
 
     @property
     def contacts(self) -> int:

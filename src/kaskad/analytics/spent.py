@@ -60,7 +60,7 @@ def spent(tx: Transaction, span: Span, zone: ZoneInfo) -> Spent:
     """Return what was spent, by the days of `zone`; `span` is of whole hours."""
     found: dict[_Place, list[int]] = {}
     since, until = span.since // HOUR_MS, span.until // HOUR_MS
-    for first, last, offset in _clocks(zone, since, until):
+    for first, last, offset in clocks(zone, since, until):
         for row in tx.all(
             "spent_between", cascade_id=span.cascade_id, since=first, until=last, offset=offset
         ):
@@ -81,7 +81,7 @@ def spent(tx: Transaction, span: Span, zone: ZoneInfo) -> Spent:
     return Spent(sums, len(changed) if len(changed) > CORRECTED else 0)
 
 
-def _clocks(zone: ZoneInfo, since: int, until: int) -> Iterator[tuple[int, int, int]]:
+def clocks(zone: ZoneInfo, since: int, until: int) -> Iterator[tuple[int, int, int]]:
     """Yield stretches of hours in which the clocks of a zone are so many seconds ahead of UTC."""
     first, offset = since, _offset(zone, since)
     hour = since

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from kaskad.analytics.clusters import design_effect, gathered
 from kaskad.analytics.courses import Tally
 from kaskad.domain.course import LEVELS, SIGNS
+from kaskad.domain.rates import OWN, Exchange
 from kaskad.domain.terms import Kind
 from kaskad.store.courses import parts
 from kaskad.store.db import Transaction
@@ -39,7 +40,7 @@ class Outcomes(Struct):
         return count
 
 
-def outcomes(told: Tally, money: Mapping[int, str]) -> Outcomes:
+def outcomes(told: Tally, money: Mapping[int, str], told_in: Exchange = OWN) -> Outcomes:
     """Return what became of these runs; `money` has the accounts' currencies."""
     found = Outcomes()
     for shape, runs in told.shapes.items():
@@ -55,6 +56,7 @@ def outcomes(told: Tally, money: Mapping[int, str]) -> Outcomes:
     for leg, runs in told.legs.items():
         if leg.cost and (currency := money.get(leg.account_id or 0, "")):
             found.cost[currency] = found.cost.get(currency, 0) + leg.cost * runs
+    found.cost = told_in.told(found.cost)
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.analytics.courses import Tally, worth_each
 from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, effect
@@ -18,6 +18,7 @@ from kaskad.analytics.intervals import UNEVEN, Interval, Share, needed
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
 from kaskad.analytics.scope import Scope
+from kaskad.domain.rates import OWN, Exchange
 from kaskad.domain.terms import Kind
 from kaskad.store.db import Transaction
 
@@ -121,14 +122,14 @@ def treated_and_held(told: Tally) -> Effect:
     return effect(Share(*counts[0]), Share(*counts[1]))
 
 
-def cost_of(told: Tally, money: Mapping[int, str]) -> Amounts:
-    """Return what all messages of first runs cost, by currency; `money` has the accounts'."""
+def cost_of(told: Tally, money: Mapping[int, str], told_in: Exchange = OWN) -> Amounts:
+    """Return what all messages of first runs cost; `money` has the accounts' currencies."""
     found: Amounts = {}
     for leg, runs in told.legs.items():
         currency = money.get(leg.account_id or 0, "")
         if currency and leg.cost and not leg.again:
             found[currency] = found.get(currency, 0) + leg.cost * runs
-    return found
+    return told_in.told(found)
 
 
 def lot(told: Tally, shares: Mapping[int, int]) -> tuple[float | None, float | None]:
@@ -161,9 +162,30 @@ def alike(told: Tally, shares: Mapping[int, int]) -> tuple[int, ...]:
     return tuple(sorted(each for each, share in shares.items() if share == shares[max(held)]))
 
 
-def worth_of(tx: Transaction, cascade_id: int, scope: Scope, told: Effect, currency: str) -> Worth | None:
-    """Return what the people of both groups brought, zeros included; None: no amount is known."""
-    arms = worth_each(tx, cascade_id, scope)
+def worths_of(
+    tx: Transaction, cascade_id: int, scope: Scope, told: Effect, currencies: Mapping[int, str],
+    told_in: Exchange,
+) -> list[Worth]:  # fmt: skip
+    """Return what the people of both groups brought, zeros included, in each currency that it is told in.
+
+    `currencies` are those of versions. Of what several are told in, people are drawn again together.
+    """
+    found: dict[str, tuple[dict[float, int], dict[float, int]]] = {}
+    for currency in sorted(set(currencies.values())):
+        ids = tuple(sorted(each for each, name in currencies.items() if name == currency))
+        arms = worth_each(tx, cascade_id, structs.replace(scope, versions=ids))
+        ((name, one),) = told_in.exact({currency: 1}).items()
+        for arm, amounts in enumerate(found.setdefault(name, ({}, {}))):
+            for minor, people in arms[arm].items():
+                worth = minor if name == currency else float(one * minor)
+                amounts[worth] = amounts.get(worth, 0) + people
+    made = [_worth_of(name, arms, told) for name, arms in found.items()]
+    return [one for one in made if one is not None]
+
+
+def _worth_of(
+    currency: str, arms: tuple[Mapping[float, int], Mapping[float, int]], told: Effect
+) -> Worth | None:  # fmt: skip
     if not arms[0] and not arms[1]:
         return None
     treated, held = _money(arms[0], told.one.of), _money(arms[1], told.other.of)
@@ -202,7 +224,7 @@ def plans(told: Effect, share: float, pace: float, waiting: int, now: int, withi
     return found
 
 
-def _money(amounts: Mapping[int, int], people: int) -> Money:
+def _money(amounts: Mapping[float, int], people: int) -> Money:
     brought = sum(amounts.values())
     return Money({**amounts, 0: max(people - brought, 0)})
 

@@ -50,7 +50,7 @@ def money(
 
 def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
     """Yield what was spent, in lines and tables."""
-    from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.output import rates_of, table
 
     if told["uncounted"]:
         yield f"{told['uncounted']} runs or more have just changed and are not counted yet."
@@ -62,6 +62,7 @@ def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
         f"{_amounts(told['cost']) or 'at no price that is known'}"
         + (f", under way {_amounts(told['under_way'])}" if told["under_way"] else "")
     )
+    yield from rates_of(told["rates"], told["cost"])
     if told["budget"]:
         budget = told["budget"]
         share = budget["held"] / budget["total"] if budget["total"] else 1.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 import typer
@@ -48,3 +49,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         for line in shown
     ]
     return "\n".join(lines)
+
+
+def rates_of(rates: Mapping[str, str], amounts: Mapping[str, int]) -> Iterator[str]:
+    """Yield at which rates sums of several currencies were added up, and what stands apart."""
+    if rates:
+        each = ", ".join(f"1 {name} = {Decimal(value):.8g}" for name, value in sorted(rates.items()))
+        yield f"Converted at the rates of the days, on average: {each}."
+    if len(amounts) > 1:
+        yield "What has no rate for its day stands apart: `kaskad rates` tells which."

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from kaskad import log
 from kaskad.analytics.reach import Amounts, Level, Line, Progress, Report, Trip, money
+from kaskad.cli.screens.output import rates_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import MessageClass
@@ -214,6 +215,7 @@ def _report_parts(report: Report) -> Iterator[RenderableType]:
         yield _report_table(report)
     if report.goals:
         yield _money_line(report)
+    yield from map(Text, rates_of({name: f"{value:f}" for name, value in report.rates.items()}, report.cost))
     if report.skips:
         yield Text(f"Skipped: {_reasons(report.skips)}")
     if report.failures:
@@ -306,7 +308,8 @@ def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
     if len(trips) > PEOPLE_SHOWN:
         out.print(f"{len(trips)} people: --json lists all, `kaskad explain ID` tells of one.")
         return
-    currency = next(iter(report.cost), "")
+    one = len(report.cost) == 1 and not report.rates  # all was paid in it
+    currency = next(iter(report.cost)) if one else ""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("Who", "Outcome", "By"):
         table.add_column(title)
@@ -315,7 +318,7 @@ def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
     for trip in trips:
         who = " ".join(part for part in (trip.external_id or str(trip.contact_id), trip.name) if part)
         outcome = "held out" if trip.holdout else trip.outcome.replace("_", " ") or "under way"
-        cost = _money({currency: trip.cost}) if currency and len(report.cost) == 1 else str(trip.cost or "")
+        cost = _money({currency: trip.cost}) if currency else str(trip.cost or "")
         table.add_row(Text(who), outcome, trip.by, str(trip.sent), cost)
     out.print()
     out.print(table)

@@ -24,6 +24,7 @@ from kaskad.store.cascades import LaunchRow
 from kaskad.web.api.cascades import READ, WRITE, Slug
 from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.rates import number
 from kaskad.web.api.views import LARGEST, Page, Slice, Told, View, instant, when
 from kaskad.web.api.when import Since, Until, moment
 from kaskad.web.auth import InOffice, may
@@ -233,6 +234,11 @@ class ReportView(View):
     goals_returned: Annotated[int, Field(description=OF_MONEY["goals_returned"])]
     returned_late: Annotated[int, Field(description=OF_MONEY["returned_late"])]
     returned_unread: Annotated[int, Field(description=OF_MONEY["returned_unread"])]
+    told_in: Annotated[str, Field(description="The currency of figures; what has no rate stands apart.")]
+    rates: Annotated[
+        dict[str, str],
+        Field(description="What one unit of each currency that was converted counted as, on average."),
+    ]
     returns_known: Annotated[bool, Field(description="The definition of now names the event of returns.")]
 
     @classmethod
@@ -270,6 +276,8 @@ class ReportView(View):
             returned_late=made.returned_late,
             returned_unread=made.returned_unread,
             returns_known=made.returns_known,
+            told_in=made.told_in,
+            rates={name: number(value) for name, value in made.rates.items()},
         )
 
 

@@ -13,6 +13,7 @@ from kaskad.analytics.waste import KINDS
 from kaskad.web.api.cascades import Slug
 from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
+from kaskad.web.api.rates import number
 from kaskad.web.api.views import View, instant
 from kaskad.web.api.when import Since30, Until, moment
 from kaskad.web.auth import InOffice, may
@@ -29,6 +30,7 @@ class SumView(View):
     messages: int
     price: Minor
     cost: Minor
+    own: Annotated[dict[str, int], Field(description="The costs in the currencies that were paid.")]
 
 
 class ChangedView(View):
@@ -79,7 +81,8 @@ class BudgetsView(View):
 
 
 class MoneyView(View):
-    """What was spent in a time, in whole hours. All sums (by day, account, step …) are of the same messages.
+    """What was spent in a time, in whole hours. All sums (by day, account, step …) are of the same messages,
+    in the currency of figures as far as rates of their days tell; what has none stands apart in its own.
 
     `under_way` is reserved and not charged yet. `steps`, `wasted` and `budget` are of one cascade.
     """
@@ -90,6 +93,12 @@ class MoneyView(View):
     messages: int
     price: Minor
     cost: Minor
+    own: Annotated[dict[str, int], Field(description="The costs in the currencies that were paid.")]
+    told_in: Annotated[str, Field(description="The currency of figures; what has no rate stands apart.")]
+    rates: Annotated[
+        dict[str, str],
+        Field(description="What one unit of each currency that was converted counted as, on average."),
+    ]
     under_way: Minor
     days: list[SumView]
     accounts: list[SumView]
@@ -108,6 +117,8 @@ class MoneyView(View):
         return cls(
             since=instant(told.since), until=instant(told.until), zone=told.zone,
             messages=told.whole.messages, price=told.whole.price, cost=told.whole.cost,
+            own=told.whole.own, told_in=told.told_in,
+            rates={name: number(value) for name, value in told.rates.items()},
             under_way=told.under_way,
             days=[SumView.model_validate(one, from_attributes=True) for one in told.days],
             accounts=[SumView.model_validate(one, from_attributes=True) for one in told.accounts],
