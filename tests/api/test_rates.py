@@ -92,3 +92,35 @@ def test_dates_are_read_as_banks_write_them():
         read_rates(RU.encode(), "ru.csv", "RUB")  # it names no currency
     kept = read_rates(b"date,from,to,rate\n2026-11-25,USD,KZT,512.35000000000000001\n", "fine.csv")
     assert read_rates(written(kept).encode(), "again.csv") == kept
+
+
+def test_what_is_to_come_is_told_and_compared_in_one_currency_at_the_rate_of_today(rates):
+    api = rates
+    for channel, price in (("telegram", "0.03 USD"), ("sms", "15 KZT")):
+        api.put(f"/accounts/{channel}", {
+            "provider": "generic_webhook", "channel": channel, "price": price,
+            "settings": {"url": "http://127.0.0.1:1/"}, "secrets": {"secret": "swordfish-swordfish"},
+        })  # fmt: skip
+    text = (
+        "cascade: mixed\nclass: service\ntrigger: {event: x}\ngoal: {event: bought}\n"
+        "budget: {total: 9000 KZT}\nsteps:\n"
+        "  - {id: chat, channel: telegram, text: t}\n  - {id: sms, channel: sms, text: t}\n"
+    )
+    asked = {"definition": text, "typical": True}
+    api.put("/rates/reporting", {"currency": "KZT"})
+    before = api.post("/cascades/mixed/forecast", asked)
+    assert set(before["cost"]) == {"KZT", "USD"}
+    assert api.call("POST", "/cascades/mixed/optimize", asked).status_code == 422
+    api.put("/rates/days/USD/KZT/2020-01-02", {"rate": "500"})
+    told = api.post("/cascades/mixed/forecast", asked)
+    chat, sms = (step["cost"] for step in told["steps"])
+    assert chat == {"KZT": before["steps"][0]["cost"]["USD"] * 500} and sms == before["steps"][1]["cost"]
+    assert told["cost"] == {"KZT": chat["KZT"] + sms["KZT"]}
+    assert told["cost_ranges"]["KZT"]["low"] <= told["cost"]["KZT"] <= told["cost_ranges"]["KZT"]["high"]
+    better = api.post("/cascades/mixed/optimize", {**asked, "budget": "200 USD"})
+    assert better["currency"] == "KZT" and better["today"]["cost"] > 1500
+    # The budget ends at six hundred messages of 3 cents, which counted as tiyn would all be within it.
+    played = api.post("/cascades/mixed/simulate", {**asked, "people": 1000})
+    assert played["cost"].keys() == {"KZT"} and played["cost"]["KZT"] <= 900_000
+    for channel in ("telegram", "sms"):
+        api.delete(f"/accounts/{channel}?force=true")

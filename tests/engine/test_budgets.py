@@ -46,7 +46,7 @@ def enter(stage, count, name="p"):
 
 
 def spent(stage):
-    return sum(amount for _, amount in stage.rows("spent_since", day=0))
+    return sum(amount for _, _, amount in stage.rows("spent_since", day=0))
 
 
 def test_what_a_day_allows_is_sent_and_the_rest_waits_for_the_next_day(either):

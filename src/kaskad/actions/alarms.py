@@ -34,6 +34,7 @@ KINDS = (
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
+DAY_MS = 86_400_000
 NEWS_MS = 24 * 3_600_000  # how long it stands
 NEAR = 80  # percent of a budget
 FAILED = 3  # attempts: for so long, some minutes, a subscriber may be away
@@ -128,7 +129,10 @@ def _of_cascades(office: Office) -> Iterator[Alarm]:
             if row.state != store.ACTIVE:
                 continue
             try:
-                lacking = missing_accounts(cascades.definition_of(office, tx, row), usable)
+                lacking = missing_accounts(
+                    cascades.definition_of(office, tx, row), usable, rates=office.engine.world.rates,
+                    day=office.now() // DAY_MS,
+                )  # fmt: skip
             except Conflict:
                 continue
             if lacking:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
 from kaskad.actions.cascades import source_of
 from kaskad.actions.office import Office
+from kaskad.actions.rates import into
 from kaskad.actions.template_check import PIECE, Check, Findings, by_language, ids_after
 from kaskad.domain.cascade import Cascade, Money, Step, Variant
 from kaskad.domain.content import TextBook
@@ -20,6 +22,7 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.money import format_money
 from kaskad.domain.policy import Policy
+from kaskad.domain.rates import Exchange, half_even
 from kaskad.domain.template import BadTemplate
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
@@ -100,7 +103,8 @@ def look_at(
         StepFindings(step.id, channel.value, variant.id if variant else "", check.findings())
         for (step, channel, variant), check in checks
     )
-    cost = _cost(steps, cascade, size / seen if seen else 0.0)
+    told_in = into(office, cascade.budget.currency)
+    cost = _cost(steps, size / seen if seen else 0.0, told_in)
     return Forecast(people.name, size, seen, steps, cost, _warnings(cascade, steps, cost))
 
 
@@ -198,17 +202,23 @@ def people_of(
     return People(tx, "everybody", cascade_store.size_of(tx, None))
 
 
-def _cost(steps: Sequence[StepFindings], cascade: Cascade, times: float) -> tuple[Money, ...]:
-    """Return what the whole audience costs; of a step's channels and variants the dearest counts."""
-    by_step: dict[tuple[str, str], int] = {}
+def _cost(steps: Sequence[StepFindings], times: float, told_in: Exchange) -> tuple[Money, ...]:
+    """Return what the whole audience costs, in one currency as far as rates of today tell.
+
+    Of a step's channels and variants the dearest counts.
+    """
+    by_step: dict[tuple[str, str], Decimal] = {}
     for one in steps:
         if one.found.price >= 0:
-            key = (one.found.currency, one.step)
-            by_step[key] = max(by_step.get(key, 0), one.found.price)
-    sums: dict[str, int] = {}
+            ((currency, price),) = told_in.exact({one.found.currency: one.found.price}).items()
+            key = (currency, one.step)
+            by_step[key] = max(by_step.get(key, Decimal(0)), price)
+    sums: dict[str, Decimal] = {}
     for (currency, _), price in by_step.items():
-        sums[currency] = sums.get(currency, 0) + price
-    return tuple(Money(round(minor * times), currency) for currency, minor in sorted(sums.items()))
+        sums[currency] = sums.get(currency, Decimal(0)) + price
+    return tuple(
+        Money(half_even(minor * Decimal(times)), currency) for currency, minor in sorted(sums.items())
+    )
 
 
 def _warnings(cascade: Cascade, steps: Sequence[StepFindings], cost: Sequence[Money]) -> tuple[str, ...]:

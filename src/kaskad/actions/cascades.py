@@ -18,7 +18,7 @@ from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import Loaded, Problem, load, to_cascade
 from kaskad.domain.errors import Conflict, Invalid, NotFound
-from kaskad.domain.policy import Policy
+from kaskad.domain.policy import DAY, Policy
 from kaskad.domain.segment import asked_by
 from kaskad.domain.worded import worded
 from kaskad.engine import control, launch
@@ -373,7 +373,8 @@ def _missing(office: Office, cascade: Cascade) -> list[str]:
         usable = [account for account in kept if account.enabled]
         wrong = wrong_texts(tx, cascade, [to_send_by(account) for account in usable])
         denied = law.forbidden(setting_store.get(tx, POLICY, Policy) or Policy(), cascade, office.now())
-    return missing_accounts(cascade, usable) + wrong + denied
+    today = office.now() // DAY
+    return missing_accounts(cascade, usable, rates=office.engine.world.rates, day=today) + wrong + denied
 
 
 def _spared(office: Office, cascade: Cascade) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from kaskad.actions.audience import ALL, Audience, people_of
 from kaskad.actions.frames import links_as_long
 from kaskad.actions.office import Office
 from kaskad.actions.past import silences_ms
+from kaskad.actions.rates import into
 from kaskad.actions.step_holds import held_of
 from kaskad.domain import entering, sms
 from kaskad.domain.cascade import Cascade, Step
@@ -35,7 +36,7 @@ from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Desk, look
 from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.wording import look_up
-from kaskad.planning.costs import Cost, goes_at, sending_times
+from kaskad.planning.costs import Cost, goes_at, sending_times, told_in
 from kaskad.planning.costs import entering as entering_at
 from kaskad.planning.forecast import Kind
 from kaskad.planning.held import gets_late
@@ -101,9 +102,13 @@ class Asker:
     """Asks of one cascade what each step is for people."""
 
     def __init__(
-        self, office: Office, cascade: Cascade, start: int | None = None, size: int = 0
+        self, office: Office, cascade: Cascade, start: int | None = None, size: int = 0, to: str = ""
     ) -> None:  # fmt: skip
-        """Ask for people of whom the first enter at `start` (None: now), so many that a pace may matter."""
+        """Ask for people of whom the first enter at `start` (None: now), so many that a pace may matter.
+
+        Costs are told in the currency `to` ("": that of figures) at today's rates, as far as there are some.
+        """
+        self.told_in = into(office, to)
         self._office, self._cascade, self._world = office, cascade, office.engine.world
         self._now = office.now()
         with office.read() as tx:
@@ -325,7 +330,7 @@ class Asker:
             minor = each[0] * (1 - share) + each[1] * share
             if not turns or turns[-1][1] != minor:
                 turns.append((at, minor))
-        return Cost(tariff.currency, tuple(turns))
+        return told_in(Cost(tariff.currency, tuple(turns)), self.told_in)
 
     def _mean_parts(self, step: Step) -> float:
         """Return how many parts the step's SMS has, of its variants by their weights."""

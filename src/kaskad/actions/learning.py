@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from kaskad.actions.office import Office
+from kaskad.actions.rates import into
 from kaskad.domain.cascade import Span, Step
 from kaskad.domain.shares import EQUAL
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import Chances, Version
 from kaskad.log import get_logger
+from kaskad.planning.costs import fixed, told_in
 from kaskad.store import cascades as store
 from kaskad.store import learning
 from kaskad.store.db import Transaction
@@ -152,7 +154,8 @@ def _seen(told: Sequence[Learnt], channel: Channel, group: str = "") -> tuple[in
 def _costs(office: Office, step: Step, own: Sequence[Learnt]) -> dict[int, float]:
     """Return what a message costs on each channel, as a share of what a success is worth.
 
-    By what messages have cost, else by the account's price; accounts of another currency count for nothing.
+    By what messages have cost, else by the account's price, in the currency of the worth at today's rates;
+    accounts that no rate brings into it count for nothing.
     """
     worth = step.choose.worth if step.choose else None
     if worth is None or not worth.minor:
@@ -161,12 +164,15 @@ def _costs(office: Office, step: Step, own: Sequence[Learnt]) -> dict[int, float
     for channel in step.channels:
         accounts = office.engine.world.by_channel.get(channel.code, [])
         prices = [one.price for one in accounts if one.price]
-        if not prices or any(price.currency != worth.currency for price in prices):
+        currencies = {price.currency for price in prices}
+        if len(currencies) != 1:  # of what was paid nobody knows in which
             continue
         mine = [one for one in own if one.channel == channel.code]
         choices = sum(one.choices for one in mine)
         cost = sum(one.cost for one in mine) / choices if choices else prices[0].minor
-        found[channel.code] = cost / worth.minor
+        each = told_in(fixed(cost, currencies.pop()), into(office, worth.currency))
+        if each.currency == worth.currency:
+            found[channel.code] = each.at(0) / worth.minor
     return found
 
 

@@ -8,7 +8,6 @@ inside and rounded where they are told, each by itself; of one currency they agr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -26,17 +25,17 @@ from kaskad.analytics.waste import Counter, Wasted
 from kaskad.domain.cascade import Money
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
-from kaskad.domain.rates import EXACT, Daily, converted
+from kaskad.domain.rates import EXACT, Daily, converted, half_even
 from kaskad.domain.rates import whole as round_off
 from kaskad.domain.spent import UNDER_WAY, WHOLE, change_of
 from kaskad.engine.catalog import POLICY
-from kaskad.engine.spending import spent
+from kaskad.engine.purse import Purse
+from kaskad.engine.spending import EPOCH, spent
 from kaskad.store import cascades as store
 from kaskad.store import settings
 from kaskad.store.db import Transaction
 
 HOUR_MS = 3_600_000
-EPOCH = date(1970, 1, 1).toordinal()
 DAYS = 30  # that are looked back on where nothing is asked
 
 
@@ -64,12 +63,16 @@ class Changed(Struct, frozen=True):
 class Spent(Struct, frozen=True):
     """What a cascade holds of its budget since it began; messages under way are counted."""
 
-    held: int
+    held: int | None  # None: no rate brings all of it into the budget's currency, and nothing is sent
     total: Money
 
 
 class Budget(Struct, frozen=True):
-    """What is spent of a budget of an account ("": of all paid in its currency) in its period now."""
+    """What is spent of a budget of an account ("": of all together) in its period now, in its currency.
+
+    `apart`: accounts that it cannot count, as no rate brings what they are paid in into its currency. One of
+    all leaves them out; an account's own lets nothing be spent until there is a rate.
+    """
 
     account: str
     period: str
@@ -77,6 +80,7 @@ class Budget(Struct, frozen=True):
     spent: int
     currency: str
     ends_at: int
+    apart: tuple[str, ...] = ()
 
 
 class Told(Struct, frozen=True):
@@ -139,7 +143,10 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         sums.add(told.sums)
     budget = None
     if row is not None and cascade is not None and cascade.budget.total is not None:
-        budget = Spent(row.reserved, cascade.budget.total)
+        with office.read() as tx:
+            purse, currency = Purse(office.engine.world, now), cascade.budget.total.currency
+            held = purse.held(tx, row.id, row.reserved, currency)
+        budget = Spent(None if held is None else half_even(held), cascade.budget.total)
     return Told(
         span.since, span.until, policy.zone, sums.whole, sums.under_way, sums.ordered("days"),
         sums.ordered("accounts"), sums.ordered("cascades"), list(sums.of["steps"].values()) if slug else [],
@@ -165,7 +172,12 @@ def budgets(office: Office) -> list[Budget]:
     return [
         Budget(
             world.accounts[one.account_id].name if one.account_id in world.accounts else "", one.period,
-            one.minor, minor, one.currency, spending.ends_at(one.period, day),
+            one.minor, half_even(minor), one.currency, spending.ends_at(one.period, day),
+            tuple(sorted(
+                each.name for each in world.accounts.values()
+                if each.price is not None and one.account_id in (0, each.id)
+                and world.rates.find(each.price.currency, one.currency, day - EPOCH) is None
+            )),
         )
         for one, minor in told.items()
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions import crowds
 from kaskad.actions.arranging import arranged, spread_over, told_by
@@ -20,10 +20,12 @@ from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, 
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.actions.proposals import Proposal, Weighed, proposals
+from kaskad.actions.rates import into
 from kaskad.actions.reactions import Reactions, reactions
 from kaskad.actions.waiting import Patience, patience
 from kaskad.domain.cascade import Cascade, Money
 from kaskad.domain.errors import Invalid
+from kaskad.domain.rates import OWN, Exchange
 from kaskad.domain.worded import worded
 from kaskad.planning.forecast import Kind
 from kaskad.planning.frontier import Mix, Point, Wish, best, efficient, keeps, mixed
@@ -164,6 +166,18 @@ def _people(
     return Sampled(ENTERED, max(len(waited.people), known.own.over + known.own.under_way), ids)
 
 
+def _currencies(target: Target) -> set[str]:
+    return {money.currency for money in (target.budget, target.value, target.annoyance) if money is not None}
+
+
+def _told(money: Money | None, told_in: Exchange) -> Money | None:
+    """Return what was wished in the currency of prices, where a rate brings it into that."""
+    if money is None:
+        return None
+    ((currency, minor),) = told_in.told({money.currency: money.minor}).items()
+    return Money(minor, currency)
+
+
 class _Making:
     """One optimisation being made."""
 
@@ -171,7 +185,7 @@ class _Making:
         self, office: Office, cascade: Cascade, text: str, target: Target, people: Sampled | None,
         known: Past, waited: Reactions,
     ) -> None:  # fmt: skip
-        self._cascade, self._text, self._target = cascade, text, target
+        self._office, self._cascade, self._text, self._target = office, cascade, text, target
         self._known, self._waited, self._sampled = known, waited, people
         asker = Asker(office, cascade, size=0 if people is None else people.size)
         kinds: Sequence[Kind] = asker.typical() if people is None else asker.real(people.ids)[0]
@@ -199,6 +213,12 @@ class _Making:
     def _wished(self) -> Wish:
         """Return the target for one person who enters."""
         target, size = self._target, max(1, self._size)
+        known = self._ground.currency
+        told_in = into(self._office, known, *_currencies(target)) if known else OWN
+        target = structs.replace(
+            target, budget=_told(target.budget, told_in), value=_told(target.value, told_in),
+            annoyance=_told(target.annoyance, told_in),
+        )  # fmt: skip
         for money in (target.budget, target.value, target.annoyance):
             if money is not None and money.currency != self._ground.currency:
                 raise Invalid(

@@ -89,12 +89,16 @@ def _wrong(office: Office, policy: Policy) -> list[str]:
     kept = (
         {one.account.name: one.account.prices for one in accounts.listing(office)} if policy.budgets else {}
     )
+    rates, today = office.engine.world.rates, office.now() // DAY_MS
     for limit in policy.budgets:
         currency = parse_money(limit.amount).currency
-        if limit.account and kept.get(limit.account, {}).get("currency") != currency:
+        own = kept.get(limit.account, {}).get("currency", "")
+        known = own and rates.find(own, currency, today) is not None
+        if limit.account and not known:
             found.append(
                 worded(
-                    "budgets: there is no account %(name)r whose price is in %(currency)s",
+                    "budgets: there is no account %(name)r whose price is in %(currency)s, or in a "
+                    "currency that a rate brings into it",
                     name=limit.account,
                     currency=currency,
                 )

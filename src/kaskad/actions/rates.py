@@ -20,7 +20,7 @@ from kaskad.actions.rate_file import day_of, rate_of, read_rates, written
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.money import DIGITS, parse_money
 from kaskad.domain.policy import Policy
-from kaskad.domain.rates import Followed, Found, Rate, Rates, converted, half_even
+from kaskad.domain.rates import Exchange, Followed, Found, Rate, Rates, converted, half_even
 from kaskad.domain.worded import worded, wording
 from kaskad.engine.catalog import POLICY
 from kaskad.store import rates as store
@@ -181,6 +181,16 @@ def ask(office: Office, amount: str, to: str, day: str = "") -> Asked:
         )
     minor = half_even(converted(money.minor, money.currency, code, found.value))
     return Asked(minor, code, when, found)
+
+
+def into(office: Office, currency: str, *others: str) -> Exchange:
+    """Return what currencies of accounts, and these, are worth today in one ("": that of figures)."""
+    world = office.engine.world
+    with office.read() as tx:
+        to, today = currency or settings.reporting(tx), today_of(tx, office.now())
+    names = {one.price.currency for one in world.accounts.values() if one.price} | {*others} - {""}
+    found = {name: world.rates.find(name, to, today) for name in names if to and name != to}
+    return Exchange(to, {name: one.value for name, one in found.items() if one is not None})
 
 
 def refresh(office: Office) -> None:

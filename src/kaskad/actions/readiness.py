@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kaskad.domain.cascade import Cascade
+from kaskad.domain.rates import NO_RATES, Rates
 from kaskad.domain.worded import worded
 from kaskad.store.accounts import Account
 
@@ -12,12 +13,16 @@ ADD_ONE = worded("add one with `kaskad account add`")
 
 
 def missing_accounts(
-    cascade: Cascade, usable: Sequence[Account], remedy: str = ADD_ONE, place: str = ""
-) -> list[str]:
-    """Return what the steps lack, in words; `remedy` says where an account goes, `place` where they stand."""
+    cascade: Cascade, usable: Sequence[Account], remedy: str = ADD_ONE, place: str = "",
+    rates: Rates = NO_RATES, day: int = 0,
+) -> list[str]:  # fmt: skip
+    """Return what the steps lack, in words; `remedy` says where an account goes, `place` where they stand.
+
+    `rates` of a day (since 1970) let prices be held against a budget in another currency.
+    """
     channels = {account.channel for account in usable}
     names = {account.name for account in usable}
-    found = wrong_currencies(cascade, usable, place)
+    found = wrong_currencies(cascade, usable, place, rates, day)
     for step in cascade.steps:
         if not channels & set(step.channels):
             uses = " or ".join(step.channels)
@@ -47,8 +52,13 @@ def missing_accounts(
     return found
 
 
-def wrong_currencies(cascade: Cascade, usable: Sequence[Account], place: str = "") -> list[str]:
-    """Return which steps an account could carry whose price cannot be held against the budget, in words."""
+def wrong_currencies(
+    cascade: Cascade, usable: Sequence[Account], place: str = "", rates: Rates = NO_RATES, day: int = 0
+) -> list[str]:
+    """Return which steps an account could carry whose price cannot be held against the budget, in words.
+
+    A rate of the day (since 1970) lets it be held against one in another currency.
+    """
     budget = cascade.budget.total or cascade.budget.per_contact
     if budget is None:
         return []
@@ -70,4 +80,5 @@ def wrong_currencies(cascade: Cascade, usable: Sequence[Account], place: str = "
         for account in usable
         if account.channel in step.channels and step.account in (None, "", account.name)
         if (currency := account.prices.get("currency", budget.currency)) != budget.currency
+        if rates.find(currency, budget.currency, day) is None
     ]

@@ -134,7 +134,7 @@ def of_people(
     trigger = {**assumed_trigger(cascade), **wanted.trigger}
     able = askable(cascade, trigger, real=people is not None)
     start = _first(asked.start, wanted.start, office.now())
-    asker = Asker(office, able.cascade, start)
+    asker = Asker(office, able.cascade, start, to=cascade.budget.currency)  # that the budget is in
     if people is None:
         zone = wanted.zone or asker.policy.zone
         sorts = [typical(able.cascade, zone, asker.policy.country, _prices(asker, able.cascade, wanted))]

@@ -65,9 +65,13 @@ def lines_of(told: Mapping[str, Any], cascade: str) -> Iterator[str]:
     yield from rates_of(told["rates"], told["cost"])
     if told["budget"]:
         budget = told["budget"]
-        share = budget["held"] / budget["total"] if budget["total"] else 1.0
+        held = budget["held"]
+        if held is None:
+            yield f"No rate brings all that was paid into {budget['currency']}: the budget lets nothing go."
+            held = 0
+        share = held / budget["total"] if budget["total"] else 1.0
         amounts = (
-            _amounts({budget["currency"]: budget["held"]}),
+            _amounts({budget["currency"]: held}),
             _amounts({budget["currency"]: budget["total"]}),
         )
         yield f"Budget: {amounts[0] or 'nothing'} of {amounts[1]} held ({share:.0%})."
@@ -114,6 +118,8 @@ def _limits(limits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     ]  # fmt: skip
     if rows:
         yield table(("BUDGET OF", "PER", "SPENT", "OF", "SHARE"), rows) + "\n"
+    if apart := sorted({name for one in limits for name in one["apart"]}):
+        yield f"No rate brings these accounts into the currency of a budget: {', '.join(apart)}.\n"
 
 
 def _cell(amounts: Mapping[str, int]) -> str:

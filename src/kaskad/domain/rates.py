@@ -46,7 +46,7 @@ class Followed(Struct, frozen=True):
 
 
 class Rates:
-    """Rates of any currencies, ready to be asked."""
+    """Rates of any currencies, ready to be asked; never changed."""
 
     __slots__ = ("_beside", "_known", "_pairs")
 
@@ -124,6 +124,9 @@ class Rates:
         days, values = self._pairs[pair]
         at = bisect_right(days, day) - 1
         return Found(values[at], days[at]) if at >= 0 else None
+
+
+NO_RATES = Rates()
 
 
 def converted(minor: int | Decimal, base: str, quote: str, value: Decimal) -> Decimal:

@@ -253,9 +253,7 @@ class Alike:
         spent = self._write(plan, takes, properties) if takes else 0
         limits.give_back(len(takes) - (len(self.parcels) - before))
         if spent:
-            reserved = self._changes.reserved
-            reserved[version.cascade_id] = reserved.get(version.cascade_id, 0) + spent
-            self._changes.spend(send.account_id, self._now, spent)
+            self._changes.hold(version.cascade_id, send.account_id, self._now, spent)
 
     def _write(
         self, plan: _Plan, takes: Sequence[tuple[Run, Row]], properties: Mapping[RunKey, dict[str, Any]]

@@ -13,6 +13,7 @@ from kaskad.domain.definition import to_cascade
 from kaskad.domain.money import Price
 from kaskad.domain.policy import Policy
 from kaskad.domain.prices import PriceList
+from kaskad.domain.rates import Rates
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.version import Version, prepare
 from kaskad.engine import spending, texts
@@ -28,6 +29,7 @@ from kaskad.store import (
     held_shares,
     holds,
     learning,
+    rates,
     rhythms,
     seeds,
     settings,
@@ -84,8 +86,10 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
     }
     world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
     _load_prices(tx, world)
+    if world.rates_mark != (mark := rates.mark(tx)):
+        world.rates, world.rates_mark = Rates(rates.all_rates(tx)), mark
     world.spending = spending.load(
-        tx, policy.budgets, world.accounts.values(), policy.zone, world.clock.now()
+        tx, policy.budgets, world.accounts.values(), policy.zone, world.clock.now(), world.rates
     )
     world.set_sites(site_store.all_sites(tx, vault))
     _load_ranges(tx, world)

@@ -18,6 +18,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 PIECE = 250  # runs that are written together while a tick goes on
+DAY_MS = 86_400_000
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
 _FINISHED = RunState.FINISHED.code
 
@@ -30,6 +31,7 @@ class Changes:
         noted: course_store.Noted | None = None,
     ) -> None:  # fmt: skip
         self._spending, self._noted = spending, noted
+        self.held: dict[tuple[int, int, int], int] = {}  # by cascade, account and day of UTC
         self.spent: dict[tuple[int, int], int] = {}  # by account and day, where there are budgets
         self._outbox = outbox
         self.runs: list[Row] = []
@@ -102,6 +104,9 @@ class Changes:
         for cascade_id, amount in sorted(self.reserved.items()):
             tx.run("reserve_money", id=cascade_id, amount=amount)
         self.reserved.clear()
+        if self.held:
+            tx.many("add_held", [(*place, amount) for place, amount in sorted(self.held.items())])
+            self.held.clear()
         if self.spent:
             tx.many("add_spending", [(*place, amount) for place, amount in sorted(self.spent.items())])
             self.spent.clear()
@@ -174,8 +179,7 @@ class Changes:
         if undialled:
             tx.many("forget_calls", [row[:3] for row in undialled])
         for row in undialled:
-            self.hold(row[7], -row[6])
-            self.spend(row[8], row[10], -row[6])
+            self.hold(row[7], row[8], row[10], -row[6])
 
     def _requeue(self, tx: Transaction) -> None:
         if self.requeued:
@@ -203,13 +207,14 @@ class Changes:
             finished_at,
         ))  # fmt: skip
 
-    def hold(self, cascade_id: int, amount: int) -> None:
-        """Note that so much more is held for messages of a cascade; less, where it is below 0."""
+    def hold(self, cascade_id: int, account_id: int | None, at: int | None, amount: int) -> None:
+        """Note that so much more is held for a message that was submitted then; less, where it is below 0."""
         self.reserved[cascade_id] = self.reserved.get(cascade_id, 0) + amount
-
-    def spend(self, account_id: int | None, at: int | None, amount: int) -> None:
-        """Note for budgets that so much more is held for an account's message that was submitted then."""
-        if self._spending is not None and account_id is not None and at is not None and amount:
+        if account_id is None or at is None or not amount:
+            return
+        by_day = cascade_id, account_id, at // DAY_MS
+        self.held[by_day] = self.held.get(by_day, 0) + amount
+        if self._spending is not None:
             place = account_id, self._spending.day_of(at)
             self.spent[place] = self.spent.get(place, 0) + amount
 

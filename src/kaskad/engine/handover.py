@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from kaskad.engine.enclosures import Enclosures
 from kaskad.engine.invitations import Invitations
 from kaskad.engine.look import Person
 from kaskad.engine.pricing import Tariff, category_of
+from kaskad.engine.purse import Purse
 from kaskad.engine.sign_up import secrets_of
 from kaskad.engine.spending import Till
 from kaskad.engine.world import World
@@ -216,7 +218,7 @@ class Writer:
     def __init__(self, world: World, tx: Transaction, now: int, short_links: list[Row]) -> None:
         self._world, self._tx, self._now = world, tx, now
         self._short_links = short_links  # those of what was written are added here
-        self._reserved: dict[int, int] = {}
+        self._purse = Purse(world, now)
         self._till = None if world.spending is None else Till(tx, world.spending, world.accounts, now)
         self._addresses: set[tuple[int, int, str]] = set()
         self._pages: dict[tuple[int, int, int | None, int, int, bool], Page] = {}
@@ -262,20 +264,23 @@ class Writer:
         """Reserve `more` if the cascade's budget and the contact's allow it; else return why they do not."""
         budget = version.cascade.budget
         account, limit = self._world.accounts[send.account_id], budget.total or budget.per_contact
-        if limit is not None and account.price is not None and account.price.currency != limit.currency:
-            told = f"{account.name} takes {account.price.currency}, the budget is in {limit.currency}"
+        amount: Decimal | None = Decimal(more)
+        if limit is not None and account.price is not None:
+            amount = self._purse.amount(account.id, self._now, more, limit.currency)
+        if limit is not None and amount is None:
+            paid = account.price.currency if account.price else ""
+            told = f"{account.name} takes {paid}, the budget is in {limit.currency}: no rate between them"
             return Refusal(SkipReason.OVER_BUDGET, told)
+        assert amount is not None
         if budget.per_contact is not None:
-            spent = sum(passage.held for passage in passages.values())
-            if spent + more > budget.per_contact.minor:
+            spent = self._purse.of_contact(passages, budget.per_contact.currency)
+            if spent is None or spent + amount > budget.per_contact.minor:
                 return Refusal(SkipReason.OVER_BUDGET, "")
         if budget.total is not None:
-            if version.cascade_id not in self._reserved:
-                row = self._tx.one("reserved_money", id=version.cascade_id)
-                self._reserved[version.cascade_id] = row[0] if row else 0
-            if self._reserved[version.cascade_id] + more > budget.total.minor:
+            held = self._purse.of_cascade(self._tx, version.cascade_id, budget.total.currency)
+            if held is None or held + amount > budget.total.minor:
                 return Refusal(SkipReason.OVER_BUDGET, "")
-            self._reserved[version.cascade_id] += more
+            self._purse.take(version.cascade_id, amount, budget.total.currency)
         again_at = None if self._till is None else self._till.take(account, more)
         if again_at is not None:
             told = f"{account.name} has no budget left until then"

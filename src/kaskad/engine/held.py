@@ -76,8 +76,7 @@ def note(tx: Transaction, changes: Changes, amounts: Sequence[Amount]) -> None:
         after = held_of(one.state, one.price, one.cost)
         if before == after:
             continue
-        changes.hold(cascade_id, after - before)
-        changes.spend(row[10], row[8], after - before)
+        changes.hold(cascade_id, row[10], row[8], after - before)
         if row[6] is None and not row[9] and one.kind is not Change.BILL:
             continue  # nobody had named a price: what it costs is told for the first time
         changes.amounts.append((*row[:3], one.at, one.kind.value, before, after, one.source))

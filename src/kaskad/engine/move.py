@@ -249,9 +249,7 @@ class _Mover:
             )
         attempt = 1 + (before.attempt if before else 0)
         if written.more:
-            reserved = self.changes.reserved
-            reserved[run.cascade_id] = reserved.get(run.cascade_id, 0) + written.more
-            self.changes.spend(send.account_id, self._now, written.more)
+            self.changes.hold(run.cascade_id, send.account_id, self._now, written.more)
         if send.account_id in self._world.desks:  # our own people take it: in this very transaction
             language = self.desk.person(run.contact_id).language
             zone, price = answers.zones[0], written.price

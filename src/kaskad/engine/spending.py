@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -16,34 +17,46 @@ from msgspec import Struct
 
 from kaskad.domain.money import parse_money
 from kaskad.domain.policy import SpendingLimit
+from kaskad.domain.rates import NO_RATES, Rates, converted
 from kaskad.providers.base import Account
 from kaskad.store import settings
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 
 SINCE = "spending_since"  # the setting that says from which day on sums are whole
+EPOCH = 719_163  # 1970, in days since the year 1
 _QUARTER_MS = 900_000  # zones differ by quarters of an hour
 
 
 class Limit(Struct, frozen=True):
-    """What may be spent within a day or month by an account (0: by all of that currency together)."""
+    """What may be spent within a day or month by an account (0: by all that its currency can count)."""
 
     minor: int
     currency: str
     period: str
     account_id: int
 
-    def holds_for(self, account: Account) -> bool:
-        """Return whether messages of the account count."""
-        same = account.price is not None and account.price.currency == self.currency
-        return same and self.account_id in (0, account.id)
+    def holds_for(self, account: Account, rates: Rates, day: int) -> bool:
+        """Return whether messages of the account count.
+
+        A budget of all counts those paid in its currency, and in any that a rate of that day (since the year
+        1) brings into it; the account's own counts however it is paid.
+        """
+        if account.price is None or self.account_id not in (0, account.id):
+            return False
+        return (
+            bool(self.account_id)
+            or rates.find(account.price.currency, self.currency, day - EPOCH) is not None
+        )
 
 
 class Spending:
-    """The budgets in force."""
+    """The budgets in force, and the rates by which amounts of other currencies count in them."""
 
     def __init__(
-        self, limits: Iterable[SpendingLimit], accounts: Mapping[str, Account], zone: str
+        self, limits: Iterable[SpendingLimit], accounts: Mapping[str, Account], zone: str,
+        rates: Rates = NO_RATES,
     ) -> None:  # fmt: skip
+        self.rates = rates
         self.limits: list[Limit] = []
         for one in limits:
             money = parse_money(one.amount)
@@ -82,43 +95,57 @@ class Till:
     ) -> None:
         self._tx, self._spending, self._accounts = tx, spending, accounts
         self._day = spending.day_of(now)
-        self._spent: dict[Limit, int] | None = None
+        self._spent: dict[Limit, Decimal] | None = None
 
     def take(self, account: Account, amount: int) -> int | None:
         """Return None where the budgets allow so much more, which is then counted; else when to ask again."""
-        limits = [one for one in self._spending.limits if one.holds_for(account)]
-        if not limits or not amount:
+        rates, day = self._spending.rates, self._day
+        limits = [one for one in self._spending.limits if one.holds_for(account, rates, day)]
+        if not limits or not amount or account.price is None:
             return None
+        more = {one: _in(rates, amount, account.price.currency, one.currency, day, day) for one in limits}
         if self._spent is None:
             self._tx.one("lock_spending")
             self._spent = spent(self._tx, self._spending, self._accounts, self._day)
-        full = [one for one in limits if self._spent[one] + amount > one.minor]
+        full = [one for one in limits if (each := more[one]) is None or self._spent[one] + each > one.minor]
         if full:
             return max(self._spending.ends_at(one.period, self._day) for one in full)
         for one in limits:
-            self._spent[one] += amount
+            self._spent[one] += more[one] or 0
         return None
+
+
+def _in(rates: Rates, amount: int, base: str, quote: str, day: int, today: int) -> Decimal | None:
+    """Return an amount of a day (since the year 1) in another currency, where that has no rate by today's."""
+    found = rates.find(base, quote, day - EPOCH) or rates.find(base, quote, today - EPOCH)
+    return None if found is None else converted(amount, base, quote, found.value)
 
 
 def spent(
     tx: Transaction, spending: Spending, accounts: Mapping[int, Account], day: int
-) -> dict[Limit, int]:  # fmt: skip
-    """Return what is spent of each budget in the period that a day is in."""
-    by_start: dict[int, list[tuple[int, int]]] = {}
-    found: dict[Limit, int] = {}
+) -> dict[Limit, Decimal]:  # fmt: skip
+    """Return what is spent of each budget in the period that a day is in, in its minor units, not rounded.
+
+    Amounts in other currencies count at the rates of their days.
+    """
+    by_start: dict[int, list[Row]] = {}
+    found: dict[Limit, Decimal] = {}
     for one in spending.limits:
         start = spending.began(one.period, day)
         if start not in by_start:
-            by_start[start] = [(row[0], row[1]) for row in tx.all("spent_since", day=start)]
-        found[one] = sum(
-            amount for number, amount in by_start[start]
-            if number in accounts and one.holds_for(accounts[number])
-        )  # fmt: skip
+            by_start[start] = tx.all("spent_since", day=start)
+        found[one] = Decimal(0)
+        for number, of_day, amount in by_start[start]:
+            account = accounts.get(number)
+            if account is not None and account.price and one.holds_for(account, spending.rates, day):
+                each = _in(spending.rates, amount, account.price.currency, one.currency, of_day, day)
+                found[one] += each or 0
     return found
 
 
 def load(
-    tx: Transaction, limits: Iterable[SpendingLimit], accounts: Iterable[Account], zone: str, now: int
+    tx: Transaction, limits: Iterable[SpendingLimit], accounts: Iterable[Account], zone: str, now: int,
+    rates: Rates = NO_RATES,
 ) -> Spending | None:  # fmt: skip
     """Return the budgets in force, None where there is none; this month is counted once, from messages."""
     limits = list(limits)
@@ -128,7 +155,7 @@ def load(
             tx.run("clear_spending", day=1 << 40)
             settings.put(tx, SINCE, 0)
         return None
-    spending = Spending(limits, {account.name: account for account in accounts}, zone)
+    spending = Spending(limits, {account.name: account for account in accounts}, zone, rates)
     if not since:
         tx.one("lock_spending")
         month = spending.began("month", spending.day_of(now))

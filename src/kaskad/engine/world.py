@@ -14,6 +14,7 @@ from kaskad.domain.errors import Conflict
 from kaskad.domain.machine import NO_RANGES
 from kaskad.domain.policy import MINUTE, Policy
 from kaskad.domain.prices import PriceList
+from kaskad.domain.rates import NO_RATES
 from kaskad.domain.rhythm import Curves
 from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
@@ -141,6 +142,8 @@ class World:
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
         self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
         self.spending: Spending | None = None  # budgets by day or month; None: there is none
+        self.rates = NO_RATES  # of exchange
+        self.rates_mark = 0  # what they were read at
         self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
         self.ranges = NO_RANGES  # of machines' IP addresses
         self.ranges_mark: object = None  # what they were read from

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from kaskad.domain.rates import Exchange, converted
 from kaskad.domain.span import approximate_ms
 from kaskad.domain.version import Version
 
@@ -39,6 +40,15 @@ class Cost(Struct, frozen=True):
     def changes(self, instants: Sequence[int]) -> bool:
         """Say whether messages of these instants, or between them and the first, cost different prices."""
         return len({self.at(each) for each in instants}) > 1
+
+
+def told_in(cost: Cost, exchange: Exchange) -> Cost:
+    """Return a cost in the currency of an exchange, at its rate; in its own where that has none."""
+    value = exchange.values.get(cost.currency)
+    if value is None or cost.currency == exchange.to:
+        return cost
+    one = float(converted(1, cost.currency, exchange.to, value))
+    return Cost(exchange.to, tuple((at, minor * one) for at, minor in cost.turns))
 
 
 def fixed(minor: float, currency: str) -> Cost:

@@ -71,6 +71,15 @@ SELECT m.step FROM addresses a
 -- name: reserve_money
 UPDATE cascades SET reserved = reserved + :amount WHERE id = :id;
 
+-- name: add_held
+INSERT INTO held_by_day (cascade_id, account_id, day, amount)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[], :c4::bigint[]) */
+ON CONFLICT (cascade_id, account_id, day) DO UPDATE SET amount = held_by_day.amount + excluded.amount;
+
+-- name: held_of
+SELECT account_id, day, amount FROM held_by_day WHERE cascade_id = :cascade_id;
+
 -- name: charge_money
 UPDATE cascades SET charged = charged + :amount WHERE id = :id;
 

@@ -5,7 +5,7 @@
 SELECT name FROM settings WHERE name = 'policy' /* postgresql: FOR UPDATE */;
 
 -- name: spent_since
-SELECT account_id, sum(amount) FROM spending WHERE day >= :day GROUP BY account_id;
+SELECT account_id, day, amount FROM spending WHERE day >= :day;
 
 -- name: add_spending (sqlite)
 INSERT INTO spending (account_id, day, amount) VALUES (:c1, :c2, :c3)

@@ -58,13 +58,13 @@ class WastedView(View):
 class BudgetView(View):
     """What a cascade holds of its total budget since it began, messages under way included."""
 
-    held: int
+    held: Annotated[int | None, Field(description="Null: no rate brings all of it into this currency.")]
     total: int
     currency: str
 
 
 class LimitView(View):
-    """A budget of an account ("": of all that are paid in its currency) in its day or month now."""
+    """A budget of an account ("": of all together) in its day or month now, in its currency."""
 
     account: str
     period: str
@@ -72,6 +72,9 @@ class LimitView(View):
     spent: Annotated[int, Field(description="Messages under way included.")]
     currency: str
     ends_at: datetime
+    apart: Annotated[
+        list[str], Field(description="Accounts that no rate brings into its currency: not counted.")
+    ]
 
 
 class BudgetsView(View):
@@ -148,7 +151,7 @@ def show_budgets(office: InOffice) -> BudgetsView:
     """Show what is spent of the budgets of accounts and of the whole installation (of the policy)."""
     items = [
         LimitView(account=one.account, period=one.period, minor=one.minor, spent=one.spent,
-                  currency=one.currency, ends_at=instant(one.ends_at))
+                  currency=one.currency, ends_at=instant(one.ends_at), apart=list(one.apart))
         for one in money.budgets(office)
     ]  # fmt: skip
     return BudgetsView(items=items)
