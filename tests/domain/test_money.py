@@ -11,6 +11,7 @@ from kaskad.domain.money import (
     BadMoney,
     Price,
     format_amount,
+    format_fine,
     format_money,
     format_number,
     parse_money,
@@ -133,3 +134,11 @@ def test_a_number_has_its_thousands_apart(number, expected):
 def test_an_sms_is_paid_by_the_part_and_a_message_is_not():
     assert price_of(Price(450, "KZT", "part"), 3) == Money(1_350, "KZT")
     assert price_of(Price(450, "KZT"), 3) == Money(450, "KZT")
+
+
+def test_prices_finer_than_a_coin_are_shown_as_they_are():
+    shown = [
+        format_fine(amount, "USD") for amount in ("0.0001", "0.00000049", "0.05", "1.5", "12", "0.1234565")
+    ]
+    assert shown == ["$0.0001", "$0", "$0.05", "$1.50", "$12", "$0.123456"]
+    assert (format_fine("0.012", "RUB", "ru"), format_fine("0.5", "JPY")) == ("0,012\u00a0₽", "¥0.5")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from html import unescape
 from math import ceil
 from typing import Any
@@ -34,6 +35,7 @@ from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import Invalid, SendError
 from kaskad.domain.letter import faults
 from kaskad.domain.mjml import MAX_SHOWN
+from kaskad.domain.money import DIGITS
 from kaskad.domain.speech import seconds, too_long
 from kaskad.domain.template import BadTemplate, RenderError
 from kaskad.domain.template.filters import HERE, NOWHERE, Here
@@ -120,6 +122,7 @@ class Preview(Struct, frozen=True):
     spoken_s: int = 0  # about how long a robot takes to say it
     price: int = -1
     currency: str = ""
+    price_each: str = ""  # on average, in whole units: of those priced by the thousand less than a coin
     attachments: tuple[Attached, ...] = ()
     appointment: Appointment | None = None
     warnings: tuple[str, ...] = ()
@@ -187,7 +190,7 @@ def frame(
             warnings.append(f"{error}.")
     is_sms = channel is Channel.SMS
     parts = sms.parts(filled.sent) if is_sms else 0
-    price, currency = _price(office, account, to, work.message_class, parts or 1, words.approved)
+    price, currency, each = _price(office, account, to, work.message_class, parts or 1, words.approved)
     if words.html:
         warnings += heavy(len(words.html.encode())) + faulty(words.html)
     if words.say and (told := too_long(words.say)):
@@ -202,6 +205,7 @@ def frame(
     return Preview(
         channel.value, filled.language, words, parts, sms.encoding(filled.sent).value if is_sms else "",
         account.name if account else "", sender, to, _preheader(words), seconds(words.say), price, currency,
+        each,
         tuple(attachments),
         filled.appointment, tuple(warnings),
     )  # fmt: skip
@@ -293,15 +297,18 @@ def account_of(office: Office, channel: Channel, name: str) -> Account | None:
 def _price(
     office: Office, account: Account | None, to: str, message_class: MessageClass, parts: int,
     approved: Approved | None,
-) -> tuple[int, str]:  # fmt: skip
+) -> tuple[int, str, str]:  # fmt: skip
     """Return what the message costs in minor units, a part of one counted as whole, -1 where nothing tells
-    it, and the currency."""
+    it; the currency; and what such messages cost each on average, in whole units of it."""
     if account is None:
-        return -1, ""
+        return -1, "", ""
     tariff = Tariff(account, office.engine.world.price_lists.get(account.id))
     category = category_of(office.engine.world.approved.get(account.id, {}), approved)
     mean = tariff.mean(to, message_class, category, parts, office.now())
-    return (-1, "") if mean is None else (ceil(mean), tariff.currency)
+    if mean is None:
+        return -1, "", ""
+    each = Decimal(str(mean)).scaleb(-DIGITS.get(tariff.currency, 2))
+    return ceil(mean), tariff.currency, f"{each:f}"
 
 
 def _preheader(words: Rendered) -> str:

@@ -6,7 +6,7 @@ Currencies and their minor units: ISO 4217, https://www.six-group.com/en/product
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal
 
 from msgspec import Struct
@@ -33,6 +33,7 @@ SYMBOLS = {
     "PLN": "zł", "BYN": "Br",
 }  # fmt: skip
 MAX_MINOR = 2**63 - 1
+FINE = 6  # digits behind the point of prices that are finer than coins
 
 _AMOUNT = re.compile(r"\s*(\d[\d _\u00a0\u202f]*(?:[.,]\d+)?)\s*([A-Za-z]{3})\s*")
 
@@ -140,6 +141,16 @@ def format_amount(amount: object, currency: str, language: str = "en") -> str:
     return _dressed(decimal_of(amount), currency.upper(), language)
 
 
+def format_fine(amount: object, currency: str, language: str = "en") -> str:
+    """Return `amount` like `format_amount`, with up to six digits where coins are too coarse.
+
+    So a message of 0.10 USD for a thousand costs $0.0001, and not a cent. Raises BadMoney.
+    """
+    value = decimal_of(amount).quantize(Decimal(1).scaleb(-FINE), ROUND_HALF_EVEN)
+    digits = max(0, -int(value.normalize().as_tuple().exponent))
+    return _dressed(value, currency.upper(), language, max(digits, DIGITS.get(currency.upper(), 2)))
+
+
 def format_number(number: object, language: str = "en") -> str:
     """Return a number with its thousands set apart, such as 12 500 or 12,500; raises BadMoney."""
     value = decimal_of(number)
@@ -157,8 +168,8 @@ def decimal_of(amount: object) -> Decimal:
     return value
 
 
-def _dressed(value: Decimal, currency: str, language: str) -> str:
-    digits = DIGITS.get(currency, 2)
+def _dressed(value: Decimal, currency: str, language: str, digits: int | None = None) -> str:
+    digits = DIGITS.get(currency, 2) if digits is None else digits
     rounded = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     # Whole amounts go without their zeros: it is what a person writes, and an SMS has no room.
     number = _grouped(abs(rounded), 0 if rounded == rounded.to_integral_value() else digits, language)

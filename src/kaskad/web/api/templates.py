@@ -249,7 +249,10 @@ class PreviewView(View):
     to: str
     preheader: str
     spoken_s: Annotated[int, Field(description="About how long a robot takes to say it.")]
-    price: Annotated[int, Field(description="In minor units; -1: nothing tells it.")]
+    price: Annotated[int, Field(description="In minor units, rounded up; -1: nothing tells it.")]
+    price_each: Annotated[
+        str, Field(description="What such messages cost each on average, in whole units, such as 0.0001.")
+    ]
     currency: str
     attachments: list[dict[str, Any]]
     appointment: dict[str, Any] | None
@@ -280,6 +283,7 @@ class PreviewView(View):
             preheader=told.preheader,
             spoken_s=told.spoken_s,
             price=told.price,
+            price_each=told.price_each,
             currency=told.currency,
             attachments=[msgspec.structs.asdict(one) for one in told.attachments],
             appointment=msgspec.structs.asdict(told.appointment) if told.appointment else None,

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from kaskad.actions.office import Office
 from kaskad.analytics.reach import Amounts, money
 from kaskad.domain.errors import Invalid, KaskadError
-from kaskad.domain.money import Amount, format_money, format_number
+from kaskad.domain.money import Amount, format_fine, format_money, format_number
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import Worded, wording
 from kaskad.engine.clock import wall_ms
@@ -129,6 +129,10 @@ class Look(Struct, frozen=True):
     def money(self, amounts: Amounts) -> str:
         """Return amounts of several currencies; "" where there are none."""
         return " + ".join(format_money(each, self.language) for each in money(amounts))
+
+    def fine(self, amount: str, currency: str) -> str:
+        """Return an amount in whole units that may be finer than the currency's coins."""
+        return format_fine(amount, currency, self.language)
 
     def rate(self, value: Decimal) -> str:
         """Return as much of an exchange rate as people look at."""
