@@ -1,7 +1,9 @@
 """What was paid in several currencies is told in one, by the rates of the days, on both databases."""
 
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -25,6 +27,7 @@ steps:
   - {id: call, channel: robot_call, say: Hello, wait: 1d}
 """
 PRICES = {Channel.TELEGRAM: (25, "USD"), Channel.SMS: (1_433, "KZT"), Channel.ROBOT_CALL: (451, "RUB")}
+VIEWS = (Path(__file__).parents[2] / "docs" / "views.md").read_text("utf-8")
 FIRST = (date(2026, 6, 1) - date(1970, 1, 1)).days  # of the stage, at noon of UTC
 BEGINS, ENDS = FIRST * 86_400_000, (FIRST + 30) * 86_400_000
 USD = {0: "512.35", 1: "513.1", 2: "498.77"}  # KZT, by day after the first
@@ -65,7 +68,7 @@ def tell(office, base, told):
         rates.put(office, date.fromordinal(719_163 + FIRST + day).isoformat(), base, "KZT", value)
 
 
-def paid(stage):
+def paid(stage, ahead=5):
     """Return what each message cost, by currency and day after the first, from its own row."""
     found = []
     currencies = {channel.code: currency for channel, (_, currency) in PRICES.items()}
@@ -75,14 +78,14 @@ def paid(stage):
             "SELECT channel, submitted_at, price FROM messages WHERE submitted_at IS NOT NULL"
         )
         for channel, at, price in list(rows):
-            day = (at + 5 * 3_600_000) // 86_400_000 - FIRST  # Almaty is five hours ahead
+            day = (at + ahead * 3_600_000) // 86_400_000 - FIRST  # Almaty is five hours ahead
             found.append((currencies[channel], day, price))
     return found
 
 
 def test_costs_come_to_what_each_message_cost_on_its_day_and_unknown_ones_stand_apart(either):
     stage, office = installation(either)
-    each = paid(stage)
+    each, utc = paid(stage), paid(stage, ahead=0)
     assert {name for name, _, _ in each} == {"USD", "KZT", "RUB"} and len({day for _, day, _ in each}) > 4
     own = {name: sum(minor for other, _, minor in each if other == name) for name in ("KZT", "RUB", "USD")}
     before = reports.report(office, "mixed").report
@@ -113,6 +116,12 @@ def test_costs_come_to_what_each_message_cost_on_its_day_and_unknown_ones_stand_
         "RUB": half_even(Decimal(own["RUB"]) / 5),
     }
     assert uplift.measure(office, "mixed", ripe=False).cost == expected
+
+    query = re.search(r"## bi_rates.*?```sql\n(.*?)```", VIEWS, re.DOTALL)[1].strip().rstrip(";")
+    with either.read() as tx:
+        days = list(tx._connection.execute(query if tx.dialect == "sqlite" else query.encode()))
+    assert sum(row[2] for row in days) == len({day for name, day, _ in utc if name == "RUB"})
+    assert abs(sum(float(row[1] or 0) for row in days) * 100 - expected["KZT"]) < 1
 
     tell(office, "RUB", {-30: "6.41"})  # a rate told afterwards re-tells what was
     later = reports.report(office, "mixed").report

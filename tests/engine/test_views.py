@@ -101,6 +101,7 @@ def test_views_say_what_the_report_says_and_every_column_is_described(either):
         "steps",
         "daily",
         "costs",
+        "rates",
     }
     assert "GRANT SELECT ON " + ", ".join(f"bi_{name}" for name in described) in PAGE
 

@@ -13,7 +13,7 @@ PAGES = {
     "/settings/brand": "owner", "/settings/health?look=now": "owner",
     "/settings/hours": "owner", "/settings/caps": "owner", "/settings/law": "owner",
     "/settings/keys": "owner", "/settings/retention": "owner", "/settings/suppressions": "owner",
-    "/settings/webhooks": "owner",
+    "/settings/webhooks": "owner", "/settings/rates": "owner",
     "/channels/complaints?look_now=yes": "viewer",
     "/channels/providers": "owner", "/channels/providers/smtp": "owner",
     "/start/brand": "owner", "/start/launch": "owner", "/phones": "owner",

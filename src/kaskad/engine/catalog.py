@@ -85,6 +85,8 @@ def load(tx: Transaction, vault: Vault, world: World) -> None:
         row.base_id: row.lot for row in version_canaries.running(tx)
     }
     world.curves = settings.get(tx, rhythms.CURVES, Curves) or Curves()
+    told = {row[0]: msgspec.json.decode(row[2]).get("currency", "") for row in tx.all("services")}
+    world.paid_in = {number: str(currency) for number, currency in told.items() if currency}
     _load_prices(tx, world)
     if world.rates_mark != (mark := rates.mark(tx)):
         world.rates, world.rates_mark = Rates(rates.all_rates(tx)), mark

@@ -23,9 +23,7 @@ class Purse:
         self._world, self._today = world, now // DAY_MS
         self._held: dict[tuple[int, str], Decimal | None] = {}
         self._taken: dict[int, list[tuple[Decimal, str]]] = {}  # in this tick, by cascade
-        self._currencies = {
-            number: account.price.currency for number, account in world.accounts.items() if account.price
-        }
+        self._currencies = world.paid_in
 
     def amount(self, account_id: int | None, at: int | None, minor: int, currency: str) -> Decimal | None:
         """Return what an account's amount of an instant is in a currency; None: no rate tells it."""
@@ -76,7 +74,7 @@ class Purse:
         return total
 
     def _of_day(self, account_id: int | None, day: int, minor: int, currency: str) -> Decimal | None:
-        own = self._currencies.get(account_id or 0, currency)  # of one that is gone nobody knows it
+        own = self._currencies.get(account_id or 0, currency)  # without a price nothing is held
         return self._converted(Decimal(minor), own, day, currency)
 
     def _converted(self, minor: Decimal, own: str, day: int, currency: str) -> Decimal | None:

@@ -142,6 +142,7 @@ class World:
         self.approved: dict[int, Texts] = {}  # account -> its approved texts
         self.price_lists: dict[int, PriceList] = {}  # account -> what its messages cost by number
         self.spending: Spending | None = None  # budgets by day or month; None: there is none
+        self.paid_in: dict[int, str] = {}  # account, deleted ones too -> the currency of its prices
         self.rates = NO_RATES  # of exchange
         self.rates_mark = 0  # what they were read at
         self.price_marks: dict[int, int] = {}  # account -> when that list was brought in
