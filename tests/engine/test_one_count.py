@@ -43,8 +43,13 @@ reentry: parallel_by_key
 goal: {event: bought, value: amount, match: {cart: trigger.cart}, returned: {event: refund, value: amount}}
 budget: {total: 100000 KZT}
 steps:
-  - {id: letter, channel: email, subject: Hello, html: "<b>Hello</b> {{ unsubscribe_url }}",
-     text: "Hello {{ unsubscribe_url }}", wait: 1d}
+  - id: letter
+    channel: email
+    subject: Hello
+    variants:
+      - {id: plain, html: "<b>Hello</b> {{ unsubscribe_url }}", text: "Hello {{ unsubscribe_url }}"}
+      - {id: warm, html: "<b>Dear</b> {{ unsubscribe_url }}", text: "Dear {{ unsubscribe_url }}"}
+    wait: 1d
   - {id: chat, channel: telegram, text: "Hello {{ unsubscribe_url }}", wait: 1d, success: none}
   - {id: sms, channel: sms, text: "Hello {{ unsubscribe_url }}", wait: 1d, holdout: 20%}
 """
@@ -213,6 +218,12 @@ def check_report(told: reports.Told, runs: list[Run], made: list[Message]) -> No
         assert (rates["complaint_rate"].part, rates["complaint_rate"].whole) == (
             one_count.complained(of), arrived,
         )  # fmt: skip
+    for place, one in enumerate(told.variants):
+        counts = line([each for each in made if each.step == 0 and each.variant == place])
+        assert {name: getattr(one, name) for name in counts if hasattr(one, name)} == {
+            name: count for name, count in counts.items() if hasattr(one, name)
+        } and counts["sent"] > 5, one.id
+    assert len(told.variants) == 2
     assert {each.name: each.contacts for each in report.levels} == levels(runs)
     live = [run for run in runs if not run.holdout]
     assert (report.entered, report.holdouts) == (len(live), len(runs) - len(live))

@@ -34,7 +34,7 @@ class Message:
     """One message that was made, or a step passed over, with when what was told of it."""
 
     def __init__(self, row: Any, tells: bool, facts: dict[Kind, int], run: Run) -> None:
-        self.step, code, channel, self.reason, self.submitted_at, self.account, self.money = row
+        self.step, code, channel, self.variant, self.submitted_at, self.account, self.money = row
         self.state, self.channel = MessageState.of(code).value, Channel.of(channel).value
         self.tells, self.facts, self.run = tells, facts, run
         began = self.submitted_at
@@ -102,7 +102,7 @@ def runs(db: Database, slug: str) -> list[Run]:
     ):  # fmt: skip
         found[row[0], row[1]] = Run(row, told[row[0], row[1], -1])
     for contact, run, *row in rows(
-        db, "SELECT contact_id, run_id, step, state, channel, reason, submitted_at, account_id, "
+        db, "SELECT contact_id, run_id, step, state, channel, variant, submitted_at, account_id, "
         "coalesce(spent, 0) + coalesce(cost, CASE WHEN state IN (0, 1, 2, 6, 11, 12) THEN 0 ELSE price END) "
         "FROM messages",
     ):  # fmt: skip

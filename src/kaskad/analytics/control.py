@@ -58,8 +58,8 @@ def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, n
         amounts[contact_id] = amounts.get(contact_id, 0) + (_worth(group.value, properties, scale) or 0)
     if group.returned is not None and group.value:
         back = tx.all("events_of_all", name=group.returned.event, until=now, **span)
-        whose = sorted({row[0] for row in back[:MOST]} & amounts.keys())
-        for contact_id, minor in _returned(tx, group, whose, drawn.since, until, scale).items():
+        people = sorted({row[0] for row in back[:MOST]} & amounts.keys())
+        for contact_id, minor in _returned(tx, group, people, drawn.since, until, scale).items():
             amounts[contact_id] -= minor
     buyers = np.array(sorted(amounts), dtype=np.uint64)
     mask = held_of(buyers, drawn).tolist()
