@@ -138,8 +138,8 @@ class Measured:
             self._wait(began, say)
             seconds = time.perf_counter() - began
             self._count_rest()
-            used_s = time.process_time() - cpu + cpu_s(self._child())
-            most_mib = own_peak_mib() + peak_mib(self._child())
+            used_s = time.process_time() - cpu + sum(map(cpu_s, self._children()))
+            most_mib = own_peak_mib() + sum(map(peak_mib, self._children()))
         finally:
             self._engine.stop()
         if problem := self._engine.problem():
@@ -235,10 +235,11 @@ class Measured:
         )[0]
         return bool(running), bool(live)
 
-    def _child(self) -> int | None:
-        """Return the process that sends, where there is one."""
+    def _children(self) -> list[int | None]:
+        """Return the processes that send and that take webhooks, where there are such."""
         inner = getattr(self._outside, "inner", None)
-        return inner.pid if isinstance(inner, Sender) else None
+        porter = getattr(getattr(self._outside, "receipts", None), "porter", None)
+        return [inner.pid if isinstance(inner, Sender) else None, porter.pid if porter is not None else None]
 
 
 def as_data(report: Report) -> dict[str, object]:

@@ -23,6 +23,13 @@ def cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def family_cpu_s(pid: int) -> float:
+    """Return the CPU time of a running process and of its running children; 0 where there is no /proc."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [child for file in files for child in file.read_text("ascii").split()]
+    return cpu_s(pid) + sum([cpu_s(int(child)) for child in children])
+
+
 def written_bytes() -> int:
     """Return what this process has had written to disks; 0 where there is no /proc."""
     try:

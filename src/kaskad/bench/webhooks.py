@@ -20,6 +20,7 @@ from kaskad.engine.engine import Engine
 from kaskad.engine.ingest import Ingest
 from kaskad.store.db import Database
 from kaskad.web.app import build_app
+from kaskad.web.porter.porter import WORKS, Porter
 from kaskad.web.server import Server
 
 Told = tuple[int, int, int, int, int]  # contact, run, step, kind, instant
@@ -34,9 +35,10 @@ class Webhooks:
     ) -> None:
         self._clock, self._fates, self._journal = clock, fates, journal
         settings = Settings(listen="127.0.0.1:0", base_url="http://127.0.0.1")
-        self._server = Server(
-            build_app(Ingest(engine, db), engine.world.signer, clock.now, settings), settings
-        )
+        ingest = Ingest(engine, db)
+        app = build_app(ingest, engine.world.signer, clock.now, settings)
+        self.porter = Porter(ingest, engine.world, app.hooks, settings) if WORKS else None
+        self._server = Server(app, settings, porter=self.porter)
         self._server.start()
         host, port = self._server.address
         self._provider = subprocess.Popen(

@@ -71,6 +71,7 @@ class Signer:
             )
         )
         self._head = keys[0][0]
+        self.keys = list(keys)  # for another process that is to read what this one signs
 
     def reference(self, contact_id: int, run_id: int, step: int, account_id: int) -> str:
         """Return what the provider of an account knows a message by; it never expires.

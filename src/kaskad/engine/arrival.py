@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Arrival(Struct, frozen=True, gc=False):
+class Arrival(Struct, frozen=True, gc=False, array_like=True):
     """A fact about a message (`run_id`, `step`), or about a contact (`run_id` 0).
 
     `event` is the sender's own id of it: the same fact counts once. `value` is JSON where there is more.
@@ -20,7 +20,7 @@ class Arrival(Struct, frozen=True, gc=False):
     value: str | None = None
 
 
-class Unmatched(Struct, frozen=True, gc=False):
+class Unmatched(Struct, frozen=True, gc=False, array_like=True):
     """A receipt that names only the provider's own id of the message, and perhaps of some before it."""
 
     account_id: int

@@ -61,7 +61,7 @@ class Engine:
         self._wake = threading.Event()
         self._stopping = False
         self._began_s = 0.0
-        self._served = 0  # deliveries and results, by the tick before
+        self._served = 0  # requests and results, by the tick before
         self._halt = threading.Event()  # set with it
         self._problem: str | None = None
         self._thread: threading.Thread | None = None
@@ -217,7 +217,7 @@ class Engine:
         self._began_s = monotonic()
         results = [self._results.popleft() for _ in range(len(self._results))]
         deliveries, shared = self._take_deliveries()
-        self._served = len(results) + len(deliveries)
+        self._served = len(results) + _told_in(deliveries)
         try:
             ticked = self._transact(results, deliveries, closing)
         except BaseException as error:
@@ -382,7 +382,12 @@ class Engine:
 
     def _waiting(self) -> int:
         """Return how many deliveries, results and changes the next tick will find."""
-        return len(self._deliveries) + len(self._results) + len(self._writes)
+        return _told_in(self._deliveries) + len(self._results) + len(self._writes)
+
+
+def _told_in(deliveries: list[Delivery]) -> int:
+    """Return how many requests were delivered: one may bring those that came together."""
+    return sum([len(delivery.raw) or 1 for delivery in deliveries])
 
 
 def _not_sent(parcel: Parcel, at: int, why: str) -> Result:

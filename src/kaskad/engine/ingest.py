@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.domain.consent import TRACKING
 from kaskad.domain.errors import NotFound, SendError
@@ -21,7 +21,6 @@ from kaskad.domain.machine import BEACON_MS
 from kaskad.domain.site import Site, with_token
 from kaskad.domain.subscription import Subscription
 from kaskad.domain.terms import Kind
-from kaskad.domain.tokens import BadToken
 from kaskad.engine import approved, opt_in, preferences, sign_up
 from kaskad.engine.aliases import Aliases
 from kaskad.engine.arrival import Arrival, Unmatched
@@ -31,6 +30,7 @@ from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import storable
 from kaskad.engine.preferences import Choice, Preferences
 from kaskad.engine.receive import JUDGE_AFTER_MS, Act, Delivery, InboundIn
+from kaskad.engine.reports import Report, once, read_receipt, without_secrets
 from kaskad.engine.subscriptions import Renewal
 from kaskad.engine.watermark import Watermark
 from kaskad.log import get_logger
@@ -54,13 +54,11 @@ from kaskad.store.db import Database, Transaction
 log = get_logger(__name__)
 
 T = TypeVar("T")
+Known = TypeVar("Known", Arrival, Unmatched)
 
 _encode = msgspec.json.Encoder().encode
-_SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 PAGE_LIFE_MS = 86_400_000  # so long may a page tell of the click that led to it
 NOTHING: Mapping[str, str] = {}
-_LEAST_SECRET = 8  # octets of one that is looked for in bodies: a shorter one could be part of any word
-_HIDDEN = b"***"
 
 
 class Visitor(Struct, frozen=True):
@@ -130,21 +128,21 @@ class Ingest:
                     visits.append(opt_in.Visit(account, told, self._at(told.at, now), self._world.hash_key))
                 elif is_word(told, account):
                     visits.append(Confirmation(self._world, account, told, self._at(told.at, now)))
-            elif isinstance(told, Receipt) and told.kind is not None:
-                found = self._receipt(account, told, told.kind, now)
+            elif isinstance(told, Receipt):
+                found = read_receipt(self._world.signer, account, told, self._at(told.at, now))
                 if isinstance(found, Arrival):
                     arrivals.append(found)
                 elif found is not None:
                     unmatched.append(found)
             elif isinstance(told, UpTo):
                 also.append(Watermark(account, told, self._at(told.until, now)))
-        kept, body = _without_secrets(account, headers, body)
+        kept, body = without_secrets(account, headers, body)
         heard = approved.Heard(account, arrivals, unmatched, [*inbound, *started])
         if heard and account.id in self._world.windows:
             also.append(heard)
         if news := [told for told in receipts if isinstance(told, TemplateNews)]:
             also.append(approved.News(self._world, account, news))
-        raw = [(account.id, now, _encode(kept).decode(), body, problem)]
+        raw = [(account.id, now, kept, body, problem)]
         if named := [told for told in receipts if isinstance(told, Inbound) and told.also]:
             also.append(Aliases(named, self._world.hash_key))
         # after the visits, one of which may have bound the chat that was heard
@@ -154,6 +152,14 @@ class Ingest:
         )
         self._answer(account, receipts, visits, future)
         return future
+
+    def reports(self, reports: Sequence[Report]) -> Future[None]:
+        """Keep webhooks that tell of messages only, as another process has verified and read them."""
+        now = self._world.clock.now()
+        arrivals = [_not_later(one, now) for report in reports for one in report.arrivals]
+        unmatched = [_not_later(one, now) for report in reports for one in report.unmatched]
+        raw = [(report.account_id, now, report.headers, report.body, None) for report in reports]
+        return self._engine.deliver(Delivery(Future(), arrivals=arrivals, unmatched=unmatched, raw=raw))
 
     def hit(
         self, message: tuple[int, int, int], link: int, method: str, ip: str, agent: str, *,
@@ -335,24 +341,8 @@ class Ingest:
         if requests or visits:
             kept.add_done_callback(after)
 
-    def _receipt(self, account: Account, told: Receipt, kind: Kind, now: int) -> Arrival | Unmatched | None:
-        """Return what a receipt says of a message; None where it names none of ours."""
-        event = storable(told.event) or _once(kind)
-        at, value = self._at(told.at, now), _value(account, told)
-        if told.reference:
-            try:
-                message = self._world.signer.read_reference(told.reference, account.id)
-            except BadToken:
-                log.warning("receipt of no message of ours", account=account.name)
-            else:
-                return Arrival(*message, kind.value, event, at, value)
-        if told.provider_id:
-            earlier = tuple(map(storable, told.earlier))
-            return Unmatched(account.id, storable(told.provider_id), kind.value, event, at, value, earlier)
-        return None
-
     def _inbound(self, account: Account, told: Inbound, now: int) -> InboundIn:
-        event = storable(told.event) or f"{_once(told.kind)} {blake2b(told.raw, digest_size=8).hexdigest()}"
+        event = storable(told.event) or f"{once(told.kind)} {blake2b(told.raw, digest_size=8).hexdigest()}"
         at = self._at(told.at, now)
         return InboundIn(
             told.channel, storable(told.address), told.kind.value, event, at, told.text, account.id,
@@ -362,6 +352,11 @@ class Ingest:
     def _at(self, told: int | None, now: int) -> int:
         """Return when it happened: what the payload says, unless that is yet to come."""
         return now if told is None or not self._real_time else min(told, now)
+
+
+def _not_later(told: Known, now: int) -> Known:
+    """Return what another process has read, whose clock may be ahead of the engine's."""
+    return told if told.at <= now else structs.replace(told, at=now)
 
 
 def _recent(hash_key: bytes, now: int, visitor: Visitor, tx: Transaction) -> tuple[()]:
@@ -376,26 +371,6 @@ def _recent(hash_key: bytes, now: int, visitor: Visitor, tx: Transaction) -> tup
         told = contacts.Contact(id=row[0], attributes={"site_language": visitor.language})
         contacts.save(tx, hash_key, [told], now, "site")
     return ()
-
-
-def _without_secrets(
-    account: Account, headers: Mapping[str, str], body: bytes
-) -> tuple[Mapping[str, str], bytes]:
-    """Return what is kept of a webhook: some services prove themselves by telling the secret itself."""
-    secrets = [secret for secret in account.secrets.values() if secret]
-    kept, told = headers, "\n".join(headers.values())
-    if not _SECRET_HEADERS.isdisjoint(map(str.lower, headers)) or any(secret in told for secret in secrets):
-        kept = {
-            name: value
-            for name, value in headers.items()
-            if name.lower() not in _SECRET_HEADERS and not any(secret in value for secret in secrets)
-        }
-    for secret in map(str.encode, secrets):
-        if len(secret) >= _LEAST_SECRET and secret in body:
-            body = body.replace(secret, _HIDDEN)
-    if (keys := provider(account.provider).hidden) is not None:
-        body = keys.sub(rb"\g<1>" + _HIDDEN, body)
-    return kept, body
 
 
 def _to_ask(account: Account, changed: Sequence[Changed]) -> list[Act]:
@@ -417,26 +392,3 @@ def _texts(outgoing: Outgoing, account: Account) -> list[Request]:
     except SendError as error:
         log.info("answer not sent", account=account.name, why=error.detail)
         return []
-
-
-def _once(kind: Kind) -> str:
-    """Return the event id of a report that has none of its own: its kind counts once for the message."""
-    return kind.name.lower()
-
-
-def _value(account: Account, told: Receipt) -> str | None:
-    """Return what the receipt tells besides its kind, as JSON; None where that is nothing."""
-    more: dict[str, Any] = {}
-    if told.reason is not None:
-        more["reason"] = told.reason.value
-    for name in ("code", "detail", "text", "key"):
-        if text := getattr(told, name):
-            more[name] = text
-    if told.cost is not None:
-        if account.price is None or told.cost.currency in ("", account.price.currency):
-            more["cost"] = told.cost.minor
-        else:  # adding tenge to roubles would make every sum wrong
-            log.warning(
-                "cost in another currency left out", account=account.name, currency=told.cost.currency
-            )
-    return _encode(more).decode() if more else None

@@ -1,6 +1,6 @@
 """Sending from a process of its own, so that the tick keeps Python's lock to itself.
 
-Both ends speak frames over a socket pair: four bytes of length, then MessagePack. When the parent dies the
+Both ends speak frames (`engine/pipe`) over a socket pair. When the parent dies the
 socket ends and the child stops at once; when the child dies, what was under way ends as unknown and the
 next message starts another child, or a keeper does where services tell something by themselves: those
 connections stand in the child too, and what they tell comes back over the same socket. Secrets of accounts
@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from kaskad.domain.errors import KaskadError, Unavailable
 from kaskad.domain.terms import Reason
+from kaskad.engine import pipe
 from kaskad.engine.carrier import Carrier
 from kaskad.engine.dispatch import LOOK_S, new_loop
 from kaskad.engine.heard import Heard, Kept, Listener, Trouble
@@ -66,7 +67,6 @@ class Results(Struct, frozen=True, tag=True):
     results: list[Result]
 
 
-encode = msgspec.msgpack.Encoder().encode
 Key = tuple[int, int, int, int]
 
 
@@ -214,7 +214,7 @@ class Child:
             self._write(Accounts(accounts))
 
     def _write(self, frame: Setup | Accounts | Parcels | Listen | Kept | Stop) -> None:
-        self._frames.put(_framed(encode(frame)))
+        self._frames.put(pipe.framed(frame))
 
     def _writing(self) -> None:
         """Write in a thread of its own, so that a child that hangs does not hang the tick."""
@@ -228,7 +228,7 @@ class Child:
     def _reading(self) -> None:
         decode = msgspec.msgpack.Decoder(Results | Heard | Trouble).decode
         with self._socket, self._socket.makefile("rb") as stream:
-            while (frame := _read(stream.read)) is not None:
+            while (frame := pipe.read(stream.read)) is not None:
                 match decode(frame):
                     case Results(results):
                         self._deliver(results)
@@ -283,31 +283,17 @@ def _unknown(parcel: Parcel, at: int) -> Result:
     )
 
 
-def _framed(payload: bytes) -> bytes:
-    return len(payload).to_bytes(4, "big") + payload
-
-
-def _read(read: Callable[[int], bytes]) -> bytes | None:
-    """Return one frame; None at the end, also in the middle of a frame."""
-    head = read(4)
-    if len(head) < 4:
-        return None
-    size = int.from_bytes(head, "big")
-    frame = read(size)
-    return frame if len(frame) == size else None
-
-
 async def serve(theirs: socket.socket) -> None:
     """Send what comes over the socket until the parent says stop, or is gone."""
     reader, writer = await asyncio.open_connection(sock=theirs)
     decode = msgspec.msgpack.Decoder(Setup | Accounts | Parcels | Listen | Kept | Stop).decode
 
     def tell(frame: Results | Heard | Trouble) -> None:
-        writer.write(_framed(encode(frame)))
+        writer.write(pipe.framed(frame))
 
     accounts: dict[int, Account] = {}
     carrier: Carrier | None = None
-    while (frame := await _frame(reader)) is not None:
+    while (frame := await pipe.next_of(reader)) is not None:
         match decode(frame):
             case Setup(timeout_s, public_only):
                 carrier = Carrier(
@@ -334,13 +320,6 @@ async def serve(theirs: socket.socket) -> None:
                 await writer.wait_closed()
                 return
     os._exit(1)  # the parent is gone: nobody would learn of what is sent from here on
-
-
-async def _frame(reader: asyncio.StreamReader) -> bytes | None:
-    try:
-        return await reader.readexactly(int.from_bytes(await reader.readexactly(4), "big"))
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
 
 
 def main() -> None:

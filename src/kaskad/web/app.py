@@ -19,6 +19,7 @@ from kaskad.actions.office import Office
 from kaskad.config import Settings
 from kaskad.domain.tokens import Signer
 from kaskad.web import metrics
+from kaskad.web.answers import HOOKS
 from kaskad.web.api import (
     accounts,
     addresses,
@@ -151,7 +152,6 @@ from kaskad.web.push import Push
 from kaskad.web.site import SitePages
 from kaskad.web.tracking import Tracking
 
-HOOKS = "/hooks/"
 LONG = frozenset({"/api/v1/contacts/import", "/api/v1/bills", "/bills"})  # where long files go
 LIMIT = 20_000_000  # bytes of a body: the framework reads it whole before it asks who calls
 IMPORT_LIMIT = imports.LIMIT + 1_000_000  # a form around the file
@@ -395,7 +395,7 @@ class Front:
         self, hooks: Hooks, routed: ASGIApp, lines: Lines, short_host: bytes = b"",
         office: Office | None = None,
     ) -> None:  # fmt: skip
-        self._hooks = hooks
+        self.hooks = hooks
         self._short_host = short_host  # where short links lead, and nothing else is answered; b"": nowhere
         self._office = office  # whose brands may have such hosts of their own
         self._routed = routed
@@ -424,7 +424,7 @@ class Front:
             return
         scope["path_params"] = {"account": path[len(HOOKS) :]}
         try:
-            await self._hooks(scope, receive, send)
+            await self.hooks(scope, receive, send)
         except Exception as error:
             await answer(scope, error)(scope, receive, send)
 

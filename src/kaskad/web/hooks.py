@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec import structs
@@ -16,6 +17,7 @@ from kaskad.engine.transport.keys import Keys
 from kaskad.log import get_logger
 from kaskad.providers import base
 from kaskad.providers.base import Account, Provider, Told
+from kaskad.web.answers import LIMIT, answer_of
 from kaskad.web.body import read_body
 from kaskad.web.intake import Durable, Intake
 
@@ -23,7 +25,6 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
-LIMIT = 5_000_000
 TAKEN: Message = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 END: Message = {"type": "http.response.body", "body": b""}
 
@@ -37,6 +38,7 @@ class Hooks:
         self._clock = clock
         self._base_url = base_url.rstrip("/")
         self._keys = Keys()
+        self._counting = threading.Lock()
         self.taken: Counter[str] = Counter()  # webhooks by account, since the start
         self.refused: Counter[str] = Counter()
 
@@ -58,7 +60,7 @@ class Hooks:
             raise
         receipts, trouble = read_hook(provider, hook, account)
         await self._durable.wait(self._intake.receipts(account, receipts, hook.headers, body, trouble))
-        self.taken[account.name] += 1
+        self.count([account.name])
         content_type, words = answer_of(provider, hook, account)
         if words:
             await send(_start(content_type, words))
@@ -66,6 +68,11 @@ class Hooks:
             return
         await send(TAKEN)
         await send(END)
+
+    def count(self, accounts: Iterable[str]) -> None:
+        """Count webhooks that were taken, by the names of their accounts; from any thread."""
+        with self._counting:
+            self.taken.update(accounts)
 
     async def look(self, request: Request) -> Response:
         """Answer a GET of the address, which some services try before they call it."""
@@ -82,15 +89,6 @@ class Hooks:
         query = scope["query_string"]
         path = self._base_url + scope["raw_path"].decode("latin-1")
         return f"{path}?{query.decode('latin-1')}" if query else path
-
-
-def answer_of(provider: Provider, hook: base.Request, account: Account) -> tuple[str, bytes]:
-    """Return what the service is told; nothing where that cannot be made: it must not be told to retry."""
-    try:
-        return provider.answer_webhook(hook, account)
-    except Exception as error:
-        log.warning("webhook answered with nothing", account=account.name, error=type(error).__name__)
-        return base.NOTHING
 
 
 def _start(content_type: str, words: bytes) -> Message:

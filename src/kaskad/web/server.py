@@ -11,9 +11,12 @@ from starlette.types import ASGIApp
 from kaskad.config import Settings
 from kaskad.domain.errors import Conflict
 from kaskad.log import get_logger
+from kaskad.web.door import door_of
+from kaskad.web.porter.porter import Porter
 
 log = get_logger(__name__)
 
+GRACE_S = 10  # for requests under way when the server stops
 OPEN_AT_ONCE = 10_000  # connections; more are answered 503
 KEEP_ALIVE_S = (
     75  # longer than a proxy in front keeps an idle connection, so that it never meets a closed one
@@ -21,15 +24,21 @@ KEEP_ALIVE_S = (
 
 
 class Server:
-    """Listens from `start` on until `stop`; on `listener` where the caller has one already."""
+    """Listens from `start` on until `stop`; on `listener` where the caller has one already.
 
-    def __init__(self, app: ASGIApp, settings: Settings, listener: socket.socket | None = None) -> None:
-        self._settings = settings
+    `porter` takes the connections of webhooks, where they come in numbers.
+    """
+
+    def __init__(
+        self, app: ASGIApp, settings: Settings, listener: socket.socket | None = None,
+        porter: Porter | None = None,
+    ) -> None:  # fmt: skip
+        self._settings, self._porter = settings, porter
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 loop="auto",
-                http="httptools",
+                http="httptools" if porter is None else door_of(porter),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -41,7 +50,7 @@ class Server:
                 forwarded_allow_ips=settings.proxies,
                 limit_concurrency=OPEN_AT_ONCE,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=10,
+                timeout_graceful_shutdown=GRACE_S,
             )
         )
         self._thread: threading.Thread | None = None
@@ -67,6 +76,8 @@ class Server:
     def stop(self, timeout_s: float = 15.0) -> None:
         """Take no more connections, let requests under way end, and close. May be called twice."""
         self._server.should_exit = True
+        if self._porter is not None:
+            self._porter.stop(GRACE_S)
         if self._thread is not None:
             self._thread.join(timeout_s)
         if self._socket is not None:

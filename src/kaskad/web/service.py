@@ -121,11 +121,15 @@ def serving(
                 MailDomains(errands, engine, service.db, settings.name_servers).start()
             engine.listen(Hearing(engine, ingest, poller))
         if listener is not None:
-            from kaskad.web.app import build_app
+            from kaskad.web.app import build_app, short_host
+            from kaskad.web.porter.porter import WORKS, Porter
             from kaskad.web.server import Server
 
             app = build_app(ingest, office.signer, clock.now, own, wall_ms, office)
-            server = Server(app, own, listener)
+            porter = None
+            if WORKS and real_time:
+                porter = Porter(ingest, engine.world, app.hooks, own, short_host(own))
+            server = Server(app, own, listener, porter)
             stack.callback(server.stop)
             stack.callback(app.close)
             server.start()

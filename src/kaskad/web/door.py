@@ -1,0 +1,72 @@
+"""Connections of the HTTP server: those on which a webhook begins may go to the porter."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from kaskad.web.porter.porter import Porter
+
+_BEGINNING = b"POST /hooks/"
+
+
+class Door(HttpToolsProtocol):
+    """One connection; `door_of` makes the class for a porter."""
+
+    porter: ClassVar[Porter]
+    stays = False  # it has been with the porter, who could not take what came
+
+    def data_received(self, data: bytes) -> None:
+        if data.startswith(_BEGINNING) and self._is_between() and self._hand_over(data):
+            self.transport.close()  # our end of it
+            return
+        super().data_received(data)
+
+    def _is_between(self) -> bool:
+        """Say whether no request is under way, so that what has come begins one."""
+        cycle = self.cycle
+        done = cycle is None or (cycle.response_complete and not cycle.more_body and cycle.keep_alive)
+        return done and not self.stays and not self.transport.is_closing()
+
+    def _hand_over(self, data: bytes) -> bool:
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        return self.porter.take(descriptor, data, self._take_back)
+
+    def _take_back(self, connection: socket.socket, data: bytes) -> None:
+        """Go on with a connection that comes back, from any thread."""
+
+        def make() -> Door:
+            door = type(self)(self.config, self.server_state, self.app_state, self.loop)
+            door.stays = True
+            return door
+
+        async def go_on() -> None:
+            try:
+                _, door = await self.loop.connect_accepted_socket(make, connection)
+            except OSError:
+                connection.close()  # it has ended meanwhile
+                return
+            door.data_received(data)
+
+        def begin() -> None:
+            task = self.loop.create_task(go_on())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+        connection.setblocking(False)
+        try:
+            self.loop.call_soon_threadsafe(begin)
+        except RuntimeError:  # the server has stopped
+            connection.close()
+
+
+def door_of(given: Porter) -> type[asyncio.Protocol]:
+    """Return the class of connections that go to this porter."""
+
+    class Own(Door):
+        porter = given
+
+    return Own
