@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from kaskad.domain.caps import Touch
 from kaskad.domain.decide import decide
 from kaskad.domain.definition import to_cascade
+from kaskad.domain.hours import hour_of_day
 from kaskad.domain.policy import HOUR, Policy
+from kaskad.domain.rhythm import Rhythm
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageClass, MessageState, Outcome, Reason, SkipReason
 from kaskad.domain.version import prepare
@@ -278,6 +280,21 @@ def test_on_average_it_comes_to_what_the_forecast_expects():
     assert told.cost["KZT"] == told.messages * 100
     left = sum(float(step.left[0]) for step in mean.steps)
     assert abs(told.outcomes["converted"] - left) < 4 * left**0.5
+
+
+def test_a_step_goes_at_the_hour_at_which_the_person_reacts_most():
+    text = PLAIN.replace("{id: chat,", "{id: chat, send_at: best_hour,").replace("delay: 1h", "delay: 20h")
+    version = version_of(text)
+    found = {}
+    for hour in (11, 17):
+        shares = tuple(0.5 if place % 24 == hour else 0.001 for place in range(168))
+        sort = typical(version.cascade, "Asia/Almaty")
+        sort = replace(sort, answers=replace(sort.answers, rhythm=Rhythm(shares, "person")))
+        world = World(start=NOON, people=40, traced=40, trigger={"total": 5_000})
+        lives = play(version, world, [sort], rates).lives
+        sent = [one.at for life in lives for one in life.log if (one.what, one.step) == ("sent", 1)]
+        found[hour] = {hour_of_day(at, "Asia/Almaty") // HOUR for at in sent}
+    assert found == {11: {11}, 17: {17}}
 
 
 def test_budgets_outages_limits_and_those_held_out_are_kept():

@@ -246,7 +246,7 @@ class _Play:
             told.zones, told.country, told.addresses, told.preferred, told.consents,
             life.touches(version.class_code), accounts, False, told.touched, scope,
             self._anchors_of(life) if version.anchored else None, named, told.told_addresses, told.fitting,
-            told.dialogues,
+            told.dialogues, told.rhythm, told.traits,
         )  # fmt: skip
 
     def _told(self, run: Run) -> dict[str, object]:
