@@ -210,6 +210,7 @@ SHARED = (
         variants: [{id: a, weight: 1, text: a}, {id: b, weight: 1, text: b}]"""), {"size": 4_000}),
     (PLAIN.replace("wait: 6h,", "holdout: 40%, wait: 6h,"), {"people": 60}),
     (PLAIN.replace("delay: 1h", "delay: 3d"), {"enter_over_ms": 0, "seen": {}}),
+    (PLAIN.replace("delay: 1h", "delay: 1m"), {"enter_over_ms": 0, "people": 60}),
     (BRANCHED, {"people": 60}), (ANCHORED, {"people": 60, "trigger": {"starts_at": parse_span("2d")}}),
 )  # fmt: skip
 
@@ -222,12 +223,14 @@ def met(cascade):
         (consent,) = answers.consents
         rows = (consent, replace(consent, at=1, expires_at=NOON + 20 * HOUR, channels=2, granted=False))
         touches = tuple(
-            Touch(NOON - ago * HOUR, -1, 1, MessageClass.ADVERTISING.code) for ago in range(3, 3 + number % 4)
+            Touch(NOON - ago * HOUR // 4, -1, 1, MessageClass.ADVERTISING.code)
+            for ago in range(3, 3 + number % 4)
         )
         found.append(replace(sort, answers=replace(
             answers, touches=touches, consents=rows if number % 3 else (consent,),
             country="RU" if number % 2 else "",
         )))  # fmt: skip
+        found.append(replace(found[-1], answers=replace(found[-1].answers, touches=())))
     return found
 
 
