@@ -7,6 +7,7 @@ import pytest
 
 from kaskad.config import Settings
 from kaskad.store import forms
+from kaskad.web import app as web
 from kaskad.web import service as module
 from kaskad.web.app import PAGES, ROUTERS
 from support.api import Api
@@ -51,13 +52,13 @@ UNASKED = {  # paths that are not asked here: why
 def house(tmp_path, monkeypatch):
     """Return an installation, its routes, and what stands for the parts of their paths."""
     made = []
-    real = module.build_app
+    real = web.build_app
 
     def build(*told, **more):
         made.append(real(*told, **more))
         return made[-1]
 
-    monkeypatch.setattr(module, "build_app", build)
+    monkeypatch.setattr(web, "build_app", build)
     settings = Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0", private_webhooks="yes")
     with module.serving(settings, "the tests") as service:
         values = _furnished(Api(service))

@@ -192,15 +192,16 @@ def _is_page(route: object) -> bool:
 def app(monkeypatch, tmp_path) -> FastAPI:
     """Return the routed application as the server has it."""
     from kaskad.config import Settings
+    from kaskad.web import app as web
     from kaskad.web import service as module
 
     made = []
-    real = module.build_app
+    real = web.build_app
 
     def build(*told, **more):
         made.append(real(*told, **more))
         return made[-1]
 
-    monkeypatch.setattr(module, "build_app", build)
+    monkeypatch.setattr(web, "build_app", build)
     with module.serving(Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0"), "the tests"):
         return made[0]._routed
