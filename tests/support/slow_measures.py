@@ -140,6 +140,7 @@ def slow_runs(people: list[Any], messages: list[Sent], later: list[int]) -> dict
         "cr_kept": (len(goals & set(entered)) - len(came_back(people, 2)), n),
         "goals_returned": (len(came_back(people, 1)), len(goals & set(entered))),
         "cr_holdout": (len(goals & set(held)), len(held)),
+        "cr_holdout_kept": (sum(bool(people[n - 1][4]) and people[n - 1][4][2] < 2 for n in held), len(held)),
         "run_unsubscribe_rate": (len(those(lambda one: one.left)), n),
     }
 

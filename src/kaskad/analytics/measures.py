@@ -251,12 +251,13 @@ def _spent(told: Tally, known: Seen) -> Exact:
 def _of_runs(
     told: Tally, known: Seen, rows: list[Row], whole: Row, cost: Exact, gains: Mapping[str, Gain]
 ) -> Measured:  # fmt: skip
-    entered = holdouts = goals = held_goals = beyond = 0
+    entered = holdouts = goals = held_goals = held_kept = beyond = 0
     counts = dict.fromkeys((*LEVELS, *SIGNS, "goal_delivered", "goal_clicked", "back", "whole"), 0)
     for shape, runs in told.shapes.items():
         goal = bool(shape.marks & Kind.GOAL.bit)
         if shape.holdout:
             holdouts, held_goals = holdouts + runs, held_goals + runs * goal
+            held_kept += runs * (goal and not shape.marks & WHOLE)
             continue
         entered, goals = entered + runs, goals + runs * goal
         for bit, name in enumerate(LEVELS):
@@ -277,6 +278,7 @@ def _of_runs(
         "cr_kept": rate(goals - counts["whole"], entered),
         "goals_returned": rate(counts["back"], goals),
         "cr_holdout": rate(held_goals, holdouts),
+        "cr_holdout_kept": rate(held_kept, holdouts),
         "run_unsubscribe_rate": rate(counts["left"], entered),
     }
     gain = goals / entered - held_goals / holdouts if entered and holdouts else None

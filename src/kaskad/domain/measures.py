@@ -162,6 +162,14 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
         worded("Runs of the control group whose goal came within its time, by all of the control group."),
         worded("Whoever is in it may have got messages of another cascade."),
     ),
+    "cr_holdout_kept": Measure(
+        worded("Goals kept in the control group"),
+        worded(
+            "Runs of the control group whose goal came within its time and did not come back whole, by "
+            "all of the control group."
+        ),
+        worded("Hold goals that were kept against this: what is above it was brought and stayed."),
+    ),
     "goal_gain": Measure(
         worded("Gain in goals"),
         worded(
