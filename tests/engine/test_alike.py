@@ -8,7 +8,7 @@ from kaskad.domain.consent import ANY
 from kaskad.domain.policy import Cap, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Reason
 from kaskad.engine import alike, world
-from kaskad.store import contacts
+from kaskad.store import contacts, courses
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from support.databases import migrated
@@ -186,3 +186,20 @@ def test_a_refused_message_marks_the_run(either):
     stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.CONTENT)
     stage.event(ann, "joined", what="x")
     assert stage.run(ann).marks == 1 and stage.sent(ann) == ["first", "second", "third"]
+
+
+def test_a_message_that_is_there_already_is_left_to_the_long_way(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    people = [stage.person(name, attributes={"city": "A"}) for name in ("ann", "ben")]
+    stage.deliver(events=[stage.told(contact_id, "joined", what="x") for contact_id in people])
+    ann = stage.run(people[0])
+    with either.write() as tx:  # postponed: nothing has left us
+        row = (ann.contact_id, ann.id, 1, Channel.VIBER.code, 0, *[None] * 6, 0, None, None)
+        tx.many("put_messages", [row])
+        courses.due(tx, {row[:2]})
+    stage.passes("3h")
+    assert [stage.sent(contact_id) for contact_id in people] == [["first", "second"]] * 2
+    assert stage.world.conflicts == 0
+    stage.passes("2d")
+    assert [stage.sent(contact_id) for contact_id in people] == [["first", "second", "third"]] * 2

@@ -21,7 +21,7 @@ from kaskad.domain.decide import enter
 from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import KaskadError
 from kaskad.domain.run import NO_ANSWERS, Address, Answers, Decision, Run, Send
-from kaskad.domain.terms import MessageState, Phase, RunState
+from kaskad.domain.terms import Phase, RunState
 from kaskad.engine.changes import PIECE, Changes
 from kaskad.engine.handover import Writer
 from kaskad.engine.inbox import News
@@ -32,7 +32,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_SUBMITTED, _SUBMITTED_PHASE = MessageState.SUBMITTED.code, Phase.SUBMITTED.value
+_SUBMITTED_PHASE = Phase.SUBMITTED.value
 _FINISHED = RunState.FINISHED.code
 _NOWHERE = Touch(0, 0, 0, 0)
 
@@ -115,6 +115,9 @@ class Alike:
         `told` are runs about which something telling has just come.
         """
         self._told = told
+        if self._world.conflicts:
+            self.rest = list(due)  # the long way knows what else there is of a run
+            return
         others = list(others)
         plans: list[_Plan] = []
         for place, runs in self._standings(due, others):
@@ -267,7 +270,7 @@ class Alike:
         budgeted = budget.total is not None or budget.per_contact is not None or world.spending is not None
         guard_at, spent = now + world.options.submit_guard_ms, 0
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
-        submits, messages, bodies = changes.submits, changes.messages, changes.bodies
+        submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
         for run, row in takes:
             contact_id, run_id, seq = run.contact_id, run.id, run.seq
             try:
@@ -300,10 +303,7 @@ class Alike:
             if why is None:
                 why = plan.reasons[row[5]] = self._why(plan, run, row[5])
             submits.append((contact_id, run_id, seq, step, guard_at, run.due_at))
-            messages.append((
-                contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now, price,
-                why, seq,
-            ))  # fmt: skip
+            messages.append((contact_id, run_id, step, channel, account_id, lane, now, price, why, seq))
             bodies.append((contact_id, run_id, step, body))
             if silence_ms is not None:
                 world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)

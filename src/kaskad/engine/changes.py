@@ -38,6 +38,8 @@ class Changes:
         self.submits: list[Row] = []  # runs of which no more changes than that a message has been submitted
         self.messages: list[Row] = []
         self.bodies: list[Row] = []
+        self.new_messages: list[Row] = []  # submitted at once, of runs that have none at this step …
+        self.new_bodies: list[Row] = []  # … and what they say
         self.short_links: list[Row] = []
         self.accepted: list[Row] = []
         self.folded: list[Row] = []
@@ -135,8 +137,8 @@ class Changes:
         if self._outbox is not None:
             self._outbox.note(tx, [(*row[:3], 1, row[3]) for row in self.calls], self.facts, self.runs)
         self._count(
-            self.runs, self.withdrawn, self.reopened, self.messages, self.folded, self.requeued, self.calls,
-            self.left,
+            self.runs, self.withdrawn, self.reopened, self.messages, self.new_messages, self.folded,
+            self.requeued, self.calls, self.left,
         )  # fmt: skip
         run_store.change(tx, self.runs)
         self.runs.clear()
@@ -151,7 +153,9 @@ class Changes:
         _many(tx, "reopen_messages", self.reopened)
         tx.change_each("put_messages", self.messages, "a message had already left")
         self.messages.clear()
+        _many(tx, "submit_messages", self.new_messages)
         _many(tx, "put_bodies", self.bodies)
+        _many(tx, "put_new_bodies", self.new_bodies)
         _many(tx, "put_choices", self.choices)
         _many(tx, "put_short_links", self.short_links)
         _many(tx, "put_facts", self.facts)
@@ -189,9 +193,10 @@ class Changes:
     def drop(self, run: Run) -> None:
         """Forget what was noted of a run and is not written yet."""
         key = (run.contact_id, run.id)
-        for rows in (self.runs, self.submits, self.messages, self.bodies, self.folded, self.requeued,
-                     self.reopened, self.withdrawn, self.attempts, self.facts, self.decisions, self.tasks,
-                     self.calls, self.left, self.short_links, self.attempt_costs, self.choices):  # fmt: skip
+        for rows in (self.runs, self.submits, self.messages, self.new_messages, self.bodies, self.new_bodies,
+                     self.folded, self.requeued, self.reopened, self.withdrawn, self.attempts, self.facts,
+                     self.decisions, self.tasks, self.calls, self.left, self.short_links, self.attempt_costs,
+                     self.choices):  # fmt: skip
             rows[:] = [row for row in rows if row[:2] != key]
 
     def run(self, run: Run, decision: Decision, now: int) -> None:

@@ -275,6 +275,7 @@ class Engine:
                         busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
                         ticked.more |= self._counting.run(tx, busy, now)
                         self.next_at = _next_at(tx, self.world, now)
+                self.world.conflicts = 0
                 self.world.committed()
                 self._counting.committed()
                 self.world.pace(ticked.moved, monotonic() - began_s)
@@ -289,6 +290,7 @@ class Engine:
 
     def _begin_again(self, deliveries: list[Delivery], error: KaskadError) -> None:
         """Forget what a rolled-back tick has noted in memory; read what others have changed."""
+        self.world.conflicts += isinstance(error, Conflict)
         self.world.forget_tick()
         for delivery in deliveries:
             delivery.problems.clear()

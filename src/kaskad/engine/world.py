@@ -157,6 +157,7 @@ class World:
         self.merges = False  # contacts were merged: what comes in may tell of one that is no more
         self.old_inbox = False  # timers go on although an entry of the inbox is older than they wait for
         self.known_inputs: dict[object, int] = {}
+        self.conflicts = 0  # times in a row that this tick was undone by a row that was not as expected
         self.noted: Noted | None = None  # runs that are due to be counted, where only this process counts
         self.due_limit = options.due_limit  # runs in one tick, now
         self.troubles: dict[str, str] = {}  # account -> why it cannot be set up or polled; of the poller

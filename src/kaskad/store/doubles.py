@@ -36,7 +36,8 @@ def kept(tx: Transaction, contact_ids: Collection[int]) -> set[Double]:
 
 def now(tx: Transaction, contact_ids: Collection[int]) -> set[Double]:
     """Return what should be kept of these contacts."""
-    return {Double(*row) for row in tx.among("double_messages_now", sorted(contact_ids))}
+    several = [row[0] for row in tx.among("contacts_of_several", sorted(contact_ids))]
+    return {Double(*row) for row in tx.among("double_messages_now", several)}
 
 
 def recount(tx: Transaction, contact_ids: Collection[int]) -> None:

@@ -83,11 +83,13 @@ SELECT contact_id, run_id, step, at, kind, value FROM facts
  WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND kind BETWEEN 8 AND 11 AND value IS NOT NULL;
 
 -- name: told_failures (postgresql)
--- What providers said of the failures of these messages.
+-- What providers said of the failures of these messages. Each is looked for by itself: planned while there were no
+-- facts yet, a join would go through all of them for each message.
 SELECT f.contact_id, f.run_id, f.step, f.at, f.kind, f.value
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, run_id, step)
-  JOIN facts f ON f.contact_id = k.contact_id AND f.run_id = k.run_id AND f.step = k.step
- WHERE f.kind BETWEEN 8 AND 11 AND f.value IS NOT NULL;
+ CROSS JOIN LATERAL (SELECT * FROM facts
+                      WHERE contact_id = k.contact_id AND run_id = k.run_id AND step = k.step
+                        AND kind BETWEEN 8 AND 11 AND value IS NOT NULL OFFSET 0) AS f;
 
 -- name: put_courses
 INSERT INTO courses (id, detail)

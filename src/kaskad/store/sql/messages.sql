@@ -81,6 +81,26 @@ ON CONFLICT (contact_id, run_id, step) DO UPDATE SET
        attempt = messages.attempt + excluded.attempt
  WHERE messages.state IN (0, 1);
 
+-- name: submit_messages (sqlite)
+-- hot
+-- New messages, submitted at once: c9, c10: why, and the run's seq then. A conflict, where there already is one:
+-- on PostgreSQL looking for that beforehand is a fourth of an insert's time.
+-- example: [[1, 98, 0, 1, 1, 3, 5, 10, 7, 0]]
+INSERT INTO messages (contact_id, run_id, step, channel, account_id, lane, submitted_at, price, why, why_seq, state,
+                      attempt)
+VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8, :c9, :c10, 2, 1);
+
+-- name: submit_messages (postgresql)
+-- hot
+-- New messages, submitted at once: c9, c10: why, and the run's seq then. A conflict, where there already is one:
+-- on PostgreSQL looking for that beforehand is a fourth of an insert's time.
+-- example: [[1, 98, 0, 1, 1, 3, 5, 10, 7, 0]]
+INSERT INTO messages (contact_id, run_id, step, channel, account_id, lane, submitted_at, price, why, why_seq, state,
+                      attempt)
+SELECT k.*, 2, 1
+  FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::integer[],
+              :c7::bigint[], :c8::bigint[], :c9::bigint[], :c10::integer[]) AS k;
+
 -- name: accept_messages (sqlite)
 -- hot
 -- The provider took them. A receipt that was quicker has already said more, so the state only grows.
@@ -308,6 +328,19 @@ ON CONFLICT (contact_id, run_id, step) DO UPDATE SET body = excluded.body;
 INSERT INTO message_bodies (contact_id, run_id, step, body)
 SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::text[])
 ON CONFLICT (contact_id, run_id, step) DO UPDATE SET body = excluded.body;
+
+-- name: put_new_bodies (sqlite)
+-- hot
+-- The words of new messages.
+-- example: [[1, 98, 0, "{}"]]
+INSERT INTO message_bodies (contact_id, run_id, step, body) VALUES (:c1, :c2, :c3, :c4);
+
+-- name: put_new_bodies (postgresql)
+-- hot
+-- The words of new messages.
+-- example: [[1, 98, 0, "{}"]]
+INSERT INTO message_bodies (contact_id, run_id, step, body)
+SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::text[]);
 
 -- name: bodies_of (sqlite)
 SELECT contact_id, run_id, step, body FROM message_bodies

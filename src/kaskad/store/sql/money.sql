@@ -29,6 +29,12 @@ SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + 
 SELECT contact_id, run_id, step, version_id, account_id, submitted_at, after_ms, cost FROM double_messages
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
+-- name: contacts_of_several
+-- Those of these contacts who have been in several cascades; most have not, and are not worth a join.
+SELECT contact_id FROM runs
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ GROUP BY contact_id HAVING min(cascade_id) <> max(cascade_id);
+
 -- name: double_messages_now
 -- What should be kept of these contacts: each message that left within a day after one of another cascade.
 SELECT m.contact_id, m.run_id, m.step, r.version_id, coalesce(m.account_id, 0), m.submitted_at,
