@@ -7,10 +7,12 @@ from itertools import pairwise
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
 from kaskad.domain.task import DeskPlan
+from kaskad.domain.terms import Outcome
 from kaskad.domain.version import prepare
 from kaskad.planning.simulate import play
 from kaskad.planning.simulated import counted
 from kaskad.planning.world import World, typical
+from kaskad.web.pages.simulate import MOMENTS
 from support.play import NOON
 
 TEXT = """
@@ -54,6 +56,8 @@ def test_agents_make_one_call_each_at_a_time_in_their_hours_and_try_again_whom_t
         # Three misses have failed: the run goes on at once, as it does from whoever does not answer.
         missed = [moment for moment in life.log if moment.why == "no_answer"]
         assert not missed or (len(first) == 3 and "sms" in {moment.why for moment in life.log})
+    whats = {moment.what for life in found.lives for moment in life.log}
+    assert whats >= {"called", "missed"} and whats <= {*MOMENTS, *(outcome.value for outcome in Outcome)}
     told = counted(found)
     assert told.under_way == 0 and told.steps[1].failed and told.steps[1].reacted > told.steps[1].failed
     # The same people, a large desk: all are called at once, as many react or more.
