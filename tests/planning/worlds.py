@@ -66,8 +66,12 @@ class World:
 
     def truth(self, since):
         """Return what happened to those after the first so many."""
-        return {
-            "reached": (self.by[since:] >= 0).sum(), "messages": self.sent[since:].sum(),
-            "cost": (self.sent[since:] * PRICES).sum(), "robot": self.sent[since:, 3].sum(),
-            "converted": self.bought[since:].sum(),
+        by, sent = self.by[since:], self.sent[since:]
+        found = {
+            "reached": (by >= 0).sum(), "silent": (by < 0).sum(), "messages": sent.sum(),
+            "cost": (sent * PRICES).sum(), "converted": self.bought[since:].sum(),
         }  # fmt: skip
+        for step in range(5):
+            found |= {("sent", step): sent[:, step].sum(), ("reacted", step): (by == step).sum()}
+            found |= {("arrived", step): ((by < 0) | (by >= step)).sum()} if step else {}
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.office import Office
@@ -11,7 +11,7 @@ from kaskad.actions.past import Past
 from kaskad.actions.simulate import Asked, of_people, outlook_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import SECOND
-from kaskad.planning.ending import WORLDS, Ended, ended
+from kaskad.planning.ending import LEAST_SILENT, WORLDS, Ended, ended
 from kaskad.planning.forecast import Range
 from kaskad.planning.scene import lived
 from kaskad.planning.world_file import Wanted
@@ -36,16 +36,17 @@ def finishing(office: Office, cascade: Cascade, people: Sampled | None, known: P
     ready = of_people(office, cascade, Asked(people=_count(size)), Wanted(), people, known)
     if not ready.scene.sorts or (people is not None and not people.size):
         return ()
-    played = lived(ready.scene)
+    world = ready.scene.world
+    if world.desk is None:  # whose agents take one call of one person
+        world = structs.replace(world, least_silent=LEAST_SILENT)
+    played = lived(structs.replace(ready.scene, world=world))
     lives = [life for life in played.lives if not life.run.holdout]
     if not lives or any(life.run.outcome is None for life in lives):
         return ()
     outlook = outlook_of(ready.scene.cascade, known)
     size = max(1, round(size * len(lives) / len(played.lives)))
     looked = size if people is None or len(people.ids) >= people.size else len(people.ids)
-    told = ended(
-        lives, played.world.start, size, looked, outlook.means, outlook.drawn(1, WORLDS), SHARES
-    )  # fmt: skip
+    told = ended(lives, played.world.start, size, looked, outlook.drawn(1, WORLDS), SHARES)
     return tuple(map(_over, told))
 
 

@@ -54,9 +54,9 @@ class CallDesk(Line):
         self.uncalled: dict[int, int] = {}  # by step: tasks that were never dialled in time
         self._day, self._opened = 0, 0
 
-    def has_room(self, now: int) -> bool:
+    def has_room(self, now: int, stands: float = 1.0) -> bool:
         """Say whether the desk works, and takes another task."""
-        if not super().has_room(now) or self.closed_until(now) is not None:
+        if not super().has_room(now, stands) or self.closed_until(now) is not None:
             return False
         if self.plan.per_day and self._opened_today(now) >= self.plan.per_day:
             return False
@@ -69,11 +69,11 @@ class CallDesk(Line):
         opens_at = self.plan.opens_at(now)
         return opens_at if opens_at > now else None
 
-    def next_at(self, now: int) -> int:
+    def next_at(self, now: int, stands: float = 1.0) -> int:
         """Return when to look again at those who wait."""
         if self.plan.per_day and self._opened_today(now) >= self.plan.per_day:
             return self.plan.opens_at(self.plan.next_day(now))
-        return max(super().next_at(now), self.closed_until(now) or now + MINUTE)
+        return max(super().next_at(now, stands), self.closed_until(now) or now + MINUTE)
 
     def open(self, task: Task, now: int) -> None:
         """Take a task."""

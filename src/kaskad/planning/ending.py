@@ -1,8 +1,9 @@
-"""When runs are over, and how sure that is: people played once, weighed as each world would have had them.
+"""When runs are over, and how sure that is: people played once, counted as each world would have had them.
 
-A life that is played at the expected rates is as likely as its reactions are at those rates. In a world with
-other rates it is more or less likely, and counts as much more or less there (importance sampling). So one
-play tells of some hundred worlds. How long messages wait for a service is that of the play.
+In worlds with other rates the same is done by more or by fewer. What somebody does about each message, one
+after another, is a path: a world's rates say how many take it, those who were played on it when they end. So
+one play tells of some hundred worlds. In it more stay silent than would, so that late steps are met. How long
+messages wait for a service is that of the expected rates.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ from kaskad.planning.lives import Life
 from kaskad.planning.walk import Ask, Rates
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 
 WORLDS = 200
-TAIL = 20  # of the last lives: as far apart as these are, somebody may end later than all who were played
+BLOCKS = 10  # of people who enter one after another, each of as many: entries are no matter of chance
+FEWEST = 50  # people played in a block
+TAIL = 20  # of the last lives of a path: as far apart as these are, somebody may end later than all of them
+NIGHT = 20  # times the usual gap between two lives: in between nobody ends
+LEAST_SILENT = 0.6  # of those played, whatever the rates are: so that late steps are met often enough
 _CHANNELS = {channel.code: channel for channel in Channel}
+
 _LEAST = 1e-12
 
-Met = tuple[int, int, int, int]  # step, channel code, messages before, what the person did
+Did = tuple[int, int, int, int]  # step, channel code, messages before, what the person did
 _SILENT, _REACTED, _LEFT = range(3)
 
 
@@ -39,42 +46,84 @@ class Ended(Struct, frozen=True):
 
 
 def ended(
-    lives: Sequence[Life], start: int, size: int, looked: int, mean: Rates, drawn: Rates,
-    shares: Sequence[float], *, worlds: int = WORLDS, seed: int = 1,
+    lives: Sequence[Life], start: int, size: int, looked: int, drawn: Rates, shares: Sequence[float], *,
+    worlds: int = WORLDS, seed: int = 1,
 ) -> list[Ended]:  # fmt: skip
     """Return when runs are over in worlds with these rates, of an audience of that size of whom `looked` were
-    looked at, from lives that were played at the rates of `mean`. All of them must be over."""
+    looked at, from the lives of people like them in the order of their entry. All of them must be over."""
     chance = default_rng(seed)
+    each = chance.standard_exponential((worlds, len(lives)))  # who was played is a sample too (Rubin 1981)
+    paths = [_path(life) for life in lives]
+    taken = _taken(each * _sorts(lives, each, size, looked, chance), paths, drawn)
+    people = _people(taken, size, chance)
     after = np.array([(life.run.finished_at or start) - start for life in lives], dtype=np.float64)
-    order = np.argsort(after, kind="stable")
-    weights = _likelier([lives[n] for n in order], mean, drawn, worlds)
-    weights *= chance.standard_exponential(weights.shape)  # who was played is a sample too (Rubin 1981)
-    if looked < size:
-        weights *= _sampled([lives[n] for n in order], looked, worlds, chance)
+    gaps, is_last = _gaps(after, paths)
     found = []
     for share in shares:
         last = max(1, ceil(share * size))
-        # Of so many people the one who ends as the last of this share (an order statistic).
-        at = chance.beta(last, size + 1 - last, worlds)
-        found.append(Ended(share, _quantiles(after[order], weights, at)))
+        at = chance.random(people.shape)
+        if last == size:
+            at **= 1.0 / np.maximum(people, 1)  # of those who are like one life, the one who ends last
+        at[:, is_last] *= chance.standard_exponential((worlds, int(is_last.sum())))
+        found.append(Ended(share, _ends_of(after + at * gaps, people, last)))
     return found
 
 
-def _likelier(lives: Sequence[Life], mean: Rates, drawn: Rates, worlds: int) -> Floats:
-    """Return how much likelier each life is in each world than where it was played: worlds x lives."""
-    paths: dict[tuple[Met, ...], int] = {}
-    which = [paths.setdefault(_path(life), len(paths)) for life in lives]
-    told: dict[Met, Floats] = {}
-    each = np.zeros((worlds, len(paths)))
-    for path, number in paths.items():
-        for met in path:
-            if met not in told:
-                told[met] = np.log(_chance(met, drawn, worlds)) - np.log(_chance(met, mean, worlds))
-            each[:, number] += told[met]
-    return np.exp(each)[:, which]
+def _gaps(after: Floats, paths: Sequence[tuple[Did, ...]]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return how long after each life the next one on its path ends: those like it end between the two; and
+    which are the last ones, after which it is as long as the last ones are apart on average; of few on a path
+    nobody can say that. Nobody ends in a night, which is no such gap."""
+    found, is_last = np.zeros(len(after)), np.zeros(len(after), dtype=np.bool_)
+    groups: dict[tuple[Did, ...], list[int]] = {}
+    for number, path in enumerate(paths):
+        groups.setdefault(path, []).append(number)
+    for group in groups.values():
+        numbers = np.array(group)[np.argsort(after[group], kind="stable")]
+        apart = np.diff(after[numbers])
+        if len(apart):
+            apart[apart > NIGHT * np.median(apart)] = 0.0
+            found[numbers[:-1]] = apart
+        if len(apart) >= TAIL:
+            found[numbers[-1]], is_last[numbers[-1]] = apart[-TAIL:].mean(), True
+    return found, is_last
 
 
-def _path(life: Life) -> tuple[Met, ...]:
+def _sorts(lives: Sequence[Life], each: Floats, size: int, looked: int, chance: Generator) -> Floats:
+    """Return by how much lives of each sort count more or less, so that there are as many of the sort as were
+    looked at; of an audience that was not looked at whole there may be more, or fewer."""
+    sorts = np.array([life.sort.number for life in lives])
+    numbers, which, counts = np.unique(sorts, return_inverse=True, return_counts=True)
+    sums = np.stack([each[:, which == n].sum(axis=1) for n in range(len(numbers))], axis=1)
+    shares = np.broadcast_to(counts / len(lives), sums.shape)
+    if size > 2 * looked:
+        # Those looked at are known; that all are drawn anew below is some of what is not known of the rest.
+        known = counts / len(lives) * size * looked / (size - 2 * looked)
+        shares = chance.standard_gamma(np.maximum(known, 1e-9), sums.shape)
+        shares = shares / shares.sum(axis=1, keepdims=True)
+    return np.asarray((shares / sums)[:, which])
+
+
+def _taken(weights: Floats, paths: Sequence[tuple[Did, ...]], drawn: Rates) -> Floats:
+    """Return how much each life counts in each world, worlds x lives: so that at each message as many react
+    and leave as do at its rates, whatever those who were played have done."""
+    met: dict[tuple[int, int, int], dict[int, list[int]]] = {}
+    for number, path in enumerate(paths):
+        for step, channel, before, did in path:
+            met.setdefault((step, channel, before), {}).setdefault(did, []).append(number)
+    for (step, channel, before), those in sorted(met.items(), key=lambda item: item[0][2]):
+        rate = drawn(step, Ask(_CHANNELS[channel]), before)
+        wanted = {
+            _SILENT: 1.0 - rate.reacts - rate.leaves, _REACTED: rate.reacts, _LEFT: rate.leaves,
+        }  # fmt: skip
+        sums = {did: weights[:, numbers].sum(axis=1) for did, numbers in those.items()}
+        whole = sum(sums.values(), np.zeros(len(weights)))
+        for did, numbers in those.items():
+            share = np.maximum(wanted[did], _LEAST) * whole / np.maximum(sums[did], _LEAST)
+            weights[:, numbers] *= share[:, None]
+    return weights
+
+
+def _path(life: Life) -> tuple[Did, ...]:
     """Return what a person did about each message that reached them, in the order these went."""
     sent = sorted(
         (passage.submitted_at, number, passage.channel)
@@ -90,29 +139,23 @@ def _path(life: Life) -> tuple[Met, ...]:
     return tuple(found)
 
 
-def _chance(met: Met, rates: Rates, worlds: int) -> Floats:
-    step, channel, before, did = met
-    rate = rates(step, Ask(_CHANNELS[channel]), before)
-    reacts, leaves = (np.broadcast_to(each, worlds) for each in (rate.reacts, rate.leaves))
-    told = {_SILENT: 1.0 - reacts - leaves, _REACTED: reacts, _LEFT: leaves}[did]
-    return np.maximum(told, _LEAST)
+def _people(weights: Floats, size: int, chance: Generator) -> Whole:
+    """Return how many of the audience are like each life, in each world: by chance, as many in each block."""
+    lives = weights.shape[1]
+    blocks = max(1, min(BLOCKS, lives // FEWEST, size))
+    ends, sizes = (np.round(np.linspace(0, all_of, blocks + 1)).astype(np.int64) for all_of in (lives, size))
+    found = np.zeros(weights.shape, dtype=np.int64)
+    for number in range(blocks):
+        these = slice(ends[number], ends[number + 1])
+        likely = weights[:, these]
+        likely = likely / likely.sum(axis=1, keepdims=True)
+        found[:, these] = chance.multinomial(sizes[number + 1] - sizes[number], likely)
+    return found
 
 
-def _sampled(lives: Sequence[Life], looked: int, worlds: int, chance: Generator) -> Floats:
-    """Return by how much each sort of people may be more, or fewer, than those looked at suggest."""
-    sorts = np.array([life.sort.number for life in lives])
-    numbers, which, counts = np.unique(sorts, return_inverse=True, return_counts=True)
-    known = np.maximum(counts / len(lives) * looked, _LEAST)
-    return np.asarray((chance.standard_gamma(known, (worlds, len(numbers))) / known)[:, which])
-
-
-def _quantiles(after: Floats, weights: Floats, at: Floats) -> Floats:
-    """Return at which times so large parts of each world's weight have ended; between two lives any time is
-    as likely, and after the last one as long as the last ones are apart."""
-    tail = (after[-1] - after[-min(TAIL, len(after))]) / max(1, min(TAIL, len(after)) - 1)
-    times = (
-        np.concatenate((after[:1], after)) if len(after) == 1 else np.concatenate((after, [after[-1] + tail]))
-    )
-    reached = np.cumsum(weights, axis=1)
-    reached = np.concatenate((np.zeros((len(weights), 1)), reached / reached[:, -1:]), axis=1)
-    return np.array([np.interp(one, told, times) for one, told in zip(at, reached, strict=True)])
+def _ends_of(ends: Floats, people: Whole, last: int) -> Floats:
+    """Return when so many have ended, in each world."""
+    order = np.argsort(ends, axis=1)
+    reached = np.cumsum(np.take_along_axis(people, order, axis=1), axis=1)
+    place = (reached < last).sum(axis=1)
+    return np.take_along_axis(ends, np.take_along_axis(order, place[:, None], axis=1), axis=1)[:, 0]

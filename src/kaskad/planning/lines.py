@@ -32,30 +32,33 @@ class Line:
         """Say whether the channel has been down for so long that steps go on without it."""
         return any(since + patience <= now < until for since, until in self._outages)
 
-    def takes(self, now: int) -> bool:
-        """Say whether the next message may go; if so it counts. Whoever waits already comes first."""
-        if (self.queue and not self._serving) or not self.has_room(now):
+    def takes(self, now: int, stands: float = 1.0) -> bool:
+        """Say whether the next message may go; if so it counts, as so many. Whoever waits already comes
+        first."""
+        if (self.queue and not self._serving) or not self.has_room(now, stands):
             return False
         if self._per_second:
-            self._tokens -= 1.0
+            self._tokens -= stands
         return True
 
-    def has_room(self, now: int) -> bool:
-        """Say whether a message may go now."""
+    def has_room(self, now: int, stands: float = 1.0) -> bool:
+        """Say whether a message that stands for so many may go now."""
         if any(since <= now < until for since, until in self._outages):
             return False
         if not self._per_second:
             return True
         grown = (now - self._counted_at) * self._per_second / SECOND
         self._tokens, self._counted_at = min(self._burst, self._tokens + grown), now
-        return self._tokens >= 1.0
+        return self._tokens >= min(stands, 1.0)
 
-    def next_at(self, now: int) -> int:
-        """Return when to look again at those who wait."""
+    def next_at(self, now: int, stands: float = 1.0) -> int:
+        """Return when to look again at those who wait, of whom the first stands for so many."""
         for since, until in self._outages:
             if since <= now < until:
                 return until
-        return now + max(SECOND, int(SECOND / self._per_second)) if self._per_second else now + 1
+        if not self._per_second:
+            return now + 1
+        return now + max(SECOND, int(SECOND * min(stands, 1.0) / self._per_second))
 
     @contextmanager
     def serving(self) -> Iterator[None]:

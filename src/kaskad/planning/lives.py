@@ -46,7 +46,7 @@ class Life:
 
     __slots__ = (
         "acts_until", "course", "last_at", "log", "marks", "number", "passages", "paused", "reacted",
-        "run", "sort", "spent", "touched", "touched_at", "written",
+        "run", "sort", "spent", "stands", "touched", "touched_at", "written",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,7 @@ class Life:
         self.passages: dict[int, Passage] = {}
         self.marks: dict[int, int] = {}
         self.written = 0  # messages, each counted once
+        self.stands = 1.0  # for so many, where more are silent than would be (`least_silent`)
         self.course = 0  # two bits a step: it has been sent, it was passed over
         self.reacted: set[int] | None = None  # the steps whose message brought what they want
         self.spent = 0.0  # minor units of the budget's currency

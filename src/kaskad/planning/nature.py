@@ -80,6 +80,8 @@ class Nature:
         if self._reports and not lost and heard.reaction is not _DELIVERED:
             found.append(Act(now + world.delivers[channel].within(told, HOUR), step, _DELIVERED_KIND))
         reacts, leaves = self.rate(step, channel, life.written - 1)
+        if world.least_silent:
+            reacts, leaves = self._quieted(life, what, reacts, leaves)
         weaker = heard.weaker is not None and more < world.seen.get(channel, 0.0)
         if what >= reacts + leaves and not weaker:
             return found
@@ -102,6 +104,16 @@ class Nature:
         elif heard.weaker is not None:
             found.append(Act(at, step, heard.weaker.value))
         return found
+
+    def _quieted(self, life: Life, what: float, reacts: float, leaves: float) -> tuple[float, float]:
+        """Return rates at which enough stay silent; let the person stand for as many as do the same."""
+        most = 1.0 - self._world.least_silent
+        some = reacts + leaves
+        if some <= most:
+            return reacts, leaves
+        part = most / some
+        life.stands *= 1.0 / part if what < most else (1.0 - some) / (1.0 - most)
+        return reacts * part, leaves * part
 
     def rate(self, step: int, channel: Channel, before: int) -> tuple[float, float]:
         """Return the shares of those written to who react and who leave otherwise."""

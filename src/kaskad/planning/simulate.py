@@ -293,7 +293,7 @@ class _Play:
                 self._move(life, waits, waits.due_at, now)
                 return
         line = self._lines.get(send.channel)
-        if line is not None and not line.takes(now):
+        if line is not None and not line.takes(now, life.stands):
             self._queue(life, decision, due_at, line, now)
             return
         if calls is not None:
@@ -346,13 +346,14 @@ class _Play:
     def _set_turn(self, line: Line, now: int) -> None:
         if line.queue and not line.has_turn:
             line.has_turn = True
-            self._agenda.put(max(now + 1, line.next_at(now)), TURN, line.code)
+            stands = self._lives[line.queue[0][0]].stands
+            self._agenda.put(max(now + 1, line.next_at(now, stands)), TURN, line.code)
 
     def _turn(self, line: Line, now: int) -> None:
         """Give those who wait for a service what room it has, each after another look."""
         line.has_turn = False
         tries = len(line.queue)
-        while tries and line.queue and line.has_room(now):
+        while tries and line.queue and line.has_room(now, self._lives[line.queue[0][0]].stands):
             tries -= 1
             number, step = line.queue.popleft()
             life = self._lives[number]
@@ -377,7 +378,7 @@ class _Play:
         total, each = self._budget.total, self._budget.per_contact
         if not price or (total is None and each is None):
             return False
-        spent = (self._spent + price) * self._world.scale
+        spent = (self._spent + price * life.stands) * self._world.scale
         if total is not None and total.currency == currency and spent > total.minor:
             return True
         return each is not None and each.currency == currency and life.spent + price > each.minor
@@ -386,7 +387,7 @@ class _Play:
         key = step, currency
         self._costs[key] = self._costs.get(key, 0.0) + price
         if currency == self._budget.currency:
-            self._spent += price
+            self._spent += price * life.stands
             life.spent += price
 
     def _answer(self, life: Life, step: int, now: int, *, is_repeated: bool = False) -> None:

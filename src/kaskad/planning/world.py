@@ -123,6 +123,9 @@ class World(Struct, frozen=True, kw_only=True):
     desk: DeskPlan | None = None  # of own people who call; None: any number of calls, as of other services
     trigger: Mapping[str, object] = {}  # properties of the event; a `Span` is an instant after the entry
     traced: int = 0  # of how many people every moment is kept
+    # So many stay silent to each message at least, that more come to late steps than would; each then stands
+    # for more or fewer than one, for services and budgets too. Figures of everybody are not such a play's.
+    least_silent: float = 0.0
 
     @property
     def scale(self) -> float:
