@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from kaskad.actions import uplift
 from kaskad.actions.money import money
 from kaskad.domain.plainer import latin, plain, spared
 from kaskad.domain.policy import HOUR, PerClass, Policy
@@ -72,6 +73,8 @@ def test_what_was_wasted_is_counted_by_kind_and_all_sums_agree(either):
     everywhere = money(office)
     assert {one.name: one.cost["KZT"] for one in everywhere.cascades} == {"main": whole, "other": 5}
     assert money(office, "main", since=1, until=2).whole.messages == 0
+    brought = uplift.measure(office, "main")  # nobody's time for the goal is over yet
+    assert brought.waiting == 4 and brought.first_ripe_at is not None
 
 
 def test_amounts_of_two_currencies_stand_apart(db):

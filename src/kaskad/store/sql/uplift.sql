@@ -32,7 +32,7 @@ SELECT count(*), coalesce(sum(touched), 0)
 
 -- name: first_entered
 -- The hour in which the first of those entered a cascade who entered from an instant on.
-SELECT min(hour) * 3600000 FROM course_counts
+SELECT CAST(min(hour) AS BIGINT) * 3600000 FROM course_counts
  WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id) AND hours = 1 AND hour >= :since / 3600000;
 
 -- name: goals_between
