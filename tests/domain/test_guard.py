@@ -1,5 +1,6 @@
 """What counts as bad, and that chance stops nobody who stays within a bound, however often one looks."""
 
+import math
 import random
 
 import pytest
@@ -88,6 +89,38 @@ def test_streams_within_their_bound_are_hardly_ever_stopped_and_others_within_fe
     assert sorted(taken)[50] < 100 and max(taken) < 400
     rare = [stops_after(0.005, Figure.COMPLAINTS, 10, 20_000, chance, ALPHA / 2) for _ in range(20)]
     assert all(rare) and sorted(rare)[10] < 4_000
+
+
+def stopped_at(
+    rate: float, figure: Figure, bound: int, most: int, chance: random.Random, alpha: float
+) -> int:
+    """Return the same as `stops_after`, going from one bad message to the next."""
+    count, missing = Count(), math.log(1 - rate) if rate < 1 else -math.inf
+    while True:
+        count.of += 1 + int(math.log(1 - chance.random()) / missing)
+        count.bad += 1
+        if count.of > most:
+            return 0
+        if enough(figure, count, bound) and evidence_above(
+            Share(count.bad, count.of), bound / WHOLE
+        ) >= 1 / alpha:  # fmt: skip
+            return count.of
+
+
+@pytest.mark.parametrize(
+    ("figure", "bound", "median"),
+    [(Figure.FAILURES, 2_000, 10), (Figure.BOUNCES, 500, 40), (Figure.OPT_OUTS, 100, 200),
+     (Figure.COMPLAINTS, 10, 2_000)],
+)  # fmt: skip
+def test_each_figure_raises_few_false_alarms_and_is_stopped_as_soon_as_the_guide_says(figure, bound, median):
+    chance, rate, alpha, streams = random.Random(figure), bound / WHOLE, 0.05, 400
+    most = int(60 / rate)  # so that sixty bad messages are looked at, one by one
+    false = sum(stopped_at(rate, figure, bound, most, chance, alpha) > 0 for _ in range(streams))
+    assert false <= alpha * streams + 3 * (alpha * (1 - alpha) * streams) ** 0.5
+    taken = sorted(stopped_at(5 * rate, figure, bound, 10 * most, chance, ALPHA / 2) for _ in range(101))
+    assert (
+        taken[0] > 0 and 0.6 * median <= taken[50] <= 1.5 * median
+    )  # docs/guardrails.md, at five times the bound
 
 
 def test_the_chance_of_a_canary_is_the_binomial_tail():
