@@ -26,12 +26,13 @@ for (let place = 0; place < 12; place += 1) {
     const line = (at, words, paint, align) => {
       if (at === null) return [];
       const made = mark({ xAxis: at }, `${words} ${number(at, 1)} ${told.words.h}`, paint);
-      return [{ type: "line", data: [], markLine: { ...made, label: { ...made.label, position: "end", align } } }];
+      return [{ type: "line", data: [], markLine: { ...made, label: { ...made.label, position: "end", distance: 12, align } } }];
     };
+    const longer = told.proposed !== null && told.proposed > told.wait;
     return {
       height: 220,
-      grid: grid({ top: 28, right: 72, bottom: 44 }),
-      xAxis: values(told.words.hours, number, { min: 0, max: Math.ceil(Math.max(told.wait, told.rows.at(-1)[0])) }),
+      grid: grid({ top: 38, right: 72, bottom: 44 }),
+      xAxis: values(told.words.hours, number, { min: 0, max: Math.ceil(Math.max(told.wait, told.proposed ?? 0, told.rows.at(-1)[0])) }),
       yAxis: values("", percent, { min: 0, max: 1 }),
       tooltip: tip((all) => {
         const one = (Array.isArray(all) ? all : [all]).at(-1);
@@ -40,8 +41,8 @@ for (let place = 0; place < 12; place += 1) {
       series: [
         ...band("between", told.band, colour("--moving"), { step: "end" }),
         stairs(told.words.silent, told.rows, colour("--accent")),
-        ...line(told.wait, told.words.wait, "--quiet", told.proposed === null ? "center" : "left"),
-        ...line(told.proposed, told.words.proposed, "--good", "right"),
+        ...line(told.wait, told.words.wait, "--quiet", told.proposed === null ? "center" : longer ? "right" : "left"),
+        ...line(told.proposed, told.words.proposed, "--good", longer ? "left" : "right"),
       ],
     };
   });
