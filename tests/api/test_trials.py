@@ -84,7 +84,7 @@ def test_a_trial_from_its_beginning_to_the_promotion(api):
     assert "POST /cascades/{slug}/trials/promote" in noted
 
 
-def test_the_command_says_the_same(api, capsys):
+def test_the_command_says_the_same(api, capsys, tmp_path):
     api.put("/accounts/mail", EMAIL)
     put(api, "old", "lamp")
     api.post("/cascades/lamp/activate")
@@ -122,6 +122,14 @@ def test_the_command_says_the_same(api, capsys):
     assert [each["name"] for each in api.get("/alarms")["items"] if each["kind"] == "winner"] == ["lamp"]
     assert "over: nothing was promoted (tried enough)" in said("end", "lamp", "--why", "tried enough")
     assert "winner" not in [each["kind"] for each in api.get("/alarms")["items"]]
+    file = tmp_path / "lamp.yaml"
+    file.write_text(TEXT.format("third").replace("basket", "lamp"))
+    begun = json.loads(said("start", "lamp", "--share", "5%", "--file", str(file), "--json"))
+    assert begun["arms"][1]["version"] == int(number) + 1
+    assert run(["trial", "start", "lamp", "--share", "5%", "--file", str(tmp_path / "no.yaml"), *where]) == 2
+    assert (
+        run(["trial", "start", "lamp", "--share", "5%", "--version", "1", "--file", str(file), *where]) == 2
+    )
 
 
 def test_a_new_version_for_a_share_first(api, capsys, tmp_path):

@@ -21,6 +21,9 @@ OPT_OUT = Annotated[
     str, typer.Option(metavar="PERCENT", help="None wins by which so many more opt out; with --by.")
 ]
 ITSELF = Annotated[bool, typer.Option("--promote", help="Everybody enters the best one then; with --by.")]
+FILE = Annotated[
+    str, typer.Option("--file", metavar="FILE", help="Try this definition: it becomes the draft first.")
+]
 WHY = Annotated[str, typer.Option(metavar="TEXT", help="Why, for who reads of it later.")]
 
 _trial = typer.Typer(help="Try other versions of a cascade on some of those who enter.", no_args_is_help=True)
@@ -52,8 +55,8 @@ def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
 @_trial.command()
 def start(
     cascade: CASCADE, share: SHARE, version: VERSION = 0, by: BY = "", after: AFTER = AFTER_USUALLY,
-    confidence: SURE = SURE_USUALLY, opt_out: OPT_OUT = "", promote: ITSELF = False, db: DB = "",
-    as_json: JSON = False,
+    confidence: SURE = SURE_USUALLY, opt_out: OPT_OUT = "", promote: ITSELF = False, file: FILE = "",
+    db: DB = "", as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Let a share of those who enter get the draft, or an earlier version; or add it to a trial under way.
 
@@ -68,7 +71,21 @@ def start(
         }  # fmt: skip
     elif promote or opt_out or after != AFTER_USUALLY or confidence != SURE_USUALLY:
         raise typer.BadParameter("say by what the best is told apart: --by goal, or --by reacted")
+    if file:
+        _save_draft(cascade, file, version, db)
     _ask(cascade, "", told, db, as_json)
+
+
+def _save_draft(cascade: str, file: str, version: int, db: str) -> None:
+    """Make a definition's file the cascade's draft."""
+    from kaskad.cli.client import reached
+    from kaskad.cli.forecast import chosen
+
+    text = chosen(file)[1]
+    if version or not text:
+        raise typer.BadParameter("say one of --file and --version" if version else f"there is no file {file}")
+    with reached(db) as client:
+        client.call("PUT", f"/cascades/{cascade}", content=text.encode(), kind="application/yaml")
 
 
 @_trial.command("share")
