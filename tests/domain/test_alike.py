@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from domain.test_decide import CHOSEN, actions, cascades, live, plays
-from kaskad.domain.alike import TOLD, answered, free_below, is_shared, may_be_touched, standing
+from kaskad.domain.alike import TOLD, answered, free_below, is_shared, may_be_touched, standing, turn
 from kaskad.domain.caps import Touch
-from kaskad.domain.decide import enter, settle
+from kaskad.domain.decide import Enter, enter, settle
 from kaskad.domain.definition import load
 from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.policy import HOUR, Cap, Counted, PerClass, Policy, Window
 from kaskad.domain.run import NO_ANSWERS, PLAIN, Address, Answers
-from kaskad.domain.terms import Kind
+from kaskad.domain.terms import Kind, MessageState, Phase
 from support.examples import tries
 from support.play import NOON, Play
 
@@ -39,6 +39,7 @@ class Compared(Play):
 
     shared_ways = 0
     answered_ways = 0
+    turns = 0
 
     def __init__(self, *args, **named):
         self.told = False
@@ -84,6 +85,27 @@ class Compared(Play):
             assert alike == decision
             type(self).shared_ways += 1
         return decision
+
+    def frees(self):
+        current = self.passages.get(self.run.step)
+        queued = current is not None and current.state == MessageState.QUEUED.code and not current.mask
+        if queued and not current.attempt and self.run.phase == Phase.QUEUED and self.run.wake_at > self.now:
+            self._compare_turn()
+        return super().frees()
+
+    def _compare_turn(self):
+        place = turn(self.version, self.run.step)
+        marked = replace(self.run, marks=(TOLD if self.told else 0) | sum(1 << kind for kind in self.marks))
+        if place is None or not place.fits(marked, self.now):
+            return
+        settled = settle(self.version, self.run, self.passages, self.marks, self.now)
+        assert settled.phase == Phase.QUEUED and settled.outcome is None
+        wish = place.wish(self.run.due_at)
+        assert wish == Enter(self.run.step, self.run.due_at, "handed over")
+        alike = self._as_another(place)
+        if alike is not None:
+            assert alike == enter(self.version, self.run, self.passages, wish, self.answers(), self.now)
+            type(self).turns += 1
 
     def _as_another(self, place):
         """Return the decision made about another run that stands here, with this one's own values in it."""
@@ -176,6 +198,12 @@ def test_the_comparison_compares_reactions_too():
     assert play.outcome == "responded" and Compared.answered_ways == 1
     late = Compared(CASCADE, policy=Policy.unlimited()).passes("3h").happens(Kind.READ, step=0)
     assert late.outcome == "responded" and Compared.answered_ways == 2
+
+
+def test_the_comparison_compares_the_turns_of_queued_messages_too():
+    Compared.turns = 0
+    play = Compared(CASCADE, policy=Policy.unlimited(), provider="full")
+    assert play.frees().steps == ["letter"] and Compared.turns == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.REJECTED, Kind.UNKNOWN, Kind.SUSPECTED_CLICKED])

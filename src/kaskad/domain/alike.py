@@ -72,6 +72,21 @@ def standing(version: Version, phase: int, step: int) -> Standing | None:
     return Standing(version, phase, step, enters, "silence", {step: sent}, late_ms)
 
 
+def turn(version: Version, step: int) -> Standing | None:
+    """Return where runs stand whose message of the step was queued and may go now; None as in `standing`.
+
+    This is for messages that no attempt was made with, of runs whose patience is not over.
+    """
+    late_ms, found = _late_ms(version), version.cascade.steps[step]
+    own_past = version.uses_steps or version.cascade.budget.per_contact is not None
+    if version.has_conditions or version.cascade.to or late_ms is None or own_past:
+        return None
+    if version.moving & PLAIN or not _is_plain(version, found):
+        return None
+    queued = Passage(step, found.channels[0].code, MessageState.QUEUED.code, 0, None, None)
+    return Standing(version, Phase.QUEUED.value, step, step, "handed over", {step: queued}, late_ms)
+
+
 def answered(
     version: Version, run: Run, step: int, channel: int, mask: int, first: Mapping[int, int], now: int
 ) -> Decision | None:

@@ -1,7 +1,8 @@
 """The short way of the tick for runs that stand alike: decided about once, read and written by the list.
 
-Whoever does not fit (a refusal, a doubtful address, a cap, an account without room) is left to `move`, which
-decides about each run by itself; so nothing here needs to know what happens then.
+Whoever does not fit (a refusal, a doubtful address, a cap) is left to `move`, which decides about each run by
+itself; so nothing here needs to know what happens then. Where an account has not enough slots for all, they
+claim them together with those, and are queued in the same manner.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from msgspec import Struct, structs
 
 from kaskad.domain.alike import Standing, answered, free_below, is_shared, may_be_touched
 from kaskad.domain.caps import Touch
-from kaskad.domain.clocks import valid_for_ms
+from kaskad.domain.clocks import patience_ms, valid_for_ms
 from kaskad.domain.consent import ConsentRow
 from kaskad.domain.decide import enter
 from kaskad.domain.entering import ADDRESS_CHANNEL
 from kaskad.domain.errors import KaskadError
 from kaskad.domain.run import NO_ANSWERS, Address, Answers, Decision, Run, Send
-from kaskad.domain.terms import Phase, RunState
+from kaskad.domain.terms import MessageState, Phase, RunState
 from kaskad.engine.changes import PIECE, Changes
 from kaskad.engine.handover import Writer
 from kaskad.engine.inbox import News
@@ -32,8 +33,9 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_SUBMITTED_PHASE = Phase.SUBMITTED.value
-_FINISHED = RunState.FINISHED.code
+_SUBMITTED, _SUBMITTED_PHASE = MessageState.SUBMITTED.code, Phase.SUBMITTED.value
+_QUEUED = MessageState.QUEUED.code
+_ACTIVE, _FINISHED = RunState.ACTIVE.code, RunState.FINISHED.code
 _NOWHERE = Touch(0, 0, 0, 0)
 
 Known = tuple[Any, ...]  # of a contact: zone, country, health, shared, then its consents; equal for many
@@ -47,12 +49,25 @@ class _Plan(Struct):
     send: Send
     answers: Answers
     free_below: int
-    reasons: dict[int, int]  # number of touches -> why, as it is kept
+    reasons: dict[int, int]  # number of touches -> why it goes, as it is kept …
+    waits: dict[int, int]  # … and why it is queued
     takes: list[tuple[Run, Row]]  # each run with its contact's row
 
 
+class _Claim(Struct):
+    """One of those who are alike, who wants a slot of an account that has not enough for all."""
+
+    plan: _Plan
+    run: Run
+    row: Row
+    lane: int
+
+
 class Alike:
-    """The runs of one tick that stand alike. `rest` are those that are left to the long way."""
+    """The runs of one tick that stand alike. `rest` and `others` are those that are left to the long way.
+
+    `claims` are to be given slots together with those, by `settle_claims`.
+    """
 
     def __init__(
         self, tx: Transaction, world: World, changes: Changes, writer: Writer, desk: Desk, now: int
@@ -60,7 +75,11 @@ class Alike:
         self._tx, self._world, self._changes, self._writer, self._desk = tx, world, changes, writer, desk
         self._now = now
         self._told: Container[RunKey] = ()
+        self._untried: Mapping[RunKey, int | None] = {}
         self.rest: list[Run] = []
+        self.others: list[Run] = []
+        self.claims: list[_Claim] = []
+        self.order: Mapping[int, int] = {}  # of all runs, by identity: who comes first of those due at once
         self.parcels: list[Parcel] = []
 
     def end_answered(self, runs: Iterable[Run], news: Mapping[RunKey, News | None]) -> set[RunKey]:
@@ -109,29 +128,81 @@ class Alike:
         ))  # fmt: skip
         changes.decisions.append((run.contact_id, run.id, run.seq, now, why))
 
-    def move(self, due: Sequence[Run], others: Iterable[Run], told: Container[RunKey] = ()) -> None:
-        """Move those of the runs that are `due` that stand alike; `others` are decided about afterwards.
+    def move(
+        self, due: Sequence[Run], others: Sequence[Run], told: Container[RunKey] = (),
+        untried: Mapping[RunKey, int | None] = {},
+    ) -> None:  # fmt: skip
+        """Move those of the runs that stand alike; `others` are not due, and may have other reasons to move.
 
-        `told` are runs about which something telling has just come.
+        `told` are runs about which something telling has just come; `untried` those whose queued message may
+        go now, and has never gone, with the account that it waits for.
         """
-        self._told = told
+        self._told, self._untried = told, untried
         if self._world.conflicts:
-            self.rest = list(due)  # the long way knows what else there is of a run
+            self.rest, self.others = list(due), list(others)  # the long way knows what else there is of a run
             return
-        others = list(others)
+        self.order = {id(run): place for place, run in enumerate((*due, *others))}
         plans: list[_Plan] = []
         for place, runs in self._standings(due, others):
             if place.enters is None:
                 self._end(place, runs)
             else:
                 plans += self._plans(place, runs)
-        if self._room(plans, len(others) + len(self.rest)):
+        left = {id(run) for run in self.rest}
+        if self._room(plans, len(self.rest)):
             for plan in plans:
                 self._hand_over(plan)
+            left = {id(run) for run in self.rest}
         else:
-            self.rest += [run for plan in plans for run, _ in plan.takes]
-        left = {id(run) for run in self.rest}
+            self._claim(plans)
         self.rest = [run for run in due if id(run) in left]  # oldest first, as they came
+        self.others = [run for run in others if id(run) in left]
+
+    def _claim(self, plans: Sequence[_Plan]) -> None:
+        """Let all of them want a slot, in the order in which they would without being alike."""
+        for plan in plans:
+            lane = plan.standing.version.class_code
+            self.claims += [_Claim(plan, run, row, lane) for run, row in plan.takes]
+
+    def settle_claims(self, chosen: Container[int]) -> list[Run]:
+        """Hand over the claims at these places, who have their slots, and queue the rest.
+
+        Return the runs whose messages cannot be written: these are the long way's.
+        """
+        self.rest = []
+        gone: dict[int, tuple[_Plan, list[tuple[Run, Row]]]] = {}
+        for place, claim in enumerate(self.claims):
+            if place in chosen:
+                gone.setdefault(id(claim.plan), (claim.plan, []))[1].append((claim.run, claim.row))
+            else:
+                self._queue(claim)
+        for plan, takes in gone.values():
+            self._write_granted(plan, takes)
+        return self.rest
+
+    def _queue(self, claim: _Claim) -> None:
+        """Let a message wait for its account; one that does so already keeps its place."""
+        plan, run, now = claim.plan, claim.run, self._now
+        version, send = plan.standing.version, plan.send
+        key = run.contact_id, run.id
+        self._world.has_queued(send.account_id, now)
+        if self._untried.get(key) == send.account_id:
+            return
+        changes = self._changes
+        changes.runs.append((
+            *key, run.seq, _ACTIVE, Phase.QUEUED, send.step, None, now + patience_ms(version, send.step),
+            run.due_at, None, None, 0, None,
+        ))  # fmt: skip
+        changes.messages.append((
+            *key, send.step, send.channel, _QUEUED, None, None, send.account_id, claim.lane, now, None, 0,
+            None, None,
+        ))  # fmt: skip
+        touches = claim.row[5]
+        why = plan.waits.get(touches)
+        if why is None:
+            why = plan.waits[touches] = self._why(plan, run, touches, Phase.QUEUED)
+        changes.decisions.append((*key, run.seq, now, why))
+        changes.flush_some(self._tx)
 
     def _standings(self, due: Sequence[Run], others: Sequence[Run]) -> list[tuple[Standing, list[Run]]]:
         """Return the runs by where they stand; those of whom a contact has more than one are left."""
@@ -139,22 +210,32 @@ class Alike:
         contacts.update([run.contact_id for run in others])
         alone = len(contacts) == len(due) + len(others)
         places: dict[tuple[int, int, int], tuple[Standing | None, list[Run]]] = {}
-        for run in due:
+        turns = [run for run in others if (run.contact_id, run.id) in self._untried]
+        self.rest += [run for run in others if (run.contact_id, run.id) not in self._untried]
+        for run in (*due, *turns):
             key = (run.version_id, run.phase, run.step)
             known = places.get(key)
             if known is None:
-                known = places[key] = (self._world.standing(*key), [])
+                is_turn = run.phase == Phase.QUEUED
+                place = self._world.turn(run.version_id, run.step) if is_turn else self._world.standing(*key)
+                known = places[key] = (place, [])
             place, runs = known
             if (
                 place is not None
                 and place.fits(run, self._now)
                 and (alone or contacts[run.contact_id] == 1)
                 and (run.contact_id, run.id) not in self._told
+                and (run.phase != Phase.QUEUED or self._is_waiting(run))
             ):
                 runs.append(run)
             else:
                 self.rest.append(run)
         return [(place, runs) for place, runs in places.values() if place is not None and runs]
+
+    def _is_waiting(self, run: Run) -> bool:
+        """Say whether the run's patience is not over, and its message has never gone."""
+        patient = run.wake_at is not None and run.wake_at > self._now
+        return patient and (run.contact_id, run.id) in self._untried
 
     def _end(self, place: Standing, runs: Sequence[Run]) -> None:
         """Note that these runs have no step left."""
@@ -222,7 +303,7 @@ class Alike:
         if channel in self._world.picky:
             return None  # and which account takes whose address
         free = free_below(place.version, place.enters)
-        return _Plan(place, decision, decision.send, answers, free, {}, [])
+        return _Plan(place, decision, decision.send, answers, free, {}, {}, [])
 
     def _ask_caps(self, doubtful: Sequence[tuple[_Plan, Run, Row]], since: int) -> None:
         """Let those go on whom the caps allow it, by what has left us for each of them."""
@@ -244,17 +325,19 @@ class Alike:
 
     def _hand_over(self, plan: _Plan) -> None:
         """Write the messages of those who are alike, and note all that they change."""
+        granted = self._world.limits[plan.send.account_id].grant(self._now, len(plan.takes))
+        self.rest += [run for run, _ in plan.takes[granted:]]
+        self._write_granted(plan, plan.takes[:granted])
+
+    def _write_granted(self, plan: _Plan, takes: Sequence[tuple[Run, Row]]) -> None:
+        """Write the messages of those who have their slots, and give back what is not used."""
         version, send = plan.standing.version, plan.send
-        limits = self._world.limits[send.account_id]
-        granted = limits.grant(self._now, len(plan.takes))
-        takes, left = plan.takes[:granted], plan.takes[granted:]
-        self.rest += [run for run, _ in left]
         properties: Mapping[RunKey, dict[str, Any]] = {}
         if version.uses_trigger:
             properties = properties_of(self._tx, [run for run, _ in takes])
         before = len(self.parcels)
         spent = self._write(plan, takes, properties) if takes else 0
-        limits.give_back(len(takes) - (len(self.parcels) - before))
+        self._world.limits[send.account_id].give_back(len(takes) - (len(self.parcels) - before))
         if spent:
             self._changes.hold(version.cascade_id, send.account_id, self._now, spent)
 
@@ -271,6 +354,9 @@ class Alike:
         guard_at, spent = now + world.options.submit_guard_ms, 0
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
+        queued = plan.standing.phase == Phase.QUEUED  # then there is a row already, and perhaps its words
+        if queued:
+            bodies = changes.bodies
         for run, row in takes:
             contact_id, run_id, seq = run.contact_id, run.id, run.seq
             try:
@@ -301,9 +387,15 @@ class Alike:
             spent += price
             why = plan.reasons.get(row[5])
             if why is None:
-                why = plan.reasons[row[5]] = self._why(plan, run, row[5])
+                why = plan.reasons[row[5]] = self._why(plan, run, row[5], _SUBMITTED_PHASE)
             submits.append((contact_id, run_id, seq, step, guard_at, run.due_at))
-            messages.append((contact_id, run_id, step, channel, account_id, lane, now, price, why, seq))
+            if queued:
+                changes.messages.append((
+                    contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now,
+                    price, why, seq,
+                ))  # fmt: skip
+            else:
+                messages.append((contact_id, run_id, step, channel, account_id, lane, now, price, why, seq))
             bodies.append((contact_id, run_id, step, body))
             if silence_ms is not None:
                 world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
@@ -312,9 +404,9 @@ class Alike:
                 changes.flush_some(self._tx)
         return spent
 
-    def _why(self, plan: _Plan, run: Run, touches: int) -> int:
+    def _why(self, plan: _Plan, run: Run, touches: int, phase: int) -> int:
         answers = structs.replace(plan.answers, touches=(_NOWHERE,) * touches)
-        return self._changes.why(run, plan.decision, answers, _SUBMITTED_PHASE)
+        return self._changes.why(run, plan.decision, answers, phase)
 
 
 def _by_contact(rows: Iterable[Row]) -> dict[int, tuple[Row, Known]]:

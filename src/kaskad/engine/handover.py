@@ -288,9 +288,10 @@ class Writer:
         return None
 
 
-def allocate(world: World, wanted: Sequence[tuple[int, int, int]], now: int) -> set[int]:
-    """Return the indexes of those (account, lane, due_at) that may go now: best lane first, then oldest."""
-    counts = Counter(account_id for account_id, _, _ in wanted)
+def allocate(world: World, wanted: Sequence[tuple[int, int, int, int]], now: int) -> set[int]:
+    """Return the indexes of those (account, lane, due_at, order) that may go now: best lane first, then
+    oldest."""
+    counts = Counter([account_id for account_id, *_ in wanted])
     free = {account_id: world.limits[account_id].grant(now, count) for account_id, count in counts.items()}
     if all(free[account_id] >= count for account_id, count in counts.items()):
         return set(range(len(wanted)))

@@ -79,8 +79,8 @@ def move(
     limit = world.due_limit
     due = run_store.claim_due(tx, now, limit) if timers else []
     full = len(due) == limit
-    ready = {(row[0], row[1]) for row in _ready(tx, world, now)} if timers else set()
-    wanted = {*touched, *ready}
+    ready = {(row[0], row[1]): row for row in _ready(tx, world, now)} if timers else {}
+    wanted = {*touched, *ready.keys()}
     if wanted:
         wanted.difference_update([(run.contact_id, run.id) for run in due])
     loaded = run_store.load(tx, wanted)
@@ -97,11 +97,12 @@ def move(
     if answered:
         due = [run for run in due if (run.contact_id, run.id) not in answered]
         loaded = [run for run in loaded if (run.contact_id, run.id) not in answered]
-    alike.move(due, loaded, told)
-    mover.decide(alike.rest + loaded, ready)
-    parcels = alike.parcels + mover.hand_over()
+    untried = {key: row[2] for key, row in ready.items() if row[3]}
+    alike.move(due, loaded, told, untried)
+    mover.decide(alike.rest + alike.others, ready)
+    parcels = mover.hand_over(alike, ready)
     mover.changes.flush_moves(tx)
-    return Moved(parcels, len(answered) + len(due) + len(loaded), full)
+    return Moved(alike.parcels + parcels, len(answered) + len(due) + len(loaded), full)
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:
@@ -195,13 +196,29 @@ class _Mover:
         else:
             self._sending.append(_Sending(version, run, passages, answers, decision, decision.send))
 
-    def hand_over(self) -> list[Parcel]:
-        """Give slots to what is to be sent, queue the rest; what cannot be written moves on at once."""
+    def hand_over(self, alike: Alike, ready: Collection[RunKey]) -> list[Parcel]:
+        """Give slots to what is to be sent, queue the rest; what cannot be written moves on at once.
+
+        Those of `alike` who claim a slot are among them: the best lane and the longest wait come first.
+        """
         parcels: list[Parcel] = []
-        while self._sending:
+        claims = alike.claims
+        left: list[Run] = []  # of the claims, for the long way, which looks at their contacts then
+        while self._sending or claims or left:
+            if left and not self._sending:
+                self.decide(left, ready)
+                left = []
             sending, self._sending = self._sending, []
-            wanted = [(s.send.account_id, _lane(s), s.decision.due_at) for s in sending]
+            order = alike.order if claims else {}
+            wanted = [
+                (s.send.account_id, _lane(s), s.decision.due_at, order.get(id(s.run), 0)) for s in sending
+            ]
+            wanted += [(c.plan.send.account_id, c.lane, c.run.due_at, order[id(c.run)]) for c in claims]
             chosen = allocate(self._world, wanted, self._now)
+            if claims:
+                first = len(sending)
+                left = alike.settle_claims({at - first for at in chosen if at >= first})
+                claims = []
             for index, item in enumerate(sending):
                 gone = False
                 try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from kaskad.domain.alike import Standing, standing
+from kaskad.domain.alike import Standing, standing, turn
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.dated import Dated, dated_of
 from kaskad.domain.errors import Conflict
@@ -175,6 +175,7 @@ class World:
         self.curves = Curves()  # at which hours people react
         self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
+        self._turns: dict[tuple[int, int], Standing | None] = {}
         self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
@@ -223,6 +224,7 @@ class World:
         self._contents = {key: made for key, made in self._contents.items() if key[0] in stays}
         self.cascades = {cascade.id: cascade for cascade in cascades}
         self._standings.clear()
+        self._turns.clear()
         triggers: dict[str, list[Version]] = defaultdict(list)
         self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
@@ -276,6 +278,13 @@ class World:
         if key not in self._standings:
             self._standings[key] = standing(self.versions[version_id], phase, step)
         return self._standings[key]
+
+    def turn(self, version_id: int, step: int) -> Standing | None:
+        """Return where runs stand whose queued message of the step may go now, if they stand alike."""
+        key = (version_id, step)
+        if key not in self._turns:
+            self._turns[key] = turn(self.versions[version_id], step)
+        return self._turns[key]
 
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""
