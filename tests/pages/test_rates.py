@@ -46,7 +46,7 @@ def test_rates_are_brought_in_and_figures_told_by_them(visit, site):
         for path in (PATH, "/cascades/news/money", "/cascades/news"):
             looked.goto(path)
             looked.shoot(f"{path} {language} {theme}")
-            assert not looked.overflows(), path
+            assert not looked.overflows() and looked.axe() == [], path
         said = looked.goto("/cascades/news/money").content()
         assert ("1 USD = 512,35" in said) if language == "ru" else ("1 USD = 512.35" in said)
     told = site.api.get("/cascades/news/money")
