@@ -77,7 +77,10 @@ class Records:
 
     def runs(self) -> list[Run]:
         return [
-            Run(*row) for row in self.rows("SELECT contact_id, id, outcome, step, phase, wake_at FROM runs")
+            Run(*row)
+            for row in self.rows(
+                "SELECT contact_id, id, outcome, step, phase, coalesce(guard_at, wake_at) FROM runs"
+            )
         ]
 
     def messages(self) -> list[Message]:

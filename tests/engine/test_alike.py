@@ -214,3 +214,25 @@ def test_a_message_that_is_there_already_is_left_to_the_long_way(either):
     assert stage.world.conflicts == 0
     stage.passes("2d")
     assert [stage.sent(contact_id) for contact_id in people] == [["first", "second", "third"]] * 2
+
+
+def test_a_submission_leaves_the_timer_where_it_was_until_its_guard_runs_out(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann", attributes={"city": "A"})
+    stage.answer = lambda parcel: None
+    began = stage.clock.now()
+    stage.event(ann, "joined", what="x")
+    guard_at = stage.clock.now() + stage.world.options.submit_guard_ms
+    assert stage.run(ann).wake_at == guard_at
+    with either.read() as tx:
+        (timer,) = tx._connection.execute("SELECT wake_at FROM runs").fetchall()
+    assert timer[0] <= began + 1_000
+    stage.passes("89s")
+    assert stage.states(ann) == {"first": "submitted"} and stage.run(ann).wake_at == guard_at
+    stage.passes("2s")
+    assert stage.states(ann) == {"first": "unknown"}
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
+    stage.passes("2h")
+    assert stage.sent(ann) == ["first", "second"]
+    assert stage.run(ann).wake_at == stage.engine.next_at > stage.clock.now() + 22 * 3_600_000

@@ -424,6 +424,9 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     instants = [
         row[0] for name in ("next_wake_at", "next_judgement") if (row := tx.one(name)) and row[0] is not None
     ]
+    if all(at > now for at in instants):
+        guard = tx.one("next_guard_at", now=now)
+        instants += [guard[0]] if guard and guard[0] is not None else []
     if (look_at := next_look_at(tx, world)) is not None:
         instants.append(look_at)
     instants += [

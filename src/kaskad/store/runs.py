@@ -118,6 +118,6 @@ def change(tx: Transaction, rows: Sequence[Row]) -> None:
 
 
 def submit(tx: Transaction, rows: Sequence[Row]) -> None:
-    """Write that active or new runs have submitted a message, as (contact, run, seq as read, step, wake_at,
+    """Write that active or new runs have submitted a message, as (contact, run, seq as read, step, guard_at,
     due_at); raises Conflict as `change` does."""
     tx.change_each("submit_runs", rows, "a run changed while it was decided about")

@@ -1,10 +1,12 @@
 -- name: claim_due_runs
 -- exception: a queue, claimed by age: every part holds timers.
--- The runs whose timer is due, oldest first; not those about whom something lies unapplied in the inbox.
+-- The runs whose timer is due, oldest first; not those about whom something lies unapplied in the inbox, nor those
+-- whose message is under way and whose guard has not run out: `submit_runs` leaves these where they were due.
 SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
-       r.wake_at, r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late, r.finished_at, r.marks
+       coalesce(r.guard_at, r.wake_at), r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late,
+       r.finished_at, r.marks
   FROM runs r
- WHERE r.wake_at <= :now
+ WHERE r.wake_at <= :now AND (r.guard_at IS NULL OR r.guard_at <= :now)
    AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.contact_id = r.contact_id)
  ORDER BY r.wake_at
  LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
@@ -13,14 +15,15 @@ SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase,
 -- hot
 -- example: [[1, 1]]
 SELECT contact_id, id, cascade_id, version_id, slot, state, phase, step, branch, seq,
-       wake_at, due_at, entered_at, holdout, outcome, outcome_step, late, finished_at, marks
+       coalesce(guard_at, wake_at), due_at, entered_at, holdout, outcome, outcome_step, late, finished_at, marks
   FROM runs WHERE contact_id = :c1 AND id = :c2;
 
 -- name: load_runs (postgresql)
 -- hot
 -- example: [[1, 1]]
 SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
-       r.wake_at, r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late, r.finished_at, r.marks
+       coalesce(r.guard_at, r.wake_at), r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late,
+       r.finished_at, r.marks
   FROM unnest(:c1::bigint[], :c2::bigint[]) AS k (contact_id, id)
   JOIN runs r ON r.contact_id = k.contact_id AND r.id = k.id
    FOR UPDATE OF r;
@@ -36,7 +39,7 @@ SELECT contact_id FROM runs
 -- name: runs_of_contacts
 -- All runs of these contacts, for re-entry, goals and opt-outs.
 SELECT contact_id, id, cascade_id, version_id, slot, state, phase, step, branch, seq,
-       wake_at, due_at, entered_at, holdout, outcome, outcome_step, late, finished_at, marks
+       coalesce(guard_at, wake_at), due_at, entered_at, holdout, outcome, outcome_step, late, finished_at, marks
   FROM runs WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
  ORDER BY contact_id, id;
 
@@ -62,8 +65,8 @@ ON CONFLICT DO NOTHING;
 -- hot
 -- Only a run that is still as it was read is changed (c3: its seq then).
 -- example: [[1, 1, 0, 1, 3, 0, null, 5, 5, null, null, 0, null]]
-UPDATE runs SET state = :c4, phase = :c5, step = :c6, branch = :c7, wake_at = :c8, due_at = :c9,
-       outcome = :c10, outcome_step = :c11, late = :c12, finished_at = :c13, seq = seq + 1
+UPDATE runs SET state = :c4, phase = :c5, step = :c6, branch = :c7, wake_at = :c8, guard_at = NULL,
+       due_at = :c9, outcome = :c10, outcome_step = :c11, late = :c12, finished_at = :c13, seq = seq + 1
  WHERE contact_id = :c1 AND id = :c2 AND seq = :c3;
 
 -- name: update_runs (postgresql)
@@ -71,7 +74,7 @@ UPDATE runs SET state = :c4, phase = :c5, step = :c6, branch = :c7, wake_at = :c
 -- Only a run that is still as it was read is changed (c3: its seq then).
 -- example: [[1, 1, 0, 1, 3, 0, null, 5, 5, null, null, 0, null]]
 UPDATE runs r SET state = k.state, phase = k.phase, step = k.step, branch = k.branch, wake_at = k.wake_at,
-       due_at = k.due_at, outcome = k.outcome, outcome_step = k.outcome_step, late = k.late,
+       guard_at = NULL, due_at = k.due_at, outcome = k.outcome, outcome_step = k.outcome_step, late = k.late,
        finished_at = k.finished_at, seq = r.seq + 1
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::integer[], :c6::integer[],
               :c7::integer[], :c8::bigint[], :c9::bigint[], :c10::integer[], :c11::integer[], :c12::integer[],
@@ -82,35 +85,35 @@ UPDATE runs r SET state = k.state, phase = k.phase, step = k.step, branch = k.br
 
 -- name: submit_runs (sqlite)
 -- hot
--- A message of theirs is submitted, and nothing else about them changes: as `update_runs`, without touching the
--- indexes on outcomes.
+-- A message of theirs is submitted, and nothing else about them changes: as `update_runs`, without touching an
+-- index. They are looked at again at c5 (`guard_at`), if nothing is heard until then.
 -- example: [[1, 1, 0, 0, 5, 5]]
-UPDATE runs SET state = 1, phase = 2, step = :c4, branch = NULL, wake_at = :c5, due_at = :c6, seq = seq + 1
+UPDATE runs SET state = 1, phase = 2, step = :c4, branch = NULL, guard_at = :c5, due_at = :c6, seq = seq + 1
  WHERE contact_id = :c1 AND id = :c2 AND seq = :c3;
 
 -- name: submit_runs (postgresql)
 -- hot
--- A message of theirs is submitted, and nothing else about them changes: as `update_runs`, without touching the
--- indexes on outcomes.
+-- A message of theirs is submitted, and nothing else about them changes: as `update_runs`, without touching an
+-- index. They are looked at again at c5 (`guard_at`), if nothing is heard until then.
 -- example: [[1, 1, 0, 0, 5, 5]]
-UPDATE runs r SET state = 1, phase = 2, step = k.step, branch = NULL, wake_at = k.wake_at, due_at = k.due_at,
-       seq = r.seq + 1
+UPDATE runs r SET state = 1, phase = 2, step = k.step, branch = NULL, guard_at = k.guard_at,
+       due_at = k.due_at, seq = r.seq + 1
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[], :c5::bigint[], :c6::bigint[])
-       AS k (contact_id, id, seq, step, wake_at, due_at)
+       AS k (contact_id, id, seq, step, guard_at, due_at)
  WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq;
 
 -- name: begin_waiting (sqlite)
 -- hot
 -- The provider took the message and nothing else has happened: the step's clock begins.
 -- example: [[1, 1, 0, 5]]
-UPDATE runs SET phase = 3, wake_at = :c4, due_at = :c4, seq = seq + 1
+UPDATE runs SET phase = 3, wake_at = :c4, guard_at = NULL, due_at = :c4, seq = seq + 1
  WHERE contact_id = :c1 AND id = :c2 AND seq = :c3;
 
 -- name: begin_waiting (postgresql)
 -- hot
 -- The provider took the message and nothing else has happened: the step's clock begins.
 -- example: [[1, 1, 0, 5]]
-UPDATE runs r SET phase = 3, wake_at = k.wake_at, due_at = k.wake_at, seq = r.seq + 1
+UPDATE runs r SET phase = 3, wake_at = k.wake_at, guard_at = NULL, due_at = k.wake_at, seq = r.seq + 1
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::bigint[]) AS k (contact_id, id, seq, wake_at)
  WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.seq = k.seq;
 
@@ -127,22 +130,27 @@ UPDATE runs r SET marks = r.marks | k.mask, value = coalesce(k.value, r.value)
 -- name: wake_runs (sqlite)
 -- Something has come in about them that nobody decides about any more before the process ends.
 -- Ended runs have no `wake_at`, and get none.
-UPDATE runs SET wake_at = :c3, seq = seq + 1
- WHERE contact_id = :c1 AND id = :c2 AND wake_at > :c3;
+UPDATE runs SET wake_at = :c3, guard_at = NULL, seq = seq + 1
+ WHERE contact_id = :c1 AND id = :c2 AND coalesce(guard_at, wake_at) > :c3;
 
 -- name: wake_runs (postgresql)
 -- Something has come in about them that nobody decides about any more before the process ends.
 -- Ended runs have no `wake_at`, and get none.
-UPDATE runs r SET wake_at = k.now, seq = r.seq + 1
+UPDATE runs r SET wake_at = k.now, guard_at = NULL, seq = r.seq + 1
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bigint[]) AS k (contact_id, id, now)
- WHERE r.contact_id = k.contact_id AND r.id = k.id AND r.wake_at > k.now;
+ WHERE r.contact_id = k.contact_id AND r.id = k.id AND coalesce(r.guard_at, r.wake_at) > k.now;
 
 -- name: wake_held_runs
 -- Runs that wanted to send while their cascade was paused look again now.
 UPDATE runs SET state = 1, wake_at = :now, seq = seq + 1 WHERE cascade_id = :cascade_id AND state = 2;
 
 -- name: next_wake_at
-SELECT min(wake_at) FROM runs WHERE wake_at IS NOT NULL;
+-- When the next timer is due, besides the guards of what is under way.
+SELECT wake_at FROM runs WHERE wake_at IS NOT NULL AND guard_at IS NULL ORDER BY wake_at LIMIT 1;
+
+-- name: next_guard_at
+-- When the first guard runs out. For a time at which no timer is due: then all that is looked at is under way.
+SELECT min(guard_at) FROM runs WHERE wake_at <= :now AND guard_at IS NOT NULL;
 
 -- name: live_run_keys_of_cascade
 SELECT contact_id, id FROM runs
@@ -183,7 +191,8 @@ SELECT DISTINCT cascade_id, version_id, step, phase FROM runs WHERE outcome IS N
 -- in :ids 256 times the version plus the step, unless :any_step is 1.
 SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome, outcome_step,
        late, finished_at
-  FROM (SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome,
+  FROM (SELECT contact_id, id, cascade_id, version_id, state, phase, step,
+               coalesce(guard_at, wake_at) AS wake_at, entered_at, holdout, outcome,
                outcome_step, late, finished_at
           FROM runs
          WHERE (contact_id, id) > (:contact_id, :run_id)
@@ -201,8 +210,8 @@ SELECT contact_id, id FROM runs WHERE (contact_id, id) > (:contact_id, :run_id)
 
 -- name: runs_of_contact_after
 -- The same of one contact, all of whose runs are looked at.
-SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome, outcome_step,
-       late, finished_at
+SELECT contact_id, id, cascade_id, version_id, state, phase, step, coalesce(guard_at, wake_at), entered_at, holdout,
+       outcome, outcome_step, late, finished_at
   FROM runs
  WHERE contact_id = :contact_id AND id > :run_id AND (:cascade_id = 0 OR cascade_id = :cascade_id)
    AND (:state = -1 OR state = :state) AND (:outcome = -1 OR outcome = :outcome)
@@ -211,6 +220,6 @@ SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, ente
  ORDER BY id LIMIT :limit;
 
 -- name: run_by_key
-SELECT contact_id, id, cascade_id, version_id, state, phase, step, wake_at, entered_at, holdout, outcome, outcome_step,
-       late, finished_at
+SELECT contact_id, id, cascade_id, version_id, state, phase, step, coalesce(guard_at, wake_at), entered_at, holdout,
+       outcome, outcome_step, late, finished_at
   FROM runs WHERE contact_id = :contact_id AND id = :run_id;
