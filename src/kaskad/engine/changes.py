@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from operator import itemgetter
 
 import msgspec
 
@@ -21,6 +22,7 @@ PIECE = 250  # runs that are written together while a tick goes on
 DAY_MS = 86_400_000
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
 _FINISHED = RunState.FINISHED.code
+_CONTACT = itemgetter(0)
 
 
 class Changes:
@@ -140,9 +142,9 @@ class Changes:
             self.runs, self.withdrawn, self.reopened, self.messages, self.new_messages, self.folded,
             self.requeued, self.calls, self.left,
         )  # fmt: skip
-        run_store.change(tx, self.runs)
+        run_store.change(tx, _in_order(self.runs))
         self.runs.clear()
-        run_store.submit(tx, self.submits)
+        run_store.submit(tx, _in_order(self.submits))
         self.submits.clear()
         _many(tx, "withdraw_messages", self.withdrawn)
         _many(tx, "put_attempts", self.attempts)
@@ -151,7 +153,7 @@ class Changes:
             tx.many("keep_attempt_costs", self.attempt_costs)
             self.attempt_costs.clear()
         _many(tx, "reopen_messages", self.reopened)
-        tx.change_each("put_messages", self.messages, "a message had already left")
+        tx.change_each("put_messages", _in_order(self.messages), "a message had already left")
         self.messages.clear()
         _many(tx, "submit_messages", self.new_messages)
         _many(tx, "put_bodies", self.bodies)
@@ -276,8 +278,14 @@ def _same(run: Run, decision: Decision) -> bool:
 
 def _many(tx: Transaction, name: str, rows: list[Row]) -> None:
     if rows:
-        tx.many(name, rows)
+        tx.many(name, _in_order(rows))
         rows.clear()
+
+
+def _in_order(rows: list[Row]) -> list[Row]:
+    """Return the rows by contact, as tables are: neighbours share a page. Of one contact none overtakes."""
+    rows.sort(key=_CONTACT)
+    return rows
 
 
 def _explain(run: Run, decision: Decision, answers: Answers | None, phase: int) -> str:

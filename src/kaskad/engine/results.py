@@ -91,6 +91,7 @@ def apply_results(
         _charge(tx, changes, costs, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
+    waiting.sort()
     if waiting and tx.changed_many("begin_waiting", waiting) != len(waiting):
         touched.update((row[0], row[1]) for row in waiting)  # something else has happened to some of them
     return touched
