@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     group.command("import")(bring)
     group.command()(segments)
     group.command()(pages)
+    group.command()(rows)
     app.add_typer(group, name="bench")
 
 
@@ -252,3 +253,27 @@ def pages(
     if any(each.slow for each in report.timed):
         typer.secho(f"Pages take over {LIMIT_MS:.0f} ms", err=True, fg=typer.colors.RED)
         raise typer.Exit(1)
+
+
+def rows(
+    contacts: Annotated[int, typer.Option(min=100, help="Whose rows are written.")] = 20_000,
+    tick: Annotated[int, typer.Option(min=1, help="People handed over in one transaction.")] = 2_000,
+    scattered: Annotated[bool, typer.Option("--scattered", help="In no order, as people come.")] = False,
+    db: Db = "",
+    as_json: Json = False,
+) -> None:
+    """Write the rows of CASCADE-4 in a bare loop without any rule: no engine on them can be faster."""
+    import msgspec
+
+    from kaskad.bench.rows import run
+    from kaskad.cli.screens.output import table
+    from kaskad.log import configure
+
+    configure("error")
+    report = run(contacts, db, tick, scattered)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        told = [(name, f"{us:.2f}") for name, us in report.statements.items()]
+        typer.echo(table(("STATEMENT", "CPU US A CONTACT"), told))
+        typer.echo(f"Together {report.cpu_us:.1f} us of CPU, {report.wall_us:.1f} us by the clock")
