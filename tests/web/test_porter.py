@@ -190,6 +190,16 @@ def test_one_connection_carries_many_webhooks_also_sent_before_the_answer_and_in
     assert events == ["e1", "e2", "e3"]
 
 
+def test_a_body_that_goes_on_while_its_connection_is_handed_over_stays_in_order(at):
+    for number in range(20):
+        with line_to(at.server) as line:
+            whole = request(told(f"e{number}", text="x" * 3_000))
+            for first in range(0, len(whole), 500):
+                line.sendall(whole[first : first + 500])
+                time.sleep(0.0003)
+            assert answer(line)[0] == 200
+
+
 def test_what_belongs_to_no_message_is_read_where_the_engine_is(at):
     reply = {"id": "e", "name": "replied", "channel": "viber", "recipient": "77", "text": "yes"}
     body = msgspec.json.encode(reply)

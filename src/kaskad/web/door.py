@@ -17,9 +17,13 @@ class Door(HttpToolsProtocol):
     """One connection; `door_of` makes the class for a porter."""
 
     porter: ClassVar[Porter]
-    stays = False  # it has been with the porter, who could not take what came
+    stays = False  # it has been with the porter, who could not take what came …
+    first = b""  # … and this is it
 
     def data_received(self, data: bytes) -> None:
+        data, self.first = self.first + data, b""
+        if not data:
+            return
         if data.startswith(_BEGINNING) and self._is_between() and self._hand_over(data):
             self.transport.close()  # our end of it
             return
@@ -40,7 +44,7 @@ class Door(HttpToolsProtocol):
 
         def make() -> Door:
             door = type(self)(self.config, self.server_state, self.app_state, self.loop)
-            door.stays = True
+            door.stays, door.first = True, data
             return door
 
         async def go_on() -> None:
@@ -49,7 +53,7 @@ class Door(HttpToolsProtocol):
             except OSError:
                 connection.close()  # it has ended meanwhile
                 return
-            door.data_received(data)
+            door.data_received(b"")  # unless more has come already, behind it
 
         def begin() -> None:
             task = self.loop.create_task(go_on())

@@ -76,9 +76,9 @@ class Taker(Protocol):
 class Line(asyncio.Protocol):
     """One connection; used from its event loop only."""
 
-    def __init__(self, taker: Taker) -> None:
+    def __init__(self, taker: Taker, first: bytes = b"") -> None:
         self._taker = taker
-        self._data: bytes | bytearray = b""  # what has come and belongs to no request that waits
+        self._data: bytes | bytearray = first  # what has come and belongs to no request that waits
         self._head: Head | None = None  # of a request whose body is still coming
         self._start = 0  # of that body
         self._request = b""  # that waits for its commit
@@ -97,6 +97,11 @@ class Line(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._taker.lines.discard(self)
+
+    def begin(self) -> None:
+        """Take what came with the connection; more may have come since, behind it."""
+        if not self._request and not self.transport.is_closing():
+            self._go_on()
 
     def data_received(self, data: bytes) -> None:
         self.since = self._taker.now_s()

@@ -149,11 +149,11 @@ class Lodge:
 
     async def _receive(self, connection: socket.socket, data: bytes) -> None:
         try:
-            _, line = await self._loop.connect_accepted_socket(lambda: Line(self), connection)
+            _, line = await self._loop.connect_accepted_socket(lambda: Line(self, data), connection)
         except OSError:
             connection.close()  # it has ended meanwhile
             return
-        line.data_received(data)
+        line.begin()
 
     def _sweep(self) -> None:
         """Close what has been idle too long; what has waited too long the server answers."""
