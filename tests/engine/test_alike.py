@@ -236,3 +236,20 @@ def test_a_submission_leaves_the_timer_where_it_was_until_its_guard_runs_out(eit
     stage.passes("2h")
     assert stage.sent(ann) == ["first", "second"]
     assert stage.run(ann).wake_at == stage.engine.next_at > stage.clock.now() + 22 * 3_600_000
+
+
+def test_the_guard_of_a_message_that_was_queued_runs_out_before_its_patience(either):
+    limits = {"concurrency": 1, "per_second": 1e6, "burst": 1000}
+    stage = Stage(either, account_each={"limits": limits})
+    stage.cascade(CASCADE)
+    people = [stage.person(name, attributes={"city": "A"}) for name in ("ann", "ben")]
+    held = []
+    stage.answer = held.append
+    stage.deliver(events=[stage.told(contact_id, "joined", what="x") for contact_id in people])
+    assert sorted(stage.states(one)["first"] for one in people) == ["queued", "submitted"]
+    stage.engine.take_results([accepted(stage.parcels[0], stage.clock.now())])
+    stage.works()
+    last = stage.parcels[1].contact_id
+    assert stage.states(last) == {"first": "submitted"}
+    stage.passes("91s")
+    assert stage.states(last) == {"first": "unknown"}

@@ -388,19 +388,24 @@ class Alike:
             why = plan.reasons.get(row[5])
             if why is None:
                 why = plan.reasons[row[5]] = self._why(plan, run, row[5], _SUBMITTED_PHASE)
-            submits.append((contact_id, run_id, seq, step, guard_at, run.due_at))
-            if queued:
+            if queued:  # its timer is when it would have waited too long: later than the guard, perhaps
+                changes.runs.append((
+                    contact_id, run_id, seq, _ACTIVE, _SUBMITTED_PHASE, step, None, guard_at, run.due_at,
+                    None, None, 0, None,
+                ))  # fmt: skip
+                changes.bodies.append((contact_id, run_id, step, body))
                 changes.messages.append((
                     contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now,
                     price, why, seq,
                 ))  # fmt: skip
             else:
+                submits.append((contact_id, run_id, seq, step, guard_at, run.due_at))
                 messages.append((contact_id, run_id, step, channel, account_id, lane, now, price, why, seq))
-            bodies.append((contact_id, run_id, step, body))
+                bodies.append((contact_id, run_id, step, body))
             if silence_ms is not None:
                 world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
             parcels.append(Parcel(contact_id, run_id, step, 1, account_id, outgoing))
-            if len(submits) >= PIECE:
+            if len(submits) + len(changes.runs) >= PIECE:
                 changes.flush_some(self._tx)
         return spent
 
