@@ -11,7 +11,7 @@ from kaskad.domain.caps import Touch
 from kaskad.domain.decide import decide
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.hours import hour_of_day
-from kaskad.domain.policy import HOUR, Policy
+from kaskad.domain.policy import HOUR, ControlGroup, Policy
 from kaskad.domain.rhythm import Rhythm
 from kaskad.domain.span import parse_span
 from kaskad.domain.terms import Channel, Kind, MessageClass, MessageState, Outcome, Reason, SkipReason
@@ -211,6 +211,7 @@ SHARED = (
     (PLAIN.replace("wait: 6h,", "holdout: 40%, wait: 6h,"), {"people": 60}),
     (PLAIN.replace("delay: 1h", "delay: 3d"), {"enter_over_ms": 0, "seen": {}}),
     (PLAIN.replace("delay: 1h", "delay: 1m"), {"enter_over_ms": 0, "people": 60}),
+    (PLAIN.replace("service", "advertising"), {"people": 60, "policy": Policy(control=ControlGroup(2_000))}),
     (BRANCHED, {"people": 60}), (ANCHORED, {"people": 60, "trigger": {"starts_at": parse_span("2d")}}),
 )  # fmt: skip
 
@@ -237,7 +238,8 @@ def met(cascade):
 @pytest.mark.parametrize(("text", "changes"), SHARED)
 def test_decisions_shared_by_those_who_stand_alike_are_those_of_each(text, changes):
     """With and without sharing, for each life to the moment; caps, gaps and hours stand in some's way."""
-    version = version_of(text)
+    changes = dict(changes)
+    version = version_of(text, changes.pop("policy", None))
     usual = {
         "people": 250, "enter_over_ms": 30 * HOUR, "trigger": {"total": 5_000}, "fails": {1: 0.1},
         "per_second": {Channel.SMS: 0.01},

@@ -180,6 +180,7 @@ def is_plain(version: Version, world: World, sorts: Sequence[Sort]) -> bool:
     """Say whether a decision about somebody of whom nothing is told asks only what is alike for many."""
     return not (
         any(not _is_constant(condition, world) for condition in _conditions(version))
+        or version.control is not None  # whom it holds is asked by contact
         or version.anchored or version.cascade.to or version.calls_people or version.moving & PLAIN
         or any(rule.attends & PLAIN or lasts_ms(rule) < version.gap_ms for rule in version.rules.values())
         or any(_asks_whom(step) for step in version.cascade.steps)
