@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
@@ -300,6 +301,23 @@ def test_a_step_goes_at_the_hour_at_which_the_person_reacts_most():
         sent = [one.at for life in lives for one in life.log if (one.what, one.step) == ("sent", 1)]
         found[hour] = {hour_of_day(at, "Asia/Almaty") // HOUR for at in sent}
     assert found == {11: {11}, 17: {17}}
+
+
+def test_a_run_may_end_before_the_answer_to_its_message_is_lost():
+    text = PLAIN.replace("{id: letter,", "{id: letter, success: none,")
+    wait = "wait: [{unless: opened, for: 24h}, {unless: clicked, for: 4h, from: opened}]"
+    version = version_of(text.replace(wait, "wait: 10m"))
+    for arrives in (0.0, 1.0):
+        world = World(
+            start=NOON, people=300, traced=300, trigger={"total": 5_000}, buys=0.9, accepted_ms=HOUR,
+            unanswered={1: 0.9}, arrives=arrives,
+        )  # fmt: skip
+        lives = play(version, world, [typical(version.cascade, "Asia/Almaty")], lambda *_: (0.8, 0.0)).lives
+        whats = [[moment.what for moment in life.log] for life in lives]
+        late = [each[each.index("unanswered") :] for each in whats if "unanswered" in each]
+        late = [each for each in late if not {"converted", "responded", "exhausted"} & set(each)]
+        assert all(one.at <= other.at for life in lives for one, other in pairwise(life.log))
+        assert late and any("clicked" in each for each in late) == bool(arrives), late
 
 
 def test_budgets_outages_limits_and_those_held_out_are_kept():

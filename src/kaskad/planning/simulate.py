@@ -405,12 +405,15 @@ class _Play:
         """No answer comes: where it is safe the service is asked again when the guard runs out."""
         life.note(now, "unanswered", passage.step, "the answer of the service is lost")
         guard_at = life.run.wake_at
-        assert guard_at is not None
+        if guard_at is None:  # the run has ended meanwhile: nothing is asked of the service any more
+            if arrived:
+                self._let_act(life, passage, now)
+            return
         if passage.channel in self._world.repeats:
             at = guard_at + self._world.accepted_ms
             self._agenda.put(at, REPEAT, life.number, passage.step, passage.attempt)
             return
-        self._agenda.put(guard_at, WAKE, life.number, life.run.seq)
+        self._agenda.put(max(now, guard_at), WAKE, life.number, life.run.seq)
         if arrived:
             self._let_act(life, passage, now)
 
