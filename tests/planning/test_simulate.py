@@ -320,6 +320,23 @@ def test_a_run_may_end_before_the_answer_to_its_message_is_lost():
         assert late and any("clicked" in each for each in late) == bool(arrives), late
 
 
+def test_only_calls_are_busy_or_not_taken_where_a_step_has_other_channels_too():
+    version = version_of(PLAIN.replace("channel: telegram,", "channel: [telegram, robot_call], say: Hi,"))
+    whole = typical(version.cascade, "Asia/Almaty")
+    lacks = {code: each for code, each in whole.answers.addresses.items() if code != Channel.TELEGRAM.code}
+    sorts = [whole, replace(whole, answers=replace(whole.answers, addresses=lacks))]
+    world = World(
+        start=NOON, people=100, traced=100, trigger={"total": 5_000}, busy={1: 0.3}, no_answer={1: 0.3}
+    )
+    missed = Counter()
+    for life in play(version, world, sorts, rates).lives:
+        sent = {one.why for one in life.log if (one.what, one.step) == ("sent", 1)}
+        missed.update(
+            (why, one.why) for one in life.log if (one.what, one.step) == ("missed", 1) for why in sent
+        )
+    assert {channel for channel, _ in missed} == {"robot_call"} and len(missed) == 2, missed
+
+
 def test_budgets_outages_limits_and_those_held_out_are_kept():
     cascade = to_cascade(PLAIN.replace("steps:", "budget: {total: 100 KZT}\nsteps:"), name="x.yaml")
     version = prepare(1, 1, cascade, Policy())

@@ -27,6 +27,8 @@ _DELIVERED_KIND, _GOAL, _UNSUBSCRIBED = Kind.DELIVERED.value, Kind.GOAL.value, K
 # What a message meets with: it is taken; refused at once; the answer is lost, and so is the message, or the
 # answer alone; it is a call that finds the line busy, or that nobody takes.
 TAKEN, REFUSED, LOST, HALF_LOST, BUSY, NO_ANSWER = range(6)
+_OF_CALLS = (BUSY, NO_ANSWER)
+_CALLED = (Channel.ROBOT_CALL.code, Channel.AGENT_CALL.code)
 
 
 class Act(Struct, frozen=True):
@@ -60,12 +62,12 @@ class Nature:
         at = (life.number * self._steps + step) * _DRAWS
         return self._drawn[at : at + _DRAWS]
 
-    def met(self, fate: Sequence[float], step: int) -> int:
-        """Return what a message of the step meets with: TAKEN, REFUSED, …"""
+    def met(self, fate: Sequence[float], step: int, channel: int) -> int:
+        """Return what a message of the step meets with on that channel: TAKEN, REFUSED, …"""
         chance = fate[0]
         for until, what in self._meets.get(step, ()):
             if chance < until:
-                return what
+                return TAKEN if what in _OF_CALLS and channel not in _CALLED else what
         return TAKEN
 
     def acts(

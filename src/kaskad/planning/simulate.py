@@ -326,7 +326,7 @@ class _Play:
             and not run.marks
             and not life.marks
             and self._version.rules[send.step, send.channel].silence_ms is not None
-            and nature.met(nature.fate(life, send.step, passage.attempt), send.step) == TAKEN
+            and nature.met(nature.fate(life, send.step, passage.attempt), send.step, send.channel) == TAKEN
         )
 
     def _queue(self, life: Life, decision: Decision, due_at: int, line: Line, now: int) -> None:
@@ -393,7 +393,7 @@ class _Play:
     def _answer(self, life: Life, step: int, now: int, *, is_repeated: bool = False) -> None:
         """The service takes a message, or refuses it at once, or its answer is lost."""
         passage = life.passages[step]
-        what = self._nature.met(self._nature.fate(life, step, passage.attempt), step)
+        what = self._nature.met(self._nature.fate(life, step, passage.attempt), step, passage.channel)
         if what == REFUSED:
             self._fail(life, step, now)
         elif what in (LOST, HALF_LOST) and not is_repeated:
