@@ -337,6 +337,14 @@ def test_only_calls_are_busy_or_not_taken_where_a_step_has_other_channels_too():
     assert {channel for channel, _ in missed} == {"robot_call"} and len(missed) == 2, missed
 
 
+def test_urgent_messages_at_night_are_not_told_as_outside_of_the_windows_that_they_need_not_keep():
+    for text in (PLAIN.replace("class: service", "class: service\nurgent: true"), PLAIN):
+        version = version_of(text.replace("exit_if", "# exit_if"))
+        world = World(start=NOON + 8 * HOUR, people=10, accepted_ms=1, trigger={"total": 5_000})
+        told = counted(play(version, world, [typical(version.cascade, "Asia/Almaty")], rates))
+        assert told.outside == 0 and told.messages >= 10
+
+
 def test_budgets_outages_limits_and_those_held_out_are_kept():
     cascade = to_cascade(PLAIN.replace("steps:", "budget: {total: 100 KZT}\nsteps:"), name="x.yaml")
     version = prepare(1, 1, cascade, Policy())

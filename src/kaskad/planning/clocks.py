@@ -36,5 +36,6 @@ class Clocks:
     def _clock(self, sort: Sort, send: Send, now: int) -> tuple[int, bool]:
         windows, message_class = self._version.windows, self._version.cascade.message_class
         zones = sort.answers.zones
-        key = windows.key(_CHANNELS[send.channel], message_class, zones, sort.answers.country)
+        urgent = self._version.cascade.urgent or self._version.cascade.steps[send.step].urgent
+        key = windows.key(_CHANNELS[send.channel], message_class, zones, sort.answers.country, urgent)
         return hour_of_day(now, zones[0]) // MINUTE, windows.next(now, key) == now
