@@ -101,6 +101,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once_with_its_place(tmp_path, 
   outages: [{channel: pigeon}]
   reacts_in: {sms: {spread: 9}}
   per_second: {sms: 0}
+  desk: {hours: 22:00-02:00}
 expect:
   reach: {at_least: much}
   cost: {at_least: 1 KZT, at_most: 2 RUB}
@@ -110,7 +111,7 @@ expect:
 """
     found = load(text, to_cascade(STEPS, name="x"), name="x.yaml")
     assert found.wanted is None
-    assert {problem.line for problem in found.problems} == {*range(2, 12), *range(13, 18)} - {7}
+    assert {problem.line for problem in found.problems} == {*range(2, 13), *range(14, 19)} - {7}
     cascade, file = tmp_path / "three.yaml", tmp_path / "x.yaml"
     cascade.write_text(STEPS)
     file.write_text(text)

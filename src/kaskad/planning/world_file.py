@@ -227,6 +227,12 @@ class _Reader:
         except ValueError as error:
             self._report.error(inner.at("hours"), str(error))
             return None
+        if len(spans) != 1:
+            self._report.error(
+                inner.at("hours"), worded("`hours` of a desk are those of one day"),
+                worded("write hours whose end is after the start, such as 10:00-19:00"),
+            )  # fmt: skip
+            return None
         days = inner.word("days", DAYS)
         return DeskPlan(
             inner.integer("agents", 1, 10_000, usual.agents), _ms(inner.span("call")) or usual.call_ms,
