@@ -11,7 +11,7 @@ from kaskad.domain.errors import KaskadError
 
 T = TypeVar("T")
 SOON_S = 0.2  # so long is waited for
-AT_ONCE = 8  # counted at the same time; the others wait for their turn
+AT_ONCE = 2  # counted at the same time, fewer than a database has readers; the others wait for their turn
 KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
 RETRY_S = 1  # when to ask again
 
