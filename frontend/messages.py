@@ -45,7 +45,8 @@ def said() -> dict[Key, str]:
         for _, message, _, context in extract_from_file(method, path, keywords=KEYWORDS, options=options):
             one, many = (message, "") if isinstance(message, str) else (message[0], message[1])
             found.setdefault((context or "", one, many), path.stem)
-    for path in sorted(path for room in BELOW for path in (WEB.parent / room).rglob("*.py")):
+    below = (path for room in BELOW for path in (WEB.parent / room).rglob("*.py"))
+    for path in sorted((*below, WEB / "soon.py")):
         for _, message, _, _ in extract_from_file("python", path, keywords=WORDED):
             found.setdefault(("", str(message), ""), PROBLEMS)
     for provider in PROVIDERS.values():

@@ -150,6 +150,7 @@ from kaskad.web.pages.session import lost, need_of
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
+from kaskad.web.soon import Soon
 from kaskad.web.tracking import Tracking
 
 LONG = frozenset({"/api/v1/contacts/import", "/api/v1/bills", "/bills"})  # where long files go
@@ -298,7 +299,7 @@ def build_app(
     known = Keys(office, settings.api_key)
     events = Events(intake, durable, clock, known, wall)
     health = Health(intake)
-    lines = Lines()
+    lines, figures = Lines(), Figures()
     routed = FastAPI(
         title="Kaskad",
         description="Cascade messaging: one message, several channels in turn, until the person answers.",
@@ -331,7 +332,7 @@ def build_app(
         routed.state.office = office
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)
-        routed.state.figures = Figures()
+        routed.state.figures = figures
         routed.state.settings = settings
         routed.state.lines = lines
         routed.state.page_needs = {
@@ -343,7 +344,7 @@ def build_app(
         routed.state.page_paths = frozenset(routed.state.page_needs)
         routed.router.routes.extend(_answered_with_office())
         describe(routed)
-    return Front(hooks, routed, lines, short_host(settings), office)
+    return Front(hooks, routed, lines, figures.soon, short_host(settings), office)
 
 
 def _answered_to_people(tracking: Tracking, forms: Forms, push: Push, site: SitePages) -> list[BaseRoute]:
@@ -392,18 +393,19 @@ class Front:
     """
 
     def __init__(
-        self, hooks: Hooks, routed: ASGIApp, lines: Lines, short_host: bytes = b"",
+        self, hooks: Hooks, routed: ASGIApp, lines: Lines, soon: Soon, short_host: bytes = b"",
         office: Office | None = None,
     ) -> None:  # fmt: skip
         self.hooks = hooks
         self._short_host = short_host  # where short links lead, and nothing else is answered; b"": nowhere
         self._office = office  # whose brands may have such hosts of their own
         self._routed = routed
-        self._lines = lines
+        self._lines, self._soon = lines, soon
 
     def close(self) -> None:
-        """End what would keep the server from stopping: the streams of open pages."""
+        """End what would keep the server from stopping: the streams of open pages, figures not yet begun."""
         self._lines.close()
+        self._soon.close()
 
     def _is_short(self, scope: Scope) -> bool:
         """Say whether the request came to a host where only short links are answered."""

@@ -20,7 +20,7 @@ from kaskad.log import get_logger
 from kaskad.web.api.fields import NAMED, PLAIN
 from kaskad.web.auth import TOKEN_HEADER, Forbidden, Unknown
 from kaskad.web.pages.look import Look
-from kaskad.web.soon import RETRY_S, BeingCounted
+from kaskad.web.soon import RETRY_S, BeingCounted, Busy
 
 log = get_logger(__name__)
 
@@ -73,6 +73,8 @@ def on_kaskad_error(request: Request, error: Exception) -> Response:
     match error:
         case BeingCounted():
             return being_counted(error)
+        case Busy():
+            return problem(503, say(wording(error)), headers=RETRY_AFTER)
         case Invalid():
             pairs = zip(error.worded, error.pointers, strict=True)
             return problem(422, problems=[Problem(say(text), pointer) for text, pointer in pairs])

@@ -8,10 +8,12 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from kaskad.domain.errors import KaskadError
+from kaskad.domain.worded import worded
 
 T = TypeVar("T")
 SOON_S = 0.2  # so long is waited for
 AT_ONCE = 2  # counted at the same time, fewer than a database has readers; the others wait for their turn
+WAITING = 32  # so many at most; more are refused
 KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
 RETRY_S = 1  # when to ask again
 
@@ -24,19 +26,27 @@ class BeingCounted(KaskadError):
         self.for_s = for_s
 
 
+class Busy(KaskadError):
+    """It cannot be counted now: too much waits for its turn, or the server is stopping."""
+
+
 class _Job:
     """One thing that is counted; `value` or `error` are there once `done` is set."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.began, self.ended = time.monotonic(), 0.0
+        self.waits = True  # for its turn
         self.done = threading.Event()
         self.value: Any = None
         self.error: Exception | None = None
         self._make = make
 
-    def run(self, turn: threading.Semaphore) -> None:
+    def run(self, turn: threading.Semaphore, closed: threading.Event) -> None:
         with turn:
+            self.waits = False
             try:
+                if closed.is_set():
+                    raise _stopping()
                 self.value = self._make()
             except Exception as error:
                 self.error = error
@@ -54,11 +64,16 @@ class Soon:
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = threading.Lock()
         self._turn = threading.Semaphore(AT_ONCE)
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Begin nothing more, so that closing the database waits only for what is being counted now."""
+        self._closed.set()
 
     def get(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` does, which is asked once for all who ask for that name meanwhile.
 
-        Raises BeingCounted where it is not there in SOON_S, and what `make` raises.
+        Raises BeingCounted where it is not there in SOON_S, Busy, and what `make` raises.
         """
         job = self._job(name, make)
         if not job.done.wait(SOON_S):
@@ -77,11 +92,23 @@ class Soon:
                 del self._jobs[old]
             job = self._jobs.get(name)
             if job is None:
+                self._check_room()
                 job = self._jobs[name] = _Job(make)
-                threading.Thread(target=job.run, args=(self._turn,), name="counting", daemon=True).start()
+                told = (self._turn, self._closed)
+                threading.Thread(target=job.run, args=told, name="counting", daemon=True).start()
             return job
+
+    def _check_room(self) -> None:
+        if self._closed.is_set():
+            raise _stopping()
+        if sum(job.waits for job in self._jobs.values()) >= WAITING:
+            raise Busy(worded("Too many figures are being counted: ask again in a few seconds."))
 
     def _forget(self, name: Hashable, job: _Job) -> None:
         with self._lock:
             if self._jobs.get(name) is job:
                 del self._jobs[name]
+
+
+def _stopping() -> Busy:
+    return Busy(worded("The server is stopping: ask again once it runs."))

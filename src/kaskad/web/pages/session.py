@@ -23,8 +23,8 @@ from kaskad.domain.worded import worded, wording
 from kaskad.web.auth import SESSION_COOKIE, Forbidden, Unknown, caller_in, csrf_of, office_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.shell import HEADERS, Visitor, render
-from kaskad.web.problems import on_defect, on_http_error
-from kaskad.web.soon import RETRY_S, BeingCounted
+from kaskad.web.problems import RETRY_AFTER, on_defect, on_http_error
+from kaskad.web.soon import RETRY_S, BeingCounted, Busy
 
 SIGNED_IN = "signed in"  # a need that every session meets
 OPEN = "open"  # a route that nobody signs in for
@@ -187,6 +187,8 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
         detail = look._("A defect in Kaskad. The server's log has it: report what it shows.")
     template = "part_failure.html" if request.headers.get("hx-request") else "failure.html"
     response = render(request, look, template, status, seen=seen, title=title, detail=detail)
+    if isinstance(error, Busy):
+        response.headers.update(RETRY_AFTER)
     if template == "part_failure.html":
         response.headers["HX-Retarget"] = "#toasts"
         response.headers["HX-Reswap"] = "beforeend"

@@ -1,0 +1,62 @@
+"""What is counted in the background: how much at once, how much waits, and how it ends."""
+
+import time
+from threading import Event
+
+import pytest
+
+from kaskad.store.postgres import POOL
+from kaskad.store.sqlite import READERS
+from kaskad.web import soon
+from kaskad.web.soon import AT_ONCE, WAITING, BeingCounted, Busy, Soon
+from support.faults import until
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """Return what counts, what lets it end, and what has begun."""
+    monkeypatch.setattr(soon, "SOON_S", 0.01)
+    counts, there, begun = Soon(), Event(), []
+
+    def ask(name):
+        def make():
+            begun.append(name)
+            there.wait(10)
+
+        with pytest.raises(BeingCounted):
+            counts.get(name, make)
+
+    yield counts, there, begun, ask
+    there.set()
+
+
+def test_what_is_counted_leaves_readers_of_the_database_to_others(counting):
+    _, there, begun, ask = counting
+    assert min(READERS, POOL) >= 2 * AT_ONCE
+    for name in range(AT_ONCE + 2):
+        ask(name)
+    until(lambda: len(begun) == AT_ONCE, 5)
+    time.sleep(0.05)
+    assert len(begun) == AT_ONCE
+    there.set()
+    until(lambda: len(begun) == AT_ONCE + 2, 5)
+
+
+def test_more_than_can_wait_is_refused_and_what_waits_is_dropped_at_the_end(counting):
+    counts, there, begun, ask = counting
+    for name in range(AT_ONCE):
+        ask(name)
+    until(lambda: len(begun) == AT_ONCE, 5)
+    for name in range(AT_ONCE, AT_ONCE + WAITING):
+        ask(name)
+    with pytest.raises(Busy, match="Too many"):
+        counts.get("more", lambda: 1)
+    ask(AT_ONCE)  # what waits may be asked for again
+    counts.close()
+    there.set()
+    until(lambda: all(job.done.is_set() for job in counts._jobs.values()), 5)
+    assert len(begun) == AT_ONCE
+    with pytest.raises(Busy, match="stopping"):
+        counts.get("after", lambda: 1)
+    with pytest.raises(Busy, match="stopping"):
+        counts.get(AT_ONCE, lambda: 1)
