@@ -1,8 +1,15 @@
 """Exchange rates over the API: brought in as banks publish them or not at all, asked, changed, taken away."""
 
+import json
+from contextlib import contextmanager
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from kaskad.actions.rate_file import day_of, read_rates, written
+from kaskad.cli.client import Client
+from kaskad.cli.root import run
 from kaskad.domain.errors import Invalid
 
 CSV = {"Content-Type": "text/csv"}
@@ -22,6 +29,22 @@ def rates(api):
     for pair in api.get("/rates")["pairs"]:
         api.delete(f"/rates/days/{pair['base']}/{pair['quote']}")
     api.put("/rates/reporting", {"currency": ""})
+
+
+@pytest.fixture
+def kaskad(rates, monkeypatch, capsys):
+    """Return a function that carries a command out and returns what it prints."""
+
+    @contextmanager
+    def reached(db=""):
+        yield Client(rates.service.url, rates.key)
+
+    def told(*words):
+        assert run(list(words)) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setattr("kaskad.cli.client.reached", reached)
+    return told
 
 
 def test_the_file_of_a_bank_is_brought_in_and_comes_out_again(rates):
@@ -82,6 +105,16 @@ def test_what_is_needed_and_has_no_rate_is_named(rates):
     assert api.call("DELETE", "/rates/days/USD/KZT?until=2019-12-31").status_code == 404
     assert api.call("PUT", "/rates/reporting", {"currency": "TENGE"}).status_code == 422
     api.delete("/accounts/gate?force=true")
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT-14", "Etc/GMT+12"])  # of which one has another day than this machine
+def test_a_rate_of_today_is_of_the_installations_day_and_not_of_the_terminals(rates, kaskad, zone):
+    policy = rates.get("/policy")
+    rates.put("/policy", {**policy, "zone": zone})
+    today = datetime.now(ZoneInfo(zone)).date().isoformat()
+    put = json.loads(kaskad("rates", "set", "USD", "KZT", "512.35", "--json"))
+    assert put["day"] == today == rates.get("/rates")["today"]
+    rates.put("/policy", policy)
 
 
 def test_dates_are_read_as_banks_write_them():

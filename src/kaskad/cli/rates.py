@@ -123,13 +123,12 @@ def put(
     as_json: JSON = False,
 ) -> None:
     """Keep one rate, in place of what was told for that day."""
-    from datetime import date
-
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        told = client.put(f"/rates/days/{base}/{quote}/{day or date.today().isoformat()}", {"rate": rate})
+        day = day or client.get("/rates")["today"]  # of the installation's zone: this terminal's may be another
+        told = client.put(f"/rates/days/{base}/{quote}/{day}", {"rate": rate})
     say(as_json, told, f"1 {told['base']} = {told['rate']} {told['quote']} from {told['day']} on.")
 
 

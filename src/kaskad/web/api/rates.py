@@ -91,13 +91,15 @@ class RatesShown(View):
 
     reporting: str
     own: Annotated[str, Field(description="What was said; empty: the brand's currency.")]
+    today: Annotated[date, Field(description="By the installation's clock, as rates are looked up.")]
     pairs: list[PairView]
     needed: list[NeededView]
 
     @classmethod
     def of(cls, told: Shown) -> RatesShown:
         return cls(
-            reporting=told.reporting, own=told.own, pairs=[PairView.of(one) for one in told.pairs],
+            reporting=told.reporting, own=told.own, today=day_at(told.today),
+            pairs=[PairView.of(one) for one in told.pairs],
             needed=[NeededView.of(one) for one in told.needed],
         )  # fmt: skip
 
