@@ -2,7 +2,7 @@
 
 import json
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -107,7 +107,9 @@ def test_what_is_needed_and_has_no_rate_is_named(rates):
     api.delete("/accounts/gate?force=true")
 
 
-@pytest.mark.parametrize("zone", ["Etc/GMT-14", "Etc/GMT+12"])  # of which one has another day than this machine
+@pytest.mark.parametrize(
+    "zone", ["Etc/GMT-14", "Etc/GMT+12"]
+)  # of which one has another day than this machine
 def test_a_rate_of_today_is_of_the_installations_day_and_not_of_the_terminals(rates, kaskad, zone):
     policy = rates.get("/policy")
     rates.put("/policy", {**policy, "zone": zone})
@@ -115,6 +117,17 @@ def test_a_rate_of_today_is_of_the_installations_day_and_not_of_the_terminals(ra
     put = json.loads(kaskad("rates", "set", "USD", "KZT", "512.35", "--json"))
     assert put["day"] == today == rates.get("/rates")["today"]
     rates.put("/policy", policy)
+
+
+def test_all_rates_are_exported_however_many(rates, kaskad):
+    days = [date(1990, 1, 1) + timedelta(days=number) for number in range(5_001)]
+    lines = [f"{day},USD,KZT,512.350\n{day},RUB,KZT,6.41\n" for day in days]
+    csv = "date,from,to,rate\n" + "".join(lines)
+    assert rates.call("POST", "/rates", content=csv, headers=CSV).json() == {"count": 10_002}
+    told = json.loads(kaskad("rates", "export", "--json"))
+    assert len(told) == 10_002 and told[:100] == rates.get("/rates/days")["items"]
+    assert told[-1] == {"day": "1990-01-01", "base": "USD", "quote": "KZT", "rate": "512.35"}
+    assert kaskad("rates", "export").count("\n") == 10_003
 
 
 def test_dates_are_read_as_banks_write_them():

@@ -127,7 +127,9 @@ def put(
     from kaskad.cli.screens.output import say
 
     with reached(db) as client:
-        day = day or client.get("/rates")["today"]  # of the installation's zone: this terminal's may be another
+        day = (
+            day or client.get("/rates")["today"]
+        )  # of the installation's zone: this terminal's may be another
         told = client.put(f"/rates/days/{base}/{quote}/{day}", {"rate": rate})
     say(as_json, told, f"1 {told['base']} = {told['rate']} {told['quote']} from {told['day']} on.")
 
@@ -150,15 +152,22 @@ def remove(
 
 
 def export(db: DB = "", as_json: JSON = False) -> None:
-    """Print all rates as the CSV file that `import` takes."""
+    """Print all rates as the CSV file that `import` takes, or the latest first as JSON."""
+    import csv
+
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
     with reached(db) as client:
-        if as_json:
-            typer.echo(as_text(client.get("/rates/days", limit=10_000)["items"]))
-        else:
-            typer.echo(client.get("/rates/export"), nl=False)
+        told = client.get("/rates/export")
+    if not as_json:
+        typer.echo(told, nl=False)
+        return
+    rows = [  # as `days` tells them, whose list has an end
+        {"day": one["date"], "base": one["from"], "quote": one["to"], "rate": one["rate"]}
+        for one in csv.DictReader(told.splitlines())
+    ]
+    typer.echo(as_text(sorted(rows, key=lambda one: one["day"], reverse=True)))
 
 
 def convert(
