@@ -3,11 +3,12 @@
 import json
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from kaskad.actions.rate_file import day_of, read_rates, written
+from kaskad.actions.rate_file import day_of, rate_of, read_rates, written
 from kaskad.cli.client import Client
 from kaskad.cli.root import run
 from kaskad.domain.errors import Invalid
@@ -134,10 +135,25 @@ def test_dates_are_read_as_banks_write_them():
     assert [day_of(text) for text in ("2026-11-25", "25.11.2026", "20261125", "25/11/2026")] == [20_782] * 4
     with pytest.raises(ValueError, match="not a date"):
         day_of("11/25/2026")
+    assert day_of(" 2026-11-25T00:00:00Z") == day_of("25.11.2026 0:00") == 20_782
+    for text in ("2026-11-305", "2026-11-25.", "25.11.20266", "202611255"):
+        with pytest.raises(ValueError, match="not a date"):
+            day_of(text)
     with pytest.raises(Invalid):
         read_rates(RU.encode(), "ru.csv", "RUB")  # it names no currency
     kept = read_rates(b"date,from,to,rate\n2026-11-25,USD,KZT,512.35000000000000001\n", "fine.csv")
     assert read_rates(written(kept).encode(), "again.csv") == kept
+
+
+def test_a_comma_that_may_part_thousands_is_asked_about_and_not_taken_for_a_point():
+    for text in ("1,234", "12,345", "123,456", " +1,234"):
+        with pytest.raises(ValueError, match="either"):
+            rate_of("2026-11-25", "USD", "KZT", text)
+    with pytest.raises(ValueError, match=r"either 1\.000 or 1000"):
+        rate_of("2026-11-25", "JPY", "KZT", "3312", "1,000")
+    for text in ("512,35", "0,234", "6,4100", "1 234,567", "1234,567", "1.234"):
+        told = rate_of("2026-11-25", "USD", "KZT", text)
+        assert told.value == Decimal(text.replace(" ", "").replace(",", "."))
 
 
 def test_what_is_to_come_is_told_and_compared_in_one_currency_at_the_rate_of_today(rates):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -32,6 +33,8 @@ MAX_ROWS, SHOWN = 200_000, 100
 _BY_HEADER = {header: column for column, headers in COLUMNS.items() for header in headers}
 _EPOCH = date(1970, 1, 1)
 _DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%Y%m%d")
+_TIME = re.compile("[ T]")
+_THOUSANDS = re.compile(r"\+?[1-9]\d{0,2},\d{3}")  # or a decimal comma: a thousandfold apart
 _MOST = Decimal(10) ** 12
 
 
@@ -99,10 +102,14 @@ def rate_of(day: str, base: str, quote: str, value: str, amount: str = "") -> Ra
 
 
 def day_of(text: str) -> int:
-    """Return a day such as 2026-11-30 or 30.11.2026 in days since 1970; raises ValueError in words."""
+    """Return a day such as 2026-11-30 or 30.11.2026 in days since 1970; raises ValueError in words.
+
+    A time of day may follow, after a space or a T.
+    """
+    told = _TIME.split(text.strip(), maxsplit=1)[0]
     for form in _DATES:
         try:
-            return (datetime.strptime(text.strip()[:10], form).date() - _EPOCH).days
+            return (datetime.strptime(told, form).date() - _EPOCH).days
         except ValueError:
             continue
     raise ValueError(worded("%(text)r is not a date such as 2026-11-30 or 30.11.2026", text=text))
@@ -162,7 +169,13 @@ def _code(text: str) -> str:
 
 
 def _number(text: str) -> Decimal:
-    plain = "".join(sign for sign in text if sign not in " _\u00a0\u202f").replace(",", ".")
+    told = "".join(sign for sign in text.strip() if sign not in " _\u00a0\u202f")
+    plain = told.replace(",", ".")
+    if _THOUSANDS.fullmatch(told):
+        raise ValueError(
+            worded("%(text)r may be either %(point)s or %(whole)s: write it without the comma", text=text,
+                   point=plain, whole=told.replace(",", ""))
+        )  # fmt: skip
     try:
         value = Decimal(plain)
     except InvalidOperation:
