@@ -250,6 +250,10 @@ def _launched_on_trial(api):
     }  # fmt: skip
     assert figures["entered"]["expected"] == 8 == figures["messages"]["expected"]
     assert {one["figure"]: one["happened"] for one in before["figures"]}["reached"] == 4  # as before
+    api.post("/lists", {"name": "nobody"})
+    api.post("/cascades/five/launch", {"list": "nobody"})
+    empty = {one["figure"]: one["expected"] for one in api.get("/cascades/five/forecasts")[0]["figures"]}
+    assert empty["entered"] == 0 == empty["messages"]
 
 
 def test_what_goes_after_a_change_of_price_is_counted_at_the_later_price(api):

@@ -58,11 +58,12 @@ def _shared(trial: Trial, people: Sampled) -> dict[int, Sampled]:
         for each, share in shares.items()
     }
     sizes[trial.base_id] += people.size - sum(sizes.values())
-    return {
+    shared = {
         each: Sampled(people.name, size, tuple(ids.get(each, people.ids)))
         for each, size in sizes.items()
         if size
     }
+    return shared or {trial.base_id: people}  # nobody enters
 
 
 def _together(people: Sampled, parts: Sequence[_Part]) -> Expected:
