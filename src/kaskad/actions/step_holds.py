@@ -49,14 +49,17 @@ def listing(office: Office, slug: str) -> list[HeldStep]:
 def held_of(office: Office, cascade: Cascade) -> dict[int, bool]:
     """Return the paused steps of a definition, and whether people pass them over (else they wait).
 
-    They are those of the version that runs, if it is this one: of another definition no step is paused yet.
+    They are those of the version that runs or is on trial, if it is this one: of another definition no step
+    is paused yet.
     """
     world = office.engine.world
-    versions = [
-        world.versions[state.version_id]
+    running = [
+        state.version_id
         for state in list(world.cascades.values())
-        if state.slug == cascade.id and state.version_id is not None and state.version_id in world.versions
+        if state.slug == cascade.id and state.version_id is not None
     ]
+    tried = [arm.version_id for each in running if each in world.trials for arm in world.trials[each].arms]
+    versions = [world.versions[number] for number in (*running, *tried) if number in world.versions]
     return next((dict(version.held) for version in versions if version.cascade == cascade), {})
 
 
