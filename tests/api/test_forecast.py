@@ -7,6 +7,8 @@ import pytest
 
 from kaskad.cli.root import run
 from kaskad.config import Settings
+from kaskad.domain.control import drawn
+from kaskad.domain.policy import ControlGroup
 from kaskad.store import trials
 from kaskad.web.service import attending
 from support.api import Api
@@ -96,9 +98,33 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     again = json.loads(capsys.readouterr().out)
     assert again.pop("over") and real.pop("over") and again == real  # when it is over hangs on the hour
     assert run(["forecast", "five", "--everybody", "--typical", "--db", api.service.db.name]) == 2
+    _the_control_group_does_not_enter(api, text)
     wrong = api.call("POST", "/cascades/five/forecast", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]
     _paused_steps_are_not_sent(api, text)
+
+
+def _the_control_group_does_not_enter(api, text):
+    """Of all advertising, that is: forecast and simulation hold the same people out as the engine refuses."""
+    kept = api.call("PATCH", "/policy", {"control": {"share": 5_000}, "holdout": {"advertising": 0}})
+    assert kept.status_code == 200, kept.text
+    control = drawn(ControlGroup(share=5_000), "UTC")
+    with api.service.db.read() as tx:
+        ids = [row[0] for row in tx.all("contacts_before", until=1 << 62)]
+    held = sum(control.holds(contact_id, 1) for contact_id in ids)
+    assert len(ids) == 10 and 0 < held < 10
+    for kind, out in (("service", (0, 0)), ("advertising\ntopic: a", (held, 500))):
+        asked = {"definition": text.replace("class: service", f"class: {kind}")}
+        real = api.post("/cascades/five/forecast", {**asked, "everybody": True})
+        assert (real["size"], real["sample"], real["held_out"]) == (10, 10, out[0])
+        assert real["ranges"]["entered"] == {"low": 10 - out[0], "high": 10 - out[0]}
+        assert real["steps"][0]["arrived"] == 10 - out[0]
+        assert not any("control_group" in step["passed"] for step in real["steps"])
+        told = api.post("/cascades/five/forecast", {**asked, "typical": True})
+        assert (told["held_out"], told["steps"][0]["arrived"]) == (out[1], 1000 - out[1])
+        played = api.post("/cascades/five/simulate", {**asked, "everybody": True, "people": 10})
+        assert (played["held_out"], played["people"]) == (out[0], 10 - out[0])
+    api.call("PATCH", "/policy", {"control": {}, "holdout": {}})
 
 
 def _paused_steps_are_not_sent(api, text):
@@ -250,6 +276,10 @@ def _launched_on_trial(api):
     }  # fmt: skip
     assert figures["entered"]["expected"] == 8 == figures["messages"]["expected"]
     assert {one["figure"]: one["happened"] for one in before["figures"]}["reached"] == 4  # as before
+    api.post("/cascades/five/steps/letter/pause", {"skip": True})
+    api.post("/cascades/five/launch", {"list": "eight"})
+    paused = {one["figure"]: one["expected"] for one in api.get("/cascades/five/forecasts")[0]["figures"]}
+    assert paused["entered"] == 8 and paused["messages"] == 0  # in the version on trial too
     api.post("/lists", {"name": "nobody"})
     api.post("/cascades/five/launch", {"list": "nobody"})
     empty = {one["figure"]: one["expected"] for one in api.get("/cascades/five/forecasts")[0]["figures"]}

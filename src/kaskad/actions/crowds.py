@@ -157,8 +157,25 @@ class Asker:
         asks = [None if step.number in self.paused else self.usual_ask(step) for step in self._cascade.steps]
         return [Kind(TYPICAL, tuple(asks))]
 
+    def entering(self, size: int, ids: Sequence[int] = ()) -> int:
+        """Return how many of an audience of whom some are looked at may enter: the control group of all
+        advertising may not."""
+        control, may = self._version.control, len(self._outside(ids))
+        if control is None:
+            return size
+        if size < len(ids):  # others stand for them
+            return round(size * may / len(ids))
+        return may + round((size - len(ids)) * (1 - control.share_at(self._start) / 10_000))
+
+    def _outside(self, ids: Sequence[int]) -> Sequence[int]:
+        """Return those who are not in the control group."""
+        control = self._version.control
+        return ids if control is None else [each for each in ids if not control.holds(each, self._start)]
+
     def real(self, ids: Sequence[int]) -> tuple[list[Kind], list[dict[str, float]]]:
-        """Return the kinds of people among contacts, and by step the shares it passes over, by reason."""
+        """Return the kinds of people among contacts who may enter, and by step the shares of them that it
+        passes over, by reason."""
+        ids = self._outside(ids)
         kinds: Counter[tuple[Ask | None, ...]] = Counter()
         passed = [Counter[str]() for _ in self._cascade.steps]
         with self._office.read() as tx:

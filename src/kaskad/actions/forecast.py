@@ -153,10 +153,12 @@ class _Making:
         held = cascade.holdout if cascade.holdout is not None else self._asker.holdout
         if people is None:
             self._passed: list[dict[str, float]] = [{} for _ in cascade.steps]
-            self._people = People(size, self._asker.typical(), held, typical=True)
+            self._size, entering = size, self._asker.entering(size)
+            self._people = People(entering, self._asker.typical(), held, typical=True)
         else:
             kinds, self._passed = self._asker.real(people.ids)
-            self._people = People(people.size, kinds, held)
+            self._size, entering = people.size, self._asker.entering(people.size, people.ids)
+            self._people = People(entering, kinds, held)
         self._plan = Plan(
             stages(cascade, self._asker.waiting), [step.channels[0] for step in cascade.steps],
             [step.success for step in cascade.steps], cascade.first,
@@ -178,9 +180,9 @@ class _Making:
         if converted is not None:
             ranges["converted"] = self.told.conversions
         return Expected(
-            audience="" if self._sampled is None else self._sampled.name, size=self._people.size,
+            audience="" if self._sampled is None else self._sampled.name, size=self._size,
             sample=0 if self._sampled is None else len(self._sampled.ids),
-            held_out=self._people.size - round(self._entered),
+            held_out=self._size - round(self._entered),
             steps=tuple(map(self._step, self._cascade.steps, mean.steps, draws.steps, self._passed)),
             reached=round(reached), reach=round(reached / entered, 6), silent=_whole(mean.silent),
             messages=_whole(mean.messages), cost={c: round(each) for c, each in cost.items()},

@@ -30,7 +30,11 @@ class Drawn(Struct, frozen=True):
 
     def holds(self, contact_id: int, now: int) -> bool:
         """Say whether the contact gets no advertising now."""
-        return self.since <= now < self.until and lot(contact_id, self.key) < self.share
+        return lot(contact_id, self.key) < self.share_at(now)
+
+    def share_at(self, now: int) -> int:
+        """Return how many of 10 000 get no advertising now."""
+        return self.share if self.since <= now < self.until else 0
 
 
 def drawn(group: ControlGroup, zone: str) -> Drawn | None:

@@ -114,7 +114,8 @@ class _Play:
             contact_id, 1, version.cascade_id, version.id, 0, RunState.PENDING.code, Phase.ENTER.value, -1,
             None, 0, due_at, due_at, entered_at,
         )  # fmt: skip
-        if world.holdout and share(version, contact_id, "holdout") < world.holdout:
+        controlled = version.control is not None and version.control.holds(contact_id, entered_at)
+        if controlled or (world.holdout and share(version, contact_id, "holdout") < world.holdout):
             ends_at = goal_ends_at(version, run)
             run = replace(run, holdout=1, wake_at=max(ends_at, entered_at), due_at=ends_at)
         assert run.wake_at is not None
