@@ -200,6 +200,22 @@ def test_a_body_that_goes_on_while_its_connection_is_handed_over_stays_in_order(
             assert answer(line)[0] == 200
 
 
+@pytest.mark.parametrize("before", [b"", b"GET /healthz HTTP/1.1\r\nHost: go.example.org\r\n\r\n"])
+def test_what_looks_like_a_webhook_within_a_head_or_a_body_is_no_webhook(at, before):
+    hook = request(told("e1"))
+    with line_to(at.server) as line:
+        line.sendall(before)
+        assert not before or answer(line)[0] == 200
+        head = b"GET /healthz HTTP/1.1\r\nHost: go.example.org\r\nContent-Length: %d\r\nX-A: " % len(hook)
+        for piece in (head, hook.partition(b"\r\n")[0] + b"\r\n", b"\r\n", hook):
+            line.sendall(piece)
+            time.sleep(0.02)
+        assert answer(line)[0] == 200
+        line.sendall(b"GET /readyz HTTP/1.1\r\nHost: go.example.org\r\n\r\n")
+        assert answer(line)[0] == 200
+    assert at.intake.told == []
+
+
 def test_what_belongs_to_no_message_is_read_where_the_engine_is(at):
     reply = {"id": "e", "name": "replied", "channel": "viber", "recipient": "77", "text": "yes"}
     body = msgspec.json.encode(reply)

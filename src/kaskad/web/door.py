@@ -19,6 +19,7 @@ class Door(HttpToolsProtocol):
     porter: ClassVar[Porter]
     stays = False  # it has been with the porter, who could not take what came …
     first = b""  # … and this is it
+    within = False  # a request has begun, and its end has not come
 
     def data_received(self, data: bytes) -> None:
         data, self.first = self.first + data, b""
@@ -29,11 +30,19 @@ class Door(HttpToolsProtocol):
             return
         super().data_received(data)
 
+    def on_message_begin(self) -> None:
+        self.within = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self.within = False
+        super().on_message_complete()
+
     def _is_between(self) -> bool:
         """Say whether no request is under way, so that what has come begins one."""
         cycle = self.cycle
-        done = cycle is None or (cycle.response_complete and not cycle.more_body and cycle.keep_alive)
-        return done and not self.stays and not self.transport.is_closing()
+        done = cycle is None or (cycle.response_complete and cycle.keep_alive)
+        return done and not self.within and not self.stays and not self.transport.is_closing()
 
     def _hand_over(self, data: bytes) -> bool:
         descriptor = self.transport.get_extra_info("socket").fileno()
