@@ -355,8 +355,6 @@ class Alike:
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
         queued = plan.standing.phase == Phase.QUEUED  # then there is a row already, and perhaps its words
-        if queued:
-            bodies = changes.bodies
         for run, row in takes:
             contact_id, run_id, seq = run.contact_id, run.id, run.seq
             try:
