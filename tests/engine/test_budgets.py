@@ -60,6 +60,15 @@ def test_what_a_day_allows_is_sent_and_the_rest_waits_for_the_next_day(either):
     assert spent(stage) == 12_000 and not any("over_budget" in stage.states(p).values() for p in people)
 
 
+def test_what_an_account_refuses_takes_nothing_from_the_cascade(either):
+    stage = Stage(either, account_each=PRICED, policy=limited(("25 KZT", "month", "sms")))
+    stage.cascade(CASCADE.replace("steps:", "budget: {total: 45 KZT}\nsteps:"))
+    people = enter(stage, 4)
+    states = [stage.states(person) for person in people]
+    assert [state.get("sms") for state in states] == ["sent", "sent", "over_budget", "over_budget"]
+    assert [state.get("chat") for state in states] == [None, None, "sent", "sent"]
+
+
 def test_who_could_not_be_in_time_is_passed_over_and_goes_on(either):
     stage = staged(either, ("25 KZT", "month", "sms"))
     people = enter(stage, 4)

@@ -280,11 +280,12 @@ class Writer:
             held = self._purse.of_cascade(self._tx, version.cascade_id, budget.total.currency)
             if held is None or held + amount > budget.total.minor:
                 return Refusal(SkipReason.OVER_BUDGET, "")
-            self._purse.take(version.cascade_id, amount, budget.total.currency)
         again_at = None if self._till is None else self._till.take(account, more)
         if again_at is not None:
             told = f"{account.name} has no budget left until then"
             return Refusal(SkipReason.OVER_BUDGET, told, again_at)
+        if budget.total is not None:  # only what all allow is taken from any
+            self._purse.take(version.cascade_id, amount, budget.total.currency)
         return None
 
 
