@@ -104,14 +104,16 @@ class Lodge:
     def give_back(self, line: Line, data: bytes) -> None:
         """Let the server go on with a connection."""
         line.transport.pause_reading()
-        try:
-            socket.send_fds(self._door, [b"-"], [_fileno(line)], socket.MSG_DONTWAIT)
-        except OSError:  # so many go back that it cannot keep up: whoever called will try again
-            line.transport.abort()
-            return
-        self._tell(Back(data))
+        self._return(_fileno(line), data)
         self.lines.discard(line)
         line.transport.abort()  # our end of it: the server has its own
+
+    def _return(self, descriptor: int, data: bytes) -> None:
+        try:
+            socket.send_fds(self._door, [b"-"], [descriptor], socket.MSG_DONTWAIT)
+        except OSError:  # so many go back that it cannot keep up: whoever called will try again
+            return
+        self._tell(Back(data))
 
     async def stop(self, timeout_s: float) -> None:
         """Close what is idle, answer what waits, for `timeout_s` at most."""
@@ -141,7 +143,9 @@ class Lodge:
             connection = socket.socket(fileno=descriptor)
             connection.setblocking(False)
             if len(self.lines) >= MOST or self.closing:
-                connection.close()
+                with connection:
+                    if not self.closing:  # the server takes it, or says that it is full
+                        self._return(descriptor, data)
                 continue
             task: asyncio.Task[object] = self._loop.create_task(self._receive(connection, data))
             self._making.add(task)
