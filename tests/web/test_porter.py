@@ -25,6 +25,7 @@ from kaskad.engine.reports import Report
 from kaskad.providers import provider
 from kaskad.providers.base import Account
 from kaskad.web.app import build_app
+from kaskad.web.door import STAYS
 from kaskad.web.porter import porter as porter_module
 from kaskad.web.porter.line import Head, read_head
 from kaskad.web.porter.porter import WORKS, Porter
@@ -149,6 +150,18 @@ def answer(line: socket.socket) -> tuple[int, str]:
     return int(head.split()[1]), (head + b"\n\n" + body).decode()
 
 
+def answer_alone(line: socket.socket) -> int:
+    """Return the status of an answer, and leave what follows it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        more = line.recv(1)
+        assert more, "the connection ended"
+        head += more
+    size = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    assert not size or len(line.recv(size, socket.MSG_WAITALL)) == size
+    return int(head.split()[1])
+
+
 def post(line: socket.socket, body: bytes, secret: str = SECRET) -> int:
     with line:
         line.sendall(request(body, secret))
@@ -232,9 +245,17 @@ def test_a_connection_comes_back_with_whatever_else_is_on_it_and_stays(at):
         assert answer(line)[0] == 200 and at.intake.told[0][0] == "reports"
         line.sendall(b"GET /healthz HTTP/1.1\r\nHost: go.example.org\r\n\r\n")
         assert answer(line)[0] == 200
-        line.sendall(request(told("e2")))
-        assert answer(line)[0] == 200
-    assert [what for what, *_ in at.intake.told] == ["reports", "receipts"]
+        for number in range(STAYS):
+            line.sendall(request(told(f"e{number}")))
+            assert answer(line)[0] == 200
+    assert [what for what, *_ in at.intake.told] == ["reports", *["receipts"] * (STAYS - 1), "reports"]
+
+
+def test_what_was_answered_reaches_who_reads_late_before_the_connection_comes_back(at):
+    with line_to(at.server) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.sendall(request(told("e1")) * 3 + b"GET /healthz HTTP/1.1\r\nHost: go.example.org\r\n\r\n")
+        assert [answer_alone(line) for _ in range(4)] == [200] * 4
 
 
 @pytest.mark.parametrize("change", [

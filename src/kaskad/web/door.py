@@ -10,6 +10,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kaskad.web.porter.porter import Porter
 
+STAYS = (
+    20  # requests answered here after a connection has come back: its next webhooks may well come back too
+)
 _BEGINNING = b"POST /hooks/"
 
 
@@ -17,7 +20,7 @@ class Door(HttpToolsProtocol):
     """One connection; `door_of` makes the class for a porter."""
 
     porter: ClassVar[Porter]
-    stays = False  # it has been with the porter, who could not take what came …
+    stays = 0  # answers left to give here: it has been with the porter, who could not take what came …
     first = b""  # … and this is it
     within = False  # a request has begun, and its end has not come
 
@@ -38,11 +41,17 @@ class Door(HttpToolsProtocol):
         self.within = False
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        self.stays = max(0, self.stays - 1)
+        super().on_response_complete()
+
     def _is_between(self) -> bool:
         """Say whether no request is under way, so that what has come begins one."""
         cycle = self.cycle
         done = cycle is None or (cycle.response_complete and cycle.keep_alive)
-        return done and not self.within and not self.stays and not self.transport.is_closing()
+        if not done or self.within or self.stays or self.transport.is_closing():
+            return False
+        return not self.transport.get_write_buffer_size()  # an answer could be mixed with the process' own
 
     def _hand_over(self, data: bytes) -> bool:
         descriptor = self.transport.get_extra_info("socket").fileno()
@@ -53,7 +62,7 @@ class Door(HttpToolsProtocol):
 
         def make() -> Door:
             door = type(self)(self.config, self.server_state, self.app_state, self.loop)
-            door.stays, door.first = True, data
+            door.stays, door.first = STAYS, data
             return door
 
         async def go_on() -> None:

@@ -93,6 +93,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(0)  # who goes back has no answer left that is not sent
         self._taker.lines.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -3,7 +3,7 @@
 The server accepts all connections. Once webhooks come in numbers it starts the process (`lodge`), and hands
 it each connection on which one begins; the process hands on what webhooks say in lists, which one commit
 keeps, and answers after that. Connections with anything else on them, or with what cannot be taken, come back
-and stay.
+and stay for some requests.
 
 When the server dies the process ends at once, unanswered: services tell again. When the process dies, its
 connections end, and the server goes on taking webhooks itself.
