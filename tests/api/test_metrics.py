@@ -51,7 +51,13 @@ def test_messages_money_runs_and_webhooks_are_counted(api, monkeypatch):
         cascades.set_state(tx, row.cascade_id, cascades.ACTIVE, 1)
         (ann,) = contacts.upsert(tx, b"h" * 32, [contacts.Contact(external_id="Secret-Ann")], office.now())
         run = (ann, 1, row.cascade_id, row.id, 0, 0, -1, 9_999_999_999_999, 0, 0, 0)
-        tx.many("insert_runs", [run])
+        late_at = office.now() - 90_000
+        lag = metrics_module.Metrics(office, None)._of_engine  # asked here, before the engine sees to the run
+        tx.many("insert_runs", [(*run[:7], late_at - 60_000, *run[8:])])
+        tx.many("submit_runs", [(ann, 1, 0, 0, late_at, late_at)])
+        (late,) = [one for one in lag(tx) if one.name == "kaskad_timer_lag_seconds"]
+        assert 90 <= late.samples[0].value < 120, "a guard that ran out is late, too"
+        tx.many("update_runs", [(ann, 1, 1, 0, 0, -1, None, run[7], 0, None, None, 0, None)])
         sms = next(row[0] for row in tx.all("accounts") if row[1] == "sms")
         tx.many("put_messages", [(ann, 1, 0, 8, 2, None, None, sms, 2, None, 5, 1450, None, None)])
         tx.many("accept_messages", [(ann, 1, 0, 2, 5, None)])
