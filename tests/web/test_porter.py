@@ -337,6 +337,22 @@ def test_when_the_process_dies_the_server_takes_webhooks_itself(at):
     assert post(line_to(at.server), told("e2")) == 200 and at.intake.told[-1][0] == "reports"
 
 
+def test_a_process_that_hangs_is_noticed_and_ended(at):
+    os.kill(at.porter.pid, signal.SIGSTOP)
+    lines = []
+    with mock.patch.object(porter_module, "HUNG_S", 0.05):
+        ends = time.monotonic() + 20
+        while at.porter.ready:
+            assert time.monotonic() < ends
+            lines.append(line_to(at.server))
+            lines[-1].sendall(request(told("e", text="x" * 30_000)))
+            time.sleep(0.005)
+    for line in lines:
+        line.close()
+    at.porter.start(lambda connection, data: None)
+    until(lambda: at.porter.ready)
+
+
 GOOD = b"POST /hooks/own HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
 
 

@@ -45,6 +45,7 @@ class Lodge:
         self._signer = Signer(setup.keys)
         self._base_url = setup.base_url
         self._tell, self._door = tell, door
+        door.setblocking(False)
         self._accounts: dict[str, tuple[Account, Provider, bool]] = {}
         self._hosts, self._known, self._number = _NONE, 0, 0
         self._reports: list[Report] = []

@@ -37,6 +37,7 @@ log = get_logger(__name__)
 
 MANY = 200  # webhooks within a second, from which on a process of their own is worth its memory
 HANDED = 64 * 1024  # bytes that go with a connection, at most
+HUNG_S = 20.0  # in which the process has taken no connection and told nothing, though asked to: it hangs
 WORKS = sys.platform == "linux"  # elsewhere connections cannot be handed over in this way
 
 Return = Callable[[socket.socket, bytes], None]
@@ -143,11 +144,13 @@ class _Lodge:
     def __init__(self, porter: Porter, back: Return) -> None:
         self._porter, self._back = porter, back
         self.alive, self.ready = True, False
+        self._refused_s: float | None = None  # since when it has not taken what it was to take
         self._known = Known(0, [], frozenset())
         self._seen: object = None
         self._frames: SimpleQueue[bytes | None] = SimpleQueue()
         self._socket, theirs = socket.socketpair()
         self._door, their_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._door.setblocking(False)  # by itself: Python 3.11's `send_fds` leaves its flags out
         with theirs, their_door:
             numbers = [theirs.fileno(), their_door.fileno()]
             self._process = subprocess.Popen(
@@ -168,7 +171,13 @@ class _Lodge:
         try:
             socket.send_fds(self._door, [data], [descriptor], socket.MSG_DONTWAIT)
         except OSError:
+            now_s = monotonic()
+            since_s = self._refused_s = self._refused_s or now_s
+            if now_s - since_s > HUNG_S:
+                log.error("the process that takes webhooks hangs and is ended", pid=self.pid)
+                self._process.kill()
             return False
+        self._refused_s = None
         return True
 
     def stop(self, timeout_s: float) -> None:
@@ -209,6 +218,7 @@ class _Lodge:
                 self._process.wait()
 
     def _hear(self, told: Told) -> None:
+        self._refused_s = None
         self._tell_news()
         match told:
             case Ready():
