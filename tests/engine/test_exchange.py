@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kaskad.actions import measures, money, rates, reports, uplift
 from kaskad.actions.office import Office
+from kaskad.cli.screens.output import rates_of
 from kaskad.domain.policy import Policy
 from kaskad.domain.rates import converted, half_even
 from kaskad.domain.terms import Channel
@@ -153,6 +154,14 @@ def test_revenue_is_told_in_the_currency_of_figures_and_pays_off_by_it(either):
     last = Decimal(USD[2])
     assert told.revenue == {"USD": half_even(converted(9900, "KZT", "USD", 1 / last))}
     assert set(told.cost) == {"USD"} and told.return_rate is not None
+    assert f"{told.worth_rates['KZT']:.20f}" == f"{1 / last:.20f}"  # of the day of entry
+    assert told.rates["KZT"] != told.worth_rates["KZT"] and "RUB" in told.rates
+    costs, worth = (
+        {name: str(rate) for name, rate in each.items()} for each in (told.rates, told.worth_rates)
+    )
+    *_, said = rates_of(costs, told.cost, worth)
+    assert said.startswith("What goals were worth") and f"1 KZT = {1 / last:.8g}" in said
+    assert len(list(rates_of(costs, told.cost, {"KZT": costs["KZT"]}))) == 1
     assert measures.told(office, "mixed").measured.money["revenue"] == told.revenue
     rates.tell_in(office, "EUR")  # of which no rate tells anything
     assert set(reports.report(office, "mixed").report.cost) == {"KZT", "RUB", "USD"}

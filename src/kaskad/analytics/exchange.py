@@ -31,16 +31,21 @@ class Told(Struct, frozen=True):
     cost: Exchange = OWN
     worth: Exchange = OWN
 
-    def used(self, cost: Iterable[str], worth: Iterable[str]) -> dict[str, Decimal]:
-        """Return what one unit of each currency was counted as, of those that had to be converted."""
-        pairs = [(self.worth, worth), (self.cost, cost)]
-        return {
-            name: one.values[name] for one, names in pairs for name in names
-            if name != one.to and name in one.values
-        }  # fmt: skip
+    def used(
+        self, cost: Iterable[str], worth: Iterable[str]
+    ) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+        """Return what one unit of each currency counted as in costs, and in what goals were worth.
+
+        The same currency may have two, as each goes by its own days; of those that had to be converted.
+        """
+        return _used(self.cost, cost), _used(self.worth, worth)
 
 
 ALONE = Told()
+
+
+def _used(told_in: Exchange, names: Iterable[str]) -> dict[str, Decimal]:
+    return {name: told_in.values[name] for name in names if name != told_in.to and name in told_in.values}
 
 
 def daily(tx: Transaction, names: Iterable[str]) -> Daily:

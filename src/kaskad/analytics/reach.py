@@ -113,7 +113,8 @@ class Report(Struct):
     returned_unread: int  # … with a return of which no amount is known: it is not deducted
     rates: Mapping[
         str, Decimal
-    ] = {}  # what one unit of each currency that was converted counted as, on average
+    ] = {}  # what one unit of each currency that was converted counted as in costs, on average
+    worth_rates: Mapping[str, Decimal] = {}  # the same of what goals were worth, whose days are others
     told_in: str = ""  # the currency of figures; what no rate brings into it stands apart
     returns_known: bool = False  # the definition of now names the event by which returns are told
     uncounted: int = 0  # runs that have changed since, where they are too many to be looked at now
@@ -178,6 +179,7 @@ def report_of(
             back[bit] += runs * bool(shape.marks & bit)
     outcomes = {Outcome.of(code).value: runs for code, runs in ends.items() if code}
     skips, failures, words = _why(told.legs, names)
+    rates, worth_rates = told_in.used({**prices, **paid}, {**revenue.left, **revenue.returned})
     return Report(
         cascade=cascade.id,
         title=cascade.title,
@@ -204,7 +206,8 @@ def report_of(
         returned_late=back[LATE],
         returned_unread=back[UNREAD],
         told_in=told_in.cost.to,
-        rates=told_in.used({**prices, **paid}, {**revenue.left, **revenue.returned}),
+        rates=rates,
+        worth_rates=worth_rates,
         returns_known=bool(cascade.goal and cascade.goal.returned),
         uncounted=told.uncounted,
     )

@@ -51,10 +51,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def rates_of(rates: Mapping[str, str], amounts: Mapping[str, int]) -> Iterator[str]:
-    """Yield at which rates sums of several currencies were added up, and what stands apart."""
-    if rates:
-        each = ", ".join(f"1 {name} = {Decimal(value):.8g}" for name, value in sorted(rates.items()))
-        yield f"Converted at the rates of the days, on average: {each}."
+def rates_of(
+    rates: Mapping[str, str], amounts: Mapping[str, int], worth: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Yield at which rates sums of several currencies were added up, and what stands apart.
+
+    `worth` has those of what goals were worth: told where they are others.
+    """
+    others = {name: value for name, value in (worth or {}).items() if rates.get(name) != value}
+    for told, begins in ((rates, "Converted"), (others, "What goals were worth is converted")):
+        if told:
+            each = ", ".join(f"1 {name} = {Decimal(value):.8g}" for name, value in sorted(told.items()))
+            yield f"{begins} at the rates of the days, on average: {each}."
     if len(amounts) > 1:
         yield "What has no rate for its day stands apart: `kaskad rates` tells which."

@@ -215,7 +215,10 @@ def _report_parts(report: Report) -> Iterator[RenderableType]:
         yield _report_table(report)
     if report.goals:
         yield _money_line(report)
-    yield from map(Text, rates_of({name: f"{value:f}" for name, value in report.rates.items()}, report.cost))
+    costs, worth = (
+        {name: f"{value:f}" for name, value in each.items()} for each in (report.rates, report.worth_rates)
+    )
+    yield from map(Text, rates_of(costs, report.cost, worth))
     if report.skips:
         yield Text(f"Skipped: {_reasons(report.skips)}")
     if report.failures:

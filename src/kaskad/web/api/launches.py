@@ -237,7 +237,13 @@ class ReportView(View):
     told_in: Annotated[str, Field(description="The currency of figures; what has no rate stands apart.")]
     rates: Annotated[
         dict[str, str],
-        Field(description="What one unit of each currency that was converted counted as, on average."),
+        Field(
+            description="What one unit of each currency that was converted counted as in costs, on average."
+        ),
+    ]
+    worth_rates: Annotated[
+        dict[str, str],
+        Field(description="The same of what goals were worth, by the days on which their runs entered."),
     ]
     returns_known: Annotated[bool, Field(description="The definition of now names the event of returns.")]
 
@@ -278,6 +284,7 @@ class ReportView(View):
             returns_known=made.returns_known,
             told_in=made.told_in,
             rates={name: number(value) for name, value in made.rates.items()},
+            worth_rates={name: number(value) for name, value in made.worth_rates.items()},
         )
 
 
