@@ -17,6 +17,7 @@ from kaskad.domain.policy import PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, SkipReason
 from kaskad.store import held_shares
 from kaskad.store import runs as run_store
+from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
 from support.stage import VAULT, Stage
@@ -181,7 +182,7 @@ def checked(stage, office, cascade_id, people):
     assert every.effect.one.of + every.effect.other.of == 69 and every.waiting == 0
 
 
-def test_people_are_held_against_those_held_out_by_the_share_of_their_time(db):
+def test_people_are_held_against_those_held_out_by_the_share_of_their_time(db, monkeypatch):
     stage, office = stage_of(db)
     text = TEXT.replace("cascade: tried", "cascade: shared").replace("holdout: 30%\n", "", 1)
     assert "\nholdout" not in text
@@ -219,6 +220,23 @@ def test_people_are_held_against_those_held_out_by_the_share_of_their_time(db):
     stage.passes("1h")
     again = uplift.measure(office, "shared")
     assert counts(again) == counts(told) and again.share == 0.1
+    # Where the hours beside a change were entered too, no run of its hour is looked at by itself.
+    begun, looked, entered = stage.clock.now(), [], uplift._entered
+    for share in (2000, 3000):
+        held_out(share)
+        for number in range(3):
+            stage.event(stage.person(f"{share} {number}"), "left")
+            stage.passes("1h")
+    stage.passes("8d")
+
+    def noted(tx, row, scope, since, until):
+        looked.append((since, until))
+        return entered(tx, row, scope, since, until)
+
+    monkeypatch.setattr(uplift, "_entered", noted)
+    assert uplift.measure(office, "shared").share == 0.3
+    recent = [span for span in looked if span[1] > begun + HOUR_MS]
+    assert len(recent) == 4 and all(at % HOUR_MS == 0 for span in recent for at in span)
 
 
 def rows(office, cascade_id, people):

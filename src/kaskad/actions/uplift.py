@@ -181,6 +181,16 @@ def _people_in(tx: Transaction, row: CascadeRow, scope: Scope, one: Stretch) -> 
     since, until = max(scope.since, one.since), min(scope.until, one.until)
     if since >= until:
         return set()
+    if scope.people is None:  # whole hours are counted; the rest is looked at run by run, where it matters
+        first, last = -(-since // HOUR_MS) * HOUR_MS, until // HOUR_MS * HOUR_MS
+        wide = since // HOUR_MS * HOUR_MS, -(-until // HOUR_MS) * HOUR_MS
+        within = _entered(tx, row, scope, first, last) if first < last else set()
+        if within == _entered(tx, row, scope, *wide):
+            return within
+    return _entered(tx, row, scope, since, until)
+
+
+def _entered(tx: Transaction, row: CascadeRow, scope: Scope, since: int, until: int) -> set[int]:
     told = tally(tx, row.id, structs.replace(scope, since=since, until=until))
     return {version_id for (version_id, _), people in told.people.items() if people}
 
