@@ -193,6 +193,9 @@ def test_figures_that_take_long_are_waited_for_and_hold_nobody_up(opened, visit,
     with opened.client("viewer") as client:
         part = client.get("/cascades/tried/uplift?all=yes&segment=", headers={"HX-Request": "true"})
         assert (part.status_code, part.content) == (204, b"")
+        waiting = {"HX-Request": "true", "X-Counting": "yes"}
+        failed = client.get("/cascades/missing/uplift", headers=waiting)  # the whole page tells why
+        assert (failed.status_code, failed.headers["hx-refresh"]) == (204, "true")
     there.set()
     page.wait_for_selector("#verdict")  # by itself
     assert opened.api.get("/cascades/tried/uplift")["effect"]["control"]["hits"] == 42

@@ -60,3 +60,21 @@ def test_more_than_can_wait_is_refused_and_what_waits_is_dropped_at_the_end(coun
         counts.get("after", lambda: 1)
     with pytest.raises(Busy, match="stopping"):
         counts.get(AT_ONCE, lambda: 1)
+
+
+def test_what_failed_late_is_told_once_more_and_not_counted_again(counting):
+    counts, there, begun, _ = counting
+
+    def make():
+        begun.append("bad")
+        there.wait(10)
+        raise ValueError("wrong")
+
+    with pytest.raises(BeingCounted):
+        counts.get("bad", make)
+    there.set()
+    until(lambda: counts._jobs["bad"].done.is_set(), 5)
+    for _ in range(2):  # the page that waits, then the whole page
+        with pytest.raises(ValueError, match="wrong"):
+            counts.get("bad", make)
+    assert begun == ["bad"]

@@ -78,7 +78,7 @@ class Soon:
         job = self._job(name, make)
         if not job.done.wait(SOON_S):
             raise BeingCounted(time.monotonic() - job.began)
-        if job.error is not None or job.ended - job.began <= SOON_S:
+        if job.ended - job.began <= SOON_S:  # what failed late is kept too, else asking again began it anew
             self._forget(name, job)
         if job.error is not None:
             raise job.error

@@ -145,18 +145,25 @@ class PageRoute(APIRoute):
             except Unknown:
                 return _to_sign_in(request)
             except (RequestValidationError, KaskadError) as error:
+                if COUNTING_HEADER in request.headers:
+                    return _whole_page()
                 seen = await run_in_threadpool(_seen, request)
                 return failure(request, error, seen)
             except (HTTPException, ClientDisconnect):
                 raise
             except Exception as error:
                 on_defect(request, error)
+                if COUNTING_HEADER in request.headers:
+                    return _whole_page()
                 return failure(request, error, getattr(request.state, "visitor", None))
-            if COUNTING_HEADER in request.headers:  # what stands there waits for the whole page
-                return Response(status_code=204, headers={**HEADERS, "HX-Refresh": "true"})
-            return response
+            return _whole_page() if COUNTING_HEADER in request.headers else response
 
         return handler
+
+
+def _whole_page() -> Response:
+    """Let the page that waits be loaded anew: its figures are there, or what went wrong with them."""
+    return Response(status_code=204, headers={**HEADERS, "HX-Refresh": "true"})
 
 
 def counting(request: Request, error: BeingCounted) -> Response:
