@@ -1,6 +1,7 @@
 """What is counted in the background: how much at once, how much waits, and how it ends."""
 
 import time
+from itertools import count
 from threading import Event
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from kaskad.store.postgres import POOL
 from kaskad.store.sqlite import READERS
 from kaskad.web import soon
+from kaskad.web.pages.remembered import Remembered
 from kaskad.web.soon import AT_ONCE, WAITING, BeingCounted, Busy, Soon
 from support.faults import until
 
@@ -78,3 +80,33 @@ def test_what_failed_late_is_told_once_more_and_not_counted_again(counting):
         with pytest.raises(ValueError, match="wrong"):
             counts.get("bad", make)
     assert begun == ["bad"]
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["it was counted", "it is being counted"])
+def test_figures_that_were_forgotten_are_counted_anew(counting, monkeypatch, ended):
+    counts, there, begun, _ = counting
+    kept, numbers = Remembered(counts), count(1)
+
+    def make():
+        number = next(numbers)
+        begun.append(number)
+        if number == 1:
+            there.wait(10)
+        return number
+
+    with pytest.raises(BeingCounted):
+        kept.soon("a", make)
+    first = counts._jobs[id(kept), "a"]
+    until(lambda: begun == [1], 5)
+    if ended:
+        there.set()
+        until(first.done.is_set, 5)
+    kept.forget("a")
+    monkeypatch.setattr(soon, "SOON_S", 5.0)
+    assert kept.soon("a", make) == 2
+    assert kept.soon("a\0more", make) == 3 and kept.soon("ab", make) == 4
+    there.set()
+    until(first.done.is_set, 5)
+    assert kept.soon("a", make) == 2
+    kept.forget("a")
+    assert kept.soon("a\0more", make) == 5 and kept.soon("ab", make) == 4

@@ -85,6 +85,11 @@ class Soon:
         value: T = job.value
         return value
 
+    def forget(self, name: Hashable) -> None:
+        """Count anew when that name is asked for next."""
+        with self._lock:
+            self._jobs.pop(name, None)
+
     def _job(self, name: Hashable, make: Callable[[], Any]) -> _Job:
         now = time.monotonic()
         with self._lock:

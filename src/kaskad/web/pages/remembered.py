@@ -48,7 +48,8 @@ class Remembered(Generic[T]):
             now = time.monotonic()
             if len(self._kept) >= MOST:
                 self._kept.clear()
-            self._kept[name] = _Kept(value, now + max(LEAST_S, PATIENCE * (now - began)))
+            if self._making.get(name) is making:  # else it was forgotten meanwhile
+                self._kept[name] = _Kept(value, now + max(LEAST_S, PATIENCE * (now - began)))
             return value
 
     def soon(self, name: str, make: Callable[[], T]) -> T:
@@ -68,5 +69,9 @@ class Remembered(Generic[T]):
             return kept.value
 
     def forget(self, name: str) -> None:
-        """Make the value again when it is asked for next."""
-        self._kept.pop(name, None)
+        """Make again, when asked for next, the value and those whose names begin by this one and a NUL."""
+        begun = [each for each in list(self._making) if each.startswith(f"{name}\0")]
+        for each in (name, *begun):
+            self._making.pop(each, None)
+            self._kept.pop(each, None)
+            self._soon.forget((id(self), each))
