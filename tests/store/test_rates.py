@@ -27,7 +27,9 @@ def test_what_is_told_in_figures_replaces_what_was(db: Database) -> None:
     days = [Followed(3, Decimal("512.35"), 3), Followed(7, FINE, 6)]
     with db.write() as tx:
         rates.put_reporting(tx, {"RUB": days[:1]})
+        before = rates.told_mark(tx)
         rates.put_reporting(tx, {"USD": days})
+        assert rates.told_mark(tx) > before  # figures that are remembered are of others
         assert rates.reporting(tx, ["USD", "RUB", "EUR"]) == {"USD": days}
         rates.put_reporting(tx, {})
         assert rates.reporting(tx, ["USD"]) == {} and rates.reporting(tx, []) == {}

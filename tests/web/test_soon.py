@@ -3,12 +3,15 @@
 import time
 from itertools import count
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
+from kaskad.actions import rates
 from kaskad.store.postgres import POOL
 from kaskad.store.sqlite import READERS
 from kaskad.web import soon
+from kaskad.web.pages.filters import Filters, named
 from kaskad.web.pages.remembered import Remembered
 from kaskad.web.soon import AT_ONCE, WAITING, BeingCounted, Busy, Soon
 from support.faults import until
@@ -110,3 +113,13 @@ def test_figures_that_were_forgotten_are_counted_anew(counting, monkeypatch, end
     assert kept.soon("a", make) == 2
     kept.forget("a")
     assert kept.soon("a\0more", make) == 5 and kept.soon("ab", make) == 4
+
+
+def test_readers_of_other_zones_and_other_rates_get_figures_of_their_own(monkeypatch):
+    told = iter([1, 1, 1, 2])
+    monkeypatch.setattr(rates, "told_by", lambda office: next(told))
+    zones = ("Asia/Almaty", "Europe/Moscow", "Asia/Almaty", "Asia/Almaty")
+    asked = Filters(since="2026-11-26")
+    names = [named(None, "news", asked.among(SimpleNamespace(zone=zone)), "sent") for zone in zones]
+    assert names[0] == names[2] and len({*names}) == 3
+    assert all(name.startswith("news\0") for name in names)

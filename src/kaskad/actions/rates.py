@@ -193,6 +193,12 @@ def into(office: Office, currency: str, *others: str) -> Exchange:
     return Exchange(to, {name: one.value for name, one in found.items() if one is not None})
 
 
+def told_by(office: Office) -> int:
+    """Return a number that is another one once figures are told by other rates, or in another currency."""
+    with office.read() as tx:
+        return store.told_mark(tx)
+
+
 def refresh(office: Office) -> None:
     """Put all rates into the currency of figures again, after one of both has changed."""
     done = False

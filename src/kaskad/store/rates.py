@@ -11,6 +11,7 @@ from kaskad.store import settings
 from kaskad.store.db import Row, Transaction
 
 MARK = "rates_mark"  # the setting that counts changes of rates
+TOLD_MARK = "reporting_mark"  # the setting that counts changes of what figures are told by
 
 
 def all_rates(tx: Transaction) -> list[Rate]:
@@ -44,6 +45,11 @@ def mark(tx: Transaction) -> int:
     return settings.get(tx, MARK, int) or 0
 
 
+def told_mark(tx: Transaction) -> int:
+    """Return a number that is another one once figures are told by other rates, or in another currency."""
+    return settings.get(tx, TOLD_MARK, int) or 0
+
+
 def reporting(tx: Transaction, currencies: Sequence[str]) -> Mapping[str, list[Followed]]:
     """Return what one unit of these is worth in the currency of figures, by the days from which on it is."""
     found: dict[str, list[Followed]] = defaultdict(list)
@@ -54,6 +60,7 @@ def reporting(tx: Transaction, currencies: Sequence[str]) -> Mapping[str, list[F
 
 def put_reporting(tx: Transaction, told: Mapping[str, Sequence[Followed]]) -> None:
     """Keep what one unit of each currency is worth in that of figures, in place of what was kept."""
+    settings.put(tx, TOLD_MARK, told_mark(tx) + 1)
     tx.run("clear_reporting_rates")
     rows: list[Row] = []
     for currency, days in told.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, time, timedelta
 from typing import TypedDict
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from kaskad.actions import cascades, segments
+from kaskad.actions import cascades, rates, segments
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.web.pages.cascades import CHOICES
@@ -37,9 +38,14 @@ class Filters(Struct, frozen=True):
         told = {name: str(getattr(self, name)) for name in self.__struct_fields__ if getattr(self, name)}
         return f"?{urlencode(told)}" if told else ""
 
-    @property
-    def any(self) -> bool:
-        return self != Filters()
+
+def named(office: Office, slug: str, among: Among, *more: str) -> str:
+    """Return by which name figures of these runs are remembered.
+
+    Two readers' days are not the same instants, and other rates make other figures.
+    """
+    runs = (among.segment, among.version, among.since, among.until)
+    return "\0".join((slug, json.dumps([*runs, rates.told_by(office), *more])))
 
 
 class Offered(TypedDict):

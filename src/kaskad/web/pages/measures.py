@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -17,7 +16,7 @@ from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
-from kaskad.web.pages.filters import Filters, number_of, offered
+from kaskad.web.pages.filters import Filters, named, number_of, offered
 from kaskad.web.pages.report import TYPES
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import HEADERS, render
@@ -49,7 +48,7 @@ def show(
     if whole.overview.version is not None:
         among = Filters(segment, number_of(version), since, until).among(look)
         chosen = Chosen(step if step in steps else "", channel if channel in channels else "", variant)
-        name = json.dumps([slug, segment, version, since, until, step, channel, variant])
+        name = named(office, slug, among, step, channel, variant)
         told = figures_of(request).measured.soon(name, lambda: measures.told(office, slug, among, chosen))
     rows = told.measured.rows if told else []
     arms = [told.measured.rates[each] for each in ("cr_entered", "cr_holdout")] if told else []

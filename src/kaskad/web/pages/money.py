@@ -13,7 +13,7 @@ from kaskad.domain.errors import Conflict
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
-from kaskad.web.pages.filters import Filters
+from kaskad.web.pages.filters import Filters, named
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of
@@ -43,7 +43,7 @@ def of_cascade(
     if overview.version is not None:
         try:
             told = figures_of(request).money.soon(
-                f"{slug} {asked.since} {asked.until}",
+                named(office, slug, asked),
                 lambda: money.money(office, slug, asked.since, asked.until),
             )
         except Conflict:  # it was never activated

@@ -22,7 +22,7 @@ from kaskad.web.api.views import LARGEST
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import WRITE, Reader, Slug
 from kaskad.web.pages.figures import figures_of
-from kaskad.web.pages.filters import Filters, number_of, offered
+from kaskad.web.pages.filters import Filters, named, number_of, offered
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import HEADERS, Visitor, render
@@ -88,9 +88,8 @@ def people(
     """Show the people behind a figure of the report."""
     look = look_of(request, seen)
     among = Filters(segment, number_of(version), since, until).among(look)
-    name = json.dumps([slug, figure, step, channel, reason, segment, version, since, until, cursor])
     found = figures_of(request).people.soon(
-        name,
+        named(office, slug, among, figure, step, channel, reason, cursor),
         lambda: reports.people(
             office, slug, figure, step=step, channel=channel, reason=reason, among=among,
             after=read_run(cursor) or START,
@@ -119,10 +118,10 @@ def download(
 
 def _told(office: Office, request: Request, look: Look, slug: str, asked: Filters) -> Told:
     """Return the report; of what is filtered every question is counted, and remembered, by itself."""
-    name = (
-        slug if not asked.any else json.dumps([slug, asked.segment, asked.version, asked.since, asked.until])
+    among = asked.among(look)
+    return figures_of(request).reports.soon(
+        named(office, slug, among), lambda: reports.report(office, slug, among)
     )
-    return figures_of(request).reports.soon(name, lambda: reports.report(office, slug, asked.among(look)))
 
 
 def _edit(request: Request, slug: str) -> str:

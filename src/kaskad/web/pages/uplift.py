@@ -12,7 +12,7 @@ from kaskad.analytics.uplift import Uplift
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
-from kaskad.web.pages.filters import Filters, number_of, offered
+from kaskad.web.pages.filters import Filters, named, number_of, offered
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of
@@ -36,10 +36,9 @@ def does_it_work(
     whole = cascades.find(office, slug)
     told, shared = None, []
     if whole.overview.version is not None:
-        asked = Filters(segment, number_of(version), since, until)
-        name = "\0".join((slug, segment, version, since, until, all))
+        among = Filters(segment, number_of(version), since, until).among(look)
         told = figures_of(request).uplifts.soon(
-            name, lambda: uplift.measure(office, slug, asked.among(look), ripe=not all)
+            named(office, slug, among, all), lambda: uplift.measure(office, slug, among, ripe=not all)
         )
         goals = figures_of(request).attributed.soon("", lambda: attribution.attribute(office))
         shared = [line for line in goals.lines if line.cascade == slug]
