@@ -123,6 +123,16 @@ expect:
     assert run(["simulate", "three", "--alone"]) == 2
 
 
+def test_nothing_refuses_or_loses_calls_of_a_desk():
+    cascade = to_cascade(STEPS + "  - {id: agent, channel: agent_call, script: Hi}\n", name="x")
+    text = "world:\n  desk: {agents: 1}\n  busy: {agent: 1%}\n  fails: {sms: 1%, agent: 1%}\n"
+    found = load(text, cascade, name="x.yaml")
+    assert [(problem.line, problem.remedy) for problem in found.problems] == [
+        (4, "write `busy` or `no_answer`")
+    ]
+    assert load(text.replace("  desk: {agents: 1}\n", ""), cascade, name="x.yaml").wanted is not None
+
+
 def test_the_file_of_the_documentation_is_read():
     page = (EXAMPLES.parent / "docs/simulation.md").read_text("utf-8")
     (text,) = re.findall(r"```yaml\n(world:.*?)```", page, re.DOTALL)

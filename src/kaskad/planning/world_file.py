@@ -122,6 +122,8 @@ class _Reader:
         fails, unanswered = (self._by_step(world, key, self._share) for key in ("fails", "unanswered"))
         busy, no_answer = (self._by_step(world, key, self._of_calls) for key in ("busy", "no_answer"))
         self._at_most_all(world, fails, unanswered, busy, no_answer)
+        if world.has("desk"):
+            self._not_of_a_desk(world, {"fails": fails, "unanswered": unanswered})
         arrives = self._share(world, "unanswered_arrive") if world.has("unanswered_arrive") else None
         return Wanted(
             people=world.integer("people", 1, MOST_PEOPLE, 0) or None,
@@ -240,6 +242,16 @@ class _Reader:
             spans[0][0], spans[-1][1], usual.days if days is None else days,
             self._zone(inner) or form.text("zone") or usual.zone,
         )  # fmt: skip
+
+    def _not_of_a_desk(self, world: Form, told: Mapping[str, Mapping[int, float]]) -> None:
+        """Report what services do of steps that own people make: nothing refuses or loses their tasks."""
+        for key, shares in told.items():
+            for number in shares:
+                if self._cascade.steps[number].channels == (Channel.AGENT_CALL,):
+                    self._report.error(
+                        world.at(key), worded("`%(key)s` is not for calls of a desk", key=key),
+                        worded("write `busy` or `no_answer`"),
+                    )  # fmt: skip
 
     def _at_most_all(self, world: Form, *shares: Mapping[int, float]) -> None:
         """Report steps of whose messages more than all meet with something."""
