@@ -4,6 +4,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from msgspec.structs import replace
+
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
 from kaskad.domain.task import DeskPlan
@@ -66,6 +68,16 @@ def test_agents_make_one_call_each_at_a_time_in_their_hours_and_try_again_whom_t
     assert counted(large).finished["90%"] < told.finished["90%"]
 
 
+def test_busy_lines_are_called_again_and_one_who_stands_for_many_is_called_for_as_long():
+    busy = played(desk=DeskPlan(agents=1_000), busy={1: 1.0})
+    whats = Counter(moment.what for life in busy.lives for moment in life.log if moment.step == 1)
+    assert whats["called"] == 3 * whats["failed"] > 0 and not counted(busy).steps[1].reacted
+    plan, day = DeskPlan(agents=10, sla_ms=5 * DAY), 30 * DAY
+    for size in (100, 10_000, 200_000):
+        told = counted(played(people=100, size=size, desk=plan, enter_over_ms=day)).steps[1]
+        assert told.reacted > 40, (size, told)
+
+
 def test_what_a_full_desk_does_not_do_in_time_expires_and_the_run_goes_on():
     few = DeskPlan(1, 30 * MINUTE, 8 * HOUR, per_day=12, opens=10 * 60, closes=19 * 60, days=5, zone=ZONE)
     found = played(TEXT.replace("script: Hi", "script: Hi, wait: 3h"), 100, desk=few)
@@ -78,6 +90,16 @@ def test_what_a_full_desk_does_not_do_in_time_expires_and_the_run_goes_on():
     called = sum(bool(calls_of(life)) for life in found.lives)
     assert told[1].uncalled == told[1].messages - called > 10
     assert told[2].arrived >= told[1].uncalled and counted(found).under_way == 0
+    # Who buys meanwhile needs no call any more: that is none that was not made in time.
+    bought = played(
+        TEXT.replace("wait: 1h}", "wait: 1m, success: none}").replace("script: Hi", "script: Hi, wait: 3d"),
+        desk=replace(few, per_day=0, sla_ms=9 * DAY),
+        buys=1.0,
+    )
+    opened = [life for life in bought.lives if any((m.what, m.step) == ("sent", 1) for m in life.log)]
+    waited = [life for life in opened if not calls_of(life)]
+    expired = [life for life in waited if 2 in life.passages]
+    assert counted(bought).steps[1].uncalled == len(expired) < len(waited)
     # One stands for ten of the audience: the desk has a tenth of its people for them.
     scaled = played(people=100, size=1_000, desk=DeskPlan(20, 10 * MINUTE, DAY))
     calls = sorted(at for life in scaled.lives for at in calls_of(life))

@@ -22,7 +22,7 @@ from kaskad.domain.version import Version
 from kaskad.planning.agenda import CALLED, DESK, MARK, WAKE, Agenda
 from kaskad.planning.lines import Line, outages_of
 from kaskad.planning.lives import Life
-from kaskad.planning.nature import NO_ANSWER, Nature
+from kaskad.planning.nature import BUSY, NO_ANSWER, Nature
 from kaskad.planning.world import World
 
 _ANYBODY = -1  # whom a desk that looks for work may call
@@ -46,9 +46,9 @@ class Task(Struct):
 class CallDesk(Line):
     """What a desk may be given: as many tasks as its people can do, in their hours."""
 
-    def __init__(self, plan: DeskPlan, outages: list[tuple[int, int]]) -> None:
+    def __init__(self, plan: DeskPlan, outages: list[tuple[int, int]], talk_ms: int) -> None:
         super().__init__(_AGENT, 0.0, outages)
-        self.plan, self.idle = plan, plan.agents
+        self.plan, self.idle, self.talk_ms = plan, plan.agents, talk_ms
         self.tasks: dict[int, Task] = {}  # by the number of the life
         self.ready: list[tuple[bool, int, int, int]] = []  # not urgent, due, life, step: a heap
         self.uncalled: dict[int, int] = {}  # by step: tasks that were never dialled in time
@@ -73,7 +73,9 @@ class CallDesk(Line):
         """Return when to look again at those who wait."""
         if self.plan.per_day and self._opened_today(now) >= self.plan.per_day:
             return self.plan.opens_at(self.plan.next_day(now))
-        return max(super().next_at(now, stands), self.closed_until(now) or now + MINUTE)
+        return max(
+            super().next_at(now, stands), self.closed_until(now) or now + MINUTE * self.talk_ms // TALK_MS
+        )
 
     def open(self, task: Task, now: int) -> None:
         """Take a task."""
@@ -94,7 +96,7 @@ class CallDesk(Line):
                 continue
             if self.is_wanted(task, now):
                 return task
-            self.drop(task)
+            self._let_go(task, now)
         return None
 
     def is_wanted(self, task: Task, now: int) -> bool:
@@ -105,13 +107,25 @@ class CallDesk(Line):
 
     def drop(self, task: Task) -> None:
         """Take a task off the desk."""
-        if self.tasks.pop(task.life.number, None) is not None and not task.dials:
+        self.tasks.pop(task.life.number, None)
+
+    def expire(self, life: Life, now: int) -> None:
+        """Let go of somebody's task that is past due, before their run moves on because of that."""
+        task, run = self.tasks.get(life.number), life.run
+        if task is None or task.on_the_phone or task.due_at > now:
+            return
+        if run.outcome is None and (run.step, run.phase) == (task.step, _WAITING) and not task.dials:
             self.uncalled[task.step] = self.uncalled.get(task.step, 0) + 1
+        self.drop(task)
 
     def sweep(self, now: int) -> None:
         """Let go of what nobody waits for any more."""
         for task in [task for task in self.tasks.values() if not self.is_wanted(task, now)]:
-            self.drop(task)
+            self._let_go(task, now)
+
+    def _let_go(self, task: Task, now: int) -> None:
+        self.expire(task.life, now)
+        self.drop(task)
 
     def _opened_today(self, now: int) -> int:
         day = self.plan.day_began(now)
@@ -130,7 +144,9 @@ def desk_of(world: World) -> CallDesk | None:
         plan, agents=agents, call_ms=max(1, round(plan.call_ms * world.scale * agents / plan.agents)),
         per_day=max(1, round(plan.per_day / world.scale)) if plan.per_day else 0,
     )  # fmt: skip
-    return CallDesk(own, outages_of(world, Channel.AGENT_CALL))
+    # A call of one who stands for many lasts as long as theirs together, and is waited for as long.
+    talk_ms = max(TALK_MS, TALK_MS * own.call_ms // plan.call_ms)
+    return CallDesk(own, outages_of(world, Channel.AGENT_CALL), talk_ms)
 
 
 class Calls:
@@ -204,7 +220,7 @@ class Calls:
         task.on_the_phone = True
         self.desk.idle -= 1
         life.note(now, "called", task.step)
-        self._wait_longer(task, now + TALK_MS)
+        self._wait_longer(task, now + self.desk.talk_ms)
         self._agenda.put(now + self.desk.plan.call_ms, CALLED, life.number, task.step)
 
     def again(self, number: int, step: int, now: int) -> None:
@@ -229,7 +245,7 @@ class Calls:
     def _ended(self, task: Task, now: int) -> None:
         life, step, nature = task.life, task.step, self._nature
         fate = nature.fate(life, step, 1)
-        missed = nature.met(nature.fate(life, step, task.dials), step, _AGENT) == NO_ANSWER
+        missed = nature.met(nature.fate(life, step, task.dials), step, _AGENT) in (BUSY, NO_ANSWER)
         reacts, leaves = nature.rate(step, Channel.AGENT_CALL, life.written - 1)
         reaction = nature.kinds[step, _AGENT].reaction.value
         if missed or (reaction == _ANSWERED and fate[1] >= reacts + leaves):

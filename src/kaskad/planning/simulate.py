@@ -158,17 +158,13 @@ class _Play:
             if not count % _TELL_EVERY:
                 self._tell(self._over / len(lives))
         return Played(
-            self._version,
-            self._world,
-            lives,
-            self._clocks.outside,
-            self._clocks.by_clock,
-            self._twice,
-            self._costs,
-            self._calls.desk.uncalled if self._calls else {},
-        )
+            self._version, self._world, lives, self._clocks.outside, self._clocks.by_clock, self._twice,
+            self._costs, self._calls.desk.uncalled if self._calls else {},
+        )  # fmt: skip
 
     def _wake(self, life: Life, now: int) -> None:
+        if self._calls is not None:
+            self._calls.desk.expire(life, now)
         run = life.run
         timed = run.due_at == now and not run.marks and not run.holdout and run.phase in _TIMED
         place = self._alike.place(life, now) if timed else None
@@ -406,15 +402,12 @@ class _Play:
         """No answer comes: where it is safe the service is asked again when the guard runs out."""
         life.note(now, "unanswered", passage.step, "the answer of the service is lost")
         guard_at = life.run.wake_at
-        if guard_at is None:  # the run has ended meanwhile: nothing is asked of the service any more
-            if arrived:
-                self._let_act(life, passage, now)
-            return
-        if passage.channel in self._world.repeats:
+        if guard_at is not None and passage.channel in self._world.repeats:
             at = guard_at + self._world.accepted_ms
             self._agenda.put(at, REPEAT, life.number, passage.step, passage.attempt)
             return
-        self._agenda.put(max(now, guard_at), WAKE, life.number, life.run.seq)
+        if guard_at is not None:  # else the run has ended meanwhile
+            self._agenda.put(max(now, guard_at), WAKE, life.number, life.run.seq)
         if arrived:
             self._let_act(life, passage, now)
 
