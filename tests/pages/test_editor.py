@@ -218,6 +218,7 @@ def test_the_editor_works_without_a_script_and_tells_what_is_wrong(site):
 
 def test_a_draft_with_mistakes_is_looked_at_estimated_and_sent_to_testers(site):
     wrong = EXAMPLE.replace("cascade: abandoned-cart", "cascade: looked").replace("wait: 2h", "wait: 3q")
+    wrong = wrong.replace("- id: chat\n", "- id: chat\n    if: trigger.total > 5\n")
     site.api.put("/cascades/looked", content=wrong)
     site.api.call("PATCH", "/policy", {"test_addresses": ["tester@example.org"]})
     contact, step = {"contact": "ann", "complete": True}, {"step": "letter"}
@@ -234,6 +235,7 @@ def test_a_draft_with_mistakes_is_looked_at_estimated_and_sent_to_testers(site):
     with site.client("marketer") as client:
         page = client.get("/cascades/looked/edit?panel=step&at=0&for=everybody").text
         assert 'value="everybody" selected' in page and "passes over" in page
+        assert "its condition counts as met" in page
         token = page.partition('name="csrf" value="')[2].partition('"')[0]
         shown = client.get("/cascades/looked/preview?step=letter&who=ann").text
         assert "Made up" in shown and "preview/letter?step=letter" in shown

@@ -16,11 +16,20 @@ from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 
 SAMPLE = 200  # contacts that are looked at with every edit
 MOST_NAMES = 100
 TYPICAL, EVERYBODY = "typical", "everybody"
+NOTES = {  # where no price is known stands in its place
+    "no_prior": N_("nobody counts as reacting: nothing is known"),
+    "price_changes": N_("its price changes meanwhile"),
+    "condition": N_("its condition counts as met"),
+    "paused": N_("paused: people wait here"),
+    "late": N_("paused: people wait until it is too late for it"),
+    "passed_over": N_("paused: people pass it over"),
+}
 
 
 class Outlook(Struct, frozen=True):
@@ -95,3 +104,8 @@ def passed_over(look: Look, told: StepForecast) -> str:
     """Return whom a step passes over, and why."""
     reasons: Sequence[tuple[str, int]] = [(why, count) for why, count in told.passed.items() if count]
     return ", ".join(f"{look.word('skip', why)} {look.n(count)}" for why, count in reasons)
+
+
+def notes(look: Look, told: StepForecast) -> str:
+    """Return what is to be known of a step's figures."""
+    return " · ".join(look._(NOTES[note]) for note in told.notes if note in NOTES)

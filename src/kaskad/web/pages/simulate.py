@@ -22,6 +22,7 @@ from kaskad.actions.simulate import Asked, Prepared, Simulation
 from kaskad.domain.condition_values import read_instant
 from kaskad.domain.errors import Conflict, Invalid, KaskadError, NotFound
 from kaskad.planning.expectations import Checked
+from kaskad.planning.simulated import StepPlayed
 from kaskad.planning.simulated import Told as Moment
 from kaskad.planning.world_file import MOST_PEOPLE
 from kaskad.web.auth import InOffice
@@ -169,7 +170,7 @@ def _page(
             "notes": [(step, look._(NOTES[note])) for step, note in told.notes],
             "basis": look._(BASES[told.basis]),
             "moment": lambda what: _moment(look, what), "why": lambda one: _why(look, one),
-            "after": lambda ms: _after(look, ms),
+            "after": lambda ms: _after(look, ms), "passed": lambda step: _passed(look, step),
         }  # fmt: skip
     return render(
         request, look, "simulate.html", 422 if problems else 200, seen=seen, asked=asked,
@@ -181,6 +182,16 @@ def _page(
 
 def _moment(look: Look, what: str) -> str:
     return look._(MOMENTS[what]) if what in MOMENTS else look.word("outcome", what)
+
+
+def _passed(look: Look, step: StepPlayed) -> str:
+    """Return whom a step did not send to, and why: passed over, waiting to the end, not called in time."""
+    said = [f"{look.word('skip', why)} {look.n(count)}" for why, count in step.skipped.items()]
+    if step.waiting:
+        said.append(look._("wait to the end: %(n)s", n=look.n(step.waiting)))
+    if step.uncalled:
+        said.append(look._("not called in time: %(n)s", n=look.n(step.uncalled)))
+    return ", ".join(said)
 
 
 def _why(look: Look, one: Moment) -> str:
