@@ -84,7 +84,7 @@ class Run:
             one for one in self.messages if one.arrived and one.submitted_at <= at <= one.submitted_at + WEEK
         ]
         if before:
-            max(before, key=lambda one: one.submitted_at).left = True
+            max(before, key=lambda one: (one.submitted_at, one.step)).left = True
 
 
 def runs(db: Database, slug: str) -> list[Run]:

@@ -63,14 +63,16 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 def clear(db: Database) -> None:
-    """Remove every row, but not the tables: much quicker than a new database."""
+    """Remove every row, but not the tables: much quicker than a new database. Ids begin at 1 again, so that whom a
+    share of contacts falls on does not depend on the tests before."""
     with db.write() as tx:
         tx.script(
             """DO $$ DECLARE name text; BEGIN
                  SET LOCAL session_replication_role = replica; -- foreign keys wait
                  FOR name IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
                               AND relnamespace = 'public'::regnamespace AND relname <> 'migrations'
-                 LOOP EXECUTE format('DELETE FROM %I', name); END LOOP; END $$"""
+                 LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
+                 PERFORM setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'; END $$"""
         )
 
 
