@@ -63,8 +63,10 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 def clear(db: Database) -> None:
-    """Remove every row, but not the tables: much quicker than a new database. Ids begin at 1 again, so that whom a
-    share of contacts falls on does not depend on the tests before."""
+    """Remove every row, but not the tables: much quicker than a new database.
+
+    Ids begin at 1 again, so that whom a share of contacts falls on does not depend on the tests before.
+    """
     with db.write() as tx:
         tx.script(
             """DO $$ DECLARE name text; BEGIN
