@@ -11,11 +11,21 @@ from support.faults import until
 from support.site import installed
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
+@pytest.fixture
+def fresh(tmp_path):
     """Return an installation in which nothing is yet, but people who may sign in."""
-    with installed(tmp_path_factory.mktemp("fresh")) as made:
+    with installed(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def opened(fresh):
+    """Return an installation whose owner opened the sandbox, in haste, and took the sample people."""
+    with fresh.client("owner") as client:
+        owner = Walk(client)
+        owner.send("/start/channels", "/start/sandbox", at_once="yes")
+        owner.send("/start/people", "/start/people")
+    return fresh
 
 
 class Walk:
@@ -80,8 +90,8 @@ def test_an_installation_is_led_to_its_first_message(fresh):
         assert "done" in owner.see("/") and client.get("/start").headers["location"] == "/"
 
 
-def test_a_message_by_hand_is_an_ordinary_run(fresh):
-    with fresh.client("marketer") as client:
+def test_a_message_by_hand_is_an_ordinary_run(opened):
+    with opened.client("marketer") as client:
         marketer = Walk(client)
         card = "/contacts/con_2"
         wrong = marketer.send(card, f"{card}/message", 422, channel="email", text="Hello", subject="")
@@ -90,37 +100,37 @@ def test_a_message_by_hand_is_an_ordinary_run(fresh):
         for _ in range(2):  # the same form sent twice is one message
             marketer.send(card, f"{card}/message", **told)
         report = "/cascades/single-service-email/report"
-        until(lambda: fresh.api.get(report)["lines"][0]["sent"] == 1, 30)
-        assert fresh.api.get(report)["entered"] == 1
+        until(lambda: opened.api.get(report)["lines"][0]["sent"] == 1, 30)
+        assert opened.api.get(report)["entered"] == 1
         where = client.get("/phones/con_2").headers["location"]
         until(lambda: "About you" in httpx2.get(where).text, 30)
-        answer = fresh.api.post(
+        answer = opened.api.post(
             "/contacts/con_2/messages", {"channel": "sms", "text": "Hi", "class": "transactional"}
         )
         assert answer == {"cascade": "single-transactional-sms"}
         client.get(card)
-        fresh.api.put("/contacts/con_2", {"attributes": {"city": "Omsk"}})
+        opened.api.put("/contacts/con_2", {"attributes": {"city": "Omsk"}})
         assert "History of changes" in marketer.see(card) and "Omsk" in marketer.see(card)
-    with fresh.client("viewer") as client:
+    with opened.client("viewer") as client:
         assert "Send a message" not in client.get("/contacts/con_2").text
         assert client.get("/start/brand").status_code == 403
 
 
-def test_a_sandbox_ends_its_haste_and_leaves_nothing(fresh):
-    office = fresh.service.office
+def test_a_sandbox_ends_its_haste_and_leaves_nothing(opened):
+    office = opened.service.office
     sandbox.resume(office)  # as after a restart: what is open stays open
     hooked = {"provider": "generic_webhook", "channel": "sms", "settings": {"url": "https://sms.example.org/"},
               "secrets": {"secret": "a secret that is long"}, "price": "1 RUB"}  # fmt: skip
     accounts.save(office, "real", hooked)
     assert not at_once.is_on(office) and policy.show(office).windows
-    with fresh.client("owner") as client:
+    with opened.client("owner") as client:
         owner = Walk(client)
         owner.send("/phones", "/phones/close")
-        assert fresh.api.get("/sandbox") == {
+        assert opened.api.get("/sandbox") == {
             "open": False, "url": "", "accounts": [], "at_once": False, "possible": True
         }  # fmt: skip
         assert [each.account.name for each in accounts.listing(office)] == ["real"]
-        someone = fresh.api.put("/contacts/someone", {"email": "someone@example.org"})["id"]
+        someone = opened.api.put("/contacts/someone", {"email": "someone@example.org"})["id"]
         assert client.get(f"/phones/{someone}").status_code == 409
     accounts.save(office, "mail", hooked)
     with pytest.raises(Conflict, match="accounts named mail"):
