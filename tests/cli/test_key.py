@@ -35,7 +35,7 @@ def test_the_same_commands_ask_the_server_that_runs(tmp_path, monkeypatch, capsy
 
 def test_an_installation_is_made_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run(["init", "--base-url", "here", "--database", "there"]) == 1
+    assert run(["init", "--base-url", "here", "--database", "mysql://there"]) == 1
     told = capsys.readouterr().err
     assert "--base-url" in told and "--database" in told
     assert run(["init", "--base-url", "https://go.example.org"]) == 0

@@ -117,6 +117,29 @@ def test_every_command_can_print_json() -> None:
         assert any("--json" in option.opts for option in command.params), name
 
 
+NO_DATABASE = {  # commands that look at no installation
+    "kaskad schema", "kaskad demo", "kaskad sandbox", "kaskad account kinds", "kaskad webhook types",
+    "kaskad bench channels",
+}  # fmt: skip
+
+
+def test_every_command_of_an_installation_takes_its_database() -> None:
+    found = dict(commands_of(typer.main.get_command(root.build_app())))
+    without = {
+        name for name, command in found.items() if not any("--db" in option.opts for option in command.params)
+    }
+    assert without == NO_DATABASE
+
+
+def test_a_wrong_option_is_answered_with_where_it_goes_or_whose_help_tells(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert root.run(["--db", "k.db", "forecast", "cart"]) == 2
+    assert "behind the command: `kaskad COMMAND --db …`" in capsys.readouterr().err
+    assert root.run(["account", "add", "--nothing"]) == 2
+    assert "`kaskad account add --help` shows what there is." in capsys.readouterr().err
+
+
 def test_describing_the_commands_loads_none_of_what_does_their_work(tmp_path: Path) -> None:
     """Nor does a command that only looks load the web: where no server runs it asks the database itself."""
     lay(tmp_path / "k.db")

@@ -47,8 +47,21 @@ def test_where_nobody_set_base_url_the_link_leads_to_the_port_listened_on(tmp_pa
 
 
 def test_where_base_url_is_set_the_link_is_that_of_the_outside_world(tmp_path):
-    with server(tmp_path, "--listen", "127.0.0.1:0", KASKAD_BASE_URL="https://go.example.org") as told:
+    """And the database is the one that the command line names."""
+    asked = ("--listen", "127.0.0.1:0", "--db", "other.db")
+    with server(tmp_path, *asked, KASKAD_BASE_URL="https://go.example.org") as told:
         assert told["sign_in"].startswith("https://go.example.org/sign-in?token=")
+    assert (tmp_path / "other.db").exists() and not (tmp_path / "kaskad.db").exists()
+
+
+def test_an_installation_is_made_with_the_database_that_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--db", "other.db", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["database"] == "sqlite:other.db"
+    assert (tmp_path / "other.db").exists()
+    for wrong in ("postgresql:/x", "mysql://host/name"):
+        assert run(["worker", "--db", wrong]) == 1
+        assert "kaskad: --db: " in capsys.readouterr().err
 
 
 def test_what_a_killed_server_has_told_is_not_taken_for_the_one_that_is_starting(tmp_path):

@@ -249,11 +249,16 @@ def chosen(db: str = "") -> Settings:
     settings = config.load()
     if not db:
         return settings
-    if not db.startswith(("postgresql://", "postgres://", "sqlite:")):
-        db = f"sqlite:{db}"
+    db = in_full(db)
     if problem := config.CHECKS["database"](db):
         raise Invalid([f"--db: {problem}"])
     return structs.replace(settings, database=db)
+
+
+def in_full(db: str) -> str:
+    """Return what --db names as the settings write it: a plain name is that of an SQLite file."""
+    written = db.startswith(("postgresql:", "postgres:", "sqlite:")) or "://" in db
+    return db if written else f"sqlite:{db}"
 
 
 def _talking(url: str, key: str, moves: bool = True) -> Iterator[Client]:

@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = _command().main(args=arguments or ["--help"], prog_name="kaskad", standalone_mode=False)
     except typer.TyperException as error:  # used wrongly: in whole lines, so that a path can be copied
-        _say(f"{error.format_message()}\n`kaskad --help` shows what there is.")
+        _say(f"{error.format_message()}\n{_hint(error, arguments)}")
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
@@ -64,6 +64,15 @@ def run(arguments: list[str]) -> int:
         _say(explain(error))
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _hint(error: typer.TyperException, arguments: list[str]) -> str:
+    """Return what to do about a wrong use: where an option goes, or whose help tells of it."""
+    context = getattr(error, "ctx", None)
+    used = context.command_path if context is not None else "kaskad"
+    if used == "kaskad" and arguments and arguments[0].startswith("--"):
+        return f"Options stand behind the command: `kaskad COMMAND {arguments[0].partition('=')[0]} …`."
+    return f"`{used} --help` shows what there is."
 
 
 def explain(error: Exception) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kaskad.cli.screens.options import DB
+
 if TYPE_CHECKING:
     from kaskad.config import Settings
     from kaskad.web.service import Service
@@ -27,13 +29,16 @@ def register(app: typer.Typer) -> None:
 
 def init(
     base_url: Annotated[str, _BASE_URL] = "http://localhost:8000",
-    database: Annotated[str, typer.Option(help="sqlite:FILE or postgresql://….")] = "sqlite:kaskad.db",
+    database: Annotated[
+        str, typer.Option("--database", "--db", help="SQLite file or postgresql://….")
+    ] = "sqlite:kaskad.db",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make an installation in this folder: kaskad.toml with a secret key, and the database."""
     from msgspec import structs
 
     from kaskad import config
+    from kaskad.cli.client import in_full
     from kaskad.cli.screens.output import say
     from kaskad.domain.errors import Conflict, Invalid
     from kaskad.store.db import open_database
@@ -44,7 +49,7 @@ def init(
         raise Conflict(
             f"{file} is here already: change it by hand, or make the installation in another folder."
         )
-    given = {"database": database, "base_url": base_url}
+    given = {"database": in_full(database), "base_url": base_url}
     problems = [f"--{name.replace('_', '-')}: {problem}" for name, value in given.items()
                 if (problem := config.CHECKS[name](value))]  # fmt: skip
     if problems:
@@ -59,13 +64,14 @@ def init(
     file.touch(mode=0o600)
     file.write_text(text + f'secret_key = "{secrets.token_urlsafe(32)}"\n', encoding="utf-8")
     say(as_json, {"file": str(file), **given},
-        f"{file} and the database {database} are made. Keep {file} as safe as the backups.\n"
+        f"{file} and the database {given['database']} are made. Keep {file} as safe as the backups.\n"
         "Start it with `kaskad serve`.")  # fmt: skip
 
 
 def serve(
     listen: Annotated[str, typer.Option(help="Address and port; port 0: any free one.")] = "",
     base_url: Annotated[str, _BASE_URL] = "",
+    db: DB = "",
     as_json: JSON = False,
 ) -> None:
     """Run the server: engine, API, pages, webhooks and tracking. Ctrl-C ends it in order."""
@@ -73,6 +79,7 @@ def serve(
 
     from kaskad import config, log
     from kaskad.actions import sign_in
+    from kaskad.cli.client import chosen
     from kaskad.cli.playground import Playground
     from kaskad.cli.screens.output import as_line
     from kaskad.domain.errors import Invalid
@@ -83,7 +90,7 @@ def serve(
                 if (problem := config.CHECKS[name](value))]  # fmt: skip
     if problems:
         raise Invalid(problems)
-    settings = structs.replace(config.load(), **given)
+    settings = structs.replace(chosen(db), **given)
     log.configure(settings.log_level, settings.log_style)
     ending = _ending()
     with serving(settings, "kaskad serve", base_url=settings.base_url, playground=Playground()) as service:
@@ -96,15 +103,16 @@ def serve(
         _until(ending, service)
 
 
-def worker(as_json: JSON = False) -> None:
+def worker(db: DB = "", as_json: JSON = False) -> None:
     """Run one more engine on a PostgreSQL database, without pages and API. Ctrl-C ends it in order."""
-    from kaskad import config, log
+    from kaskad import log
+    from kaskad.cli.client import chosen
     from kaskad.cli.screens.output import as_line
     from kaskad.domain.errors import Invalid
     from kaskad.web.local import database_file
     from kaskad.web.service import serving
 
-    settings = config.load()
+    settings = chosen(db)
     if database_file(settings) is not None:
         raise Invalid(
             ["Several engines share a PostgreSQL database; on SQLite one `kaskad serve` does it all."]
