@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from queue import SimpleQueue
 
 import msgspec
 from msgspec import Struct
@@ -165,7 +164,6 @@ class Child:
         self._lock = threading.Lock()
         self._under_way: dict[Key, Parcel] = {}
         self._alive = True
-        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -174,8 +172,8 @@ class Child:
                 stdin=subprocess.DEVNULL,
             )
         self.pid = self._process.pid
+        self._frames = pipe.Writer(self._socket, "sender-out")
         self._write(setup)
-        threading.Thread(target=self._writing, name="sender-out", daemon=True).start()
         self._reader = threading.Thread(target=self._reading, name="sender-in", daemon=True)
         self._reader.start()
 
@@ -214,16 +212,7 @@ class Child:
             self._write(Accounts(accounts))
 
     def _write(self, frame: Setup | Accounts | Parcels | Listen | Kept | Stop) -> None:
-        self._frames.put(pipe.framed(frame))
-
-    def _writing(self) -> None:
-        """Write in a thread of its own, so that a child that hangs does not hang the tick."""
-        with self._socket.dup() as own:
-            while (frame := self._frames.get()) is not None:
-                try:
-                    own.sendall(frame)
-                except OSError:
-                    return  # the reader sees it too
+        self._frames.put(frame)
 
     def _reading(self) -> None:
         decode = msgspec.msgpack.Decoder(Results | Heard | Trouble).decode
@@ -236,7 +225,7 @@ class Child:
                         self._listener.hear(told, partial(self._kept, batch))
                     case Trouble(account_id, why) if self._listener is not None:
                         self._listener.note(account_id, why)
-        self._frames.put(None)
+        self._frames.end()
         self._process.kill()
         self._process.wait()
         self._bury()

@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from queue import SimpleQueue
 from time import monotonic
 
 import msgspec
@@ -147,7 +146,6 @@ class _Lodge:
         self._refused_s: float | None = None  # since when it has not taken what it was to take
         self._known = Known(0, [], frozenset())
         self._seen: object = None
-        self._frames: SimpleQueue[bytes | None] = SimpleQueue()
         self._socket, theirs = socket.socketpair()
         self._door, their_door = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._door.setblocking(False)  # by itself: Python 3.11's `send_fds` leaves its flags out
@@ -159,9 +157,9 @@ class _Lodge:
                 stdin=subprocess.DEVNULL,
             )
         self.pid = self._process.pid
+        self._frames = pipe.Writer(self._socket, "porter-out")
         self._say(porter.setup)
         self._tell_news()
-        threading.Thread(target=self._writing, name="porter-out", daemon=True).start()
         self._reader = threading.Thread(target=self._reading, name="porter-in", daemon=True)
         self._reader.start()
         log.info("webhooks are taken by a process of their own", pid=self.pid)
@@ -188,7 +186,7 @@ class _Lodge:
         self._reader.join()
 
     def _say(self, frame: Said) -> None:
-        self._frames.put(pipe.framed(frame))
+        self._frames.put(frame)
 
     def _tell_news(self) -> None:
         """Tell what is known, if that has changed."""
@@ -196,14 +194,6 @@ class _Lodge:
         if seen != self._seen:
             self._seen, self._known = seen, self._porter.known(self._known.number + 1, *seen)
             self._say(self._known)
-
-    def _writing(self) -> None:
-        with self._socket.dup() as own:
-            while (frame := self._frames.get()) is not None:
-                try:
-                    own.sendall(frame)
-                except OSError:
-                    return  # the reader sees it too
 
     def _reading(self) -> None:
         decode = msgspec.msgpack.Decoder(Told).decode
@@ -213,7 +203,7 @@ class _Lodge:
                     self._hear(decode(frame))
             finally:
                 self.alive = False
-                self._frames.put(None)
+                self._frames.end()
                 self._process.kill()
                 self._process.wait()
 
