@@ -25,9 +25,24 @@ def test_a_variable_wins_over_the_file_and_the_file_over_the_default(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("named", "means"),
+    [
+        ("/srv/a.db", "sqlite:/srv/a.db"),
+        ("kaskad.db", "sqlite:kaskad.db"),
+        ("C:\\data\\a.db", "sqlite:C:\\data\\a.db"),
+        ("sqlite:a.db", "sqlite:a.db"),
+        ("postgresql://k@db/k", "postgresql://k@db/k"),
+    ],
+)
+def test_a_database_without_a_scheme_is_the_path_of_a_file(named: str, means: str, tmp_path: Path) -> None:
+    assert load({"KASKAD_DATABASE": named}, tmp_path).database == means
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("database", "mysql://host/name"),
+        ("database", ""),
         ("database", "sqlite:"),
         ("database", "postgresql:///"),
         ("base_url", "go.example.org"),

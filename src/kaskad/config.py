@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,13 +23,14 @@ FILE = "kaskad.toml"
 NOT_SETTINGS = frozenset({"KASKAD_CONFIG", "KASKAD_DEBUG"})
 TESTS_PREFIX = "KASKAD_TEST_"
 LEVELS = ("debug", "info", "warning", "error")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of two letters at least: C:\\kaskad.db is a path
 STYLES = ("auto", "text", "json")
 
 
 class Settings(Struct, frozen=True):
     """Every setting with its default; all are texts, as the environment has nothing else."""
 
-    database: str = "sqlite:kaskad.db"  # or postgresql://user@host/name
+    database: str = "sqlite:kaskad.db"  # a file is named without sqlite: too; or postgresql://user@host/name
     base_url: str = "http://localhost:8000"  # how the outside world reaches us: links, pixels, webhooks
     link_domain: str = ""  # of short links in texts and messengers, such as https://s.example.org
     listen: str = "127.0.0.1:8000"
@@ -76,7 +78,15 @@ def load(environment: Mapping[str, str] = os.environ, folder: Path | None = None
             problems.append(f"{where}: {problem}")
     if problems:
         raise Invalid(problems)
-    return structs.replace(Settings(), **{name: value for name, (value, _) in values.items()})
+    given = {name: value for name, (value, _) in values.items()}
+    if "database" in given:
+        given["database"] = database_of(given["database"])
+    return structs.replace(Settings(), **given)
+
+
+def database_of(named: str) -> str:
+    """Return the database as settings hold it: what names no scheme is the path of an SQLite file."""
+    return f"sqlite:{named}" if named and not _SCHEME.match(named) else named
 
 
 MAKE_A_KEY = (
@@ -122,12 +132,13 @@ def _from_file(
 
 
 def _check_database(value: str) -> str:
+    value = database_of(value)
     scheme = value.partition(":")[0]
     if scheme in ("postgresql", "postgres"):
         return "" if urlsplit(value).netloc else "name the server, as in postgresql://user@host/name"
     if scheme == "sqlite":
         return "" if value.partition(":")[2].strip("/") else "name the file, as in sqlite:kaskad.db"
-    return "must begin with sqlite: or postgresql:, as in sqlite:kaskad.db or postgresql://user@host/name"
+    return "must be a file or begin with postgresql:, as in kaskad.db or postgresql://user@host/name"
 
 
 def _check_url(value: str) -> str:

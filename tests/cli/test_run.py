@@ -120,8 +120,7 @@ def test_explain_without_a_database_says_so_and_makes_none(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert root.run(["explain", "1"]) == 1
-    assert (
-        "There is no database kaskad.db: `kaskad init` makes one, --db names another."
-        in capsys.readouterr().err
-    )
+    told = capsys.readouterr().err
+    assert "There is no database kaskad.db: `kaskad init` makes an installation" in told
+    assert "--db and KASKAD_DATABASE name another database." in told
     assert not (folder / "kaskad.db").exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 
+from kaskad import config
 from kaskad.cli.root import run
 from kaskad.store.sqlite import held
 from kaskad.web.local import find, found_at
@@ -44,6 +45,32 @@ def test_where_nobody_set_base_url_the_link_leads_to_the_port_listened_on(tmp_pa
         assert told["base_url"] == "http://localhost:8000"
         answer = httpx2.get(told["sign_in"], trust_env=False)
         assert answer.status_code == 303 and "set-cookie" in answer.headers
+
+
+def test_an_installation_is_made_where_the_environment_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "there.db"
+    monkeypatch.setenv("KASKAD_DATABASE", str(there))
+    monkeypatch.setenv("KASKAD_BASE_URL", "https://go.example.org")
+    monkeypatch.setenv("KASKAD_SECRET_KEY", "k" * 32)
+    assert run(["init"]) == 0
+    assert there.exists() and not (tmp_path / "kaskad.db").exists()
+    said = capsys.readouterr().out
+    assert str(there) in said and "KASKAD_SECRET_KEY" in said
+    for name in ("KASKAD_DATABASE", "KASKAD_BASE_URL"):
+        monkeypatch.delenv(name)
+    made = config.load()
+    assert (made.database, made.base_url) == (f"sqlite:{there}", "https://go.example.org")
+    assert "secret_key" not in (tmp_path / "kaskad.toml").read_text(), "the environment's is the one in use"
+
+
+def test_a_database_of_the_command_line_goes_before_that_of_the_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KASKAD_DATABASE", "environment.db")
+    assert run(["init", "--db", "named.db"]) == 0
+    assert (tmp_path / "named.db").exists() and not (tmp_path / "environment.db").exists()
+    monkeypatch.delenv("KASKAD_DATABASE")
+    assert config.load().database == "sqlite:named.db" and len(config.load().secret_key) >= 32
 
 
 def test_where_base_url_is_set_the_link_is_that_of_the_outside_world(tmp_path):

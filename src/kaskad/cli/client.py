@@ -249,16 +249,9 @@ def chosen(db: str = "") -> Settings:
     settings = config.load()
     if not db:
         return settings
-    db = in_full(db)
     if problem := config.CHECKS["database"](db):
         raise Invalid([f"--db: {problem}"])
-    return structs.replace(settings, database=db)
-
-
-def in_full(db: str) -> str:
-    """Return what --db names as the settings write it: a plain name is that of an SQLite file."""
-    written = db.startswith(("postgresql:", "postgres:", "sqlite:")) or "://" in db
-    return db if written else f"sqlite:{db}"
+    return structs.replace(settings, database=config.database_of(db))
 
 
 def _talking(url: str, key: str, moves: bool = True) -> Iterator[Client]:
@@ -273,7 +266,15 @@ def _must_exist(file: Path | None) -> None:
     from kaskad.domain.errors import NotFound
 
     if file is not None and not file.exists():
-        raise NotFound(f"There is no database {file}: `kaskad init` makes one, --db names another.")
+        raise NotFound(no_database(file))
+
+
+def no_database(file: Path) -> str:
+    """Return what is said, and what to do, where an installation's file is not there."""
+    return (
+        f"There is no database {file}: `kaskad init` makes an installation in an empty folder, and commands "
+        "find it from there. --db and KASKAD_DATABASE name another database."
+    )
 
 
 def _gone(url: str, why: str) -> Exception:

@@ -127,12 +127,13 @@ def check(db: DB = "", as_json: JSON = False) -> None:
 
 
 def _must_exist(settings: Settings) -> Path | None:
+    from kaskad.cli.client import no_database
     from kaskad.domain.errors import NotFound
     from kaskad.web.local import database_file
 
     file = database_file(settings)
     if file is not None and not file.exists():
-        raise NotFound(f"There is no database {file}: `kaskad init` makes one, --db names another.")
+        raise NotFound(no_database(file))
     return file
 
 

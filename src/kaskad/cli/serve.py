@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
 import threading
@@ -28,19 +29,19 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    base_url: Annotated[str, _BASE_URL] = "http://localhost:8000",
+    base_url: Annotated[str, _BASE_URL] = "",
     database: Annotated[
-        str, typer.Option("--database", "--db", help="SQLite file or postgresql://….")
-    ] = "sqlite:kaskad.db",
+        str, typer.Option("--database", "--db", help="An SQLite file or postgresql://…; else kaskad.db.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make an installation in this folder: kaskad.toml with a secret key, and the database."""
-    from msgspec import structs
+    """Make an installation in this folder: kaskad.toml with a secret key, and the database.
 
+    What KASKAD_DATABASE, KASKAD_BASE_URL and KASKAD_SECRET_KEY say holds here too.
+    """
     from kaskad import config
-    from kaskad.cli.client import in_full
     from kaskad.cli.screens.output import say
-    from kaskad.domain.errors import Conflict, Invalid
+    from kaskad.domain.errors import Conflict
     from kaskad.store.db import open_database
     from kaskad.store.migrate import upgrade
 
@@ -49,23 +50,37 @@ def init(
         raise Conflict(
             f"{file} is here already: change it by hand, or make the installation in another folder."
         )
-    given = {"database": in_full(database), "base_url": base_url}
-    problems = [f"--{name.replace('_', '-')}: {problem}" for name, value in given.items()
-                if (problem := config.CHECKS[name](value))]  # fmt: skip
-    if problems:
-        raise Invalid(problems)
-    settings = structs.replace(config.load(), **given)
+    settings = _with(config.load(), database=config.database_of(database), base_url=base_url)
     db = open_database(settings.database)
     try:
         upgrade(db)
     finally:
         db.close()
-    text = "".join(f'{name} = "{value}"\n' for name, value in given.items())
+    written = {"database": settings.database, "base_url": settings.base_url}
+    # A key of the environment wins over the file's: a second one would only be taken for the one in use.
+    key = {} if settings.secret_key else {"secret_key": secrets.token_urlsafe(32)}
     file.touch(mode=0o600)
-    file.write_text(text + f'secret_key = "{secrets.token_urlsafe(32)}"\n', encoding="utf-8")
-    say(as_json, {"file": str(file), **given},
-        f"{file} and the database {given['database']} are made. Keep {file} as safe as the backups.\n"
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in {**written, **key}.items()]
+    file.write_text("".join(lines), encoding="utf-8")
+    keep = f"Keep {file} as safe as the backups." if key else "Keep the environment's KASKAD_SECRET_KEY safe."
+    say(as_json, {"file": str(file), **written},
+        f"{file} and the database {settings.database} are made. {keep}\n"
         "Start it with `kaskad serve`.")  # fmt: skip
+
+
+def _with(settings: Settings, **options: str) -> Settings:
+    """Return the settings with what the command line says; raises Invalid."""
+    from msgspec import structs
+
+    from kaskad import config
+    from kaskad.domain.errors import Invalid
+
+    given = {name: value for name, value in options.items() if value}
+    problems = [f"--{name.replace('_', '-')}: {problem}" for name, value in given.items()
+                if (problem := config.CHECKS[name](value))]  # fmt: skip
+    if problems:
+        raise Invalid(problems)
+    return structs.replace(settings, **given)
 
 
 def serve(
@@ -75,22 +90,14 @@ def serve(
     as_json: JSON = False,
 ) -> None:
     """Run the server: engine, API, pages, webhooks and tracking. Ctrl-C ends it in order."""
-    from msgspec import structs
-
-    from kaskad import config, log
+    from kaskad import log
     from kaskad.actions import sign_in
     from kaskad.cli.client import chosen
     from kaskad.cli.playground import Playground
     from kaskad.cli.screens.output import as_line
-    from kaskad.domain.errors import Invalid
     from kaskad.web.service import serving
 
-    given = {name: value for name, value in {"listen": listen, "base_url": base_url}.items() if value}
-    problems = [f"--{name.replace('_', '-')}: {problem}" for name, value in given.items()
-                if (problem := config.CHECKS[name](value))]  # fmt: skip
-    if problems:
-        raise Invalid(problems)
-    settings = structs.replace(chosen(db), **given)
+    settings = _with(chosen(db), listen=listen, base_url=base_url)
     log.configure(settings.log_level, settings.log_style)
     ending = _ending()
     with serving(settings, "kaskad serve", base_url=settings.base_url, playground=Playground()) as service:
