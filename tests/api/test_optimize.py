@@ -51,6 +51,10 @@ def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, t
     said_no(api, 5)
     (order, _) = api.post("/cascades/cart/optimize", asked)["proposals"]
     assert not order["ready"] and "More people would say no" in order["hindrances"][0]
+    # And where one chat was reported as spam: with more chats that is over 0.1 % of all messages.
+    said_no(api, 1, outcome=6)
+    (order, _) = api.post("/cascades/cart/optimize", asked)["proposals"]
+    assert not order["ready"] and "reported as spam" in order["hindrances"][-1], order["hindrances"]
     said_no(api, 0)
     # Nothing has changed; --draft makes it the draft.
     assert api.get("/cascades/cart")["draft"] is None

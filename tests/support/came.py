@@ -79,11 +79,11 @@ def reacted_late(api: Any, people: int) -> None:
             )
 
 
-def said_no(api: Any, people: int) -> None:
-    """Let so many of those who were silent in the chat have opted out instead."""
+def said_no(api: Any, people: int, outcome: int = 5) -> None:
+    """Let so many of those who were silent in the chat have opted out (5) or complained (6) instead."""
     with api.service.db.write() as tx:
         tx.script(
-            f"UPDATE runs SET outcome = CASE WHEN contact_id < {2_295 + people} THEN 5 ELSE 3 END "
+            f"UPDATE runs SET outcome = CASE WHEN contact_id < {2_295 + people} THEN {outcome} ELSE 3 END "
             "WHERE contact_id >= 2295;"
             "INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',1]' FROM runs"
         )

@@ -29,6 +29,7 @@ from kaskad.store.courses import HOUR_MS
 
 LEAST_PEOPLE, LEAST_REACTIONS = 30, 5  # of a step: below that only the field's figures speak
 REFUSALS = 0.001  # by how much more people may say no
+COMPLAINTS = 0.001  # of messages: beyond that mailbox services send mail to spam
 REJECTED = 4
 SAME = 1e-4  # of a figure: less is no improvement
 
@@ -282,18 +283,31 @@ def _unfounded(ground: Arrangement, weighed: Weighed, changed: Sequence[int]) ->
 
 
 def _refusals(ground: Arrangement, weighed: Weighed, best: Choice) -> list[str]:
-    """Return that more people would say no, where they would."""
-    rates = np.zeros(len(ground.items))
+    """Return that more people would say no, or that too many messages would be complained of."""
+    refused, complained = np.zeros((2, len(ground.items)))
     for at, item in enumerate(ground.items):
         told = weighed.own.step(item.step)
-        rates[at] = told.refused / told.of if told.of else 0.0
-    before, after = (float(rates @ one.messages[:, 0]) for one in (weighed.today, best))
-    if after - before <= REFUSALS:
-        return []
-    return [
-        worded("More people would say no or complain: %(after)s %% of those who enter, now %(before)s %%.",
-               after=f"{100 * after:.2f}", before=f"{100 * before:.2f}")
-    ]  # fmt: skip
+        refused[at] = told.refused / told.of if told.of else 0.0
+        complained[at] = told.complained / told.of if told.of else 0.0
+    sent = [one.messages[:, 0] for one in (weighed.today, best)]
+    before, after = (float(refused @ each) for each in sent)
+    found = list[str]()
+    if after - before > REFUSALS:
+        found.append(
+            worded(
+                "More people would say no or complain: %(after)s %% of those who enter, now %(before)s %%.",
+                after=f"{100 * after:.2f}", before=f"{100 * before:.2f}",
+            )
+        )  # fmt: skip
+    before, after = (float(complained @ each) / max(float(each.sum()), 1e-12) for each in sent)
+    if after > max(COMPLAINTS, before + 1e-9):
+        found.append(
+            worded(
+                "%(after)s %% of messages would be reported as spam, now %(before)s %%: 0.1 %% is the bound.",
+                after=f"{100 * after:.2f}", before=f"{100 * before:.2f}",
+            )
+        )  # fmt: skip
+    return found
 
 
 def _rejected(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Rejected]:

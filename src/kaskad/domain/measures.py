@@ -63,6 +63,7 @@ OF_MESSAGES = {  # of a step, a channel, a variant, or all of them; in messages
     "ctr": Measure(
         worded("Clicked (CTR)"),
         worded("Messages in which a person clicked within seven days, by those that arrived."),
+        worded("Of two launches together it is all of these by all of those, not the mean of both shares."),
     ),
     "ctr_raw": Measure(
         worded("Clicked, with machines"),
@@ -104,6 +105,7 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
     "reach_delivered": Measure(
         worded("Reached: delivered"),
         worded("Runs with a message that was delivered, by runs that entered."),
+        worded("Receipts come late: the figure of yesterday is another one today."),
     ),
     "reach_seen": Measure(
         worded("Reached: seen"),
@@ -134,7 +136,10 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
     "cr_entered": Measure(
         worded("Goals, of those who entered"),
         worded("Runs whose goal came within its time, by runs that entered."),
-        worded("It came with the cascade, not because of it: that is told by the control group only."),
+        worded(
+            "It came with the cascade, not because of it: that is told by the control group only. What is "
+            "the goal of two cascades counts in both."
+        ),
     ),
     "cr_delivered": Measure(
         worded("Goals, of those delivered to"),
@@ -177,8 +182,8 @@ OF_RUNS = {  # of the whole cascade; in runs: who enters again counts again. The
             "carts, the carts that returned because of it."
         ),
         worded(
-            "Whether that could be chance is told by the tab “Does it work?”; the 20 per cent of "
-            "carts that shops speak of are gross."
+            "Whether that could be chance is told by the tab “Does it work?”, also to who looks every day: "
+            "one day it seems to be there by chance. The 20 per cent of carts that shops speak of are gross."
         ),
     ),
     "run_unsubscribe_rate": Measure(

@@ -27,6 +27,7 @@ class Cell(Struct):
     silent: int = 0
     waiting: int = 0
     refused: int = 0  # of those who left: they said no, or complained
+    complained: int = 0  # of these
 
     def add(self, other: Cell) -> None:
         """Count those of another cell too."""
@@ -35,6 +36,7 @@ class Cell(Struct):
         self.silent += other.silent
         self.waiting += other.waiting
         self.refused += other.refused
+        self.complained += other.complained
 
     @property
     def of(self) -> int:
@@ -119,6 +121,7 @@ def _count(cell: Cell, stages: Sequence[Stage], shape: Shape, before: int, runs:
     else:
         cell.left += runs
         cell.refused += runs if shape.outcome in _REFUSED else 0
+        cell.complained += runs if shape.outcome == Outcome.COMPLAINED.code else 0
 
 
 def _after(stages: Sequence[Stage], step: int) -> set[int]:
