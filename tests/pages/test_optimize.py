@@ -5,6 +5,17 @@ import re
 from support.came import CART, accounts, came
 
 PATH = "/cascades/cart/optimize"
+# Words of the curves that stand beyond the edge of their picture, or one on top of another.
+CUT = """() => [...document.querySelectorAll('[id^="wait-"] svg')].flatMap((svg) => {
+  const edge = svg.getBoundingClientRect();
+  const words = [...svg.querySelectorAll('text')].filter((one) => / (h|ч)$/.test(one.textContent));
+  const boxes = words.map((one) => one.getBoundingClientRect());
+  const beyond = (box) => box.left < edge.left || box.right > edge.right || box.top < edge.top;
+  const meet = (one, other) => one !== other && one.left < other.right && other.left < one.right
+    && one.top < other.bottom - 1 && other.top < one.bottom - 1;
+  return words.filter((_, n) => beyond(boxes[n]) || boxes.some((box) => meet(box, boxes[n])))
+    .map((one) => one.textContent);
+})"""
 
 
 def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
@@ -19,6 +30,7 @@ def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
         ("ru", "light", "wide"),
         ("en", "dark", "phone"),
         ("ru", "dark", "tablet"),
+        ("ru", "light", "phone"),
     ):
         eyes = visit("marketer", language=language, theme=theme, width=width)
         page = eyes.goto(wish)
@@ -27,6 +39,8 @@ def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
         eyes.shoot(f"optimize {width} {language} {theme}")
         wrong += eyes.axe() if width != "tablet" else []
         wrong += [f"too wide for a {width}"] if eyes.overflows() else []
+        cut = page.evaluate(CUT)
+        wrong += [f"{language}, {width}: {word} is cut" for word in cut]
     assert not wrong, "\n".join(wrong)
 
     page = visit("marketer").goto(wish)

@@ -23,16 +23,18 @@ draw("frontier", (told, narrow) => {
 
 for (let place = 0; place < 12; place += 1) {
   draw(`wait-${place}`, (told) => {
-    const line = (at, words, paint, align) => {
+    const end = Math.ceil(Math.max(told.wait, told.proposed ?? 0, told.rows.at(-1)[0]));
+    // Words stand to that side of their line on which there is more room, each of both lines in a row of its own.
+    const line = (at, words, paint, row) => {
       if (at === null) return [];
       const made = mark({ xAxis: at }, `${words} ${number(at, 1)} ${told.words.h}`, paint);
-      return [{ type: "line", data: [], markLine: { ...made, label: { ...made.label, position: "end", distance: 12, align } } }];
+      const label = { ...made.label, position: "end", distance: 12 + 18 * row, align: at < end / 2 ? "left" : "right" };
+      return [{ type: "line", data: [], markLine: { ...made, label } }];
     };
-    const longer = told.proposed !== null && told.proposed > told.wait;
     return {
-      height: 220,
-      grid: grid({ top: 38, right: 72, bottom: 44 }),
-      xAxis: values(told.words.hours, number, { min: 0, max: Math.ceil(Math.max(told.wait, told.proposed ?? 0, told.rows.at(-1)[0])) }),
+      height: 236,
+      grid: grid({ top: 54, right: 24, bottom: 44 }),
+      xAxis: values(told.words.hours, number, { min: 0, max: end }),
       yAxis: values("", percent, { min: 0, max: 1 }),
       tooltip: tip((all) => {
         const one = (Array.isArray(all) ? all : [all]).at(-1);
@@ -41,8 +43,8 @@ for (let place = 0; place < 12; place += 1) {
       series: [
         ...band("between", told.band, colour("--moving"), { step: "end" }),
         stairs(told.words.silent, told.rows, colour("--accent")),
-        ...line(told.wait, told.words.wait, "--quiet", told.proposed === null ? "center" : longer ? "right" : "left"),
-        ...line(told.proposed, told.words.proposed, "--good", longer ? "left" : "right"),
+        ...line(told.wait, told.words.wait, "--quiet", 0),
+        ...line(told.proposed, told.words.proposed, "--good", 1),
       ],
     };
   });
