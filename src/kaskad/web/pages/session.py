@@ -30,7 +30,8 @@ SIGNED_IN = "signed in"  # a need that every session meets
 OPEN = "open"  # a route that nobody signs in for
 FORM_TOKEN = "csrf"
 TOKEN_HEADER = "x-csrf-token"
-COUNTING_HEADER = "x-counting"  # of the request by which a page that waits looks whether it may go on
+COUNTING_HEADER = "x-counting"  # by which what waits looks whether it may go on: a PAGE, or a part by its id
+PAGE = "page"
 _UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -145,7 +146,7 @@ class PageRoute(APIRoute):
             except Unknown:
                 return _to_sign_in(request)
             except (RequestValidationError, KaskadError) as error:
-                if COUNTING_HEADER in request.headers:
+                if _waits_whole(request):
                     return _whole_page()
                 seen = await run_in_threadpool(_seen, request)
                 return failure(request, error, seen)
@@ -153,12 +154,16 @@ class PageRoute(APIRoute):
                 raise
             except Exception as error:
                 on_defect(request, error)
-                if COUNTING_HEADER in request.headers:
+                if _waits_whole(request):
                     return _whole_page()
                 return failure(request, error, getattr(request.state, "visitor", None))
-            return _whole_page() if COUNTING_HEADER in request.headers else response
+            return _whole_page() if _waits_whole(request) else response
 
         return handler
+
+
+def _waits_whole(request: Request) -> bool:
+    return request.headers.get(COUNTING_HEADER) == PAGE
 
 
 def _whole_page() -> Response:
@@ -173,17 +178,17 @@ def counting(request: Request, error: BeingCounted) -> Response:
         return Response(status_code=204, headers={**HEADERS, **headers})
     seen = _seen(request)
     look = look_of(request, seen)
-    address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     response = render(
-        request, look, "counting.html", 202, seen=seen, for_s=int(error.for_s), header=COUNTING_HEADER,
-        address=address,
+        request, look, "counting.html", 202, seen=seen, for_s=int(error.for_s), asks={COUNTING_HEADER: PAGE},
+        address=_address(request),
     )  # fmt: skip
     response.headers.update(headers)
     return response
 
 
 def failure(request: Request, error: Exception, seen: Visitor | None) -> Response:
-    """Return the page, or for a part of one the toast, that says what is wrong."""
+    """Return the page, or for a part of one the toast, that says what is wrong; a part that waits for its
+    figures tells it in their place, and asks no more."""
     look = look_of(request, seen)
     kinds = {NotFound: 404, Conflict: 409, Forbidden: 403, Invalid: 422, RequestValidationError: 404}
     others = 503 if isinstance(error, KaskadError) else 500
@@ -192,8 +197,14 @@ def failure(request: Request, error: Exception, seen: Visitor | None) -> Respons
     detail = _detail(look, error) if isinstance(error, KaskadError) else ""
     if status == 500:
         detail = look._("A defect in Kaskad. The server's log has it: report what it shows.")
-    template = "part_failure.html" if request.headers.get("hx-request") else "failure.html"
-    response = render(request, look, template, status, seen=seen, title=title, detail=detail)
+    part = request.headers.get(COUNTING_HEADER, "")
+    template = "failure.html"
+    if request.headers.get("hx-request"):
+        template = "part_awaited.html" if part else "part_failure.html"
+    response = render(
+        request, look, template, status, seen=seen, title=title, detail=detail, part=part,
+        address=_address(request),
+    )  # fmt: skip
     if isinstance(error, Busy):
         response.headers.update(RETRY_AFTER)
     if template == "part_failure.html":
@@ -230,9 +241,13 @@ def _seen(request: Request) -> Visitor | None:
     return found or visitor(request)
 
 
+def _address(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def _to_sign_in(request: Request) -> Response:
     """Send the reader to sign in and back; a part of a page has the whole page sent."""
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    path = _address(request)
     here = path if request.method == "GET" and not request.headers.get("hx-request") else "/"
     where = f"/sign-in?next={quote(here, safe='/')}"
     if request.headers.get("hx-request"):

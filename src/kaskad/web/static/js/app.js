@@ -36,7 +36,16 @@ export function say(text, kind = "info") {
   settle(made);
 }
 
+/** Leave only the last of the toasts that say the same, however often something fails. */
+function once(toast) {
+  const said = (each) => each.querySelector("[data-text]").textContent;
+  for (const other of [...toast.parentElement.children]) {
+    if (other !== toast && said(other) === said(toast)) other.remove();
+  }
+}
+
 function settle(toast) {
+  once(toast);
   if (!toast.classList.contains("bad")) setTimeout(() => toast.remove(), 6000);
 }
 
@@ -106,7 +115,19 @@ document.addEventListener("htmx:before:response", (event) => {
     if (left.length) say(left.join("\n"), "bad");
   });
 });
-document.addEventListener("htmx:error", () => say(root.dataset.offline, "bad"));
+// Whatever asks again and again tells once that nobody answers, until somebody does.
+let offline = false;
+document.addEventListener("htmx:error", () => {
+  if (!offline) say(root.dataset.offline, "bad");
+  offline = true;
+});
+document.addEventListener("htmx:before:response", () => {
+  offline = false;
+});
+document.addEventListener("htmx:after:swap", () => {
+  const last = document.getElementById("toasts").lastElementChild;
+  if (last) once(last);
+});
 
 // Tabs that do not fit are scrolled to the one that is open.
 for (const here of document.querySelectorAll(".tabs [aria-current]")) {
