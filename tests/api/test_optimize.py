@@ -10,6 +10,7 @@ from kaskad.config import Settings
 from kaskad.web.service import attending
 from support.api import Api
 from support.came import CART, accounts, came, reacted_late, said_no
+from support.counted import counting_held
 
 
 def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, tmp_path, capsys):
@@ -102,6 +103,39 @@ def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, t
 def _waits(api, asked):
     told = api.post("/cascades/cart/optimize", asked)
     return told["waits"], told
+
+
+ASKED = (
+    ("GET", "/control", None), ("GET", "/backtest", None), ("GET", "/cascades/held/forecasts", None),
+    ("POST", "/cascades/held/optimize", {"typical": True}),
+    ("POST", "/cascades/held/optimize", {"typical": True, "order": "free"}),
+    ("POST", "/cascades/held/forecast", {"typical": True}),
+    ("POST", "/cascades/held/launch/preview", {"everybody": True}),
+)  # fmt: skip
+
+
+def test_what_is_reckoned_holds_no_request_up_and_is_asked_for_again(api, monkeypatch):
+    text = CART.replace("cascade: cart", "cascade: held").replace("{event: cart_left}", "{broadcast: all}")
+    accounts(api)
+    api.put("/cascades/held", content=text)
+    api.post("/cascades/held/activate", {})
+    keys = [{"Idempotency-Key": f"held {number}"} for number in range(len(ASKED))]
+    asked = list(zip(ASKED, keys, strict=True))
+    with counting_held(monkeypatch) as there:
+        for _ in range(2):
+            for (method, path, body), headers in asked:
+                answer = api.call(method, path, body, headers=headers)
+                assert (answer.status_code, answer.headers.get("retry-after")) == (202, "1"), path
+        assert not [one for one in _optimized(api) if one["object"] == "held"], "noted before it was done"
+        there.set()
+    found = [api.call(method, path, body, headers=headers) for (method, path, body), headers in asked]
+    assert [answer.status_code for answer in found] == [200] * len(ASKED)
+    assert [answer.json()["compared"] for answer in found[3:5]] == [9, 15], "one body, the other's answer"
+    assert len([one for one in _optimized(api) if one["object"] == "held"]) == 2
+
+
+def _optimized(api):
+    return [one for one in api.get("/audit")["items"] if one["action"] == "POST /cascades/{slug}/optimize"]
 
 
 def test_what_is_not_known_is_said(tmp_path, capsys):

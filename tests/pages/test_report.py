@@ -4,19 +4,21 @@ import csv
 import io
 import json
 import re
-from threading import Event, Timer
+from threading import Event
 
 import pytest
 from python_calamine import CalamineWorkbook
 
-from kaskad.actions import uplift
+from kaskad.actions import mailboxes, uplift
 from kaskad.cli.root import run
+from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Kind
 from kaskad.store import courses
 from kaskad.store.cascades import by_slug
 from kaskad.store.contacts import Contact, upsert
 from kaskad.store.suppressions import hash_key
 from kaskad.web import soon
+from support.counted import counting_held
 from support.effects import TRIED, put_tried
 from support.faults import until
 
@@ -193,7 +195,7 @@ def test_figures_that_take_long_are_waited_for_and_hold_nobody_up(opened, visit,
     with opened.client("viewer") as client:
         part = client.get("/cascades/tried/uplift?all=yes&segment=", headers={"HX-Request": "true"})
         assert (part.status_code, part.content) == (204, b"")
-        waiting = {"HX-Request": "true", "X-Counting": "yes"}
+        waiting = {"HX-Request": "true", "X-Counting": "page"}
         failed = client.get("/cascades/missing/uplift", headers=waiting)  # the whole page tells why
         assert (failed.status_code, failed.headers["hx-refresh"]) == (204, "true")
     there.set()
@@ -201,7 +203,53 @@ def test_figures_that_take_long_are_waited_for_and_hold_nobody_up(opened, visit,
     assert opened.api.get("/cascades/tried/uplift")["effect"]["control"]["hits"] == 42
     assert len(asked) == 2  # once for the page, once for the API
     there.clear()
-    Timer(0.3, there.set).start()
+    monkeypatch.setattr("kaskad.cli.client.sleep", lambda rest_s: there.set())
     assert run(["uplift", "tried", "--version", "1", "--json", "--db", opened.service.office.db.name]) == 0
     told = capsys.readouterr()
     assert "The server is counting" in told.err and json.loads(told.out)["effect"]["control"]["hits"] == 42
+
+
+WAITING = (
+    "/cascades/news", "/cascades/news/forecasts", "/cascades/news/uplift", "/cascades/news/money",
+    "/cascades/news/launch?audience=list vip",
+)  # fmt: skip
+
+
+def test_no_page_counts_while_it_is_asked_for(site, monkeypatch):
+    with site.client("marketer") as client, counting_held(monkeypatch) as there:
+        pages = [f"{path}{'&' if '?' in path else '?'}until=2031-02-03" for path in WAITING]
+        assert [client.get(path).status_code for path in pages] == [202] * len(pages)
+        caps = client.get("/settings/caps").text
+        assert 'id="controlled" hx-get="/settings/caps"' in caps and "being counted" in caps
+        part = client.get("/settings/caps", headers={"HX-Request": "true", "X-Counting": "controlled"})
+        assert (part.status_code, part.content) == (204, b"")
+        there.set()
+    with site.client("marketer") as client:
+        assert "being counted" not in client.get("/settings/caps").text
+        assert [client.get(path).status_code for path in pages] == [200] * len(pages)
+
+
+def test_a_part_whose_figures_fail_says_so_in_its_place_and_asks_no_more(site, visit, monkeypatch):
+    asked = []
+
+    def told(*args):
+        asked.append(args)
+        raise Conflict("No such luck.")
+
+    monkeypatch.setattr(mailboxes, "told", told)
+    eyes = visit("viewer", language="en")
+    eyes.goto("/channels/complaints?days=90")
+    page = eyes.page
+    page.wait_for_selector("#mails .note.bad >> text=No such luck.")
+    assert not page.locator(".toast").count() and not eyes.axe()
+    page.wait_for_timeout(1_200)
+    assert len(asked) == 1 and page.get_by_role("link", name="Try again").is_visible()
+    assert "409" in eyes.wrong.pop()  # the browser's own line
+    again = """times => { for (let n = 0; n < times; n++) document.dispatchEvent(new Event("htmx:error")) }"""
+    page.evaluate(again, 3)
+    page.locator(".toast [data-close]").click()  # one only
+    page.evaluate(again, 2)
+    assert not page.locator(".toast").count(), "nobody answers still, which was told"
+    page.evaluate('document.dispatchEvent(new CustomEvent("htmx:before:response", {detail: {ctx: {}}}))')
+    page.evaluate(again, 1)
+    assert page.locator(".toast").count() == 1

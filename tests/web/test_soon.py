@@ -67,6 +67,19 @@ def test_more_than_can_wait_is_refused_and_what_waits_is_dropped_at_the_end(coun
         counts.get(AT_ONCE, lambda: 1)
 
 
+def test_several_things_that_are_wanted_share_one_wait(counting, monkeypatch):
+    counts, _, begun, _ = counting
+    monkeypatch.setattr(soon, "SOON_S", 60.0)
+    kept = Remembered(counts)
+    asked = kept.begin("a", lambda: counts.get("b", lambda: begun.append("b")) or begun.append("a"))
+    assert asked() is None and begun == ["b", "a"]
+    job = counts._jobs["late"] = soon._Job(lambda: 1)
+    job.began -= 61  # while something else was waited for
+    with pytest.raises(BeingCounted) as told:
+        counts.get("late", lambda: 1)
+    assert 60 < told.value.for_s < 100
+
+
 def test_what_failed_late_is_told_once_more_and_not_counted_again(counting):
     counts, there, begun, _ = counting
 

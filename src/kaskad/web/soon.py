@@ -11,7 +11,7 @@ from kaskad.domain.errors import KaskadError
 from kaskad.domain.worded import worded
 
 T = TypeVar("T")
-SOON_S = 0.2  # so long is waited for
+SOON_S = 0.1  # from its beginning, so long is waited for
 AT_ONCE = 2  # counted at the same time, fewer than a database has readers; the others wait for their turn
 WAITING = 32  # so many at most; more are refused
 KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
@@ -73,10 +73,10 @@ class Soon:
     def get(self, name: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` does, which is asked once for all who ask for that name meanwhile.
 
-        Raises BeingCounted where it is not there in SOON_S, Busy, and what `make` raises.
+        Raises BeingCounted where it was not there SOON_S after it began, Busy, and what `make` raises.
         """
         job = self._job(name, make)
-        if not job.done.wait(SOON_S):
+        if not job.done.wait(max(0.0, job.began + SOON_S - time.monotonic())):
             raise BeingCounted(time.monotonic() - job.began)
         if job.ended - job.began <= SOON_S:  # what failed late is kept too, else asking again began it anew
             self._forget(name, job)
@@ -84,6 +84,13 @@ class Soon:
             raise job.error
         value: T = job.value
         return value
+
+    def begin(self, name: Hashable, make: Callable[[], Any]) -> None:
+        """Begin what will be asked for in a moment, so that several things are waited for together.
+
+        Raises Busy.
+        """
+        self._job(name, make)
 
     def forget(self, name: Hashable) -> None:
         """Count anew when that name is asked for next."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from kaskad.actions import control
 from kaskad.analytics.control import Whole
 from kaskad.web.api.cascades import READ
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.uplift import Between, EffectView, P, between_of
 from kaskad.web.api.views import View, instant
@@ -59,10 +60,10 @@ class ControlView(View):
     ]
 
 
-@router.get("/control", dependencies=[may(READ)])
-def show_control(office: InOffice) -> ControlView:
+@router.get("/control", dependencies=[may(READ)], responses=COUNTING)
+def show_control(office: InOffice, counted: Counted) -> ControlView:
     """Measure what all advertising together brings, against the contacts who get none of it."""
-    told = control.show(office)
+    told = counted.soon(lambda: control.show(office))
     return ControlView(
         share=told.group.share / 10_000, event=told.group.event, as_of=instant(told.as_of),
         measured=None if told.told is None else MeasuredView.of(told.told),

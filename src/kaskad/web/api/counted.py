@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
+from kaskad.web.api.views import Told
 from kaskad.web.soon import Soon
 
 T = TypeVar("T")
@@ -31,15 +32,18 @@ COUNTING: dict[int | str, dict[str, Any]] = {
 
 
 class Counting:
-    """What one request asks to be counted; the same request, made again meanwhile, asks for the same."""
+    """What one request asks to be counted; the same request, made again meanwhile, asks for the same.
+
+    Of a POST that is one with the same body, too.
+    """
 
     def __init__(self, request: Request) -> None:
         self._soon: Soon = request.app.state.figures.soon
         self._name = (request.url.path, request.url.query)
 
-    def soon(self, make: Callable[[], T]) -> T:
+    def soon(self, make: Callable[[], T], body: Told | None = None) -> T:
         """Return what `make` does; raises BeingCounted where that takes longer than a moment."""
-        return self._soon.get(self._name, make)
+        return self._soon.get((*self._name, "" if body is None else body.model_dump_json()), make)
 
 
 Counted = Annotated[Counting, Depends(Counting)]

@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from kaskad.actions import forecast, hindsight
+from kaskad.actions.forecast import Expected
 from kaskad.actions.hindsight import Hindsight
 from kaskad.domain.ids import launch_text
 from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.templates import PEOPLE
 from kaskad.web.api.views import View, instant
@@ -200,35 +202,42 @@ class BacktestView(View):
     calibration: CalibrationView
 
 
-@backtest_router.get("", dependencies=[may(READ)])
+@backtest_router.get("", dependencies=[may(READ)], responses=COUNTING)
 def backtest(
-    office: InOffice,
+    office: InOffice, counted: Counted,
     cascade: Annotated[str, Query(max_length=64, description="Of this one; else of all.")] = "",
-) -> BacktestView:
+) -> BacktestView:  # fmt: skip
     """Hold what was forecast of the last launches against what happened, and count how often ranges held."""
-    told = hindsight.of_cascade(office, cascade) if cascade else hindsight.of_all(office)
+    told = counted.soon(
+        lambda: hindsight.of_cascade(office, cascade) if cascade else hindsight.of_all(office)
+    )
     return BacktestView(
         launches=[HindsightView.of(one) for one in told],
         calibration=CalibrationView.model_validate(hindsight.calibrated(told), from_attributes=True),
     )
 
 
-@router.get("/{slug}/forecasts", dependencies=[may(READ)])
+@router.get("/{slug}/forecasts", dependencies=[may(READ)], responses=COUNTING)
 def forecasts_of(
-    office: InOffice, slug: Slug, limit: Annotated[int, Query(ge=1, le=100)] = hindsight.LAUNCHES
-) -> list[HindsightView]:
+    office: InOffice, counted: Counted, slug: Slug,
+    limit: Annotated[int, Query(ge=1, le=100)] = hindsight.LAUNCHES,
+) -> list[HindsightView]:  # fmt: skip
     """Hold what was forecast of the last launches of a cascade against what has happened since."""
-    return [HindsightView.of(one) for one in hindsight.of_cascade(office, slug, limit)]
+    found = counted.soon(lambda: hindsight.of_cascade(office, slug, limit))
+    return [HindsightView.of(one) for one in found]
 
 
-@router.post("/{slug}/forecast", dependencies=[may(READ), may(PEOPLE)])
-def forecast_cascade(office: InOffice, slug: Slug, told: NewForecast) -> ForecastView:
+@router.post("/{slug}/forecast", dependencies=[may(READ), may(PEOPLE)], responses=COUNTING)
+def forecast_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewForecast) -> ForecastView:
     """Forecast reach, messages and cost of a cascade, step by step, with ranges; nothing is saved.
 
     Mistakes in the definition are left out.
     """
-    if told.typical:
-        found = forecast.of_typical(office, slug, told.definition)
-    else:
-        found = forecast.expect(office, slug, told.definition, whom=told.whom, sample=told.sample)
+
+    def made() -> Expected:
+        if told.typical:
+            return forecast.of_typical(office, slug, told.definition)
+        return forecast.expect(office, slug, told.definition, whom=told.whom, sample=told.sample)
+
+    found = counted.soon(made, told)
     return ForecastView.model_validate(found, from_attributes=True)

@@ -13,6 +13,7 @@ from kaskad.domain.money import BadMoney, parse_money
 from kaskad.domain.span import approximate_ms, parse_span
 from kaskad.domain.worded import wording
 from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.fields import PLAIN
 from kaskad.web.api.forecasts import RangeView
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -199,8 +200,8 @@ class OptimizedView(View):
     revision: str
 
 
-@router.post("/{slug}/optimize", dependencies=[may(READ), may(PEOPLE)])
-def optimize_cascade(office: InOffice, slug: Slug, told: NewOptimization) -> OptimizedView:
+@router.post("/{slug}/optimize", dependencies=[may(READ), may(PEOPLE)], responses=COUNTING)
+def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOptimization) -> OptimizedView:
     """Compare all orders and subsets of a cascade's steps, and say how long each should wait.
 
     Nothing is changed: each proposal is a definition that may become the draft.
@@ -218,8 +219,11 @@ def optimize_cascade(office: InOffice, slug: Slug, told: NewOptimization) -> Opt
         told.target_reach, _money(told.budget), _money(told.value), _money(told.annoyance), fades, told.calls,
         Freedom(told.order),
     )  # fmt: skip
-    found = optimize(
-        office, slug, told.definition, target, whom=told.whom, typical=told.typical, sample=told.sample
+    found = counted.soon(
+        lambda: optimize(
+            office, slug, told.definition, target, whom=told.whom, typical=told.typical, sample=told.sample
+        ),
+        told,
     )
     return OptimizedView.model_validate(found, from_attributes=True)
 

@@ -123,11 +123,12 @@ def export_report(
     return StreamingResponse(content, media_type=KINDS[Form(form)], headers=headers)
 
 
-@router.post("/launch/preview", dependencies=[may(READ)])
-def preview_launch(office: InOffice, slug: Slug, told: NewLaunch) -> PreviewView:
+@router.post("/launch/preview", dependencies=[may(READ)], responses=COUNTING)
+def preview_launch(office: InOffice, counted: Counted, slug: Slug, told: NewLaunch) -> PreviewView:
     """Tell what a launch would do: how many it is for, who would not enter, what each step would pass over.
 
     Asked of a sample of the audience, by what decides it before every message. Nothing is changed.
     """
     audience = Audience(told.list or "", told.segment or "", told.everybody)
-    return PreviewView.model_validate(preview(office, slug, audience, SAMPLE), from_attributes=True)
+    found = counted.soon(lambda: preview(office, slug, audience, SAMPLE), told)
+    return PreviewView.model_validate(found, from_attributes=True)

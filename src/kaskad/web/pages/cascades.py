@@ -22,6 +22,7 @@ from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.soon import BeingCounted
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -166,8 +167,11 @@ def _launch_page(
     foretold: Expected | None = None
     if asked.audience and not problem:
         try:
-            shown = preview(office, slug, read_audience(asked.audience))
-            foretold = launches.expected(office, slug, read_audience(asked.audience)) if shown.size else None
+            shown, foretold = figures_of(request).soon.get(
+                ("launch", slug, asked.audience), lambda: _looked(office, slug, asked.audience)
+            )
+        except BeingCounted:
+            raise
         except KaskadError as error:
             problem = look.refusal(error)
     return render(
@@ -175,6 +179,13 @@ def _launch_page(
         choices=_choices(office, look), audience=asked.audience, pace=asked.pace, canary=asked.canary,
         preview=shown, foretold=foretold, problem=problem,
     )  # fmt: skip
+
+
+def _looked(office: Office, slug: str, audience: str) -> tuple[Preview, Expected | None]:
+    """Return whom a launch would be for, and what is to be expected of it where that is anybody."""
+    whom = read_audience(audience)
+    shown = preview(office, slug, whom)
+    return shown, launches.expected(office, slug, whom) if shown.size else None
 
 
 def _choices(office: Office, look: Look) -> list[tuple[str, str]]:

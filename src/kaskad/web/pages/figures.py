@@ -27,7 +27,7 @@ from kaskad.analytics.recent import Hour, Lately
 from kaskad.analytics.uplift import Uplift
 from kaskad.analytics.who import Found
 from kaskad.web.pages.played import Playing
-from kaskad.web.pages.remembered import Remembered
+from kaskad.web.pages.remembered import Asked, Remembered
 from kaskad.web.soon import Soon
 
 if TYPE_CHECKING:  # it brings scipy along
@@ -50,10 +50,10 @@ class Figures:
         self.samples: Remembered[Sampled] = Remembered()
         self.people: Remembered[Found] = Remembered(self.soon)
         self.money: Remembered[MoneyTold] = Remembered(self.soon)
-        self.foretold: Remembered[list[Hindsight]] = Remembered()
-        self.calibrated: Remembered[Calibration] = Remembered()
+        self.foretold: Remembered[list[Hindsight]] = Remembered(self.soon)
+        self.calibrated: Remembered[Calibration] = Remembered(self.soon)
         self.pasts: Remembered[Past] = Remembered()
-        self.controls: Remembered[Control] = Remembered()
+        self.controls: Remembered[Control] = Remembered(self.soon)
         self.optimized: Remembered[Optimized] = Remembered(self.soon)
         self.uplifts: Remembered[Uplift] = Remembered(self.soon)
         self.measured: Remembered[Measured] = Remembered(self.soon)
@@ -75,13 +75,13 @@ class Figures:
         """Return what each cascade did in the last seven days."""
         return self.week.get("", lambda: reports.lately(office))
 
-    def hindsight(self, office: Office, slug: str) -> list[Hindsight]:
-        """Return a cascade's last launches beside what was forecast of them."""
-        return self.foretold.get(slug, lambda: hindsight.of_cascade(office, slug))
+    def hindsight(self, office: Office, slug: str) -> Asked[list[Hindsight]]:
+        """Begin a cascade's last launches beside what was forecast of them."""
+        return self.foretold.begin(slug, lambda: hindsight.of_cascade(office, slug))
 
-    def calibration(self, office: Office) -> Calibration:
-        """Return how far forecasts of all cascades can be trusted."""
-        return self.calibrated.get("", lambda: hindsight.calibrated(hindsight.of_all(office)))
+    def calibration(self, office: Office) -> Asked[Calibration]:
+        """Begin how far forecasts of all cascades can be trusted."""
+        return self.calibrated.begin("", lambda: hindsight.calibrated(hindsight.of_all(office)))
 
     def forget(self, slug: str) -> None:
         """Count anew what has just been changed."""

@@ -34,13 +34,13 @@ def forecasts(
     office: InOffice, request: Request, seen: Reader, slug: Slug, figure: Figure = USUAL
 ) -> Response:
     """Show a cascade's launches, what was expected of each, and what has become of it."""
-    look = look_of(request, seen)
+    look, figures = look_of(request, seen), figures_of(request)
     overview = cascades.find(office, slug).overview
-    every = figures_of(request).hindsight(office, slug)
+    foretold, trusted = figures.hindsight(office, slug), figures.calibration(office)
+    every, whole = foretold(), trusted()
     told = [each for each in every if each.figures]
     known = list(dict.fromkeys(one.figure for each in told for one in each.figures))
     figure = figure if figure in known else USUAL
-    whole = figures_of(request).calibration(office)
     return render(
         request, look, "forecasts.html", seen=seen, cascade=overview, launches=told, figure=figure,
         choices=[(name, look.word("foretold", name)) for name in known], drawn=_drawn(look, told, figure),

@@ -12,6 +12,7 @@ from msgspec import Struct
 from kaskad.web.soon import BeingCounted, Soon
 
 T = TypeVar("T")
+Asked = Callable[[], T]  # gives what was begun; raises BeingCounted where it is not there soon
 PATIENCE = 10  # times as long as it took to count: a tenth of one core at most
 LEAST_S = 1.0
 MOST = 1_000
@@ -57,8 +58,8 @@ class Remembered(Generic[T]):
 
         Raises BeingCounted where there is none that is fresh enough, nor an old one for the time being.
         """
-        kept = self._kept.get(name)
-        if kept is not None and time.monotonic() < kept.until:
+        kept = self._fresh(name)
+        if kept is not None:
             return kept.value
         try:
             return self._soon.get((id(self), name), lambda: self.get(name, make))
@@ -67,6 +68,19 @@ class Remembered(Generic[T]):
             if kept is None or time.monotonic() > kept.until + STALE_S:
                 raise
             return kept.value
+
+    def begin(self, name: str, make: Callable[[], T]) -> Asked[T]:
+        """Return what gives the value, as `soon` does, and begin it, so that several are waited for together.
+
+        Raises Busy.
+        """
+        if self._fresh(name) is None:
+            self._soon.begin((id(self), name), lambda: self.get(name, make))
+        return lambda: self.soon(name, make)
+
+    def _fresh(self, name: str) -> _Kept[T] | None:
+        kept = self._kept.get(name)
+        return kept if kept is not None and time.monotonic() < kept.until else None
 
     def forget(self, name: str) -> None:
         """Make again, when asked for next, the value and those whose names begin by this one and a NUL."""

@@ -26,6 +26,7 @@ from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.soon import BeingCounted
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("settings:read")]
@@ -302,9 +303,16 @@ def _page(
     )  # fmt: skip
 
 
-def _measured(office: Office, request: Request) -> Control:
+def _measured(office: Office, request: Request) -> Control | None:
+    """Return what the control group shows; None while it is being counted, which a part of the page asks for
+    again."""
     name = msgspec.json.encode(policy.show(office).control).decode()
-    return figures_of(request).controls.get(name, lambda: control.show(office))
+    try:
+        return figures_of(request).controls.soon(name, lambda: control.show(office))
+    except BeingCounted:
+        if request.headers.get("hx-request"):
+            raise
+        return None
 
 
 def _filled(given: Given | None, name: str, kept: object) -> object:

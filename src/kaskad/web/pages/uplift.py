@@ -37,11 +37,11 @@ def does_it_work(
     told, shared = None, []
     if whole.overview.version is not None:
         among = Filters(segment, number_of(version), since, until).among(look)
+        goals = figures_of(request).attributed.begin("", lambda: attribution.attribute(office))
         told = figures_of(request).uplifts.soon(
             named(office, slug, among, all), lambda: uplift.measure(office, slug, among, ripe=not all)
         )
-        goals = figures_of(request).attributed.soon("", lambda: attribution.attribute(office))
-        shared = [line for line in goals.lines if line.cascade == slug]
+        shared = [line for line in goals().lines if line.cascade == slug]
     return render(
         request, look, "uplift.html", seen=seen, cascade=whole.overview, told=told, shared=shared,
         rules={name: look._(text) for name, text in RULES.items()},
