@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kaskad.cli.root import run
 from kaskad.domain.terms import Channel
 from support.faults import until
 from support.shop import Taker, equip, people, taking
@@ -122,7 +123,7 @@ def test_a_plan_tells_what_would_change_and_saves_nothing(api, taker):
     assert changed["version"] == 2 and "-title: News\n+title: Other\n" in changed["diff"]
 
 
-def test_a_launch_reaches_its_list_and_the_report_counts_it(api, taker):
+def test_a_launch_reaches_its_list_and_the_report_counts_it(api, taker, capsys):
     put(api, "sale")
     assert api.call("POST", "/cascades/sale/launch", {"list": "vip"}).status_code == 409  # a draft
     api.post("/cascades/sale/activate")
@@ -149,6 +150,15 @@ def test_a_launch_reaches_its_list_and_the_report_counts_it(api, taker):
     assert (launch["enrolled"], launch["size"], launch["audience"]) == (3, 3, "list vip")
     assert api.call("POST", f"/cascades/sale/launches/{begun['id']}/stop").status_code == 409
     assert api.get("/cascades/sale")["under_way"] == 3
+    days = api.get("/cascades/sale/report/days?days=3")
+    assert [(day["sent"], day["failed"]) for day in days] == [(0, 0), (0, 0), (3, 1)]
+    assert days[-1]["day"] == report["as_of"][:10] and days[-1]["cost"] == report["cost"]
+    assert api.get("/cascades/sale/report/days?days=1&version=1") == days[-1:]
+    assert api.call("GET", "/cascades/sale/report/days?version=2").status_code == 404
+    assert run(["report", "sale", "--since", report["as_of"][:10], "--db", api.service.db.name]) == 0
+    shown = capsys.readouterr().out
+    assert "people         entered ██" in shown and "short (sms)    sent " in shown
+    assert "By the day of sending" not in shown, "one day is no course of time"
 
 
 def test_a_slow_launch_can_be_stopped(api, taker):

@@ -1,6 +1,7 @@
 """The forecast: the field's figures for typical people, the real base for an audience; API and command."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -91,7 +92,9 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     assert run(["forecast", str(file), "--typical", "--db", api.service.db.name]) == 0
     shown = capsys.readouterr().out
     assert "85.0% are expected to react: 850 (" in shown and "₸34.62 for each" in shown
-    assert "Half of the runs are over after " in shown
+    assert "Runs are over after so long, if all enter at once or at the trigger's pace:\nhalf" in shown
+    drawn = re.findall(r"^.{6} (?:arrive|react ) [█├┼─┤ ]+ [\d,]+", shown, re.MULTILINE)
+    assert len(drawn) == 9 and drawn[0].startswith("letter arrive ██") and "┼" in drawn[-1]
     assert "robot    -10.0 points" in shown and "(-32%)" in shown
     api.put("/cascades/five", content=text)
     assert run(["forecast", "five", "--everybody", "--json", "--db", api.service.db.name]) == 0

@@ -6,7 +6,8 @@ Each is held against a slow count of rows (support/one_count.py), on both databa
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from kaskad.cli.screens.run import _report_table
 from kaskad.domain.guard import Figure
 from kaskad.domain.terms import Channel, Kind, MessageState, Reason
 from kaskad.engine.arrival import Arrival
+from kaskad.store import settings
 from kaskad.store.db import Database
 from kaskad.web.api.launches import ReportView
 from kaskad.web.api.measures import MeasuresView
@@ -402,6 +404,22 @@ def check_others(story: Story, runs: list[Run], made: list[Message]) -> None:
         sum(one.state in one_count.FAILED for one in made if one.submitted_at),
     )
     assert lately.cost == {"KZT": sum(one.money for one in made)}
+    check_days(story, [one for one in made if one.submitted_at])
+
+
+def check_days(story: Story, made: Sequence[Any]) -> None:
+    """Days are those of the hand-over by the installation's clock; together they are all messages."""
+    with story.db.read() as tx:
+        zone = settings.zone(tx)
+    days = reports.days(story.office, "shop", 60)
+    assert len(days) == 60
+    for day in days:
+        of = [one for one in made if datetime.fromtimestamp(one.submitted_at / 1000, zone).date() == day.day]
+        counted = line(of)
+        for name in ("sent", "arrived", "seen", "reacted", "failed"):
+            assert getattr(day, name) == counted[name], (day.day, name)
+        assert day.cost.get("KZT", 0) == sum(one.money for one in of)
+    assert sum(day.sent for day in days) == line(list(made))["sent"] > 0
 
 
 def check_people(story: Story, told: reports.Told) -> None:

@@ -12,8 +12,10 @@ from msgspec import Struct
 from kaskad.actions import segments
 from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
+from kaskad.analytics import days as by_day
 from kaskad.analytics import measures, paths, reach, recent, who
 from kaskad.analytics.courses import tally
+from kaskad.analytics.days import Day
 from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.measures import Rate
 from kaskad.analytics.paths import Flow, Variant
@@ -114,6 +116,17 @@ def hours(office: Office, count: int = 24) -> list[Hour]:
     """Return what left in each of the last hours of the clock, the oldest first."""
     with office.read() as tx:
         return recent.hours(tx, office.now(), count)
+
+
+def days(office: Office, slug: str, count: int, version: int = 0) -> list[Day]:
+    """Return what a cascade sent on each of the last days, the oldest first, today last.
+
+    Of one version, or with 0 of all. Raises NotFound.
+    """
+    with office.read() as tx:
+        row = store.by_slug(tx, slug)
+        version_id = store.version_by_number(tx, slug, version).id if version else 0
+        return by_day.days(tx, row.id, office.now(), count, version_id)
 
 
 HEADER = (

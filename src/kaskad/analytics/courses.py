@@ -14,7 +14,7 @@ from kaskad.store.courses import DAY, EVER, HOUR_MS, LATE, Entry, parts, stand, 
 from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
-_PIECE = 1_000
+PIECE = 1_000
 Counts = dict[tuple[int, int], list[int]]  # by version and course: runs, their worth, what of it came back
 
 
@@ -87,10 +87,10 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
     found: dict[int, list[int]] = {
         row[0]: [row[1], row[2]] for row in tx.all("counts_under_way", cascade_id=cascade_id)
     }
-    changed = waiting(tx, _PIECE)
+    changed = waiting(tx, PIECE)
     cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
     courses: dict[int, str] = {}
-    told = stand(tx, changed if len(changed) <= _PIECE else set(), courses)
+    told = stand(tx, changed if len(changed) <= PIECE else set(), courses)
     moved = [
         (entry, sign) for one in told.values() for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry
     ]
@@ -136,9 +136,9 @@ def left_between(tx: Transaction, since: int, until: int, *, by_hour: bool = Fal
         for hour, version_id, text, count in tx.all(
             "legs_between", hours=hours, since=first, until=last, by=int(by_hour)
         ):
-            found[hour, version_id, _leg(text)] += count
-    changed = waiting(tx, _PIECE)
-    for hour, version_id, leg, sign in moves(tx, changed if len(changed) <= _PIECE else set()):
+            found[hour, version_id, leg_of(text)] += count
+    changed = waiting(tx, PIECE)
+    for hour, version_id, leg, sign in moves(tx, changed if len(changed) <= PIECE else set()):
         if since <= hour < until:
             found[hour if by_hour else 0, version_id, leg] += sign
     return found
@@ -212,8 +212,8 @@ def _moved(
         versions &= {scope.version_id}
     people = None if scope.people is None else set(scope.people)
     ordered = sorted(key for key in keys if people is None or key[0] in people)
-    for start in range(0, len(ordered), _PIECE):
-        for standing in stand(tx, set(ordered[start : start + _PIECE]), courses, now).values():
+    for start in range(0, len(ordered), PIECE):
+        for standing in stand(tx, set(ordered[start : start + PIECE]), courses, now).values():
             for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
                 if (
                     entry is not None
@@ -226,7 +226,7 @@ def _moved(
 part_of_text = lru_cache(20_000)(part_of)  # the same parts are asked for again and again
 
 
-def _leg(text: str) -> Leg:
+def leg_of(text: str) -> Leg:
     part = part_of_text(text)
     assert isinstance(part, Leg)
     return part

@@ -32,7 +32,7 @@ def backtest(
     """
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
-    from kaskad.cli.screens.ranges import LEGEND
+    from kaskad.cli.screens.plots import LEGEND
 
     with reached(db) as client:
         found = client.get("/backtest", cascade=cascade or None)
@@ -50,7 +50,7 @@ def backtest(
 
 def _print(told: dict[str, Any]) -> None:
     from kaskad.cli.screens.output import table
-    from kaskad.cli.screens.ranges import plot
+    from kaskad.cli.screens.plots import plot
 
     state = "over" if told["over"] else f"{told['under_way']} people under way"
     whom = told["audience"]

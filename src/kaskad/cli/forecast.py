@@ -101,6 +101,7 @@ def _print(told: Mapping[str, Any]) -> None:
         typer.echo(NOBODY)
         return
     _print_steps(told)
+    _plot_steps(told)
     _print_whole(told)
     _print_over(told)
     _print_without(told)
@@ -129,6 +130,24 @@ def _print_steps(told: Mapping[str, Any]) -> None:
     typer.echo(table(heads, rows))
 
 
+def _plot_steps(told: Mapping[str, Any]) -> None:
+    """Draw who comes to each step and reacts to it, beside all who enter; then all who are reached."""
+    from kaskad.cli.screens.plots import Bar, chart
+
+    bars = []
+    for step in told["steps"]:
+        name = step["step"]
+        for what, figure in (("arrive", "arrived"), ("react", "reacted")):
+            between = step["ranges"][figure]
+            bars.append(Bar(what, step[figure], f"{step[figure]:,}", name, (between["low"], between["high"])))
+            name = ""
+    between = told["ranges"]["reached"]
+    share = f"{told['reached']:,} = {told['reach']:.0%}"
+    bars.append(Bar("react", told["reached"], share, "in all", (between["low"], between["high"])))
+    typer.echo("\n" + "\n".join(chart(bars, top=told["size"] - told["held_out"])))
+    typer.echo("├┼┤ is where eight of ten outcomes lie; a whole line is everybody who enters.\n")
+
+
 def _print_whole(told: Mapping[str, Any]) -> None:
     ranges = told["ranges"]
     each = f"; {_money(told['each_reached'])} for each who reacts" if told["each_reached"] else ""
@@ -148,18 +167,21 @@ def _print_whole(told: Mapping[str, Any]) -> None:
 
 
 def _print_over(told: Mapping[str, Any]) -> None:
-    """Tell when it will be over."""
+    """Tell when it will be over, on a line of time that ends with the last run."""
+    from kaskad.cli.screens.plots import Bar, chart
     from kaskad.cli.simulate import time_text
 
-    names = {"50%": "half of the runs are over", "90%": "nine of ten", "100%": "all"}
-    parts = []
+    if not told["over"]:
+        return
+    names = {"50%": "half", "90%": "nine of ten", "100%": "all"}
+    bars = []
     for one in told["over"]:
-        low, high = time_text(one["between"]["low"]), time_text(one["between"]["high"])
-        between = "" if low == high else f" ({low} to {high})"
-        parts.append(f"{names[one['share']]} after {time_text(one['after_s'])}{between}")
-    if parts:
-        words = ", ".join(parts)
-        typer.echo(f"{words[0].upper()}{words[1:]}, if all enter at once or at the trigger's pace.")
+        low, high = one["between"]["low"], one["between"]["high"]
+        ends = [time_text(end) for end in (low, high)]
+        text = time_text(one["after_s"]) + ("" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})")
+        bars.append(Bar(names[one["share"]], one["after_s"], text, between=(low, high), filled=False))
+    typer.echo("Runs are over after so long, if all enter at once or at the trigger's pace:")
+    typer.echo("\n".join(chart(bars)))
 
 
 def _print_without(told: Mapping[str, Any]) -> None:

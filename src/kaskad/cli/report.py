@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +13,10 @@ from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 
 if TYPE_CHECKING:
     from kaskad.analytics.reach import Report
+    from kaskad.cli.client import Client
 
 EVERY_S = 2.0
+DAYS, MOST_DAYS = 92, 400  # that are drawn; where one says since when, and that is long ago
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +51,7 @@ def report(
             typer.echo(as_text(told))
             return
         if not watch:
-            Screen().report(_read(told), ())
+            Screen().report(_read(told), (), _days(client, told, among))
             return
         try:
             with Screen().refreshing() as show:
@@ -58,7 +61,20 @@ def report(
                     told = client.get(f"/cascades/{cascade}/report", **among)
         except KeyboardInterrupt:
             pass
-        Screen().report(_read(told), ())
+        Screen().report(_read(told), (), _days(client, told, among))
+
+
+def _days(client: Client, told: Mapping[str, Any], among: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return what was sent on the days that the report is of; of a segment they are not counted."""
+    if among["segment"]:
+        return ()
+    since, until = (str(among[end] or "")[:10] for end in ("since", "until"))
+    count = DAYS
+    if since:
+        today = datetime.fromisoformat(told["as_of"]).date()
+        count = min(MOST_DAYS, max(1, (today - date.fromisoformat(since)).days + 2))
+    found = client.get(f"/cascades/{told['cascade']}/report/days", days=count, version=among["version"])
+    return [day for day in found if day["day"] >= since and (not until or day["day"] < until)]
 
 
 def _read(told: dict[str, Any]) -> Report:

@@ -105,8 +105,11 @@ def _show_version(wanted: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Cascade messaging: one message, several channels in turn, until the person answers."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org; None: where a terminal is written to
+        context.color = False

@@ -28,8 +28,6 @@ BASES = {
     "others": "How many react is known from your other cascades, and where they say little, from the field.",
     "own": "How many react is known from this cascade's own past.",
 }
-_BARS = " ▁▂▃▄▅▆▇█"
-_PLOT = 72  # columns of the plot
 
 
 def register(app: typer.Typer) -> None:
@@ -302,14 +300,11 @@ def _value(one: Mapping[str, Any], value: float | None) -> str:
 
 def _plot(hours: Sequence[Mapping[str, int]]) -> None:
     """Print how many messages go when, as a line of bars."""
-    counts = [sum(hour.values()) for hour in hours]
-    if not any(counts):
-        return
-    each = -(-len(counts) // _PLOT)
-    bars = [sum(counts[at : at + each]) for at in range(0, len(counts), each)]
-    top = max(bars)
-    line = "".join(_BARS[-(-8 * count // top)] for count in bars)
-    typer.echo(f"Messages, {each} h a bar, at most {top:,}: {line}")
+    from kaskad.cli.screens.plots import sparkline
+
+    line, each, top = sparkline([sum(hour.values()) for hour in hours])
+    if top:
+        typer.echo(f"Messages, {each} h a bar, at most {top:,} of them:\n{line}")
 
 
 def _shares(outcomes: Mapping[str, int], people: int) -> str:

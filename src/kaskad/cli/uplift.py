@@ -9,8 +9,6 @@ import typer
 
 from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 
-WIDTH = 41
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -91,6 +89,7 @@ def _head(told: dict[str, Any]) -> None:
 def print_effect(one: dict[str, Any], treated: str) -> None:
     """Print both groups, and the difference for one look and for any look."""
     from kaskad.cli.screens.output import table
+    from kaskad.cli.screens.plots import around_zero
 
     rows = [
         (name, group["people"], group["hits"], _rate(group["rate"]))
@@ -104,7 +103,8 @@ def print_effect(one: dict[str, Any], treated: str) -> None:
     typer.echo(f"Difference {_points(one['difference'])} points")
     for text, interval in (("one look, fixed beforehand", ends[0]), ("if you look again and again", ends[1])):
         shown = "shown" if interval["low"] > 0 or interval["high"] < 0 else "not shown"
-        typer.echo(f"  {_bar(interval, scale)}  {_pair(interval)} · {text}: {shown}")
+        line = around_zero(interval["low"], interval["high"], scale)
+        typer.echo(f"  {line}  {_pair(interval)} · {text}: {shown}")
 
 
 def _whole(told: dict[str, Any]) -> None:
@@ -196,29 +196,20 @@ def _cells(
     effect: dict[str, Any], scale: float, evenly: float | None, p: float | None = None
 ) -> tuple[str, str, str]:  # fmt: skip
     """Return the bar, the interval, and what is shown of one effect."""
+    from kaskad.cli.screens.plots import around_zero
+
     if effect["between"] is None:
         return "", "", "nobody yet"
+    line = around_zero(effect["between"]["low"], effect["between"]["high"], scale)
     if evenly is not None and evenly < 0.001:
-        return _bar(effect["between"], scale), _pair(effect["between"]), "uneven lot: believe nothing"
+        return line, _pair(effect["between"]), "uneven lot: believe nothing"
     shown = effect["shown"] if p is None else p < 0.05
-    return _bar(effect["between"], scale), _pair(effect["between"]), "shown" if shown else "not shown"
+    return line, _pair(effect["between"]), "shown" if shown else "not shown"
 
 
 def _scale(intervals: Sequence[dict[str, float] | None]) -> float:
     ends = [abs(each[end]) for each in intervals if each for end in ("low", "high")]
     return max(ends, default=0.0) or 1.0
-
-
-def _bar(interval: dict[str, float], scale: float) -> str:
-    """Return the interval as a line around zero."""
-    half = WIDTH // 2
-    low, high = (half + round(interval[end] / scale * half) for end in ("low", "high"))
-    cells = [" "] * WIDTH
-    cells[low : high + 1] = "─" * (high - low + 1)
-    cells[half] = "┼" if low <= half <= high else "│"
-    for at, sign in ((low, "├"), (high, "┤")):
-        cells[at] = cells[at] if at == half else sign
-    return "".join(cells)
 
 
 def _pair(interval: dict[str, float]) -> str:

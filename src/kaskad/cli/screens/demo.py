@@ -16,7 +16,7 @@ from kaskad import log
 from kaskad.actions.hindsight import Compared, Hindsight
 from kaskad.analytics.reach import Amounts, Line, Report, money
 from kaskad.cli.screens import output
-from kaskad.cli.screens.ranges import plot
+from kaskad.cli.screens.plots import plot
 from kaskad.demo.play import Picture
 from kaskad.domain.cascade import Money
 from kaskad.domain.money import format_money

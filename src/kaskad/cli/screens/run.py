@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from kaskad import log
 from kaskad.analytics.reach import Amounts, Level, Line, Progress, Report, Trip, money
+from kaskad.cli.screens.funnel import funnel, over_days
 from kaskad.cli.screens.output import rates_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.money import format_money
@@ -97,10 +99,15 @@ class Screen:
         with Live(console=self._out, auto_refresh=False, transient=True) as live:
             yield lambda report: live.update(Group(*_report_parts(report)), refresh=True)
 
-    def report(self, report: Report, trips: Sequence[Trip]) -> None:
-        """Print the report; without `trips` it tells of no single person."""
+    def report(
+        self, report: Report, trips: Sequence[Trip], days: Sequence[Mapping[str, Any]] = ()
+    ) -> None:  # fmt: skip
+        """Print the report; without `trips` it tells of no single person, without `days` of no day."""
         for part in _report_parts(report):
             self._out.print(part)
+        for drawn in (funnel(report), over_days(days)):
+            if drawn:
+                self._out.print(Text("\n" + "\n".join(drawn)), soft_wrap=True)
         if report.entered and trips:
             _print_people(self._out, report, trips)
 

@@ -142,6 +142,15 @@ SELECT k.hour * :by, k.version_id, p.detail, sum(k.messages)
  WHERE k.hours = :hours AND k.hour >= :since AND k.hour < :until
  GROUP BY k.hour * :by, k.version_id, k.part_id, p.detail;
 
+-- name: legs_by_day
+-- What became of a cascade's messages (of one version, or with 0 of all) that were submitted between two hours, by day;
+-- :offset is how many seconds the clock of these days is ahead of UTC.
+SELECT (k.hour * 3600 + :offset) / 86400, p.detail, sum(k.messages)
+  FROM leg_counts k JOIN versions v ON v.id = k.version_id JOIN course_parts p ON p.id = k.part_id
+ WHERE k.hours = 1 AND k.hour >= :since AND k.hour < :until AND v.cascade_id = :cascade_id
+   AND (:version_id = 0 OR v.id = :version_id)
+ GROUP BY (k.hour * 3600 + :offset) / 86400, k.part_id, p.detail;
+
 -- name: add_spent_counts
 INSERT INTO spent_counts (hour, version_id, step, account_id, kind, messages, price, cost)
 /* sqlite: VALUES (:c1, :c2, :c3, :c4, :c5, :c6, :c7, :c8) */

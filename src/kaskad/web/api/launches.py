@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -196,6 +196,18 @@ class AmongQuery:
         self.told = reports.Among(segment, version, moment(office, since), moment(office, until))
 
 
+class DayView(View):
+    """What was handed over on one day by the installation's clock, with all that became of it since."""
+
+    day: date
+    sent: int
+    arrived: int
+    seen: int
+    reacted: int
+    failed: int
+    cost: Money
+
+
 class ReportView(View):
     """How a cascade does as of one moment: who entered, who was reached, by what, for how much."""
 
@@ -333,3 +345,14 @@ def show_report(
 ) -> ReportView:
     """Report who entered, who was reached, by what, and for how much."""
     return ReportView.of(counted.soon(lambda: reports.report(office, slug, among.told)))
+
+
+@router.get("/report/days", dependencies=[may(READ)], responses=COUNTING)
+def list_report_days(
+    office: InOffice, slug: Slug, counted: Counted,
+    days: Annotated[int, Query(ge=1, le=400, description="Today and days before.")] = 92,
+    version: Annotated[int, Query(ge=0, le=2**31 - 1, description="Only runs of it; 0: any.")] = 0,
+) -> list[DayView]:  # fmt: skip
+    """Report what a cascade sent day by day, the oldest first; days without messages are there too."""
+    found = counted.soon(lambda: reports.days(office, slug, days, version))
+    return [DayView.model_validate(one, from_attributes=True) for one in found]
