@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
+from typing import Any
 
 import pytest
 
 from kaskad.domain.policy import Policy
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.domain.tokens import Signer
 from kaskad.engine import move
 from kaskad.engine.arrival import Arrival
@@ -25,9 +26,10 @@ from kaskad.store import accounts, cascades, contacts, settings
 from kaskad.store import runs as run_store
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
+from kaskad.store.postgres import PostgresTransaction
 from support.faults import until
 from support.postgres import PostgresServer
-from support.stage import HASH_KEY, KEYS, VAULT, Stage, accepted
+from support.stage import HASH_KEY, KEYS, VAULT, Stage, accepted, refused
 
 THREE = """
 cascade: three
@@ -211,6 +213,35 @@ def test_a_run_that_another_worker_has_is_left_to_it_without_waiting(twin: tuple
         assert stage.sent(ann) == ["one"]
     stage.works()
     assert stage.sent(ann) == ["one", "two"]
+
+
+def test_sums_that_all_processes_share_are_written_when_nothing_else_is_left_to_do(
+    twin: tuple[Stage, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has written one keeps all others from it until its commit: they would wait for a whole tick."""
+    stage, _ = twin
+    for channel in CHANNELS:
+        stage.account(channel, channel.value, prices={"minor": 150, "currency": "KZT"})
+    stage.cascade(THREE.replace("broadcast: everybody", "event: left"))
+    ann, bob = stage.person("ann"), stage.person("bob")
+    stage.answer = lambda parcel: None
+    stage.event(ann, "left")
+    stage.engine.take_results([refused(stage.parcels[-1], stage.clock.now(), Reason.INVALID_ADDRESS)])
+    stage.engine.deliver(Delivery(None, events=[stage.told(bob, "left")]))
+    names: list[str] = []
+    send = PostgresTransaction._send
+
+    def noted(self: PostgresTransaction, text: bytes, params: Mapping[str, Any]) -> object:
+        names.append(text.decode())
+        return send(self, text, params)
+
+    monkeypatch.setattr(PostgresTransaction, "_send", noted)
+    stage.engine._tick()
+    shared = [at for at, text in enumerate(names) if "cascades SET" in text or "INTO held_by_day" in text]
+    assert len(shared) == 2, "what was given back and what is held now are one sum"
+    assert shared == [len(names) - 2, len(names) - 1]
+    assert stage.sent(ann) == ["one", "two"]
+    assert stage.sent(bob) == ["one"]
 
 
 def test_intake_waits_for_a_tick_that_is_deciding_and_then_keeps_timers_away(

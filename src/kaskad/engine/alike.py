@@ -339,7 +339,7 @@ class Alike:
         spent = self._write(plan, takes, properties) if takes else 0
         self._world.limits[send.account_id].give_back(len(takes) - (len(self.parcels) - before))
         if spent:
-            self._changes.hold(version.cascade_id, send.account_id, self._now, spent)
+            self._changes.sums.hold(version.cascade_id, send.account_id, self._now, spent)
 
     def _write(
         self, plan: _Plan, takes: Sequence[tuple[Run, Row]], properties: Mapping[RunKey, dict[str, Any]]

@@ -12,6 +12,7 @@ from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
+from kaskad.engine.sums import Sums
 from kaskad.store import courses as course_store
 from kaskad.store import runs as run_store
 from kaskad.store import tasks as task_store
@@ -19,7 +20,6 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import RunKey
 
 PIECE = 250  # runs that are written together while a tick goes on
-DAY_MS = 86_400_000
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
 _FINISHED = RunState.FINISHED.code
 _CONTACT = itemgetter(0)
@@ -30,11 +30,11 @@ class Changes:
 
     def __init__(
         self, known_inputs: dict[object, int], outbox: Outbox | None = None, spending: Spending | None = None,
-        noted: course_store.Noted | None = None,
+        noted: course_store.Noted | None = None, sums: Sums | None = None,
     ) -> None:  # fmt: skip
-        self._spending, self._noted = spending, noted
-        self.held: dict[tuple[int, int, int], int] = {}  # by cascade, account and day of UTC
-        self.spent: dict[tuple[int, int], int] = {}  # by account and day, where there are budgets
+        self._noted = noted
+        self.sums = Sums(spending) if sums is None else sums
+        self._ends = sums is None  # else who has given them writes them, last of all
         self._outbox = outbox
         self.runs: list[Row] = []
         self.submits: list[Row] = []  # runs of which no more changes than that a message has been submitted
@@ -64,8 +64,6 @@ class Changes:
         self.provider_ids: list[Row] = []
         self.parts: list[Row] = []
         self.look_ups: list[Row] = []  # of messages that their service is asked about
-        self.reserved: dict[int, int] = {}
-        self.charged: dict[int, int] = {}
         self.amounts: list[Row] = []  # amounts that have changed since they were reserved
         self._known_inputs = known_inputs
         self._new_inputs: dict[int, str] = {}
@@ -87,10 +85,8 @@ class Changes:
         _many(tx, "put_look_ups", self.look_ups)
         _many(tx, "mark_runs", self.marks)
         _many(tx, "put_amounts", self.amounts)
-        for cascade_id, amount in sorted(self.charged.items()):
-            tx.run("charge_money", id=cascade_id, amount=amount)
-        self.charged.clear()
-        self._reserve(tx)
+        if self._ends:
+            self.sums.write(tx)
 
     def flush_some(self, tx: Transaction) -> None:
         """Write what was decided so far, once that is a good piece: PostgreSQL works on it while we go on."""
@@ -102,18 +98,8 @@ class Changes:
         self._flush_runs(tx)
         self.flush_last(tx)
         _many(tx, "put_inputs", sorted(self._new_inputs.items()))
-        self._reserve(tx)
-
-    def _reserve(self, tx: Transaction) -> None:
-        for cascade_id, amount in sorted(self.reserved.items()):
-            tx.run("reserve_money", id=cascade_id, amount=amount)
-        self.reserved.clear()
-        if self.held:
-            tx.many("add_held", [(*place, amount) for place, amount in sorted(self.held.items())])
-            self.held.clear()
-        if self.spent:
-            tx.many("add_spending", [(*place, amount) for place, amount in sorted(self.spent.items())])
-            self.spent.clear()
+        if self._ends:
+            self.sums.write(tx)
 
     def _tell(self) -> None:
         self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
@@ -185,7 +171,7 @@ class Changes:
         if undialled:
             tx.many("forget_calls", [row[:3] for row in undialled])
         for row in undialled:
-            self.hold(row[7], row[8], row[10], -row[6])
+            self.sums.hold(row[7], row[8], row[10], -row[6])
 
     def _requeue(self, tx: Transaction) -> None:
         if self.requeued:
@@ -213,17 +199,6 @@ class Changes:
             decision.wake_at, decision.due_at, decision.outcome, decision.outcome_step, int(decision.late),
             finished_at,
         ))  # fmt: skip
-
-    def hold(self, cascade_id: int, account_id: int | None, at: int | None, amount: int) -> None:
-        """Note that so much more is held for a message that was submitted then; less, where it is below 0."""
-        self.reserved[cascade_id] = self.reserved.get(cascade_id, 0) + amount
-        if account_id is None or at is None or not amount:
-            return
-        by_day = cascade_id, account_id, at // DAY_MS
-        self.held[by_day] = self.held.get(by_day, 0) + amount
-        if self._spending is not None:
-            place = account_id, self._spending.day_of(at)
-            self.spent[place] = self.spent.get(place, 0) + amount
 
     def reopen(self, run: Run, passage: Passage, now: int) -> None:
         """Note that a failed attempt is over and its message is as if it had not been sent."""

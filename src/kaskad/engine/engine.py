@@ -68,6 +68,7 @@ class Engine:
         self._housekeeping = Housekeeping()
         self.next_at: int | None = None  # when there is something to do that nobody wakes us for
         self.ticks = 0
+        self.repeated = 0  # ticks that were undone by a change of another process, and done again
         self.pulse = Pulse()
         world.shared = db.dialect == "postgresql"
         world.noted = None if world.shared else Noted()
@@ -274,7 +275,9 @@ class Engine:
                         self._housekeeping.run(tx, self.world, now)
                         busy = ticked.more or bool(results or deliveries)  # somebody waits for the commit
                         ticked.more |= self._counting.run(tx, busy, now)
-                        self.next_at = _next_at(tx, self.world, now)
+                        if not ticked.more:
+                            self.next_at = _next_at(tx, self.world, now)
+                    ticked.sums.write(tx)
                 self.world.conflicts = 0
                 self.world.committed()
                 self._counting.committed()
@@ -285,6 +288,7 @@ class Engine:
                 if not passing or tries >= _REPEATS:
                     raise
                 log.info("tick repeated", why=str(error))
+                self.repeated += 1
                 self._begin_again(deliveries, error)
         raise AssertionError
 
@@ -421,9 +425,9 @@ def _refuse(deliveries: list[Delivery], shared: Future[None], error: BaseExcepti
 
 def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     """Return when something will be due that nobody wakes us for."""
-    instants = [
-        row[0] for name in ("next_wake_at", "next_judgement") if (row := tx.one(name)) and row[0] is not None
-    ]
+    since = now if world.shared else 0  # what is due and was not to be had, another process has
+    rows = (tx.one("next_wake_at", since=since), tx.one("next_judgement"))
+    instants = [row[0] for row in rows if row is not None and row[0] is not None]
     if all(at > now for at in instants):
         guard = tx.one("next_guard_at", now=now)
         instants += [guard[0]] if guard and guard[0] is not None else []

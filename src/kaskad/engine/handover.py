@@ -31,6 +31,7 @@ from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.purse import Purse
 from kaskad.engine.sign_up import secrets_of
 from kaskad.engine.spending import Till
+from kaskad.engine.sums import Sums
 from kaskad.engine.world import World
 from kaskad.providers.base import File, Invite, Outgoing
 from kaskad.store.db import Row, Transaction
@@ -215,8 +216,11 @@ class Question(Page):
 class Writer:
     """Writes messages of one tick."""
 
-    def __init__(self, world: World, tx: Transaction, now: int, short_links: list[Row]) -> None:
+    def __init__(
+        self, world: World, tx: Transaction, now: int, short_links: list[Row], sums: Sums
+    ) -> None:  # fmt: skip
         self._world, self._tx, self._now = world, tx, now
+        self._sums: Sums | None = sums  # None: they are written, and a budget may be looked at
         self._short_links = short_links  # those of what was written are added here
         self._purse = Purse(world, now)
         self._till = None if world.spending is None else Till(tx, world.spending, world.accounts, now)
@@ -263,6 +267,9 @@ class Writer:
     def over_budget(self, version: Version, send: Send, passages: Passages, more: int) -> Refusal | None:
         """Reserve `more` if the cascade's budget and the contact's allow it; else return why they do not."""
         budget = version.cascade.budget
+        if self._sums is not None and (budget.total is not None or self._till is not None):
+            self._sums.write(self._tx)  # of what has come in: what goes out in this tick, purse and till know
+            self._sums = None
         account, limit = self._world.accounts[send.account_id], budget.total or budget.per_contact
         amount: Decimal | None = Decimal(more)
         if limit is not None and account.price is not None:

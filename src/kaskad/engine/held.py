@@ -70,13 +70,12 @@ def note(tx: Transaction, changes: Changes, amounts: Sequence[Amount]) -> None:
         if cascade_id is None:  # erased since
             continue
         if one.cost is not None and one.cost != row[6]:
-            charged = changes.charged
-            charged[cascade_id] = charged.get(cascade_id, 0) + one.cost - (row[6] or 0)
+            changes.sums.charge(cascade_id, one.cost - (row[6] or 0))
         before = held_of(row[4], row[9], row[6])
         after = held_of(one.state, one.price, one.cost)
         if before == after:
             continue
-        changes.hold(cascade_id, row[10], row[8], after - before)
+        changes.sums.hold(cascade_id, row[10], row[8], after - before)
         if row[6] is None and not row[9] and one.kind is not Change.BILL:
             continue  # nobody had named a price: what it costs is told for the first time
         changes.amounts.append((*row[:3], one.at, one.kind.value, before, after, one.source))

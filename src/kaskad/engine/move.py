@@ -30,6 +30,7 @@ from kaskad.engine.inbox import News
 from kaskad.engine.look import Desk, look
 from kaskad.engine.parcel import Parcel
 from kaskad.engine.results import ask_for
+from kaskad.engine.sums import Sums
 from kaskad.engine.world import Handed, World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -68,12 +69,12 @@ class _Sending(Struct, gc=False):
 
 def move(
     tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True,
-    told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {},
+    told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {}, sums: Sums | None = None,
 ) -> Moved:  # fmt: skip
     """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go.
 
     `told` are those about which this tick has brought something telling, `news` says of some what; the runs
-    that end by it are taken out of `told`.
+    that end by it are taken out of `told`. To `sums` is added what is held, for the caller to write.
     """
     told = set() if told is None else told
     limit = world.due_limit
@@ -90,7 +91,7 @@ def move(
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if not due and not loaded:
         return Moved([], 0, False)
-    mover = _Mover(tx, world, now)
+    mover = _Mover(tx, world, now, sums)
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
     answered = alike.end_answered([*due, *loaded], news)
     told -= answered
@@ -135,11 +136,11 @@ def _lane(item: _Sending) -> int:
 class _Mover:
     """One tick's decisions."""
 
-    def __init__(self, tx: Transaction, world: World, now: int) -> None:
+    def __init__(self, tx: Transaction, world: World, now: int, sums: Sums | None) -> None:
         self._tx, self._world, self._now = tx, world, now
-        self.changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted)
+        self.changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
         self.desk = Desk(tx, world, now)
-        self.writer = Writer(world, tx, now, self.changes.short_links)
+        self.writer = Writer(world, tx, now, self.changes.short_links, self.changes.sums)
         self._sending: list[_Sending] = []
 
     def decide(self, runs: list[Run], ready: Collection[RunKey]) -> None:
@@ -266,7 +267,7 @@ class _Mover:
             )
         attempt = 1 + (before.attempt if before else 0)
         if written.more:
-            self.changes.hold(run.cascade_id, send.account_id, self._now, written.more)
+            self.changes.sums.hold(run.cascade_id, send.account_id, self._now, written.more)
         if send.account_id in self._world.desks:  # our own people take it: in this very transaction
             language = self.desk.person(run.contact_id).language
             zone, price = answers.zones[0], written.price

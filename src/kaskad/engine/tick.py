@@ -26,6 +26,7 @@ from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery, match_orphans, receive
 from kaskad.engine.results import apply_results, told_no
 from kaskad.engine.returns import settle
+from kaskad.engine.sums import Sums
 from kaskad.engine.world import World
 from kaskad.log import get_logger
 from kaskad.store import runs as run_store
@@ -41,6 +42,7 @@ class Ticked(Struct):
     moved: int
     applied: int
     more: bool  # something is left that could be done at once
+    sums: Sums  # to be written last
 
 
 def tick(
@@ -49,12 +51,14 @@ def tick(
 ) -> Ticked:  # fmt: skip
     """Run one tick on what has come in; deliveries to this process need not go through the inbox.
 
+    `sums` of what is returned are still to be written, once nothing else is left to do in the transaction.
     `closing`: nothing new is begun or handed over, only what has come in is kept; the live runs concerned are
     the first that the next start decides about. Ended runs send nothing, so they are decided about here.
     """
     if not world.options.moves:
         return _keep(tx, world, deliveries, now)
-    changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted)
+    sums = Sums(world.spending)
+    changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
     stored = _take_inbox(tx, world)
     received = receive(tx, deliveries, now, merged=world.merges)
     judged = judge_hits(tx, world, now)
@@ -85,17 +89,17 @@ def tick(
         concerned = touched | applied.touched
         run_store.wake(tx, concerned, now)
         ended = run_store.ended(tx, concerned)
-        moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news)
+        moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=sums)
         changes.flush_last(tx)
-        return Ticked([], moved.decided, len(arrivals), False)
+        return Ticked([], moved.decided, len(arrivals), False, sums)
     enrol(tx, world, [*broadcast(tx, world, now), *dated(tx, world, now)], now)
 
     backlog = len(stored) == world.options.inbox_limit
     timers = _timers_may_fire(tx, world, backlog, now)
     touched |= applied.touched
-    moved = move(tx, world, touched, now, timers=timers, told=changes.told, news=applied.news)
+    moved = move(tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, sums=sums)
     changes.flush_last(tx)
-    return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog)
+    return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)
 
 
 def _keep(tx: Transaction, world: World, deliveries: Sequence[Delivery], now: int) -> Ticked:
@@ -109,7 +113,7 @@ def _keep(tx: Transaction, world: World, deliveries: Sequence[Delivery], now: in
     if arrivals:
         run_store.fence(tx, sorted({arrival.contact_id for arrival in arrivals}))
         tx.many("put_inbox", [(now, *astuple(arrival)) for arrival in arrivals])
-    return Ticked([], 0, len(arrivals), False)
+    return Ticked([], 0, len(arrivals), False, Sums())
 
 
 def _take_inbox(tx: Transaction, world: World) -> list[Arrival]:

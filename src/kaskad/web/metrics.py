@@ -94,7 +94,7 @@ class Metrics(Collector):
         entries, oldest_at = tx.one("metric_inbox") or (0, None)
         yield _gauge("kaskad_inbox_entries", "Told to us and not yet applied.", entries)
         yield _gauge("kaskad_inbox_age_seconds", "Age of the oldest of them.", _age_s(now, oldest_at))
-        due = [row[0] for row in (tx.one("next_wake_at"), tx.one("next_guard_at", now=now)) if row]
+        due = [row[0] for row in (tx.one("next_wake_at", since=0), tx.one("next_guard_at", now=now)) if row]
         late_s = max([_age_s(now, at) for at in due], default=0.0)
         yield _gauge("kaskad_timer_lag_seconds", "How late the run is that has been due longest.", late_s)
         counts, seconds = list(engine.pulse.counts), engine.pulse.seconds

@@ -145,8 +145,8 @@ UPDATE runs r SET wake_at = k.now, guard_at = NULL, seq = r.seq + 1
 UPDATE runs SET state = 1, wake_at = :now, seq = seq + 1 WHERE cascade_id = :cascade_id AND state = 2;
 
 -- name: next_wake_at
--- When the next timer is due, besides the guards of what is under way.
-SELECT wake_at FROM runs WHERE wake_at IS NOT NULL AND guard_at IS NULL ORDER BY wake_at LIMIT 1;
+-- When the next timer from an instant on is due, besides the guards of what is under way.
+SELECT wake_at FROM runs WHERE wake_at >= :since AND guard_at IS NULL ORDER BY wake_at LIMIT 1;
 
 -- name: next_guard_at
 -- When the first guard runs out. For a time at which no timer is due: then all that is looked at is under way.
