@@ -5,12 +5,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kaskad.bench.cascade4 import Report, Work, as_data, run
+from kaskad.bench.cascade4 import Report, as_data, run
 from kaskad.bench.fates import ONE_FAILS_IN, REACT, Fates
 from kaskad.bench.outside import Noop
 from kaskad.bench.prepare import CHANNELS, definition, policy
 from kaskad.bench.table import cascade4_table, number, show
 from kaskad.bench.target import pattern
+from kaskad.bench.work import Work
 from kaskad.cli.root import run as main
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.policy import CAPS, WINDOWS
@@ -54,6 +55,21 @@ def test_300_contacts_on_postgresql_at_a_steady_rate_get_what_is_due_and_no_more
     correct(report, 300)
     assert report.figures.enrol_per_s < 650
     postgres.drop(url)
+
+
+def test_two_workers_on_one_postgresql_share_300_contacts_and_send_what_is_due_and_no_more(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.create()
+    report = run(Work(contacts=300, db=url, workers=2))
+    correct(report, 300)
+    assert report.figures.server_cpu_s_per_1000 > 0
+    postgres.drop(url)
+
+
+def test_several_workers_need_a_database_that_they_can_share(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--workers", "2", "--contacts", "10"]) == 2
+    assert "--db postgresql" in capsys.readouterr().err
 
 
 def test_300_contacts_over_http_with_webhooks_back_get_what_is_due_and_no_more() -> None:

@@ -5,6 +5,7 @@ Kept as four bytes an entry, since a million contacts make six million entries w
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
@@ -29,6 +30,7 @@ class Entry(Struct, frozen=True):
     at: int
     what: What
     keys: array[int]  # see `key_of`
+    order: int  # nanoseconds since the machine was started: several journals are one in this order
 
     def messages(self) -> Iterator[tuple[int, int]]:
         """Return (contact, step) of each message."""
@@ -44,12 +46,15 @@ class Journal:
         self.entries: list[Entry] = []
         self.counts = dict.fromkeys(What, 0)
 
-    def note(self, at: int, what: What, keys: Iterable[int]) -> None:
-        """Append one entry of messages, each as `key_of` (contact, step)."""
+    def note(self, at: int, what: What, keys: Iterable[int], order: int | None = None) -> None:
+        """Append one entry of messages, each as `key_of` (contact, step).
+
+        `order`, where what happened is known to have been settled before now.
+        """
         packed = array("I", keys)
         if packed:
             with self._lock:
-                self.entries.append(Entry(at, what, packed))
+                self.entries.append(Entry(at, what, packed, time.monotonic_ns() if order is None else order))
                 self.counts[what] += len(packed)
 
     def size(self) -> int:

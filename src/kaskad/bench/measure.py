@@ -16,11 +16,30 @@ def own_peak_mib() -> float:
 
 def cpu_s(pid: int | None) -> float:
     """Return the CPU time of a running process; 0 where there is none, or no /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    except OSError:
+    fields = _stat(pid)
+    return (int(fields[12]) + int(fields[13])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
+def server_cpu_s(backend: int) -> float:
+    """Return the CPU time of all processes of the PostgreSQL server that has this backend, ended ones too.
+
+    0 where there is no such process here, or no /proc.
+    """
+    fields = _stat(backend)
+    if not fields or fields[0] != "postgres":  # of that number, but of another machine
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    server = int(fields[2])
+    ended = _stat(server)[14:16]
+    return family_cpu_s(server) + sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int | None) -> list[str]:
+    """Return the fields of a process' `stat` from its name on; [] where there is none, or no /proc."""
+    try:
+        name, _, fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")
+    except OSError:
+        return []
+    return [name.partition("(")[2], *fields.split()]
 
 
 def family_cpu_s(pid: int) -> float:

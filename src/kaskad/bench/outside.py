@@ -130,10 +130,17 @@ class Receipts:
 
 
 class Noop:
-    """A dispatcher that answers at once, without sending anything."""
+    """A dispatcher that answers at once, without sending anything.
 
-    def __init__(self, engine: Taker, clock: Clock, fates: Fates, journal: Journal) -> None:
+    `decided_ns` tells when it was settled that the parcels at hand are to go.
+    """
+
+    def __init__(
+        self, engine: Taker, clock: Clock, fates: Fates, journal: Journal,
+        decided_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:  # fmt: skip
         self._engine, self._clock, self._fates, self._journal = engine, clock, fates, journal
+        self._decided_ns = decided_ns
         self.receipts = Receipts(engine.deliver, clock, fates, journal)
         self._spent_s = 0.0
 
@@ -149,7 +156,7 @@ class Noop:
         refused: list[Parcel] = []
         for parcel in parcels:
             (refused if fails(parcel.contact_id, parcel.step) else taken).append(parcel)
-        self._journal.note(now, What.SENT, _keys(parcels))
+        self._journal.note(now, What.SENT, _keys(parcels), self._decided_ns())
         self._journal.note(now, What.FAILED, _keys(refused))
         self._journal.note(now, What.ACCEPTED, _keys(taken))
         self._engine.take_results([_acceptance(p, now) for p in taken] + [_refusal(p, now) for p in refused])

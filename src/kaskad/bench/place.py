@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
+from kaskad.bench.measure import server_cpu_s
 from kaskad.domain.errors import Conflict, Unavailable
 
 NOT_COUNTED = frozenset({"message_bodies", "raw_webhooks"})
@@ -33,6 +34,9 @@ class Place(Protocol):
 
     def sizes(self) -> Mapping[str, int]:
         """Return the bytes of each table with its indexes, without the write-ahead log."""
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of the database's own processes; 0 where it has none on this machine."""
 
     def close(self) -> None: ...
 
@@ -64,6 +68,9 @@ class SqlitePlace:
         )
         return dict(rows)
 
+    def cpu_s(self) -> float:
+        return 0.0
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -91,6 +98,9 @@ class PostgresPlace:
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         )
         return dict(rows)
+
+    def cpu_s(self) -> float:
+        return server_cpu_s(self._connection.info.backend_pid)
 
     def close(self) -> None:
         self._connection.close()

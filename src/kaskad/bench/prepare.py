@@ -33,6 +33,11 @@ def policy() -> Policy:
                   run_gap_ms=PerClass(), holdout=PerClass())  # fmt: skip
 
 
+def vault() -> Vault:
+    """Return what keeps the secrets of the benchmark's accounts."""
+    return Vault(["the key of a benchmark's database, of no worth"])
+
+
 def definition() -> str:
     """Return the text of CASCADE-4."""
     return (files("kaskad.bench") / "cascade4.yaml").read_text("utf-8")

@@ -39,6 +39,8 @@ def cascade4_table(report: Report) -> list[Line]:
         ("timer lag p99, ms", number(figures.timer_lag_p99_ms), *lag),
         ("CPU µs/contact", number(figures.cpu_s_per_1000 * 1000), "", ""),
         ("  of it the driver's", number(figures.driver_us_per_contact), "", ""),
+        ("  of PostgreSQL besides", number(figures.server_cpu_s_per_1000 * 1000), "", ""),
+        ("ticks repeated", number(figures.ticks_repeated), "", ""),
         ("peak memory, MiB", number(figures.peak_mib), "400", "250"),
         ("bytes/contact", number(figures.bytes_per_contact), *_DISK[kind]),
         ("bytes in all", number(figures.bytes_per_contact * work.contacts), "", ""),

@@ -44,6 +44,7 @@ def bench(
     sender: Annotated[str, typer.Option(help="With http: thread or process.")] = "thread",
     receipts: Annotated[str, typer.Option(help="With http: webhooks or direct.")] = "webhooks",
     batch: Annotated[int, typer.Option(min=1, help="Receipts in one webhook, at most.")] = 50,
+    workers: Annotated[int, typer.Option(min=1, help="Engines that share the work (PostgreSQL).")] = 1,
     as_json: Json = False,
 ) -> None:
     """Carry people through CASCADE-4 on the real engine; 1 is returned unless sends made are sends due."""
@@ -51,7 +52,8 @@ def bench(
         return
     import msgspec
 
-    from kaskad.bench.cascade4 import Work, as_data, run
+    from kaskad.bench.cascade4 import as_data, run
+    from kaskad.bench.work import Work
     from kaskad.log import configure
 
     configure("warning")
@@ -59,7 +61,11 @@ def bench(
     _one_of("--receipts", receipts, "webhooks", "direct")
     _one_of("--sender", sender, "thread", "process")
     work = Work(contacts, mode, db, rate, overload, _span(latency_ms), seed, concurrency, sender,
-                receipts, batch)  # fmt: skip
+                receipts, batch, workers)  # fmt: skip
+    if workers > 1 and (mode != "noop" or not db.startswith("postgres")):
+        raise typer.BadParameter(
+            "several engines need --db postgresql and --mode noop", param_hint="--workers"
+        )
     report = run(work, _progress)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(as_data(report)), indent=2).decode())
