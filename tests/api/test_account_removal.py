@@ -53,6 +53,7 @@ def test_the_last_account_for_a_step_ahead_stays_and_the_cascade_is_named(api, t
 
 
 def test_what_nobody_needs_any_more_is_deleted(api, taker):
+    spare(api, "resting", enabled=False)
     api.delete("/accounts/resting")
     spare(api, "second")
     api.delete("/accounts/second")  # the first stands in

@@ -146,6 +146,7 @@ def test_other_accounts_say_what_they_take(api, service):
 
 
 def test_the_doctor_tells_of_a_text_that_is_paused_meanwhile(api, service):
+    api.post("/accounts/wa/templates/sync")
     assert refusal(api, ORDER) == ""
     office = api.service.office
     account = office.engine.world.accounts_by_name["wa"]

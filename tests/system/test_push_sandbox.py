@@ -16,6 +16,7 @@ from support.api import Api
 PEOPLE = (
     Person("ann", "Ann", "ann@example.org", "+79000000001", ids={"push": "app-token-of-ann-1"}),
     Person("bob", "Bob", "bob@example.org", "+79000000002"),
+    Person("dan", "Dan", "dan@example.org", "+79000000003"),
 )
 QUIET = """
 mail: {open: {median: 1}, click: {median: 1}}
@@ -89,6 +90,23 @@ def message_of(api, who):
     return next((one for one in api.get("/messages", params={"contact": who})["items"]), {"state": ""})
 
 
+def bound(api, sandbox, who, number):
+    """Make a contact, let the browser of phone `number` follow the link, and return the address it got."""
+    told = {
+        "attributes": {"name": who.title()},
+        "email": f"{who}@example.org",
+        "phone": f"+7900000000{number}",
+    }
+    api.put(f"/contacts/{who}", told)
+    url = api.post(f"/contacts/{who}/opt-in-links", {"account": "web"})["url"]
+    server = sandbox.server(WebPush)
+    phone = sandbox.world.phones[number]
+    sandbox.do(lambda deeds: deeds.start(phone, "push", server.start_of(url), server))  # digits are asked for
+    pushes = lambda: [a for a in api.get(f"/contacts/{who}")["addresses"] if a["channel"] == "push"]  # noqa: E731
+    (address,) = until(pushes)
+    return address["value"]
+
+
 def test_an_app_shows_a_message_and_a_tap_ends_the_run(place):
     api, sandbox = place
     push = {"channel": "push", "value": "app-token-of-ann-1"}
@@ -106,15 +124,8 @@ def test_an_app_shows_a_message_and_a_tap_ends_the_run(place):
 
 def test_a_browser_is_bound_by_the_link_and_then_shows_a_message(place):
     api, sandbox = place
-    told = {"attributes": {"name": "Bob"}, "email": "bob@example.org", "phone": "+79000000002"}
-    api.put("/contacts/bob", told)
-    url = api.post("/contacts/bob/opt-in-links", {"account": "web"})["url"]
     phone = sandbox.world.phones[2]
-    server = sandbox.server(WebPush)
-    sandbox.do(lambda deeds: deeds.start(phone, "push", server.start_of(url), server))  # digits are asked for
-    pushes = lambda: [a for a in api.get("/contacts/bob")["addresses"] if a["channel"] == "push"]  # noqa: E731
-    (address,) = until(pushes)
-    assert address["value"].startswith(f"{sandbox.http_url}/webpush/b/2#")
+    assert bound(api, sandbox, "bob", 2).startswith(f"{sandbox.http_url}/webpush/b/2#")
     ordered(api, "bob", "ready_web")
     (notice,) = until(lambda: list(phone.notices))
     assert (notice.title, notice.text) == ("Order 17", "Bob, it is ready")
@@ -127,10 +138,9 @@ def test_a_browser_is_bound_by_the_link_and_then_shows_a_message(place):
 
 
 def test_a_browser_that_is_gone_is_marked_and_the_run_goes_on(place):
-    api, _ = place
+    api, sandbox = place
     api.put("/contacts/cid", {"attributes": {"name": "Cid"}, "email": "cid@example.org"})
-    gone = api.get("/contacts/bob")["addresses"]
-    value = next(a["value"] for a in gone if a["channel"] == "push").replace("/b/2#", "/b/77#")
+    value = bound(api, sandbox, "dan", 3).replace("/b/3#", "/b/77#")
     consent = {"granted": True, "channels": ["push"], "proof": {"source": "page", "text": "on the page"}}
     api.put("/contacts/cid", {"addresses": [{"channel": "push", "value": value}], "consents": [consent]})
     ordered(api, "cid", "ready_web")
