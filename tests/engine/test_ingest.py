@@ -20,6 +20,7 @@ from kaskad.engine.engine import Engine
 from kaskad.engine.ingest import Ingest
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.receive import Delivery
+from kaskad.engine.reports import ENOUGH
 from kaskad.engine.world import Options, World
 from kaskad.providers.base import Account, Inbound, Receipt
 from kaskad.store import accounts, cascades, contacts, settings
@@ -339,16 +340,18 @@ def test_a_tick_waits_a_little_for_as_many_as_the_last_one_served(
         return False
 
     monkeypatch.setattr(engine._halt, "wait", wait)
-    engine._served = 3
-    engine._gather()
+    later = monotonic() + 60
+    engine._gather(later, 3)
     assert waits == []  # nothing waits: it may sleep
     engine.deliver(Delivery(None))
-    engine._gather()
+    engine._gather(later, 3)
     assert len(waits) == 2  # until three are there
-    engine._gather()
+    engine._gather(later, 3)
     assert len(waits) == 2
-    engine._served = 9
-    monkeypatch.setattr("kaskad.engine.engine._GATHER_S", 0.0)
-    engine._gather()
+    engine._gather(monotonic(), 9)
     assert len(waits) == 2  # no longer than that
+    engine._gather(later, 2 * ENOUGH)
+    assert len(waits) == ENOUGH - 1  # somebody waits for these, and the next ones come while they are kept
+    engine._gather(later)
+    assert len(waits) == ENOUGH - 1
     engine.stop()

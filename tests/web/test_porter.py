@@ -21,7 +21,7 @@ from kaskad.domain.errors import Full
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
 from kaskad.engine.dispatch import new_loop
-from kaskad.engine.reports import Report
+from kaskad.engine.reports import ENOUGH, Report
 from kaskad.providers import provider
 from kaskad.providers.base import Account
 from kaskad.web.app import build_app
@@ -188,6 +188,22 @@ def test_webhooks_are_answered_by_the_process_once_they_are_durable(at):
     assert (arrival.event, arrival.at) == ("e1", 5)
     assert msgspec.json.decode(report.headers)["host"] == "go.example.org"
     until(lambda: at.app.hooks.taken["own"] == before + 1)
+
+
+def test_what_comes_at_once_is_handed_on_in_parts_so_that_one_is_kept_while_the_next_is_read(at):
+    lines = [line_to(at.server) for _ in range(ENOUGH + 8)]
+    for number, line in enumerate(lines):  # so that the process has them all
+        line.sendall(request(told(f"before-{number}")))
+        assert answer(line)[0] == 200
+    at.intake.told.clear()
+    os.kill(at.porter.pid, signal.SIGSTOP)
+    for number, line in enumerate(lines):
+        line.sendall(request(told(f"then-{number}")))
+    os.kill(at.porter.pid, signal.SIGCONT)
+    for line in lines:
+        assert answer(line)[0] == 200
+        line.close()
+    assert [len(reports) for _, reports in at.intake.told] == [ENOUGH, 8]
 
 
 def test_one_connection_carries_many_webhooks_also_sent_before_the_answer_and_in_pieces(at):

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import count
+from math import inf
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from kaskad.engine.housekeeping import Housekeeping
 from kaskad.engine.parcel import Parcel, Result
 from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
+from kaskad.engine.reports import ENOUGH
 from kaskad.engine.tick import Ticked, tick
 from kaskad.engine.world import StaleCatalog, World
 from kaskad.store.courses import Noted
@@ -36,7 +38,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 _GATHER_S = 0.01  # what comes in bits is taken together: a commit for each would cost more than its work
-_LOOK_S = 0.002  # between looks at how much has come
+_LOOK_S = 0.001  # between looks at how much has come
 _IDLE_S = 1.0
 _SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox too
 _RELOAD_S = 2.0  # so soon does what other processes change there count here
@@ -371,19 +373,23 @@ class Engine:
             self._halt.wait(min(5.0, 0.2 * 2**failures))  # nothing that arrives makes it work any sooner
         elif not more:
             if self._waiting():
-                self._halt.wait(max(0.0, self._began_s + _GATHER_S - monotonic()))
+                self._gather(self._began_s + _GATHER_S)
             else:
                 idle_s = _SHARED_IDLE_S if self.world.shared else _IDLE_S
                 until_s = self.world.clock.seconds_until(self.next_at) if self.next_at is not None else idle_s
                 if until_s > 0:
                     self._wake.wait(min(idle_s, until_s))
-            self._gather()
+            self._gather(monotonic() + _GATHER_S, self._served)
         self._wake.clear()
 
-    def _gather(self) -> None:
-        """Wait a little for as many as the last tick served: those who were answered soon come back."""
-        until_s = monotonic() + _GATHER_S
-        while 0 < self._waiting() < self._served and monotonic() < until_s and not self._stopping:
+    def _gather(self, until_s: float, least: float = inf) -> None:
+        """Let what comes in bits come together, until then: `least` of all, or enough of what is waited for.
+
+        `least` is what the last tick served, since those who were answered soon come back.
+        """
+        while 0 < self._waiting() < least and monotonic() < until_s and not self._stopping:
+            if _told_in(self._deliveries) >= ENOUGH:
+                return
             self._halt.wait(_LOOK_S)
 
     def _waiting(self) -> int:

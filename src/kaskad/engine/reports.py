@@ -21,6 +21,8 @@ from kaskad.providers.base import Account, Provider, Receipt, Told
 
 log = get_logger(__name__)
 
+ENOUGH = 32  # webhooks, beside which a commit costs little: the next ones are read while these are kept
+
 _encode = msgspec.json.Encoder().encode
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 _LEAST_SECRET = 8  # octets of one that is looked for in bodies: a shorter one could be part of any word

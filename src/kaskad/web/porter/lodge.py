@@ -20,7 +20,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.engine import pipe
 from kaskad.engine.clock import wall_ms
 from kaskad.engine.dispatch import new_loop
-from kaskad.engine.reports import Report, is_plain, report_of
+from kaskad.engine.reports import ENOUGH, Report, is_plain, report_of
 from kaskad.log import configure
 from kaskad.providers import base, provider
 from kaskad.providers.base import NOTHING, Account, Provider
@@ -92,6 +92,8 @@ class Lodge:
             self._loop.call_soon(self._hand_on)
         self._reports.append(report)
         self._open.append(waits)
+        if len(self._open) == ENOUGH:
+            self._hand_on()
         return True
 
     def ended(self, ended: Ended) -> None:
@@ -127,7 +129,9 @@ class Lodge:
             await asyncio.sleep(0.02)
 
     def _hand_on(self) -> None:
-        """Hand on what has come in one turn of the loop, which one commit is to keep."""
+        """Hand on what has come in one turn of the loop, or enough of it, which one commit is to keep."""
+        if not self._open:
+            return
         reports, self._reports = self._reports, []
         self._number += 1
         self._waiting[self._number], self._open = self._open, []
