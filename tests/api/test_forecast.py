@@ -50,6 +50,7 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     assert (told["reach"], told["messages"], told["silent"]) == (0.85, 2450, 150)
     assert round(told["each_entered"]["KZT"] / 100, 3) == 29.425
     assert round(told["each_reached"]["KZT"] / 100, 2) == 34.62
+    _edges_agree_with_the_steps(told)
     half, most, whole = told["over"]
     assert (half["share"], most["share"], whole["share"]) == ("50%", "90%", "100%")
     assert 0 < half["between"]["low"] <= half["after_s"] <= half["between"]["high"] <= whole["after_s"]
@@ -94,6 +95,7 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     assert "85.0% are expected to react: 850 (" in shown and "₸34.62 for each" in shown
     assert "Runs are over after so long, if all enter at once or at the trigger's pace:\nhalf" in shown
     drawn = re.findall(r"^.{6} (?:arrive|react ) [█├┼─┤ ]+ [\d,]+", shown, re.MULTILINE)
+    assert re.search(r"^chat +sms +silence +400 \(\d+ to \d+\)$", shown, re.MULTILINE)
     assert len(drawn) == 9 and drawn[0].startswith("letter arrive ██") and "┼" in drawn[-1]
     assert "robot    -10.0 points" in shown and "(-32%)" in shown
     api.put("/cascades/five", content=text)
@@ -105,6 +107,21 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     wrong = api.call("POST", "/cascades/five/forecast", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]
     _paused_steps_are_not_sent(api, text)
+
+
+def _edges_agree_with_the_steps(told):
+    """Each is of the draws that the steps' ranges are of."""
+    steps = {step["step"]: step for step in told["steps"]}
+    into = {one["target"]: one for one in told["edges"] if one["by"] in ("entry", "silence")}
+    for name, step in steps.items():
+        assert into[f"step:{name}"]["people"] == step["arrived"]
+        assert into[f"step:{name}"]["between"] == step["ranges"]["arrived"]
+    ended = {one["source"]: one for one in told["edges"] if one["by"] == "reaction"}
+    for name, step in steps.items():
+        assert ended[f"step:{name}"]["between"] == step["ranges"]["reacted"]
+        assert ended[f"step:{name}"]["target"] == "end:responded"
+    assert into["end:exhausted"]["between"] == told["ranges"]["silent"]
+    assert "end:left" not in {one["target"] for one in told["edges"]}, "of whom nothing is known here"
 
 
 def _the_control_group_does_not_enter(api, text):

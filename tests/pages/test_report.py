@@ -110,10 +110,24 @@ def test_a_launch_shows_what_is_refused_before_it_begins(visit, opened):
     page.get_by_label("Who enters").select_option("list late")
     page.get_by_role("button", name="Show who that is").click()
     page.wait_for_selector("text=Launch for 1 person")
-    assert "no address" in page.locator("tbody").inner_text()
+    assert "no address" in page.locator("tbody").last.inner_text()
+    _ways_are_drawn_and_told(page)
     page.get_by_role("button", name="Launch for 1 person").click()
     page.wait_for_selector("text=Launched for 1 person.")
     until(lambda: opened.api.get("/cascades/news/report")["skips"].get("chat"), 20)
+
+
+def _ways_are_drawn_and_told(page):
+    """Where people are expected to go: the same ways in the drawing, with their ranges, and in a table."""
+    page.wait_for_selector("#ways svg")
+    told = json.loads(page.locator("#ways").get_attribute("data-told"))
+    names = {node["name"]: node["label"] for node in told["nodes"]}
+    drawn = {(names[link["source"]], names[link["target"]], link["count"]) for link in told["links"]}
+    assert drawn and all(re.fullmatch(r"likely \d+ to \d+", link["range"]) for link in told["links"])
+    page.get_by_text("The same as a table").click()
+    rows = page.locator(".chart .twin tbody tr")
+    cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+    assert drawn <= {(row[0], row[1], row[3]) for row in cells} and cells[0][0] == "Entered"
 
 
 def test_figures_lead_to_files_and_filters_hold(opened):

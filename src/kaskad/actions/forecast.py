@@ -6,7 +6,7 @@ and in others (`past.py`), and by the field's figures where that is little (`pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct, structs, to_builtins
@@ -18,12 +18,16 @@ from kaskad.actions.finishing import Over, finishing
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step
+from kaskad.planning.edges import By, edges
 from kaskad.planning.forecast import Forecast, People, Range, expected, forecast, lost, range_of, without
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Passed, Worlds, stages
 
 Amounts = dict[str, int]  # currency -> minor units
+_ENDS = {
+    By.REACTION: "responded", By.SILENCE: "exhausted", By.OTHER: "left", By.PAUSE: "waiting",
+}  # fmt: skip
 
 
 class StepForecast(Struct, frozen=True):
@@ -53,6 +57,20 @@ class StepForecast(Struct, frozen=True):
     passed: Mapping[str, int]
     notes: tuple[str, ...]
     ranges: Mapping[str, Range]  # of arrived, messages and reacted
+
+
+class Edge(Struct, frozen=True):
+    """People who go from one place to another; a place is `entered`, `step:ID` or `end:NAME`.
+
+    `by` is what leads there: `entry`, `reaction`, `silence`, `other` (bought, said no or was stopped, without
+    a reaction) or `pause`; the ends are `responded`, `exhausted` (every step tried), `left` and `waiting`.
+    """
+
+    source: str
+    target: str
+    by: By
+    people: int
+    between: Range
 
 
 class Without(Struct, frozen=True):
@@ -87,6 +105,7 @@ class Expected(Struct, frozen=True):
     without: tuple[Without, ...]
     basis: str
     over: tuple[Over, ...] = ()  # when half, nine of ten and all of the runs are over; (): not looked at
+    edges: tuple[Edge, ...] = ()  # along which somebody may go; (): kept before they were told, or of trials
 
 
 def expect(
@@ -192,7 +211,19 @@ class _Making:
             ranges={name: range_of(each) for name, each in ranges.items()},
             cost_ranges={c: range_of(each) for c, each in draws.cost.items() if c},
             without=tuple(map(self._without, self._cascade.steps if what_if else ())), basis=self._basis(),
+            edges=tuple(self._edges()),
         )  # fmt: skip
+
+    def _edges(self) -> Iterator[Edge]:
+        """Yield where people go: how many are expected to, and how many of the same draws as of steps."""
+        names = [f"step:{step.id}" for step in self._cascade.steps]
+        plan = self._plan
+        both = (edges(plan.stages, plan.first, told) for told in (self.told.mean, self.told.draws))
+        for mean, worlds in zip(*both, strict=True):
+            if worlds.people.any():
+                source = "entered" if mean.source is None else names[mean.source]
+                target = f"end:{_ENDS[mean.by]}" if mean.target is None else names[mean.target]
+                yield Edge(source, target, mean.by, _whole(mean.people), range_of(worlds.people))
 
     def _basis(self) -> str:
         return "own" if self._known.learnt else "others" if self._known.elsewhere else "prior"

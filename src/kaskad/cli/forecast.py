@@ -22,6 +22,9 @@ NOTES = {
     "late": "it is paused: people wait at it until it is too late for it, and pass it over then",
     "condition": "its condition looks at the run: counted as if it held for everybody",
 }
+BY = {
+    "entry": "", "reaction": "reaction", "silence": "silence", "other": "goal, no or stop", "pause": "pause",
+}  # fmt: skip
 BASES = {
     "prior": "How many react are figures of the field, not of your own people: hence the wide ranges.",
     "others": "How many react is known from your other cascades, and where they say little, from the field.",
@@ -102,6 +105,7 @@ def _print(told: Mapping[str, Any]) -> None:
         return
     _print_steps(told)
     _plot_steps(told)
+    _print_edges(told)
     _print_whole(told)
     _print_over(told)
     _print_without(told)
@@ -146,6 +150,21 @@ def _plot_steps(told: Mapping[str, Any]) -> None:
     bars.append(Bar("react", told["reached"], share, "in all", (between["low"], between["high"])))
     typer.echo("\n" + "\n".join(chart(bars, top=told["size"] - told["held_out"])))
     typer.echo("├┼┤ is where eight of ten outcomes lie; a whole line is everybody who enters.\n")
+
+
+def _print_edges(told: Mapping[str, Any]) -> None:
+    """Tell where people go, from step to step and to each end."""
+    from kaskad.cli.screens.output import table
+
+    rows = [
+        (
+            *(one[end].removeprefix("step:").replace("end:", "end: ") for end in ("source", "target")),
+            BY[one["by"]], _likely(one["people"], one["between"]),
+        )
+        for one in told["edges"]
+    ]  # fmt: skip
+    if rows:
+        typer.echo(table(("FROM", "TO", "BY", "PEOPLE"), rows) + "\n")
 
 
 def _print_whole(told: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from kaskad.actions import forecast, hindsight
 from kaskad.actions.forecast import Expected
 from kaskad.actions.hindsight import Hindsight
 from kaskad.domain.ids import launch_text
+from kaskad.planning.edges import By
 from kaskad.web.api.cascades import READ, Slug
 from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.idempotent import IdempotentRoute
@@ -77,6 +78,19 @@ class StepForecastView(View):
     ranges: Annotated[Ranges, Field(description="Of arrived, messages and reacted.")]
 
 
+class EdgeView(View):
+    """People who go from one place to another: `entered`, `step:ID` or `end:NAME`."""
+
+    source: str
+    target: Annotated[
+        str,
+        Field(description="Ends: responded, exhausted (every step tried), left (bought, said no), waiting."),
+    ]
+    by: Annotated[By, Field(description="What leads there; other: a goal, a no or a stop, no reaction.")]
+    people: int
+    between: RangeView
+
+
 class WithoutView(View):
     """What leaving a step out would change."""
 
@@ -115,6 +129,7 @@ class ForecastView(View):
     ]
     ranges: Annotated[Ranges, Field(description="Of entered, reached, silent, messages and converted.")]
     cost_ranges: Annotated[Ranges, Field(description="Minor units by currency.")]
+    edges: Annotated[list[EdgeView], Field(description="Along which somebody may go, by the same draws.")]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
     over: Annotated[
         list[OverView],

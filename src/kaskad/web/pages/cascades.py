@@ -18,6 +18,7 @@ from kaskad.analytics.recent import Lately
 from kaskad.domain.errors import Conflict, Invalid, KaskadError
 from kaskad.domain.ids import launch_text, read_launch
 from kaskad.web.auth import InOffice
+from kaskad.web.pages.expected import ways, ways_told
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -177,8 +178,16 @@ def _launch_page(
     return render(
         request, look, "launch.html", 422 if problem else 200, seen=seen, cascade=whole.overview,
         choices=_choices(office, look), audience=asked.audience, pace=asked.pace, canary=asked.canary,
-        preview=shown, foretold=foretold, problem=problem,
+        preview=shown, foretold=foretold, problem=problem, **_expected_ways(look, whole.overview, foretold),
     )  # fmt: skip
+
+
+def _expected_ways(look: Look, overview: Overview, foretold: Expected | None) -> dict[str, object]:
+    """Return where people are expected to go, for the drawing and for the table under it."""
+    if foretold is None or not foretold.edges:
+        return {"ways": None}
+    channels = {step.id: step.channels for step in overview.steps}
+    return {"ways": ways(look, foretold, channels), "ways_told": ways_told(look, foretold)}
 
 
 def _looked(office: Office, slug: str, audience: str) -> tuple[Preview, Expected | None]:

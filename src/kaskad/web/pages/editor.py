@@ -210,6 +210,7 @@ def _page(
         "found_words": look.told,
         "passed_over": lambda told: expected.passed_over(look, told),
         "forecast_notes": lambda told: expected.notes(look, told),
+        "way_range": lambda way: expected.between(look, way),
         "plan": cascades.plan(office, sheet.slug) if panel == "plan" and sheet.source else None,
         "step": _step(top, at) if panel == "step" else {},
         "examples": examples(look, drawn, at),

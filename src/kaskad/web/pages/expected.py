@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import Request
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from kaskad.actions import crowds, forecast, lists, segments
 from kaskad.actions.audience import Audience
 from kaskad.actions.crowds import Sampled
-from kaskad.actions.forecast import Expected, StepForecast
+from kaskad.actions.forecast import Edge, Expected, StepForecast
 from kaskad.actions.office import Office
 from kaskad.actions.past import past
 from kaskad.domain.cascade import Cascade
@@ -22,6 +22,11 @@ from kaskad.web.pages.look import Look
 SAMPLE = 200  # contacts that are looked at with every edit
 MOST_NAMES = 100
 TYPICAL, EVERYBODY = "typical", "everybody"
+ENDS = {"left": N_("goal, no or stop"), "waiting": N_("waits at a paused step")}
+BY = {
+    "entry": N_("the beginning"), "reaction": N_("a reaction"), "silence": N_("silence"),
+    "other": N_("a goal, a no or a stop"), "pause": N_("a paused step"),
+}  # fmt: skip
 NOTES = {  # where no price is known stands in its place
     "no_prior": N_("nobody counts as reacting: nothing is known"),
     "price_changes": N_("its price changes meanwhile"),
@@ -43,6 +48,21 @@ class Outlook(Struct, frozen=True):
     def step(self, index: int) -> StepForecast | None:
         """Return what is told of one step."""
         return self.told.steps[index] if index < len(self.told.steps) else None
+
+    def way(self, index: int, by: str) -> Edge | None:
+        """Return who leaves a step by a reaction, by silence, …; None: nobody may."""
+        source = f"step:{self.told.steps[index].step}" if index < len(self.told.steps) else ""
+        return next((one for one in self.told.edges if (one.source, one.by) == (source, by)), None)
+
+
+class Way(Struct, frozen=True):
+    """One edge of a forecast in words."""
+
+    source: str
+    target: str
+    why: str
+    people: str
+    range: str  # "": it has no width
 
 
 def outlook(
@@ -98,6 +118,62 @@ def choices(look: Look, office: Office) -> list[tuple[str, str]]:
         (EVERYBODY, look._("all contacts")),
         *((f"{kind} {name}", look.audience(f"{kind} {name}")) for kind, name in known),
     ]
+
+
+def ways(look: Look, told: Expected, channels: Mapping[str, Sequence[str]]) -> dict[str, object]:
+    """Return where people are expected to go as js/ways.js draws it; `channels` are those of the steps."""
+    coming: dict[str, int] = {"entered": 0}
+    for one in told.edges:
+        coming[one.target] = coming.get(one.target, 0) + one.people
+    coming["entered"] = sum(one.people for one in told.edges if one.source == "entered")
+    nodes = []
+    for place, count in coming.items():
+        kind, _, name = place.partition(":")
+        paint = (channels.get(name) or ("",))[0] if kind == "step" else name or kind
+        label = _place(look, place)
+        nodes.append({"name": place, "label": label, "count": look.n(count), "kind": kind, "paint": paint})
+    links = [
+        {
+            "source": one.source, "target": one.target, "value": one.people, "count": look.n(one.people),
+            "range": look._("likely %(low)s to %(high)s", **_ends(look, one)),
+        }
+        for one in told.edges if one.people
+    ]  # fmt: skip
+    linked = {link[end] for link in links for end in ("source", "target")}
+    return {
+        "nodes": [node for node in nodes if node["name"] in linked], "links": links,
+        "people": look._("people"),
+    }  # fmt: skip
+
+
+def ways_told(look: Look, told: Expected) -> list[Way]:
+    """Return the same as the rows of a table."""
+    return [
+        Way(
+            _place(look, one.source), _place(look, one.target), look._(BY[one.by]), look.n(one.people),
+            between(look, one),
+        )
+        for one in told.edges
+    ]  # fmt: skip
+
+
+def between(look: Look, one: Edge) -> str:
+    """Return the range of an edge, "" where it has no width."""
+    ends = _ends(look, one)
+    return "" if ends["low"] == ends["high"] else f"{ends['low']}–{ends['high']}"
+
+
+def _ends(look: Look, one: Edge) -> dict[str, str]:
+    return {"low": look.n(round(one.between.low)), "high": look.n(round(one.between.high))}
+
+
+def _place(look: Look, place: str) -> str:
+    kind, _, name = place.partition(":")
+    if kind == "entered":
+        return look._("Entered")
+    if kind == "step":
+        return name
+    return look._(ENDS[name]) if name in ENDS else look.word("outcome", name)
 
 
 def passed_over(look: Look, told: StepForecast) -> str:
