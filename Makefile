@@ -53,10 +53,11 @@ demo: install ## watch cascades at work: a shop, 2 000 people, ten channels, not
 	@$(BIN)/kaskad demo
 
 # Servers that tests start, and workers, would each compile all that they load where Python is told to keep nothing.
+# The tests of a file stay together and in order: an installation that they share is made once, and its story told forwards.
 test: export PYTHONDONTWRITEBYTECODE =
 test: install ## run the tests; `make test TESTS=tests/domain` runs some
 	$(BIN)/python -m compileall -q src tests
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m "not long" $(TESTS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile -q -m "not long" $(TESTS)
 
 long: install ## run the tests that `make test` leaves out: each takes up to a minute
 	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m long $(TESTS)
