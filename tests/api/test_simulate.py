@@ -130,7 +130,10 @@ def test_nothing_refuses_or_loses_calls_of_a_desk():
     assert [(problem.line, problem.remedy) for problem in found.problems] == [
         (4, "write `busy` or `no_answer`")
     ]
-    assert load(text.replace("  desk: {agents: 1}\n", ""), cascade, name="x.yaml").wanted is not None
+    text = text.replace("  desk: {agents: 1}\n", "")
+    assert load(text, cascade, name="x.yaml").wanted is not None
+    (problem,) = load(text, cascade, name="x.yaml", desk=True).problems
+    assert (problem.line, problem.message) == (3, "`fails` is not for calls of a desk, as the account's is")
 
 
 def test_the_file_of_the_documentation_is_read():
@@ -167,10 +170,22 @@ def test_the_real_base_is_played_in_a_process_of_its_own(api, monkeypatch, tmp_p
     assert "everybody: 10 contacts, 50 played" in capsys.readouterr().out
     wrong = api.call("POST", "/cascades/three/simulate", {"definition": STEPS, "expectations": "expect: [1]"})
     assert wrong.status_code == 422 and "expectations:1:9" in wrong.text
+    _calls_of_the_accounts_desk_are_not_refused(api)
     monkeypatch.setattr(apart, "LIMIT_S", 0.0)
     late = api.call("POST", "/cascades/three/simulate", {"definition": STEPS})
     assert late.status_code == 422 and "took over" in late.text
     _each_is_played_as_itself(api, monkeypatch)
+
+
+def _calls_of_the_accounts_desk_are_not_refused(api):
+    text = STEPS + "  - {id: agent, channel: agent_call, script: Hi}\n"
+    asked = {"definition": text, "typical": True, "people": 20}
+    fails = {"expectations": "world: {fails: {agent: 50%}}"}
+    assert api.post("/cascades/three/simulate", {**asked, **fails})["steps"][3]["failed"]
+    api.put("/accounts/desk", {"provider": "desk", "channel": "agent_call"})
+    refused = api.call("POST", "/cascades/three/simulate", {**asked, **fails})
+    assert refused.status_code == 422 and "as the account's is" in refused.text
+    assert api.post("/cascades/three/simulate", asked)["steps"][3]["messages"]
 
 
 def _each_is_played_as_itself(api, monkeypatch):

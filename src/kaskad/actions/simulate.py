@@ -119,7 +119,9 @@ def prepared(office: Office, slug: str, asked: Asked) -> Prepared:
     with office.read() as tx:
         text = asked.text or source_of(tx, slug)[0]
     cascade = to_cascade(text, name=slug)
-    wanted = to_wanted(asked.file, cascade, name=asked.file_name) if asked.file else Wanted()
+    wanted = Wanted()
+    if asked.file:
+        wanted = to_wanted(asked.file, cascade, name=asked.file_name, desk=_desk(office) is not None)
     known = past(office, slug, cascade)
     whom = asked.whom or (None if asked.typical else audience_of(office, cascade))
     most = _first(asked.people, wanted.people, LOOKED)

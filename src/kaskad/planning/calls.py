@@ -6,7 +6,7 @@ when a task is due says its plan (`domain/task.py`); who may be called, `still_m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 
 from msgspec import Struct
@@ -32,12 +32,14 @@ _REJECTED, _FAILED, _ANSWERED = Kind.REJECTED.value, Kind.FAILED.value, Kind.ANS
 
 
 class Task(Struct):
-    """One call to be made; `dials` are those that were made for it."""
+    """One call to be made; `dials` are those that were made for it. `price`: minor units of a currency."""
 
     life: Life
     step: int
     due_at: int
     urgent: bool
+    price: float
+    currency: str
     dials: int = 0
     misses: int = 0
     on_the_phone: bool = False
@@ -52,6 +54,7 @@ class CallDesk(Line):
         self.tasks: dict[int, Task] = {}  # by the number of the life
         self.ready: list[tuple[bool, int, int, int]] = []  # not urgent, due, life, step: a heap
         self.uncalled: dict[int, int] = {}  # by step: tasks that were never dialled in time
+        self.undialled: list[Task] = []  # that are off the desk, and not told of yet
         self._day, self._opened = 0, 0
 
     def has_room(self, now: int, stands: float = 1.0) -> bool:
@@ -107,7 +110,8 @@ class CallDesk(Line):
 
     def drop(self, task: Task) -> None:
         """Take a task off the desk."""
-        self.tasks.pop(task.life.number, None)
+        if self.tasks.pop(task.life.number, None) is not None and not task.dials:
+            self.undialled.append(task)
 
     def expire(self, life: Life, now: int) -> None:
         """Let go of somebody's task that is past due, before their run moves on because of that."""
@@ -150,15 +154,17 @@ def desk_of(world: World) -> CallDesk | None:
 
 
 class Calls:
-    """The agents of a desk at work. `decide` decides about somebody, `ask` returns what is known of them."""
+    """The agents of a desk at work. `decide` decides about somebody, `ask` returns what is known of them,
+    `pay` counts what a step's message costs."""
 
     def __init__(
         self, desk: CallDesk, version: Version, nature: Nature, agenda: Agenda,
-        decide: Callable[[Life, int], None], ask: Callable[[Life, int], Answers], buys: float,
+        decide: Callable[[Life, int], None], ask: Callable[[Life, int], Answers],
+        pay: Callable[[Life, int, float, str], None], buys: float,
     ) -> None:  # fmt: skip
         self.desk = desk
         self._version, self._nature, self._agenda, self._buys = version, nature, agenda, buys
-        self._decide, self._ask = decide, ask
+        self._decide, self._ask, self._pay = decide, ask, pay
 
     def waits(self, send: Send, decision: Decision, is_queued: bool, now: int) -> Decision | None:
         """Return the decision to enter the step when the desk works again; None: it works, or a date says
@@ -171,8 +177,8 @@ class Calls:
             withdraw=send.step if is_queued else decision.withdraw, detail="the call desk is closed",
         )  # fmt: skip
 
-    def open(self, life: Life, decision: Decision, now: int) -> int:
-        """Give the desk the decision's call; return when it is due."""
+    def open(self, life: Life, decision: Decision, price: float, currency: str, now: int) -> None:
+        """Give the desk the decision's call."""
         send, version = decision.send, self._version
         assert send is not None
         step, steps = version.cascade.steps[send.step], version.cascade.steps
@@ -184,9 +190,23 @@ class Calls:
             due_at = max(now + 1, min(due_at, now + valid))
         asked = any(each.mask & Kind.ASKED_AGENT.bit for each in life.passages.values())
         life.call(decision, due_at, now)
-        self.desk.open(Task(life, send.step, due_at, asked or step.urgent or version.cascade.urgent), now)
+        urgent = asked or step.urgent or version.cascade.urgent
+        self.desk.open(Task(life, send.step, due_at, urgent, price, currency), now)
         self._agenda.put(now, DESK, _ANYBODY)
-        return due_at
+
+    def forget(self) -> None:
+        """Take back calls that nobody has made, as the engine does: they touched nobody and cost nothing."""
+        for task in self.desk.undialled:
+            task.life.forget_call(task.step)
+            if task.price:
+                self._pay(task.life, task.step, -task.price, task.currency)
+        self.desk.undialled.clear()
+
+    def ended(self, now: int) -> Mapping[int, int]:
+        """Return by step how many calls were not made in time, once all is over."""
+        self.desk.sweep(now)
+        self.forget()
+        return self.desk.uncalled
 
     def work(self, now: int) -> None:
         """Let idle agents call whom they may."""

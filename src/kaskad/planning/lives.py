@@ -166,6 +166,12 @@ class Life:
         if kind == Kind.FAILED.value and passage is not None:
             self.passages[step] = replace(passage, reason=Reason.NO_ANSWER.code)
 
+    def forget_call(self, step: int) -> None:
+        """Take back a call that was never made; one that was refused stays that."""
+        self.written -= 1
+        if self.passages[step].state != MessageState.REJECTED.code:
+            self.passages[step] = replace(self.passages[step], state=_CANCELLED)
+
     def mark(self, kind: int, at: int) -> None:
         """Add a fact about the run itself."""
         if self.run.outcome is None or kind == _GOAL:

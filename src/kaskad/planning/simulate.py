@@ -62,7 +62,7 @@ class Played(Struct):
     by_clock: dict[int, int]  # by minute of the person's day: messages
     twice: dict[int, int]  # by step: messages to people whom one had left for already
     costs: dict[tuple[int, str], float]  # by step and currency: minor units
-    uncalled: dict[int, int]  # by step: calls that the desk has not made in time
+    uncalled: Mapping[int, int]  # by step: calls that the desk has not made in time
 
 
 def play(
@@ -91,7 +91,7 @@ class _Play:
         self._nature = Nature(version, world, rates)
         sorts = [replace(sort, number=number) for number, sort in enumerate(sorts)]
         self._alike = Alike(version, world, sorts, self._closings)
-        told = version, self._nature, self._agenda, self._decide, self._answers, world.buys
+        told = version, self._nature, self._agenda, self._decide, self._answers, self._pay, world.buys
         self._calls = None if desk is None else Calls(desk, *told)
         self._answered: dict[tuple[int, ...], Decision | None] = {}
         self._anchors: dict[tuple[int, int], dict[int, int]] = {}
@@ -155,11 +155,13 @@ class _Play:
                 self._mark(lives[whom], one, at)
             else:
                 self._turn(self._lines[whom], at)
+            if self._calls is not None and self._calls.desk.undialled:
+                self._calls.forget()
             if not count % _TELL_EVERY:
                 self._tell(self._over / len(lives))
         return Played(
             self._version, self._world, lives, self._clocks.outside, self._clocks.by_clock, self._twice,
-            self._costs, self._calls.desk.uncalled if self._calls else {},
+            self._costs, self._calls.ended(horizon) if self._calls else {},
         )  # fmt: skip
 
     def _wake(self, life: Life, now: int) -> None:
@@ -294,7 +296,7 @@ class _Play:
             self._queue(life, decision, due_at, line, now)
             return
         if calls is not None:
-            calls.open(life, decision, now)
+            calls.open(life, decision, price, currency, now)
             self._agenda.put(life.run.due_at, WAKE, life.number, life.run.seq)
             self._told_sent(life, send, price, currency, now)
             return

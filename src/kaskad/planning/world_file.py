@@ -83,20 +83,20 @@ class WorldFile(Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-def load(text: str, cascade: Cascade, *, name: str) -> WorldFile:
-    """Return what the text holds; never raises, whatever the text."""
+def load(text: str, cascade: Cascade, *, name: str, desk: bool = False) -> WorldFile:
+    """Return what the text holds; never raises, whatever the text. `desk`: accounts have one for calls."""
     report, wanted = Report(), Wanted()
     try:
         top = Form(read(text), "", ("world", "expect"), report)
-        wanted = _Reader(cascade, report).read(top)
+        wanted = _Reader(cascade, report, desk).read(top)
     except UnreadableError as unreadable:
         report.add(unreadable.problem)
     return WorldFile(name, None if report.has_errors() else wanted, tuple(sorted(report.problems)))
 
 
-def to_wanted(text: str, cascade: Cascade, *, name: str) -> Wanted:
-    """Return what the text asks for; raises Invalid with every error."""
-    found = load(text, cascade, name=name)
+def to_wanted(text: str, cascade: Cascade, *, name: str, desk: bool = False) -> Wanted:
+    """Return what the text asks for; raises Invalid with every error. `desk`: accounts have one for calls."""
+    found = load(text, cascade, name=name, desk=desk)
     if found.wanted is None:
         raise Invalid([problem.text(name) for problem in found.problems if problem.severity == "error"])
     return found.wanted
@@ -105,8 +105,8 @@ def to_wanted(text: str, cascade: Cascade, *, name: str) -> Wanted:
 class _Reader:
     """Reads one file for one cascade."""
 
-    def __init__(self, cascade: Cascade, report: Report) -> None:
-        self._cascade, self._report = cascade, report
+    def __init__(self, cascade: Cascade, report: Report, desk: bool) -> None:
+        self._cascade, self._report, self._has_desk = cascade, report, desk
         self._numbers = {step.id: step.number for step in cascade.steps}
         self._found: list[Expectation] = []
 
@@ -122,7 +122,7 @@ class _Reader:
         fails, unanswered = (self._by_step(world, key, self._share) for key in ("fails", "unanswered"))
         busy, no_answer = (self._by_step(world, key, self._of_calls) for key in ("busy", "no_answer"))
         self._at_most_all(world, fails, unanswered, busy, no_answer)
-        if world.has("desk"):
+        if self._has_desk or world.has("desk"):
             self._not_of_a_desk(world, {"fails": fails, "unanswered": unanswered})
         arrives = self._share(world, "unanswered_arrive") if world.has("unanswered_arrive") else None
         return Wanted(
@@ -248,10 +248,11 @@ class _Reader:
         for key, shares in told.items():
             for number in shares:
                 if self._cascade.steps[number].channels == (Channel.AGENT_CALL,):
-                    self._report.error(
-                        world.at(key), worded("`%(key)s` is not for calls of a desk", key=key),
-                        worded("write `busy` or `no_answer`"),
+                    message = (
+                        worded("`%(key)s` is not for calls of a desk", key=key) if world.has("desk")
+                        else worded("`%(key)s` is not for calls of a desk, as the account's is", key=key)
                     )  # fmt: skip
+                    self._report.error(world.at(key), message, worded("write `busy` or `no_answer`"))
 
     def _at_most_all(self, world: Form, *shares: Mapping[int, float]) -> None:
         """Report steps of whose messages more than all meet with something."""
