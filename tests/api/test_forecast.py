@@ -148,7 +148,7 @@ def _the_control_group_does_not_enter(api, text):
 
 
 def _paused_steps_are_not_sent(api, text):
-    """Forecast and simulation meet a paused step as the engine does; of another definition none is paused."""
+    """Forecast and simulation meet a paused step as the engine does; so they do of another definition."""
     api.post("/cascades/five/activate", {})
     api.post("/cascades/five/steps/sms/pause", {})
     told = api.post("/cascades/five/forecast", {"typical": True})
@@ -187,6 +187,10 @@ def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(
             outcome = 2 if contact < 1_350 else 1 if contact < 1_360 else 3
             tx.script(
                 f"INSERT INTO contacts (id, created_at) VALUES ({contact}, 0);"
+    assert other["steps"][2]["messages"] == 0 and other["steps"][2]["notes"] == ["paused"]
+    other = api.post(
+        "/cascades/five/forecast", {"definition": text.replace("id: sms", "id: more"), "typical": True}
+    )
                 "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
                 f"wake_at, due_at, entered_at, holdout, outcome) SELECT {contact}, 1, cascade_id, id, 0, 3, "
                 f"3, 0, 0, NULL, 0, 0, 0, {outcome} FROM versions WHERE id = {version};"
@@ -194,6 +198,7 @@ def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(
             )
             for step, channel in zip(range(steps), (1, 2, 8, 9), strict=False):
                 tx.script(
+    api.post("/cascades/five/steps/sms/resume", {})
                     "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, account_id, "
                     f"price, cost) VALUES ({contact}, 1, {step}, {channel}, 4, 8, 1, 0, 0)"
                 )

@@ -6,10 +6,12 @@ from random import Random
 import pytest
 
 from engine.test_guards import directly, let_in
-from kaskad.actions import alarms, cascades, guards, step_holds
+from kaskad.actions import alarms, cascades, guards, step_holds, trials, version_canaries
+from kaskad.actions.canaries import Wanted
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.guard import Figure
 from kaskad.domain.terms import Kind
+from kaskad.store import step_holds as store
 from support.stage import Stage
 
 CASCADE = """
@@ -105,3 +107,86 @@ def test_what_ends_a_run_ends_it_while_it_waits_and_strange_steps_are_refused(st
         step_holds.pause(office, "cart", "none")
     with pytest.raises(Conflict, match="not paused"):
         step_holds.resume(office, "cart", "chat")
+
+
+def activated(office, text):
+    """Save a text and activate it as a person does; return what is told of it."""
+    cascades.put(office, "cart", text)
+    told = [str(one) for one in cascades.plan(office, "cart").paused]
+    assert list(cascades.activate(office, "cart").paused) == [one for one in told if "stays" in one]
+    return told
+
+
+def test_what_a_person_has_paused_stays_so_in_the_next_version_until_somebody_resumes_it(either):
+    stage = Stage(either)
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    step_holds.pause(office, "cart", "sms", by="ann")
+    # In another place, and saying something else: it is the same step to whoever has paused it.
+    other = (
+        (CASCADE % "tell")
+        .replace("channel: sms, text: Hello", "channel: sms, text: Good day")
+        .replace("steps:", "steps:\n  - {id: first, channel: email, subject: Hi, text: Hi, wait: 1h}")
+    )
+    assert activated(office, other) == [
+        "Step 'sms' stays paused: people wait at it until somebody resumes it."
+    ]
+    assert {(one.version, one.step, one.hold.by) for one in step_holds.listing(office, "cart")} == {
+        (1, "sms", "ann"), (2, "sms", "ann"),
+    }  # fmt: skip
+    stage.restart()
+    office = directly(stage)
+    person = stage.person("bea")
+    stage.event(person, "left")
+    stage.passes("5h")
+    assert stage.sent(person) == ["first", "letter"]
+    step_holds.resume(office, "cart", "sms")
+    stage.passes("5h")
+    assert stage.sent(person) == ["first", "letter", "sms", "chat"]
+    assert activated(office, CASCADE % "tell") == [], "lifted in all versions"
+
+
+def test_what_a_guardrail_has_paused_stays_so_as_long_as_the_step_says_the_same(either):
+    stage = Stage(either)
+    office = directly(stage)
+    stage.cascade(CASCADE % "skip_step")
+    guards.raise_account_bounds(office, "email", dict.fromkeys(Figure, 0))
+    let_in(stage, "bad", 12, 12)
+    assert guards.watch(office)
+    later = (CASCADE % "skip_step").replace("text: Hello, wait: 1h", "text: Hello, wait: 2h")
+    passed_over = ["Step 'letter' stays paused: people pass it over until somebody resumes it."]
+    assert activated(office, later) == passed_over, "only what comes after the message is new"
+    held = next(one for one in step_holds.listing(office, "cart") if one.version == 2)
+    assert (held.hold.by, held.hold.skip, "bounces" in held.hold.why) == ("", True, True)
+    assert ("guard_step", "cart/letter") in [(one.kind, one.name) for one in alarms.alarms(office)]
+    mended = later.replace("subject: Hello", "subject: Good day")
+    assert activated(office, mended) == [
+        "Step 'letter', which a guardrail has paused, has changed and is sent again."
+    ]
+    person = stage.person("bea")
+    stage.event(person, "left")
+    stage.passes("30m")
+    assert stage.sent(person) == ["letter"]
+    assert activated(office, later) == passed_over, "as it was when it went wrong"
+
+
+@pytest.mark.parametrize("way", ["canary", "trial"])
+def test_what_a_guardrail_pauses_meanwhile_stays_paused_in_the_version_that_takes_over(stage, way):
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    cascades.put(office, "cart", (CASCADE % "tell").replace("sms, text: Hello", "sms, text: Good day"))
+    if way == "canary":
+        version_canaries.begin(office, "cart", Wanted(5_000, None))
+    else:
+        trials.start(office, "cart", {trials.NEXT: 5_000})
+    (_, first) = cascades.versions(office, "cart")
+    with stage.db.write() as tx:
+        for step in (0, 1):
+            store.put(tx, (first.id, step), stage.clock.now(), skip=False, why="too many came back")
+    if way == "canary":
+        version_canaries.let_pass(office, "cart")
+    else:
+        trials.promote(office, "cart", 2)
+    held = [(one.version, one.step, one.hold.why) for one in step_holds.listing(office, "cart")]
+    assert [one[:2] for one in held] == [(1, "letter"), (1, "sms"), (2, "letter")]
+    assert {one[2] for one in held} == {"too many came back"}

@@ -13,6 +13,7 @@ from kaskad.actions.guard_counts import forgive
 from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
+from kaskad.actions.step_pauses import pauses_of, told_of
 from kaskad.analytics.courses import standings
 from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
@@ -123,6 +124,7 @@ class Plan(Struct, frozen=True):
     in_flight: tuple[InFlight, ...]
     spared: tuple[str, ...]  # steps that the law leaves out for people of other countries
     unapproved: int = 0  # texts; each is one of `problems`
+    paused: tuple[str, ...] = ()  # which of its steps stay paused, and which paused ones are sent again
 
     @property
     def ok(self) -> bool:
@@ -137,6 +139,7 @@ class Controlled(Struct, frozen=True):
     state: str
     runs: int
     version: int | None = None
+    paused: tuple[str, ...] = ()  # steps that stay paused in the version that was activated
 
 
 def check(text: str, office: Office | None = None, name: str = "definition") -> Loaded:
@@ -236,7 +239,8 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     made = launch.activate(office.engine, cascade, text, resume=False)
     with office.read() as tx:
         now = store.by_slug(tx, slug)
-        return Controlled(slug, now.state, standings(tx, now.id).get(now.id, (0, 0))[1], made.number)
+        paused = tuple(told_of(cascade, pauses_of(tx, now, cascade)))
+        return Controlled(slug, now.state, standings(tx, now.id).get(now.id, (0, 0))[1], made.number, paused)
 
 
 def ready(office: Office, slug: str, *, ours: bool = False) -> tuple[Cascade, str]:
@@ -268,6 +272,8 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         current = store.version(tx, row.version_id) if row and row.version_id is not None else None
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
+        wished = _load(slug, wanted).cascade
+        paused = tuple(told_of(wished, pauses_of(tx, row, wished))) if row and wished else ()
     loaded = held_against_accounts(office, _load(slug, wanted), wanted)
     told = len(loaded.errors)
     loaded = approved(office, loaded, wanted)
@@ -280,7 +286,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
     number = current.number if same and current else max(numbers, default=0) + 1
     before = current.source if current else ""
     change = _diff(before, wanted, f"{slug} {current.number if current else '(nothing)'}", f"{slug} {number}")
-    return Plan(slug, number, not same, change, loaded.problems, missing, flying, spared, unapproved)
+    return Plan(slug, number, not same, change, loaded.problems, missing, flying, spared, unapproved, paused)
 
 
 def pause(office: Office, slug: str) -> Controlled:

@@ -11,6 +11,7 @@ from kaskad.actions import cascades
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.guard_counts import forgive
 from kaskad.actions.office import Office
+from kaskad.actions.step_pauses import pauses_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.worded import worded
@@ -49,8 +50,8 @@ def listing(office: Office, slug: str) -> list[HeldStep]:
 def held_of(office: Office, cascade: Cascade) -> dict[int, bool]:
     """Return the paused steps of a definition, and whether people pass them over (else they wait).
 
-    They are those of the version that runs or is on trial, if it is this one: of another definition no step
-    is paused yet.
+    They are those of the version that runs or is on trial, if it is this one; of another definition those
+    that would stay paused, were it activated.
     """
     world = office.engine.world
     running = [
@@ -60,7 +61,13 @@ def held_of(office: Office, cascade: Cascade) -> dict[int, bool]:
     ]
     tried = [arm.version_id for each in running if each in world.trials for arm in world.trials[each].arms]
     versions = [world.versions[number] for number in (*running, *tried) if number in world.versions]
-    return next((dict(version.held) for version in versions if version.cascade == cascade), {})
+    if (same := next((version for version in versions if version.cascade == cascade), None)) is not None:
+        return dict(same.held)
+    if not running:
+        return {}
+    with office.read() as tx:
+        staying = pauses_of(tx, cascade_store.by_slug(tx, cascade.id), cascade).staying
+    return {number: hold.skip for number, hold in staying.items()}
 
 
 def by_guards(office: Office, tx: Transaction) -> list[tuple[str, str, str]]:

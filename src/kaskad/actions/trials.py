@@ -22,6 +22,7 @@ from kaskad.domain.shares import EQUAL
 from kaskad.domain.trials import LEAST_AFTER, LEAST_CERTAIN, RULED_BY, Rule, shared_out, unlike
 from kaskad.domain.worded import worded
 from kaskad.engine import launch
+from kaskad.engine.step_pauses import keep_paused
 from kaskad.store import cascades as store
 from kaskad.store import trials as trial_store
 from kaskad.store import version_canaries, winners
@@ -168,7 +169,12 @@ def _end(
     office: Office, slug: str, running: TrialRow, winner_id: int | None, by: str, why: str
 ) -> TrialTold:  # fmt: skip
     now = office.now()
-    office.write(lambda tx: trial_store.end(tx, running, now, winner_id=winner_id, by=by, why=why))
+
+    def change(tx: Transaction) -> None:
+        if trial_store.end(tx, running, now, winner_id=winner_id, by=by, why=why) and winner_id is not None:
+            keep_paused(tx, winner_id)
+
+    office.write(change)
     return _reloaded(office, slug)
 
 

@@ -22,6 +22,7 @@ from kaskad.domain.trials import entered_alike
 from kaskad.domain.worded import worded
 from kaskad.engine import launch
 from kaskad.engine.catalog import POLICY
+from kaskad.engine.step_pauses import keep_paused
 from kaskad.store import cascades as store
 from kaskad.store import guards, settings, trials
 from kaskad.store import version_canaries as canary_store
@@ -106,7 +107,7 @@ def _end(office: Office, slug: str, state: str, by: str) -> CanaryTold:
         running = canary_store.under_way(tx, store.by_slug(tx, slug).id)
 
     def change(tx: Transaction) -> bool:
-        return running is not None and canary_store.end(tx, running, state, "", now, by)
+        return running is not None and _ended(tx, running, state, "", now, by)
 
     if not office.write(change):
         raise Conflict(
@@ -131,7 +132,7 @@ def _look(office: Office, one: CanaryRow) -> bool:
         own = guards.bounds(tx)
     if stopped:
         why = str(worded("the cascade was stopped"))
-        return office.write(lambda tx: canary_store.end(tx, one, STOPPED, why, now, one.started_by or "-"))
+        return office.write(lambda tx: _ended(tx, one, STOPPED, why, now, one.started_by or "-"))
     entered, through = canaries.through(seen)
     if one.due_at is None:
         if entered >= one.people:
@@ -140,7 +141,15 @@ def _look(office: Office, one: CanaryRow) -> bool:
     if now < one.due_at or through < canaries.SHARE_IN * entered:
         return False
     why, passed = canaries.judged(seen, guard, one.version_id, own)
-    return office.write(lambda tx: canary_store.end(tx, one, PASSED if passed else STOPPED, why, now))
+    return office.write(lambda tx: _ended(tx, one, PASSED if passed else STOPPED, why, now))
+
+
+def _ended(tx: Transaction, one: CanaryRow, state: str, why: str, now: int, by: str = "") -> bool:
+    """End a canary; return False where it has ended. What was paused of the version before stays paused."""
+    ended = canary_store.end(tx, one, state, why, now, by)
+    if ended and state == PASSED:
+        keep_paused(tx, one.version_id)
+    return ended
 
 
 def _told(tx: Transaction, one: CanaryRow, numbers: dict[int, int]) -> CanaryTold:

@@ -13,6 +13,7 @@ from kaskad.domain.policy import DAY
 from kaskad.domain.shares import EQUAL
 from kaskad.domain.trials import Rule
 from kaskad.domain.version import Version
+from kaskad.engine.step_pauses import keep_paused
 from kaskad.log import get_logger
 from kaskad.store import cascades as store
 from kaskad.store import courses, winners
@@ -138,7 +139,11 @@ def _decide_trial(office: Office, trial: TrialRow, rule: Rule) -> bool:
     def keep(tx: Transaction) -> bool:
         if not winners.put_of_trial(tx, trial, numbers[best.id], Detail(rule.by, figures, least), now):
             return False
-        return not rule.promote or trial_store.end(tx, trial, now, winner_id=best.id)
+        if rule.promote and not trial_store.end(tx, trial, now, winner_id=best.id):
+            return False
+        if rule.promote:
+            keep_paused(tx, best.id, best.cascade)
+        return True
 
     if not office.write(keep):
         return False

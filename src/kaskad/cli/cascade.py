@@ -122,6 +122,8 @@ def apply(
         return
     paused = "; it is paused: `kaskad resume` lets it send" if done["state"] == "paused" else ""
     typer.echo(f"{slug} is at version {done['version']}{paused}.")
+    for still in done["paused"]:
+        typer.echo(f"{still} (`kaskad resume {slug} --step STEP`)")
 
 
 def cascades(db: DB = "", as_json: JSON = False) -> None:
@@ -281,8 +283,8 @@ def _print_plan(told: dict[str, Any]) -> None:
     for problem in told["problems"]:
         remedy = f"; {problem['remedy']}" if problem["remedy"] else ""
         typer.secho(f"  line {problem['line']}: {problem['message']}{remedy}", fg=typer.colors.YELLOW)
-    for spared in told["spared"]:
-        typer.secho(f"  {spared}", fg=typer.colors.YELLOW)
+    for warning in (*told["spared"], *told["paused"]):
+        typer.secho(f"  {warning}", fg=typer.colors.YELLOW)
     for missing in told["missing"]:
         typer.secho(missing, fg=typer.colors.RED, err=True)
 

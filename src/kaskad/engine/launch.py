@@ -16,6 +16,7 @@ from kaskad.domain.paths import look_up
 from kaskad.engine.engine import Engine
 from kaskad.engine.people import Person
 from kaskad.engine.receive import Delivery
+from kaskad.engine.step_pauses import keep_paused
 from kaskad.engine.wording import gather
 from kaskad.store import cascades as cascade_store
 from kaskad.store import contacts as contact_store
@@ -73,13 +74,15 @@ def activate(engine: Engine, cascade: Cascade, source: str, *, resume: bool = Tr
     """Freeze the definition as the version that people enter from now on, and return it.
 
     A cascade that is paused goes on, unless `resume` is False. Its draft has had its day. With the definition
-    freeze the templates that it uses; raises Invalid where one is missing.
+    freeze the templates that it uses; raises Invalid where one is missing. Steps that are paused stay so: see
+    `step_pauses`.
     """
     now = engine.world.clock.now()
 
     def change(tx: Transaction) -> VersionRow:
         version = cascade_store.save_version(tx, cascade.id, source, now, texts=gather(tx, cascade))
         cascade_store.drop_draft(tx, version.cascade_id)
+        keep_paused(tx, version.id, cascade)
         paused = cascade_store.cascade(tx, version.cascade_id).state == cascade_store.PAUSED
         if resume or not paused:
             cascade_store.set_state(tx, version.cascade_id, cascade_store.ACTIVE, now)
@@ -94,6 +97,7 @@ def freeze(tx: Transaction, cascade_id: int, cascade: Cascade, source: str, now:
     """Freeze the draft as a version that nobody enters yet; raises Invalid where a template is missing."""
     version = cascade_store.freeze_version(tx, cascade_id, source, now, texts=gather(tx, cascade))
     cascade_store.drop_draft(tx, cascade_id)
+    keep_paused(tx, version.id, cascade)
     return version
 
 

@@ -23,6 +23,12 @@ def all_holds(tx: Transaction) -> list[StepHold]:
     return [StepHold(row[0], row[1], bool(row[2]), *row[3:]) for row in tx.all("step_holds")]
 
 
+def of_cascade(tx: Transaction, cascade_id: int) -> list[tuple[str, StepHold]]:
+    """Return the names and pauses of the steps that are paused in any version, the latest version first."""
+    rows = tx.all("step_holds_of_cascade", cascade_id=cascade_id)
+    return [(row[6], StepHold(row[0], row[1], bool(row[2]), *row[3:6])) for row in rows]
+
+
 def held(tx: Transaction) -> dict[int, dict[int, bool]]:
     """Return by version and step whether people pass a paused step over."""
     found: dict[int, dict[int, bool]] = {}

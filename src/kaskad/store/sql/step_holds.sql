@@ -3,6 +3,14 @@
 -- name: step_holds
 SELECT version_id, step, skip, at, held_by, why FROM step_holds ORDER BY version_id, step;
 
+-- name: step_holds_of_cascade
+SELECT h.version_id, h.step, h.skip, h.at, h.held_by, h.why, n.id
+  FROM versions v
+  JOIN step_holds h ON h.version_id = v.id
+  JOIN step_names n ON n.version_id = h.version_id AND n.step = h.step
+ WHERE v.cascade_id = :cascade_id
+ ORDER BY h.version_id DESC, h.step;
+
 -- name: put_step_hold
 -- What is paused already stays as it was.
 INSERT INTO step_holds (version_id, step, skip, at, held_by, why) VALUES (:version_id, :step, :skip, :now, :by, :why)

@@ -179,6 +179,9 @@ class PlanView(View):
     in_flight: list[InFlightView]
     spared: Annotated[list[str], Field(description="Steps that the law leaves out for a country.")]
     unapproved: Annotated[int, Field(description="Texts that wait for an approval, each in `problems`.")]
+    paused: Annotated[
+        list[str], Field(description="Which steps stay paused, and which paused ones are sent again.")
+    ]
 
     @classmethod
     def of(cls, plan: Plan) -> PlanView:
@@ -194,6 +197,7 @@ class PlanView(View):
             in_flight=flying,
             spared=list(plan.spared),
             unapproved=plan.unapproved,
+            paused=list(plan.paused),
         )
 
 
@@ -214,6 +218,7 @@ class ActivatedView(ControlledView):
 
     version: int
     canary: Annotated[int | None, Field(description="The version that a share of them enters instead.")]
+    paused: Annotated[list[str], Field(description="Which of its steps stay paused, in words.")]
 
 
 class ActivationTold(Told):
@@ -316,15 +321,18 @@ def activate_cascade(
     asked = how or ActivationTold()
     canary = wanted(asked.canary, asked.canary_after)
     if canary is not None:
+        paused = cascades.plan(office, slug).paused
         begun = version_canaries.begin(office, slug, canary, people=asked.canary_people, by=caller.name)
         now = cascades.find(office, slug).overview
         return ActivatedView(
-            slug=slug, state=now.state, runs=now.under_way, version=begun.base, canary=begun.version
-        )
+            slug=slug, state=now.state, runs=now.under_way, version=begun.base, canary=begun.version,
+            paused=list(paused),
+        )  # fmt: skip
     told = cascades.activate(office, slug)
     return ActivatedView(
-        slug=told.slug, state=told.state, runs=told.runs, version=told.version or 0, canary=None
-    )
+        slug=told.slug, state=told.state, runs=told.runs, version=told.version or 0, canary=None,
+        paused=list(told.paused),
+    )  # fmt: skip
 
 
 @router.post("/{slug}/pause", dependencies=[may(WRITE)])

@@ -164,7 +164,8 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
     figures_of(request).forget(slug)
     left = any(each.version != done.version for each in cascades.plan(office, slug).in_flight)
     here = f"/cascades/{slug}/edit" + ("?panel=move" if left else "")
-    return go(here, look._("Version %(n)s is active.", n=done.version or 0))
+    active = look._("Version %(n)s is active.", n=done.version or 0)
+    return go(here, " ".join([active, *map(look.told, done.paused)]))
 
 
 def _people_of(told: Mapping[str, str]) -> int:
