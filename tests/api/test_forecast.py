@@ -106,6 +106,7 @@ def test_the_forecast_is_that_of_the_worked_example_and_of_the_real_base(api, tm
     _the_control_group_does_not_enter(api, text)
     wrong = api.call("POST", "/cascades/five/forecast", {"segment": "none"})
     assert wrong.status_code == 404 and "segment" in wrong.json()["detail"]
+    _what_has_no_account_is_said_first(api, text, file, capsys)
     _paused_steps_are_not_sent(api, text)
 
 
@@ -122,6 +123,30 @@ def _edges_agree_with_the_steps(told):
         assert ended[f"step:{name}"]["target"] == "end:responded"
     assert into["end:exhausted"]["between"] == told["ranges"]["silent"]
     assert "end:left" not in {one["target"] for one in told["edges"]}, "of whom nothing is known here"
+
+
+def _what_has_no_account_is_said_first(api, text, file, capsys):
+    """The command says so before all figures; where nothing would go out it says no more than that."""
+    asked = ["forecast", str(file), "--everybody", "--db", api.service.db.name]
+    file.write_text(text.replace("id: chat, channel: telegram", "id: chat, channel: viber"))
+    capsys.readouterr()
+    assert run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "No account is set up that could send chat: `kaskad account add`" in shown.splitlines()[1]
+    assert "are expected to react" in shown and "-0.0" not in shown
+    assert "chat     +0.0 points" in shown and "  +0.0 to +0.0 " in shown
+    file.write_text(text.replace("class: service", "class: service\nbudget: 9000 KZT"))
+    assert run(asked) == 0
+    assert f"1 mistake is left out here: `kaskad check {file}`" in capsys.readouterr().err
+    head, _, _ = text.partition("steps:")
+    file.write_text(f"{head}steps:\n  - {{id: chat, channel: viber, text: t}}\n")
+    told = api.post("/cascades/five/forecast", {"definition": file.read_text(), "everybody": True})
+    assert told["steps"][0]["notes"] == ["no_account"]
+    assert run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "could send any of its steps" in shown and "react" not in shown
+    assert run([*asked[:2], "--typical", *asked[3:]]) == 0
+    assert "reckoned as if there was one" in (shown := capsys.readouterr().out) and "to react" in shown
 
 
 def _the_control_group_does_not_enter(api, text):
@@ -165,6 +190,10 @@ def _paused_steps_are_not_sent(api, text):
     ]
     assert {"step": "sms", "note": "paused"} in played["notes"]
     other = api.post("/cascades/five/forecast", {"definition": text.replace("Hi", "Ho"), "typical": True})
+    assert other["steps"][2]["messages"] == 0 and other["steps"][2]["notes"] == ["paused"]
+    other = api.post(
+        "/cascades/five/forecast", {"definition": text.replace("id: sms", "id: more"), "typical": True}
+    )
     assert other["steps"][2]["messages"] == 400
 
     api.post("/cascades/five/steps/sms/resume", {})
@@ -172,6 +201,7 @@ def _paused_steps_are_not_sent(api, text):
     told = api.post("/cascades/five/forecast", {"typical": True})
     assert [step["messages"] for step in told["steps"]] == [1000, 800, 0, 400]
     assert told["steps"][2]["notes"] == ["passed_over"]
+    api.post("/cascades/five/steps/sms/resume", {})
 
 
 def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(api):
@@ -187,10 +217,6 @@ def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(
             outcome = 2 if contact < 1_350 else 1 if contact < 1_360 else 3
             tx.script(
                 f"INSERT INTO contacts (id, created_at) VALUES ({contact}, 0);"
-    assert other["steps"][2]["messages"] == 0 and other["steps"][2]["notes"] == ["paused"]
-    other = api.post(
-        "/cascades/five/forecast", {"definition": text.replace("id: sms", "id: more"), "typical": True}
-    )
                 "INSERT INTO runs (contact_id, id, cascade_id, version_id, slot, state, phase, step, seq, "
                 f"wake_at, due_at, entered_at, holdout, outcome) SELECT {contact}, 1, cascade_id, id, 0, 3, "
                 f"3, 0, 0, NULL, 0, 0, 0, {outcome} FROM versions WHERE id = {version};"
@@ -198,7 +224,6 @@ def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(
             )
             for step, channel in zip(range(steps), (1, 2, 8, 9), strict=False):
                 tx.script(
-    api.post("/cascades/five/steps/sms/resume", {})
                     "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, account_id, "
                     f"price, cost) VALUES ({contact}, 1, {step}, {channel}, 4, 8, 1, 0, 0)"
                 )

@@ -212,6 +212,11 @@ class Asker:
         """Say whether an account tells what the step costs."""
         return bool(self.currency(step))
 
+    def carried(self, step: Step) -> bool:
+        """Say whether an account is set up that could send the step, on any of its channels."""
+        there = (self._world.by_channel.get(channel.code, ()) for channel in step.channels)
+        return any(step.account in ("", account.name) for accounts in there for account in accounts)
+
     def changes(self, step: Step) -> bool:
         """Say whether typical people's messages cost another price later on, while the step still goes."""
         cost = self.usual_cost(step)

@@ -35,9 +35,10 @@ class StepForecast(Struct, frozen=True):
 
     `each` is what one message costs, in minor units: its mean, None where no account tells it. `rate` is the
     share of those written to who react, `seen` of how many people of its own that is known. `notes`:
-    `no_prior` (nobody is counted as reacting), `no_price`, `price_changes` (messages are counted at the price
-    of when they go), `condition` (counted as if it held for everybody), `paused` (people wait at the step),
-    `late` (they wait until it is too late for it), `passed_over` (it is paused, and passed over).
+    `no_prior` (nobody is counted as reacting), `no_account` (none could send the step: nobody would get it),
+    `no_price`, `price_changes` (messages are counted at the price of when they go), `condition` (counted as
+    if it held for everybody), `paused` (people wait at the step), `late` (they wait until it is too late for
+    it), `passed_over` (it is paused, and passed over).
     """
 
     step: str
@@ -237,7 +238,7 @@ class _Making:
         known = self._outlook.knows(step.number, step.channels[0])
         notes = [
             *([] if known else ["no_prior"]),
-            *([] if asker.priced(step) else ["no_price"]),
+            *(["no_account"] if not asker.carried(step) else [] if asker.priced(step) else ["no_price"]),
             *(["price_changes"] if asker.changes(step) else []),
             *(["condition"] if step.number in asker.unasked else []),
             *([asker.paused[step.number]] if step.number in asker.paused else []),

@@ -89,7 +89,12 @@ def chosen(what: str) -> tuple[str, str]:
     text = read(what)
     if not isinstance(text, str):
         raise typer.BadParameter(f"{what} is no text: `kaskad check {what}` says what is wrong")
-    cascade = load_text(what, text).cascade
+    loaded = load_text(what, text)
+    cascade = loaded.cascade
+    if loaded.errors:
+        wrong = "mistake is" if len(loaded.errors) == 1 else "mistakes are"
+        said = f"{len(loaded.errors)} {wrong} left out here: `kaskad check {what}` names them."
+        typer.secho(said, fg=typer.colors.YELLOW, err=True)
     tree = None if cascade is not None else tree_of(text)
     named = cascade.id if cascade else str(tree.get("cascade", "")) if isinstance(tree, Mapping) else ""
     return named or "draft", text
@@ -103,6 +108,8 @@ def _print(told: Mapping[str, Any]) -> None:
     if not told["size"]:
         typer.echo(NOBODY)
         return
+    if _uncarried(told):
+        return
     _print_steps(told)
     _plot_steps(told)
     _print_edges(told)
@@ -111,8 +118,24 @@ def _print(told: Mapping[str, Any]) -> None:
     _print_without(told)
     for step in told["steps"]:
         for note in step["notes"]:
-            typer.secho(f"{step['step']}: {NOTES[note]}.", fg=typer.colors.YELLOW)
+            if note in NOTES:  # that no account is set up was said first
+                typer.secho(f"{step['step']}: {NOTES[note]}.", fg=typer.colors.YELLOW)
     typer.echo(BASES[told["basis"]])
+
+
+def _uncarried(told: Mapping[str, Any]) -> bool:
+    """Say first which steps have no account; return whether that is all of them, so that nothing is sent."""
+    lacking = [step["step"] for step in told["steps"] if "no_account" in step["notes"]]
+    if not lacking:
+        return False
+    every = len(lacking) == len(told["steps"])
+    which = "any of its steps" if every else ", ".join(lacking)
+    supposed = "" if told["audience"] else " Here that is reckoned as if there was one."
+    typer.secho(
+        f"No account is set up that could send {which}: `kaskad account add` sets one up.{supposed}",
+        fg=typer.colors.RED,
+    )
+    return every and not told["messages"]
 
 
 def _print_steps(told: Mapping[str, Any]) -> None:
@@ -211,8 +234,8 @@ def _print_without(told: Mapping[str, Any]) -> None:
         return
     rows = [
         (
-            one["step"], f"{100 * one['mean_reach']:+.1f} points",
-            f"{100 * one['reach']['low']:+.1f} to {100 * one['reach']['high']:+.1f}", f"{one['messages']:+d}",
+            one["step"], f"{_points(one['mean_reach'])} points",
+            f"{_points(one['reach']['low'])} to {_points(one['reach']['high'])}", f"{one['messages']:+d}",
             " + ".join(
                 _change(name, minor, told["cost"].get(name)) for name, minor in sorted(one["cost"].items())
             ),
@@ -220,6 +243,10 @@ def _print_without(told: Mapping[str, Any]) -> None:
         for one in told["without"]
     ]  # fmt: skip
     typer.echo(table(("WITHOUT", "REACH", "RANGE", "MESSAGES", "COST"), rows))
+
+
+def _points(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # a zero has no minus
 
 
 def _change(currency: str, minor: int, whole: int | None) -> str:

@@ -70,7 +70,8 @@ class StepForecastView(View):
     notes: Annotated[
         list[str],
         Field(
-            description="no_prior: nobody counts as reacting; no_price; price_changes: messages count at "
+            description="no_prior: nobody counts as reacting; no_account: none is set up that could send "
+            "the step; no_price; price_changes: messages count at "
             "the price of when they go; condition: counted as if it held; paused: people wait at the step; "
             "late: until it is too late for it; passed_over: it is paused, and passed over."
         ),

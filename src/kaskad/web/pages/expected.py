@@ -29,6 +29,7 @@ BY = {
 }  # fmt: skip
 NOTES = {  # where no price is known stands in its place
     "no_prior": N_("nobody counts as reacting: nothing is known"),
+    "no_account": N_("no account for it is set up: nobody would get it"),
     "price_changes": N_("its price changes meanwhile"),
     "condition": N_("its condition counts as met"),
     "paused": N_("paused: people wait here"),
