@@ -8,7 +8,7 @@ from kaskad.actions.alarms import KINDS
 from kaskad.cli.root import run
 from kaskad.domain.guard import Figure
 from kaskad.domain.guarded import Count
-from kaskad.store import cascades, guards
+from kaskad.store import canaries, cascades, guards
 from kaskad.store.guards import Stream
 from kaskad.web.pages import settings_alarms
 from support.faults import until
@@ -94,6 +94,37 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
     with site.client("viewer") as client:
         assert ">Save<" not in client.get("/cascades/news/guard?lang=en").text
         assert "Nothing is watched yet" in client.get("/cascades/draft/guard?lang=en").text
+
+
+def fared_well(site) -> None:
+    """Let a launch to a list have had a first part, and one to seed contacts."""
+    office = site.service.office
+
+    def change(tx) -> None:
+        row, now = cascades.by_slug(tx, "news"), office.now()
+        few = cascades.save_list(tx, "few")
+        made = [
+            cascades.launch(tx, row.version_id, few, 0, now, size=0, audience=whom)
+            for whom in ("list few", "canary of list few", "seed contacts")
+        ]
+        canaries.begin(tx, made[0], made[1], few, 200, 0)
+        canaries.end(tx, made[0], "passed", "complaints 0/1221, opt_outs 4/1221", now)
+        for launch in made:
+            cascades.stop_launch(tx, row.id, launch)
+
+    office.write(change)
+
+
+def test_first_parts_and_seed_contacts_are_told_by_whom_they_are_of(site):
+    fared_well(site)
+    with site.client("marketer") as client:
+        report, guard = (client.get(f"/cascades/news{part}?lang=en") for part in ("", "/guard"))
+        assert report.status_code == 200 and "first part of: list few" in report.text
+        assert "seed contacts" in report.text
+        assert "complaints 0 / 1,221, opt-outs 4 / 1,221" in guard.text and "launch_" not in guard.text
+        russian = client.get("/cascades/news/guard?lang=ru").text
+        assert "жалобы 0 / 1\xa0221, отписки 4 / 1\xa0221" in russian
+        assert "первая часть: список few" in client.get("/cascades/news?lang=ru").text
 
 
 def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -26,6 +28,9 @@ Text = Annotated[str, Form(max_length=20)]
 Name = Annotated[str, Form(max_length=64)]
 
 PLACE = "/cascades/{slug}/guard"
+SHOWN = 20  # first parts of launches
+MOST_LAUNCHES = 500  # that are looked through for whom these are of
+_COUNT = re.compile(rf"({'|'.join(Figure)}) (\d+)/(\d+)")  # as `actions/canaries` keeps it
 
 
 @router.get(PLACE)
@@ -119,14 +124,19 @@ def _page(
     except Conflict:
         told = None
     bounds = {figure: told.guard.bound(figure) for figure in Figure} if told else {}
-    firsts = launches.canaries_of(office, slug)
+    firsts, names = launches.canaries_of(office, slug), _names(look)
+    whose = {one.id: one for one in launches.listing(office, slug, before=1 << 62, limit=MOST_LAUNCHES)}
     return render(
         request, look, "guard.html", 422 if problem else 200, seen=seen, cascade=whole, problem=problem,
-        told=told, names=_names(look), may_write=seen.may(WRITE), whole=WHOLE,
+        told=told, names=names, may_write=seen.may(WRITE), whole=WHOLE,
         given=given or {figure: f"{bound / 100:g}" for figure, bound in bounds.items()},
         paused=_paused(office, slug), step_choices=[(each.id, each.id) for each in whole.steps],
         tried=version_canaries.listing(office, slug),
-        canaries=[(launch_text(number), one) for number, one in sorted(firsts.items(), reverse=True)][:20],
+        canaries=[
+            (launch_text(number), whose.get(number), one)
+            for number, one in sorted(firsts.items(), reverse=True)[:SHOWN]
+        ],
+        showed=lambda why: _showed(look, why, names),
         steps={step: outline.id for step, outline in enumerate(whole.steps)},
     )  # fmt: skip
 
@@ -137,6 +147,16 @@ def _paused(office: Office, slug: str) -> dict[str, list[HeldStep]]:
     for one in step_holds.listing(office, slug):
         found.setdefault(one.step, []).append(one)
     return found
+
+
+def _showed(look: Look, why: str, names: Mapping[str, tuple[str, str]]) -> str:
+    """Return what the figures of a first part were, in the reader's words."""
+    counts = [_COUNT.fullmatch(part) for part in why.split(", ")]
+    if not all(counts):
+        return look.told(why)
+    return ", ".join(
+        f"{names[one[1]][0].lower()} {look.n(int(one[2]))} / {look.n(int(one[3]))}" for one in counts if one
+    )
 
 
 def _bound(text: str) -> int:

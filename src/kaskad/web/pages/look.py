@@ -152,8 +152,12 @@ class Look(Struct, frozen=True):
         return self.rounded({name: minor / count for name, minor in amounts.items()}) if count else ""
 
     def audience(self, told: str) -> str:
-        """Return whom a launch is for."""
+        """Return whom a launch is for; a first part is told by whom it is of."""
         kind, _, name = told.partition(" ")
+        if kind == "canary":
+            return self._("first part of: %(whom)s", whom=self.audience(name.removeprefix("of ")))
+        if kind == "seed":
+            return self.word("audience", kind)
         return f"{self.word('audience', kind or 'some_list')} {name}".strip()
 
     def day(self, at: int) -> str:

@@ -158,6 +158,7 @@ AUDIENCES = {
     "list": N_("list"),
     "segment": N_("segment"),
     "some_list": N_("a list"),
+    "seed": N_("seed contacts"),
 }
 DAYS = {
     "every": N_("every day"),
