@@ -380,7 +380,8 @@ def check_money(told: Report, live: list[Any]) -> None:
     both = {currency for currency, minor in (*told.cost.items(), *told.revenue.items()) if minor}
     one = both.pop() if len(both) == 1 else ""
     spent = told.cost.get(one, 0)
-    assert told.return_rate == (told.revenue.get(one, 0) / spent if spent else None)
+    worth = told.revenue or told.returned
+    assert told.return_rate == (told.revenue.get(one, 0) / spent if spent and worth else None)
 
 
 def check_ways(told: Report, ways: list[Flow]) -> None:

@@ -200,7 +200,9 @@ def report_of(
         revenue=whole(brought),
         revenue_each=each(brought, ends.total()),
         goal_cost=each(cost, goals),
-        return_rate=_rate(brought, cost),
+        return_rate=_rate(brought, cost)
+        if any((*revenue.left.values(), *revenue.returned.values()))
+        else None,
         returned=told_in.worth.told(revenue.returned),
         goals_returned=back[Kind.RETURNED.bit],
         returned_late=back[LATE],
