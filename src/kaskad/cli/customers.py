@@ -89,26 +89,24 @@ def _print(told: dict[str, Any]) -> None:
     out.print()
     out.print(table)
     if told["cohorts"]:
-        out.print()
+        out.print(
+            "\nCohorts: who bought again", style="bold"
+        )  # a table's own title is as narrow as the table
         out.print(_cohorts(told["cohorts"]))
     if told["segments"]:
         out.print()
         out.print(_segments(told["segments"]))
     if told["rfm"]:
-        out.print()
+        out.print(
+            "\nCustomers by score: recency (5: bought last) and frequency (5: most often)", style="bold"
+        )
         out.print(_grid(told["rfm"]))
 
 
 def _cohorts(cohorts: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
-    table = Table(
-        box=None,
-        padding=(0, 2, 0, 0),
-        header_style="bold",
-        title="Cohorts: who bought again",
-        title_justify="left",
-    )
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("First bought", no_wrap=True)
     table.add_column("people", justify="right")
     wide = min(max(len(one["shares"]) for one in cohorts), SHOWN)
@@ -139,10 +137,7 @@ def _segments(segments: list[dict[str, Any]]) -> Any:
 def _grid(cells: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), header_style="bold", title_justify="left",
-        title="Customers by score: recency (5: bought last) and frequency (5: most often)",
-    )  # fmt: skip
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("recency")
     for f in range(1, 6):
         table.add_column(f"f {f}", justify="right")

@@ -7,9 +7,9 @@ draw("frontier", (told, narrow) => {
   const one = told.currency ? unit(told.currency) : 1;
   const kind = (name, paint, size, more = {}) => dots(told[name], { paint, size, name: told.words[name], ...more });
   return {
-    height: narrow ? 300 : 360,
-    legend: legend({ icon: "circle" }),
-    grid: grid({ top: narrow ? 64 : 40, bottom: 44 }),
+    height: 360,
+    legend: legend({ icon: "circle", orient: narrow ? "vertical" : "horizontal", itemGap: narrow ? 6 : 16 }), // long words
+    grid: grid({ top: narrow ? 112 : 40, bottom: 44 }),
     xAxis: values(told.words.cost, cost, { scale: true, minInterval: most >= 100 * one ? one : 0 }),
     yAxis: values("", percent, { scale: true }),
     tooltip: tip(({ data }) => data[2] ?? ""),
