@@ -29,7 +29,7 @@ from kaskad.bench.work import Work
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clock import SystemClock
-from kaskad.engine.counting import PIECE, count
+from kaskad.engine.counting import ROUND, count
 from kaskad.engine.dispatch import Dispatch, Dispatcher
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import Result
@@ -141,7 +141,7 @@ class Here:
         now, noted = world.clock.now(), world.noted
         while (
             not self._engine.problem()
-            and self._engine.write(lambda tx: count(tx, PIECE, now, noted)).result()
+            and self._engine.write(lambda tx: count(tx, ROUND, now, noted)).result()
         ):
             pass
 

@@ -29,8 +29,11 @@ def server_cpu_s(backend: int) -> float:
     if not fields or fields[0] != "postgres":  # of that number, but of another machine
         return 0.0
     server = int(fields[2])
-    ended = _stat(server)[14:16]
-    return family_cpu_s(server) + sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+    while True:  # a process that ends in between would be in neither sum
+        ended = _stat(server)[14:16]
+        total_s = family_cpu_s(server) + sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+        if _stat(server)[14:16] == ended:
+            return total_s
 
 
 def _stat(pid: int | None) -> list[str]:
