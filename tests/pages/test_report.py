@@ -130,6 +130,15 @@ def _ways_are_drawn_and_told(page):
     assert drawn <= {(row[0], row[1], row[3]) for row in cells} and cells[0][0] == "Entered"
 
 
+def test_variants_are_rows_of_the_table_of_steps(opened, visit):
+    page = visit("viewer").goto("/cascades/tried")
+    shown = page.locator(".by-step tr").evaluate_all(
+        "rows => rows.map((row) => getComputedStyle(row).display)"
+    )
+    assert len(shown) >= 4 and set(shown) == {"table-row"}, "as no other part of the pages is called"
+    assert page.locator(".by-step tr.of-variant").count() == 2
+
+
 def test_figures_lead_to_files_and_filters_hold(opened):
     with opened.client("viewer") as client:
         text = client.get("/cascades/news/report.csv").content.decode("utf-8-sig")
