@@ -138,6 +138,13 @@ def _what_has_no_account_is_said_first(api, text, file, capsys):
     file.write_text(text.replace("class: service", "class: service\nbudget: 9000 KZT"))
     assert run(asked) == 0
     assert f"1 mistake is left out here: `kaskad check {file}`" in capsys.readouterr().err
+    file.write_text(text.replace("class: service", "class: service\nbudget: {total: 10 KZT}"))
+    told = api.post("/cascades/five/forecast", {"definition": file.read_text(), "everybody": True})
+    assert told["budget_left"] == {"KZT": 1_000} and told["cost"]["KZT"] > 1_000
+    assert run(asked) == 0 and "Of its budget ₸10 are left" in capsys.readouterr().out
+    rich = file.read_text().replace("10 KZT", "10000 KZT")
+    for whom in ({"definition": rich, "everybody": True}, {"definition": file.read_text(), "typical": True}):
+        assert api.post("/cascades/five/forecast", whom)["budget_left"] == {}, "enough, or nobody to say of"
     head, _, _ = text.partition("steps:")
     file.write_text(f"{head}steps:\n  - {{id: chat, channel: viber, text: t}}\n")
     told = api.post("/cascades/five/forecast", {"definition": file.read_text(), "everybody": True})

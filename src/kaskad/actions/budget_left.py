@@ -14,9 +14,9 @@ from kaskad.store import cascades
 
 
 def short_of(office: Office, cascade: Cascade, cost: Mapping[str, int]) -> dict[str, int]:
-    """Return what is left of the budget where that is less than a cost, in minor units by its currency; else {}.
+    """Return what is left of the budget where that is less than a cost, in minor units of its currency.
 
-    {} also where no budget is set, and where no rate of today holds the cost against it.
+    {} where it is enough, where no budget is set, and where no rate of today holds the cost against it.
     """
     total = cascade.budget.total
     if total is None:

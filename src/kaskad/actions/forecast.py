@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.audience import Audience
+from kaskad.actions.budget_left import short_of
 from kaskad.actions.cascades import source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
 from kaskad.actions.finishing import Over, finishing
@@ -105,6 +106,7 @@ class Expected(Struct, frozen=True):
     cost_ranges: Mapping[str, Range]
     without: tuple[Without, ...]
     basis: str
+    budget_left: Amounts = {}  # where that is less than the cost; what overspends it is passed over then
     over: tuple[Over, ...] = ()  # when half, nine of ten and all of the runs are over; (): not looked at
     edges: tuple[Edge, ...] = ()  # along which somebody may go; (): kept before they were told, or of trials
 
@@ -146,7 +148,10 @@ def of_people(
 ) -> Expected:  # fmt: skip
     """Return the forecast for an audience, None: for `size` typical people; `what_if` tells what each step is
     worth."""
-    return _Making(office, cascade, people, known, size).made(what_if)
+    found = _Making(office, cascade, people, known, size).made(what_if)
+    if people is None:
+        return found
+    return structs.replace(found, budget_left=short_of(office, cascade, found.cost))
 
 
 def drawn_of(

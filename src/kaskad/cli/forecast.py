@@ -204,6 +204,11 @@ def _print_whole(told: Mapping[str, Any]) -> None:
     )
     messages = _likely(told["messages"], ranges["messages"])
     typer.echo(f"{messages} messages for {costs}{f' ({between})' if between else ''}{each}.")
+    if told["budget_left"]:
+        typer.secho(
+            f"Of its budget {_money(told['budget_left'])} are left: steps that would overspend it are passed "
+            "over, which is not reckoned here.", fg=typer.colors.YELLOW,
+        )  # fmt: skip
     if told["converted"] is not None:
         typer.echo(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")
 

@@ -131,6 +131,13 @@ class ForecastView(View):
     ranges: Annotated[Ranges, Field(description="Of entered, reached, silent, messages and converted.")]
     cost_ranges: Annotated[Ranges, Field(description="Minor units by currency.")]
     edges: Annotated[list[EdgeView], Field(description="Along which somebody may go, by the same draws.")]
+    budget_left: Annotated[
+        Minor,
+        Field(
+            description="What is left of the cascade's budget, where that is less than the cost: steps that "
+            "would overspend it are passed over, which no figure here reckons with. Empty: it is enough."
+        ),
+    ]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
     over: Annotated[
         list[OverView],
