@@ -2,11 +2,15 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from importlinter.cli import lint_imports
+
+from kaskad.providers import PROVIDERS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "kaskad").rglob("*.py"))
@@ -60,6 +64,18 @@ def test_the_domain_imports_only_the_standard_library_and_pure_libraries() -> No
         for name in imports(path) - allowed
     }
     assert not strangers
+
+
+@pytest.mark.parametrize("process", ["kaskad.engine.sender", "kaskad.web.porter.lodge"])
+def test_a_process_beside_the_server_begins_without_what_most_installations_do_not_need(process: str) -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", f"import sys, {process}; print(*sys.modules)"], capture_output=True, text=True
+    )
+    read = set(said.stdout.split())
+    assert process in read, said.stderr
+    libraries = {"aiosmtplib", "websockets", "apprise", "phonenumbers", "cryptography", "fastapi"}
+    assert not libraries & read
+    assert not {f"kaskad.providers.{name}" for name in PROVIDERS} & read
 
 
 def test_fewer_than_one_function_in_forty_is_longer_than_sixty_lines() -> None:

@@ -57,7 +57,7 @@ class Service:
 
 @pytest.fixture
 def errands(monkeypatch: pytest.MonkeyPatch) -> Iterator[Errands]:
-    monkeypatch.setitem(PROVIDERS, "guarded", Guarded())  # type: ignore[arg-type]
+    monkeypatch.setitem(PROVIDERS, "guarded", Guarded())
     made = Errands()
     made.start()
     yield made

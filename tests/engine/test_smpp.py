@@ -8,7 +8,7 @@ import pytest
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Channel, Kind, Reason
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 from kaskad.engine.transport import smpp as transport
 from kaskad.engine.transport.smpp import ShortMessages
 from kaskad.providers import provider

@@ -11,7 +11,7 @@ from aiosmtpd.smtp import AuthResult
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Channel, Reason
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 from kaskad.engine.transport import smtp as transport
 from kaskad.engine.transport.smtp import Mailer
 from kaskad.providers.base import Account

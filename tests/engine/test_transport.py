@@ -7,7 +7,7 @@ import pytest
 
 from kaskad.domain.errors import SendError
 from kaskad.domain.terms import Reason
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 from kaskad.engine.transport import http as transport
 from kaskad.engine.transport.http import Http
 from kaskad.providers.base import Response

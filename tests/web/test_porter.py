@@ -20,7 +20,7 @@ from kaskad.config import Settings
 from kaskad.domain.errors import Full
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.tokens import Signer
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 from kaskad.engine.reports import ENOUGH, Report
 from kaskad.providers import provider
 from kaskad.providers.base import Account

@@ -27,7 +27,7 @@ from kaskad.bench.prepare import CHANNELS, SECRET
 from kaskad.bench.target import target
 from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Kind
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 
 Key = tuple[int, int, int, str]  # contact, run, kind, event
 _ROUNDS = 5  # receipts of each message in batches, so that this part lasts long enough to be measured

@@ -22,7 +22,7 @@ from kaskad.bench.outside import AGAIN_MS, GRAIN_MS
 from kaskad.bench.prepare import ACCOUNTS, CHANNELS, SECRET, SIGNING
 from kaskad.domain.terms import Kind
 from kaskad.domain.tokens import Signer
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 
 Told = tuple[int, int, int, int, int]  # contact, run, step, kind, instant
 CONNECTIONS = 64

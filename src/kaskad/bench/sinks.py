@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from kaskad.domain.errors import Unavailable
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 
 _TELEGRAM = b'{"ok":true,"result":{"message_id":17,"date":1790000000,"chat":{"id":1,"type":"private"}}}'
 _SMSC = b'{"id":1234,"cnt":1,"cost":"1.44","balance":"98.56"}'

@@ -22,7 +22,7 @@ import httptools
 
 from kaskad.bench.fates import ONE_FAILS_IN
 from kaskad.domain.errors import Unavailable
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 
 _TAKEN = '{"status":"sent"}'
 _REFUSED = '{"error_class":"permanent_recipient","detail":"no such person"}'

@@ -16,7 +16,7 @@ from kaskad.domain.cascade import Approved
 from kaskad.domain.terms import Kind, TemplateState
 from kaskad.engine import texts
 from kaskad.engine.arrival import Arrival, Unmatched
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 from kaskad.engine.receive import InboundIn
 from kaskad.engine.texts import Text
 from kaskad.engine.transport.http import Http

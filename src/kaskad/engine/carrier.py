@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.terms import Reason
 from kaskad.engine.heard import Batches, Heard, Kept, Trouble
 from kaskad.engine.parcel import Parcel, Result, storable
-from kaskad.engine.transport.apprise import Notifier
-from kaskad.engine.transport.ari import Calls
 from kaskad.engine.transport.base import Listening, Transport
 from kaskad.engine.transport.requests import Requests
-from kaskad.engine.transport.smpp import ShortMessages
-from kaskad.engine.transport.smtp import Mailer
 from kaskad.providers import provider
 from kaskad.providers.base import Accepted, Account, Provider, limits_of
+
+_LISTENING = ("ari", "smpp")  # ways on which services tell by themselves
 
 
 class Carrier:
@@ -33,17 +32,10 @@ class Carrier:
         public_only: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._listening: dict[str, Listening] = {
-            "ari": Calls(timeout_s),
-            "smpp": ShortMessages(timeout_s),
-        }
         self._requests = Requests(timeout_s, public_only=public_only)
-        self._transports: dict[str, Transport] = {  # by `Provider.transport`
-            "http": self._requests,
-            "smtp": Mailer(),
-            "apprise": Notifier(timeout_s),
-            **self._listening,
-        }
+        self._timeout_s = timeout_s
+        self._listening: dict[str, Listening] = {}  # those of `_transports` that hear
+        self._transports: dict[str, Transport] = {"http": self._requests}  # by `Provider.transport`
         self._accounts = accounts
         self._clock = clock
         self._on_results = on_results
@@ -69,9 +61,13 @@ class Carrier:
         """Keep connections for the accounts as they are now; nothing where nobody listens."""
         if self._ears is None:
             return
-        for name, transport in self._listening.items():
-            theirs = {key: a for key, a in self._accounts.items() if a.enabled and _way(a) == name}
-            transport.follow(theirs, self._ears)
+        theirs: dict[str, dict[int, Account]] = {name: {} for name in self._listening}
+        for key, account in self._accounts.items():
+            if account.enabled and (way := _way(account)) in _LISTENING:
+                theirs.setdefault(way, {})[key] = account
+        for way, accounts in theirs.items():
+            self._transport(way)
+            self._listening[way].follow(accounts, self._ears)
 
     def kept(self, kept: Kept) -> None:
         """Let what was heard be answered, as it is durable now, or be told again."""
@@ -157,7 +153,20 @@ class Carrier:
 
     async def _send(self, parcel: Parcel) -> Accepted:
         account, carrying = self._account(parcel)
-        return await self._transports[carrying.transport].send(carrying, parcel.outgoing, account)
+        transport = self._transports.get(carrying.transport) or self._transport(carrying.transport)
+        return await transport.send(carrying, parcel.outgoing, account)
+
+    def _transport(self, way: str) -> Transport:
+        """Return the way's transport, made when it is first needed."""
+        known = self._transports.get(way)
+        if known is None:
+            try:
+                known = self._transports[way] = _made(way, self._timeout_s)
+            except ImportError as error:  # files have changed under a program that runs
+                raise SendError(Reason.TRANSIENT, f"the way {way!r} cannot be read: {error}") from error
+            if way in _LISTENING:
+                self._listening[way] = cast(Listening, known)
+        return known
 
     def _account(self, parcel: Parcel) -> tuple[Account, Provider]:
         account = self._accounts.get(parcel.account_id)
@@ -186,6 +195,28 @@ class Carrier:
         ended, self._ended = self._ended, []
         if ended:
             self._on_results(ended)
+
+
+def _made(way: str, timeout_s: float) -> Transport:
+    """Return a new transport; libraries are read here only: most installations need few of them."""
+    match way:
+        case "smtp":
+            from kaskad.engine.transport.smtp import Mailer
+
+            return Mailer()
+        case "smpp":
+            from kaskad.engine.transport.smpp import ShortMessages
+
+            return ShortMessages(timeout_s)
+        case "ari":
+            from kaskad.engine.transport.ari import Calls
+
+            return Calls(timeout_s)
+        case "apprise":
+            from kaskad.engine.transport.apprise import Notifier
+
+            return Notifier(timeout_s)
+    raise ValueError(f"there is no transport {way!r}")
 
 
 def _way(account: Account) -> str:

@@ -16,9 +16,10 @@ from kaskad.domain.errors import Unavailable
 from kaskad.engine.carrier import Carrier
 from kaskad.engine.heard import Heard, Kept, Listener, Trouble
 from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.process import new_loop
 from kaskad.providers.base import Account
 
-__all__ = ["LOOK_S", "Dispatch", "Dispatcher", "Parcel", "Result", "new_loop"]
+__all__ = ["LOOK_S", "Dispatch", "Dispatcher", "Parcel", "Result"]
 
 LOOK_S = 0.5  # between looks at the accounts whose services tell by themselves
 
@@ -116,12 +117,3 @@ class Dispatcher:
         self._carrier = self._make()
         self._ready.set()
         await self._carrier.stop(await self._stop)
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop, the fast kind where the system has it."""
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

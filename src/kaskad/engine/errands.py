@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from kaskad.domain.errors import SendError
 from kaskad.engine.clock import wall_ms
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop
 from kaskad.engine.transport.http import Http
 from kaskad.engine.transport.tokens import Tokens
 from kaskad.log import get_logger

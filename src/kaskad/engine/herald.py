@@ -21,10 +21,10 @@ from msgspec import Struct
 
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.engine import announce, catalog
-from kaskad.engine.dispatch import new_loop
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import end_of
 from kaskad.engine.parcel import storable
+from kaskad.engine.process import new_loop
 from kaskad.engine.standard_webhooks import signed_headers
 from kaskad.engine.transport.http import Http
 from kaskad.log import get_logger

@@ -26,9 +26,10 @@ from kaskad.domain.errors import KaskadError, Unavailable
 from kaskad.domain.terms import Reason
 from kaskad.engine import pipe
 from kaskad.engine.carrier import Carrier
-from kaskad.engine.dispatch import LOOK_S, new_loop
+from kaskad.engine.dispatch import LOOK_S
 from kaskad.engine.heard import Heard, Kept, Listener, Trouble
 from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.process import new_loop, spare_collector
 from kaskad.providers import provider
 from kaskad.providers.base import Account
 
@@ -315,6 +316,7 @@ def main() -> None:
     """Be the child; signals to the whole group are the parent's to handle, which then stops us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    spare_collector()
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(serve(socket.socket(fileno=int(sys.argv[1]))))
 

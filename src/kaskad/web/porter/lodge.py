@@ -7,7 +7,6 @@ back to the server as it came, so that every refusal is worded, logged and count
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ import msgspec
 from kaskad.domain.tokens import Signer
 from kaskad.engine import pipe
 from kaskad.engine.clock import wall_ms
-from kaskad.engine.dispatch import new_loop
+from kaskad.engine.process import new_loop, spare_collector
 from kaskad.engine.reports import ENOUGH, Report, is_plain, report_of
 from kaskad.log import configure
 from kaskad.providers import base, provider
@@ -209,9 +208,7 @@ def main() -> None:
     """Be the process; signals to the whole group are the server's to handle, which then stops us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    spare_collector()
     theirs, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(serve(theirs, door))
