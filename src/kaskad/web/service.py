@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -34,6 +35,7 @@ from kaskad.engine.parcel import Parcel
 from kaskad.engine.poller import Poller
 from kaskad.engine.sender import Sender
 from kaskad.engine.world import Options, World
+from kaskad.providers import PROVIDERS
 from kaskad.store import settings as setting_store
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
@@ -91,17 +93,10 @@ def serving(
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
-        listener, url = None, ""
-        if pages:
-            from kaskad.web.server import listen  # late, like the app: seconds of imports
-
-            listener = listen(settings.host, settings.port)
-            stack.callback(listener.close)
-            host, port = listener.getsockname()[:2]
-            url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        listener, url = _listened(stack, settings) if pages else (None, "")
         own = structs.replace(settings, base_url=(base_url or url).rstrip("/"))
         service = _opened(stack, own, owner, url, time_factor, moves, playground)
-        office, engine, clock = service.office, service.engine, service.clock
+        engine = service.engine
         real_time = time_factor == 1.0 and service.ahead_ms < 1000
         errands = Errands()
         ingest = Ingest(engine, service.db, real_time=real_time, errands=errands.send if moves else None)
@@ -112,46 +107,73 @@ def serving(
         if moves:
             stack.callback(errands.stop)
             errands.start()
-            poller = Poller(errands, ingest, engine)
-            poller.start()
-            Clerk(errands, ingest, engine, service.db, service.vault).start()
-            LookUps(errands, ingest, engine, service.db).start()
-            Forgetting(errands, engine, service.db, service.vault).start()
-            if settings.resolver != "off":
-                MailDomains(errands, engine, service.db, settings.name_servers).start()
-            engine.listen(Hearing(engine, ingest, poller))
+            _ask_services(service, settings, errands, ingest)
         if listener is not None:
-            from kaskad.web.app import build_app, short_host
-            from kaskad.web.porter.porter import WORKS, Porter
-            from kaskad.web.server import Server
-
-            app = build_app(ingest, office.signer, clock.now, own, wall_ms, office)
-            porter = None
-            if WORKS and real_time:
-                porter = Porter(ingest, engine.world, app.hooks, own, short_host(own))
-            server = Server(app, own, listener, porter)
-            stack.callback(server.stop)
-            stack.callback(app.close)
-            server.start()
+            _answer_requests(stack, service, own, ingest, listener, real_time)
         if moves:
-            herald = Herald(engine, office.db, office.vault, wall_ms, public_only=not office.private_webhooks)
-            herald.start()
-            stack.callback(herald.stop)
-            keeper = Keeper(office)
-            keeper.start()
-            stack.callback(keeper.stop)
-            watch = Watch(office)
-            watch.start()
-            stack.callback(watch.stop)
+            _tell_and_watch(stack, service.office)
         if playground is not None:
-            sandbox.resume(office)
+            sandbox.resume(service.office)
         if moves and pages and (file := database_file(settings)):
-            stack.enter_context(found_at(file, url, office.local_key))
+            stack.enter_context(found_at(file, url, service.office.local_key))
         try:
             yield service
         finally:
             if engine.problem() is None:
                 service.keep_time()
+
+
+def _listened(stack: ExitStack, settings: Settings) -> tuple[socket.socket, str]:
+    """Return the socket that is listened on until the stack ends, and its URL."""
+    from kaskad.web.server import listen  # late, like the app: seconds of imports
+
+    listener = listen(settings.host, settings.port)
+    stack.callback(listener.close)
+    host, port = listener.getsockname()[:2]
+    return listener, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _ask_services(service: Service, settings: Settings, errands: Errands, ingest: Ingest) -> None:
+    """Ask services for what they do not tell by themselves, and hear what they tell over connections."""
+    engine = service.engine
+    poller = Poller(errands, ingest, engine)
+    poller.start()
+    Clerk(errands, ingest, engine, service.db, service.vault).start()
+    LookUps(errands, ingest, engine, service.db).start()
+    Forgetting(errands, engine, service.db, service.vault).start()
+    if settings.resolver != "off":
+        MailDomains(errands, engine, service.db, settings.name_servers).start()
+    engine.listen(Hearing(engine, ingest, poller))
+
+
+def _answer_requests(
+    stack: ExitStack, service: Service, settings: Settings, ingest: Ingest, listener: socket.socket,
+    real_time: bool,
+) -> None:  # fmt: skip
+    """Answer API, pages and webhooks until the stack ends."""
+    from kaskad.web.app import build_app, short_host
+    from kaskad.web.porter.porter import WORKS, Porter
+    from kaskad.web.server import Server
+
+    office, engine = service.office, service.engine
+    list(PROVIDERS.values())  # read their files now, and not with the first page that lists them
+    app = build_app(ingest, office.signer, service.clock.now, settings, wall_ms, office)
+    porter = None
+    if WORKS and real_time:
+        porter = Porter(ingest, engine.world, app.hooks, settings, short_host(settings))
+    server = Server(app, settings, listener, porter)
+    stack.callback(server.stop)
+    stack.callback(app.close)
+    server.start()
+
+
+def _tell_and_watch(stack: ExitStack, office: Office) -> None:
+    """Tell subscribers, keep columns and watch for alarms until the stack ends."""
+    public_only = not office.private_webhooks
+    herald = Herald(office.engine, office.db, office.vault, wall_ms, public_only=public_only)
+    for part in (herald, Keeper(office), Watch(office)):
+        part.start()
+        stack.callback(part.stop)
 
 
 def _opened(
