@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from kaskad.domain import sms
-from kaskad.domain.cascade import Approved
+from kaskad.domain.cascade import Approved, Button
 from kaskad.domain.channels import wants_short
 from kaskad.domain.content import CompiledContent, LinkMaker, Rendered, primary
 from kaskad.domain.form import REQUESTED
@@ -53,6 +53,22 @@ class _TextBody(Struct, frozen=True, omit_defaults=True, gc=False):
 
     text: str = ""
     to: str = ""
+
+
+class _Said(Struct, frozen=True, gc=False):
+    """What one message says to its provider, and `body`, what is kept of that."""
+
+    body: bytes
+    text: str
+    subject: str = ""
+    html: str = ""
+    say: str = ""
+    script: str = ""
+    buttons: tuple[Button, ...] = ()
+    media: tuple[str, ...] = ()
+    approved: Approved | None = None
+    files: tuple[File, ...] = ()
+    invite: Invite | None = None
 
 
 class Written(Struct, frozen=True, gc=False):
@@ -120,55 +136,23 @@ class Page:
 
         Its links live from `due_at`, the same for each attempt: providers refuse another text under one key.
         """
-        approved: Approved | None = None
-        files: tuple[File, ...] = ()
-        invite: Invite | None = None
         contact_id, run_id, step = run.contact_id, run.id, self._step
         compiled = self._compiled
         if self._languages:
             compiled = self._languages.get(primary(language), compiled)
-        if compiled.local:
-            own = compiled.language or language or NOWHERE.language
-            scope = {**scope, HERE: Here(own, zone or self._zone, self._now)}
-        only_text = compiled.only_text
-        if compiled.invites:
-            world, message = self._world, (contact_id, run_id, step)
-            invitations = Invitations(self._tx, world.by_channel, world.hash_key, message, due_at)
-            scope = {**scope, "opt_in": invitations}
+        if compiled.local or compiled.invites:
+            scope = self._own_scope(compiled, scope, run, language, due_at, zone)
         links = None
-        if only_text is None or self._base_url:
+        if compiled.only_text is None or self._base_url:
             ends_at = due_at + self._life_ms
             links = LinkMaker(self._signer, self._base_url, contact_id, run_id, step, ends_at, tracking,
                               self._short_url)  # fmt: skip
-        if only_text is not None:
-            subject = html = say = script = ""
-            buttons, media = (), ()
-            text = only_text.render(scope)
-            body = _encode(_TextBody(text, to))
+        if compiled.only_text is not None:
+            text = compiled.only_text.render(scope)
+            said = _Said(_encode(_TextBody(text, to)), text)
         else:
             assert links is not None
-            encloses = compiled.encloses
-            if encloses is not None:
-                scope = {**scope, **self._enclosures.links(encloses, run, step, due_at + self._life_ms)}
-                files, invite = self._enclosures.enclose(encloses, scope, run, zone or self._zone)
-            words = compiled.render(scope, links, by_name=self._by_name)
-            subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
-            if say:
-                say = self._spoken(say, language)
-            if self._short_url:
-                self._short_links += [
-                    (contact_id, run_id, step, index, links.code(index), links.expires_at)
-                    for index in range(len(urls))
-                ]
-            if approved is not None:
-                known = self._texts.get((approved.name, approved.language))
-                approved, said = filled(approved, known)
-                body = _encode(_Body(text=said, buttons=buttons, links=urls, approved=approved, to=to))
-            else:
-                body = _encode(_Body(
-                    subject, html, text, say, script, buttons, media, urls, to=to,
-                    files=tuple([file.name for file in files]), invited_for=invite.starts_at if invite else 0,
-                ))  # fmt: skip
+            said = self._say(compiled, scope, links, run, to, language, due_at, zone or self._zone)
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
         reference = self._signer.reference(contact_id, run_id, step, self._account_id)
         key = f"{contact_id}:{run_id}:{step}"
@@ -176,18 +160,69 @@ class Page:
             key = f"{key}:{due_at}"
         outgoing = Outgoing(
             reference, key, self._channel,
-            to, self._now, self._class, subject, html, text, say, script, self._keys, buttons, media,
-            self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, approved,
-            open_until, files, invite,
+            to, self._now, self._class, said.subject, said.html, said.text, said.say, said.script, self._keys,
+            said.buttons, said.media,
+            self._status_url, leaves, valid_for_ms, str(attributes.get("name", "")), language, said.approved,
+            open_until, said.files, said.invite,
         )  # fmt: skip
         price = self._fixed
         if price is None:
-            parts = sms.parts(text) if self._channel is Channel.SMS else 1
-            # Of those who enter on one day one follows the other, whom another day and step begin elsewhere.
-            number = contact_id + 61 * (run_id // 86_400 + step)
-            category = category_of(self._texts, approved)
-            price = self._tariff.minor(to, self._class, category, parts, number, self._now)
-        return outgoing, body.decode(), price
+            price = self._price(run, to, said)
+        return outgoing, said.body.decode(), price
+
+    def _own_scope(
+        self, compiled: CompiledContent, scope: dict[str, Any], run: Run, language: str, due_at: int,
+        zone: str | None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Return what the texts may look at, with what is the person's own or this message's."""
+        if compiled.local:
+            own = compiled.language or language or NOWHERE.language
+            scope = {**scope, HERE: Here(own, zone or self._zone, self._now)}
+        if compiled.invites:
+            world, message = self._world, (run.contact_id, run.id, self._step)
+            invitations = Invitations(self._tx, world.by_channel, world.hash_key, message, due_at)
+            scope = {**scope, "opt_in": invitations}
+        return scope
+
+    def _say(
+        self, compiled: CompiledContent, scope: dict[str, Any], links: LinkMaker, run: Run, to: str,
+        language: str, due_at: int, zone: str,
+    ) -> _Said:  # fmt: skip
+        """Return the words of a message that is more than one text, and keep its short links."""
+        files: tuple[File, ...] = ()
+        invite: Invite | None = None
+        encloses = compiled.encloses
+        if encloses is not None:
+            expires_at = due_at + self._life_ms
+            scope = {**scope, **self._enclosures.links(encloses, run, self._step, expires_at)}
+            files, invite = self._enclosures.enclose(encloses, scope, run, zone)
+        words = compiled.render(scope, links, by_name=self._by_name)
+        subject, html, text, say, script, buttons, media, urls, approved = astuple(words)
+        if say:
+            say = self._spoken(say, language)
+        if self._short_url:
+            self._short_links += [
+                (run.contact_id, run.id, self._step, index, links.code(index), links.expires_at)
+                for index in range(len(urls))
+            ]
+        if approved is not None:
+            known = self._texts.get((approved.name, approved.language))
+            approved, told = filled(approved, known)
+            body = _encode(_Body(text=told, buttons=buttons, links=urls, approved=approved, to=to))
+        else:
+            body = _encode(_Body(
+                subject, html, text, say, script, buttons, media, urls, to=to,
+                files=tuple([file.name for file in files]), invited_for=invite.starts_at if invite else 0,
+            ))  # fmt: skip
+        return _Said(body, text, subject, html, say, script, buttons, media, approved, files, invite)
+
+    def _price(self, run: Run, to: str, said: _Said) -> int:
+        """Return what a message costs, in minor units, where that depends on what it says and to whom."""
+        parts = sms.parts(said.text) if self._channel is Channel.SMS else 1
+        # Of those who enter on one day one follows the other, whom another day and step begin elsewhere.
+        number = run.contact_id + 61 * (run.id // 86_400 + self._step)
+        category = category_of(self._texts, said.approved)
+        return self._tariff.minor(to, self._class, category, parts, number, self._now)
 
     def _spoken(self, say: str, language: str) -> str:
         """Return what the robot says as the account's service takes it."""

@@ -327,24 +327,29 @@ def build_app(
     for kind, handler in HANDLERS.items():
         routed.add_exception_handler(kind, handler)
     if office is not None:
-        routed.add_exception_handler(HTTPException, lost)
-        routed.router.routes.append(Route("/d/{token}", Downloads(office).get, methods=["GET"]))
         routed.state.office = office
         routed.state.keys = known
         routed.state.metrics = metrics.Metrics(office, hooks)
         routed.state.figures = figures
         routed.state.settings = settings
         routed.state.lines = lines
-        routed.state.page_needs = {
-            route.path: need_of(route) or ""
-            for router in PAGES
-            for route in router.routes
-            if isinstance(route, APIRoute) and "GET" in (route.methods or ())
-        }
-        routed.state.page_paths = frozenset(routed.state.page_needs)
-        routed.router.routes.extend(_answered_with_office())
-        describe(routed)
+        _add_api_and_pages(routed, office)
     return Front(hooks, routed, lines, figures.soon, short_host(settings), office)
+
+
+def _add_api_and_pages(routed: FastAPI, office: Office) -> None:
+    """Let an application answer what needs an office too; its state is set already."""
+    routed.add_exception_handler(HTTPException, lost)
+    routed.router.routes.append(Route("/d/{token}", Downloads(office).get, methods=["GET"]))
+    routed.state.page_needs = {
+        route.path: need_of(route) or ""
+        for router in PAGES
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+    routed.state.page_paths = frozenset(routed.state.page_needs)
+    routed.router.routes.extend(_answered_with_office())
+    describe(routed)
 
 
 def _answered_to_people(tracking: Tracking, forms: Forms, push: Push, site: SitePages) -> list[BaseRoute]:
