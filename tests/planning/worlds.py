@@ -6,6 +6,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.optimize import brentq
 from scipy.special import expit
+from scipy.stats import binom
 
 from kaskad.domain.course import Shape
 from kaskad.domain.terms import Channel, Outcome
@@ -18,8 +19,20 @@ PRICES = np.array([5.0, 1750.0, 1500.0, 3750.0, 37500.0])
 FIGURES = np.array([0.20, 0.50, 0.375, 0.40, 0.70])
 HAVE = np.array([0.90, 0.55, 0.80, 0.70, 0.70])
 ASKS = tuple(Ask(channel, float(price), "KZT") for channel, price in zip(CHANNELS, PRICES, strict=True))
+BITS = 1 << np.arange(5)
 STAGES = [Stage(n + 1 if n < 4 else None) for n in range(5)]
 PLAN = Plan(STAGES, CHANNELS, [None] * 5)
+
+
+def is_eight_of_ten(count, trials):
+    """Say whether a range that held so often holds in eight of ten cases, give or take five of a hundred.
+
+    A share of trials that are worth 80 is off by chance too: by more than is allowed here once in ten
+    thousand times, so that the hundred figures asked about do not fail together more than once in a hundred.
+    From 1 000 trials on that is less than the five, and the share itself must lie between 75 and 85.
+    """
+    low, high = binom.ppf((0.00005, 0.99995), trials, 0.8) / trials
+    return min(low, 0.75) <= count / trials <= max(high, 0.85)
 
 
 class World:
@@ -49,11 +62,12 @@ class World:
 
     def shapes(self, count):
         """Return the runs of the first so many people, as figures count them."""
-        found = Counter()
-        for sent, by in zip(map(tuple, self.sent[:count]), self.by[:count], strict=True):
-            steps = tuple(step for step in range(5) if sent[step])
-            outcome, step = (Outcome.RESPONDED.code, int(by)) if by >= 0 else (Outcome.EXHAUSTED.code, None)
-            found[Shape(0, outcome, step, 0, 0, steps, 8 if by >= 0 else 0)] += 1
+        alike, counts = np.unique(self.sent[:count] @ BITS + 32 * self.by[:count], return_counts=True)
+        found = {}
+        for bits, people in zip(alike.tolist(), counts.tolist(), strict=True):
+            by, steps = bits >> 5, tuple(step for step in range(5) if bits >> step & 1)
+            outcome, step = (Outcome.RESPONDED.code, by) if by >= 0 else (Outcome.EXHAUSTED.code, None)
+            found[Shape(0, outcome, step, 0, 0, steps, 8 if by >= 0 else 0)] = people
         return found
 
     def kinds(self, rows):

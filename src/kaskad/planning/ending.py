@@ -15,7 +15,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from kaskad.domain.policy import HOUR
 from kaskad.domain.run import failed
 from kaskad.domain.terms import Channel
 from kaskad.planning.lives import Life
@@ -27,8 +29,8 @@ Whole = NDArray[np.int64]
 WORLDS = 200
 BLOCKS = 10  # of people who enter one after another, each of as many: entries are no matter of chance
 FEWEST = 50  # people played in a block
-TAIL = 20  # of the last lives of a path: as far apart as these are, somebody may end later than all of them
-NIGHT = 20  # times the usual gap between two lives: in between nobody ends
+TAIL, MOST = 20, 40  # of the last lives of a path: as these are apart, others end later than all of them
+NIGHT, NIGHT_MS = 20, 3 * HOUR  # a gap between two lives of so many usual ones: in between nobody ends
 LEAST_SILENT = 0.6  # of those played, whatever the rates are: so that late steps are met often enough
 _CHANNELS = {channel.code: channel for channel in Channel}
 
@@ -57,23 +59,60 @@ def ended(
     taken = _taken(each * _sorts(lives, each, size, looked, chance), paths, drawn)
     people = _people(taken, size, chance)
     after = np.array([(life.run.finished_at or start) - start for life in lives], dtype=np.float64)
-    gaps, is_last = _gaps(after, paths)
+    gaps, last_gaps = _gaps(after, paths)
+    tails = {number: _tail(told, each[:, number], chance) for number, told in last_gaps.items()}
     found = []
     for share in shares:
         last = max(1, ceil(share * size))
         at = chance.random(people.shape)
         if last == size:
             at **= 1.0 / np.maximum(people, 1)  # of those who are like one life, the one who ends last
-        at[:, is_last] *= chance.standard_exponential((worlds, int(is_last.sum())))
-        found.append(Ended(share, _ends_of(after + at * gaps, people, last)))
+        ends = after + at * gaps
+        for number, tail in tails.items():
+            ends[:, number] += tail.beyond(at[:, number])
+        found.append(Ended(share, _ends_of(ends, people, last)))
     return found
 
 
-def _gaps(after: Floats, paths: Sequence[tuple[Did, ...]]) -> tuple[Floats, NDArray[np.bool_]]:
+class _Tail(Struct, frozen=True):
+    """How people like the last life of a path end later than it, in each world: evenly up to `scale` ms, as
+    those who entered one after another do, or ever fewer, as what lasts by chance does."""
+
+    is_even: NDArray[np.bool_]
+    scale: Floats
+
+    def beyond(self, at: Floats) -> Floats:
+        """Return how many ms later it is for somebody who ends later than such a share of them."""
+        return self.scale * np.where(self.is_even, at, -np.log1p(-np.minimum(at, 1.0 - _LEAST)))
+
+
+class _Last(Struct, frozen=True):
+    """How far the last lives of a path are apart in ms, the very last ones first; `is_clear`: without a night
+    among them, so that they show how they thin out."""
+
+    apart: Floats
+    is_clear: bool
+
+
+def _tail(last: _Last, weight: Floats, chance: Generator) -> _Tail:
+    """Return what the last lives of a path tell of later ones; so many are like the last one in each world.
+
+    Evenly, all are as far apart on average; by chance, the second last, third last ... a half, a third ... as
+    far as the last (Renyi 1953). Either is as likely before; what they are is exponential in both.
+    """
+    places = np.arange(1.0, len(last.apart) + 1.0)
+    sums = np.maximum(1.0, [last.apart.sum(), places @ last.apart])
+    told = np.array([0.0, np.log(places).sum()]) - len(places) * np.log(sums)
+    is_even = chance.random(len(weight)) < (expit(told[0] - told[1]) if last.is_clear else 1.0)
+    scale = np.where(is_even, sums[0] * weight, sums[1])
+    return _Tail(is_even, scale / chance.standard_gamma(len(places), len(weight)))
+
+
+def _gaps(after: Floats, paths: Sequence[tuple[Did, ...]]) -> tuple[Floats, dict[int, _Last]]:
     """Return how long after each life the next one on its path ends: those like it end between the two; and
-    which are the last ones, after which it is as long as the last ones are apart on average; of few on a path
-    nobody can say that. Nobody ends in a night, which is no such gap."""
-    found, is_last = np.zeros(len(after)), np.zeros(len(after), dtype=np.bool_)
+    by the last ones how far those before them are apart; of few on a path they say nothing of later ones.
+    Nobody ends in a night, which is no such gap."""
+    found, last = np.zeros(len(after)), dict[int, _Last]()
     groups: dict[tuple[Did, ...], list[int]] = {}
     for number, path in enumerate(paths):
         groups.setdefault(path, []).append(number)
@@ -81,11 +120,14 @@ def _gaps(after: Floats, paths: Sequence[tuple[Did, ...]]) -> tuple[Floats, NDAr
         numbers = np.array(group)[np.argsort(after[group], kind="stable")]
         apart = np.diff(after[numbers])
         if len(apart):
-            apart[apart > NIGHT * np.median(apart)] = 0.0
+            nights = np.flatnonzero(apart > max(NIGHT_MS, NIGHT * np.median(apart)))
+            apart[nights] = 0.0
             found[numbers[:-1]] = apart
         if len(apart) >= TAIL:
-            found[numbers[-1]], is_last[numbers[-1]] = apart[-TAIL:].mean(), True
-    return found, is_last
+            since = len(apart) - (int(nights[-1]) + 1 if len(nights) else 0)
+            told = apart[-min(max(since, TAIL), MOST) :][::-1]
+            last[int(numbers[-1])] = _Last(told, is_clear=since >= TAIL)
+    return found, last
 
 
 def _sorts(lives: Sequence[Life], each: Floats, size: int, looked: int, chance: Generator) -> Floats:
