@@ -12,7 +12,7 @@ from kaskad.actions.simulate import Asked, of_people, outlook_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import SECOND
 from kaskad.planning.ending import LEAST_SILENT, WORLDS, Ended, ended
-from kaskad.planning.forecast import Range
+from kaskad.planning.forecast import Range, range_of
 from kaskad.planning.scene import lived
 from kaskad.planning.world_file import Wanted
 
@@ -56,5 +56,5 @@ def _count(size: int) -> int:
 
 
 def _over(told: Ended) -> Over:
-    low, middle, high = np.percentile(told.worlds / SECOND, (10, 50, 90))
-    return Over(f"{told.share:.0%}", float(middle), Range(float(low), float(high)))
+    after_s = told.worlds / SECOND
+    return Over(f"{told.share:.0%}", float(np.median(after_s)), range_of(after_s))
