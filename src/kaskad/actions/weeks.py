@@ -31,7 +31,8 @@ from kaskad.store.cascades import CascadeRow
 from kaskad.store.db import Transaction
 
 DAYS = 7
-SEEN_DAYS = 28
+SEEN_DAYS = 56  # fewer do not tell a level that wanders from days that differ by more than chance
+LATELY_DAYS = 28  # whoever it has happened to since is like those to whom it will
 SMALL, LARGE = 100, 10_000
 FEW = 50  # people to whom it has happened: fewer say little of whom it will happen to
 FIGURES = ("reached", "silent", "messages", "converted")
@@ -73,7 +74,7 @@ def keep(office: Office, row: CascadeRow) -> Week:
     with office.read() as tx:
         cascade = cascade_of(office, tx, version_id)
         daily = _daily(tx, row, cascade, now)
-        lately = weeks.lately(tx, cascade.trigger.event, now // DAY - SEEN_DAYS, SAMPLE)
+        lately = weeks.lately(tx, cascade.trigger.event, now // DAY - LATELY_DAYS, SAMPLE)
     told = week(office, row.slug, cascade, daily, lately)
     text = msgspec.json.encode(told).decode()
     office.write(lambda tx: weeks.put(tx, version_id, text, now))
