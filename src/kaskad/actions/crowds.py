@@ -21,7 +21,7 @@ from kaskad.actions.rates import into
 from kaskad.actions.step_holds import held_of
 from kaskad.domain import entering, sms
 from kaskad.domain.cascade import Cascade, Step
-from kaskad.domain.condition import Event, Name, walk
+from kaskad.domain.condition import All, Condition, Event, Name, Node, walk
 from kaskad.domain.content import TextBook
 from kaskad.domain.definition.sketch import sketch
 from kaskad.domain.entering import When
@@ -115,7 +115,9 @@ class Asker:
             self.policy = settings.get(tx, POLICY, Policy) or Policy()
             self._texts = TextBook(look_up(tx, cascade)[0])
         self.holdout = self.policy.holdout.of(cascade.message_class)
-        self.unasked = {step.number for step in cascade.steps if _of_runs(step)}
+        self.unasked = {  # steps of whose conditions only a run could answer a part
+            step.number for step in cascade.steps if step.condition and _of_runs(step.condition.tree)
+        }
         self.paused = self._paused(prepare(0, 0, cascade, self.policy))
         self.waiting = {number for number, how in self.paused.items() if how == "paused"}
         self._parts: dict[int, float] = {}
@@ -280,7 +282,7 @@ class Asker:
         steps = tuple(
             structs.replace(
                 step, at=None, holdout=0,
-                condition=None if step.number in self.unasked else step.condition,
+                condition=None if step.condition is None else _of_contacts(step.condition),
             )
             for step in self._cascade.steps
         )  # fmt: skip
@@ -381,11 +383,16 @@ def _unheard(answers: Answers, account_id: int, now: int) -> bool:
     return dialogue is not None and dialogue.open_until <= now
 
 
-def _of_runs(step: Step) -> bool:
-    """Say whether only a run could answer the step's condition."""
-    if step.condition is None:
-        return False
+def _of_runs(tree: Node) -> bool:
+    """Say whether only a run could answer this."""
     return any(
         isinstance(node, Event) or (isinstance(node, Name) and node.path[0] in _OF_RUNS)
-        for node in walk(step.condition.tree)
+        for node in walk(tree)
     )
+
+
+def _of_contacts(condition: Condition) -> Condition | None:
+    """Return what a condition asks besides, all of which must hold; None: only of runs."""
+    asked = condition.tree.nodes if isinstance(condition.tree, All) else (condition.tree,)
+    kept = tuple(node for node in asked if not _of_runs(node))
+    return Condition(condition.text, All(kept)) if kept else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import Scope
-from kaskad.domain.cascade import Cascade, Span
+from kaskad.domain.cascade import Cascade, Span, Step
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
@@ -69,15 +69,60 @@ def versions_of(tx: Transaction, slug: str) -> list[tuple[int, int]]:
     return [(one.id, row.id) for one in store.versions_of(tx, row.id)[-VERSIONS:]]
 
 
+def happened_to_parts(
+    office: Office, slug: str, cascade: Cascade, whole: Happened, groups: Sequence[Sequence[int]]
+) -> list[Happened]:  # fmt: skip
+    """Return what has happened to groups of contacts, none in two of them, and last to everybody else."""
+    found = [Happened({}) for _ in groups]
+    with office.read() as tx:
+        for version_id, cascade_id in versions_of(tx, slug):
+            before = cascade_of(office, tx, version_id)
+            scope, _ = _ripe(office, tx, before, cascade_id, version_id)
+            for own, people in zip(found, groups, strict=True):
+                told = tally(tx, cascade_id, structs.replace(scope, people=people))
+                _add(own, cascade, before, _told(before, told))
+    rest = Happened(dict(whole.cells))
+    for own in found:
+        for place, cell in own.cells.items():
+            rest.cells[place] = rest.cells.get(place, Cell()).less(cell)
+    return [*found, rest]
+
+
+def together(
+    cascade: Cascade, whole: Past, inside: Sequence[Happened], others: Sequence[Happened]
+) -> Past:  # fmt: skip
+    """Return the past of some parts of the people; that of others stands with what other cascades tell."""
+    own = Happened({})
+    for part in inside:
+        for place, cell in part.cells.items():
+            own.cells.setdefault(place, Cell()).add(cell)
+    found = {event: list(seen) for event, seen in whole.elsewhere.items()}
+    for step in cascade.steps:
+        cells = [other.step(step.number) for other in others]
+        seen = [Seen(cell.of, cell.reacted) for cell in cells if cell.of]
+        found.setdefault((step.channels[0], step.success), []).extend(seen)
+    return Past(own, found)
+
+
 def _happened(
     office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int
 ) -> Happened:  # fmt: skip
-    """Return a version's past: of all its runs, or where many are under way of those who had the time."""
-    told = _told(cascade, tally(tx, cascade_id, Scope(version_id=version_id)))
+    """Return a version's past."""
+    return _ripe(office, tx, cascade, cascade_id, version_id)[1]
+
+
+def _ripe(
+    office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int
+) -> tuple[Scope, Happened]:  # fmt: skip
+    """Return of which runs of a version the past is, and that: all, or where many are under way of those who
+    had the time."""
+    scope = Scope(version_id=version_id)
+    told = _told(cascade, tally(tx, cascade_id, scope))
     if told.under_way > WAITING * (told.over + told.under_way):
         until = (office.now() - _length_ms(cascade) - SLACK_MS) // HOUR_MS * HOUR_MS
-        told = _told(cascade, tally(tx, cascade_id, Scope(version_id=version_id, until=max(0, until))))
-    return told
+        scope = Scope(version_id=version_id, until=max(0, until))
+        told = _told(cascade, tally(tx, cascade_id, scope))
+    return scope, told
 
 
 def _told(cascade: Cascade, found: Tally) -> Happened:
@@ -107,24 +152,36 @@ def _ms(span: Span) -> int:
     return span.ms + (span.days + 31 * span.months) * _DAY_MS
 
 
-def named_as(cascade: Cascade, before: Cascade) -> dict[int, int]:
-    """Return of each step of an earlier version that is still there which number it has now."""
-    named = {(step.id, step.channels[0], step.success): step.number for step in cascade.steps}
-    return {
-        step.number: named[key]
-        for step in before.steps
-        if (key := (step.id, step.channels[0], step.success)) in named
-    }
+def named_as(cascade: Cascade, before: Cascade) -> dict[int, tuple[int, ...]]:
+    """Return of each step of an earlier version which numbers it has now, if any.
+
+    It is the step of its id, channel and success; also those of another id that say the same, where that id
+    is new or its own is gone: a step that was renamed, or that stands several times, once for each segment.
+    """
+    ids, gone = {step.id for step in before.steps}, {step.id for step in cascade.steps}
+    found = {}
+    for old in before.steps:
+        same = [
+            step.number for step in cascade.steps
+            if (step.channels[0], step.success) == (old.channels[0], old.success)
+            and (step.id == old.id or (_alike(step, old) and (step.id not in ids or old.id not in gone)))
+        ]  # fmt: skip
+        if same:
+            found[old.number] = tuple(same)
+    return found
+
+
+def _alike(step: Step, other: Step) -> bool:
+    """Say whether two steps say the same."""
+    return (step.content, step.variants) == (other.content, other.variants)
 
 
 def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> None:
-    """Add what happened in a version at those of its steps that are still there: the same id, channel and
-    success."""
+    """Add what happened in a version at those of its steps that are still there."""
     numbers = named_as(cascade, before)
     for (step, others), cell in told.cells.items():
-        if step in numbers:
-            whole = own.cells.setdefault((numbers[step], others), Cell())
-            whole.add(cell)
+        for number in numbers.get(step, ()):
+            own.cells.setdefault((number, others), Cell()).add(cell)
     if cascade.goal is not None and before.goal is not None and before.goal.event == cascade.goal.event:
         own.over += told.over
         own.converted += told.converted

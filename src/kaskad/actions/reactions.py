@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 
 from msgspec import Struct
@@ -30,8 +30,15 @@ class Reactions(Struct, frozen=True):
 
 def reactions(office: Office, slug: str, cascade: Cascade) -> Reactions:
     """Return what a sample of a cascade's runs tells; steps are those of `cascade` that were there before."""
-    waited: dict[int, list[Waited]] = {}
-    people: dict[int, None] = {}
+    return reactions_of_parts(office, slug, cascade, lambda _: 0, 1)[0]
+
+
+def reactions_of_parts(
+    office: Office, slug: str, cascade: Cascade, part_of: Callable[[int], int], count: int
+) -> list[Reactions]:  # fmt: skip
+    """Return the same for so many parts of the people; `part_of` tells of a contact which one it is in."""
+    waited: list[dict[int, list[Waited]]] = [{} for _ in range(count)]
+    people: list[dict[int, None]] = [{} for _ in range(count)]
     with office.read() as tx:
         versions = versions_of(tx, slug)
         known = {}
@@ -45,16 +52,17 @@ def reactions(office: Office, slug: str, cascade: Cascade) -> Reactions:
         for (contact_id, _, version_id), run in groupby(
             told, lambda one: (one.contact_id, one.run_id, one.version_id)
         ):
-            people[contact_id] = None
+            part = part_of(contact_id)
+            people[part][contact_id] = None
             if version_id in known:
                 numbers, successes = known[version_id]
-                _take(waited, list(run), numbers, successes, office.now())
-    return Reactions(waited, tuple(people))
+                _take(waited[part], list(run), numbers, successes, office.now())
+    return [Reactions(each, tuple(some)) for each, some in zip(waited, people, strict=True)]
 
 
 def _take(
-    waited: dict[int, list[Waited]], run: list[Sent], numbers: Mapping[int, int], successes: Successes,
-    now: int,
+    waited: dict[int, list[Waited]], run: list[Sent], numbers: Mapping[int, tuple[int, ...]],
+    successes: Successes, now: int,
 ) -> None:  # fmt: skip
     """Add the messages of one run: each was waited for until its success, or until the run moved on.
 
@@ -79,7 +87,8 @@ def _take(
             _hours(one.sent_at, success if late and success is not None else watched), late and not reacted,
             elsewhere,
         )  # fmt: skip
-        waited.setdefault(numbers[one.step], []).append(found)
+        for number in numbers[one.step]:
+            waited.setdefault(number, []).append(found)
 
 
 def _hours(since: int, until: int) -> float:

@@ -38,6 +38,12 @@ class Cell(Struct):
         self.refused += other.refused
         self.complained += other.complained
 
+    def less(self, other: Cell) -> Cell:
+        """Return those who are not in another cell, whose people are all in this one."""
+        return Cell(
+            *(max(0, getattr(self, name) - getattr(other, name)) for name in self.__struct_fields__)
+        )  # fmt: skip
+
     @property
     def of(self) -> int:
         """Return of how many the end is known; 0: of too few to be believed."""
