@@ -2,7 +2,7 @@
 
 import re
 
-from support.came import CART, accounts, came
+from support.came import CART, accounts, came, peopled_by
 
 PATH = "/cascades/cart/optimize"
 # Words of the curves that stand beyond the edge of their picture, or one on top of another.
@@ -53,6 +53,29 @@ def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
     draft = api.get("/cascades/cart")["draft"]
     assert draft["source"].index("id: chat") < draft["source"].index("id: robot")
     assert draft["saved_by"] == "Marketer"
+
+
+def test_segments_with_ways_of_their_own_become_one_draft(visit, site):
+    api = site.api
+    peopled_by(api, "parts")
+    wish = "/cascades/parts/optimize?who=everybody&by=parts-vip, parts-few"
+    wrong = []
+    for language, width in (("ru", "phone"), ("en", "wide")):
+        eyes = visit("marketer", language=language, width=width)
+        page = eyes.goto(wish)
+        page.wait_for_selector("#parts")
+        eyes.shoot(f"optimize segments {width} {language}")
+        wrong += eyes.axe()
+        wrong += [f"too wide for a {width}"] if eyes.overflows() else []
+    assert not wrong, "\n".join(wrong)
+    assert "at least 30 of them" in page.locator("#parts").inner_text()
+    page.get_by_role("button", name="Make it the draft").first.press("Enter")
+    page.wait_for_url(re.compile("versions"))
+    draft = api.get("/cascades/parts")["draft"]["source"]
+    assert "id: robot_2" in draft and 'segment("parts-vip") and not steps.robot.sent' in draft
+    with site.client("marketer") as client:
+        told = client.get("/cascades/parts/optimize?look_now=yes&who=everybody&by=nowhere").text
+        assert "There is no segment" in told
 
 
 def test_what_is_wrong_stands_beside_its_field_and_nothing_known_is_said(site):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -21,6 +22,8 @@ from kaskad.planning.outlook import Outlook
 from kaskad.planning.propensity import Floats, Group, Item, Rate, Told
 from kaskad.planning.walk import Ask, Crowd, Stage
 from kaskad.store.courses import HOUR_MS
+
+T = TypeVar("T")
 
 
 class Arrangement(Struct, frozen=True):
@@ -44,19 +47,21 @@ class Arrangement(Struct, frozen=True):
 When = Callable[[Sequence[int], int], Sequence[int]]  # a step goes, after silence at others
 
 
-def arranged(cascade: Cascade, kinds: Sequence[Kind], outlook: Outlook, when: When) -> Arrangement:
+def arranged(
+    cascade: Cascade, kinds: Sequence[Kind], outlook: Outlook, when: When, currency: str | None = None
+) -> Arrangement:  # fmt: skip
     """Return a cascade's main path as it can be arranged, each step at the price of when it would go.
 
-    Raises Invalid for what cannot be compared.
+    `currency`: that of all of whom these are a part. Raises Invalid for what cannot be compared.
     """
-    path = _path(cascade)
+    path = path_of(cascade)
     if len(path) > MOST:
         raise Invalid(
             [worded("The cascade has %(steps)s steps in a row: up to %(most)s are compared.",
                     steps=len(path), most=MOST)]
         )  # fmt: skip
-    currency = _currency(kinds)
-    fixed = {step.number: why for step in path if (why := _fixed(cascade, step))}
+    currency = _currency(kinds) if currency is None else currency
+    fixed = {step.number: why for step in path if (why := fixed_by(cascade, step))}
     hours = [ms / HOUR_MS for ms in silences_ms(cascade)]
     stages = walking.stages(cascade)
     items: list[Item] = []
@@ -93,25 +98,41 @@ def spread_over(told: Told, worlds: Floats) -> Told:
     return spread
 
 
+def stretches(cascade: Cascade) -> list[list[Step]]:
+    """Return the steps of the path that may be moved or left out: those together between which none stays."""
+    found: list[list[Step]] = [[]]
+    for step in path_of(cascade):
+        if fixed_by(cascade, step):
+            found.append([])
+        else:
+            found[-1].append(step)
+    return found
+
+
+def in_places(cascade: Cascade, rows: Sequence[Sequence[T]], kept: Callable[[Step], T]) -> list[T]:
+    """Return what stands in a definition where each of its stretches is a row of something else, of any
+    length; all other steps are `kept` where they stand."""
+    places: dict[int, Sequence[T]] = {}
+    for stretch, row in zip(stretches(cascade), rows, strict=True):
+        for at, step in enumerate(stretch):
+            places[step.number] = row[at:] if step is stretch[-1] else row[at : at + 1]
+    found: list[T] = []
+    for step in cascade.steps:
+        found += places[step.number] if step.number in places else [kept(step)]
+    return found
+
+
 def in_text(cascade: Cascade, order: Sequence[str]) -> list[int]:
     """Return the steps of a definition as they stand once its path is in this order; those of the path that
     are not named are gone, those beside it stay where they are."""
-    path, places = _path(cascade), {step.id: step.number for step in _path(cascade)}
-    wanted = [places[name] for name in order if name in places]
-    found: dict[int, int | None] = {step.number: step.number for step in cascade.steps}
-    stretch: list[int] = []
-    for step in [*path, None]:
-        if step is not None and not _fixed(cascade, step):
-            stretch.append(step.number)
-            continue
-        own = [number for number in wanted if number in stretch]
-        for number, becomes in zip(stretch, [*own, *[None] * len(stretch)], strict=False):
-            found[number] = becomes
-        stretch = []
-    return [number for number in found.values() if number is not None]
+    rows = []
+    for stretch in stretches(cascade):
+        named = {step.id: step.number for step in stretch}
+        rows.append([named[name] for name in order if name in named])
+    return in_places(cascade, rows, lambda step: step.number)
 
 
-def _path(cascade: Cascade) -> list[Step]:
+def path_of(cascade: Cascade) -> list[Step]:
     """Return the steps through which silence leads."""
     found: list[Step] = []
     at: int | None = cascade.first if cascade.steps else None
@@ -121,7 +142,7 @@ def _path(cascade: Cascade) -> list[Step]:
     return found
 
 
-def _fixed(cascade: Cascade, step: Step) -> str:
+def fixed_by(cascade: Cascade, step: Step) -> str:
     """Return why a step stays where it is; "": it does not."""
     if step.at is not None:
         return "anchor"

@@ -12,16 +12,18 @@ from msgspec import Struct
 
 from kaskad.actions.arranging import Arrangement, in_text
 from kaskad.actions.crowds import drawn
-from kaskad.actions.waiting import Patience, clock_of, clocks_of
+from kaskad.actions.rewaiting import rewaited
+from kaskad.actions.splitting import Way, split_drawn
+from kaskad.actions.waiting import Patience
+from kaskad.actions.weighing import point_of
 from kaskad.domain.cascade import Cascade, Money, Span
 from kaskad.domain.definition import UnreadableError, load
-from kaskad.domain.definition.edit import EditError, Tree, move, put, remove, tree_of
+from kaskad.domain.definition.edit import EditError, move, remove
 from kaskad.domain.money import amount
 from kaskad.domain.span import format_span
-from kaskad.domain.terms import Reaction
 from kaskad.domain.worded import worded
 from kaskad.planning.forecast import Range, range_of
-from kaskad.planning.frontier import Wish
+from kaskad.planning.frontier import Point, Wish
 from kaskad.planning.history import Happened
 from kaskad.planning.orders import Choice, Order, Table, chosen
 from kaskad.planning.propensity import Floats
@@ -63,10 +65,22 @@ class Figure(Struct, frozen=True):
     change: Range
 
 
+class Theirs(Struct, frozen=True):
+    """What is proposed for a part of the people: a segment, or "", everybody else."""
+
+    segment: str
+    share: float
+    changes: tuple[Change, ...]
+    figures: Mapping[str, Figure]
+    order: tuple[str, ...]
+    waits: Mapping[str, str]
+
+
 class Proposal(Struct, frozen=True):
     """One proposal. `hindrances` say why it may not become a draft, "cautions" what one should know.
 
-    `order` are the steps as they would stand, `waits` the spans that change; `definition` is the text.
+    `order` are the steps as they would stand, `waits` the spans that change; `definition` is the text. Where
+    parts of the people go different ways, `parts` tells these, and `changes`, `order` and `waits` are empty.
     """
 
     name: str  # order | waits
@@ -78,6 +92,7 @@ class Proposal(Struct, frozen=True):
     order: tuple[str, ...]
     waits: Mapping[str, str]
     definition: str
+    parts: tuple[Theirs, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -108,8 +123,9 @@ def proposals(
 ) -> tuple[Proposal, ...]:  # fmt: skip
     """Return what is proposed, if anything."""
     found = []
-    if weighed.best is not None and _better(weighed):
-        found.append(_order(text, cascade, ground, weighed, weighed.best))
+    best, today = weighed.best, weighed.today
+    if best is not None and best.order != today.order and _gains(ground, weighed, best):
+        found.append(_order(text, cascade, ground, weighed, best))
     if any(one.proposed_hours is not None for one in waits):
         found.append(_waits(text, cascade, ground, weighed, waits))
     return tuple(found)
@@ -126,10 +142,7 @@ def redrawn(slug: str, text: str, order: Sequence[str], waits: Mapping[str, str]
         raise EditError(worded("There is no step %(name)s.", name=min(unknown)))
     for step in cascade.steps:
         if span := waits.get(step.id):
-            at, number = clock_of(step), step.number
-            if at is None:
-                raise EditError(worded("%(step)s has no clock that can be changed.", step=step.id))
-            text = put(text, f"steps[{number}].wait", _wait(text, cascade, number, at, span))
+            text = rewaited(text, step, step.number, span)
     wanted = in_text(cascade, order) if order else [step.number for step in cascade.steps]
     stands = [step.number for step in cascade.steps]
     for number in reversed(stands.copy()):
@@ -144,86 +157,81 @@ def redrawn(slug: str, text: str, order: Sequence[str], waits: Mapping[str, str]
     return text
 
 
-def _wait(text: str, cascade: Cascade, number: int, at: int, span: str) -> Tree:
-    """Return what a step's `wait` becomes where one of its clocks takes another time."""
-    step = cascade.steps[number]
-    steps = tree_of(text)
-    assert isinstance(steps, Mapping)
-    own = steps.get("steps")
-    assert isinstance(own, Sequence) and not isinstance(own, str)
-    told = own[number]
-    now = told.get("wait") if isinstance(told, Mapping) else None
-    if isinstance(now, Sequence) and not isinstance(now, str):
-        return [
-            {**each, "for": span} if n == at and isinstance(each, Mapping) else each
-            for n, each in enumerate(now)
-        ]
-    clocks = clocks_of(step)
-    if now is not None or len(clocks) == 1:
-        return span
-    return [
-        {"unless": clock.unless.value, "for": span if n == at else format_span(clock.span)}
-        | ({"from": clock.start.value} if clock.start is not None else {})
-        for n, clock in enumerate(clocks)
-        if clock.unless is not Reaction.NONE
-    ]
+def _gains(ground: Arrangement, weighed: Weighed, best: Choice) -> bool:
+    return improves(point_of(ground, best), point_of(ground, weighed.today), weighed.wish)
 
 
-def _better(weighed: Weighed) -> bool:
-    """Say whether the best order does more for the wish than today's, by more than nothing."""
-    best, today, wish = weighed.best, weighed.today, weighed.wish
-    assert best is not None
-    if best.order == today.order:
-        return False
+def improves(best: Point, today: Point, wish: Wish) -> bool:
+    """Say whether other orders than today's do more for the wish, by more than nothing."""
     if wish.value is not None:
-        gain = wish.value * (best.worth[0] - today.worth[0]) - (best.cost[0] - today.cost[0])
-        gain -= wish.annoyance * (best.messages.sum() - today.messages.sum())
-        return bool(gain > SAME * max(float(today.cost[0]), 1e-9))
-    keeps = wish.reach is None or float(today.reach[0]) >= wish.reach - 1e-9
-    keeps &= wish.budget is None or float(today.cost[0]) <= wish.budget + 1e-9
+        return bool(wish.gains(best) - wish.gains(today) > SAME * max(today.cost, 1e-9))
+    keeps = wish.reach is None or today.reach >= wish.reach - 1e-9
+    keeps &= wish.budget is None or today.cost <= wish.budget + 1e-9
     if not keeps:
         return True
-    cheaper = float(best.cost[0]) < float(today.cost[0]) * (1.0 - SAME)
-    return cheaper or (wish.reach is None and float(best.reach[0]) > float(today.reach[0]) * (1.0 + SAME))
+    cheaper = best.cost < today.cost * (1.0 - SAME)
+    return cheaper or (wish.reach is None and best.reach > today.reach * (1.0 + SAME))
 
 
 def _order(
     text: str, cascade: Cascade, ground: Arrangement, weighed: Weighed, best: Choice
 ) -> Proposal:  # fmt: skip
     names = tuple(ground.steps[at].id for at in best.order)
-    now, proposed = (chosen(weighed.drawn, one.order) for one in (weighed.today, best))
-    figures = {
-        name: _figure(float(_sum(one)[0]), float(_sum(other)[0]), _sum(before), _sum(after))
-        for name, one, other, before, after in (
-            ("reach", weighed.today.reach, best.reach, now.reach, proposed.reach),
-            ("cost", weighed.today.cost, best.cost, now.cost, proposed.cost),
-            ("messages", weighed.today.messages, best.messages, now.messages, proposed.messages),
-            ("hours", weighed.today.hours, best.hours, now.hours, proposed.hours),
-        )
-    }  # fmt: skip
+    figures = figures_of([(1.0, weighed, best)])
     changed = [at for at in range(len(ground.items)) if at not in best.order or best.order.index(at) != at]
     cautions = []
     if weighed.wish.value is None and figures["cost"].change.high > 0 > figures["cost"].change.low:
         cautions.append(worded("It may as well cost more: what is known does not settle it."))
-    return _proposal(
-        "order", text, cascade, _changes(ground, weighed, best), figures,
-        [*_unfounded(ground, weighed, changed), *_refusals(ground, weighed, best)], cautions,
-        _rejected(ground, weighed, best), names, {},
+    return proposal(
+        "order", text, cascade, changes_of(ground, weighed, best), figures,
+        [*unfounded(ground, weighed, changed), *refusals(ground, [(1.0, weighed, best)])], cautions,
+        rejected(ground, weighed, best), names, {},
     )  # fmt: skip
 
 
-def _sum(each: Floats) -> Floats:
+def figures_of(parts: Sequence[tuple[float, Weighed, Choice]]) -> dict[str, Figure]:
+    """Return the figures of other orders than today's: of each part of the people its share, what is known of
+    it, and its order."""
+    worlds = [
+        [(share, chosen(one.drawn, choice.order)) for share, one, choice in side]
+        for side in (
+            [(share, one, one.today) for share, one, _ in parts],
+            [(share, one, best) for share, one, best in parts],
+        )
+    ]  # fmt: skip
+    means = [[(share, one.today) for share, one, _ in parts], [(share, best) for share, _, best in parts]]
+    now, proposed, before, after = (_summed(each) for each in (*means, *worlds))
+    return {
+        name: figure(float(now[name][0]), float(proposed[name][0]), before[name], after[name]) for name in now
+    }
+
+
+def _summed(parts: Sequence[tuple[float, Choice]]) -> dict[str, Floats]:
+    """Return what orders do for all who enter, by world; hours are those of whoever is reached."""
+    reach, cost, messages, hours = (
+        np.sum([share * np.asarray(figure(choice)) for share, choice in parts], axis=0)
+        for figure in (
+            lambda one: one.reach, lambda one: one.cost, lambda one: sum_of(one.messages),
+            lambda one: one.reach * one.hours,
+        )
+    )  # fmt: skip
+    return {
+        "reach": reach, "cost": cost, "messages": messages, "hours": hours / np.maximum(reach, 1e-300),
+    }  # fmt: skip
+
+
+def sum_of(each: Floats) -> Floats:
     """Return a figure by world; of messages all items together."""
     return each.sum(axis=0) if each.ndim == 2 else each
 
 
-def _figure(now: float, proposed: float, before: Floats, after: Floats) -> Figure:
+def figure(now: float, proposed: float, before: Floats, after: Floats) -> Figure:
     return Figure(
         round(now, 6), round(proposed, 6), range_of(before), range_of(after), range_of(after - before)
     )  # fmt: skip
 
 
-def _changes(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Change]:
+def changes_of(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Change]:
     found = []
     kept = [at for at in range(len(ground.items)) if at in best.order]
     for at, step in enumerate(ground.steps):
@@ -258,7 +266,7 @@ def _money(ground: Arrangement, minor: float | None) -> str:
     return amount(Money(round(minor), ground.currency))
 
 
-def _unfounded(ground: Arrangement, weighed: Weighed, changed: Sequence[int]) -> list[str]:
+def unfounded(ground: Arrangement, weighed: Weighed, changed: Sequence[int]) -> list[str]:
     """Return what is not known of the steps that would change."""
     few = []
     for at in changed:
@@ -282,15 +290,18 @@ def _unfounded(ground: Arrangement, weighed: Weighed, changed: Sequence[int]) ->
     return found
 
 
-def _refusals(ground: Arrangement, weighed: Weighed, best: Choice) -> list[str]:
-    """Return that more people would say no, or that too many messages would be complained of."""
-    refused, complained = np.zeros((2, len(ground.items)))
-    for at, item in enumerate(ground.items):
-        told = weighed.own.step(item.step)
-        refused[at] = told.refused / told.of if told.of else 0.0
-        complained[at] = told.complained / told.of if told.of else 0.0
-    sent = [one.messages[:, 0] for one in (weighed.today, best)]
-    before, after = (float(refused @ each) for each in sent)
+def refusals(ground: Arrangement, parts: Sequence[tuple[float, Weighed, Choice]]) -> list[str]:
+    """Return that more people would say no, or that too many messages would be complained of.
+
+    Of each part of the people its share, what is known of it, and the best order for it.
+    """
+    told = np.zeros((3, 2))  # who refuse, complaints, messages: today and as proposed
+    for share, weighed, best in parts:
+        for at, item in enumerate(ground.items):
+            cell = weighed.own.step(item.step)
+            sent = share * np.array([one.messages[at, 0] for one in (weighed.today, best)])
+            told += np.outer([cell.refused / max(1, cell.of), cell.complained / max(1, cell.of), 1.0], sent)
+    before, after = told[0].tolist()
     found = list[str]()
     if after - before > REFUSALS:
         found.append(
@@ -299,7 +310,7 @@ def _refusals(ground: Arrangement, weighed: Weighed, best: Choice) -> list[str]:
                 after=f"{100 * after:.2f}", before=f"{100 * before:.2f}",
             )
         )  # fmt: skip
-    before, after = (float(complained @ each) / max(float(each.sum()), 1e-12) for each in sent)
+    before, after = (told[1] / np.maximum(told[2], 1e-12)).tolist()
     if after > max(COMPLAINTS, before + 1e-9):
         found.append(
             worded(
@@ -310,7 +321,7 @@ def _refusals(ground: Arrangement, weighed: Weighed, best: Choice) -> list[str]:
     return found
 
 
-def _rejected(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Rejected]:
+def rejected(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Rejected]:
     """Return the orders that come next to the chosen one, and why each was not."""
     found: dict[Order, Rejected] = {}
 
@@ -329,7 +340,12 @@ def _rejected(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Rejec
         reject(one, worded("reaches fewer people"))
     for one in more[:2]:
         extra = float(one.cost[0] - best.cost[0]) / float(one.reach[0] - best.reach[0])
-        reject(one, worded("each more person reached costs %(each)s", each=_money(ground, extra)))
+        late = extra < 0 and weighed.wish.value is not None
+        reject(
+            one,
+            worded("it reaches people later, when they are worth less") if late
+            else worded("each more person reached costs %(each)s", each=_money(ground, extra)),
+        )  # fmt: skip
     return list(found.values())[:REJECTED]
 
 
@@ -337,33 +353,59 @@ def _waits(
     text: str, cascade: Cascade, ground: Arrangement, weighed: Weighed, waits: Sequence[Patience]
 ) -> Proposal:  # fmt: skip
     changed = [one for one in waits if one.proposed_hours is not None]
-    spans = {one.step: format_span(Span(ms=round((one.proposed_hours or 0) * HOUR_MS))) for one in changed}
-    sooner = np.zeros(len(ground.items))
-    for at, step in enumerate(ground.steps):
-        sooner[at] = sum(one.wait_hours - (one.proposed_hours or 0) for one in changed if one.step == step.id)
-    # Whoever is reached by a later step is written to that much earlier, or later.
-    now = chosen(weighed.drawn, weighed.today.order)
-    extra_cost, extra = sum(one.extra_cost for one in changed), sum(one.extra_messages for one in changed)
-    reach, hours = float(weighed.today.reach[0]), float(weighed.today.hours[0])
-    earlier = sum(
-        weighed.reached_at(at) * float(sooner[:at].sum()) for at in range(len(ground.items))
-    ) / max(reach, 1e-12)  # fmt: skip
-    scale = now.reach / max(reach, 1e-12)
-    messages = _sum(now.messages)
-    figures = {
-        "reach": _figure(reach, reach, now.reach, now.reach),
-        "cost": _figure(float(weighed.today.cost[0]), float(weighed.today.cost[0]) + extra_cost,
-                        now.cost, now.cost + extra_cost * scale),
-        "messages": _figure(float(weighed.today.messages.sum()), float(weighed.today.messages.sum()) + extra,
-                            messages, messages + extra * scale),
-        "hours": _figure(hours, hours - earlier, now.hours, now.hours - earlier),
+    return proposal(
+        "waits", text, cascade, wait_changes(changed), wait_figures(ground, [(1.0, weighed, changed)]), [],
+        wait_cautions(changed), [], (), {one.step: wait_of(one) for one in changed},
+    )  # fmt: skip
+
+
+def wait_of(one: Patience) -> str:
+    """Return the wait that is proposed, as a definition says it."""
+    return format_span(Span(ms=round((one.proposed_hours or 0) * HOUR_MS)))
+
+
+def wait_figures(
+    ground: Arrangement, parts: Sequence[tuple[float, Weighed, Sequence[Patience]]]
+) -> dict[str, Figure]:  # fmt: skip
+    """Return the figures of other waits: of each part of the people its share, what is known of it, and the
+    waits that change."""
+    means = _summed([(share, weighed.today) for share, weighed, _ in parts])
+    now = _summed([(share, chosen(weighed.drawn, weighed.today.order)) for share, weighed, _ in parts])
+    more = {"reach": 0.0, "cost": 0.0, "messages": 0.0, "hours": 0.0}
+    for share, weighed, changed in parts:
+        more["cost"] += share * sum(one.extra_cost for one in changed)
+        more["messages"] += share * sum(one.extra_messages for one in changed)
+        sooner = np.zeros(len(ground.items))
+        for at, step in enumerate(ground.steps):
+            sooner[at] = sum(
+                one.wait_hours - (one.proposed_hours or 0) for one in changed if one.step == step.id
+            )
+        # Whoever is reached by a later step is written to that much earlier, or later.
+        more["hours"] -= share * sum(
+            weighed.reached_at(at) * float(sooner[:at].sum()) for at in range(len(ground.items))
+        )
+    more["hours"] /= max(float(means["reach"][0]), 1e-12)
+    scale = now["reach"] / max(float(means["reach"][0]), 1e-12)
+    return {
+        name: figure(
+            float(means[name][0]), float(means[name][0]) + extra, now[name],
+            now[name] + extra * (1.0 if name == "hours" else scale),
+        )
+        for name, extra in more.items()
     }  # fmt: skip
-    changes = [
-        Change("wait", one.step, format_span(Span(ms=round(one.wait_hours * HOUR_MS))), spans[one.step],
-               one.why)
+
+
+def wait_changes(changed: Sequence[Patience]) -> list[Change]:
+    """Return the waits that change, with the reasons."""
+    return [
+        Change("wait", one.step, format_span(Span(ms=round(one.wait_hours * HOUR_MS))), wait_of(one), one.why)
         for one in changed
-    ]  # fmt: skip
-    late = [
+    ]
+
+
+def wait_cautions(changed: Sequence[Patience]) -> list[str]:
+    """Return what one should know of who reacts late."""
+    late: list[str] = [
         worded("%(share)s %% of those silent at %(step)s so far react later: they are spared what follows.",
                share=f"{100 * one.spared:.0f}", step=one.step)
         for one in changed if one.spared
@@ -373,17 +415,21 @@ def _waits(
                share=f"{100 * one.late:.0f}", step=one.step)
         for one in changed if one.late >= 0.005
     ]  # fmt: skip
-    return _proposal("waits", text, cascade, changes, figures, [], late, [], (), spans)
+    return late
 
 
-def _proposal(
+def proposal(
     name: str, text: str, cascade: Cascade, changes: list[Change], figures: Mapping[str, Figure],
     hindrances: Sequence[str], cautions: Sequence[str], rejected: list[Rejected], order: tuple[str, ...],
-    waits: Mapping[str, str],
+    waits: Mapping[str, str], parts: Sequence[Theirs] = (),
 ) -> Proposal:  # fmt: skip
     """Return the proposal with its text, which is read again: it may have no mistake that was not there."""
     try:
-        made = redrawn(cascade.id, text, order, waits)
+        made = (
+            split_drawn(cascade.id, text, [Way(one.segment, one.order, one.waits) for one in parts])
+            if parts
+            else redrawn(cascade.id, text, order, waits)
+        )
     except (EditError, UnreadableError) as error:
         made = ""
         hindrances = [*hindrances, str(error)]
@@ -394,5 +440,6 @@ def _proposal(
         ]
         hindrances = [*hindrances, *wrong]
     return Proposal(
-        name, tuple(changes), figures, tuple(hindrances), tuple(cautions), tuple(rejected), order, waits, made
+        name, tuple(changes), figures, tuple(hindrances), tuple(cautions), tuple(rejected), order, waits,
+        made, tuple(parts),
     )  # fmt: skip

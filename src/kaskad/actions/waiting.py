@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from kaskad.actions.arranging import Arrangement
 from kaskad.actions.reactions import Reactions
-from kaskad.domain.cascade import Cascade, Clock, Money, Step
-from kaskad.domain.channels import CHANNELS
+from kaskad.actions.rewaiting import clock_of
+from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.planning.orders import Table
@@ -27,6 +27,7 @@ from kaskad.planning.timeouts import (
     known_until,
     longer,
     shortest,
+    surer,
 )
 
 SHOWN = 80  # points of a curve
@@ -80,13 +81,13 @@ class _Wait(Struct, frozen=True):
 
 
 def patience(
-    cascade: Cascade, ground: Arrangement, mean: Table, waited: Reactions, value: Money | None,
+    cascade: Cascade, ground: Arrangement, mean: Table, waited: Reactions, value: float | None,
     half_life: float,
 ) -> tuple[Patience, ...]:  # fmt: skip
     """Return what is known of the wait of each step that was sent, and what is proposed.
 
-    A wait is weighed where it is told what a reached person is worth (`value`) and in how many hours half of
-    that is lost.
+    A wait is weighed where it is told what a reached person is worth (`value`, minor units) and in how many
+    hours half of that is lost.
     """
     found = []
     for at, step in enumerate(ground.steps):
@@ -100,7 +101,7 @@ def patience(
             found.append(_told(step, told, wait, _Wait(None, why), None))
             continue
         assert value is not None
-        loss = value.minor * (1.0 - 0.5 ** (1.0 / half_life)) * after.reach
+        loss = _loss(after, value, half_life)
         got = float(mean.messages[(1 << at) - 1, at, 0])
         late = beyond(seen, wait)
         new = _sooner(step, seen, told, wait, after, loss, float(mean.reach[(1 << at) - 1, at, 0]))
@@ -108,6 +109,21 @@ def patience(
         longer_told = curve(late) if new.hours is not None and new.hours > wait else None
         found.append(_told(step, told, wait, new, longer_told))
     return tuple(found)
+
+
+def _loss(after: After, value: float, half_life: float) -> float:
+    """Return what an hour of delay costs a person who stays silent at a step."""
+    return float(value * (1.0 - 0.5 ** (1.0 / half_life)) * after.reach)
+
+
+def surely(
+    ground: Arrangement, mean: Table, at: int, seen: Sequence[Waited], one: float, other: float,
+    value: float, half_life: float,
+) -> float:  # fmt: skip
+    """Return how likely it is that `one` wait of an item, in hours, does more than another by what these
+    messages show."""
+    after = _after(mean, at, ground.items)
+    return surer(seen, one, other, after.cost, _loss(after, value, half_life))
 
 
 def _sooner(
@@ -161,17 +177,6 @@ def _whole(hours: float) -> float:
     return float(ceil(hours)) if hours > 12 else hours
 
 
-def clock_of(step: Step) -> int | None:
-    """Return which of the step's clocks runs from sending, in time that an edit may change; None: not one."""
-    own = [n for n, clock in enumerate(clocks_of(step)) if clock.start is None]
-    return own[0] if len(own) == 1 else None
-
-
-def clocks_of(step: Step) -> tuple[Clock, ...]:
-    """Return the clocks of a step: its own, else those of its channel."""
-    return step.wait or CHANNELS[step.channels[0]].default_wait
-
-
 def _after(mean: Table, at: int, items: Sequence[Item]) -> After:
     placed = (1 << (at + 1)) - 1
     silent = max(float(mean.silent[placed, 0]), 1e-12)
@@ -188,7 +193,7 @@ def _after(mean: Table, at: int, items: Sequence[Item]) -> After:
 
 
 def _stays(
-    cascade: Cascade, step: Step, told: Curve, after: After, value: Money | None, half_life: float
+    cascade: Cascade, step: Step, told: Curve, after: After, value: float | None, half_life: float
 ) -> str:  # fmt: skip
     """Return why the wait of a step cannot be weighed, "": it can."""
     if step.next is None:

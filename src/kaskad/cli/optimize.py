@@ -43,6 +43,12 @@ Calls = Annotated[int, typer.Option(metavar="N", help="Calls that your people ca
 Order = Annotated[str, typer.Option(metavar="|".join(ORDERS), help="Which orders may be proposed.")]
 List = Annotated[str, typer.Option("--list", metavar="LIST", help="For this list.")]
 Segment = Annotated[str, typer.Option(metavar="SEGMENT", help="For this segment.")]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SEGMENT", help="This segment may go its own way; again for more, the first counts."
+    ),
+]
 Everybody = Annotated[bool, typer.Option("--everybody", help="For all contacts.")]
 Typical = Annotated[bool, typer.Option("--typical", help="For 1 000 people whom each step reaches.")]
 Write = Annotated[str, typer.Option(metavar="FILE", help="Write the first proposal there, as a definition.")]
@@ -54,7 +60,8 @@ Draft = Annotated[
 def optimize(
     what: What, target_reach: Reach = "", budget: Budget = "", value: Value = "", annoyance: Annoyance = "",
     fades: Fades = "", calls: Calls = -1, order: Order = "gentle", to_list: List = "", segment: Segment = "",
-    everybody: Everybody = False, typical: Typical = False, write: Write = "", draft: Draft = False,
+    everybody: Everybody = False, typical: Typical = False, by: By = None, write: Write = "",
+    draft: Draft = False,
     db: DB = "", as_json: JSON = False,
 ) -> None:  # fmt: skip
     """Compare all orders of a cascade's steps, and propose what reaches as many for less, or what you wish.
@@ -74,7 +81,7 @@ def optimize(
     told = {
         "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
         "target_reach": _share(target_reach), "budget": budget, "value": value, "annoyance": annoyance,
-        "fades": fades, "calls": calls if calls >= 0 else None, "order": order,
+        "fades": fades, "calls": calls if calls >= 0 else None, "order": order, "segments": by or [],
     }  # fmt: skip
     with reached(db) as client:
         found = client.post(f"/cascades/{slug}/optimize", told)
@@ -133,6 +140,7 @@ def _print(told: Mapping[str, Any]) -> None:
     _print_spots(told)
     _print_mixed(told)
     _print_waits(told)
+    _print_parts(told)
     for note in told["notes"]:
         typer.secho(note, fg=typer.colors.YELLOW)
     for proposal in told["proposals"]:
@@ -223,22 +231,45 @@ def _print_waits(told: Mapping[str, Any]) -> None:
         typer.echo("\n" + table(("WAITS AT", "NOW", "PROPOSED", "PEOPLE", "REACTIONS", "WHY"), rows))
 
 
+def _print_parts(told: Mapping[str, Any]) -> None:
+    from kaskad.cli.screens.output import table
+
+    rows = [
+        (
+            one["segment"] or "everybody else", f"{one['share']:.0%}", one["seen"],
+            *(
+                f"{one[way]['reach']:.1%} for {_each(told, one[way]['cost'])}"
+                for way in ("today", "proposed")
+            ),
+            one["why"],
+        )
+        for one in told["parts"]
+    ]  # fmt: skip
+    if rows:
+        heads = (
+            "PART",
+            "SHARE",
+            "KNOWN FROM",
+            "REACHED NOW",
+            "BY ITS WAY",
+            "GOES WITH EVERYBODY ELSE, SINCE",
+        )
+        typer.echo("\n" + table(heads, rows))
+
+
 def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.output import table
 
     title = {"order": "Proposed: another order", "waits": "Proposed: other waits"}[one["name"]]
     typer.secho(f"\n{title}", bold=True)
-    for change in one["changes"]:
-        typer.echo(f"  {change['step']}: {_change(change)}, since {change['why']}.")
-    names = {"reach": "reach", "cost": "cost each", "messages": "messages each", "hours": "reached after"}
-    rows = []
-    for name, figure in one["figures"].items():
-        both = [
-            f"{_figure(told, name, figure[key])} ({_figure(told, name, figure[f'{key}_between']['low'])} to "
-            f"{_figure(told, name, figure[f'{key}_between']['high'])})"
-            for key in ("now", "proposed")
-        ]
-        rows.append((names[name], *both))
+    for part in (one, *one["parts"]):
+        if part is not one:
+            typer.echo(f" {_whose(part)}, {part['share']:.0%}: {' > '.join(part['order'])}")
+        for change in part["changes"]:
+            typer.echo(f"  {change['step']}: {_change(change)}, since {change['why']}.")
+    rows = _figures(told, "", one["figures"])
+    for part in one["parts"]:
+        rows += _figures(told, f"{_whose(part)}: ", part["figures"])
     typer.echo(table(("", "NOW (P10 TO P90)", "PROPOSED (P10 TO P90)"), rows))
     for other in one["rejected"]:
         path, cost = " > ".join(other["steps"]), _each(told, other["cost"])
@@ -249,6 +280,24 @@ def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
         typer.secho(f"  Not ready: {text}", fg=typer.colors.YELLOW)
     if one["ready"]:
         typer.echo("  --draft makes it the draft, --write FILE writes it down.")
+
+
+def _whose(part: Mapping[str, Any]) -> str:
+    return str(part["segment"]) or "everybody else"
+
+
+def _figures(told: Mapping[str, Any], whose: str, figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the rows of a proposal's figures."""
+    names = {"reach": "reach", "cost": "cost each", "messages": "messages each", "hours": "reached after"}
+    rows = []
+    for name, figure in figures.items():
+        both = [
+            f"{_figure(told, name, figure[key])} ({_figure(told, name, figure[f'{key}_between']['low'])} to "
+            f"{_figure(told, name, figure[f'{key}_between']['high'])})"
+            for key in ("now", "proposed")
+        ]
+        rows.append((whose + names[name], *both))
+    return rows
 
 
 def _figure(told: Mapping[str, Any], name: str, value: float) -> str:

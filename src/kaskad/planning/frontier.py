@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
-from scipy.optimize import linprog
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 TINY = 1e-9
 
@@ -119,3 +119,69 @@ def _marginal(wish: Wish, told: Sequence[float]) -> float | None:
 def keeps(rate: float, price: float, wish: Wish) -> bool | None:
     """Say whether a step is worth its price: V p > c + annoyance; None: no value was told."""
     return None if wish.value is None else wish.value * rate > price + wish.annoyance
+
+
+def split(parts: Sequence[Sequence[Point]], shares: Sequence[float], wish: Wish) -> list[int] | None:
+    """Return which order each part of the people goes, so that all of them together do best what is wished.
+
+    `shares` of the people come to 1; what is wished is that of all, by the rules of `best`. None: no choice
+    keeps the limits. (A multiple-choice knapsack, as an integer programme solved by HiGHS.)
+    """
+    chosen = [_undominated(points, wish) for points in parts]
+    places = [(part, n) for part, kept in enumerate(chosen) for n in kept]
+    told = [parts[part][n] for part, n in places]
+    share = np.array([shares[part] for part, _ in places])
+    each = np.array([[part == at for part, _ in places] for at in range(len(parts))], dtype=float)
+    rows = [LinearConstraint(each, 1.0, 1.0)]
+    for limit, figures, sign in (
+        (wish.reach, [one.reach for one in told], -1.0), (wish.budget, [one.cost for one in told], 1.0),
+        (wish.capped, [one.capped for one in told], 1.0),
+    ):  # fmt: skip
+        if limit is not None:
+            rows.append(LinearConstraint(sign * share * np.array(figures), -np.inf, sign * limit + TINY))
+    loss = np.array([_loss(one, wish) for one in told])
+    even = max(float(np.abs(loss).max()), 1e-12) * 1e-9  # of orders that do the same, that of fewer messages
+    loss = share * (loss + even * np.array([one.messages for one in told]))
+    found = milp(
+        loss, constraints=rows, integrality=np.ones(len(places), dtype=np.int8), bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0.0},
+    )  # fmt: skip
+    if found.x is None:
+        return None
+    return [n for (_, n), taken in zip(places, found.x, strict=True) if taken > 0.5]
+
+
+def _loss(point: Point, wish: Wish) -> float:
+    """Return what is to be as little as can be."""
+    if wish.value is not None:
+        return -wish.gains(point)
+    return point.cost if wish.reach is not None else -point.reach
+
+
+def _undominated(points: Sequence[Point], wish: Wish) -> list[int]:
+    """Return the orders that no other beats or equals in all that is wished; of equal ones the first."""
+    told = np.array(
+        [
+            (
+                _loss(one, wish), -one.reach if wish.reach is not None else 0.0,
+                one.cost if wish.budget is not None else 0.0,
+                one.capped if wish.capped is not None else 0.0, one.messages,
+            )
+            for one in points
+        ]
+    )  # fmt: skip
+    ranked = np.lexsort(told.T[::-1])
+    kept: list[int] = []
+    for n in ranked.tolist():
+        if not kept or not (told[kept] <= told[n] + TINY).all(axis=1).any():
+            kept.append(n)
+    return sorted(kept)
+
+
+def price_of_reach(points: Sequence[Point], wish: Wish, reach: float) -> float:
+    """Return what one more reached person is worth, in minor units: the value that is told, else what one
+    costs where so many are reached."""
+    if wish.value is not None:
+        return wish.value
+    found = mixed(points, Wish(reach=reach))
+    return (found.marginal or 0.0) if found is not None else 0.0

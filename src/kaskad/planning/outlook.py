@@ -61,8 +61,11 @@ class Outlook:
         gone = leaving.mean * (1.0 - mean) if leaving is not None else 0.0
         return Rate(np.array([mean]), np.array([gone]))
 
-    def drawn(self, seed: int, count: int) -> Rates:
-        """Return rates for as many worlds; for one seed always the same."""
+    def drawn(self, seed: int, count: int, part: int = 0) -> Rates:
+        """Return rates for as many worlds; for one seed always the same.
+
+        Of several parts of the people each has another number: what was seen of it is drawn apart.
+        """
         kept: dict[tuple[int, Channel, int], Rate] = {}
         left: dict[int, Worlds] = {}
 
@@ -72,7 +75,8 @@ class Outlook:
                 common = default_rng([seed, step, ask.channel.code]).random(count)
                 seen = self._own.cells.get((step, before), _NOTHING).of > 0
                 # Rates of which nothing was seen are believed alike, so they are drawn alike.
-                chance = default_rng([seed, step, ask.channel.code, 1 + before if seen else 0])
+                apart = [part] if part and seen else []
+                chance = default_rng([seed, step, ask.channel.code, 1 + before if seen else 0, *apart])
                 some = self._believed(*place)[0].draws(common, chance)
                 if step not in left:
                     left[step] = self._left(seed, step, count)

@@ -144,3 +144,11 @@ def believed(fit: Fitted, cells: Mapping[Place, Cell]) -> Floats:
             told -= betaln(hits, ALIKE - hits)
     likely = np.exp(told - told.max())
     return np.asarray(likely / likely.sum())
+
+
+def agreed(beliefs: Sequence[Floats]) -> Floats:
+    """Return how likely each of SPREADS is by what several parts of the people say, each as `believed`."""
+    prior = -(SPREADS**2) / (2 * USUAL**2)
+    told = sum((np.log(np.maximum(each, 1e-300)) - prior for each in beliefs), prior)
+    likely = np.exp(told - told.max())
+    return np.asarray(likely / likely.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -19,9 +20,10 @@ from kaskad.web.api.forecasts import RangeView
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.templates import PEOPLE
 from kaskad.web.api.views import View
-from kaskad.web.api.whom import Reckoned
+from kaskad.web.api.whom import Name, Reckoned
 from kaskad.web.auth import InOffice, may
 
+MOST_SEGMENTS = 5
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
 
 Amount = Annotated[str, Field(max_length=40, pattern=PLAIN, examples=["500 KZT"])]
@@ -50,6 +52,13 @@ class NewOptimization(Reckoned):
         Literal["gentle", "free", "as-is"],
         Field(description="gentle: nothing more intrusive comes earlier; as-is: steps are only left out."),
     ] = "gentle"
+    segments: Annotated[
+        tuple[Name, ...],
+        Field(
+            max_length=MOST_SEGMENTS,
+            description="Which may go ways of their own; somebody in several is in the first of them.",
+        ),
+    ] = ()
 
 
 class SpotView(View):
@@ -160,8 +169,22 @@ class FigureView(View):
     change: RangeView
 
 
+class TheirsView(View):
+    """What is proposed for one of the segments, or for everybody else."""
+
+    segment: Annotated[str, Field(description="Empty: everybody else.")]
+    share: Annotated[float, Field(description="Of the audience.")]
+    changes: list[ChangeView]
+    figures: Annotated[dict[str, FigureView], Field(description="Of those in it; empty: nobody is.")]
+    order: list[str]
+    waits: dict[str, str]
+
+
 class ProposalView(View):
-    """One proposal; PUT its `definition` with the `revision` to make it the draft."""
+    """One proposal; PUT its `definition` with the `revision` to make it the draft.
+
+    Where segments go ways of their own, these are the `parts`; `changes`, `order` and `waits` are empty then.
+    """
 
     name: Annotated[str, Field(description="order or waits.")]
     ready: Annotated[bool, Field(description="Nothing speaks against making it a draft.")]
@@ -173,6 +196,20 @@ class ProposalView(View):
     order: list[str]
     waits: dict[str, str]
     definition: str
+    parts: list[TheirsView]
+
+
+class PartView(View):
+    """One of the segments, or everybody else: how many they are, and what their way does for them."""
+
+    segment: Annotated[str, Field(description="Empty: everybody else.")]
+    size: int
+    share: float
+    seen: Annotated[int, Field(description="Of how many of them something is known.")]
+    own: Annotated[bool, Field(description="Whether they go a way of their own.")]
+    why: Annotated[str, Field(description="Why they go with everybody else, where they do.")]
+    today: SpotView
+    proposed: SpotView
 
 
 class OptimizedView(View):
@@ -196,6 +233,7 @@ class OptimizedView(View):
     sorts: list[SortView]
     waits: list[PatienceView]
     proposals: list[ProposalView]
+    parts: Annotated[list[PartView], Field(description="The segments that were named, and everybody else.")]
     notes: Annotated[list[str], Field(description="What is not known, and what stands in the way.")]
     revision: str
 
@@ -206,7 +244,8 @@ def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOp
 
     Nothing is changed: each proposal is a definition that may become the draft.
     """
-    from kaskad.actions.optimize import Target, optimize
+    from kaskad.actions.optimize import optimize
+    from kaskad.actions.optimized import Target
     from kaskad.planning.orders import Freedom
 
     fades = 0
@@ -219,12 +258,11 @@ def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOp
         told.target_reach, _money(told.budget), _money(told.value), _money(told.annoyance), fades, told.calls,
         Freedom(told.order),
     )  # fmt: skip
-    found = counted.soon(
-        lambda: optimize(
-            office, slug, told.definition, target, whom=told.whom, typical=told.typical, sample=told.sample
-        ),
-        told,
-    )
+    call = partial(
+        optimize, office, slug, told.definition, target, whom=told.whom, typical=told.typical,
+        sample=told.sample, segments=told.segments,
+    )  # fmt: skip
+    found = counted.soon(call, told)
     return OptimizedView.model_validate(found, from_attributes=True)
 
 

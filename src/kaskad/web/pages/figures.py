@@ -31,7 +31,7 @@ from kaskad.web.pages.remembered import Asked, Remembered
 from kaskad.web.soon import Soon
 
 if TYPE_CHECKING:  # it brings scipy along
-    from kaskad.actions.optimize import Optimized
+    from kaskad.actions.optimized import Optimized
 
 
 class Figures:

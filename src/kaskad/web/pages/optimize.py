@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Form, Request, Response
 from msgspec import Struct
 
@@ -12,10 +13,10 @@ from kaskad.actions import cascades, editing, lists, segments
 from kaskad.actions.audience import Audience
 from kaskad.actions.office import Office
 from kaskad.domain.cascade import Money
-from kaskad.domain.errors import Invalid
+from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.money import BadMoney, parse_money
 from kaskad.domain.span import approximate_ms, parse_span
-from kaskad.domain.worded import wording
+from kaskad.domain.worded import worded, wording
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import CHOICES, WRITE, Reader, Slug, Writer
 from kaskad.web.pages.expected import EVERYBODY, TYPICAL
@@ -25,10 +26,10 @@ from kaskad.web.pages.session import PageRoute, look_of, note
 from kaskad.web.pages.shell import go, render
 
 if TYPE_CHECKING:  # it brings scipy along
-    from kaskad.actions.optimize import Optimized, Spot
+    from kaskad.actions.optimized import Optimized, Spot
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-FIELDS = ("who", "reach", "value", "fades", "budget", "annoyance", "calls", "order")
+FIELDS = ("who", "reach", "value", "fades", "budget", "annoyance", "calls", "order", "by")
 Field = Annotated[str, Form()]
 
 
@@ -40,6 +41,7 @@ class Wished(Struct):
     calls: int | None = None
     fades_ms: int = 0
     money: dict[str, Money] = {}
+    segments: list[str] = []
     problems: dict[str, str] = {}
 
 
@@ -57,29 +59,36 @@ def could_do_better(
                 "\0".join((slug, *wished.raw.values(), editing.sheet(office, slug).revision)),
                 lambda: _found(office, slug, wished),
             )
-        except Invalid as error:
+        except (Invalid, NotFound) as error:
             refused = look.refusal(error)
     whole = cascades.find(office, slug)
     return render(
         request, look, "optimize.html", 422 if wished.problems else 200, seen=seen,
         cascade=whole.overview, told=told, refused=refused, asked=wished.raw, problems=wished.problems,
         choices=_choices(office, look), may_write=seen.may(WRITE), frontier=_frontier(look, told),
-        curves=_curves(look, told),
+        curves=_curves(look, told), ways=_ways(told),
     )  # fmt: skip
 
 
 @router.post("/cascades/{slug}/optimize/draft")
 def make_draft(
     office: InOffice, request: Request, seen: Writer, slug: Slug, revision: Field, order: Field = "",
-    waits: Field = "",
+    waits: Field = "", ways: Field = "",
 ) -> Response:  # fmt: skip
-    """Make a proposal the cascade's draft: its steps in this order, these waits; nothing runs by it yet."""
+    """Make a proposal the cascade's draft: its steps in this order, these waits, or as JSON the ways of the
+    parts of its people; nothing runs by it yet."""
     from kaskad.actions.proposals import redrawn
+    from kaskad.actions.splitting import Way, split_drawn
 
+    try:
+        parts = msgspec.json.decode(ways, type=list[Way]) if ways else []
+    except msgspec.MsgspecError as error:
+        raise Invalid([worded("The proposal cannot be read: look at it again.")]) from error
     steps = [name for name in order.split(",") if name]
     spans = dict(pair.split("=", 1) for pair in waits.split(",") if "=" in pair)
     editing.change(
-        office, slug, revision, seen.name, lambda text: redrawn(slug, text, steps, spans)
+        office, slug, revision, seen.name,
+        lambda text: split_drawn(slug, text, parts) if parts else redrawn(slug, text, steps, spans),
     )  # fmt: skip
     note(office, seen, "POST /cascades/{slug}/optimize/draft", slug)
     look = look_of(request, seen)
@@ -89,7 +98,8 @@ def make_draft(
 
 
 def _found(office: Office, slug: str, wished: Wished) -> Optimized:
-    from kaskad.actions.optimize import Target, optimize
+    from kaskad.actions.optimize import optimize
+    from kaskad.actions.optimized import Target
     from kaskad.planning.orders import Freedom
 
     target = Target(
@@ -103,7 +113,9 @@ def _found(office: Office, slug: str, wished: Wished) -> Optimized:
         else Audience(segment=name) if kind == "segment"
         else Audience(list=name) if kind == "list" else None
     )  # fmt: skip
-    return optimize(office, slug, target=target, whom=whom, typical=who == TYPICAL)
+    return optimize(
+        office, slug, target=target, whom=whom, typical=who == TYPICAL, segments=wished.segments
+    )  # fmt: skip
 
 
 def _wished(look: Look, raw: dict[str, str]) -> Wished:
@@ -129,6 +141,7 @@ def _wished(look: Look, raw: dict[str, str]) -> Wished:
         problems["calls"] = look._("Write a whole number, such as 200.")
     elif raw["calls"]:
         told.calls = int(raw["calls"][:9])
+    told.segments = [name.strip() for name in raw["by"].split(",") if name.strip()]
     told.money, told.problems = money, problems
     return told
 
@@ -148,6 +161,18 @@ def _choices(office: Office, look: Look) -> list[tuple[str, str]]:
         (TYPICAL, look._("1,000 people whom each step reaches")), (EVERYBODY, look._("all contacts")),
         *((name, look.audience(name)) for name in known),
     ]  # fmt: skip
+
+
+def _ways(told: Optimized | None) -> Sequence[str]:
+    """Return of each proposal how the parts of the people go, as its form takes it back."""
+    return [
+        msgspec.json.encode(
+            [{"segment": one.segment, "order": one.order, "waits": one.waits} for one in proposal.parts]
+        ).decode()
+        if proposal.parts
+        else ""
+        for proposal in (told.proposals if told else ())
+    ]
 
 
 def cost_of(look: Look, told: Optimized, minor: float) -> str:
