@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine.arrival import Arrival
 from support.stage import Stage, accepted, refused
 
 TEXT = """
@@ -45,6 +46,35 @@ def test_a_lost_answer_is_unknown_never_sent_again_and_the_clock_carries_on(eith
     stage.answer = lambda parcel: accepted(parcel, stage.clock.now())
     stage.passes("2h")
     assert stage.sent(ann) == ["sms", "chat"]
+
+
+def test_the_clock_of_a_run_that_changed_before_the_answer_begins_with_the_answer_too(either):
+    stage = Stage(either)
+    stage.answer = lambda parcel: None
+    ann = begun(stage)
+    bob = stage.person("bob")
+    stage.event(bob, "left", cart_id=2)
+    with stage.db.write() as tx:
+        tx.script(f"UPDATE runs SET seq = seq + 1 WHERE contact_id = {ann}")
+    stage.engine.take_results([accepted(parcel, stage.clock.now()) for parcel in stage.parcels])
+    stage.works()
+    begins = stage.clock.now() + 2 * 3_600_000
+    assert [stage.run(person).wake_at for person in (ann, bob)] == [begins, begins]
+
+
+def test_a_delivery_of_what_had_failed_is_believed_beside_those_that_are_plain(either):
+    stage = Stage(either)
+    ann = begun(stage)
+    bob = stage.person("bob")
+    stage.event(bob, "left", cart_id=2)
+    stage.receipt(ann, Kind.FAILED, step=0)
+    now = stage.clock.now()
+    runs = stage.run(ann), stage.run(bob)
+    told = [Arrival(run.contact_id, run.id, 0, Kind.DELIVERED.value, "d", now) for run in runs]
+    stage.deliver(arrivals=told)
+    assert [stage.passages(person)[0].mask & Kind.DELIVERED.bit for person in (ann, bob)] == [
+        Kind.DELIVERED.bit, Kind.DELIVERED.bit,
+    ]  # fmt: skip
 
 
 def test_a_process_that_dies_with_an_answer_outstanding_leaves_one_unknown(either):

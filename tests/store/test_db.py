@@ -116,6 +116,22 @@ def test_changes_are_counted_also_in_batches(things: Database) -> None:
         assert tx.run("grow", by=5, below=-1) == 0
 
 
+def test_what_was_started_tells_how_much_it_changed_whenever_that_is_asked(things: Database) -> None:
+    with things.write() as tx:
+        tx.many("add_things", [(1,), (2,)])
+        first = tx.start_many("raise_things", [(1, 5), (2, 6), (3, 7)])
+        second = tx.start_many("raise_things", [(9, 5)])
+        assert first() == 2
+        assert [row[2] for row in tx.all("things")] == [5, 6]
+        third = tx.start_many("raise_things", [(2, 8)])
+        assert (first(), second(), third()) == (2, 0, 1)
+        assert tx.start_many("raise_things", [])() == 0
+        fourth = tx.start_many("raise_things", [(1, 9)])
+    assert fourth() == 1
+    with things.read() as tx:
+        assert [row[2] for row in tx.all("things")] == [9, 8]
+
+
 def test_nothing_asked_is_nothing_found(things: Database) -> None:
     with things.write() as tx:
         assert tx.many("put_things", []) == []

@@ -15,7 +15,7 @@ from kaskad.store.sqlite import SqliteDatabase
 from kaskad.store.statements import BadStatement, Dialect, read, statements
 
 SOURCE = Path(__file__).parents[2] / "src" / "kaskad"
-CALLS = {"all", "one", "run", "many", "changed_many", "among"}
+CALLS = {"all", "one", "run", "many", "changed_many", "start_many", "among"}
 
 
 def one(text: str, dialect: Dialect = "sqlite") -> str:

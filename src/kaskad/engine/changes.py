@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 from operator import itemgetter
 
@@ -65,8 +66,20 @@ class Changes:
         self.parts: list[Row] = []
         self.look_ups: list[Row] = []  # of messages that their service is asked about
         self.amounts: list[Row] = []  # amounts that have changed since they were reserved
+        self._begun: tuple[list[Row], Callable[[], int]] = ([], lambda: 0)
         self._known_inputs = known_inputs
         self._new_inputs: dict[int, str] = {}
+
+    def begin(self, tx: Transaction, rows: list[Row]) -> None:
+        """Let the clocks begin of runs (contact, run, seq, wake_at) to which nothing else has happened."""
+        if rows:
+            rows.sort()
+            self._begun = rows, tx.start_many("begin_waiting", rows)
+
+    def not_begun(self) -> set[RunKey]:
+        """Return the runs whose clocks may not have begun: all, where something else has happened to one."""
+        rows, changed = self._begun
+        return set() if changed() == len(rows) else {(row[0], row[1]) for row in rows}
 
     def flush_facts(self, tx: Transaction) -> None:
         """Write what results and the inbox have brought, before anything is decided."""

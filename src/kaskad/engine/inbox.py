@@ -122,9 +122,7 @@ class _MessageFacts:
 
     def apply(self, told: Sequence[Arrival]) -> None:
         """Note the facts; runs that one of them can move are `touched`."""
-        told = self._deliver(told)
-        keys = sorted({(a.contact_id, a.run_id, a.step) for a in told})
-        rows = {(row[0], row[1], row[2]): row for row in self._tx.many("load_messages", keys)}
+        told, rows = self._load(told)
         masks: dict[MessageKey, int] = {}
         attends, facts, touched = self._world.attends, self._changes.facts, self.touched
         for a in told:
@@ -186,10 +184,13 @@ class _MessageFacts:
         else:
             self.news[key] = None
 
-    def _deliver(self, told: Sequence[Arrival]) -> Sequence[Arrival]:
-        """Apply plain delivery receipts without reading anything; return what needs a closer look."""
+    def _load(self, told: Sequence[Arrival]) -> tuple[Sequence[Arrival], dict[MessageKey, Row]]:
+        """Apply plain delivery receipts without reading anything; return all others, with their messages.
+
+        Where a message is not under way, the long way is right for all.
+        """
         if self._world.attends & _DELIVERED_BIT:
-            return told
+            return told, self._messages_of(told)
         plain: list[Row] = []
         rest: list[Arrival] = []
         for a in told:
@@ -198,13 +199,17 @@ class _MessageFacts:
             else:
                 rest.append(a)
         keys = sorted({row[:3] for row in plain})
-        if not keys:
-            return told
+        delivered = self._tx.start_many("deliver_messages", keys)
         self._changes.counted.update([key[:2] for key in keys])
-        if self._tx.changed_many("deliver_messages", keys) != len(keys):
-            return told  # some of them are not under way: the long way is right for all
+        rows = self._messages_of(rest)
+        if delivered() != len(keys):
+            return told, self._messages_of(told)
         self._changes.facts += plain
-        return rest
+        return rest, rows
+
+    def _messages_of(self, told: Sequence[Arrival]) -> dict[MessageKey, Row]:
+        keys = sorted({(a.contact_id, a.run_id, a.step) for a in told})
+        return {(row[0], row[1], row[2]): row for row in self._tx.many("load_messages", keys)}
 
     def _of_earlier_attempt(self, arrival: Arrival, row: Row) -> bool:
         """Say whether a failure is of an attempt that another has followed: of that one it says nothing."""

@@ -38,7 +38,7 @@ _AGAIN = frozenset({Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH})
 def apply_results(
     tx: Transaction, world: World, changes: Changes, results: Sequence[Result], now: int
 ) -> set[RunKey]:
-    """Note how submissions ended; return the runs that this concerns.
+    """Note how submissions ended; return the runs that this concerns, besides those that have `not_begun`.
 
     `kind` None means that the provider has queued the message: a receipt will say when it is sent.
     """
@@ -91,9 +91,7 @@ def apply_results(
         _charge(tx, changes, costs, now)
     if refused:
         _refuse(tx, world, changes, refused, now)
-    waiting.sort()
-    if waiting and tx.changed_many("begin_waiting", waiting) != len(waiting):
-        touched.update((row[0], row[1]) for row in waiting)  # something else has happened to some of them
+    changes.begin(tx, waiting)
     return touched
 
 

@@ -86,7 +86,7 @@ def tick(
             world.outbox.account_held(tx, world.accounts[account_id].name, held.why, held.at)
     enrol(tx, world, applied.requests, now)
     if closing:
-        concerned = touched | applied.touched
+        concerned = touched | applied.touched | changes.not_begun()
         run_store.wake(tx, concerned, now)
         ended = run_store.ended(tx, concerned)
         moved = move(tx, world, ended, now, timers=False, told=changes.told, news=applied.news, sums=sums)
@@ -96,7 +96,7 @@ def tick(
 
     backlog = len(stored) == world.options.inbox_limit
     timers = _timers_may_fire(tx, world, backlog, now)
-    touched |= applied.touched
+    touched |= applied.touched | changes.not_begun()
     moved = move(tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, sums=sums)
     changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)

@@ -11,7 +11,7 @@ What the database itself refuses becomes a `StoreError`, or `Conflict` for a bro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -41,6 +41,10 @@ class Transaction(Protocol):
 
     def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
         """Run the statement for each row; return how many rows of tables were changed."""
+
+    def start_many(self, name: str, rows: Sequence[Row], /) -> Callable[[], int]:
+        """Run the statement for each row; return what tells how many rows of tables were changed, and only
+        then waits for that."""
 
     def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
         """Run the statement for each row; raises Conflict(problem), at the latest before the commit, unless

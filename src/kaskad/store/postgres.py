@@ -165,7 +165,7 @@ class PostgresTransaction:
         self._pipelined = pipelined
         self._pipeline = ExitStack()
         self._expected: list[tuple[psycopg.Cursor[Row], int, str]] = []
-        self._started = False
+        self._line: psycopg.Pipeline | None = None  # where it has begun
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
         statement = self._checked(name, params)
@@ -188,6 +188,18 @@ class PostgresTransaction:
 
     def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
         return self._count(self._send_columns(name, rows)) if rows else 0
+
+    def start_many(self, name: str, rows: Sequence[Row], /) -> Callable[[], int]:
+        if not rows:
+            return lambda: 0
+        cursor = self._send_columns(name, rows)
+
+        def changed() -> int:
+            if cursor.rowcount < 0 and self._line is not None:  # no answer was waited for since
+                self._line.sync()
+            return cursor.rowcount
+
+        return changed
 
     def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
         if rows:
@@ -212,7 +224,7 @@ class PostgresTransaction:
 
     def settle(self) -> None:
         """Wait until all has been done that was sent; raises what has failed of it."""
-        self._started = False
+        self._line = None
         self._pipeline.close()
         for cursor, count, problem in self._expected:
             if cursor.rowcount != count:
@@ -226,15 +238,14 @@ class PostgresTransaction:
             self._pipeline.close()
 
     def _send(self, text: bytes, params: Mapping[str, Any]) -> psycopg.Cursor[Row]:
-        if self._pipelined and not self._started:
-            self._pipeline.enter_context(self._connection.pipeline())
-            self._started = True
+        if self._pipelined and self._line is None:
+            self._line = self._pipeline.enter_context(self._connection.pipeline())
         cursor = self._connection.cursor()
         cursor.execute(text, params, prepare=True, binary=True)
         return cursor
 
     def _count(self, cursor: psycopg.Cursor[Row]) -> int:
-        if self._started:
+        if self._line is not None:
             self.settle()
         return cursor.rowcount
 

@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from itertools import chain
@@ -79,6 +79,10 @@ class SqliteTransaction:
         before = self._connection.total_changes()
         self.many(name, rows)
         return self._connection.total_changes() - before
+
+    def start_many(self, name: str, rows: Sequence[Row], /) -> Callable[[], int]:
+        changed = self.changed_many(name, rows)
+        return lambda: changed
 
     def change_each(self, name: str, rows: Sequence[Row], problem: str, /) -> None:
         if self.changed_many(name, rows) != len(rows):
