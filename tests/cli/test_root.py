@@ -141,19 +141,21 @@ def test_a_wrong_option_is_answered_with_where_it_goes_or_whose_help_tells(
 
 
 def test_describing_the_commands_loads_none_of_what_does_their_work(tmp_path: Path) -> None:
-    """Nor does a command that only looks load the web: where no server runs it asks the database itself."""
+    """Nor does one that is given a wrong file, and one that only looks loads no web: where no server runs it
+    asks the database itself."""
     lay(tmp_path / "k.db")
     file = Path(__file__).parents[2] / "examples" / "webinar.yaml"
     asked = ["forecast", str(file), "--typical", "--json", "--db", str(tmp_path / "k.db")]
     program = (
         "import sys; from kaskad.cli.root import build_app, run; build_app();"
         f"print([name for name in {HEAVY!r} if name in sys.modules]);"
+        "run(['forecast', 'missing.yaml']); print('numpy' in sys.modules);"
         f"code = run({asked!r});"
         f"print([code, *(name for name in {WEB!r} if name in sys.modules)])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
-    assert (lines[0], lines[-1]) == ("[]", "[0]") and '"reach"' in done.stdout
+    assert (lines[0], lines[1], lines[-1]) == ("[]", "False", "[0]") and '"reach"' in done.stdout
 
 
 def test_the_installed_program_is_the_root_command() -> None:

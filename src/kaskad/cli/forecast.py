@@ -54,8 +54,6 @@ def forecast(
 
     Addresses, consents and prices are the real ones. Ranges hold eight of ten outcomes (P10 to P90).
     """
-    from kaskad.actions import forecast as action
-    from kaskad.actions.audience import Audience
     from kaskad.cli.client import reckoned
     from kaskad.cli.screens.output import as_text
 
@@ -65,9 +63,12 @@ def forecast(
     told = {
         "definition": text, "list": to_list, "segment": segment, "everybody": everybody, "typical": typical,
     }  # fmt: skip
-    whom = Audience(to_list, segment, everybody) if to_list or segment or everybody else None
 
     def here(office: Office) -> Mapping[str, Any]:
+        from kaskad.actions import forecast as action  # late: half a second, which a running server spares
+        from kaskad.actions.audience import Audience
+
+        whom = Audience(to_list, segment, everybody) if to_list or segment or everybody else None
         if typical:
             return action.as_told(action.of_typical(office, slug, text))
         return action.as_told(action.expect(office, slug, text, whom=whom))
