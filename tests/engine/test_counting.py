@@ -86,7 +86,7 @@ def _each(tx: Transaction) -> Counter[str]:
     """Return the same, from what each run is counted as."""
     found = Counter[str]()
     for version_id, cascade_id in tx.all("version_cascades"):
-        every = {"whole": 1, "people": "", "since": 0, "until": 1 << 60}
+        every = {"since": 0, "until": 1 << 60}
         scan = tx.all("course_scan", cascade_id=cascade_id, version_id=version_id, **every)
         texts: dict[int, str] = dict(tx.among("courses_by_id", [row[1] for row in scan]))
         for _, course_id, runs, *_ in scan:

@@ -8,9 +8,13 @@ says why in `-- exception:`, and is listed in EXCEPTIONS.
 
 import json
 import re
+from array import array
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import apsw
 import psycopg
 import pytest
 
@@ -32,6 +36,7 @@ EXCEPTIONS = {  # statements that say `-- exception:`, and why
     "queued_messages",
     "take_inbox",
 }
+SPAN = {"cascade_id": 1, "version_id": 0, "since": 0, "until": 1 << 60}
 HOT = {name: statement for name, statement in statements("postgresql").items() if statement.hot}
 
 PEOPLE = """
@@ -167,3 +172,24 @@ def test_an_accepted_message_needs_no_new_entry_in_any_index(db: Database) -> No
     with db.write() as tx:
         tx.many("accept_messages", [(*key, 2, 6, None) for key in keys])
         assert tx._connection.execute(asked).fetchone() == (len(keys),)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "way"),
+    [
+        ("counts_under_way", {"cascade_id": 1}, "SEARCH k USING PRIMARY KEY (version_id=? AND hours=?)"),
+        ("course_scan_among", SPAN, "SEARCH run_courses USING PRIMARY KEY (contact_id=?)"),
+        ("worth_scan_among", SPAN, "SEARCH run_courses USING PRIMARY KEY (contact_id=?)"),
+    ],
+)
+def test_figures_look_at_no_more_counts_than_they_tell(
+    name: str, asked: Any, way: str, tmp_path: Path
+) -> None:
+    """Of a million runs there are as many courses, and half a million counts of hours."""
+    db = open_database(f"sqlite:{tmp_path / 'k.db'}")
+    upgrade(db)
+    text = f"EXPLAIN QUERY PLAN {statements('sqlite')[name].text}"
+    with closing(db), closing(apsw.Connection(str(tmp_path / "k.db"))) as connection:
+        ids = {"ids": apsw.carray(array("q", [1, 2]))} if ":ids" in text else {}
+        plan = [row[3] for row in connection.execute(text, asked | ids)]
+    assert way in plan and not [step for step in plan if step.startswith(("SCAN k", "SCAN run_courses"))]

@@ -98,7 +98,7 @@ def _counts(office: Office, version: Version, step: Step, rule: Winner, now: int
         length = max(length, _ms(version.cascade.goal.within))
     with office.read() as tx:
         rows = tx.all(
-            "course_scan", cascade_id=version.cascade_id, version_id=version.id, whole=1, people="", since=0,
+            "course_scan", cascade_id=version.cascade_id, version_id=version.id, since=0,
             until=max(0, now - length),
         )  # fmt: skip
         parts = courses.parts(tx, {row[1] for row in rows}, {})

@@ -11,7 +11,7 @@ from msgspec import Struct, field, structs
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, LATE, Entry, parts, stand, submitted, waiting
-from kaskad.store.db import Transaction
+from kaskad.store.db import Row, Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
 PIECE = 1_000
@@ -107,10 +107,18 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
 
 def _scan(tx: Transaction, cascade_id: int, scope: Scope, counts: Counts) -> None:
     """Count what was counted of runs that entered between two instants, run by run."""
-    for version_id, course_id, *more in tx.all("course_scan", cascade_id=cascade_id, **scope.params):
+    for version_id, course_id, *more in _scanned(tx, "course_scan", "course_scan_among", cascade_id, scope):
         if scope.has(version_id):
             sums = counts.setdefault((version_id, course_id), [0, 0, 0])
             counts[version_id, course_id] = [one + other for one, other in zip(sums, more, strict=True)]
+
+
+def _scanned(tx: Transaction, of_all: str, of_some: str, cascade_id: int, scope: Scope) -> list[Row]:
+    """Return the rows of a statement that looks at runs one by one: of all, or of some people."""
+    span = {"version_id": scope.version_id, "since": scope.since, "until": scope.until}
+    if scope.people is None:
+        return tx.all(of_all, cascade_id=cascade_id, **span)
+    return tx.among(of_some, scope.people, cascade_id=cascade_id, **span)
 
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
@@ -170,7 +178,9 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
     """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
     found: Counter[tuple[int, int]] = Counter()
     courses: dict[int, str] = {}
-    for version_id, course_id, value, count in tx.all("worth_scan", cascade_id=cascade_id, **scope.params):
+    for version_id, course_id, value, count in _scanned(
+        tx, "worth_scan", "worth_scan_among", cascade_id, scope
+    ):
         found[course_id, value] += count * scope.has(version_id)
     changed = waiting(tx, CORRECTED)
     for sign, entry in _moved(

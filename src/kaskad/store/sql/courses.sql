@@ -204,25 +204,31 @@ SELECT k.version_id, p.detail, sum(k.runs), sum(k.value), sum(k.returned)
  GROUP BY k.version_id, k.part_id, p.detail;
 
 -- name: counts_under_way
--- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted.
+-- Runs that began and runs under way, by cascade (0: of all); hold-outs, who get nothing, are not counted. Version by
+-- version (CROSS JOIN: SQLite keeps to that order), since most counts are of some hour and none of these.
 SELECT v.cascade_id, sum(k.runs), coalesce(sum(CASE WHEN p.live = 1 THEN k.runs END), 0)
-  FROM course_counts k JOIN course_parts p ON p.id = k.part_id JOIN versions v ON v.id = k.version_id
- WHERE k.hours = 0 AND p.live IS NOT NULL AND (:cascade_id = 0 OR v.cascade_id = :cascade_id)
+  FROM versions v CROSS JOIN course_counts k JOIN course_parts p ON p.id = k.part_id
+ WHERE k.version_id = v.id AND k.hours = 0 AND p.live IS NOT NULL AND (:cascade_id = 0 OR v.cascade_id = :cascade_id)
  GROUP BY v.cascade_id;
 
 -- name: version_cascades
 SELECT id, cascade_id FROM versions;
 
 -- name: course_scan
--- How many runs of a cascade went each course, by version: of those that entered between two instants, of these
--- people.
+-- How many runs of a cascade went each course, by version: of those that entered between two instants.
 SELECT version_id, course_id, count(*), sum(value), sum(returned) FROM run_courses
  WHERE version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                          AND (:version_id = 0 OR id = :version_id))
    AND entered_at >= :since AND entered_at < :until
-   AND (:whole = 1 OR contact_id IN (
-        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
-        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
+ GROUP BY version_id, course_id;
+
+-- name: course_scan_among
+-- The same, of these people: a statement of its own, since one that may be of all looks at the runs of all.
+SELECT version_id, course_id, count(*), sum(value), sum(returned) FROM run_courses
+ WHERE contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
+   AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
+                         AND (:version_id = 0 OR id = :version_id))
+   AND entered_at >= :since AND entered_at < :until
  GROUP BY version_id, course_id;
 
 -- name: courses_by_id

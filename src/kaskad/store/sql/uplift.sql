@@ -7,9 +7,16 @@ SELECT version_id, course_id, value, count(*) FROM run_courses
    AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
                          AND (:version_id = 0 OR id = :version_id))
    AND entered_at >= :since AND entered_at < :until
-   AND (:whole = 1 OR contact_id IN (
-        /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
-        /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
+ GROUP BY version_id, course_id, value;
+
+-- name: worth_scan_among
+-- The same, of these people; as `course_scan_among`.
+SELECT version_id, course_id, value, count(*) FROM run_courses
+ WHERE contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
+   AND +value <> 0
+   AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
+                         AND (:version_id = 0 OR id = :version_id))
+   AND entered_at >= :since AND entered_at < :until
  GROUP BY version_id, course_id, value;
 
 -- name: held_out_touched
@@ -49,8 +56,8 @@ SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), r.cascade_id, r.versio
    AND m.arrived = 1 AND m.submitted_at IS NOT NULL;
 
 -- name: contacts_before
--- Everybody who was known before an instant, seed and erased contacts aside.
-SELECT id FROM contacts WHERE created_at < :until AND seed = 0 AND erased_at IS NULL;
+-- Everybody who was known before an instant, seed and erased contacts aside, and since when.
+SELECT id, created_at FROM contacts WHERE created_at < :until AND seed = 0 AND erased_at IS NULL;
 
 -- name: events_of_all
 -- The last events of a name in a period. Looks at all events: asked where there is a control group, and remembered.
