@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kaskad.actions.office import Office
-from kaskad.analytics.control import Whole, measure
+from kaskad.analytics.control import Whole, everybody, measure
 from kaskad.domain.control import Drawn, key_of
 from kaskad.domain.policy import ControlGroup
 from kaskad.store import held_shares, settings
@@ -34,8 +34,11 @@ def show(office: Office) -> Control:
         currency = settings.currency(tx)
         known = held_shares.stretches(tx, held_shares.CONTROL, policy)
         begun = [one for one in known if one.since < now]
+        people = everybody(tx, now)
         found = [
-            measure(tx, group, Drawn(one.share, key_of(one.salt), one.since, one.until), currency, now)
+            measure(
+                tx, people, group, Drawn(one.share, key_of(one.salt), one.since, one.until), currency, now
+            )
             for one in begun[-EARLIER - 1 :][::-1]
         ]
     current = found[0] if begun and group.share and begun[-1] == known[-1] else None

@@ -53,22 +53,25 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
             structs.replace(each, since=max(each.since, span.since), until=min(each.until, span.until))
             for each in (whole, counted)
         )
-        if not whole.version_id and (only := uplift.alike(tally(tx, row.id, counted), shares)):
+        told = tally(tx, row.id, counted)
+        if not whole.version_id and (only := uplift.alike(told, shares)):
             whole, counted = (structs.replace(each, versions=only) for each in (whole, counted))
-        return _measured(office, tx, row, cascade, within, whole, counted, shares, now, span)
+            told = tally(tx, row.id, counted)
+        return _measured(office, tx, row, cascade, within, whole, counted, told, shares, now, span)
 
 
 def _measured(
     office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
-    counted: Scope, shares: Mapping[int, int], now: int, span: Stretch,
+    counted: Scope, told: Tally, shares: Mapping[int, int], now: int, span: Stretch,
 ) -> Uplift:  # fmt: skip
-    told, told_in = tally(tx, row.id, counted), exchanges(tx, row.id, now, counted)
+    told_in = exchanges(tx, row.id, now, counted)
     effect = uplift.treated_and_held(told)
     expected, evenly = uplift.lot(told, shares)
     version = store.version(tx, whole.version_id or row.version_id or 0)
     defined = cascade_of(office, tx, version.id)
     own = structs.replace(counted, version_id=version.id, versions=())
-    one = told if whole.version_id else tally(tx, row.id, own)
+    alone = {each for each, _ in told.people} <= {version.id}
+    one = told if alone else tally(tx, row.id, own)
     waiting, first_at = _waiting(tx, row, whole, counted.until, within)
     within_ms, share, pace = (
         add(now, within, "UTC") - now,

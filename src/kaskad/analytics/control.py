@@ -45,10 +45,33 @@ class Whole(Struct, frozen=True):
     deducts: bool = False
 
 
-def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, now: int) -> Whole:
+class Known(Struct, frozen=True):
+    """Everybody who is known, as the numbers of contacts, and since when; seed and erased contacts aside."""
+
+    ids: NDArray[np.uint64]
+    since: NDArray[np.int64]
+
+    def before(self, until: int) -> NDArray[np.uint64]:
+        """Return who was known before an instant."""
+        return self.ids[self.since < until]
+
+
+def everybody(tx: Transaction, now: int) -> Known:
+    """Return who is known; of a million contacts it takes longest, so it is asked for once."""
+    rows = tx.all("contacts_before", until=now)
+    count = len(rows)
+    return Known(
+        np.fromiter((row[0] for row in rows), np.uint64, count),
+        np.fromiter((row[1] for row in rows), np.int64, count),
+    )
+
+
+def measure(
+    tx: Transaction, people: Known, group: ControlGroup, drawn: Drawn, currency: str, now: int
+) -> Whole:
     """Return what everybody did while one share was held out, against the control group of that time."""
     until = min(drawn.until, now)
-    ids = np.array([row[0] for row in tx.all("contacts_before", until=until)], dtype=np.uint64)
+    ids = people.before(until)
     held = int(held_of(ids, drawn).sum())
     span = {"since": drawn.since, "limit": MOST + 1}
     rows = tx.all("events_of_all", name=group.event, until=until, **span)
@@ -58,25 +81,25 @@ def measure(tx: Transaction, group: ControlGroup, drawn: Drawn, currency: str, n
         amounts[contact_id] = amounts.get(contact_id, 0) + (_worth(group.value, properties, scale) or 0)
     if group.returned is not None and group.value:
         back = tx.all("events_of_all", name=group.returned.event, until=now, **span)
-        people = sorted({row[0] for row in back[:MOST]} & amounts.keys())
-        for contact_id, minor in _returned(tx, group, people, drawn.since, until, scale).items():
+        buyers = sorted({row[0] for row in back[:MOST]} & amounts.keys())
+        for contact_id, minor in _returned(tx, group, buyers, drawn.since, until, scale).items():
             amounts[contact_id] -= minor
-    buyers = np.array(sorted(amounts), dtype=np.uint64)
-    mask = held_of(buyers, drawn).tolist()
+    bought = np.array(sorted(amounts), dtype=np.uint64)
+    mask = held_of(bought, drawn).tolist()
     arms: dict[bool, list[int]] = {False: [], True: []}
-    for contact_id, of in zip(buyers.tolist(), mask, strict=True):
+    for contact_id, of in zip(bought.tolist(), mask, strict=True):
         arms[of].append(amounts[contact_id])
     treated = len(ids) - held
     made = effect(Share(len(arms[False]), treated), Share(len(arms[True]), held))
     worth = {of: _money(values, held if of else treated) for of, values in arms.items()}
-    known = bool(group.value)
-    enough = known and min(made.one.hits, made.other.hits) >= BUYERS
+    worthy = bool(group.value)
+    enough = worthy and min(made.one.hits, made.other.hits) >= BUYERS
     return Whole(
         drawn.share, drawn.since, until, made,
         sample_ratio([treated, held], [10_000 - drawn.share, drawn.share]), currency,
-        worth[False].mean if known else None, worth[True].mean if known else None,
+        worth[False].mean if worthy else None, worth[True].mean if worthy else None,
         bootstrap_difference(worth[False], worth[True], _SEED) if enough else None, len(rows) > MOST,
-        group.returned is not None and known,
+        group.returned is not None and worthy,
     )  # fmt: skip
 
 
