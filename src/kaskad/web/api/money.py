@@ -140,10 +140,11 @@ class MoneyView(View):
         )  # fmt: skip
 
 
-@router.get("/money", dependencies=[may("cascades:read")])
-def show_money(office: InOffice, since: Since30 = None, until: Until = None) -> MoneyView:
+@router.get("/money", dependencies=[may("cascades:read")], responses=COUNTING)
+def show_money(office: InOffice, counted: Counted, since: Since30 = None, until: Until = None) -> MoneyView:
     """Show what all cascades have cost, by day, account and cascade."""
-    return MoneyView.of(money.money(office, "", moment(office, since), moment(office, until)))
+    first, last = moment(office, since), moment(office, until)
+    return MoneyView.of(counted.soon(lambda: money.money(office, "", first, last)))
 
 
 @router.get("/money/budgets", dependencies=[may("cascades:read")])
