@@ -158,7 +158,7 @@ def test_describing_the_commands_loads_none_of_what_does_their_work(tmp_path: Pa
     assert (lines[0], lines[1], lines[-1]) == ("[]", "False", "[0]") and '"reach"' in done.stdout
 
 
-def test_the_installed_program_is_the_root_command() -> None:
-    program = Path(sys.executable).parent / "kaskad"
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("by", [[Path(sys.executable).parent / "kaskad"], [sys.executable, "-m", "kaskad"]])
+def test_the_installed_program_is_the_root_command(by: list[Any]) -> None:
+    done = subprocess.run([*by, "--version"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"kaskad {version('kaskad')}\n")
