@@ -266,7 +266,7 @@ class Calls:
         life, step, nature = task.life, task.step, self._nature
         fate = nature.fate(life, step, 1)
         missed = nature.met(nature.fate(life, step, task.dials), step, _AGENT) in (BUSY, NO_ANSWER)
-        reacts, leaves = nature.rate(step, Channel.AGENT_CALL, life.written - 1)
+        reacts, leaves = nature.rate(step, _AGENT, life.written - 1)
         reaction = nature.kinds[step, _AGENT].reaction.value
         if missed or (reaction == _ANSWERED and fate[1] >= reacts + leaves):
             self._miss(task, now)

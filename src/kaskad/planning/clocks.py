@@ -18,13 +18,19 @@ class Clocks:
 
     def __init__(self, version: Version) -> None:
         self._version = version
+        self._places: dict[tuple[tuple[str, ...], str], int] = {}
+        self._place_of: dict[int, int] = {}  # by sort: people in one place have one clock and one law
         self._known: dict[tuple[int, int], tuple[int, bool]] = {}
         self.by_clock: dict[int, int] = {}
         self.outside: dict[int, int] = {}
 
     def count(self, sort: Sort, send: Send, now: int) -> None:
         """Count a message that goes to such people now."""
-        key = sort.number * 1_000 + send.step * 20 + send.channel, now // MINUTE
+        place = self._place_of.get(sort.number)
+        if place is None:
+            where = sort.answers.zones, sort.answers.country
+            place = self._place_of[sort.number] = self._places.setdefault(where, len(self._places))
+        key = place * 100_000 + send.step * 20 + send.channel, now // MINUTE
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._clock(sort, send, now)

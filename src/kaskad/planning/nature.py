@@ -50,7 +50,10 @@ class Nature:
         )
         self._steps = max(1, len(version.cascade.steps))
         self._meets = _meets(world, self._steps)
+        self.always_takes = not self._meets  # whatever the fate of a message: it is taken
         self._believed: dict[tuple[int, int, int], tuple[float, float]] = {}
+        self._unreported = [world.unreported.get(step, 0.0) for step in range(self._steps)]
+        self._seen = {code: world.seen.get(channel, 0.0) for code, channel in _CHANNELS.items()}
         shape = (world.people, self._steps, _DRAWS)
         self._drawn = array("f", default_rng([world.seed, 1]).random(shape, dtype=np.float32).tobytes())
 
@@ -74,21 +77,22 @@ class Nature:
         self, life: Life, passage: Passage, fate: Sequence[float], anchors: Mapping[int, int] | None, now: int
     ) -> list[Act]:  # fmt: skip
         """Return what follows from a message that has just been taken, all within the step's time."""
-        world, step, channel = self._world, passage.step, _CHANNELS[passage.channel]
-        heard = self.kinds[step, passage.channel]
+        world, step, code = self._world, passage.step, passage.channel
+        heard = self.kinds[step, code]
         _, what, when, more, told = fate
-        lost = told < world.unreported.get(step, 0.0)
+        lost = told < self._unreported[step]
         found = []
         if self._reports and not lost and heard.reaction is not _DELIVERED:
-            found.append(Act(now + world.delivers[channel].within(told, HOUR), step, _DELIVERED_KIND))
-        reacts, leaves = self.rate(step, channel, life.written - 1)
+            delay = world.delivers[_CHANNELS[code]]
+            found.append(Act(now + delay.within(told, HOUR), step, _DELIVERED_KIND))
+        reacts, leaves = self.rate(step, code, life.written - 1)
         if world.least_silent:
             reacts, leaves = self._quieted(life, what, reacts, leaves)
-        weaker = heard.weaker is not None and more < world.seen.get(channel, 0.0)
+        weaker = heard.weaker is not None and more < self._seen[code]
         if what >= reacts + leaves and not weaker:
             return found
-        zone = life.sort.answers.zones[0]
-        limit_ms = valid_for_ms(self._version, life.run, step, passage.channel, anchors, zone, now)
+        zone, channel = life.sort.answers.zones[0], _CHANNELS[code]
+        limit_ms = valid_for_ms(self._version, life.run, step, code, anchors, zone, now)
         if what < reacts:
             if heard.reaction is _DELIVERED:
                 delay, reacts = world.delivers[channel], 0.0 if lost else reacts
@@ -117,12 +121,12 @@ class Nature:
         life.stands *= 1.0 / part if what < most else (1.0 - some) / (1.0 - most)
         return reacts * part, leaves * part
 
-    def rate(self, step: int, channel: Channel, before: int) -> tuple[float, float]:
-        """Return the shares of those written to who react and who leave otherwise."""
-        key = step, channel.code, before
+    def rate(self, step: int, channel: int, before: int) -> tuple[float, float]:
+        """Return the shares of those written to on a channel who react and who leave otherwise."""
+        key = step, channel, before
         found = self._believed.get(key)
         if found is None:
-            found = self._believed[key] = self._rates(step, channel, before)
+            found = self._believed[key] = self._rates(step, _CHANNELS[channel], before)
         return found
 
 

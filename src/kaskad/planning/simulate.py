@@ -319,13 +319,13 @@ class _Play:
 
     def _is_let_be(self, life: Life, send: Send, passage: Passage, now: int) -> bool:
         """Say whether all that happens to a person before the answer is that answer, and its wait begins."""
-        nature, run = self._nature, life.run
-        return (
-            life.acts_until < now
-            and not run.marks
-            and not life.marks
-            and self._version.rules[send.step, send.channel].silence_ms is not None
-            and nature.met(nature.fate(life, send.step, passage.attempt), send.step, send.channel) == TAKEN
+        nature, run, channel = self._nature, life.run, send.channel
+        if life.acts_until >= now or run.marks or life.marks:
+            return False
+        if self._version.rules[send.step, channel].silence_ms is None:
+            return False
+        return nature.always_takes or (
+            nature.met(nature.fate(life, send.step, passage.attempt), send.step, channel) == TAKEN
         )
 
     def _queue(self, life: Life, decision: Decision, due_at: int, line: Line, now: int) -> None:
@@ -434,9 +434,8 @@ class _Play:
     def _let_act(self, life: Life, told: Passage, now: int) -> None:
         """Put what follows from a message that has just reached somebody."""
         anchors = self._anchors_of(life) if self._version.anchored else None
-        for act in self._nature.acts(
-            life, told, self._nature.fate(life, told.step, told.attempt), anchors, now
-        ):
+        fate = self._nature.fate(life, told.step, told.attempt)
+        for act in self._nature.acts(life, told, fate, anchors, now):
             life.acts_until = max(life.acts_until, act.at)
             if act.step is None:
                 self._agenda.put(act.at, MARK, life.number, act.kind)
