@@ -78,6 +78,17 @@ def test_a_process_beside_the_server_begins_without_what_most_installations_do_n
     assert not {f"kaskad.providers.{name}" for name in PROVIDERS} & read
 
 
+def test_a_server_begins_without_the_libraries_of_forecasts() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, kaskad.web.app; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+    )
+    read = set(said.stdout.split())
+    assert "kaskad.web.app" in read, said.stderr
+    assert not {"scipy.special", "scipy.stats", "scipy.optimize", "holidays"} & read
+
+
 def test_fewer_than_one_function_in_forty_is_longer_than_sixty_lines() -> None:
     lengths = [found for path in SOURCES for found in functions(path)]
     long = [name for name, lines in lengths if lines > 60]

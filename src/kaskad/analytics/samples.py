@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy
 from msgspec import Struct
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
-from scipy.special import chdtrc
 
 from kaskad.analytics.intervals import ALPHA, Interval
 
@@ -66,7 +66,7 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> float | Non
         return None
     wanted = [total * weight / whole for _, weight in kept]
     square = sum((count - hope) ** 2 / hope for (count, _), hope in zip(kept, wanted, strict=True))
-    return float(chdtrc(len(kept) - 1, square))
+    return float(scipy.special.chdtrc(len(kept) - 1, square))
 
 
 def _means(money: Money, generator: Generator, draws: int) -> NDArray[np.float64]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import scipy
 from msgspec import Struct
 from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
-from scipy.special import betaln, expit
 
 from kaskad.domain.terms import Channel
 from kaskad.planning.history import Cell, Place
@@ -41,7 +41,7 @@ def base_of(rate: Floats, spread: Floats, people: Floats, points: Floats = POINT
     low, high = np.full(len(rate), -_EDGE), np.full(len(rate), _EDGE)
     for _ in range(_TURNS):
         middle = (low + high) / 2
-        told = (people * expit(middle[:, None] + spread[:, None] * points)).sum(axis=1)
+        told = (people * scipy.special.expit(middle[:, None] + spread[:, None] * points)).sum(axis=1)
         low, high = np.where(told < rate, middle, low), np.where(told < rate, high, middle)
     return np.asarray((low + high) / 2)
 
@@ -115,7 +115,7 @@ def fitted(items: Sequence[Item], groups: Sequence[Group], told: Told, spread: F
             rate = sum((n * each.reacts for n, each in zip(many, known, strict=True)), 0.0) / total
             left = sum((n * each.leaves for n, each in zip(many, known, strict=True)), 0.0) / total
             base = base_of(np.asarray(rate), spread, all_of / total[:, None])
-            share = expit(base[:, None] + spread[:, None] * POINTS)
+            share = scipy.special.expit(base[:, None] + spread[:, None] * POINTS)
             reacts[at, channel], leaves[at, channel] = share, np.asarray(left)
             for n, each in zip(there, come, strict=True):
                 cells.setdefault(before[n], []).append(((each * share).sum(axis=1), each.sum(axis=1)))
@@ -140,8 +140,8 @@ def believed(fit: Fitted, cells: Mapping[Place, Cell]) -> Floats:
     for place, cell in cells.items():
         if cell.of and place in fit.rates:
             hits = np.clip(fit.rates[place], 1e-6, 1 - 1e-6) * ALIKE
-            told += betaln(hits + cell.reacted, ALIKE - hits + cell.of - cell.reacted)
-            told -= betaln(hits, ALIKE - hits)
+            told += scipy.special.betaln(hits + cell.reacted, ALIKE - hits + cell.of - cell.reacted)
+            told -= scipy.special.betaln(hits, ALIKE - hits)
     likely = np.exp(told - told.max())
     return np.asarray(likely / likely.sum())
 

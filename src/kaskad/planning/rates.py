@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import overload
 
 import numpy as np
+import scipy
 from msgspec import Struct
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.special import betaln, expit, logit, roots_jacobi
 
 WEIGHT = 10.0  # answers that a figure of the field is worth
 SCATTERS = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])  # answers that the common rate is worth
@@ -65,8 +65,8 @@ class Family(Struct, frozen=True):
         told = self.told
         for seen in others:
             if seen.of:
-                told = told + betaln(self.hits + seen.hits, self.misses + seen.of - seen.hits)
-                told = told - betaln(self.hits, self.misses)
+                told = told + scipy.special.betaln(self.hits + seen.hits, self.misses + seen.of - seen.hits)
+                told = told - scipy.special.betaln(self.hits, self.misses)
         return Family(self.hits, self.misses, told)
 
     def believed(self, own: Seen) -> Belief:
@@ -91,7 +91,7 @@ def shifted(figures: Sequence[tuple[float, Seen]]) -> float:
 
     Where nothing was seen that is 0; a shift of 0.7 is nothing unusual.
     """
-    told = -(SHIFTS**2) / (2 * 0.7**2)
+    told, betaln = -(SHIFTS**2) / (2 * 0.7**2), scipy.special.betaln
     for figure, seen in figures:
         hits = WEIGHT * moved(figure, SHIFTS)
         misses = WEIGHT - hits
@@ -105,12 +105,14 @@ def moved(figure: float, shift: float) -> float: ...
 def moved(figure: float, shift: NDArray[np.float64]) -> NDArray[np.float64]: ...
 def moved(figure: float, shift: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
     """Return a figure moved by so many logits."""
-    return figure if isinstance(shift, float) and not shift else expit(logit(figure) + shift)
+    if isinstance(shift, float) and not shift:
+        return figure
+    return scipy.special.expit(scipy.special.logit(figure) + shift)
 
 
 @lru_cache(256)
 def _nodes(figure: float | None, even: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return common rates and how likely each is, such that their mean is the figure (Gauss-Jacobi)."""
     hits, misses = (even, even) if figure is None else (WEIGHT * figure, WEIGHT * (1.0 - figure))
-    points, weights = roots_jacobi(NODES, misses - 1.0, hits - 1.0)
+    points, weights = scipy.special.roots_jacobi(NODES, misses - 1.0, hits - 1.0)
     return (points + 1.0) / 2.0, weights / weights.sum()
