@@ -10,7 +10,7 @@ from kaskad.domain.cascade import Clock, Span
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.definition.edit import EditError
 from kaskad.domain.terms import Reaction
-from kaskad.planning.frontier import Point, Wish, price_of_reach, split
+from kaskad.planning.frontier import Point, Wish, best, price_of_reach, split
 from kaskad.planning.woven import woven
 
 
@@ -58,9 +58,13 @@ def test_the_choice_for_all_parts_is_that_of_a_naive_search():
             assert naive([[one] for one in taken], shares, wish) == pytest.approx(expected, abs=1e-6)
 
 
-def test_of_orders_that_do_the_same_that_of_fewer_messages_is_taken():
+def test_of_orders_that_do_the_same_that_is_taken_which_is_best_for_all():
     points = [Point(0.5, 10.0, 3.0), Point(0.5, 10.0, 2.0), Point(0.5, 10.0, 2.5)]
     assert split([points, points], [0.5, 0.5], Wish(reach=0.5)) == [1, 1]
+    more = [Point(0.4, 10.0, 2.0), Point(0.5, 10.0, 3.0), Point(0.5, 10.0, 4.0), Point(0.6, 11.0, 1.0)]
+    less = [Point(0.5, 10.0, 1.0), Point(0.5, 9.0, 2.0), Point(0.4, 1.0, 1.0)]
+    for one, wish in ((more, Wish(reach=0.3)), (less, Wish(budget=20.0)), (points, Wish(value=50.0))):
+        assert split([one, one], [0.5, 0.5], wish) == [best(one, wish)] * 2, "as for all of them together"
     assert price_of_reach(points, Wish(value=7.0), 0.5) == 7.0
     line = [Point(0.2, 1.0), Point(0.4, 3.0), Point(0.5, 9.0)]
     assert price_of_reach(line, Wish(reach=0.3), 0.3) == pytest.approx(10.0)  # (3 - 1) / (0.4 - 0.2)

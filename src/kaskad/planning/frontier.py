@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 TINY = 1e-9
+_SCALE = (
+    1e6  # of what is wished, against what tells orders apart that do the same: above the solver's tolerance
+)
 
 
 class Point(Struct, frozen=True):
@@ -139,9 +143,8 @@ def split(parts: Sequence[Sequence[Point]], shares: Sequence[float], wish: Wish)
     ):  # fmt: skip
         if limit is not None:
             rows.append(LinearConstraint(sign * share * np.array(figures), -np.inf, sign * limit + TINY))
-    loss = np.array([_loss(one, wish) for one in told])
-    even = max(float(np.abs(loss).max()), 1e-12) * 1e-9  # of orders that do the same, that of fewer messages
-    loss = share * (loss + even * np.array([one.messages for one in told]))
+    loss, even = (np.array([of(one, wish) for one in told]) for of in (_loss, _even))
+    loss = share * (_SCALE * loss / _largest(loss) + even / _largest(even))
     found = milp(
         loss, constraints=rows, integrality=np.ones(len(places), dtype=np.int8), bounds=Bounds(0, 1),
         options={"mip_rel_gap": 0.0},
@@ -149,6 +152,17 @@ def split(parts: Sequence[Sequence[Point]], shares: Sequence[float], wish: Wish)
     if found.x is None:
         return None
     return [n for (_, n), taken in zip(places, found.x, strict=True) if taken > 0.5]
+
+
+def _largest(figures: NDArray[np.float64]) -> float:
+    return max(float(np.abs(figures).max()), 1e-12)
+
+
+def _even(point: Point, wish: Wish) -> float:
+    """Return what is to be as little as can be where orders do the same of what is wished."""
+    if wish.value is not None:
+        return point.messages
+    return -point.reach if wish.reach is not None else point.cost
 
 
 def _loss(point: Point, wish: Wish) -> float:
@@ -165,7 +179,7 @@ def _undominated(points: Sequence[Point], wish: Wish) -> list[int]:
             (
                 _loss(one, wish), -one.reach if wish.reach is not None else 0.0,
                 one.cost if wish.budget is not None else 0.0,
-                one.capped if wish.capped is not None else 0.0, one.messages,
+                one.capped if wish.capped is not None else 0.0, _even(one, wish), one.messages,
             )
             for one in points
         ]
