@@ -213,6 +213,18 @@ LINES = [
         "test_a_reach_at_least_cost_is_a_mix_of_two_depths",
     ),
     (
+        "9.5 whose way by what is known of them, not by lot",
+        "",
+        "planning/test_split",
+        "test_the_choice_for_all_parts_is_that_of_a_naive_search",
+    ),
+    (
+        "9.5 one version for several segments keeps what it promises",
+        "",
+        "api/test_optimize_segments",
+        "test_segments_go_their_ways_in_one_version_that_keeps_what_it_promises",
+    ),
+    (
         "9.6 Thompson, sleeping arms, exploration",
         "",
         "planning/test_learning",

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 TINY = 1e-9
-_SCALE = (
-    1e6  # of what is wished, against what tells orders apart that do the same: above the solver's tolerance
-)
+_SCALE = 1e6  # of what is wished against what settles ties, which is above the solver's tolerance
 
 
 class Point(Struct, frozen=True):
