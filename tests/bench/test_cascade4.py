@@ -30,7 +30,8 @@ def correct(report: Report, contacts: int) -> None:
     figures = report.figures
     assert report.verdict.right, report.verdict.differences()
     assert figures.sends_due == figures.sends_made
-    assert 2.2 * contacts < figures.sends_made < 3.0 * contacts
+    # On a busy machine a reaction may come later than the time-out: up to three more sends are due then.
+    assert 2.2 * contacts < figures.sends_made < 3.0 * contacts + 3 * figures.late_reactions
     assert len(report.verdict.lags) > contacts
     assert 0 <= figures.timer_lag_p50_ms <= figures.timer_lag_p99_ms
     assert 100 < figures.bytes_per_contact < 5_000
