@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from random import Random
 
 import pytest
 from holidays import country_holidays
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import parse
+from phonenumbers.timezone import time_zones_for_number
 
 from kaskad.domain import hours
 from kaskad.domain.cascade import Span
@@ -329,6 +332,14 @@ def test_scenario_18_a_seven_mobile_is_sent_only_where_all_16_zones_are_open():
     assert next_allowed(at("2026-11-21 09:00"), rule, candidates, "RU") == at("2026-11-22 07:00")
     reason = hours.closed_by(six_pm, rule, candidates, "RU")
     assert "09:00-21:00" in reason and "Asia/Kamchatka" in reason and "Europe/Moscow" not in reason
+
+
+def test_mobile_numbers_of_russia_are_all_told_the_same_as_the_tables_tell_of_each():
+    draw = Random(7)
+    for number in [f"+79{draw.randrange(10**9):09}" for _ in range(300)] + ["+79000000000", "+79999999999"]:
+        told = {zone for zone in time_zones_for_number(parse(number)) if zone != "Etc/Unknown"}
+        assert set(hours.candidate_zones(number)) == {zone for zone in told if hours.is_zone(zone)}, number
+    assert hours.candidate_zones("+7916123456") == () == hours.candidate_zones("+7916"), "too short to be one"
 
 
 def test_calls_to_a_number_in_16_zones_are_impossible_and_not_made_by_night():

@@ -6,6 +6,7 @@ window is open only where it is open in all of them.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -119,12 +120,19 @@ def _zone_names() -> frozenset[str]:
 
 # The country has had one time since March 2024 (C4); the tables give its mobile numbers all 16 zones of +7.
 _KAZAKH = ("+76", "+77")
+# The tables say the same of all mobile numbers of Russia, and take 30 µs to say it of each.
+_RUSSIAN, _RUSSIAN_MOBILE = "+79000000000", re.compile(r"\+79\d{9}", re.ASCII)
 
 
 def candidate_zones(phone: str) -> tuple[str, ...]:
     """Return the zones in which the owner of an E.164 number may be; () when it tells nothing."""
     if phone.startswith(_KAZAKH):
         return ("Asia/Almaty",)
+    return _tabled(_RUSSIAN if _RUSSIAN_MOBILE.fullmatch(phone) else phone)
+
+
+@lru_cache(maxsize=4096)
+def _tabled(phone: str) -> tuple[str, ...]:
     from phonenumbers import NumberParseException, parse
     from phonenumbers.timezone import time_zones_for_number  # late: large tables
 
