@@ -3,7 +3,7 @@
 `python -m kaskad.bench.poster URL BATCH` reads lines of JSON, lists of receipts as (contact, run, step, kind,
 instant). It posts each when its instant has come and a connection is free, up to BATCH of one account
 together, until it is answered 2xx; then it prints a line with the receipts that were taken. It ends when its
-input does.
+input does. A first line, of no receipts, says that its connections stand.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ async def main(url: str, batch: int) -> None:
     """Be the provider."""
     poster = Poster(url, batch)
     await poster.pool.connect()
+    sys.stdout.buffer.write(b"[]\n")
+    sys.stdout.buffer.flush()
     reader = asyncio.StreamReader(limit=1 << 30)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

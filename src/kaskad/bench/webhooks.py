@@ -14,6 +14,7 @@ import msgspec
 from kaskad.bench.fates import Fates
 from kaskad.bench.journal import Journal, What, key_of
 from kaskad.config import Settings
+from kaskad.domain.errors import Unavailable
 from kaskad.domain.terms import Kind
 from kaskad.engine.clock import Clock
 from kaskad.engine.engine import Engine
@@ -45,6 +46,9 @@ class Webhooks:
             [sys.executable, "-m", "kaskad.bench.poster", f"http://{host}:{port}", str(batch)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
+        assert self._provider.stdout is not None
+        if not self._provider.stdout.readline():  # until it has begun, receipts would wait
+            raise Unavailable("the provider of the benchmark did not start")
         self._lines: SimpleQueue[list[Told] | None] = SimpleQueue()
         self.spent_s = 0.0
         self.brought = 0
