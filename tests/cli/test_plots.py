@@ -9,6 +9,7 @@ from kaskad.analytics.reach import Line
 from kaskad.cli import root
 from kaskad.cli.screens.funnel import funnel, over_days
 from kaskad.cli.screens.plots import Bar, around_zero, chart, columns, filled, sparkline
+from kaskad.cli.screens.scatter import scatter
 
 STEPS = [
     Bar("arrive", 1_000, "1,000", "letter", (1_000, 1_000)),
@@ -95,6 +96,11 @@ def test_days_are_drawn_from_the_first_on_which_something_was_sent():
     assert over_days([day(1), day(2, 9)], 80) == [] == over_days([], 80)
     long = over_days([day(1, 3)] * 100, 40)
     assert long[0].endswith("4 days a bar:") and all(len(each) <= 40 for each in long[1:])
+
+
+def test_points_lie_within_the_width_that_there_is():
+    lines = scatter([(0, 0, "·"), (1, 1, "●")], "a to b", "reach", width=30)
+    assert max(map(len, lines)) == 33 and lines[1].endswith("●") and lines[1].index("●") == 32
 
 
 def test_who_wants_no_colour_gets_none(monkeypatch, capsys):

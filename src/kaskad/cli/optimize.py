@@ -180,7 +180,8 @@ def _print_steps(told: Mapping[str, Any]) -> None:
 
 def _print_spots(told: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.output import table
-    from kaskad.cli.screens.scatter import scatter
+    from kaskad.cli.screens.plots import columns
+    from kaskad.cli.screens.scatter import WIDTH, scatter
 
     shown = [one for one in told["spots"] if one["efficient"] or one["today"]]
     if len(told["spots"]) > 1:
@@ -192,7 +193,8 @@ def _print_spots(told: Mapping[str, Any]) -> None:
         low, high = min(dot[1] for dot in dots), max(dot[1] for dot in dots)
         costs = sorted(dot[0] for dot in dots)
         across = f"{_each(told, costs[0])} to {_each(told, costs[-1])} for each who enters"
-        lines = scatter(dots, across, f"reach {high:.0%}, at the bottom {low:.0%}")
+        reach = f"reach {high:.0%}, at the bottom {low:.0%}"
+        lines = scatter(dots, across, reach, width=min(WIDTH, columns() - 4))
         typer.echo("\n" + "\n".join(lines))
         typer.echo("   ◆ today   ● nothing reaches more for less   · other steps\n")
     rows = [

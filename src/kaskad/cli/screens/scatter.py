@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+WIDTH = 60  # columns
 Dot = tuple[float, float, str]  # across, up, how it is drawn; those that come later lie above
 
 
-def scatter(dots: Sequence[Dot], across: str, up: str, *, width: int = 60, height: int = 14) -> list[str]:
+def scatter(dots: Sequence[Dot], across: str, up: str, *, width: int = WIDTH, height: int = 14) -> list[str]:
     """Return the lines of a picture; `across` and `up` tell in words what the ends of the axes are."""
     xs, ys = [dot[0] for dot in dots], [dot[1] for dot in dots]
     low_x, high_x, low_y, high_y = min(xs), max(xs), min(ys), max(ys)
