@@ -114,7 +114,7 @@ def settle(version: Version, run: Run, passages: Passages, marks: Marks, now: in
     end = ending(version, run, passages, marks) if moved else None
     current = passages.get(run.step)
     queued = current is not None and current.state == _QUEUED
-    left = queued or _is_tried(current)
+    left = queued or (current is not None and current.state == _CREATED)  # tried, or taken back
     if run.outcome is not None:
         return _after_the_end(run, end, marks, left)
     if end is not None:

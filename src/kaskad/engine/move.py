@@ -381,7 +381,7 @@ class _Mover:
         if passage.mask & Kind.IN_DOUBT.bit:
             self._doubt(run, passage)
             return
-        if passage.state == _CREATED:
+        if passage.state == _CREATED and passage.sent_at is not None:
             self._given_up(run, passage)
             return
         gone = MessageState.CREATED if decision.outcome is None else MessageState.CANCELLED

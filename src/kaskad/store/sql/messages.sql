@@ -270,16 +270,17 @@ SELECT at, kind, before, after, source FROM amounts
  WHERE contact_id = :contact_id AND run_id = :run_id AND step = :step ORDER BY at, kind;
 
 -- name: withdraw_messages (sqlite)
--- A queued message that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
+-- A queued message, or one that was taken back, that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
 UPDATE messages SET state = :c4, not_before = NULL
- WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND state = 1;
+ WHERE contact_id = :c1 AND run_id = :c2 AND step = :c3 AND (state = 1 OR state = 0 AND sent_at IS NULL);
 
 -- name: withdraw_messages (postgresql)
--- A queued message that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
+-- A queued message, or one that was taken back, that will not be sent now (c4: 0, postponed) or ever (c4: 12, cancelled).
 UPDATE messages m SET state = k.state, not_before = NULL
   FROM unnest(:c1::bigint[], :c2::bigint[], :c3::integer[], :c4::integer[])
        AS k (contact_id, run_id, step, state)
- WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step AND m.state = 1;
+ WHERE m.contact_id = k.contact_id AND m.run_id = k.run_id AND m.step = k.step
+   AND (m.state = 1 OR m.state = 0 AND m.sent_at IS NULL);
 
 -- name: queued_messages
 -- exception: a queue, claimed by age: every part holds some of it.
