@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
+import scipy
 from msgspec import Struct
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from kaskad.domain.policy import HOUR
 from kaskad.domain.run import failed
@@ -103,7 +103,7 @@ def _tail(last: _Last, weight: Floats, chance: Generator) -> _Tail:
     places = np.arange(1.0, len(last.apart) + 1.0)
     sums = np.maximum(1.0, [last.apart.sum(), places @ last.apart])
     told = np.array([0.0, np.log(places).sum()]) - len(places) * np.log(sums)
-    is_even = chance.random(len(weight)) < (expit(told[0] - told[1]) if last.is_clear else 1.0)
+    is_even = chance.random(len(weight)) < (scipy.special.expit(told[0] - told[1]) if last.is_clear else 1.0)
     scale = np.where(is_even, sums[0] * weight, sums[1])
     return _Tail(is_even, scale / chance.standard_gamma(len(places), len(weight)))
 
