@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,24 +10,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
+import psycopg
 import pytest
+from msgspec.structs import replace
 
-from kaskad.domain.policy import Policy
+from kaskad.domain.policy import Policy, SpendingLimit
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.domain.tokens import Signer
-from kaskad.engine import move
+from kaskad.engine import move, spending
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.clock import SystemClock
 from kaskad.engine.engine import Engine
 from kaskad.engine.parcel import Parcel
+from kaskad.engine.purse import Purse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options, World
 from kaskad.store import accounts, cascades, contacts, settings
 from kaskad.store import runs as run_store
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
-from kaskad.store.postgres import PostgresTransaction
+from kaskad.store.postgres import PostgresDatabase, PostgresTransaction
 from support.faults import until
 from support.postgres import PostgresServer
 from support.stage import HASH_KEY, KEYS, VAULT, Stage, accepted, refused
@@ -242,6 +246,119 @@ def test_sums_that_all_processes_share_are_written_when_nothing_else_is_left_to_
     assert shared == [len(names) - 2, len(names) - 1]
     assert stage.sent(ann) == ["one", "two"]
     assert stage.sent(bob) == ["one"]
+
+
+def beside(stage: Stage, other: Database, parcels: list[Parcel]) -> Engine:
+    """Return another engine at the same hour, which adds what it sends to `parcels`."""
+    world = World(stage.clock, Signer(KEYS), Options(base_url="https://go.example.org"))
+    return Engine(other, VAULT, world, lambda engine: _Sink(parcels))
+
+
+class _Sink:
+    def __init__(self, parcels: list[Parcel]) -> None:
+        self._parcels = parcels
+
+    def submit(self, parcels: list[Parcel]) -> None:
+        self._parcels += parcels
+
+    def close(self, timeout_s: float) -> None:
+        pass
+
+
+def waits_for_a_lock(db: Database) -> bool:
+    """Return whether a transaction of this database waits for another one."""
+    assert isinstance(db, PostgresDatabase)
+    with psycopg.connect(db._url) as connection:
+        asked = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return connection.execute(asked).fetchone() is not None
+
+
+def paid(stage: Stage, *budgets: SpendingLimit) -> None:
+    """Let every message cost 10 KZT, and these budgets hold."""
+    with stage.db.write() as tx:
+        settings.put(tx, POLICY, replace(Policy.unlimited(), budgets=budgets))
+    for channel in CHANNELS:
+        stage.account(channel, channel.value, prices={"minor": 1_000, "currency": "KZT"})
+
+
+@pytest.mark.parametrize("whose", ["accounts", "cascades"])
+def test_two_that_look_at_budgets_and_write_the_same_sums_do_not_wait_for_each_other(
+    twin: tuple[Stage, Database], monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """One has looked at a budget when the other one comes, who has written something before it looks."""
+    stage, other = twin
+    paid(stage, *[SpendingLimit("100000 KZT", "month")] * (whose == "accounts"))
+    own = "steps:" if whose == "accounts" else "budget: {total: 100000 KZT}\nsteps:"
+    for name in ("first", "second"):
+        text = THREE.replace("cascade: three", f"cascade: {name}").replace("steps:", own)
+        stage.cascade(text.replace("broadcast: everybody", f"event: {name}"))
+    people = [stage.person(name) for name in ("ann", "bob", "cid", "dan")]
+    stage.answer = lambda parcel: None
+    stage.event(people[0], "second")
+    failed = refused(stage.parcels[-1], stage.clock.now(), Reason.INVALID_ADDRESS)
+    parcels: list[Parcel] = []
+    engine = beside(stage, other, parcels)
+    engine.deliver(Delivery(None, events=[stage.told(people[2], "first"), stage.told(people[3], "second")]))
+    looks = threading.Event()
+    place: object = spending if whose == "accounts" else Purse
+    name = "spent" if whose == "accounts" else "held"
+    look = getattr(place, name)
+
+    def looked(*given: object) -> object:
+        if threading.current_thread().name.startswith("other") and not looks.is_set():
+            looks.set()
+            until(lambda: waits_for_a_lock(other))
+        return look(*given)
+
+    monkeypatch.setattr(place, name, looked)
+    with ThreadPoolExecutor(1, "other") as pool:
+        ticking = pool.submit(engine._tick)
+        assert looks.wait(20)
+        stage.engine.take_results([failed])
+        stage.engine.deliver(
+            Delivery(None, events=[stage.told(people[1], "second"), stage.told(people[1], "first")])
+        )
+        stage.engine._tick()
+        ticking.result(20)
+    assert (stage.engine.repeated, engine.repeated) == (0, 0)
+    assert stage.sent(people[0]) == ["one", "two"]
+    assert stage.sent(people[1]) == ["one", "one"]
+    assert {parcel.contact_id for parcel in parcels} == set(people[2:])
+
+
+def test_a_tick_that_waits_in_a_ring_with_another_at_a_budget_is_repeated(
+    twin: tuple[Stage, Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, other = twin
+    paid(stage, SpendingLimit("100000 KZT", "month"))
+    cascade_id = stage.cascade(THREE.replace("broadcast: everybody", "event: left"))
+    ann = stage.person("ann")
+    held, tries = threading.Event(), count()
+    spent = spending.spent
+
+    def looked(tx: Transaction, *given: Any) -> object:
+        if not next(tries):
+            assert held.wait(20)
+            tx.one("reserved_money", id=cascade_id + 1)  # waits for the other one, who then waits for us
+        return spent(tx, *given)
+
+    def wait_for_each_other() -> None:
+        with other.write() as tx:
+            assert tx.one("reserved_money", id=cascade_id + 1)
+            held.set()
+            until(lambda: waits_for_a_lock(other))
+            tx.one("lock_spending")
+
+    stage.cascade(THREE.replace("cascade: three", "cascade: other"))
+    monkeypatch.setattr(spending, "spent", looked)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait_for_each_other)
+        stage.event(ann, "left")
+        waiting.result(20)
+    assert stage.engine.repeated == 1
+    assert stage.sent(ann) == ["one"]
 
 
 def test_intake_waits_for_a_tick_that_is_deciding_and_then_keeps_timers_away(

@@ -194,6 +194,7 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(postgres: Post
         tx.many("add_things", [(1,), (2,)])
     both = threading.Barrier(2)
     told: list[str] = []
+    inside: list[str] = []
 
     def change(first: int, second: int) -> None:
         try:
@@ -201,6 +202,11 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(postgres: Post
                 assert tx.changed_many("raise_things", [(first, 1)]) == 1
                 both.wait(10)
                 tx.many("raise_things", [(second, 1)])
+                for _ in range(2):  # who catches it and goes on is told the same again, also by the commit
+                    try:
+                        tx.all("things")
+                    except Locked as error:
+                        inside.append(str(error))
         except Locked as error:
             told.append(str(error))
 
@@ -211,6 +217,7 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(postgres: Post
         thread.join()
     assert len(told) == 1
     assert "try again" in told[0]
+    assert inside == told * 2
     db.close()
     postgres.drop(url)
 

@@ -252,10 +252,12 @@ class Writer:
     """Writes messages of one tick."""
 
     def __init__(
-        self, world: World, tx: Transaction, now: int, short_links: list[Row], sums: Sums
+        self, world: World, tx: Transaction, now: int, short_links: list[Row], sums: Sums,
+        runs: Sequence[Run],
     ) -> None:  # fmt: skip
         self._world, self._tx, self._now = world, tx, now
-        self._sums: Sums | None = sums  # None: they are written, and a budget may be looked at
+        self._sums: Sums | None = sums  # None: they are locked, and a budget may be looked at
+        self._runs = runs  # those of the tick: all whose sums it may still change
         self._short_links = short_links  # those of what was written are added here
         self._purse = Purse(world, now)
         self._till = None if world.spending is None else Till(tx, world.spending, world.accounts, now)
@@ -303,7 +305,8 @@ class Writer:
         """Reserve `more` if the cascade's budget and the contact's allow it; else return why they do not."""
         budget = version.cascade.budget
         if self._sums is not None and (budget.total is not None or self._till is not None):
-            self._sums.write(self._tx)  # of what has come in: what goes out in this tick, purse and till know
+            # Written of what has come in: what goes out in this tick, purse and till know.
+            self._sums.lock(self._tx, {run.cascade_id for run in self._runs})
             self._sums = None
         account, limit = self._world.accounts[send.account_id], budget.total or budget.per_contact
         amount: Decimal | None = Decimal(more)

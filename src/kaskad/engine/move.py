@@ -6,7 +6,7 @@ Everything is done for the whole batch: load, decide, look, decide, write the wo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -91,7 +91,7 @@ def move(
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if not due and not loaded:
         return Moved([], 0, False)
-    mover = _Mover(tx, world, now, sums)
+    mover = _Mover(tx, world, now, sums, [*due, *loaded])
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
     answered = alike.end_answered([*due, *loaded], news)
     told -= answered
@@ -136,11 +136,13 @@ def _lane(item: _Sending) -> int:
 class _Mover:
     """One tick's decisions."""
 
-    def __init__(self, tx: Transaction, world: World, now: int, sums: Sums | None) -> None:
+    def __init__(
+        self, tx: Transaction, world: World, now: int, sums: Sums | None, runs: Sequence[Run]
+    ) -> None:  # fmt: skip
         self._tx, self._world, self._now = tx, world, now
         self.changes = Changes(world.known_inputs, world.outbox, world.spending, world.noted, sums)
         self.desk = Desk(tx, world, now)
-        self.writer = Writer(world, tx, now, self.changes.short_links, self.changes.sums)
+        self.writer = Writer(world, tx, now, self.changes.short_links, self.changes.sums, runs)
         self._sending: list[_Sending] = []
 
     def decide(self, runs: list[Run], ready: Collection[RunKey]) -> None:

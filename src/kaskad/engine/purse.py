@@ -17,7 +17,7 @@ DAY_MS = 86_400_000
 
 
 class Purse:
-    """The budgets of one tick: what is held of each is read once, and locked until the tick's end."""
+    """The budgets of one tick: what is held of each is read once, and by then locked (`Sums.lock`)."""
 
     def __init__(self, world: World, now: int) -> None:
         self._world, self._today = world, now // DAY_MS
@@ -42,7 +42,7 @@ class Purse:
         return total
 
     def of_cascade(self, tx: Transaction, cascade_id: int, currency: str) -> Decimal | None:
-        """Return what is held for a cascade, and lock it; None: no rate tells some of it."""
+        """Return what is held for a cascade; None: no rate tells some of it."""
         key = cascade_id, currency
         if key not in self._held:
             row = tx.one("reserved_money", id=cascade_id)

@@ -88,7 +88,7 @@ class Spending:
 
 
 class Till:
-    """What may still be spent in this tick: read once, and locked until the tick's end."""
+    """What may still be spent in this tick: read once, and locked by then (`Sums.lock`)."""
 
     def __init__(
         self, tx: Transaction, spending: Spending, accounts: Mapping[int, Account], now: int
@@ -105,7 +105,6 @@ class Till:
             return None
         more = {one: _in(rates, amount, account.price.currency, one.currency, day, day) for one in limits}
         if self._spent is None:
-            self._tx.one("lock_spending")
             self._spent = spent(self._tx, self._spending, self._accounts, self._day)
         full = [one for one in limits if (each := more[one]) is None or self._spent[one] + each > one.minor]
         if full:

@@ -152,15 +152,18 @@ class PostgresTransaction:
     """One transaction of a connection; see `db.Transaction`.
 
     A writing one is a pipeline: what returns nothing is sent and not waited for, so that the server works
-    while we make the next statement. Where one fails, a later statement or the commit says so.
+    while we make the next statement. Where one fails, a later statement or the commit says so, and all that
+    follow it say the same: each would fail of that one only.
     """
 
     dialect: Final[Dialect] = "postgresql"
 
     def __init__(
-        self, connection: psycopg.Connection[Row], known: Mapping[str, Statement], pipelined: bool
+        self, connection: psycopg.Connection[Row], known: Mapping[str, Statement], pipelined: bool, where: str
     ) -> None:
         self._connection = connection
+        self._where = where  # the database's name, for what is told
+        self._failed: KaskadError | None = None
         self._known = known
         self._pipelined = pipelined
         self._pipeline = ExitStack()
@@ -169,8 +172,7 @@ class PostgresTransaction:
 
     def all(self, name: str, /, **params: Any) -> list[Row]:
         statement = self._checked(name, params)
-        cursor = self._send(statement.text.encode(), params)
-        return cursor.fetchall() if statement.returns else []
+        return self._rows(self._send(statement.text.encode(), params), statement)
 
     def one(self, name: str, /, **params: Any) -> Row | None:
         rows = self.all(name, **params)
@@ -183,8 +185,7 @@ class PostgresTransaction:
     def many(self, name: str, rows: Sequence[Row], /) -> list[Row]:
         if not rows:
             return []
-        cursor = self._send_columns(name, rows)
-        return cursor.fetchall() if self._known[name].returns else []
+        return self._rows(self._send_columns(name, rows), self._known[name])
 
     def changed_many(self, name: str, rows: Sequence[Row], /) -> int:
         return self._count(self._send_columns(name, rows)) if rows else 0
@@ -195,8 +196,13 @@ class PostgresTransaction:
         cursor = self._send_columns(name, rows)
 
         def changed() -> int:
+            if self._failed is not None:
+                raise self._failed
             if cursor.rowcount < 0 and self._line is not None:  # no answer was waited for since
-                self._line.sync()
+                try:
+                    self._line.sync()
+                except psycopg.Error as error:
+                    raise self._told(error) from error
             return cursor.rowcount
 
         return changed
@@ -212,20 +218,27 @@ class PostgresTransaction:
             return []
         params["ids"] = ids[0]
         statement = self._checked(name, params)
-        cursor = self._send(for_one(statement.text), params)
-        return cursor.fetchall() if statement.returns else []
+        return self._rows(self._send(for_one(statement.text), params), statement)
 
     def among_texts(self, name: str, texts: Sequence[str], /) -> list[Row]:
         return self.all(name, texts=_texts(texts)) if texts else []
 
     def script(self, text: str, /) -> None:
         self.settle()
-        self._connection.execute(text.encode())  # a pipeline takes no more than one statement at a time
+        try:
+            self._connection.execute(text.encode())  # a pipeline takes no more than one statement at a time
+        except psycopg.Error as error:
+            raise self._told(error) from error
 
     def settle(self) -> None:
         """Wait until all has been done that was sent; raises what has failed of it."""
         self._line = None
-        self._pipeline.close()
+        try:
+            self._pipeline.close()
+        except psycopg.Error as error:
+            raise self._told(error) from error
+        if self._failed is not None:  # and whoever was told went on: the commit would silently keep nothing
+            raise self._failed
         for cursor, count, problem in self._expected:
             if cursor.rowcount != count:
                 raise Conflict(problem)
@@ -238,11 +251,30 @@ class PostgresTransaction:
             self._pipeline.close()
 
     def _send(self, text: bytes, params: Mapping[str, Any]) -> psycopg.Cursor[Row]:
-        if self._pipelined and self._line is None:
-            self._line = self._pipeline.enter_context(self._connection.pipeline())
-        cursor = self._connection.cursor()
-        cursor.execute(text, params, prepare=True, binary=True)
+        if self._failed is not None:
+            raise self._failed
+        try:
+            if self._pipelined and self._line is None:
+                self._line = self._pipeline.enter_context(self._connection.pipeline())
+            cursor = self._connection.cursor()
+            cursor.execute(text, params, prepare=True, binary=True)
+        except psycopg.Error as error:
+            raise self._told(error) from error
         return cursor
+
+    def _rows(self, cursor: psycopg.Cursor[Row], statement: Statement) -> list[Row]:
+        if not statement.returns:
+            return []
+        try:
+            return cursor.fetchall()
+        except psycopg.Error as error:
+            raise self._told(error) from error
+
+    def _told(self, error: psycopg.Error) -> KaskadError:
+        """Return in words what has failed first in this transaction."""
+        if self._failed is None:
+            self._failed = _in_words(self._where, error)
+        return self._failed
 
     def _count(self, cursor: psycopg.Cursor[Row]) -> int:
         if self._line is not None:
@@ -343,7 +375,7 @@ class PostgresDatabase:
                         connection.execute(BY_KEYS)
                 connection.execute(begin)
                 try:
-                    tx = PostgresTransaction(connection, self._known, pool is self._writers)
+                    tx = PostgresTransaction(connection, self._known, pool is self._writers, self.name)
                     try:
                         yield tx
                     except BaseException:
@@ -382,18 +414,24 @@ class PostgresDatabase:
         try:
             yield
         except psycopg.Error as error:
-            raise self._in_words(error) from error
+            raise _in_words(self.name, error) from error
 
-    def _in_words(self, error: psycopg.Error) -> KaskadError:
-        at, what = self.name, str(error).strip()
-        match error:
-            case errors.DiskFull() | errors.OutOfMemory():
-                return Full(f"{at} has no room left ({what}): make room there. Nothing is lost.")
-            case errors.DeadlockDetected() | errors.LockNotAvailable() | errors.SerializationFailure():
-                return Locked(f"{at}: another transaction was in the way ({what}): try again.")
-            case errors.IntegrityError():
-                return Conflict(what)
-            case errors.OperationalError() | errors.InterfaceError():
-                return Unavailable(f"{at} cannot be reached ({what}): check that it runs, and its address.")
-            case _:
-                return StoreError(f"{at}: {what}")
+
+def _in_words(at: str, error: BaseException) -> KaskadError:
+    """Return what a driver's error means; `at` is the database's name."""
+    while isinstance(error, errors.PipelineAborted) and isinstance(error.__context__, psycopg.Error):
+        error = error.__context__  # a pipeline that is left tells of the statements after the one that failed
+    what = str(error).strip()
+    match error:
+        case errors.DiskFull() | errors.OutOfMemory():
+            return Full(f"{at} has no room left ({what}): make room there. Nothing is lost.")
+        case errors.DeadlockDetected() | errors.LockNotAvailable() | errors.SerializationFailure():
+            return Locked(f"{at}: another transaction was in the way ({what}): try again.")
+        case errors.IntegrityError():
+            return Conflict(what)
+        case errors.PipelineAborted():
+            return StoreError(f"{at}: a statement before has failed.")
+        case errors.OperationalError() | errors.InterfaceError():
+            return Unavailable(f"{at} cannot be reached ({what}): check that it runs, and its address.")
+        case _:
+            return StoreError(f"{at}: {what}")

@@ -85,4 +85,10 @@ UPDATE cascades SET charged = charged + :amount WHERE id = :id;
 
 -- name: reserved_money
 -- What a cascade has spent of its budget: what all it has sent cost, or is to cost as far as that is not known.
-SELECT reserved FROM cascades WHERE id = :id /* postgresql: FOR UPDATE */;
+SELECT reserved FROM cascades WHERE id = :id /* postgresql: FOR NO KEY UPDATE */;
+
+-- name: lock_sums
+-- Keeps other processes from what these cascades hold and are charged, in the order in which all write it.
+SELECT id FROM cascades
+ WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */
+          /* postgresql: = ANY(:ids) ORDER BY id FOR NO KEY UPDATE */;
