@@ -1,11 +1,14 @@
 """The benchmark does its work right, and notices when the engine does not; how fast is no test."""
 
+import multiprocessing
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from kaskad.bench.cascade4 import Report, as_data, run
+from kaskad.bench.cascade4 import Measured, Report, as_data, run
+from kaskad.bench.crew import Here, Worked, Workers
 from kaskad.bench.fates import ONE_FAILS_IN, REACT, Fates
 from kaskad.bench.outside import Noop
 from kaskad.bench.prepare import CHANNELS, definition, policy
@@ -14,6 +17,7 @@ from kaskad.bench.target import pattern
 from kaskad.bench.work import Work
 from kaskad.cli.root import run as main
 from kaskad.domain.definition import to_cascade
+from kaskad.domain.errors import Unavailable
 from kaskad.domain.policy import CAPS, WINDOWS
 from kaskad.domain.terms import MessageClass
 from kaskad.engine.parcel import Parcel
@@ -66,6 +70,46 @@ def test_two_workers_on_one_postgresql_share_300_contacts_and_send_what_is_due_a
     correct(report, 300)
     assert report.figures.server_cpu_s_per_1000 > 0
     postgres.drop(url)
+
+
+def test_a_worker_that_cannot_begin_ends_the_work_with_a_word_about_it() -> None:
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        Workers(Work(contacts=10, workers=2, db="x"), "postgresql://127.0.0.1:1/none")
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = Workers(Work(contacts=0, workers=0, db="x"), "")
+    ours, theirs = multiprocessing.Pipe()
+    theirs.close()
+    workers._lines.append(ours)
+    with pytest.raises(Unavailable, match="has ended"):
+        workers.begin()
+    with pytest.raises(Unavailable, match="has ended"):
+        workers.end()
+
+
+def test_of_several_workers_the_last_to_end_counts_what_all_have_left() -> None:
+    workers = Workers(Work(contacts=0, workers=0, db="x"), "")
+    ends = []
+    for _ in range(3):
+        ours, theirs = multiprocessing.Pipe()
+        theirs.send(Worked([], 1.0, 1.0, 1, 0, 0, 0.0, 0))
+        workers._lines.append(ours)
+        ends.append(theirs)
+    assert workers.end().cpu_s == 3.0
+    assert [theirs.recv() for theirs in ends] == ["end", "end", "count"]
+
+
+def test_who_interrupts_it_does_not_wait_for_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Measured, "_wait", interrupted)
+    monkeypatch.setattr(Here, "_count_rest", lambda _: pytest.fail("it counted"))
+    with pytest.raises(KeyboardInterrupt):
+        run(Work(contacts=20))
+    assert "engine" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_several_workers_need_a_database_that_they_can_share(capsys: pytest.CaptureFixture[str]) -> None:

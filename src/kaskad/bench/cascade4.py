@@ -82,11 +82,8 @@ def run(work: Work, say: Callable[[str], None] = lambda _: None) -> Report:
         limit = UNLIMITED if work.mode == "noop" else work.concurrency
         vault = prepared.vault()
         version_id = prepared.prepare(db, vault, work.contacts, url, limit)
-        crew: Crew
-        if work.workers > 1:
-            crew = stack.enter_context(closing(Workers(work, place.url)))
-        else:
-            crew = Here(work, db, vault, fates)
+        crew: Crew = Workers(work, place.url) if work.workers > 1 else Here(work, db, vault, fates)
+        stack.enter_context(closing(crew))
         figures, verdict = Measured(work, place, db, crew).run(version_id, say)
         versions = {"kaskad": version("kaskad"), "python": platform.python_version(),
                     "database": place.server, "receiver": server or "none"}  # fmt: skip
@@ -108,11 +105,9 @@ class Measured:
             cascades.launch(tx, version_id, None, round(work.rate * 3600), SystemClock().now())
         began = time.perf_counter()
         crew.begin()
-        try:
-            self._wait(began, say)
-        finally:
-            seconds = time.perf_counter() - began
-            worked = crew.end()
+        self._wait(began, say)
+        seconds = time.perf_counter() - began
+        worked = crew.end()
         server_s = self._place.cpu_s() - server_s
         after = self._place.sizes()
         verdict = check(worked.entries, range(1, work.contacts + 1), prepared.TIMEOUT_MS)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from heapq import merge
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -42,6 +42,7 @@ from kaskad.store.vault import Vault
 TELL_S = 0.2  # between two words of a worker about how far it is
 START_S = 120.0  # until every worker is ready
 END_S = 300.0
+_ENDED = "A worker has ended before its end; see what it has written above."
 
 
 class Worked(Struct):
@@ -60,7 +61,8 @@ class Worked(Struct):
 class Crew(Protocol):
     """Engines that work between `begin` and `end`."""
 
-    def begin(self) -> None: ...
+    def begin(self) -> None:
+        """Let them work; raises Unavailable where one cannot."""
 
     def counts(self) -> Mapping[What, int]:
         """Return what has happened so far."""
@@ -70,6 +72,9 @@ class Crew(Protocol):
 
     def end(self) -> Worked:
         """Count for reports what is left to count, then stop; raises Unavailable where an engine gave up."""
+
+    def close(self) -> None:
+        """Stop, however far they are; nothing where they have stopped."""
 
 
 class Here:
@@ -84,6 +89,7 @@ class Here:
         self._journal = Journal()
         self._outside: Noop | Watched | None = None
         self._cpu_s = 0.0
+        self._stopped = False
         options = Options(enrol_limit=work.contacts) if work.overload else Options()
         world = World(self._clock, Signer([(1, prepared.SIGNING)]), options)
         self._engine = Engine(db, vault, world, self._dispatch)
@@ -106,7 +112,7 @@ class Here:
             used_s = time.process_time() - self._cpu_s + sum(map(cpu_s, children))
             most_mib = own_peak_mib() + sum(map(peak_mib, children))
         finally:
-            self._engine.stop()
+            self.close()
         if problem := self._engine.problem():
             raise Unavailable(problem)
         assert self._outside is not None
@@ -114,6 +120,11 @@ class Here:
             self._journal.entries, used_s, most_mib, self._engine.ticks, self._engine.repeated,
             self._outside.receipts.brought, self._outside.spent_s, self._journal.size(),
         )  # fmt: skip
+
+    def close(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._engine.stop()
 
     def _dispatch(self, engine: Engine) -> Dispatch:
         self._engine = engine
@@ -153,7 +164,10 @@ class Here:
 
 
 class Workers:
-    """Several engines, each in a process of its own; sends end in a function, as with `--mode noop`."""
+    """Several engines, each in a process of its own; sends end in a function, as with `--mode noop`.
+
+    Raises Unavailable where one of them cannot begin.
+    """
 
     def __init__(self, work: Work, url: str) -> None:
         context = get_context("spawn")
@@ -168,12 +182,17 @@ class Workers:
             theirs.close()
             self._lines.append(ours)
             self._processes.append(process)
-        for place in range(work.workers):
-            self._hear(place, START_S)  # that it is ready
+        try:
+            for place in range(work.workers):
+                self._hear(place, START_S)  # that it is ready
+                self._check()
+        except BaseException:
+            self.close()
+            raise
 
     def begin(self) -> None:
-        for line in self._lines:
-            line.send("begin")
+        for place in range(len(self._lines)):
+            self._say(place, "begin")
 
     def counts(self) -> Mapping[What, int]:
         for place, line in enumerate(self._lines):
@@ -188,14 +207,15 @@ class Workers:
         return self._problem
 
     def end(self) -> Worked:
-        if self._problem is not None:
-            raise Unavailable(self._problem)
+        self._check()
         told: list[Worked] = []
-        for place in range(len(self._lines)):  # one after the other: the first counts, as only one may
-            self._lines[place].send("end" if place else "count")
+        last = len(self._lines) - 1
+        for place in range(
+            last + 1
+        ):  # one after the other: only one may count, and the last has all to count
+            self._say(place, "end" if place < last else "count")
             while (worked := self._hear(place, END_S)) is None:
-                if self._problem is not None:
-                    raise Unavailable(self._problem)
+                self._check()
             told.append(worked)
         return Worked(
             list(merge(*[one.entries for one in told], key=attrgetter("order"))),
@@ -203,12 +223,22 @@ class Workers:
         )
 
     def close(self) -> None:
-        """End all processes, however far they are."""
         for line in self._lines:
             line.close()
         for process in self._processes:
             process.kill()
             process.join()
+
+    def _check(self) -> None:
+        if self._problem is not None:
+            raise Unavailable(self._problem)
+
+    def _say(self, place: int, word: str) -> None:
+        try:
+            self._lines[place].send(word)
+        except OSError:
+            self._problem = _ENDED
+        self._check()
 
     def _hear(self, place: int, wait_s: float) -> Worked | None:
         """Take the next word of a worker, waiting for at most so long."""
@@ -219,7 +249,7 @@ class Workers:
                 return None
             told = line.recv()
         except (EOFError, ConnectionError):
-            self._problem = "A worker has ended before its end; see what it has written above."
+            self._problem = _ENDED
             return None
         match told:
             case str():
@@ -260,27 +290,34 @@ def _work(line: Connection, work: Work, url: str) -> None:
 
     configure("warning")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    db = _Watched(url)
-    fates = Fates(work.contacts, work.seed, work.latency_ms)
-    here = Here(work, db, prepared.vault(), fates, lambda: db.decided_ns)
-    line.send(dict(here.counts()))
-    line.recv()
-    here.begin()
-    ending = threading.Event()
-    teller = threading.Thread(target=_tell, args=(line, here, ending))
-    teller.start()
     try:
-        word = line.recv()
-        ending.set()
-        teller.join()
-        line.send(here.end(count_rest=word == "count"))
-    except EOFError:
-        here.end(count_rest=False)
+        with closing(_Watched(url)) as db:
+            _obey(line, work, db)
     except Unavailable as error:
-        line.send(str(error))
+        with suppress(OSError):
+            line.send(str(error))
+    except EOFError:  # nobody wants it any more
+        pass
     finally:
-        db.close()
         line.close()
+
+
+def _obey(line: Connection, work: Work, db: _Watched) -> None:
+    """Begin and end as the line says; raises EOFError where nobody is there any more, Unavailable."""
+    fates = Fates(work.contacts, work.seed, work.latency_ms)
+    with closing(Here(work, db, prepared.vault(), fates, lambda: db.decided_ns)) as here:
+        line.send(dict(here.counts()))
+        line.recv()
+        here.begin()
+        ending = threading.Event()
+        teller = threading.Thread(target=_tell, args=(line, here, ending))
+        teller.start()
+        try:
+            word = line.recv()
+        finally:
+            ending.set()
+            teller.join()
+        line.send(here.end(count_rest=word == "count"))
 
 
 def _tell(line: Connection, here: Here, ending: threading.Event) -> None:
