@@ -354,4 +354,16 @@ def test_a_tick_waits_a_little_for_as_many_as_the_last_one_served(
     assert len(waits) == ENOUGH - 1  # somebody waits for these, and the next ones come while they are kept
     engine._gather(later)
     assert len(waits) == ENOUGH - 1
+
+    def woken(seconds: float) -> bool:
+        assert 0 < seconds <= 60
+        for _ in range(ENOUGH):
+            engine.deliver(Delivery(None))
+        return True
+
+    engine._take_deliveries()
+    engine.write(lambda _: None)
+    monkeypatch.setattr(engine._wake, "wait", woken)
+    engine._gather(monotonic() + 60)
+    assert len(waits) == ENOUGH - 1  # of writes alone there are never enough: it looks when something comes
     engine.stop()

@@ -361,6 +361,22 @@ def test_a_tick_that_waits_in_a_ring_with_another_at_a_budget_is_repeated(
     assert stage.sent(ann) == ["one"]
 
 
+def test_what_is_due_and_waits_for_the_inbox_is_looked_at_soon(
+    twin: tuple[Stage, Database],
+) -> None:
+    stage, other = twin
+    ann = begun(stage)
+    now = stage.clock.now()
+    with other.write() as tx:
+        tx.many("put_inbox", [(now, ann, stage.run(ann).id, 0, Kind.READ.value, "r", now, None)])
+    with other.write() as tx:
+        assert tx.all("take_inbox", limit=10)
+        stage.engine._tick()
+        assert stage.engine.next_at == now + 10
+    stage.works()
+    assert stage.outcome(ann) == "responded"
+
+
 def test_intake_waits_for_a_tick_that_is_deciding_and_then_keeps_timers_away(
     twin: tuple[Stage, Database],
 ) -> None:

@@ -39,6 +39,7 @@ log = structlog.get_logger()
 
 _GATHER_S = 0.01  # what comes in bits is taken together: a commit for each would cost more than its work
 _LOOK_S = 0.001  # between looks at how much has come
+_INBOX_MS = 10  # until the next look where something has come into the inbox, for which what is due waits
 _IDLE_S = 1.0
 _SHARED_IDLE_S = 0.1  # on PostgreSQL other processes put things into the inbox too
 _RELOAD_S = 2.0  # so soon does what other processes change there count here
@@ -390,7 +391,11 @@ class Engine:
         while 0 < self._waiting() < least and monotonic() < until_s and not self._stopping:
             if _told_in(self._deliveries) >= ENOUGH:
                 return
-            self._halt.wait(_LOOK_S)
+            if self._deliveries or least < inf:
+                self._halt.wait(_LOOK_S)
+            else:  # of results and writes there are never enough: until something comes, or the end
+                self._wake.clear()
+                self._wake.wait(max(0.0, until_s - monotonic()))
 
     def _waiting(self) -> int:
         """Return how many deliveries, results and changes the next tick will find."""
@@ -431,9 +436,12 @@ def _refuse(deliveries: list[Delivery], shared: Future[None], error: BaseExcepti
 
 def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     """Return when something will be due that nobody wakes us for."""
-    since = now if world.shared else 0  # what is due and was not to be had, another process has
+    # What is due and was not to be had, another process has, or it waits for what has come into the inbox.
+    since = now if world.shared else 0
     rows = (tx.one("next_wake_at", since=since), tx.one("next_judgement"))
     instants = [row[0] for row in rows if row is not None and row[0] is not None]
+    if world.shared and tx.one("any_inbox"):
+        instants.append(now + _INBOX_MS)
     if all(at > now for at in instants):
         guard = tx.one("next_guard_at", now=now)
         instants += [guard[0]] if guard and guard[0] is not None else []

@@ -29,6 +29,9 @@ SELECT id, contact_id, run_id, step, kind, event, at, value FROM inbox
 -- name: clear_inbox
 DELETE FROM inbox WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 
+-- name: any_inbox
+SELECT id FROM inbox ORDER BY id LIMIT 1;
+
 -- name: oldest_inbox
 SELECT min(received_at) FROM inbox;
 
