@@ -46,6 +46,7 @@ def test_a_definition_is_drafted_activated_and_compared(api, taker):
 
     assert api.post("/cascades/news/activate") == {
         "slug": "news", "state": "active", "runs": 0, "version": 1, "canary": None,
+        "paused": [],
     }  # fmt: skip
     shown = api.get("/cascades/news")
     assert (shown["version"], shown["drafted"], shown["draft"]) == (1, False, None)
@@ -209,6 +210,7 @@ def test_pause_resume_and_stop_tell_how_many_runs_they_concern(api, taker):
     put(api, "held", NEWS.replace("title: News", "title: New"))
     assert api.post("/cascades/held/activate") == {
         "slug": "held", "state": "paused", "runs": 3, "version": 2, "canary": None,
+        "paused": [],
     }  # fmt: skip
     assert api.call("POST", "/cascades/held/launch", {"list": "vip"}).status_code == 409
     assert api.post("/cascades/held/resume") == {"slug": "held", "state": "active", "runs": 0}

@@ -146,6 +146,28 @@ def test_what_a_person_has_paused_stays_so_in_the_next_version_until_somebody_re
     assert activated(office, CASCADE % "tell") == [], "lifted in all versions"
 
 
+def test_a_version_that_is_activated_just_before_a_pause_or_its_end_is_written_has_it_too(
+    either, monkeypatch
+):
+    stage = Stage(either)
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    write = office.engine.write
+
+    def overtaken(change):
+        monkeypatch.setattr(office.engine, "write", write)
+        cascades.activate(office, "cart")
+        return write(change)
+
+    for number, act in ((2, step_holds.pause), (3, step_holds.resume)):
+        cascades.put(office, "cart", (CASCADE % "tell").replace("subject: Hello", f"subject: Hello {number}"))
+        monkeypatch.setattr(office.engine, "write", overtaken)
+        act(office, "cart", "sms", by="ann")
+        assert cascades.find(office, "cart").overview.version == number
+        held = [(one.version, one.step) for one in step_holds.listing(office, "cart")]
+        assert held == ([(1, "sms"), (2, "sms")] if number == 2 else [])
+
+
 def test_what_a_guardrail_has_paused_stays_so_as_long_as_the_step_says_the_same(either):
     stage = Stage(either)
     office = directly(stage)

@@ -85,9 +85,10 @@ def pause(office: Office, slug: str, step: str, *, skip: bool = False, by: str =
 
     Return what is paused. Raises NotFound, and Conflict where it is paused already or nothing ran yet.
     """
-    now, (_, places) = office.now(), _places(office, slug, step)
+    now = office.now()
 
     def change(tx: Transaction) -> bool:
+        _, places = _places(office, tx, slug, step)
         return sum(store.put(tx, place, now, skip=skip, by=by or "-") for place in places) > 0
 
     if not office.write(change):
@@ -101,27 +102,35 @@ def resume(office: Office, slug: str, step: str, *, by: str = "") -> Resumed:
 
     Raises NotFound, and Conflict where it is not paused.
     """
-    now, (cascade_id, places) = office.now(), _places(office, slug, step)
-    if not office.write(lambda tx: sum(store.drop(tx, *place) for place in places)):
+    now = office.now()
+
+    def change(tx: Transaction) -> tuple[int, list[tuple[int, int]]]:
+        cascade_id, places = _places(office, tx, slug, step)
+        return cascade_id, [place for place in places if store.drop(tx, *place)]
+
+    cascade_id, dropped = office.write(change)
+    if not dropped:
         raise Conflict(worded("Step %(step)r of %(slug)r is not paused.", step=step, slug=slug))
     forgive(office, cascade_id=cascade_id, by=by)
     office.reload()
     return Resumed(
-        step, office.write(lambda tx: sum([store.wake(tx, cascade_id, *place, now) for place in places]))
+        step, office.write(lambda tx: sum([store.wake(tx, cascade_id, *place, now) for place in dropped]))
     )
 
 
-def _places(office: Office, slug: str, step: str) -> tuple[int, list[tuple[int, int]]]:
-    """Return the cascade's id, and where its versions have a step of that name."""
-    with office.read() as tx:
-        row = cascade_store.by_slug(tx, slug)
-        cascades.definition_of(office, tx, row)
-        places = [
-            (version.id, each.number)
-            for version in cascade_store.versions_of(tx, row.id)
-            for each in cascade_of(office, tx, version.id).steps
-            if each.id == step
-        ]
+def _places(office: Office, tx: Transaction, slug: str, step: str) -> tuple[int, list[tuple[int, int]]]:
+    """Return the cascade's id, and where its versions have a step of that name.
+
+    Ask it in the transaction that writes there: a version that is activated in between would be left out.
+    """
+    row = cascade_store.by_slug(tx, slug)
+    cascades.definition_of(office, tx, row)
+    places = [
+        (version.id, each.number)
+        for version in cascade_store.versions_of(tx, row.id)
+        for each in cascade_of(office, tx, version.id).steps
+        if each.id == step
+    ]
     if not places:
         raise NotFound(worded("No version of %(slug)r has a step %(step)r.", slug=slug, step=step))
     return row.id, places
