@@ -189,3 +189,13 @@ def test_what_cannot_stand_twice_is_said():
         split_drawn("cart", looks, two)
     with pytest.raises(EditError, match="no step nobody"):
         split_drawn("cart", TEXT, [Way("vip", ("nobody",)), Way("", ("letter",))])
+
+
+def test_what_stands_once_takes_the_wait_of_all():
+    looks = TEXT.replace("if: trigger.total > 100", "if: steps.letter.sent")
+    order = ("letter", "robot", "chat", "last")
+    text = split_drawn("cart", looks, [Way("vip", order, {"robot": "1h"}), Way("", order, {"robot": "1h"})])
+    steps = {step.id: step for step in to_cascade(text, name="cart").steps}
+    assert list(steps) == [*order, "thanks"] and steps["robot"].wait[-1].span == Span(ms=3_600_000)
+    with pytest.raises(EditError, match="robot stands once, for everybody"):
+        split_drawn("cart", looks, [Way("vip", order, {"robot": "1h"}), Way("", order)])

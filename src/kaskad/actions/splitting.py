@@ -43,7 +43,10 @@ class Laid(Struct, frozen=True):
 
 def laid(cascade: Cascade, ways: Sequence[Way]) -> list[Laid]:
     """Return all steps of the text in their order; the ways are in the order of their segments, the last is
-    that of everybody else. Steps that stay where they are, stay as they are."""
+    that of everybody else. Steps that stay where they are stand once, with the wait of all.
+
+    Raises EditError where parts want different waits of such a step.
+    """
     rows, last = [], len(ways) - 1
     for stretch in stretches(cascade):
         named = {step.id: step.number for step in stretch}
@@ -53,7 +56,7 @@ def laid(cascade: Cascade, ways: Sequence[Way]) -> list[Laid]:
         ]
         rows.append([(number, wait, frozenset(last - n for n in of)) for (number, wait), of in woven(orders)])
     everybody = frozenset(range(len(ways)))
-    placed = in_places(cascade, rows, lambda step: (step.number, "", everybody))
+    placed = in_places(cascade, rows, lambda step: (step.number, _wait_of_all(step, ways), everybody))
     ids, found = {step.id for step in cascade.steps}, list[Laid]()
     for number, wait, parts in placed:
         step, before = cascade.steps[number], [one.id for one in found if one.number == number]
@@ -66,6 +69,16 @@ def laid(cascade: Cascade, ways: Sequence[Way]) -> list[Laid]:
             asked.insert(0, step.condition.tree)
         found.append(Laid(number, name, wait, _written(asked)))
     return found
+
+
+def _wait_of_all(step: Step, ways: Sequence[Way]) -> str:
+    """Return the wait of a step that stands once, for everybody. Raises EditError where it is not one."""
+    waits = {way.waits.get(step.id, "") for way in ways}
+    if len(waits) > 1:
+        raise EditError(
+            worded("%(step)s stands once, for everybody, so all must wait the same time there.", step=step.id)
+        )
+    return waits.pop()
 
 
 def _written(asked: Sequence[Node]) -> str:
