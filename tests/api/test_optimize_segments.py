@@ -147,3 +147,20 @@ def test_what_is_wished_holds_for_all_together_and_waits_are_those_of_each(peopl
     ):
         wrong = api.call("POST", "/cascades/cart/optimize", asked)
         assert wrong.status_code in (404, 422) and said in wrong.text, wrong.text
+
+
+def test_what_one_text_must_say_for_all_is_written_or_nothing_is(peopled, tmp_path, capsys):
+    file, better = tmp_path / "cart.yaml", tmp_path / "better.yaml"
+    looks = CART.replace("say: t", "say: t, if: steps.letter.sent")  # so the call stands once, for all
+    file.write_text(looks)
+    wished = ["--everybody", "--value", "500 KZT", "--fades", "60d", "--db", peopled.service.db.name]
+    # A wait of the call, which is that of all parts, is in the text.
+    assert run(["optimize", str(file), "--by", "cart-few", "--write", str(better), *wished]) == 0
+    steps = {step.id: step for step in to_cascade(better.read_text(), name="cart").steps}
+    assert steps["robot"].wait[-1].span.ms == 3_600_000
+    # The letter would stand twice, and the call looks at it: no text says that, and the file stays as it is.
+    assert run(["optimize", str(file), "--by", "cart-vip", "--write", str(file), *wished]) == 1
+    told = capsys.readouterr()
+    assert "robot looks at letter, which would stand twice" in told.out
+    assert f"What is proposed cannot be written, so {file} is not written." in told.err
+    assert file.read_text() == looks

@@ -51,7 +51,10 @@ By = Annotated[
 ]
 Everybody = Annotated[bool, typer.Option("--everybody", help="For all contacts.")]
 Typical = Annotated[bool, typer.Option("--typical", help="For 1 000 people whom each step reaches.")]
-Write = Annotated[str, typer.Option(metavar="FILE", help="Write the first proposal there, as a definition.")]
+Write = Annotated[
+    str,
+    typer.Option(metavar="FILE", help="Write the first proposal that can be written there, as a definition."),
+]
 Draft = Annotated[
     bool, typer.Option("--draft", help="Make the first proposal that is ready the cascade's draft.")
 ]
@@ -121,10 +124,12 @@ def _draft(client: Any, slug: str, found: Mapping[str, Any], quiet: bool) -> Non
 
 
 def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
-    if not found["proposals"]:
-        typer.echo(f"Nothing is proposed, so {file} is not written.", err=True)
+    definition = next((one["definition"] for one in found["proposals"] if one["definition"]), "")
+    if not definition:  # a proposal that no text can say has none
+        why = "What is proposed cannot be written" if found["proposals"] else "Nothing is proposed"
+        typer.echo(f"{why}, so {file} is not written.", err=True)
         raise typer.Exit(1)
-    file.write_text(found["proposals"][0]["definition"], encoding="utf-8")
+    file.write_text(definition, encoding="utf-8")
     if not quiet:
         typer.echo(f"Written to {file}: `kaskad plan {file}` shows what it changes.")
 
