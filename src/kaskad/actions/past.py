@@ -10,13 +10,14 @@ from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import Scope
-from kaskad.domain.cascade import Cascade, Span, Step
+from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
 from kaskad.planning.history import WAITING, Cell, Happened, happened
 from kaskad.planning.outlook import Event
 from kaskad.planning.rates import Seen
+from kaskad.planning.same_steps import named_as
 from kaskad.planning.walk import stages
 from kaskad.store import cascades as store
 from kaskad.store.courses import HOUR_MS
@@ -150,30 +151,6 @@ def silences_ms(cascade: Cascade) -> list[int]:
 def _ms(span: Span) -> int:
     """Return about how long a span is."""
     return span.ms + (span.days + 31 * span.months) * _DAY_MS
-
-
-def named_as(cascade: Cascade, before: Cascade) -> dict[int, tuple[int, ...]]:
-    """Return of each step of an earlier version which numbers it has now, if any.
-
-    It is the step of its id, channel and success; also those of another id that say the same, where that id
-    is new or its own is gone: a step that was renamed, or that stands several times, once for each segment.
-    """
-    ids, gone = {step.id for step in before.steps}, {step.id for step in cascade.steps}
-    found = {}
-    for old in before.steps:
-        same = [
-            step.number for step in cascade.steps
-            if (step.channels[0], step.success) == (old.channels[0], old.success)
-            and (step.id == old.id or (_alike(step, old) and (step.id not in ids or old.id not in gone)))
-        ]  # fmt: skip
-        if same:
-            found[old.number] = tuple(same)
-    return found
-
-
-def _alike(step: Step, other: Step) -> bool:
-    """Say whether two steps say the same."""
-    return (step.content, step.variants) == (other.content, other.variants)
 
 
 def _add(own: Happened, cascade: Cascade, before: Cascade, told: Happened) -> None:

@@ -9,10 +9,11 @@ from msgspec import Struct
 
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
-from kaskad.actions.past import named_as, versions_of
+from kaskad.actions.past import versions_of
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.policy import Policy
 from kaskad.domain.version import prepare
+from kaskad.planning.same_steps import named_as
 from kaskad.planning.timeouts import Waited
 from kaskad.store import reactions as store
 from kaskad.store.courses import HOUR_MS
