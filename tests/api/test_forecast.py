@@ -25,6 +25,7 @@ steps:
   - {id: sms, channel: sms, text: "TEXT"}
   - {id: robot, channel: robot_call, say: t}
 """
+KEPT = "SELECT forecast FROM launches ORDER BY id DESC LIMIT 1"
 AGENT = "  - {id: agent, channel: agent_call, script: t}\n"
 
 
@@ -262,6 +263,7 @@ def test_what_a_launch_was_expected_to_do_stands_beside_what_it_did(tmp_path, ca
 def _launched(api):
     accounts(api)
     text = STEPS.replace("TEXT", "Hi").replace("trigger: {event: x}", "trigger: {broadcast: all}")
+    text = text.replace("class: service", "class: service\nbudget: {total: 0.10 KZT}")
     for number in range(8):
         address = {"channel": "email", "value": f"q{number}@example.org"}
         api.post("/contacts", {"external_id": f"q{number}", "addresses": [address]})
@@ -308,6 +310,9 @@ def _launched_on_trial(api):
     launch = api.post("/cascades/five/launch", {"list": "eight"})
     with api.service.db.write() as tx:
         (running,) = trials.running(tx)
+        kept = json.loads(tx._connection.execute(KEPT).fetchone()[0])
+        assert kept["steps"] == kept["edges"] == [], "neither is told of one version as if of all"
+        assert sum(kept["cost"].values()) > 0 and kept["budget_left"].keys() == {"KZT"}
         (list_id,) = tx.one("list_by_name", name="eight")
         ids = [row[0] for row in tx.all("members", list_id=list_id, after=0, limit=10)]
         entered = {contact_id: running.trial.version_of(contact_id) for contact_id in ids}

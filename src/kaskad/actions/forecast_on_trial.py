@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, structs
 
 from kaskad.actions import forecast
+from kaskad.actions.budget_left import short_of
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.crowds import Sampled
 from kaskad.actions.forecast import Expected
@@ -42,7 +43,8 @@ def expected(office: Office, slug: str, cascade: Cascade, version_id: int, peopl
     for number, (each, theirs) in enumerate(sorted(entered.items())):
         own = cascades.get(each, cascade)
         parts.append(_Part(*forecast.drawn_of(office, own, theirs, past(office, slug, own), number)))
-    return _together(people, parts)
+    found = _together(people, parts)
+    return structs.replace(found, budget_left=short_of(office, cascade, found.cost))
 
 
 def _shared(trial: Trial, people: Sampled) -> dict[int, Sampled]:
@@ -89,7 +91,7 @@ def _together(people: Sampled, parts: Sequence[_Part]) -> Expected:
     }
     return structs.replace(
         told[0], size=size, sample=len(people.ids), held_out=held_out, steps=(), without=(), over=(),
-        reached=reached, reach=round(reached / entered, 6), silent=sum(one.silent for one in told),
+        edges=(), reached=reached, reach=round(reached / entered, 6), silent=sum(one.silent for one in told),
         messages=sum(one.messages for one in told), cost=cost,
         each_entered={name: round(minor / entered, 4) for name, minor in cost.items()},
         each_reached={name: round(minor / reached, 4) for name, minor in cost.items()} if reached else {},
