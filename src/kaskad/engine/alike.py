@@ -364,16 +364,9 @@ class Alike:
                     "run": {"id": run_id, "entered_at": run.entered_at},
                 }  # fmt: skip
                 outgoing, body, price = write(
-                    run,
-                    row[1],
-                    scope,
-                    attributes,
-                    row[3] or "",
-                    bool(row[2]),
-                    valid_ms,
-                    run.due_at,
+                    run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, run.due_at,
                     zone=row[6],
-                )
+                )  # fmt: skip
                 refused = budgeted and self._writer.over_budget(version, send, {}, price) is not None
             except KaskadError:
                 raise
