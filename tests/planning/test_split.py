@@ -58,6 +58,23 @@ def test_the_choice_for_all_parts_is_that_of_a_naive_search():
             assert naive([[one] for one in taken], shares, wish) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("size", "few", "calls"), [(1_000_000, 5, 4), (1_000_000, 5, 3), (10_000_000, 20, 10), (300, 60, 40)]
+)
+@pytest.mark.parametrize("between", [[], [Point(0.4, 3.0, 1.0, 0.45)]])
+def test_limits_hold_for_a_few_of_very_many(size, few, calls, between):
+    parts = [
+        [Point(0.1, 0.0, 1.0), *between, Point(0.9, 10.0, 1.0, 0.98)],
+        [Point(0.1, 0.0, 1.0), Point(0.9, 10.0, 1.0, 0.9)],
+    ]
+    shares, wish = [few / size, 1 - few / size], Wish(capped=calls / size)
+    found = split(parts, shares, wish)
+    made = sum(points[n].capped * share for points, n, share in zip(parts, found, shares, strict=True)) * size
+    assert made <= calls * (1 + 1e-3)
+    reach = sum(points[n].reach * share for points, n, share in zip(parts, found, shares, strict=True))
+    assert -reach == pytest.approx(naive(parts, shares, wish), abs=1e-12), "and they do as much as can be"
+
+
 def test_of_orders_that_do_the_same_that_is_taken_which_is_best_for_all():
     points = [Point(0.5, 10.0, 3.0), Point(0.5, 10.0, 2.0), Point(0.5, 10.0, 2.5)]
     assert split([points, points], [0.5, 0.5], Wish(reach=0.5)) == [1, 1]

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from msgspec import Struct, structs
 
-from kaskad.actions.arranging import Arrangement
 from kaskad.actions.crowds import Asker
 from kaskad.actions.optimized import Part, Spot
 from kaskad.actions.parting import Parting
@@ -34,7 +33,7 @@ from kaskad.actions.weighing import Weighing, leaning, point_of, weighed
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.worded import worded
 from kaskad.planning.forecast import Kind
-from kaskad.planning.frontier import Point, Wish, best, efficient, price_of_reach, split
+from kaskad.planning.frontier import Point, Wish, best, efficient, of_all, price_of_reach, split
 from kaskad.planning.history import Happened
 from kaskad.planning.orders import Choice, Freedom, Order, chosen, orders
 from kaskad.planning.propensity import Floats, agreed
@@ -278,8 +277,8 @@ def order_proposal(grounds: Grounds, found: Settled) -> Proposal | None:
         for one in [weighed_for(grounds, part, found.order_of(part))]
         if one.best is not None
     }
-    now = _whole(ground, [(share, one.today) for share, one, _ in each.values()])
-    then = _whole(ground, [(share, choice) for share, _, choice in each.values()])
+    now = of_all((share, point_of(ground, one.today)) for share, one, _ in each.values())
+    then = of_all((share, point_of(ground, choice)) for share, _, choice in each.values())
     wish = asked.wish if asked.wished else structs.replace(asked.wish, reach=now.reach)
     same = all(choice.order == one.today.order for _, one, choice in each.values())
     if same or not improves(then, now, wish):
@@ -314,14 +313,6 @@ def _unfounded(grounds: Grounds, ways: Mapping[int, Order], one: Weighed) -> lis
         moved = moved_between(order, one.today.order)
         found |= dict.fromkeys(unfounded(grounds.of(frozenset({grounds.last})).ground, known, moved))
     return list(found)
-
-
-def _whole(ground: Arrangement, parts: Sequence[tuple[float, Choice]]) -> Point:
-    """Return what orders do together."""
-    points = [(share, point_of(ground, choice)) for share, choice in parts]
-    return Point(
-        *(sum(share * getattr(point, name) for share, point in points) for name in Point.__struct_fields__)
-    )  # fmt: skip
 
 
 def cautions_of_segments() -> list[str]:

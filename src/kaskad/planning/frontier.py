@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -11,6 +11,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 TINY = 1e-9
 _SCALE = 1e6  # of what is wished against what settles ties, which is above the solver's tolerance
+_TRIES = 100  # choices that the solver takes to keep the limits, within its tolerance, and that do not
 
 
 class Point(Struct, frozen=True):
@@ -129,27 +130,47 @@ def split(parts: Sequence[Sequence[Point]], shares: Sequence[float], wish: Wish)
     `shares` of the people come to 1; what is wished is that of all, by the rules of `best`. None: no choice
     keeps the limits. (A multiple-choice knapsack, as an integer programme solved by HiGHS.)
     """
-    chosen = [_undominated(points, wish) for points in parts]
-    places = [(part, n) for part, kept in enumerate(chosen) for n in kept]
-    told = [parts[part][n] for part, n in places]
-    share = np.array([shares[part] for part, _ in places])
-    each = np.array([[part == at for part, _ in places] for at in range(len(parts))], dtype=float)
-    rows = [LinearConstraint(each, 1.0, 1.0)]
+    places = [(part, n) for part, points in enumerate(parts) for n in _undominated(points, wish)]
+    told, whose = [parts[part][n] for part, n in places], np.array([part for part, _ in places])
+    share, each = np.array(shares)[whose], whose == np.arange(len(parts))[:, np.newaxis]
+    rows, highest = [LinearConstraint(each.astype(float), 1.0, 1.0)], np.ones(len(places))
     for limit, figures, sign in (
         (wish.reach, [one.reach for one in told], -1.0), (wish.budget, [one.cost for one in told], 1.0),
         (wish.capped, [one.capped for one in told], 1.0),
     ):  # fmt: skip
-        if limit is not None:
-            rows.append(LinearConstraint(sign * share * np.array(figures), -np.inf, sign * limit + TINY))
+        if limit is None:
+            continue
+        # What each part needs at least is taken off, and what takes more than is left then is out, so that
+        # figures are shares of what is left: far above the solver's tolerance, however few people a part is.
+        took = sign * share * np.array(figures)
+        least = np.where(each, took, np.inf).min(axis=1)
+        over, left = took - least[whose], sign * limit + TINY - float(least.sum())
+        if left < 0:
+            return None
+        highest[over > left] = 0.0
+        rows.append(LinearConstraint(np.where(over > left, 0.0, over) / max(left, 1e-300), -np.inf, 1.0))
     loss, even = (np.array([of(one, wish) for one in told]) for of in (_loss, _even))
     loss = share * (_SCALE * loss / _largest(loss) + even / _largest(even))
-    found = milp(
-        loss, constraints=rows, integrality=np.ones(len(places), dtype=np.int8), bounds=Bounds(0, 1),
-        options={"mip_rel_gap": 0.0},
+    for _ in range(_TRIES):
+        found = milp(
+            loss, constraints=rows, integrality=np.ones(len(places), dtype=np.int8),
+            bounds=Bounds(0, highest), options={"mip_rel_gap": 0.0},
+        )  # fmt: skip
+        if found.x is None:
+            return None
+        taken = found.x > 0.5
+        if not wish.lacks(of_all(zip(share[taken], np.array(told, dtype=object)[taken], strict=True))):
+            return [n for (_, n), one in zip(places, taken, strict=True) if one]
+        rows.append(LinearConstraint(taken.astype(float), -np.inf, len(parts) - 1.0))  # all but this one
+    return None
+
+
+def of_all(parts: Iterable[tuple[float, Point]]) -> Point:
+    """Return what orders do together, of each part of the people its share and its order."""
+    told = list(parts)
+    return Point(
+        *(sum(share * getattr(point, name) for share, point in told) for name in Point.__struct_fields__)
     )  # fmt: skip
-    if found.x is None:
-        return None
-    return [n for (_, n), taken in zip(places, found.x, strict=True) if taken > 0.5]
 
 
 def _largest(figures: NDArray[np.float64]) -> float:
