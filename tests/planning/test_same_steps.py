@@ -32,6 +32,11 @@ def of(*steps):
         # Written for some and for all others.
         ([sms("a")], [sms("a", 'segment("x")'), sms("b", 'not segment("x")')], {0: (0, 1)}),
         ([sms("a", 'not segment("x")'), sms("b", 'segment("x")')], [sms("a")], {0: (0,), 1: (0,)}),
+        (  # both stand, then and now: each has its own past
+            [sms("a", 'not segment("x")'), sms("b", 'segment("x")')],
+            [sms("a", 'not segment("y")'), sms("b", 'segment("y")')],
+            {0: (0,), 1: (1,)},
+        ),
         ([sms("a", 'segment("x")'), sms("b", 'segment("y")')], [sms("a")], {0: (0,)}),  # who is in both
         ([sms("a")], [sms("b"), sms("c", "not steps.b.sent")], {0: (0, 1)}),
         ([sms("a")], ["{id: a, channel: email, subject: pay, text: pay, wait: 1d}"], {}),

@@ -14,15 +14,21 @@ def named_as(cascade: Cascade, before: Cascade) -> dict[int, tuple[int, ...]]:
     """Return of each step of an earlier version which numbers it has now, if any.
 
     It is the step of its id, channel and success; also one that says the same and is a renamed one, or stands
-    beside it for other people, now or then. One that says the same once more to the same people is another.
+    beside it for other people, now or then; where both stood beside each other before, and still do, each has
+    its own past. One that says the same once more to the same people is another.
     """
+    then, now = ({step.id for step in each.steps} for each in (before, cascade))
     origin = _origins(_kin(cascade.steps), _kin(before.steps))
     found = {}
     for old in before.steps:
         same = [
             step.number for step in cascade.steps
             if _event(step) == _event(old)
-            and (step.id == old.id or (_alike(step, old) and old in origin[step.number]))
+            and (
+                step.id == old.id
+                or (_alike(step, old) and old in origin[step.number]
+                    and (step.id not in then or old.id not in now))
+            )
         ]  # fmt: skip
         if same:
             found[old.number] = tuple(same)
