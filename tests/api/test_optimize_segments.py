@@ -3,11 +3,16 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from kaskad.actions.audience import Audience
+from kaskad.actions.optimize import optimize
+from kaskad.actions.optimized import Target
 from kaskad.actions.simulate import Asked, prepared
 from kaskad.cli.root import run
+from kaskad.domain.cascade import Money
 from kaskad.domain.definition import to_cascade
+from kaskad.planning.orders import Freedom
 from kaskad.planning.scene import staged
 from support.came import CART, RATES, peopled_by
 
@@ -164,3 +169,23 @@ def test_what_one_text_must_say_for_all_is_written_or_nothing_is(peopled, tmp_pa
     assert "robot looks at letter, which would stand twice" in told.out
     assert f"What is proposed cannot be written, so {file} is not written." in told.err
     assert file.read_text() == looks
+
+
+def test_who_goes_as_everybody_else_is_told_so_and_limits_that_no_parts_keep(peopled, monkeypatch):
+    # As it is now there is one order: a segment differs by its waits, or not at all.
+    office, as_is = peopled.service.office, Target(value=Money(10_000_000, "KZT"), freedom=Freedom.AS_IS)
+    by = {"whom": Audience(everybody=True), "segments": ["cart-vip"]}
+    vip, others = optimize(office, "cart", CART, as_is, **by).parts
+    assert not vip.own and vip.why == "the same does best for them" and others.own and not others.why
+    fades = replace(as_is, fades_ms=12_000 * 86_400_000)
+    told = optimize(office, "cart", CART, fades, **by)
+    assert told.parts[0].own and not told.parts[0].why
+    (waits,) = told.proposals
+    assert waits.name == "waits" and waits.parts[0].waits != waits.parts[1].waits
+    assert waits.parts[0].order == waits.parts[1].order
+    # Where parts cannot keep a limit that the whole seems to, that is said beside all other notes.
+    monkeypatch.setattr("kaskad.actions.optimize.settled", lambda _: None)
+    push = CART + "  - {id: push, channel: push, title: s, text: t}\n"
+    told = optimize(office, "cart", push, Target(reach=0.6), **by)
+    assert told.notes[0] == "No order of these steps keeps all limits." and len(told.notes) > 1
+    assert told.proposals == () and told.parts == ()

@@ -221,9 +221,11 @@ def moved_between(order: Order, others: Order) -> list[int]:
     return sorted(moved | (set(order) ^ set(others)))
 
 
-def parts_told(grounds: Grounds, found: Settled) -> tuple[Part, ...]:
-    """Return the parts with what their ways do for them."""
+def parts_told(grounds: Grounds, found: Settled, waits: Proposal | None) -> tuple[Part, ...]:
+    """Return the parts with what their ways do for them. A way is their own where its order is another than
+    that of everybody else, or its waits are, or there is nobody else."""
     told = []
+    theirs = [one.waits for one in waits.parts] if waits is not None else [{}] * (grounds.last + 1)
     for part, segment in enumerate((*grounds.parting.segments, "")):
         if not grounds.parting.ids[part]:
             nothing = Spot((), 0.0, 0.0, 0.0, 0.0)
@@ -231,12 +233,18 @@ def parts_told(grounds: Grounds, found: Settled) -> tuple[Part, ...]:
                 Part(segment, 0, 0.0, 0, False, found.why.get(part, ""), nothing, nothing)
             )  # fmt: skip
             continue
-        weighing = grounds.of(frozenset({part}))
+        weighing, why = grounds.of(frozenset({part})), found.why.get(part, "")
+        own = (
+            found.order_of(part) != found.orders[-1] or theirs[part] != theirs[-1]
+            or (not grounds.parting.ids[-1] and not why)
+        )  # fmt: skip
+        if part < grounds.last and not own and not why:
+            why = worded("the same does best for them")
         seen = max((grounds.pasts[part].step(item.step).of for item in weighing.ground.items), default=0)
         told.append(
             Part(
                 segment, grounds.parting.sizes[part], round(grounds.shares[part], 4), seen,
-                part not in found.why, found.why.get(part, ""),
+                own or part == grounds.last, "" if own else why,
                 spot_of(weighing, weighing.choice(weighing.today), today=True),
                 spot_of(weighing, weighing.choice(found.order_of(part))),
             )

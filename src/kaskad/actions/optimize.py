@@ -176,11 +176,14 @@ class _Making:
         waited = reactions_of_parts(office, slug, self._cascade, parting.part_of, count)
         grounds = Grounds(asked, self._asker, parting, self._whole, pasts)
         ways = settled(grounds) if told.today.reach > 0 else None
-        if ways is None:  # what stands in the way of all is told as ever
-            return told if told.notes else structs.replace(told, proposals=(), notes=(NO_ORDER,))
+        if ways is None:
+            if told.today.reach <= 0 or NO_ORDER in told.notes:  # it stands in the way of all
+                return told
+            return structs.replace(told, proposals=(), notes=(NO_ORDER, *told.notes))
         found = (order_proposal(grounds, ways), wait_proposal(grounds, waited))
         return structs.replace(
-            told, parts=parts_told(grounds, ways), proposals=tuple(one for one in found if one is not None),
+            told, parts=parts_told(grounds, ways, found[1]),
+            proposals=tuple(one for one in found if one is not None),
             notes=tuple(note for note in told.notes if note != NO_ORDER),
         )  # fmt: skip
 
