@@ -1,6 +1,7 @@
 """Optimisation over the API and as a command: proposals with reasons, and answers where little is known."""
 
 import json
+import time
 
 import pytest
 
@@ -132,6 +133,34 @@ def test_what_is_reckoned_holds_no_request_up_and_is_asked_for_again(api, monkey
     assert [answer.status_code for answer in found] == [200] * len(ASKED)
     assert [answer.json()["compared"] for answer in found[3:5]] == [9, 15], "one body, the other's answer"
     assert len([one for one in _optimized(api) if one["object"] == "held"]) == 2
+
+
+def test_nothing_that_was_reckoned_of_what_was_before_is_answered(api, monkeypatch):
+    text = CART.replace("cascade: cart", "cascade: held").replace("{event: cart_left}", "{broadcast: all}")
+    accounts(api)
+    other = f"{text.partition('steps:')[0]}steps:\n  - {{id: only, channel: email, subject: Hi, text: t}}\n"
+    forecast, better = "/cascades/held/forecast", "/cascades/held/optimize"
+    with counting_held(monkeypatch) as there:
+        there.set()
+        for saved, steps in ((text, ["letter", "robot", "chat"]), (other, ["only"])):
+            revision = api.put("/cascades/held", content=saved)["revision"]
+            assert [one["step"] for one in _asked(api, forecast, {"typical": True})["steps"]] == steps
+            assert _asked(api, better, {"typical": True})["revision"] == revision
+        there.clear()
+        vips, everybody = {"list": "late"}, {"everybody": True}
+        assert {api.call("POST", forecast, body).status_code for body in (vips, everybody)} == {202}
+        there.set()
+        api.post("/lists", {"name": "late"})
+        assert _asked(api, forecast, vips)["audience"] == "list late"
+        assert api.call("PATCH", "/policy", {"zone": "Europe/Moscow"}).status_code == 200
+        assert api.call("POST", forecast, everybody).status_code == 202, "by another policy"
+
+
+def _asked(api, path, body):
+    while (answer := api.call("POST", path, body)).status_code == 202:
+        time.sleep(0.02)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 def _optimized(api):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 from kaskad.domain.errors import KaskadError
@@ -33,9 +33,10 @@ class Busy(KaskadError):
 class _Job:
     """One thing that is counted; `value` or `error` are there once `done` is set."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Any], promised: Iterable[str] = ()) -> None:
         self.began, self.ended = time.monotonic(), 0.0
         self.waits = True  # for its turn
+        self.promised = set(promised)  # who was told to ask again
         self.done = threading.Event()
         self.value: Any = None
         self.error: Exception | None = None
@@ -56,6 +57,10 @@ class _Job:
     def is_old(self, now: float) -> bool:
         return self.done.is_set() and now - self.ended > KEPT_S
 
+    def is_for(self, who: str) -> bool:
+        """Return whether that one may have it: anybody what is being counted, who waits what was."""
+        return not who or not self.done.is_set() or who in self.promised
+
 
 class Soon:
     """Counts in threads of its own; one of them for all of a server."""
@@ -70,15 +75,23 @@ class Soon:
         """Begin nothing more, so that closing the database waits only for what is being counted now."""
         self._closed.set()
 
-    def get(self, name: Hashable, make: Callable[[], T]) -> T:
+    def get(self, name: Hashable, make: Callable[[], T], who: str = "") -> T:
         """Return what `make` does, which is asked once for all who ask for that name meanwhile.
 
-        Raises BeingCounted where it was not there SOON_S after it began, Busy, and what `make` raises.
+        With `who` asks, what was late is told once to each who was told to ask again: it may be of before a
+        change by now. Raises BeingCounted where it was not there SOON_S after it began, Busy, and what `make`
+        raises.
         """
-        job = self._job(name, make)
+        job = self._job(name, make, who)
         if not job.done.wait(max(0.0, job.began + SOON_S - time.monotonic())):
+            with self._lock:
+                job.promised.add(who)
             raise BeingCounted(time.monotonic() - job.began)
-        if job.ended - job.began <= SOON_S:  # what failed late is kept too, else asking again began it anew
+        with self._lock:
+            if who:  # else it is a page, which asks twice: for its part that waits, then whole
+                job.promised.discard(who)
+            waited_for = bool(job.promised)
+        if not waited_for or job.ended - job.began <= SOON_S:  # what failed late is kept too
             self._forget(name, job)
         if job.error is not None:
             raise job.error
@@ -97,15 +110,23 @@ class Soon:
         with self._lock:
             self._jobs.pop(name, None)
 
-    def _job(self, name: Hashable, make: Callable[[], Any]) -> _Job:
+    def forget_counted(self, name: Hashable) -> None:
+        """Count anew when that name is asked for next, if it was counted; what failed is told as before."""
+        with self._lock:
+            job = self._jobs.get(name)
+            if job is not None and job.done.is_set() and job.error is None:
+                del self._jobs[name]
+
+    def _job(self, name: Hashable, make: Callable[[], Any], who: str = "") -> _Job:
         now = time.monotonic()
         with self._lock:
             for old in [each for each, job in self._jobs.items() if job.is_old(now)]:
                 del self._jobs[old]
             job = self._jobs.get(name)
-            if job is None:
+            if job is None or not job.is_for(who):
                 self._check_room()
-                job = self._jobs[name] = _Job(make)
+                promised = () if job is None else job.promised  # they get this one then
+                job = self._jobs[name] = _Job(make, promised)
                 told = (self._turn, self._closed)
                 threading.Thread(target=job.run, args=told, name="counting", daemon=True).start()
             return job

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
 from kaskad.web.api.views import Told
+from kaskad.web.auth import asking
 from kaskad.web.soon import Soon
 
 T = TypeVar("T")
@@ -34,16 +35,21 @@ COUNTING: dict[int | str, dict[str, Any]] = {
 class Counting:
     """What one request asks to be counted; the same request, made again meanwhile, asks for the same.
 
-    Of a POST that is one with the same body, too.
+    Of a POST that is one with the same body, too. A late answer is told once to each who waits for it.
     """
 
     def __init__(self, request: Request) -> None:
         self._soon: Soon = request.app.state.figures.soon
         self._name = (request.url.path, request.url.query)
+        self._who = asking(request).name
 
-    def soon(self, make: Callable[[], T], body: Told | None = None) -> T:
-        """Return what `make` does; raises BeingCounted where that takes longer than a moment."""
-        return self._soon.get((*self._name, "" if body is None else body.model_dump_json()), make)
+    def soon(self, make: Callable[[], T], body: Told | None = None, on: Hashable = "") -> T:
+        """Return what `make` does, which stands on what is told by `on`: with another it is another answer.
+
+        Raises BeingCounted where that takes longer than a moment.
+        """
+        told = "" if body is None else body.model_dump_json()
+        return self._soon.get((*self._name, told, on), make, self._who)
 
 
 Counted = Annotated[Counting, Depends(Counting)]

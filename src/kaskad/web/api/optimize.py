@@ -244,6 +244,7 @@ def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOp
 
     Nothing is changed: each proposal is a definition that may become the draft.
     """
+    from kaskad.actions.grounds import grounds
     from kaskad.actions.optimize import optimize
     from kaskad.actions.optimized import Target
     from kaskad.planning.orders import Freedom
@@ -262,7 +263,7 @@ def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOp
         optimize, office, slug, told.definition, target, whom=told.whom, typical=told.typical,
         sample=told.sample, segments=told.segments,
     )  # fmt: skip
-    found = counted.soon(call, told)
+    found = counted.soon(call, told, grounds(office, slug))
     return OptimizedView.model_validate(found, from_attributes=True)
 
 

@@ -12,6 +12,7 @@ from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import wanted
 from kaskad.actions.cascades import Overview
 from kaskad.actions.forecast import Expected
+from kaskad.actions.grounds import grounds
 from kaskad.actions.launch_preview import Preview, preview
 from kaskad.actions.office import Office
 from kaskad.analytics.recent import Lately
@@ -169,7 +170,8 @@ def _launch_page(
     if asked.audience and not problem:
         try:
             shown, foretold = figures_of(request).soon.get(
-                ("launch", slug, asked.audience), lambda: _looked(office, slug, asked.audience)
+                ("launch", slug, asked.audience, grounds(office, slug)),
+                lambda: _looked(office, slug, asked.audience),
             )
         except BeingCounted:
             raise
