@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 from threading import Event
 
 import pytest
@@ -249,6 +250,10 @@ WAITING = (
 
 def test_no_page_counts_while_it_is_asked_for(site, monkeypatch):
     with site.client("marketer") as client, counting_held(monkeypatch) as there:
+        with monkeypatch.context() as full:
+            full.setattr(soon, "WAITING", 0)
+            assert client.get("/settings/caps").status_code == 200, "caps can be changed all the same"
+            assert client.get("/cascades/news/money").status_code == 503
         pages = [f"{path}{'&' if '?' in path else '?'}until=2031-02-03" for path in WAITING]
         assert [client.get(path).status_code for path in pages] == [202] * len(pages)
         caps = client.get("/settings/caps").text
@@ -259,6 +264,23 @@ def test_no_page_counts_while_it_is_asked_for(site, monkeypatch):
     with site.client("marketer") as client:
         assert "being counted" not in client.get("/settings/caps").text
         assert [client.get(path).status_code for path in pages] == [200] * len(pages)
+
+
+def test_a_launch_is_asked_about_by_what_runs_now(site, monkeypatch):
+    text = (
+        "cascade: turned\nclass: service\ntrigger: {broadcast: all}\n"
+        "steps:\n  - {id: %s, channel: email, subject: Hi, text: t}\n"
+    )
+    with site.client("marketer") as client, counting_held(monkeypatch) as there:
+        there.set()
+        for step in ("oldest", "newest"):
+            site.api.put("/cascades/turned", content=text % step)
+            site.api.post("/cascades/turned/activate", {})
+            shown = [client.get("/cascades/turned/launch?audience=everybody")]
+            while shown[-1].status_code == 202:
+                time.sleep(0.05)
+                shown.append(client.get("/cascades/turned/launch?audience=everybody"))
+            assert step in shown[-1].text and len(shown) > 1
 
 
 def test_a_part_whose_figures_fail_says_so_in_its_place_and_asks_no_more(site, visit, monkeypatch):

@@ -6,6 +6,7 @@ from threading import Event
 from types import SimpleNamespace
 
 import pytest
+from msgspec import structs
 
 from kaskad.actions import rates
 from kaskad.store.postgres import POOL
@@ -96,6 +97,62 @@ def test_what_failed_late_is_told_once_more_and_not_counted_again(counting):
         with pytest.raises(ValueError, match="wrong"):
             counts.get("bad", make)
     assert begun == ["bad"]
+
+
+def test_what_was_late_is_told_once_to_each_who_waits_and_to_nobody_else(counting):
+    counts, there, begun, _ = counting
+
+    def ask(who):
+        try:
+            return counts.get("a", make, who)
+        except BeingCounted:
+            return "later"
+
+    def make():
+        number = len(begun) + 1
+        begun.append(number)
+        there.wait(10)
+        return number
+
+    def counted():
+        until(counts._jobs["a"].done.is_set, 5)
+
+    assert [ask("ann"), ask("ann"), ask("bob")] == ["later"] * 3
+    there.set()
+    counted()
+    assert [ask("ann"), ask("bob")] == [1, 1] and not counts._jobs
+    there.clear()
+    assert [ask("ann"), ask("bob")] == ["later"] * 2  # it may be another by now
+    there.set()
+    counted()
+    assert ask("ann") == 2
+    there.clear()
+    assert ask("ann") == "later"
+    there.set()
+    counted()
+    assert ask("bob") == 3, "who waits gets what another began meanwhile"
+
+
+def test_figures_begun_together_are_of_now_at_each_look(monkeypatch):
+    counts, numbers = Soon(), count(1)
+    kept = Remembered(counts)
+    for number in range(1, 4):
+        asked = kept.begin("a", lambda: next(numbers))
+        until(counts._jobs[id(kept), "a"].done.is_set, 5)  # while another is begun
+        assert asked() == number
+        asked = kept.begin("a", lambda: next(numbers))
+        assert asked() == number
+        kept._kept["a"] = structs.replace(kept._kept["a"], until=0.0)
+
+
+def test_where_too_much_waits_an_old_value_is_shown(monkeypatch):
+    kept = Remembered(Soon())
+    kept.get("a", lambda: 1)
+    kept._kept["a"] = structs.replace(kept._kept["a"], until=time.monotonic() - 1)
+    monkeypatch.setattr(soon, "WAITING", 0)
+    assert kept.soon("a", lambda: 2) == 1 and kept.begin("a", lambda: 2)() == 1
+    with pytest.raises(Busy):
+        kept.begin("b", lambda: 2)()
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["it was counted", "it is being counted"])

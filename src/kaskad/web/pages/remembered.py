@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from kaskad.web.soon import BeingCounted, Soon
+from kaskad.web.soon import BeingCounted, Busy, Soon
 
 T = TypeVar("T")
 Asked = Callable[[], T]  # gives what was begun; raises BeingCounted where it is not there soon
@@ -56,31 +57,32 @@ class Remembered(Generic[T]):
     def soon(self, name: str, make: Callable[[], T]) -> T:
         """Return the value of that name without waiting for long.
 
-        Raises BeingCounted where there is none that is fresh enough, nor an old one for the time being.
+        Raises BeingCounted, Busy where there is none that is fresh enough, nor an old one for the time being.
         """
         kept = self._fresh(name)
         if kept is not None:
             return kept.value
         try:
             return self._soon.get((id(self), name), lambda: self.get(name, make))
-        except BeingCounted:
+        except (BeingCounted, Busy):
             kept = self._kept.get(name)
             if kept is None or time.monotonic() > kept.until + STALE_S:
                 raise
             return kept.value
 
     def begin(self, name: str, make: Callable[[], T]) -> Asked[T]:
-        """Return what gives the value, as `soon` does, and begin it, so that several are waited for together.
-
-        Raises Busy.
-        """
+        """Return what gives the value, as `soon` does; begin it, so that several are waited for together."""
         if self._fresh(name) is None:
-            self._soon.begin((id(self), name), lambda: self.get(name, make))
+            with suppress(Busy):  # who asks for it is told so, unless there is an old one
+                self._soon.begin((id(self), name), lambda: self.get(name, make))
         return lambda: self.soon(name, make)
 
     def _fresh(self, name: str) -> _Kept[T] | None:
         kept = self._kept.get(name)
-        return kept if kept is not None and time.monotonic() < kept.until else None
+        if kept is None or time.monotonic() < kept.until:
+            return kept
+        self._soon.forget_counted((id(self), name))  # that value, which nobody may have asked for there
+        return None
 
     def forget(self, name: str) -> None:
         """Make again, when asked for next, the value and those whose names begin by this one and a NUL."""

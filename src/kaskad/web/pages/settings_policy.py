@@ -26,7 +26,7 @@ from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
 from kaskad.web.pages.shell import Visitor, go, render
-from kaskad.web.soon import BeingCounted
+from kaskad.web.soon import BeingCounted, Busy
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("settings:read")]
@@ -304,12 +304,12 @@ def _page(
 
 
 def _measured(office: Office, request: Request) -> Control | None:
-    """Return what the control group shows; None while it is being counted, which a part of the page asks for
-    again."""
+    """Return what the control group shows; None while it is being counted, or too much else is: a part of
+    the page asks for it again."""
     name = msgspec.json.encode(policy.show(office).control).decode()
     try:
         return figures_of(request).controls.soon(name, lambda: control.show(office))
-    except BeingCounted:
+    except (BeingCounted, Busy):
         if request.headers.get("hx-request"):
             raise
         return None
