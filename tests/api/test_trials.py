@@ -171,3 +171,51 @@ def test_a_new_version_for_a_share_first(api, capsys, tmp_path):
     assert api.get("/cascades/tried")["version"] == 3
     noted = [each["action"] for each in api.get("/audit")["items"]]
     assert {"POST /cascades/{slug}/canaries/pass", "POST /cascades/{slug}/activate"} <= set(noted)
+
+
+def test_paused_steps_are_told_of_alike_wherever_another_version_begins(api, capsys, tmp_path):
+    api.put("/accounts/mail", EMAIL)
+    file, where = tmp_path / "kept.yaml", ["--db", str(api.service.office.db.name)]
+
+    def said(*arguments):
+        assert run([*arguments, *where]) == 0
+        return capsys.readouterr().out
+
+    def write(words):
+        text = TEXT.format(words).replace("basket", "kept")
+        file.write_text(text + '  - {id: second, channel: email, subject: "s", text: t}\n')
+
+    write("old")
+    api.put("/cascades/kept", content=file.read_text())
+    api.post("/cascades/kept/activate")
+    for step, skip in (("letter", False), ("second", True)):
+        api.post(f"/cascades/kept/steps/{step}/pause", {"skip": skip})
+    write("new")
+    file.write_text(file.read_text().replace("id: second", "id: last"))
+    waits = {
+        "step": "letter", "what": "waits",
+        "words": "Step 'letter' stays paused: people wait at it until somebody resumes it.",
+    }  # fmt: skip
+    gone = {
+        "step": "second", "what": "gone",
+        "words": "Step 'second', which is paused, is not in this version: what has taken its place is sent.",
+    }  # fmt: skip
+    both = f"{waits['words']} (`kaskad resume kept --step letter`)\n{gone['words']}\n"
+    assert api.call("POST", "/cascades/kept/plan", content=file.read_text()).json()["paused"] == [waits, gone]
+
+    told = said("apply", str(file), "--yes", "--canary", "5%")
+    assert told.endswith(both) and "get version 2, the others 1" in told
+    api.post("/cascades/kept/canaries/stop")
+    assert said("trial", "start", "kept", "--share", "5%", "--file", str(file)).endswith(both)
+    said("trial", "end", "kept")
+    api.put("/cascades/kept", content=file.read_text())
+    begun = api.post("/cascades/kept/trials", {"arms": [{"share": 20}]})
+    assert begun["paused"] == [{"version": 4, **waits}, {"version": 4, **gone}]
+    said("trial", "end", "kept")
+    api.put("/cascades/kept", content=file.read_text())
+    canary = api.post("/cascades/kept/activate", {"canary": "50%"})
+    assert canary["paused"] == [waits, gone]
+    api.post("/cascades/kept/canaries/stop")
+    assert said("apply", str(file), "--yes").endswith("kept is at version 6.\n" + both)
+    api.put("/cascades/kept", content=file.read_text() + "# the same\n")
+    assert api.post("/cascades/kept/activate")["paused"] == [waits], "what is gone is told once"

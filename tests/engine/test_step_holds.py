@@ -4,13 +4,20 @@ from contextlib import suppress
 from random import Random
 
 import pytest
+from msgspec import structs
 
 from engine.test_guards import directly, let_in
-from kaskad.actions import alarms, cascades, guards, step_holds, trials, version_canaries
+from kaskad.actions import alarms, cascades, guards, step_holds, trials, version_canaries, winners
 from kaskad.actions.canaries import Wanted
+from kaskad.actions.step_pauses import SENT_AGAIN, WAITS
+from kaskad.analytics.winners import Count
+from kaskad.domain.cascade import Anchor, Choose, Clock, Content, Span, Step, Utm, Variant, Winner
+from kaskad.domain.condition import parse
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.guard import Figure
-from kaskad.domain.terms import Kind
+from kaskad.domain.terms import Channel, Kind, Reaction
+from kaskad.domain.trials import Rule
+from kaskad.engine.step_pauses import told_by
 from kaskad.store import step_holds as store
 from support.stage import Stage
 
@@ -112,9 +119,9 @@ def test_what_ends_a_run_ends_it_while_it_waits_and_strange_steps_are_refused(st
 def activated(office, text):
     """Save a text and activate it as a person does; return what is told of it."""
     cascades.put(office, "cart", text)
-    told = [str(one) for one in cascades.plan(office, "cart").paused]
-    assert list(cascades.activate(office, "cart").paused) == [one for one in told if "stays" in one]
-    return told
+    told = cascades.plan(office, "cart").paused
+    assert cascades.activate(office, "cart").paused == told
+    return [str(one.words) for one in told]
 
 
 def test_what_a_person_has_paused_stays_so_in_the_next_version_until_somebody_resumes_it(either):
@@ -192,23 +199,103 @@ def test_what_a_guardrail_has_paused_stays_so_as_long_as_the_step_says_the_same(
     assert activated(office, later) == passed_over, "as it was when it went wrong"
 
 
-@pytest.mark.parametrize("way", ["canary", "trial"])
-def test_what_a_guardrail_pauses_meanwhile_stays_paused_in_the_version_that_takes_over(stage, way):
+GONE = "Step %r, which is paused, is not in this version: what has taken its place is sent."
+
+
+def test_a_paused_step_under_another_name_is_told_of_and_a_guardrails_is_known_by_what_it_says(either):
+    stage = Stage(either)
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    with stage.db.write() as tx:
+        store.put(tx, (cascades.versions(office, "cart")[0].id, 0), 1, skip=True, why="too many came back")
+    step_holds.pause(office, "cart", "sms", by="ann")
+    other = (CASCADE % "tell").replace("id: letter", "id: mail").replace("id: sms", "id: short")
+    passed_over = "Step 'mail' stays paused: people pass it over until somebody resumes it."
+    assert activated(office, other) == [passed_over, GONE % "sms"]
+    held = [(one.version, one.step, one.hold.why) for one in step_holds.listing(office, "cart")]
+    assert held[2:] == [(2, "mail", "too many came back")]
+    person = stage.person("bea")
+    stage.event(person, "left")
+    stage.passes("5h")
+    assert stage.sent(person) == ["short", "chat"]
+    # It says the same as what is paused, beside it: that is not what was paused.
+    both = other.replace(
+        "steps:", "steps:\n  - {id: twin, channel: email, subject: Hello, text: Hello, wait: 1h}"
+    )
+    assert activated(office, both) == [passed_over]
+    step_holds.resume(office, "cart", "mail")
+    assert activated(office, other) == [], "lifted, though an older version has it under its older name"
+    step_holds.pause(office, "cart", "chat", skip=True, by="ann")
+    without = other.replace("  - {id: chat, channel: telegram, text: Hello, wait: 1h}\n", "")
+    assert activated(office, without) == [GONE % "chat"]
+    assert activated(office, without.replace("1h", "2h")) == [], "once, where it goes"
+
+
+SAID = Step(0, "letter", (Channel.EMAIL,), Content(text="Hello"))
+MENDS = {
+    "channels": (Channel.SMS,), "content": Content(text="Good day"),
+    "variants": (Variant("a", 1, Content(text="Hello")), Variant("b", 1, Content(text="Hi"))),
+    "condition": parse("contact.vip == true"), "keys": {"confirm": "1"}, "only_branch": True,
+    "account": "other",
+}  # fmt: skip
+LEAVES = {
+    "number": 1, "id": "mail", "success": Reaction.CLICKED, "wait": (Clock(Reaction.READ, Span(1)),),
+    "at": Anchor(day=3), "holdout": 500, "on_fail": "stop", "urgent": True,
+    "utm": Utm((("campaign", "a"),)), "choose": Choose(), "winner": Winner(), "best_hour": True, "next": 2,
+}  # fmt: skip
+
+
+def test_each_field_of_a_step_either_mends_what_a_guardrail_has_paused_or_leaves_it():
+    assert set(MENDS) | set(LEAVES) == set(Step.__struct_fields__)
+    for fields, same in ((MENDS, False), (LEAVES, True)):
+        for name, value in fields.items():
+            assert getattr(SAID, name) != value, name
+            assert (told_by(structs.replace(SAID, **{name: value})) == told_by(SAID)) is same, name
+    shared_out = [
+        told_by(structs.replace(SAID, variants=(Variant(first, weight, SAID.content),)))
+        for first, weight in (("a", 50), ("b", 60))
+    ]
+    assert shared_out[0] == shared_out[1], "whoever gets which, they say the same"
+
+
+def test_an_earlier_version_that_is_tried_has_the_pauses_of_what_runs(stage):
+    office = directly(stage)
+    stage.cascade(CASCADE % "tell")
+    cascades.put(office, "cart", (CASCADE % "tell").replace("sms, text: Hello", "sms, text: Good day"))
+    cascades.activate(office, "cart")
+    with stage.db.write() as tx:
+        for step in (0, 1):
+            store.put(tx, (cascades.versions(office, "cart")[0].id, step), 1, skip=False, why="bad")
+    told = trials.start(office, "cart", {1: 5_000}).paused
+    assert [(one.step, one.what) for one in told[1]] == [("letter", WAITS), ("sms", SENT_AGAIN)]
+    held = [(one.version, one.step) for one in step_holds.listing(office, "cart")]
+    assert held == [(1, "letter"), (2, "letter"), (2, "sms")]
+
+
+@pytest.mark.parametrize("way", ["canary", "trial", "winner"])
+def test_what_a_guardrail_pauses_meanwhile_stays_paused_in_the_version_that_takes_over(
+    stage, way, monkeypatch
+):
     office = directly(stage)
     stage.cascade(CASCADE % "tell")
     cascades.put(office, "cart", (CASCADE % "tell").replace("sms, text: Hello", "sms, text: Good day"))
     if way == "canary":
         version_canaries.begin(office, "cart", Wanted(5_000, None))
     else:
-        trials.start(office, "cart", {trials.NEXT: 5_000})
+        rule = Rule("reacted", 100, promote=True) if way == "winner" else None
+        trials.start(office, "cart", {trials.NEXT: 5_000}, rule=rule)
     (_, first) = cascades.versions(office, "cart")
     with stage.db.write() as tx:
         for step in (0, 1):
             store.put(tx, (first.id, step), stage.clock.now(), skip=False, why="too many came back")
     if way == "canary":
         version_canaries.let_pass(office, "cart")
-    else:
+    elif way == "trial":
         trials.promote(office, "cart", 2)
+    else:  # figures by which the second version has won
+        found = iter((Count(900, 90, 1), Count(900, 300, 1)))
+        monkeypatch.setattr(winners, "_people", lambda *_: next(found))
+        assert winners.decide(office) == 1
     held = [(one.version, one.step, one.hold.why) for one in step_holds.listing(office, "cart")]
     assert [one[:2] for one in held] == [(1, "letter"), (1, "sms"), (2, "letter")]
     assert {one[2] for one in held} == {"too many came back"}

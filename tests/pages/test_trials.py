@@ -74,3 +74,20 @@ def test_a_version_is_tried_and_promoted(visit, site):
     assert site.api.get("/cascades/news")["version"] == 2
     with site.client("viewer") as client:
         assert 'name="share"' not in client.get("/cascades/news/trials").text
+
+
+def test_where_versions_are_tried_the_page_says_which_steps_stay_paused(site):
+    text = TEXT.replace("cascade: news", "cascade: held").replace("broadcast: all", "event: left")
+    site.api.put("/cascades/held", content=text)
+    site.api.post("/cascades/held/activate")
+    site.api.post("/cascades/held/steps/chat/pause", {})
+    with site.client("marketer") as client:
+        for way, told in (("trials", {"share": "5"}), ("activate", {"canary": "5%", "canary_people": "9"})):
+            site.api.put("/cascades/held", content=text + f"# {way}\n")
+            page = client.get("/cascades/held/edit?panel=plan&lang=en").text
+            assert "stays paused: people wait at it" in page
+            token = re.search(r'name="csrf" value="([^"]+)', page)[1]
+            done = client.post(f"/cascades/held/{way}?lang=en", data={"csrf": token, **told})
+            assert done.status_code == 303
+            assert "stays paused: people wait at it" in client.get(done.headers["location"]).text
+            site.api.post(f"/cascades/held/{'trials/end' if way == 'trials' else 'canaries/stop'}", {})

@@ -13,7 +13,7 @@ from kaskad.actions.guard_counts import forgive
 from kaskad.actions.held import approved, held_against_accounts
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
-from kaskad.actions.step_pauses import pauses_of, told_of
+from kaskad.actions.step_pauses import PausedStep, pauses_of, told_in, told_of
 from kaskad.analytics.courses import standings
 from kaskad.domain.approval import pieces_of
 from kaskad.domain.cascade import Cascade
@@ -124,7 +124,7 @@ class Plan(Struct, frozen=True):
     in_flight: tuple[InFlight, ...]
     spared: tuple[str, ...]  # steps that the law leaves out for people of other countries
     unapproved: int = 0  # texts; each is one of `problems`
-    paused: tuple[str, ...] = ()  # which of its steps stay paused, and which paused ones are sent again
+    paused: tuple[PausedStep, ...] = ()  # what becomes of paused steps
 
     @property
     def ok(self) -> bool:
@@ -139,7 +139,7 @@ class Controlled(Struct, frozen=True):
     state: str
     runs: int
     version: int | None = None
-    paused: tuple[str, ...] = ()  # steps that stay paused in the version that was activated
+    paused: tuple[PausedStep, ...] = ()  # what has become of them in the version that was activated
 
 
 def check(text: str, office: Office | None = None, name: str = "definition") -> Loaded:
@@ -236,10 +236,12 @@ def activate(office: Office, slug: str, *, ours: bool = False) -> Controlled:
     without the accounts or approvals that it needs.
     """
     cascade, text = ready(office, slug, ours=ours)
+    with office.read() as tx:
+        before = store.by_slug(tx, slug).version_id
     made = launch.activate(office.engine, cascade, text, resume=False)
     with office.read() as tx:
         now = store.by_slug(tx, slug)
-        paused = tuple(told_of(cascade, pauses_of(tx, now, cascade)))
+        paused = told_in(tx, slug, made.number, before)
         return Controlled(slug, now.state, standings(tx, now.id).get(now.id, (0, 0))[1], made.number, paused)
 
 
@@ -273,7 +275,7 @@ def plan(office: Office, slug: str, text: str | None = None) -> Plan:
         numbers = [each.number for each in store.versions_of(tx, row.id)] if row else []
         flying = _in_flight(office, tx, row) if row else ()
         wished = _load(slug, wanted).cascade
-        paused = tuple(told_of(wished, pauses_of(tx, row, wished))) if row and wished else ()
+        paused = told_of(wished, pauses_of(tx, row, wished)) if row and wished else ()
     loaded = held_against_accounts(office, _load(slug, wanted), wanted)
     told = len(loaded.errors)
     loaded = approved(office, loaded, wanted)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions import cascades
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
+from kaskad.actions.step_pauses import PausedStep, told_in
 from kaskad.analytics.courses import tally
 from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.intervals import UNEVEN, Interval, Share
@@ -73,6 +74,7 @@ class TrialTold(Struct, frozen=True):
     rule: Rule | None  # None: people decide
     verdict: TrialVerdict | None  # of the rule, since the shares are as they are
     evenly: float | None
+    paused: Mapping[int, tuple[PausedStep, ...]] = {}  # by version that `start` began: what they are there
 
     @property
     def uneven(self) -> bool:
@@ -117,19 +119,25 @@ def start(
         _comparable(base, draft[0] if draft and number == NEXT else _version(office, row, number))
     now = office.now()
 
-    def change(tx: Transaction) -> None:
+    def change(tx: Transaction) -> list[int]:
         wanted = dict(shares)
         if draft is not None:
             wanted[launch.freeze(tx, row.id, *draft, now).number] = wanted.pop(NEXT)
+        for number in wanted:
+            keep_paused(tx, store.version_by_number(tx, slug, number).id, row.version_id)
         assert row.version_id is not None
         if running is None:
             trial_store.begin(tx, row.id, row.version_id, rule, by, now)
         elif rule is not None:
             trial_store.put_rule(tx, running.id, rule)
         _share_out(tx, row.id, wanted, now)
+        return list(wanted)
 
-    office.write(change)
-    return _reloaded(office, slug)
+    begun = office.write(change)
+    found = _reloaded(office, slug)
+    with office.read() as tx:
+        paused = {number: told_in(tx, slug, number, row.version_id) for number in begun}
+    return structs.replace(found, paused=paused)
 
 
 def share(office: Office, slug: str, shares: Mapping[int, int]) -> TrialTold:
@@ -172,7 +180,7 @@ def _end(
 
     def change(tx: Transaction) -> None:
         if trial_store.end(tx, running, now, winner_id=winner_id, by=by, why=why) and winner_id is not None:
-            keep_paused(tx, winner_id)
+            keep_paused(tx, winner_id, running.base_id)
 
     office.write(change)
     return _reloaded(office, slug)

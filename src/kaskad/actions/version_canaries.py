@@ -7,12 +7,13 @@ has been seen when so many people have entered and their first step has had its 
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions import canaries, cascades
 from kaskad.actions.canaries import LEAST, Wanted
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
+from kaskad.actions.step_pauses import PausedStep, told_in
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import Scope
 from kaskad.domain.cascade import Cascade
@@ -42,6 +43,7 @@ class CanaryTold(Struct, frozen=True):
     base: int
     entered: int
     through: int  # of these were written to, or have ended
+    paused: tuple[PausedStep, ...] = ()  # what has become of them in it; told by `begin` only
 
 
 def begin(office: Office, slug: str, wanted: Wanted, *, people: int = LEAST, by: str = "") -> CanaryTold:
@@ -71,7 +73,9 @@ def begin(office: Office, slug: str, wanted: Wanted, *, people: int = LEAST, by:
         )
 
     office.write(change)
-    return _reloaded(office, slug)
+    begun = _reloaded(office, slug)
+    with office.read() as tx:
+        return structs.replace(begun, paused=told_in(tx, slug, begun.version, begun.row.base_id))
 
 
 def listing(office: Office, slug: str) -> list[CanaryTold]:
@@ -148,7 +152,7 @@ def _ended(tx: Transaction, one: CanaryRow, state: str, why: str, now: int, by: 
     """End a canary; return False where it has ended. What was paused of the version before stays paused."""
     ended = canary_store.end(tx, one, state, why, now, by)
     if ended and state == PASSED:
-        keep_paused(tx, one.version_id)
+        keep_paused(tx, one.version_id, one.base_id)
     return ended
 
 

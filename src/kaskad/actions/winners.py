@@ -142,7 +142,7 @@ def _decide_trial(office: Office, trial: TrialRow, rule: Rule) -> bool:
         if rule.promote and not trial_store.end(tx, trial, now, winner_id=best.id):
             return False
         if rule.promote:
-            keep_paused(tx, best.id, best.cascade)
+            keep_paused(tx, best.id, trial.base_id, best.cascade)
         return True
 
     if not office.write(keep):

@@ -119,11 +119,17 @@ def apply(
     if done["canary"]:
         typer.echo(f"{canary} of those who enter {slug} get version {done['canary']}, the others "
                    f"{done['version']}: `kaskad canary show {slug}`.")  # fmt: skip
-        return
-    paused = "; it is paused: `kaskad resume` lets it send" if done["state"] == "paused" else ""
-    typer.echo(f"{slug} is at version {done['version']}{paused}.")
-    for still in done["paused"]:
-        typer.echo(f"{still} (`kaskad resume {slug} --step STEP`)")
+    else:
+        paused = "; it is paused: `kaskad resume` lets it send" if done["state"] == "paused" else ""
+        typer.echo(f"{slug} is at version {done['version']}{paused}.")
+    print_paused(slug, done["paused"])
+
+
+def print_paused(slug: str, paused: list[dict[str, Any]]) -> None:
+    """Print what has become of paused steps, and how those go on that are paused still."""
+    for one in paused:
+        stays = one["what"] in ("waits", "passed_over")
+        typer.echo(one["words"] + (f" (`kaskad resume {slug} --step {one['step']}`)" if stays else ""))
 
 
 def cascades(db: DB = "", as_json: JSON = False) -> None:
@@ -283,7 +289,7 @@ def _print_plan(told: dict[str, Any]) -> None:
     for problem in told["problems"]:
         remedy = f"; {problem['remedy']}" if problem["remedy"] else ""
         typer.secho(f"  line {problem['line']}: {problem['message']}{remedy}", fg=typer.colors.YELLOW)
-    for warning in (*told["spared"], *told["paused"]):
+    for warning in (*told["spared"], *(one["words"] for one in told["paused"])):
         typer.secho(f"  {warning}", fg=typer.colors.YELLOW)
     for missing in told["missing"]:
         typer.secho(missing, fg=typer.colors.RED, err=True)

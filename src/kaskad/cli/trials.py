@@ -177,6 +177,7 @@ def _percent(text: str) -> float:
 
 
 def _ask(cascade: str, path: str, told: dict[str, Any], db: str, as_json: bool) -> None:
+    from kaskad.cli.cascade import print_paused
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
 
@@ -184,8 +185,9 @@ def _ask(cascade: str, path: str, told: dict[str, Any], db: str, as_json: bool) 
         found = client.post(f"/cascades/{cascade}/trials{path}", told)
     if as_json:
         typer.echo(as_text(found))
-    else:
-        _print(found)
+        return
+    _print(found)
+    print_paused(cascade, found.get("paused", []))
 
 
 def _print(trial: dict[str, Any]) -> None:

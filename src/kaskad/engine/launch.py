@@ -80,9 +80,10 @@ def activate(engine: Engine, cascade: Cascade, source: str, *, resume: bool = Tr
     now = engine.world.clock.now()
 
     def change(tx: Transaction) -> VersionRow:
+        before = cascade_store.entered(tx, cascade.id)
         version = cascade_store.save_version(tx, cascade.id, source, now, texts=gather(tx, cascade))
         cascade_store.drop_draft(tx, version.cascade_id)
-        keep_paused(tx, version.id, cascade)
+        keep_paused(tx, version.id, before, cascade)
         paused = cascade_store.cascade(tx, version.cascade_id).state == cascade_store.PAUSED
         if resume or not paused:
             cascade_store.set_state(tx, version.cascade_id, cascade_store.ACTIVE, now)
@@ -97,7 +98,7 @@ def freeze(tx: Transaction, cascade_id: int, cascade: Cascade, source: str, now:
     """Freeze the draft as a version that nobody enters yet; raises Invalid where a template is missing."""
     version = cascade_store.freeze_version(tx, cascade_id, source, now, texts=gather(tx, cascade))
     cascade_store.drop_draft(tx, cascade_id)
-    keep_paused(tx, version.id, cascade)
+    keep_paused(tx, version.id, cascade_store.cascade(tx, cascade_id).version_id, cascade)
     return version
 
 

@@ -153,6 +153,12 @@ def by_slug(tx: Transaction, slug: str) -> CascadeRow:
     return _cascade(tx.one("cascade_by_slug", slug=slug), slug)
 
 
+def entered(tx: Transaction, slug: str) -> int | None:
+    """Return the version that people enter; None where there is none, or no such cascade."""
+    row = tx.one("cascade_by_slug", slug=slug)
+    return None if row is None else _cascade(row, slug).version_id
+
+
 def all_cascades(tx: Transaction) -> list[CascadeRow]:
     """Return every cascade, by name."""
     return [CascadeRow(*row) for row in tx.all("cascades")]

@@ -11,6 +11,7 @@ from pydantic import Field
 from kaskad.actions import cascades, version_canaries
 from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Controlled, Overview, Plan, Saved
+from kaskad.actions.step_pauses import PausedStep
 from kaskad.domain.definition import Loaded, Problem
 from kaskad.store.cascades import DraftRow, VersionRow
 from kaskad.web.api.definition import Definition, in_body
@@ -166,6 +167,24 @@ class InFlightView(View):
     runs: int
 
 
+class PausedView(View):
+    """What becomes of a paused step in a version, and that in words."""
+
+    step: str
+    what: Annotated[
+        Literal["waits", "passed_over", "sent_again", "gone"],
+        Field(
+            description="It stays paused, and people wait at it or pass it over; it has changed since a "
+            "guardrail paused it, and is sent; the version has no step of that name."
+        ),
+    ]
+    words: str
+
+    @classmethod
+    def of(cls, told: PausedStep) -> PausedView:
+        return cls.model_validate({"step": told.step, "what": told.what, "words": str(told.words)})
+
+
 class PlanView(View):
     """What activating would change; `ok` says whether it can be done."""
 
@@ -179,9 +198,7 @@ class PlanView(View):
     in_flight: list[InFlightView]
     spared: Annotated[list[str], Field(description="Steps that the law leaves out for a country.")]
     unapproved: Annotated[int, Field(description="Texts that wait for an approval, each in `problems`.")]
-    paused: Annotated[
-        list[str], Field(description="Which steps stay paused, and which paused ones are sent again.")
-    ]
+    paused: Annotated[list[PausedView], Field(description="What would become of steps that are paused.")]
 
     @classmethod
     def of(cls, plan: Plan) -> PlanView:
@@ -197,7 +214,7 @@ class PlanView(View):
             in_flight=flying,
             spared=list(plan.spared),
             unapproved=plan.unapproved,
-            paused=list(plan.paused),
+            paused=[PausedView.of(one) for one in plan.paused],
         )
 
 
@@ -218,7 +235,9 @@ class ActivatedView(ControlledView):
 
     version: int
     canary: Annotated[int | None, Field(description="The version that a share of them enters instead.")]
-    paused: Annotated[list[str], Field(description="Which of its steps stay paused, in words.")]
+    paused: Annotated[
+        list[PausedView], Field(description="What has become of paused steps in it, or in the `canary`.")
+    ]
 
 
 class ActivationTold(Told):
@@ -321,17 +340,16 @@ def activate_cascade(
     asked = how or ActivationTold()
     canary = wanted(asked.canary, asked.canary_after)
     if canary is not None:
-        paused = cascades.plan(office, slug).paused
         begun = version_canaries.begin(office, slug, canary, people=asked.canary_people, by=caller.name)
         now = cascades.find(office, slug).overview
         return ActivatedView(
             slug=slug, state=now.state, runs=now.under_way, version=begun.base, canary=begun.version,
-            paused=list(paused),
+            paused=[PausedView.of(one) for one in begun.paused],
         )  # fmt: skip
     told = cascades.activate(office, slug)
     return ActivatedView(
         slug=told.slug, state=told.state, runs=told.runs, version=told.version or 0, canary=None,
-        paused=list(told.paused),
+        paused=[PausedView.of(one) for one in told.paused],
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from kaskad.actions import trials
 from kaskad.actions.trials import ArmTold, TrialTold
 from kaskad.domain.trials import LEAST_AFTER, Rule
 from kaskad.store.winners import TrialVerdict
-from kaskad.web.api.cascades import READ, WRITE, Slug
+from kaskad.web.api.cascades import READ, WRITE, PausedView, Slug
 from kaskad.web.api.fields import Words
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.uplift import IntervalView
@@ -186,6 +186,30 @@ class TrialView(View):
         )  # fmt: skip
 
 
+class PausedInView(PausedView):
+    """What has become of a paused step in a version."""
+
+    version: int
+
+
+class StartedView(TrialView):
+    """A trial that was begun, or got more versions."""
+
+    paused: Annotated[
+        list[PausedInView],
+        Field(description="What has become of paused steps in the versions that it got."),
+    ]
+
+    @classmethod
+    def of(cls, told: TrialTold) -> StartedView:
+        paused = [
+            PausedInView(version=number, **dict(PausedView.of(one)))
+            for number, steps in told.paused.items()
+            for one in steps
+        ]
+        return cls(**dict(TrialView.of(told)), paused=paused)
+
+
 @router.get("", dependencies=[may(READ)])
 def list_trials(office: InOffice, slug: Slug) -> Page[TrialView]:
     """List the trials of a cascade, the latest first, with how the versions did."""
@@ -193,10 +217,10 @@ def list_trials(office: InOffice, slug: Slug) -> Page[TrialView]:
 
 
 @router.post("", status_code=201)
-def start_trial(office: InOffice, slug: Slug, told: StartTold, caller: Writer) -> TrialView:
+def start_trial(office: InOffice, slug: Slug, told: StartTold, caller: Writer) -> StartedView:
     """Let some of those who enter get other versions, the same ones each time; or add versions to a trial."""
     rule = told.rule.rule() if told.rule else None
-    return TrialView.of(trials.start(office, slug, told.shares(), rule=rule, by=caller.name))
+    return StartedView.of(trials.start(office, slug, told.shares(), rule=rule, by=caller.name))
 
 
 @router.post("/share", dependencies=[may(WRITE)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Overtaken
 from kaskad.actions.editing import Sheet
 from kaskad.actions.office import Office
+from kaskad.actions.step_pauses import PausedStep
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import CHANNELS
 from kaskad.domain.definition import UnreadableError, edit
@@ -148,7 +149,7 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
             said = look._("A share of those who enter gets version %(n)s now.", n=begun.version)
             note(office, seen, "POST /cascades/{slug}/activate", slug)
             figures_of(request).forget(slug)
-            return go(f"/cascades/{slug}/guard", said)
+            return go(f"/cascades/{slug}/guard", _with_paused(look, said, begun.paused))
         done = cascades.activate(office, slug)
     except (Invalid, Conflict) as wrong:
         return _page(
@@ -165,7 +166,11 @@ def activate(office: InOffice, request: Request, seen: Writer, slug: Slug, form:
     left = any(each.version != done.version for each in cascades.plan(office, slug).in_flight)
     here = f"/cascades/{slug}/edit" + ("?panel=move" if left else "")
     active = look._("Version %(n)s is active.", n=done.version or 0)
-    return go(here, " ".join([active, *map(look.told, done.paused)]))
+    return go(here, _with_paused(look, active, done.paused))
+
+
+def _with_paused(look: Look, said: str, paused: Sequence[PausedStep]) -> str:
+    return " ".join([said, *(look.told(one.words) for one in paused)])
 
 
 def _people_of(told: Mapping[str, str]) -> int:

@@ -52,10 +52,12 @@ def start(
     margin = _share(opt_out, -1) if opt_out.strip() else None
     rule = Rule(by, after, USUAL.confidence, margin, bool(promote)) if by else None
     try:
-        trials.start(office, slug, {version: _share(share)}, rule=rule, by=seen.name)
+        begun = trials.start(office, slug, {version: _share(share)}, rule=rule, by=seen.name)
     except (Invalid, Conflict) as error:
         return _page(office, request, seen, slug, look_of(request, seen).refusal(error))
-    return _done(office, request, seen, slug, "", look_of(request, seen)._("The trial is under way."))
+    look = look_of(request, seen)
+    paused = [look.told(one.words) for steps in begun.paused.values() for one in steps]
+    return _done(office, request, seen, slug, "", " ".join([look._("The trial is under way."), *paused]))
 
 
 @router.post(PLACE + "/share")
