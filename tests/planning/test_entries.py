@@ -72,6 +72,13 @@ def test_a_week_is_expected_to_go_on_as_the_days_before_did():
     assert rare is not None and rare.between.low == 0 and 1 <= rare.between.high <= 2
 
 
+def test_bursts_are_told_no_wider_than_they_were():
+    days = [160 if day in (10, 11, 12, 30, 31, 32, 45, 46, 47) else 40 for day in range(SEEN)]
+    told = entries(days, 7)
+    # a quiet week brings 280, one with a burst 640, and none of the eight weeks had two, which bring 1 000
+    assert told is not None and 200 < told.between.low < 280 and 500 < told.between.high < 1_000
+
+
 def test_a_range_is_that_of_the_sizes_that_are_known_and_lies_between_elsewhere():
     small, large = Range(20.0, 40.0), Range(2_800.0, 3_200.0)
     for people, known in ((100, small), (10_000, large)):

@@ -19,7 +19,8 @@ TREND = 0.03  # of logarithms a day: before anything is seen, two weeks may well
 WEEKDAYS = 1.0  # of logarithms: some weekdays bring thrice as many as others
 # By how much more than chance days differ, and how likely each is before anything is seen: the variance over
 # the mean; and how far a day's level, in logarithms, goes from what it would be. It wanders from that of the
-# day before for good (`keeps` 1), or comes back: so much of it is still there a day later.
+# day before for good (`keeps` 1), or comes back: so much of it is still there a day later. Where one is much
+# larger than the one before, days of between are taken for the larger, and their range is too wide.
 SPREADS = {1.0: 0.4, **dict.fromkeys((1.5, 2.5, 4.0, 7.0, 12.0, 24.0, 48.0, 96.0, 400.0, 2_000.0), 0.06)}
 
 
@@ -29,7 +30,8 @@ class _Wander(Struct, frozen=True):
 
 
 WANDERS = {
-    _Wander(0.0): 0.65, _Wander(0.03): 0.1, _Wander(0.08): 0.1, _Wander(0.2): 0.07, _Wander(0.8, 0.6): 0.08,
+    _Wander(0.0): 0.65, _Wander(0.03): 0.1, _Wander(0.08): 0.1, _Wander(0.2): 0.07,
+    _Wander(0.4, 0.6): 0.04, _Wander(0.8, 0.6): 0.04,
 }  # fmt: skip
 _TURNS = 30
 
