@@ -199,11 +199,14 @@ def test_what_a_full_desk_does_not_do_in_time_expires_and_the_run_goes_on():
     told = counted(found).steps
     opened = Counter(
         (moment.at + 5 * HOUR) // DAY
-        for life in found.lives for moment in life.log if moment.what == "sent" and moment.step == 1
+        for life in found.lives for moment in life.log if moment.what == "task" and moment.step == 1
     )  # fmt: skip
     assert max(opened.values()) == few.per_day and len(opened) > 4  # the rest waits for the next day
     called = sum(bool(calls_of(life)) for life in found.lives)
     assert told[1].messages == called and told[1].uncalled > 10, "who was not called was not written to"
+    sent = Counter(moment.step for life in found.lives for moment in life.log if moment.what == "sent")
+    assert dict(sent) == {number: step.messages for number, step in enumerate(told)}
+    assert sum(found.by_clock.values()) == counted(found).messages
     assert told[2].arrived >= told[1].uncalled and counted(found).under_way == 0
     # Who buys meanwhile needs no call any more: that is none that was not made in time.
     bought = played(
@@ -211,7 +214,7 @@ def test_what_a_full_desk_does_not_do_in_time_expires_and_the_run_goes_on():
         desk=replace(few, per_day=0, sla_ms=9 * DAY),
         buys=1.0,
     )
-    opened = [life for life in bought.lives if any((m.what, m.step) == ("sent", 1) for m in life.log)]
+    opened = [life for life in bought.lives if any((m.what, m.step) == ("task", 1) for m in life.log)]
     waited = [life for life in opened if not calls_of(life)]
     expired = [life for life in waited if 2 in life.passages]
     assert counted(bought).steps[1].uncalled == len(expired) < len(waited)

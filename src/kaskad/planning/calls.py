@@ -35,7 +35,7 @@ class Task(Struct):
     """One call to be made; `dials` are those that were made for it. `price`: minor units of a currency."""
 
     life: Life
-    step: int
+    send: Send
     due_at: int
     urgent: bool
     price: float
@@ -43,6 +43,11 @@ class Task(Struct):
     dials: int = 0
     misses: int = 0
     on_the_phone: bool = False
+
+    @property
+    def step(self) -> int:
+        """The number of its step."""
+        return self.send.step
 
 
 class CallDesk(Line):
@@ -155,16 +160,16 @@ def desk_of(world: World) -> CallDesk | None:
 
 class Calls:
     """The agents of a desk at work. `decide` decides about somebody, `ask` returns what is known of them,
-    `pay` counts what a step's message costs."""
+    `pay` counts what a step's message costs, `goes` a message that leaves."""
 
     def __init__(
         self, desk: CallDesk, version: Version, nature: Nature, agenda: Agenda,
         decide: Callable[[Life, int], None], ask: Callable[[Life, int], Answers],
-        pay: Callable[[Life, int, float, str], None], buys: float,
+        pay: Callable[[Life, int, float, str], None], goes: Callable[[Life, Send, int], None], buys: float,
     ) -> None:  # fmt: skip
         self.desk = desk
         self._version, self._nature, self._agenda, self._buys = version, nature, agenda, buys
-        self._decide, self._ask, self._pay = decide, ask, pay
+        self._decide, self._ask, self._pay, self._goes = decide, ask, pay, goes
 
     def waits(self, send: Send, decision: Decision, is_queued: bool, now: int) -> Decision | None:
         """Return the decision to enter the step when the desk works again; None: it works, or a date says
@@ -190,8 +195,11 @@ class Calls:
             due_at = max(now + 1, min(due_at, now + valid))
         asked = any(each.mask & Kind.ASKED_AGENT.bit for each in life.passages.values())
         life.call(decision, due_at, now)
+        life.note(now, "task", send.step)
+        if price:
+            self._pay(life, send.step, price, currency)
         urgent = asked or step.urgent or version.cascade.urgent
-        self.desk.open(Task(life, send.step, due_at, urgent, price, currency), now)
+        self.desk.open(Task(life, send, due_at, urgent, price, currency), now)
         self._agenda.put(now, DESK, _ANYBODY)
 
     def forget(self) -> None:
@@ -236,6 +244,8 @@ class Calls:
         if why is not None:
             self._end(task, now, _REJECTED, why.value)
             return
+        if not task.dials:
+            self._goes(life, task.send, now)
         task.dials += 1
         task.on_the_phone = True
         self.desk.idle -= 1

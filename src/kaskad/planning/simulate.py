@@ -91,8 +91,8 @@ class _Play:
         self._nature = Nature(version, world, rates)
         sorts = [replace(sort, number=number) for number, sort in enumerate(sorts)]
         self._alike = Alike(version, world, sorts, self._closings)
-        told = version, self._nature, self._agenda, self._decide, self._answers, self._pay, world.buys
-        self._calls = None if desk is None else Calls(desk, *told)
+        told = version, self._nature, self._agenda, self._decide, self._answers, self._pay, self._goes
+        self._calls = None if desk is None else Calls(desk, *told, world.buys)
         self._answered: dict[tuple[int, ...], Decision | None] = {}
         self._anchors: dict[tuple[int, int], dict[int, int]] = {}
         self._properties: dict[int, dict[str, object]] = {}
@@ -298,21 +298,20 @@ class _Play:
         if calls is not None:
             calls.open(life, decision, price, currency, now)
             self._agenda.put(life.run.due_at, WAKE, life.number, life.run.seq)
-            self._told_sent(life, send, price, currency, now)
             return
         if before is not None and before.sent_at is not None and before.state != _CREATED:
             self._twice[send.step] = self._twice.get(send.step, 0) + 1
         passage = life.submit(decision, due_at, now)
-        self._told_sent(life, send, price, currency, now)
+        if price:
+            self._pay(life, send.step, price, currency)
+        self._goes(life, send, now)
         if self._is_let_be(life, send, passage, now):
             self._accepted(life, send.step, now + self._world.accepted_ms)
         else:
             self._agenda.put(now + self._world.accepted_ms, ANSWER, life.number, send.step, passage.attempt)
 
-    def _told_sent(self, life: Life, send: Send, price: float, currency: str, now: int) -> None:
-        """Count a message that has been handed over."""
-        if price:
-            self._pay(life, send.step, price, currency)
+    def _goes(self, life: Life, send: Send, now: int) -> None:
+        """Count a message by the clock of when it leaves for the person."""
         if life.log is not None:
             life.note(now, "sent", send.step, _CHANNELS[send.channel].value)
         self._clocks.count(life.sort, send, now)

@@ -61,7 +61,8 @@ BASES = {
 }
 MOMENTS = {
     "unanswered": N_("gets no answer from the service"), "missed": N_("reaches nobody"),
-    "called": N_("is called by an agent"), "rejected": N_("may not be called"),
+    "task": N_("is on the list of the call desk"), "called": N_("is called by an agent"),
+    "rejected": N_("may not be called"),
     "entered": N_("enters"), "sent": N_("is sent"), "failed": N_("is refused by the service"),
     "skipped": N_("is passed over"), "waits": N_("waits"), "queued": N_("waits for the service"),
     "delivered": N_("is delivered"), "opened": N_("is opened"), "read": N_("is read"),
