@@ -1,9 +1,12 @@
 """Waits by reaction times: the estimate of a published table, and the wait that a known world would take."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from kaskad.actions import waits_by_segment
 from kaskad.domain.terms import Channel
 from kaskad.planning.timeouts import (
     Waited,
@@ -14,6 +17,7 @@ from kaskad.planning.timeouts import (
     known_until,
     longer,
     shortest,
+    surer,
 )
 
 
@@ -99,3 +103,44 @@ def test_one_waits_longer_where_that_spares_more_than_the_delay_loses():
     # What a shorter wait brings is told in the same money: what it loses less what it costs.
     assert gained(curve(seen), 6.0, 3.0, 0.0, 10.0) == pytest.approx(10.0 * 3 * 0.85, rel=0.02)
     assert gained(curve(seen), 6.0, 6.0, 50.0, 10.0) == 0.0
+
+
+def test_longer_waits_are_compared_by_who_reacts_after_the_present_one():
+    def seen(late):  # of 200 a third react within a day, so many of the others evenly in the ten hours after
+        soon = [Waited(n / 3, True, n / 3) for n in range(1, 67)]
+        after = [Waited(24.0, False, 24.0 + 10 * (n + 0.5) / late, late=True) for n in range(late)]
+        return [*soon, *after, *[Waited(24.0, False, 48.0)] * (134 - late)]
+
+    def sure(people, one, other, loss):
+        return surer(people, one, other, 50.0, loss, wait=24.0, savings=[(0.0, 50.0)])
+
+    assert sure(seen(100), 34.0, 24.0, 0.1) == 1.0 and sure(seen(100), 24.0, 34.0, 0.1) == 0.0
+    assert sure(seen(100), 34.0, 44.0, 0.1) > 0.9, "nobody reacts after that, and hours cost"
+    assert sure(seen(20), 24.0, 34.0, 5.0) == 1.0 and sure(seen(20), 4.0, 34.0, 50.0) == 1.0
+    assert sure(seen(100), 34.0, 4.0, 0.1) == 1.0
+    assert 0.05 < sure(seen(20), 34.0, 24.0, 0.8) < 0.95, "as much is lost as is spared"
+
+
+def test_a_part_has_a_longer_wait_of_its_own_only_where_that_is_sure(monkeypatch):
+    def differs(own, others, late, sure):
+        seen = [Waited(24.0, False, 30.0, late=True)] * late + [Waited(24.0, False, 90.0)] * 200
+        weighing = SimpleNamespace(
+            ground=SimpleNamespace(steps=[SimpleNamespace(id="letter", number=0)]), mean=None
+        )
+        asked = SimpleNamespace(wish=SimpleNamespace(value=500.0), half_life=48.0)
+        monkeypatch.setattr(waits_by_segment, "surely", lambda *_: sure)
+        waits = waits_by_segment.Waits(
+            SimpleNamespace(asked=asked, of=lambda _: weighing), [SimpleNamespace(waited={0: seen})]
+        )
+        waits._known = {
+            frozenset({part}): {
+                "letter": SimpleNamespace(reactions=30, wait_hours=24.0, proposed_hours=hours)
+            }
+            for part, hours in ((0, own), (1, others))
+        }
+        return waits._differs(0, 0, frozenset({1}))
+
+    assert not differs(None, 40.0, late=3, sure=1.0), "of whom so few react later nothing is known"
+    for own, others in ((None, 40.0), (60.0, 40.0), (60.0, None), (4.0, 40.0)):
+        assert differs(own, others, late=12, sure=0.95)
+        assert not differs(own, others, late=12, sure=0.85)

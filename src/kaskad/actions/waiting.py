@@ -123,7 +123,10 @@ def surely(
     """Return how likely it is that `one` wait of an item, in hours, does more than another by what these
     messages show."""
     after = _after(mean, at, ground.items)
-    return surer(seen, one, other, after.cost, _loss(after, value, half_life))
+    return surer(
+        seen, one, other, after.cost, _loss(after, value, half_life), wait=ground.items[at].hours,
+        savings=after.costs,
+    )  # fmt: skip
 
 
 def _sooner(

@@ -19,8 +19,8 @@ from kaskad.actions.proposals import (
     wait_of,
 )
 from kaskad.actions.reactions import Reactions
-from kaskad.actions.waiting import LEAST, Patience, patience, surely
-from kaskad.planning.timeouts import FEWEST, Waited
+from kaskad.actions.waiting import FEWEST_LATE, LEAST, Patience, patience, surely
+from kaskad.planning.timeouts import FEWEST, Waited, beyond
 
 SURE = 0.9  # of samples drawn again in which a wait of their own must do more than that of everybody else
 
@@ -81,9 +81,11 @@ class Waits:
             other = theirs.proposed_hours
         if abs(hours - other) <= LEAST * own.wait_hours:
             return False
-        if max(hours, other) > own.wait_hours:  # longer ones are proposed only where they surely do more
-            return True
         seen = self._waited[part].waited[step.number]
+        if own.proposed_hours is None and other > own.wait_hours:
+            late = beyond(seen, own.wait_hours)
+            if sum(one.reacted for one in late) < FEWEST_LATE:  # of longer ones nothing is known of them
+                return False
         return (
             surely(weighing.ground, weighing.mean, at, seen, hours, other, asked.wish.value, asked.half_life)
             >= SURE

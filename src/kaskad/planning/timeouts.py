@@ -181,20 +181,38 @@ def gained(told: Curve, wait: float, shorter: float, saving: float, loss: float)
 
 
 def surer(
-    seen: Sequence[Waited], one: float, other: float, saving: float, loss: float, seed: int = 1
+    seen: Sequence[Waited], one: float, other: float, saving: float, loss: float, seed: int = 1, *,
+    wait: float = np.inf, savings: Sequence[tuple[float, float]] = (),
 ) -> float:  # fmt: skip
     """Return in which share of samples drawn again from these messages `one` wait does more than the other.
 
-    (The bootstrap, TURNS samples; `saving` and `loss` as for `shortest`.)
+    (The bootstrap, TURNS samples; `saving` and `loss` as for `shortest`.) What is longer than the present
+    `wait` is told by who reacts after it, `savings` as for `longer`.
     """
     chance, better = np.random.default_rng(seed), 0
-    longest = max(one, other)
+    within = [min(each, wait) for each in (one, other)]
     for _ in range(TURNS):
-        drawn = curve([seen[n] for n in chance.integers(0, len(seen), len(seen))])
-        at = np.unique([*np.arange(0.0, longest, STEP), one, other])
-        spent = _spent(drawn.at(at), saving, loss, np.diff(at))
-        better += bool(spent[at == one][0] < spent[at == other][0])
+        drawn = [seen[n] for n in chance.integers(0, len(seen), len(seen))]
+        told = curve(drawn)
+        at = np.unique([*np.arange(0.0, max(within), STEP), *within])
+        spent = np.interp(within, at, _spent(told.at(at), saving, loss, np.diff(at)))
+        if max(one, other) > wait:
+            still, late = float(told.at(np.array([wait]))[0]), curve(beyond(drawn, wait))
+            spent -= still * np.array(
+                [_gained_beyond(late, max(0.0, each - wait), savings, loss) for each in (one, other)]
+            )
+        better += bool(spent[0] < spent[1])
     return better / TURNS
+
+
+def _gained_beyond(told: Curve, hours: float, savings: Sequence[tuple[float, float]], loss: float) -> float:
+    """Return what so many hours more bring each person who is silent at the end of the wait, as `longer`
+    reckons."""
+    at = np.unique([*np.arange(0.0, hours, STEP), hours])
+    silent = told.at(at)
+    saving = sum(cost * (at[1:] > offset) for offset, cost in savings) * np.ones(len(at) - 1)
+    waited = (silent[1:] + silent[:-1]) / 2 * np.diff(at)
+    return float(np.sum(saving * (silent[:-1] - silent[1:]) - loss * waited))
 
 
 def _spent(silent: Floats, saving: float, loss: float, steps: Floats | float = STEP) -> Floats:
