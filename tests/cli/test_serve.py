@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
+import pytest
 
 from kaskad import config
 from kaskad.cli.root import run
@@ -71,6 +73,28 @@ def test_a_database_of_the_command_line_goes_before_that_of_the_environment(tmp_
     assert (tmp_path / "named.db").exists() and not (tmp_path / "environment.db").exists()
     monkeypatch.delenv("KASKAD_DATABASE")
     assert config.load().database == "sqlite:named.db" and len(config.load().secret_key) >= 32
+
+
+@pytest.mark.parametrize("named", ["environment", "command line"])
+def test_a_password_is_shown_nowhere_and_the_environments_not_written(named, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    url = "postgresql://kaskad:hush@db.example.org/kaskad"
+    monkeypatch.setattr("kaskad.store.db.open_database", lambda name: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr("kaskad.store.migrate.upgrade", lambda db: None)
+    if named == "environment":
+        monkeypatch.setenv("KASKAD_DATABASE", url)
+    assert run(["init", *(["--db", url] if named == "command line" else [])]) == 0
+    said = capsys.readouterr().out
+    assert "hush" not in said and "postgresql://kaskad@db.example.org/kaskad" in said
+    assert ("hush" in (tmp_path / "kaskad.toml").read_text()) == (named == "command line")
+    assert config.load().database == url
+
+
+@pytest.mark.parametrize("name", ["рассылки", "😀", "a\x7fb", 'a"\\b'])
+def test_a_database_may_have_any_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--db", f"{name}.db"]) == 0
+    assert config.load().database == f"sqlite:{name}.db" and (tmp_path / f"{name}.db").exists()
 
 
 def test_where_base_url_is_set_the_link_is_that_of_the_outside_world(tmp_path):

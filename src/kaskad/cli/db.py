@@ -141,12 +141,13 @@ def _say_how(as_json: bool, command: str, *names: object) -> None:
     """Print the line of PostgreSQL's own tool; the password is not repeated: the tool asks, or finds it."""
     from kaskad.cli.screens.output import say
 
-    shown = " ".join(f"'{_without_password(str(name))}'" for name in names)
+    shown = " ".join(f"'{without_password(str(name))}'" for name in names)
     say(as_json, {"command": f"{command} {shown}"}, f"{command} {shown}")
     typer.echo("This is PostgreSQL's own tool; it asks for the password, or finds it in ~/.pgpass.", err=True)
 
 
-def _without_password(name: str) -> str:
+def without_password(name: str) -> str:
+    """Return a database as it may be shown."""
     parts = urlsplit(name)
     user, _, host = parts.netloc.rpartition("@")
     login = user.partition(":")[0]

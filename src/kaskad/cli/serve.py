@@ -40,6 +40,7 @@ def init(
     What KASKAD_DATABASE, KASKAD_BASE_URL and KASKAD_SECRET_KEY say holds here too.
     """
     from kaskad import config
+    from kaskad.cli.db import without_password
     from kaskad.cli.screens.output import say
     from kaskad.domain.errors import Conflict
     from kaskad.store.db import open_database
@@ -56,16 +57,24 @@ def init(
         upgrade(db)
     finally:
         db.close()
-    written = {"database": settings.database, "base_url": settings.base_url}
+    shown = {"database": without_password(settings.database), "base_url": settings.base_url}
     # A key of the environment wins over the file's: a second one would only be taken for the one in use.
     key = {} if settings.secret_key else {"secret_key": secrets.token_urlsafe(32)}
+    written = {"database": settings.database, "base_url": settings.base_url}
+    if not database and shown["database"] != settings.database:
+        del written["database"]  # a password that the environment has stays there
     file.touch(mode=0o600)
-    lines = [f"{name} = {json.dumps(value)}\n" for name, value in {**written, **key}.items()]
+    lines = [f"{name} = {_toml(value)}\n" for name, value in {**written, **key}.items()]
     file.write_text("".join(lines), encoding="utf-8")
     keep = f"Keep {file} as safe as the backups." if key else "Keep the environment's KASKAD_SECRET_KEY safe."
-    say(as_json, {"file": str(file), **written},
-        f"{file} and the database {settings.database} are made. {keep}\n"
+    say(as_json, {"file": str(file), **shown},
+        f"{file} and the database {shown['database']} are made. {keep}\n"
         "Start it with `kaskad serve`.")  # fmt: skip
+
+
+def _toml(value: str) -> str:
+    """Return a text as TOML writes it: as JSON does, which knows no surrogates there."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _with(settings: Settings, **options: str) -> Settings:
