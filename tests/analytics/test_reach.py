@@ -20,6 +20,7 @@ from kaskad.analytics.recent import Lately, hours, lately
 from kaskad.analytics.scope import EVERYTHING, Scope
 from kaskad.analytics.services import services
 from kaskad.analytics.who import Figure, who
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
 from kaskad.domain.returns import LATE, WHOLE
@@ -46,6 +47,7 @@ steps:
   - {id: sms, channel: sms, text: a, wait: 1h}
 """
 CASCADE = to_cascade(TEXT, name="three")
+VALUED = to_cascade(TEXT.replace("purchase}", "purchase, value: total}"), name="three")
 WORTH = {1: "KZT", 2: "USD", 3: "EUR"}  # currencies of what goals bring, by version
 CHANNELS = {0: [Channel.EMAIL], 1: [Channel.TELEGRAM, Channel.WHATSAPP], 2: [Channel.SMS]}
 CURRENCIES = {Channel.EMAIL: "KZT", Channel.TELEGRAM: "KZT", Channel.WHATSAPP: "USD", Channel.SMS: "KZT"}
@@ -177,7 +179,7 @@ LOOKED = ACTED | {Kind.OPENED, Kind.READ, Kind.ANSWERED}
 def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, people: list[Any]) -> None:
     rows = fill(db, people)
     with db.read() as tx:
-        told = report(tx, 7, CASCADE, 1)
+        told, valued = report(tx, 7, CASCADE, 1), report(tx, 7, VALUED, 1)
         listed = trips(tx, 7, CASCADE, 1000)
         stands = standings(tx)
         assert stands == ({7: (told.entered, told.under_way)} if told.entered else {}) == standings(tx, 7)
@@ -203,6 +205,7 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
     check_lines(told, rows, people)
     check_reach(told, rows, len(live))
     check_money(told, live)
+    check_money(valued, live, VALUED)
     with db.read() as tx:
         check_measures(tx, people, rows)
     assert {trip.contact_id: trip.sent for trip in listed} == {
@@ -359,7 +362,7 @@ def check_recent(tx: Transaction, rows: list[dict[str, Any]]) -> None:
     assert {h.begins_at // HOUR: h.sent for h in hours(tx, 30 * HOUR, 31) if h.sent} == dict(left)
 
 
-def check_money(told: Report, live: list[Any]) -> None:
+def check_money(told: Report, live: list[Any], cascade: Cascade = CASCADE) -> None:
     goals = [each[4] for each in live if each[4]]
     revenue = Counter[str]()
     returned = Counter[str]()
@@ -380,7 +383,7 @@ def check_money(told: Report, live: list[Any]) -> None:
     both = {currency for currency, minor in (*told.cost.items(), *told.revenue.items()) if minor}
     one = both.pop() if len(both) == 1 else ""
     spent = told.cost.get(one, 0)
-    worth = told.revenue or told.returned
+    worth = told.revenue or told.returned if goals else cascade.goal and cascade.goal.value
     assert told.return_rate == (told.revenue.get(one, 0) / spent if spent and worth else None)
 
 

@@ -200,9 +200,7 @@ def report_of(
         revenue=whole(brought),
         revenue_each=each(brought, ends.total()),
         goal_cost=each(cost, goals),
-        return_rate=_rate(brought, cost)
-        if any((*revenue.left.values(), *revenue.returned.values()))
-        else None,
+        return_rate=_rate(brought, cost) if _is_worth_told(cascade, goals, revenue) else None,
         returned=told_in.worth.told(revenue.returned),
         goals_returned=back[Kind.RETURNED.bit],
         returned_late=back[LATE],
@@ -295,6 +293,13 @@ def each(amounts: Exact, count: int) -> Amounts:
     if not count:
         return {}
     return whole({currency: EXACT.divide(minor, Decimal(count)) for currency, minor in amounts.items()})
+
+
+def _is_worth_told(cascade: Cascade, goals: int, revenue: Brought) -> bool:
+    """Return whether it is known what goals brought: where none came, nothing, if one would tell it."""
+    if not goals:
+        return bool(cascade.goal and cascade.goal.value)
+    return any((*revenue.left.values(), *revenue.returned.values()))
 
 
 def _rate(revenue: Exact, cost: Exact) -> float | None:

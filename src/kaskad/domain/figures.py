@@ -99,8 +99,8 @@ OF_MONEY = {
     "currency: it is not deducted.",
     "revenue_each": "Revenue by runs that entered.",
     "goal_cost": "What all messages cost, failed ones too, by goals.",
-    "return_rate": "Revenue by cost, where all of both is in one currency; else null, and where no goal "
-    "told what it was worth. No proof of cause.",
+    "return_rate": "Revenue by cost, where all of both is in one currency; else null, and where goals "
+    "came of which none told what it was worth. No proof of cause.",
 }
 OF_MESSAGES = tuple(name for name, one in OF_STEPS.items() if one.states != (SKIPPED,) and not one.first)
 
