@@ -339,6 +339,9 @@ def test_mobile_numbers_of_russia_are_all_told_the_same_as_the_tables_tell_of_ea
     for number in [f"+79{draw.randrange(10**9):09}" for _ in range(300)] + ["+79000000000", "+79999999999"]:
         told = {zone for zone in time_zones_for_number(parse(number)) if zone != "Etc/Unknown"}
         assert set(hours.candidate_zones(number)) == {zone for zone in told if hours.is_zone(zone)}, number
+    unknown = "+79300005555"
+    assert time_zones_for_number(parse(unknown)) == ("Etc/Unknown",)
+    assert hours.candidate_zones(unknown) == hours.candidate_zones("+79161234567"), "not the sender's zone"
     assert hours.candidate_zones("+7916123456") == () == hours.candidate_zones("+7916"), "too short to be one"
 
 

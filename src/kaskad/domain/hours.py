@@ -120,7 +120,8 @@ def _zone_names() -> frozenset[str]:
 
 # The country has had one time since March 2024 (C4); the tables give its mobile numbers all 16 zones of +7.
 _KAZAKH = ("+76", "+77")
-# The tables say the same of all mobile numbers of Russia, and take 30 µs to say it of each.
+# The tables say the same of all mobile numbers of Russia, and take 30 µs to say it of each;
+# of some blocks, such as +7930000, they say nothing: those count as the others.
 _RUSSIAN, _RUSSIAN_MOBILE = "+79000000000", re.compile(r"\+79\d{9}", re.ASCII)
 
 
