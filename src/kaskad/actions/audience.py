@@ -144,8 +144,14 @@ class People(Struct):
         if self.size <= wanted:
             yield from self._from(0, self.size)
             return
+        each = -(-wanted // STRETCHES)
+        if self.members is not None:  # by their places: ids may have gaps, and many begin after one
+            for stretch in range(STRETCHES):
+                at, end = (self.size * n // STRETCHES for n in (stretch, stretch + 1))
+                yield from self._from(self.members[at] - 1, min(each, end - at)) if at < end else ()
+            return
         row = self.tx.one("last_contact")
-        last, each = (row[0] or 0 if row else 0), -(-wanted // STRETCHES)
+        last = row[0] or 0 if row else 0
         after = 0
         for stretch in range(STRETCHES):
             after = max(after, last * stretch // STRETCHES)
