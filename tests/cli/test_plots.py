@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from kaskad.analytics.reach import Line
-from kaskad.cli import root
+from kaskad.cli import report, root
 from kaskad.cli.screens.funnel import funnel, over_days
 from kaskad.cli.screens.plots import Bar, around_zero, chart, columns, filled, sparkline
 from kaskad.cli.screens.scatter import scatter
@@ -96,6 +96,22 @@ def test_days_are_drawn_from_the_first_on_which_something_was_sent():
     assert over_days([day(1), day(2, 9)], 80) == [] == over_days([], 80)
     long = over_days([day(1, 3)] * 100, 40)
     assert long[0].endswith("4 days a bar:") and all(len(each) <= 40 for each in long[1:])
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "first", "last"),
+    [
+        ("2026-11-25", None, 25, 27), ("20261125", None, 25, 27), ("2026-W48-3", None, 25, 27),
+        (None, "2026-11-27", 20, 26), (None, "2026-11-27T15:00", 20, 27),
+        ("2026-11-24T20:00:00+00:00", "2026-11-25T20:00:00+00:00", 25, 26),
+    ],
+)  # fmt: skip
+def test_the_days_that_are_drawn_are_those_the_report_is_of(since, until, first, last):
+    answers = {"/policy": {"zone": "Asia/Almaty"}, "/cascades/x/report/days": [day(n) for n in range(20, 28)]}
+    client = SimpleNamespace(get=lambda path, **query: answers[path])
+    among = {"segment": None, "version": None, "since": since, "until": until}
+    found = report._days(client, {"cascade": "x", "as_of": "2026-11-27T16:00:00+00:00"}, among)
+    assert [one["day"][-2:] for one in found] == [f"{n:02}" for n in range(first, last + 1)]
 
 
 def test_points_lie_within_the_width_that_there_is():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -68,13 +69,19 @@ def _days(client: Client, told: Mapping[str, Any], among: Mapping[str, Any]) -> 
     """Return what was sent on the days that the report is of; of a segment they are not counted."""
     if among["segment"]:
         return ()
-    since, until = (str(among[end] or "")[:10] for end in ("since", "until"))
+    ends = {end: datetime.fromisoformat(among[end]) if among[end] else None for end in ("since", "until")}
+    if any(at and at.tzinfo for at in ends.values()):  # days are those of the installation's clock
+        zone = ZoneInfo(client.get("/policy")["zone"])
+        ends = {end: at.astimezone(zone) if at and at.tzinfo else at for end, at in ends.items()}
+    since, until = ends["since"], ends["until"]
+    first = since.date().isoformat() if since else ""
+    last = (until - timedelta(microseconds=1)).date().isoformat() if until else "9999"
     count = DAYS
     if since:
-        today = datetime.fromisoformat(told["as_of"]).date()
-        count = min(MOST_DAYS, max(1, (today - date.fromisoformat(since)).days + 2))
+        today = datetime.fromisoformat(told["as_of"]).date()  # elsewhere it may be tomorrow
+        count = min(MOST_DAYS, max(1, (today - since.date()).days + 2))
     found = client.get(f"/cascades/{told['cascade']}/report/days", days=count, version=among["version"])
-    return [day for day in found if day["day"] >= since and (not until or day["day"] < until)]
+    return [day for day in found if first <= day["day"] <= last]
 
 
 def _read(told: dict[str, Any]) -> Report:
