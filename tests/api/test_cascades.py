@@ -159,7 +159,7 @@ def test_a_launch_reaches_its_list_and_the_report_counts_it(api, taker, capsys):
     assert run(["report", "sale", "--since", report["as_of"][:10], "--db", api.service.db.name]) == 0
     shown = capsys.readouterr().out
     assert "people         entered ██" in shown and "short (sms)    sent " in shown
-    assert "By the day of sending" not in shown, "one day is no course of time"
+    assert "by the day of sending" not in shown, "one day is no course of time"
 
 
 def test_a_slow_launch_can_be_stopped(api, taker):

@@ -88,7 +88,7 @@ def day(number, sent=0, reacted=0, **cost):
 def test_days_are_drawn_from_the_first_on_which_something_was_sent():
     told = [day(1), day(2, 100, 5, KZT=150_000), day(3), day(4, 50, 0, KZT=1), day(5)]
     head, *lines = over_days(told, 80)
-    assert head == "By the day of sending, 02 Nov to 05 Nov:"
+    assert head == "All messages by the day of sending, 02 Nov to 05 Nov:"
     assert lines == [
         "sent    █ ▄", "        at most 100", "reacted █", "        at most 5", "cost    █ ▁",
         "        at most ₸1,500",

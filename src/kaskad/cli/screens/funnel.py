@@ -61,4 +61,5 @@ def over_days(days: Sequence[Mapping[str, Any]], width: int = 0) -> list[str]:
             most = format_money(Money(round(top), currency)) if currency else f"{top:,}"
             lines.append(f"{'':<7} at most {most}")
     ends = " to ".join(f"{date.fromisoformat(day['day']):%d %b}" for day in (days[0], days[-1]))
-    return [f"By the day of sending, {ends}{f', {each} days a bar' if each > 1 else ''}:", *lines]
+    bars = f", {each} days a bar" if each > 1 else ""
+    return [f"All messages by the day of sending, {ends}{bars}:", *lines]
