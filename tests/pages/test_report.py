@@ -239,7 +239,7 @@ def test_figures_that_take_long_are_waited_for_and_hold_nobody_up(opened, visit,
     monkeypatch.setattr("kaskad.cli.client.sleep", lambda rest_s: there.set())
     assert run(["uplift", "tried", "--version", "1", "--json", "--db", opened.service.office.db.name]) == 0
     told = capsys.readouterr()
-    assert "The server is counting" in told.err and json.loads(told.out)["effect"]["control"]["hits"] == 42
+    assert "a moment to count" in told.err and json.loads(told.out)["effect"]["control"]["hits"] == 42
 
 
 WAITING = (

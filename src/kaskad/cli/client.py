@@ -129,11 +129,11 @@ class Client:
 
 
 def _counted(waited_s: float, rest_s: float) -> float:
-    """Wait for what the server is counting, and say so once; return how long that has taken so far."""
+    """Wait for what is being counted, and say so once; return how long that has taken so far."""
     import typer
 
     if not waited_s:
-        typer.echo("The server is counting …", err=True)
+        typer.echo("This takes a moment to count …", err=True)
     sleep(rest_s)
     return waited_s + rest_s
 
