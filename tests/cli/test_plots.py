@@ -41,6 +41,13 @@ def test_the_scale_may_end_beyond_the_largest_bar_and_instants_are_not_filled():
     assert "█" not in when and "├─" in when and chart([]) == []
 
 
+def test_texts_without_room_behind_their_bars_stand_below_them():
+    bars = [Bar(what, 60, "3 d 06:45 (1 d 09:17 to 3 d 17:04)") for what in ("half", "nine of ten")]
+    lines = chart(bars, width=40)
+    assert [line.strip() for line in lines[1::2]] == [bars[0].text] * 2
+    assert max(map(len, lines)) == 40 and lines[0].endswith("█") and len(chart(bars, width=60)) == 2
+
+
 def test_bars_fill_to_an_eighth_of_a_cell():
     assert [filled(share, 2) for share in (0, 0.001, 1 / 16, 0.5, 0.75, 1, 9)] == [
         "  ", "▏ ", "▏ ", "█ ", "█▌", "██", "██",

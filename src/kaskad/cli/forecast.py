@@ -188,7 +188,7 @@ def _print_edges(told: Mapping[str, Any]) -> None:
         for one in told["edges"]
     ]  # fmt: skip
     if rows:
-        typer.echo(table(("FROM", "TO", "BY", "PEOPLE"), rows) + "\n")
+        typer.echo(table(("FROM", "TO", "BY", "PEOPLE"), rows, names=2) + "\n")
 
 
 def _print_whole(told: Mapping[str, Any]) -> None:
@@ -198,13 +198,16 @@ def _print_whole(told: Mapping[str, Any]) -> None:
         f"{told['reach']:.1%} are expected to react: {_likely(told['reached'], ranges['reached'])}; "
         f"{_likely(told['silent'], ranges['silent'])} to stay silent."
     )
-    costs = _money(told["cost"]) or "nothing"
+    costs = _money(told["cost"])
     between = " + ".join(
         f"{_money({name: one['low']})} to {_money({name: one['high']})}"
         for name, one in sorted(told["cost_ranges"].items())
     )
     messages = _likely(told["messages"], ranges["messages"])
-    typer.echo(f"{messages} messages for {costs}{f' ({between})' if between else ''}{each}.")
+    paid = (
+        f" for {costs}{f' ({between})' if between else ''}{each}" if costs else "; no account tells a price"
+    )
+    typer.echo(f"{messages} messages{paid}.")
     if told["budget_left"]:
         typer.secho(
             f"Of its budget {_money(told['budget_left'])} are left: steps that would overspend it are passed "

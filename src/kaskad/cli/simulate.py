@@ -225,8 +225,9 @@ def _print(told: Mapping[str, Any], file: str) -> None:
     typer.echo(f"Messages outside of the windows: {told['outside']:,}.")
     for trace in told["traces"]:
         _print_trace(trace)
-    for one in told["notes"]:
-        typer.secho(f"{one['step'] or 'people'}: {NOTES[one['note']]}.", fg=typer.colors.YELLOW)
+    for note in dict.fromkeys(one["note"] for one in told["notes"]):
+        of = ", ".join(one["step"] or "people" for one in told["notes"] if one["note"] == note)
+        typer.secho(f"{of}: {NOTES[note]}.", fg=typer.colors.YELLOW)
     typer.echo(BASES[told["basis"]])
     _print_checks(told["checks"], file)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 
 import msgspec
 import typer
 
 from kaskad.domain.worded import Worded
+
+ENDLESS = 1_000_000  # columns: where nobody looks at a terminal
+LEAST = 24  # columns that are taken to be there, whatever a terminal says
+TALLEST = 4  # lines of a cell, before its row rather stands by itself
+_GAP = "  "
+_PIECES = re.compile(r"\([^()]{1,20}\)[^\s()]*|\S+")
 
 
 def _plain(value: object) -> str:
@@ -33,22 +42,112 @@ def say(as_json: bool, value: object, text: str) -> None:
     typer.echo(as_text(value) if as_json else text)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return rows in columns as wide as they need; numbers stand at the right."""
-    shown = [list(head), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
-    widths = [max(len(line[column]) for line in shown) for column in range(len(head))]
-    right = [
-        bool(rows) and all(isinstance(row[column], int | float) for row in rows)
-        for column in range(len(head))
-    ]
-    lines = [
-        "  ".join(
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[object]], width: int = 0, *, names: int = 1
+) -> str:  # fmt: skip
+    """Return rows in columns as wide as they need; numbers stand at the right.
+
+    Where a terminal has fewer columns, those that are empty are left out and texts are broken into lines;
+    where that is not enough, each row stands by itself: its first `names` cells on a line (from → to), and
+    each of the others on one. What goes to a file or to a program is never broken. `width`: columns of a
+    whole line, by itself those of the terminal.
+    """
+    wide = width or shutil.get_terminal_size((ENDLESS, 0)).columns
+    shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    right = [bool(rows) and all(isinstance(row[at], int | float) for row in rows) for at in range(len(head))]
+    if rows and _wide(head, shown) > wide:
+        kept = [at for at in range(len(head)) if any(row[at] for row in shown)]
+        head, right = [head[at] for at in kept], [right[at] for at in kept]
+        shown = [[row[at] for at in kept] for row in shown]
+    widths = _narrowed(head, shown, right, wide)
+    if widths is None:
+        return "\n".join(_stacked(head, shown, max(LEAST, wide), names))
+    return "\n".join(line for row in (head, *shown) for line in _in_columns(row, widths, right))
+
+
+def _wide(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    columns = [max(len(name), *(len(row[at]) for row in rows)) for at, name in enumerate(head)]
+    return sum(columns) + len(_GAP) * (len(columns) - 1)
+
+
+def _in_columns(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> Iterator[str]:
+    broken = [_broken(cell, width) for cell, width in zip(row, widths, strict=True)]
+    for line in zip_longest(*broken, fillvalue=""):
+        yield _GAP.join(
             cell.rjust(width) if at_right else cell.ljust(width)
             for cell, width, at_right in zip(line, widths, right, strict=True)
         ).rstrip()
-        for line in shown
+
+
+def _narrowed(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], wide: int
+) -> list[int] | None:
+    """Return how wide each column is, the widest texts broken first; None where they do not fit."""
+    cells = [[name, *(row[at] for row in rows)] for at, name in enumerate(head)]
+    widths = [max(map(len, column)) for column in cells]
+    least = [
+        width if at_right else max(map(_unbroken, column))
+        for column, width, at_right in zip(cells, widths, right, strict=True)
     ]
-    return "\n".join(lines)
+    over = sum(widths) + len(_GAP) * (len(widths) - 1) - wide
+    for _ in range(over):
+        at = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
+        if widths[at] <= least[at]:
+            return None
+        widths[at] -= 1
+    tallest = max(
+        len(_broken(cell, width)) for column, width in zip(cells, widths, strict=True) for cell in column
+    )
+    return widths if tallest <= TALLEST else None
+
+
+def _stacked(
+    head: Sequence[str], rows: Sequence[Sequence[str]], wide: int, names: int
+) -> Iterator[str]:  # fmt: skip
+    """Yield each row as lines: what it is of, and below it its other cells, each behind its name."""
+    room = min(max(map(len, head[names:]), default=0), wide // 2 - 2)
+    for row in rows:
+        first = next((at for at, cell in enumerate(row) if cell), 0)
+        first = max(first, names - 1)
+        yield from _broken(" → ".join(filter(None, row[: first + 1])), wide)
+        for name, cell in list(zip(head, row, strict=True))[first + 1 :]:
+            yield from _named(name, cell, room, wide)
+
+
+def _named(name: str, cell: str, room: int, wide: int) -> Iterator[str]:
+    """Yield a cell behind its name, or below it where it has words that do not fit beside it."""
+    beside = wide - room - 2 * len(_GAP)
+    if not cell or (_drawn(cell) and len(cell) + len(_GAP) > wide):
+        return
+    if not name or (_unbroken(cell) > beside and len(cell) > beside):
+        yield from (f"{_GAP}{line}".rstrip() for line in ([name] if name else []))
+        yield from (f"{_GAP}{line}".rstrip() for line in _broken(cell, wide - len(_GAP)))
+        return
+    for part, line in zip_longest(_broken(name, room), _broken(cell, beside), fillvalue=""):
+        yield f"{_GAP}{part:{room}}{_GAP}{line}".rstrip()
+
+
+def _drawn(cell: str) -> bool:
+    return "─" in cell
+
+
+def _unbroken(cell: str) -> int:
+    """Return how wide the widest part of a cell is that stays in one piece; a picture is one."""
+    return len(cell) if _drawn(cell) else max(map(len, _PIECES.findall(cell)), default=0)
+
+
+def _broken(cell: str, width: int) -> list[str]:
+    """Return a cell as lines of at most `width`; a range in brackets stays together where it fits."""
+    if len(cell) <= width or _drawn(cell):
+        return [cell]
+    lines = [""]
+    for piece in _PIECES.findall(cell):
+        if lines[-1] and len(lines[-1]) + 1 + len(piece) > width:
+            lines.append("")
+        lines[-1] += f" {piece}" if lines[-1] else piece
+        while len(lines[-1]) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return lines
 
 
 def rates_of(

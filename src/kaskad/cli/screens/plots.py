@@ -39,7 +39,8 @@ def columns() -> int:
 def chart(bars: Sequence[Bar], top: float = 0.0, width: int = 0) -> list[str]:
     """Return a line each for these bars, all to the scale of which `top` is the end; 0: of the largest.
 
-    `width`: columns of a whole line, by itself those of the terminal.
+    `width`: columns of a whole line, by itself those of the terminal. Where they have no room behind the
+    bars, texts stand below them.
     """
     wide = width or columns()
     top = max(top, *(end for bar in bars for end in (bar.value, *(bar.between or ()))), 0.0) or 1.0
@@ -47,12 +48,17 @@ def chart(bars: Sequence[Bar], top: float = 0.0, width: int = 0) -> list[str]:
         max(map(len, told), default=0)
         for told in ([bar.text for bar in bars], [bar.of for bar in bars], [bar.what for bar in bars])
     )
-    of = max(0, min(of, wide - text - what - 3 - LEAST, wide // 3))
+    below = what + LEAST + text + 2 > wide
+    beside = 0 if below else text + 1
+    of = max(0, min(of, wide - beside - what - 2 - LEAST, wide // 3))
     names = [f"{_short(bar.of, of):<{of}} {bar.what:<{what}}" if of else bar.what.ljust(what) for bar in bars]
-    room = max(LEAST, wide - text - 2 - max(map(len, names), default=0))
-    return [
-        f"{name} {_drawn(bar, top, room)} {bar.text}".rstrip() for name, bar in zip(names, bars, strict=True)
-    ]
+    room = max(LEAST, wide - beside - 1 - max(map(len, names), default=0))
+    lines = []
+    for name, bar in zip(names, bars, strict=True):
+        drawn = f"{name} {_drawn(bar, top, room)}"
+        apart = " " * max(0, min(len(name) + 1, wide - text))
+        lines += [drawn.rstrip(), f"{apart}{bar.text}"] if below else [f"{drawn} {bar.text}".rstrip()]
+    return lines
 
 
 def _drawn(bar: Bar, top: float, width: int) -> str:

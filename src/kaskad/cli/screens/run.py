@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,7 +18,7 @@ from rich.text import Text
 from kaskad import log
 from kaskad.analytics.reach import Amounts, Level, Line, Progress, Report, Trip, money
 from kaskad.cli.screens.funnel import funnel, over_days
-from kaskad.cli.screens.output import rates_of
+from kaskad.cli.screens.output import ENDLESS, rates_of, table
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import MessageClass
@@ -290,28 +290,48 @@ def _report_table(report: Report) -> Group:
     lines = report.lines
     sums = {title: sum(getattr(line, name) for line in lines) for title, name in _COLUMNS.items()}
     shown = [title for title in _COLUMNS if sums[title] or title not in ("machines", "failed", "unheard")]
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Messages", no_wrap=True)
-    for title in (*shown, "cost"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for line in lines:
-        counts = [str(getattr(line, _COLUMNS[title])) for title in shown]
-        table.add_row(f"{line.id} ({line.channel})", *counts, _money(line.cost))
-    table.add_row("all", *(str(sums[title]) for title in shown), _money(report.cost), style="bold")
+    rows = [
+        (
+            f"{line.id} ({line.channel})",
+            *(getattr(line, _COLUMNS[title]) for title in shown),
+            _money(line.cost),
+        )
+        for line in lines
+    ]
+    rows.append(("all", *(sums[title] for title in shown), _money(report.cost)))
     unusual = sums["machines"] or sums["unheard"]
     notes = [Text(text, style="dim") for text in _MEANINGS[: 2 if unusual else 1]]
-    return Group(Text(), table, *notes, Text())
+    return Group(Text(), _Figures(("Messages", *shown, "cost"), rows, summed=True), *notes, Text())
 
 
-def _reach_table(levels: Sequence[Level]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("Reach")
-    for title in ("people", "of entered", "cost each"):
-        table.add_column(title, justify="right")
-    for level in levels:
-        share = f"{level.share * 100:.0f} %"
-        table.add_row(_LEVELS[level.name], str(level.contacts), share, _money(level.cost_each))
-    return table
+def _reach_table(levels: Sequence[Level]) -> _Figures:
+    rows = [
+        (_LEVELS[level.name], level.contacts, f"{level.share * 100:.0f} %", _money(level.cost_each))
+        for level in levels
+    ]
+    return _Figures(("Reach", "people", "of entered", "cost each"), rows)
+
+
+class _Figures:
+    """A table of figures; where a terminal is too narrow for it, each row stands by itself, in lines.
+
+    `summed`: the last row is the sum of those above.
+    """
+
+    def __init__(self, head: Sequence[str], rows: Sequence[Sequence[object]], summed: bool = False) -> None:
+        self.head, self.rows = head, rows
+        self._table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        self._table.add_column(head[0], no_wrap=True)
+        for title in head[1:]:
+            self._table.add_column(title, justify="right", no_wrap=True)
+        for at, row in enumerate(rows, 1):
+            self._table.add_row(*map(str, row), style="bold" if summed and at == len(rows) else "")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Yield what fits."""
+        wide = console.measure(self._table, options=options.update(max_width=ENDLESS)).maximum
+        fits = wide <= options.max_width
+        yield self._table if fits else Text(table(self.head, self.rows, options.max_width))
 
 
 def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:

@@ -1,0 +1,81 @@
+"""Tables in the terminal: columns where they fit, else rows that stand by themselves."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from kaskad.cli.screens.output import table
+from kaskad.cli.screens.run import _Figures
+
+HEAD = ("STEP", "ARRIVE", "MESSAGES", "COST", "PASSED OVER", "")
+PLOT = "      ├─────●────┤      "
+ROWS = [
+    ("letter", 1_000, "1000 (980 to 1020)", "12 000 KZT", "no address 12, no consent 300", PLOT),
+    ("chat", 80, "650 (600 to 700)", None, "", ""),
+]
+
+
+def test_a_table_that_fits_has_its_columns_and_numbers_stand_at_the_right():
+    lines = table(HEAD, ROWS, 120).split("\n")
+    assert len(lines) == 3 and lines == table(HEAD, ROWS, 1_000).split("\n")
+    assert lines[2].index("80") + 2 == lines[1].index("1000") + 4
+
+
+def test_what_goes_to_a_program_is_never_broken(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    long = [("x", "a b " * 500)]
+    assert table(("A", "B"), long) == f"A  B\nx  {'a b ' * 500}".rstrip()
+    monkeypatch.setenv("COLUMNS", "30")
+    assert "\n" in table(("A", "B"), [("x", "a b " * 20)]).partition("x")[2]
+
+
+def test_columns_that_say_nothing_go_first():
+    rows = [("letter", "950 (941 to 958)", "", None), ("chat", "760 (555 to 934)", "", None)]
+    head = ("STEP", "ARRIVE", "COST", "PASSED OVER")
+    assert "PASSED OVER" in table(head, rows, 60)
+    assert table(head, rows, 30).split("\n")[0].split() == ["STEP", "ARRIVE"]
+
+
+def test_texts_are_broken_between_words_and_neither_a_range_nor_a_picture_is():
+    shown = table(HEAD, ROWS, 94)
+    lines = shown.split("\n")
+    assert max(map(len, lines)) <= 94 and len(lines) > 3 and lines[0].startswith("STEP")
+    assert "(980 to 1020)" in shown and PLOT.rstrip() in shown
+    assert "letter" in lines[1] and lines[1].split()[1] == "1000", "numbers stand whole"
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_where_columns_cannot_fit_each_row_stands_by_itself(width):
+    lines = table(HEAD, ROWS, width).split("\n")
+    assert max(map(len, lines)) <= width
+    assert [line for line in lines if not line.startswith(" ")] == ["letter", "chat"]
+    assert [line.split() for line in lines[1:3]] == [
+        ["ARRIVE", "1000"], ["MESSAGES", "1000", "(980", "to", "1020)"],
+    ]  # fmt: skip
+    assert any(line.strip() == PLOT.strip() for line in lines), "what has no name stands without one"
+    ways = table(
+        ("FROM", "TO", "PEOPLE"), [("letter", "end: responded", "190 (14 to 391), or more")], 30, names=2
+    )
+    assert ways.split("\n")[0] == "letter → end: responded"
+    chat = lines[lines.index("chat") + 1 :]
+    assert [line.split()[0] for line in chat] == ["ARRIVE", "MESSAGES"], "what is empty is not said"
+
+
+def test_a_picture_without_room_is_left_out_and_a_long_word_still_ends_in_the_terminal():
+    shown = table(("", "A"), [("x", "─" * 60), ("y", "w" * 100)], 30)
+    assert "─" not in shown and shown.count("w") == 100
+    assert all(len(line) <= 30 for line in shown.split("\n"))
+
+
+def test_the_report_of_a_narrow_terminal_says_every_figure():
+    head = ("Messages", "sent", "delivered", "seen", "reacted", "cost")
+    figures = _Figures(head, [("letter (email)", 12, 9, 5, 2, "₸120"), ("all", 12, 9, 5, 2, "₸120")], True)
+    shown = {}
+    for width in (40, 80):
+        out = Console(file=io.StringIO(), width=width)
+        out.print(figures)
+        shown[width] = [line.rstrip() for line in out.file.getvalue().split("\n")]
+    assert shown[40][:3] == ["letter (email)", "  sent       12", "  delivered  9"]
+    assert shown[40][6] == "all"
+    assert shown[80][1].split() == ["letter", "(email)", "12", "9", "5", "2", "₸120"]
