@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kaskad.analytics.intervals import ALPHA, Interval
 
 DRAWS = 2_000
-_SINGLE = 256  # of the greatest values each stands for itself; the rest in as many bins, each by its mean
+_SINGLE = 64  # of the greatest values each stands for itself; the rest in as many bins, each by its mean
 _AT_ONCE = 200  # draws in memory
 
 
