@@ -87,7 +87,8 @@ class Timed(Struct, frozen=True):
     else 0.
 
     `cpu_ms` is the processor's time of one request, with the share of who asks: on a busy machine the rest of
-    what a page takes is waiting for others.
+    what a page takes is waiting for others. `there_cpu_ms` is that of all requests until its figures were
+    there for the first time, `server_ms` that of a database that has processes of its own.
     """
 
     path: str
@@ -97,6 +98,8 @@ class Timed(Struct, frozen=True):
     cpu_ms: float
     kib: float
     counted_ms: float = 0.0
+    there_cpu_ms: float = 0.0
+    server_ms: float = 0.0
 
     @property
     def slow(self) -> bool:
@@ -138,13 +141,14 @@ def _measured(
     _furnish(place.url)
     url = place.url if "://" in place.url else f"sqlite:{place.url}"
     _count(url, progress)
+    place.settle()
     fill_s = time.perf_counter() - began
     settings = Settings(database=url, listen="127.0.0.1:0", resolver="off", secret_key=SECRET)
     with serving(settings, "the benchmark") as service, _signed_in(service) as client:
         paths, not_asked = _paths(client)
         timed = []
         for path in paths:
-            one = _timed(client, path, times)
+            one = _timed(client, path, times, place)
             if one is None:
                 not_asked.append(path)
             else:
@@ -255,10 +259,10 @@ def _somebody(client: httpx2.Client) -> str:
     return found[1] if found else "con_1"
 
 
-def _timed(client: httpx2.Client, path: str, times: int) -> Timed | None:
+def _timed(client: httpx2.Client, path: str, times: int, place: Place) -> Timed | None:
     """Return how long a page takes; None where it leads elsewhere, or is not there for this database."""
     took: list[float] = []
-    asked = time.perf_counter()
+    server, used, asked = place.cpu_s(), time.process_time(), time.perf_counter()
     answer = client.get(path)
     first, counted = (time.perf_counter() - asked) * 1000, 0.0
     while answer.status_code == _COUNTING:
@@ -267,6 +271,8 @@ def _timed(client: httpx2.Client, path: str, times: int) -> Timed | None:
         counted = (time.perf_counter() - asked) * 1000
     if answer.status_code != 200:
         return None
+    there = (time.process_time() - used) * 1000
+    server = (place.cpu_s() - server) * 1000
     used = time.process_time()
     for _ in range(times):
         began = time.perf_counter()
@@ -277,7 +283,7 @@ def _timed(client: httpx2.Client, path: str, times: int) -> Timed | None:
     return Timed(
         path, round(first, 1), round(took[len(took) // 2], 1),
         round(took[min(len(took) - 1, len(took) * 95 // 100)], 1), round(cpu, 1),
-        round(len(answer.content) / 1024, 3), round(counted, 1),
+        round(len(answer.content) / 1024, 3), round(counted, 1), round(there, 1), round(server, 1),
     )  # fmt: skip
 
 

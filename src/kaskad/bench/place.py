@@ -38,6 +38,9 @@ class Place(Protocol):
     def cpu_s(self) -> float:
         """Return the CPU time of the database's own processes; 0 where it has none on this machine."""
 
+    def settle(self) -> None:
+        """Do what the database does by itself some minutes after it was filled, so that it plans as usual."""
+
     def close(self) -> None: ...
 
 
@@ -71,6 +74,9 @@ class SqlitePlace:
     def cpu_s(self) -> float:
         return 0.0
 
+    def settle(self) -> None:
+        """SQLite plans by rules, and by what a migration says; nothing is gathered."""
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -101,6 +107,9 @@ class PostgresPlace:
 
     def cpu_s(self) -> float:
         return server_cpu_s(self._connection.info.backend_pid)
+
+    def settle(self) -> None:
+        self._connection.execute("VACUUM ANALYZE")
 
     def close(self) -> None:
         self._connection.close()

@@ -246,14 +246,16 @@ def pages(
         rows = [
             (
                 each.path,
-                *(f"{part:.0f}" for part in (each.first_ms, each.counted_ms, each.p50_ms, each.p95_ms)),
-                f"{each.cpu_ms:.0f}",
+                *(f"{part:.0f}" for part in (each.first_ms, each.counted_ms, each.there_cpu_ms)),
+                f"{each.server_ms:.0f}",
+                *(f"{part:.0f}" for part in (each.p50_ms, each.p95_ms, each.cpu_ms)),
                 f"{each.kib:.0f}",
                 "slow" if each.slow else "",
             )
             for each in sorted(report.timed, key=lambda each: -each.p95_ms)
         ]  # fmt: skip
-        typer.echo(table(("PAGE", "FIRST MS", "COUNTED", "P50", "P95", "CPU MS", "KIB", ""), rows))
+        heads = ("PAGE", "FIRST MS", "COUNTED", "CPU", "SERVER", "P50", "P95", "CPU EACH", "KIB", "")
+        typer.echo(table(heads, rows))
         typer.echo(f"The first page with styles and scripts: {report.first_page_kib:.0f} KiB")
         typer.echo(f"Not asked for: {', '.join(report.not_asked) or 'none'}")
     if any(each.slow for each in report.timed):
