@@ -112,6 +112,8 @@ ASKED = (
     ("POST", "/cascades/held/optimize", {"typical": True, "order": "free"}),
     ("POST", "/cascades/held/forecast", {"typical": True}),
     ("POST", "/cascades/held/launch/preview", {"everybody": True}),
+    ("GET", "/cascades/held/figures/export", None), ("GET", "/cascades/held/report/export", None),
+    ("POST", "/cascades/held/simulate", {"typical": True, "people": 20}),
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from kaskad.cli import customers, figures
 from kaskad.domain.measures import OF_MONEY, OF_RUNS
+from support.counted import counting_held
 from support.faults import until
 
 
@@ -24,6 +25,20 @@ def test_every_figure_is_there_with_what_it_counts(visit, site):
         looked.goto("/cascades/news/figures")
         looked.shoot(f"figures {width}")
         assert looked.axe() == [] and not looked.overflows()
+
+
+def test_a_file_that_takes_long_is_offered_once_it_is_there(visit, monkeypatch):
+    eyes = visit("viewer", language="en")
+    with counting_held(monkeypatch) as there:
+        page = eyes.goto("/cascades/news/figures.csv?step=letter")
+        page.wait_for_selector("text=Being counted")
+        there.set()
+        page.wait_for_selector("text=The file is there")  # by itself
+        assert not eyes.axe()
+        with page.expect_download() as told:
+            page.get_by_role("link", name="Download").click()
+    assert told.value.suggested_filename == "news-figures.csv"
+    assert "reach_seen" in told.value.path().read_text()
 
 
 def test_the_terminal_tells_what_the_api_does(site, capsys, monkeypatch):

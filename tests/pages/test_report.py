@@ -244,7 +244,7 @@ def test_figures_that_take_long_are_waited_for_and_hold_nobody_up(opened, visit,
 
 WAITING = (
     "/cascades/news", "/cascades/news/forecasts", "/cascades/news/uplift", "/cascades/news/money",
-    "/cascades/news/launch?audience=list vip",
+    "/cascades/news/launch?audience=list vip", "/cascades/news/figures.csv", "/cascades/news/report.xlsx",
 )  # fmt: skip
 
 

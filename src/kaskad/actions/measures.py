@@ -71,14 +71,9 @@ def told(office: Office, slug: str, among: Among = ALL, chosen: Chosen = EVERY) 
     return Told(cascade.id, cascade.title, now, chosen, made)
 
 
-def export(
-    office: Office, slug: str, form: Table, among: Among = ALL, chosen: Chosen = EVERY
-) -> Iterator[bytes]:
-    """Return the measures as a file: a row for each measure of each step, channel and variant; then of all.
-
-    Raises what `told` raises.
-    """
-    return table_of(form, HEADER, list(_cells(told(office, slug, among, chosen).measured)))
+def export(found: Told, form: Table) -> Iterator[bytes]:
+    """Return measures as a file: a row for each measure of each step, channel and variant; then of all."""
+    return table_of(form, HEADER, list(_cells(found.measured)))
 
 
 def complaints(office: Office, days: int = 30) -> list[Day]:

@@ -136,12 +136,9 @@ HEADER = (
 )  # fmt: skip
 
 
-def export(office: Office, slug: str, form: Table, among: Among = ALL) -> Iterator[bytes]:
-    """Return the report's table as a file: a row for each step and channel, and variant; the last of all.
-
-    Raises NotFound, Conflict.
-    """
-    return table_of(form, HEADER, list(_rows(report(office, slug, among))))
+def export(found: Told, form: Table) -> Iterator[bytes]:
+    """Return a report's table as a file: a row for each step and channel, and variant; the last of all."""
+    return table_of(form, HEADER, list(_rows(found)))
 
 
 def table_of(form: Table, header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Iterator[bytes]:

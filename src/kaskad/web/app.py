@@ -150,7 +150,6 @@ from kaskad.web.pages.session import lost, need_of
 from kaskad.web.problems import HANDLERS, answer
 from kaskad.web.push import Push
 from kaskad.web.site import SitePages
-from kaskad.web.soon import Soon
 from kaskad.web.tracking import Tracking
 
 LONG = frozenset({"/api/v1/contacts/import", "/api/v1/bills", "/bills"})  # where long files go
@@ -334,7 +333,7 @@ def build_app(
         routed.state.settings = settings
         routed.state.lines = lines
         _add_api_and_pages(routed, office)
-    return Front(hooks, routed, lines, figures.soon, short_host(settings), office)
+    return Front(hooks, routed, lines, figures, short_host(settings), office)
 
 
 def _add_api_and_pages(routed: FastAPI, office: Office) -> None:
@@ -398,19 +397,19 @@ class Front:
     """
 
     def __init__(
-        self, hooks: Hooks, routed: ASGIApp, lines: Lines, soon: Soon, short_host: bytes = b"",
+        self, hooks: Hooks, routed: ASGIApp, lines: Lines, figures: Figures, short_host: bytes = b"",
         office: Office | None = None,
     ) -> None:  # fmt: skip
         self.hooks = hooks
         self._short_host = short_host  # where short links lead, and nothing else is answered; b"": nowhere
         self._office = office  # whose brands may have such hosts of their own
         self._routed = routed
-        self._lines, self._soon = lines, soon
+        self._lines, self._figures = lines, figures
 
     def close(self) -> None:
         """End what would keep the server from stopping: the streams of open pages, figures not yet begun."""
         self._lines.close()
-        self._soon.close()
+        self._figures.close()
 
     def _is_short(self, scope: Scope) -> bool:
         """Say whether the request came to a host where only short links are answered."""

@@ -40,16 +40,20 @@ class Counting:
 
     def __init__(self, request: Request) -> None:
         self._soon: Soon = request.app.state.figures.soon
+        self._playing: Soon = request.app.state.figures.playing
         self._name = (request.url.path, request.url.query)
         self._who = asking(request).name
 
-    def soon(self, make: Callable[[], T], body: Told | None = None, on: Hashable = "") -> T:
+    def soon(
+        self, make: Callable[[], T], body: Told | None = None, on: Hashable = "", *, apart: bool = False
+    ) -> T:
         """Return what `make` does, which stands on what is told by `on`: with another it is another answer.
 
-        Raises BeingCounted where that takes longer than a moment.
+        What is reckoned `apart`, in a process of its own, waits for nobody's figures, nor they for it. Raises
+        BeingCounted where it takes longer than a moment.
         """
         told = "" if body is None else body.model_dump_json()
-        return self._soon.get((*self._name, told, on), make, self._who)
+        return (self._playing if apart else self._soon).get((*self._name, told, on), make, self._who)
 
 
 Counted = Annotated[Counting, Depends(Counting)]

@@ -146,13 +146,14 @@ def show_figures(
     return MeasuresView.of(counted.soon(lambda: measures.told(office, slug, among.told, chosen.told)))
 
 
-@router.get("/cascades/{slug}/figures/export", dependencies=[may(READ)], responses=FILE,
+@router.get("/cascades/{slug}/figures/export", dependencies=[may(READ)], responses={**FILE, **COUNTING},
             response_class=StreamingResponse)  # fmt: skip
 def export_figures(
     office: InOffice,
     slug: Slug,
     among: Annotated[AmongQuery, Depends()],
     chosen: Annotated[ChosenQuery, Depends()],
+    counted: Counted,
     form: Table = "csv",
 ) -> StreamingResponse:
     """Return the same as a file: a row for each measure."""
@@ -160,7 +161,8 @@ def export_figures(
         "Content-Disposition": f'attachment; filename="{slug}-figures.{form}"',
         "Cache-Control": "no-store",
     }
-    content = measures.export(office, slug, form, among.told, chosen.told)
+    found = counted.soon(lambda: measures.told(office, slug, among.told, chosen.told))
+    content = measures.export(found, form)
     return StreamingResponse(content, media_type=KINDS[Form(form)], headers=headers)
 
 

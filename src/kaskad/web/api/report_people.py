@@ -110,17 +110,19 @@ def list_people_of_report(
 
 
 @router.get(
-    "/report/export", dependencies=[may(READ)], responses=FILE, response_class=StreamingResponse
+    "/report/export", dependencies=[may(READ)], responses={**FILE, **COUNTING},
+    response_class=StreamingResponse,
 )  # fmt: skip
 def export_report(
-    office: InOffice, slug: Slug, among: Annotated[AmongQuery, Depends()], form: reports.Table = "csv"
-) -> StreamingResponse:
+    office: InOffice, slug: Slug, counted: Counted, among: Annotated[AmongQuery, Depends()],
+    form: reports.Table = "csv",
+) -> StreamingResponse:  # fmt: skip
     """Return the report's table: a row for each step and channel, and for each variant.
 
     In CSV, cells that a spreadsheet would carry out stand behind an apostrophe.
     """
     headers = {"Content-Disposition": f'attachment; filename="{slug}.{form}"', "Cache-Control": "no-store"}
-    content = reports.export(office, slug, form, among.told)
+    content = reports.export(counted.soon(lambda: reports.report(office, slug, among.told)), form)
     return StreamingResponse(content, media_type=KINDS[Form(form)], headers=headers)
 
 

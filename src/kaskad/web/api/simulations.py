@@ -9,9 +9,11 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 
 from kaskad.actions import simulate
+from kaskad.actions.grounds import grounds
 from kaskad.actions.simulate import Asked
 from kaskad.planning.world_file import MOST_PEOPLE
 from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.counted import COUNTING, Counted
 from kaskad.web.api.forecasts import Minor
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.templates import PEOPLE
@@ -135,11 +137,13 @@ class SimulationView(View):
     seconds: Annotated[float, Field(description="That it took.")]
 
 
-@router.post("/{slug}/simulate", dependencies=[may(READ), may(PEOPLE)])
-def simulate_cascade(office: InOffice, slug: Slug, told: NewSimulation) -> SimulationView:
+@router.post("/{slug}/simulate", dependencies=[may(READ), may(PEOPLE)], responses=COUNTING)
+def simulate_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewSimulation) -> SimulationView:
     """Play a cascade on a clock of its own, with the rules that then run; nothing is saved or sent.
 
     It is done in a process of its own, and ended after 55 seconds.
     """
-    found = simulate.simulate(office, slug, told.asked)
+    found = counted.soon(
+        lambda: simulate.simulate(office, slug, told.asked), told, grounds(office, slug), apart=True
+    )
     return SimulationView.model_validate(simulate.as_told(found))

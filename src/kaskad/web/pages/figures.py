@@ -39,6 +39,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.soon = Soon()
+        self.playing = Soon()  # simulations, in processes of their own, which take nobody else's turn
         self.titles: Remembered[Mapping[str, str]] = Remembered()
         self.overviews: Remembered[list[Overview]] = Remembered()
         self.reports: Remembered[Told] = Remembered(self.soon)
@@ -61,6 +62,11 @@ class Figures:
         self.customers: Remembered[Customers] = Remembered(self.soon)
         self.mailboxes: Remembered[Mailboxes] = Remembered(self.soon)
         self.played = Playing()
+
+    def close(self) -> None:
+        """Begin nothing more: the server is stopping."""
+        self.soon.close()
+        self.playing.close()
 
     def cascades(self, office: Office) -> list[Overview]:
         """Return all cascades: what runs first, what is over last."""

@@ -7,9 +7,12 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from msgspec import structs
 
 from kaskad.actions import cascades, measures
+from kaskad.actions.cascades import Overview
 from kaskad.actions.measures import Told
+from kaskad.actions.office import Office
 from kaskad.analytics.intervals import Share, shown
 from kaskad.analytics.measures import Chosen
 from kaskad.domain.measures import OF_MESSAGES, OF_MONEY, OF_RUNS
@@ -17,6 +20,7 @@ from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.filters import Filters, named, number_of, offered
+from kaskad.web.pages.look import Look
 from kaskad.web.pages.report import TYPES
 from kaskad.web.pages.session import PageRoute, look_of
 from kaskad.web.pages.shell import HEADERS, render
@@ -43,21 +47,17 @@ def show(
     look = look_of(request, seen)
     whole = cascades.find(office, slug)
     told: Told | None = None
-    steps: list[str] = [each.id for each in whole.overview.steps]
-    channels = sorted({one for each in whole.overview.steps for one in each.channels})
     if whole.overview.version is not None:
-        among = Filters(segment, number_of(version), since, until).among(look)
-        chosen = Chosen(step if step in steps else "", channel if channel in channels else "", variant)
-        name = named(office, slug, among, step, channel, variant)
-        told = figures_of(request).measured.soon(name, lambda: measures.told(office, slug, among, chosen))
+        filters = Filters(segment, number_of(version), since, until)
+        told = _told(office, request, look, whole.overview, filters, Chosen(step, channel, variant))
     rows = told.measured.rows if told else []
     arms = [told.measured.rates[each] for each in ("cr_entered", "cr_holdout")] if told else []
     asked = {"step": step, "channel": channel, "variant": variant, "segment": segment, "version": version,
              "since": since, "until": until}  # fmt: skip
     return render(
         request, look, "measures.html", seen=seen, cascade=whole.overview, told=told,
-        steps=[(each, each) for each in steps],
-        channels=[(each, look.word("channel", each)) for each in channels],
+        steps=[(each.id, each.id) for each in whole.overview.steps],
+        channels=[(each, look.word("channel", each)) for each in _channels(whole.overview)],
         asked=f"?{urlencode({name: value for name, value in asked.items() if value})}",
         gain_shown=bool(arms) and shown(*(Share(each.part, each.whole) for each in arms)),
         of_messages=OF_MESSAGES, of_runs=OF_RUNS, of_money=OF_MONEY, rows=rows,
@@ -72,8 +72,26 @@ def download(
     segment: str = "", version: str = "", since: str = "", until: str = "", step: str = "",
     channel: str = "", variant: str = "",
 ) -> Response:  # fmt: skip
-    """Give the measures as a file."""
-    among = Filters(segment, number_of(version), since, until).among(look_of(request, seen))
+    """Give the measures that the page shows as a file."""
+    look, overview = look_of(request, seen), cascades.find(office, slug).overview
+    filters = Filters(segment, number_of(version), since, until)
+    told = _told(office, request, look, overview, filters, Chosen(step, channel, variant))
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}-figures.{form}"'}
-    content = measures.export(office, slug, form, among, Chosen(step, channel, variant))
-    return StreamingResponse(content, media_type=TYPES[form], headers=headers)
+    return StreamingResponse(measures.export(told, form), media_type=TYPES[form], headers=headers)
+
+
+def _told(
+    office: Office, request: Request, look: Look, cascade: Overview, filters: Filters, asked: Chosen
+) -> Told:
+    """Return the measures; of a step or channel that the cascade does not have those of all."""
+    among = filters.among(look)
+    step = asked.step if asked.step in [each.id for each in cascade.steps] else ""
+    chosen = Chosen(step, asked.channel if asked.channel in _channels(cascade) else "", asked.variant)
+    return figures_of(request).measured.soon(
+        named(office, cascade.slug, among, *structs.astuple(chosen)),
+        lambda: measures.told(office, cascade.slug, among, chosen),
+    )
+
+
+def _channels(cascade: Overview) -> list[str]:
+    return sorted({one for each in cascade.steps for one in each.channels})

@@ -110,11 +110,10 @@ def download(
     segment: str = "", version: str = "", since: str = "", until: str = "",
 ) -> Response:  # fmt: skip
     """Give the report's table as a file."""
-    among = Filters(segment, number_of(version), since, until).among(look_of(request, seen))
+    asked = Filters(segment, number_of(version), since, until)
+    told = _told(office, request, look_of(request, seen), slug, asked)
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{slug}.{form}"'}
-    return StreamingResponse(
-        reports.export(office, slug, form, among), media_type=TYPES[form], headers=headers
-    )  # fmt: skip
+    return StreamingResponse(reports.export(told, form), media_type=TYPES[form], headers=headers)
 
 
 def _told(office: Office, request: Request, look: Look, slug: str, asked: Filters) -> Told:

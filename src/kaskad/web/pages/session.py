@@ -157,7 +157,11 @@ class PageRoute(APIRoute):
                 if _waits_whole(request):
                     return _whole_page()
                 return failure(request, error, getattr(request.state, "visitor", None))
-            return _whole_page() if _waits_whole(request) else response
+            if not _waits_whole(request):
+                return response
+            if response.headers.get("content-disposition", "").startswith("attachment"):
+                return await run_in_threadpool(_file_there, request)
+            return _whole_page()
 
         return handler
 
@@ -169,6 +173,14 @@ def _waits_whole(request: Request) -> bool:
 def _whole_page() -> Response:
     """Let the page that waits be loaded anew: its figures are there, or what went wrong with them."""
     return Response(status_code=204, headers={**HEADERS, "HX-Refresh": "true"})
+
+
+def _file_there(request: Request) -> Response:
+    """Let the page that waits for a file offer it: loaded anew it would stay as it is, and ask again."""
+    seen = _seen(request)
+    response = render(request, look_of(request, seen), "part_file.html", seen=seen, address=_address(request))
+    response.headers["HX-Reswap"] = "outerHTML"
+    return response
 
 
 def counting(request: Request, error: BeingCounted) -> Response:
