@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
@@ -125,7 +126,7 @@ class Play:
                 _draft(client, slug, text.replace(*OTHER_WORDS))
                 _good(client.post(f"/cascades/{slug}/trials", json={"arms": [{"share": 50}]}))
         pace = max(60, round(len(sleeping) * 3600 / (SPREAD_S * self._plan.time_factor)))
-        expected = _good(client.post(f"/cascades/{LAUNCHED}/forecast", json={"list": SLEEPING}))
+        expected = _counted(client, f"/cascades/{LAUNCHED}/forecast", {"list": SLEEPING})
         self._say(_words(expected))
         _good(client.post(f"/cascades/{LAUNCHED}/launch", json={"list": SLEEPING, "pace": f"{pace}/h"}))
         self._addresses = [
@@ -170,6 +171,13 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         say("Accounts, people and four cascades come in over the API.")
         play.begin(people, client)
         yield play
+
+
+def _counted(client: httpx2.Client, path: str, told: Mapping[str, Any]) -> Any:
+    """Return what the API answers once it has counted it, on however slow a machine."""
+    while (answer := client.post(path, json=told)).status_code == 202:
+        time.sleep(float(answer.headers["retry-after"]))
+    return _good(answer)
 
 
 def _draft(client: httpx2.Client, slug: str, text: str) -> None:
