@@ -53,6 +53,8 @@ def test_a_database_without_a_scheme_is_the_path_of_a_file(named: str, means: st
         ("secret_key", "short"),
         ("api_key", "short"),
         ("proxies", "127.0.0.1, proxy"),
+        ("private_webhooks", "crm.internal, http://10.0.0.1/"),
+        ("private_webhooks", "yes, 10.0.0.1"),
         ("log_level", "loud"),
         ("log_style", "xml"),
     ],

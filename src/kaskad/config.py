@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, structs
 
 from kaskad.domain.errors import Invalid
+from kaskad.domain.inside import read_inside
 
 PREFIX = "KASKAD_"
 FILE = "kaskad.toml"
@@ -37,7 +38,7 @@ class Settings(Struct, frozen=True):
     secret_key: str = ""  # encrypts accounts' secrets and signs tokens; at least 32 characters
     api_key: str = ""  # the bearer key of /api/v1/events; empty: the API is closed
     proxies: str = "127.0.0.1"  # addresses whose X-Forwarded-For is believed, separated by commas
-    private_webhooks: str = "no"  # yes: outgoing webhooks may lead to private addresses
+    private_webhooks: str = "no"  # hosts and networks inside that outgoing webhooks may lead to; yes: all
     resolver: str = ""  # name servers that mail domains are looked up at; empty: the system's; off: nowhere
     antivirus: str = ""  # command that gets a file on its standard input and ends with 1 for a bad one
     log_level: str = "info"
@@ -185,6 +186,14 @@ def _check_proxies(value: str) -> str:
     return ""
 
 
+def _check_inside(value: str) -> str:
+    try:
+        read_inside(value)
+    except ValueError as error:
+        return f"{str(error)!r} must be a host or a network, as in crm.internal, 10.0.0.0/8; or no, or yes"
+    return ""
+
+
 def _check_resolver(value: str) -> str:
     for part in filter(None, (part.strip() for part in value.split(","))):
         host, _, port = part.rpartition(":") if part.count(":") == 1 or "]:" in part else (part, "", "53")
@@ -210,7 +219,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "secret_key": _check_secret_key,
     "api_key": _check_api_key,
     "proxies": _check_proxies,
-    "private_webhooks": _one_of(("no", "yes")),
+    "private_webhooks": _check_inside,
     "resolver": _check_resolver,
     "antivirus": lambda value: "",
     "log_level": _one_of(LEVELS),

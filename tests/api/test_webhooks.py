@@ -217,6 +217,21 @@ def test_a_private_address_is_refused_unless_a_setting_allows_it(tmp_path, got):
         assert (answer.status, "private address" in answer.words, got.got) == (0, True, [])
 
 
+def test_a_receiver_inside_is_opened_by_its_host_or_its_network_and_nothing_else(tmp_path, got):
+    for number, named in enumerate(("127.0.0.1", "10.0.0.0/8, 127.0.0.0/8", "localhost")):
+        settings = Settings(
+            database=f"sqlite:{tmp_path / f'{number}.db'}", listen="127.0.0.1:0", private_webhooks=named
+        )
+        url = got.url.replace("127.0.0.1", "localhost") if named == "localhost" else got.url
+        with serving(settings, "the tests") as service:
+            office = service.office
+            with pytest.raises(Invalid, match=r'private_webhooks = "192.168.0.9" into kaskad.toml'):
+                webhooks.add(office, "http://192.168.0.9/", ["run.entered"], "", True)
+            shown, secret = webhooks.add(office, url, ["run.entered"], "", True)
+            got.secret = secret
+            assert webhooks.try_out(office, shown.webhook.id).ok
+
+
 SERVE = """
 import sys
 from kaskad.config import Settings

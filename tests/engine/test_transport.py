@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from kaskad.domain.errors import SendError
+from kaskad.domain.inside import NOTHING
 from kaskad.domain.terms import Reason
 from kaskad.engine.process import new_loop
 from kaskad.engine.transport import http as transport
@@ -268,7 +269,7 @@ def test_what_is_no_http_url_is_a_fault_of_the_settings(url):
 
 def test_private_addresses_are_refused_where_the_settings_say_so():
     with serving(lambda peer: peer.answer(OK)) as server:
-        error = sent(post(server.url), public_only=True)
+        error = sent(post(server.url), inside=NOTHING)
     assert error.accepted is False and "private" in error.detail and server.connections == 0
 
 

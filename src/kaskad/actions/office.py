@@ -15,6 +15,7 @@ from kaskad.actions.playground import Playground
 from kaskad.actions.questions import Questions
 from kaskad.actions.rendering import Renderers
 from kaskad.domain.errors import Unavailable
+from kaskad.domain.inside import NOTHING, Inside
 from kaskad.domain.tokens import Signer
 from kaskad.domain.worded import worded
 from kaskad.engine.arrival import Arrival
@@ -39,7 +40,7 @@ class Office(Struct, frozen=True):
     engine: Engine
     signer: Signer
     base_url: str
-    private_webhooks: bool = False  # outgoing webhooks may lead to private addresses
+    inside: Inside = NOTHING  # where outgoing webhooks may lead besides public addresses
     antivirus: str = ""  # the command that looks at files; "": none
     local_key: str = ""  # opens everything, for commands on this machine; "" opens nothing
     playground: Playground | None = None  # runs the sandbox; None where nothing does

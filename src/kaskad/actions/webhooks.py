@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import secrets
 import socket
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
+from kaskad.domain.inside import Inside
 from kaskad.domain.worded import worded
 from kaskad.engine import announce, herald
 from kaskad.engine.clock import wall_ms
@@ -110,10 +110,9 @@ def try_out(office: Office, webhook_id: int) -> Answer:
     webhook = get(office, webhook_id).webhook
     now = wall_ms()
     body = announce.body_of(TEST, now, {"webhook": webhook_id})
-    public_only = not office.private_webhooks
 
     async def once() -> Answer:
-        http = Http(public_only=public_only)
+        http = Http(inside=office.inside)
         try:
             return await herald.call(http, webhook, f"msg_test_{secrets.token_hex(8)}", body, now)
         finally:
@@ -167,13 +166,13 @@ def _check(office: Office, url: str, types: Sequence[str]) -> None:
     ]
     if not types:
         problems.append(worded("Name what it is to be told of: %(known)s.", known=", ".join(sorted(known))))
-    if problem := _wrong_url(url, private=office.private_webhooks):
+    if problem := _wrong_url(url, office.inside):
         problems.append(problem)
     if problems:
         raise Invalid(problems)
 
 
-def _wrong_url(url: str, *, private: bool) -> str:
+def _wrong_url(url: str, inside: Inside) -> str:
     """Return what is wrong with an address; a name that leads nowhere yet may be saved."""
     try:
         parts = urlsplit(url)
@@ -187,16 +186,18 @@ def _wrong_url(url: str, *, private: bool) -> str:
         )
     if any(ord(sign) <= 32 for sign in url):
         return worded("The address holds a space or a control character: write them as %%20 and the like.")
-    if private:
+    if inside.everything:
         return ""
     try:
         found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ""
-    if all(ipaddress.ip_address(str(entry[4][0]).split("%")[0]).is_global for entry in found):
+    if inside.opens(host, (str(entry[4][0]) for entry in found)):
         return ""
     return worded(
-        "%(host)s is a private address, and whoever adds a webhook could reach your own network through it: "
-        'use a public one, or set private_webhooks = "yes" in the settings.',
+        "%(host)s is a private address, and whoever adds a webhook could reach your own network through it. "
+        "Whoever runs the server opens it: write private_webhooks = %(named)s into kaskad.toml and start the "
+        "server again; several hosts or networks are separated by commas.",
         host=host,
+        named=f'"{host}"',
     )

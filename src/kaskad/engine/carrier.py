@@ -29,10 +29,9 @@ class Carrier:
         on_results: Callable[[list[Result]], None],
         *,
         timeout_s: float = 30.0,
-        public_only: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._requests = Requests(timeout_s, public_only=public_only)
+        self._requests = Requests(timeout_s)
         self._timeout_s = timeout_s
         self._listening: dict[str, Listening] = {}  # those of `_transports` that hear
         self._transports: dict[str, Transport] = {"http": self._requests}  # by `Provider.transport`

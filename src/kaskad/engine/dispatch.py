@@ -54,11 +54,8 @@ class Dispatcher:
         on_results: Callable[[list[Result]], None],
         *,
         timeout_s: float = 30.0,
-        public_only: bool = False,
     ) -> None:
-        self._make: Callable[[], Carrier] = lambda: Carrier(
-            accounts, clock, on_results, timeout_s=timeout_s, public_only=public_only
-        )
+        self._make: Callable[[], Carrier] = lambda: Carrier(accounts, clock, on_results, timeout_s=timeout_s)
         self._ready = threading.Event()
         self._lock = threading.Lock()  # no parcel may slip in between "closing" and the loop's end
         self._closing = False

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from kaskad.domain.errors import KaskadError, SendError
+from kaskad.domain.inside import Inside
 from kaskad.engine import announce, catalog
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import end_of
@@ -89,13 +90,13 @@ def next_attempt_ms(attempts: int, chance: float) -> int | None:
 
 
 class Herald:
-    """Delivers from `start` to `stop`. `public_only`: endpoints at private addresses are refused."""
+    """Delivers from `start` to `stop`. `inside`: which endpoints at private addresses are not refused."""
 
     def __init__(
-        self, engine: Engine, db: Database, vault: Vault, wall: Callable[[], int], *, public_only: bool
+        self, engine: Engine, db: Database, vault: Vault, wall: Callable[[], int], *, inside: Inside
     ) -> None:
         self._engine, self._db, self._vault, self._wall = engine, db, vault, wall
-        self._public_only = public_only
+        self._inside = inside
         self._under_way: Counter[int] = Counter()  # attempts by webhook
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
@@ -119,7 +120,7 @@ class Herald:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._ready.set()
-        self._http = Http(public_only=self._public_only)
+        self._http = Http(inside=self._inside)
         swept_at = -SWEEP_S
         try:
             while not self._stopping.is_set():

@@ -40,7 +40,6 @@ class Setup(Struct, frozen=True, tag=True):
     """The first frame to a child."""
 
     timeout_s: float
-    public_only: bool
 
 
 class Accounts(Struct, frozen=True, tag=True):
@@ -80,12 +79,11 @@ class Sender:
         on_results: Callable[[list[Result]], None],
         *,
         timeout_s: float = 30.0,
-        public_only: bool = False,
     ) -> None:
         self._accounts = accounts
         self._clock = clock
         self._on_results = on_results
-        self._setup = Setup(timeout_s, public_only)
+        self._setup = Setup(timeout_s)
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._listener: Listener | None = None
@@ -285,13 +283,12 @@ async def serve(theirs: socket.socket) -> None:
     carrier: Carrier | None = None
     while (frame := await pipe.next_of(reader)) is not None:
         match decode(frame):
-            case Setup(timeout_s, public_only):
+            case Setup(timeout_s):
                 carrier = Carrier(
                     accounts,
                     lambda: 0,  # the parent has the clock
                     lambda results: tell(Results(results)),
                     timeout_s=timeout_s,
-                    public_only=public_only,
                 )
             case Accounts(now):
                 accounts.clear()

@@ -19,6 +19,7 @@ from kaskad.actions.playground import Playground
 from kaskad.actions.watch import Watch
 from kaskad.config import Settings
 from kaskad.domain.errors import Locked, Unavailable
+from kaskad.domain.inside import read_inside
 from kaskad.domain.tokens import Signer
 from kaskad.engine.clerk import Clerk
 from kaskad.engine.clock import SystemClock, wall_ms
@@ -169,8 +170,7 @@ def _answer_requests(
 
 def _tell_and_watch(stack: ExitStack, office: Office) -> None:
     """Tell subscribers, keep columns and watch for alarms until the stack ends."""
-    public_only = not office.private_webhooks
-    herald = Herald(office.engine, office.db, office.vault, wall_ms, public_only=public_only)
+    herald = Herald(office.engine, office.db, office.vault, wall_ms, inside=office.inside)
     for part in (herald, Keeper(office), Watch(office)):
         part.start()
         stack.callback(part.stop)
@@ -192,11 +192,9 @@ def _opened(
     clock = SystemClock(time_factor, ahead_at)
     world = World(clock, signer, _options(settings, time_factor, moves))
     engine = Engine(db, vault, world, partial(_dispatch, clock) if moves else Nobody)
-    private = settings.private_webhooks == "yes"
+    inside = read_inside(settings.private_webhooks)
     key = secrets.token_urlsafe(32)
-    office = Office(
-        db, vault, engine, signer, settings.base_url, private, settings.antivirus, key, playground
-    )
+    office = Office(db, vault, engine, signer, settings.base_url, inside, settings.antivirus, key, playground)
     stack.callback(office.renderers.close)
     return Service(office, clock, time_factor, url)
 

@@ -8,7 +8,6 @@ which decides between another attempt and "unknown". No redirects, cookies, comp
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kaskad.domain.errors import SendError
+from kaskad.domain.inside import EVERYTHING, Inside
 from kaskad.domain.terms import Reason
 from kaskad.providers.base import Request, Response
 
@@ -214,14 +214,14 @@ class Connection(asyncio.Protocol):
 class Http:
     """A pool of connections on one event loop.
 
-    With `public_only` an address that is private, local or reserved is refused, and the address that was
-    looked at is the one connected to.
+    Of addresses that are private, local or reserved only those are called that `inside` opens, and the
+    address that was looked at is the one connected to.
     """
 
-    def __init__(self, *, public_only: bool = False, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, inside: Inside = EVERYTHING, tls: ssl.SSLContext | None = None) -> None:
         self.loop = asyncio.get_running_loop()
         self.busy: set[Connection] = set()
-        self._public_only = public_only
+        self._inside = inside
         self._tls = tls
         self._more_roots: dict[str, ssl.SSLContext] = {}  # by the file that has them
         self._idle: dict[tuple[str, int, bool, str], list[Connection]] = {}
@@ -310,13 +310,13 @@ class Http:
         raise OSError(None, "the name has no address")
 
     async def _resolve(self, host: str, port: int) -> list[str]:
-        """Return up to three addresses of a host, kept for half a minute; all must be public where asked."""
+        """Return up to three addresses of a host, kept for half a minute; all must be open to us."""
         known = self._addresses.get((host, port))
         if known and known[0] > self.loop.time():
             return known[1]
         found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if self._public_only and not all(ipaddress.ip_address(a.split("%")[0]).is_global for a in addresses):
+        if not self._inside.opens(host, addresses):
             raise SendError(Reason.AUTH, "the URL leads to a private address, which the settings forbid")
         self._addresses[host, port] = (self.loop.time() + ADDRESS_S, addresses[:3])
         return addresses[:3]

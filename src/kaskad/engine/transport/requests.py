@@ -19,8 +19,8 @@ from kaskad.providers.base import Accepted, Account, Outgoing, Provider, Request
 class Requests:
     """The way of all providers that do not name another."""
 
-    def __init__(self, timeout_s: float, *, public_only: bool = False) -> None:
-        self._http = Http(public_only=public_only)
+    def __init__(self, timeout_s: float) -> None:
+        self._http = Http()
         self._tokens = Tokens(self._http)
         self._timeout_s = timeout_s
 
