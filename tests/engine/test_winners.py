@@ -2,9 +2,12 @@
 
 from collections import Counter
 
+import pytest
+
 from kaskad.actions import alarm_book, trials, uplift, winners
 from kaskad.actions.alarm_book import Way
 from kaskad.actions.alarms import alarms
+from kaskad.domain.errors import NotFound
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.trials import Rule
 from kaskad.engine.arrival import Arrival
@@ -70,6 +73,16 @@ def test_the_best_variant_takes_over_and_the_version_stays(db):
     (compared,) = uplift.measure(office, "news").variants
     assert compared.evenly is None and compared.until == told.at // 3_600_000 * 3_600_000
     assert [arm.messages for arm in compared.arms] == [plain.of, warm.of], "not who got the new weights"
+
+    assert not told.undone
+    with pytest.raises(NotFound, match="No variant of step 'sms' has won in version 2"):
+        winners.undo(office, "news", 2, "sms")
+    for _ in range(2):
+        winners.undo(office, "news", 1, "sms")
+    assert stage.world.versions[version].weights == {0: (1, 1)} and winners.listing(office, "news")[0].undone
+    assert winners.decide(office) == 0 and not [a for a in alarms(office) if a.kind == "winner"]
+    again = Counter(parcel.outgoing.text for parcel in launched(stage, version).values())
+    assert again.total() == 460 and 180 < again["warm"] < 280
 
 
 TRIED = """cascade: basket

@@ -2,7 +2,8 @@
 
 import re
 
-from kaskad.store import trials, winners
+from kaskad.cli.root import run
+from kaskad.store import cascades, trials, winners
 from kaskad.store.winners import Detail, Figures
 
 TEXT = """cascade: news
@@ -74,6 +75,50 @@ def test_a_version_is_tried_and_promoted(visit, site):
     assert site.api.get("/cascades/news")["version"] == 2
     with site.client("viewer") as client:
         assert 'name="share"' not in client.get("/cascades/news/trials").text
+
+
+def test_a_winner_is_taken_back_and_an_earlier_version_is_made_the_draft(visit, site, capsys):
+    text = TEXT.replace("cascade: news", "cascade: words").replace(
+        'text: "Other words"', "variants: [{id: warm, text: A}, {id: plain, text: B}], winner: {by: goal}"
+    )
+    site.api.put("/cascades/words", content=text)
+    site.api.post("/cascades/words/activate")
+    figures, office = (Figures("warm", 900, 90, 1), Figures("plain", 880, 40, 2)), site.service.office
+    with office.read() as tx:
+        row = cascades.by_slug(tx, "words")
+    told = Detail("goal", figures, (0.02,))
+    office.write(lambda tx: winners.put(tx, row.id, row.version_id, 0, "warm", told, (9_500, 500), 1))
+    office.reload()
+    eyes = visit("marketer", language="ru")
+    page = eyes.goto("/cascades/words/trials")
+    page.get_by_role("button", name="Снова делить все").first.click()
+    assert eyes.axe() == []
+    page.locator("dialog[open] .dialog-foot button[type=submit]").click()
+    page.wait_for_selector("text=Возвращено")
+    assert [one["undone"] for one in site.api.get("/cascades/words/winners")["items"]] == [True]
+    where = ["--db", str(office.db.name)]
+    assert run(["winners", "words", "--undo", "chat", *where]) == 0
+    assert "warm won by goal, which was taken back." in capsys.readouterr().out
+    assert run(["winners", "words", "--undo", "letter", *where]) == 1
+    assert "No variant of step 'letter' has won" in capsys.readouterr().err
+
+    site.api.put("/cascades/words", content=text.replace("text: A", "text: C"))
+    site.api.post("/cascades/words/activate")
+    page = eyes.goto("/cascades/words/versions")
+    eyes.shoot("versions")
+    page.get_by_role("button", name="Сделать черновиком").click()
+    page.locator("dialog[open] .dialog-foot button[type=submit]").click()
+    page.wait_for_url("**/cascades/words/edit")
+    assert site.api.get("/cascades/words")["drafted"]
+    with site.client("viewer") as client:
+        assert "Make it the draft" not in client.get("/cascades/words/versions?lang=en").text
+    assert "text: A" in office_draft(site, "words")
+
+
+def office_draft(site, slug):
+    """Return the text of a cascade's draft."""
+    with site.service.office.read() as tx:
+        return cascades.draft(tx, cascades.by_slug(tx, slug).id).source
 
 
 def test_where_versions_are_tried_the_page_says_which_steps_stay_paused(site):

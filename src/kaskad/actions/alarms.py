@@ -9,6 +9,7 @@ from msgspec import Struct
 from kaskad.actions import accounts, cascades, guards, money, step_holds, stops
 from kaskad.actions.office import Office
 from kaskad.actions.readiness import missing_accounts
+from kaskad.actions.winners import undone
 from kaskad.domain.errors import Conflict
 from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
@@ -145,6 +146,8 @@ def _of_winners(office: Office) -> Iterator[Alarm]:
         won = winners.lately(tx, office.now() - NEWS_MS)
     for one in won:
         if one.version_id is not None and one.step is not None:
+            if undone(office.engine.world.versions[one.version_id], one.step):
+                continue
             step = office.engine.world.versions[one.version_id].cascade.steps[one.step].id
             said = worded("Variant %(name)s has won.", name=one.winner)
             yield Alarm("winner", f"{one.slug}/{step}", said)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions import audit
 from kaskad.actions.learning import time_ms
 from kaskad.actions.office import Office
 from kaskad.analytics.winners import Count, counts, people, winner
 from kaskad.domain.cascade import Span, Step, Winner
+from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import DAY
 from kaskad.domain.shares import EQUAL
 from kaskad.domain.trials import Rule
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 from kaskad.engine.step_pauses import keep_paused
 from kaskad.log import get_logger
 from kaskad.store import cascades as store
@@ -28,13 +30,14 @@ BY_ITSELF = "Kaskad"  # who has done it, in the audit
 
 
 class WinnerTold(Struct, frozen=True):
-    """A verdict, with the names that people know."""
+    """A verdict, with the names that people know; `undone`: the variants weigh again what they did before."""
 
     version: int
     step: str
     at: int
     winner: str
     detail: Detail
+    undone: bool
 
 
 def listing(office: Office, slug: str) -> list[WinnerTold]:
@@ -47,10 +50,41 @@ def listing(office: Office, slug: str) -> list[WinnerTold]:
     return [
         WinnerTold(
             numbers[one.version_id], known[one.version_id].cascade.steps[one.step].id, one.at, one.winner,
-            one.detail,
+            one.detail, undone(known[one.version_id], one.step),
         )
         for one in verdicts
     ]  # fmt: skip
+
+
+def undone(version: Version, step: int) -> bool:
+    """Say whether the winner of a step was taken back."""
+    return version.weights.get(step) == _told(version.cascade.steps[step])
+
+
+def undo(office: Office, slug: str, number: int, step_id: str) -> WinnerTold:
+    """Let the variants of a step weigh what its version says, as before one has won.
+
+    The rule decides no more of it in this version. Done twice, it changes nothing. Raises NotFound where no
+    variant of that step has won.
+    """
+    for one in listing(office, slug):
+        if (one.version, one.step) == (number, step_id):
+            break
+    else:
+        raise NotFound(
+            worded("No variant of step %(step)r has won in version %(number)s.", step=step_id, number=number)
+        )
+    with office.read() as tx:
+        version_id = store.version_by_number(tx, slug, number).id
+    step = next(each for each in office.engine.world.versions[version_id].cascade.steps if each.id == step_id)
+    office.write(lambda tx: winners.weigh(tx, version_id, step.number, _told(step)))
+    office.reload()
+    return structs.replace(one, undone=True)
+
+
+def _told(step: Step) -> tuple[int, ...]:
+    """Return what variants weigh by the definition."""
+    return tuple(variant.weight for variant in step.variants)
 
 
 def decide(office: Office) -> int:

@@ -139,13 +139,25 @@ def learnt(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
         typer.echo(table(("CHANNEL", "DRAWN NOW", "CHOSEN", "SUCCESSES", "RATE", "WEIGHED"), rows))
 
 
-def winners(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
-    """Show which variants of a cascade's steps have won, and by which figures."""
+def winners(
+    cascade: CASCADE,
+    undo: Annotated[
+        str, typer.Option("--undo", metavar="STEP", help="Let its variants weigh what the definition says.")
+    ] = "",
+    version: Annotated[int, typer.Option(min=0, help="Of this version; 0: of the latest in which.")] = 0,
+    db: DB = "",
+    as_json: JSON = False,
+) -> None:
+    """Show which variants of a cascade's steps have won, and by which figures; or take that back."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text, table
 
     with reached(db) as client:
         found = list(client.items(f"/cascades/{cascade}/winners"))
+        if undo:
+            of = version or next((one["version"] for one in found if one["step"] == undo), 1)
+            client.post(f"/cascades/{cascade}/winners/undo", {"version": of, "step": undo})
+            found = list(client.items(f"/cascades/{cascade}/winners"))
     if as_json:
         typer.echo(as_text(found))
         return
@@ -154,7 +166,8 @@ def winners(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     for one in found:
         at = one["at"][:16].replace("T", " ")
         typer.echo(
-            f"{at} UTC: version {one['version']}, step {one['step']}: {one['winner']} won by {one['by']}."
+            f"{at} UTC: version {one['version']}, step {one['step']}: {one['winner']} won by {one['by']}"
+            f"{', which was taken back' if one['undone'] else ''}."
         )
         rows = [
             (

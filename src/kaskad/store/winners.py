@@ -72,6 +72,13 @@ def put(
     tx.run("put_weights", version_id=version_id, step=step, weights=msgspec.json.encode(weights).decode())
 
 
+def weigh(tx: Transaction, version_id: int, step: int, weights: Sequence[int]) -> None:
+    """Let the variants of a step that has a winner weigh so from now on."""
+    tx.run(
+        "set_weights", version_id=version_id, step=step, weights=msgspec.json.encode(weights).decode()
+    )  # fmt: skip
+
+
 def weights(tx: Transaction) -> dict[int, dict[int, tuple[int, ...]]]:
     """Return by version and step what variants weigh instead of what the definition says."""
     found: dict[int, dict[int, tuple[int, ...]]] = {}

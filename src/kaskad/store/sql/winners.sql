@@ -10,6 +10,9 @@ ON CONFLICT (version_id, step) DO NOTHING;
 INSERT INTO variant_weights (version_id, step, weights) VALUES (:version_id, :step, :weights)
 ON CONFLICT (version_id, step) DO NOTHING;
 
+-- name: set_weights
+UPDATE variant_weights SET weights = :weights WHERE version_id = :version_id AND step = :step;
+
 -- name: variant_weights
 SELECT version_id, step, weights FROM variant_weights;
 

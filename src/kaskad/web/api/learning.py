@@ -11,9 +11,10 @@ from pydantic import Field
 from kaskad.actions import learning, winners
 from kaskad.actions.learning import StepLearnt
 from kaskad.actions.winners import WinnerTold
-from kaskad.web.api.cascades import READ, Slug
+from kaskad.web.api.cascades import READ, WRITE, Slug
+from kaskad.web.api.fields import Text
 from kaskad.web.api.idempotent import IdempotentRoute
-from kaskad.web.api.views import Page, View, instant
+from kaskad.web.api.views import Page, Told, View, instant
 from kaskad.web.auth import InOffice, may
 
 router = APIRouter(prefix="/api/v1/cascades", tags=["cascades"], route_class=IdempotentRoute)
@@ -69,13 +70,17 @@ class VariantFigures(View):
 
 
 class WinnerView(View):
-    """That a variant has won, by the rule in the definition; `by` is what counted as a success."""
+    """That a variant has won, by the rule in the definition; `by` is what counted as a success.
+
+    `undone`: somebody has taken it back, and the variants weigh again what the definition says.
+    """
 
     version: int
     step: str
     at: datetime
     winner: str
     by: str
+    undone: bool
     variants: list[VariantFigures]
     least: Annotated[
         list[float],
@@ -90,7 +95,7 @@ class WinnerView(View):
         ]
         return cls(
             version=told.version, step=told.step, at=instant(told.at), winner=told.winner, by=told.detail.by,
-            variants=variants, least=list(told.detail.least),
+            undone=told.undone, variants=variants, least=list(told.detail.least),
         )  # fmt: skip
 
 
@@ -98,3 +103,16 @@ class WinnerView(View):
 def list_winners(office: InOffice, slug: Slug) -> Page[WinnerView]:
     """List the variants that have won, by which figures, the latest first."""
     return Page(items=[WinnerView.of(told) for told in winners.listing(office, slug)])
+
+
+class UndoneWinner(Told):
+    """A step of a version, as `GET …/winners` names them."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    step: Text
+
+
+@router.post("/{slug}/winners/undo", dependencies=[may(WRITE)])
+def undo_winner(office: InOffice, slug: Slug, told: UndoneWinner) -> WinnerView:
+    """Let the variants of a step weigh again what the definition says; the rule decides no more of it."""
+    return WinnerView.of(winners.undo(office, slug, told.version, told.step))

@@ -63,6 +63,7 @@ VERBS = {
     "POST /cascades/{slug}/migrations": N_("Began to move people to another version of a cascade"),
     "POST /cascades/{slug}/migrations/{migration}/stop": N_("Stopped moving people to another version"),
     "PUT /cascades/{slug}/winner": N_("Told the best variant of a step apart"),
+    "POST /cascades/{slug}/winners/undo": N_("Took back that a variant has won"),
     "PUT /cascades/{slug}/trials/winner": N_("Told the best version of a trial apart"),
     "POST /cascades/{slug}/trials": N_("Put a version of a cascade on trial"),
     "POST /cascades/{slug}/trials/share": N_("Changed the shares of versions on trial"),

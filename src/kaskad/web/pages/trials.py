@@ -91,6 +91,18 @@ def end(office: InOffice, request: Request, seen: Writer, slug: Slug, why: Text 
     return _done(office, request, seen, slug, "/end", said)
 
 
+@router.post("/cascades/{slug}/winners/undo")
+def undo(
+    office: InOffice, request: Request, seen: Writer, slug: Slug, version: Number, step: Text
+) -> Response:  # fmt: skip
+    """Let the variants of a step weigh what its version says, as before one has won."""
+    winners.undo(office, slug, version, step)
+    said = look_of(request, seen)._("The variants share step %(step)s out as before.", step=step)
+    note(office, seen, "POST /cascades/{slug}/winners/undo", f"{slug} {step}")
+    figures_of(request).forget(slug)
+    return go(PLACE.format(slug=slug), said)
+
+
 def _done(office: Office, request: Request, seen: Visitor, slug: str, act: str, said: str) -> Response:
     note(office, seen, f"POST /cascades/{{slug}}/trials{act}", slug)
     figures_of(request).forget(slug)

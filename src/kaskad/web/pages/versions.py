@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from msgspec import Struct
 
 from kaskad.actions import cascades, editing
 from kaskad.domain.definition import UnreadableError, edit
 from kaskad.domain.definition.rewrite import Tree, inline
 from kaskad.web.auth import InOffice
-from kaskad.web.pages.cascades import READ, Slug
+from kaskad.web.pages.cascades import READ, WRITE, Slug
 from kaskad.web.pages.flow import channels_of
-from kaskad.web.pages.session import PageRoute, look_of, needs
-from kaskad.web.pages.shell import Visitor, render
+from kaskad.web.pages.session import PageRoute, look_of, needs, note
+from kaskad.web.pages.shell import Visitor, go, render
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs(READ)]
+Writer = Annotated[Visitor, needs(WRITE)]
+MOST = 2**31 - 1
 Which = Annotated[str, Query(pattern=r"^(draft|current|[1-9][0-9]{0,8})?$")]
 
 
@@ -61,9 +63,23 @@ def versions(
     changes = _changes(before, after) if told else []
     return render(
         request, look, "versions.html", seen=seen, slug=slug, title=title, versions=rows, old=old, new=new,
-        choices=choices, told=told, changes=changes,
+        choices=choices, told=told, changes=changes, drafted=drafted, running=sheet.version,
+        may_write=seen.may(WRITE),
         column=_column(before, after, changes),
     )  # fmt: skip
+
+
+@router.post("/cascades/{slug}/versions/draft")
+def take(
+    office: InOffice, request: Request, seen: Writer, slug: Slug, version: Annotated[int, Form(ge=1, le=MOST)]
+) -> Response:  # fmt: skip
+    """Make the text of a version the draft, so that people can enter by it again."""
+    cascades.put(office, slug, cascades.version(office, slug, version).source, by=seen.name)
+    note(office, seen, "PUT /cascades/{slug}", slug)
+    said = look_of(request, seen)._(
+        "Version %(n)s is the draft now: activate it, and people enter by it.", n=version
+    )
+    return go(f"/cascades/{slug}/edit", said)
 
 
 def _text(office: InOffice, slug: str, which: str) -> str:
