@@ -74,6 +74,41 @@ def test_a_bill_is_brought_in_and_taken_over_and_the_money_follows(visit, site, 
     assert re.search(r"email|letter", said) and "billed" in said
 
 
+def test_whoever_brings_a_bill_says_what_its_columns_are(visit, site, tmp_path):
+    account, file = priced(site), tmp_path / "december.csv"
+    file.write_text(bill_of(site).replace("Reference;Amount", "Ключ;К оплате"), "utf-8")
+    eyes = visit("owner", language="ru", width="phone")
+    page = eyes.goto("/bills")
+    page.locator("select[name=account]").select_option(account)
+    page.locator("input[name=file]").set_input_files(str(file))
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_selector("text=Что в столбцах")
+    assert "ни один столбец не говорит, сколько стоит строка" in page.locator("#bill-columns").inner_text()
+    assert "0,20" in page.locator("#bill-columns").inner_text(), "its first lines help to tell"
+    page.get_by_label("Ключ").select_option("reference")
+    page.get_by_label("К оплате").select_option("amount")
+    eyes.wrong[:] = [each for each in eyes.wrong if "422" not in each]  # the browser logs that answer
+    eyes.shoot("bill columns")
+    assert eyes.axe() == [] and not eyes.overflows()
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_url("**/bills/bill_*")
+    page.wait_for_selector("text=К оплате – сумма")
+    assert "Lines that fit no message" not in page.inner_text("main")
+    page.get_by_role("link", name="указать, что в столбцах").click()
+    assert page.get_by_label("Сначала показать").is_checked()
+    with site.client("owner") as client:  # a browser without scripts; another file than the columns are of
+        token = re.search(r'name="csrf" value="([^"]+)', client.get("/bills").text)[1]
+        sent = {"csrf": token, "account": account, "header": ["a", "b"], "meaning": ["id", "amount"]}
+        files = {"file": ("x.csv", file.read_bytes())}
+        found = client.post("/bills?lang=en", data=sent, files=files)
+        assert found.status_code == 422 and "What its columns are" in found.text
+        sent |= {"header": ["Ключ", "К оплате"], "meaning": ["reference", "amount"]}
+        assert client.post("/bills", data=sent, files=files).headers["location"].startswith("/bills/bill_")
+        sent |= {"header": [], "meaning": [], "choose": "yes"}
+        asked = client.post("/bills?lang=en", data=sent, files={"file": ("y.csv", b"id,sum\n1,2\n")})
+        assert asked.status_code == 200 and 'value="amount" selected' in asked.text
+
+
 def test_the_commands_say_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b.csv").write_text("id,amount\n1,14.5\n", "utf-8")

@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from kaskad.actions import accounts
 from kaskad.actions.bill_job import Job, compare, differences
 from kaskad.actions.office import Office
-from kaskad.domain.bill import Reader, propose
+from kaskad.domain.bill import Reader, guess, propose
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
@@ -40,6 +41,26 @@ INTERRUPTED = "interrupted"
 _SILENT_MS = 60_000  # a piece never takes as long: whoever was at it has ended
 _LOOK_S = 0.05
 _PIECE = 500  # amounts taken over between two ticks
+_SAMPLES = 3
+
+
+class Column(Struct, frozen=True):
+    """A column of a bill's file: what it is taken for ("" for nothing), and what its first lines say."""
+
+    header: str
+    meaning: str
+    samples: tuple[str, ...]
+
+
+def columns(data: bytes, source: str, asked: Mapping[str, str]) -> list[Column]:
+    """Return the columns of a file that may become a bill; raises Invalid where it is no table."""
+    table = open_table(data, source)
+    known = {header: meaning for header, meaning in asked.items() if header in table.header}
+    cells = [line.cells for line in islice(table.lines(), _SAMPLES) if not line.problem]
+    return [
+        Column(header, meaning, tuple(row[at] for row in cells if at < len(row) and row[at]))
+        for at, (header, meaning) in enumerate(zip(table.header, guess(table.header, known), strict=True))
+    ]
 
 
 def start(
@@ -184,4 +205,15 @@ def _owner(office: Office) -> str:
     return sha256(office.local_key.encode()).hexdigest()[:16]
 
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "RUNNING", "listing", "show", "start", "take"]
+__all__ = [
+    "DONE",
+    "FAILED",
+    "INTERRUPTED",
+    "RUNNING",
+    "Column",
+    "columns",
+    "listing",
+    "show",
+    "start",
+    "take",
+]

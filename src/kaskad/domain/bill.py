@@ -78,6 +78,11 @@ def propose(header: Sequence[str], asked: Mapping[str, str]) -> list[str]:
 
     Raises Invalid where no amount can be told, or nothing says which message a line is of.
     """
+    return _checked(guess(header, asked))
+
+
+def guess(header: Sequence[str], asked: Mapping[str, str]) -> list[str]:
+    """Return the same, however little it says; raises Invalid where `asked` makes no sense."""
     problems = [worded("there is no column %(name)r", name=name) for name in asked if name not in header] + [
         worded("a column is %(known)s or skip, not %(what)r", known=", ".join(MEANINGS), what=what)
         for what in asked.values()
@@ -96,7 +101,7 @@ def propose(header: Sequence[str], asked: Mapping[str, str]) -> list[str]:
         ]  # fmt: skip
         if able:
             found[min(able)[1]] = meaning
-    return _checked(found)
+    return found
 
 
 def _rank(name: str) -> tuple[str, int]:
@@ -109,10 +114,12 @@ def _rank(name: str) -> tuple[str, int]:
 def _checked(found: list[str]) -> list[str]:
     problems = []
     if "amount" not in found:
-        problems.append(worded("no column says what a line costs: name it, such as --map Total=amount"))
+        problems.append(
+            worded("no column says what a line costs: say which is the amount, such as Total=amount")
+        )
     if not {"id", "reference"} & set(found) and not {"phone", "at"} <= set(found):
         problems.append(
-            worded("no columns say which message a line is of: name its id, or phone and time (at)")
+            worded("no columns say which message a line is of: say which are its id, or phone and time (at)")
         )
     if problems:
         raise Invalid(problems)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from kaskad.actions import accounts, bills
+from kaskad.actions.bills import Column
 from kaskad.actions.office import Office
-from kaskad.domain.bill import minor_of
+from kaskad.domain.bill import SKIP, minor_of
 from kaskad.domain.errors import Invalid
-from kaskad.domain.ids import bill_text, read_bill
+from kaskad.domain.ids import bill_text, contact_text, read_bill
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.i18n import N_
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
-from kaskad.web.pages.shell import Visitor, go, render
+from kaskad.web.pages.shell import Visitor, go, led, render
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Reader = Annotated[Visitor, needs("accounts:read")]
 Writer = Annotated[Visitor, needs("accounts:write")]
 Number = Annotated[str, Path(pattern=r"^bill_\d{1,18}$")]
+Told = Annotated[list[str], Form()]
 ROWS = 50
 LAST = 2**62
 STATES = {
@@ -35,16 +38,29 @@ REASONS = {
     "several": N_("several lines of one message"),
     "free": N_("we hold nothing for it"),
 }
+MEANINGS = {
+    "amount": N_("the amount"),
+    "id": N_("the provider's id of the message"),
+    "reference": N_("our reference"),
+    "phone": N_("the phone number"),
+    "at": N_("the time"),
+    "parts": N_("the number of parts"),
+    "operator": N_("the operator"),
+    "currency": N_("the currency"),
+    SKIP: N_("not read"),
+}
+SHOWN = 50  # lines of a list; the API has 200 of each
 
 
 @router.get("/bills")
 def listing(office: InOffice, request: Request, seen: Reader, cursor: str = "") -> Response:
     """Show bills, the latest first, and take another."""
-    return _listing(office, request, seen, cursor, [])
+    return _listing(office, request, seen, cursor)
 
 
 def _listing(
-    office: Office, request: Request, seen: Visitor, cursor: str, problems: list[str]
+    office: Office, request: Request, seen: Visitor, cursor: str = "", *, problems: Sequence[str] = (),
+    columns: Sequence[Column] = (), account: str = "",
 ) -> Response:  # fmt: skip
     before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else LAST
     found = bills.listing(office, "", before, ROWS + 1)
@@ -54,29 +70,39 @@ def _listing(
         request, look_of(request, seen), "bills.html", 422 if problems else 200, seen=seen,
         rows=found[:ROWS], next=str(found[ROWS - 1].id) if len(found) > ROWS else None, names=names,
         priced=[(name, name) for name in priced], states=STATES, text_of=bill_text, problems=problems,
+        columns=columns, meanings=MEANINGS, skip=SKIP, account=account,
     )  # fmt: skip
 
 
 @router.post("/bills")
 async def bring(
-    office: InOffice, request: Request, seen: Writer, file: UploadFile, account: Annotated[str, Form()]
-) -> Response:
-    """Read a bill, and show what it says beside what we have counted."""
+    office: InOffice, request: Request, seen: Writer, file: UploadFile, account: Annotated[str, Form()],
+    choose: Annotated[str, Form()] = "", header: Told = [], meaning: Told = [],  # noqa: B006
+) -> Response:  # fmt: skip
+    """Read a bill and show it beside what we have counted; `choose`: first say what its columns are."""
     data = await file.read()
     called = "".join(sign for sign in file.filename or "" if sign.isprintable())[:200] or "bill.csv"
-    return await run_in_threadpool(_bring, office, request, seen, account[:200], data, called)
+    asked = dict(zip(header, meaning, strict=False))
+    return await run_in_threadpool(_bring, office, request, seen, account[:200], data, called, asked, choose)
 
 
 def _bring(
-    office: Office, request: Request, seen: Visitor, account: str, data: bytes, called: str
+    office: Office, request: Request, seen: Visitor, account: str, data: bytes, called: str,
+    asked: Mapping[str, str], choose: str,
 ) -> Response:  # fmt: skip
-    look = look_of(request, seen)
+    look, columns = look_of(request, seen), list[Column]()
     try:
-        found = bills.start(office, account, data, called, {}, 2.0)
+        columns = bills.columns(data, called, asked)
+        if asked.keys() != {each.header for each in columns}:
+            asked = {}  # said of another file
+        if choose and not asked:
+            return _listing(office, request, seen, columns=columns, account=account)
+        found = bills.start(office, account, data, called, asked, 2.0)
     except Invalid as error:
-        return _listing(office, request, seen, "", [look.told(problem) for problem in error.worded])
+        problems = [look.told(problem) for problem in error.worded]
+        return _listing(office, request, seen, problems=problems, columns=columns, account=account)
     note(office, seen, "POST /bills", account)
-    return go(f"/bills/{bill_text(found.id)}", look._("The bill is read."))
+    return led(request, f"/bills/{bill_text(found.id)}", look._("The bill is read."))
 
 
 @router.get("/bills/{bill}")
@@ -89,7 +115,8 @@ def show(office: InOffice, request: Request, seen: Reader, bill: Number) -> Resp
         request, look_of(request, seen), "bill.html", seen=seen, bill=found, told=told, name=bill,
         account=names.get(found.account_id, ""), states=STATES, reasons=REASONS,
         total=minor_of(told.total_micros, code), stray=minor_of(told.unknown_micros, code),
-        minor=lambda micros: minor_of(micros, code),
+        minor=lambda micros: minor_of(micros, code), meanings=MEANINGS, contact_text=contact_text,
+        shown=SHOWN,
     )  # fmt: skip
 
 

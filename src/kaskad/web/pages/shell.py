@@ -185,6 +185,16 @@ def go(path: str, said: str = "", kind: str = "good") -> Response:
     return response
 
 
+def led(request: Request, path: str, said: str = "") -> Response:
+    """Do the same where htmx may have sent the form: it would take the other page for a part of this one."""
+    response = go(path, said)
+    if request.headers.get("hx-request"):
+        response.status_code = 204
+        response.headers["HX-Redirect"] = path
+        del response.headers["location"]
+    return response
+
+
 def _said(request: Request) -> Mapping[str, str] | None:
     kind, _, text = unquote(request.cookies.get(SAID_COOKIE, "")).partition(" ")
     return {"kind": kind, "text": text} if text and kind in ("good", "bad", "info") else None
