@@ -141,8 +141,12 @@ def _what_has_no_account_is_said_first(api, text, file, capsys):
     assert f"1 mistake is left out here: `kaskad check {file}`" in capsys.readouterr().err
     file.write_text(text.replace("class: service", "class: service\nbudget: {total: 10 KZT}"))
     told = api.post("/cascades/five/forecast", {"definition": file.read_text(), "everybody": True})
-    assert told["budget_left"] == {"KZT": 1_000} and told["cost"]["KZT"] > 1_000
+    assert told["budget_left"] == {"KZT": 1_000} and 0 < told["cost"]["KZT"] <= 1_000
+    assert told["cost_ranges"]["KZT"]["high"] <= 1_000
+    assert [step["passed"].get("over_budget", 0) > 0 for step in told["steps"]] == [False, True, True, True]
+    assert {step["step"]: step["messages"] for step in told["steps"]}["sms"] == 0
     assert run(asked) == 0 and "Of its budget ₸10 are left" in capsys.readouterr().out
+    _budgets_by_day_are_kept(api, text)
     rich = file.read_text().replace("10 KZT", "10000 KZT")
     for whom in ({"definition": rich, "everybody": True}, {"definition": file.read_text(), "typical": True}):
         assert api.post("/cascades/five/forecast", whom)["budget_left"] == {}, "enough, or nobody to say of"
@@ -155,6 +159,23 @@ def _what_has_no_account_is_said_first(api, text, file, capsys):
     assert "could send any of its steps" in shown and "react" not in shown
     assert run([*asked[:2], "--typical", *asked[3:]]) == 0
     assert "reckoned as if there was one" in (shown := capsys.readouterr().out) and "to react" in shown
+
+
+def _budgets_by_day_are_kept(api, text):
+    """A chat costs more than a day's budget; of two days, in which the rest may go, no more is spent."""
+    asked = {"definition": text, "everybody": True}
+    usual = api.post("/cascades/five/forecast", asked)
+    assert usual["cost"]["KZT"] > 4_000 and not any("over_budget" in one["passed"] for one in usual["steps"])
+    for account in ({}, {"account": "telegram"}):
+        kept = api.call("PATCH", "/policy", {"budgets": [{"amount": "16 KZT", **account}]})
+        assert kept.status_code == 200, kept.text
+        told = api.post("/cascades/five/forecast", asked)
+        chat, sms = told["steps"][1:3]
+        assert chat["messages"] == 0 and chat["passed"]["over_budget"] > 3, account
+        assert sms["messages"] > 0 or not account
+        assert told["cost_ranges"]["KZT"]["high"] <= 3_200 or account
+        assert told["budget_left"] == {}, "of the cascade's own budget"
+    assert api.call("PATCH", "/policy", {"budgets": []}).status_code == 200
 
 
 def _the_control_group_does_not_enter(api, text):
@@ -263,7 +284,7 @@ def test_what_a_launch_was_expected_to_do_stands_beside_what_it_did(tmp_path, ca
 def _launched(api):
     accounts(api)
     text = STEPS.replace("TEXT", "Hi").replace("trigger: {event: x}", "trigger: {broadcast: all}")
-    text = text.replace("class: service", "class: service\nbudget: {total: 0.10 KZT}")
+    text = text.replace("class: service", "class: service\nbudget: {total: 0.50 KZT}")
     for number in range(8):
         address = {"channel": "email", "value": f"q{number}@example.org"}
         api.post("/contacts", {"external_id": f"q{number}", "addresses": [address]})
@@ -288,6 +309,7 @@ def _launched(api):
             "JOIN versions v ON v.id = l.version_id WHERE l.forecast IS NOT NULL;"
             "INSERT INTO messages (contact_id, run_id, step, channel, state, mask, account_id, price, cost) "
             "SELECT contact_id, 1, 0, 1, 4, 8, 1, 5, 5 FROM runs WHERE entered_at > 0;"
+            "UPDATE cascades SET reserved = 40;"
             "INSERT INTO due_runs (keys) SELECT '[' || contact_id || ',1]' FROM runs;"
             "UPDATE launches SET state = 'done'"
         )
@@ -312,7 +334,7 @@ def _launched_on_trial(api):
         (running,) = trials.running(tx)
         kept = json.loads(tx._connection.execute(KEPT).fetchone()[0])
         assert kept["steps"] == kept["edges"] == [], "neither is told of one version as if of all"
-        assert sum(kept["cost"].values()) > 0 and kept["budget_left"].keys() == {"KZT"}
+        assert sum(kept["cost"].values()) > 0 and kept["budget_left"] == {"KZT": 10}
         (list_id,) = tx.one("list_by_name", name="eight")
         ids = [row[0] for row in tx.all("members", list_id=list_id, after=0, limit=10)]
         entered = {contact_id: running.trial.version_of(contact_id) for contact_id in ids}
@@ -336,7 +358,11 @@ def _launched_on_trial(api):
     assert {name: one["happened"] for name, one in figures.items()} == {
         "entered": 8, "reached": tried, "silent": 8 - tried, "messages": 8, "cost": 40, "converted": 0,
     }  # fmt: skip
-    assert figures["entered"]["expected"] == 8 == figures["messages"]["expected"]
+    assert figures["entered"]["expected"] == 8
+    told_of = (
+        tried + (8 - tried) // 4
+    )  # who goes by the version with the budget: of ten tiyn a part, five each
+    assert figures["messages"]["expected"] == told_of
     assert {one["figure"]: one["happened"] for one in before["figures"]}["reached"] == 4  # as before
     api.post("/cascades/five/steps/letter/pause", {"skip": True})
     api.post("/cascades/five/launch", {"list": "eight"})

@@ -26,7 +26,7 @@ from kaskad.domain.content import TextBook
 from kaskad.domain.definition.sketch import sketch
 from kaskad.domain.entering import When
 from kaskad.domain.errors import Invalid
-from kaskad.domain.policy import HOUR, Policy
+from kaskad.domain.policy import DAY, HOUR, Policy
 from kaskad.domain.run import Answers, Run, Send
 from kaskad.domain.span import approximate_ms
 from kaskad.domain.terms import Channel, Phase, RunState, SkipReason
@@ -36,6 +36,7 @@ from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Desk, look
 from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.wording import look_up
+from kaskad.planning.budgets import Timing
 from kaskad.planning.costs import Cost, goes_at, sending_times, told_in
 from kaskad.planning.costs import entering as entering_at
 from kaskad.planning.forecast import Kind
@@ -110,6 +111,8 @@ class Asker:
         """
         self.told_in = into(office, to)
         self._office, self._cascade, self._world = office, cascade, office.engine.world
+        kept = self._world.spending
+        self._budgeted = {limit.account_id for limit in kept.limits} if kept else set()
         self._now = office.now()
         with office.read() as tx:
             self.policy = settings.get(tx, POLICY, Policy) or Policy()
@@ -224,6 +227,24 @@ class Asker:
         cost = self.usual_cost(step)
         return cost is not None and cost.changes([self._now, *self._times(self._home)[step.number]])
 
+    def timing(self) -> Timing:
+        """Return when messages go to people at home, of whom as many enter at each of some instants."""
+        return Timing(self._silent[()], self._silences, self._goes_to, self._until)
+
+    def _goes_to(self, step: int, at: int, entered: int) -> int:
+        day = self._day_of(step)
+        return self._goes_at(step, max(at, entered + (day - 1) * DAY) if day else at)
+
+    def _day_of(self, step: int) -> int:
+        """Return on which day after the entry a step goes; 0: on none."""
+        told = self._cascade.steps[step].at
+        return 0 if told is None or told.day is None else told.day
+
+    def _until(self, step: int, due_at: int) -> int:
+        """Return how long a step may wait that was due then: not at all where it has a date of its own."""
+        own = self._cascade.steps[step].at is not None
+        return due_at if own else entering.latest(self._version, due_at)
+
     def times_after(self, before: Sequence[int], step: int) -> list[int]:
         """Return when messages of a step go to people at home after silence at other steps, in this order."""
         return [self._goes_at(step, at) for at in self._silent_at(tuple(before))]
@@ -322,10 +343,11 @@ class Asker:
     ) -> tuple[Ask, Cost | None]:  # fmt: skip
         """Return what the step is for who is reached there, and what its messages cost at which time."""
         cost = self._costing(step, channel, account, to, by_name)
-        if cost is None:
+        if cost is None or account is None:
             return Ask(channel), None
         times = self._times(where)[step.number] if len(cost.turns) > 1 else ()
-        return Ask(channel, cost.mean(times), cost.currency, cost if times else None), cost
+        budgeted = account.id if account.id in self._budgeted else 0
+        return Ask(channel, cost.mean(times), cost.currency, cost if times else None, budgeted), cost
 
     def _costing(
         self, step: Step, channel: Channel, account: Account | None, to: str, by_name: bool

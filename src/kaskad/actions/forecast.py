@@ -6,21 +6,33 @@ and in others (`past.py`), and by the field's figures where that is little (`pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.audience import Audience
-from kaskad.actions.budget_left import short_of
+from kaskad.actions.budget_left import budgets_of, short_of
 from kaskad.actions.cascades import source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
 from kaskad.actions.finishing import Over, finishing
 from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step
+from kaskad.domain.terms import SkipReason
+from kaskad.planning.budgets import Budgets
 from kaskad.planning.edges import By, edges
-from kaskad.planning.forecast import Forecast, People, Range, expected, forecast, lost, range_of, without
+from kaskad.planning.forecast import (
+    Forecast,
+    People,
+    Range,
+    expected,
+    forecast,
+    lost,
+    range_of,
+    reaching,
+    without,
+)
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen
 from kaskad.planning.walk import Passed, Worlds, stages
@@ -32,7 +44,8 @@ _ENDS = {
 
 
 class StepForecast(Struct, frozen=True):
-    """One step, in people; `passed` tells of all who enter whom it would pass over, by reason.
+    """One step, in people; `passed` tells of all who enter whom it would pass over, by reason; of those who
+    come to it, for whose message there is no money (`over_budget`).
 
     `each` is what one message costs, in minor units: its mean, None where no account tells it. `rate` is the
     share of those written to who react, `seen` of how many people of its own that is known. `notes`:
@@ -106,7 +119,7 @@ class Expected(Struct, frozen=True):
     cost_ranges: Mapping[str, Range]
     without: tuple[Without, ...]
     basis: str
-    budget_left: Amounts = {}  # where that is less than the cost; what overspends it is passed over then
+    budget_left: Amounts = {}  # of the cascade, where all would cost more: who comes later goes without
     over: tuple[Over, ...] = ()  # when half, nine of ten and all of the runs are over; (): not looked at
     edges: tuple[Edge, ...] = ()  # along which somebody may go; (): kept before they were told, or of trials
 
@@ -144,22 +157,46 @@ def _timed(office: Office, cascade: Cascade, people: Sampled | None, known: Past
 
 def of_people(
     office: Office, cascade: Cascade, people: Sampled | None, known: Past, *, what_if: bool = True,
-    size: int = TYPICAL,
+    size: int = TYPICAL, is_whole: bool = True,
 ) -> Expected:  # fmt: skip
     """Return the forecast for an audience, None: for `size` typical people; `what_if` tells what each step is
-    worth."""
-    found = _Making(office, cascade, people, known, size).made(what_if)
-    if people is None:
+    worth. Budgets limit it that are for just these people, so not where they stand for others."""
+    making, is_whole = _Making(office, cascade, people, known, size), is_whole and people is not None
+    found = making.made(what_if, budgets_of(office, cascade, making.asker, is_whole=is_whole))
+    if not is_whole:
         return found
-    return structs.replace(found, budget_left=short_of(office, cascade, found.cost))
+    return structs.replace(found, budget_left=short_of(office, cascade, whole(making.wanted)))
 
 
-def drawn_of(
-    office: Office, cascade: Cascade, people: Sampled, known: Past, part: int
-) -> tuple[Expected, Forecast]:
-    """Return the forecast for one of several parts of an audience, with its draws, which may be added."""
-    making = _Making(office, cascade, people, known, people.size, part)
-    return making.made(False), making.told
+class Part(Struct, frozen=True):
+    """A part of an audience, which goes through a version of its own."""
+
+    cascade: Cascade
+    people: Sampled
+    known: Past
+
+
+def of_parts(office: Office, parts: Sequence[Part]) -> list[tuple[Expected, Forecast]]:
+    """Return the forecasts of the parts of an audience, with their draws, which may be added.
+
+    Of what budgets leave each may spend as large a share as it would of all that is wanted.
+    """
+    makings = [
+        _Making(office, part.cascade, part.people, part.known, part.people.size, number)
+        for number, part in enumerate(parts)
+    ]
+    wanted = [sum(making.wanted.values()) for making in makings]
+    told = []
+    for part, making, cost in zip(parts, makings, wanted, strict=True):
+        share = cost / sum(wanted) if any(wanted) else 1 / len(parts)
+        found = making.made(False, budgets_of(office, part.cascade, making.asker, share=share))
+        told.append((found, making.told))
+    return told
+
+
+def whole(cost: Mapping[str, float]) -> Amounts:
+    """Return what is expected to be paid, in whole minor units."""
+    return {currency: round(each) for currency, each in cost.items()}
 
 
 def _source(office: Office, slug: str) -> str:
@@ -174,27 +211,34 @@ class _Making:
         self, office: Office, cascade: Cascade, people: Sampled | None, known: Past, size: int, part: int = 0
     ) -> None:
         self._cascade, self._known, self._sampled = cascade, known, people
-        self._asker = Asker(office, cascade, size=0 if people is None else people.size)
-        held = cascade.holdout if cascade.holdout is not None else self._asker.holdout
+        self.asker = Asker(office, cascade, size=0 if people is None else people.size)
+        held = cascade.holdout if cascade.holdout is not None else self.asker.holdout
         if people is None:
             self._passed: list[dict[str, float]] = [{} for _ in cascade.steps]
-            self._size, entering = size, self._asker.entering(size)
-            self._people = People(entering, self._asker.typical(), held, typical=True)
+            self._size, entering = size, self.asker.entering(size)
+            self._people = People(entering, self.asker.typical(), held, typical=True)
         else:
-            kinds, self._passed = self._asker.real(people.ids)
-            self._size, entering = people.size, self._asker.entering(people.size, people.ids)
+            kinds, self._passed = self.asker.real(people.ids)
+            self._size, entering = people.size, self.asker.entering(people.size, people.ids)
             self._people = People(entering, kinds, held)
         self._plan = Plan(
-            stages(cascade, self._asker.waiting), [step.channels[0] for step in cascade.steps],
+            stages(cascade, self.asker.waiting), [step.channels[0] for step in cascade.steps],
             [step.success for step in cascade.steps], cascade.first,
         )  # fmt: skip
         self._outlook = Outlook(self._plan, known.own, known.elsewhere)
-        goal = [Seen(known.own.over, known.own.converted)] if cascade.goal else []
-        self.told = forecast(self._plan, self._people, self._outlook, goal, part=part)
-        self._entered = self._people.size * self._people.stay
+        self._part, self._entered = part, self._people.size * self._people.stay
+        wanted = expected(self._plan, self._people, self._outlook)
+        self.wanted = {currency: float(each[0]) for currency, each in wanted.cost.items() if currency}
 
-    def made(self, what_if: bool) -> Expected:
-        """Return the forecast."""
+    def made(self, what_if: bool, budgets: Budgets | None) -> Expected:
+        """Return the forecast, while there is money."""
+        own = self._known.own
+        goal = [Seen(own.over, own.converted)] if self._cascade.goal else []
+        self._budgets = budgets
+        self._whole: Worlds | None = None  # who is reached, in worlds that differ in their rates only
+        self.told = forecast(
+            self._plan, self._people, self._outlook, goal, part=self._part, budgets=budgets
+        )  # fmt: skip
         mean, draws = self.told.mean, self.told.draws
         reached, cost = float(mean.reached[0]), {c: float(each[0]) for c, each in mean.cost.items() if c}
         entered, converted = self._entered or 1.0, self.told.converted
@@ -237,7 +281,7 @@ class _Making:
     def _step(
         self, step: Step, told: Passed, draws: Passed, passed: Mapping[str, float]
     ) -> StepForecast:  # fmt: skip
-        sent, asker = float(told.sent[0]), self._asker
+        sent, asker = float(told.sent[0]), self.asker
         cost = {currency: float(each[0]) for currency, each in told.cost.items() if currency}
         currency = next(iter(cost), "")
         known = self._outlook.knows(step.number, step.channels[0])
@@ -256,25 +300,35 @@ class _Making:
             cost={name: round(each) for name, each in cost.items()},
             each=cost[currency] / sent if currency and sent else asker.usual(step),
             currency=currency or asker.currency(step), parts=asker.parts(step),
-            passed={why: round(share * self._entered) for why, share in passed.items()}, notes=tuple(notes),
+            passed=self._passing(told, passed), notes=tuple(notes),
             ranges={
                 "arrived": range_of(draws.arrived), "messages": range_of(draws.sent),
                 "reacted": range_of(draws.reacted),
             },
         )  # fmt: skip
 
+    def _passing(self, told: Passed, passed: Mapping[str, float]) -> dict[str, int]:
+        """Return whom a step passes over: of all who enter, and of those who come to it for want of money."""
+        lacked = _whole(told.lacked)
+        found = {why: round(share * self._entered) for why, share in passed.items()}
+        return {**found, **({SkipReason.OVER_BUDGET.value: lacked} if lacked else {})}
+
     def _rate(self, step: Step, told: Passed) -> float:
         """Return the share that reacts: of those who are written to, else of whoever would be."""
         sent = float(told.sent[0])
         if sent:
             return round(float(told.reacted[0]) / sent, 6)
-        ask = self._asker.usual_ask(step)
+        ask = self.asker.usual_ask(step)
         return round(float(self._outlook.means(step.number, ask, 0).reacts[0]), 6)
 
     def _without(self, step: Step) -> Without:
         """Return what is different where a step is left out."""
-        mean = expected(self._plan, without(self._people, step.number), self._outlook)
-        fewer = lost(self._plan, self._people, self._outlook, step.number) / (self._entered or 1.0)
+        plan, people, outlook, budgets = self._plan, self._people, self._outlook, self._budgets
+        mean = expected(plan, without(people, step.number), outlook, budgets)
+        if self._whole is None:
+            self._whole = reaching(plan, people, outlook, budgets=budgets)
+        fewer = lost(plan, people, outlook, step.number, budgets=budgets, whole=self._whole)
+        fewer = fewer / (self._entered or 1.0)
         before = self.told.mean
         saved = {c: each - mean.cost.get(c, 0.0 * each) for c, each in before.cost.items() if c}
         return Without(

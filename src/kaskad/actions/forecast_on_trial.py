@@ -40,11 +40,16 @@ def expected(office: Office, slug: str, cascade: Cascade, version_id: int, peopl
     if set(entered) == {version_id}:
         return forecast.of_people(office, cascade, people, past(office, slug, cascade), what_if=False)
     parts = []
-    for number, (each, theirs) in enumerate(sorted(entered.items())):
+    for each, theirs in sorted(entered.items()):
         own = cascades.get(each, cascade)
-        parts.append(_Part(*forecast.drawn_of(office, own, theirs, past(office, slug, own), number)))
-    found = _together(people, parts)
-    return structs.replace(found, budget_left=short_of(office, cascade, found.cost))
+        parts.append(forecast.Part(own, theirs, past(office, slug, own)))
+    told = [_Part(*each) for each in forecast.of_parts(office, parts)]
+    wanted: dict[str, float] = {}
+    for one in told:
+        for currency, cost in one.drawn.wanted.cost.items():
+            wanted[currency] = wanted.get(currency, 0.0) + float(cost[0])
+    left = short_of(office, cascade, forecast.whole({name: cost for name, cost in wanted.items() if name}))
+    return structs.replace(_together(people, told), budget_left=left)
 
 
 def _shared(trial: Trial, people: Sampled) -> dict[int, Sampled]:

@@ -90,7 +90,7 @@ def week(
 
     def of(size: int) -> Expected:
         people = Sampled(name, size, enough) if enough else None
-        return forecast.of_people(office, cascade, people, known, what_if=False, size=size)
+        return forecast.of_people(office, cascade, people, known, what_if=False, size=size, is_whole=False)
 
     small, large = of(SMALL), of(LARGE)
     stays = (large.size - large.held_out) / large.size

@@ -210,8 +210,8 @@ def _print_whole(told: Mapping[str, Any]) -> None:
     typer.echo(f"{messages} messages{paid}.")
     if told["budget_left"]:
         typer.secho(
-            f"Of its budget {_money(told['budget_left'])} are left: steps that would overspend it are passed "
-            "over, which is not reckoned here.", fg=typer.colors.YELLOW,
+            f"Of its budget {_money(told['budget_left'])} are left, and all would cost more: who comes later "
+            "goes without the steps that are paid.", fg=typer.colors.YELLOW,
         )  # fmt: skip
     if told["converted"] is not None:
         typer.echo(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")

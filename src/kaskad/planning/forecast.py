@@ -13,9 +13,10 @@ from msgspec import Struct, structs
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
+from kaskad.planning.budgets import Budgets, spend
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen, family
-from kaskad.planning.walk import Ask, Crowd, Walked, Worlds, at_its_rate, by_chance, walk
+from kaskad.planning.walk import Ask, Crowd, Rates, Take, Walked, Worlds, at_its_rate, by_chance, walk
 
 DRAWS = 400
 SEED = 1
@@ -51,9 +52,11 @@ class Range(Struct, frozen=True):
 
 
 class Forecast(Struct, frozen=True):
-    """A figure each for what happens at the expected rates (`mean`, one world), and for every draw."""
+    """A figure each for what happens at the expected rates (`mean`, one world), and for every draw; `wanted`:
+    the first as if there were no budgets."""
 
     mean: Walked
+    wanted: Walked
     draws: Walked
     entered: Worlds  # of every draw
     converted: float | None  # people who reach the goal; None: nothing tells
@@ -62,42 +65,64 @@ class Forecast(Struct, frozen=True):
 
 def forecast(
     plan: Plan, people: People, outlook: Outlook, goal: Sequence[Seen] = (), *, draws: int = DRAWS,
-    seed: int = SEED, part: int = 0,
+    seed: int = SEED, part: int = 0, budgets: Budgets | None = None,
 ) -> Forecast:  # fmt: skip
-    """Return what is expected of an audience. `goal`: of the cascade's runs that are over, how many reached
-    the goal, those of its own last. The draws of several parts of an audience may be added, each to its own:
-    rates are drawn alike, and what is chance is not."""
+    """Return what is expected of an audience, while there is money.
+
+    `goal`: of the cascade's runs that are over, how many reached the goal, those of its own last. The draws
+    of several parts of an audience may be added, each to its own: rates are drawn alike, what is chance is
+    not.
+    """
     chance = default_rng([seed, part] if part else seed)
     counts = _counts(chance, people, draws)
     crowds = [
         Crowd(chance.binomial(count, people.stay).astype(np.float64), kind.asks)
         for count, kind in zip(counts.T, people.kinds, strict=True)
     ]
-    mean = expected(plan, people, outlook)
-    drawn = walk(plan.stages, crowds, plan.first, outlook.drawn(seed, draws), by_chance(chance))
+    wanted = expected(plan, people, outlook)
+    mean = wanted if budgets is None else expected(plan, people, outlook, budgets)
+    drawn = _walked(plan, crowds, outlook.drawn(seed, draws), by_chance(chance), budgets)
     entered = sum((crowd.people for crowd in crowds), np.zeros(draws))
     if not any(seen.of for seen in goal):
-        return Forecast(mean, drawn, entered, None, _NEVER)
+        return Forecast(mean, wanted, drawn, entered, None, _NEVER)
     told = family(None).knowing(goal[:-1]).believed(goal[-1])
     converted = by_chance(chance)(entered, told.draws(chance.random(draws), chance))
-    return Forecast(mean, drawn, entered, told.mean * people.size * people.stay, converted)
+    return Forecast(mean, wanted, drawn, entered, told.mean * people.size * people.stay, converted)
 
 
-def expected(plan: Plan, people: People, outlook: Outlook) -> Walked:
+def expected(plan: Plan, people: People, outlook: Outlook, budgets: Budgets | None = None) -> Walked:
     """Return what happens where everything does at the expected rates, in one world."""
-    return walk(plan.stages, _crowds(people, 1), plan.first, outlook.means, at_its_rate)
+    return _walked(plan, _crowds(people, 1), outlook.means, at_its_rate, budgets)
 
 
 def lost(
-    plan: Plan, people: People, outlook: Outlook, step: int, *, draws: int = DRAWS, seed: int = SEED
+    plan: Plan, people: People, outlook: Outlook, step: int, *, draws: int = DRAWS, seed: int = SEED,
+    budgets: Budgets | None = None, whole: Worlds | None = None,
 ) -> Worlds:  # fmt: skip
     """Return how many fewer people are reached where a step is left out, in worlds that differ in their rates
-    only: chance would hide it."""
-    whole, less = (
-        walk(plan.stages, _crowds(each, draws), plan.first, outlook.drawn(seed, draws), at_its_rate).reached
-        for each in (people, without(people, step))
-    )
-    return whole - less
+    only: chance would hide it. `whole` are those reached with it, where that was asked before."""
+    if whole is None:
+        whole = reaching(plan, people, outlook, draws=draws, seed=seed, budgets=budgets)
+    return whole - reaching(plan, without(people, step), outlook, draws=draws, seed=seed, budgets=budgets)
+
+
+def reaching(
+    plan: Plan, people: People, outlook: Outlook, *, draws: int = DRAWS, seed: int = SEED,
+    budgets: Budgets | None = None,
+) -> Worlds:  # fmt: skip
+    """Return how many people are reached in worlds that differ in their rates only."""
+    rates = outlook.drawn(seed, draws)
+    return _walked(plan, _crowds(people, draws), rates, at_its_rate, budgets).reached
+
+
+def _walked(
+    plan: Plan, crowds: Sequence[Crowd], rates: Rates, take: Take, budgets: Budgets | None
+) -> Walked:  # fmt: skip
+    """Return how people go through; the order in which they do is asked for where money may run out only."""
+    walked = walk(plan.stages, crowds, plan.first, rates, take)
+    if budgets is None or budgets.suffice(walked, crowds):
+        return walked
+    return spend(plan.stages, crowds, plan.first, rates, take, budgets)
 
 
 def _crowds(people: People, worlds: int) -> list[Crowd]:

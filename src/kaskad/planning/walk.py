@@ -23,13 +23,18 @@ Take = Callable[[Worlds, Worlds], Worlds]  # of so many people, to how many it h
 
 
 class Ask(Struct, frozen=True):
-    """A step for one kind of people: what a message costs in minor units, and by whom it goes. `dated`: where
-    that is another price later on; `price` is that of when it goes today."""
+    """A step for one kind of people: over which channel, and what a message costs in minor units. `dated`:
+    where that is another price later on; `price` is that of when it goes today."""
 
     channel: Channel
     price: float = 0.0
     currency: str = ""  # "": nothing tells the price
     dated: Cost | None = None
+    account_id: int = 0  # by whom it goes, where that one has a budget of its own
+
+    def price_at(self, now: int) -> float:
+        """Return what a message costs that goes now."""
+        return self.price if self.dated is None else self.dated.at(now)
 
 
 class Crowd(Struct, frozen=True):
@@ -70,6 +75,7 @@ class Passed(Struct):
     branched: Worlds = _NOBODY
     left: Worlds = _NOBODY
     waiting: Worlds = _NOBODY  # at a paused step
+    lacked: Worlds = _NOBODY  # passed over, as the money for their message was spent
     went_on: Worlds = _NOBODY  # to the step after silence, or to the end
     cost: dict[str, Worlds] = field(default_factory=dict)
 
@@ -111,6 +117,11 @@ def walk(stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Ra
     whole = Walked([Passed() for _ in stages])
     for crowd in crowds:
         _go(whole, stages, crowd, first, rates, take)
+    return added_up(whole)
+
+
+def added_up(whole: Walked) -> Walked:
+    """Add messages and costs of the steps to a cascade through which all have gone."""
     for step in whole.steps:
         whole.messages = whole.messages + step.sent
         for currency, amount in step.cost.items():
@@ -118,45 +129,66 @@ def walk(stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Ra
     return whole
 
 
+class Here(Struct, frozen=True):
+    """People at a step, alike: in each world those without and those with a reaction to one before it (who
+    goes on after a reaction counts as reached once), and how many messages went to them."""
+
+    silent: Worlds
+    heard: Worlds
+    written: int
+
+    @property
+    def people(self) -> Worlds:
+        """Return how many there are."""
+        return self.silent + self.heard
+
+
 def _go(
     whole: Walked, stages: Sequence[Stage], crowd: Crowd, first: int, rates: Rates, take: Take
 ) -> None:  # fmt: skip
-    """Add one crowd. `silent` and `heard` of each step are those who come to it without and with a reaction
-    to one before it: whoever goes on after a reaction counts as reached once."""
+    """Add one crowd."""
     none = np.zeros(len(crowd.people))
-    silent, heard, written = [none] * len(stages), [none] * len(stages), [0] * len(stages)
+    here = [Here(none, none, 0)] * len(stages)
     if stages:
-        silent[first] = crowd.people
-    for number, (stage, ask, told) in enumerate(zip(stages, crowd.asks, whole.steps, strict=True)):
-        told.arrived = told.arrived + silent[number] + heard[number]
-        if stage.waits:
-            told.waiting = told.waiting + silent[number] + heard[number]
-            continue
-        if ask is None:
-            on_silent, on_heard, moved = silent[number], heard[number], none
-        else:
-            rate = rates(number, ask, written[number])
-            met, met_heard = (_meet(each[number], stage, rate, take) for each in (silent, heard))
-            moved = met.reacted + met_heard.reacted
-            _count(told, ask, met.got + met_heard.got, moved, met.left + met_heard.left)
-            whole.reached = whole.reached + met.reacted
-            on_silent = silent[number] - met.reacted - met.left
-            on_heard = heard[number] - met_heard.reacted - met_heard.left
-        if stage.branch is not None:
-            told.branched = told.branched + moved
-            heard[stage.branch] = heard[stage.branch] + moved
-            written[stage.branch] = written[number] + 1
-        elif stage.ends:
-            told.ended = told.ended + moved
-        else:
-            on_heard = on_heard + moved
-        told.went_on = told.went_on + on_silent + on_heard
-        if stage.after is None:
-            whole.silent = whole.silent + on_silent
-        else:
-            silent[stage.after] = silent[stage.after] + on_silent
-            heard[stage.after] = heard[stage.after] + on_heard
-            written[stage.after] = written[number] + (ask is not None)
+        here[first] = Here(crowd.people, none, 0)
+    for number, ask in enumerate(crowd.asks):
+        for to, more in through(whole, stages, number, ask, here[number], rates, take):
+            before = here[to]
+            here[to] = Here(before.silent + more.silent, before.heard + more.heard, more.written)
+
+
+def through(
+    whole: Walked, stages: Sequence[Stage], number: int, ask: Ask | None, here: Here, rates: Rates, take: Take
+) -> list[tuple[int, Here]]:  # fmt: skip
+    """Let people through a step, and count them; return who goes on to which steps."""
+    stage, told = stages[number], whole.steps[number]
+    told.arrived = told.arrived + here.people
+    if stage.waits:
+        told.waiting = told.waiting + here.people
+        return []
+    on_silent, on_heard, moved = here.silent, here.heard, np.zeros(len(here.silent))
+    if ask is not None:
+        rate = rates(number, ask, here.written)
+        met, met_heard = (_meet(each, stage, rate, take) for each in (here.silent, here.heard))
+        moved = met.reacted + met_heard.reacted
+        _count(told, ask, met.got + met_heard.got, moved, met.left + met_heard.left)
+        whole.reached = whole.reached + met.reacted
+        on_silent = here.silent - met.reacted - met.left
+        on_heard = here.heard - met_heard.reacted - met_heard.left
+    goes = []
+    if stage.branch is not None:
+        told.branched = told.branched + moved
+        goes.append((stage.branch, Here(0.0 * moved, moved, here.written + 1)))
+    elif stage.ends:
+        told.ended = told.ended + moved
+    else:
+        on_heard = on_heard + moved
+    told.went_on = told.went_on + on_silent + on_heard
+    if stage.after is None:
+        whole.silent = whole.silent + on_silent
+    else:
+        goes.append((stage.after, Here(on_silent, on_heard, here.written + (ask is not None))))
+    return goes
 
 
 class _Met(Struct):

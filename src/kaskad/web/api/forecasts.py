@@ -66,7 +66,8 @@ class StepForecastView(View):
     currency: str
     parts: Annotated[int, Field(description="Of an SMS; 0: the step sends none.")]
     passed: Annotated[
-        dict[str, int], Field(description="Of all who enter, whom it would pass over, by reason.")
+        dict[str, int],
+        Field(description="Whom it would pass over, of all who enter, by reason; over_budget: of who comes."),
     ]
     notes: Annotated[
         list[str],
@@ -135,8 +136,8 @@ class ForecastView(View):
     budget_left: Annotated[
         Minor,
         Field(
-            description="What is left of the cascade's budget, where that is less than the cost: steps that "
-            "would overspend it are passed over, which no figure here reckons with. Empty: it is enough."
+            description="What is left of the cascade's budget, where all would cost more: steps that would "
+            "overspend it are passed over (over_budget), as all figures here reckon. Empty: it is enough."
         ),
     ]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]

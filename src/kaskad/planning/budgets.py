@@ -1,0 +1,304 @@
+"""How people go through a cascade whose money may run out: who comes later goes without what is paid.
+
+Messages are paid for in the order in which they go; of those that go together as many as there is money for.
+Whoever is passed over goes on at once, as nobody has been written to, or waits for the next day or month of a
+budget that begins anew, as far as the step may still go then. All that in many worlds at once, an array
+element each: in a dear world the money is spent sooner.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+
+import numpy as np
+from msgspec import Struct, structs
+from numpy.typing import NDArray
+
+from kaskad.planning.walk import (
+    Ask,
+    Crowd,
+    Here,
+    Passed,
+    Rates,
+    Stage,
+    Take,
+    Walked,
+    Worlds,
+    added_up,
+    through,
+)
+
+_LEAST = 1e-9  # of a minor unit
+_MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
+_NEVER = 1e30  # what a message takes that may not go: more than is left of anything
+
+
+class Limit(Struct, frozen=True):
+    """What may be spent from now on, in minor units of its own currency.
+
+    `worth` says what one minor unit of a currency counts; a message in one that is not there goes to nobody
+    (`is_strict`), or counts nothing. `account_id` 0: whoever sends it. What is `left` is for the period that
+    ends at the first of `turns`; in each that begins at one of them it is `anew`.
+    """
+
+    left: float
+    worth: Mapping[str, float]
+    account_id: int = 0
+    is_strict: bool = True
+    anew: float = 0.0
+    turns: tuple[int, ...] = ()  # instants, far enough ahead; (): it has no periods
+
+    def next_turn(self, now: int) -> int | None:
+        """Return when the period of an instant is over; None: it has no end."""
+        place = bisect_right(self.turns, now)
+        return self.turns[place] if place < len(self.turns) else None
+
+    def takes(self, price: float, currency: str, account_id: int) -> float:
+        """Return how much of it a message takes: more than there ever is where it may not go at all."""
+        if not price or self.account_id not in (0, account_id):
+            return 0.0
+        return price * self.worth.get(currency, _NEVER if self.is_strict else 0.0)
+
+
+class Timing(Struct, frozen=True):
+    """When messages go, of people of whom as many enter at each of these instants."""
+
+    entering: Sequence[int]
+    silences_ms: Sequence[int]  # of each step
+    goes: Callable[[int, int, int], int]  # of a step, to whom it could at this instant, and who entered then
+    until: Callable[[int, int], int]  # how long a step may wait that was due then
+
+
+class Budgets(Struct, frozen=True):
+    """What limits the spending of a cascade; `each` is what one contact may cost."""
+
+    limits: Sequence[Limit]
+    each: Limit | None
+    timing: Timing
+
+    def suffice(self, walked: Walked, crowds: Sequence[Crowd]) -> bool:
+        """Say whether they surely limit nothing: what people did who went through as if there were none."""
+        for limit in self.limits:
+            least = min(limit.left, limit.anew) if limit.turns else limit.left
+            costs = [
+                cost * limit.takes(1.0, name, limit.account_id)
+                for name, cost in walked.cost.items()
+                if cost.any()
+            ]
+            if np.any(sum(costs, np.zeros(1)) > least):
+                return False
+        each = self.each
+        return each is None or all(
+            sum(each.takes(ask.price, ask.currency, ask.account_id) for ask in crowd.asks if ask) <= each.left
+            for crowd in crowds
+        )
+
+
+def spend(
+    stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Rates, take: Take, budgets: Budgets
+) -> Walked:  # fmt: skip
+    """Return how the crowds go through, as `walk` does, while there is money."""
+    return _Spending(stages, crowds, rates, take, budgets).walked(first)
+
+
+class _Place(Struct, frozen=True, order=True):
+    """Where and when people stand who are alike; `due_at`: when their step was due first."""
+
+    at: int
+    step: int
+    crowd: int
+    cohort: int
+    written: int
+    due_at: int
+    spent: float  # of the budget of a contact
+
+
+class _Wish(Struct):
+    """People who want a message that is paid: who gets one is `served`."""
+
+    place: _Place
+    here: Here
+    ask: Ask
+    takes: Sequence[float]  # of each limit
+    people: Worlds
+    served: Worlds
+
+
+class _Spending:
+    """One cascade being gone through."""
+
+    def __init__(
+        self, stages: Sequence[Stage], crowds: Sequence[Crowd], rates: Rates, take: Take, budgets: Budgets
+    ) -> None:  # fmt: skip
+        self._stages, self._crowds, self._rates, self._take = stages, crowds, rates, take
+        self._asking = [structs.replace(stage, held=0.0) for stage in stages]  # the held out have gone on
+        self._limits, self._each, self._timing = budgets.limits, budgets.each, budgets.timing
+        self._entering = _some(budgets.timing.entering, max(1, _MOST // max(1, len(crowds))))
+        self._worlds = max((len(crowd.people) for crowd in crowds), default=1)
+        self._left = [np.full(self._worlds, limit.left) for limit in self._limits]
+        start = min(self._entering, default=0)
+        self._ends = [limit.next_turn(start) for limit in self._limits]
+        self._agenda: list[_Place] = []
+        self._here: dict[_Place, Here] = {}
+        self._whole = Walked([Passed() for _ in stages])
+
+    def walked(self, first: int) -> Walked:
+        """Let everybody through."""
+        count = len(self._entering)
+        for number, crowd in enumerate(self._crowds if self._stages else ()):
+            none, before = np.zeros(self._worlds), np.zeros(self._worlds)
+            for cohort, at in enumerate(self._entering):
+                until = _part(crowd.people, (cohort + 1) / count)
+                self._put(
+                    first, at, Here(until - before, none, 0), _Place(at, first, number, cohort, 0, 0, 0.0)
+                )
+                before = until
+        while self._agenda:
+            now = self._agenda[0].at
+            self._turn(now)
+            wishes: list[_Wish] = []
+            while self._agenda and self._agenda[0].at == now:
+                place = heappop(self._agenda)
+                wishes += self._wishing(place, self._here.pop(place))
+            self._serve(wishes)
+        return added_up(self._whole)
+
+    def _put(
+        self, step: int, at: int, here: Here, before: _Place, spent: float = 0.0, due_at: int = 0
+    ) -> None:
+        """Let people stand at a step at the next instant from `at` on at which its messages go."""
+        if not here.people.any():
+            return
+        goes = self._timing.goes(step, at, self._entering[before.cohort])
+        place = _Place(goes, step, before.crowd, before.cohort, here.written, due_at or goes, spent)
+        there = self._here.get(place)
+        if there is None:
+            heappush(self._agenda, place)
+            self._here[place] = here
+        else:
+            self._here[place] = Here(there.silent + here.silent, there.heard + here.heard, here.written)
+
+    def _turn(self, now: int) -> None:
+        """Begin the periods of budgets in which `now` lies."""
+        for number, limit in enumerate(self._limits):
+            ends = self._ends[number]
+            if ends is not None and now >= ends:
+                self._left[number] = np.full(self._worlds, limit.anew)
+                self._ends[number] = limit.next_turn(now)
+
+    def _wishing(self, place: _Place, here: Here) -> Iterator[_Wish]:
+        """Yield who of those who stand there is to get what is paid; let all others through."""
+        stage, ask = self._stages[place.step], self._crowds[place.crowd].asks[place.step]
+        price = 0.0 if ask is None else ask.price_at(place.at)
+        if ask is None or not price or stage.waits:
+            self._go_on(place, ask, here, self._stages)
+            return
+        if stage.held:
+            silent, heard = (
+                self._take(each, np.full(len(each), 1 - stage.held)) for each in (here.silent, here.heard)
+            )
+            self._go_on(
+                place, None, Here(here.silent - silent, here.heard - heard, here.written), self._stages
+            )
+            here = Here(silent, heard, here.written)
+        ask = structs.replace(ask, price=price)
+        takes = [limit.takes(price, ask.currency, ask.account_id) for limit in self._limits]
+        each = self._each
+        if each is not None and place.spent + each.takes(price, ask.currency, ask.account_id) > each.left:
+            self._pass_over(place, here)
+            return
+        yield _Wish(place, here, ask, takes, here.people, here.people)
+
+    def _serve(self, wishes: Sequence[_Wish]) -> None:
+        """Pay for as many of the messages that go together as there is money for, and let people go on."""
+        for number, left in enumerate(self._left):
+            asked = sum(
+                (wish.served * wish.takes[number] for wish in wishes if wish.takes[number]), np.zeros(1)
+            )
+            if np.all(asked <= left):
+                continue
+            share = left / np.maximum(asked, np.maximum(left, _LEAST))
+            for wish in wishes:
+                if wish.takes[number]:
+                    wish.served = np.where(share < 1.0, np.floor(wish.served * share), wish.served)
+        for wish in wishes:
+            self._pay(wish, wish.served)
+        for wish in wishes:  # what is left of shares that are no whole messages
+            more = wish.people - wish.served
+            if more.any():
+                for left, takes in zip(self._left, wish.takes, strict=True):
+                    more = np.clip(np.floor(left / takes), 0.0, more) if takes else more
+                self._pay(wish, more)
+                wish.served = wish.served + more
+        for wish in wishes:
+            self._let_go(wish)
+
+    def _pay(self, wish: _Wish, messages: Worlds) -> None:
+        for number, takes in enumerate(wish.takes):
+            if takes:
+                self._left[number] = np.maximum(self._left[number] - messages * takes, 0.0)
+
+    def _let_go(self, wish: _Wish) -> None:
+        """Let those go on who got their message, and those who did not."""
+        place, here = wish.place, wish.here
+        got, others = _split(here, wish.served)
+        each = self._each
+        spent = 0.0 if each is None else each.takes(wish.ask.price, wish.ask.currency, wish.ask.account_id)
+        self._go_on(place, wish.ask, got, self._asking, place.spent + spent)
+        if not others.people.any():
+            return
+        for until, there in self._waiting(wish):
+            waits = Here(others.silent * there, others.heard * there, others.written)
+            others = Here(others.silent - waits.silent, others.heard - waits.heard, others.written)
+            self._put(place.step, until, waits, place, place.spent, place.due_at)
+        self._pass_over(place, others)
+
+    def _waiting(self, wish: _Wish) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Yield until when people wait for a budget to begin anew, and in which worlds they do."""
+        lacks = [left < takes for left, takes in zip(self._left, wish.takes, strict=True)]
+        open_to = ~np.any([lack for lack, ends in zip(lacks, self._ends, strict=True) if ends is None]
+                          or [np.zeros(self._worlds, bool)], axis=0)  # fmt: skip
+        latest = self._timing.until(wish.place.step, wish.place.due_at)
+        for ends, number in sorted(((ends, n) for n, ends in enumerate(self._ends) if ends), reverse=True):
+            there = lacks[number] & open_to
+            open_to = open_to & ~there
+            if ends <= latest and there.any():
+                yield ends, there
+
+    def _pass_over(self, place: _Place, here: Here) -> None:
+        told = self._whole.steps[place.step]
+        told.lacked = told.lacked + here.people
+        self._go_on(place, None, here, self._stages, place.spent)
+
+    def _go_on(
+        self, place: _Place, ask: Ask | None, here: Here, stages: Sequence[Stage], spent: float | None = None
+    ) -> None:  # fmt: skip
+        """Let people through their step; who was written to is at the next one after its silence."""
+        at = place.at if ask is None else place.at + self._timing.silences_ms[place.step]
+        paid = place.spent if spent is None else spent
+        for to, more in through(self._whole, stages, place.step, ask, here, self._rates, self._take):
+            self._put(to, at, more, place, paid)
+
+
+def _some(instants: Sequence[int], most: int) -> Sequence[int]:
+    """Return at most so many of them, from all over them."""
+    if len(instants) <= most:
+        return instants
+    return [instants[(2 * n + 1) * len(instants) // (2 * most)] for n in range(most)]
+
+
+def _part(people: Worlds, share: float) -> Worlds:
+    """Return the first so many: whole people, where they are counted so."""
+    part = people * share
+    return np.where(people == np.floor(people), np.floor(part + 1e-9), part)
+
+
+def _split(here: Here, served: Worlds) -> tuple[Here, Here]:
+    """Return those who are served and those who are not."""
+    people = here.people
+    heard = np.floor(here.heard * served / np.maximum(people, 1e-300))
+    silent = np.minimum(served - heard, here.silent)
+    heard = served - silent
+    return Here(silent, heard, here.written), Here(here.silent - silent, here.heard - heard, here.written)
