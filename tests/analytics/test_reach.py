@@ -11,13 +11,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kaskad.analytics import courses
-from kaskad.analytics.courses import standings, tally
+from kaskad.analytics.courses import standings, tally, worth_each
 from kaskad.analytics.gains import gains
 from kaskad.analytics.measures import EVERY, Chosen, Measured, measured, seen
 from kaskad.analytics.paths import Flow, flows
 from kaskad.analytics.reach import Line, Report, report, trips
 from kaskad.analytics.recent import Lately, hours, lately
-from kaskad.analytics.scope import EVERYTHING, Scope
+from kaskad.analytics.scope import EVERYTHING, People, Scope
 from kaskad.analytics.services import services
 from kaskad.analytics.who import Figure, who
 from kaskad.domain.cascade import Cascade
@@ -27,7 +27,7 @@ from kaskad.domain.returns import LATE, WHOLE
 from kaskad.domain.run import HUMAN, state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.engine.counting import count as count_anew
-from kaskad.store import accounts, settings
+from kaskad.store import accounts, run_columns, settings
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
@@ -196,8 +196,14 @@ def test_every_figure_is_what_a_slow_count_of_the_rows_gives(db: Database, peopl
         assert report(tx, 7, CASCADE, 1, Scope(until=1)) == told, "by each run"
         for span in (1, 24, 25, 49):
             assert report(tx, 7, CASCADE, 1, Scope(until=span * 3_600_000)) == told, "by hours and days"
-        assert report(tx, 7, CASCADE, 1, Scope(range(100))) == told, "of these people"
+        assert report(tx, 7, CASCADE, 1, Scope(People(range(100)))) == told, "of these people"
         assert report(tx, 7, CASCADE, 1, Scope(since=1)).entered == 0
+    list(run_columns.making(db))
+    with db.read() as tx:
+        everybody = Scope(People(range(1, 100)))
+        assert report(tx, 7, CASCADE, 1, everybody) == told, "by columns"
+        amounts = worth_each(tx, 7, EVERYTHING)
+        assert worth_each(tx, 7, everybody) == amounts, "by columns"
     live = [p for p in people if not p[0]]
     assert told.entered == len(live) and told.holdouts == len(people) - len(live)
     assert told.outcomes == dict(Counter(p[1].value for p in live if p[1]))
@@ -427,6 +433,6 @@ def check_people(tx: Transaction, told: Report) -> None:
     assert count(Figure("entered")) == told.entered and count(Figure("holdouts")) == told.holdouts
     assert count(Figure("under_way")) == told.under_way and count(Figure("goals")) == told.goals
     assert count(Figure("returned")) == told.goals_returned
-    assert count(Figure("entered"), Scope(people=[1])) == min(
-        told.entered, count(Figure("entered"), Scope([1]))
+    assert count(Figure("entered"), Scope(People([1]))) == min(
+        told.entered, count(Figure("entered"), Scope(People([1])))
     )

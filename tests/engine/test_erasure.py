@@ -27,6 +27,7 @@ KEPT = {
     "address_book",  # goes with `addresses`, by a trigger
     "booked_twice",  # numbers that an import under way has kept
     "segment_touched",
+    "run_touched",
     "due_runs",
     "run_courses",
     "double_messages",

@@ -5,7 +5,7 @@ from typing import Any
 
 from kaskad.analytics.courses import tally, worth_each
 from kaskad.analytics.reach import Report, report
-from kaskad.analytics.scope import EVERYTHING, Scope
+from kaskad.analytics.scope import EVERYTHING, People, Scope
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.terms import Kind
 from kaskad.store.courses import HOUR_MS
@@ -89,8 +89,8 @@ def test_returns_find_their_goals_in_whatever_order_all_is_told(either: Database
     with either.read() as tx:
         counted = tally(tx, number, EVERYTHING)
         assert counted.uncounted == 0 and worth_each(tx, number, EVERYTHING)[0] == {7_000: count}
-        assert worth_each(tx, number, Scope(list(range(1, 1_000))))[0] == {7_000: count}, "of these people"
-        assert not worth_each(tx, number, Scope([999]))[0]
+        assert worth_each(tx, number, Scope(People(range(1, 1_000))))[0] == {7_000: count}, "of these people"
+        assert not worth_each(tx, number, Scope(People([999])))[0]
 
 
 def test_an_order_that_came_back_is_worth_nothing_and_never_less(either: Database) -> None:

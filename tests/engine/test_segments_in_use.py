@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from kaskad.actions import (
+    asked,
     attributes,
     cascades,
     columns,
@@ -218,7 +219,8 @@ def test_columns_are_made_unasked_and_dropped_where_nobody_asks(
 
     def kept() -> tuple[int, int, int]:
         with office.read() as tx:
-            standing = segment_blocks.standing(tx)
+            standing, of_runs = asked.standings(tx)
+            assert (of_runs.kept, of_runs.made) == (standing.kept, standing.made)
             return standing.kept, standing.made, len(tx.all("segment_touched"))
 
     assert not keeper.round() and kept() == (0, 0, 0), "nobody asks"

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from kaskad.actions.office import Office
-from kaskad.store import segment_blocks, segments, settings
+from kaskad.store import run_blocks, segment_blocks, segments, settings
 from kaskad.store.db import Transaction
+from kaskad.store.segment_blocks import Standing
 
 ASKED = "segments_asked"  # when somebody last asked about people, or prepared to
 DAY_MS = 86_400_000
@@ -36,17 +37,24 @@ def is_wanted(office: Office, tx: Transaction) -> bool:
     return office.now() - last <= IN_USE_MS
 
 
+def standings(tx: Transaction) -> tuple[Standing, Standing]:
+    """Return how much is made of contacts, and of as what their runs are counted."""
+    return segment_blocks.standing(tx), run_blocks.standing(tx)
+
+
 def refresh(office: Office) -> Iterator[tuple[int, int]]:
     """Make what is not made or has changed; yield how many blocks are done, of how many."""
-    from kaskad.store import segment_base
+    from kaskad.store import run_columns, segment_base
 
-    return segment_base.making(office.db, office.now(), office.write)
+    yield from segment_base.making(office.db, office.now(), office.write)
+    yield from run_columns.making(office.db, office.write)
 
 
 def drop(office: Office) -> Iterator[int]:
     """Drop all that is made, a block at a time; yield each. People who are changed are no longer noted."""
-    with office.read() as tx:
-        kept = segment_blocks.kept(tx)
-    for block in kept:
-        office.write(partial(segment_blocks.drop, block=block))
-        yield block
+    for own in (segment_blocks, run_blocks):
+        with office.read() as tx:
+            kept = own.kept(tx)
+        for block in kept:
+            office.write(partial(own.drop, block=block))
+            yield block

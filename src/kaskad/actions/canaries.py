@@ -16,7 +16,7 @@ from kaskad.actions import lists
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import Tally, tally
-from kaskad.analytics.scope import Scope
+from kaskad.analytics.scope import People, Scope
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import CHANNELS
 from kaskad.domain.errors import Conflict, Invalid
@@ -156,7 +156,7 @@ def _verdict(office: Office, one: UnderWay) -> tuple[str, bool] | None:
     with office.read() as tx:
         people = cascades.members(tx, one.list_id, limit=MOST)
         since = one.started_at // _HOUR_MS * _HOUR_MS
-        seen = tally(tx, one.cascade_id, Scope(people, one.version_id, since))
+        seen = tally(tx, one.cascade_id, Scope(People(people), one.version_id, since))
         policy = settings.get(tx, POLICY, Policy) or Policy()
         guard = policy.guard.over(cascade_of(office, tx, one.version_id).guard)
         own = guards.bounds(tx)

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from time import monotonic
 
 from kaskad.actions import learning, rhythms, scores, sunset, watching, winners
-from kaskad.actions.asked import drop, is_wanted, refresh
+from kaskad.actions.asked import drop, is_wanted, refresh, standings
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
 from kaskad.log import get_logger
-from kaskad.store import segment_blocks
 
 log = get_logger(__name__)
 
@@ -77,11 +76,11 @@ class Keeper:
     def _keep(self) -> bool:
         """Make or drop columns, a block at a time; return whether any was."""
         with self._office.read() as tx:
-            standing = segment_blocks.standing(tx)
+            told = standings(tx)
             wanted = is_wanted(self._office, tx)
-        if wanted and standing.blocks > _FEW and standing.stale:
+        if wanted and any(each.blocks > _FEW and each.stale for each in told):
             pieces: Iterator[object] = refresh(self._office)
-        elif not wanted and standing.kept:
+        elif not wanted and any(each.kept for each in told):
             pieces = drop(self._office)
         else:
             return False

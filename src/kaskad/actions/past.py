@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.analytics.courses import Tally, tally
-from kaskad.analytics.scope import Scope
+from kaskad.analytics.scope import People, Scope
 from kaskad.domain.cascade import Cascade, Span
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import Policy
@@ -74,12 +74,12 @@ def happened_to_parts(
     office: Office, slug: str, cascade: Cascade, whole: Happened, groups: Sequence[Sequence[int]]
 ) -> list[Happened]:  # fmt: skip
     """Return what has happened to groups of contacts, none in two of them, and last to everybody else."""
-    found = [Happened({}) for _ in groups]
+    found, parts = [Happened({}) for _ in groups], [People(each) for each in groups]
     with office.read() as tx:
         for version_id, cascade_id in versions_of(tx, slug):
             before = cascade_of(office, tx, version_id)
             scope, _ = _ripe(office, tx, before, cascade_id, version_id)
-            for own, people in zip(found, groups, strict=True):
+            for own, people in zip(found, parts, strict=True):
                 told = tally(tx, cascade_id, structs.replace(scope, people=people))
                 _add(own, cascade, before, _told(before, told))
     rest = Happened(dict(whole.cells))

@@ -21,7 +21,7 @@ from kaskad.analytics.measures import Rate
 from kaskad.analytics.paths import Flow, Variant
 from kaskad.analytics.reach import Report
 from kaskad.analytics.recent import Hour, Lately
-from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.scope import FOREVER, People, Scope
 from kaskad.analytics.services import services
 from kaskad.analytics.who import OF_RUNS, Figure, Found
 from kaskad.domain.cascade import Cascade
@@ -188,7 +188,8 @@ def scope_of(
     """Return which runs are meant, of contacts from one id to another; raises NotFound."""
     people = None
     if among.segment:
-        people = segments.members(tx, office, among.segment, after=first - 1, until=last)
+        found = segments.members(tx, office, among.segment, after=first - 1, until=last)
+        people = People(found, ordered=True)
     version_id = store.version_by_number(tx, slug, among.version).id if among.version else 0
     return Scope(people, version_id, among.since or 0, FOREVER if among.until is None else among.until)
 

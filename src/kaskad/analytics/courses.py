@@ -11,7 +11,7 @@ from msgspec import Struct, field, structs
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, LATE, Entry, parts, stand, submitted, waiting
-from kaskad.store.db import Row, Transaction
+from kaskad.store.db import Transaction
 
 CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
 PIECE = 1_000
@@ -107,18 +107,23 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
 
 def _scan(tx: Transaction, cascade_id: int, scope: Scope, counts: Counts) -> None:
     """Count what was counted of runs that entered between two instants, run by run."""
-    for version_id, course_id, *more in _scanned(tx, "course_scan", "course_scan_among", cascade_id, scope):
+    for (version_id, course_id), more in _scanned(tx, cascade_id, scope):
+        sums = counts.setdefault((version_id, course_id), [0, 0, 0])
+        counts[version_id, course_id] = [one + other for one, other in zip(sums, more, strict=True)]
+
+
+def _scanned(tx: Transaction, cascade_id: int, scope: Scope) -> Iterator[tuple[tuple[int, int], list[int]]]:
+    """Yield by version and course how many runs there are, their worth, what of it came back."""
+    if scope.people is not None:
+        yield from scope.people.counted(tx, cascade_id).sums(scope.since, scope.until, scope.means)
+        return
+    for version_id, course_id, *more in tx.all("course_scan", cascade_id=cascade_id, **_span(scope)):
         if scope.has(version_id):
-            sums = counts.setdefault((version_id, course_id), [0, 0, 0])
-            counts[version_id, course_id] = [one + other for one, other in zip(sums, more, strict=True)]
+            yield (version_id, course_id), more
 
 
-def _scanned(tx: Transaction, of_all: str, of_some: str, cascade_id: int, scope: Scope) -> list[Row]:
-    """Return the rows of a statement that looks at runs one by one: of all, or of some people."""
-    span = {"version_id": scope.version_id, "since": scope.since, "until": scope.until}
-    if scope.people is None:
-        return tx.all(of_all, cascade_id=cascade_id, **span)
-    return tx.among(of_some, scope.people, cascade_id=cascade_id, **span)
+def _span(scope: Scope) -> dict[str, int]:
+    return {"version_id": scope.version_id, "since": scope.since, "until": scope.until}
 
 
 def _sum(tx: Transaction, cascade_id: int, scope: Scope, told: Tally) -> None:
@@ -178,10 +183,13 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
     """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
     found: Counter[tuple[int, int]] = Counter()
     courses: dict[int, str] = {}
-    for version_id, course_id, value, count in _scanned(
-        tx, "worth_scan", "worth_scan_among", cascade_id, scope
-    ):
-        found[course_id, value] += count * scope.has(version_id)
+    if scope.people is not None:
+        found.update(scope.people.counted(tx, cascade_id).worths(scope.since, scope.until, scope.means))
+    else:
+        for version_id, course_id, value, count in tx.all(
+            "worth_scan", cascade_id=cascade_id, **_span(scope)
+        ):
+            found[course_id, value] += count * scope.has(version_id)
     changed = waiting(tx, CORRECTED)
     for sign, entry in _moved(
         tx, cascade_id, scope, changed if len(changed) <= CORRECTED else set(), courses
@@ -220,8 +228,7 @@ def _moved(
     versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id) if scope.has(row[0])}
     if scope.version_id:
         versions &= {scope.version_id}
-    people = None if scope.people is None else set(scope.people)
-    ordered = sorted(key for key in keys if people is None or key[0] in people)
+    ordered = sorted(key for key in keys if scope.people is None or key[0] in scope.people)
     for start in range(0, len(ordered), PIECE):
         for standing in stand(tx, set(ordered[start : start + PIECE]), courses, now).values():
             for entry, sign in ((standing.counted, -1), (standing.entry, 1)):

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from kaskad.domain.course import Leg, Part, id_of, live, text_of
 from kaskad.domain.spent import sums_of
 from kaskad.engine.clock import wall_ms
-from kaskad.store import doubles
+from kaskad.store import doubles, run_blocks
 from kaskad.store.courses import (
     DAY,
     EVER,
@@ -121,6 +121,7 @@ def recount(tx: Transaction, keys: Collection[RunKey], now: int = LATE) -> None:
     if changed:
         tx.many("put_courses", sorted(courses.items()))
         _put(tx, changed)
+        run_blocks.note(tx, {contact_id for (contact_id, _), _ in changed})
         _add(tx, changed, courses)
     doubles.recount(tx, {contact_id for contact_id, _ in found})
 

@@ -16,7 +16,7 @@ from kaskad.domain.rfm import BANDS, Rfm, RfmRule
 from kaskad.domain.terms import Channel
 from kaskad.store import segment_blocks
 from kaskad.store.db import Database, Transaction
-from kaskad.store.segment_blocks import BLOCK, Write, last_block
+from kaskad.store.segment_blocks import BLOCK, Write, last_block, writer
 from kaskad.store.segment_columns import Block, Columns, Integers, Live, Made, pack
 from kaskad.store.segment_patch import Patched
 from kaskad.store.segment_sets import Question, purchases
@@ -110,7 +110,7 @@ def making(db: Database, now: int, write: Write | None = None) -> Iterator[tuple
         with db.read() as tx:
             due = segment_blocks.is_due(tx, block)  # another process may have made it
         if due:
-            make(db, block, now, write or _writer(db))
+            make(db, block, now, write or writer(db))
         yield done, len(waiting)
 
 
@@ -173,14 +173,6 @@ def _columns(tx: Transaction, block: int) -> tuple[Columns, Columns]:
         return {}, pack(Live(tx, _contacts(tx, block)))
     made = Made(tx, block)
     return made.columns(), pack(Patched(made, Live(tx, touched), touched))
-
-
-def _writer(db: Database) -> Write:
-    def write(change: Callable[[Transaction], int]) -> int:
-        with db.write() as tx:
-            return change(tx)
-
-    return write
 
 
 def quiet(done: int, of: int) -> None:

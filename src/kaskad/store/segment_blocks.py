@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from kaskad.store.db import Transaction
+from kaskad.store.db import Database, Transaction
 
 BLOCK = 8192  # contacts, also in the migration
 
@@ -77,3 +77,13 @@ def drop(tx: Transaction, block: int) -> int:
 def kept(tx: Transaction) -> list[int]:
     """Return the blocks that are made, or were begun."""
     return [row[0] for row in tx.all("segment_blocks")]
+
+
+def writer(db: Database) -> Write:
+    """Return what carries out a change in a transaction of its own."""
+
+    def write(change: Callable[[Transaction], int]) -> int:
+        with db.write() as tx:
+            return change(tx)
+
+    return write

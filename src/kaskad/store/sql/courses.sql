@@ -222,15 +222,6 @@ SELECT version_id, course_id, count(*), sum(value), sum(returned) FROM run_cours
    AND entered_at >= :since AND entered_at < :until
  GROUP BY version_id, course_id;
 
--- name: course_scan_among
--- The same, of these people: a statement of its own, since one that may be of all looks at the runs of all.
-SELECT version_id, course_id, count(*), sum(value), sum(returned) FROM run_courses
- WHERE contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
-   AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
-                         AND (:version_id = 0 OR id = :version_id))
-   AND entered_at >= :since AND entered_at < :until
- GROUP BY version_id, course_id;
-
 -- name: courses_by_id
 SELECT id, detail FROM courses WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
 

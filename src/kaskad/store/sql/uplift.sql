@@ -9,16 +9,6 @@ SELECT version_id, course_id, value, count(*) FROM run_courses
    AND entered_at >= :since AND entered_at < :until
  GROUP BY version_id, course_id, value;
 
--- name: worth_scan_among
--- The same, of these people; as `course_scan_among`.
-SELECT version_id, course_id, value, count(*) FROM run_courses
- WHERE contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
-   AND +value <> 0
-   AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id
-                         AND (:version_id = 0 OR id = :version_id))
-   AND entered_at >= :since AND entered_at < :until
- GROUP BY version_id, course_id, value;
-
 -- name: held_out_touched
 -- Contamination: of the last :limit runs held out from a cascade, how many there are, and of how many the person
 -- got a message of another cascade within the time in which the goal counts.
@@ -36,6 +26,14 @@ SELECT count(*), coalesce(sum(touched), 0)
                 /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
                 /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
          ORDER BY r.entered_at DESC LIMIT :limit) AS held;
+
+-- name: held_out_lately
+-- Whose runs were held out from a cascade, the last ones first: a page of them.
+SELECT contact_id FROM runs
+ WHERE holdout = 1 AND cascade_id = :cascade_id AND (:version_id = 0 OR version_id = :version_id)
+   AND entered_at >= :since AND entered_at < :until
+   AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ ORDER BY entered_at DESC, contact_id, id LIMIT :limit OFFSET :skip;
 
 -- name: first_entered
 -- The hour in which the first of those entered a cascade who entered from an instant on.

@@ -1,0 +1,62 @@
+"""Of which blocks of contacts the counted runs are kept by column, and who was counted anew since.
+
+Apart from the columns themselves, so that whoever only counts does not load numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kaskad.store.db import Transaction
+from kaskad.store.segment_blocks import BLOCK, Standing, bearable, last_block
+
+_NEVER = 1 << 62
+
+
+def note(tx: Transaction, contact_ids: Collection[int]) -> None:
+    """Keep that runs of these contacts are counted as something else now, where there are columns at all.
+
+    Only for whoever counts: one process does at a time.
+    """
+    if contact_ids and tx.one("any_run_block") is not None:
+        turn = last_turn(tx) + 1
+        tx.many("touch_runs", [(contact_id, turn) for contact_id in sorted(contact_ids)])
+
+
+def last_turn(tx: Transaction) -> int:
+    """Return the turn in which somebody was counted anew last; 0: nobody was."""
+    row = tx.one("last_turn")
+    return 0 if row is None else row[0] or 0
+
+
+def standing(tx: Transaction) -> Standing:
+    """Return how much is made, and how many people were counted anew since, to no more than is needed."""
+    rows = tx.all("run_blocks")
+    made = sum(1 for _, is_made in rows if is_made)
+    ((touched,),) = tx.all("count_touched_runs", most=bearable(made) + 1)
+    return Standing(last_block(tx) + 1, len(rows), made, touched)
+
+
+def all_due(tx: Transaction) -> list[int]:
+    """Return the blocks that are not made, or of which somebody was counted anew since, in their order."""
+    made = {block for block, is_made in tx.all("run_blocks") if is_made}
+    changed = {row[0] for row in tx.all("touched_run_blocks")}
+    return [each for each in range(last_block(tx) + 1) if each not in made or each in changed]
+
+
+def kept(tx: Transaction) -> list[int]:
+    """Return the blocks that are made, or were begun."""
+    return [row[0] for row in tx.all("run_blocks")]
+
+
+def drop(tx: Transaction, block: int) -> int:
+    """Drop what is made of a block: until it is made again, its people are read as they stand."""
+    tx.one("lock_counter")
+    tx.run("drop_run_columns", block=block)
+    forget(tx, block, _NEVER)
+    return tx.run("drop_run_block", block=block)
+
+
+def forget(tx: Transaction, block: int, turn: int) -> None:
+    """Forget who of a block was counted anew, up to a turn."""
+    tx.run("drop_touched_runs", first=block * BLOCK, last=block * BLOCK + BLOCK - 1, turn=turn)

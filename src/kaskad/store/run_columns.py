@@ -1,0 +1,228 @@
+"""As what runs are counted, by column: in blocks of contacts that were made before, others as they stand.
+
+A column has one entry for each counted run of a cascade. What a run is counted as, its version and course, is
+kept once in a block, with a code for every run.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from secrets import randbits
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kaskad.store import run_blocks
+from kaskad.store.db import Database, Row, Transaction
+from kaskad.store.segment_blocks import BLOCK, Write, writer
+from kaskad.store.segment_columns import Flags, Integers
+
+_FEW = 64  # people of a block, of whom rows are read sooner than its columns
+_READ = 50_000  # people of whom rows are read at once
+_NOBODY: Integers = np.zeros(0, np.int64)
+
+Way = tuple[int, int]  # a version, a course
+
+
+class Counted(Struct, frozen=True):
+    """As what the runs of some people through one cascade are counted: an entry for each run, in no order."""
+
+    ways: list[Way]
+    contacts: Integers
+    codes: Integers  # places in `ways`
+    entered: Integers
+    values: Integers  # less what came back
+    returned: Integers
+
+    def sums(self, since: int, until: int, has: Callable[[int], bool]) -> Iterator[tuple[Way, list[int]]]:
+        """Yield how many runs went each way, what they were worth and what came back.
+
+        Of those that entered from one instant until before another, by versions that `has` says.
+        """
+        chosen = self._chosen(since, until, has)
+        codes, size = self.codes[chosen], len(self.ways)
+        told = [np.bincount(codes, minlength=size)]
+        for amounts in (self.values, self.returned):
+            found = np.zeros(size, np.int64)
+            some = chosen & (amounts != 0)
+            np.add.at(found, self.codes[some], amounts[some])
+            told.append(found)
+        for place in np.flatnonzero(told[0]).tolist():
+            yield self.ways[place], [int(each[place]) for each in told]
+
+    def worths(self, since: int, until: int, has: Callable[[int], bool]) -> Counter[tuple[int, int]]:
+        """Return by course and amount how many of such runs were worth it; worth nothing are none of them."""
+        some = self._chosen(since, until, has) & (self.values != 0)
+        pairs = zip(self.codes[some].tolist(), self.values[some].tolist(), strict=True)
+        found: Counter[tuple[int, int]] = Counter()
+        for (code, value), count in Counter(pairs).items():
+            found[self.ways[code][1], value] += count
+        return found
+
+    def _chosen(self, since: int, until: int, has: Callable[[int], bool]) -> Flags:
+        of = np.array([has(version_id) for version_id, _ in self.ways], np.bool_)
+        within = (self.entered >= since) & (self.entered < until)
+        return within & of[self.codes] if len(of) else within
+
+
+class _Packed(Struct, frozen=True, array_like=True):
+    """The columns of a cascade in a block, as they are kept: little-endian numbers, each with their kind."""
+
+    ways: list[Way]
+    contacts: tuple[str, bytes]  # counted from the first of the block
+    codes: tuple[str, bytes]
+    entered: tuple[str, bytes]  # counted from `first`
+    values: tuple[str, bytes]
+    returned: tuple[str, bytes]
+    first: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Packed).decode
+
+
+def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
+    """Return as what the runs of some people (in the order of their ids) through a cascade are counted."""
+    ids: Integers = np.array(people, np.int64)
+    made = {block for block, is_made in tx.all("run_blocks") if is_made}
+    loose = np.zeros(len(ids), np.bool_)
+    if made:
+        touched = np.array([row[0] for row in tx.all("touched_runs")], np.int64)
+        loose = np.isin(ids, touched)
+    together = _Together()
+    for block, own in _blocks(ids):
+        if block not in made or own.stop - own.start < _FEW:
+            loose[own] = True
+        elif (row := tx.one("run_column", cascade_id=cascade_id, block=block)) is not None:
+            wanted = np.zeros(BLOCK, np.bool_)
+            wanted[ids[own][~loose[own]] - block * BLOCK] = True
+            together.add(_decode(row[0]), block, wanted)
+    rest = ids[loose]
+    for start in range(0, len(rest), _READ):
+        some = array("q", rest[start : start + _READ].tobytes())
+        together.add_rows(tx.among("counted_among", some, cascade_id=cascade_id))
+    return together.whole()
+
+
+def _blocks(ids: Integers) -> Iterator[tuple[int, slice]]:
+    """Yield the blocks of some ids that are in order, each with where its ids are among them."""
+    blocks, starts = np.unique(ids // BLOCK, return_index=True)
+    ends = [*starts[1:].tolist(), len(ids)]
+    for block, start, end in zip(blocks.tolist(), starts.tolist(), ends[: len(starts)], strict=True):
+        yield block, slice(start, end)
+
+
+class _Together:
+    """Runs of several blocks, and others, put together."""
+
+    def __init__(self) -> None:
+        self._codes: dict[Way, int] = {}
+        self._columns: list[list[Integers]] = [[], [], [], [], []]
+
+    def add(self, packed: _Packed, block: int, wanted: Flags) -> None:
+        """Add the runs of the contacts of a block that are wanted."""
+        places = _numbers(packed.contacts)
+        chosen = wanted[places]
+        told = np.array([self._code(way) for way in packed.ways], np.int64)
+        self._add(
+            places[chosen].astype(np.int64) + block * BLOCK,
+            told[_numbers(packed.codes)[chosen]],
+            _numbers(packed.entered)[chosen].astype(np.int64) + packed.first,
+            *[_numbers(each)[chosen].astype(np.int64) for each in (packed.values, packed.returned)],
+        )
+
+    def add_rows(self, rows: Sequence[Row]) -> None:
+        """Add the runs of rows of `counted_among`."""
+        if rows:
+            contacts, versions, courses, *rest = zip(*rows, strict=True)
+            codes = [self._code(way) for way in zip(versions, courses, strict=True)]
+            self._add(*[np.array(each, np.int64) for each in (contacts, codes, *rest)])
+
+    def whole(self) -> Counted:
+        """Return all that was added."""
+        return Counted(list(self._codes), *[np.concatenate([_NOBODY, *each]) for each in self._columns])
+
+    def _add(self, *columns: Integers) -> None:
+        for own, more in zip(self._columns, columns, strict=True):
+            own.append(more)
+
+    def _code(self, way: Way) -> int:
+        return self._codes.setdefault(way, len(self._codes))
+
+
+def making(db: Database, write: Write | None = None) -> Iterator[tuple[int, int]]:
+    """Make every block that is not made or has changed; yield how many are done, of how many.
+
+    `write` carries out a change in a transaction. Writes are short.
+    """
+    with db.read() as tx:
+        waiting = run_blocks.all_due(tx)
+    for done, block in enumerate(waiting, 1):
+        make(db, block, write or writer(db))
+        yield done, len(waiting)
+
+
+def make(db: Database, block: int, write: Write) -> None:
+    """Make one block; where somebody else makes or drops it meanwhile, it is theirs."""
+    first = randbits(48)  # a block that was dropped and is begun again must not look like the one before
+
+    def begin(tx: Transaction) -> int:
+        tx.one("lock_counter")  # whoever counts from now on sees that there is a block
+        ((generation,),) = tx.all("begin_run_block", block=block, first=first)
+        return int(generation)
+
+    generation = write(begin)
+    with db.read() as tx:
+        turn = run_blocks.last_turn(tx)
+        packed = [(cascade_id, block, data) for cascade_id, data in _pack(tx, block)]
+
+    def end(tx: Transaction) -> int:
+        tx.one("lock_counter")  # whoever counts changes the same rows, in another order
+        if tx.run("end_run_block", block=block, generation=generation):
+            tx.run("drop_run_columns", block=block)
+            if packed:
+                tx.many("put_run_columns", packed)
+            run_blocks.forget(tx, block, turn)
+        return 0
+
+    write(end)
+
+
+def _pack(tx: Transaction, block: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the columns of a block by cascade."""
+    first = block * BLOCK
+    of: dict[int, list[Row]] = defaultdict(list)
+    for cascade_id, *row in tx.all("counted_within", first=first, last=first + BLOCK - 1):
+        of[cascade_id].append(tuple(row))
+    for cascade_id, rows in of.items():
+        contacts, versions, courses, entered, values, returned = zip(*rows, strict=True)
+        known: dict[Way, int] = {}
+        codes = [known.setdefault(way, len(known)) for way in zip(versions, courses, strict=True)]
+        begun = min(entered)
+        yield cascade_id, _encode(_Packed(
+            list(known), _narrow(np.array(contacts, np.int64) - first), _narrow(np.array(codes, np.int64)),
+            _narrow(np.array(entered, np.int64) - begun), _narrow(np.array(values, np.int64)),
+            _narrow(np.array(returned, np.int64)), begun,
+        ))  # fmt: skip
+
+
+def _narrow(numbers: Integers) -> tuple[str, bytes]:
+    """Return numbers in as little room as they need."""
+    low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    kinds = ("<u1", "<u2", "<u4") if low >= 0 else ("<i2", "<i4")
+    kind = next((each for each in kinds if _holds(each, low, high)), "<i8")
+    return kind, numbers.astype(kind).tobytes()
+
+
+def _holds(kind: str, low: int, high: int) -> bool:
+    limits = np.iinfo(kind)
+    return bool(limits.min <= low and high <= limits.max)
+
+
+def _numbers(packed: tuple[str, bytes]) -> NDArray[Any]:
+    return np.frombuffer(packed[1], packed[0])

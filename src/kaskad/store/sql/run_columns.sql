@@ -1,0 +1,66 @@
+-- As what runs are counted, kept by column; see the migration `run_columns`.
+
+-- name: lock_counter
+-- Wait until no other process counts, and let none count until this transaction ends.
+/* sqlite: SELECT 1 */ /* postgresql: SELECT 1 FROM (SELECT pg_advisory_xact_lock(5277301)) AS held */;
+
+-- name: any_run_block
+SELECT 1 FROM run_blocks LIMIT 1;
+
+-- name: last_turn
+SELECT max(turn) FROM run_touched;
+
+-- name: touch_runs
+INSERT INTO run_touched (contact_id, turn)
+/* sqlite: VALUES (:c1, :c2) */ /* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[]) */
+ON CONFLICT (contact_id) DO UPDATE SET turn = excluded.turn;
+
+-- name: run_blocks
+SELECT block, made FROM run_blocks;
+
+-- name: begin_run_block
+INSERT INTO run_blocks (block, generation) VALUES (:block, :first)
+ON CONFLICT (block) DO UPDATE SET generation = run_blocks.generation + 1
+RETURNING generation;
+
+-- name: end_run_block
+UPDATE run_blocks SET made = 1 WHERE block = :block AND generation = :generation;
+
+-- name: drop_run_block
+DELETE FROM run_blocks WHERE block = :block;
+
+-- name: drop_run_columns
+DELETE FROM run_columns WHERE block = :block;
+
+-- name: put_run_columns
+INSERT INTO run_columns (cascade_id, block, data)
+/* sqlite: VALUES (:c1, :c2, :c3) */
+/* postgresql: SELECT * FROM unnest(:c1::bigint[], :c2::bigint[], :c3::bytea[]) */;
+
+-- name: run_column
+SELECT data FROM run_columns WHERE cascade_id = :cascade_id AND block = :block;
+
+-- name: touched_runs
+SELECT contact_id FROM run_touched;
+
+-- name: count_touched_runs
+SELECT count(*) FROM (SELECT 1 AS one FROM run_touched LIMIT :most) AS few;
+
+-- name: touched_run_blocks
+SELECT DISTINCT contact_id / 8192 FROM run_touched;
+
+-- name: drop_touched_runs
+-- Forget that contacts were counted anew, up to a turn.
+DELETE FROM run_touched WHERE contact_id BETWEEN :first AND :last AND turn <= :turn;
+
+-- name: counted_within
+-- As what the runs of contacts from one id to another are counted, by cascade.
+SELECT v.cascade_id, k.contact_id, k.version_id, k.course_id, k.entered_at, k.value, k.returned
+  FROM run_courses k CROSS JOIN versions v
+ WHERE v.id = k.version_id AND k.contact_id BETWEEN :first AND :last;
+
+-- name: counted_among
+-- As what the runs of a cascade of some contacts are counted.
+SELECT contact_id, version_id, course_id, entered_at, value, returned FROM run_courses
+ WHERE contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
+   AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id);

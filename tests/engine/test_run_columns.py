@@ -1,0 +1,195 @@
+"""Figures of some people by columns: what the rows say, whatever was counted anew since they were made."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from kaskad.actions import asked, cascades, launches, reports, segments, uplift
+from kaskad.actions.audience import Audience
+from kaskad.actions.office import Office
+from kaskad.actions.reports import Among
+from kaskad.analytics.courses import tally, worth_each
+from kaskad.analytics.scope import EVERYTHING, People, Scope
+from kaskad.engine import counting
+from kaskad.store import courses, run_blocks, run_columns
+from kaskad.store.db import Database, Transaction
+from kaskad.store.segment_blocks import BLOCK, writer
+from support.marked import staged
+from support.stage import Stage
+
+SALE = """cascade: sale
+title: Sale
+class: service
+holdout: 30%
+trigger: {broadcast: all}
+goal: {event: purchase, within: 7d, value: amount, returned: {event: refund, value: amount}}
+budget: {total: 900000 KZT}
+steps:
+  - {id: letter, channel: email, subject: Sale, text: Sale, wait: 1h}
+  - {id: sms, channel: sms, text: Sale, wait: 1h}
+"""
+COUNT = 80  # people, so many that their columns are read
+
+
+@pytest.fixture
+def office(either: Database, monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, Office]:
+    stage, office = staged(either)
+    for number in range(COUNT):
+        stage.person(f"p{number}")
+    cascades.put(office, "sale", SALE)
+    cascades.activate(office, "sale")
+    launches.begin(office, "sale", Audience(everybody=True))
+    stage.passes("1m")
+    return stage, office
+
+
+def everybody(stage: Stage) -> list[int]:
+    with stage.db.read() as tx:
+        return [row[0] for row in tx.all("segment_contacts_within", first=0, last=BLOCK)]
+
+
+def check(stage: Stage) -> None:
+    """Of all people the figures are those of the sums, and of halves of them together too."""
+    people = everybody(stage)
+    with stage.db.read() as tx:
+        told, amounts = tally(tx, 1, EVERYTHING), worth_each(tx, 1, EVERYTHING)
+        assert told.shapes.total() == COUNT
+        for parts in ([people], [people[:40] + people[79:], people[40:79]], [people[:3], people[3:]]):
+            scopes = [Scope(People(part)) for part in parts]
+            found = [tally(tx, 1, scope) for scope in scopes]
+            assert sum((one.shapes for one in found[1:]), found[0].shapes) == told.shapes
+            assert sum((one.legs for one in found[1:]), found[0].legs) == told.legs
+            assert sum((one.values for one in found[1:]), found[0].values) == told.values
+            assert sum((one.returned for one in found[1:]), found[0].returned) == told.returned
+            each = [worth_each(tx, 1, scope) for scope in scopes]
+            assert {arm: sum((one[arm] for one in each[1:]), each[0][arm]) for arm in (0, 1)} == amounts
+
+
+def rows_read(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> list[int]:
+    """Return of whom rows were read when everybody was asked about."""
+    seen: list[int] = []
+    add_rows = run_columns._Together.add_rows
+
+    def added(self: run_columns._Together, rows: list[tuple[int, ...]]) -> None:
+        seen.extend(row[0] for row in rows)
+        add_rows(self, rows)
+
+    with monkeypatch.context() as patch, stage.db.read() as tx:
+        patch.setattr(run_columns._Together, "add_rows", added)
+        run_columns.counted(tx, 1, everybody(stage))
+    return sorted(seen)
+
+
+def test_figures_by_columns_are_those_of_the_rows(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = office
+    people = everybody(stage)
+    check(stage)
+    assert rows_read(monkeypatch, stage) == people, "nothing is made yet"
+    with stage.db.read() as tx:
+        assert not tx.all("touched_runs"), "and nothing is noted"
+    assert list(run_columns.making(stage.db)) == [(1, 1)]
+    check(stage)
+    assert rows_read(monkeypatch, stage) == []
+    for contact_id in people[::20]:
+        stage.event(contact_id, "purchase", amount=100 + contact_id)
+    stage.event(people[20], "refund", amount=50)
+    stage.works()
+    check(stage)
+    assert rows_read(monkeypatch, stage) == people[::20], "who was counted anew since"
+    assert list(run_columns.making(stage.db)) == [(1, 1)] and not list(run_columns.making(stage.db))
+    check(stage)
+    assert rows_read(monkeypatch, stage) == []
+
+
+def counted_anew(stage: Stage, contact_id: int, value: int) -> Callable[[Transaction], None]:
+    """Return what gives the run of a contact another worth, and counts it."""
+    (run,) = stage.runs(contact_id)
+
+    def change(tx: Transaction) -> None:
+        tx.script(f"UPDATE runs SET value = {value} WHERE contact_id = {contact_id} AND id = {run.id};")
+        courses.due(tx, [(contact_id, run.id)])
+        assert counting.count(tx, 100, noted=stage.engine.world.noted) == 1
+
+    return change
+
+
+def test_who_is_counted_while_a_block_is_made_stays_noted(office: tuple[Stage, Office]) -> None:
+    stage, _ = office
+    somebody, other = everybody(stage)[:2]
+    db = stage.db
+    changes = [counted_anew(stage, somebody, 500), counted_anew(stage, other, 700)]
+    plain = writer(db)
+    run_columns.make(db, 0, plain)
+    written = []
+
+    def late(change: Callable[[Transaction], int]) -> int:
+        if written:  # it has been read, and is about to be kept
+            plain(lambda tx: changes[0](tx) or 0)
+        written.append(plain(change))
+        return written[-1]
+
+    run_columns.make(db, 0, late)
+    check(stage)
+    written.clear()
+
+    def overtaken(change: Callable[[Transaction], int]) -> int:
+        if written:
+            plain(lambda tx: changes[1](tx) or 0)
+            run_columns.make(db, 0, plain)
+        written.append(plain(change))
+        return written[-1]
+
+    run_columns.make(db, 0, overtaken)
+    check(stage)
+
+
+def test_the_first_making_waits_for_who_counts(office: tuple[Stage, Office]) -> None:
+    stage, _ = office
+    change = counted_anew(stage, everybody(stage)[0], 500)
+    making = threading.Thread(target=lambda: list(run_columns.making(stage.db)))
+    with stage.db.write() as tx:
+        change(tx)
+        making.start()
+        making.join(0.3)
+        assert making.is_alive()
+    making.join()
+    with stage.db.read() as tx:
+        assert run_blocks.standing(tx).made == 1
+    check(stage)
+
+
+def test_columns_that_nobody_asks_for_are_dropped(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    list(asked.refresh(office))
+    office.write(counted_anew(stage, everybody(stage)[0], 500))
+    with stage.db.read() as tx:
+        assert run_blocks.standing(tx).kept and tx.all("touched_runs")
+    list(asked.drop(office))
+    office.write(counted_anew(stage, everybody(stage)[0], 600))
+    with stage.db.read() as tx:
+        assert not run_blocks.standing(tx).kept and not tx.all("touched_runs")
+        assert tx.one("run_column", cascade_id=1, block=0) is None
+    check(stage)
+
+
+def test_reports_of_a_segment_are_those_of_its_people(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, office = office
+    segments.create(office, "all", 'reachable("any")')
+    stage.event(everybody(stage)[0], "purchase", amount=100)
+    stage.passes("8d")
+    whole, measured = reports.report(office, "sale").report, uplift.measure(office, "sale")
+    list(asked.refresh(office))
+    monkeypatch.setattr("kaskad.analytics.uplift.LOOKED_AT", 5)
+    among = Among(segment="all")
+    assert reports.report(office, "sale", among).report == whole
+    told = uplift.measure(office, "sale", among)
+    assert (told.effect, told.worth, told.steps) == (measured.effect, measured.worth, measured.steps)
+    assert (told.touched.looked_at, told.pace) == (5, measured.pace)
+    assert told.effect.one.of + told.effect.other.of == COUNT
