@@ -140,6 +140,50 @@ def _ways_are_drawn_and_told(page):
     assert drawn <= {(row[0], row[1], row[3]) for row in cells} and cells[0][0] == "Entered"
 
 
+def ways_of(count):
+    """Return the ways of 500 people over so many steps, to ends with long names."""
+    ends = ("откликнулись", "дошли до цели", "все шаги пройдены, молчат", "отписались", "не дозвонились")
+    nodes, links = [{"name": "in", "label": "Вошли", "kind": "entered", "paint": ""}], []
+    for n in range(count):
+        links.append({"source": f"step:{n - 1}" if n else "in", "target": f"step:{n}", "value": 500 - 50 * n})
+        nodes.append({"name": f"step:{n}", "label": f"письмо-{n}", "kind": "step", "paint": "email"})
+        links += [{"source": f"step:{n}", "target": end, "value": 1 + 45 * (n % 5 == at)}
+                  for at, end in enumerate(ends)]  # fmt: skip
+    nodes += [{"name": end, "label": end, "kind": "end", "paint": "converted"} for end in ends]
+    return {"nodes": [node | {"count": "500"} for node in nodes], "links": links, "people": "людей"}
+
+
+COVERED = """place => {
+  const frame = place.getBoundingClientRect();
+  const all = [...place.querySelectorAll("svg text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+  const outside = (box) => box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+  const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4;
+  const covered = all.flatMap(([name, a], at) =>
+    all.slice(at + 1).filter(([, b]) => meet(a, b)).map(([other]) => `${name} × ${other}`));
+  return [all.length, all.filter(([, box]) => outside(box)).map(([name]) => name), covered];
+}"""  # noqa: E501
+
+
+def test_no_name_of_the_ways_covers_another_on_a_phone(visit, opened):
+    page = visit("viewer", language="ru", width="phone").goto("/cascades/news")
+    page.wait_for_selector("#ways svg")
+    ways = page.locator("#ways")
+    for count in (2, 5, 9):
+        ways.evaluate("(place, told) => { place.dataset.told = told }", json.dumps(ways_of(count)))
+        page.evaluate("document.dispatchEvent(new Event('htmx:after:swap'))")
+        page.wait_for_function("n => document.querySelectorAll('#ways svg text').length > n", arg=count + 11)
+        named, out, covered = ways.evaluate(COVERED)
+        assert (named >= count + 10, out, covered) == (True, [], []), count
+
+
+def test_tabs_and_the_table_of_steps_fit_beside_the_navigation(visit, opened):
+    page = visit("owner", language="ru").goto("/cascades/news")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for place in (".tabs.of-cascade", ".by-step .table-wrap"):
+        assert page.locator(place).first.evaluate("each => each.scrollWidth <= each.clientWidth"), place
+
+
 def test_variants_are_rows_of_the_table_of_steps(opened, visit):
     page = visit("viewer").goto("/cascades/tried")
     shown = page.locator(".by-step tr").evaluate_all(

@@ -242,7 +242,7 @@ function paint(one, force = false) {
   one.told = told;
   one.wide = place.clientWidth;
   const { height, ...made } = one.option(JSON.parse(told), place.clientWidth < NARROW, place.clientWidth);
-  if (height) place.style.height = `${height}px`;
+  place.style.height = height ? `${height}px` : "";
   one.chart ??= globalThis.echarts.init(place, null, { renderer: "svg" });
   one.chart.resize({ height: height ?? "auto" }); // where motion is reduced, the element follows a frame later
   one.chart.setOption(
