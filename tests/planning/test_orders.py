@@ -142,6 +142,20 @@ def test_a_reach_at_least_cost_is_a_mix_of_two_depths(reach, cost, shares):
     assert spent.reach == pytest.approx(reach) and spent.marginal == pytest.approx(found.marginal)
 
 
+@pytest.mark.parametrize("more", [1e-5, 1e-7, 1e-8])
+def test_limits_of_a_mix_are_kept_to_the_person_among_many_millions(more):
+    """A hundred millionth of the people beyond a limit, or short of it, is a person or a call of so many."""
+    told = [Point(0.8, 10.0), Point(0.9, 20.0, capped=0.02), Point(0.95, 50.0, capped=0.05)]
+    near = {"rel": 1e-6, "abs": 0.0}
+    found = mixed(told, Wish(reach=0.8 + more))
+    assert found.reach - 0.8 == pytest.approx(more, **near) and found.marginal == pytest.approx(100, **near)
+    found = mixed(told, Wish(budget=10 + more))
+    assert found.cost - 10 == pytest.approx(more, **near) and found.marginal == pytest.approx(100, **near)
+    found = mixed(told, Wish(capped=more))
+    assert found.reach - 0.8 == pytest.approx(0.1 * more / 0.02, **near)
+    assert dict(found.shares)[1] == pytest.approx(more / 0.02, **near)
+
+
 def test_the_cheapest_order_of_independent_channels_is_that_by_price_for_each_reaction():
     # Domain 9.1: in 2000 random worlds of five channels the order of p/c is nowhere beaten.
     chance = np.random.default_rng(11)

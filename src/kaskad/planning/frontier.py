@@ -11,6 +11,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 TINY = 1e-9
 _SCALE = 1e6  # of what is wished against what settles ties, which is above the solver's tolerance
+_TOLERANCE = 1e-10  # the least that HiGHS takes
 _TRIES = 100  # choices that the solver takes to keep the limits, within its tolerance, and that do not
 
 
@@ -86,34 +87,43 @@ def best(points: Sequence[Point], wish: Wish) -> int | None:
 
 def mixed(points: Sequence[Point], wish: Wish) -> Mix | None:
     """Return the shares in which orders do it best together: at least cost where a reach is wished, else with
-    the highest reach. None: the limits cannot be kept. (A linear programme, solved by HiGHS.)"""
+    the highest reach. None: the limits cannot be kept. (A linear programme, solved by HiGHS.)
+
+    Limits are put as shares of themselves: of millions of people a few calls are far below its tolerance.
+    """
     reach, cost = np.array([point.reach for point in points]), np.array([point.cost for point in points])
-    rows, limits = [], []
-    if wish.reach is not None:
-        rows.append(-reach)
-        limits.append(-wish.reach)
-    if wish.budget is not None:
-        rows.append(cost)
-        limits.append(wish.budget)
-    if wish.capped is not None:
-        rows.append(np.array([point.capped for point in points]))
-        limits.append(wish.capped)
+    limits = [
+        (sign * limit, sign * np.array(figures))
+        for limit, figures, sign in (
+            (wish.reach, reach, -1.0), (wish.budget, cost, 1.0),
+            (wish.capped, [point.capped for point in points], 1.0),
+        )
+        if limit is not None
+    ]  # fmt: skip
+    scales = [abs(limit) or _largest(figures) for limit, figures in limits]
+    loss = cost if wish.reach is not None else -reach
     found = linprog(
-        cost if wish.reach is not None else -reach, A_ub=np.array(rows) if rows else None,
-        b_ub=limits or None, A_eq=np.ones((1, len(points))), b_eq=[1.0],
+        loss / _largest(loss),
+        A_ub=np.array([figures / scale for (_, figures), scale in zip(limits, scales, strict=True)]) if limits
+        else None,
+        b_ub=[limit / scale for (limit, _), scale in zip(limits, scales, strict=True)] or None,
+        A_eq=np.ones((1, len(points))), b_eq=[1.0],
+        options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
     )  # fmt: skip
     if found.x is None:
         return None
-    price = _marginal(wish, found.ineqlin.marginals.tolist()) if rows else None
-    shares = [(n, float(share)) for n, share in enumerate(found.x) if share > 1e-6]
+    price = None
+    if limits:
+        price = _marginal(wish, float(found.ineqlin.marginals[0]) * _largest(loss) / scales[0])
+    shares = [(n, float(share)) for n, share in enumerate(found.x) if share > TINY]
     return Mix(shares, float(reach @ found.x), float(cost @ found.x), price)
 
 
-def _marginal(wish: Wish, told: Sequence[float]) -> float | None:
-    """Return what one more reached person costs, of the limit that is written first."""
+def _marginal(wish: Wish, told: float) -> float | None:
+    """Return what one more reached person costs, by what more of the limit changes that is written first."""
     if wish.reach is None and wish.budget is None:
         return None
-    price = abs(float(told[0]))
+    price = abs(told)
     if wish.reach is None:  # then it is reach for money
         return 1.0 / price if price > TINY else None
     return price if price > TINY else None
