@@ -2,6 +2,7 @@
 
 import pytest
 
+from kaskad.actions.audience import People
 from kaskad.domain.errors import Conflict, NotFound
 from kaskad.store import cascades, settings
 from kaskad.store.db import Database
@@ -78,3 +79,18 @@ def test_settings_hold_anything_and_the_first_may_win(db: Database) -> None:
         settings.put(tx, "brand", {"a": 2})
         assert settings.get(tx, "brand", dict[str, int]) == {"a": 2}
         assert settings.put_first(tx, "brand", {"a": 3}, dict[str, int]) == {"a": 2}
+
+
+def test_contacts_are_found_by_their_place_whatever_gaps_their_ids_have(db: Database) -> None:
+    with db.write() as tx:
+        tx.script(
+            "INSERT INTO contacts (id, created_at, erased_at) VALUES (3, 0, NULL), (5, 0, 1), (70, 0, NULL), "
+            "(71, 0, NULL), (5000000000, 0, NULL); INSERT INTO lists (id, name) VALUES (1, 'a'), (2, 'b'); "
+            "INSERT INTO list_members (list_id, contact_id) VALUES (1, 3), (1, 5000000000), (2, 70), (2, 71);"
+        )
+        everybody = People(tx, "everybody", 4)
+        assert everybody._at([0, 1, 3]) == [3, 70, 5_000_000_000]
+        assert People(tx, "list b", 2, list_id=2)._at([1]) == [71]
+        assert [*everybody.sample(9)] == [[3, 70, 71, 5_000_000_000]]
+        ((one,),) = People(tx, "list a", 2, list_id=1).sample(1)
+        assert one in (3, 5_000_000_000)

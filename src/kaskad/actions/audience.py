@@ -1,16 +1,16 @@
 """A cascade held against its real audience before it is launched: who would get what, and what that costs.
 
-A large audience is looked at in a sample, drawn in stretches from all over it; its size is told.
+A large audience is looked at in a sample, in which each contact is as likely as any other; its size is told.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from random import Random
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from kaskad.actions.cascades import source_of
 from kaskad.actions.office import Office
@@ -34,7 +34,7 @@ from kaskad.store import segments as segment_store
 from kaskad.store import settings
 from kaskad.store.db import Transaction
 
-STRETCHES = 20
+SEED = 1  # so that whoever asks twice is told the same
 ALL = "all"  # of a trigger; one that names a segment means its people
 EVERYBODY = "everybody"
 
@@ -140,34 +140,49 @@ class People(Struct):
     members: Sequence[int] | None = None  # of a segment, in the order of their ids
 
     def sample(self, wanted: int) -> Iterator[list[int]]:
-        """Yield about so many of them, in stretches from all over the audience; all where they are fewer."""
+        """Yield so many of them, piece by piece in the order of their ids; all where they are fewer."""
         if self.size <= wanted:
-            yield from self._from(0, self.size)
+            yield from self._all()
             return
-        each = -(-wanted // STRETCHES)
-        if self.members is not None:  # by their places: ids may have gaps, and many begin after one
-            for stretch in range(STRETCHES):
-                at, end = (self.size * n // STRETCHES for n in (stretch, stretch + 1))
-                yield from self._from(self.members[at] - 1, min(each, end - at)) if at < end else ()
-            return
-        row = self.tx.one("last_contact")
-        last = row[0] or 0 if row else 0
-        after = 0
-        for stretch in range(STRETCHES):
-            after = max(after, last * stretch // STRETCHES)
-            for ids in self._from(after, each):
-                after = ids[-1]
-                yield ids
+        ids = self._at(places(self.size, wanted))
+        for start in range(0, len(ids), PIECE):
+            yield ids[start : start + PIECE]
 
-    def _from(self, after: int, wanted: int) -> Iterator[list[int]]:
+    def _at(self, chosen: Sequence[int]) -> list[int]:
+        """Return those who stand there when all are put in the order of their ids, which may have gaps."""
         if self.members is not None:
-            place = bisect_right(self.members, after)
-            for start in range(place, min(place + wanted, len(self.members)), PIECE):
-                yield list(self.members[start : min(start + PIECE, place + wanted)])
+            return [self.members[place] for place in chosen]
+        told = json.encode(chosen).decode()
+        if self.list_id is None:
+            return [row[0] for row in self.tx.all("contacts_at", places=told)]
+        return [row[0] for row in self.tx.all("members_at", list_id=self.list_id, places=told)]
+
+    def _all(self) -> Iterator[list[int]]:
+        if self.members is not None:
+            for start in range(0, self.size, PIECE):
+                yield list(self.members[start : start + PIECE])
             return
-        while wanted > 0 and (ids := ids_after(self.tx, self.list_id, after, min(wanted, PIECE))):
+        after = 0
+        while ids := ids_after(self.tx, self.list_id, after, PIECE):
             yield ids
-            after, wanted = ids[-1], wanted - len(ids)
+            after = ids[-1]
+
+
+def places(size: int, wanted: int, seed: int = SEED) -> list[int]:
+    """Return so many different places of `size`, in order, each as likely as any other, from all over.
+
+    They are one step apart, the first by chance within one; then those of each stretch as long as a step are
+    turned by chance, as what comes again every few places would else be met always or never.
+    """
+    chance, step = Random(seed), size / wanted
+    stretch, start = max(1, round(step)), chance.random()
+    turns = [chance.randrange(stretch) for _ in range(size // stretch + 1)]
+    found = []
+    for number in range(wanted):
+        which, rest = divmod(min(size - 1, int((number + start) * step)), stretch)
+        width = min(stretch, size - which * stretch)
+        found.append(which * stretch + (rest + turns[which]) % width)
+    return sorted(found)
 
 
 def people_of(

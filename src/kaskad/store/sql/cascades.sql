@@ -111,6 +111,14 @@ ON CONFLICT DO NOTHING;
 SELECT contact_id FROM list_members WHERE list_id = :list_id AND contact_id > :after
  ORDER BY contact_id LIMIT :limit;
 
+-- name: members_at
+-- Those of a list who stand at these places when all are put in the order of their ids, from 0 on.
+SELECT contact_id FROM (SELECT contact_id, row_number() OVER (ORDER BY contact_id) - 1 AS place
+                          FROM list_members WHERE list_id = :list_id) AS numbered
+ WHERE place IN (/* sqlite: SELECT value FROM json_each(:places) */
+                 /* postgresql: SELECT value::bigint FROM json_array_elements_text(cast(:places AS json)) */)
+ ORDER BY contact_id;
+
 -- name: list_by_name
 SELECT id FROM lists WHERE name = :name;
 

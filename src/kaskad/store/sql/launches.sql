@@ -5,6 +5,14 @@ SELECT id, version_id, list_id, cursor, pace, started_at, enrolled, spared_list_
 -- name: contacts_after
 SELECT id FROM contacts WHERE id > :after AND erased_at IS NULL ORDER BY id LIMIT :limit;
 
+-- name: contacts_at
+-- Those who stand at these places when all are put in the order of their ids, from 0 on.
+SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM contacts
+                 WHERE erased_at IS NULL) AS numbered
+ WHERE place IN (/* sqlite: SELECT value FROM json_each(:places) */
+                 /* postgresql: SELECT value::bigint FROM json_array_elements_text(cast(:places AS json)) */)
+ ORDER BY id;
+
 -- name: advance_launch
 UPDATE launches SET cursor = :cursor, enrolled = enrolled + :count, state = :state WHERE id = :id;
 
