@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kaskad.analytics import courses
+from kaskad.analytics import changed
 from kaskad.analytics.courses import standings, tally, worth_each
 from kaskad.analytics.gains import gains
 from kaskad.analytics.measures import EVERY, Chosen, Measured, measured, seen
@@ -27,7 +27,7 @@ from kaskad.domain.returns import LATE, WHOLE
 from kaskad.domain.run import HUMAN, state_of
 from kaskad.domain.terms import Channel, Kind, MessageState, Outcome, Reason, SkipReason
 from kaskad.engine.counting import count as count_anew
-from kaskad.store import accounts, run_columns, settings
+from kaskad.store import accounts, courses, run_columns, settings
 from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault
@@ -228,8 +228,26 @@ def test_a_report_says_what_it_has_not_counted(db: Database, monkeypatch: pytest
     fill(db, [(False, None, (None, None, None), False, None)] * 9)
     with db.read() as tx:
         assert (report(tx, 7, CASCADE, 1).entered, report(tx, 7, CASCADE, 1).uncounted) == (9, 0)
-        monkeypatch.setattr(courses, "CORRECTED", 8)
+        monkeypatch.setattr(changed, "CORRECTED", 8)
         assert report(tx, 7, CASCADE, 1).uncounted == 9
+
+
+def test_what_has_changed_is_looked_at_once(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(db, [(False, None, (None, None, None), False, None)] * 9)
+    looked: list[set[tuple[int, int]]] = []
+
+    def stand(tx: Transaction, keys: set[tuple[int, int]], *more: Any) -> Any:
+        looked.append(keys)
+        return courses.stand(tx, keys, *more)
+
+    monkeypatch.setattr(changed, "stand", stand)
+    with db.read() as tx:
+        once, some = changed.Changed(tx), Scope(People([2, 3]))
+        of_some, whole = tally(tx, 7, some, once), tally(tx, 7, EVERYTHING, once)
+        assert [len(keys) for keys in looked] == [2, 7] and len(set.union(*looked)) == 9
+        assert sum(of_some.shapes.values()) == 2 and sum(whole.shapes.values()) == 9
+        assert (tally(tx, 7, some), tally(tx, 7, EVERYTHING)) == (of_some, whole)
+        assert len(looked) == 4, "whoever asks once looks itself"
 
 
 def check_lines(told: Report, rows: list[dict[str, Any]], people: list[Any]) -> None:
@@ -315,7 +333,9 @@ def check_measures(tx: Transaction, people: list[Any], rows: list[dict[str, Any]
     """The measures are what a slow count of messages, facts and times gives (domain/measures.py)."""
     counted = tally(tx, 7, EVERYTHING)
     known = seen(tx, counted, services(tx), settings.currency(tx))
-    made = measured(counted, CASCADE, known, EVERY, gains(tx, 7, EVERYTHING, counted, known))
+    made = measured(
+        counted, CASCADE, known, EVERY, gains(tx, 7, EVERYTHING, counted, known, changed.Changed(tx))
+    )
     messages = [Sent(r, people[r["contact"] - 1]) for r in rows if not r["skip"]]
     mark_left(messages)
     for row in made.rows:

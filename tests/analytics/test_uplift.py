@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from kaskad.actions import uplift
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
-from kaskad.analytics import courses
+from kaskad.analytics import changed
 from kaskad.analytics.intervals import Share
 from kaskad.domain.policy import PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, SkipReason
@@ -140,7 +140,7 @@ def test_the_effect_is_what_a_slow_count_of_the_rows_gives(db, monkeypatch):
     assert version.only == ()
     early = uplift.measure(office, "tried", Among(until=began))
     assert early.effect.one == Share(0, 0) and early.effect.difference is None and early.worth is None
-    monkeypatch.setattr(courses, "CORRECTED", -1)  # nothing is looked at: it was counted before
+    monkeypatch.setattr(changed, "CORRECTED", -1)  # nothing is looked at: it was counted before
     checked(stage, office, cascade_id, people + late)
     known = uplift.measure(office, "tried")
     stage.cascade(TEXT.replace("holdout: 30%", "holdout: 0%", 1))
@@ -229,9 +229,9 @@ def test_people_are_held_against_those_held_out_by_the_share_of_their_time(db, m
             stage.passes("1h")
     stage.passes("8d")
 
-    def noted(tx, row, scope, since, until):
+    def noted(tx, row, scope, since, until, changed):
         looked.append((since, until))
-        return entered(tx, row, scope, since, until)
+        return entered(tx, row, scope, since, until, changed)
 
     monkeypatch.setattr(uplift, "_entered", noted)
     assert uplift.measure(office, "shared").share == 0.3

@@ -18,6 +18,7 @@ from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
 from kaskad.actions.weeks import DAYS, Told, Week
 from kaskad.analytics.calibration import Calibration, Held, calibration
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import tally
 from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.reach import Line, lines_of
@@ -84,20 +85,23 @@ class Hindsight(Struct, frozen=True):
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
     """Return a cascade's last forecasts, of launches and of weeks, the latest first; raises NotFound."""
     with office.read() as tx:
-        row = store.by_slug(tx, slug)
-        found = [_compared(office, tx, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
-        found += [_week(office, tx, one) for one in week_forecasts.latest(tx, limit, row.id)]
+        row, changed = store.by_slug(tx, slug), Changed(tx, office.now())
+        found = [
+            _compared(office, tx, slug, row.id, one, changed) for one in store.foretold(tx, row.id, limit)
+        ]
+        found += [_week(office, tx, one, changed) for one in week_forecasts.latest(tx, limit, row.id)]
     return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
 def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
     """Return the last forecasts of all cascades, the latest first."""
     with office.read() as tx:
+        changed = Changed(tx, office.now())
         found = [
-            _compared(office, tx, slug, cascade_id, one)
+            _compared(office, tx, slug, cascade_id, one, changed)
             for slug, cascade_id, one in store.foretold_everywhere(tx, limit)
         ]
-        found += [_week(office, tx, one) for one in week_forecasts.latest(tx, limit)]
+        found += [_week(office, tx, one, changed) for one in week_forecasts.latest(tx, limit)]
     return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
@@ -106,13 +110,15 @@ def calibrated(told: Sequence[Hindsight]) -> Calibration:
     return calibration([[one.placed for one in each.figures] for each in told if each.over])
 
 
-def _compared(office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
+def _compared(
+    office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold, changed: Changed
+) -> Hindsight:
     expected = msgspec.json.decode(told.forecast, type=Expected)
     ids = _versions(tx, cascade_id, told)
     past, lines, numbers = Happened({}), list[Line](), list[int]()
     scope = _scope(tx, told, ids)
     for version_id in ids:
-        found = tally(tx, cascade_id, structs.replace(scope, version_id=version_id))
+        found = tally(tx, cascade_id, structs.replace(scope, version_id=version_id), changed)
         own = happened(stages(cascade_of(office, tx, version_id)), found.shapes, found.legs)
         past.include(own)
         numbers += [store.version(tx, version_id).number] if own.over + own.under_way else []
@@ -147,14 +153,14 @@ def _versions(tx: Transaction, cascade_id: int, told: Foretold) -> frozenset[int
     return frozenset(found)
 
 
-def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
+def _week(office: Office, tx: Transaction, row: WeekRow, changed: Changed) -> Hindsight:
     """Hold what was told of a version's first week against those who have entered in it."""
     told = msgspec.json.decode(row.forecast, type=Week)
     cascade, now = cascade_of(office, tx, row.version_id), office.now()
     since = _hour(row.at) + HOUR_MS
     until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
     scope = Scope(version_id=row.version_id, since=since, until=max(since, until))
-    found = tally(tx, row.cascade_id, scope)
+    found = tally(tx, row.cascade_id, scope, changed)
     past = happened(stages(cascade), found.shapes, found.legs)
     lines = lines_of(found, {}, services(tx))
     cost = _told_as(lines, told.costs, exchanges(tx, row.cascade_id, now, scope).cost)
@@ -176,7 +182,7 @@ def _week(office: Office, tx: Transaction, row: WeekRow) -> Hindsight:
         ]
     )
     if told.entries is not None and until - since == DAYS * DAY:
-        all_told = tally(tx, row.cascade_id, Scope(since=since, until=until))
+        all_told = tally(tx, row.cascade_id, Scope(since=since, until=until), changed)
         entered = sum(runs for shape, runs in all_told.shapes.items() if not shape.holdout)
         figures.insert(0, Compared("entered", "", told.entries.expected, told.entries.between, entered))
     over = now >= until and past.under_way <= SETTLED * people and people > 0

@@ -11,6 +11,7 @@ from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, Table, scope_of, table_of
 from kaskad.analytics import measures
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import left_between, tally
 from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.measures import EVERY, Chosen, Measured, Rate, Row, rate
@@ -63,10 +64,11 @@ def told(office: Office, slug: str, among: Among = ALL, chosen: Chosen = EVERY) 
         cascade = definition_of(office, tx, row)
         _check(cascade, chosen)
         scope = scope_of(office, tx, slug, among)
-        counted = tally(tx, row.id, scope, now)
+        changed = Changed(tx, now)
+        counted = tally(tx, row.id, scope, changed)
         told_in = exchanges(tx, row.id, now, scope)
         known = measures.seen(tx, counted, services(tx), settings.currency(tx), told_in)
-        gained = gains(tx, row.id, scope, counted, known)
+        gained = gains(tx, row.id, scope, counted, known, changed)
     made = measures.measured(counted, cascade, known, chosen, gained)
     return Told(cascade.id, cascade.title, now, chosen, made)
 

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import People, Scope
 from kaskad.domain.cascade import Cascade, Span
@@ -44,12 +45,12 @@ class Past(Struct, frozen=True):
 def past(office: Office, slug: str, cascade: Cascade) -> Past:
     """Return what has happened in a cascade of that name, seen from `cascade`, and in others."""
     with office.read() as tx:
-        own, elsewhere = Happened({}), dict[Event, list[Seen]]()
+        own, elsewhere, changed = Happened({}), dict[Event, list[Seen]](), Changed(tx, office.now())
         for row in sorted(store.all_cascades(tx), key=lambda row: -row.changed_at)[: CASCADES + 1]:
             if row.slug == slug or row.version_id is None:
                 continue
             theirs = cascade_of(office, tx, row.version_id)
-            told = _happened(office, tx, theirs, row.id, row.version_id)
+            told = _happened(office, tx, theirs, row.id, row.version_id, changed)
             for step in theirs.steps:
                 cell = told.step(step.number)
                 if cell.of:
@@ -57,7 +58,7 @@ def past(office: Office, slug: str, cascade: Cascade) -> Past:
                     seen.append(Seen(cell.of, cell.reacted))
         for version_id, cascade_id in versions_of(tx, slug):
             before = cascade_of(office, tx, version_id)
-            _add(own, cascade, before, _happened(office, tx, before, cascade_id, version_id))
+            _add(own, cascade, before, _happened(office, tx, before, cascade_id, version_id, changed))
         return Past(own, elsewhere)
 
 
@@ -76,11 +77,12 @@ def happened_to_parts(
     """Return what has happened to groups of contacts, none in two of them, and last to everybody else."""
     found, parts = [Happened({}) for _ in groups], [People(each) for each in groups]
     with office.read() as tx:
+        changed = Changed(tx, office.now())
         for version_id, cascade_id in versions_of(tx, slug):
             before = cascade_of(office, tx, version_id)
-            scope, _ = _ripe(office, tx, before, cascade_id, version_id)
+            scope, _ = _ripe(office, tx, before, cascade_id, version_id, changed)
             for own, people in zip(found, parts, strict=True):
-                told = tally(tx, cascade_id, structs.replace(scope, people=people))
+                told = tally(tx, cascade_id, structs.replace(scope, people=people), changed)
                 _add(own, cascade, before, _told(before, told))
     rest = Happened(dict(whole.cells))
     for own in found:
@@ -106,23 +108,23 @@ def together(
 
 
 def _happened(
-    office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int
+    office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int, changed: Changed
 ) -> Happened:  # fmt: skip
     """Return a version's past."""
-    return _ripe(office, tx, cascade, cascade_id, version_id)[1]
+    return _ripe(office, tx, cascade, cascade_id, version_id, changed)[1]
 
 
 def _ripe(
-    office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int
+    office: Office, tx: Transaction, cascade: Cascade, cascade_id: int, version_id: int, changed: Changed
 ) -> tuple[Scope, Happened]:  # fmt: skip
     """Return of which runs of a version the past is, and that: all, or where many are under way of those who
     had the time."""
     scope = Scope(version_id=version_id)
-    told = _told(cascade, tally(tx, cascade_id, scope))
+    told = _told(cascade, tally(tx, cascade_id, scope, changed))
     if told.under_way > WAITING * (told.over + told.under_way):
         until = (office.now() - _length_ms(cascade) - SLACK_MS) // HOUR_MS * HOUR_MS
         scope = Scope(version_id=version_id, until=max(0, until))
-        told = _told(cascade, tally(tx, cascade_id, scope))
+        told = _told(cascade, tally(tx, cascade_id, scope, changed))
     return scope, told
 
 

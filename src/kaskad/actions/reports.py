@@ -14,6 +14,7 @@ from kaskad.actions.cascades import definition_of
 from kaskad.actions.office import Office
 from kaskad.analytics import days as by_day
 from kaskad.analytics import measures, paths, reach, recent, who
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import tally
 from kaskad.analytics.days import Day
 from kaskad.analytics.exchange import exchanges
@@ -76,7 +77,7 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         launches = tx.one("open_launches", cascade_id=row.id)
         version = store.version(tx, row.version_id or 0).number
         scope = scope_of(office, tx, slug, among)
-        told, accounts = tally(tx, row.id, scope, office.now()), services(tx)
+        told, accounts = tally(tx, row.id, scope, Changed(tx, office.now())), services(tx)
         worth, told_in = reach.worth(tx, told), exchanges(tx, row.id, office.now(), scope)
         known = measures.seen(tx, told, accounts, settings.currency(tx), told_in)
     rates = measures.of_lines(measures.measured(told, cascade, known))

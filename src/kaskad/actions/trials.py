@@ -10,6 +10,7 @@ from kaskad.actions import cascades
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.actions.step_pauses import PausedStep, told_in
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import tally
 from kaskad.analytics.exchange import exchanges
 from kaskad.analytics.intervals import UNEVEN, Interval, Share
@@ -304,9 +305,9 @@ def _told(
     told_in = exchanges(tx, row.id, now, Scope(None, 0, since, until)).cost
     arms: list[ArmTold] = []
     effects: list[Mapping[str, float]] = []
-    people = []
+    people, changed = [], Changed(tx, now)
     for version_id, part in shares.items():
-        told = tally(tx, row.id, Scope(None, version_id, since, until))
+        told = tally(tx, row.id, Scope(None, version_id, since, until), changed)
         found = outcomes(told, money, told_in)
         effects.append(design_effects(tx, version_id, since, until, told))
         apart = _apart((found, arms[0].found), (effects[-1], effects[0])) if arms else {}

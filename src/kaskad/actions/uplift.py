@@ -11,6 +11,7 @@ from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
 from kaskad.actions.reports import ALL, Among, scope_of
 from kaskad.analytics import reach, uplift
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.effects import Effect, VariantEffects, step_effects, variant_effects
 from kaskad.analytics.exchange import Told, exchanges
@@ -39,7 +40,7 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
     """
     now = office.now()
     with office.read() as tx:
-        row = store.by_slug(tx, slug)
+        row, changed = store.by_slug(tx, slug), Changed(tx, now)
         cascade = definition_of(office, tx, row)
         whole = scope_of(office, tx, slug, among)
         within = cascade.goal.within if cascade.goal else WEEK
@@ -48,21 +49,21 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
         known = _lots(office, tx, row)
         if whole.version_id:
             known = {whole.version_id: known[whole.version_id]}
-        span, shares = _alike(tx, row, known, counted)
+        span, shares = _alike(tx, row, known, counted, changed)
         whole, counted = (
             structs.replace(each, since=max(each.since, span.since), until=min(each.until, span.until))
             for each in (whole, counted)
         )
-        told = tally(tx, row.id, counted)
+        told = tally(tx, row.id, counted, changed)
         if not whole.version_id and (only := uplift.alike(told, shares)):
             whole, counted = (structs.replace(each, versions=only) for each in (whole, counted))
-            told = tally(tx, row.id, counted)
-        return _measured(office, tx, row, cascade, within, whole, counted, told, shares, now, span)
+            told = tally(tx, row.id, counted, changed)
+        return _measured(office, tx, row, cascade, within, whole, counted, told, shares, now, span, changed)
 
 
 def _measured(
     office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
-    counted: Scope, told: Tally, shares: Mapping[int, int], now: int, span: Stretch,
+    counted: Scope, told: Tally, shares: Mapping[int, int], now: int, span: Stretch, changed: Changed,
 ) -> Uplift:  # fmt: skip
     told_in = exchanges(tx, row.id, now, counted)
     effect = uplift.treated_and_held(told)
@@ -71,12 +72,12 @@ def _measured(
     defined = cascade_of(office, tx, version.id)
     own = structs.replace(counted, version_id=version.id, versions=())
     alone = {each for each, _ in told.people} <= {version.id}
-    one = told if alone else tally(tx, row.id, own)
-    waiting, first_at = _waiting(tx, row, whole, counted.until, within)
+    one = told if alone else tally(tx, row.id, own, changed)
+    waiting, first_at = _waiting(tx, row, whole, counted.until, within, changed)
     within_ms, share, pace = (
         add(now, within, "UTC") - now,
         _share(defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
-        _pace(tx, row, whole, now),
+        _pace(tx, row, whole, now, changed),
     )
     return Uplift(
         cascade=cascade.id, title=cascade.title, version=version.number, as_of=now,
@@ -86,16 +87,16 @@ def _measured(
         first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
         goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
         effect=effect, expected_share=expected, evenly=evenly,
-        worth=_worth(tx, row, counted, told, effect, told_in),
+        worth=_worth(tx, row, counted, told, effect, told_in, changed),
         cost=uplift.cost_of(told, currencies(tx), told_in.cost),
         touched=uplift.contamination(tx, row.id, counted, within_ms), pace=pace,
         plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
-        variants=_variants(tx, row, own, one, defined), uncounted=told.uncounted,
+        variants=_variants(tx, row, own, one, defined, changed), uncounted=told.uncounted,
     )  # fmt: skip
 
 
 def _variants(
-    tx: Transaction, row: CascadeRow, own: Scope, told: Tally, defined: Cascade
+    tx: Transaction, row: CascadeRow, own: Scope, told: Tally, defined: Cascade, changed: Changed
 ) -> list[VariantEffects]:
     """Return how variants compare; where the best one has taken over, of who entered before.
 
@@ -109,7 +110,8 @@ def _variants(
         number = next(step.number for step in defined.steps if step.id == one.step)
         if number in over:
             until = min(own.until, over[number] // HOUR_MS * HOUR_MS)
-            before = variant_effects(tally(tx, row.id, structs.replace(own, until=until)), defined)
+            earlier = tally(tx, row.id, structs.replace(own, until=until), changed)
+            before = variant_effects(earlier, defined)
             one = next(each for each in before if each.step == one.step)
             one = structs.replace(one, evenly=None, until=until)
         found.append(one)
@@ -123,15 +125,16 @@ def _numbers(tx: Transaction, row: CascadeRow, counted: Scope) -> tuple[int, ...
 
 
 def _worth(
-    tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect, told_in: Told
-) -> Worth | None:
+    tx: Transaction, row: CascadeRow, counted: Scope, told: Tally, effect: Effect, told_in: Told,
+    changed: Changed,
+) -> Worth | None:  # fmt: skip
     """Return what people brought, where all of it is in one known currency, or can be told in one."""
     told_of = reach.worth(tx, told)
     currencies = told_in.worth.exact({**told_of.left, **told_of.returned})
     if len(currencies) != 1 or "" in currencies:
         return None
     versions = {each: reach.currency_of(tx, each) for each in {*told.values, *told.held}}
-    found = uplift.worths_of(tx, row.id, counted, effect, versions, told_in.worth)
+    found = uplift.worths_of(tx, row.id, counted, effect, versions, told_in.worth, changed)
     return next((one for one in found if one.currency in currencies), None)
 
 
@@ -150,7 +153,7 @@ def _lots(office: Office, tx: Transaction, row: CascadeRow) -> dict[int, tuple[S
 
 
 def _alike(
-    tx: Transaction, row: CascadeRow, known: Mapping[int, Sequence[Stretch]], scope: Scope
+    tx: Transaction, row: CascadeRow, known: Mapping[int, Sequence[Stretch]], scope: Scope, changed: Changed
 ) -> tuple[Stretch, dict[int, int]]:
     """Return the last time in which people were held out by shares that stayed as they were, and by version
     these shares, of 10 000.
@@ -162,7 +165,7 @@ def _alike(
     times = [Stretch(0, since, until) for since, until in pairwise([*turns, FOREVER])]
     if len(times) < 2:
         return Stretch(0), _shares_at(known, 0)
-    told = [(one, _shares_at(known, one.since), _people_in(tx, row, scope, one)) for one in times]
+    told = [(one, _shares_at(known, one.since), _people_in(tx, row, scope, one, changed)) for one in times]
     entered = [each for each in told if each[2]]
     held = [n for n, each in enumerate(entered) if any(each[1][version] for version in each[2])]
     if not held:
@@ -179,7 +182,7 @@ def _alike(
     return Stretch(0, since, until), shares
 
 
-def _people_in(tx: Transaction, row: CascadeRow, scope: Scope, one: Stretch) -> set[int]:
+def _people_in(tx: Transaction, row: CascadeRow, scope: Scope, one: Stretch, changed: Changed) -> set[int]:
     """Return the versions that somebody entered for the first time in the part of a scope in this time."""
     since, until = max(scope.since, one.since), min(scope.until, one.until)
     if since >= until:
@@ -187,14 +190,16 @@ def _people_in(tx: Transaction, row: CascadeRow, scope: Scope, one: Stretch) -> 
     if scope.people is None:  # whole hours are counted; the rest is looked at run by run, where it matters
         first, last = -(-since // HOUR_MS) * HOUR_MS, until // HOUR_MS * HOUR_MS
         wide = since // HOUR_MS * HOUR_MS, -(-until // HOUR_MS) * HOUR_MS
-        within = _entered(tx, row, scope, first, last) if first < last else set()
-        if within == _entered(tx, row, scope, *wide):
+        within = _entered(tx, row, scope, first, last, changed) if first < last else set()
+        if within == _entered(tx, row, scope, *wide, changed):
             return within
-    return _entered(tx, row, scope, since, until)
+    return _entered(tx, row, scope, since, until, changed)
 
 
-def _entered(tx: Transaction, row: CascadeRow, scope: Scope, since: int, until: int) -> set[int]:
-    told = tally(tx, row.id, structs.replace(scope, since=since, until=until))
+def _entered(
+    tx: Transaction, row: CascadeRow, scope: Scope, since: int, until: int, changed: Changed
+) -> set[int]:
+    told = tally(tx, row.id, structs.replace(scope, since=since, until=until), changed)
     return {version_id for (version_id, _), people in told.people.items() if people}
 
 
@@ -210,23 +215,23 @@ def _share(cascade: Cascade, policy: Policy) -> int:
 
 
 def _waiting(
-    tx: Transaction, row: CascadeRow, whole: Scope, until: int, within: Span
+    tx: Transaction, row: CascadeRow, whole: Scope, until: int, within: Span, changed: Changed
 ) -> tuple[int, int | None]:
     """Return how many people entered too late to be counted, and when the first of them will be."""
     if until >= whole.until:
         return 0, None
-    later = tally(tx, row.id, structs.replace(whole, since=max(whole.since, until)))
+    later = tally(tx, row.id, structs.replace(whole, since=max(whole.since, until)), changed)
     people = _people(later)
     first = tx.one("first_entered", cascade_id=row.id, since=until) if people else None
     at = None if first is None or first[0] is None else first[0]
     return people, None if at is None else add(at, within, "UTC") + HOUR_MS
 
 
-def _pace(tx: Transaction, row: CascadeRow, whole: Scope, now: int) -> float:
+def _pace(tx: Transaction, row: CascadeRow, whole: Scope, now: int, changed: Changed) -> float:
     """Return how many people have entered for the first time a day, lately."""
     since = max(now - PACE_DAYS * DAY_MS, 0) // HOUR_MS * HOUR_MS
     lately = Scope(whole.people, whole.version_id, since, FOREVER, whole.versions)
-    return _people(tally(tx, row.id, lately)) / PACE_DAYS
+    return _people(tally(tx, row.id, lately, changed)) / PACE_DAYS
 
 
 def _people(told: Tally) -> int:

@@ -8,13 +8,12 @@ from functools import lru_cache
 
 from msgspec import Struct, field, structs
 
+from kaskad.analytics.changed import PIECE, Changed
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
-from kaskad.store.courses import DAY, EVER, HOUR_MS, LATE, Entry, parts, stand, submitted, waiting
+from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, submitted, waiting
 from kaskad.store.db import Transaction
 
-CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
-PIECE = 1_000
 Counts = dict[tuple[int, int], list[int]]  # by version and course: runs, their worth, what of it came back
 
 
@@ -49,15 +48,14 @@ class Tally(Struct):
             self.people[version_id, part.holdout] += 0 if part.again else runs
 
 
-def tally(tx: Transaction, cascade_id: int, scope: Scope, now: int = LATE) -> Tally:
-    """Return how the runs in `scope` went, without seeds'; nothing is known that came after `now`."""
-    told = Tally()
-    changed = waiting(tx, CORRECTED)
-    if len(changed) > CORRECTED:
-        told.uncounted = len(changed)
-        changed = set()
+def tally(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed | None = None) -> Tally:
+    """Return how the runs in `scope` went, without seeds'.
+
+    Who asks several times tells what has `changed`, else it is looked at again with each.
+    """
+    changed = changed or Changed(tx)
+    told = Tally(uncounted=changed.uncounted)
     counts = Counts()
-    courses: dict[int, str] = {}
     first, last = -(-scope.since // HOUR_MS) * HOUR_MS, scope.until // HOUR_MS * HOUR_MS
     if scope.people is None and first <= last:  # whole hours as counted, the rest by runs
         _sum(tx, cascade_id, structs.replace(scope, since=first, until=last), told)
@@ -67,9 +65,9 @@ def tally(tx: Transaction, cascade_id: int, scope: Scope, now: int = LATE) -> Ta
     for since, until in edges:
         if since < until:
             _scan(tx, cascade_id, structs.replace(scope, since=since, until=until), counts)
-    _correct(tx, cascade_id, scope, changed, counts, courses, now)
+    _correct(tx, cascade_id, scope, changed, counts)
     moved = [place for place, sums in counts.items() if any(sums)]
-    known = parts(tx, {course_id for _, course_id in moved}, courses)
+    known = parts(tx, {course_id for _, course_id in moved}, changed.courses)
     for place in moved:
         for part in known[place[1]]:
             told.add(part, place[0], *counts[place])
@@ -179,10 +177,12 @@ def spans(since: int, until: int) -> list[tuple[int, int, int]]:
     return [(1, since, first), (DAY, first, last), (1, last, until)]
 
 
-def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Counter[int]]:
+def worth_each(
+    tx: Transaction, cascade_id: int, scope: Scope, changed: Changed | None = None
+) -> dict[int, Counter[int]]:
     """Return how many first runs brought which amount, held out (1) or not; who brought nothing lacks."""
+    changed = changed or Changed(tx)
     found: Counter[tuple[int, int]] = Counter()
-    courses: dict[int, str] = {}
     if scope.people is not None:
         found.update(scope.people.counted(tx, cascade_id).worths(scope.since, scope.until, scope.means))
     else:
@@ -190,13 +190,10 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
             "worth_scan", cascade_id=cascade_id, **_span(scope)
         ):
             found[course_id, value] += count * scope.has(version_id)
-    changed = waiting(tx, CORRECTED)
-    for sign, entry in _moved(
-        tx, cascade_id, scope, changed if len(changed) <= CORRECTED else set(), courses
-    ):
+    for sign, entry in _moved(tx, cascade_id, scope, changed):
         if entry.value:
             found[entry.course_id, entry.value] += sign
-    known = parts(tx, {course_id for course_id, _ in found}, courses)
+    known = parts(tx, {course_id for course_id, _ in found}, changed.courses)
     arms: dict[int, Counter[int]] = {0: Counter(), 1: Counter()}
     for (course_id, value), count in found.items():
         shape = next(part for part in known[course_id] if isinstance(part, Shape))
@@ -206,38 +203,29 @@ def worth_each(tx: Transaction, cascade_id: int, scope: Scope) -> dict[int, Coun
 
 
 def _correct(
-    tx: Transaction, cascade_id: int, scope: Scope, keys: set[tuple[int, int]], counts: Counts,
-    courses: dict[int, str], now: int,
+    tx: Transaction, cascade_id: int, scope: Scope, changed: Changed, counts: Counts
 ) -> None:  # fmt: skip
-    """Count these runs as they stand, and not as they were counted."""
-    for sign, entry in _moved(tx, cascade_id, scope, keys, courses, now):
+    """Count what has changed as it stands, and not as it was counted."""
+    for sign, entry in _moved(tx, cascade_id, scope, changed):
         sums = counts.setdefault((entry.version_id, entry.course_id), [0, 0, 0])
         for at, more in enumerate((1, entry.value, entry.returned)):
             sums[at] += sign * more
 
 
-def _moved(
-    tx: Transaction,
-    cascade_id: int,
-    scope: Scope,
-    keys: set[tuple[int, int]],
-    courses: dict[int, str],
-    now: int = LATE,
-) -> Iterator[tuple[int, Entry]]:
+def _moved(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed) -> Iterator[tuple[int, Entry]]:
     """Yield as what these runs are no longer to be counted (-1), and as what instead (1)."""
     versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id) if scope.has(row[0])}
     if scope.version_id:
         versions &= {scope.version_id}
-    ordered = sorted(key for key in keys if scope.people is None or key[0] in scope.people)
-    for start in range(0, len(ordered), PIECE):
-        for standing in stand(tx, set(ordered[start : start + PIECE]), courses, now).values():
-            for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
-                if (
-                    entry is not None
-                    and entry.version_id in versions
-                    and scope.since <= entry.entered_at < scope.until
-                ):
-                    yield sign, entry
+    people = scope.people
+    for standing in changed.standings(lambda contact_id: people is None or contact_id in people):
+        for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
+            if (
+                entry is not None
+                and entry.version_id in versions
+                and scope.since <= entry.entered_at < scope.until
+            ):
+                yield sign, entry
 
 
 part_of_text = lru_cache(20_000)(part_of)  # the same parts are asked for again and again

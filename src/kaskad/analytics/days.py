@@ -11,7 +11,8 @@ from datetime import date
 from msgspec import Struct, field
 
 from kaskad.analytics import exchange
-from kaskad.analytics.courses import PIECE, leg_of, moves
+from kaskad.analytics.changed import PIECE
+from kaskad.analytics.courses import leg_of, moves
 from kaskad.analytics.exchange import day_of
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.services import UNKNOWN, services

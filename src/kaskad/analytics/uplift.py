@@ -12,6 +12,7 @@ from math import ceil
 
 from msgspec import Struct, structs
 
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, worth_each
 from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, effect
 from kaskad.analytics.intervals import UNEVEN, Interval, Share, needed
@@ -164,7 +165,7 @@ def alike(told: Tally, shares: Mapping[int, int]) -> tuple[int, ...]:
 
 def worths_of(
     tx: Transaction, cascade_id: int, scope: Scope, told: Effect, currencies: Mapping[int, str],
-    told_in: Exchange,
+    told_in: Exchange, changed: Changed,
 ) -> list[Worth]:  # fmt: skip
     """Return what the people of both groups brought, zeros included, in each currency that it is told in.
 
@@ -173,7 +174,7 @@ def worths_of(
     found: dict[str, tuple[dict[float, int], dict[float, int]]] = {}
     for currency in sorted(set(currencies.values())):
         ids = tuple(sorted(each for each, name in currencies.items() if name == currency))
-        arms = worth_each(tx, cascade_id, structs.replace(scope, versions=ids))
+        arms = worth_each(tx, cascade_id, structs.replace(scope, versions=ids), changed)
         ((name, one),) = told_in.exact({currency: 1}).items()
         for arm, amounts in enumerate(found.setdefault(name, ({}, {}))):
             for minor, people in arms[arm].items():

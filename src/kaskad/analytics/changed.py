@@ -1,0 +1,37 @@
+"""The runs that have changed since they were counted, looked at once for all that is asked of one state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kaskad.store.courses import LATE, Standing, stand, waiting
+from kaskad.store.db import Transaction
+
+CORRECTED = 20_000  # runs that a report looks at itself, where counting has not got to them yet
+PIECE = 1_000
+
+
+class Changed:
+    """Runs of one transaction that are to be counted anew, as they stand: each is looked at once.
+
+    `uncounted`: there are so many, or more; then none is looked at. `courses` are the texts of theirs, by id.
+    Nothing is known that came after `now`.
+    """
+
+    def __init__(self, tx: Transaction, now: int = LATE) -> None:
+        keys = waiting(tx, CORRECTED)
+        self.uncounted = len(keys) if len(keys) > CORRECTED else 0
+        self.courses: dict[int, str] = {}
+        self._tx, self._now = tx, now
+        self._keys = [] if self.uncounted else sorted(keys)
+        self._known: dict[tuple[int, int], Standing] = {}
+
+    def standings(self, means: Callable[[int], bool] = lambda contact_id: True) -> Iterator[Standing]:
+        """Yield how the runs of those contacts stand, in their order."""
+        keys = [key for key in self._keys if means(key[0])]
+        new = [key for key in keys if key not in self._known]
+        for start in range(0, len(new), PIECE):
+            piece = set(new[start : start + PIECE])
+            self._known |= stand(self._tx, piece, self.courses, self._now)
+        for key in keys:
+            yield self._known[key]
