@@ -377,6 +377,29 @@ def test_a_second_holder_is_refused_and_told_who_holds(tmp_path: Path) -> None:
     db.close()
 
 
+def test_sqlite_does_not_lock_what_we_give_to_one_thread_at_a_time(tmp_path: Path) -> None:
+    db = SqliteDatabase(str(tmp_path / "own.db"))
+    used = threading.Event(), threading.Event()
+
+    def read(mine: threading.Event, other: threading.Event) -> None:
+        with db.read() as tx:
+            mine.set()
+            assert other.wait(10)
+            found.append(tx._connection)
+
+    found: list[apsw.Connection] = []
+    threads = [threading.Thread(target=read, args=order) for order in (used, used[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with db.write() as tx:
+        found.append(tx._connection)
+    assert len({id(connection) for connection in found}) == 3
+    assert all(connection.open_flags & apsw.SQLITE_OPEN_NOMUTEX for connection in found)
+    db.close()
+
+
 def test_every_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
     db = SqliteDatabase(str(tmp_path / "kaskad.db"))
     assert db._writer.pragma("journal_mode") == "wal"
