@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 MAC_BYTES = 10
@@ -78,7 +78,30 @@ class Signer:
 
         It is worth nothing from another account: who holds the secret of one webhook can't speak for others.
         """
-        return self._sign(self._reference, _ids(contact_id, run_id, step), _account(account_id))
+        return self.references(step, account_id)(contact_id, run_id)
+
+    def references(self, step: int, account_id: int) -> Callable[[int, int], str]:
+        """Return what makes references for (contact_id, run_id): of many messages of a step by one account.
+
+        In one piece, without a call for `_ids`, `_Key.mac` and `_text` each: half of the time.
+        """
+        about, head = _account(account_id), self._head
+        key = self._reference[head]
+        begin, end = key.inner.copy, key.outer.copy
+
+        def reference(contact_id: int, run_id: int) -> str:
+            if contact_id < 0 or run_id < 0 or not 0 <= step <= MAX_STEP:
+                raise _unfit(contact_id, run_id, step)
+            contact, run = contact_id.bit_length() + 7 >> 3, run_id.bit_length() + 7 >> 3
+            packed = (((head << 4 | contact) << 4 | run) << 8 * contact | contact_id) << 8 * run | run_id
+            body = (packed << 8 | step).to_bytes(contact + run + 3, "big")
+            inner, outer = begin(), end()
+            inner.update(body + about)
+            outer.update(inner.digest())
+            mac = outer.digest()[:MAC_BYTES]
+            return b2a_base64(body + mac, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+        return reference
 
     def read_reference(self, text: str, account_id: int) -> tuple[int, int, int]:
         """Return (contact_id, run_id, step) as the account's provider may tell them; raises BadToken."""
@@ -214,11 +237,11 @@ class _Key:
 
     def __init__(self, secret: bytes) -> None:
         block = secret.ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self.inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self.outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def mac(self, body: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
+        inner, outer = self.inner.copy(), self.outer.copy()
         inner.update(body)
         outer.update(inner.digest())
         return outer.digest()[:MAC_BYTES]
@@ -240,10 +263,14 @@ def _account(account_id: int) -> bytes:
 def _ids(contact_id: int, run_id: int, step: int) -> bytes:
     """Return the ids in as few bytes as they need: the sizes of the first two, then each, then the step."""
     if contact_id < 0 or run_id < 0 or not 0 <= step <= MAX_STEP:
-        raise ValueError(f"cannot sign contact {contact_id}, run {run_id}, step {step}")
+        raise _unfit(contact_id, run_id, step)
     contact, run = (contact_id.bit_length() + 7) // 8, (run_id.bit_length() + 7) // 8
     packed = ((((contact << 4) | run) << (8 * contact) | contact_id) << (8 * run) | run_id) << 8 | step
     return packed.to_bytes(contact + run + 2, "big")
+
+
+def _unfit(contact_id: int, run_id: int, step: int) -> ValueError:
+    return ValueError(f"cannot sign contact {contact_id}, run {run_id}, step {step}")
 
 
 def _read_ids(body: bytes, *, tail: int) -> tuple[int, int, int]:

@@ -114,6 +114,7 @@ class Page:
         self._account_id, self._tariff = account.id, Tariff(account, world.price_lists.get(account.id))
         self._fixed = self._tariff.fixed  # what each costs, whatever it says and to whom; None: that depends
         self._signer, self._base_url = world.signer, world.options.base_url
+        self._reference = world.signer.references(send.step, account.id)
         self._life_ms = world.options.link_life_ms
         # The addresses of an approved text were approved with the way of long links in them.
         short = wants_short(_CHANNELS[send.channel]) and not send.by_name
@@ -154,7 +155,7 @@ class Page:
             assert links is not None
             said = self._say(compiled, scope, links, run, to, language, due_at, zone or self._zone)
         leaves = links.unsubscribe() if links is not None and self._base_url else ""
-        reference = self._signer.reference(contact_id, run_id, step, self._account_id)
+        reference = self._reference(contact_id, run_id)
         key = f"{contact_id}:{run_id}:{step}"
         if self._channel is Channel.ROBOT_CALL:  # a call that is made again is another one to the service
             key = f"{key}:{due_at}"
