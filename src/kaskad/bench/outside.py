@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Protocol
 
 from kaskad.bench.fates import Fates
-from kaskad.bench.journal import Journal, What, key_of
+from kaskad.bench.journal import STEPS, Journal, What, key_of
 from kaskad.domain.terms import Kind, Reason
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.clock import Clock
@@ -56,6 +57,7 @@ class Receipts:
         self._due: dict[int, list[Arrival]] = {}  # by grain
         self._order: list[int] = []
         self._number = 0
+        self._planned: list[Callable[[], None]] = []  # what our own thread is to do, not the engine's
         self._changed = threading.Condition()
         self._stopping = False
         self.spent_s = 0.0
@@ -65,13 +67,7 @@ class Receipts:
 
     def plan(self, accepted: Iterable[tuple[int, int, int]], now: int) -> None:
         """Let receipts come for messages (contact, run, step) that were accepted `now`."""
-        latency, reacts = self._fates.latency_ms, self._fates.reacts
-        with self._changed:
-            for contact_id, run_id, step in accepted:
-                self._put(contact_id, run_id, step, _DELIVERED, now + latency())
-                if reacts(contact_id, step):
-                    self._put(contact_id, run_id, step, _READ, now + latency())
-            self._changed.notify()
+        self._later(partial(self._place, accepted, now))
 
     def close(self) -> None:
         """Bring nothing more."""
@@ -79,6 +75,18 @@ class Receipts:
             self._stopping = True
             self._changed.notify()
         self._thread.join()
+
+    def _later(self, act: Callable[[], None]) -> None:
+        with self._changed:
+            self._planned.append(act)
+            self._changed.notify()
+
+    def _place(self, accepted: Iterable[tuple[int, int, int]], now: int) -> None:
+        latency, reacts = self._fates.latency_ms, self._fates.reacts
+        for contact_id, run_id, step in accepted:
+            self._put(contact_id, run_id, step, _DELIVERED, now + latency())
+            if reacts(contact_id, step):
+                self._put(contact_id, run_id, step, _READ, now + latency())
 
     def _put(self, contact_id: int, run_id: int, step: int, kind: int, at: int) -> None:
         grain = at // GRAIN_MS + 1
@@ -97,15 +105,17 @@ class Receipts:
 
     def _wait(self) -> list[Arrival] | None:
         """Return what has fallen due, as soon as something has; None at the end."""
-        with self._changed:
-            while not self._stopping:
-                if not self._order:
-                    self._changed.wait()
-                    continue
-                left_s = self._clock.seconds_until(self._order[0] * GRAIN_MS)
-                if left_s <= 0:
-                    return self._due.pop(heapq.heappop(self._order))
-                self._changed.wait(left_s)
+        while not self._stopping:
+            with self._changed:
+                acts, self._planned = self._planned, []
+            for act in acts:
+                act()
+            left_s = self._clock.seconds_until(self._order[0] * GRAIN_MS) if self._order else None
+            if left_s is not None and left_s <= 0:
+                return self._due.pop(heapq.heappop(self._order))
+            with self._changed:
+                if not self._planned and not self._stopping:
+                    self._changed.wait(left_s)
         return None
 
     def _bring(self, arrivals: list[Arrival]) -> None:
@@ -115,18 +125,16 @@ class Receipts:
             if done.exception() is None:
                 self._journal.note(self._clock.now(), What.REACTED, reactions)
             elif not self._stopping:
-                self._again(arrivals)
+                self._later(partial(self._again, arrivals))
 
         self._deliver(Delivery(Future(), arrivals=arrivals)).add_done_callback(ended)
 
     def _again(self, arrivals: list[Arrival]) -> None:
         """Bring what intake has refused later again, as providers do."""
         grain = (self._clock.now() + AGAIN_MS) // GRAIN_MS
-        with self._changed:
-            if grain not in self._due:
-                heapq.heappush(self._order, grain)
-            self._due.setdefault(grain, []).extend(arrivals)
-            self._changed.notify()
+        if grain not in self._due:
+            heapq.heappush(self._order, grain)
+        self._due.setdefault(grain, []).extend(arrivals)
 
 
 class Noop:
@@ -159,7 +167,11 @@ class Noop:
         self._journal.note(now, What.SENT, _keys(parcels), self._decided_ns())
         self._journal.note(now, What.FAILED, _keys(refused))
         self._journal.note(now, What.ACCEPTED, _keys(taken))
-        self._engine.take_results([_acceptance(p, now) for p in taken] + [_refusal(p, now) for p in refused])
+        sent = Kind.SENT
+        results = [
+            Result(p.contact_id, p.run_id, p.step, p.attempt, p.account_id, now, "", sent) for p in taken
+        ]
+        self._engine.take_results(results + [_refusal(p, now) for p in refused])
         self.receipts.plan([(p.contact_id, p.run_id, p.step) for p in taken], now)
         self._spent_s += time.thread_time() - began
 
@@ -171,11 +183,7 @@ class Noop:
 
 
 def _keys(parcels: list[Parcel]) -> list[int]:
-    return [key_of(parcel.contact_id, parcel.step) for parcel in parcels]
-
-
-def _acceptance(p: Parcel, now: int) -> Result:
-    return Result(p.contact_id, p.run_id, p.step, p.attempt, p.account_id, now, kind=Kind.SENT)
+    return [parcel.contact_id * STEPS + parcel.step for parcel in parcels]  # as `key_of`
 
 
 def _refusal(parcel: Parcel, now: int) -> Result:
