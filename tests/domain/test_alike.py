@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from domain.test_decide import CHOSEN, actions, cascades, live, plays
-from kaskad.domain.alike import TOLD, answered, free_below, is_shared, may_be_touched, standing, turn
+from kaskad.domain.alike import (
+    TOLD,
+    answered,
+    free_below,
+    is_shared,
+    may_be_touched,
+    refusal,
+    standing,
+    turn,
+)
 from kaskad.domain.caps import Touch
 from kaskad.domain.decide import Enter, enter, settle
 from kaskad.domain.definition import load
@@ -40,6 +49,7 @@ class Compared(Play):
     shared_ways = 0
     answered_ways = 0
     turns = 0
+    refused_ways = 0
 
     def __init__(self, *args, **named):
         self.told = False
@@ -47,8 +57,18 @@ class Compared(Play):
         super().__init__(*args, **named)
 
     def _take(self, passage):
-        self.told = self.told or bool(passage.mask & ~PLAIN)
+        before = self.passages.get(passage.step)
+        again = passage.state == MessageState.CREATED.code and before is not None and bool(before.mask)
+        self.told = self.told or again or (bool(passage.mask & ~PLAIN) and not self._is_refused(passage))
         super()._take(passage)
+
+    def _is_refused(self, passage):
+        """Say whether nothing is known of a message but that it was refused at once."""
+        refused = passage.mask == Kind.REJECTED.bit and passage.sent_at is None
+        before = self.passages.get(passage.step)
+        if before is not None and before.mask == passage.mask:
+            return refused
+        return refused and self.run.phase == Phase.SUBMITTED and self.run.step == passage.step
 
     def tell(self, facts):
         self.before = None if self.told else {step: p.mask for step, p in self.passages.items()}
@@ -71,12 +91,15 @@ class Compared(Play):
         decision = super().decide()
         if self.before is not None:
             self._compare_answered(decision)
-        place = standing(self.version, self.run.phase, self.run.step)
+        current = self.passages.get(self.run.step)
+        refused = self.run.phase == Phase.SUBMITTED and current is not None and self._is_refused(current)
+        find = refusal if refused else standing
+        place = find(self.version, *(() if refused else (self.run.phase,)), self.run.step)
         marked = replace(self.run, marks=(TOLD if self.told else 0) | sum(1 << kind for kind in self.marks))
         if place is None or not place.fits(marked, self.now):
             return decision
         wish = settle(self.version, self.run, self.passages, self.marks, self.now)
-        assert wish == place.wish(self.run.due_at)
+        assert wish == place.wish(place.due_at(self.run, self.now))
         if place.enters is None:
             alike = enter(self.version, self.run, place.passages, wish, NO_ANSWERS, self.now)
         else:
@@ -84,6 +107,7 @@ class Compared(Play):
         if alike is not None:
             assert alike == decision
             type(self).shared_ways += 1
+            type(self).refused_ways += refused
         return decision
 
     def frees(self):
@@ -125,11 +149,13 @@ class Compared(Play):
             tuple(replace(c, at=0, expires_at=None) for c in answers.consents), (), answers.accounts,
             answers.paused,
         )  # fmt: skip
-        decision = enter(self.version, other, place.passages, place.wish(other.due_at), theirs, now)
+        wish = place.wish(place.due_at(other, now))
+        decision = enter(self.version, other, place.passages, wish, theirs, now)
         if not is_shared(decision):
             return None
         assert decision.send is not None
-        return replace(decision, due_at=self.run.due_at, send=replace(decision.send, to=mine.value))
+        due_at = place.due_at(self.run, now)
+        return replace(decision, due_at=due_at, send=replace(decision.send, to=mine.value))
 
 
 @st.composite
@@ -204,6 +230,36 @@ def test_the_comparison_compares_the_turns_of_queued_messages_too():
     Compared.turns = 0
     play = Compared(CASCADE, policy=Policy.unlimited(), provider="full")
     assert play.frees().steps == ["letter"] and Compared.turns == 1
+
+
+def test_the_comparison_compares_refusals_and_those_who_were_refused_before():
+    Compared.refused_ways = Compared.shared_ways = 0
+    play = Compared(CASCADE, policy=Policy.unlimited(), provider="rejects")
+    assert play.steps == ["letter", "sms"] and play.outcome == "unreachable" and Compared.refused_ways == 1
+    third = "  - {id: call, channel: viber, text: Hello, wait: 2h}\n"
+    play = Compared(CASCADE + third, policy=Policy.unlimited(), provider="silent")
+    Compared.shared_ways = 0
+    play.provider = "accepts"
+    play.happens(Kind.REJECTED).passes("5h")
+    assert play.steps == ["letter", "sms", "call"] and play.outcome == "exhausted"
+    assert Compared.shared_ways == 3  # the step after the refusal, the one after silence, the end
+
+
+@pytest.mark.parametrize(
+    ("change", "stands"),
+    [
+        ("wait: 2h", True),
+        ("wait: 2h, on_fail: next", True),
+        ("wait: 2h, on_fail: stop", False),
+        ("wait: 2h, on_fail: retry", False),
+        ("wait: 2h, urgent: true", False),  # it need not have waited for the gap after the one before
+    ],
+)
+def test_a_refusal_leads_on_only_where_the_step_says_so(change, stands):
+    text = CASCADE.replace("whatsapp, text: Hello, wait: 2h", f"whatsapp, text: Hello, {change}")
+    play = Play(text, policy=replace(Policy.unlimited(), min_gap_ms=PerClass(service=HOUR)))
+    assert (refusal(play.version, 0) is not None) == stands
+    assert refusal(play.version, 1) is None  # the last one: what became of the others says how it ends
 
 
 @pytest.mark.parametrize("kind", [Kind.READ, Kind.REJECTED, Kind.UNKNOWN, Kind.SUSPECTED_CLICKED])

@@ -80,10 +80,14 @@ def carried(db: Database, **options) -> dict[str, list[tuple]]:
         stage.account(Channel.WHATSAPP, f"other{number}", weight=2, **options["account_each"])
     stage.cascade(CASCADE.replace("goal:", "budget: {total: 3000 KZT}\ngoal:"))
     found = people(stage)
-    chosen = {found[1]: Reason.INVALID_ADDRESS, found[2]: Reason.TRANSIENT}
+    chosen = {
+        (found[1], 0): Reason.INVALID_ADDRESS, (found[2], 0): Reason.TRANSIENT, (found[4], 0): Reason.CONTENT,
+        (found[8], 0): Reason.OPTED_OUT, (found[15], 1): Reason.CONTENT, (found[10], 2): Reason.CONTENT,
+        (found[16], 0): Reason.CONTENT, (found[16], 1): Reason.CONTENT,
+    }  # fmt: skip
 
     def answer(parcel):
-        reason = chosen.pop(parcel.contact_id, None)
+        reason = chosen.pop((parcel.contact_id, parcel.step), None)
         if reason is not None:
             return refused(parcel, stage.clock.now(), reason)
         return accepted(parcel, stage.clock.now())
@@ -144,18 +148,20 @@ def fresh(request, tmp_path):
 )
 def test_both_ways_leave_the_same_rows(fresh, request, monkeypatch, limits, sharers):
     each = {"prices": {"minor": 150, "currency": "KZT"}} | ({"limits": limits} if limits else {})
-    short_ways = []
+    short_ways, refusals = [], []
     real = alike.Alike._write_granted
 
     def counting(self, plan, takes):
         short_ways.append(len(takes))
+        refusals.append(len(takes) if plan.standing.at_once else 0)
         return real(self, plan, takes)
 
     monkeypatch.setattr(alike.Alike, "_write_granted", counting)
     short = carried(fresh(), account_each=each, sharers=sharers)
-    assert sum(short_ways) >= 20
+    assert sum(short_ways) >= 20 and sum(refusals) >= 4
     monkeypatch.setattr(world, "standing", lambda *_: None)
     monkeypatch.setattr(world, "turn", lambda *_: None)
+    monkeypatch.setattr(world, "refusal", lambda *_: None)
     count = len(short_ways)
     long = carried(fresh(), account_each=each, sharers=sharers)
     assert len(short_ways) == count
@@ -190,13 +196,36 @@ def test_whatever_is_more_than_a_delivery_marks_the_run(either, kinds, marked):
     assert stage.sent(ann) == ["first", "second"]
 
 
-def test_a_refused_message_marks_the_run(either):
+def test_a_message_that_is_refused_at_once_leaves_its_run_like_others(either):
     stage = Stage(either)
     stage.cascade(CASCADE)
     ann = stage.person("ann", attributes={"city": "A"})
     stage.answer = lambda parcel: refused(parcel, stage.clock.now(), Reason.CONTENT)
     stage.event(ann, "joined", what="x")
-    assert stage.run(ann).marks == 1 and stage.sent(ann) == ["first", "second", "third"]
+    assert stage.run(ann).marks == 0 and stage.sent(ann) == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize(("reason", "again"), [(Reason.CONTENT, 0), (Reason.OTHER, 1)])
+def test_a_refused_message_that_is_tried_again_marks_the_run(either, reason, again):
+    stage = Stage(either)
+    stage.cascade(CASCADE.replace("wait: 1d", "wait: 1d, on_fail: retry"))
+    ann = stage.person("ann", attributes={"city": "A"})
+    answers = [lambda parcel: accepted(parcel, stage.clock.now())] * 3
+    answers[1] = lambda parcel: refused(parcel, stage.clock.now(), reason)
+    stage.answer = lambda parcel: answers.pop(0)(parcel)
+    stage.event(ann, "joined", what="x")
+    stage.passes("3h")
+    assert stage.run(ann).marks == again
+    assert stage.sent(ann) == ["first", "second", "second" if again else "third"]
+
+
+def test_a_refusal_that_a_service_tells_of_later_marks_the_run(either):
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    ann = stage.person("ann", attributes={"city": "A"})
+    stage.event(ann, "joined", what="x")
+    stage.receipt(ann, Kind.REJECTED)
+    assert stage.run(ann).marks == 1 and stage.sent(ann) == ["first", "second"]
 
 
 def test_a_message_that_is_there_already_is_left_to_the_long_way(either):

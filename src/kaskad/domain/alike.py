@@ -18,8 +18,10 @@ from kaskad.domain.run import NOTHING, PLAIN, Answers, Decision, Passage, Passag
 from kaskad.domain.terms import Channel, Kind, MessageState, Phase
 from kaskad.domain.version import Rule, Version
 
-TOLD = 1  # in `Run.marks`: of one of its messages more is known than that it was sent and delivered
-_ENTER, _WAITING = Phase.ENTER.value, Phase.WAITING.value
+# In `Run.marks`: of one of its messages more is known than that it was sent and delivered, or refused
+# at once.
+TOLD = 1
+_ENTER, _SUBMITTED, _WAITING = Phase.ENTER.value, Phase.SUBMITTED.value, Phase.WAITING.value
 _NO_GAP = PerClass()
 
 
@@ -33,16 +35,21 @@ class Standing(Struct, frozen=True):
     reason: str
     passages: Passages  # stand for what the runs have been sent
     late_ms: int  # whoever was due longer ago may be too late
+    at_once: bool = False  # what they go on to is due now, whenever they themselves were
+
+    def due_at(self, run: Run, now: int) -> int:
+        """Return when what a run goes on to is due that stands here."""
+        return now if self.at_once else run.due_at
 
     def wish(self, due_at: int) -> Enter:
-        """Return what `settle` says of a run that stands here and was due then."""
+        """Return what `settle` says of a run that stands here, where what it goes on to is due then."""
         first = self.step == -1
         return Enter(self.step if first else self.enters, due_at, self.reason)
 
     def fits(self, run: Run, now: int) -> bool:
         """Say whether a run that was found here is due in time, and nothing has been told about it."""
         return (
-            now - self.late_ms <= run.due_at <= now
+            (self.at_once or now - self.late_ms <= run.due_at <= now)
             and not run.marks
             and not run.holdout
             and run.outcome is None
@@ -78,13 +85,35 @@ def turn(version: Version, step: int) -> Standing | None:
     This is for messages that no attempt was made with, of runs whose patience is not over.
     """
     late_ms, found = _late_ms(version), version.cascade.steps[step]
-    own_past = version.uses_steps or version.cascade.budget.per_contact is not None
-    if version.has_conditions or version.cascade.to or late_ms is None or own_past:
-        return None
-    if version.moving & PLAIN or not _is_plain(version, found):
+    if late_ms is None or _asks_of_the_past(version) or not _is_plain(version, found):
         return None
     queued = Passage(step, found.channels[0].code, MessageState.QUEUED.code, 0, None, None)
     return Standing(version, Phase.QUEUED.value, step, step, "handed over", {step: queued}, late_ms)
+
+
+def refusal(version: Version, step: int) -> Standing | None:
+    """Return where runs stand whose message of the step was refused at once; None as in `standing`.
+
+    They go on to the next step as whoever has waited, but at once: what failed did not touch the person.
+    """
+    late_ms, found = _late_ms(version), version.cascade.steps[step]
+    if late_ms is None or _asks_of_the_past(version) or found.next is None:
+        return None
+    (channel, *others), urgent = found.channels, found.urgent or version.cascade.urgent
+    stays = others or found.on_fail not in ("", "next") or channel is Channel.ROBOT_CALL
+    gap_ended = not version.gap_ms or (found.at is None and not urgent)  # or it had not gone yet
+    if stays or not gap_ended or not _is_plain(version, version.cascade.steps[found.next]):
+        return None
+    refused = Passage(
+        step, channel.code, MessageState.REJECTED.code, Kind.REJECTED.bit, None, None, first=NOTHING
+    )
+    return Standing(version, _SUBMITTED, step, found.next, "failed", {step: refused}, late_ms, at_once=True)
+
+
+def _asks_of_the_past(version: Version) -> bool:
+    """Say whether entering a step asks what became of those before, or of receipts that move no run."""
+    own_past = version.uses_steps or version.cascade.budget.per_contact is not None
+    return bool(own_past or version.has_conditions or version.cascade.to or version.moving & PLAIN)
 
 
 def answered(

@@ -36,6 +36,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _SUBMITTED, _SUBMITTED_PHASE = MessageState.SUBMITTED.code, Phase.SUBMITTED.value
 _QUEUED = MessageState.QUEUED.code
 _ACTIVE, _FINISHED = RunState.ACTIVE.code, RunState.FINISHED.code
+_UNDER_WAY = (Phase.QUEUED.value, _SUBMITTED_PHASE)
 _NOWHERE = Touch(0, 0, 0, 0)
 
 Known = tuple[Any, ...]  # of a contact: zone, country, health, shared, then its consents; equal for many
@@ -61,6 +62,7 @@ class _Claim(Struct):
     run: Run
     row: Row
     lane: int
+    due_at: int
 
 
 class Alike:
@@ -76,6 +78,7 @@ class Alike:
         self._now = now
         self._told: Container[RunKey] = ()
         self._untried: Mapping[RunKey, int | None] = {}
+        self._refused: Mapping[RunKey, int] = {}
         self.rest: list[Run] = []
         self.others: list[Run] = []
         self.claims: list[_Claim] = []
@@ -130,14 +133,15 @@ class Alike:
 
     def move(
         self, due: Sequence[Run], others: Sequence[Run], told: Container[RunKey] = (),
-        untried: Mapping[RunKey, int | None] = {},
+        untried: Mapping[RunKey, int | None] = {}, refused: Mapping[RunKey, int] = {},
     ) -> None:  # fmt: skip
         """Move those of the runs that stand alike; `others` are not due, and may have other reasons to move.
 
         `told` are runs about which something telling has just come; `untried` those whose queued message may
-        go now, and has never gone, with the account that it waits for.
+        go now, and has never gone, with the account that it waits for; `refused` those whose message at that
+        step was refused just now.
         """
-        self._told, self._untried = told, untried
+        self._told, self._untried, self._refused = told, untried, refused
         if self._world.conflicts:
             self.rest, self.others = list(due), list(others)  # the long way knows what else there is of a run
             return
@@ -162,7 +166,8 @@ class Alike:
         """Let all of them want a slot, in the order in which they would without being alike."""
         for plan in plans:
             lane = plan.standing.version.class_code
-            self.claims += [_Claim(plan, run, row, lane) for run, row in plan.takes]
+            due_at, now = plan.standing.due_at, self._now
+            self.claims += [_Claim(plan, run, row, lane, due_at(run, now)) for run, row in plan.takes]
 
     def settle_claims(self, chosen: Container[int]) -> list[Run]:
         """Hand over the claims at these places, who have their slots, and queue the rest.
@@ -191,7 +196,7 @@ class Alike:
         changes = self._changes
         changes.runs.append((
             *key, run.seq, _ACTIVE, Phase.QUEUED, send.step, None, now + patience_ms(version, send.step),
-            run.due_at, None, None, 0, None,
+            claim.due_at, None, None, 0, None,
         ))  # fmt: skip
         changes.messages.append((
             *key, send.step, send.channel, _QUEUED, None, None, send.account_id, claim.lane, now, None, 0,
@@ -210,32 +215,33 @@ class Alike:
         contacts.update([run.contact_id for run in others])
         alone = len(contacts) == len(due) + len(others)
         places: dict[tuple[int, int, int], tuple[Standing | None, list[Run]]] = {}
-        turns = [run for run in others if (run.contact_id, run.id) in self._untried]
-        self.rest += [run for run in others if (run.contact_id, run.id) not in self._untried]
-        for run in (*due, *turns):
+        early = [run for run in others if self._goes_early(run)]
+        self.rest += [run for run in others if not self._goes_early(run)]
+        for run in (*due, *early):
             key = (run.version_id, run.phase, run.step)
             known = places.get(key)
             if known is None:
-                is_turn = run.phase == Phase.QUEUED
-                place = self._world.turn(run.version_id, run.step) if is_turn else self._world.standing(*key)
-                known = places[key] = (place, [])
+                known = places[key] = (self._world.standing(*key), [])
             place, runs = known
             if (
                 place is not None
                 and place.fits(run, self._now)
                 and (alone or contacts[run.contact_id] == 1)
                 and (run.contact_id, run.id) not in self._told
-                and (run.phase != Phase.QUEUED or self._is_waiting(run))
+                and (run.phase not in _UNDER_WAY or self._goes_early(run))
             ):
                 runs.append(run)
             else:
                 self.rest.append(run)
         return [(place, runs) for place, runs in places.values() if place is not None and runs]
 
-    def _is_waiting(self, run: Run) -> bool:
-        """Say whether the run's patience is not over, and its message has never gone."""
+    def _goes_early(self, run: Run) -> bool:
+        """Say whether its message was refused, or was queued, has never gone, and may go in good time."""
+        key = (run.contact_id, run.id)
+        if run.phase == _SUBMITTED_PHASE:
+            return self._refused.get(key) == run.step
         patient = run.wake_at is not None and run.wake_at > self._now
-        return patient and (run.contact_id, run.id) in self._untried
+        return run.phase == Phase.QUEUED and patient and key in self._untried
 
     def _end(self, place: Standing, runs: Sequence[Run]) -> None:
         """Note that these runs have no step left."""
@@ -291,7 +297,8 @@ class Alike:
                 place.version, run, zone, country, {channel: Address(row[1], health, shared)},
                 tuple(_consent(consent, self._now) for consent in consents),
             )  # fmt: skip
-            decision = enter(place.version, run, place.passages, place.wish(run.due_at), answers, self._now)
+            wish = place.wish(place.due_at(run, self._now))
+            decision = enter(place.version, run, place.passages, wish, answers, self._now)
         except KaskadError:
             raise
         except Exception:  # whose run it is will be found out by deciding about each
@@ -355,8 +362,10 @@ class Alike:
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
         queued = plan.standing.phase == Phase.QUEUED  # then there is a row already, and perhaps its words
+        at_once = plan.standing.at_once
         for run, row in takes:
             contact_id, run_id, seq = run.contact_id, run.id, run.seq
+            due_at = now if at_once else run.due_at
             try:
                 attributes = _decode(row[4])
                 scope = {
@@ -364,7 +373,7 @@ class Alike:
                     "run": {"id": run_id, "entered_at": run.entered_at},
                 }  # fmt: skip
                 outgoing, body, price = write(
-                    run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, run.due_at,
+                    run, row[1], scope, attributes, row[3] or "", bool(row[2]), valid_ms, due_at,
                     zone=row[6],
                 )  # fmt: skip
                 refused = budgeted and self._writer.over_budget(version, send, {}, price) is not None
@@ -381,7 +390,7 @@ class Alike:
                 why = plan.reasons[row[5]] = self._why(plan, run, row[5], _SUBMITTED_PHASE)
             if queued:  # its timer is when it would have waited too long: later than the guard, perhaps
                 changes.runs.append((
-                    contact_id, run_id, seq, _ACTIVE, _SUBMITTED_PHASE, step, None, guard_at, run.due_at,
+                    contact_id, run_id, seq, _ACTIVE, _SUBMITTED_PHASE, step, None, guard_at, due_at,
                     None, None, 0, None,
                 ))  # fmt: skip
                 changes.bodies.append((contact_id, run_id, step, body))
@@ -390,7 +399,7 @@ class Alike:
                     price, why, seq,
                 ))  # fmt: skip
             else:
-                submits.append((contact_id, run_id, seq, step, guard_at, run.due_at))
+                submits.append((contact_id, run_id, seq, step, guard_at, due_at))
                 messages.append((contact_id, run_id, step, channel, account_id, lane, now, price, why, seq))
                 bodies.append((contact_id, run_id, step, body))
             if silence_ms is not None:

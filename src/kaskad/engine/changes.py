@@ -10,7 +10,7 @@ import msgspec
 
 from kaskad.domain.alike import TOLD
 from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
-from kaskad.domain.terms import MessageState, Reason, RunState
+from kaskad.domain.terms import Kind, MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
 from kaskad.engine.sums import Sums
@@ -22,7 +22,7 @@ from kaskad.store.runs import RunKey
 
 PIECE = 250  # runs that are written together while a tick goes on
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
-_FINISHED = RunState.FINISHED.code
+_FINISHED, _REFUSED = RunState.FINISHED.code, Kind.REJECTED.bit
 _CONTACT = itemgetter(0)
 
 
@@ -60,6 +60,7 @@ class Changes:
         self.given_back: set[int] = set()  # contacts of whom goals or returns have been told: engine/returns
         self.counted: set[RunKey] = set()  # runs that reports are to count anew
         self.told: set[RunKey] = set()  # runs of whose messages something telling is known, not marked yet
+        self.refused: dict[RunKey, int] = {}  # runs, and the step whose message was refused at once
         self.decisions: list[Row] = []
         self.choices: list[Row] = []  # channels that were drawn, and by which chance
         self.provider_ids: list[Row] = []
@@ -115,7 +116,11 @@ class Changes:
             self.sums.write(tx)
 
     def _tell(self) -> None:
-        self.told.update([(row[0], row[1]) for row in self.folded if row[3] & ~PLAIN])
+        refused = self.refused
+        self.told.update([
+            (row[0], row[1]) for row in self.folded
+            if row[3] & ~PLAIN and (row[3] != _REFUSED or refused.get((row[0], row[1])) != row[2])
+        ])  # fmt: skip
         self.told.update([(row[0], row[1]) for row in self.left_by])
 
     def flush_last(self, tx: Transaction) -> None:
@@ -220,6 +225,7 @@ class Changes:
         self.attempts.append((*key, passage.attempt, passage.account_id, passage.submitted_at, now, reason,
                               "failed"))  # fmt: skip
         self.reopened.append(key)
+        self.told.add((run.contact_id, run.id))  # it is at the same step once more
         self.attempt_costs.append((*key, now))
 
     def skips(self, run: Run, decision: Decision) -> None:

@@ -69,12 +69,14 @@ class _Sending(Struct, gc=False):
 
 def move(
     tx: Transaction, world: World, touched: Collection[RunKey], now: int, *, timers: bool = True,
-    told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {}, sums: Sums | None = None,
+    told: set[RunKey] | None = None, news: Mapping[RunKey, News | None] = {},
+    refused: Mapping[RunKey, int] = {}, sums: Sums | None = None,
 ) -> Moved:  # fmt: skip
     """Move `touched` runs, those whose timer is due (if `timers`), and those whose queued message may go.
 
     `told` are those about which this tick has brought something telling, `news` says of some what; the runs
-    that end by it are taken out of `told`. To `sums` is added what is held, for the caller to write.
+    that end by it are taken out of `told`. `refused` are those of whose message at that step it has brought
+    nothing but that it was refused at once. To `sums` is added what is held, for the caller to write.
     """
     told = set() if told is None else told
     limit = world.due_limit
@@ -99,7 +101,7 @@ def move(
         due = [run for run in due if (run.contact_id, run.id) not in answered]
         loaded = [run for run in loaded if (run.contact_id, run.id) not in answered]
     untried = {key: row[2] for key, row in ready.items() if row[3]}
-    alike.move(due, loaded, told, untried)
+    alike.move(due, loaded, told, untried, refused)
     mover.decide(alike.rest + alike.others, ready)
     parcels = mover.hand_over(alike, ready)
     mover.changes.flush_moves(tx)
@@ -216,7 +218,7 @@ class _Mover:
             wanted = [
                 (s.send.account_id, _lane(s), s.decision.due_at, order.get(id(s.run), 0)) for s in sending
             ]
-            wanted += [(c.plan.send.account_id, c.lane, c.run.due_at, order[id(c.run)]) for c in claims]
+            wanted += [(c.plan.send.account_id, c.lane, c.due_at, order[id(c.run)]) for c in claims]
             chosen = allocate(self._world, wanted, self._now)
             if claims:
                 first = len(sending)

@@ -168,6 +168,8 @@ def _refuse(tx: Transaction, world: World, changes: Changes, results: list[Resul
                 _unknown(changes, result)
         else:
             changes.facts.append((*key, Kind.REJECTED.value, "answer", result.at, _json(result)))
+            if not row[5]:  # and nothing else is known of it
+                changes.refused[key[:2]] = result.step
             state = state_of(row[5] | Kind.REJECTED.bit)
             reason = REDIALLED.get(result.code, result.reason) if row[3] == _ROBOT else result.reason
             changes.folded.append((*key, Kind.REJECTED.bit, state.code, None, reason.code))

@@ -97,7 +97,10 @@ def tick(
     backlog = len(stored) == world.options.inbox_limit
     timers = _timers_may_fire(tx, world, backlog, now)
     touched |= applied.touched | changes.not_begun()
-    moved = move(tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, sums=sums)
+    moved = move(
+        tx, world, touched, now, timers=timers, told=changes.told, news=applied.news, refused=changes.refused,
+        sums=sums,
+    )  # fmt: skip
     changes.flush_last(tx)
     return Ticked(moved.parcels, moved.decided, len(arrivals), moved.more or backlog, sums)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from kaskad.domain.alike import Standing, standing, turn
+from kaskad.domain.alike import Standing, refusal, standing, turn
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.dated import Dated, dated_of
 from kaskad.domain.errors import Conflict
@@ -20,7 +20,7 @@ from kaskad.domain.run import PLAIN
 from kaskad.domain.shares import share_out
 from kaskad.domain.site import Site
 from kaskad.domain.task import DeskPlan
-from kaskad.domain.terms import Channel, Kind
+from kaskad.domain.terms import Channel, Kind, Phase
 from kaskad.domain.tokens import Signer
 from kaskad.domain.trials import Trial
 from kaskad.domain.utm import compile_utm, utm_of
@@ -175,7 +175,6 @@ class World:
         self.curves = Curves()  # at which hours people react
         self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
-        self._turns: dict[tuple[int, int], Standing | None] = {}
         self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
@@ -224,7 +223,6 @@ class World:
         self._contents = {key: made for key, made in self._contents.items() if key[0] in stays}
         self.cascades = {cascade.id: cascade for cascade in cascades}
         self._standings.clear()
-        self._turns.clear()
         triggers: dict[str, list[Version]] = defaultdict(list)
         self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
@@ -273,18 +271,20 @@ class World:
         return {key: text.state for key, text in self.approved.get(account_id, {}).items()}
 
     def standing(self, version_id: int, phase: int, step: int) -> Standing | None:
-        """Return where runs of the version in that phase of that step stand, if they stand alike."""
+        """Return where runs of the version in that phase of that step stand, if they stand alike.
+
+        Of a message that is queued: where it may go now; of one that is submitted: where it was refused.
+        """
         key = (version_id, phase, step)
         if key not in self._standings:
-            self._standings[key] = standing(self.versions[version_id], phase, step)
+            version = self.versions[version_id]
+            if phase == Phase.QUEUED:
+                self._standings[key] = turn(version, step)
+            elif phase == Phase.SUBMITTED:
+                self._standings[key] = refusal(version, step)
+            else:
+                self._standings[key] = standing(version, phase, step)
         return self._standings[key]
-
-    def turn(self, version_id: int, step: int) -> Standing | None:
-        """Return where runs stand whose queued message of the step may go now, if they stand alike."""
-        key = (version_id, step)
-        if key not in self._turns:
-            self._turns[key] = turn(self.versions[version_id], step)
-        return self._turns[key]
 
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""
