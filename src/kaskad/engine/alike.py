@@ -8,7 +8,7 @@ claim them together with those, and are queued in the same manner.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -76,13 +76,13 @@ class Alike:
     ) -> None:
         self._tx, self._world, self._changes, self._writer, self._desk = tx, world, changes, writer, desk
         self._now = now
-        self._told: Container[RunKey] = ()
+        self._told: Collection[RunKey] = ()
         self._untried: Mapping[RunKey, int | None] = {}
         self._refused: Mapping[RunKey, int] = {}
         self.rest: list[Run] = []
         self.others: list[Run] = []
         self.claims: list[_Claim] = []
-        self.order: Mapping[int, int] = {}  # of all runs, by identity: who comes first of those due at once
+        self._runs: Sequence[Run] = ()
         self.parcels: list[Parcel] = []
 
     def end_answered(self, runs: Iterable[Run], news: Mapping[RunKey, News | None]) -> set[RunKey]:
@@ -91,7 +91,10 @@ class Alike:
         if not news:
             return ended
         known: dict[tuple[int, ...], tuple[Decision, int] | None] = {}
+        contacts = {contact_id for contact_id, _ in news}
         for run in runs:
+            if run.contact_id not in contacts:
+                continue
             key = (run.contact_id, run.id)
             new = news.get(key)
             if new is None or run.marks or run.holdout or run.outcome is not None or run.branch is not None:
@@ -132,7 +135,7 @@ class Alike:
         changes.decisions.append((run.contact_id, run.id, run.seq, now, why))
 
     def move(
-        self, due: Sequence[Run], others: Sequence[Run], told: Container[RunKey] = (),
+        self, due: Sequence[Run], others: Sequence[Run], told: Collection[RunKey] = (),
         untried: Mapping[RunKey, int | None] = {}, refused: Mapping[RunKey, int] = {},
     ) -> None:  # fmt: skip
         """Move those of the runs that stand alike; `others` are not due, and may have other reasons to move.
@@ -145,22 +148,25 @@ class Alike:
         if self._world.conflicts:
             self.rest, self.others = list(due), list(others)  # the long way knows what else there is of a run
             return
-        self.order = {id(run): place for place, run in enumerate((*due, *others))}
+        self._runs = (*due, *others)
         plans: list[_Plan] = []
         for place, runs in self._standings(due, others):
             if place.enters is None:
                 self._end(place, runs)
             else:
                 plans += self._plans(place, runs)
-        left = {id(run) for run in self.rest}
         if self._room(plans, len(self.rest)):
             for plan in plans:
                 self._hand_over(plan)
-            left = {id(run) for run in self.rest}
         else:
             self._claim(plans)
+        left = {id(run) for run in self.rest}
         self.rest = [run for run in due if id(run) in left]  # oldest first, as they came
         self.others = [run for run in others if id(run) in left]
+
+    def order(self) -> Mapping[int, int]:
+        """Return who comes first of all runs that are due at once: their places, by identity."""
+        return {id(run): place for place, run in enumerate(self._runs)}
 
     def _claim(self, plans: Sequence[_Plan]) -> None:
         """Let all of them want a slot, in the order in which they would without being alike."""
@@ -211,9 +217,8 @@ class Alike:
 
     def _standings(self, due: Sequence[Run], others: Sequence[Run]) -> list[tuple[Standing, list[Run]]]:
         """Return the runs by where they stand; those of whom a contact has more than one are left."""
-        contacts = Counter([run.contact_id for run in due])
-        contacts.update([run.contact_id for run in others])
-        alone = len(contacts) == len(due) + len(others)
+        ids, told = [run.contact_id for run in self._runs], self._told
+        contacts = Counter() if len(set(ids)) == len(ids) else Counter(ids)  # empty: each is alone
         places: dict[tuple[int, int, int], tuple[Standing | None, list[Run]]] = {}
         early = [run for run in others if self._goes_early(run)]
         self.rest += [run for run in others if not self._goes_early(run)]
@@ -226,8 +231,8 @@ class Alike:
             if (
                 place is not None
                 and place.fits(run, self._now)
-                and (alone or contacts[run.contact_id] == 1)
-                and (run.contact_id, run.id) not in self._told
+                and (not contacts or contacts[run.contact_id] == 1)
+                and (not told or (run.contact_id, run.id) not in told)
                 and (run.phase not in _UNDER_WAY or self._goes_early(run))
             ):
                 runs.append(run)

@@ -24,6 +24,7 @@ PIECE = 250  # runs that are written together while a tick goes on
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
 _FINISHED, _REFUSED = RunState.FINISHED.code, Kind.REJECTED.bit
 _CONTACT = itemgetter(0)
+RUN = itemgetter(0, 1)  # of a row: its run's key
 
 
 class Changes:
@@ -137,7 +138,7 @@ class Changes:
     def _count(self, *tables: list[Row]) -> None:
         for rows in tables:
             if rows:
-                self.counted.update([row[:2] for row in rows])
+                self.counted.update(map(RUN, rows))
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:

@@ -65,7 +65,8 @@ def enrol(tx: Transaction, world: World, requests: Sequence[Request], now: int) 
             properties = msgspec.json.encode(request.properties).decode()
             data.append((run.contact_id, run.id, request.key, properties))
     tx.change_each("insert_runs", rows, "a contact has entered from elsewhere meanwhile")
-    course_store.due(tx, [row[:2] for row in rows])
+    entered = {row[:2] for row in rows}
+    course_store.due(tx, entered if world.noted is None else world.noted.new(entered))
     if world.outbox is not None:
         world.outbox.entered(tx, rows, now)
     if data:

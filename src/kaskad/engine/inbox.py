@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.domain.version import Version
 from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
-from kaskad.engine.changes import Changes
+from kaskad.engine.changes import RUN, Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
 from kaskad.engine.held import Amount, note, turned
@@ -30,6 +31,7 @@ from kaskad.store.db import Row, Transaction
 from kaskad.store.runs import MessageKey, RunKey
 from kaskad.store.threads import Heard
 
+_MESSAGE = itemgetter(0, 1, 2)  # of a row: its message's key
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _DELIVERED, _DELIVERED_BIT = Kind.DELIVERED.value, Kind.DELIVERED.bit
 _OF_RUNS = (Kind.ERASED, Kind.CANCELLED, Kind.SUPERSEDED, Kind.ANCHOR_CANCELLED)
@@ -198,9 +200,9 @@ class _MessageFacts:
                 plain.append((a.contact_id, a.run_id, a.step, _DELIVERED, a.event, a.at, None))
             else:
                 rest.append(a)
-        keys = sorted({row[:3] for row in plain})
+        keys = sorted(set(map(_MESSAGE, plain)))
         delivered = self._tx.start_many("deliver_messages", keys)
-        self._changes.counted.update([key[:2] for key in keys])
+        self._changes.counted.update(map(RUN, keys))
         rows = self._messages_of(rest)
         if delivered() != len(keys):
             return told, self._messages_of(told)

@@ -214,7 +214,7 @@ class _Mover:
                 self.decide(left, ready)
                 left = []
             sending, self._sending = self._sending, []
-            order = alike.order if claims else {}
+            order = alike.order() if claims else {}
             wanted = [
                 (s.send.account_id, _lane(s), s.decision.due_at, order.get(id(s.run), 0)) for s in sending
             ]

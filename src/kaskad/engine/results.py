@@ -52,10 +52,6 @@ def apply_results(
         world.watch_breaker(account_id, now)
     costs: dict[MessageKey, int] = {}
     noted, take, down = changes.accepted, world.handed.pop, world.down_since
-    first_look = {
-        account_id: able.look_ups[0] for account_id, able in world.capabilities.items() if able.look_ups
-    }
-    echoing = {account_id for account_id, able in world.capabilities.items() if able.echoes_reference}
     for result in results:
         if result.reason is None:
             contact_id, run_id, at = result.contact_id, result.run_id, result.at
@@ -63,13 +59,8 @@ def apply_results(
             sent = result.kind is _SENT
             cost = None if result.cost is None else _cost(world, key, result, costs)
             noted.append((*key, _SENT_BIT if sent else 0, at, cost))
-            if result.parts:
-                changes.parts += [(result.account_id, part, *key) for part in result.parts]
-            elif result.provider_id and result.account_id not in echoing:
-                changes.provider_ids.append((result.account_id, result.provider_id, *key))
-            if result.provider_id and result.account_id in first_look:
-                due_at = at + first_look[result.account_id]
-                changes.look_ups.append((result.account_id, result.provider_id, *key, at, due_at))
+            if result.provider_id or result.parts:
+                _note_ids(world, changes, key, result)
             handed = take(key, None)
             if handed is not None and sent and result.account_id not in down:
                 waiting.append(
@@ -95,12 +86,26 @@ def apply_results(
     return touched
 
 
+def _note_ids(world: World, changes: Changes, key: MessageKey, result: Result) -> None:
+    """Note what the provider calls a message, and when it is to be asked about it, where it is."""
+    account_id, provider_id = result.account_id, result.provider_id
+    able = world.capabilities.get(account_id)  # None: deleted while the message was under way
+    if result.parts:
+        changes.parts += [(account_id, part, *key) for part in result.parts]
+    elif able is None or not able.echoes_reference:
+        changes.provider_ids.append((account_id, provider_id, *key))
+    if provider_id and able is not None and able.look_ups:
+        changes.look_ups.append((account_id, provider_id, *key, result.at, result.at + able.look_ups[0]))
+
+
 def told_no(world: World, results: Sequence[Result]) -> list[Arrival]:
     """Return the refusals of people that their service knows of: it has heard their "no" before us."""
     found = []
     for result in results:
+        if result.reason is not Reason.OPTED_OUT or result.accepted is not False:
+            continue
         account = world.accounts.get(result.account_id)
-        if result.reason is Reason.OPTED_OUT and result.accepted is False and account is not None:
+        if account is not None:
             told = msgspec.json.encode({"channel": account.channel.code, "scope": Scope.CHANNEL}).decode()
             event = f"answer {result.code}"
             found.append(Arrival(result.contact_id, 0, -1, Kind.UNSUBSCRIBED.value, event, result.at, told))
