@@ -165,15 +165,14 @@ def stand(
     Nothing about them is known that came after `now`, which spares asking when it came.
     """
     rows = tx.among("runs_to_count", sorted({key[0] for key in keys}))
-    rows = [row for row in rows if row[:2] in keys]
-    firsts, words, times = _firsts(tx, rows), _words(tx, rows), _times(tx, rows, now)
+    runs = [(key, row, _legs(row[_LEGS])) for row in rows if (key := row[:2]) in keys]
+    firsts, words, times = _firsts(tx, runs), _words(tx, runs), _times(tx, runs, now)
     found: dict[RunKey, Standing] = {}
-    for row in rows:
-        key, entry = row[:2], None
+    for key, row, _ in runs:
+        entry = None
         if not row[_SEED]:
-            legs = row[_LEGS]
             course_id, text, hours = _course(
-                row[_SHAPE:_COUNTED], legs, firsts.get(key), words.get(key, ()), row[_SEED + 1],
+                row[_SHAPE:_COUNTED], row[_LEGS], firsts.get(key), words.get(key, ()), row[_SEED + 1],
                 times.get(key, IN_TIME), row[_AMOUNTS],
             )  # fmt: skip
             courses[course_id] = text
@@ -212,6 +211,9 @@ class _Legs(Struct, frozen=True):
     told: int  # the first of these hours of a message of which more is known than that it arrived; else LATE
     left: bool  # the person opted out by one of them
     early: bool  # one may have been submitted after what a person did at another one
+
+
+_Counted = tuple[RunKey, Row, _Legs]  # a run with what the database tells of it, and of its messages
 
 
 @lru_cache(_KNOWN)
@@ -298,34 +300,34 @@ def _leg(row: Row, word: str, past: int) -> Leg:
     )  # fmt: skip
 
 
-def _times(tx: Transaction, rows: Sequence[Row], now: int) -> dict[RunKey, Times]:
+def _times(tx: Transaction, runs: Sequence[_Counted], now: int) -> dict[RunKey, Times]:
     """Return what was told late, and what went last before an opt-out, of runs of which it may be."""
     old = (now - WINDOW_MS) // HOUR_MS
     asked = [
-        row[:2] for row in rows
-        if (legs := _legs(row[_LEGS])).left or legs.early or row[_MARKS] & _LEFT
+        key for key, row, legs in runs
+        if legs.left or legs.early or row[_MARKS] & _LEFT
         or row[_ENTERED] // HOUR_MS + legs.told <= old
     ]  # fmt: skip
     return times_of(tx, asked) if asked else {}
 
 
-def _firsts(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, int]:
+def _firsts(tx: Transaction, runs: Sequence[_Counted]) -> dict[RunKey, int]:
     """Return the step that a person first reacted to, of runs where several may be it."""
-    doubtful = [row[:2] for row in rows if _legs(row[_LEGS]).doubtful]
+    doubtful = [key for key, _, legs in runs if legs.doubtful]
     found = tx.many("first_reactions", doubtful) if doubtful else ()
     return {(row[0], row[1]): row[2] for row in found if row[2] is not None}
 
 
-def _words(tx: Transaction, rows: Sequence[Row]) -> dict[RunKey, tuple[str, ...]]:
+def _words(tx: Transaction, runs: Sequence[_Counted]) -> dict[RunKey, tuple[str, ...]]:
     """Return what providers called the failures of each run, in the order of its steps."""
-    failed = [(row[:2], _legs(row[_LEGS]).failed) for row in rows]
+    failed = [(key, legs.failed) for key, _, legs in runs if legs.failed]
     asked = [(*key, step) for key, steps in failed for step in steps]
     if not asked:
         return {}
     words: dict[tuple[int, ...], str] = {}
     for row in sorted(tx.many("told_failures", asked), key=lambda row: (-row[3], row[4])):
         words.setdefault(row[:3], _word(row[5]))  # the last instant counts, and of one what was told first
-    return {key: tuple([words.get((*key, step), "") for step in steps]) for key, steps in failed if steps}
+    return {key: tuple([words.get((*key, step), "") for step in steps]) for key, steps in failed}
 
 
 @lru_cache(_KNOWN)
