@@ -175,6 +175,9 @@ def _budgets_by_day_are_kept(api, text):
         assert sms["messages"] > 0 or not account
         assert told["cost_ranges"]["KZT"]["high"] <= 3_200 or account
         assert told["budget_left"] == {}, "of the cascade's own budget"
+        played = api.post("/cascades/five/simulate", {**asked, "people": 10})["steps"]
+        assert (played[1]["messages"], played[2]["messages"] > 0) == (0, True) or not account
+        assert played[1]["skipped"]["over_budget"] > 3, account
     assert api.call("PATCH", "/policy", {"budgets": []}).status_code == 200
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kaskad.domain.definition import to_cascade
+from kaskad.domain.entering import latest
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import prepare
@@ -81,6 +82,32 @@ def test_what_is_left_without_money_is_what_is_left_in_a_simulation(total, enter
         ):  # fmt: skip
             assert ours[0] == pytest.approx(theirs, abs=3 * max(theirs, 25) ** 0.5), seen.step
     assert sum(step.lacked[0] for step in told.steps) > 300, "money is short"
+
+
+@pytest.mark.parametrize("spent", [0, 400_000])
+def test_budgets_by_day_and_what_was_spent_before_are_kept_in_a_simulation_too(spent):
+    """Of an audience of 4 000 half are played: each stands for two. Who waits gets the SMS the next day."""
+    cascade = to_cascade(TEXT.replace("TOTAL", "18000 KZT"), name="x.yaml")
+    prices = {(n, channel.code): fixed(PRICES[n], "KZT") for n, channel in enumerate(CHANNELS)}
+    sort = typical(cascade, "UTC", prices=prices)
+    day = tenge(450_000.0, anew=900_000.0, turns=tuple(NOON + n * DAY // 2 for n in range(1, 99, 2)))
+    sms = Channel.SMS.code
+    account = tenge(300_000.0, account_id=sms, anew=750_000.0, turns=day.turns)
+    world = World(start=NOON, people=2_000, size=4_000, spent=spent, limits=(day, account), trigger={})
+    version = prepare(1, 1, cascade, Policy())
+    played = counted(play(version, world, [sort], lambda step, channel, before: (RATES[step], 0.0)))
+    asks = tuple(map(Ask, CHANNELS, PRICES, ("", "KZT", "KZT", "KZT"), (None,) * 4, (0, sms, 0, 0)))
+    goes = lambda step, at, entered: goes_at(version, step, at, "", ("UTC",))  # noqa: E731
+    timing = Timing((NOON,), SILENCES, goes, lambda step, due_at: latest(version, due_at))
+    limits = budgets(tenge(1_800_000.0 - spent), day, account, timing=timing)
+    told = spend(stages(cascade), [Crowd(np.array([4_000.0]), asks)], 0, at_rates, at_its_rate, limits)
+    letter, *paid = told.steps
+    assert letter.sent[0] == 4_000 and told.cost["KZT"][0] <= 1_800_000 - spent
+    assert paid[0].sent[0] == 200 + 500, "the SMS of two days"
+    for step, seen in zip(paid, played.steps[1:], strict=True):
+        assert 2 * seen.messages == pytest.approx(step.sent[0], abs=8), seen.step
+        assert 2 * seen.skipped.get("over_budget", 0) == pytest.approx(step.lacked[0], rel=0.05), seen.step
+    assert 2 * sum(played.cost.values()) == pytest.approx(told.cost["KZT"][0], abs=2 * PRICES[3])
 
 
 def test_a_cascade_that_has_money_enough_goes_as_without_a_budget():

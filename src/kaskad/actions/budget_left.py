@@ -8,7 +8,7 @@ from decimal import Decimal
 from kaskad.actions.crowds import Asker
 from kaskad.actions.office import Office
 from kaskad.actions.rates import into
-from kaskad.domain.cascade import Cascade, Money
+from kaskad.domain.cascade import Cascade
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import DAY
 from kaskad.domain.rates import converted
@@ -33,7 +33,9 @@ def budgets_of(
     limits = []
     if own is not None and is_whole:
         limits.append(
-            Limit(share * max(0.0, _left(office, cascade, own)), _worth(office, asker, own.currency))
+            Limit(
+                share * max(0.0, own.minor - spent_of(office, cascade)), _worth(office, asker, own.currency)
+            )
         )
     if is_whole:
         limits += limits_of_all(office, asker.told_in.to, share)
@@ -95,10 +97,13 @@ def short_of(office: Office, cascade: Cascade, cost: Mapping[str, int]) -> dict[
     return {total.currency: left} if needed.get(total.currency, Decimal(0)) > left else {}
 
 
-def _left(office: Office, cascade: Cascade, total: Money) -> float:
-    """Return what is left of a cascade's budget: nothing, where no rate tells what is held of it."""
+def spent_of(office: Office, cascade: Cascade) -> float:
+    """Return what is held of a cascade's budget, in its minor units: all, where no rate tells what is."""
+    total = cascade.budget.total
+    if total is None:
+        return 0.0
     held = held_of(office, cascade, total.currency)
-    return 0.0 if held is None else float(total.minor - held)
+    return float(total.minor if held is None else held)
 
 
 def _worth(office: Office, asker: Asker, currency: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.apart import play_apart
 from kaskad.actions.audience import Audience
+from kaskad.actions.budget_left import limits_of_all, spent_of
 from kaskad.actions.cascades import source_of
 from kaskad.actions.casting import Casting
 from kaskad.actions.crowds import Asker, Sampled, audience_of, sampled
@@ -153,6 +154,9 @@ def of_people(
         per_second={**_limits(office, cascade), **wanted.per_second}, buys=_buys(known.own),
         repeats=_repeats(office), desk=_desk(office),
     )  # fmt: skip
+    if people is not None:
+        limits = tuple(limits_of_all(office, asker.told_in.to))
+        world = structs.replace(world, spent=spent_of(office, cascade), limits=limits)
     outlook = outlook_of(able.cascade, known)
     held = held_of(office, cascade)
     notes = (

@@ -165,7 +165,8 @@ class Calls:
     def __init__(
         self, desk: CallDesk, version: Version, nature: Nature, agenda: Agenda,
         decide: Callable[[Life, int], None], ask: Callable[[Life, int], Answers],
-        pay: Callable[[Life, int, float, str], None], goes: Callable[[Life, Send, int], None], buys: float,
+        pay: Callable[[Life, int, float, str, int], None], goes: Callable[[Life, Send, int], None],
+        buys: float,
     ) -> None:  # fmt: skip
         self.desk = desk
         self._version, self._nature, self._agenda, self._buys = version, nature, agenda, buys
@@ -197,23 +198,23 @@ class Calls:
         life.call(decision, due_at, now)
         life.note(now, "task", send.step)
         if price:
-            self._pay(life, send.step, price, currency)
+            self._pay(life, send.step, price, currency, now)
         urgent = asked or step.urgent or version.cascade.urgent
         self.desk.open(Task(life, send, due_at, urgent, price, currency), now)
         self._agenda.put(now, DESK, _ANYBODY)
 
-    def forget(self) -> None:
+    def forget(self, now: int) -> None:
         """Take back calls that nobody has made, as the engine does: they touched nobody and cost nothing."""
         for task in self.desk.undialled:
             task.life.forget_call(task.step)
             if task.price:
-                self._pay(task.life, task.step, -task.price, task.currency)
+                self._pay(task.life, task.step, -task.price, task.currency, now)
         self.desk.undialled.clear()
 
     def ended(self, now: int) -> Mapping[int, int]:
         """Return by step how many calls were not made in time, once all is over."""
         self.desk.sweep(now)
-        self.forget()
+        self.forget(now)
         return self.desk.uncalled
 
     def work(self, now: int) -> None:

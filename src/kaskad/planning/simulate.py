@@ -16,7 +16,7 @@ from kaskad.domain.caps import Touch
 from kaskad.domain.cascade import Span
 from kaskad.domain.clocks import patience_ms
 from kaskad.domain.decide import Enter, decide, enter, goal_ends_at, settle
-from kaskad.domain.entering import share
+from kaskad.domain.entering import latest, share
 from kaskad.domain.hours import add
 from kaskad.domain.paths import instant_at
 from kaskad.domain.policy import DAY, HOUR
@@ -32,6 +32,7 @@ from kaskad.planning.held import FOLLOWED_MS, next_look
 from kaskad.planning.lines import Line, lines
 from kaskad.planning.lives import Life
 from kaskad.planning.nature import BUSY, HALF_LOST, LOST, NO_ANSWER, REFUSED, TAKEN, Nature
+from kaskad.planning.purse import NEVER, Purse
 from kaskad.planning.roles import roles_of
 from kaskad.planning.world import FREE, Cast, Rates, Sort, World
 
@@ -39,7 +40,7 @@ HORIZON_MS = 400 * DAY  # after the last has entered: what is not over then neve
 _TELL_EVERY = 20_000
 _MOVES = 5_000  # of one run: more is a run that cannot be decided
 _QUEUED = Phase.QUEUED.value
-_PAUSED = RunState.PAUSED.code
+_ACTIVE, _PAUSED = RunState.ACTIVE.code, RunState.PAUSED.code
 _QUEUED_STATE = MessageState.QUEUED.code
 _AGENT = Channel.AGENT_CALL.code
 _CHANNELS = {channel.code: channel for channel in Channel}
@@ -91,14 +92,13 @@ class _Play:
         self._nature = Nature(version, world, rates)
         sorts = [replace(sort, number=number) for number, sort in enumerate(sorts)]
         self._alike = Alike(version, world, sorts, self._closings)
-        told = version, self._nature, self._agenda, self._decide, self._answers, self._pay, self._goes
+        purse = Purse(version.cascade.budget, world)
+        told = version, self._nature, self._agenda, self._decide, self._answers, purse.pay, self._goes
         self._calls = None if desk is None else Calls(desk, *told, world.buys)
         self._answered: dict[tuple[int, ...], Decision | None] = {}
         self._anchors: dict[tuple[int, int], dict[int, int]] = {}
         self._properties: dict[int, dict[str, object]] = {}
-        self._budget = version.cascade.budget
-        self._spent = 0.0
-        self._costs: dict[tuple[int, str], float] = {}
+        self._purse = purse
         self._over = 0
         self._twice: dict[int, int] = {}
         self._clocks = Clocks(version)
@@ -156,12 +156,12 @@ class _Play:
             else:
                 self._turn(self._lines[whom], at)
             if self._calls is not None and self._calls.desk.undialled:
-                self._calls.forget()
+                self._calls.forget(at)
             if not count % _TELL_EVERY:
                 self._tell(self._over / len(lives))
         return Played(
             self._version, self._world, lives, self._clocks.outside, self._clocks.by_clock, self._twice,
-            self._costs, self._calls.ended(horizon) if self._calls else {},
+            self._purse.costs, self._calls.ended(horizon) if self._calls else {},
         )  # fmt: skip
 
     def _wake(self, life: Life, now: int) -> None:
@@ -276,12 +276,9 @@ class _Play:
         assert send is not None
         cost = life.sort.prices.get((send.step, send.channel), FREE)
         price, currency = cost.at(now), cost.currency
-        if self._is_over_budget(life, price, currency):
-            skip = send.step, send.channel, SkipReason.OVER_BUDGET, ""
-            wish = Enter(self._steps[send.step].next, now, "skipped")
-            answers, skips = self._answers(life, now), (*decision.skips, skip)
-            further = enter(self._version, life.run, life.passages, wish, answers, now, skips)
-            self._take(life, further, now)
+        again_at = self._purse.lacks(life, price, currency, send.account_id, now)
+        if again_at is not None:
+            self._lack(life, decision, due_at, again_at, now)
             return
         calls = self._calls if send.channel == _AGENT else None
         before = life.passages.get(send.step)
@@ -303,12 +300,31 @@ class _Play:
             self._twice[send.step] = self._twice.get(send.step, 0) + 1
         passage = life.submit(decision, due_at, now)
         if price:
-            self._pay(life, send.step, price, currency)
+            self._purse.pay(life, send.step, price, currency, now)
         self._goes(life, send, now)
         if self._is_let_be(life, send, passage, now):
             self._accepted(life, send.step, now + self._world.accepted_ms)
         else:
             self._agenda.put(now + self._world.accepted_ms, ANSWER, life.number, send.step, passage.attempt)
+
+    def _lack(self, life: Life, decision: Decision, due_at: int, again_at: int, now: int) -> None:
+        """Let a run wait for a budget that begins anew, or go on without a message that nobody can pay."""
+        send = decision.send
+        assert send is not None
+        step = self._steps[send.step]
+        if again_at != NEVER and step.at is None and again_at <= latest(self._version, due_at):
+            before = life.passages.get(send.step)
+            is_queued = before is not None and before.state == _QUEUED_STATE
+            waits = replace(
+                decision, state=_ACTIVE, phase=Phase.ENTER.value, wake_at=again_at, send=None,
+                withdraw=send.step if is_queued else decision.withdraw, detail="no budget is left until then",
+            )  # fmt: skip
+            self._move(life, waits, due_at, now)
+            return
+        skip = send.step, send.channel, SkipReason.OVER_BUDGET, ""
+        wish = Enter(step.next, now, "skipped")
+        answers, skips = self._answers(life, now), (*decision.skips, skip)
+        self._take(life, enter(self._version, life.run, life.passages, wish, answers, now, skips), now)
 
     def _goes(self, life: Life, send: Send, now: int) -> None:
         """Count a message by the clock of when it leaves for the person."""
@@ -371,22 +387,6 @@ class _Play:
             settled = Enter(run.step, run.due_at, "handed over")
         answers = self._answers(life, now)
         self._take(life, enter(version, run, life.passages, settled, answers, now), now)
-
-    def _is_over_budget(self, life: Life, price: float, currency: str) -> bool:
-        total, each = self._budget.total, self._budget.per_contact
-        if not price or (total is None and each is None):
-            return False
-        spent = (self._spent + price * life.stands) * self._world.scale
-        if total is not None and total.currency == currency and spent > total.minor:
-            return True
-        return each is not None and each.currency == currency and life.spent + price > each.minor
-
-    def _pay(self, life: Life, step: int, price: float, currency: str) -> None:
-        key = step, currency
-        self._costs[key] = self._costs.get(key, 0.0) + price
-        if currency == self._budget.currency:
-            self._spent += price * life.stands
-            life.spent += price
 
     def _answer(self, life: Life, step: int, now: int, *, is_repeated: bool = False) -> None:
         """The service takes a message, or refuses it at once, or its answer is lost."""
@@ -463,7 +463,7 @@ class _Play:
         cost = life.sort.prices.get((step, told.channel), FREE)
         price = cost.at(now if told.submitted_at is None else told.submitted_at)
         if price:  # what was refused is not paid for
-            self._pay(life, step, -price, cost.currency)
+            self._purse.pay(life, step, -price, cost.currency, now)
         life.note(now, "failed", step, "the service refuses it")
         self._decide(life, now)
 

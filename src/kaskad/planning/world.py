@@ -16,6 +16,7 @@ from kaskad.domain.policy import HOUR, MINUTE, SECOND
 from kaskad.domain.run import Address, Answers
 from kaskad.domain.task import DeskPlan
 from kaskad.domain.terms import Channel
+from kaskad.planning.budgets import Limit
 from kaskad.planning.costs import Cost, fixed
 
 Rates = Callable[[int, Channel, int], tuple[float, float]]
@@ -122,6 +123,8 @@ class World(Struct, frozen=True, kw_only=True):
     per_second: Mapping[Channel, float] = {}
     desk: DeskPlan | None = None  # of own people who call; None: any number of calls, as of other services
     trigger: Mapping[str, object] = {}  # properties of the event; a `Span` is an instant after the entry
+    spent: float = 0.0  # of the cascade's budget, before, in its minor units
+    limits: tuple[Limit, ...] = ()  # of accounts, and of all together
     traced: int = 0  # of how many people every moment is kept
     # So many stay silent to each message at least, that more come to late steps than would; each then stands
     # for more or fewer than one, for services and budgets too. Figures of everybody are not such a play's.
