@@ -74,7 +74,6 @@ FILTERED = tuple(
 )
 _ASSET = re.compile(r'(?:src|href)="(/static/[^"#]+)')
 _COUNTING = 202  # the figures are being counted
-_LOOK_S = 0.1
 _RUNS = 2_000  # counted in one transaction
 _PART = re.compile(r"{(\w+)(?::\w+)?}")
 _LEFT_OUT = ("/static/", "/live", "/ui")  # files, a stream, and what is no page of the application
@@ -266,7 +265,7 @@ def _timed(client: httpx2.Client, path: str, times: int, place: Place) -> Timed 
     answer = client.get(path)
     first, counted = (time.perf_counter() - asked) * 1000, 0.0
     while answer.status_code == _COUNTING:
-        time.sleep(_LOOK_S)
+        time.sleep(float(answer.headers["retry-after"]))
         answer = client.get(path)
         counted = (time.perf_counter() - asked) * 1000
     if answer.status_code != 200:
