@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from kaskad.analytics.changed import CORRECTED
 from kaskad.analytics.courses import moves
 from kaskad.domain.spent import sums_of
 from kaskad.store.courses import HOUR_MS, waiting
 from kaskad.store.db import Transaction
 
-CORRECTED = 5_000  # runs that are looked at, where counting has not got to them yet
 _HOUR_S, _DAY_S = 3600, 86_400
 _EPOCH = date(1970, 1, 1).toordinal()
 _Place = tuple[int, int, int, int, str, int]  # as in `Sum`, the day by its number since 1970

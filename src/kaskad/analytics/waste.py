@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec import Struct, field
 
+from kaskad.analytics.changed import CORRECTED
 from kaskad.analytics.reach import Amounts
-from kaskad.analytics.spent import CORRECTED, Span, Sum
+from kaskad.analytics.spent import Span, Sum
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import success_mask
 from kaskad.domain.plainer import spared
@@ -88,7 +89,8 @@ class Counter:
         if gap_ms:
             self._rows("double", double(self._tx, self._of, gap_ms))
         self._rows("dead", self._tx.all("waste_dead", **self._span))
-        self._texts()
+        if any(self._may_be_sms(one) for one in sums):  # else every body would be looked at for none
+            self._texts()
         return sorted(self._found.values(), key=lambda one: list(KINDS).index(one.kind))
 
     def _rows(self, kind: str, rows: Sequence[tuple[int, ...]]) -> None:
@@ -104,6 +106,9 @@ class Counter:
             if success_mask(step.success, Channel.of(channel)) & mask:
                 return "late"
         return ""
+
+    def _may_be_sms(self, one: Sum) -> bool:
+        return Channel.SMS in self._cascade_of(one.version_id).steps[one.step].channels
 
     def _texts(self) -> None:
         rows = self._tx.all("waste_texts", limit=TEXTS, **self._span)

@@ -79,11 +79,24 @@ SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + 
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY r.version_id, m.step, m.account_id;
 
--- name: waste_texts
+-- name: waste_texts (sqlite)
 -- Texts of SMS (8) that have left, the latest contacts first.
 SELECT r.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price), b.body
   FROM message_bodies b CROSS JOIN messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
  WHERE m.contact_id = b.contact_id AND m.run_id = b.run_id AND m.step = b.step
    AND r.cascade_id = :cascade_id AND m.channel = 8 AND m.submitted_at >= :since AND m.submitted_at < :until
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ ORDER BY b.contact_id DESC LIMIT :limit;
+
+-- name: waste_texts (postgresql)
+-- Texts of SMS (8) that have left, the latest contacts first. Body by body: as a join all messages would be looked at.
+SELECT t.version_id, t.step, t.account_id, t.minor, b.body
+  FROM message_bodies b
+ CROSS JOIN LATERAL (SELECT r.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price) AS minor
+                       FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
+                      WHERE m.contact_id = b.contact_id AND m.run_id = b.run_id AND m.step = b.step
+                        AND r.cascade_id = :cascade_id AND m.channel = 8
+                        AND m.submitted_at >= :since AND m.submitted_at < :until
+                        AND m.state IN (3, 4, 5, 7, 8, 9, 10)
+                        AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) OFFSET 0) AS t
  ORDER BY b.contact_id DESC LIMIT :limit;
