@@ -8,7 +8,7 @@ from kaskad.actions.alarms import KINDS
 from kaskad.cli.root import run
 from kaskad.domain.guard import Figure
 from kaskad.domain.guarded import Count
-from kaskad.store import canaries, cascades, guards
+from kaskad.store import canaries, cascades, guards, step_holds
 from kaskad.store.guards import Stream
 from kaskad.web.pages import settings_alarms
 from support.faults import until
@@ -42,6 +42,8 @@ def watched(site) -> set[str]:
 def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
     api = site.api
     stop(site)
+    assert run(["guard", "show", "news", "--db", str(site.service.office.db.name)]) == 1
+    assert "Look at it, then `kaskad resume news`.\n" in capsys.readouterr().out
     (alarm, *_) = [one for one in site.api.get("/alarms")["items"] if one["kind"] == "guard"]
     assert alarm["detail"] == "bounces of step 'chat': 31 of 120 messages, 25.83 %; the bound is 5 %"
     for theme, width in (("light", "wide"), ("dark", "phone")):
@@ -82,6 +84,8 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
     where = ["--db", str(site.service.office.db.name)]
     assert run(["guard", "show", "news", *where]) == 1
     assert "Step chat of version 1 is paused, people wait at it: by" in capsys.readouterr().out
+    assert run(["resume", "news", *where]) == 0
+    assert "Step chat stays paused: `kaskad resume news --step chat`." in capsys.readouterr().out
     page = visit("marketer", language="ru").goto("/cascades/news/guard")
     page.get_by_role("button", name="Продолжить шаг").press("Enter")
     page.wait_for_selector(".toast.good")
@@ -156,3 +160,30 @@ def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site)
     assert api.call("PATCH", "/accounts/email/guard", {"bounces": 900}).status_code == 204
     assert api.call("PATCH", "/accounts/none/guard", {"bounces": 900}).status_code == 404
     assert api.post("/cascades/news/guard/look") == {"looked": 0}
+
+
+def test_a_step_that_a_guardrail_has_paused_is_told_once_and_asks_for_one_thing(site, capsys):
+    text = (
+        "cascade: stopped\ntitle: Stopped\nclass: service\ntrigger: {event: left}\nholdout: 0%\n"
+        "steps:\n  - {id: chat, channel: telegram, text: Hello, wait: 1h}\n"
+    )
+    site.api.put("/cascades/stopped", content=text)
+    site.api.post("/cascades/stopped/activate")
+    office = site.service.office
+
+    def change(tx) -> None:
+        version, now = cascades.by_slug(tx, "stopped").version_id, office.now()
+        guards.put_stop(tx, Stream(version, 0, 0, Figure.FAILURES), Count(40, 50), 2_000, True, now)
+        why = "failures of step 'chat': 40 of 50 messages, 80 %; the bound is 20 %"
+        step_holds.put(tx, (version, 0), now, skip=False, why=why)
+
+    office.write(change)
+    office.reload()
+    with site.client("marketer") as client:
+        page = client.get("/cascades/stopped/guard?lang=en").text
+    assert page.count("40 of 50 messages") == 1 and "the rest goes on. Failures of step" in page
+    assert "Let the step go on" in page and "I have looked" not in page
+    assert run(["guard", "show", "stopped", "--db", str(office.db.name)]) == 1
+    said = capsys.readouterr().out
+    assert "Look at it, then `kaskad resume stopped --step chat`." in said
+    assert "`kaskad resume stopped`" not in said

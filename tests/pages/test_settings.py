@@ -84,6 +84,11 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
         with site.client("owner") as client:
             wrong = post(client, "/settings/webhooks", url="nonsense", types="run.entered")
             assert wrong.status_code == 422 and "is no address" in wrong.text
+            assert 'data-open="add"' not in wrong.text, "its form stands there already"
+            fresh = client.get("/settings/webhooks").text
+            assert fresh.count('name="types"') == len(
+                re.findall('name="types" value="[a-z._]+" checked', fresh)
+            )
             script = {"X-CSRF-Token": token_in(client.get("/account").text), "Accept-Language": "ru"}
             told = client.post(
                 "/api/v1/webhooks", json={"url": "nonsense", "types": ["run.entered"]}, headers=script
@@ -95,7 +100,10 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
             (hook,) = webhooks.listing(office)
             path = f"/settings/webhooks/{hook.webhook.id}"
             assert secret not in client.get(path).text and hook.webhook.secrets[0].text == secret
-            assert "It has answered 500" in post(client, f"{path}/test").text
+            tried = post(client, f"{path}/test").text
+            assert "It has answered 500" in tried and "HTTP 500" not in tried
+            assert f'href="{path}?state=1"' in tried and "test?state" not in tried, "no page stands there"
+            assert "a person said no, or complained" in tried.partition("What it was told")[0]
             assert (
                 "It has answered 204" in post(client, f"{path}/test").text and heard == ["webhook.test"] * 2
             )

@@ -233,6 +233,8 @@ def resume(cascade: CASCADE, step: STEP = "", db: DB = "", as_json: JSON = False
     """Let a paused cascade send again, or a paused step of it; guardrails watch anew from here."""
     if not step:
         _control(cascade, "resume", "{slug} goes on; {runs} runs wanted to send meanwhile.", db, as_json)
+        if not as_json:
+            _tell_paused(cascade, db)
         return
     words = "Step {step} goes on; {runs} runs wanted to send it meanwhile."
     _control(cascade, f"steps/{step}/resume", words, db, as_json)
@@ -245,6 +247,16 @@ def stop(cascade: CASCADE, yes: YES = False, db: DB = "", as_json: JSON = False)
             raise typer.BadParameter("nobody can be asked here, and this cannot be undone: give --yes")
         typer.confirm(f"End {cascade} for good, and cancel all its runs?", abort=True)
     _control(cascade, "stop", "{slug} is stopped; {runs} runs were cancelled.", db, as_json)
+
+
+def _tell_paused(cascade: str, db: str) -> None:
+    """Tell which steps stay paused, though the cascade goes on."""
+    from kaskad.cli.client import reached
+
+    with reached(db) as client:
+        paused = list(client.items(f"/cascades/{cascade}/steps/paused"))
+    for step in dict.fromkeys(one["step"] for one in paused):
+        typer.echo(f"Step {step} stays paused: `kaskad resume {cascade} --step {step}`.")
 
 
 def _control(

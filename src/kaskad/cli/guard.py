@@ -103,14 +103,16 @@ def _shown(told: dict[str, Any]) -> str:
         lines.append(table(("VERSION", "STEP", "FIGURE", "TODAY", "30 DAYS", "BOUND", "SUSPICION"), rows))
     else:
         lines.append(NOTHING)
+    step_alone = any(one["why"] for one in told.get("paused_steps", ()))  # no person has paused it
+    if told["stopped"] and not step_alone:
+        lines.append(f"Look at it, then `kaskad resume {told['cascade']}`.")
     if told["stopped"]:
-        lines.append(f"Look at it, then `kaskad resume {told['cascade']}`; "
-                     f"`kaskad guard set {told['cascade']} FIGURE=SHARE` raises a bound.")  # fmt: skip
+        lines.append(f"`kaskad guard set {told['cascade']} FIGURE=SHARE` raises a bound.")
     for one in told.get("paused_steps", ()):
         why = one["why"] or f"by {one['by']}"
         lines.append(f"Step {one['step']} of version {one['version']} is paused, people "
                      f"{'pass it over' if one['skip'] else 'wait at it'}: {why}. "
-                     f"`kaskad resume {told['cascade']} --step {one['step']}`")  # fmt: skip
+                     f"Look at it, then `kaskad resume {told['cascade']} --step {one['step']}`.")  # fmt: skip
     return "\n".join(lines)
 
 

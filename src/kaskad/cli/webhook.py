@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -59,6 +59,10 @@ def show(db: DB = "", as_json: JSON = False) -> None:
     """List the webhooks and how they do."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text, table
+    from kaskad.engine.outbox import MEANINGS
+
+    def told(types: Sequence[str]) -> str:
+        return "everything" if len(types) == len(MEANINGS) else ", ".join(types)
 
     with reached(db) as client:
         webhooks = list(client.items("/webhooks"))
@@ -68,7 +72,7 @@ def show(db: DB = "", as_json: JSON = False) -> None:
         typer.echo("There are no webhooks: `kaskad webhook add URL` adds one.")
     else:
         rows = [
-            (one["id"], one["url"], ", ".join(one["types"]), _state(one), one["waiting"], one["delivered"],
+            (one["id"], one["url"], told(one["types"]), _state(one), one["waiting"], one["delivered"],
              one["given_up"])
             for one in webhooks
         ]  # fmt: skip

@@ -27,6 +27,7 @@ def lines_of(look: Look, found: Iterable[Alarm]) -> Iterator[ShownAlarm]:
 
 def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
     guard, why = f"/cascades/{each.name}/guard", look.told(each.detail)
+    why = why[:1].upper() + why[1:]  # a sentence of its own
     match each.kind:
         case "guard":
             text = look._("%(name)s is paused by a guardrail. %(why)s.", name=each.name, why=why)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response
+from msgspec import structs
 
 from kaskad.actions import webhooks
 from kaskad.actions.office import Office
@@ -146,7 +147,9 @@ def _one(
     office: Office, request: Request, seen: Visitor, webhook_id: int, *, secret: str = "",
     tried: Answer | None = None, wrong: Invalid | None = None, state: str = "", cursor: str = "",
 ) -> Response:  # fmt: skip
-    look, shown = look_of(request, seen), webhooks.get(office, webhook_id)
+    shown = webhooks.get(office, webhook_id)
+    # What is shown after a form was sent has links too: they lead to the page, not to where the form went.
+    look = structs.replace(look_of(request, seen), path=f"/settings/webhooks/{webhook_id}")
     kind = int(state) if state in {str(each) for each in STATES} else None
     before = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else NEWEST
     found = webhooks.latest(office, webhook_id, before, ROWS + 1, kind)

@@ -141,9 +141,9 @@ export function forest(rows, { format = number, zero = 0, zeroWords = "", axisNa
   const tone = (name) => known.filter(([row]) => (row.tone ?? "quiet") === name);
   const paints = { good: "--good", bad: "--bad", quiet: "--quiet", accent: "--accent" };
   return {
-    height: 56 + (axisName ? 20 : 0) + rows.length * (narrow ? 46 : 38),
-    grid: grid({ bottom: axisName ? 44 : 24 }),
-    xAxis: values(axisName, format, { scale: true }),
+    height: 56 + (axisName ? 20 : 0) + (axisName && narrow ? 16 : 0) + rows.length * (narrow ? 46 : 38),
+    grid: grid({ bottom: axisName ? (narrow ? 60 : 44) : 24 }),
+    xAxis: values(axisName, format, { scale: true, nameTextStyle: { color: colour("--quiet"), fontSize: 12, width: narrow ? 190 : 400, overflow: "break" } }),
     yAxis: names(rows.map((row) => row.name), narrow, { inverse: true, axisLine: { show: false } }),
     tooltip: tip(({ data }) => {
       const row = rows[data[data.length - 1]];
