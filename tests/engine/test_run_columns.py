@@ -13,8 +13,9 @@ from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
 from kaskad.analytics.courses import tally, worth_each
 from kaskad.analytics.scope import EVERYTHING, People, Scope
+from kaskad.domain.terms import Kind
 from kaskad.engine import counting
-from kaskad.store import courses, run_blocks, run_columns
+from kaskad.store import courses, deed_columns, run_blocks, run_columns
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_blocks import BLOCK, writer
 from support.marked import staged
@@ -193,3 +194,23 @@ def test_reports_of_a_segment_are_those_of_its_people(
     assert (told.effect, told.worth, told.steps) == (measured.effect, measured.worth, measured.steps)
     assert (told.touched.looked_at, told.pace) == (5, measured.pace)
     assert told.effect.one.of + told.effect.other.of == COUNT
+
+
+def test_what_people_did_once_more_is_known_by_columns(office: tuple[Stage, Office]) -> None:
+    stage, office = office
+    person = next(each for each in everybody(stage) if stage.sent(each))
+    segments.create(office, "lively", 'cascade("sale").opened(1h)')
+    stage.receipt(person, Kind.OPENED)
+    stage.passes("30m")
+    list(asked.refresh(office))
+    assert segments.count(office, "lively") == 1
+    stage.passes("40m")
+    assert segments.count(office, "lively") == 0
+    list(asked.refresh(office))
+    stage.receipt(person, Kind.OPENED)
+    stage.works()
+    with stage.db.read() as tx:
+        assert deed_columns.doers(tx, "sale", "opened", 0, stage.clock.now()) is not None
+    assert segments.count(office, "lively") == 1
+    list(asked.refresh(office))
+    assert segments.count(office, "lively") == 1

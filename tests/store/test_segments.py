@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kaskad.domain.condition import Kept
+from kaskad.domain.condition_kept import span
 from kaskad.domain.errors import Invalid
 from kaskad.domain.rfm import RfmRule
 from kaskad.domain.segment import Equals, circle, of_attributes, read
 from kaskad.domain.terms import Channel, Kind
-from kaskad.store import cascades, segment_base, segment_blocks, segments
+from kaskad.engine import counting
+from kaskad.store import cascades, courses, deed_columns, run_columns, segment_base, segment_blocks, segments
 from kaskad.store import settings as settings_store
 from kaskad.store.contacts import Address, Consent, Contact, proof_text, save
 from kaskad.store.db import Database, Transaction
@@ -199,8 +202,10 @@ def peopled(
         settings_store.put(tx, segments.RFM, segment_base.edges(tx, rule, NOW))
     if request.param != "as they stand":
         assert list(making(db, NOW)) == [(1, 1)] and list(making(db, NOW)) == []
+        assert list(run_columns.making(db)) == [(1, 1)] and list(run_columns.making(db)) == []
     if request.param in ("made and changed", "patched"):
         change(db, ids)
+        happens(db, ids)
     if request.param == "patched":
         with monkeypatch.context() as patch:
             patch.delattr(segment_base, "_contacts")  # reads all of a block: it is not needed
@@ -233,6 +238,26 @@ def change(db: Database, ids: list[int]) -> None:
         assert segment_blocks.standing(tx).touched >= 8
 
 
+def happens(db: Database, ids: list[int]) -> None:
+    """Let runs end, messages leave and people react: of some that is counted since, of others due."""
+    for some in (ids[17:30], ids[30:43]):
+        with db.write() as tx:
+            tx.script(f"""UPDATE runs SET outcome = 2, finished_at = {NOW - 3}, wake_at = NULL, phase = 3,
+                       state = 3
+                 WHERE contact_id IN ({", ".join(map(str, some[::3]))});
+                UPDATE messages SET submitted_at = {NOW - DAY}, state = 4
+                 WHERE contact_id IN ({", ".join(map(str, some[1::3]))});
+                INSERT INTO facts (contact_id, run_id, step, kind, at, event)
+                SELECT contact_id, id, 0, 6, {NOW - 2}, 'again' FROM runs
+                 WHERE contact_id IN ({", ".join(map(str, some[2::3]))});""")
+            for contact_id in some:
+                courses.due_again(tx, contact_id)
+            if some[0] == ids[17]:
+                assert counting.count(tx, 1_000)
+    with db.read() as tx:
+        assert tx.all("touched_runs") and courses.waiting(tx, 1_000)
+
+
 @settings(max_examples=tries(50), suppress_health_check=list(HealthCheck))
 @given(text=conditions)
 def test_arithmetic_and_the_matcher_agree(peopled: tuple[Database, list[int]], text: str) -> None:
@@ -248,6 +273,23 @@ def test_arithmetic_and_the_matcher_agree(peopled: tuple[Database, list[int]], t
         for after, until in ((0, ids[10]), (ids[5], ids[20]), (ids[-1], 1 << 62)):
             met = segments.matching(tx, condition, NOW, after=after, until=until)
             assert met == [each for each in truth if after < each <= until]
+
+
+@pytest.mark.parametrize(
+    "word", ["entered", "sent", "sent_before(1d)", "reacted", "clicked(1d)", "responded"]
+)
+def test_what_cascades_did_is_told_by_columns(peopled: tuple[Database, list[int]], word: str) -> None:
+    db, ids = peopled
+    with db.read() as tx:
+        if not tx.all("run_blocks"):
+            return
+        for slug in ("sale", "any", "none"):
+            condition = read(f'cascade("{slug}").{word}')
+            assert isinstance(condition.tree, Kept)
+            after, until, name = span(condition.tree, NOW)
+            found = deed_columns.doers(tx, slug, name, -(2**61) if after is None else after, until)
+            assert found is not None
+            assert found.tolist() == sorted(segments.judged(tx, condition, range(1, ids[-1] + 2), NOW))
 
 
 def _found(db: Database, text: str) -> set[int]:

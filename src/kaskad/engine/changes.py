@@ -9,7 +9,7 @@ from operator import itemgetter
 import msgspec
 
 from kaskad.domain.alike import TOLD
-from kaskad.domain.run import PLAIN, Answers, Decision, Passage, Run
+from kaskad.domain.run import HUMAN, PLAIN, Answers, Decision, Passage, Run
 from kaskad.domain.terms import Kind, MessageState, Reason, RunState
 from kaskad.engine.outbox import Outbox
 from kaskad.engine.spending import Spending
@@ -89,7 +89,7 @@ class Changes:
             self._outbox.note(tx, self.accepted, self.facts, ())
         self._count(self.accepted, self.folded, self.requeued, self.marks, self.left_by)
         _many(tx, "accept_messages", self.accepted)
-        _many(tx, "put_facts", self.facts)
+        self._put_facts(tx)
         self._tell()
         _many(tx, "fold_messages", self.folded)
         _many(tx, "leave_by_messages", self.left_by)
@@ -115,6 +115,11 @@ class Changes:
         _many(tx, "put_inputs", sorted(self._new_inputs.items()))
         if self._ends:
             self.sums.write(tx)
+
+    def _put_facts(self, tx: Transaction) -> None:
+        """Keep the facts. Segments ask when people did something last: once more is to be counted too."""
+        self.counted.update([(row[0], row[1]) for row in self.facts if 1 << row[3] & HUMAN])
+        _many(tx, "put_facts", self.facts)
 
     def _tell(self) -> None:
         refused = self.refused
@@ -165,7 +170,7 @@ class Changes:
         _many(tx, "put_new_bodies", self.new_bodies)
         _many(tx, "put_choices", self.choices)
         _many(tx, "put_short_links", self.short_links)
-        _many(tx, "put_facts", self.facts)
+        self._put_facts(tx)
         self._tell()
         _many(tx, "fold_messages", self.folded)
         _many(tx, "leave_by_messages", self.left_by)

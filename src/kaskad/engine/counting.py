@@ -121,9 +121,10 @@ def recount(tx: Transaction, keys: Collection[RunKey], now: int = LATE) -> None:
     if changed:
         tx.many("put_courses", sorted(courses.items()))
         _put(tx, changed)
-        run_blocks.note(tx, {contact_id for (contact_id, _), _ in changed})
         _add(tx, changed, courses)
-    doubles.recount(tx, {contact_id for contact_id, _ in found})
+    people = {contact_id for contact_id, _ in found}
+    run_blocks.note(tx, people)
+    doubles.recount(tx, people)
 
 
 def _may_count(tx: Transaction) -> bool:

@@ -52,9 +52,15 @@ def kept(tx: Transaction) -> list[int]:
 def drop(tx: Transaction, block: int) -> int:
     """Drop what is made of a block: until it is made again, its people are read as they stand."""
     tx.one("lock_counter")
-    tx.run("drop_run_columns", block=block)
+    empty(tx, block)
     forget(tx, block, _NEVER)
     return tx.run("drop_run_block", block=block)
+
+
+def empty(tx: Transaction, block: int) -> None:
+    """Drop the columns of a block."""
+    tx.run("drop_run_columns", block=block)
+    tx.run("drop_deed_columns", block=block)
 
 
 def forget(tx: Transaction, block: int, turn: int) -> None:

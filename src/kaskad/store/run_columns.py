@@ -10,15 +10,14 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from secrets import randbits
-from typing import Any
 
 import msgspec
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from kaskad.store import run_blocks
+from kaskad.store import deed_columns, run_blocks
 from kaskad.store.db import Database, Row, Transaction
+from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
 from kaskad.store.segment_columns import Flags, Integers
 
@@ -74,11 +73,11 @@ class _Packed(Struct, frozen=True, array_like=True):
     """The columns of a cascade in a block, as they are kept: little-endian numbers, each with their kind."""
 
     ways: list[Way]
-    contacts: tuple[str, bytes]  # counted from the first of the block
-    codes: tuple[str, bytes]
-    entered: tuple[str, bytes]  # counted from `first`
-    values: tuple[str, bytes]
-    returned: tuple[str, bytes]
+    contacts: Packed  # counted from the first of the block
+    codes: Packed
+    entered: Packed  # counted from `first`
+    values: Packed
+    returned: Packed
     first: int
 
 
@@ -126,14 +125,14 @@ class _Together:
 
     def add(self, packed: _Packed, block: int, wanted: Flags) -> None:
         """Add the runs of the contacts of a block that are wanted."""
-        places = _numbers(packed.contacts)
+        places = unpack(packed.contacts)
         chosen = wanted[places]
         told = np.array([self._code(way) for way in packed.ways], np.int64)
         self._add(
             places[chosen].astype(np.int64) + block * BLOCK,
-            told[_numbers(packed.codes)[chosen]],
-            _numbers(packed.entered)[chosen].astype(np.int64) + packed.first,
-            *[_numbers(each)[chosen].astype(np.int64) for each in (packed.values, packed.returned)],
+            told[unpack(packed.codes)[chosen]],
+            unpack(packed.entered)[chosen].astype(np.int64) + packed.first,
+            *[unpack(each)[chosen].astype(np.int64) for each in (packed.values, packed.returned)],
         )
 
     def add_rows(self, rows: Sequence[Row]) -> None:
@@ -180,13 +179,14 @@ def make(db: Database, block: int, write: Write) -> None:
     with db.read() as tx:
         turn = run_blocks.last_turn(tx)
         packed = [(cascade_id, block, data) for cascade_id, data in _pack(tx, block)]
+        deeds = list(deed_columns.pack_block(tx, block))
 
     def end(tx: Transaction) -> int:
         tx.one("lock_counter")  # whoever counts changes the same rows, in another order
         if tx.run("end_run_block", block=block, generation=generation):
-            tx.run("drop_run_columns", block=block)
-            if packed:
-                tx.many("put_run_columns", packed)
+            run_blocks.empty(tx, block)
+            tx.many("put_run_columns", packed)
+            tx.many("put_deed_columns", deeds)
             run_blocks.forget(tx, block, turn)
         return 0
 
@@ -205,24 +205,7 @@ def _pack(tx: Transaction, block: int) -> Iterator[tuple[int, bytes]]:
         codes = [known.setdefault(way, len(known)) for way in zip(versions, courses, strict=True)]
         begun = min(entered)
         yield cascade_id, _encode(_Packed(
-            list(known), _narrow(np.array(contacts, np.int64) - first), _narrow(np.array(codes, np.int64)),
-            _narrow(np.array(entered, np.int64) - begun), _narrow(np.array(values, np.int64)),
-            _narrow(np.array(returned, np.int64)), begun,
+            list(known), pack(np.array(contacts, np.int64) - first), pack(np.array(codes, np.int64)),
+            pack(np.array(entered, np.int64) - begun), pack(np.array(values, np.int64)),
+            pack(np.array(returned, np.int64)), begun,
         ))  # fmt: skip
-
-
-def _narrow(numbers: Integers) -> tuple[str, bytes]:
-    """Return numbers in as little room as they need."""
-    low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
-    kinds = ("<u1", "<u2", "<u4") if low >= 0 else ("<i2", "<i4")
-    kind = next((each for each in kinds if _holds(each, low, high)), "<i8")
-    return kind, numbers.astype(kind).tobytes()
-
-
-def _holds(kind: str, low: int, high: int) -> bool:
-    limits = np.iinfo(kind)
-    return bool(limits.min <= low and high <= limits.max)
-
-
-def _numbers(packed: tuple[str, bytes]) -> NDArray[Any]:
-    return np.frombuffer(packed[1], packed[0])

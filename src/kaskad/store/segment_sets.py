@@ -36,6 +36,7 @@ from kaskad.domain.condition import (
 from kaskad.domain.condition import Any as Either
 from kaskad.domain.condition_kept import ANY, CHANNELS, OUTCOMES, REACTIONS, Known, span
 from kaskad.domain.rfm import BANDS, DAY_MS, Rfm, RfmRule
+from kaskad.store import deed_columns
 from kaskad.store.db import Transaction
 from kaskad.store.segment_columns import EXACT, Block, Coded, Flags, Integers
 
@@ -414,6 +415,9 @@ def _holders(tx: Transaction, node: Kept, now: int) -> Integers:
     after, until, word = span(node, now)
     since = _LONG_AGO if after is None else after
     slug = node.names[0]
+    found = deed_columns.doers(tx, slug, word, since, until)
+    if found is not None:
+        return found
     match word:
         case "entered":
             return _ids(tx.one("segment_entered", slug=slug, after=since, until=until))

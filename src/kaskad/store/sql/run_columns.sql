@@ -64,3 +64,33 @@ SELECT v.cascade_id, k.contact_id, k.version_id, k.course_id, k.entered_at, k.va
 SELECT contact_id, version_id, course_id, entered_at, value, returned FROM run_courses
  WHERE contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
    AND version_id IN (SELECT id FROM versions WHERE cascade_id = :cascade_id);
+
+-- name: drop_deed_columns
+DELETE FROM deed_columns WHERE block = :block;
+
+-- name: put_deed_columns
+INSERT INTO deed_columns (word, cascade_id, block, data)
+/* sqlite: VALUES (:c1, :c2, :c3, :c4) */
+/* postgresql: SELECT * FROM unnest(:c1::text[], :c2::bigint[], :c3::bigint[], :c4::bytea[]) */;
+
+-- name: deed_columns
+-- What is kept under a word of a cascade (0: of all).
+SELECT block, data FROM deed_columns WHERE word = :word AND (:cascade_id = 0 OR cascade_id = :cascade_id);
+
+-- name: runs_within
+-- When contacts from one id to another entered, and how and when that ended, by cascade.
+SELECT cascade_id, contact_id, entered_at, finished_at, outcome FROM runs WHERE contact_id BETWEEN :first AND :last;
+
+-- name: sends_within
+-- When messages to these contacts were submitted, by cascade; as `sends_of`.
+SELECT r.cascade_id, m.contact_id, m.submitted_at
+  FROM messages m CROSS JOIN runs r
+ WHERE r.contact_id = m.contact_id AND r.id = m.run_id AND m.contact_id BETWEEN :first AND :last
+   AND m.submitted_at IS NOT NULL AND m.state NOT IN (0, 1, 6, 11, 12);
+
+-- name: reactions_within
+-- What these contacts did with messages, and when, by cascade; as `reactions_of`, of what a person does.
+SELECT r.cascade_id, f.contact_id, f.at, f.kind
+  FROM facts f CROSS JOIN runs r
+ WHERE r.contact_id = f.contact_id AND r.id = f.run_id AND f.contact_id BETWEEN :first AND :last
+   AND f.step >= 0 AND f.kind IN (3, 4, 5, 6, 7, 20, 21);
