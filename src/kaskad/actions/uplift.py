@@ -89,7 +89,7 @@ def _measured(
         effect=effect, expected_share=expected, evenly=evenly,
         worth=_worth(tx, row, counted, told, effect, told_in, changed),
         cost=uplift.cost_of(told, currencies(tx), told_in.cost),
-        touched=uplift.contamination(tx, row.id, counted, within_ms), pace=pace,
+        touched=uplift.contamination(tx, row.id, counted, within_ms, changed), pace=pace,
         plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
         variants=_variants(tx, row, own, one, defined, changed), uncounted=told.uncounted,
     )  # fmt: skip

@@ -28,6 +28,11 @@ class Changed:
         self._keys = [] if self.uncounted else sorted(keys)
         self._known: dict[tuple[int, int], Standing] = {}
 
+    @property
+    def contact_ids(self) -> list[int]:
+        """Return whose they are, some perhaps several times."""
+        return [contact_id for contact_id, _ in self._keys]
+
     def standings(self, means: Callable[[int], bool] = lambda contact_id: True) -> Iterator[Standing]:
         """Yield how the runs of those contacts stand, in their order."""
         keys = [key for key in self._keys if means(key[0])]

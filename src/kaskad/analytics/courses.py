@@ -9,7 +9,7 @@ from functools import lru_cache
 from msgspec import Struct, field, structs
 
 from kaskad.analytics.changed import PIECE, Changed
-from kaskad.analytics.scope import FOREVER, Scope
+from kaskad.analytics.scope import FOREVER, People, Scope
 from kaskad.domain.course import Leg, Part, Shape, live, part_of
 from kaskad.store.courses import DAY, EVER, HOUR_MS, Entry, parts, stand, submitted, waiting
 from kaskad.store.db import Transaction
@@ -200,6 +200,27 @@ def worth_each(
         if not shape.again:
             arms[shape.holdout][value] += count
     return arms
+
+
+def held_out_lately(
+    tx: Transaction, cascade_id: int, scope: Scope, most: int, changed: Changed | None = None
+) -> People | None:
+    """Return those of a scope whose runs were held out last, so many runs or all; None: everybody.
+
+    Others may be among them. To look for many people in a statement takes longer than to find these.
+    """
+    changed = changed or Changed(tx)
+    if scope.people is None or changed.uncounted or len(scope.people.ids) <= most:
+        return scope.people
+    counted = scope.people.counted(tx, cascade_id)
+    courses = parts(tx, {course_id for _, course_id in counted.ways}, {})
+    held = {course_id for course_id, own in courses.items() if any(_is_held(part) for part in own)}
+    found = counted.latest(scope.since, scope.until, lambda each: scope.version_id in (0, each), held, most)
+    return People([*found, *(each for each in changed.contact_ids if each in scope.people)])
+
+
+def _is_held(part: Part) -> bool:
+    return isinstance(part, Shape) and bool(part.holdout)
 
 
 def _correct(

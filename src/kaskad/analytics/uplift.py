@@ -13,12 +13,12 @@ from math import ceil
 from msgspec import Struct, structs
 
 from kaskad.analytics.changed import Changed
-from kaskad.analytics.courses import Tally, worth_each
+from kaskad.analytics.courses import Tally, held_out_lately, worth_each
 from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, effect
 from kaskad.analytics.intervals import UNEVEN, Interval, Share, needed
 from kaskad.analytics.reach import Amounts
 from kaskad.analytics.samples import Money, bootstrap_difference, sample_ratio
-from kaskad.analytics.scope import People, Scope
+from kaskad.analytics.scope import Scope
 from kaskad.domain.rates import OWN, Exchange
 from kaskad.domain.terms import Kind
 from kaskad.store.db import Transaction
@@ -195,30 +195,14 @@ def _worth_of(
     return Worth(currency, treated.mean, held.mean, difference)
 
 
-def contamination(tx: Transaction, cascade_id: int, scope: Scope, within_ms: int) -> Contamination:
+def contamination(
+    tx: Transaction, cascade_id: int, scope: Scope, within_ms: int, changed: Changed | None = None
+) -> Contamination:
     """Return how many of the last people held out got a message of another cascade meanwhile."""
-    if scope.people is not None and len(scope.people.ids) > LOOKED_AT:
-        scope = structs.replace(scope, people=_held_out_lately(tx, cascade_id, scope, scope.people))
+    scope = structs.replace(scope, people=held_out_lately(tx, cascade_id, scope, LOOKED_AT, changed))
     row = tx.one("held_out_touched", cascade_id=cascade_id, within=within_ms, limit=LOOKED_AT, **scope.params)
     assert row is not None
     return Contamination(row[1], row[0])
-
-
-def _held_out_lately(tx: Transaction, cascade_id: int, scope: Scope, people: People) -> People:
-    """Return those of some people who were held out last, LOOKED_AT runs of theirs or all: to look for many
-    people in a statement takes longer than to look for the runs that were held out in them."""
-    found: list[int] = []
-    skip, limit = 0, LOOKED_AT
-    while len(found) < LOOKED_AT:
-        rows = tx.all(
-            "held_out_lately", cascade_id=cascade_id, version_id=scope.version_id, since=scope.since,
-            until=scope.until, skip=skip, limit=limit,
-        )  # fmt: skip
-        found += [contact_id for (contact_id,) in rows if contact_id in people]
-        if len(rows) < limit:
-            break
-        skip, limit = skip + limit, limit * 2
-    return People(found)
 
 
 def plans(told: Effect, share: float, pace: float, waiting: int, now: int, within_ms: int) -> list[Plan]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from secrets import randbits
 
 import msgspec
@@ -61,6 +61,18 @@ class Counted(Struct, frozen=True):
         found: Counter[tuple[int, int]] = Counter()
         for (code, value), count in Counter(pairs).items():
             found[self.ways[code][1], value] += count
+        return found
+
+    def latest(
+        self, since: int, until: int, has: Callable[[int], bool], course_ids: Set[int], most: int
+    ) -> list[int]:
+        """Return whose are the last of such runs that went these courses: of so many runs, or of all."""
+        went = np.array([course_id in course_ids for _, course_id in self.ways], np.bool_)
+        places = np.flatnonzero(self._chosen(since, until, has))
+        places = places[went[self.codes[places]]]
+        if len(places) > most:
+            places = places[np.argpartition(self.entered[places], -most)[-most:]]
+        found: list[int] = self.contacts[places].tolist()
         return found
 
     def _chosen(self, since: int, until: int, has: Callable[[int], bool]) -> Flags:

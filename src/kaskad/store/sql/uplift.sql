@@ -27,14 +27,6 @@ SELECT count(*), coalesce(sum(touched), 0)
                 /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
          ORDER BY r.entered_at DESC LIMIT :limit) AS held;
 
--- name: held_out_lately
--- Whose runs were held out from a cascade, the last ones first: a page of them.
-SELECT contact_id FROM runs
- WHERE holdout = 1 AND cascade_id = :cascade_id AND (:version_id = 0 OR version_id = :version_id)
-   AND entered_at >= :since AND entered_at < :until
-   AND contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
- ORDER BY entered_at DESC, contact_id, id LIMIT :limit OFFSET :skip;
-
 -- name: first_entered
 -- The hour in which the first of those entered a cascade who entered from an instant on.
 SELECT CAST(min(hour) AS BIGINT) * 3600000 FROM course_counts
