@@ -177,6 +177,11 @@ def test_an_accepted_message_needs_no_new_entry_in_any_index(db: Database) -> No
     ("name", "asked", "way"),
     [
         ("counts_under_way", {"cascade_id": 1}, "SEARCH k USING PRIMARY KEY (version_id=? AND hours=?)"),
+        (
+            "held_out_touched_among",
+            {"cascade_id": 1, "version_id": 0, "since": 0, "until": 9, "within": 1, "limit": 5},
+            "SEARCH r USING PRIMARY KEY (contact_id=?)",
+        ),
         ("counted_among", {"cascade_id": 1}, "SEARCH run_courses USING PRIMARY KEY (contact_id=?)"),
         (
             "counted_within",

@@ -199,8 +199,15 @@ def contamination(
     tx: Transaction, cascade_id: int, scope: Scope, within_ms: int, changed: Changed | None = None
 ) -> Contamination:
     """Return how many of the last people held out got a message of another cascade meanwhile."""
-    scope = structs.replace(scope, people=held_out_lately(tx, cascade_id, scope, LOOKED_AT, changed))
-    row = tx.one("held_out_touched", cascade_id=cascade_id, within=within_ms, limit=LOOKED_AT, **scope.params)
+    asked = {
+        "cascade_id": cascade_id, "within": within_ms, "limit": LOOKED_AT, "version_id": scope.version_id,
+        "since": scope.since, "until": scope.until,
+    }  # fmt: skip
+    people = held_out_lately(tx, cascade_id, scope, LOOKED_AT, changed)
+    if people is None:
+        row = tx.one("held_out_touched", **asked)
+    else:
+        row = next(iter(tx.among("held_out_touched_among", people.ids, **asked)), (0, 0))
     assert row is not None
     return Contamination(row[1], row[0])
 

@@ -93,7 +93,7 @@ def doers(tx: Transaction, slug: str, word: str, after: int, until: int) -> Inte
         if slug in (ANY, of) and after < at <= until and (codes is None or codes(code))
     }
     whole = whole[~np.isin(whole, np.array(loose, np.int64))]
-    return np.sort(np.concatenate([whole, np.array(sorted(own), np.int64)]))
+    return np.sort(np.concatenate([whole, np.array(sorted(own), np.int64)]), kind="stable")
 
 
 def _loose(tx: Transaction) -> list[int] | None:

@@ -53,7 +53,7 @@ def everybody(
             own = block.reach[met]
             for code in CODES:
                 reach[code] += np.count_nonzero(own & 1 << code)
-    return np.sort(np.concatenate(found)) if found else _NOBODY
+    return np.sort(np.concatenate(found), kind="stable") if found else _NOBODY  # nearly in order
 
 
 def blocks(

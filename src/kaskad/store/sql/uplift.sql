@@ -22,9 +22,21 @@ SELECT count(*), coalesce(sum(touched), 0)
          WHERE r.holdout = 1 AND r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
            AND r.entered_at >= :since AND r.entered_at < :until
            AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
-           AND (:whole = 1 OR r.contact_id IN (
-                /* sqlite: SELECT value FROM json_each('[' || :people || ']') */
-                /* postgresql: SELECT CAST(unnest(string_to_array(:people, ',')) AS bigint) */))
+         ORDER BY r.entered_at DESC LIMIT :limit) AS held;
+
+-- name: held_out_touched_among
+-- The same, of these people: a statement of its own, since one that may be of all looks at the runs of all.
+SELECT count(*), coalesce(sum(touched), 0)
+  FROM (SELECT CASE WHEN EXISTS (
+                 SELECT 1 FROM arrivals m JOIN runs o ON o.contact_id = m.contact_id AND o.id = m.run_id
+                  WHERE m.contact_id = r.contact_id AND o.cascade_id <> r.cascade_id
+                    AND m.submitted_at >= r.entered_at AND m.submitted_at < r.entered_at + :within
+                    AND m.arrived = 1) THEN 1 ELSE 0 END AS touched
+          FROM runs r
+         WHERE r.contact_id IN (/* sqlite: SELECT value FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) */)
+           AND r.holdout = 1 AND +r.cascade_id = :cascade_id AND (:version_id = 0 OR r.version_id = :version_id)
+           AND r.entered_at >= :since AND r.entered_at < :until
+           AND r.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
          ORDER BY r.entered_at DESC LIMIT :limit) AS held;
 
 -- name: first_entered
