@@ -39,7 +39,7 @@ _ACTIVE, _FINISHED = RunState.ACTIVE.code, RunState.FINISHED.code
 _UNDER_WAY = (Phase.QUEUED.value, _SUBMITTED_PHASE)
 _NOWHERE = Touch(0, 0, 0, 0)
 
-Known = tuple[Any, ...]  # of a contact: zone, country, health, shared, then its consents; equal for many
+Known = tuple[Any, ...]  # of a contact, by row: zone, country, health, shared, a consent; equal for many
 
 
 class _Plan(Struct):
@@ -266,7 +266,7 @@ class Alike:
         of = {run.contact_id: run for run in runs}
         ids = sorted(of)
         since = touches_since([place.version], self._now)
-        plans: dict[tuple[Known, tuple[int, ...]], _Plan | None] = {}
+        plans: dict[Known, _Plan | None] = {}
         shares = bool(self._desk.share(place.version, runs[0]))
         doubtful: list[tuple[_Plan, Run, Row]] = []
         rows = self._tx.among(
@@ -275,7 +275,7 @@ class Alike:
         )  # fmt: skip
         for contact_id, (row, known) in _by_contact(rows).items():
             run = of.pop(contact_id)
-            kind = known, self._desk.share(place.version, run) if shares else ()
+            kind = (known, self._desk.share(place.version, run)) if shares else known
             try:
                 plan = plans[kind]
             except KeyError:
@@ -293,8 +293,9 @@ class Alike:
 
     def _plan(self, place: Standing, run: Run, row: Row, known: Known, channel: int) -> _Plan | None:
         """Decide about one run as for all whose contacts are like this one; None: each by itself."""
-        zone, country, health, shared, *consents = known
-        if zone is None or health or shared or None in consents:
+        consents = [told[4:] for told in known if told is not None and told[4] is not None]
+        zone, country, health, shared = known[0][:4]
+        if zone is None or health or shared or None in known or not all(consent[0] for consent in consents):
             return None
         assert place.enters is not None
         try:
@@ -419,23 +420,19 @@ class Alike:
         return self._changes.why(run, plan.decision, answers, phase)
 
 
-def _by_contact(rows: Iterable[Row]) -> dict[int, tuple[Row, Known]]:
-    """Return each contact's row and what is known of it, with all its consents.
-
-    A consent that is a withdrawal becomes None, as does a second address: what these mean is for `decide`.
-    """
-    found: dict[int, tuple[Row, Known]] = {}
+def _by_contact(rows: Sequence[Row]) -> dict[int, tuple[Row, Known]]:
+    """Return each contact's first row and what is known of it by all; None for a second address."""
+    found: dict[int, tuple[Row, Known]] = {row[0]: (row, (row[6:],)) for row in rows}
+    if len(found) == len(rows):
+        return found
+    found.clear()
     for row in rows:
-        consent = row[10:] if row[10] else None
-        before = found.get(row[0])
-        if before is None:
-            found[row[0]] = (row, (*row[6:10], consent) if row[10] is not None else row[6:10])
-        else:
-            found[row[0]] = (before[0], (*before[1], consent if row[1] == before[0][1] else None))
+        first, known = found.get(row[0], (row, ()))
+        found[row[0]] = (first, (*known, row[6:] if row[1] == first[1] else None))
     return found
 
 
-def _consent(consent: Known, now: int) -> ConsentRow:
+def _consent(consent: Row, now: int) -> ConsentRow:
     """Return a grant like those of all these contacts: what counts of its times is whether it holds now."""
     _, purpose, channels, topic, brand, proven, holds = consent
     return ConsentRow(True, purpose, channels, topic, 0 if holds else now + 1, None, bool(proven), brand)

@@ -24,7 +24,7 @@ PIECE = 250  # runs that are written together while a tick goes on
 KNOWN = 50_000  # answers remembered, so that they are not explained and written again
 _FINISHED, _REFUSED = RunState.FINISHED.code, Kind.REJECTED.bit
 _CONTACT = itemgetter(0)
-RUN = itemgetter(0, 1)  # of a row: its run's key
+_RUN = itemgetter(0, 1)  # of a row: its run's key
 
 
 class Changes:
@@ -87,7 +87,7 @@ class Changes:
         """Write what results and the inbox have brought, before anything is decided."""
         if self._outbox is not None:
             self._outbox.note(tx, self.accepted, self.facts, ())
-        self._count(self.accepted, self.folded, self.requeued, self.marks, self.left_by)
+        self.count(self.accepted, self.folded, self.requeued, self.marks, self.left_by)
         _many(tx, "accept_messages", self.accepted)
         self._put_facts(tx)
         self._tell()
@@ -140,15 +140,16 @@ class Changes:
         course_store.due(tx, self.counted if self._noted is None else self._noted.new(self.counted))
         self.counted.clear()
 
-    def _count(self, *tables: list[Row]) -> None:
+    def count(self, *tables: list[Row]) -> None:
+        """Let the runs of these rows be counted anew."""
         for rows in tables:
             if rows:
-                self.counted.update(map(RUN, rows))
+                self.counted.update(map(_RUN, rows))
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:
             self._outbox.note(tx, [(*row[:3], 1, row[3]) for row in self.calls], self.facts, self.runs)
-        self._count(
+        self.count(
             self.runs, self.withdrawn, self.reopened, self.messages, self.new_messages, self.folded,
             self.requeued, self.calls, self.left,
         )  # fmt: skip

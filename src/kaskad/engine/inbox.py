@@ -17,7 +17,7 @@ from kaskad.domain.terms import REDIALLED, Channel, Kind, MessageState, Reason
 from kaskad.domain.version import Version
 from kaskad.engine import tasks
 from kaskad.engine.arrival import Arrival
-from kaskad.engine.changes import RUN, Changes
+from kaskad.engine.changes import Changes
 from kaskad.engine.enrol import Request
 from kaskad.engine.events import apply_events
 from kaskad.engine.held import Amount, note, turned
@@ -202,7 +202,7 @@ class _MessageFacts:
                 rest.append(a)
         keys = sorted(set(map(_MESSAGE, plain)))
         delivered = self._tx.start_many("deliver_messages", keys)
-        self._changes.counted.update(map(RUN, keys))
+        self._changes.count(keys)
         rows = self._messages_of(rest)
         if delivered() != len(keys):
             return told, self._messages_of(told)
