@@ -5,9 +5,9 @@ Its cost is counted apart (`spent_s`), so that the benchmark's figures are the e
 
 from __future__ import annotations
 
-import heapq
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
@@ -26,7 +26,7 @@ from kaskad.engine.receive import Delivery
 GRAIN_MS = 5  # receipts that fall due within this time come in one delivery
 AGAIN_MS = 50  # what intake has refused comes again after this time
 _AGAIN = (Reason.RATE_LIMITED, Reason.TRANSIENT, Reason.AUTH)  # the account's trouble, not the message's
-_DELIVERED, _READ = Kind.DELIVERED.value, Kind.READ.value
+_BOTH = _DELIVERED, _READ = Kind.DELIVERED.value, Kind.READ.value
 
 
 class Taker(Protocol):
@@ -54,8 +54,7 @@ class Receipts:
     def __init__(self, deliver: Callable[[Delivery], Future[Any]], clock: Clock, fates: Fates,
                  journal: Journal) -> None:  # fmt: skip
         self._deliver, self._clock, self._fates, self._journal = deliver, clock, fates, journal
-        self._due: dict[int, list[Arrival]] = {}  # by grain
-        self._order: list[int] = []
+        self._due: dict[int, list[Arrival]] = defaultdict(list)  # by grain
         self._number = 0
         self._planned: list[Callable[[], None]] = []  # what our own thread is to do, not the engine's
         self._changed = threading.Condition()
@@ -82,20 +81,13 @@ class Receipts:
             self._changed.notify()
 
     def _place(self, accepted: Iterable[tuple[int, int, int]], now: int) -> None:
-        latency, reacts = self._fates.latency_ms, self._fates.reacts
+        latency, reacts, due, number = self._fates.latency_ms, self._fates.reacts, self._due, self._number
         for contact_id, run_id, step in accepted:
-            self._put(contact_id, run_id, step, _DELIVERED, now + latency())
-            if reacts(contact_id, step):
-                self._put(contact_id, run_id, step, _READ, now + latency())
-
-    def _put(self, contact_id: int, run_id: int, step: int, kind: int, at: int) -> None:
-        grain = at // GRAIN_MS + 1
-        waiting = self._due.get(grain)
-        if waiting is None:
-            waiting = self._due[grain] = []
-            heapq.heappush(self._order, grain)
-        self._number += 1
-        waiting.append(Arrival(contact_id, run_id, step, kind, f"e{self._number}", at))
+            for kind in _BOTH if reacts(contact_id, step) else _BOTH[:1]:
+                number, at = number + 1, now + latency()
+                arrival = Arrival(contact_id, run_id, step, kind, f"e{number}", at)
+                due[at // GRAIN_MS + 1].append(arrival)
+        self._number = number
 
     def _run(self) -> None:
         while (arrivals := self._wait()) is not None:
@@ -110,9 +102,10 @@ class Receipts:
                 acts, self._planned = self._planned, []
             for act in acts:
                 act()
-            left_s = self._clock.seconds_until(self._order[0] * GRAIN_MS) if self._order else None
+            first = min(self._due, default=0)  # of some ten
+            left_s = self._clock.seconds_until(first * GRAIN_MS) if first else None
             if left_s is not None and left_s <= 0:
-                return self._due.pop(heapq.heappop(self._order))
+                return self._due.pop(first)
             with self._changed:
                 if not self._planned and not self._stopping:
                     self._changed.wait(left_s)
@@ -131,10 +124,7 @@ class Receipts:
 
     def _again(self, arrivals: list[Arrival]) -> None:
         """Bring what intake has refused later again, as providers do."""
-        grain = (self._clock.now() + AGAIN_MS) // GRAIN_MS
-        if grain not in self._due:
-            heapq.heappush(self._order, grain)
-        self._due.setdefault(grain, []).extend(arrivals)
+        self._due[(self._clock.now() + AGAIN_MS) // GRAIN_MS].extend(arrivals)
 
 
 class Noop:
@@ -172,7 +162,7 @@ class Noop:
             Result(p.contact_id, p.run_id, p.step, p.attempt, p.account_id, now, "", sent) for p in taken
         ]
         self._engine.take_results(results + [_refusal(p, now) for p in refused])
-        self.receipts.plan([(p.contact_id, p.run_id, p.step) for p in taken], now)
+        self.receipts.plan(((p.contact_id, p.run_id, p.step) for p in taken), now)  # made in its thread
         self._spent_s += time.thread_time() - began
 
     def listen(self, listener: Listener) -> None:
