@@ -87,6 +87,11 @@ def _sequence(nodes: Sequence[Node], env: Environment) -> Text:
         constant = "".join(texts)
         return lambda scope: constant
 
+    if len(slots) == 1:
+        ((place, only),) = slots
+        before, after = "".join(texts[:place]), "".join(texts[place + 1 :])
+        return lambda scope: before + only(scope) + after
+
     def run(scope: Scope) -> str:
         filled = texts.copy()
         for at, slot in slots:
