@@ -367,15 +367,16 @@ class Alike:
         guard_at, spent = now + world.options.submit_guard_ms, 0
         changes, parcels, write = self._changes, self.parcels, self._writer.page(version, send).write
         submits, messages, bodies = changes.submits, changes.new_messages, changes.new_bodies
-        queued = plan.standing.phase == Phase.QUEUED  # then there is a row already, and perhaps its words
-        at_once = plan.standing.at_once
+        handed = world.handed
+        queued, at_once = plan.standing.phase == Phase.QUEUED, plan.standing.at_once
         for run, row in takes:
             contact_id, run_id, seq = run.contact_id, run.id, run.seq
             due_at = now if at_once else run.due_at
             try:
                 attributes = _decode(row[4])
                 scope = {
-                    "contact": attributes, "trigger": properties.get((contact_id, run_id), {}),
+                    "contact": attributes,
+                    "trigger": properties.get((contact_id, run_id), {}) if properties else {},
                     "run": {"id": run_id, "entered_at": run.entered_at},
                 }  # fmt: skip
                 outgoing, body, price = write(
@@ -394,26 +395,36 @@ class Alike:
             why = plan.reasons.get(row[5])
             if why is None:
                 why = plan.reasons[row[5]] = self._why(plan, run, row[5], _SUBMITTED_PHASE)
-            if queued:  # its timer is when it would have waited too long: later than the guard, perhaps
-                changes.runs.append((
-                    contact_id, run_id, seq, _ACTIVE, _SUBMITTED_PHASE, step, None, guard_at, due_at,
-                    None, None, 0, None,
-                ))  # fmt: skip
-                changes.bodies.append((contact_id, run_id, step, body))
-                changes.messages.append((
-                    contact_id, run_id, step, channel, _SUBMITTED, None, None, account_id, lane, None, now,
-                    price, why, seq,
-                ))  # fmt: skip
+            if queued:
+                self._submit_queued(plan, run, body, price, why, guard_at)
             else:
                 submits.append((contact_id, run_id, seq, step, guard_at, due_at))
                 messages.append((contact_id, run_id, step, channel, account_id, lane, now, price, why, seq))
                 bodies.append((contact_id, run_id, step, body))
             if silence_ms is not None:
-                world.handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
+                handed[contact_id, run_id, step] = Handed(seq + 1, silence_ms)
             parcels.append(Parcel(contact_id, run_id, step, 1, account_id, outgoing))
             if len(submits) + len(changes.runs) >= PIECE:
                 changes.flush_some(self._tx)
         return spent
+
+    def _submit_queued(
+        self, plan: _Plan, run: Run, body: str, price: int, why: int, guard_at: int
+    ) -> None:  # fmt: skip
+        """Note a message that goes now and was queued: there is a row already, and perhaps its words.
+
+        Its run's timer is when it would have waited too long, later than the guard, perhaps.
+        """
+        changes, send = self._changes, plan.send
+        key, step = (run.contact_id, run.id), send.step
+        changes.runs.append((
+            *key, run.seq, _ACTIVE, _SUBMITTED_PHASE, step, None, guard_at, run.due_at, None, None, 0, None,
+        ))  # fmt: skip
+        changes.bodies.append((*key, step, body))
+        changes.messages.append((
+            *key, step, send.channel, _SUBMITTED, None, None, send.account_id,
+            plan.standing.version.class_code, None, self._now, price, why, run.seq,
+        ))  # fmt: skip
 
     def _why(self, plan: _Plan, run: Run, touches: int, phase: int) -> int:
         answers = structs.replace(plan.answers, touches=(_NOWHERE,) * touches)
