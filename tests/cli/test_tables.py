@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from kaskad.cli import backtest
 from kaskad.cli.screens.output import table
 from kaskad.cli.screens.run import _Figures
 
@@ -79,3 +80,15 @@ def test_the_report_of_a_narrow_terminal_says_every_figure():
     assert shown[40][:3] == ["letter (email)", "  sent       12", "  delivered  9"]
     assert shown[40][6] == "all"
     assert shown[80][1].split() == ["letter", "(email)", "12", "9", "5", "2", "₸120"]
+
+
+def test_a_backtest_keeps_its_columns_and_its_pictures_at_80(monkeypatch, capsys):
+    cost = {"figure": "cost", "currency": "KZT", "expected": 317_588, "happened": 216_615, "held": True,
+            "between": {"low": 207_827, "high": 417_624}}  # fmt: skip
+    told = {"cascade": "sale", "audience": "list all", "started_at": "2026-11-28T15:33:00", "over": True,
+            "under_way": 0, "version": None, "versions": [], "figures": [cost]}  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "80")
+    backtest._print(told)
+    _, head, first, second = capsys.readouterr().out.rstrip().split("\n")
+    assert head.split() == ["FIGURE", "EXPECTED", "8", "OF", "10", "HAPPENED"] and len(first) <= 80
+    assert "├●──────────┤" in first and first.endswith("in the range") and second.strip() == "₸4,176.24"

@@ -8,8 +8,9 @@ from kaskad.actions.alarms import KINDS
 from kaskad.cli.root import run
 from kaskad.domain.guard import Figure
 from kaskad.domain.guarded import Count
-from kaskad.store import canaries, cascades, guards, step_holds
+from kaskad.store import canaries, cascades, guards, holds, step_holds
 from kaskad.store.guards import Stream
+from kaskad.store.holds import Held
 from kaskad.web.pages import settings_alarms
 from support.faults import until
 
@@ -187,3 +188,22 @@ def test_a_step_that_a_guardrail_has_paused_is_told_once_and_asks_for_one_thing(
     said = capsys.readouterr().out
     assert "Look at it, then `kaskad resume stopped --step chat`." in said
     assert "`kaskad resume stopped`" not in said
+
+
+def test_a_held_account_is_let_go_where_the_first_page_leads_to(site):
+    office = site.service.office
+    name = next(each["name"] for each in site.api.get("/accounts")["items"] if each["channel"] == "telegram")
+    number = next(each.id for each in office.engine.world.accounts.values() if each.name == name)
+    why = "failures: 106 of 106 messages, 100 %; the bound is 20 %"
+    office.write(lambda tx: holds.put(tx, number, Held(office.now(), why)))
+    office.reload()
+    path = f"/channels/accounts/{name}"
+    with site.client("owner") as client:
+        first = client.get("/?lang=en").text
+        assert f"Account {name} is held and sends nothing: failures: 106" in first
+        assert f'href="{path}"' in first
+        page = client.get(f"{path}?lang=en").text
+        assert "It is held and sends nothing: failures: 106" in page
+        token = re.search(r'name="csrf" value="([^"]+)', page)[1]
+        assert client.post(f"{path}/resume", data={"csrf": token}).status_code == 303
+        assert "is held" not in client.get(f"{path}?lang=en").text

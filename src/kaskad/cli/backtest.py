@@ -8,6 +8,7 @@ import typer
 
 from kaskad.cli.screens.options import DB, JSON
 
+WIDE = 100  # columns: in fewer the pictures are smaller, so that figures keep theirs
 VERDICTS = {
     "few": "Too few launches to tell whether that is chance: with ten of them more can be said.",
     "good": "That fits what was promised.",
@@ -49,9 +50,10 @@ def backtest(
 
 
 def _print(told: dict[str, Any]) -> None:
-    from kaskad.cli.screens.output import table
-    from kaskad.cli.screens.plots import plot
+    from kaskad.cli.screens.output import table, terminal
+    from kaskad.cli.screens.plots import INSIDE, OUTSIDE, plot
 
+    sides = (INSIDE, OUTSIDE) if terminal() >= WIDE else (12, 3)
     state = "over" if told["over"] else f"{told['under_way']} people under way"
     whom = told["audience"]
     if told["version"]:
@@ -67,7 +69,7 @@ def _print(told: dict[str, Any]) -> None:
             one["figure"], _shown(one, one["expected"]),
             f"{_shown(one, one['between']['low'])} to {_shown(one, one['between']['high'])}",
             _shown(one, one["happened"]),
-            plot(one["between"]["low"], one["between"]["high"], one["happened"]),
+            plot(one["between"]["low"], one["between"]["high"], one["happened"], *sides),
             ("in the range" if one["held"] else "OUT of the range") if told["over"] else "so far",
         )
         for one in told["figures"]

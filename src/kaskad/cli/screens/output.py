@@ -42,6 +42,11 @@ def say(as_json: bool, value: object, text: str) -> None:
     typer.echo(as_text(value) if as_json else text)
 
 
+def terminal() -> int:
+    """Return how many columns whoever reads this has; what goes to a program has no end."""
+    return shutil.get_terminal_size((ENDLESS, 0)).columns
+
+
 def table(
     head: Sequence[str], rows: Sequence[Sequence[object]], width: int = 0, *, names: int = 1
 ) -> str:  # fmt: skip
@@ -52,7 +57,7 @@ def table(
     each of the others on one. What goes to a file or to a program is never broken. `width`: columns of a
     whole line, by itself those of the terminal.
     """
-    wide = width or shutil.get_terminal_size((ENDLESS, 0)).columns
+    wide = width or terminal()
     shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
     right = [bool(rows) and all(isinstance(row[at], int | float) for row in rows) for at in range(len(head))]
     if rows and _wide(head, shown) > wide:

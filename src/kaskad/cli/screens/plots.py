@@ -98,13 +98,15 @@ def sparkline(counts: Sequence[float], width: int = 0) -> tuple[str, int, float]
     return line, each, top
 
 
-def plot(low: float, high: float, happened: float) -> str:
+def plot(
+    low: float, high: float, happened: float, inside: int = INSIDE, outside: int = OUTSIDE
+) -> str:  # fmt: skip
     """Return the range as a line and what happened as a dot, as far outside of it as there is room."""
     low, high = round(low), round(high)
     side = (happened > high) - (happened < low)
     place = (happened - low) / (high - low) if high > low else 0.5 + side
-    drawn = [*(" " * OUTSIDE), "├", *("─" * (INSIDE - 1)), "┤", *(" " * OUTSIDE)]
-    at = round(OUTSIDE + place * INSIDE)
+    drawn = [*(" " * outside), "├", *("─" * (inside - 1)), "┤", *(" " * outside)]
+    at = round(outside + place * inside)
     drawn[min(max(at, 0), len(drawn) - 1)] = "●"
     return "".join(drawn)
 

@@ -65,10 +65,9 @@ def _of_account(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
                           name=each.name, count=look.n(int(each.detail)))  # fmt: skip
             yield ShownAlarm("bad", text, "/channels", look._("Channels"))
         case "account_held":
-            command = f"kaskad account resume {each.name}"
-            text = look._("Account %(name)s is held, sends nothing: %(why)s. Mend it, then: %(command)s",
-                          name=each.name, why=each.detail, command=command)  # fmt: skip
-            yield ShownAlarm("bad", text, "/channels", look._("Channels"))
+            text = look._("Account %(name)s is held and sends nothing: %(why)s. Mend that, then let it send "
+                          "again.", name=each.name, why=look.told(each.detail))  # fmt: skip
+            yield ShownAlarm("bad", text, f"/channels/accounts/{each.name}", look._("Account"))
         case "account_trouble":
             text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
             yield ShownAlarm("warn", text, "/channels", look._("Channels"))
