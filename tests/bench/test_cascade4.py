@@ -1,6 +1,7 @@
 """The benchmark does its work right, and notices when the engine does not; how fast is no test."""
 
 import multiprocessing
+import re
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from kaskad.bench.cascade4 import Measured, Report, as_data, run
 from kaskad.bench.crew import Here, Worked, Workers
 from kaskad.bench.fates import ONE_FAILS_IN, REACT, Fates
+from kaskad.bench.measure import built_with_pgo
 from kaskad.bench.outside import Noop
 from kaskad.bench.prepare import CHANNELS, definition, policy
 from kaskad.bench.table import cascade4_table, number, show
@@ -44,6 +46,7 @@ def correct(report: Report, contacts: int) -> None:
     assert as_data(report).keys() >= KEYS
     assert show(cascade4_table(report)).count("\n") > 8
     msgspec.json.encode(as_data(report))
+    assert re.match(r"3\.\d+\.\d+.* \((with PGO|without PGO|PGO unknown)", report.versions["python"])
 
 
 def test_300_contacts_on_sqlite_get_what_is_due_and_no_more(tmp_path: Path) -> None:
@@ -122,9 +125,9 @@ def test_300_contacts_over_http_with_webhooks_back_get_what_is_due_and_no_more()
     correct(run(Work(contacts=300, mode="http", rate=60.0)), 300)
 
 
-def test_300_contacts_over_http_from_a_process_to_our_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_300_contacts_over_http_from_a_thread_to_our_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    report = run(Work(contacts=300, mode="http", sender="process", receipts="direct"))
+    report = run(Work(contacts=300, mode="http", sender="thread", receipts="direct"))
     correct(report, 300)
     assert report.versions["receiver"] == "kaskad.bench.target"
 
@@ -176,12 +179,25 @@ def test_the_fates_are_those_of_the_work_item() -> None:
 
 
 def test_a_web_server_can_tell_a_number_modulo_twenty_by_its_digits() -> None:
-    import re
-
     for remainder in range(ONE_FAILS_IN):
         told = re.compile(pattern(remainder) + "$")
         for contact_id in range(500):
             assert bool(told.search(str(contact_id))) == (contact_id % ONE_FAILS_IN == remainder), contact_id
+
+
+@pytest.mark.parametrize(
+    ("flags", "pgo"),
+    [
+        ({"CONFIG_ARGS": "'--enable-optimizations' '--with-lto'"}, True),
+        ({"CONFIG_ARGS": "", "PY_CFLAGS_NODIST": "-O3 -fprofile-use -fprofile-correction"}, True),
+        ({"CONFIG_ARGS": "'--enable-shared'", "PGO_PROF_USE_FLAG": "-fprofile-use"}, False),
+        ({"CONFIG_ARGS": "'--enable-shared'", "PGO_PROF_USE_FLAG": ""}, None),
+    ],
+)
+def test_how_python_was_built_is_told_by_its_flags_where_they_tell_it(
+    flags: dict[str, str], pgo: bool | None
+) -> None:
+    assert built_with_pgo(flags) is pgo
 
 
 def test_numbers_are_easy_to_read() -> None:

@@ -5,7 +5,6 @@ The engine, its database and all rules are those of the product; only the outsid
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -19,6 +18,7 @@ from kaskad.bench.checker import Verdict, check
 from kaskad.bench.crew import Crew, Here, Workers
 from kaskad.bench.fates import Fates
 from kaskad.bench.journal import What
+from kaskad.bench.measure import interpreter
 from kaskad.bench.place import Place, growth, open_place
 from kaskad.bench.target import target
 from kaskad.bench.work import Work
@@ -85,7 +85,7 @@ def run(work: Work, say: Callable[[str], None] = lambda _: None) -> Report:
         crew: Crew = Workers(work, place.url) if work.workers > 1 else Here(work, db, vault, fates)
         stack.enter_context(closing(crew))
         figures, verdict = Measured(work, place, db, crew).run(version_id, say)
-        versions = {"kaskad": version("kaskad"), "python": platform.python_version(),
+        versions = {"kaskad": version("kaskad"), "python": interpreter(),
                     "database": place.server, "receiver": server or "none"}  # fmt: skip
         return Report(work, figures, verdict, versions, prepared.policy())
 

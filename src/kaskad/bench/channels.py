@@ -7,7 +7,6 @@ that of requests at once. No engine and no database: `kaskad bench` measures the
 
 from __future__ import annotations
 
-import platform
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from itertools import islice
 
 from msgspec import Struct, structs
 
-from kaskad.bench.measure import cpu_s
+from kaskad.bench.measure import cpu_s, interpreter
 from kaskad.bench.sinks import Sinks, sinks
 from kaskad.domain.cascade import Content
 from kaskad.domain.content import CompiledContent, LinkMaker, compile_content
@@ -95,7 +94,7 @@ def run(work: Work, say: Callable[[str], None] = lambda _: None) -> Report:
         structs.replace(each, lost=each.messages - each.refused - taken[each.channel]) for each in measured
     ]
     shown = structs.replace(work, dkim_key="given" if work.dkim_key else "")
-    return Report(figures, shown, {"kaskad": version("kaskad"), "python": platform.python_version()})
+    return Report(figures, shown, {"kaskad": version("kaskad"), "python": interpreter()})
 
 
 def _accounts(work: Work, servers: Sinks) -> Iterator[Account]:

@@ -7,7 +7,6 @@ connections. Afterwards the database is asked for every receipt that was answere
 from __future__ import annotations
 
 import asyncio
-import platform
 import random
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from msgspec import Struct, field
 
 from kaskad.bench.client import Pool, split_address, webhook
 from kaskad.bench.fates import Fates
-from kaskad.bench.measure import family_cpu_s
+from kaskad.bench.measure import family_cpu_s, interpreter
 from kaskad.bench.place import Place, open_place
 from kaskad.bench.prepare import CHANNELS, SECRET
 from kaskad.bench.target import target
@@ -103,7 +102,7 @@ def run(work: Work, say: Callable[[str], None] = lambda _: None) -> Report:
         lost = _lost(place, first.answered + single.answered + batches.answered)
         versions = {
             "kaskad": version("kaskad"),
-            "python": platform.python_version(),
+            "python": interpreter(),
             "database": place.server,
         }
     latencies = sorted(single.latencies) or [0.0]

@@ -41,7 +41,7 @@ def bench(
     latency_ms: Annotated[str, typer.Option(help="How long receipts take.")] = "20-50",
     seed: Annotated[int, typer.Option(help="Draws who reacts and what fails.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Of each of the four accounts, with http.")] = 256,
-    sender: Annotated[str, typer.Option(help="With http: thread or process.")] = "thread",
+    sender: Annotated[str, typer.Option(help="With http: process, as it is served, or thread.")] = "process",
     receipts: Annotated[str, typer.Option(help="With http: webhooks or direct.")] = "webhooks",
     batch: Annotated[int, typer.Option(min=1, help="Receipts in one webhook, at most.")] = 50,
     workers: Annotated[int, typer.Option(min=1, help="Engines that share the work (PostgreSQL).")] = 1,
