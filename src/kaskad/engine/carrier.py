@@ -106,19 +106,21 @@ class Carrier:
 
     async def _work(self, account_id: int, waiting: deque[Parcel]) -> None:
         try:
+            together = self._together(account_id)
             while waiting:
-                together = self._together(account_id)
-                parcels = [waiting.popleft() for _ in range(min(together, len(waiting)))]
-                if len(parcels) == 1:
-                    self._report(await self._carry(parcels[0]))
+                if together == 1:
+                    self._report(await self._carry(waiting.popleft()))
                 else:
-                    await self._carry_many(parcels)
+                    await self._carry_many([waiting.popleft() for _ in range(min(together, len(waiting)))])
         finally:
             self._working[account_id] -= 1
 
     async def _carry(self, parcel: Parcel) -> Result:
         try:
-            accepted = await self._send(parcel)
+            account, carrying = self._account(parcel)
+            way = carrying.transport
+            transport = self._transports.get(way) or self._transport(way)
+            accepted = await transport.send(carrying, parcel.outgoing, account)
         except SendError as error:
             return _failed(parcel, self._clock(), error)
         except asyncio.CancelledError:
@@ -149,11 +151,6 @@ class Carrier:
                 self._report(_failed(parcel, self._clock(), fate))
             else:
                 self._report(_taken(parcel, self._clock(), fate))
-
-    async def _send(self, parcel: Parcel) -> Accepted:
-        account, carrying = self._account(parcel)
-        transport = self._transports.get(carrying.transport) or self._transport(carrying.transport)
-        return await transport.send(carrying, parcel.outgoing, account)
 
     def _transport(self, way: str) -> Transport:
         """Return the way's transport, made when it is first needed."""
@@ -243,7 +240,7 @@ def _taken(parcel: Parcel, at: int, accepted: Accepted) -> Result:
         provider_id=storable(accepted.provider_id),
         kind=accepted.kind,
         cost=accepted.cost,
-        parts=tuple([storable(part) for part in accepted.parts]),
+        parts=tuple([storable(part) for part in accepted.parts]) if accepted.parts else (),
     )
 
 

@@ -234,10 +234,13 @@ class Child:
 
     def _deliver(self, results: list[Result]) -> None:
         at = self._clock()
+        forget = self._under_way.pop
         with self._lock:
             for result in results:
-                self._under_way.pop(_key(result), None)
-        self._on_results([msgspec.structs.replace(result, at=at) for result in results])
+                forget(_key(result), None)
+        for result in results:  # just read, and nobody else's: a copy of each took three times as long
+            msgspec.structs.force_setattr(result, "at", at)
+        self._on_results(results)
 
     def _bury(self) -> None:
         """End as unknown what a dead child had: it may have sent it."""

@@ -116,7 +116,6 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = 0
         self._status = 0  # of an answer whose head is whole
-        self._sized = False
         self._whole = self._keep = self._surplus = False
 
     def ask(self, data: bytes, deadline: float) -> asyncio.Future[Response]:
@@ -163,8 +162,10 @@ class Connection(asyncio.Protocol):
             self._finish(self._keep and not self._surplus)
 
     def eof_received(self) -> bool:
-        if self._answer is not None and self._status and not self._sized:
-            self._finish(keep=False)  # an answer without length ends with the connection
+        if self._answer is not None and self._status:
+            names = {name.lower() for name, _ in self._headers}
+            if names.isdisjoint((b"content-length", b"transfer-encoding")):
+                self._finish(keep=False)  # an answer without length ends with the connection
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -195,8 +196,6 @@ class Connection(asyncio.Protocol):
             self._surplus = True  # a second answer to one request: this connection can't be trusted
             return
         self._status = self._parser.get_status_code()
-        names = {name.lower() for name, _ in self._headers}
-        self._sized = b"content-length" in names or b"transfer-encoding" in names
 
     def on_body(self, body: bytes) -> None:
         if not self._whole:

@@ -27,7 +27,10 @@ class Requests:
     async def send(self, carrying: Provider, outgoing: Outgoing, account: Account) -> Accepted:
         """Return what the service answered to the message's request."""
         request = built(carrying.build_request, outgoing, account)
-        response = await self._post(carrying, request, account, outgoing.at)
+        if carrying.needs_token(account):
+            response = await self._authorized(carrying, request, account, outgoing.at)
+        else:
+            response = await self._http.post(request, self._timeout_s)
         return _priced(carrying.read_response(response), account)
 
     async def send_many(
@@ -49,7 +52,10 @@ class Requests:
         if not requests:
             return fates
         batch = carrying.build_batch(list(requests.values()), account)
-        response = await self._post(carrying, batch, account, outgoing[0].at)
+        if carrying.needs_token(account):
+            response = await self._authorized(carrying, batch, account, outgoing[0].at)
+        else:
+            response = await self._http.post(batch, self._timeout_s)
         told = carrying.read_batch(response, len(requests))
         for place, fate in zip(requests, told, strict=True):
             fates[place] = _priced(fate, account) if isinstance(fate, Accepted) else fate
@@ -57,11 +63,6 @@ class Requests:
 
     async def close(self) -> None:
         self._http.close()
-
-    async def _post(self, carrying: Provider, request: Request, account: Account, now: int) -> Response:
-        if carrying.needs_token(account):
-            return await self._authorized(carrying, request, account, now)
-        return await self._http.post(request, self._timeout_s)
 
     async def _authorized(self, carrying: Provider, request: Request, account: Account, now: int) -> Response:
         """Return the answer to a request with an access token; a refused one is asked for anew, once."""
