@@ -75,7 +75,9 @@ def serve(setup: Setup) -> int:
         writer.pragma("max_page_count", writer.pragma("page_count") + setup.max_pages)
     clock, signer = ShiftedClock(setup), Signer([(1, SIGNING_KEY)])
     base_url = "http://kaskad.example.org"
-    world = World(clock, signer, Options(base_url=base_url, submit_guard_ms=setup.guard_ms))
+    few = 100 if setup.mutant else 5  # what a mutant spoils is what is written of who waits
+    options = Options(base_url=base_url, submit_guard_ms=setup.guard_ms, wait_unwritten_from=few)
+    world = World(clock, signer, options)
     kind: Callable[..., Dispatch] = Sender if setup.sender else Dispatcher
 
     def dispatch(engine: Engine) -> Dispatch:

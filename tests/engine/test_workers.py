@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from kaskad.domain.policy import Policy, SpendingLimit
 from kaskad.domain.terms import Channel, Kind, Reason
 from kaskad.domain.tokens import Signer
-from kaskad.engine import move, spending
+from kaskad.engine import backlog, spending
 from kaskad.engine.arrival import Arrival
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.clock import SystemClock
@@ -416,7 +416,7 @@ def test_a_fact_that_comes_between_the_look_at_the_inbox_and_the_lock_is_not_ove
                 elsewhere.many("put_inbox", [row])
         return claimed
 
-    monkeypatch.setattr(move, "run_store", _Claiming(claim))
+    monkeypatch.setattr(backlog, "run_store", _Claiming(claim))
     stage.works()
     stage.works()
     assert stage.sent(ann) == ["one"]

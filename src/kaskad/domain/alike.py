@@ -79,6 +79,17 @@ def standing(version: Version, phase: int, step: int) -> Standing | None:
     return Standing(version, phase, step, enters, "silence", {step: sent}, late_ms)
 
 
+def leads_to(version: Version, phase: int, step: int) -> int | None:
+    """Return the channel that runs in that phase of that step are sent to next once they are due.
+
+    None: not each of them is, or not by the same one.
+    """
+    place = standing(version, phase, step)
+    if place is None or place.enters is None:
+        return None
+    return version.cascade.steps[place.enters].channels[0].code
+
+
 def turn(version: Version, step: int) -> Standing | None:
     """Return where runs stand whose message of the step was queued and may go now; None as in `standing`.
 

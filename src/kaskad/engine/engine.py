@@ -436,13 +436,15 @@ def _refuse(deliveries: list[Delivery], shared: Future[None], error: BaseExcepti
 
 def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     """Return when something will be due that nobody wakes us for."""
-    # What is due and was not to be had, another process has, or it waits for what has come into the inbox.
-    since = now if world.shared else 0
+    # What is due and was not to be had, another process has, or it waits for what has come into the inbox, or
+    # for its account's slots.
+    backlog = world.backlog.accounts()
+    since = now + 1 if backlog else now if world.shared else 0
     rows = (tx.one("next_wake_at", since=since), tx.one("next_judgement"))
     instants = [row[0] for row in rows if row is not None and row[0] is not None]
     if world.shared and tx.one("any_inbox"):
         instants.append(now + _INBOX_MS)
-    if all(at > now for at in instants):
+    if not backlog and all(at > now for at in instants):  # else the next round finds whose has run out
         guard = tx.one("next_guard_at", now=now)
         instants += [guard[0]] if guard and guard[0] is not None else []
     if (look_at := next_look_at(tx, world)) is not None:
@@ -450,7 +452,7 @@ def _next_at(tx: Transaction, world: World, now: int) -> int | None:
     instants += [
         at for launch in tx.all("running_launches") if (at := next_entry_at(*launch[4:7])) is not None
     ]
-    for account_id, at in world.queued.items():
+    for account_id, at in (*world.queued.items(), *dict.fromkeys(backlog, now).items()):
         limits = world.limits.get(account_id)
         if limits is None or limits.busy:
             continue  # the end of something under way will wake us

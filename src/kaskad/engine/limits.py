@@ -172,6 +172,10 @@ class AccountLimits:
         """Say whether nothing more may go before something under way has ended."""
         return self.in_flight >= self.concurrency or self.breaker.probing
 
+    def flows(self, now: int) -> bool:
+        """Say whether messages go one after the other: nothing but slots and tokens keeps them back."""
+        return self.breaker.open_until is None and now >= self._until
+
     def grant(self, now: int, wanted: int) -> int:
         """Return how many of `wanted` may go now, and count them as under way."""
         free = min(wanted, self.concurrency - self.in_flight)

@@ -79,10 +79,9 @@ def move(
     nothing but that it was refused at once. To `sums` is added what is held, for the caller to write.
     """
     told = set() if told is None else told
-    limit = world.due_limit
-    due = run_store.claim_due(tx, now, limit) if timers else []
-    full = len(due) == limit
     ready = {(row[0], row[1]): row for row in _ready(tx, world, now)} if timers else {}
+    ahead = [(row[2], row[4]) for row in ready.values()]
+    due, more = world.backlog.claim(tx, world, ahead, now) if timers else ([], False)
     wanted = {*touched, *ready.keys()}
     if wanted:
         wanted.difference_update([(run.contact_id, run.id) for run in due])
@@ -92,7 +91,7 @@ def move(
         due = [run for run in due if run.contact_id not in waiting]
         loaded = [r for r in loaded if r.contact_id not in waiting or (r.contact_id, r.id) in touched]
     if not due and not loaded:
-        return Moved([], 0, False)
+        return Moved([], 0, more)
     mover = _Mover(tx, world, now, sums, [*due, *loaded])
     alike = Alike(tx, world, mover.changes, mover.writer, mover.desk, now)
     answered = alike.end_answered([*due, *loaded], news)
@@ -105,7 +104,7 @@ def move(
     mover.decide(alike.rest + alike.others, ready)
     parcels = mover.hand_over(alike, ready)
     mover.changes.flush_moves(tx)
-    return Moved(alike.parcels + parcels, len(answered) + len(due) + len(loaded), full)
+    return Moved(alike.parcels + parcels, len(answered) + len(due) + len(loaded), more)
 
 
 def _ready(tx: Transaction, world: World, now: int) -> list[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from kaskad.domain.alike import Standing, refusal, standing, turn
+from kaskad.domain.alike import Standing, leads_to, refusal, standing, turn
 from kaskad.domain.content import CompiledContent, compile_content
 from kaskad.domain.dated import Dated, dated_of
 from kaskad.domain.errors import Conflict
@@ -25,6 +25,7 @@ from kaskad.domain.tokens import Signer
 from kaskad.domain.trials import Trial
 from kaskad.domain.utm import compile_utm, utm_of
 from kaskad.domain.version import Version
+from kaskad.engine.backlog import Backlog
 from kaskad.engine.clock import Clock
 from kaskad.engine.holds import Holds
 from kaskad.engine.limits import AccountLimits, Breaker, TokenBucket
@@ -58,6 +59,8 @@ class Options(Struct, frozen=True):
     inbox_limit: int = 10_000
     inbox_patience_ms: int = 1_000  # with an older entry unapplied, timers wait …
     timer_patience_ms: int = 30_000  # … but no longer than this
+    wait_unwritten_from: int = 100  # so many more than an account has slots for stay due, unclaimed …
+    wait_unwritten_ms: int = 30_000  # … for so long; who waits longer is queued
     moves: bool = True  # False: a process that only takes what arrives, for others to act on (PostgreSQL)
 
 
@@ -162,6 +165,7 @@ class World:
         self.due_limit = options.due_limit  # runs in one tick, now
         self.troubles: dict[str, str] = {}  # account -> why it cannot be set up or polled; of the poller
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
+        self.backlog = Backlog()
         self._answered: dict[Word, int] = {}  # when a word was answered by a text
         self.under_way: Counter[int] = (
             Counter()
@@ -175,6 +179,7 @@ class World:
         self.curves = Curves()  # at which hours people react
         self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
         self._standings: dict[tuple[int, int, int], Standing | None] = {}
+        self._leads: dict[tuple[int, int, int], int | None] = {}
         self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
@@ -223,6 +228,7 @@ class World:
         self._contents = {key: made for key, made in self._contents.items() if key[0] in stays}
         self.cascades = {cascade.id: cascade for cascade in cascades}
         self._standings.clear()
+        self._leads.clear()
         triggers: dict[str, list[Version]] = defaultdict(list)
         self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
@@ -285,6 +291,13 @@ class World:
             else:
                 self._standings[key] = standing(version, phase, step)
         return self._standings[key]
+
+    def leads_to(self, version_id: int, phase: int, step: int) -> int | None:
+        """Return the channel that all runs in that phase of that step are sent to next, if there is one."""
+        key = (version_id, phase, step)
+        if key not in self._leads:
+            self._leads[key] = leads_to(self.versions[version_id], phase, step)
+        return self._leads[key]
 
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""
@@ -397,6 +410,7 @@ class World:
         if self.noted is not None:
             self.noted.forget()
         self.holds.forget()
+        self.backlog.rewind()
         for account_id, limits in self.limits.items():
             limits.in_flight = self.under_way[account_id]
             limits.breaker.give_back()  # its probe has not left; at worst a second one goes

@@ -18,6 +18,24 @@ def claim_due(tx: Transaction, now: int, limit: int) -> list[Run]:
     return [Run(*row) for row in tx.all("claim_due_runs", now=now, limit=limit)]
 
 
+def place_of(version_id: int, phase: int, step: int) -> int:
+    """Return where runs of a version stand, as one number."""
+    return version_id * 4096 + (step + 1) * 8 + phase
+
+
+def claim_besides(
+    tx: Transaction, places: Sequence[int], now: int, limit: int, *, since: int, overdue: int
+) -> list[Run]:
+    """Return what `claim_due` does of runs due since then, without those at `places` that are not overdue."""
+    rows = tx.among("claim_due_runs_besides", places, since=since, overdue=overdue, now=now, limit=limit)
+    return [Run(*row) for row in rows]
+
+
+def claim_backlog(tx: Transaction, places: Sequence[int], now: int, limit: int, *, since: int) -> list[Run]:
+    """Return what `claim_due` does of runs at `places` that have been due since then or later."""
+    return [Run(*row) for row in tx.among("claim_backlog", places, since=since, now=now, limit=limit)]
+
+
 def load(tx: Transaction, keys: Collection[RunKey]) -> list[Run]:
     """Return these runs, locked against other workers where there are any."""
     return [Run(*row) for row in tx.many("load_runs", sorted(keys))] if keys else []

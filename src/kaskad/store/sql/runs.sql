@@ -11,6 +11,35 @@ SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase,
  ORDER BY r.wake_at
  LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
 
+-- name: claim_due_runs_besides
+-- exception: a queue, claimed by age: every part holds timers.
+-- The same from :since on, without those at the places :ids whose turn comes by `claim_backlog`; but where they have
+-- been due since :overdue they are claimed too. A place is 4096 times the version, 8 times the step + 1, and the phase.
+SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
+       coalesce(r.guard_at, r.wake_at), r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late,
+       r.finished_at, r.marks
+  FROM runs r
+ WHERE r.wake_at >= :since AND r.wake_at <= :now AND (r.guard_at IS NULL OR r.guard_at <= :now)
+   AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.contact_id = r.contact_id)
+   AND (r.wake_at <= :overdue OR NOT (r.version_id * 4096 + (r.step + 1) * 8 + r.phase
+        /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */))
+ ORDER BY r.wake_at
+ LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
+
+-- name: claim_backlog
+-- exception: a queue, claimed by age: every part holds timers.
+-- The runs at these places whose timer has been due since :since or later, oldest first; else as `claim_due_runs`.
+SELECT r.contact_id, r.id, r.cascade_id, r.version_id, r.slot, r.state, r.phase, r.step, r.branch, r.seq,
+       coalesce(r.guard_at, r.wake_at), r.due_at, r.entered_at, r.holdout, r.outcome, r.outcome_step, r.late,
+       r.finished_at, r.marks
+  FROM runs r
+ WHERE r.wake_at >= :since AND r.wake_at <= :now AND (r.guard_at IS NULL OR r.guard_at <= :now)
+   AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.contact_id = r.contact_id)
+   AND r.version_id * 4096 + (r.step + 1) * 8 + r.phase
+       /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+ ORDER BY r.wake_at
+ LIMIT :limit /* postgresql: FOR UPDATE OF r SKIP LOCKED */;
+
 -- name: load_runs (sqlite)
 -- hot
 -- example: [[1, 1]]
