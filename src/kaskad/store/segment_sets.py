@@ -78,6 +78,7 @@ class _Sets:
     def __init__(self, question: Question, block: Block) -> None:
         self._question, self._block = question, block
         self._size = len(block.ids)
+        self._bought: tuple[Integers, Integers, Integers] | None = None  # by the rule of the scores
 
     def meets(self, node: Node, above: tuple[str, ...]) -> Flags:
         """Return who meets the node; `above` are the segments that it stands in."""
@@ -266,10 +267,12 @@ class _Sets:
 
     def _scores(self, part: str) -> Coded:
         """Return a score of RFM; the values are 1 to 5."""
-        edges, size = self._question.rfm, self._size
+        edges = self._question.rfm
         if edges is None:
-            return Coded(np.zeros(size, np.uint8), [])
-        last, counts, amounts = purchases(self._block, edges.rule, self._question.now)
+            return Coded(np.zeros(self._size, np.uint8), [])
+        if self._bought is None:  # asked once for all scores
+            self._bought = purchases(self._block, edges.rule, self._question.now)
+        last, counts, amounts = self._bought
         match part:
             case "r":
                 scores = BANDS - np.searchsorted(edges.ages, self._question.now - last)
