@@ -175,6 +175,16 @@ def test_an_accepted_message_needs_no_new_entry_in_any_index(db: Database) -> No
         assert tx._connection.execute(asked).fetchone() == (len(keys),)  # type: ignore[attr-defined]
 
 
+def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
+    """By itself it does so once fifty have changed, and plans for a thousand versions until then."""
+    if db.dialect == "sqlite":
+        return
+    asked = "SELECT relname FROM pg_class WHERE 'autovacuum_analyze_threshold=0' = ANY (reloptions)"
+    with db.read() as tx:
+        found = tx._connection.execute(asked).fetchall()  # type: ignore[attr-defined]
+    assert {name for (name,) in found} == {"accounts", "cascades", "launches", "versions"}
+
+
 @pytest.mark.parametrize(
     ("name", "asked", "way"),
     [
