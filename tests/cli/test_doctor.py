@@ -14,6 +14,7 @@ from kaskad.config import load
 from kaskad.store import holds
 from kaskad.store.db import open_database
 from kaskad.web.service import serving
+from support.faults import free_port
 
 SECRET = "swordfish-swordfish"
 GOOD = {
@@ -26,8 +27,7 @@ GOOD = {
 @pytest.fixture
 def home(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     assert run(["init", "--base-url", f"http://127.0.0.1:{port}"]) == 0
     monkeypatch.setenv("KASKAD_LISTEN", f"127.0.0.1:{port}")
     monkeypatch.setenv("SMS_SECRET", SECRET)

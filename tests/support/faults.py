@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from kaskad.domain.terms import Channel
 from kaskad.providers.base import Account, Limits, Outgoing, Request
 
+PATIENCE_S = 30  # with a machine that is busy with other things
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 Behaviour = Callable[["Peer"], None]
 
@@ -106,13 +107,23 @@ def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator
         server.close()
 
 
+_kept: list[socket.socket] = []  # by whom ports are kept, until the process ends
+
+
 def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """Return a port on which nobody listens, and which stays the caller's, also between two of its servers.
+
+    Else it may be the near end of anybody's connection a moment later. A bound socket keeps the system from
+    giving it to others; whoever listens on it says SO_REUSEADDR, as servers do.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _kept.append(kept)
+    return int(kept.getsockname()[1])
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     """Wait until `condition` holds; fails where it does not in time."""
     end = time.monotonic() + timeout_s
     while True:

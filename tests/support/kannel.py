@@ -86,25 +86,16 @@ def kannel(folder: Path, centre: int, user: str, password: str, answers: str) ->
         pytest.skip("kannel is not installed (apt install kannel)")
     running: list[subprocess.Popen[bytes]] = []
     try:
-        for _ in range(3):  # a port that was free may be another's a moment later
-            http, boxes = free_port(), free_port()
-            config = folder / "kannel.conf"
-            config.write_text(CONFIG.format(
-                admin=free_port(), boxes=boxes, http=http, folder=folder, centre=centre, user=user,
-                password=password, answers=answers,
-            ))  # fmt: skip
-            quiet = subprocess.DEVNULL
-            for program, opened in ((bearerbox, boxes), (smsbox, http)):
-                running.append(subprocess.Popen([program, str(config)], stdout=quiet, stderr=quiet))
-                if not _listens(opened, running[-1]):
-                    break
-            else:
-                break
-            for process in running:
-                process.kill()
-                process.wait()
-            running.clear()
-        assert running, "Kannel does not start"
+        http, boxes = free_port(), free_port()
+        config = folder / "kannel.conf"
+        config.write_text(CONFIG.format(
+            admin=free_port(), boxes=boxes, http=http, folder=folder, centre=centre, user=user,
+            password=password, answers=answers,
+        ))  # fmt: skip
+        quiet = subprocess.DEVNULL
+        for program, opened in ((bearerbox, boxes), (smsbox, http)):
+            running.append(subprocess.Popen([program, str(config)], stdout=quiet, stderr=quiet))
+            assert _listens(opened, running[-1]), "Kannel does not start"
         yield Kannel(folder, http)
     finally:
         for process in reversed(running):

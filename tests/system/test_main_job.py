@@ -83,7 +83,9 @@ class Scene:
         self.folder = folder
         self.module = receivers_module()
         self.world = self.module.World(HUMAN_S, quiet=True)
-        self.servers, ports = self._started()
+        ports = {"mail": free_port(), "web": free_port()}
+        self.servers = self.module.Receivers(self.world, ports["mail"], ports["web"])
+        self.servers.start()
         self.module.MailBox.react = lambda box, to, words, page, leave: self.on_mail(to, page, leave)
         self.module.answer_as_people = lambda world, message: self.on_message(message)
         (folder / "cart.yaml").write_text(CASCADE)
@@ -93,19 +95,6 @@ class Scene:
         with db.write() as tx:  # no quiet hours: the test must pass at any time of day
             settings.put(tx, "policy", Policy.unlimited())
         db.close()
-
-    def _started(self) -> tuple[Any, dict[str, int]]:
-        """Return the running servers and their ports; a port that was free may be taken a moment later."""
-        for _ in range(5):
-            ports = {"mail": free_port(), "web": free_port()}
-            try:
-                servers = self.module.Receivers(self.world, ports["mail"], ports["web"])
-                servers.start()
-            except OSError as error:
-                taken = error
-            else:
-                return servers, ports
-        raise taken
 
     def on_mail(self, to: str, page: str, leave: str) -> None:
         links = self.module.LINK.findall(page)
