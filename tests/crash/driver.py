@@ -19,12 +19,13 @@ from msgspec import Struct, field, structs
 
 from crash.judge import Verdict, judge
 from crash.outside import Outside, Weather
-from crash.place import Setup, boot_ns, prepare
+from crash.place import GUARD_S, TIMEOUT_S, Setup, boot_ns, prepare
 from crash.records import Records
 from support.faults import free_port
 
 HOUR_MS = 3_600_000
 TESTS = Path(__file__).resolve().parent.parent
+AGAIN = 20  # carts that are told of once more in the end
 PATIENCE_S = 10.0  # until a server that was started again sends, on a busy machine
 AT_PROVIDER = "submitted, at the provider, not answered"
 UNSEEN = "submitted, not at the provider yet"
@@ -50,6 +51,7 @@ class Plan(Struct, frozen=True):
     factor: float = 3.0
     seed: int = 1
     drain_s: float = 60.0
+    timeout_s: float = TIMEOUT_S
     weather: Weather = Weather()
 
 
@@ -126,17 +128,19 @@ class Driver:
         )  # fmt: skip
         self.setup = Setup(
             database, 0, boot_ns(), time.time_ns() // 1_000_000, plan.factor, sender=plan.sender,
-            mutant=plan.mutant, guard_ms=int(1_000 * plan.factor),
+            mutant=plan.mutant, guard_ms=int(GUARD_S * 1_000 * plan.factor), timeout_s=plan.timeout_s,
         )  # fmt: skip
         self.points: Counter[str] = Counter()
         self.deaths: list[int] = []  # exit codes of servers that ended by themselves
         self.pids: list[int] = []
+        self._submitted: set[str] = set()  # at the last look, which a moment has passed since
         self._background: set[asyncio.Task[None]] = set()
 
     async def play(self) -> Played:
         """Go through the plan; stop early only where a server ends by itself."""
         began = time.monotonic()
-        async with self.going(), asyncio.timeout(3 * self.plan.kills + self.plan.drain_s + 60):
+        longest_s = 2 * PATIENCE_S * (self.plan.kills + 1) + 2 * self.plan.drain_s
+        async with self.going(), asyncio.timeout(longest_s):
             carts = asyncio.create_task(self.outside.tell_of_carts(self.plan.per_second))
             await self.outside.until(lambda: self.outside.accepted >= 3, 20.0)
             for number in range(1, self.plan.kills + 1):
@@ -166,8 +170,14 @@ class Driver:
         limit = ends * self.plan.concurrency
         with Records(self.database) as records:
             verdict = judge(records, self.outside, per_account=limit, compare_times=not self.plan.jumps)
-        verdict.problems += [f"a server ended by itself with code {code}" for code in self.deaths]
+        verdict.problems += [
+            f"a server ended by itself with code {code}: {self.last_words()}" for code in self.deaths
+        ]
         return verdict
+
+    def last_words(self) -> str:
+        """Return the end of what the servers have logged."""
+        return self.log.read_text(errors="replace")[-2_000:]
 
     def _prepare(self) -> None:
         plan, provider = self.plan, self.outside.url
@@ -245,12 +255,16 @@ class Driver:
                 self.pids[worker] = await self.start(worker, 3 * HOUR_MS + 60_000)
         if not self.deaths:
             await _until(self._is_over, self.plan.drain_s)
+            self.outside.tell_again(AGAIN)  # of carts whose runs are over, so that another could begin
+            await _until(self._is_over, self.plan.drain_s)
 
     def _is_over(self) -> bool:
-        if not self.outside.quiet:
+        """Say whether all has been told, everybody is at an end, and no answer is on its way any more."""
+        if not self.outside.quiet or self.outside.held_keys():
             return False
         with Records(self.database) as records:
-            return records.live() == 0
+            before, self._submitted = self._submitted, records.submitted()
+            return records.live() == 0 and before == self._submitted
 
 
 async def _until(condition: Callable[[], bool], timeout_s: float) -> None:

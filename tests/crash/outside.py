@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from crash.place import API_KEY, EVENT, SECRET, STEPS, WAIT_MS
+from support.faults import free_port
 
 AGAIN_S = 0.05
 MESSAGE = tuple[int, int, int]  # contact, run, step
@@ -73,7 +74,7 @@ class Outside:
         self._held: dict[int, str] = {}  # requests accepted whose answer is out, by a number
         self._changed = asyncio.Condition()
         self._listener: asyncio.Server | None = None
-        self.port = 0
+        self.port = free_port()
         self.sends: dict[str, Send] = {}
         self.times: Counter[tuple[int, int]] = Counter()  # accepted, by contact and step
         self.answered: set[str] = set()
@@ -92,7 +93,6 @@ class Outside:
     async def start(self) -> None:
         """Listen, on the same port each time."""
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
 
     async def refuse_for(self, seconds: float) -> None:
         """Refuse connections for a while, as a provider that restarts; once at a time."""
@@ -258,13 +258,17 @@ class Outside:
             await asyncio.sleep(self._chance.expovariate(per_second))
 
     async def _cart(self, number: int) -> None:
-        event = f"cart-{number}"
-        body = msgspec.json.encode({"id": event, "name": EVENT, "contact": {"external_id": f"p{number}"}})
+        event, body = _cart(number)
         await self._told("/api/v1/events", body)
         self.entered[event] = number
         for _ in range(self._copies() - 1):
             await self._told("/api/v1/events", body)
             await asyncio.sleep(self._wait_s * (STEPS + 1.5))  # when the run may be over
+
+    def tell_again(self, count: int) -> None:
+        """Tell of some carts once more, which changes nothing however long ago it was."""
+        for number in list(self.entered.values())[:count]:
+            self._later(0, self._told, "/api/v1/events", _cart(number)[1])
 
     # How it is told
 
@@ -302,6 +306,13 @@ class Outside:
                 return at
             self.refusals[status] += 1
             await asyncio.sleep(AGAIN_S)
+
+
+def _cart(number: int) -> tuple[str, bytes]:
+    """Return the event of a person's cart: its id and the body that tells of it."""
+    event = f"cart-{number}"
+    told = {"id": event, "name": EVENT, "contact": {"external_id": f"p{number}"}}
+    return event, msgspec.json.encode(told)
 
 
 async def _post(port: int, path: str, body: bytes, *, sign: bool) -> tuple[int, int]:
