@@ -9,9 +9,11 @@ import httpcore2
 import hypothesis
 import pytest
 import structlog
+from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 
 from kaskad.web import soon
 from support.examples import EXPLORING
+from support.faults import PATIENCE_S
 from support.postgres import PostgresServer, postgres_server
 from support.scenarios import pass_table
 
@@ -21,10 +23,12 @@ LONG = ("crash", "system", "pages", "docs", "demo", "cli", "bench", "api")
 
 def pytest_configure() -> None:
     """Try properties with the same examples each time, but for `make explore`; let clients of servers here
-    share the certificates, which none needs: reading them takes 40 ms."""
+    share the certificates, which none needs: reading them takes 40 ms. They wait longer than five seconds."""
     hypothesis.settings.register_profile("ours", derandomize=not EXPLORING, deadline=None)
     hypothesis.settings.load_profile("ours")
     httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
+    for part in ("connect", "read", "write", "pool"):
+        setattr(DEFAULT_TIMEOUT_CONFIG, part, PATIENCE_S)
 
 
 def pytest_collection() -> None:

@@ -35,12 +35,12 @@ def test_a_paused_cascade_sends_nothing_until_it_is_resumed(stage):
     control.pause(stage.engine, cascade)
     stage.clock.at += 86_400_000
     held = stage.engine.write(lambda tx: None)  # a tick goes by before it ends
-    held.result(5)
-    stage.engine.write(lambda tx: None).result(5)
+    held.result(30)
+    stage.engine.write(lambda tx: None).result(30)
     assert stage.sent(ann) == ["letter"]
     assert control.resume(stage.engine, cascade) == 1
-    stage.engine.write(lambda tx: None).result(5)
-    stage.engine.write(lambda tx: None).result(5)
+    stage.engine.write(lambda tx: None).result(30)
+    stage.engine.write(lambda tx: None).result(30)
     assert stage.sent(ann) == ["letter", "sms"]
 
 

@@ -161,7 +161,7 @@ def test_closing_waits_for_what_is_under_way(start):
 
     def late(peer):
         peer.request()
-        go.wait(5)
+        go.wait(30)
         peer.socket.sendall(OK)
 
     with serving(late) as server:

@@ -63,7 +63,7 @@ class Desk:
             name=name, provider="smpp", channel=Channel.SMS, settings=own, secrets={"password": "secret"},
             limits={"concurrency": window, "per_second": 100_000, "burst": 100_000}, enabled=enabled,
         )  # fmt: skip
-        self.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(10)
+        self.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(30)
         self.engine.reload()
 
     def people(self, count):
@@ -72,14 +72,14 @@ class Desk:
                              addresses=[contacts.Address(Channel.SMS, f"+7900{n:07}")])
             for n in range(count)
         ]  # fmt: skip
-        return self.engine.write(lambda tx: contacts.upsert(tx, HASH_KEY, told, 1)).result(10)
+        return self.engine.write(lambda tx: contacts.upsert(tx, HASH_KEY, told, 1)).result(30)
 
     def cascade(self):
         def change(tx):
             row = cascades.save_version(tx, "note", CASCADE, self.world.clock.now())
             cascades.set_state(tx, row.cascade_id, cascades.ACTIVE, self.world.clock.now())
 
-        self.engine.write(change).result(10)
+        self.engine.write(change).result(30)
         self.engine.reload()
 
     def joins(self, ids):

@@ -87,7 +87,7 @@ class Site:
         self.ingest = Ingest(self.engine, self.db)
         self.engine.start()
         joined = EventIn("e1", "joined", ContactRef(external_id="c1"), START, {"plan": "basic"})
-        assert self.ingest.events([joined]).result(10) == [None]
+        assert self.ingest.events([joined]).result(30) == [None]
         self.passes(0)
         self.message: tuple[int, int, int] = self.rows("messages", "contact_id, run_id, step")[0]
         self.reference = self.world.signer.reference(*self.message, self.account.id)
@@ -102,13 +102,13 @@ class Site:
         """Let time pass, and two ticks run."""
         self.clock.at += ms
         for _ in range(2):
-            self.engine.deliver(Delivery(Future())).result(10)
+            self.engine.deliver(Delivery(Future())).result(30)
 
     def told(self, *receipts: Receipt | Inbound, problem: str | None = None) -> None:
-        self.ingest.receipts(self.account, receipts, {"x-a": "b", "cookie": "c"}, b"{}", problem).result(10)
+        self.ingest.receipts(self.account, receipts, {"x-a": "b", "cookie": "c"}, b"{}", problem).result(30)
 
     def clicks(self, link: int = 0, agent: str = BROWSER, method: str = "GET") -> None:
-        self.ingest.hit(self.message, link, method, "198.51.100.7", agent).result(10)
+        self.ingest.hit(self.message, link, method, "198.51.100.7", agent).result(30)
 
     def rows(self, table: str, columns: str, where: str = "1 = 1") -> list[tuple[Any, ...]]:
         connection = self.db._writer  # type: ignore[attr-defined]
@@ -135,7 +135,7 @@ def test_a_receipt_counts_only_from_the_account_that_sent_the_message(site: Site
     other, _ = site.ingest.account("email") or (None, None)
     assert other is not None
     told = [Receipt(kind=Kind.DELIVERED, reference=site.reference, event="e-7", at=START - 5)]
-    site.ingest.receipts(other, told, {}, b"{}", None).result(10)
+    site.ingest.receipts(other, told, {}, b"{}", None).result(30)
     assert site.facts() == []
     site.told(*told)
     assert site.facts() == ["DELIVERED"]
@@ -158,7 +158,7 @@ def test_a_secret_by_which_a_service_proves_itself_is_not_kept_with_its_webhook(
         "x-a": "b",
     }
     body = b'{"secret": "word-of-the-shop", "id": 7}'
-    site.ingest.receipts(account, [], headers, body, None).result(10)
+    site.ingest.receipts(account, [], headers, body, None).result(30)
     assert site.rows("raw_webhooks", "headers, body") == [('{"x-a":"b"}', b'{"secret": "***", "id": 7}')]
 
 
@@ -172,7 +172,7 @@ def test_keys_that_a_crm_hands_us_with_each_event_are_not_kept(site: Site, left:
         "application_token": "51",
     }
     told = "&".join(f"auth{left}{name}{right}={value}" for name, value in parts.items())
-    site.ingest.receipts(account, [], {}, f"event=X&{told}&ts=1".encode(), None).result(10)
+    site.ingest.receipts(account, [], {}, f"event=X&{told}&ts=1".encode(), None).result(30)
     ((body,),) = site.rows("raw_webhooks", "body")
     kept = dict(parse_qsl(body.decode()))
     assert kept == {
@@ -196,7 +196,7 @@ def test_a_receipt_from_the_future_happened_now(site: Site) -> None:
 def test_where_time_runs_faster_the_payloads_instant_means_nothing(site: Site) -> None:
     fast = Ingest(site.engine, site.db, real_time=False)
     told = Receipt(kind=Kind.DELIVERED, reference=site.reference, at=START - 10**9)
-    fast.receipts(site.account, [told], {}, b"", None).result(10)
+    fast.receipts(site.account, [told], {}, b"", None).result(30)
     assert site.rows("facts", "at") == [(START,)]
 
 
@@ -285,9 +285,9 @@ def test_a_link_leads_where_the_message_said(site: Site) -> None:
 
 @pytest.mark.parametrize("scope", ["topic", "all"])
 def test_unsubscribing_ends_the_run_before_it_is_answered(site: Site, scope: str) -> None:
-    site.ingest.unsubscribe(*site.message, scope).result(10)
+    site.ingest.unsubscribe(*site.message, scope).result(30)
     assert site.outcome() == "opted_out"
-    site.ingest.unsubscribe(*site.message, scope).result(10)
+    site.ingest.unsubscribe(*site.message, scope).result(30)
     site.passes(30 * 3_600_000)
     assert [row[0] for row in site.rows("messages", "step")] == [0]
     told = site.rows("consents", "DISTINCT granted, topic")
@@ -297,7 +297,7 @@ def test_unsubscribing_ends_the_run_before_it_is_answered(site: Site, scope: str
 def test_an_event_of_nobody_is_refused_in_its_place(site: Site) -> None:
     nobody = EventIn("e2", "joined", ContactRef(external_id="c9"), START)
     somebody = EventIn("e3", "other", ContactRef(email="A@example.org"), START)
-    refused = site.ingest.events([nobody, somebody]).result(10)
+    refused = site.ingest.events([nobody, somebody]).result(30)
     assert refused[0] is not None and "no such contact" in refused[0]
     assert refused[1] is None
 
@@ -322,7 +322,7 @@ def test_reports_are_counted_in_a_tenth_of_the_time_while_somebody_waits(
     assert busy.count(True) == 2
     until = monotonic() + 60
     while False not in busy and monotonic() < until:  # a tick for which nobody waits
-        site.engine.write(lambda _: None).result(10)
+        site.engine.write(lambda _: None).result(30)
     assert False in busy
 
 

@@ -96,9 +96,9 @@ class Desk:
 
     def sends(self) -> None:
         contact = contacts.Contact(external_id="ann", addresses=[contacts.Address(Channel.SMS, "+15550101")])
-        self.engine.write(lambda tx: contacts.upsert(tx, HASH_KEY, [contact], 1)).result(10)
+        self.engine.write(lambda tx: contacts.upsert(tx, HASH_KEY, [contact], 1)).result(30)
         event = EventIn("e1", "joined", ContactRef(external_id="ann"), self.world.clock.now(), {"id": 1})
-        assert self.ingest.events([event]).result(10) == [None]
+        assert self.ingest.events([event]).result(30) == [None]
         until(lambda: len(self.service.sent) == 1)
 
 
@@ -136,7 +136,7 @@ def desk(db: Database, service: Service) -> Iterator[Desk]:
         secrets={"auth_token": "12345"},
         prices={"minor": 2, "currency": "USD"},
     )
-    one.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(10)
+    one.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(30)
     one.engine.reload()
     try:
         yield one
@@ -220,7 +220,7 @@ def test_a_service_that_fails_is_asked_again(desk: Desk, service: Service) -> No
 def test_a_deleted_account_is_not_asked(desk: Desk, service: Service) -> None:
     desk.sends()
     until(lambda: left(desk) is not None)
-    desk.engine.write(lambda tx: accounts.delete(tx, VAULT, "sms", wall_ms())).result(10)
+    desk.engine.write(lambda tx: accounts.delete(tx, VAULT, "sms", wall_ms())).result(30)
     desk.engine.reload()
     desk.world.capabilities[2] = Twilio.capabilities  # another account keeps the asking alive
     desk.asking.start()
@@ -289,7 +289,7 @@ def test_a_lost_answer_is_asked_for_by_our_own_id_and_nothing_is_sent_again(
         name="sms", provider="smsc_ru", channel=Channel.SMS, secrets={"api_key": "k"},
         settings={"base_url": service.url}, limits={"per_second": 50.0},
     )  # fmt: skip
-    desk.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(10)
+    desk.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(30)
     desk.engine.reload()
     desk.service = service
     desk.asking.start()

@@ -78,13 +78,13 @@ class Desk:
         own = {"base_url": self.bot.url, "bot": "shop_bot", **settings_}
         account = accounts.Account(name="chat", provider="telegram", channel=Channel.TELEGRAM, settings=own,
                                    secrets={"token": token}, enabled=enabled)  # fmt: skip
-        self.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(10)
+        self.engine.write(lambda tx: accounts.save(tx, VAULT, account)).result(30)
         self.engine.reload()
 
     def person(self, name: str, chat: int | None = None) -> int:
         addresses = [contacts.Address(Channel.TELEGRAM, str(chat))] if chat else []
         told = contacts.Contact(external_id=name, addresses=addresses)
-        return self.engine.write(lambda tx: contacts.upsert(tx, HASH_KEY, [told], 1)).result(10)[0]
+        return self.engine.write(lambda tx: contacts.upsert(tx, HASH_KEY, [told], 1)).result(30)[0]
 
     def joins(self, contact_id: int) -> dict[str, Any]:
         """Send a person the message; return what the bot sent."""
@@ -98,7 +98,7 @@ class Desk:
         number = next(self._numbers)
         who = ContactRef(id=contact_id)
         event = EventIn(f"e{number}", "joined", who, self.world.clock.now(), {"id": number})
-        assert self.ingest.events([event]).result(10) == [None]
+        assert self.ingest.events([event]).result(30) == [None]
 
     def knows(self, chat: int, message: int) -> bool:
         """Say whether the answer to a send has been kept."""
@@ -190,7 +190,7 @@ def test_a_reply_to_a_message_belongs_to_it_and_any_other_to_the_last(desk: Desk
 def test_an_opt_in_goes_all_the_way(desk: Desk, bot: BotApi) -> None:
     ann = desk.person("ann")
     account = desk.world.accounts_by_name["chat"]
-    link = desk.engine.write(lambda tx: make_link(tx, account, ann, desk.world.clock.now())).result(10)
+    link = desk.engine.write(lambda tx: make_link(tx, account, ann, desk.world.clock.now())).result(30)
     bot.says(CHAT, "/start " + link.partition("=")[2])
     until(lambda: bot.texts(CHAT) == [WORDS["done"][1]])
     assert desk.joins(ann)["chat_id"] == CHAT

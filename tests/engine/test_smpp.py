@@ -24,7 +24,7 @@ LONG = "я" * 150  # three parts
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    for name, value in (("BACKOFF_S", (0.05,)), ("STEADY_S", 0.0), ("WAIT_S", 1.0), ("HOLD_S", 0.2)):
+    for name, value in (("BACKOFF_S", (0.05,)), ("STEADY_S", 0.0), ("WAIT_S", 10.0), ("HOLD_S", 0.2)):
         monkeypatch.setattr(transport, name, value)
     monkeypatch.setattr(transport, "PAUSES_MS", (40, 80, 160))
 
@@ -159,7 +159,7 @@ def test_many_that_are_too_much_at_once_are_one_pause(centre):
     assert all(1 <= end.retry_after_ms <= 40 for end in played(centre, play))
 
 
-def test_no_answer_and_a_lost_session_are_unknown_and_what_never_left_is_not(centre):
+def test_no_answer_and_a_lost_session_are_unknown_and_what_never_left_is_not(centre, monkeypatch):
     centre.answer = lambda message: None
 
     async def play(sessions):
@@ -180,6 +180,7 @@ def test_no_answer_and_a_lost_session_are_unknown_and_what_never_left_is_not(cen
         finally:
             await sessions.transport.close()
 
+    monkeypatch.setattr(transport, "WAIT_S", 0.5)
     end = running(nobody())
     assert (end.reason, end.accepted) == (Reason.TRANSIENT, False)
 
@@ -216,12 +217,12 @@ def test_a_wrong_password_is_told_and_stops_the_account(centre):
 
 def test_a_centre_that_is_silent_is_asked_and_then_left(centre, monkeypatch):
     monkeypatch.setattr(transport, "ENQUIRE_S", 0.1)
-    monkeypatch.setattr(transport, "ANSWER_S", 0.1)
 
     async def play(sessions):
         await sessions.send()
         await asyncio.sleep(0.5)
         kept = len(centre.binds)
+        monkeypatch.setattr(transport, "ANSWER_S", 0.1)
         centre.silent = True
         await until(lambda: len(centre.binds) > 1)
         return kept
@@ -247,7 +248,8 @@ def test_a_long_text_goes_in_parts_with_an_id_each(centre):
 def test_what_a_part_that_is_refused_means(centre, answers, reason, accepted):
     left = list(answers)
     centre.answer = lambda message: left.pop(0)
-    end = played(centre, lambda sessions: sessions.send(LONG), timeout_s=0.3)
+    patience = 0.3 if None in answers else 10.0
+    end = played(centre, lambda sessions: sessions.send(LONG), timeout_s=patience)
     assert (end.reason, end.accepted) == (reason, accepted) and not left
 
 
@@ -278,7 +280,8 @@ def test_a_report_is_answered_once_it_is_durable_and_not_before(centre):
     assert centre.answered == [(6, 0), (7, 0x64)]
 
 
-def test_parts_of_a_reply_are_joined_and_answered_together(centre):
+def test_parts_of_a_reply_are_joined_and_answered_together(centre, monkeypatch):
+    monkeypatch.setattr(transport, "HOLD_S", 60.0)
     ears = Ears()
 
     async def play(sessions):
@@ -288,6 +291,7 @@ def test_parts_of_a_reply_are_joined_and_answered_together(centre):
         assert not ears.told and not centre.answered
         centre.report(says("Ответ в ", header=b"\5\0\3\7\2\1"), 1)
         await until(lambda: len(centre.answered) == 2)
+        monkeypatch.setattr(transport, "HOLD_S", 0.2)
         centre.report(says("Только начало ", header=b"\5\0\3\x08\2\1"), 3)
         await until(lambda: len(centre.answered) == 3)
 

@@ -219,7 +219,7 @@ def test_one_that_stops_waiting_leaves_the_token_to_the_others(guarded):
     service = Service()
 
     def slow(peer):
-        release.wait(5)
+        release.wait(30)
         service(peer)
 
     async def run(port):

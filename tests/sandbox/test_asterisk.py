@@ -29,10 +29,9 @@ KEYS = {"1": "confirm", "9": "opt_out"}
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(ari, "BACKOFF_S", (0.05,))
-    monkeypatch.setattr(ari, "WAIT_S", 1.0)
     monkeypatch.setattr(ari, "STRAYS_S", 0.3)
-    monkeypatch.setattr(asterisk, "KEY_S", 0.3)
     monkeypatch.setattr(asterisk, "RING_S", 250)  # a fiftieth of it is time to answer on a busy machine, too
+    monkeypatch.setattr(asterisk, "KEY_S", 30.0)  # so is this
 
 
 @pytest.fixture
@@ -132,7 +131,9 @@ def test_a_key_ends_the_call_and_is_told_once(pbx, amd):
     assert kaskad.kinds()[:3] == [Kind.SENT, Kind.SENT, Kind.SENT] and Kind.FAILED not in kaskad.kinds()
 
 
-def test_who_says_nothing_is_hung_up_after_the_text(pbx):
+def test_who_says_nothing_is_hung_up_after_the_text(pbx, monkeypatch):
+    monkeypatch.setattr(asterisk, "KEY_S", 0.3)
+
     async def play(kaskad):
         await kaskad.call()
         await kaskad.does("answer")
@@ -269,7 +270,9 @@ def test_who_is_replaced_does_not_fight_for_the_application(pbx):
     assert "another process" in first.notes[1] and second.notes == [""]
 
 
-def test_a_wrong_password_is_told(pbx):
+def test_a_wrong_password_is_told(pbx, monkeypatch):
+    monkeypatch.setattr(ari, "WAIT_S", 1.0)
+
     async def run():
         kaskad = Kaskad(pbx)
         kaskad.account = Account(

@@ -81,10 +81,10 @@ def test_stop_and_a_block_are_no_reactions(start: Callable[..., Sandbox]) -> Non
 
 
 def test_who_is_played_by_hand_does_nothing_alone(start: Callable[..., Sandbox]) -> None:
-    sandbox = start(profile=profile(chat="{react: {median: 1, least: 1}, reacts: 1}"), time_factor=2)
+    sandbox = start(profile=profile(chat="{react: {median: 4, least: 4}, reacts: 1}"), time_factor=2)
     ann, bob = sandbox.phones
     write(sandbox, "1001")
-    sandbox.call(lambda: setattr(ann, "by_hand", True))  # taken over while she thinks, half a second
+    sandbox.call(lambda: setattr(ann, "by_hand", True))  # taken over while she thinks, two seconds
     write(sandbox, "1002")
     wait_for(lambda: bob.chats["telegram"].bubbles[0].reacted)
     time.sleep(2)  # far longer than she thinks

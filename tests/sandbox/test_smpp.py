@@ -28,7 +28,7 @@ def account_of(sandbox):
 class Kaskad:
     """Sends over a session to the sandbox, and keeps what it hears."""
 
-    def __init__(self, sandbox, timeout_s=2.0):
+    def __init__(self, sandbox, timeout_s=10.0):
         self.account = account_of(sandbox)
         self.transport = ShortMessages(timeout_s)
         self.told = []
@@ -50,7 +50,7 @@ class Kaskad:
             return error
 
     async def told_of(self, count):
-        for _ in range(500):
+        for _ in range(3_000):
             if len(self.told) >= count:
                 return self.told
             await asyncio.sleep(0.01)
@@ -121,7 +121,7 @@ def test_what_befalls_a_submission(centre, kind, reason, accepted):
     async def play(kaskad):
         return await kaskad.send("Hello")
 
-    end = played(centre, play, timeout_s=0.5)
+    end = played(centre, play, timeout_s=0.5 if kind == "hang" else 10.0)
     assert (end.reason, end.accepted) == (reason, accepted)
     if accepted is None:  # taken, though nobody was told
         wait_for(lambda: centre.phones[0].texts)
@@ -207,7 +207,7 @@ def test_another_library_sends_and_reads_its_receipt(centre):
         esme = ESME(smsc_host="127.0.0.1", smsc_port=int(account["port"]), system_id=account["system_id"],
                     password=account["password"], broker=Once(message), hook=watch)  # fmt: skip
         task = asyncio.ensure_future(esme.start())
-        for _ in range(500):
+        for _ in range(3_000):
             if any(getattr(one, "is_receipt", lambda: False)() for one in watch.got):
                 break
             await asyncio.sleep(0.01)

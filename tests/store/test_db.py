@@ -200,7 +200,7 @@ def test_of_two_that_wait_for_each_other_one_is_told_to_try_again(postgres: Post
         try:
             with db.write() as tx:
                 assert tx.changed_many("raise_things", [(first, 1)]) == 1
-                both.wait(10)
+                both.wait(30)
                 tx.many("raise_things", [(second, 1)])
                 for _ in range(2):  # who catches it and goes on is told the same again, also by the commit
                     try:

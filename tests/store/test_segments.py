@@ -336,7 +336,7 @@ def test_who_is_being_changed_while_a_block_is_made_for_the_first_time_is_not_mi
 
     changing = threading.Thread(target=change)
     changing.start()
-    told.wait(10)
+    told.wait(30)
     list(making(db, NOW))
     made.set()
     changing.join()

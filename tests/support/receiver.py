@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from support.faults import until
 
 
 class Receiver:
@@ -31,12 +32,9 @@ class Receiver:
         self.got.append((headers["webhook-id"], told))
         return self.answer(len(self.got))
 
-    def waits_for(self, count: int, limit_s: float = 10.0) -> list[tuple[str, dict[str, Any] | None]]:
+    def waits_for(self, count: int) -> list[tuple[str, dict[str, Any] | None]]:
         """Return what came once that is `count` requests or more."""
-        until = time.monotonic() + limit_s
-        while len(self.got) < count:
-            assert time.monotonic() < until, f"{len(self.got)} of {count} came"
-            time.sleep(0.02)
+        until(lambda: len(self.got) >= count)
         return self.got
 
     def types(self) -> list[str]:

@@ -61,7 +61,7 @@ class Smsc:
             done.set()
 
         self.loop.call_soon_threadsafe(run)
-        assert done.wait(5)
+        assert done.wait(30)
 
 
 class _Session(asyncio.Protocol):
@@ -126,7 +126,7 @@ def smsc(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Smsc]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(5)
+    assert ready.wait(30)
     try:
         yield centre
     finally:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from kaskad.sandbox.person import Person
 from kaskad.sandbox.profile import Profile, read_profile
-from support.faults import pause
+from support.faults import PATIENCE_S, pause
 
 
 def _ids(number: int) -> dict[str, str]:
@@ -23,7 +23,6 @@ def _ids(number: int) -> dict[str, str]:
 
 ANN = Person("ann", "Ann Smith", "ann@example.org", "+79000000001", "1001", "en", "Europe/Moscow", _ids(1))
 BOB = Person("bob", "Борис", "bob@example.org", "+77000000002", "1002", "ru", "Asia/Almaty", _ids(2))
-PATIENCE_S = 15
 NOBODY_REACTS = """
 mail: {open: {median: 1}, click: {median: 1}}
 chat: {react: {median: 1}}

@@ -30,6 +30,7 @@ from kaskad.web.porter import porter as porter_module
 from kaskad.web.porter.line import Head, read_head
 from kaskad.web.porter.porter import WORKS, Porter
 from kaskad.web.server import Server
+from support.faults import until
 
 pytestmark = pytest.mark.skipif(not WORKS, reason="connections are handed over on Linux only")
 
@@ -114,13 +115,6 @@ def at(house):
 
 def wall() -> int:
     return time.time_ns() // 1_000_000
-
-
-def until(condition, seconds=10.0):
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def told(event: str, **more) -> bytes:

@@ -86,6 +86,7 @@ def test_a_wait_that_takes_too_long_fails_and_a_later_result_does_no_harm():
         assert [type(result) for result in results] == [Unavailable, Unavailable]
         first.set_result(None)
         await asyncio.sleep(0.01)
+        durable._limit_s = 20.0
         third = Future()
         threading.Timer(0.01, third.set_result, (5,)).start()
         assert await durable.wait(third) == 5
@@ -133,6 +134,7 @@ def test_requests_that_share_a_future_all_end_with_it_also_after_some_gave_up():
         assert [type(result) for result in await asyncio.gather(*early, return_exceptions=True)] == [
             Unavailable
         ] * 3
+        durable._limit_s = 20.0
         late = [asyncio.ensure_future(durable.wait(batch)) for _ in range(3)]
         threading.Timer(0.01, batch.set_result, ("kept",)).start()
         assert await asyncio.gather(*late) == ["kept"] * 3

@@ -27,7 +27,7 @@ def counting(monkeypatch):
     def ask(name):
         def make():
             begun.append(name)
-            there.wait(10)
+            there.wait(30)
 
         with pytest.raises(BeingCounted):
             counts.get(name, make)
@@ -41,18 +41,18 @@ def test_what_is_counted_leaves_readers_of_the_database_to_others(counting):
     assert min(READERS, POOL) >= 2 * AT_ONCE
     for name in range(AT_ONCE + 2):
         ask(name)
-    until(lambda: len(begun) == AT_ONCE, 5)
+    until(lambda: len(begun) == AT_ONCE)
     time.sleep(0.05)
     assert len(begun) == AT_ONCE
     there.set()
-    until(lambda: len(begun) == AT_ONCE + 2, 5)
+    until(lambda: len(begun) == AT_ONCE + 2)
 
 
 def test_more_than_can_wait_is_refused_and_what_waits_is_dropped_at_the_end(counting):
     counts, there, begun, ask = counting
     for name in range(AT_ONCE):
         ask(name)
-    until(lambda: len(begun) == AT_ONCE, 5)
+    until(lambda: len(begun) == AT_ONCE)
     for name in range(AT_ONCE, AT_ONCE + WAITING):
         ask(name)
     with pytest.raises(Busy, match="Too many"):
@@ -60,7 +60,7 @@ def test_more_than_can_wait_is_refused_and_what_waits_is_dropped_at_the_end(coun
     ask(AT_ONCE)  # what waits may be asked for again
     counts.close()
     there.set()
-    until(lambda: all(job.done.is_set() for job in counts._jobs.values()), 5)
+    until(lambda: all(job.done.is_set() for job in counts._jobs.values()))
     assert len(begun) == AT_ONCE
     with pytest.raises(Busy, match="stopping"):
         counts.get("after", lambda: 1)
@@ -86,13 +86,13 @@ def test_what_failed_late_is_told_once_more_and_not_counted_again(counting):
 
     def make():
         begun.append("bad")
-        there.wait(10)
+        there.wait(30)
         raise ValueError("wrong")
 
     with pytest.raises(BeingCounted):
         counts.get("bad", make)
     there.set()
-    until(lambda: counts._jobs["bad"].done.is_set(), 5)
+    until(lambda: counts._jobs["bad"].done.is_set())
     for _ in range(2):  # the page that waits, then the whole page
         with pytest.raises(ValueError, match="wrong"):
             counts.get("bad", make)
@@ -111,11 +111,11 @@ def test_what_was_late_is_told_once_to_each_who_waits_and_to_nobody_else(countin
     def make():
         number = len(begun) + 1
         begun.append(number)
-        there.wait(10)
+        there.wait(30)
         return number
 
     def counted():
-        until(counts._jobs["a"].done.is_set, 5)
+        until(counts._jobs["a"].done.is_set)
 
     assert [ask("ann"), ask("ann"), ask("bob")] == ["later"] * 3
     there.set()
@@ -164,22 +164,22 @@ def test_figures_that_were_forgotten_are_counted_anew(counting, monkeypatch, end
         number = next(numbers)
         begun.append(number)
         if number == 1:
-            there.wait(10)
+            there.wait(30)
         return number
 
     with pytest.raises(BeingCounted):
         kept.soon("a", make)
     first = counts._jobs[id(kept), "a"]
-    until(lambda: begun == [1], 5)
+    until(lambda: begun == [1])
     if ended:
         there.set()
-        until(first.done.is_set, 5)
+        until(first.done.is_set)
     kept.forget("a")
     monkeypatch.setattr(soon, "SOON_S", 5.0)
     assert kept.soon("a", make) == 2
     assert kept.soon("a\0more", make) == 3 and kept.soon("ab", make) == 4
     there.set()
-    until(first.done.is_set, 5)
+    until(first.done.is_set)
     assert kept.soon("a", make) == 2
     kept.forget("a")
     assert kept.soon("a\0more", make) == 5 and kept.soon("ab", make) == 4
