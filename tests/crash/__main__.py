@@ -22,11 +22,12 @@ PLANS = (
 )
 STEERED = 50  # kills between the commit of `submitted` and the answer, at least
 COLUMNS = ("kills", "steered", "people", "sends", "twice", "lost", "unfinished", "forgotten", "overtaken",
-           "unknown", "unanswered")  # fmt: skip
+           "unknown", "slow", "unanswered")  # fmt: skip
 LEGEND = """
 steered: killed between the commit of `submitted` and the answer.
 forgotten: answered 2xx and not in the database. overtaken: sent after a reaction was answered 2xx.
 unknown: left in doubt by kills, at most the account's concurrency each. unanswered: the provider hung.
+slow: in doubt without a kill, since their server had no turn for the guard's time: a busy machine.
 """
 
 

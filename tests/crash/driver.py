@@ -19,7 +19,7 @@ from msgspec import Struct, field, structs
 
 from crash.judge import Verdict, judge
 from crash.outside import Outside, Weather
-from crash.place import GUARD_S, TIMEOUT_S, Setup, boot_ns, prepare
+from crash.place import GUARD_S, TIMEOUT_S, Setup, ShiftedClock, boot_ns, prepare
 from crash.records import Records
 from support.faults import free_port
 
@@ -50,7 +50,7 @@ class Plan(Struct, frozen=True):
     concurrency: int = 4
     factor: float = 3.0
     seed: int = 1
-    drain_s: float = 60.0
+    drain_s: float = 300.0  # at most: a busy machine takes long
     timeout_s: float = TIMEOUT_S
     weather: Weather = Weather()
 
@@ -122,14 +122,16 @@ class Driver:
         self.log = folder / "servers.log"
         self.chance = random.Random(plan.seed)
         self.ports = [free_port() for _ in range(plan.workers)]
-        self.outside = Outside(
-            self.ports, plan.weather, idempotent=plan.idempotent, factor=plan.factor, seed=plan.seed,
-            people=plan.people,
-        )  # fmt: skip
         self.setup = Setup(
             database, 0, boot_ns(), time.time_ns() // 1_000_000, plan.factor, sender=plan.sender,
             mutant=plan.mutant, guard_ms=int(GUARD_S * 1_000 * plan.factor), timeout_s=plan.timeout_s,
         )  # fmt: skip
+        self.now = ShiftedClock(self.setup).now
+        self.outside = Outside(
+            self.ports, plan.weather, self.now, idempotent=plan.idempotent, factor=plan.factor,
+            seed=plan.seed, people=plan.people,
+        )  # fmt: skip
+        self.ends: list[int] = []  # when a server ended with something under way, in the engine's time
         self.points: Counter[str] = Counter()
         self.deaths: list[int] = []  # exit codes of servers that ended by themselves
         self.pids: list[int] = []
@@ -149,7 +151,7 @@ class Driver:
                     break
             carts.cancel()
             await self.drain()
-        return Played(self.plan, self.judged(self.plan.kills), self.points, time.monotonic() - began)
+        return Played(self.plan, self.judged(), self.points, time.monotonic() - began)
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -162,14 +164,16 @@ class Driver:
                 self.pids.append(await self.start(worker))
             yield
         finally:
+            self.over_at = self.now()  # the servers end here too
             await self.nursery.stop()
             await self.outside.close()
 
-    def judged(self, ends: int) -> Verdict:
-        """Return the verdict, when servers have ended `ends` times with something under way."""
-        limit = ends * self.plan.concurrency
+    def judged(self) -> Verdict:
+        """Return the verdict on all that has happened."""
+        limit = len(self.ends) * self.plan.concurrency
+        ends = None if self.plan.jumps else [*self.ends, self.over_at]
         with Records(self.database) as records:
-            verdict = judge(records, self.outside, per_account=limit, compare_times=not self.plan.jumps)
+            verdict = judge(records, self.outside, per_account=limit, ends=ends)
         verdict.problems += [
             f"a server ended by itself with code {code}: {self.last_words()}" for code in self.deaths
         ]
@@ -203,6 +207,7 @@ class Driver:
         outside.kills = number
         answered = set(outside.answered)
         code = await self.nursery.kill(self.pids[worker])
+        self.ends.append(self.now())
         if code != -signal.SIGKILL:
             self.deaths.append(code)
         held = outside.held_keys()

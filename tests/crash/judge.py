@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from msgspec import Struct, field
 
 from crash.outside import Outside
-from crash.place import STEPS
+from crash.place import STEPS, TIMEOUT_S
 from crash.records import Fact, Message, Records, Run
 from kaskad.domain.run import state_of
 from kaskad.domain.terms import Kind, MessageState, Outcome
@@ -19,6 +19,7 @@ _UNSENT = frozenset(
 )
 _REFUSED = Kind.REJECTED.bit | Kind.FAILED.bit
 _SHOWN = 5
+LATEST = 1 << 62
 CLOCKS_MS = 5  # two processes' clocks may differ by so much
 
 
@@ -29,6 +30,7 @@ class Verdict(Struct):
     sends: int
     receipts: int
     unknown: int = 0  # by the submit guard: left in doubt by a kill
+    slow: int = 0  # so, without a kill: their server lived, and had no turn for as long as the guard lasts
     unanswered: int = 0  # unknown because the provider hung or broke
     twice: int = 0
     lost: int = 0
@@ -38,16 +40,20 @@ class Verdict(Struct):
     problems: list[str] = field(default_factory=list)
 
 
-def judge(records: Records, outside: Outside, *, per_account: int, compare_times: bool) -> Verdict:
-    """Return what became of everybody. `per_account`: how many unknown an account may have."""
+def judge(records: Records, outside: Outside, *, per_account: int, ends: list[int] | None) -> Verdict:
+    """Return what became of everybody.
+
+    `per_account`: how many unknown an account may have; `ends`: when servers ended with something under way,
+    by the engine's clock, None where that jumps and times cannot be compared.
+    """
     runs, messages, facts = records.runs(), records.messages(), records.facts()
     verdict = Verdict(len(outside.entered), outside.accepted, len(outside.told))
     _twice(verdict, outside)
     _lost(verdict, runs, messages, outside, records)
     _forgotten(verdict, facts, outside, records)
-    _unknown(verdict, runs, messages, facts, per_account)
+    _unknown(verdict, runs, messages, facts, per_account, Doubt(outside, ends))
     _folded(verdict, messages, facts)
-    if compare_times:
+    if ends is not None:
         _overtaken(verdict, messages, outside)
     _say(verdict, "the body changed under the same key", outside.changed_bodies)
     _say(verdict, "a request was signed wrongly", outside.stray)
@@ -133,21 +139,53 @@ def _forgotten(verdict: Verdict, facts: list[Fact], outside: Outside, records: R
     verdict.forgotten = _say(verdict, "answered 2xx and not kept", forgotten)
 
 
+class Doubt:
+    """Tells why a message is in doubt."""
+
+    def __init__(self, outside: Outside, ends: list[int] | None) -> None:
+        self._outside, self._ends = outside, ends
+
+    def by_kill(self, message: Message, until: int) -> bool:
+        """Say whether the server that had it under way may have ended before `until`, the answer with it."""
+        if self._ends is None:
+            return True
+        if message.mask & Kind.SENT.bit:
+            return False  # the answer was kept after all, by the only one that it was given to
+        assert message.submitted_at is not None
+        answer = self._outside.answered.get(message.key)
+        since = message.submitted_at if answer is None else max(message.submitted_at, answer.at)
+        return any(since <= end + CLOCKS_MS and end <= until + CLOCKS_MS for end in self._ends)
+
+    def dropped(self, message: Message) -> bool:
+        """Say whether a living server was told at once that the message is taken, and never kept that."""
+        answer = self._outside.answered.get(message.key)
+        if answer is None or message.mask & Kind.SENT.bit:
+            return False
+        return answer.taken and answer.after_s < TIMEOUT_S / 5  # later it may have given up
+
+
 def _unknown(
-    verdict: Verdict, runs: list[Run], messages: list[Message], facts: list[Fact], per_account: int
-) -> None:
+    verdict: Verdict, runs: list[Run], messages: list[Message], facts: list[Fact], per_account: int,
+    doubt: Doubt,
+) -> None:  # fmt: skip
     """Count what a kill has left in doubt, also of runs that a reaction ended before the guard ran out."""
-    accounts = {(m.contact_id, m.run_id, m.step): m.account_id for m in messages}
+    known = {(m.contact_id, m.run_id, m.step): m for m in messages}
     doubts = [f for f in facts if f.kind == Kind.UNKNOWN]
-    guard = Counter(accounts[f.contact_id, f.run_id, f.step] for f in doubts if f.event == "guard")
-    verdict.unanswered = len(doubts) - sum(guard.values())
+    guarded = [(known[f.contact_id, f.run_id, f.step], f.at) for f in doubts if f.event == "guard"]
+    verdict.unanswered = len(doubts) - len(guarded)
     ended = {(run.contact_id, run.id) for run in runs if run.outcome == Outcome.RESPONDED.code}
     submitted = [m for m in messages if m.state == MessageState.SUBMITTED.code]
-    guard.update(m.account_id for m in submitted if (m.contact_id, m.run_id) in ended)
-    verdict.unknown = sum(guard.values())
+    guarded += [(m, LATEST) for m in submitted if (m.contact_id, m.run_id) in ended]
+    killed = Counter(m.account_id for m, until in guarded if doubt.by_kill(m, until))
+    slow = [m for m, until in guarded if not doubt.by_kill(m, until)]
+    verdict.unknown, verdict.slow = sum(killed.values()), len(slow)
     stuck = [m.key for m in submitted if (m.contact_id, m.run_id) not in ended]
     verdict.unfinished += _say(verdict, "submitted for ever", stuck)
-    too_many = [f"account {account}: {n} of {per_account}" for account, n in guard.items() if n > per_account]
+    dropped = [m.key for m in slow if doubt.dropped(m)]
+    verdict.lost += _say(verdict, "answered to a server that lived, and not kept", dropped)
+    too_many = [
+        f"account {account}: {n} of {per_account}" for account, n in killed.items() if n > per_account
+    ]
     _say(verdict, "more unknown than were under way", too_many)
 
 

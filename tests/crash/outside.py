@@ -49,6 +49,14 @@ class Send(Struct):
     attempts: int = 0
 
 
+class Answered(Struct):
+    """An answer that went to a living server. `at` is the engine's time; `taken`: it said 2xx."""
+
+    at: int
+    taken: bool
+    after_s: float  # since it was asked for
+
+
 class Told(Struct):
     """What was answered 2xx. `at` is the engine's time in that answer."""
 
@@ -61,9 +69,11 @@ class Outside:
     """All that the server talks to, and all that talks to it."""
 
     def __init__(
-        self, ports: list[int], weather: Weather, *, idempotent: bool, factor: float, seed: int, people: int
-    ) -> None:
+        self, ports: list[int], weather: Weather, clock: Callable[[], int], *, idempotent: bool,
+        factor: float, seed: int, people: int,
+    ) -> None:  # fmt: skip
         self._ports, self._weather, self._idempotent = ports, weather, idempotent
+        self._now = clock
         self._wait_s = WAIT_MS / 1000 / factor
         self._chance = random.Random(seed)
         self._people = people
@@ -77,7 +87,7 @@ class Outside:
         self.port = free_port()
         self.sends: dict[str, Send] = {}
         self.times: Counter[tuple[int, int]] = Counter()  # accepted, by contact and step
-        self.answered: set[str] = set()
+        self.answered: dict[str, Answered] = {}
         self.changed_bodies: list[str] = []
         self.told: dict[str, Told] = {}  # receipts answered 2xx, by event id
         self.reads: dict[int, list[int]] = defaultdict(list)  # contact -> steps whose read was sent
@@ -155,6 +165,7 @@ class Outside:
         """Take one request; return whether the connection stays."""
         headers = _headers(await reader.readuntil(b"\r\n\r\n"))
         body = await reader.readexactly(int(headers.get("content-length", "0")))
+        began_s = time.monotonic()
         answer, accepted = self._take(headers, body)
         number, key = next(self._numbers), headers["idempotency-key"]
         if accepted:
@@ -172,7 +183,8 @@ class Outside:
                 return False
             writer.write(answer)
             await writer.drain()
-            self.answered.add(key)
+            taken = answer.startswith(b"HTTP/1.1 200 ")
+            self.answered[key] = Answered(self._now(), taken, time.monotonic() - began_s)
         finally:
             self._held.pop(number, None)
             await self._notify()

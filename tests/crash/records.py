@@ -40,6 +40,7 @@ class Fact(Struct, frozen=True):
     step: int
     kind: int
     event: str
+    at: int
 
 
 class Records:
@@ -88,7 +89,8 @@ class Records:
         return [Message(*row) for row in self.rows(text)]
 
     def facts(self) -> list[Fact]:
-        return [Fact(*row) for row in self.rows("SELECT contact_id, run_id, step, kind, event FROM facts")]
+        text = "SELECT contact_id, run_id, step, kind, event, at FROM facts"
+        return [Fact(*row) for row in self.rows(text)]
 
     def people(self) -> dict[int, int]:
         """Return contact by the number of the person."""

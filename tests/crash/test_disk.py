@@ -35,12 +35,13 @@ async def stops_and_goes_on(driver: Driver, make_room: Callable[[], None]) -> Ve
         carts = asyncio.create_task(driver.outside.tell_of_carts(PLAN.per_second))
         code = await asyncio.wait_for(driver.nursery.wait(driver.pids[0]), STOPS_S)
         assert code == STOPPED, driver.last_words()
+        driver.ends.append(driver.now())
         make_room()
         driver.pids[0] = await driver.start(0)
         await asyncio.sleep(0.5)
         carts.cancel()
         await driver.drain()
-    return driver.judged(1)
+    return driver.judged()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_database_locked_for_a_moment_stops_nothing(tmp_path: Path) -> None:
             await asyncio.sleep(0.5)
             carts.cancel()
             await driver.drain()
-        return driver.judged(0)
+        return driver.judged()
 
     verdict = asyncio.run(play())
     assert verdict.problems == []
