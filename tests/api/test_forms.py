@@ -1,7 +1,6 @@
 """Sign-up forms as programs declare them, and as pages of a shop post them."""
 
 import re
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from kaskad.actions.roles import scopes_of
 from kaskad.domain.form import CODE_DIGITS, version_of
 from kaskad.domain.terms import Channel
 from kaskad.store import forms
+from support.faults import until
 from support.shop import equip, taking
 
 TEXT = "I agree to get letters about offers."
@@ -171,9 +171,8 @@ READERS = {
 def test_who_only_looks_finds_nothing_to_confirm_or_to_choose_by_in_a_person_s_place(api, form):
     posted(api, {"email": "zoe@example.org", "language": "en"})
     path, code = asked(api, "zoe@example.org")
-    contact, until = api.get("/contacts/zoe@example.org")["id"], time.monotonic() + 20
-    while "zoe@example.org" not in [each["to"] for each in form.messages] and time.monotonic() < until:
-        time.sleep(0.02)
+    contact = api.get("/contacts/zoe@example.org")["id"]
+    until(lambda: "zoe@example.org" in [each["to"] for each in form.messages])
     (sent,) = [each for each in form.messages if each["to"] == "zoe@example.org"]
     assert path in sent["html"], "what goes to the person is whole"
     (message,) = api.get(f"/messages?contact={contact}")["items"]

@@ -154,7 +154,7 @@ def test_an_import_whose_server_stopped_is_told_as_interrupted(tmp_path, monkeyp
     monkeypatch.setattr(import_job.Job, "_go", stuck)
     with serving(settings, "the tests") as service:
         found = imports.start(service.office, b"id\n1\n", imports.Wishes("people.csv"), 0)
-        assert met.wait(10)
+        assert met.wait(30)
         assert imports.show(service.office, found.id).state == "running"
     with serving(settings, "the tests") as service:
         told = imports.show(service.office, found.id)
@@ -215,11 +215,11 @@ def test_whoever_waits_for_the_disk_does_not_wait_for_a_piece_of_an_import(api):
     def look(name):
         return lambda tx: seen.append((name, tx._connection.pragma("synchronous")))
 
-    holding = engine.write(lambda tx: met.wait(10))
+    holding = engine.write(lambda tx: met.wait(30))
     told = [engine.write(look("piece"), synced=False), engine.write(look("other"))]
     met.set()
     for each in (holding, *told):
-        each.result(10)
+        each.result(30)
     assert seen == [("other", 2), ("piece", 1)]
 
 

@@ -223,11 +223,11 @@ def test_a_question_is_given_up_within_a_part():
         for _ in range(1_000):
             progress(1_000, 1_000)  # the last part is always told
             begun.set()
-            go.wait(10)
+            go.wait(30)
         return
 
     asked = questions.ask("true", answer, 0)
-    assert begun.wait(10) and asked.state == "running"
+    assert begun.wait(30) and asked.state == "running"
     questions.give_up(asked.id)
     go.set()
     for thread in threading.enumerate():

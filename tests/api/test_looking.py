@@ -1,7 +1,6 @@
 """Looking changes nothing: every GET of the whole application, with something in every room."""
 
 import re
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from kaskad.web import app as web
 from kaskad.web import service as module
 from kaskad.web.app import PAGES, ROUTERS
 from support.api import Api
+from support.faults import until
 from support.tables import columns
 
 LETTER = """
@@ -88,12 +88,7 @@ def _furnished(api):
         api.post(f"/cascades/{slug}/activate")
     for who, name in (("ann", "sale"), ("bob", "ask")):
         api.post("/events", {"id": name, "name": name, "contact": {"external_id": who}})
-    until = time.monotonic() + 20
-    while (
-        not (api.get("/tasks")["items"] and api.get("/messages?contact=ann")["items"])
-        and time.monotonic() < until
-    ):
-        time.sleep(0.05)
+    until(lambda: api.get("/tasks")["items"] and api.get("/messages?contact=ann")["items"])
     api.post("/lists", {"name": "vip"})
     api.post("/segments", {"name": "gold", "text": "contact.vip"})
     api.post("/webhooks", {"url": CLOSED, "types": ["run.entered"]})

@@ -46,7 +46,7 @@ def ready(api) -> Iterator[None]:
 @pytest.fixture
 def browser(api) -> Iterator[httpx2.Client]:
     """A browser that nobody has signed in."""
-    with httpx2.Client(base_url=api.service.url, timeout=20, trust_env=False) as client:
+    with httpx2.Client(base_url=api.service.url, timeout=60, trust_env=False) as client:
         yield client
 
 

@@ -7,6 +7,7 @@ import pytest
 from kaskad.domain.policy import Policy
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings as setting_store
+from support.world import wait_for
 
 CASCADE = """
 cascade: {slug}
@@ -38,15 +39,7 @@ def opened(desk, slug, number, **more):
     )
     event = {"id": slug, "name": slug, "contact": {"external_id": slug}, "properties": {"cart": 7, **more}}
     desk.post("/events", event)
-    return eventually(lambda: desk.get("/tasks", params={"contact": contact["id"]})["items"])[0]
-
-
-def eventually(ask):
-    until = time.monotonic() + 10
-    while not (found := ask()) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert found
-    return found
+    return wait_for(lambda: desk.get("/tasks", params={"contact": contact["id"]})["items"])[0]
 
 
 def test_a_task_from_the_list_to_the_end_of_its_run(desk):
@@ -150,7 +143,7 @@ def test_the_account_shows_how_many_tasks_may_be_open_and_how_many_are(desk):
     shown = desk.get("/accounts/desk")
     assert shown["limits_in_force"]["concurrency"] == 5 * 24 * 6, "five people, six calls an hour, a day"
     live = len(desk.get("/tasks", params={"limit": 1000})["items"])
-    assert eventually(lambda: desk.get("/accounts/desk")["doing"]["in_flight"] == live)
+    assert wait_for(lambda: desk.get("/accounts/desk")["doing"]["in_flight"] == live)
 
 
 def test_an_own_desk_has_nothing_to_send_a_test_to(desk):

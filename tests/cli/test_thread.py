@@ -26,7 +26,7 @@ def home(tmp_path, monkeypatch, capsys):
         one = InboundIn(
             Channel.SMS, "ann@sms.example.org", Kind.REPLIED, "in1", service.office.now(), "In red?"
         )
-        service.office.engine.deliver(Delivery(Future(), inbound=[one])).result(10)
+        service.office.engine.deliver(Delivery(Future(), inbound=[one])).result(30)
         capsys.readouterr()
         yield taker
 

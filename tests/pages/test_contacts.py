@@ -14,6 +14,7 @@ def test_contacts_are_found_chosen_and_put_on_a_list_by_keyboard(visit, site):
     page.keyboard.type("an")
     page.keyboard.press("Enter")
     expect(page.get_by_role("row")).to_have_count(2)
+    page.wait_for_load_state()  # before, keys and clicks are nobody's
     page.get_by_label("Выбрать Ann", exact=True).focus()
     page.keyboard.press("Space")
     opened.shoot("contacts chosen ru")

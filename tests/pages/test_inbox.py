@@ -4,6 +4,7 @@ import time
 from concurrent.futures import Future
 
 import pytest
+from playwright.sync_api import expect
 
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.receive import Delivery, InboundIn
@@ -20,7 +21,7 @@ def writes(site):
         office, number = site.service.office, next(numbers)
         address = f"{name}@{channel.value}.example.org"
         one = InboundIn(channel, address, Kind.REPLIED, f"in{number}", office.now(), text)
-        office.engine.deliver(Delivery(Future(), inbound=[one])).result(10)
+        office.engine.deliver(Delivery(Future(), inbound=[one])).result(30)
 
     return say
 
@@ -37,16 +38,16 @@ def test_a_conversation_is_read_answered_and_closed(site, visit, writes):
         page.get_by_text("Никто не писал").wait_for()
     writes("ann", "Здравствуйте! Есть ли пальто в красном цвете?")
     page.get_by_role("link", name="Ann").wait_for()  # without a reload
-    assert page.locator("a[href='/inbox'] .count").inner_text() == str(others + 1)
+    expect(page.locator("a[href='/inbox'] .count")).to_have_text(str(others + 1))
     opened.shoot("inbox-list-ru-light")
     page.get_by_role("link", name="Ann").click()
-    until(lambda: thread_of(site, "ann")["unread"] == 0, 5)
+    until(lambda: thread_of(site, "ann")["unread"] == 0)
     writes("ann", "И какая цена?", Channel.SMS)
     page.get_by_text("И какая цена?").last.wait_for()
 
     def meanwhile(route):
         writes("ann", "А размер?")
-        until(lambda: thread_of(site, "ann")["texts"][-1]["text"] == "А размер?", 5)
+        until(lambda: thread_of(site, "ann")["texts"][-1]["text"] == "А размер?")
         time.sleep(1.5 * EVERY_S)  # until what streams were told before is forgotten
         route.continue_()
 
@@ -59,7 +60,7 @@ def test_a_conversation_is_read_answered_and_closed(site, visit, writes):
     page.locator("select[name=channel]").select_option("telegram")
     page.get_by_label("Ваш ответ").press("Control+Enter")
     page.locator(".bubble.out").wait_for()
-    until(lambda: thread_of(site, "ann")["texts"][-1]["state"] == "sent", 10)
+    until(lambda: thread_of(site, "ann")["texts"][-1]["state"] == "sent")
     page.get_by_text("отправлено").last.wait_for()
     told = thread_of(site, "ann")
     assert [each["author"] for each in told["texts"]] == ["", "", "", "agent@example.org"]

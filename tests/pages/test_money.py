@@ -42,6 +42,7 @@ def test_a_bill_is_brought_in_and_taken_over_and_the_money_follows(visit, site, 
     page.locator("input[name=file]").set_input_files(str(file))
     page.locator("main form button[type=submit]").click()
     page.wait_for_selector("text=Что расходится")
+    page.wait_for_load_state()  # before, keys and clicks are nobody's
     eyes.shoot("bill")
     assert eyes.axe() == [] and not eyes.overflows()
     page.locator("[data-open=take]").click()

@@ -208,7 +208,7 @@ def test_from_an_empty_folder_to_the_report(browser, installation):
     # The card tells all of it, the report counts it, and the money.
     page.goto(f"{installation.url}/contacts/{ids['Анна']}")
     page.get_by_text("Pressed a key").first.wait_for()  # the card follows by itself
-    assert page.locator("#happened").get_by_text("₽37.50").count() == 1
+    expect(page.locator("#happened").get_by_text("₽37.50")).to_have_count(1)
     owner.shoot("path card")
     page.goto(f"{installation.url}/cascades/cart-by-keyboard")
     page.locator("#figures").get_by_text("reached the goal").first.wait_for()
@@ -218,9 +218,8 @@ def test_from_an_empty_folder_to_the_report(browser, installation):
     report = owner.api("GET", "/cascades/cart/report")
     assert [line["sent"] for line in report["lines"]][:3] == [2, 2, 2]
     assert report["outcomes"] == {"responded": 1, "opted_out": 1}, report
-    assert (
-        page.locator(".tile", has_text="Spent").get_by_text("₽67.60").count() == 1
-    )  # two letters, two SMS, a call
+    spent = page.locator(".tile", has_text="Spent")
+    expect(spent.get_by_text("₽67.60")).to_have_count(1)  # two letters, two SMS, a call
     owner.shoot("path report")
     page.goto(f"{installation.url}/")
     assert page.get_by_text("First steps").count() == 0

@@ -15,7 +15,7 @@ class Api:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.key = service.office.local_key
-        self._http = httpx2.Client(base_url=service.url, timeout=20, trust_env=False)
+        self._http = httpx2.Client(base_url=service.url, timeout=60, trust_env=False)
 
     def call(
         self, method: str, path: str, value: Any = None, *, key: str | None = None, **more: Any

@@ -20,7 +20,7 @@ def counting_held(patch: pytest.MonkeyPatch) -> Iterator[Event]:
     there, run = Event(), soon._Job.run
 
     def held(job: soon._Job, *told: Any) -> None:
-        there.wait(30)
+        there.wait(120)
         run(job, *told)
 
     with patch.context() as patched:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from kaskad.domain.terms import Channel
 from kaskad.providers.base import Account, Limits, Outgoing, Request
 
-PATIENCE_S = 30  # with a machine that is busy with other things
+PATIENCE_S = 60  # with a machine that is busy with other things
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 Behaviour = Callable[["Peer"], None]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +18,7 @@ from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
 from kaskad.store import settings as setting_store
 from kaskad.web.service import serving
 from support.api import Api
-from support.world import ANN, profile
+from support.world import ANN, profile, wait_for
 
 CASCADE = """
 cascade: cart
@@ -83,14 +82,6 @@ def as_told(account: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def eventually(ask: Callable[[], Any], patience_s: float = 20.0) -> Any:
-    until = time.monotonic() + patience_s
-    while not (found := ask()) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert found
-    return found
-
-
 def happens(api: Api, name: str) -> None:
     contact = {"external_id": "ann"}
     api.post("/events", {"id": name, "name": name, "contact": contact, "properties": {"cart": 7}})
@@ -103,12 +94,12 @@ def test_key_two_of_a_robot_call_leads_to_an_agent_who_ends_the_run(
     hand = httpx2.Client(base_url=sandbox.http_url, trust_env=False, follow_redirects=True)
     hand.post("/people/1/take")
     happens(api, "left")
-    call = eventually(lambda: sandbox.phones[0].calls)[0]
+    call = wait_for(lambda: sandbox.phones[0].calls)[0]
     assert api.get("/tasks")["items"] == [], "nobody has asked for a person yet"
     hand.post(f"/people/1/calls/{call.sid}", data={"deed": "answer"})
-    eventually(lambda: call.listening)
+    wait_for(lambda: call.listening)
     hand.post(f"/people/1/calls/{call.sid}", data={"deed": "2"})
-    (task,) = eventually(lambda: api.get("/tasks")["items"])
+    (task,) = wait_for(lambda: api.get("/tasks")["items"])
     assert task["urgent"] and task["why"] == "asked for a person at step robot"
     mine = api.post("/tasks/next", {"agent": "eva"})["task"]
     assert mine["id"] == task["id"] and mine["script"] == "Cart 7 of Ann"
@@ -125,8 +116,8 @@ def test_a_task_that_nobody_takes_expires_and_the_cascade_goes_on(
 ) -> None:
     api = begin(QUIET, 3_600.0)  # two hours are two seconds
     happens(api, "called")
-    eventually(lambda: api.get("/tasks", params={"state": "all"})["items"])
-    (task,) = eventually(lambda: api.get("/tasks", params={"state": "expired"})["items"])
+    wait_for(lambda: api.get("/tasks", params={"state": "all"})["items"])
+    (task,) = wait_for(lambda: api.get("/tasks", params={"state": "expired"})["items"])
     assert task["dials"] == 0 and task["ended"] == "silence"
-    eventually(lambda: sandbox.phones[0].calls)
+    wait_for(lambda: sandbox.phones[0].calls)
     assert api.get(f"/messages/{task['run']}/agent")["state"] == "cancelled"

@@ -6,22 +6,20 @@ the real service worker by the DevTools protocol (`ServiceWorker.deliverPushMess
 """
 
 import json
-import shutil
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from kaskad.config import Settings
 from kaskad.web.service import serving
 from support.api import Api
 from support.browser import Browser
+from support.site import CHROMIUM, chromium
+from support.world import wait_for
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LOCALES = {"en": ("en-GB", "Allow notifications", "Notifications are on"),
            "ru": ("ru-RU", "Разрешить уведомления", "Уведомления включены")}  # fmt: skip
 CASCADE = """
@@ -102,25 +100,14 @@ def api(tmp_path_factory, service):
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+def browser():
+    with chromium() as running:
+        yield running
 
 
-def until(found, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
-
-def opened(chromium, api, keys, url, locale="en-GB", **more):
+def opened(browser, api, keys, url, locale="en-GB", **more):
     """Return a page at `url` whose browser has these keys and may notify."""
-    context = chromium.new_context(locale=locale, **more)
+    context = browser.new_context(locale=locale, **more)
     context.grant_permissions(["notifications"], origin=api.service.url)
     context.add_init_script(DOUBLE % json.dumps(keys.subscription))
     page = context.new_page()
@@ -149,11 +136,11 @@ def messages(api, who):
 
 
 @pytest.mark.parametrize("language", LOCALES)
-def test_a_person_allows_notifications_and_switches_them_off(api, chromium, service, language):
+def test_a_person_allows_notifications_and_switches_them_off(api, browser, service, language):
     locale, allow, on = LOCALES[language]
     api.put(f"/contacts/allows-{language}", {"email": f"{language}@example.org"})
     keys = Browser(f"{service.url}/push/{language}")
-    page = opened(chromium, api, keys, link(api, f"allows-{language}"), locale)
+    page = opened(browser, api, keys, link(api, f"allows-{language}"), locale)
     page.get_by_role("button", name=allow).click()
     expect(page.get_by_role("heading", name=on)).to_be_visible()
     told = api.get(f"/contacts/allows-{language}")["addresses"]
@@ -167,9 +154,9 @@ def test_a_person_allows_notifications_and_switches_them_off(api, chromium, serv
     page.context.close()
 
 
-def test_a_forwarded_link_asks_for_digits(api, chromium, service):
+def test_a_forwarded_link_asks_for_digits(api, browser, service):
     api.put("/contacts/digits", {"phone": "+77010001234"})
-    page = opened(chromium, api, Browser(f"{service.url}/push/digits"), link(api, "digits"))
+    page = opened(browser, api, Browser(f"{service.url}/push/digits"), link(api, "digits"))
     page.get_by_role("button", name="Allow notifications").click()
     page.get_by_label("Last four digits").fill("9999")
     page.get_by_role("button", name="Confirm").click()
@@ -180,9 +167,9 @@ def test_a_forwarded_link_asks_for_digits(api, chromium, service):
     page.context.close()
 
 
-def test_a_wrong_link_and_a_blocked_browser_are_told(api, chromium, service):
+def test_a_wrong_link_and_a_blocked_browser_are_told(api, browser, service):
     keys = Browser(f"{service.url}/push/wrong")
-    page = opened(chromium, api, keys, f"{api.service.url}/push/web#kaskad=wrong")
+    page = opened(browser, api, keys, f"{api.service.url}/push/web#kaskad=wrong")
     page.get_by_role("button", name="Allow notifications").click()
     expect(page.get_by_role("heading", name="We do not know this link")).to_be_visible()
     page.context.clear_permissions()
@@ -191,13 +178,13 @@ def test_a_wrong_link_and_a_blocked_browser_are_told(api, chromium, service):
     page.context.close()
 
 
-def test_a_message_is_shown_tapped_and_reported(api, chromium, service):
+def test_a_message_is_shown_tapped_and_reported(api, browser, service):
     """From the event of the shop to the notification in Chromium, and back to the run."""
     api.put("/cascades/ready", content=CASCADE, headers={"Content-Type": "application/yaml"})
     api.post("/cascades/ready/activate")
     api.put("/contacts/buyer", {"email": "buyer@example.org"})
     keys = Browser(f"{service.url}/push/buyer")
-    page = opened(chromium, api, keys, link(api, "buyer"))
+    page = opened(browser, api, keys, link(api, "buyer"))
     page.get_by_role("button", name="Allow notifications").click()
     expect(page.get_by_role("heading", name="Notifications are on")).to_be_visible()
     session, worker = registration(page)
@@ -209,7 +196,7 @@ def test_a_message_is_shown_tapped_and_reported(api, chromium, service):
         "properties": {"order": "17"},
     }
     api.post("/events", event)
-    _, headers, body = until(lambda: next((p for p in service.posted if p[0] == "/push/buyer"), None))
+    _, headers, body = wait_for(lambda: next((p for p in service.posted if p[0] == "/push/buyer"), None))
     assert headers["Authorization"].startswith("vapid ") and headers["Content-Encoding"] == "aes128gcm"
     payload = keys.reads(body)
 
@@ -218,11 +205,11 @@ def test_a_message_is_shown_tapped_and_reported(api, chromium, service):
         {"origin": api.service.url, "registrationId": worker, "data": json.dumps(payload)},
     )
     (running,) = page.context.service_workers
-    shown = until(lambda: running.evaluate(
+    shown = wait_for(lambda: running.evaluate(
         "registration.getNotifications().then(all => all.map(({title, body, tag}) => ({title, body, tag})))"
     ))  # fmt: skip
     assert shown == [{"title": "Order 17", "body": "It is ready", "tag": payload["tag"]}]
-    until(lambda: messages(api, "buyer")[0]["state"] == "delivered")
+    wait_for(lambda: messages(api, "buyer")[0]["state"] == "delivered")
 
     # A tap itself cannot be made from outside, and without one Chromium opens no window: the event is ours.
     running.evaluate("""async () => {
@@ -230,20 +217,20 @@ def test_a_message_is_shown_tapped_and_reported(api, chromium, service):
       Clients.prototype.openWindow = async (url) => { self.went = url; };
       dispatchEvent(new NotificationEvent("notificationclick", {notification}));
     }""")
-    until(lambda: api.get("/runs", params={"contact": "buyer"})["items"][0]["outcome"] == "responded")
+    wait_for(lambda: api.get("/runs", params={"contact": "buyer"})["items"][0]["outcome"] == "responded")
     assert running.evaluate("self.went") == payload["url"]
     assert payload["url"].startswith(f"{api.service.base_url}/l/")
     assert running.evaluate("registration.getNotifications().then(all => all.length)") == 0
     page.context.close()
 
 
-def test_a_page_of_the_shop_subscribes_with_our_script(api, chromium, service):
+def test_a_page_of_the_shop_subscribes_with_our_script(api, browser, service):
     """Another origin, with its own worker that has ours by importScripts."""
     shop = Shop(api.service.url)
     api.put("/contacts/shopper", {"email": "shopper@example.org"})
     token = link(api, "shopper").partition("#kaskad=")[2]
     keys = Browser(f"{service.url}/push/shopper")
-    context = chromium.new_context()
+    context = browser.new_context()
     context.grant_permissions(["notifications"], origin=shop.url)
     context.add_init_script(DOUBLE % json.dumps(keys.subscription))
     page = context.new_page()
@@ -259,17 +246,17 @@ def test_a_page_of_the_shop_subscribes_with_our_script(api, chromium, service):
     })  # fmt: skip
     (running,) = context.service_workers
     titles = "registration.getNotifications().then(all => all.map(one => one.title))"
-    assert until(lambda: running.evaluate(titles)) == ["127.0.0.1"]
+    assert wait_for(lambda: running.evaluate(titles)) == ["127.0.0.1"]
     assert page.evaluate("kaskadPush.state()") == "on"
     context.close()
     shop.close()
 
 
-def test_a_subscription_that_the_browser_renews_stays_the_contacts(api, chromium, service):
+def test_a_subscription_that_the_browser_renews_stays_the_contacts(api, browser, service):
     """The event is made by hand: no browser here renews by itself. All else is the worker."""
     api.put("/contacts/renews", {"email": "renews@example.org"})
     old, new = Browser(f"{service.url}/push/old"), Browser(f"{service.url}/push/new")
-    page = opened(chromium, api, old, link(api, "renews"))
+    page = opened(browser, api, old, link(api, "renews"))
     page.get_by_role("button", name="Allow notifications").click()
     expect(page.get_by_role("heading", name="Notifications are on")).to_be_visible()
     (running,) = page.context.service_workers
@@ -285,7 +272,7 @@ def test_a_subscription_that_the_browser_renews_stays_the_contacts(api, chromium
         told = api.get("/contacts/renews")["addresses"]
         return {one["value"]: one["health"] for one in told if one["channel"] == "push"}
 
-    until(lambda: health() == {old.address: "invalid", new.address: "good"})
+    wait_for(lambda: health() == {old.address: "invalid", new.address: "good"})
     page.context.close()
 
 

@@ -12,6 +12,7 @@ from kaskad.sandbox.servers.fcm import Fcm
 from kaskad.sandbox.servers.webpush import WebPush
 from kaskad.web.service import serving
 from support.api import Api
+from support.world import wait_for
 
 PEOPLE = (
     Person("ann", "Ann", "ann@example.org", "+79000000001", ids={"push": "app-token-of-ann-1"}),
@@ -64,14 +65,6 @@ def place(tmp_path_factory):
             yield api, sandbox
 
 
-def until(found, seconds=30):
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return value
-
-
 def ordered(api, who, name):
     event = {
         "name": name,
@@ -103,7 +96,7 @@ def bound(api, sandbox, who, number):
     phone = sandbox.world.phones[number]
     sandbox.do(lambda deeds: deeds.start(phone, "push", server.start_of(url), server))  # digits are asked for
     pushes = lambda: [a for a in api.get(f"/contacts/{who}")["addresses"] if a["channel"] == "push"]  # noqa: E731
-    (address,) = until(pushes)
+    (address,) = wait_for(pushes)
     return address["value"]
 
 
@@ -114,12 +107,12 @@ def test_an_app_shows_a_message_and_a_tap_ends_the_run(place):
     api.put("/contacts/ann", {"attributes": {"name": "Ann"}, "addresses": [push], "consents": [consent]})
     ordered(api, "ann", "ready_app")
     phone = sandbox.world.phones[1]
-    (notice,) = until(lambda: list(phone.notices))
+    (notice,) = wait_for(lambda: list(phone.notices))
     assert (notice.title, notice.text) == ("Order 17", "Ann, it is ready")
     assert notice.link.startswith(f"{api.service.base_url}/l/")
-    until(lambda: message_of(api, "ann")["state"] == "delivered")
+    wait_for(lambda: message_of(api, "ann")["state"] == "delivered")
     sandbox.do(lambda deeds: deeds.tap(phone, notice))
-    until(lambda: (run_of(api, "ann", "ready_app") or {}).get("outcome") == "responded")
+    wait_for(lambda: (run_of(api, "ann", "ready_app") or {}).get("outcome") == "responded")
 
 
 def test_a_browser_is_bound_by_the_link_and_then_shows_a_message(place):
@@ -127,14 +120,14 @@ def test_a_browser_is_bound_by_the_link_and_then_shows_a_message(place):
     phone = sandbox.world.phones[2]
     assert bound(api, sandbox, "bob", 2).startswith(f"{sandbox.http_url}/webpush/b/2#")
     ordered(api, "bob", "ready_web")
-    (notice,) = until(lambda: list(phone.notices))
+    (notice,) = wait_for(lambda: list(phone.notices))
     assert (notice.title, notice.text) == ("Order 17", "Bob, it is ready")
-    until(lambda: message_of(api, "bob")["state"] == "delivered")
+    wait_for(lambda: message_of(api, "bob")["state"] == "delivered")
     sandbox.do(lambda deeds: deeds.dismiss(phone, notice))
     time.sleep(0.3)
     assert run_of(api, "bob", "ready_web")["outcome"] is None  # wiped away is no answer
     sandbox.do(lambda deeds: deeds.tap(phone, notice))
-    until(lambda: (run_of(api, "bob", "ready_web") or {}).get("outcome") == "responded")
+    wait_for(lambda: (run_of(api, "bob", "ready_web") or {}).get("outcome") == "responded")
 
 
 def test_a_browser_that_is_gone_is_marked_and_the_run_goes_on(place):
@@ -144,7 +137,7 @@ def test_a_browser_that_is_gone_is_marked_and_the_run_goes_on(place):
     consent = {"granted": True, "channels": ["push"], "proof": {"source": "page", "text": "on the page"}}
     api.put("/contacts/cid", {"addresses": [{"channel": "push", "value": value}], "consents": [consent]})
     ordered(api, "cid", "ready_web")
-    until(lambda: (run_of(api, "cid", "ready_web") or {}).get("outcome") == "unreachable")
+    wait_for(lambda: (run_of(api, "cid", "ready_web") or {}).get("outcome") == "unreachable")
     assert [a["health"] for a in api.get("/contacts/cid")["addresses"] if a["channel"] == "push"] == [
         "invalid"
     ]

@@ -29,7 +29,7 @@ def test_a_long_sms_is_delivered_with_its_last_part_and_answered_with_stop(tmp_p
         assert len(phone.texts) == 1 and phone.texts[0].parts == 3
         assert one.rows("SELECT count(*), max(part) FROM provider_ids") == [(3, 0)]
         one.sandbox.do(lambda deeds: deeds.send_sms(phone, "СТОП"))
-        until(lambda: one.rows("SELECT granted FROM consents") == [(0,)], 20)
+        until(lambda: one.rows("SELECT granted FROM consents") == [(0,)])
 
 
 def test_a_session_that_ends_before_the_answer_leaves_the_message_unknown_and_never_twice(
@@ -54,7 +54,7 @@ def test_a_call_over_asterisk_is_answered_by_a_key(tmp_path: Path, deed: str, ou
         until(lambda: one.outcome() == outcome.code, 30)
         (call,) = one.sandbox.phones[0].calls
         assert "Ваш заказ собран" in call.heard[0] and Kind.KEYPRESS in one.facts()
-        until(lambda: call.status == "completed", 20)
+        until(lambda: call.status == "completed")
 
 
 @SPEAKS
@@ -63,7 +63,7 @@ def test_a_machine_and_a_busy_line_are_told_by_asterisk(tmp_path: Path) -> None:
         one.joins()
         until(lambda: Kind.MACHINE_ANSWERED in one.facts(), 30)
         (call,) = one.sandbox.phones[0].calls
-        until(lambda: call.status == "completed", 20)
+        until(lambda: call.status == "completed")
         assert not call.heard and Kind.ANSWERED not in one.facts()
     (tmp_path / "busy").mkdir()
     with house(tmp_path / "busy", "asterisk", CALL, call="busy: 1", public=False) as one:

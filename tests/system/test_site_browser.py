@@ -1,21 +1,19 @@
 """The script on a shop's page in a real Chromium, under a strict policy, from another origin."""
 
 import json
-import shutil
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from kaskad.config import Settings
 from kaskad.domain.site import identity
 from kaskad.domain.tokens import BEACON, FORM
 from kaskad.web.service import serving
 from support.api import Api
+from support.site import CHROMIUM, chromium
+from support.world import wait_for
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 
@@ -54,29 +52,16 @@ class Shop:
         self._server.server_close()
 
 
-def until(found, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
-
-
 def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(tmp_path):
     shop = Shop()
     settings = Settings(database=f"sqlite:{tmp_path / 'kaskad.db'}", listen="127.0.0.1:0")
-    with serving(settings, "the tests") as running, sync_playwright() as playwright:
+    with serving(settings, "the tests") as running, chromium() as browser:
         api = Api(running)
         api.put("/contacts/ann", {"email": "ann@example.org"})
         site = api.put("/sites/shop", {"origins": [shop.url], "events": ["viewed"]})
         shop.tag = site["tag"]
         own = running.url
         shop.policy = f"default-src 'none'; script-src 'self' {own}; connect-src {own}; form-action 'self'"
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
         page = browser.new_context(timezone_id="Asia/Almaty", locale="kk-KZ").new_page()
         problems = []
         page.on("console", lambda told: problems.append(told.text) if told.type == "error" else None)
@@ -88,7 +73,7 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
                 return [row[3] for row in tx.all("hits_of_message", contact_id=contact_id, run_id=7, step=0)]
 
         page.goto(f"{shop.url}/cart?a=1#ksk={token}")
-        until(lambda: hits() == [BEACON])
+        wait_for(lambda: hits() == [BEACON])
         assert page.url == f"{shop.url}/cart?a=1"
         kept = "JSON.stringify([document.cookie, localStorage.length, sessionStorage.length])"
         assert json.loads(page.evaluate(kept)) == ["", 0, 0]
@@ -102,7 +87,7 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
         events = lambda: [  # noqa: E731
             one["details"] for one in api.get("/contacts/ann/timeline")["items"] if one["kind"] == "event"
         ]
-        until(lambda: [sku in events() for sku in ({"sku": "A-1"}, {"sku": "A-2"})] == [True, True])
+        wait_for(lambda: [sku in events() for sku in ({"sku": "A-1"}, {"sku": "A-2"})] == [True, True])
         assert api.get("/contacts/ann")["zone"] is None, "without consent"
         page.evaluate("kaskad.consent(true)")
         page.context.set_offline(True)
@@ -112,13 +97,12 @@ def test_a_click_arrives_a_visitor_is_known_and_nothing_is_kept_in_the_browser(t
         page.wait_for_timeout(1200)
         assert {"sku": "A-3"} not in events()
         page.context.set_offline(False)
-        until(lambda: {"sku": "A-3"} in events())
+        wait_for(lambda: {"sku": "A-3"} in events())
         sent = "/contacts/ann/events?limit=100"
-        until(lambda: len([one for one in api.get(sent)["items"] if "i" in one["properties"]]) == 20)
-        until(lambda: api.get("/contacts/ann")["zone"] == "Asia/Almaty")
+        wait_for(lambda: len([one for one in api.get(sent)["items"] if "i" in one["properties"]]) == 20)
+        wait_for(lambda: api.get("/contacts/ann")["zone"] == "Asia/Almaty")
 
         page.get_by_role("button", name="Send").click()  # leaves the page
-        until(lambda: hits() == [BEACON, FORM])
+        wait_for(lambda: hits() == [BEACON, FORM])
         assert problems == []
-        browser.close()
     shop.close()

@@ -123,24 +123,24 @@ def house(
 def test_an_sms_of_twilio_is_delivered_paid_and_answered_with_stop(tmp_path: Path) -> None:
     with house(tmp_path, "twilio_sms", SMS, price="0.05 USD per part") as one:
         one.joins()
-        until(lambda: Kind.DELIVERED in one.facts(), 20)
+        until(lambda: Kind.DELIVERED in one.facts())
         phone = one.sandbox.phones[0]
         assert [sms.text for sms in phone.texts] == ["Ваш заказ готов"]
         until(lambda: one.cost() == 1, 20)  # 5 by the account's price; Twilio says 0.0079 later
         one.sandbox.do(lambda deeds: deeds.send_sms(phone, "СТОП"))
-        until(lambda: one.rows("SELECT granted, channels FROM consents") != [], 20)
+        until(lambda: one.rows("SELECT granted, channels FROM consents") != [])
         assert one.rows("SELECT granted FROM consents") == [(0,)]
         one.joins("2")
-        until(lambda: len(one.rows("SELECT id FROM runs WHERE outcome IS NOT NULL")) >= 1, 20)
+        until(lambda: len(one.rows("SELECT id FROM runs WHERE outcome IS NOT NULL")) >= 1)
         assert len([sms for sms in phone.texts if not sms.mine]) == 1  # she is not written to again
 
 
 def test_a_call_of_voximplant_is_confirmed_by_a_key(tmp_path: Path) -> None:
     with house(tmp_path, "voximplant", CALL, call="presses: 1", price="9 RUB") as one:
         one.joins()
-        until(lambda: one.outcome() == Outcome.RESPONDED.code, 20)
+        until(lambda: one.outcome() == Outcome.RESPONDED.code)
         assert {Kind.KEYPRESS, Kind.CLICKED} <= set(one.facts())
-        until(lambda: one.cost() == 120, 20)
+        until(lambda: one.cost() == 120)
         (call,) = one.sandbox.phones[0].calls
         assert call.keys == "1"
 
@@ -149,9 +149,9 @@ def test_a_machine_is_hung_up_on_by_twilio_and_paid_for_all_the_same(tmp_path: P
     # Kaskad hangs up while the text is read: as fast as elsewhere it would have a tenth of a second for it.
     with house(tmp_path, "twilio", CALL, call="machine: 1", price="9 KZT", factor=30) as one:
         one.joins()
-        until(lambda: Kind.MACHINE_ANSWERED in one.facts(), 20)
+        until(lambda: Kind.MACHINE_ANSWERED in one.facts())
         (call,) = one.sandbox.phones[0].calls
-        until(lambda: call.status == "completed", 20)
+        until(lambda: call.status == "completed")
         assert len(call.heard) == 1  # the text would have been said twice
         until(lambda: one.cost() == 3750, 20)  # told only when it is asked for
         assert Kind.ANSWERED not in one.facts()
@@ -165,16 +165,16 @@ def test_a_machine_is_hung_up_on_by_twilio_and_paid_for_all_the_same(tmp_path: P
 def test_without_a_public_address_exolve_is_asked(tmp_path: Path, server: str, step: str, kind: Kind) -> None:
     with house(tmp_path, server, step, call="presses: 0", public=False) as one:
         one.joins()
-        until(lambda: kind in one.facts(), 20)
+        until(lambda: kind in one.facts())
 
 
 def test_a_stop_that_only_twilio_has_heard_counts_from_its_refusal_on(tmp_path: Path) -> None:
     with house(tmp_path, "twilio_sms", SMS, public=False) as one:
         one.joins()
         phone = one.sandbox.phones[0]
-        until(lambda: bool(phone.texts), 20)
+        until(lambda: bool(phone.texts))
         one.sandbox.do(lambda deeds: deeds.send_sms(phone, "stop"))
         assert one.rows("SELECT granted FROM consents") == []
         one.joins("2")
-        until(lambda: one.rows("SELECT granted FROM consents") == [(0,)], 20)
+        until(lambda: one.rows("SELECT granted FROM consents") == [(0,)])
         assert one.rows(f"SELECT state FROM messages WHERE state = {MessageState.REJECTED.code}") != []

@@ -27,7 +27,7 @@ def counting(monkeypatch):
     def ask(name):
         def make():
             begun.append(name)
-            there.wait(30)
+            there.wait(120)
 
         with pytest.raises(BeingCounted):
             counts.get(name, make)
@@ -86,7 +86,7 @@ def test_what_failed_late_is_told_once_more_and_not_counted_again(counting):
 
     def make():
         begun.append("bad")
-        there.wait(30)
+        there.wait(120)
         raise ValueError("wrong")
 
     with pytest.raises(BeingCounted):
@@ -111,7 +111,7 @@ def test_what_was_late_is_told_once_to_each_who_waits_and_to_nobody_else(countin
     def make():
         number = len(begun) + 1
         begun.append(number)
-        there.wait(30)
+        there.wait(120)
         return number
 
     def counted():
@@ -164,7 +164,7 @@ def test_figures_that_were_forgotten_are_counted_anew(counting, monkeypatch, end
         number = next(numbers)
         begun.append(number)
         if number == 1:
-            there.wait(30)
+            there.wait(120)
         return number
 
     with pytest.raises(BeingCounted):
