@@ -144,7 +144,7 @@ class Driver:
         longest_s = 2 * PATIENCE_S * (self.plan.kills + 1) + 2 * self.plan.drain_s
         async with self.going(), asyncio.timeout(longest_s):
             carts = asyncio.create_task(self.outside.tell_of_carts(self.plan.per_second))
-            await self.outside.until(lambda: self.outside.accepted >= 3, 20.0)
+            await self.outside.until(lambda: self.outside.accepted >= 3, 120.0)
             for number in range(1, self.plan.kills + 1):
                 await self._kill(number)
                 if self.deaths:
