@@ -240,7 +240,7 @@ def test_the_comparison_compares_refusals_and_those_who_were_refused_before():
     play = Compared(CASCADE + third, policy=Policy.unlimited(), provider="silent")
     Compared.shared_ways = 0
     play.provider = "accepts"
-    play.happens(Kind.REJECTED).passes("5h")
+    play.passes("30s").happens(Kind.REJECTED).passes("5h")
     assert play.steps == ["letter", "sms", "call"] and play.outcome == "exhausted"
     assert Compared.shared_ways == 3  # the step after the refusal, the one after silence, the end
 

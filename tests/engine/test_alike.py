@@ -219,10 +219,32 @@ def test_a_refused_message_that_is_tried_again_marks_the_run(either, reason, aga
     assert stage.sent(ann) == ["first", "second", "second" if again else "third"]
 
 
-def test_a_refusal_that_a_service_tells_of_later_marks_the_run(either):
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_what_follows_from_a_refusal_is_due_from_then_on(either, monkeypatch, way):
+    if way == "long":
+        monkeypatch.setattr(world, "refusal", lambda *_: None)
+    stage = Stage(either)
+    stage.cascade(CASCADE)
+    people = [stage.person(name, attributes={"city": "A"}) for name in ("ann", "ben")]
+    stage.answer = lambda parcel: None
+    stage.deliver(events=[stage.told(contact_id, "joined", what="x") for contact_id in people])
+    (second,) = stage.world.by_channel[Channel.VIBER.code]
+    stage.world.limits[second.id].change(1, 1e6, 1000)  # one of them is queued there
+    stage.passes("30s")
+    now = stage.clock.now()
+    stage.engine.take_results([refused(parcel, now, Reason.CONTENT) for parcel in stage.parcels[:2]])
+    stage.works()
+    runs = [stage.run(contact_id) for contact_id in people]
+    assert sorted(run.phase for run in runs) == [Phase.QUEUED, Phase.SUBMITTED]
+    assert [(run.step, run.due_at) for run in runs] == [(1, now)] * 2
+
+
+@pytest.mark.parametrize("kind", [Kind.SENT, None])
+def test_a_refusal_that_a_service_tells_of_later_marks_the_run(either, kind):
     stage = Stage(either)
     stage.cascade(CASCADE)
     ann = stage.person("ann", attributes={"city": "A"})
+    stage.answer = lambda parcel: accepted(parcel, stage.clock.now(), kind=kind)
     stage.event(ann, "joined", what="x")
     stage.receipt(ann, Kind.REJECTED)
     assert stage.run(ann).marks == 1 and stage.sent(ann) == ["first", "second"]
