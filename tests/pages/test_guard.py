@@ -184,6 +184,9 @@ def test_a_step_that_a_guardrail_has_paused_is_told_once_and_asks_for_one_thing(
         page = client.get("/cascades/stopped/guard?lang=en").text
     assert page.count("40 of 50 messages") == 1 and "the rest goes on. Failures of step" in page
     assert "Let the step go on" in page and "I have looked" not in page
+    with site.client("marketer") as client:
+        assert "на шаге &#39;chat&#39;: 40 из 50" in client.get("/cascades/stopped/guard?lang=ru").text
+        assert "failures" not in client.get("/cascades/stopped/guard?lang=ru").text.partition("<form")[0]
     assert run(["guard", "show", "stopped", "--db", str(office.db.name)]) == 1
     said = capsys.readouterr().out
     assert "Look at it, then `kaskad resume stopped --step chat`." in said

@@ -101,11 +101,13 @@ class Look(Struct, frozen=True):
         )
 
     def _read(self, name: str, value: str) -> str:
-        """Return what was found in a text: a channel's word, a sentence, or a name as it is."""
+        """Return what was found in a text: a channel's or a figure's word, a sentence, or a name as it is."""
         if name in _CHANNEL_PLACES and value in WORDS["channel"]:
             return self.word("channel", value)
         if name == "why":
             return self.coded(value)
+        if name == "figure":
+            return self._(value)
         return self.told(value) if " " in value else value
 
     def word(self, kind: str, name: str) -> str:
