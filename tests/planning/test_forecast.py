@@ -120,6 +120,25 @@ def test_who_leaves_a_step_at_which_few_are_silent_is_told_by_the_steps_beside_i
         assert np.mean(drawn.leaves / (1 - drawn.reacts)) == pytest.approx(leave, abs=0.01)
 
 
+@pytest.mark.parametrize("name", ["double", "double, and they share one", "half, and they share one"])
+def test_who_is_silent_to_many_messages_is_not_believed_to_react_as_those_before(name):
+    """Where people share a propensity few of them are left at the last step, of whom few are known."""
+    rates, shared = WORLDS[name]
+    big = happened(STAGES, World(np.random.default_rng(99), 200_000, rates, shared).shapes(200_000), {})
+    chance, places = np.random.default_rng(3), [(3, 3), (4, 4), (4, 2)]
+    off = {place: [] for place in places}
+    for _ in range(20):
+        outlook = Outlook(PLAN, happened(STAGES, World(chance, 1_000, rates, shared).shapes(1_000), {}), {})
+        for step, before in places:
+            cell = big.cells[step, before]
+            off[step, before].append(
+                outlook.means(step, ASKS[step], before).reacts[0] - cell.reacted / cell.of
+            )
+    assert {
+        place: round(float(np.mean(each)), 2) for place, each in off.items() if abs(np.mean(each)) > 0.1
+    } == {}
+
+
 def test_the_control_group_is_sent_nothing():
     told = forecast(PLAN, People(1_000, [Kind(1_000, ASKS)], held=2_000, typical=True), NOTHING)
     assert told.mean.steps[0].sent[0] == pytest.approx(800)

@@ -11,7 +11,7 @@ from numpy.random import default_rng
 from kaskad.domain.terms import Channel, Reaction
 from kaskad.planning.history import Cell, Happened
 from kaskad.planning.priors import reacts
-from kaskad.planning.rates import Belief, Family, Seen, family, moved, shifted
+from kaskad.planning.rates import Belief, Family, Seen, faded, fading, family, mixture, moved, shifted
 from kaskad.planning.walk import Ask, Rate, Rates, Stage, Worlds
 
 Event = tuple[Channel, Reaction | None]  # what counts as success, where: rates of one are alike
@@ -46,6 +46,7 @@ class Outlook:
             number for number, stage in enumerate(plan.stages) if stage.ends or stage.branch is not None
         ]
         self._shift = shifted(self._seen())
+        self._fading = fading([self._seen_at(number) for number in range(len(plan.stages))])
         self._families: dict[Event, Family] = {}
         self._beliefs: dict[tuple[int, Channel, int], tuple[Belief, Belief | None]] = {}
 
@@ -106,13 +107,24 @@ class Outlook:
         event = channel, self._plan.successes[step]
         if not self.knows(step, channel):
             return NEVER
-        near = [
-            Seen(cell.of, cell.reacted)
-            for (number, others), cell in self._own.cells.items()
-            if number == step and others != before
-        ]
-        own = self._own.cells.get((step, before), _NOTHING)
-        return self._family(event).knowing(near).believed(Seen(own.of, own.reacted))
+        near = {number: seen for number, seen in self._seen_at(step).items() if number != before and seen.of}
+        cell = self._own.cells.get((step, before), _NOTHING)
+        alike, own = self._family(event), Seen(cell.of, cell.reacted)
+        if not near:
+            return alike.believed(own)
+        beliefs = []
+        for by, likely in self._fading:
+            others = [faded(seen, by * (number - before)) for number, seen in near.items()]
+            beliefs.append((likely, alike.knowing(others).believed(own)))
+        return mixture(beliefs)
+
+    def _seen_at(self, step: int) -> dict[int, Seen]:
+        """Return what was seen at a step of those to whom so many messages went before."""
+        return {
+            before: Seen(cell.of, cell.reacted)
+            for (number, before), cell in self._own.cells.items()
+            if number == step
+        }
 
     def _family(self, event: Event) -> Family:
         if event not in self._families:

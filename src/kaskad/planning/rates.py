@@ -9,7 +9,7 @@ hierarchy, summed over a grid instead of sampled: Gelman et al., Bayesian Data A
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import overload
 
@@ -23,13 +23,16 @@ WEIGHT = 10.0  # answers that a figure of the field is worth
 SCATTERS = np.array([2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])  # answers that the common rate is worth
 NODES = 32
 SHIFTS = np.linspace(-3.0, 3.0, 61)
+FADINGS = np.linspace(-0.6, 1.8, 25)
+_HEIGHTS = np.linspace(-8.0, 8.0, 161)
+_RARE = 1e-3
 
 
 class Seen(Struct, frozen=True):
     """How many it could happen to, and to how many it did."""
 
     of: int
-    hits: int
+    hits: float
 
 
 class Belief(Struct, frozen=True):
@@ -97,6 +100,54 @@ def shifted(figures: Sequence[tuple[float, Seen]]) -> float:
         misses = WEIGHT - hits
         told += betaln(hits + seen.hits, misses + seen.of - seen.hits) - betaln(hits, misses)
     return float(SHIFTS[told.argmax()])
+
+
+def fading(steps: Sequence[Mapping[int, Seen]]) -> list[tuple[float, float]]:
+    """Return by how many logits fewer react for each message that went before, and how likely each is.
+
+    `steps` are what was seen at each step of those to whom so many messages went before. Who has been silent
+    to more of them is less ready to react to any (a line in logits at each step, whatever its height).
+    """
+    told = -(FADINGS**2) / (2 * 0.5**2)
+    for cells in steps:
+        seen = {before: cell for before, cell in cells.items() if cell.of}
+        if len(seen) < 2:
+            continue
+        likely = np.zeros((len(FADINGS), len(_HEIGHTS)))
+        middle = sum(before * cell.of for before, cell in seen.items()) / sum(
+            cell.of for cell in seen.values()
+        )
+        for before, cell in seen.items():
+            at = _HEIGHTS[None, :] - FADINGS[:, None] * (before - middle)
+            likely -= cell.hits * np.logaddexp(0.0, -at) + (cell.of - cell.hits) * np.logaddexp(0.0, at)
+        told = told + scipy.special.logsumexp(likely, axis=1)
+    weights = np.exp(told - told.max())
+    kept = weights > _RARE * weights.sum()
+    return [
+        (float(by), float(weight / weights[kept].sum()))
+        for by, weight in zip(FADINGS[kept], weights[kept], strict=True)
+    ]
+
+
+def faded(seen: Seen, by: float) -> Seen:
+    """Return what would have been seen where so many logits more react: of those who did not some more do, or
+    of those who did some fewer."""
+    if not seen.of:
+        return seen
+    rate = (seen.hits + 0.5) / (seen.of + 1.0)  # nobody of four is not nobody of all
+    there = moved(rate, by)
+    if by < 0:
+        return Seen(seen.of, seen.hits * there / rate)
+    return Seen(seen.of, seen.of - (seen.of - seen.hits) * (1.0 - there) / (1.0 - rate))
+
+
+def mixture(beliefs: Sequence[tuple[float, Belief]]) -> Belief:
+    """Return what is believed where each of these may hold, as likely as its weight says."""
+    return Belief(
+        np.concatenate([weight * one.weights for weight, one in beliefs]),
+        np.concatenate([one.hits for _, one in beliefs]),
+        np.concatenate([one.misses for _, one in beliefs]),
+    )
 
 
 @overload
