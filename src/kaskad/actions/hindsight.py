@@ -8,7 +8,7 @@ week after a version was that of all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec import Struct, structs
@@ -25,7 +25,6 @@ from kaskad.analytics.reach import Line, lines_of
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.analytics.services import services
 from kaskad.domain.policy import DAY
-from kaskad.domain.rates import Exchange
 from kaskad.planning.entries import scaled
 from kaskad.planning.forecast import Range
 from kaskad.planning.history import Happened, happened
@@ -85,23 +84,21 @@ class Hindsight(Struct, frozen=True):
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
     """Return a cascade's last forecasts, of launches and of weeks, the latest first; raises NotFound."""
     with office.read() as tx:
-        row, changed = store.by_slug(tx, slug), Changed(tx, office.now())
-        found = [
-            _compared(office, tx, slug, row.id, one, changed) for one in store.foretold(tx, row.id, limit)
-        ]
-        found += [_week(office, tx, one, changed) for one in week_forecasts.latest(tx, limit, row.id)]
+        row, seen = store.by_slug(tx, slug), _Seen(office, tx)
+        found = [_compared(seen, slug, row.id, one) for one in store.foretold(tx, row.id, limit)]
+        found += [_week(seen, one) for one in week_forecasts.latest(tx, limit, row.id)]
     return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
 def of_all(office: Office, limit: int = MOST) -> list[Hindsight]:
     """Return the last forecasts of all cascades, the latest first."""
     with office.read() as tx:
-        changed = Changed(tx, office.now())
+        seen = _Seen(office, tx)
         found = [
-            _compared(office, tx, slug, cascade_id, one, changed)
+            _compared(seen, slug, cascade_id, one)
             for slug, cascade_id, one in store.foretold_everywhere(tx, limit)
         ]
-        found += [_week(office, tx, one, changed) for one in week_forecasts.latest(tx, limit)]
+        found += [_week(seen, one) for one in week_forecasts.latest(tx, limit)]
     return sorted(found, key=lambda one: -one.started_at)[:limit]
 
 
@@ -110,20 +107,47 @@ def calibrated(told: Sequence[Hindsight]) -> Calibration:
     return calibration([[one.placed for one in each.figures] for each in told if each.over])
 
 
-def _compared(
-    office: Office, tx: Transaction, slug: str, cascade_id: int, told: Foretold, changed: Changed
-) -> Hindsight:
-    expected = msgspec.json.decode(told.forecast, type=Expected)
-    ids = _versions(tx, cascade_id, told)
+class _Seen:
+    """One state of the database, of which what all launches ask for is looked up once."""
+
+    def __init__(self, office: Office, tx: Transaction) -> None:
+        self.office, self.tx, self.now = office, tx, office.now()
+        self.changed, self.services = Changed(tx, self.now), services(tx)
+        self._launches: dict[int, list[tuple[int, int]]] = {}
+
+    def launches(self, version_id: int) -> list[tuple[int, int]]:
+        """Return the launches of a version, by id, and when each began."""
+        if version_id not in self._launches:
+            rows = self.tx.all("launches_by_version", version_id=version_id)
+            self._launches[version_id] = [(row[0], row[1]) for row in rows]
+        return self._launches[version_id]
+
+    def cost(
+        self, lines: Sequence[Line], told: Collection[str], cascade_id: int, scope: Scope
+    ) -> Counter[str]:
+        """Return what messages cost, in the currencies in which it was told beforehand what they would."""
+        own = Counter[str]()
+        for line in lines:
+            own.update(line.cost)
+        if own.keys() <= set(told):
+            return own
+        told_in = exchanges(self.tx, cascade_id, self.now, scope).cost
+        values = {name: value for name, value in told_in.values.items() if name not in told}
+        return Counter(structs.replace(told_in, values=values).told(own))
+
+
+def _compared(seen: _Seen, slug: str, cascade_id: int, told: Foretold) -> Hindsight:
+    expected, tx = msgspec.json.decode(told.forecast, type=Expected), seen.tx
+    ids = _versions(seen, cascade_id, told)
     past, lines, numbers = Happened({}), list[Line](), list[int]()
-    scope = _scope(tx, told, ids)
+    scope = _scope(seen, told, ids)
     for version_id in ids:
-        found = tally(tx, cascade_id, structs.replace(scope, version_id=version_id), changed)
-        own = happened(stages(cascade_of(office, tx, version_id)), found.shapes, found.legs)
+        found = tally(tx, cascade_id, structs.replace(scope, version_id=version_id), seen.changed)
+        own = happened(stages(cascade_of(seen.office, tx, version_id)), found.shapes, found.legs)
         past.include(own)
         numbers += [store.version(tx, version_id).number] if own.over + own.under_way else []
-        lines += lines_of(found, {}, services(tx))
-    cost = _told_as(lines, expected.cost, exchanges(tx, cascade_id, office.now(), scope).cost)
+        lines += lines_of(found, {}, seen.services)
+    cost = seen.cost(lines, expected.cost, cascade_id, scope)
     entered = past.over + past.under_way
     figures = [
         *_people(expected, past, sum(line.sent for line in lines)),
@@ -139,31 +163,32 @@ def _compared(
     )  # fmt: skip
 
 
-def _versions(tx: Transaction, cascade_id: int, told: Foretold) -> frozenset[int]:
+def _versions(seen: _Seen, cascade_id: int, told: Foretold) -> frozenset[int]:
     """Return the versions by which people of a launch may have entered: its own, and those that were on trial
     with it since it began."""
     found = {told.version_id}
-    for trial in reversed(trials.of_cascade(tx, cascade_id)):
+    for trial in reversed(trials.of_cascade(seen.tx, cascade_id)):
         tried = {trial.base_id, *(arm.version_id for arm in trial.arms)}
         began, ended = trial.started_at, trial.ended_at
         if not found & tried or (ended is not None and ended <= told.started_at):
             continue
-        if began < (_next(tx, told, found) or FOREVER):
+        if began < (_next(seen, told, found) or FOREVER):
             found |= tried
     return frozenset(found)
 
 
-def _week(office: Office, tx: Transaction, row: WeekRow, changed: Changed) -> Hindsight:
+def _week(seen: _Seen, row: WeekRow) -> Hindsight:
     """Hold what was told of a version's first week against those who have entered in it."""
     told = msgspec.json.decode(row.forecast, type=Week)
-    cascade, now = cascade_of(office, tx, row.version_id), office.now()
+    tx, now = seen.tx, seen.now
+    cascade = cascade_of(seen.office, tx, row.version_id)
     since = _hour(row.at) + HOUR_MS
     until = min(since + DAYS * DAY, FOREVER if row.until is None else _hour(row.until) + HOUR_MS)
     scope = Scope(version_id=row.version_id, since=since, until=max(since, until))
-    found = tally(tx, row.cascade_id, scope, changed)
+    found = tally(tx, row.cascade_id, scope, seen.changed)
     past = happened(stages(cascade), found.shapes, found.legs)
-    lines = lines_of(found, {}, services(tx))
-    cost = _told_as(lines, told.costs, exchanges(tx, row.cascade_id, now, scope).cost)
+    lines = lines_of(found, {}, seen.services)
+    cost = seen.cost(lines, told.costs, row.cascade_id, scope)
     people = past.over + past.under_way
     came = {
         "reached": past.reached, "silent": past.silent, "converted": past.converted,
@@ -182,7 +207,7 @@ def _week(office: Office, tx: Transaction, row: WeekRow, changed: Changed) -> Hi
         ]
     )
     if told.entries is not None and until - since == DAYS * DAY:
-        all_told = tally(tx, row.cascade_id, Scope(since=since, until=until), changed)
+        all_told = tally(tx, row.cascade_id, Scope(since=since, until=until), seen.changed)
         entered = sum(runs for shape, runs in all_told.shapes.items() if not shape.holdout)
         figures.insert(0, Compared("entered", "", told.entries.expected, told.entries.between, entered))
     over = now >= until and past.under_way <= SETTLED * people and people > 0
@@ -192,42 +217,33 @@ def _week(office: Office, tx: Transaction, row: WeekRow, changed: Changed) -> Hi
     )  # fmt: skip
 
 
-def _told_as(lines: Sequence[Line], told: Mapping[str, object], told_in: Exchange) -> Mapping[str, int]:
-    """Return what messages cost, in the currencies in which it was told beforehand what they would."""
-    own = Counter[str]()
-    for line in lines:
-        own.update(line.cost)
-    values = {name: value for name, value in told_in.values.items() if name not in told}
-    return Counter(structs.replace(told_in, values=values).told(own))
-
-
 def _of_each(name: str, currency: str, told: Told, came: int, people: int) -> Compared:
     """Return a figure of as many people as have entered."""
     between = scaled(told.small, told.large, told.rate, people)
     return Compared(name, currency, round(told.rate * people), between, came)
 
 
-def _scope(tx: Transaction, told: Foretold, versions: frozenset[int]) -> Scope:
+def _scope(seen: _Seen, told: Foretold, versions: frozenset[int]) -> Scope:
     """Return the time of a launch: in whole hours, which are counted already, unless one has two launches."""
-    ends_at = _next(tx, told, versions)
-    before = max((at for at in _others(tx, told, versions) if at < told.started_at), default=None)
+    ends_at = _next(seen, told, versions)
+    before = max((at for at in _others(seen, told, versions) if at < told.started_at), default=None)
     since, until = _hour(told.started_at), FOREVER if ends_at is None else _hour(ends_at)
     if since == until or (before is not None and before >= since):
         since, until = told.started_at, ends_at or FOREVER
     return Scope(since=since, until=until)
 
 
-def _next(tx: Transaction, told: Foretold, versions: Collection[int]) -> int | None:
+def _next(seen: _Seen, told: Foretold, versions: Collection[int]) -> int | None:
     """Return when the next launch of any of these versions began."""
-    return min((at for at in _others(tx, told, versions) if at > told.started_at), default=None)
+    return min((at for at in _others(seen, told, versions) if at > told.started_at), default=None)
 
 
-def _others(tx: Transaction, told: Foretold, versions: Collection[int]) -> list[int]:
+def _others(seen: _Seen, told: Foretold, versions: Collection[int]) -> list[int]:
     """Return when other launches of these versions began."""
     return [
         at
         for version_id in versions
-        for launch_id, at in tx.all("launches_by_version", version_id=version_id)
+        for launch_id, at in seen.launches(version_id)
         if launch_id != told.launch
     ]
 

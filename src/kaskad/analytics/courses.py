@@ -235,11 +235,14 @@ def _correct(
 
 def _moved(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed) -> Iterator[tuple[int, Entry]]:
     """Yield as what these runs are no longer to be counted (-1), and as what instead (1)."""
+    people = scope.people
+    found = list(changed.standings(lambda contact_id: people is None or contact_id in people))
+    if not found:
+        return
     versions = {row[0] for row in tx.all("versions_of", cascade_id=cascade_id) if scope.has(row[0])}
     if scope.version_id:
         versions &= {scope.version_id}
-    people = scope.people
-    for standing in changed.standings(lambda contact_id: people is None or contact_id in people):
+    for standing in found:
         for entry, sign in ((standing.counted, -1), (standing.entry, 1)):
             if (
                 entry is not None
