@@ -216,3 +216,10 @@ def test_what_is_due_is_noted_once_until_it_is_claimed(
     with place.db.write() as tx:
         counting.count(tx, PIECE, noted=noted)
     assert noted.new({first}) == {first}  # a report was printed meanwhile
+    noted.committed()
+    other = first[0], first[1] + 1  # of the same contact
+    rows = [(*first, "in a table"), (*other, "too"), (*second, "third")]
+    assert noted.unknown(rows) == [other, second]
+    assert noted.new({first, other}) == {other}
+    noted.committed()
+    assert other not in noted.unknown(rows) and second in noted.unknown(rows)

@@ -144,7 +144,7 @@ class Changes:
         """Let the runs of these rows be counted anew."""
         for rows in tables:
             if rows:
-                self.counted.update(map(_RUN, rows))
+                self.counted.update(map(_RUN, rows) if self._noted is None else self._noted.unknown(rows))
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:

@@ -63,12 +63,18 @@ class Noted:
     """
 
     def __init__(self) -> None:
-        self._known: set[RunKey] = set()
+        # Of each contact the run that was noted last: of several, one is noted again, which harms nothing.
+        self._known: dict[int, int] = {}
         self._fresh: set[RunKey] = set()  # of a transaction that is not committed yet
+
+    def unknown(self, rows: Sequence[Row]) -> list[RunKey]:
+        """Return the runs of these rows (contact, run, …) without most of those that are noted already."""
+        noted = self._known.get
+        return [(row[0], row[1]) for row in rows if noted(row[0]) != row[1]]
 
     def new(self, keys: Set[RunKey]) -> Set[RunKey]:
         """Return those that are to be noted, and take them as noted once the transaction is committed."""
-        fresh = keys - self._known - self._fresh
+        fresh = {key for key in keys - self._fresh if self._known.get(key[0]) != key[1]}
         self._fresh |= fresh
         return fresh
 
@@ -76,7 +82,7 @@ class Noted:
         """Take what was noted since as noted for good."""
         if len(self._known) > _NOTED:
             self._known.clear()
-        self._known |= self._fresh
+        self._known.update(self._fresh)
         self._fresh.clear()
 
     def forget(self) -> None:
