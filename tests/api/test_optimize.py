@@ -154,8 +154,24 @@ def test_nothing_that_was_reckoned_of_what_was_before_is_answered(api, monkeypat
         there.set()
         api.post("/lists", {"name": "late"})
         assert _asked(api, forecast, vips)["audience"] == "list late"
+        _who_was_put_on_a_list_is_counted(api, there, forecast, text)
         assert api.call("PATCH", "/policy", {"zone": "Europe/Moscow"}).status_code == 200
         assert api.call("POST", forecast, everybody).status_code == 202, "by another policy"
+
+
+def _who_was_put_on_a_list_is_counted(api, there, forecast, text):
+    """Whether the list is named or the trigger's; who is told to ask again gets no answer of before."""
+    api.post("/contacts", {"external_id": "one"})
+    own = {"definition": text.replace("{broadcast: all}", "{broadcast: late}")}
+    for size, put in ((1, True), (0, False)):
+        there.clear()
+        bodies = [{"list": "late"}, own]
+        assert {api.call("POST", forecast, body).status_code for body in bodies} == {202}
+        there.set()
+        time.sleep(0.3)  # it is there now, of the list as it was
+        way = ("POST", "/lists/late/members") if put else ("POST", "/lists/late/members/remove")
+        assert api.call(*way, {"contacts": ["one"]}).status_code < 300
+        assert [_asked(api, forecast, body)["size"] for body in bodies] == [size, size]
 
 
 def _asked(api, path, body):

@@ -16,6 +16,7 @@ AT_ONCE = 2  # counted at the same time, fewer than a database has readers; the 
 WAITING = 32  # so many at most; more are refused
 KEPT_S = 10.0  # so long an answer that was not there soon waits for who asks again
 RETRY_S = 1  # when to ask again
+ANEW = 3  # so often at most what stands on something that changes all the time is counted anew
 
 
 class BeingCounted(KaskadError):
@@ -33,7 +34,10 @@ class Busy(KaskadError):
 class _Job:
     """One thing that is counted; `value` or `error` are there once `done` is set."""
 
-    def __init__(self, make: Callable[[], Any], promised: Iterable[str] = ()) -> None:
+    def __init__(
+        self, make: Callable[[], Any], promised: Iterable[str] = (), mark: Hashable = "", anew: int = 0
+    ) -> None:
+        self.mark, self.anew = mark, anew  # what it stood on as it began; how often it was counted before
         self.began, self.ended = time.monotonic(), 0.0
         self.waits = True  # for its turn
         self.promised = set(promised)  # who was told to ask again
@@ -57,6 +61,11 @@ class _Job:
     def is_old(self, now: float) -> bool:
         return self.done.is_set() and now - self.ended > KEPT_S
 
+    def is_outdated(self, mark: Hashable) -> bool:
+        """Say whether it is of before a change, and to be counted anew: not for ever where all goes on to
+        change."""
+        return self.done.is_set() and self.mark != mark and self.anew < ANEW
+
     def is_for(self, who: str) -> bool:
         """Return whether that one may have it: anybody what is being counted, who waits what was."""
         return not who or not self.done.is_set() or who in self.promised
@@ -75,14 +84,15 @@ class Soon:
         """Begin nothing more, so that closing the database waits only for what is being counted now."""
         self._closed.set()
 
-    def get(self, name: Hashable, make: Callable[[], T], who: str = "") -> T:
-        """Return what `make` does, which is asked once for all who ask for that name meanwhile.
+    def get(self, name: Hashable, make: Callable[[], T], who: str = "", mark: Hashable = "") -> T:
+        """Return what `make` does, which is asked once for all who ask for that name meanwhile. With another
+        `mark` than it began with it is counted anew, up to ANEW times.
 
         With `who` asks, what was late is told once to each who was told to ask again: it may be of before a
         change by now. Raises BeingCounted where it was not there SOON_S after it began, Busy, and what `make`
         raises.
         """
-        job = self._job(name, make, who)
+        job = self._job(name, make, who, mark)
         if not job.done.wait(max(0.0, job.began + SOON_S - time.monotonic())):
             with self._lock:
                 job.promised.add(who)
@@ -117,16 +127,20 @@ class Soon:
             if job is not None and job.done.is_set() and job.error is None:
                 del self._jobs[name]
 
-    def _job(self, name: Hashable, make: Callable[[], Any], who: str = "") -> _Job:
+    def _job(
+        self, name: Hashable, make: Callable[[], Any], who: str = "", mark: Hashable = ""
+    ) -> _Job:  # fmt: skip
         now = time.monotonic()
         with self._lock:
             for old in [each for each, job in self._jobs.items() if job.is_old(now)]:
                 del self._jobs[old]
             job = self._jobs.get(name)
-            if job is None or not job.is_for(who):
+            outdated = job is not None and job.is_outdated(mark)
+            if job is None or outdated or not job.is_for(who):
                 self._check_room()
                 promised = () if job is None else job.promised  # they get this one then
-                job = self._jobs[name] = _Job(make, promised)
+                anew = job.anew + 1 if job is not None and outdated else 0
+                job = self._jobs[name] = _Job(make, promised, mark, anew)
                 told = (self._turn, self._closed)
                 threading.Thread(target=job.run, args=told, name="counting", daemon=True).start()
             return job

@@ -11,6 +11,10 @@ SELECT name FROM lists WHERE name > :after ORDER BY name LIMIT :limit;
 SELECT l.id, l.name, (SELECT count(*) FROM list_members m WHERE m.list_id = l.id) FROM lists l
  WHERE l.name = :name;
 
+-- name: list_mark
+-- How many are in a list, and the sum of their ids: hardly ever the same once somebody has come or gone.
+SELECT count(*), sum(m.contact_id) FROM lists l JOIN list_members m ON m.list_id = l.id WHERE l.name = :name;
+
 -- name: remove_members (sqlite)
 DELETE FROM list_members WHERE list_id = :c1 AND contact_id = :c2;
 

@@ -45,15 +45,17 @@ class Counting:
         self._who = asking(request).name
 
     def soon(
-        self, make: Callable[[], T], body: Told | None = None, on: Hashable = "", *, apart: bool = False
-    ) -> T:
+        self, make: Callable[[], T], body: Told | None = None, on: Hashable = "", *, mark: Hashable = "",
+        apart: bool = False,
+    ) -> T:  # fmt: skip
         """Return what `make` does, which stands on what is told by `on`: with another it is another answer.
+        `mark` tells of what changes all the time: with another it is counted anew, a few times.
 
         What is reckoned `apart`, in a process of its own, waits for nobody's figures, nor they for it. Raises
         BeingCounted where it takes longer than a moment.
         """
         told = "" if body is None else body.model_dump_json()
-        return (self._playing if apart else self._soon).get((*self._name, told, on), make, self._who)
+        return (self._playing if apart else self._soon).get((*self._name, told, on), make, self._who, mark)
 
 
 Counted = Annotated[Counting, Depends(Counting)]

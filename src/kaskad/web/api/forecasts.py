@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kaskad.actions import forecast, hindsight
 from kaskad.actions.forecast import Expected
-from kaskad.actions.grounds import grounds
+from kaskad.actions.grounds import grounds, on_list
 from kaskad.actions.hindsight import Hindsight
 from kaskad.domain.ids import launch_text
 from kaskad.planning.edges import By
@@ -264,5 +264,6 @@ def forecast_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewFo
             return forecast.of_typical(office, slug, told.definition)
         return forecast.expect(office, slug, told.definition, whom=told.whom, sample=told.sample)
 
-    found = counted.soon(made, told, grounds(office, slug))
+    mark = "" if told.typical else on_list(office, slug, told.whom, told.definition)
+    found = counted.soon(made, told, grounds(office, slug), mark=mark)
     return ForecastView.model_validate(found, from_attributes=True)

@@ -244,7 +244,7 @@ def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOp
 
     Nothing is changed: each proposal is a definition that may become the draft.
     """
-    from kaskad.actions.grounds import grounds
+    from kaskad.actions.grounds import grounds, on_list
     from kaskad.actions.optimize import optimize
     from kaskad.actions.optimized import Target
     from kaskad.planning.orders import Freedom
@@ -263,7 +263,8 @@ def optimize_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewOp
         optimize, office, slug, told.definition, target, whom=told.whom, typical=told.typical,
         sample=told.sample, segments=told.segments,
     )  # fmt: skip
-    found = counted.soon(call, told, grounds(office, slug))
+    mark = "" if told.typical else on_list(office, slug, told.whom, told.definition)
+    found = counted.soon(call, told, grounds(office, slug), mark=mark)
     return OptimizedView.model_validate(found, from_attributes=True)
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from kaskad.actions import reports
 from kaskad.actions.audience import Audience
 from kaskad.actions.export import Form
-from kaskad.actions.grounds import grounds
+from kaskad.actions.grounds import grounds, on_list
 from kaskad.actions.launch_preview import SAMPLE, preview
 from kaskad.analytics.who import OF_RUNS, START, Person
 from kaskad.domain.errors import Invalid
@@ -133,5 +133,8 @@ def preview_launch(office: InOffice, counted: Counted, slug: Slug, told: NewLaun
     Asked of a sample of the audience, by what decides it before every message. Nothing is changed.
     """
     audience = Audience(told.list or "", told.segment or "", told.everybody)
-    found = counted.soon(lambda: preview(office, slug, audience, SAMPLE), told, grounds(office, slug))
+    found = counted.soon(
+        lambda: preview(office, slug, audience, SAMPLE), told, grounds(office, slug),
+        mark=on_list(office, slug, audience),
+    )  # fmt: skip
     return PreviewView.model_validate(found, from_attributes=True)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 
 from kaskad.actions import simulate
-from kaskad.actions.grounds import grounds
+from kaskad.actions.grounds import grounds, on_list
 from kaskad.actions.simulate import Asked
 from kaskad.planning.world_file import MOST_PEOPLE
 from kaskad.web.api.cascades import READ, Slug
@@ -144,6 +144,7 @@ def simulate_cascade(office: InOffice, counted: Counted, slug: Slug, told: NewSi
     It is done in a process of its own, and ended after 55 seconds.
     """
     found = counted.soon(
-        lambda: simulate.simulate(office, slug, told.asked), told, grounds(office, slug), apart=True
-    )
+        lambda: simulate.simulate(office, slug, told.asked), told, grounds(office, slug), apart=True,
+        mark="" if told.typical else on_list(office, slug, told.whom, told.definition),
+    )  # fmt: skip
     return SimulationView.model_validate(simulate.as_told(found))

@@ -12,7 +12,7 @@ from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import wanted
 from kaskad.actions.cascades import Overview
 from kaskad.actions.forecast import Expected
-from kaskad.actions.grounds import grounds
+from kaskad.actions.grounds import grounds, on_list
 from kaskad.actions.launch_preview import Preview, preview
 from kaskad.actions.office import Office
 from kaskad.analytics.recent import Lately
@@ -172,6 +172,7 @@ def _launch_page(
             shown, foretold = figures_of(request).soon.get(
                 ("launch", slug, asked.audience, grounds(office, slug)),
                 lambda: _looked(office, slug, asked.audience),
+                mark=on_list(office, slug, read_audience(asked.audience)),
             )
         except BeingCounted:
             raise
