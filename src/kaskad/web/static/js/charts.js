@@ -40,6 +40,17 @@ export const percent = (share, digits = Math.abs(share) < 0.1 ? 1 : 0) =>
   new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(share);
 export const points = (share, digits = 1) => `${share > 0 ? "+" : ""}${number(share * 100, digits)}`;
 
+/** Return a text as lines of about so many letters, broken between words. */
+export function broken(text, most) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const longer = `${lines.at(-1)} ${word}`.trim();
+    if (lines.at(-1) && longer.length > most) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
+}
+
 /** Return how many minor units one of a currency is. */
 export const unit = (currency) =>
   10 ** new Intl.NumberFormat(language, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
@@ -143,7 +154,7 @@ export function forest(rows, { format = number, zero = 0, zeroWords = "", axisNa
   return {
     height: 56 + (axisName ? 20 : 0) + (axisName && narrow ? 16 : 0) + rows.length * (narrow ? 46 : 38),
     grid: grid({ bottom: axisName ? (narrow ? 60 : 44) : 24 }),
-    xAxis: values(axisName, format, { scale: true, nameTextStyle: { color: colour("--quiet"), fontSize: 12, width: narrow ? 190 : 400, overflow: "break" } }),
+    xAxis: values(narrow ? broken(axisName, 28).join("\n") : axisName, format, { scale: true }),
     yAxis: names(rows.map((row) => row.name), narrow, { inverse: true, axisLine: { show: false } }),
     tooltip: tip(({ data }) => {
       const row = rows[data[data.length - 1]];

@@ -1,5 +1,5 @@
 // The ways of people through a cascade, as a Sankey: those that were gone, and those that are expected.
-import { channelColour, colour, tip } from "./charts.js";
+import { broken, channelColour, colour, tip } from "./charts.js";
 
 const SNUG = 900; // pixels: below it the names of steps stand above them
 const LETTER = 7.2; // pixels of a letter on a narrow chart, about
@@ -14,17 +14,7 @@ function paint(node) {
   return colour(node.paint === "under_way" ? "--moving" : "--faint");
 }
 
-/** Return a name as lines that have room beside a narrow chart. */
-function lines(name) {
-  const made = [""];
-  for (const word of name.split(" ")) {
-    const longer = `${made.at(-1)} ${word}`.trim();
-    if (made.at(-1) && (longer.length + 1) * LETTER > ENDS) made.push(word);
-    else made[made.length - 1] = longer;
-  }
-  return made;
-}
-
+const lines = (name) => broken(name, ENDS / LETTER - 1);
 const high = (node) => 15 * (lines(node.label).length + 1);
 
 /** Return how a narrow chart is laid out: ends are named beside it, steps by their number where names are too long. */
