@@ -8,6 +8,7 @@ from kaskad.domain.consent import ANY
 from kaskad.domain.policy import Cap, PerClass, Policy
 from kaskad.domain.terms import Channel, Kind, MessageClass, Phase, Reason
 from kaskad.engine import alike, world
+from kaskad.engine.world import Options
 from kaskad.store import contacts, courses
 from kaskad.store.db import Database, open_database
 from kaskad.store.migrate import upgrade
@@ -27,6 +28,7 @@ steps:
   - {id: third, channel: sms, text: "{{ contact.name }}", wait: 2h}
 """
 POLICY = replace(Policy.unlimited(), caps=(Cap(3, 7),), min_gap_ms=PerClass(advertising=60_000))
+FEW_SLOTS = {"concurrency": 3, "per_second": 1e6, "burst": 1000}
 TABLES = {
     "runs": "SELECT * FROM runs ORDER BY contact_id, id",
     "messages": "SELECT contact_id, run_id, account_id, mask, not_before, submitted_at, sent_at, price, cost,"
@@ -144,10 +146,13 @@ def fresh(request, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("limits", "sharers"), [(None, 0), ({"concurrency": 3, "per_second": 1e6, "burst": 1000}, 0), (None, 2)]
+    ("limits", "sharers", "least"),
+    [(None, 0, 100), (FEW_SLOTS, 0, 100), (FEW_SLOTS, 0, 1), (None, 2, 100)],
+    ids=["free", "queued", "unwritten", "shared"],
 )
-def test_both_ways_leave_the_same_rows(fresh, request, monkeypatch, limits, sharers):
+def test_both_ways_leave_the_same_rows(fresh, request, monkeypatch, limits, sharers, least):
     each = {"prices": {"minor": 150, "currency": "KZT"}} | ({"limits": limits} if limits else {})
+    options = Options(base_url="https://go.example.org", wait_unwritten_from=least)
     short_ways, refusals = [], []
     real = alike.Alike._write_granted
 
@@ -157,13 +162,13 @@ def test_both_ways_leave_the_same_rows(fresh, request, monkeypatch, limits, shar
         return real(self, plan, takes)
 
     monkeypatch.setattr(alike.Alike, "_write_granted", counting)
-    short = carried(fresh(), account_each=each, sharers=sharers)
+    short = carried(fresh(), account_each=each, sharers=sharers, options=options)
     assert sum(short_ways) >= 20 and sum(refusals) >= 4
     monkeypatch.setattr(world, "standing", lambda *_: None)
     monkeypatch.setattr(world, "turn", lambda *_: None)
     monkeypatch.setattr(world, "refusal", lambda *_: None)
     count = len(short_ways)
-    long = carried(fresh(), account_each=each, sharers=sharers)
+    long = carried(fresh(), account_each=each, sharers=sharers, options=options)
     assert len(short_ways) == count
     if limits and "postgresql" in request.node.name:  # it lets any of those who are equally old go first
         short, long = whatever_the_order(short), whatever_the_order(long)
