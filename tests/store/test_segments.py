@@ -22,6 +22,7 @@ from kaskad.store import settings as settings_store
 from kaskad.store.contacts import Address, Consent, Contact, proof_text, save
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_base import making
+from kaskad.store.segment_columns import Ahead
 from support.examples import tries
 
 KEY = b"k" * 32
@@ -309,15 +310,31 @@ def test_a_contact_s_own_language_and_country_are_asked_like_attributes(
     assert almaty and _found(db, 'contact.zone == "Asia/Almaty"') == almaty
 
 
+def test_a_column_is_read_for_several_blocks_at_once(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, kept = ("attribute", "ahead", ""), {block: bytes([block]) for block in (0, 1, 15, 16, 40, 41)}
+    with db.write() as tx:
+        tx.many("put_columns", [(block, *key, data) for block, data in kept.items()])
+    asked, every = [], type(tx).all
+    with db.read() as tx:
+        monkeypatch.setattr(type(tx), "all", lambda *told, **more: asked.append(more) or every(*told, **more))
+        ahead = Ahead(tx, 40)
+        found = {block: ahead.column(block, *key) for block in range(41)}
+    assert {block: data for block, data in found.items() if data is not None} == {
+        block: data for block, data in kept.items() if block < 41
+    }
+    assert [(one["first"], one["last"]) for one in asked] == [(0, 15), (16, 31), (32, 40)]
+
+
 def test_nothing_of_who_is_erased_stays_in_columns(db: Database) -> None:
     with db.write() as tx:
         (one,) = save(tx, KEY, [Contact(external_id="a", attributes={"city": "Алматы"})], NOW).ids
     list(making(db, NOW))
+    city = {"kind": "attribute", "name": "city", "property": "", "first": 0, "last": 0}
     with db.write() as tx:
-        assert tx.one("segment_column", kind="attribute", name="city", property="", block=0) is not None
+        assert tx.one("segment_column", **city) is not None
         ((generation,),) = tx.all("begin_block", block=0, first=1)
         tx.script(f"UPDATE contacts SET erased_at = 1, attributes = '{{}}' WHERE id = {one};")
-        assert tx.one("segment_column", kind="attribute", name="city", property="", block=0) is None
+        assert tx.one("segment_column", **city) is None
         assert not tx.run("end_block", block=0, generation=generation, now=NOW), "begun before the erasure"
     with db.read() as tx:
         assert segment_blocks.standing(tx).stale and segments.matching(tx, read("true"), NOW) == []

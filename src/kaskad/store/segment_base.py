@@ -17,7 +17,7 @@ from kaskad.domain.terms import Channel
 from kaskad.store import segment_blocks
 from kaskad.store.db import Database, Transaction
 from kaskad.store.segment_blocks import BLOCK, Write, last_block, writer
-from kaskad.store.segment_columns import Block, Columns, Integers, Live, Made, pack
+from kaskad.store.segment_columns import Ahead, Block, Columns, Integers, Live, Made, pack
 from kaskad.store.segment_patch import Patched
 from kaskad.store.segment_sets import Question, purchases
 
@@ -68,9 +68,10 @@ def blocks(
     touched = np.array([row[0] for row in tx.all("segment_touched")] if made else [], np.int64)
     touched.sort()
     touched = touched[slice(*np.searchsorted(touched, [first * BLOCK, (last + 1) * BLOCK]))]
+    ahead = Ahead(tx, last)
     for block in range(first, last + 1):
         progress(block, last + 1)
-        own: Block = Made(tx, block) if block in made else Live(tx, _contacts(tx, block))
+        own: Block = Made(tx, block, ahead) if block in made else Live(tx, _contacts(tx, block))
         if len(own.ids):
             yield own, _within(touched, block) if block in made else _NOBODY
     again = touched[np.isin(touched // BLOCK, np.array(sorted(made), np.int64))]

@@ -30,6 +30,7 @@ Codes: TypeAlias = NDArray[np.unsignedinteger[Any]]
 Columns: TypeAlias = dict[tuple[str, str, str], bytes]  # by kind, name and property
 
 _BEGINS = frozenset("+-.0123456789iInN")  # of numbers as texts, infinite ones too
+TOGETHER = 16  # blocks of which a column is read at once: some MiB
 EXACT = 2**53  # beyond it floats are no longer all whole numbers
 
 # What any property that is a number looks like, also as a text; most events have none, and are not decoded.
@@ -213,11 +214,36 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Packed).decode
 
 
-class Made:
-    """Contacts of a block as they stood when it was made."""
+class Ahead:
+    """Columns of blocks that are asked in order, up to the `last`: each is read for TOGETHER of them.
 
-    def __init__(self, tx: Transaction, block: int) -> None:
+    A statement for each column of each block would take longer than all else.
+    """
+
+    def __init__(self, tx: Transaction, last: int) -> None:
+        self._tx, self._last = tx, last
+        self._read: dict[tuple[str, str, str], tuple[range, dict[int, bytes]]] = {}
+
+    def column(self, block: int, kind: str, name: str, property_name: str) -> bytes | None:
+        """Return a column of a block as it is kept; None: there is none."""
+        key = kind, name, property_name
+        blocks, found = self._read.get(key, (range(0), {}))
+        if block not in blocks:
+            blocks = range(block, min(block + TOGETHER - 1, self._last) + 1)
+            rows = self._tx.all(
+                "segment_column", kind=kind, name=name, property=property_name, first=block, last=blocks[-1]
+            )
+            found = {row[0]: row[1] for row in rows}
+            self._read[key] = blocks, found
+        return found.get(block)
+
+
+class Made:
+    """Contacts of a block as they stood when it was made; with others after it, columns are read `ahead`."""
+
+    def __init__(self, tx: Transaction, block: int, ahead: Ahead | None = None) -> None:
         self._tx, self._block = tx, block
+        self._ahead = ahead or Ahead(tx, block)
         self._all: Columns | None = None
 
     def columns(self) -> Columns:
@@ -279,8 +305,8 @@ class Made:
         if self._all is not None:
             kept = self._all.get((kind, name, property_name))
             return None if kept is None else _decode(kept)
-        row = self._tx.one("segment_column", kind=kind, name=name, property=property_name, block=self._block)
-        return None if row is None else _decode(row[0])
+        data = self._ahead.column(self._block, kind, name, property_name)
+        return None if data is None else _decode(data)
 
 
 def pack(people: Whole) -> Columns:

@@ -50,7 +50,9 @@ SELECT string_agg(CAST(contact_id AS TEXT), ','), string_agg(CAST(at AS TEXT), '
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND name = :name;
 
 -- name: segment_column
-SELECT data FROM segment_columns WHERE kind = :kind AND name = :name AND property = :property AND block = :block;
+-- A column of some blocks.
+SELECT block, data FROM segment_columns
+ WHERE kind = :kind AND name = :name AND property = :property AND block >= :first AND block <= :last;
 
 -- name: segment_blocks
 -- Blocks of contacts that are there, and when each was made; one of which nothing is made has none.
