@@ -1,16 +1,20 @@
 """Several parts of the people, each with an order of its own: the best choice, and one row that holds all."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from kaskad.actions.by_segment import refusing
+from kaskad.actions.proposals import refusals
 from kaskad.actions.splitting import Way, split_drawn
 from kaskad.domain.cascade import Clock, Span
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.definition.edit import EditError
 from kaskad.domain.terms import Reaction
 from kaskad.planning.frontier import Point, Wish, best, price_of_reach, split
+from kaskad.planning.history import Cell
 from kaskad.planning.woven import woven
 
 
@@ -216,3 +220,21 @@ def test_what_stands_once_takes_the_wait_of_all():
     assert list(steps) == [*order, "thanks"] and steps["robot"].wait[-1].span == Span(ms=3_600_000)
     with pytest.raises(EditError, match="robot stands once, for everybody"):
         split_drawn("cart", looks, [Way("vip", order, {"robot": "1h"}), Way("", order)])
+
+
+def test_a_segment_that_refuses_more_than_all_may_is_named_though_all_together_do_not_show_it():
+    """One of twenty people is a VIP, of whom one in fifty says no to the robot that is proposed for them."""
+    ground = SimpleNamespace(items=[SimpleNamespace(step=0), SimpleNamespace(step=1)])
+
+    def part(refused, of):
+        cells = [Cell(silent=5_000), Cell(silent=of - refused, left=refused, refused=refused)]
+        own = SimpleNamespace(step=lambda number: cells[number])
+        ways = [SimpleNamespace(messages=np.array(sent)[:, None]) for sent in ([1.0, 0.0], [1.0, 0.8])]
+        return SimpleNamespace(own=own, today=ways[0]), ways[1]
+
+    parts = {"vip": part(20, 1_000), "few": part(4, 200), "": part(1, 20_000)}
+    shares = (0.05, 0.01, 0.94)
+    assert refusals(ground, [(share, *one) for share, one in zip(shares, parts.values(), strict=True)]) == []
+    (told,) = refusing(ground, parts)
+    assert "Of segment vip by itself" in told
+    assert "all others" in refusing(ground, {"": part(20, 1_000)})[0]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from msgspec import Struct, structs
 
+from kaskad.actions.arranging import Arrangement
 from kaskad.actions.crowds import Asker
 from kaskad.actions.optimized import Part, Spot
 from kaskad.actions.parting import Parting
@@ -306,10 +307,31 @@ def order_proposal(grounds: Grounds, found: Settled) -> Proposal | None:
         for part, segment in enumerate((*grounds.parting.segments, ""))
     ]  # fmt: skip
     against = [*_unfounded(grounds, ways, told[0][1]), *refusals(ground, told)]
+    names = (*grounds.parting.segments, "")
+    cautions += refusing(ground, {names[part]: each[part][1:] for part in ways})
     return proposal(
         "order", asked.text, asked.cascade, [], figures, against, cautions,
         rejected(ground, *told[-1][1:]), (), {}, parts,
     )  # fmt: skip
+
+
+def refusing(ground: Arrangement, parts: Mapping[str, tuple[Weighed, Choice]]) -> list[str]:
+    """Return which segments ("": all others) would by themselves say no more often than all may; the bounds
+    for all, which hold a proposal back, may not show it. Less than 5 refusals tell nothing of a segment."""
+    found = list[str]()
+    for segment, (one, choice) in parts.items():
+        known = sum(one.own.step(item.step).refused for item in ground.items)
+        if known < LEAST_REACTIONS or not refusals(ground, [(1.0, one, choice)]):
+            continue
+        found.append(
+            worded(
+                "Of segment %(segment)s by itself more people would say no or complain than of all may.",
+                segment=segment,
+            )
+            if segment
+            else worded("Of all others by themselves more people would say no or complain than of all may.")
+        )
+    return found
 
 
 def _unfounded(grounds: Grounds, ways: Mapping[int, Order], one: Weighed) -> list[str]:
