@@ -316,7 +316,8 @@ class Http:
         found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not self._inside.opens(host, addresses):
-            raise SendError(Reason.AUTH, "the URL leads to a private address, which the settings forbid")
+            detail = "the URL leads to a private address that private_webhooks does not open"
+            raise SendError(Reason.AUTH, detail)
         self._addresses[host, port] = (self.loop.time() + ADDRESS_S, addresses[:3])
         return addresses[:3]
 
