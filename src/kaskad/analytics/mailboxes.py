@@ -50,18 +50,22 @@ def counted(tx: Transaction, since: int) -> Counted:
     """Return how mail has fared since an instant."""
     days: dict[tuple[int, str], Mails] = defaultdict(Mails)
     domains: dict[str, Mails] = defaultdict(Mails)
+
+    def add(day: int, domain: str | None, mails: Mails) -> None:
+        if domain is not None:
+            days[day, service_of(domain)].add(mails)
+            domains[domain].add(mails)
+
     last = tx.one("last_messaged_contact")
     for after in range(0, (last[0] or 0) if last else 0, PIECE):
         rows = tx.all(
             "mails_by_domain", after=after, until=after + PIECE, since=since, window=WINDOW_MS,
             complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value,
-            opt_out=Kind.UNSUBSCRIBED.value, opted_out=Kind.UNSUBSCRIBED.bit,
         )  # fmt: skip
-        for day, _, domain, state, reason, spam, leaving, arrived, count in rows:
+        for day, domain, state, reason, spam, arrived, count in rows:
             bounced = state in FAILED and (state == MessageState.BOUNCED.code or reason in DEAD)
-            mails = Mails(
-                count * (state in _ENDED), count * arrived, count * bounced, count * spam, count * leaving,
-            )  # fmt: skip
-            days[day, service_of(domain)].add(mails)
-            domains[domain].add(mails)
+            add(day, domain, Mails(count * (state in _ENDED), count * arrived, count * bounced, count * spam))
+    people = sorted(row[0] for row in tx.all("left_lately", since=since))
+    for day, domain, count in tx.among("mails_left_by", people, since=since, window=WINDOW_MS):
+        add(day, domain, Mails(opt_outs=count))
     return Counted(days, domains)

@@ -99,36 +99,43 @@ SELECT contact_id, id FROM events
    AND name = :name;
 
 -- name: mails_by_domain
--- The mails that some contacts were handed since :since, by UTC day, account and the domain of the contact's address
--- (the preferred one of several, as it is now), state and reason; and whether they have arrived, and were called spam
--- or were the last to arrive before an opt-out within :window ms. Some contacts at a time: nobody should wait while all
--- messages are looked through.
-WITH left_runs AS MATERIALIZED (
-    SELECT contact_id, run_id FROM messages
-     WHERE contact_id > :after AND contact_id <= :until AND mask & :opted_out <> 0
-    UNION
-    SELECT contact_id, id FROM runs
-     WHERE contact_id > :after AND contact_id <= :until AND marks & :opted_out <> 0
-)
-SELECT m.submitted_at / 86400000 AS day, m.account_id,
-       substr(a.value, /* sqlite: instr(a.value, '@') */ /* postgresql: strpos(a.value, '@') */ + 1) AS domain,
+-- The mails that some contacts were handed since :since, by UTC day and the domain of the contact's address (the
+-- preferred one of several, as it is now; NULL: none), state and reason; and whether they were called spam within :window
+-- ms, and have arrived. Some contacts at a time: nobody should wait while all messages are looked through.
+SELECT m.submitted_at / 86400000 AS day,
+       (SELECT substr(b.value, /* sqlite: instr(b.value, '@') */ /* postgresql: strpos(b.value, '@') */ + 1)
+          FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
+         ORDER BY b.preferred DESC, b.health, b.value LIMIT 1) AS domain,
        m.state, m.reason,
        CASE WHEN m.mask & :complained = 0 THEN 0
             WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
                             AND f.step = m.step AND f.kind = :complaint AND f.at <= m.submitted_at + :window)
             THEN 1 ELSE 0 END AS spam,
-       CASE WHEN m.arrived = 0 OR (m.contact_id, m.run_id) NOT IN (SELECT contact_id, run_id FROM left_runs) THEN 0
-            WHEN (SELECT max(o.submitted_at) FROM arrivals o
-                   WHERE o.contact_id = m.contact_id AND o.run_id = m.run_id AND o.arrived = 1
-                     AND o.submitted_at <= (SELECT min(f.at) FROM facts f WHERE f.contact_id = m.contact_id
-                                               AND f.run_id = m.run_id AND f.kind = :opt_out
-                                            HAVING min(f.at) <= m.submitted_at + :window)) = m.submitted_at
-            THEN 1 ELSE 0 END AS leaving,
        m.arrived, count(*)
   FROM arrivals m
-  JOIN contacts c ON c.id = m.contact_id AND c.seed = 0
-  JOIN addresses a ON a.contact_id = m.contact_id AND a.channel = 1
-   AND a.value = (SELECT b.value FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
-                   ORDER BY b.preferred DESC, b.health, b.value LIMIT 1)
  WHERE m.contact_id > :after AND m.contact_id <= :until AND m.channel = 1 AND m.submitted_at >= :since
- GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+   AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ GROUP BY 1, 2, 3, 4, 5, 6;
+
+-- name: left_lately
+-- Who opted out since :since: few, so they need not be looked for among all messages.
+SELECT DISTINCT contact_id FROM facts WHERE kind = 13 AND at >= :since;
+
+-- name: mails_left_by
+-- The mails that these contacts were handed since :since and that were the last to arrive before an opt-out within
+-- :window ms, by UTC day and domain, as `mails_by_domain`.
+SELECT m.submitted_at / 86400000 AS day,
+       (SELECT substr(b.value, /* sqlite: instr(b.value, '@') */ /* postgresql: strpos(b.value, '@') */ + 1)
+          FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
+         ORDER BY b.preferred DESC, b.health, b.value LIMIT 1) AS domain,
+       count(*)
+  FROM arrivals m
+ WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND m.channel = 1 AND m.submitted_at >= :since AND m.arrived = 1
+   AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+   AND (SELECT max(o.submitted_at) FROM arrivals o
+         WHERE o.contact_id = m.contact_id AND o.run_id = m.run_id AND o.arrived = 1
+           AND o.submitted_at <= (SELECT min(f.at) FROM facts f WHERE f.contact_id = m.contact_id
+                                     AND f.run_id = m.run_id AND f.kind = 13
+                                  HAVING min(f.at) <= m.submitted_at + :window)) = m.submitted_at
+ GROUP BY 1, 2;
