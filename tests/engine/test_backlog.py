@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
+from kaskad.domain.errors import Conflict
 from kaskad.domain.terms import Kind, Reason
 from kaskad.engine.world import Options
 from support.stage import Stage, accepted, refused
@@ -63,19 +64,32 @@ def test_who_waits_has_no_row_and_is_sent_in_turn(either):
     assert {stage.outcome(person) for person in people} == {"exhausted"}
 
 
-def test_who_was_due_first_goes_first(either):
+@pytest.mark.parametrize("undone", [False, True])
+def test_who_was_due_first_goes_first(either, undone):
     stage = stage_of(either)
     taken = entered_at_once(stage, 3)  # all slots
     groups = []
     for number in range(4):
-        stage.clock.at += 10
         group = [stage.person(f"g{number}{n}") for n in range(3)]
-        stage.deliver(events=[stage.told(person, "service") for person in group])
+        for some in [group] if number == 0 else [[person] for person in group]:  # many first, then one by one
+            stage.clock.at += 10
+            stage.deliver(events=[stage.told(person, "service") for person in some])
         groups.append(group)
-    for number in range(4):
+    broken: list[Conflict] = []
+
+    class Once:
+        def run(self, *_):
+            if broken:
+                raise broken.pop()
+
+    stage.engine._housekeeping = Once()  # a tick that is undone has served nobody
+    answer(stage, 0, 3)
+    if undone:
+        broken.append(Conflict("another process was quicker"))
+    for number in range(1, 4):
         answer(stage, 3 * number, 3 * number + 3)
     order = [one.contact_id for one in stage.parcels]
-    assert sorted(order[:3]) == taken
+    assert not broken and sorted(order[:3]) == taken
     assert [sorted(order[3 * n : 3 * n + 3]) for n in range(1, 5)] == groups
 
 
