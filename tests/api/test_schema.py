@@ -72,7 +72,7 @@ NOT_DESCRIBED = {  # path begins with: why it is no part of the API
 
 @pytest.fixture(scope="module")
 def described(api):
-    return schemathesis.openapi.from_url(f"{api.service.url}/api/openapi.json", timeout=20)
+    return schemathesis.openapi.from_url(f"{api.service.url}/api/openapi.json", timeout=60)
 
 
 OPERATIONS = [
