@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future
 
 import pytest
 from msgspec.structs import replace
 
 from kaskad.domain.errors import Conflict
-from kaskad.domain.terms import Kind, Reason
+from kaskad.domain.terms import Channel, Kind, Reason
+from kaskad.engine.receive import Delivery
 from kaskad.engine.world import Options
 from support.stage import Stage, accepted, refused
 
@@ -204,3 +206,47 @@ def test_slow_tokens_are_waited_for(db, tokens):
     assert stage.clock.now() < (stage.engine.next_at or 0) <= stage.clock.now() + 1_000
     stage.passes("30s")
     assert sorted(one.contact_id for one in stage.parcels) == people
+
+
+def test_who_is_sent_by_an_account_that_the_step_names_waits_for_no_other(either):
+    stage = stage_of(either)
+    spare = stage.account(Channel.EMAIL, "spare", priority=9)
+    named = CASCADE.format("emergency").replace("channel: email", "channel: email, account: spare")
+    stage.cascade(named)
+    entered_at_once(stage, 10)
+    stage.clock.at += 5
+    people = [stage.person(f"s{n}") for n in range(6)]
+    stage.deliver(events=[stage.told(person, "emergency") for person in people])
+    assert [one.contact_id for one in stage.parcels if one.account_id == spare] == people
+
+
+def test_who_is_sent_by_an_account_that_takes_the_address_waits_for_no_other(db):
+    stage = stage_of(db)
+    first = next(one for one in stage.world.accounts.values() if one.channel is Channel.EMAIL)
+    stage.world.picky = {Channel.EMAIL.code: [first]}  # there may be another for some of the addresses
+    people = entered_at_once(stage, 10)
+    assert stage.world.backlog.accounts() == set()
+    assert Counter(stage.states(person)["letter"] for person in people) == {"submitted": 3, "queued": 7}
+
+
+def test_accounts_that_begin_to_share_a_channel_let_its_line_go(db):
+    stage = stage_of(db)
+    people = entered_at_once(stage, 10)
+    stage.account(Channel.EMAIL, "spare")
+    stage.works()
+    assert stage.world.backlog.accounts() == set()
+    assert {} not in [stage.states(person) for person in people]
+
+
+def test_those_who_stand_in_line_leave_a_part_of_each_tick_to_others(either):
+    stage = stage_of(either, due_limit=8)
+    people = entered_at_once(stage, 30)
+    stage.account(Channel.EMAIL, "email")  # with slots for all of them
+    stage.cascade(CASCADE.format("emergency").replace("channel: email, subject: Hello", "channel: viber"))
+    others = [stage.person(f"o{n}") for n in range(2)]
+    stage.clock.at += 5
+    stage.engine.deliver(Delivery(Future(), events=[stage.told(one, "emergency") for one in others]))
+    assert stage.engine._work(), "more of them have slots"
+    assert Counter(one.contact_id in others for one in stage.parcels[3:]) == {False: 6, True: 2}
+    stage.works()
+    assert sorted(one.contact_id for one in stage.parcels) == [*people, *others]

@@ -82,12 +82,13 @@ def standing(version: Version, phase: int, step: int) -> Standing | None:
 def leads_to(version: Version, phase: int, step: int) -> int | None:
     """Return the channel that runs in that phase of that step are sent to next once they are due.
 
-    None: not each of them is, or not by the same one.
+    None: not each of them is, or not by the same one, or the step names the account that sends it.
     """
     place = standing(version, phase, step)
     if place is None or place.enters is None:
         return None
-    return version.cascade.steps[place.enters].channels[0].code
+    next_step = version.cascade.steps[place.enters]
+    return None if next_step.account else next_step.channels[0].code
 
 
 def turn(version: Version, step: int) -> Standing | None:

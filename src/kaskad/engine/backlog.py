@@ -23,10 +23,11 @@ from kaskad.store import runs as run_store
 from kaskad.store.db import Transaction
 
 if TYPE_CHECKING:
-    from kaskad.engine.world import World
+    from kaskad.engine.world import Available, World
 
 ROUND_MS = 2_000
 _SHARE = 50  # a round takes no more than this part of the time
+_SERVED = 0.75  # of the runs of a tick are of those who stand in line, at most
 
 Ahead = Iterable[tuple[int, int]]  # account and lane of messages that are queued and may go now
 
@@ -71,8 +72,8 @@ class Backlog:
         self._seen = now
         began_s = monotonic()
         closed = self._places(world, now)
-        due = self._serve(tx, world, ahead, now, overdue) if closed else []
-        asked = max(0, limit - len(due))
+        due, waits = self._serve(tx, world, ahead, now, overdue) if closed else ([], False)
+        asked = max(1, limit - len(due))
         others = run_store.claim_besides(tx, closed or [0], now, asked, since=self._since, overdue=overdue)
         if self._since == 0:
             self._round_at = now + max(ROUND_MS, round(_SHARE * 1000 * (monotonic() - began_s)))
@@ -84,7 +85,7 @@ class Backlog:
         due += self._leave(world, others, ahead, now, overdue)
         if not self._lines:
             self._since = 0
-        return due, more
+        return due, more or waits
 
     def _begin_round(self, now: int) -> None:
         self._since, self._round_at = 0, now + ROUND_MS
@@ -93,19 +94,28 @@ class Backlog:
 
     def _places(self, world: World, now: int) -> list[int]:
         """Return the places whose runs stand in line; the lines of accounts that take no more go."""
-        firsts = world.available(now, 0).firsts
+        available = world.available(now, 0)
         for key, line in [*self._lines.items()]:
-            if firsts.get(line.channel) != key[0] or not world.limits[key[0]].flows(now):
+            if _carrier(world, available, line.channel) != key[0] or not world.limits[key[0]].flows(now):
                 del self._lines[key]
         return [place for line in self._lines.values() for place in sorted(line.places)]
 
-    def _serve(self, tx: Transaction, world: World, ahead: Ahead, now: int, overdue: int) -> list[Run]:
-        """Return of each line as many as have slots, best lane first; lines that have come to an end go."""
+    def _serve(
+        self, tx: Transaction, world: World, ahead: Ahead, now: int, overdue: int
+    ) -> tuple[list[Run], bool]:  # fmt: skip
+        """Return of each line as many as have slots, best lane first, and whether more of them have some.
+
+        Lines that have come to an end go. Most of a tick is theirs, in equal parts by account.
+        """
+        part = max(1, round(_SERVED * world.due_limit / len(self.accounts())))
         served: list[Run] = []
+        waits = False
         taken: dict[int, int] = defaultdict(int)
         for (account_id, lane), line in sorted(self._lines.items()):
-            room = world.free(account_id, now) - taken[account_id]
-            room -= sum(1 for each, best in ahead if each == account_id and best <= lane)
+            free = world.free(account_id, now) - taken[account_id]
+            free -= sum(1 for each, best in ahead if each == account_id and best <= lane)
+            room = min(free, part - taken[account_id])
+            waits = waits or room < free
             if room < 1:
                 continue
             since = max(line.head, overdue + 1)
@@ -116,7 +126,7 @@ class Backlog:
                 del self._lines[account_id, lane]
             else:
                 line.head = found[-1].wake_at or since
-        return served
+        return served, waits
 
     def _leave(
         self, world: World, due: Sequence[Run], ahead: Ahead, now: int, overdue: int
@@ -149,8 +159,8 @@ class Backlog:
         found: dict[tuple[int, int], dict[int, list[Run]]] = defaultdict(dict)
         for key, runs in places.items():
             channel = world.leads_to(*key)
-            account_id = available.firsts.get(channel or 0)
-            if channel is None or not account_id or channel in available.shared:
+            account_id = _carrier(world, available, channel or 0)
+            if channel is None or not account_id:
                 continue
             if world.limits[account_id].flows(now):
                 young = [run for run in runs if run.wake_at is not None and run.wake_at > overdue]
@@ -166,6 +176,12 @@ class Backlog:
         line = self._lines.setdefault((account_id, lane), _Line(channel, set(), head))
         line.places |= places
         line.head = min(line.head, head)
+
+
+def _carrier(world: World, available: Available, channel: int) -> int:
+    """Return the account by which everybody on the channel is sent to; 0 where there is no such account."""
+    by_contact = channel in available.shared or channel in world.picky
+    return 0 if by_contact else available.firsts.get(channel, 0)
 
 
 def _due_since(run: Run) -> int:
