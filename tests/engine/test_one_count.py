@@ -281,8 +281,8 @@ def check_terminal(answer: ReportView, told: reports.Told) -> None:
 
 
 def check_files(story: Story, told: reports.Told, runs: list[Run], made: list[Message]) -> None:
-    text = b"".join(reports.export(story.office, "shop", "csv")).decode("utf-8-sig")
-    book = CalamineWorkbook.from_filelike(io.BytesIO(b"".join(reports.export(story.office, "shop", "xlsx"))))
+    text = b"".join(reports.export(told, "csv")).decode("utf-8-sig")
+    book = CalamineWorkbook.from_filelike(io.BytesIO(b"".join(reports.export(told, "xlsx"))))
     header, *sheet = book.get_sheet_by_index(0).to_python()
     tables: list[list[dict[str, Any]]] = [
         list(csv.DictReader(io.StringIO(text))), [dict(zip(header, row, strict=True)) for row in sheet],
@@ -293,7 +293,7 @@ def check_files(story: Story, told: reports.Told, runs: list[Run], made: list[Me
             assert {name: int(row[name] or 0) for name in COUNTS if name in row} == {
                 name: count for name, count in line(of).items() if name in row
             }, step
-    figures = b"".join(measures.export(story.office, "shop", "csv")).decode("utf-8-sig")
+    figures = b"".join(measures.export(measures.told(story.office, "shop"), "csv")).decode("utf-8-sig")
     whole = {each["measure"]: each for each in csv.DictReader(io.StringIO(figures)) if not each["step"]}
     assert int(whole["unsubscribe_rate"]["part"]) == one_count.opted_out(made)
     assert int(whole["complaint_rate"]["part"]) == one_count.complained(made)
