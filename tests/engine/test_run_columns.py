@@ -149,6 +149,64 @@ def test_who_is_counted_while_a_block_is_made_stays_noted(office: tuple[Stage, O
     check(stage)
 
 
+def test_no_turn_comes_again_once_another_block_is_made(office: tuple[Stage, Office]) -> None:
+    stage, _ = office
+    db, plain = stage.db, writer(stage.db)
+    change = counted_anew(stage, everybody(stage)[0], 500)
+    run_columns.make(db, 0, plain)
+    plain(lambda tx: run_blocks.note(tx, [BLOCK]) or 0)
+    written = []
+
+    def late(own: Callable[[Transaction], int]) -> int:
+        if written:  # it has read the turn of who is in the other block; nobody is noted with it any more
+            run_columns.make(db, 1, plain)
+            plain(lambda tx: change(tx) or 0)
+        written.append(plain(own))
+        return written[-1]
+
+    run_columns.make(db, 0, late)
+    check(stage)
+
+
+def test_only_who_was_counted_anew_in_blocks_that_are_read_is_looked_for(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = office
+    people = everybody(stage)
+    list(run_columns.making(stage.db))
+    writer(stage.db)(lambda tx: run_blocks.note(tx, [people[0], BLOCK, 3 * BLOCK]) or 0)
+    with stage.db.read() as tx:
+        asked, among = [], type(tx).among
+
+        def looked(*args: object, **params: object) -> object:
+            rows = among(*args, **params)
+            asked.append((args[1], [row[0] for row in rows]))
+            return rows
+
+        monkeypatch.setattr(type(tx), "among", looked)
+        assert len(run_columns.counted(tx, 1, [*people, BLOCK + 1]).contacts) == COUNT
+        assert len(run_columns.counted(tx, 1, people[:3]).contacts) == 3
+    assert [ids for name, ids in asked if name == "touched_runs_of"] == [[people[0]]]
+
+
+def test_a_block_that_another_process_has_made_is_not_made_again(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, _ = office
+    with stage.db.write() as tx:  # somebody in the next block
+        tx.script(
+            f"INSERT INTO contacts (id, created_at, attributes, erased_at) VALUES ({BLOCK}, 0, '{{}}', 1);"
+        )
+    made, make = [], run_columns.make
+    monkeypatch.setattr(
+        run_columns, "make", lambda db, block, write: made.append(block) or make(db, block, write)
+    )
+    slow = run_columns.making(stage.db)
+    assert next(slow) == (1, 2)
+    assert list(run_columns.making(stage.db)) == [(1, 1)]
+    assert list(slow) == [(2, 2)] and made == [0, 1]
+
+
 def test_the_first_making_waits_for_who_counts(office: tuple[Stage, Office]) -> None:
     stage, _ = office
     change = counted_anew(stage, everybody(stage)[0], 500)

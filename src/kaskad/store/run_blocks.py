@@ -18,15 +18,15 @@ def note(tx: Transaction, contact_ids: Collection[int]) -> None:
 
     Only for whoever counts: one process does at a time.
     """
-    if contact_ids and tx.one("any_run_block") is not None:
-        turn = last_turn(tx) + 1
-        tx.many("touch_runs", [(contact_id, turn) for contact_id in sorted(contact_ids)])
+    if contact_ids:
+        for (turn,) in tx.all("next_turn"):
+            tx.many("touch_runs", [(contact_id, turn) for contact_id in sorted(contact_ids)])
 
 
 def last_turn(tx: Transaction) -> int:
-    """Return the turn in which somebody was counted anew last; 0: nobody was."""
-    row = tx.one("last_turn")
-    return 0 if row is None else row[0] or 0
+    """Return the turn in which somebody was counted anew last; 0: nobody was. None comes twice."""
+    ((turn,),) = tx.all("last_turn")
+    return int(turn)
 
 
 def standing(tx: Transaction) -> Standing:
@@ -35,6 +35,12 @@ def standing(tx: Transaction) -> Standing:
     made = sum(1 for _, is_made in rows if is_made)
     ((touched,),) = tx.all("count_touched_runs", most=bearable(made) + 1)
     return Standing(last_block(tx) + 1, len(rows), made, touched)
+
+
+def is_due(tx: Transaction, block: int) -> bool:
+    """Tell whether a block is not made, or somebody of it was counted anew since."""
+    span = {"first": block * BLOCK, "last": block * BLOCK + BLOCK - 1}
+    return tx.one("run_block_due", block=block, **span) is not None
 
 
 def all_due(tx: Transaction) -> list[int]:

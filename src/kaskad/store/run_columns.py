@@ -101,15 +101,16 @@ def counted(tx: Transaction, cascade_id: int, people: Sequence[int]) -> Counted:
     """Return as what the runs of some people (in the order of their ids) through a cascade are counted."""
     ids: Integers = np.array(people, np.int64)
     made = {block for block, is_made in tx.all("run_blocks") if is_made}
-    loose = np.zeros(len(ids), np.bool_)
-    if made:
-        touched = np.array([row[0] for row in tx.all("touched_runs")], np.int64)
-        loose = np.isin(ids, touched)
+    by_column = {block: own for block, own in _blocks(ids) if block in made and own.stop - own.start >= _FEW}
+    loose = np.ones(len(ids), np.bool_)
+    if by_column:
+        touched = np.array([row[0] for row in tx.among("touched_runs_of", list(by_column))], np.int64)
+        anew = np.isin(ids, touched)
+        for own in by_column.values():
+            loose[own] = anew[own]
     together = _Together()
-    for block, own in _blocks(ids):
-        if block not in made or own.stop - own.start < _FEW:
-            loose[own] = True
-        elif (row := tx.one("run_column", cascade_id=cascade_id, block=block)) is not None:
+    for block, own in by_column.items():
+        if (row := tx.one("run_column", cascade_id=cascade_id, block=block)) is not None:
             wanted = np.zeros(BLOCK, np.bool_)
             wanted[ids[own][~loose[own]] - block * BLOCK] = True
             together.add(_decode(row[0]), block, wanted)
@@ -174,7 +175,10 @@ def making(db: Database, write: Write | None = None) -> Iterator[tuple[int, int]
     with db.read() as tx:
         waiting = run_blocks.all_due(tx)
     for done, block in enumerate(waiting, 1):
-        make(db, block, write or writer(db))
+        with db.read() as tx:
+            due = run_blocks.is_due(tx, block)  # another process may have made it
+        if due:
+            make(db, block, write or writer(db))
         yield done, len(waiting)
 
 

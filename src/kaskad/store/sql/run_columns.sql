@@ -4,11 +4,14 @@
 -- Wait until no other process counts, and let none count until this transaction ends.
 /* sqlite: SELECT 1 */ /* postgresql: SELECT 1 FROM (SELECT pg_advisory_xact_lock(5277301)) AS held */;
 
--- name: any_run_block
-SELECT 1 FROM run_blocks LIMIT 1;
+-- name: next_turn
+-- Begin a turn, where anything is kept by column.
+INSERT INTO run_turn (id, turn) SELECT 1, 1 WHERE EXISTS (SELECT 1 FROM run_blocks)
+ON CONFLICT (id) DO UPDATE SET turn = run_turn.turn + 1
+RETURNING turn;
 
 -- name: last_turn
-SELECT max(turn) FROM run_touched;
+SELECT coalesce(max(turn), 0) FROM run_turn;
 
 -- name: touch_runs
 INSERT INTO run_touched (contact_id, turn)
@@ -17,6 +20,10 @@ ON CONFLICT (contact_id) DO UPDATE SET turn = excluded.turn;
 
 -- name: run_blocks
 SELECT block, made FROM run_blocks;
+
+-- name: run_block_due
+SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM run_blocks WHERE block = :block AND made = 1)
+            OR EXISTS (SELECT 1 FROM run_touched WHERE contact_id BETWEEN :first AND :last);
 
 -- name: begin_run_block
 INSERT INTO run_blocks (block, generation) VALUES (:block, :first)
@@ -42,6 +49,13 @@ SELECT data FROM run_columns WHERE cascade_id = :cascade_id AND block = :block;
 
 -- name: touched_runs
 SELECT contact_id FROM run_touched;
+
+-- name: touched_runs_of
+-- Who of some blocks was counted anew since they were made.
+SELECT t.contact_id
+  FROM (/* sqlite: SELECT value AS block FROM carray(:ids) */ /* postgresql: SELECT unnest(CAST(:ids AS bigint[])) AS block */) AS b
+ CROSS JOIN run_touched t
+ WHERE t.contact_id BETWEEN b.block * 8192 AND b.block * 8192 + 8191;
 
 -- name: count_touched_runs
 SELECT count(*) FROM (SELECT 1 AS one FROM run_touched LIMIT :most) AS few;
