@@ -9,6 +9,7 @@ from kaskad.actions.alarms import alarms
 from kaskad.actions.audience import Audience
 from kaskad.actions.canaries import Wanted, wanted
 from kaskad.actions.office import Office
+from kaskad.analytics import changed
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Kind
 from kaskad.store import cascades
@@ -105,6 +106,20 @@ def test_a_canary_that_fares_badly_stops_until_a_person_lets_the_rest_go(stage, 
     stage.passes("1h")
     assert len(stage.parcels) == PEOPLE and state(office, launch_id)[:2] == ("released", "done")
     assert "canary" not in [each.kind for each in alarms(office)]
+
+
+def test_nothing_is_concluded_of_figures_that_lack_what_came_last(stage, office, monkeypatch):
+    launch_id = begin(office, stage)
+    stage.passes("7h")
+    with monkeypatch.context() as busy:
+        busy.setattr(stage, "_is_counted", lambda: None)
+        busy.setattr(changed, "CORRECTED", 3)
+        for parcel in list(stage.parcels)[:4]:
+            stage.receipt(parcel.contact_id, Kind.BOUNCED)
+        canaries.go_on(office)
+        assert state(office, launch_id)[:2] == ("running", "paused")
+    canaries.go_on(office)
+    assert state(office, launch_id)[:2] == ("stopped", "paused")
 
 
 def test_nothing_is_concluded_before_they_were_written_to_and_small_launches_just_begin(stage, office):

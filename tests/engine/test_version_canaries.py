@@ -7,6 +7,7 @@ import pytest
 from engine.test_guards import directly
 from kaskad.actions import alarms, cascades, guards, version_canaries
 from kaskad.actions.canaries import Wanted
+from kaskad.analytics import changed
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.terms import Kind
 from support.stage import Stage
@@ -117,6 +118,24 @@ def test_a_version_that_fares_badly_is_stopped_and_the_old_one_goes_on(stage, by
     assert set(entered(stage, people).values()) == {1}
     guards.looked(office, "cart", "ann")
     assert not [one for one in alarms.alarms(office) if one.kind == "canary_version"]
+
+
+def test_a_version_is_not_judged_by_figures_that_lack_what_came_last(stage, monkeypatch):
+    stage, office, people = begun(stage.db)
+    for contact in people:
+        stage.event(contact, "left")
+    bad = [contact for contact, version in entered(stage, people).items() if version == 2]
+    version_canaries.go_on(office)
+    stage.passes("3h")
+    with monkeypatch.context() as busy:
+        busy.setattr(stage, "_is_counted", lambda: None)
+        busy.setattr(changed, "CORRECTED", 3)
+        for contact in bad[:4]:
+            stage.receipt(contact, Kind.BOUNCED)
+        version_canaries.go_on(office)
+        assert state(office)[:2] == ("running", 1)
+    version_canaries.go_on(office)
+    assert state(office)[:2] == ("stopped", 1)
 
 
 def test_what_can_have_no_canary_is_refused_and_a_person_may_decide(stage):

@@ -152,7 +152,10 @@ def _halted(office: Office, tx: Transaction, one: UnderWay) -> str:
 
 
 def _verdict(office: Office, one: UnderWay) -> tuple[str, bool] | None:
-    """Return what the figures say, and whether the rest may go; None: too few have been written to as yet."""
+    """Return what the figures say, and whether the rest may go; None: it is too early to say.
+
+    Too few have been written to as yet, or what came last, the worst perhaps, is not in the figures.
+    """
     with office.read() as tx:
         people = cascades.members(tx, one.list_id, limit=MOST)
         since = one.started_at // _HOUR_MS * _HOUR_MS
@@ -160,6 +163,8 @@ def _verdict(office: Office, one: UnderWay) -> tuple[str, bool] | None:
         policy = settings.get(tx, POLICY, Policy) or Policy()
         guard = policy.guard.over(cascade_of(office, tx, one.version_id).guard)
         own = guards.bounds(tx)
+    if seen.uncounted:
+        return None
     entered, through_it = through(seen)
     if not entered:
         return str(worded("nobody of the first part could enter")), False
