@@ -309,3 +309,23 @@ def test_the_guard_of_a_message_that_was_queued_runs_out_before_its_patience(eit
     assert stage.states(last) == {"first": "submitted"}
     stage.passes("91s")
     assert stage.states(last) == {"first": "unknown"}
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+@pytest.mark.parametrize("answered", ["accepted", "refused", "lost"])
+def test_nothing_is_remembered_of_a_submission_that_is_over(stage, monkeypatch, way, answered):
+    if way == "long":
+        monkeypatch.setattr(world, "standing", lambda *_: None)
+        monkeypatch.setattr(world, "refusal", lambda *_: None)
+    stage.cascade(CASCADE)
+    people = [stage.person(f"p{n}", attributes={"city": "A"}) for n in range(3)]
+    now = stage.clock.now
+    stage.answer = {
+        "accepted": lambda parcel: accepted(parcel, now()),
+        "refused": lambda parcel: refused(parcel, now(), Reason.CONTENT),
+        "lost": lambda parcel: None,
+    }[answered]
+    stage.deliver(events=[stage.told(person, "joined", what="x") for person in people])
+    stage.passes("60h")
+    assert {stage.run(person).outcome for person in people} != {None}
+    assert stage.parcels and not stage.world.handed

@@ -397,6 +397,7 @@ class _Mover:
 
     def _doubt(self, run: Run, passage: Passage) -> None:
         key = (run.contact_id, run.id, passage.step)
+        self._world.handed.pop(key, None)  # an answer that still comes moves the run the long way
         ask_for(
             self._world, self.changes, key, passage.account_id, passage.submitted_at or self._now, self._now
         )

@@ -53,15 +53,16 @@ def apply_results(
     costs: dict[MessageKey, int] = {}
     noted, take, down = changes.accepted, world.handed.pop, world.down_since
     for result in results:
+        contact_id, run_id = result.contact_id, result.run_id
+        key = (contact_id, run_id, result.step)
+        handed = take(key, None)  # of refused messages too, or it would be kept for ever
         if result.reason is None:
-            contact_id, run_id, at = result.contact_id, result.run_id, result.at
-            key = (contact_id, run_id, result.step)
+            at = result.at
             sent = result.kind is _SENT
             cost = None if result.cost is None else _cost(world, key, result, costs)
             noted.append((*key, _SENT_BIT if sent else 0, at, cost))
             if result.provider_id or result.parts:
                 _note_ids(world, changes, key, result)
-            handed = take(key, None)
             if handed is not None and sent and result.account_id not in down:
                 waiting.append(
                     (contact_id, run_id, handed.seq, at + handed.silence_ms)
@@ -69,7 +70,7 @@ def apply_results(
             else:
                 touched.add((contact_id, run_id))
             continue
-        touched.add((result.contact_id, result.run_id))
+        touched.add((contact_id, run_id))
         refused.append(result)
         world.limits[result.account_id].settle(now, result.reason, result.retry_after_ms)
         world.watch_breaker(result.account_id, now)
