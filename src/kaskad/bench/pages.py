@@ -82,8 +82,8 @@ _LEFT_OUT = ("/static/", "/live", "/ui")  # files, a stream, and what is no page
 class Timed(Struct, frozen=True):
     """A page, and how long it took; `first_ms` is of the first time it was asked for.
 
-    `counted_ms` is when its figures were there, where that first answer said that they are being counted;
-    else 0.
+    `counted_ms` is when an answer had its figures, where that first one said that they are being counted;
+    else 0. It is asked for again when that answer says, after a second: they may have been there before.
 
     `cpu_ms` is the processor's time of one request, with the share of who asks: on a busy machine the rest of
     what a page takes is waiting for others. `there_cpu_ms` is that of all requests until its figures were
