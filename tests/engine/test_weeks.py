@@ -5,6 +5,7 @@ import pytest
 from engine.test_guards import directly
 from kaskad.actions import cascades, hindsight, version_canaries, weeks
 from kaskad.actions.canaries import Wanted
+from kaskad.analytics import changed
 from kaskad.domain.terms import Channel, Kind
 from support.stage import Stage
 
@@ -41,14 +42,18 @@ def test_where_nothing_is_known_that_is_said(stage, office):
     assert not hindsight.of_cascade(office, "cart")[0].over, "nobody has come: nothing can be held against it"
 
 
-def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either):
+def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either, monkeypatch):
     stage = Stage(either)
     stage.cascade(TEXT % "old")
     office = directly(stage)
     for number in range(9):
         day(stage, f"before {number}", 8)
     cascades.put(office, "cart", TEXT % "new")
-    weeks.go_on(office)
+    looks, waiting = [], changed.waiting
+    with monkeypatch.context() as patch:
+        patch.setattr(changed, "waiting", lambda *told: looks.append(told) or waiting(*told))
+        weeks.go_on(office)
+    assert 0 < len(looks) < weeks.DAYS, "who is still to be counted is not looked at for each day"
     version_canaries.begin(office, "cart", Wanted(1, 1))
     weeks.go_on(office)
     assert [one.version for one in hindsight.of_cascade(office, "cart")] == [1]

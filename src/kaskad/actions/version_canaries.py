@@ -14,6 +14,7 @@ from kaskad.actions.canaries import LEAST, Wanted
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
 from kaskad.actions.step_pauses import PausedStep, told_in
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import Scope
 from kaskad.domain.cascade import Cascade
@@ -83,7 +84,8 @@ def listing(office: Office, slug: str) -> list[CanaryTold]:
     with office.read() as tx:
         row = store.by_slug(tx, slug)
         numbers = {each.id: each.number for each in store.versions_of(tx, row.id)}
-        return [_told(tx, one, numbers) for one in canary_store.of_cascade(tx, row.id, SHOWN)]
+        changed = Changed(tx)
+        return [_told(tx, one, numbers, changed) for one in canary_store.of_cascade(tx, row.id, SHOWN)]
 
 
 def let_pass(office: Office, slug: str, *, by: str = "") -> CanaryTold:
@@ -158,8 +160,8 @@ def _ended(tx: Transaction, one: CanaryRow, state: str, why: str, now: int, by: 
     return ended
 
 
-def _told(tx: Transaction, one: CanaryRow, numbers: dict[int, int]) -> CanaryTold:
-    seen: Tally = tally(tx, one.cascade_id, Scope(None, one.version_id))
+def _told(tx: Transaction, one: CanaryRow, numbers: dict[int, int], changed: Changed) -> CanaryTold:
+    seen: Tally = tally(tx, one.cascade_id, Scope(None, one.version_id), changed)
     entered, through = canaries.through(seen)
     return CanaryTold(one, numbers[one.version_id], numbers[one.base_id], entered, through)
 

@@ -18,6 +18,7 @@ from kaskad.actions.crowds import SAMPLE, Sampled
 from kaskad.actions.forecast import Expected
 from kaskad.actions.office import Office
 from kaskad.actions.past import past
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import tally
 from kaskad.analytics.scope import Scope
 from kaskad.domain.cascade import Cascade
@@ -135,12 +136,13 @@ def _daily(tx: Transaction, row: CascadeRow, cascade: Cascade, now: int) -> list
     began = [version.activated_at // DAY + 1 for version in store.versions_of(tx, row.id)]
     first = max(min(began, default=today), today - SEEN_DAYS)
     if today - first >= DAYS:
-        return [_entered(tx, row, day) for day in range(first, today)]
+        changed = Changed(tx)
+        return [_entered(tx, row, day, changed) for day in range(first, today)]
     event = cascade.trigger.event
     known = weeks.people_by_day(tx, event, today - SEEN_DAYS, today) if event else {}
     return [known.get(day, 0) for day in range(min(known, default=today), today)]
 
 
-def _entered(tx: Transaction, row: CascadeRow, day: int) -> int:
-    seen = tally(tx, row.id, Scope(None, 0, day * DAY, (day + 1) * DAY))
+def _entered(tx: Transaction, row: CascadeRow, day: int, changed: Changed) -> int:
+    seen = tally(tx, row.id, Scope(None, 0, day * DAY, (day + 1) * DAY), changed)
     return sum(runs for shape, runs in seen.shapes.items() if not shape.holdout)
