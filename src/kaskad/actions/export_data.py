@@ -61,7 +61,8 @@ def rows(
     """Yield rows of these contacts that are of a period: by creation, entry or when it happened."""
     if what is Data.COSTS:
         with office.read() as tx:
-            yield _costs(tx, since, until)
+            costs = _costs(tx, since, until)
+        yield costs  # whoever takes them may do so slowly, and in another thread
         return
     read: Callable[[Office, Transaction, Sequence[int], int, int], list[Fields]] = {
         Data.CONTACTS: _contacts, Data.RUNS: _runs, Data.FACTS: _facts, Data.DECISIONS: _decisions,

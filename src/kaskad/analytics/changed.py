@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from kaskad.store.courses import LATE, Standing, stand, waiting
 from kaskad.store.db import Transaction
 
-CORRECTED = (
-    5_000  # runs that figures look at themselves where counting has not got to them yet: 0.15 s of CPU
-)
+# Runs that figures look at themselves where counting has not got to them yet: 0.15 s of CPU.
+CORRECTED = 5_000
 PIECE = 1_000
 
 

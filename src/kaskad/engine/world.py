@@ -115,6 +115,17 @@ class CascadeState(Struct):
     version_id: int | None
 
 
+Place = tuple[int, int, int]  # a version, a phase, a step
+
+
+class _Made(Struct):
+    """What was worked out about versions, until they are replaced."""
+
+    contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
+    standings: dict[Place, Standing | None] = {}
+    leads: dict[Place, int | None] = {}
+
+
 class World:
     """The engine's memory. Filled by `catalog.load`, read by the tick's thread only."""
 
@@ -167,9 +178,7 @@ class World:
         self.queued: dict[int, int] = {}  # account -> instant from which something waits for it
         self.backlog = Backlog()
         self._answered: dict[Word, int] = {}  # when a word was answered by a text
-        self.under_way: Counter[int] = (
-            Counter()
-        )  # parcels handed over whose result is not applied, by account
+        self.under_way: Counter[int] = Counter()  # by account, parcels handed over, no result applied
         self.handed: dict[tuple[int, int, int], Handed] = {}
         self.attends = 0  # facts that can move a run of any version
         self.plain = PLAIN  # facts whose instants no clock of any version asks for
@@ -178,9 +187,7 @@ class World:
         self.trials: dict[int, Trial] = {}  # by the running version, of whose entrants some get another one
         self.curves = Curves()  # at which hours people react
         self.dated: list[tuple[Version, Dated]] = []  # current versions that dates of contacts begin
-        self._standings: dict[tuple[int, int, int], Standing | None] = {}
-        self._leads: dict[tuple[int, int, int], int | None] = {}
-        self._contents: dict[tuple[int, int, int | None, int, str], CompiledContent] = {}
+        self._made = _Made()
 
     def set_accounts(self, accounts: Iterable[Account]) -> None:
         """Replace the accounts; those that stay keep the tokens and slots they have taken."""
@@ -225,10 +232,9 @@ class World:
         """Replace what is known of cascades; `versions` are all that may still have live runs."""
         known, self.versions = self.versions, Versions({version.id: version for version in versions})
         stays = {number for number, version in self.versions.items() if known.get(number) is version}
-        self._contents = {key: made for key, made in self._contents.items() if key[0] in stays}
+        contents = {key: compiled for key, compiled in self._made.contents.items() if key[0] in stays}
+        self._made = _Made(contents)
         self.cascades = {cascade.id: cascade for cascade in cascades}
-        self._standings.clear()
-        self._leads.clear()
         triggers: dict[str, list[Version]] = defaultdict(list)
         self.attends, self.plain = _ALWAYS, PLAIN
         for version in self.versions.values():
@@ -281,23 +287,23 @@ class World:
 
         Of a message that is queued: where it may go now; of one that is submitted: where it was refused.
         """
-        key = (version_id, phase, step)
-        if key not in self._standings:
+        key, known = (version_id, phase, step), self._made.standings
+        if key not in known:
             version = self.versions[version_id]
             if phase == Phase.QUEUED:
-                self._standings[key] = turn(version, step)
+                known[key] = turn(version, step)
             elif phase == Phase.SUBMITTED:
-                self._standings[key] = refusal(version, step)
+                known[key] = refusal(version, step)
             else:
-                self._standings[key] = standing(version, phase, step)
-        return self._standings[key]
+                known[key] = standing(version, phase, step)
+        return known[key]
 
     def leads_to(self, version_id: int, phase: int, step: int) -> int | None:
         """Return the channel that all runs in that phase of that step are sent to next, if there is one."""
-        key = (version_id, phase, step)
-        if key not in self._leads:
-            self._leads[key] = leads_to(self.versions[version_id], phase, step)
-        return self._leads[key]
+        key, known = (version_id, phase, step), self._made.leads
+        if key not in known:
+            known[key] = leads_to(self.versions[version_id], phase, step)
+        return known[key]
 
     def triggered_by(self, event: str) -> list[Version]:
         """Return the current versions of active cascades that the event enrols into."""
@@ -317,11 +323,11 @@ class World:
     ) -> CompiledContent:
         """Return the compiled content of a step's variant on a channel, its template in that language."""
         key = (version.id, step, variant, channel, language)
-        compiled = self._contents.get(key)
+        compiled = self._made.contents.get(key)
         if compiled is None:
             of, told = version.cascade.steps[step], Channel.of(channel)
             chosen = None if variant is None else of.variants[variant]
-            compiled = self._contents[key] = compile_content(
+            compiled = self._made.contents[key] = compile_content(
                 of.content, told, chosen, texts=version.texts, language=language,
                 utm=compile_utm(
                     utm_of(version.policy, version.cascade, of), "cascade", cascade=version.cascade.id,
