@@ -1,6 +1,7 @@
 """What holds for every test run: its beginning, and what is printed at its end."""
 
 import gc
+import os
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
@@ -23,7 +24,11 @@ LONG = ("crash", "system", "pages", "docs", "demo", "cli", "bench", "api")
 
 def pytest_configure() -> None:
     """Try properties with the same examples each time, but for `make explore`; let clients of servers here
-    share the certificates, which none needs: reading them takes 40 ms. They wait longer than five seconds."""
+    share the certificates, which none needs: reading them takes 40 ms. They wait longer than five seconds.
+
+    Nobody looks at a terminal: readline, which pytest loads, tells the workers that it has 80 columns.
+    """
+    os.environ.pop("COLUMNS", None)
     hypothesis.settings.register_profile("ours", derandomize=not EXPLORING, deadline=None)
     hypothesis.settings.load_profile("ours")
     httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
