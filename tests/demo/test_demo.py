@@ -4,15 +4,16 @@ import csv
 import io
 import json
 import time
+from itertools import islice
 
 import pytest
 from rich.console import Console
 from starlette.testclient import TestClient
 
 from kaskad.cli.root import run
-from kaskad.cli.screens.demo import CHANNELS, as_panel, by_channel
+from kaskad.cli.screens.demo import CHANNELS, Screen, as_panel, by_channel
 from kaskad.demo.people import as_csv, invent
-from kaskad.demo.play import MARK, SCENARIOS, Plan, playing
+from kaskad.demo.play import MARK, SCENARIOS, Picture, Plan, playing
 from kaskad.demo.shop import Shop, Visit
 from kaskad.domain.errors import Conflict
 from kaskad.web import soon
@@ -100,3 +101,17 @@ def test_each_look_is_an_object_on_a_line_for_a_program(tmp_path, capsys):
     assert [each["cascade"] for each in looks[-1]["cascades"]] == list(SCENARIOS)
     assert looks[-1]["goals"] >= 0 and looks[-1]["people"] == 20
     assert "/sign-in?token=" in looks[0]["addresses"]["Status and reports"]
+
+
+def test_a_log_gets_a_line_when_something_has_changed_and_ever_more_seldom(capsys):
+    def picture(now, goals):
+        return Picture(now, 3_600.0, [], 20, [], [], goals)
+
+    screen = Screen()
+    with screen.watching() as show:
+        for now, goals in ((0, 0), (60_000, 0), (120_000, 1), (180_000, 1)):
+            show(picture(now, goals))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["Thu 01 Jan 00:00 UTC", "Thu 01 Jan 00:02 UTC"]
+    pauses_s = [*islice(screen.pauses_s(), 100)]
+    assert pauses_s[0] == 5.0 and pauses_s == sorted(pauses_s) and pauses_s[-1] == 60.0

@@ -47,10 +47,10 @@ def demo(
     try:
         plan = Plan(folder, people, time_factor, port, seed)
         with playing(plan, screen.say) as play, screen.watching() as show:
-            left_s = seconds or float("inf")
-            pause_s = 1.0 if screen.live else 5.0
+            left_s, pauses_s = seconds or float("inf"), screen.pauses_s()
             while not ending.is_set() and left_s > 0:
                 show(play.picture())
+                pause_s = next(pauses_s)
                 ending.wait(min(pause_s, left_s))
                 left_s -= pause_s
             show(play.picture())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain, repeat
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -23,6 +24,8 @@ from kaskad.domain.money import format_money
 
 FIGURES = ("sent", "delivered", "seen", "reacted", "failed", "waiting", "reached")
 BAR = 16  # characters of a full bar
+LOG_PAUSES_S = (5.0, 10.0, 20.0, 40.0)  # between looks where they go to a log, and from then on …
+LOG_PAUSE_S = 60.0
 WIDE = 116  # columns of a terminal from which on everything is shown
 CHANNELS = {
     "email": "E-mail", "push": "Push", "telegram": "Telegram", "max": "MAX", "vk": "VK", "viber": "Viber",
@@ -40,7 +43,7 @@ COLOURS = {
 
 
 class Screen:
-    """Draws pictures: in place on a terminal, else a line now and then, or each as JSON.
+    """Draws pictures: in place on a terminal, else what changes as a line, ever more seldom, or each as JSON.
 
     With JSON the words go to standard error, so that standard output holds one object a line.
     """
@@ -53,6 +56,12 @@ class Screen:
     def live(self) -> bool:
         """Return whether somebody looks at a terminal."""
         return self._out.is_terminal and not self._as_json
+
+    def pauses_s(self) -> Iterator[float]:
+        """Yield after how many seconds to look again, without an end."""
+        if self.live:
+            return repeat(1.0)
+        return repeat(LOG_PAUSES_S[0]) if self._as_json else chain(LOG_PAUSES_S, repeat(LOG_PAUSE_S))
 
     def say(self, text: str) -> None:
         """Show one line."""
@@ -69,10 +78,24 @@ class Screen:
             yield lambda picture: typer.echo(output.as_line(as_data(picture)))
             return
         if not self.live:
-            yield lambda picture: self.say(as_line(picture))
+            yield _Log(self.say).show
             return
         with Live(console=self._out, refresh_per_second=4, screen=False) as live:
             yield lambda picture: live.update(as_panel(picture, self._out.width))
+
+
+class _Log:
+    """Says a picture as a line, where another one than before is to be seen."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._told = say, ""
+
+    def show(self, picture: Picture) -> None:
+        """Say what is to be seen, unless it was said last."""
+        told = as_line(picture)
+        if told != self._told:
+            self._told = told
+            self._say(f"{_at(picture.now)}: {told}")
 
 
 def as_panel(picture: Picture, width: int = WIDE) -> RenderableType:
@@ -94,10 +117,11 @@ def as_panel(picture: Picture, width: int = WIDE) -> RenderableType:
 
 
 def as_line(picture: Picture) -> str:
-    """Return the picture as one line, for a log."""
+    """Return all that may change in the picture but the time as one line, for a log."""
     parts = [f"{name} {line.sent} sent {line.reacted} reacted" for name, line in by_channel(picture.reports)]
     under_way = sum(report.under_way for report in picture.reports)
-    return f"{_at(picture.now)}: {', '.join(parts)}; {under_way} under way, {picture.goals} goals reached"
+    end = "; everybody has been carried through" if picture.ended else ""
+    return f"{', '.join(parts)}; {under_way} under way, {picture.goals} goals reached{end}"
 
 
 def as_data(picture: Picture) -> dict[str, object]:
