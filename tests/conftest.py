@@ -12,9 +12,11 @@ import pytest
 import structlog
 from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 
+from kaskad.store import sqlite
 from kaskad.web import soon
 from support.examples import EXPLORING
 from support.faults import PATIENCE_S
+from support.one_thread import OneThread
 from support.postgres import PostgresServer, postgres_server
 from support.scenarios import pass_table
 
@@ -79,6 +81,12 @@ def _log_as_it_was() -> Iterator[None]:
 def _counted_at_once() -> None:
     """Let servers of tests wait for what they count, however busy the machine is."""
     soon.SOON_S = 60.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_at_a_time() -> None:
+    """Let no test pass in which two threads use one connection of SQLite."""
+    sqlite.SqliteTransaction = OneThread  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
@@ -397,6 +398,17 @@ def test_sqlite_does_not_lock_what_we_give_to_one_thread_at_a_time(tmp_path: Pat
         found.append(tx._connection)
     assert len({id(connection) for connection in found}) == 3
     assert all(connection.open_flags & apsw.SQLITE_OPEN_NOMUTEX for connection in found)
+    db.close()
+
+
+def test_a_transaction_on_sqlite_is_of_the_thread_that_began_it_until_it_ends(tmp_path: Path) -> None:
+    db = SqliteDatabase(str(tmp_path / "own.db"))
+    with db.read() as tx, ThreadPoolExecutor(1) as other:
+        tx.script("SELECT 1")
+        with pytest.raises(AssertionError, match="another thread"):
+            other.submit(tx.script, "SELECT 1").result()
+    with pytest.raises(AssertionError, match="after its end"):
+        tx.script("SELECT 1")
     db.close()
 
 
