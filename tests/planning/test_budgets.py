@@ -1,10 +1,12 @@
 """Forecasts of cascades whose money runs out, held against what is played with the same budget."""
 
 from itertools import accumulate
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from kaskad.domain.cascade import Budget
 from kaskad.domain.definition import to_cascade
 from kaskad.domain.entering import latest
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
@@ -16,6 +18,7 @@ from kaskad.planning.forecast import Kind, People, forecast, lost, range_of, wit
 from kaskad.planning.forecast import expected as of_people
 from kaskad.planning.history import Happened
 from kaskad.planning.outlook import Outlook, Plan
+from kaskad.planning.purse import Purse
 from kaskad.planning.simulate import play
 from kaskad.planning.simulated import counted
 from kaskad.planning.walk import Ask, Crowd, Rate, Stage, at_its_rate, stages
@@ -39,6 +42,7 @@ PRICES = (0.0, 1_500.0, 4_000.0, 30_000.0)
 RATES = (0.2, 0.4, 0.4, 0.7)
 SILENCES = (4 * HOUR, 2 * HOUR, 2 * HOUR, 2 * HOUR)
 FOREVER = Timing((NOON,), (HOUR,) * 5, lambda step, at, entered: at, lambda step, due_at: due_at + DAY)
+DAYS = tuple(NOON + n * DAY for n in range(1, 400))
 NOTHING = Outlook(PLAN, Happened({}), {})
 TYPICAL = People(1_000, [Kind(1_000, ASKS)], typical=True)
 
@@ -203,6 +207,56 @@ def test_who_waits_for_a_budget_of_the_day_is_written_to_the_day_after_if_it_is_
         assert told.steps[0].arrived[0] == 1_000
     both = budgets(limit, tenge(350 * price), timing=timing)
     assert expected_with(people, both).steps[0].sent[0] == 350, "that of the cascade does not begin anew"
+
+
+def test_who_waits_for_a_budget_is_held_out_of_the_step_once():
+    price = ASKS[1].price
+    timing = Timing((NOON,), FOREVER.silences_ms, FOREVER.goes, lambda step, due: due + 60 * DAY)
+    for per_day in (1_000, 200, 50):
+        daily = tenge(per_day * price, anew=per_day * price, turns=DAYS)
+        crowds = [Crowd(np.array([1_000.0]), (ASKS[1],) * 2)]
+        stages = [Stage(1, held=0.1), Stage(None, held=0.2)]
+        told = spend(stages, crowds, 0, silent, at_its_rate, budgets(daily, timing=timing)).steps
+        assert [each.sent[0] for each in told] == pytest.approx([900, 800], rel=0.02), per_day
+        assert [each.arrived[0] for each in told] == pytest.approx([1_000, 1_000])
+        assert not told[0].lacked.any()
+
+
+def silent(step, ask, before):
+    return Rate(np.zeros(1), np.zeros(1))
+
+
+def test_who_enters_on_a_later_day_has_that_days_money():
+    """Today's is spent."""
+    price, daily = PRICES[1], tenge(0.0, anew=600 * PRICES[1], turns=DAYS)
+    begins = NOON + 2 * DAY + HOUR
+    timing = Timing((begins,), FOREVER.silences_ms, FOREVER.goes, lambda step, due: due)
+    crowds = [Crowd(np.array([1_000.0]), (Ask(Channel.SMS, price, "KZT"),))]
+    told = spend([Stage(None)], crowds, 0, silent, at_its_rate, budgets(daily, timing=timing)).steps[0]
+    assert (told.sent[0], told.lacked[0]) == (600, 400)
+    version = prepare(1, 1, to_cascade(TEXT.replace("budget: {total: TOTAL}\n", ""), name="x.yaml"), Policy())
+    sort = typical(version.cascade, "UTC", prices={(1, Channel.SMS.code): fixed(price, "KZT")})
+    world = World(start=begins, people=1_000, limits=(daily,), trigger={})
+    played = counted(play(version, world, [sort], lambda step, channel, before: (0.0, 0.0)))
+    assert (played.steps[1].messages, played.steps[1].skipped["over_budget"]) == (600, 400)
+
+
+def test_what_comes_back_after_midnight_is_not_spent_a_second_time():
+    daily = tenge(10.0, anew=10.0, turns=DAYS)
+    purse = Purse(Budget(), World(start=NOON, people=1, limits=(daily,), trigger={}))
+    life = SimpleNamespace(stands=1, spent=0.0, passages={0: SimpleNamespace(account_id=0)})
+    lacks = lambda price, now: purse.lacks(life, price, "KZT", 0, now)  # noqa: E731
+    evening, morning = NOON + DAY - 1, NOON + DAY + 1
+    purse.pay(life, 0, 10.0, "KZT", evening)
+    assert lacks(1.0, evening) == NOON + DAY
+    purse.pay(life, 0, -4.0, "KZT", evening)
+    assert lacks(4.0, evening) is None and lacks(5.0, evening), "it comes back on the same day"
+    assert lacks(10.0, morning) is None
+    purse.pay(life, 0, -6.0, "KZT", evening)
+    assert lacks(10.0, morning) is None and lacks(11.0, morning)
+    purse.pay(life, 0, 3.0, "KZT", morning)
+    purse.pay(life, 0, -1.0, "KZT", evening)
+    assert lacks(7.0, morning) is None and lacks(8.0, morning)
 
 
 def test_budgets_of_accounts_and_currencies():

@@ -55,6 +55,11 @@ class Limit(Struct, frozen=True):
         place = bisect_right(self.turns, now)
         return self.turns[place] if place < len(self.turns) else None
 
+    def left_at(self, start: int) -> float:
+        """Return what is left for those of whom the first come at an instant: all where a period begins till
+        then."""
+        return self.anew if self.turns and start >= self.turns[0] else self.left
+
     def takes(self, price: float, currency: str, account_id: int) -> float:
         """Return how much of it a message takes: more than there ever is where it may not go at all."""
         if not price or self.account_id not in (0, account_id):
@@ -104,7 +109,8 @@ def spend(
 
 
 class _Place(Struct, frozen=True, order=True):
-    """Where and when people stand who are alike; `due_at`: when their step was due first."""
+    """Where and when people stand who are alike; `due_at`: when their step was due first; `stay`: who is held
+    out of it has gone on already."""
 
     at: int
     step: int
@@ -113,6 +119,7 @@ class _Place(Struct, frozen=True, order=True):
     written: int
     due_at: int
     spent: float  # of the budget of a contact
+    stay: bool = False
 
 
 class _Wish(Struct):
@@ -137,8 +144,8 @@ class _Spending:
         self._limits, self._each, self._timing = budgets.limits, budgets.each, budgets.timing
         self._entering = _some(budgets.timing.entering, max(1, _MOST // max(1, len(crowds))))
         self._worlds = max((len(crowd.people) for crowd in crowds), default=1)
-        self._left = [np.full(self._worlds, limit.left) for limit in self._limits]
         start = min(self._entering, default=0)
+        self._left = [np.full(self._worlds, limit.left_at(start)) for limit in self._limits]
         self._ends = [limit.next_turn(start) for limit in self._limits]
         self._agenda: list[_Place] = []
         self._here: dict[_Place, Here] = {}
@@ -168,11 +175,14 @@ class _Spending:
     def _put(
         self, step: int, at: int, here: Here, before: _Place, spent: float = 0.0, due_at: int = 0
     ) -> None:
-        """Let people stand at a step at the next instant from `at` on at which its messages go."""
+        """Let people stand at a step at the next instant from `at` on at which its messages go; who has been
+        there (`due_at`) was asked already whether the step holds them out."""
         if not here.people.any():
             return
         goes = self._timing.goes(step, at, self._entering[before.cohort])
-        place = _Place(goes, step, before.crowd, before.cohort, here.written, due_at or goes, spent)
+        place = _Place(
+            goes, step, before.crowd, before.cohort, here.written, due_at or goes, spent, bool(due_at)
+        )  # fmt: skip
         there = self._here.get(place)
         if there is None:
             heappush(self._agenda, place)
@@ -195,7 +205,7 @@ class _Spending:
         if ask is None or not price or stage.waits:
             self._go_on(place, ask, here, self._stages)
             return
-        if stage.held:
+        if stage.held and not place.stay:
             silent, heard = (
                 self._take(each, np.full(len(each), 1 - stage.held)) for each in (here.silent, here.heard)
             )

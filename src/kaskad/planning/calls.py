@@ -32,7 +32,8 @@ _REJECTED, _FAILED, _ANSWERED = Kind.REJECTED.value, Kind.FAILED.value, Kind.ANS
 
 
 class Task(Struct):
-    """One call to be made; `dials` are those that were made for it. `price`: minor units of a currency."""
+    """One call to be made; `dials` are those that were made for it. `price`: minor units of a currency, paid
+    when it was opened."""
 
     life: Life
     send: Send
@@ -40,6 +41,7 @@ class Task(Struct):
     urgent: bool
     price: float
     currency: str
+    opened_at: int
     dials: int = 0
     misses: int = 0
     on_the_phone: bool = False
@@ -200,7 +202,7 @@ class Calls:
         if price:
             self._pay(life, send.step, price, currency, now)
         urgent = asked or step.urgent or version.cascade.urgent
-        self.desk.open(Task(life, send, due_at, urgent, price, currency), now)
+        self.desk.open(Task(life, send, due_at, urgent, price, currency, now), now)
         self._agenda.put(now, DESK, _ANYBODY)
 
     def forget(self, now: int) -> None:
@@ -208,7 +210,7 @@ class Calls:
         for task in self.desk.undialled:
             task.life.forget_call(task.step)
             if task.price:
-                self._pay(task.life, task.step, -task.price, task.currency, now)
+                self._pay(task.life, task.step, -task.price, task.currency, task.opened_at)
         self.desk.undialled.clear()
 
     def ended(self, now: int) -> Mapping[int, int]:

@@ -16,7 +16,7 @@ class Purse:
         self._budget, self._scale = budget, world.scale
         self._spent = world.spent
         self._limits = world.limits
-        self._left = [limit.left for limit in world.limits]
+        self._left = [limit.left_at(world.start) for limit in world.limits]
         self._ends = [limit.next_turn(world.start) for limit in world.limits]
         self.costs: dict[tuple[int, str], float] = {}  # by step and currency, of those who are played
 
@@ -38,17 +38,19 @@ class Purse:
         ]
         return max(full) if full else None
 
-    def pay(self, life: Life, step: int, price: float, currency: str, now: int) -> None:
-        """Take what a message costs; less than nothing gives it back."""
+    def pay(self, life: Life, step: int, price: float, currency: str, at: int) -> None:
+        """Take what a message costs that is handed over; less than nothing gives back what one cost that was
+        handed over then. Of a period that is over nothing comes back."""
         key = step, currency
         self.costs[key] = self.costs.get(key, 0.0) + price
         more = price * life.stands * self._scale
         if currency == self._budget.currency:
             self._spent += more
             life.spent += price
-        self._turn(now)
+        self._turn(at)
         for number, limit in enumerate(self._limits):
-            self._left[number] -= limit.takes(more, currency, life.passages[step].account_id or 0)
+            if price > 0 or limit.next_turn(at) == self._ends[number]:
+                self._left[number] -= limit.takes(more, currency, life.passages[step].account_id or 0)
 
     def _turn(self, now: int) -> None:
         """Begin the periods in which `now` lies."""

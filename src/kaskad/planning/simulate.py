@@ -461,9 +461,10 @@ class _Play:
         assert told is not None
         life.passages[step] = replace(told, reason=Reason.OTHER.code)
         cost = life.sort.prices.get((step, told.channel), FREE)
-        price = cost.at(now if told.submitted_at is None else told.submitted_at)
+        handed_at = now if told.submitted_at is None else told.submitted_at
+        price = cost.at(handed_at)
         if price:  # what was refused is not paid for
-            self._purse.pay(life, step, -price, cost.currency, now)
+            self._purse.pay(life, step, -price, cost.currency, handed_at)
         life.note(now, "failed", step, "the service refuses it")
         self._decide(life, now)
 
