@@ -196,6 +196,11 @@ def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
         ),
         ("counted_among", {"cascade_id": 1}, "SEARCH run_courses USING PRIMARY KEY (contact_id=?)"),
         (
+            "waste_texts",
+            {"cascade_id": 1, "since": 0, "until": 9, "limit": 5},
+            "SEARCH b USING PRIMARY KEY (contact_id=? AND run_id=? AND step=?)",
+        ),
+        (
             "counted_within",
             {"first": 0, "last": 9},
             "SEARCH k USING PRIMARY KEY (contact_id>? AND contact_id<?)",

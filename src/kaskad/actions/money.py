@@ -28,6 +28,7 @@ from kaskad.domain.policy import Policy
 from kaskad.domain.rates import EXACT, Daily, converted, half_even
 from kaskad.domain.rates import whole as round_off
 from kaskad.domain.spent import UNDER_WAY, WHOLE, change_of
+from kaskad.domain.terms import Channel
 from kaskad.engine.catalog import POLICY
 from kaskad.engine.purse import Purse
 from kaskad.engine.spending import EPOCH, spent
@@ -121,7 +122,9 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         policy = settings.get(tx, POLICY, Policy) or Policy()
         row = store.by_slug(tx, slug) if slug else None
         cascade = definition_of(office, tx, row) if row else None
-        known, names = currencies(tx), {each[0]: str(each[1]) for each in tx.all("accounts")}
+        rows, known = tx.all("accounts"), currencies(tx)
+        names = {each[0]: str(each[1]) for each in rows}
+        sms = {each[0] for each in rows if each[3] == Channel.SMS.code}
         span = whole_hours(Span(row.id if row else 0, since, until), now)
         zone = ZoneInfo(policy.zone)
         told = counted(tx, span, zone)
@@ -135,7 +138,7 @@ def money(office: Office, slug: str = "", since: int | None = None, until: int |
         wasted: list[Wasted] = []
         gap_ms = policy.run_gap_ms.of(cascade.message_class) if cascade else 0
         if cascade is not None:
-            counter = Counter(tx, span, lambda number: cascade_of(office, tx, number), known)
+            counter = Counter(tx, span, lambda number: cascade_of(office, tx, number), known, sms)
             wasted = counter.count(told.sums, gap_ms)
             for one in wasted:
                 one.amounts = told_in.told(one.amounts)

@@ -5,7 +5,7 @@ A message may be of several kinds at once, so they are not added up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct, field
@@ -16,7 +16,7 @@ from kaskad.analytics.spent import Span, Sum
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.channels import success_mask
 from kaskad.domain.plainer import spared
-from kaskad.domain.spent import FAILED, UNHEARD, early_of
+from kaskad.domain.spent import FAILED, UNHEARD, WHOLE, early_of
 from kaskad.domain.terms import Channel
 from kaskad.domain.worded import worded
 from kaskad.store import doubles
@@ -24,6 +24,7 @@ from kaskad.store.courses import waiting
 from kaskad.store.db import Transaction
 
 TEXTS = 2_000  # that are measured, at most: some 100 ms
+MANY = 5 * TEXTS  # of so many the latest are found sooner message by message, of fewer by a join of all
 
 KINDS = {  # what is counted, and what can be done about it
     "late": (
@@ -68,12 +69,13 @@ class Wasted(Struct):
 
 
 class Counter:
-    """Counts what was wasted, by kind and step."""
+    """Counts what was wasted, by kind and step; `sms` are the accounts of SMS."""
 
     def __init__(
-        self, tx: Transaction, span: Span, cascade_of: Callable[[int], Cascade], currencies: Mapping[int, str]
-    ) -> None:
-        self._tx, self._cascade_of, self._currencies = tx, cascade_of, currencies
+        self, tx: Transaction, span: Span, cascade_of: Callable[[int], Cascade],
+        currencies: Mapping[int, str], sms: Container[int],
+    ) -> None:  # fmt: skip
+        self._tx, self._cascade_of, self._currencies, self._sms = tx, cascade_of, currencies, sms
         self._of, self._span = span, msgspec.structs.asdict(span)
         self._found: dict[tuple[str, str], Wasted] = {}
 
@@ -89,8 +91,10 @@ class Counter:
         if gap_ms:
             self._rows("double", double(self._tx, self._of, gap_ms))
         self._rows("dead", self._tx.all("waste_dead", **self._span))
-        if any(self._may_be_sms(one) for one in sums):  # else every body would be looked at for none
-            self._texts()
+        if any(self._may_be_sms(one) for one in sums):  # else all runs would be looked at for none
+            self._texts(
+                sum(one.messages for one in sums if one.kind == WHOLE and one.account_id in self._sms)
+            )
         return sorted(self._found.values(), key=lambda one: list(KINDS).index(one.kind))
 
     def _rows(self, kind: str, rows: Sequence[tuple[int, ...]]) -> None:
@@ -110,8 +114,10 @@ class Counter:
     def _may_be_sms(self, one: Sum) -> bool:
         return Channel.SMS in self._cascade_of(one.version_id).steps[one.step].channels
 
-    def _texts(self) -> None:
-        rows = self._tx.all("waste_texts", limit=TEXTS, **self._span)
+    def _texts(self, of: int) -> None:
+        """Measure texts of so many SMS."""
+        name = "waste_texts_of_many" if of >= MANY else "waste_texts"
+        rows = self._tx.all(name, limit=TEXTS, **self._span)
         for version, step, account, minor, body in rows:
             parts, signs, alphabet = spared(str(msgspec.json.decode(body).get("text", "")))
             for kind, fewer in (("signs", signs), ("alphabet", alphabet)):

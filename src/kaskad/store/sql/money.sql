@@ -79,24 +79,35 @@ SELECT r.version_id, m.step, m.account_id, count(*), sum(coalesce(m.spent, 0) + 
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY r.version_id, m.step, m.account_id;
 
--- name: waste_texts (sqlite)
--- Texts of SMS (8) that have left, the latest contacts first.
+-- name: waste_texts
+-- Texts of SMS (8) that have left, the latest contacts first. By runs, in this order on SQLite: cascades have fewer than
+-- there are bodies.
 SELECT r.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price), b.body
-  FROM message_bodies b CROSS JOIN messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
- WHERE m.contact_id = b.contact_id AND m.run_id = b.run_id AND m.step = b.step
+  FROM runs r CROSS JOIN messages m CROSS JOIN message_bodies b
+ WHERE m.contact_id = r.contact_id AND m.run_id = r.id
+   AND b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
    AND r.cascade_id = :cascade_id AND m.channel = 8 AND m.submitted_at >= :since AND m.submitted_at < :until
    AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
- ORDER BY b.contact_id DESC LIMIT :limit;
+ ORDER BY r.contact_id DESC LIMIT :limit;
 
--- name: waste_texts (postgresql)
--- Texts of SMS (8) that have left, the latest contacts first. Body by body: as a join all messages would be looked at.
-SELECT t.version_id, t.step, t.account_id, t.minor, b.body
-  FROM message_bodies b
- CROSS JOIN LATERAL (SELECT r.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price) AS minor
-                       FROM messages m JOIN runs r ON r.contact_id = m.contact_id AND r.id = m.run_id
-                      WHERE m.contact_id = b.contact_id AND m.run_id = b.run_id AND m.step = b.step
-                        AND r.cascade_id = :cascade_id AND m.channel = 8
-                        AND m.submitted_at >= :since AND m.submitted_at < :until
-                        AND m.state IN (3, 4, 5, 7, 8, 9, 10)
-                        AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1) OFFSET 0) AS t
- ORDER BY b.contact_id DESC LIMIT :limit;
+-- name: waste_texts_of_many (sqlite)
+-- The same where there are many more than :limit.
+SELECT r.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price), b.body
+  FROM messages m CROSS JOIN runs r CROSS JOIN message_bodies b
+ WHERE r.contact_id = m.contact_id AND r.id = m.run_id
+   AND b.contact_id = m.contact_id AND b.run_id = m.run_id AND b.step = m.step
+   AND r.cascade_id = :cascade_id AND m.channel = 8 AND m.submitted_at >= :since AND m.submitted_at < :until
+   AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ ORDER BY m.contact_id DESC LIMIT :limit;
+
+-- name: waste_texts_of_many (postgresql)
+-- The same where there are many more than :limit. Message by message, so that it ends early: as a join all are looked at.
+SELECT t.version_id, m.step, m.account_id, coalesce(m.spent, 0) + coalesce(m.cost, m.price), t.body
+  FROM messages m
+ CROSS JOIN LATERAL (SELECT r.version_id, b.body
+                       FROM runs r JOIN message_bodies b ON b.contact_id = r.contact_id AND b.run_id = r.id
+                      WHERE r.contact_id = m.contact_id AND r.id = m.run_id AND b.step = m.step
+                        AND r.cascade_id = :cascade_id OFFSET 0) AS t
+ WHERE m.channel = 8 AND m.submitted_at >= :since AND m.submitted_at < :until
+   AND m.state IN (3, 4, 5, 7, 8, 9, 10) AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ ORDER BY m.contact_id DESC LIMIT :limit;
