@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from scipy.stats import CensoredData, ecdf
 
 from kaskad.actions import waits_by_segment
 from kaskad.domain.terms import Channel
@@ -34,6 +35,17 @@ def test_the_curve_is_that_of_the_published_table():
         (23, 6, 0.4482, 0.1881, 0.6801),
     ]  # fmt: skip
     assert told.at(np.array([0.0, 5.9, 6.0, 40.0])).round(4).tolist() == [1.0, 1.0, 0.8571, 0.4482]
+
+
+def test_the_curve_is_that_of_scipy_where_many_react_at_once():
+    chance = np.random.default_rng(5)
+    times, over = chance.integers(1, 40, 2_000).astype(float), chance.random(2_000) < 0.4
+    told = curve([Waited(t, bool(r)) for t, r in zip(times, over, strict=True)])
+    theirs = ecdf(CensoredData(uncensored=times[over], right=times[~over])).sf
+    between = theirs.confidence_interval(method="log-log")
+    place = np.searchsorted(theirs.quantiles, told.hours)
+    for own, other in ((told.silent, theirs), (told.low, between.low), (told.high, between.high)):
+        assert own == pytest.approx(other.probabilities[place], rel=1e-6)
 
 
 def test_nobody_and_everybody_are_answers_too():

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 TINY = 1e-9
 _SCALE = 1e6  # of what is wished against what settles ties, which is above the solver's tolerance
@@ -91,6 +90,8 @@ def mixed(points: Sequence[Point], wish: Wish) -> Mix | None:
 
     Limits are put as shares of themselves: of millions of people a few calls are far below its tolerance.
     """
+    from scipy.optimize import linprog
+
     reach, cost = np.array([point.reach for point in points]), np.array([point.cost for point in points])
     limits = [
         (sign * limit, sign * np.array(figures))
@@ -140,6 +141,8 @@ def split(parts: Sequence[Sequence[Point]], shares: Sequence[float], wish: Wish)
     `shares` of the people come to 1; what is wished is that of all, by the rules of `best`. None: no choice
     keeps the limits. (A multiple-choice knapsack, as an integer programme solved by HiGHS.)
     """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     places = [(part, n) for part, points in enumerate(parts) for n in _undominated(points, wish)]
     told, whose = [parts[part][n] for part, n in places], np.array([part for part, _ in places])
     share, each = np.array(shares)[whose], whose == np.arange(len(parts))[:, np.newaxis]

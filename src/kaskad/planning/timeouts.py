@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from scipy.stats import CensoredData, ecdf
 
 from kaskad.domain.terms import Channel
 
@@ -74,20 +73,18 @@ def curve(seen: Sequence[Waited]) -> Curve:
     if not reacted.any():
         none = np.zeros(0)
         return Curve(none, none, none, none, np.zeros(0, np.int64), len(seen), 0)
-    told = ecdf(CensoredData(uncensored=times[reacted], right=times[~reacted])).sf
-    at = np.unique(times[reacted])
-    silent = told.probabilities[np.searchsorted(told.quantiles, at)]
+    at, over = np.unique(times[reacted], return_counts=True)
     at_risk = len(times) - np.searchsorted(np.sort(times), at, side="left")
-    low, high = _between(silent, at_risk, np.searchsorted(np.sort(times[reacted]), at, side="right"))
+    silent = np.cumprod((at_risk - over) / at_risk, dtype=np.float64)
+    low, high = _between(silent, at_risk, over)
     return Curve(at, silent, low, high, at_risk, len(seen), int(reacted.sum()))
 
 
-def _between(silent: Floats, at_risk: NDArray[np.int64], so_far: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _between(silent: Floats, at_risk: NDArray[np.int64], over: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return Greenwood's 95 % interval on the log-log scale; where nobody is left it says nothing.
 
-    (That of scipy warns of this last point, and is the same elsewhere.)
+    (`scipy.stats.ecdf` tells the same but for this last point, and takes 0.3 s to load.)
     """
-    over = np.diff(so_far, prepend=0)
     left = at_risk - over
     variance = np.cumsum(over / (at_risk * np.maximum(left, 1)))
     inside = (silent > 0) & (silent < 1)
