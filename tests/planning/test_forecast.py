@@ -120,6 +120,18 @@ def test_who_leaves_a_step_at_which_few_are_silent_is_told_by_the_steps_beside_i
         assert np.mean(drawn.leaves / (1 - drawn.reacts)) == pytest.approx(leave, abs=0.01)
 
 
+def test_how_much_fewer_react_to_each_further_message_is_one_number_of_a_world():
+    """Where it is not known, worlds with few reactions at one late step have few at the others too."""
+    cells = {(0, 1): Cell(reacted=3, silent=9)} | {
+        (step, 0): Cell(reacted=4_000, silent=6_000) for step in range(4)
+    }
+    rates = Outlook(PLAN, Happened(cells), {}).drawn(1, 4_000)
+    late = [rates(step, ASKS[step], step + 2).reacts for step in range(3)]
+    assert np.corrcoef(late)[np.triu_indices(3, 1)].min() > 0.15
+    told = [rates(step, ASKS[step], 0).reacts for step in range(3)]  # of these much was seen
+    assert abs(np.corrcoef(told)[np.triu_indices(3, 1)]).max() < 0.05
+
+
 @pytest.mark.parametrize("name", ["double", "double, and they share one", "half, and they share one"])
 def test_who_is_silent_to_many_messages_is_not_believed_to_react_as_those_before(name):
     """Where people share a propensity few of them are left at the last step, of whom few are known."""

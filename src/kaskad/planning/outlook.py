@@ -18,7 +18,7 @@ Event = tuple[Channel, Reaction | None]  # what counts as success, where: rates 
 Elsewhere = Mapping[Event, Sequence[Seen]]
 
 _NOTHING = Cell()
-_LEAVING = 1_000  # no channel has this code
+_LEAVING, _FADING = 1_000, 1_001  # no step and no channel has these numbers
 NEVER = Belief(np.ones(1), np.full(1, 1e-9), np.ones(1))
 
 
@@ -69,11 +69,14 @@ class Outlook:
         """
         kept: dict[tuple[int, Channel, int], Rate] = {}
         left: dict[int, Worlds] = {}
+        fades = default_rng([seed, _FADING]).random(count)
 
         def rates(step: int, ask: Ask, before: int) -> Rate:
             place = step, ask.channel, before
             if place not in kept:
                 common = default_rng([seed, step, ask.channel.code]).random(count)
+                if self._near(step, before):
+                    common = self._within(fades, common)
                 seen = self._own.cells.get((step, before), _NOTHING).of > 0
                 # Rates of which nothing was seen are believed alike, so they are drawn alike.
                 apart = [part] if part and seen else []
@@ -107,7 +110,7 @@ class Outlook:
         event = channel, self._plan.successes[step]
         if not self.knows(step, channel):
             return NEVER
-        near = {number: seen for number, seen in self._seen_at(step).items() if number != before and seen.of}
+        near = self._near(step, before)
         cell = self._own.cells.get((step, before), _NOTHING)
         alike, own = self._family(event), Seen(cell.of, cell.reacted)
         if not near:
@@ -117,6 +120,18 @@ class Outlook:
             others = [faded(seen, by * (number - before)) for number, seen in near.items()]
             beliefs.append((likely, alike.knowing(others).believed(own)))
         return mixture(beliefs)
+
+    def _near(self, step: int, before: int) -> dict[int, Seen]:
+        """Return what was seen at a step of those to whom more or fewer messages went before."""
+        return {number: seen for number, seen in self._seen_at(step).items() if number != before and seen.of}
+
+    def _within(self, fades: Worlds, common: Worlds) -> Worlds:
+        """Return numbers by which a mixture is drawn from in worlds where so much fewer react at each step:
+        how much is one number of a world, where the common rate stands another for each step."""
+        weights = np.array([likely for _, likely in self._fading])
+        ends = np.cumsum(weights)
+        chosen = np.searchsorted(ends[:-1], fades)
+        return np.asarray(ends[chosen] - weights[chosen] * (1.0 - common))
 
     def _seen_at(self, step: int) -> dict[int, Seen]:
         """Return what was seen at a step of those to whom so many messages went before."""
