@@ -229,6 +229,8 @@ def test_a_receiver_inside_is_opened_by_its_host_or_its_network_and_nothing_else
             office = service.office
             with pytest.raises(Invalid, match=r'private_webhooks = "192.168.0.9" into kaskad.toml'):
                 webhooks.add(office, "http://192.168.0.9/", ["run.entered"], "", True)
+            with pytest.raises(Invalid, match=r'private_webhooks = "192.168.0.9" into kaskad.toml'):
+                webhooks.add(office, "http://192.168.9/", ["run.entered"], "", True)  # no name of a host
             shown, secret = webhooks.add(office, url, ["run.entered"], "", True)
             got.secret = secret
             assert webhooks.try_out(office, shown.webhook.id).ok

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from kaskad.actions.office import Office
 from kaskad.domain.errors import Invalid, NotFound
-from kaskad.domain.inside import Inside
+from kaskad.domain.inside import Inside, read_inside
 from kaskad.domain.worded import worded
 from kaskad.engine import announce, herald
 from kaskad.engine.clock import wall_ms
@@ -192,12 +192,22 @@ def _wrong_url(url: str, inside: Inside) -> str:
         found = socket.getaddrinfo(host, port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ""
-    if inside.opens(host, (str(entry[4][0]) for entry in found)):
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if inside.opens(host, addresses):
         return ""
     return worded(
         "%(host)s is a private address, and whoever adds a webhook could reach your own network through it. "
         "Whoever runs the server opens it: write private_webhooks = %(named)s into kaskad.toml and start the "
         "server again; several hosts or networks are separated by commas.",
         host=host,
-        named=f'"{host}"',
+        named=f'"{_opening(host, addresses)}"',
     )
+
+
+def _opening(host: str, addresses: Iterable[str]) -> str:
+    """Return what `private_webhooks` opens a host by: its name; where that is none (127.1), its addresses."""
+    try:
+        read_inside(host)
+    except ValueError:
+        return ", ".join(addresses)
+    return host
