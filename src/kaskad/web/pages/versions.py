@@ -64,17 +64,21 @@ def versions(
     return render(
         request, look, "versions.html", seen=seen, slug=slug, title=title, versions=rows, old=old, new=new,
         choices=choices, told=told, changes=changes, drafted=drafted, running=sheet.version,
-        may_write=seen.may(WRITE),
-        column=_column(before, after, changes),
+        may_write=seen.may(WRITE), revision=sheet.revision, column=_column(before, after, changes),
     )  # fmt: skip
 
 
 @router.post("/cascades/{slug}/versions/draft")
 def take(
-    office: InOffice, request: Request, seen: Writer, slug: Slug, version: Annotated[int, Form(ge=1, le=MOST)]
+    office: InOffice, request: Request, seen: Writer, slug: Slug,
+    version: Annotated[int, Form(ge=1, le=MOST)], revision: Annotated[str, Form(min_length=1)],
 ) -> Response:  # fmt: skip
-    """Make the text of a version the draft, so that people can enter by it again."""
-    cascades.put(office, slug, cascades.version(office, slug, version).source, by=seen.name)
+    """Make the text of a version the draft, so that people can enter by it again.
+
+    `revision`: of what was the draft, or ran, when the page was read; nobody's draft of since then is lost.
+    """
+    source = cascades.version(office, slug, version).source
+    cascades.put(office, slug, source, by=seen.name, revision=revision)
     note(office, seen, "PUT /cascades/{slug}", slug)
     said = look_of(request, seen)._(
         "Version %(n)s is the draft now: activate it, and people enter by it.", n=version
