@@ -155,3 +155,18 @@ def test_a_bill_that_cannot_be_read_is_refused_with_what_to_do(db, monkeypatch):
 def test_a_column_that_is_named_as_what_it_means_is_told_by_its_name():
     names = list(MEANINGS)
     assert propose(names, {}) == names
+
+
+def test_only_one_column_is_the_amount():
+    header = ["Message ID", "Total with VAT", "Amount"]
+    assert propose(header, {"Total with VAT": "amount"}) == ["id", "amount", ""]
+    for asked in ({"Total with VAT": "amount", "Amount": "amount"}, ["id", "amount", "amount"]):
+        with pytest.raises(Invalid, match="only one column can be amount, not all of Total with VAT, Amount"):
+            propose(header, asked)
+    alike = ["id", "Sum", "Sum"]
+    assert propose(alike, ["id", "skip", "amount"]) == ["id", "", "amount"]
+    for told in ({}, {"Sum": "amount"}):
+        with pytest.raises(Invalid, match="several columns are called 'Sum'"):
+            propose(alike, told)
+    assert propose([*alike, "total"], {"Sum": "skip"}) == ["id", "", "", "amount"]
+    assert propose(["id", "date", "date", "sum"], {}) == ["id", "at", "", "amount"]

@@ -108,6 +108,15 @@ def test_whoever_brings_a_bill_says_what_its_columns_are(visit, site, tmp_path):
         sent |= {"header": [], "meaning": [], "choose": "yes"}
         asked = client.post("/bills?lang=en", data=sent, files={"file": ("y.csv", b"id,sum\n1,2\n")})
         assert asked.status_code == 200 and 'value="amount" selected' in asked.text
+        alike, sent = (
+            {"file": ("z.csv", b"id,sum,sum\n1,2,3\n")},
+            sent | {"header": ["id", "sum", "sum"], "choose": ""},
+        )
+        both = client.post("/bills?lang=en", data=sent | {"meaning": ["id", "amount", "amount"]}, files=alike)
+        assert both.status_code == 422 and both.text.count('value="amount" selected') == 2
+        one = client.post("/bills", data=sent | {"meaning": ["id", "skip", "amount"]}, files=alike)
+        told = site.api.get(one.headers["location"])
+        assert (told["columns"], told["total_micros"]) == ({"id": "id", "sum": "amount"}, 3_000_000)
 
 
 def test_the_commands_say_what_to_do(tmp_path, monkeypatch, capsys):

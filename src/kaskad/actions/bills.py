@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from itertools import islice
 
@@ -17,7 +17,7 @@ from msgspec import Struct, structs
 from kaskad.actions import accounts
 from kaskad.actions.bill_job import Job, compare, differences
 from kaskad.actions.office import Office
-from kaskad.domain.bill import Reader, guess, propose
+from kaskad.domain.bill import Asked, Reader, guess, propose
 from kaskad.domain.errors import Conflict, Invalid
 from kaskad.domain.ledger import Change
 from kaskad.domain.policy import Policy
@@ -52,23 +52,23 @@ class Column(Struct, frozen=True):
     samples: tuple[str, ...]
 
 
-def columns(data: bytes, source: str, asked: Mapping[str, str]) -> list[Column]:
+def columns(data: bytes, source: str) -> list[Column]:
     """Return the columns of a file that may become a bill; raises Invalid where it is no table."""
     table = open_table(data, source)
-    known = {header: meaning for header, meaning in asked.items() if header in table.header}
     cells = [line.cells for line in islice(table.lines(), _SAMPLES) if not line.problem]
     return [
         Column(header, meaning, tuple(row[at] for row in cells if at < len(row) and row[at]))
-        for at, (header, meaning) in enumerate(zip(table.header, guess(table.header, known), strict=True))
+        for at, (header, meaning) in enumerate(zip(table.header, guess(table.header, {}), strict=True))
     ]
 
 
 def start(
-    office: Office, name: str, data: bytes, source: str, asked: Mapping[str, str], wait_s: float
+    office: Office, name: str, data: bytes, source: str, asked: Asked, wait_s: float
 ) -> Bill:  # fmt: skip
     """Read a provider's bill of an account; return how it stands when it was read, or after `wait_s`.
 
-    `asked` says what columns are, by their headers. Raises NotFound, and Invalid for what cannot be read.
+    `asked` says what columns are, by their headers or in their order. Raises NotFound, and Invalid for what
+    cannot be read.
     """
     account = _priced(office, name)
     table = open_table(data, source)
@@ -79,7 +79,7 @@ def start(
         policy = settings.get(tx, POLICY, Policy) or Policy()
         rows = price_store.rows_of(tx, account.id)
         last = store.last_of(tx, account.id, digest)
-    columns = {header: what for header, what in zip(table.header, meanings, strict=True) if what}
+    columns = _read_columns(table.header, meanings)
     bill = last and _judged(office, last)
     if bill is not None and bill.state in (DONE, RUNNING):
         return _awaited(office, bill.id, wait_s)
@@ -97,6 +97,15 @@ def start(
     job = Job(office, show(office, number), account, table, reader, prices)
     threading.Thread(target=job.run, name=f"bill {number}", daemon=True).start()
     return _awaited(office, number, wait_s)
+
+
+def _read_columns(header: Sequence[str], meanings: Sequence[str]) -> dict[str, str]:
+    """Return what is read by the columns' headers; where a header stands twice, the later has its place."""
+    found: dict[str, str] = {}
+    for place, (name, what) in enumerate(zip(header, meanings, strict=True), 1):
+        if what:
+            found[f"{name} ({place})" if name in found else name] = what
+    return found
 
 
 def show(office: Office, bill_id: int) -> Bill:

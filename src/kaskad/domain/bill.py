@@ -45,6 +45,7 @@ MEANINGS: dict[str, tuple[str, ...]] = {  # what a column is: headers, letters a
     "operator": ("operator", "carrier", "network", "оператор", "сеть"),
 }  # fmt: skip
 SKIP = "skip"
+Asked = Mapping[str, str] | Sequence[str]  # what columns are: some by their headers, or all of them in order
 MAX_MICROS = 10**15
 _BY_HEADER = {header: name for name, headers in MEANINGS.items() for header in headers}
 _NO_DIGITS = re.compile(r"[^0-9]+").sub
@@ -73,31 +74,39 @@ REASONS = {
 }
 
 
-def propose(header: Sequence[str], asked: Mapping[str, str]) -> list[str]:
-    """Return what each column is, "" for one that is not read; `asked` (header -> meaning) comes first.
+def propose(header: Sequence[str], asked: Asked) -> list[str]:
+    """Return what each column is, "" for one that is not read; what is `asked` comes first.
 
-    Raises Invalid where no amount can be told, or nothing says which message a line is of.
+    Raises Invalid where no amount can be told, nothing says which message a line is of, or two are one thing.
     """
-    return _checked(guess(header, asked))
+    return _checked(header, guess(header, asked), by_place=not isinstance(asked, Mapping))
 
 
-def guess(header: Sequence[str], asked: Mapping[str, str]) -> list[str]:
+def guess(header: Sequence[str], asked: Asked) -> list[str]:
     """Return the same, however little it says; raises Invalid where `asked` makes no sense."""
-    problems = [worded("there is no column %(name)r", name=name) for name in asked if name not in header] + [
+    problems = []
+    if isinstance(asked, Mapping):
+        told = [asked.get(name, "") for name in header]
+        problems = [
+            worded("there is no column %(name)r", name=name) for name in asked if name not in header
+        ]  # fmt: skip
+    else:
+        told = list(asked)
+    problems += [
         worded("a column is %(known)s or skip, not %(what)r", known=", ".join(MEANINGS), what=what)
-        for what in asked.values()
+        for what in (asked.values() if isinstance(asked, Mapping) else asked)
         if what not in MEANINGS and what != SKIP
     ]
     if problems:
         raise Invalid(problems)
-    found = ["" if asked.get(name) == SKIP else asked.get(name, "") for name in header]
-    ranks = {name: _rank(name) for name in header}
+    found = ["" if what == SKIP else what for what in told]
+    ranks = [_rank(name) for name in header]
     for meaning in MEANINGS:
         if meaning in found:
             continue
         able = [
-            (ranks[name][1], place) for place, name in enumerate(header)
-            if not found[place] and name not in asked and ranks[name][0] == meaning
+            (rank, place) for place, (means, rank) in enumerate(ranks)
+            if not told[place] and not found[place] and means == meaning
         ]  # fmt: skip
         if able:
             found[min(able)[1]] = meaning
@@ -111,8 +120,21 @@ def _rank(name: str) -> tuple[str, int]:
     return meaning, MEANINGS[meaning].index(plain) if meaning else 0
 
 
-def _checked(found: list[str]) -> list[str]:
+def _checked(header: Sequence[str], found: list[str], *, by_place: bool) -> list[str]:
     problems = []
+    for meaning in MEANINGS:
+        names = [name for name, what in zip(header, found, strict=True) if what == meaning]
+        alike = not by_place and len(set(names)) == 1 and header.count(names[0]) > 1
+        if alike and (len(names) > 1 or meaning == "amount"):
+            problems.append(
+                worded("several columns are called %(name)r: give them names of their own, or say on the "
+                       "page Bills which of them is %(meaning)s", name=names[0], meaning=meaning)
+            )  # fmt: skip
+        elif len(names) > 1:
+            problems.append(
+                worded("only one column can be %(meaning)s, not all of %(names)s", meaning=meaning,
+                       names=", ".join(names))
+            )  # fmt: skip
     if "amount" not in found:
         problems.append(
             worded("no column says what a line costs: say which is the amount, such as Total=amount")

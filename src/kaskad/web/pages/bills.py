@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Request, Response, UploadFile
+from msgspec.structs import replace
 from starlette.concurrency import run_in_threadpool
 
 from kaskad.actions import accounts, bills
@@ -82,22 +83,24 @@ async def bring(
     """Read a bill and show it beside what we have counted; `choose`: first say what its columns are."""
     data = await file.read()
     called = "".join(sign for sign in file.filename or "" if sign.isprintable())[:200] or "bill.csv"
-    asked = dict(zip(header, meaning, strict=False))
+    asked = list(zip(header, meaning, strict=False))
     return await run_in_threadpool(_bring, office, request, seen, account[:200], data, called, asked, choose)
 
 
 def _bring(
     office: Office, request: Request, seen: Visitor, account: str, data: bytes, called: str,
-    asked: Mapping[str, str], choose: str,
+    asked: Sequence[tuple[str, str]], choose: str,
 ) -> Response:  # fmt: skip
     look, columns = look_of(request, seen), list[Column]()
     try:
-        columns = bills.columns(data, called, asked)
-        if asked.keys() != {each.header for each in columns}:
-            asked = {}  # said of another file
-        if choose and not asked:
+        columns, told = bills.columns(data, called), [meaning for _, meaning in asked]
+        if [header for header, _ in asked] != [each.header for each in columns]:
+            told = []  # said of another file
+        if choose and not told:
             return _listing(office, request, seen, columns=columns, account=account)
-        found = bills.start(office, account, data, called, asked, 2.0)
+        if told:
+            columns = [replace(each, meaning=what) for each, what in zip(columns, told, strict=True)]
+        found = bills.start(office, account, data, called, told or {}, 2.0)
     except Invalid as error:
         problems = [look.told(problem) for problem in error.worded]
         return _listing(office, request, seen, problems=problems, columns=columns, account=account)
