@@ -205,6 +205,7 @@ def test_postgresql_looks_how_few_rows_small_tables_have(db: Database) -> None:
             {"first": 0, "last": 9},
             "SEARCH k USING PRIMARY KEY (contact_id>? AND contact_id<?)",
         ),
+        ("left_lately", {"since": 1}, "SEARCH facts USING COVERING INDEX facts_left (at>?)"),
     ],
 )
 def test_figures_look_at_no_more_counts_than_they_tell(

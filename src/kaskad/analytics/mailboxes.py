@@ -7,7 +7,7 @@ contacts are in nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -18,7 +18,13 @@ from kaskad.domain.terms import Kind, MessageState
 from kaskad.store.db import Transaction
 
 PIECE = 20_000  # contacts
-_ENDED = (*LEFT, MessageState.REJECTED.code)
+
+
+def _bits(codes: Iterable[int]) -> int:
+    return sum(1 << code for code in codes)
+
+
+_ENDED, _FAILED, _DEAD = _bits({*LEFT, MessageState.REJECTED.code}), _bits(FAILED), _bits(DEAD)
 
 
 class Mails(Struct):
@@ -60,12 +66,12 @@ def counted(tx: Transaction, since: int) -> Counted:
     for after in range(0, (last[0] or 0) if last else 0, PIECE):
         rows = tx.all(
             "mails_by_domain", after=after, until=after + PIECE, since=since, window=WINDOW_MS,
-            complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value,
+            complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value, ended=_ENDED, failed=_FAILED,
+            bounced=MessageState.BOUNCED.code, dead=_DEAD,
         )  # fmt: skip
-        for day, domain, state, reason, spam, arrived, count in rows:
-            bounced = state in FAILED and (state == MessageState.BOUNCED.code or reason in DEAD)
-            add(day, domain, Mails(count * (state in _ENDED), count * arrived, count * bounced, count * spam))
-    people = sorted(row[0] for row in tx.all("left_lately", since=since))
+        for day, domain, *mails in rows:
+            add(day, domain, Mails(*mails))
+    people = sorted({row[0] for row in tx.all("left_lately", since=since)})
     for day, domain, count in tx.among("mails_left_by", people, since=since, window=WINDOW_MS):
         add(day, domain, Mails(opt_outs=count))
     return Counted(days, domains)

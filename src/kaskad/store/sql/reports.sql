@@ -100,26 +100,31 @@ SELECT contact_id, id FROM events
 
 -- name: mails_by_domain
 -- The mails that some contacts were handed since :since, by UTC day and the domain of the contact's address (the
--- preferred one of several, as it is now; NULL: none), state and reason; and whether they were called spam within :window
--- ms, and have arrived. Some contacts at a time: nobody should wait while all messages are looked through.
+-- preferred one of several, as it is now; NULL: none): how many are in a state of :ended, have arrived, have bounced (a
+-- :failed one in state :bounced or for a reason of :dead), and were called spam within :window ms; sets are bits
+-- 1 << code. Some contacts at a time: nobody should wait while all messages are looked through. Most are too old, and
+-- when they were handed over stands before the channel in a row.
 SELECT m.submitted_at / 86400000 AS day,
        (SELECT substr(b.value, /* sqlite: instr(b.value, '@') */ /* postgresql: strpos(b.value, '@') */ + 1)
           FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
          ORDER BY b.preferred DESC, b.health, b.value LIMIT 1) AS domain,
-       m.state, m.reason,
-       CASE WHEN m.mask & :complained = 0 THEN 0
-            WHEN EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
-                            AND f.step = m.step AND f.kind = :complaint AND f.at <= m.submitted_at + :window)
-            THEN 1 ELSE 0 END AS spam,
-       m.arrived, count(*)
+       count(*) FILTER (WHERE CAST(:ended AS BIGINT) >> m.state & 1 = 1),
+       count(*) FILTER (WHERE m.arrived = 1),
+       count(*) FILTER (WHERE CAST(:failed AS BIGINT) >> m.state & 1 = 1
+                          AND (m.state = :bounced OR CAST(:dead AS BIGINT) >> m.reason & 1 = 1)),
+       count(*) FILTER (WHERE m.mask & :complained <> 0
+                          AND EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
+                                         AND f.step = m.step AND f.kind = :complaint
+                                         AND f.at <= m.submitted_at + :window))
   FROM arrivals m
- WHERE m.contact_id > :after AND m.contact_id <= :until AND m.channel = 1 AND m.submitted_at >= :since
+ WHERE m.contact_id > :after AND m.contact_id <= :until AND m.submitted_at >= :since AND m.channel = 1
    AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
- GROUP BY 1, 2, 3, 4, 5, 6;
+ GROUP BY 1, 2;
 
 -- name: left_lately
--- Who opted out since :since: few, so they need not be looked for among all messages.
-SELECT DISTINCT contact_id FROM facts WHERE kind = 13 AND at >= :since;
+-- Who opted out since :since, once for each time: few, so they need not be looked for among all messages. Not
+-- DISTINCT: for that SQLite reads all facts in the order of contacts, where it has not counted them.
+SELECT contact_id FROM facts WHERE kind = 13 AND at >= :since;
 
 -- name: mails_left_by
 -- The mails that these contacts were handed since :since and that were the last to arrive before an opt-out within
