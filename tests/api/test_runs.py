@@ -64,6 +64,9 @@ def test_runs_are_listed_by_cascade_contact_step_and_state(api, taker):
     (moved,) = api.get("/cascades/one/runs?step=letter")["items"]
     assert moved["id"] == run_of(api, "bob")["id"]
     assert len(api.get("/cascades/one/runs?step=chat&state=active")["items"]) == 4
+    assert api.get("/runs?cascade=one") == api.get("/cascades/one/runs")
+    (hers,) = api.get("/runs?cascade=two&contact=ann")["items"]
+    assert hers["cascade"] == "two"
     assert api.get("/runs?state=finished")["items"] == []
     assert api.get("/runs?outcome=converted")["items"] == []
 
@@ -141,6 +144,8 @@ def test_a_cancelled_run_has_ended_before_the_answer(api, taker):
         ("GET", "/runs?cursor=99999999999999999999_1", 422),
         ("GET", "/runs?contact=%00", 422),
         ("GET", "/runs?contact=nobody", 404),
+        ("GET", "/runs?cascade=nothing", 404),
+        ("GET", "/runs?cascade=", 422),
         ("GET", "/runs/run_x", 404),
         ("GET", "/runs/run_999999999999999999_999999999999999999", 404),
         ("GET", "/runs/run_1_1/explain", 404),

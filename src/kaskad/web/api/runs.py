@@ -37,6 +37,12 @@ Who = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items in a page, at most.")]
 Cursor = Annotated[str | None, Query(max_length=50, description="`next` of the page before.")]
 StepFilter = Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+CascadeFilter = Annotated[
+    str | None,
+    Query(
+        min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Of this one; else of all."
+    ),
+]
 
 
 class RunView(View):
@@ -184,11 +190,11 @@ def list_cascade_runs(
 
 @router.get("/runs", dependencies=[may(READ)])
 def list_runs(
-    office: InOffice, contact: Who = None, state: RunState | None = None, outcome: Outcome | None = None,
-    limit: Limit = 100, cursor: Cursor = None,
+    office: InOffice, cascade: CascadeFilter = None, contact: Who = None, state: RunState | None = None,
+    outcome: Outcome | None = None, limit: Limit = 100, cursor: Cursor = None,
 ) -> Page[RunView]:  # fmt: skip
     """List the runs of a contact, or all; a page may hold fewer than `limit` although `next` is not null."""
-    wanted = Filter("", contact or "", state, outcome)
+    wanted = Filter(cascade or "", contact or "", state, outcome)
     found = runs.listing(office, wanted, after=_after(cursor), limit=limit)
     return Page(items=[RunView.of(run) for run in found.runs], next=_next(found.next))
 
