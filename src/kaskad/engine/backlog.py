@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kaskad.engine.world import Available, World
 
 ROUND_MS = 2_000
-_SHARE = 50  # a round takes no more than this part of the time
+_SHARE = 50  # a round takes no more than this part of the time, but where the clock runs fast
 _SERVED = 0.75  # of the runs of a tick are of those who stand in line, at most
 
 Ahead = Iterable[tuple[int, int]]  # account and lane of messages that are queued and may go now

@@ -60,7 +60,9 @@ class Options(Struct, frozen=True):
     inbox_patience_ms: int = 1_000  # with an older entry unapplied, timers wait …
     timer_patience_ms: int = 30_000  # … but no longer than this
     wait_unwritten_from: int = 100  # so many more than an account has slots for stay due, unclaimed …
-    wait_unwritten_ms: int = 30_000  # … for so long; who waits longer is queued
+    # … for so long; who waits longer is queued, and a step's patience begins only then: so it is
+    # half a minute of a fast clock too, where whoever is in line is queued by the next tick.
+    wait_unwritten_ms: int = 30_000
     moves: bool = True  # False: a process that only takes what arrives, for others to act on (PostgreSQL)
 
 
