@@ -7,6 +7,7 @@ from rich.console import Console
 
 from kaskad.cli import backtest
 from kaskad.cli.screens.output import table
+from kaskad.cli.screens.prose import tell
 from kaskad.cli.screens.run import _Figures
 
 HEAD = ("STEP", "ARRIVE", "MESSAGES", "COST", "PASSED OVER", "")
@@ -29,6 +30,20 @@ def test_what_goes_to_a_program_is_never_broken(monkeypatch):
     assert table(("A", "B"), long) == f"A  B\nx  {'a b ' * 500}".rstrip()
     monkeypatch.setenv("COLUMNS", "30")
     assert "\n" in table(("A", "B"), [("x", "a b " * 20)]).partition("x")[2]
+
+
+def test_sentences_are_broken_between_words_and_long_words_stay_whole(monkeypatch, capsys):
+    url = f"https://example.org/{'x' * 40}"
+    text = f"Written to it, and what it changes can be seen at once:\n  at {url}, by two-edged words."
+    monkeypatch.setenv("COLUMNS", "40")
+    tell(text)
+    shown = capsys.readouterr().out
+    assert shown.split() == text.split()
+    assert all(len(line) <= 40 or line.strip() == f"{url}," for line in shown.splitlines())
+    assert [line[:2] for line in shown.splitlines()[2:]] == ["  "] * 3
+    monkeypatch.delenv("COLUMNS")
+    tell(text)
+    assert capsys.readouterr().out == f"{text}\n"
 
 
 def test_columns_that_say_nothing_go_first():

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kaskad.cli.screens.options import DB, JSON, SINCE, UNTIL, when
+from kaskad.cli.screens.prose import tell
 
 WARNING = (
     "Rule-based, not causal. Whoever gets a later step has had the earlier ones: `first` always names\n"
@@ -35,11 +36,11 @@ def attribution(
     if as_json:
         typer.echo(as_text(told))
         return
-    typer.secho(f"{told['goals']} goals from {told['since'][:10]} to {told['until'][:10]}", bold=True)
+    tell(f"{told['goals']} goals from {told['since'][:10]} to {told['until'][:10]}", bold=True)
     if told["more"]:
-        typer.echo("There were more: only the last ones were looked at.")
+        tell("There were more: only the last ones were looked at.")
     if told["without"]:
-        typer.echo(f"{told['without']} of them had no message in the {days} days before.")
+        tell(f"{told['without']} of them had no message in the {days} days before.")
     if told["lines"]:
         rules = list(told["lines"][0]["goals"])
         rows = [
@@ -49,4 +50,4 @@ def attribution(
         ]  # fmt: skip
         heads = ("CASCADE", "STEP", "CHANNEL", "MESSAGES", *(rule.upper() for rule in rules))
         typer.echo(table(heads, rows))
-    typer.echo(WARNING)
+    tell(WARNING)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.prose import tell, terminal
 
 WIDE = 100  # columns: in fewer the pictures are smaller, so that figures keep theirs
 VERDICTS = {
@@ -41,16 +42,16 @@ def backtest(
         typer.echo(as_text(found))
         return
     if not found["launches"]:
-        typer.echo("No launch has been forecast yet: `kaskad launch` makes a forecast of each and keeps it.")
+        tell("No launch has been forecast yet: `kaskad launch` makes a forecast of each and keeps it.")
         return
     for one in found["launches"]:
         _print(one)
-    typer.echo(LEGEND)
+    tell(LEGEND)
     _print_calibration(found["calibration"])
 
 
 def _print(told: dict[str, Any]) -> None:
-    from kaskad.cli.screens.output import table, terminal
+    from kaskad.cli.screens.output import table
     from kaskad.cli.screens.plots import INSIDE, OUTSIDE, plot
 
     sides = (INSIDE, OUTSIDE) if terminal() >= WIDE else (12, 3)
@@ -60,7 +61,7 @@ def _print(told: dict[str, Any]) -> None:
         whom = f"version {told['version']}, the week after it (by {whom.partition(' ')[2]})"
     if told["versions"]:
         whom += f", versions {', '.join(map(str, told['versions']))} on trial"
-    typer.secho(
+    tell(
         f"{told['cascade']} · {whom} · {told['started_at'][:16].replace('T', ' ')} · {state}",
         bold=True,
     )
@@ -82,17 +83,17 @@ def _print_calibration(told: dict[str, Any]) -> None:
 
     whole = told["whole"]
     if told["share"] is None:
-        typer.echo("No launch is over yet: how far forecasts can be trusted is told once some are.")
+        tell("No launch is over yet: how far forecasts can be trusted is told once some are.")
         return
     rows = [(one["figure"], one["below"], one["inside"], one["above"]) for one in told["figures"]]
     typer.echo(table(("FIGURE", "BELOW", "IN THE RANGE", "ABOVE"), rows))
     count = whole["below"] + whole["inside"] + whole["above"]
     launches = "1 launch that is" if told["launches"] == 1 else f"{told['launches']} launches that are"
-    typer.secho(
+    tell(
         f"{whole['inside']} of {count} figures of {launches} over lie in their "
         f"range ({told['share']:.0%}; 80% are to).", bold=True,
     )  # fmt: skip
-    typer.echo(VERDICTS[told["verdict"]])
+    tell(VERDICTS[told["verdict"]])
 
 
 def _shown(figure: dict[str, Any], number: float) -> str:

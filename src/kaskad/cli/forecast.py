@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.prose import tell
 
 if TYPE_CHECKING:
     from kaskad.actions.office import Office
@@ -105,9 +106,9 @@ def _print(told: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.audience import NOBODY, whom
 
     held = f", {told['held_out']} in the control group" if told["held_out"] else ""
-    typer.secho(f"{whom(told)}{held}", bold=True)
+    tell(f"{whom(told)}{held}", bold=True)
     if not told["size"]:
-        typer.echo(NOBODY)
+        tell(NOBODY)
         return
     if _uncarried(told):
         return
@@ -120,8 +121,8 @@ def _print(told: Mapping[str, Any]) -> None:
     for step in told["steps"]:
         for note in step["notes"]:
             if note in NOTES:  # that no account is set up was said first
-                typer.secho(f"{step['step']}: {NOTES[note]}.", fg=typer.colors.YELLOW)
-    typer.echo(BASES[told["basis"]])
+                tell(f"{step['step']}: {NOTES[note]}.", fg=typer.colors.YELLOW)
+    tell(BASES[told["basis"]])
 
 
 def _uncarried(told: Mapping[str, Any]) -> bool:
@@ -132,7 +133,7 @@ def _uncarried(told: Mapping[str, Any]) -> bool:
     every = len(lacking) == len(told["steps"])
     which = "any of its steps" if every else ", ".join(lacking)
     supposed = "" if told["audience"] else " Here that is reckoned as if there was one."
-    typer.secho(
+    tell(
         f"No account is set up that could send {which}: `kaskad account add` sets one up.{supposed}",
         fg=typer.colors.RED,
     )
@@ -194,7 +195,7 @@ def _print_edges(told: Mapping[str, Any]) -> None:
 def _print_whole(told: Mapping[str, Any]) -> None:
     ranges = told["ranges"]
     each = f"; {_money(told['each_reached'])} for each who reacts" if told["each_reached"] else ""
-    typer.echo(
+    tell(
         f"{told['reach']:.1%} are expected to react: {_likely(told['reached'], ranges['reached'])}; "
         f"{_likely(told['silent'], ranges['silent'])} to stay silent."
     )
@@ -207,14 +208,14 @@ def _print_whole(told: Mapping[str, Any]) -> None:
     paid = (
         f" for {costs}{f' ({between})' if between else ''}{each}" if costs else "; no account tells a price"
     )
-    typer.echo(f"{messages} messages{paid}.")
+    tell(f"{messages} messages{paid}.")
     if told["budget_left"]:
-        typer.secho(
+        tell(
             f"Of its budget {_money(told['budget_left'])} are left, and all would cost more: who comes later "
             "goes without the steps that are paid.", fg=typer.colors.YELLOW,
         )  # fmt: skip
     if told["converted"] is not None:
-        typer.echo(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")
+        tell(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")
 
 
 def _print_over(told: Mapping[str, Any]) -> None:
@@ -231,7 +232,7 @@ def _print_over(told: Mapping[str, Any]) -> None:
         ends = [time_text(end) for end in (low, high)]
         text = time_text(one["after_s"]) + ("" if ends[0] == ends[1] else f" ({ends[0]} to {ends[1]})")
         bars.append(Bar(names[one["share"]], one["after_s"], text, between=(low, high), filled=False))
-    typer.echo("Runs are over after so long, if all enter at once or at the trigger's pace:")
+    tell("Runs are over after so long, if all enter at once or at the trigger's pace:")
     typer.echo("\n".join(chart(bars)))
 
 

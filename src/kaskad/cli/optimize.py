@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.prose import tell
 
 ORDERS = ("gentle", "free", "as-is")
 FIXED = {
@@ -118,9 +119,7 @@ def _draft(client: Any, slug: str, found: Mapping[str, Any], quiet: bool) -> Non
         "PUT", f"/cascades/{slug}", content=ready["definition"].encode(), kind="application/yaml"
     )  # fmt: skip
     if not quiet:
-        typer.echo(
-            f"The draft of {slug} is the proposal now: `kaskad plan` shows it, activation lets it run."
-        )
+        tell(f"The draft of {slug} is the proposal now: `kaskad plan` shows it, activation lets it run.")
 
 
 def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
@@ -131,15 +130,15 @@ def _write(found: Mapping[str, Any], file: Path, quiet: bool) -> None:
         raise typer.Exit(1)
     file.write_text(definition, encoding="utf-8")
     if not quiet:
-        typer.echo(f"Written to {file}: `kaskad plan {file}` shows what it changes.")
+        tell(f"Written to {file}: `kaskad plan {file}` shows what it changes.")
 
 
 def _print(told: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.audience import NOBODY, whom
 
-    typer.secho(f"{whom(told)}; {told['compared']} orders compared", bold=True)
+    tell(f"{whom(told)}; {told['compared']} orders compared", bold=True)
     if not told["size"]:
-        typer.echo(NOBODY)
+        tell(NOBODY)
         return
     _print_steps(told)
     _print_spots(told)
@@ -147,12 +146,12 @@ def _print(told: Mapping[str, Any]) -> None:
     _print_waits(told)
     _print_parts(told)
     for note in told["notes"]:
-        typer.secho(note, fg=typer.colors.YELLOW)
+        tell(note, fg=typer.colors.YELLOW)
     for proposal in told["proposals"]:
         _print_proposal(told, proposal)
     if not told["proposals"]:
-        typer.secho("Nothing is proposed: no other order does better what is wished.", bold=True)
-    typer.echo(BASES[told["basis"]])
+        tell("Nothing is proposed: no other order does better what is wished.", bold=True)
+    tell(BASES[told["basis"]])
 
 
 def _print_steps(told: Mapping[str, Any]) -> None:
@@ -218,9 +217,9 @@ def _print_mixed(told: Mapping[str, Any]) -> None:
     if mixed is None or len(mixed["shares"]) < 2:
         return
     parts = "; ".join(f"{one['share']:.0%} by {' > '.join(one['steps'])}" for one in mixed["shares"])
-    typer.echo(f"With different orders for parts of the people: {parts}.")
+    tell(f"With different orders for parts of the people: {parts}.")
     more = f"; one more reached costs {_each(told, mixed['marginal'])}" if mixed["marginal"] else ""
-    typer.echo(f"That reaches {mixed['reach']:.1%} for {_each(told, mixed['cost'])} each{more}.")
+    tell(f"That reaches {mixed['reach']:.1%} for {_each(told, mixed['cost'])} each{more}.")
 
 
 def _print_waits(told: Mapping[str, Any]) -> None:
@@ -268,25 +267,25 @@ def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.output import table
 
     title = {"order": "Proposed: another order", "waits": "Proposed: other waits"}[one["name"]]
-    typer.secho(f"\n{title}", bold=True)
+    tell(f"\n{title}", bold=True)
     for part in (one, *one["parts"]):
         if part is not one:
-            typer.echo(f" {_whose(part)}, {part['share']:.0%}: {' > '.join(part['order'])}")
+            tell(f" {_whose(part)}, {part['share']:.0%}: {' > '.join(part['order'])}")
         for change in part["changes"]:
-            typer.echo(f"  {change['step']}: {_change(change)}, since {change['why']}.")
+            tell(f"  {change['step']}: {_change(change)}, since {change['why']}.")
     rows = _figures(told, "", one["figures"])
     for part in one["parts"]:
         rows += _figures(told, f"{_whose(part)}: ", part["figures"])
     typer.echo(table(("", "NOW (P10 TO P90)", "PROPOSED (P10 TO P90)"), rows))
     for other in one["rejected"]:
         path, cost = " > ".join(other["steps"]), _each(told, other["cost"])
-        typer.echo(f"  not {path} ({other['reach']:.1%}, {cost}): {other['why']}")
+        tell(f"  not {path} ({other['reach']:.1%}, {cost}): {other['why']}")
     for text in one["cautions"]:
-        typer.secho(f"  {text}", fg=typer.colors.YELLOW)
+        tell(f"  {text}", fg=typer.colors.YELLOW)
     for text in one["hindrances"]:
-        typer.secho(f"  Not ready: {text}", fg=typer.colors.YELLOW)
+        tell(f"  Not ready: {text}", fg=typer.colors.YELLOW)
     if one["ready"]:
-        typer.echo("  --draft makes it the draft, --write FILE writes it down.")
+        tell("  --draft makes it the draft, --write FILE writes it down.")
 
 
 def _whose(part: Mapping[str, Any]) -> str:

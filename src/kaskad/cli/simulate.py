@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import DB, JSON
+from kaskad.cli.screens.prose import tell
 
 if TYPE_CHECKING:
     from kaskad.actions.simulate import Prepared
@@ -200,18 +201,18 @@ def _print(told: Mapping[str, Any], file: str) -> None:
     if told["audience"]:
         whom = f"{told['audience']}: {told['size']:,} contacts, {told['people']:,} played"
     held = f", {told['held_out']:,} in the control group" if told["held_out"] else ""
-    typer.secho(f"{whom}{held}", bold=True)
+    tell(f"{whom}{held}", bold=True)
     if not told["people"]:
-        typer.echo(NOBODY)
+        tell(NOBODY)
         _print_checks(told["checks"], file)
         return
     start = told["start"][:16].replace("T", " ")
-    typer.echo(f"From {start} UTC, seed {told['seed']}, played in {told['seconds']:.1f} s.")
+    tell(f"From {start} UTC, seed {told['seed']}, played in {told['seconds']:.1f} s.")
     typer.echo(table(
         ("STEP", "ARRIVE", "MESSAGES", "FAILED", "REACTED", "COST", "FIRST", "LAST", "PASSED OVER"),
         [_step(step) for step in told["steps"]],
     ))  # fmt: skip
-    typer.echo(
+    tell(
         f"{told['reach']:.1%} reacted ({told['reached']:,}); {told['messages']:,} messages"
         f"{_for(told['cost'])}; {_shares(told['outcomes'], told['people'])}."
     )
@@ -220,15 +221,15 @@ def _print(told: Mapping[str, Any], file: str) -> None:
         for share, at in told["finished"].items()
     )
     left = f"; {told['under_way']:,} still under way" if told["under_way"] else ""
-    typer.echo(f"Over: {', '.join(over)}{left}.")
+    tell(f"Over: {', '.join(over)}{left}.")
     _plot(told["hours"])
-    typer.echo(f"Messages outside of the windows: {told['outside']:,}.")
+    tell(f"Messages outside of the windows: {told['outside']:,}.")
     for trace in told["traces"]:
         _print_trace(trace)
     for note in dict.fromkeys(one["note"] for one in told["notes"]):
         of = ", ".join(one["step"] or "people" for one in told["notes"] if one["note"] == note)
-        typer.secho(f"{of}: {NOTES[note]}.", fg=typer.colors.YELLOW)
-    typer.echo(BASES[told["basis"]])
+        tell(f"{of}: {NOTES[note]}.", fg=typer.colors.YELLOW)
+    tell(BASES[told["basis"]])
     _print_checks(told["checks"], file)
 
 
@@ -263,9 +264,9 @@ def _print_checks(checks: Sequence[Mapping[str, Any]], file: str) -> None:
         return
     failed = [one for one in checks if not one["holds"]]
     if not failed:
-        typer.secho(f"All {len(checks)} expectations hold.", fg=typer.colors.GREEN)
+        tell(f"All {len(checks)} expectations hold.", fg=typer.colors.GREEN)
         return
-    typer.secho(f"{len(failed)} of {len(checks)} expectations do not hold:", fg=typer.colors.RED)
+    tell(f"{len(failed)} of {len(checks)} expectations do not hold:", fg=typer.colors.RED)
     rows = [
         (
             f"{file}:{one['line']}",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
+from kaskad.cli.screens.prose import tell
 
 
 def register(app: typer.Typer) -> None:
@@ -52,38 +53,38 @@ def uplift(
 def _head(told: dict[str, Any]) -> None:
     days = told["within_ms"] / 86_400_000
     goal = f"{told['goal']} within {days:g} days" if told["goal"] else "no goal"
-    typer.secho(f"{told['cascade']} · {goal} · entered before {_day(told['until'])}", bold=True)
+    tell(f"{told['cascade']} · {goal} · entered before {_day(told['until'])}", bold=True)
     if not told["goal"]:
-        typer.echo("Nothing can be measured without a goal: name the event under `goal:`.")
+        tell("Nothing can be measured without a goal: name the event under `goal:`.")
     elif (
         told["effect"]["control"]["people"] == 0
         and not told["holdout"]
         and told["effect"]["treated"]["people"]
     ):
-        typer.echo("Nobody is held out, so nothing can be compared: set `holdout: 10%` in the definition.")
+        tell("Nobody is held out, so nothing can be compared: set `holdout: 10%` in the definition.")
     elif told["effect"]["difference"] is None:
         at = told["first_counted_at"]
         when = f"; the first are counted from {_day(at)} on (--all counts them now)" if at else ""
-        typer.echo(f"One of the groups is still empty{when}.")
+        tell(f"One of the groups is still empty{when}.")
     if told["only"]:
         numbers = ", ".join(map(str, told["only"]))
-        typer.echo(f"Only versions {numbers} are counted: others hold out another share.")
+        tell(f"Only versions {numbers} are counted: others hold out another share.")
     if told["since"]:
-        typer.echo(
+        tell(
             f"Only who entered from {_day(told['since'])} on is counted: before, another share was held out."
         )
     if told["later"]:
-        typer.echo("Who entered later is not counted: another share, or nobody, was held out by then.")
+        tell("Who entered later is not counted: another share, or nobody, was held out by then.")
     if told["waiting"]:
-        typer.echo(f"{told['waiting']} people entered later: their time for the goal is not over.")
+        tell(f"{told['waiting']} people entered later: their time for the goal is not over.")
     if told["uneven"]:
         share = told["expected_holdout"]
-        typer.secho(
+        tell(
             f"The lot did not fall as it should: {share:.1%} were to be held out (p = {told['evenly']:.1g}). "
             "Until the cause is found, believe no effect below.", fg="red",
         )  # fmt: skip
     if told["uncounted"]:
-        typer.echo(f"{told['uncounted']} runs or more have just changed and are not counted yet.")
+        tell(f"{told['uncounted']} runs or more have just changed and are not counted yet.")
 
 
 def print_effect(one: dict[str, Any], treated: str) -> None:
@@ -100,7 +101,7 @@ def print_effect(one: dict[str, Any], treated: str) -> None:
         return
     ends = [one["between"], one["at_any_look"]]
     scale = _scale(ends)
-    typer.echo(f"Difference {_points(one['difference'])} points")
+    tell(f"Difference {_points(one['difference'])} points")
     for text, interval in (("one look, fixed beforehand", ends[0]), ("if you look again and again", ends[1])):
         shown = "shown" if interval["low"] > 0 or interval["high"] < 0 else "not shown"
         line = around_zero(interval["low"], interval["high"], scale)
@@ -113,17 +114,17 @@ def _whole(told: dict[str, Any]) -> None:
     orders, lift = told["orders"], one["lift"]
     if one["shown"] and not told["uneven"]:
         between = orders["between"]
-        typer.echo(
+        tell(
             f"Goals that there would not have been: {orders['count']:.0f} "
             f"({between['low']:.0f} to {between['high']:.0f}) of {one['treated']['hits']}"
         )
         if lift:
-            typer.echo(f"Relative lift: {lift['low']:+.0%} to {lift['high']:+.0%}")
+            tell(f"Relative lift: {lift['low']:+.0%} to {lift['high']:+.0%}")
     else:
-        typer.echo("An effect is not shown: what there is may be chance.")
+        tell("An effect is not shown: what there is may be chance.")
     _money(told)
     if told["touched"]:
-        typer.echo(
+        tell(
             f"{told['touched']} of {told['touched_of']} people held out were written to by other cascades "
             "meanwhile: the difference is that to people with those cascades only."
         )
@@ -136,13 +137,11 @@ def _money(told: dict[str, Any]) -> None:
         treated, control = amount(worth["treated"], currency), amount(worth["control"], currency)
         low, high = (amount(worth["between"][end], currency) for end in ("low", "high"))
         shown = "shown" if worth["shown"] else "not shown"
-        typer.echo(
-            f"Revenue for each person: {treated} against {control}; difference {low} to {high}: {shown}"
-        )
+        tell(f"Revenue for each person: {treated} against {control}; difference {low} to {high}: {shown}")
     if each:
         for currency, minor in each["cost"].items():
             least, most = (amount(each[end][currency], currency) for end in ("at_least", "at_most"))
-            typer.echo(f"Cost of each such goal: {amount(minor, currency)} ({least} to {most})")
+            tell(f"Cost of each such goal: {amount(minor, currency)} ({least} to {most})")
 
 
 def _steps(steps: list[dict[str, Any]]) -> None:
@@ -150,7 +149,7 @@ def _steps(steps: list[dict[str, Any]]) -> None:
 
     if not steps:
         return
-    typer.secho("\nSteps, against who was held out of the step", bold=True)
+    tell("\nSteps, against who was held out of the step", bold=True)
     scale = _scale([one["goal"]["between"] for one in steps])
     rows = [
         (one["step"], one["goal"]["treated"]["people"], _rate(one["goal"]["treated"]["rate"]),
@@ -165,11 +164,11 @@ def _variants(variants: list[dict[str, Any]]) -> None:
     from kaskad.cli.screens.output import table
 
     for one in variants:
-        typer.secho(f"\nVariants of {one['step']}, against {one['arms'][0]['id']}", bold=True)
+        tell(f"\nVariants of {one['step']}, against {one['arms'][0]['id']}", bold=True)
         if one["evenly"] is not None and one["evenly"] < 0.001:
-            typer.secho("The lot did not fall as the weights say: believe no difference.", fg="red")
+            tell("The lot did not fall as the weights say: believe no difference.", fg="red")
         if one["until"]:
-            typer.echo(f"Of who entered before {_day(one['until'])}, when the best one took over.")
+            tell(f"Of who entered before {_day(one['until'])}, when the best one took over.")
         scale = _scale([arm["reacted"]["between"] for arm in one["arms"][1:]])
         rows = []
         for place, arm in enumerate(one["arms"]):
@@ -184,7 +183,7 @@ def _plans(told: dict[str, Any]) -> None:
 
     if not told["plans"]:
         return
-    typer.secho(f"\nHow long to wait, at {told['pace']:.1f} new people a day", bold=True)
+    tell(f"\nHow long to wait, at {told['pace']:.1f} new people a day", bold=True)
     rows = [
         (f"{one['lift']:+.0%}", one["people"], one["ready_at"][:10] if one["ready_at"] else "never")
         for one in told["plans"]

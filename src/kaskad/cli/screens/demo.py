@@ -18,6 +18,7 @@ from kaskad.actions.hindsight import Compared, Hindsight
 from kaskad.analytics.reach import Amounts, Line, Report, money
 from kaskad.cli.screens import output
 from kaskad.cli.screens.plots import plot
+from kaskad.cli.screens.prose import wrapped
 from kaskad.demo.play import Picture
 from kaskad.domain.cascade import Money
 from kaskad.domain.money import format_money
@@ -64,8 +65,9 @@ class Screen:
         return repeat(LOG_PAUSES_S[0]) if self._as_json else chain(LOG_PAUSES_S, repeat(LOG_PAUSE_S))
 
     def say(self, text: str) -> None:
-        """Show one line."""
-        self._out.print(Text(text), soft_wrap=True)
+        """Show one line, of a narrow terminal several."""
+        shown = wrapped(text, self._out.width) if self._out.is_terminal else text
+        self._out.print(Text(shown), soft_wrap=True)
 
     def log_to_screen(self) -> None:
         """Let warnings of the log stand above the picture instead of through it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import zip_longest
@@ -11,10 +10,9 @@ from itertools import zip_longest
 import msgspec
 import typer
 
+from kaskad.cli.screens.prose import LEAST, terminal
 from kaskad.domain.worded import Worded
 
-ENDLESS = 1_000_000  # columns: where nobody looks at a terminal
-LEAST = 24  # columns that are taken to be there, whatever a terminal says
 TALLEST = 4  # lines of a cell, before its row rather stands by itself
 _GAP = "  "
 _PIECES = re.compile(r"\([^()]{1,20}\)[^\s()]*|\S+")
@@ -40,11 +38,6 @@ def as_line(value: object) -> str:
 def say(as_json: bool, value: object, text: str) -> None:
     """Print the value for a program, or what a person is told of it."""
     typer.echo(as_text(value) if as_json else text)
-
-
-def terminal() -> int:
-    """Return how many columns whoever reads this has; what goes to a program has no end."""
-    return shutil.get_terminal_size((ENDLESS, 0)).columns
 
 
 def table(

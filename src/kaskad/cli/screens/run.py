@@ -18,7 +18,8 @@ from rich.text import Text
 from kaskad import log
 from kaskad.analytics.reach import Amounts, Level, Line, Progress, Report, Trip, money
 from kaskad.cli.screens.funnel import funnel, over_days
-from kaskad.cli.screens.output import ENDLESS, rates_of, table
+from kaskad.cli.screens.output import rates_of, table
+from kaskad.cli.screens.prose import ENDLESS, wrapped
 from kaskad.domain.cascade import Cascade
 from kaskad.domain.money import format_money
 from kaskad.domain.terms import MessageClass
@@ -50,8 +51,9 @@ class Screen:
             self._out.width = 140
 
     def say(self, text: str) -> None:
-        """Show one line."""
-        self._err.print(Text(text), soft_wrap=True)
+        """Show one line, of a narrow terminal several."""
+        shown = wrapped(text, self._err.width) if self._err.is_terminal else text
+        self._err.print(Text(shown), soft_wrap=True)
 
     def log_to_screen(self, level: str) -> None:
         """Let what the engine logs stand above the progress instead of through it."""
