@@ -14,7 +14,7 @@ from kaskad.domain.terms import Channel
 from kaskad.domain.version import prepare
 from kaskad.planning.budgets import Budgets, Limit, Timing, spend
 from kaskad.planning.costs import fixed, goes_at
-from kaskad.planning.forecast import Kind, People, forecast, lost, range_of, without
+from kaskad.planning.forecast import Kind, People, forecast, lost, paid, range_of, without
 from kaskad.planning.forecast import expected as of_people
 from kaskad.planning.history import Happened
 from kaskad.planning.outlook import Outlook, Plan
@@ -257,6 +257,29 @@ def test_what_comes_back_after_midnight_is_not_spent_a_second_time():
     purse.pay(life, 0, 3.0, "KZT", morning)
     purse.pay(life, 0, -1.0, "KZT", evening)
     assert lacks(7.0, morning) is None and lacks(8.0, morning)
+
+
+def test_parts_share_the_budgets_that_they_use():
+    """One calls by an account, the other writes by one whose money is just enough; a third is in roubles."""
+    calls, sms, roubles = (
+        People(1_000, [Kind(1_000, (Ask(channel, price, currency, None, number), None, None, None, None))])
+        for channel, price, currency, number in (
+            (Channel.ROBOT_CALL, 4_000.0, "KZT", 2), (Channel.SMS, 1_500.0, "KZT", 1),
+            (Channel.SMS, 10.0, "RUB", 0),
+        )
+    )  # fmt: skip
+    takings = [paid(PLAN, people, NOTHING) for people in (calls, sms, roubles)]
+    assert takings == [{(2, "KZT"): 4e6}, {(1, "KZT"): 1.5e6}, {(0, "RUB"): 1e4}]
+    rated = Limit(6_000.0, {"KZT": 1.0, "RUB": 50.0})
+    both = budgets(tenge(1.5e6, account_id=1), tenge(99.0, account_id=3), tenge(6_000.0, anew=600.0), rated)
+    first, second, third = (both.shared(number, takings).limits for number in range(3))
+    assert expected_with(sms, budgets(*second[:1])).steps[0].sent[0] == 1_000
+    assert [limits[0].left for limits in (first, second, third)] == [0.0, 1.5e6, 0.0]
+    assert [limits[1].left for limits in (first, second, third)] == [33.0] * 3, "nobody uses it"
+    whole = 4_000 + 1_500
+    assert [limits[2].left for limits in (first, second)] == pytest.approx([6_000 * 40 / 55, 6_000 * 15 / 55])
+    assert first[2].anew == pytest.approx(600 * 4_000 / whole) and third[2].left == 0, "no rate"
+    assert third[3].left == pytest.approx(500), "50 KZT each"
 
 
 def test_budgets_of_accounts_and_currencies():

@@ -22,30 +22,27 @@ AHEAD_MS = 400 * DAY  # budgets by day or month begin anew within that
 
 
 def budgets_of(
-    office: Office, cascade: Cascade, asker: Asker, *, is_whole: bool = True, share: float = 1.0
+    office: Office, cascade: Cascade, asker: Asker, *, is_whole: bool = True
 ) -> Budgets | None:  # fmt: skip
     """Return what limits the spending of those who enter; None: nothing does.
 
-    Of people who stand for others (not `is_whole`) only what each of them may cost is asked. Of several parts
-    of an audience each may spend its `share`.
+    Of people who stand for others (not `is_whole`) only what each of them may cost is asked.
     """
     own, each = cascade.budget.total, cascade.budget.per_contact
     limits = []
     if own is not None and is_whole:
         limits.append(
-            Limit(
-                share * max(0.0, own.minor - spent_of(office, cascade)), _worth(office, asker, own.currency)
-            )
+            Limit(max(0.0, own.minor - spent_of(office, cascade)), _worth(office, asker, own.currency))
         )
     if is_whole:
-        limits += limits_of_all(office, asker.told_in.to, share)
+        limits += limits_of_all(office, asker.told_in.to)
     if not limits and each is None:
         return None
     one = None if each is None else Limit(each.minor, _worth(office, asker, each.currency))
     return Budgets(limits, one, asker.timing())
 
 
-def limits_of_all(office: Office, told_in: str, share: float = 1.0) -> list[Limit]:
+def limits_of_all(office: Office, told_in: str) -> list[Limit]:
     """Return what accounts, and all of them together, may spend by day or month, of costs in their own
     currencies and in one more."""
     world, now = office.engine.world, office.now()
@@ -56,8 +53,8 @@ def limits_of_all(office: Office, told_in: str, share: float = 1.0) -> list[Limi
         spent = spending.spent(tx, world.spending, world.accounts, day)
     return [
         Limit(
-            share * max(0.0, float(one.minor - spent[one])), _worths(office, told_in, one.currency),
-            one.account_id, is_strict=bool(one.account_id), anew=share * one.minor,
+            max(0.0, float(one.minor - spent[one])), _worths(office, told_in, one.currency),
+            one.account_id, is_strict=bool(one.account_id), anew=one.minor,
             turns=_turns(world.spending, one.period, now),
         )
         for one in world.spending.limits

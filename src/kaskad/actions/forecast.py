@@ -29,6 +29,7 @@ from kaskad.planning.forecast import (
     expected,
     forecast,
     lost,
+    paid,
     range_of,
     reaching,
     without,
@@ -179,17 +180,17 @@ class Part(Struct, frozen=True):
 def of_parts(office: Office, parts: Sequence[Part]) -> list[tuple[Expected, Forecast]]:
     """Return the forecasts of the parts of an audience, with their draws, which may be added.
 
-    Of what budgets leave each may spend as large a share as it would of all that is wanted.
+    Of what each budget leaves a part may spend as large a share as it would take of it, were it enough.
     """
     makings = [
         _Making(office, part.cascade, part.people, part.known, part.people.size, number)
         for number, part in enumerate(parts)
     ]
-    wanted = [sum(making.wanted.values()) for making in makings]
+    takings = [making.paid() for making in makings]
     told = []
-    for part, making, cost in zip(parts, makings, wanted, strict=True):
-        share = cost / sum(wanted) if any(wanted) else 1 / len(parts)
-        found = making.made(False, budgets_of(office, part.cascade, making.asker, share=share))
+    for number, (part, making) in enumerate(zip(parts, makings, strict=True)):
+        budgets = budgets_of(office, part.cascade, making.asker)
+        found = making.made(False, None if budgets is None else budgets.shared(number, takings))
         told.append((found, making.told))
     return told
 
@@ -229,6 +230,10 @@ class _Making:
         self._part, self._entered = part, self._people.size * self._people.stay
         wanted = expected(self._plan, self._people, self._outlook)
         self.wanted = {currency: float(each[0]) for currency, each in wanted.cost.items() if currency}
+
+    def paid(self) -> dict[tuple[int, str], float]:
+        """Return what would be paid without budgets, by account that has one and currency."""
+        return paid(self._plan, self._people, self._outlook)
 
     def made(self, what_if: bool, budgets: Budgets | None) -> Expected:
         """Return the forecast, while there is money."""

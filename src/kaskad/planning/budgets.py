@@ -60,6 +60,16 @@ class Limit(Struct, frozen=True):
         then."""
         return self.anew if self.turns and start >= self.turns[0] else self.left
 
+    def part(self, share: float) -> Limit:
+        """Return what a part of those who spend of it may."""
+        return structs.replace(self, left=share * self.left, anew=share * self.anew)
+
+    def taken(self, paid: Mapping[tuple[int, str], float]) -> float:
+        """Return how much of it is taken by what is paid, told by account and currency; what may not go at
+        all takes nothing."""
+        worth = {key: self.takes(1.0, key[1], key[0]) for key in paid}
+        return sum(minor * worth[key] for key, minor in paid.items() if worth[key] < _NEVER)
+
     def takes(self, price: float, currency: str, account_id: int) -> float:
         """Return how much of it a message takes: more than there ever is where it may not go at all."""
         if not price or self.account_id not in (0, account_id):
@@ -82,6 +92,15 @@ class Budgets(Struct, frozen=True):
     limits: Sequence[Limit]
     each: Limit | None
     timing: Timing
+
+    def shared(self, number: int, paid: Sequence[Mapping[tuple[int, str], float]]) -> Budgets:
+        """Return what one of several may spend who all spend of these: of each limit as large a share as it
+        would take of it. `paid` tells of each of them what it would pay, by account and currency."""
+        limits = []
+        for limit in self.limits:
+            taken = [limit.taken(each) for each in paid]
+            limits.append(limit.part(taken[number] / sum(taken) if any(taken) else 1 / len(paid)))
+        return structs.replace(self, limits=limits)
 
     def suffice(self, walked: Walked, crowds: Sequence[Crowd]) -> bool:
         """Say whether they surely limit nothing: what people did who went through as if there were none."""

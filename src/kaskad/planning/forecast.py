@@ -95,6 +95,23 @@ def expected(plan: Plan, people: People, outlook: Outlook, budgets: Budgets | No
     return _walked(plan, _crowds(people, 1), outlook.means, at_its_rate, budgets)
 
 
+def paid(plan: Plan, people: People, outlook: Outlook) -> dict[tuple[int, str], float]:
+    """Return what is expected to be paid without budgets, by account that has one (else 0) and currency."""
+    found = {}
+    for account_id in {ask.account_id for kind in people.kinds for ask in kind.asks if ask}:
+        asks_of = [
+            tuple(
+                ask if ask is None or ask.account_id == account_id else structs.replace(ask, price=0.0)
+                for ask in kind.asks
+            )
+            for kind in people.kinds
+        ]
+        kinds = [Kind(kind.people, asks) for kind, asks in zip(people.kinds, asks_of, strict=True)]
+        cost = expected(plan, structs.replace(people, kinds=kinds), outlook).cost
+        found.update({(account_id, currency): float(each[0]) for currency, each in cost.items() if currency})
+    return found
+
+
 def lost(
     plan: Plan, people: People, outlook: Outlook, step: int, *, draws: int = DRAWS, seed: int = SEED,
     budgets: Budgets | None = None, whole: Worlds | None = None,
