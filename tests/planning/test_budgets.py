@@ -1,5 +1,6 @@
 """Forecasts of cascades whose money runs out, held against what is played with the same budget."""
 
+from collections import Counter
 from itertools import accumulate
 from types import SimpleNamespace
 
@@ -12,8 +13,8 @@ from kaskad.domain.entering import latest
 from kaskad.domain.policy import DAY, HOUR, MINUTE, Policy
 from kaskad.domain.terms import Channel
 from kaskad.domain.version import prepare
-from kaskad.planning.budgets import Budgets, Limit, Timing, spend
-from kaskad.planning.costs import fixed, goes_at
+from kaskad.planning.budgets import MOST, Budgets, Limit, Timing, spend
+from kaskad.planning.costs import entering, fixed, goes_at, points_of_days
 from kaskad.planning.forecast import Kind, People, forecast, lost, paid, range_of, without
 from kaskad.planning.forecast import expected as of_people
 from kaskad.planning.history import Happened
@@ -70,9 +71,9 @@ def test_what_is_left_without_money_is_what_is_left_in_a_simulation(total, enter
         play(version, world, [typical(cascade, "UTC", prices=prices)],
              lambda step, channel, before: (RATES[step], 0.0))
     )  # fmt: skip
-    entering = [NOON + enter_over_ms * (2 * n + 1) // 48 for n in range(24 if enter_over_ms else 1)]
+    entered = entering(NOON, enter_over_ms)
     goes = lambda step, at, entered: goes_at(version, step, at, "", ("UTC",))  # noqa: E731
-    limit = budgets(tenge(float(total)), timing=Timing(entering, SILENCES, goes, FOREVER.until))
+    limit = budgets(tenge(float(total)), timing=Timing(entered, SILENCES, goes, FOREVER.until))
     asks = tuple(map(Ask, CHANNELS, PRICES, ("", "KZT", "KZT", "KZT")))
     people = [Crowd(np.array([2_000.0]), asks)]
     told = spend(stages(cascade), people, 0, at_rates, at_its_rate, limit)
@@ -140,8 +141,8 @@ def test_no_draw_costs_more_than_is_left_and_nobody_is_lost(left):
     some = tuple(ask if n != 2 else None for n, ask in enumerate(ASKS))
     plan = Plan(stages, PLAN.channels, PLAN.successes)
     people = People(1_000, [Kind(600, ASKS), Kind(400, some)])
-    entering = [NOON, NOON + 30 * MINUTE, NOON + 5 * HOUR]
-    timing = Timing(entering, FOREVER.silences_ms, FOREVER.goes, FOREVER.until)
+    entered = [NOON, NOON + 30 * MINUTE, NOON + 5 * HOUR]
+    timing = Timing(entered, FOREVER.silences_ms, FOREVER.goes, FOREVER.until)
     limits = budgets(tenge(float(left)), timing=timing)
     told = forecast(plan, people, NOTHING, budgets=limits)
     for one in (told.mean, told.draws):
@@ -280,6 +281,31 @@ def test_parts_share_the_budgets_that_they_use():
     assert [limits[2].left for limits in (first, second)] == pytest.approx([6_000 * 40 / 55, 6_000 * 15 / 55])
     assert first[2].anew == pytest.approx(600 * 4_000 / whole) and third[2].left == 0, "no rate"
     assert third[3].left == pytest.approx(500), "50 KZT each"
+
+
+@pytest.mark.parametrize("kinds", [1, 7, 301])
+def test_a_budget_by_day_that_is_enough_for_each_day_is_not_short_of_money(kinds):
+    """1 000 enter a day for 60 days, of many kinds, and wait for no day after theirs."""
+    price, midnight = PRICES[1], NOON - NOON % DAY
+    days = tuple(midnight + n * DAY for n in range(1, 400))
+    daily = tenge(1_200 * price, anew=1_200 * price, turns=days)
+    entered = entering(midnight, 60 * DAY, points_of_days(60 * DAY, MOST))
+    timing = Timing(entered, (HOUR,), FOREVER.goes, lambda step, due: due)
+    asks = [(Ask(Channel.SMS, price - number / 1_000, "KZT"),) for number in range(kinds)]
+    crowds = [Crowd(np.array([60_000.0 / kinds]), each) for each in asks]
+    told = spend([Stage(None)], crowds, 0, silent, at_its_rate, budgets(daily, timing=timing)).steps[0]
+    assert told.arrived[0] == pytest.approx(60_000) and told.lacked[0] < 0.01 * 60_000
+    assert told.sent[0] + told.lacked[0] == pytest.approx(60_000)
+
+
+def test_as_many_instants_lie_in_each_day_of_those_who_enter():
+    for days in (0.5, 3, 30.3, 60, 100, 290, 500, 900):
+        points = points_of_days(int(days * DAY), MOST)
+        entered = entering(NOON, int(days * DAY), points)
+        assert len(entered) == points <= MOST
+        counts = Counter((at - NOON) // DAY for at in entered)
+        whole = [counts[day] for day in range(int(days))] or [points]
+        assert max(whole) - min(whole) <= 1 and (min(whole) >= 1 or days > MOST), days
 
 
 def test_budgets_of_accounts_and_currencies():

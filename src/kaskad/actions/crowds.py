@@ -36,8 +36,8 @@ from kaskad.engine.catalog import POLICY
 from kaskad.engine.look import Desk, look
 from kaskad.engine.pricing import Tariff, category_of
 from kaskad.engine.wording import look_up
-from kaskad.planning.budgets import Timing
-from kaskad.planning.costs import Cost, goes_at, sending_times, told_in
+from kaskad.planning.budgets import MOST, Timing
+from kaskad.planning.costs import Cost, goes_at, points_of_days, sending_times, told_in
 from kaskad.planning.costs import entering as entering_at
 from kaskad.planning.forecast import Kind
 from kaskad.planning.held import gets_late
@@ -229,7 +229,11 @@ class Asker:
 
     def timing(self) -> Timing:
         """Return when messages go to people at home, of whom as many enter at each of some instants."""
-        return Timing(self._silent[()], self._silences, self._goes_to, self._until)
+        delay = approximate_ms(self._cascade.trigger.delay)
+        points = points_of_days(self._enter_over_ms, MOST)
+        entered = [at + delay for at in entering_at(self._start, self._enter_over_ms, points)]
+        by_day = max((step.number for step in self._cascade.steps if self._day_of(step.number)), default=-1)
+        return Timing(entered, self._silences, self._goes_to, self._until, by_day)
 
     def _goes_to(self, step: int, at: int, entered: int) -> int:
         day = self._day_of(step)

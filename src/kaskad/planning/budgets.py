@@ -31,7 +31,8 @@ from kaskad.planning.walk import (
 )
 
 _LEAST = 1e-9  # of a minor unit
-_MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
+MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
+_GOLDEN = 0.6180339887  # multiples of it lie evenly between whole numbers, however many
 _NEVER = 1e30  # what a message takes that may not go: more than is left of anything
 
 
@@ -84,6 +85,7 @@ class Timing(Struct, frozen=True):
     silences_ms: Sequence[int]  # of each step
     goes: Callable[[int, int, int], int]  # of a step, to whom it could at this instant, and who entered then
     until: Callable[[int, int], int]  # how long a step may wait that was due then
+    last_by_day: int = -1  # after this step nothing that goes depends on who entered when
 
 
 class Budgets(Struct, frozen=True):
@@ -128,17 +130,16 @@ def spend(
 
 
 class _Place(Struct, frozen=True, order=True):
-    """Where and when people stand who are alike; `due_at`: when their step was due first; `stay`: who is held
-    out of it has gone on already."""
+    """Where and when people stand who are alike; `latest`: the last beginning of a period that those
+    wait for who have waited already (0: they have not), of whom nobody is held out of the step any more."""
 
     at: int
     step: int
     crowd: int
-    cohort: int
+    cohort: int  # when they entered, where that matters still
     written: int
-    due_at: int
+    latest: int
     spent: float  # of the budget of a contact
-    stay: bool = False
 
 
 class _Wish(Struct):
@@ -161,7 +162,8 @@ class _Spending:
         self._stages, self._crowds, self._rates, self._take = stages, crowds, rates, take
         self._asking = [structs.replace(stage, held=0.0) for stage in stages]  # the held out have gone on
         self._limits, self._each, self._timing = budgets.limits, budgets.each, budgets.timing
-        self._entering = _some(budgets.timing.entering, max(1, _MOST // max(1, len(crowds))))
+        self._entering = budgets.timing.entering
+        self._turns = sorted({at for limit in budgets.limits for at in limit.turns})
         self._worlds = max((len(crowd.people) for crowd in crowds), default=1)
         start = min(self._entering, default=0)
         self._left = [np.full(self._worlds, limit.left_at(start)) for limit in self._limits]
@@ -172,11 +174,12 @@ class _Spending:
 
     def walked(self, first: int) -> Walked:
         """Let everybody through."""
-        count = len(self._entering)
+        all_cohorts = _cohorts(self._crowds, len(self._entering))
         for number, crowd in enumerate(self._crowds if self._stages else ()):
             none, before = np.zeros(self._worlds), np.zeros(self._worlds)
-            for cohort, at in enumerate(self._entering):
-                until = _part(crowd.people, (cohort + 1) / count)
+            cohorts = all_cohorts[number]
+            for count, cohort in enumerate(cohorts, 1):
+                at, until = self._entering[cohort], _part(crowd.people, count / len(cohorts))
                 self._put(
                     first, at, Here(until - before, none, 0), _Place(at, first, number, cohort, 0, 0, 0.0)
                 )
@@ -192,16 +195,14 @@ class _Spending:
         return added_up(self._whole)
 
     def _put(
-        self, step: int, at: int, here: Here, before: _Place, spent: float = 0.0, due_at: int = 0
+        self, step: int, at: int, here: Here, before: _Place, spent: float = 0.0, latest: int = 0
     ) -> None:
-        """Let people stand at a step at the next instant from `at` on at which its messages go; who has been
-        there (`due_at`) was asked already whether the step holds them out."""
+        """Let people stand at a step at the next instant from `at` on at which its messages go."""
         if not here.people.any():
             return
         goes = self._timing.goes(step, at, self._entering[before.cohort])
-        place = _Place(
-            goes, step, before.crowd, before.cohort, here.written, due_at or goes, spent, bool(due_at)
-        )  # fmt: skip
+        cohort = before.cohort if step <= self._timing.last_by_day else 0
+        place = _Place(goes, step, before.crowd, cohort, here.written, latest, spent)
         there = self._here.get(place)
         if there is None:
             heappush(self._agenda, place)
@@ -224,7 +225,7 @@ class _Spending:
         if ask is None or not price or stage.waits:
             self._go_on(place, ask, here, self._stages)
             return
-        if stage.held and not place.stay:
+        if stage.held and not place.latest:
             silent, heard = (
                 self._take(each, np.full(len(each), 1 - stage.held)) for each in (here.silent, here.heard)
             )
@@ -278,18 +279,23 @@ class _Spending:
         self._go_on(place, wish.ask, got, self._asking, place.spent + spent)
         if not others.people.any():
             return
-        for until, there in self._waiting(wish):
+        latest = place.latest or self._latest(place)
+        for until, there in self._waiting(wish, latest):
             waits = Here(others.silent * there, others.heard * there, others.written)
             others = Here(others.silent - waits.silent, others.heard - waits.heard, others.written)
-            self._put(place.step, until, waits, place, place.spent, place.due_at)
+            self._put(place.step, until, waits, place, place.spent, latest)
         self._pass_over(place, others)
 
-    def _waiting(self, wish: _Wish) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    def _latest(self, place: _Place) -> int:
+        """Return the last beginning of a period that a step may wait for which is due now; 0: for none."""
+        found = bisect_right(self._turns, self._timing.until(place.step, place.at))
+        return self._turns[found - 1] if found else 0
+
+    def _waiting(self, wish: _Wish, latest: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """Yield until when people wait for a budget to begin anew, and in which worlds they do."""
         lacks = [left < takes for left, takes in zip(self._left, wish.takes, strict=True)]
         open_to = ~np.any([lack for lack, ends in zip(lacks, self._ends, strict=True) if ends is None]
                           or [np.zeros(self._worlds, bool)], axis=0)  # fmt: skip
-        latest = self._timing.until(wish.place.step, wish.place.due_at)
         for ends, number in sorted(((ends, n) for n, ends in enumerate(self._ends) if ends), reverse=True):
             there = lacks[number] & open_to
             open_to = open_to & ~there
@@ -311,11 +317,17 @@ class _Spending:
             self._put(to, at, more, place, paid)
 
 
-def _some(instants: Sequence[int], most: int) -> Sequence[int]:
-    """Return at most so many of them, from all over them."""
-    if len(instants) <= most:
-        return instants
-    return [instants[(2 * n + 1) * len(instants) // (2 * most)] for n in range(most)]
+def _cohorts(crowds: Sequence[Crowd], count: int, most: int = MOST) -> list[list[int]]:
+    """Return at which of so many instants those of each crowd enter: many people at more of them than few,
+    each crowd from another one on, so that all together come as evenly as may be."""
+    people = [float(crowd.people.mean()) for crowd in crowds]
+    whole = sum(people) or 1.0
+    found = []
+    for number, each in enumerate(people):
+        own = min(count, max(1, int(most * each / whole)))
+        first = 0.5 if own == count else (0.5 + number * _GOLDEN) % 1.0
+        found.append([int((n + first) * count / own) for n in range(own)])
+    return found
 
 
 def _part(people: Worlds, share: float) -> Worlds:

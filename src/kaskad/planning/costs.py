@@ -70,10 +70,17 @@ def sending_times(
     return list(zip(*each, strict=True))
 
 
-def entering(start: int, enter_over_ms: int) -> list[int]:
+def entering(start: int, enter_over_ms: int, at_least: int = POINTS) -> list[int]:
     """Return when some of those enter who all do within so long from `start` on."""
-    points = POINTS if enter_over_ms else 1
+    points = at_least if enter_over_ms else 1
     return [start + enter_over_ms * (2 * number + 1) // (2 * points) for number in range(points)]
+
+
+def points_of_days(enter_over_ms: int, most: int) -> int:
+    """Return how many instants tell days apart in which people enter: as many in each of them, eight where
+    that is not too many."""
+    fitting = [each for each in (8, 4, 2, 1) if enter_over_ms * each // _DAY_MS <= most]
+    return max(POINTS, enter_over_ms * fitting[0] // _DAY_MS) if fitting else most
 
 
 def goes_at(version: Version, number: int, at: int, country: str, zones: tuple[str, ...]) -> int:
