@@ -118,6 +118,9 @@ def test_nothing_is_concluded_of_figures_that_lack_what_came_last(stage, office,
             stage.receipt(parcel.contact_id, Kind.BOUNCED)
         canaries.go_on(office)
         assert state(office, launch_id)[:2] == ("running", "paused")
+        assert launches.uncounted(office, launches.canaries_of(office, "sale")) == {launch_id: 4}, (
+            "why it waits"
+        )
     canaries.go_on(office)
     assert state(office, launch_id)[:2] == ("stopped", "paused")
 

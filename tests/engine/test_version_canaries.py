@@ -134,8 +134,10 @@ def test_a_version_is_not_judged_by_figures_that_lack_what_came_last(stage, monk
             stage.receipt(contact, Kind.BOUNCED)
         version_canaries.go_on(office)
         assert state(office)[:2] == ("running", 1)
+        assert version_canaries.listing(office, "cart")[0].uncounted == 4  # why it waits
     version_canaries.go_on(office)
     assert state(office)[:2] == ("stopped", 1)
+    assert version_canaries.listing(office, "cart")[0].uncounted == 0
 
 
 def test_what_can_have_no_canary_is_refused_and_a_person_may_decide(stage):

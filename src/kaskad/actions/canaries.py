@@ -15,6 +15,7 @@ from msgspec import Struct
 from kaskad.actions import lists
 from kaskad.actions.cascades import cascade_of
 from kaskad.actions.office import Office
+from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, tally
 from kaskad.analytics.scope import People, Scope
 from kaskad.domain.cascade import Cascade
@@ -190,6 +191,11 @@ def judged(
         if bound and count.bad > 1 and chance(count, bound) < CANARY_ALPHA:
             return str(told(figure, count, bound)), False
     return ", ".join(said), True
+
+
+def lacking(changed: Changed, state: str, due_at: int | None, now: int) -> int:
+    """Return how many runs (or more) the figures lack by which a canary is due to be judged; 0: none."""
+    return changed.uncounted if state == store.RUNNING and due_at is not None and due_at <= now else 0
 
 
 def through(seen: Tally) -> tuple[int, int]:

@@ -44,6 +44,9 @@ class CanaryTold(Struct, frozen=True):
     base: int
     entered: int
     through: int  # of these were written to, or have ended
+    uncounted: int = (
+        0  # so many runs, or more, its figures lack, though it is due: it is judged once they do not
+    )
     paused: tuple[PausedStep, ...] = ()  # what has become of them in it; told by `begin` only
 
 
@@ -85,7 +88,8 @@ def listing(office: Office, slug: str) -> list[CanaryTold]:
         row = store.by_slug(tx, slug)
         numbers = {each.id: each.number for each in store.versions_of(tx, row.id)}
         changed = Changed(tx)
-        return [_told(tx, one, numbers, changed) for one in canary_store.of_cascade(tx, row.id, SHOWN)]
+        now = office.now()
+        return [_told(tx, one, numbers, changed, now) for one in canary_store.of_cascade(tx, row.id, SHOWN)]
 
 
 def let_pass(office: Office, slug: str, *, by: str = "") -> CanaryTold:
@@ -160,10 +164,15 @@ def _ended(tx: Transaction, one: CanaryRow, state: str, why: str, now: int, by: 
     return ended
 
 
-def _told(tx: Transaction, one: CanaryRow, numbers: dict[int, int], changed: Changed) -> CanaryTold:
+def _told(
+    tx: Transaction, one: CanaryRow, numbers: dict[int, int], changed: Changed, now: int
+) -> CanaryTold:  # fmt: skip
     seen: Tally = tally(tx, one.cascade_id, Scope(None, one.version_id), changed)
     entered, through = canaries.through(seen)
-    return CanaryTold(one, numbers[one.version_id], numbers[one.base_id], entered, through)
+    lacking = canaries.lacking(changed, one.state, one.due_at, now)
+    return CanaryTold(
+        one, numbers[one.version_id], numbers[one.base_id], entered, through, uncounted=lacking
+    )  # fmt: skip
 
 
 def _running(tx: Transaction, slug: str) -> CascadeRow:

@@ -31,7 +31,7 @@ def show(cascade: CASCADE, db: DB = "", as_json: JSON = False) -> None:
     else:
         rows = [
             (one["version"], one["before"], f"{one['share']:g}%", f"{one['entered']}/{one['people']}",
-             _judged(one), one["state"], one["why"] or one["ended_by"])
+             _judged(one), one["state"], _why(one))
             for one in found
         ]  # fmt: skip
         typer.echo(table(("VERSION", "BEFORE", "SHARE", "ENTERED", "JUDGED", "STATE", "WHY"), rows))
@@ -56,6 +56,12 @@ def _ask(cascade: str, act: str, words: str, db: str, as_json: bool) -> None:
     with reached(db) as client:
         done = client.post(f"/cascades/{cascade}/canaries/{act}")
     say(as_json, done, words.format(cascade=cascade, **done))
+
+
+def _why(one: dict[str, Any]) -> str:
+    if one["uncounted"]:
+        return f"waits for figures: {one['uncounted']} runs or more are not counted yet"
+    return str(one["why"] or one["ended_by"])
 
 
 def _judged(one: dict[str, Any]) -> str:
