@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from kaskad.domain.cascade import Budget
 from kaskad.domain.definition import to_cascade
@@ -306,6 +307,33 @@ def test_as_many_instants_lie_in_each_day_of_those_who_enter():
         counts = Counter((at - NOON) // DAY for at in entered)
         whole = [counts[day] for day in range(int(days))] or [points]
         assert max(whole) - min(whole) <= 1 and (min(whole) >= 1 or days > MOST), days
+
+
+def test_what_would_take_long_is_told_of_fewer_groups(monkeypatch):
+    """300 kinds enter over a day, whose messages cost more than the money of the days for which they wait."""
+    prices = [1_000.0 + number for number in range(300)]
+    crowds = [
+        Crowd(np.array([20.0]), (Ask(Channel.SMS, price, "KZT"), None, Ask(Channel.EMAIL, price, "KZT")))
+        for price in prices
+    ]
+    stages = [Stage(1), Stage(2), Stage(None)]
+    timing = Timing(entering(NOON, DAY), FOREVER.silences_ms, FOREVER.goes, lambda step, due: due + DAY)
+    limits = budgets(tenge(2e6, anew=2e6, turns=DAYS), timing=timing)
+    asked = []
+    told = {}
+    for most in (1e9, 1_000):
+        monkeypatch.setattr("kaskad.planning.budgets._PLACES", most)
+        asked.clear()
+        goes = lambda step, at, entered: asked.append(at) or at  # noqa: E731
+        counted_in = structs.replace(limits, timing=structs.replace(timing, goes=goes))
+        told[most] = spend(stages, crowds, 0, at_rates, at_its_rate, counted_in), len(asked)
+    (fine, many), (coarse, few) = told.values()
+    assert few < 2_500 < many
+    assert coarse.cost["KZT"][0] == pytest.approx(fine.cost["KZT"][0], rel=0.05)
+    for ours, theirs in zip(coarse.steps, fine.steps, strict=True):
+        assert ours.arrived[0] == pytest.approx(theirs.arrived[0], rel=0.05)
+        assert ours.sent[0] == pytest.approx(theirs.sent[0], rel=0.05)
+        assert ours.lacked[0] == pytest.approx(theirs.lacked[0], abs=300)
 
 
 def test_budgets_of_accounts_and_currencies():

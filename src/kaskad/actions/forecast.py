@@ -20,7 +20,7 @@ from kaskad.actions.office import Office
 from kaskad.actions.past import Past, past
 from kaskad.domain.cascade import Cascade, Step
 from kaskad.domain.terms import SkipReason
-from kaskad.planning.budgets import Budgets
+from kaskad.planning.budgets import COARSE, Budgets
 from kaskad.planning.edges import By, edges
 from kaskad.planning.forecast import (
     Forecast,
@@ -36,7 +36,7 @@ from kaskad.planning.forecast import (
 )
 from kaskad.planning.outlook import Outlook, Plan
 from kaskad.planning.rates import Seen
-from kaskad.planning.walk import Passed, Worlds, stages
+from kaskad.planning.walk import Passed, Walked, Worlds, stages
 
 Amounts = dict[str, int]  # currency -> minor units
 _ENDS = {
@@ -240,7 +240,7 @@ class _Making:
         own = self._known.own
         goal = [Seen(own.over, own.converted)] if self._cascade.goal else []
         self._budgets = budgets
-        self._whole: Worlds | None = None  # who is reached, in worlds that differ in their rates only
+        self._base: tuple[Walked, Worlds] | None = None  # of `_without`: with all steps
         self.told = forecast(
             self._plan, self._people, self._outlook, goal, part=self._part, budgets=budgets
         )  # fmt: skip
@@ -329,12 +329,15 @@ class _Making:
     def _without(self, step: Step) -> Without:
         """Return what is different where a step is left out."""
         plan, people, outlook, budgets = self._plan, self._people, self._outlook, self._budgets
+        if budgets is not None:
+            budgets = structs.replace(budgets, most=COARSE)
+        if self._base is None:
+            mean = self.told.mean if budgets is None else expected(plan, people, outlook, budgets)
+            self._base = mean, reaching(plan, people, outlook, budgets=budgets)
+        before, whole = self._base
         mean = expected(plan, without(people, step.number), outlook, budgets)
-        if self._whole is None:
-            self._whole = reaching(plan, people, outlook, budgets=budgets)
-        fewer = lost(plan, people, outlook, step.number, budgets=budgets, whole=self._whole)
+        fewer = lost(plan, people, outlook, step.number, budgets=budgets, whole=whole)
         fewer = fewer / (self._entered or 1.0)
-        before = self.told.mean
         saved = {c: each - mean.cost.get(c, 0.0 * each) for c, each in before.cost.items() if c}
         return Without(
             step.id, range_of(-fewer),

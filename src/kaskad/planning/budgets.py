@@ -32,6 +32,8 @@ from kaskad.planning.walk import (
 
 _LEAST = 1e-9  # of a minor unit
 MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
+COARSE = 60  # of them, where the same is asked for many times
+_PLACES = 10_000  # as many groups at steps are followed, about a second: else fewer are told apart
 _GOLDEN = 0.6180339887  # multiples of it lie evenly between whole numbers, however many
 _NEVER = 1e30  # what a message takes that may not go: more than is left of anything
 
@@ -94,6 +96,7 @@ class Budgets(Struct, frozen=True):
     limits: Sequence[Limit]
     each: Limit | None
     timing: Timing
+    most: int = MOST  # groups of people who enter at one instant that are told apart, if kinds are no more
 
     def shared(self, number: int, paid: Sequence[Mapping[tuple[int, str], float]]) -> Budgets:
         """Return what one of several may spend who all spend of these: of each limit as large a share as it
@@ -125,8 +128,19 @@ class Budgets(Struct, frozen=True):
 def spend(
     stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Rates, take: Take, budgets: Budgets
 ) -> Walked:  # fmt: skip
-    """Return how the crowds go through, as `walk` does, while there is money."""
-    return _Spending(stages, crowds, rates, take, budgets).walked(first)
+    """Return how the crowds go through, as `walk` does, while there is money. What would take long is told of
+    fewer groups of people, in which those are alike whose messages cost about the same."""
+    most, fewest = budgets.most, max(1, COARSE // 8)
+    while True:
+        try:
+            return _Spending(stages, crowds, rates, take, budgets, most, most > fewest).walked(first)
+        except _TooLongError:
+            most = max(fewest, most // 8)
+            crowds = _merged(crowds, most)
+
+
+class _TooLongError(Exception):
+    """More groups of people are at steps than may be followed."""
 
 
 class _Place(Struct, frozen=True, order=True):
@@ -157,8 +171,10 @@ class _Spending:
     """One cascade being gone through."""
 
     def __init__(
-        self, stages: Sequence[Stage], crowds: Sequence[Crowd], rates: Rates, take: Take, budgets: Budgets
+        self, stages: Sequence[Stage], crowds: Sequence[Crowd], rates: Rates, take: Take, budgets: Budgets,
+        most: int, is_bound: bool,
     ) -> None:  # fmt: skip
+        self._most, self._may = most, _PLACES if is_bound else None
         self._stages, self._crowds, self._rates, self._take = stages, crowds, rates, take
         self._asking = [structs.replace(stage, held=0.0) for stage in stages]  # the held out have gone on
         self._limits, self._each, self._timing = budgets.limits, budgets.each, budgets.timing
@@ -174,7 +190,7 @@ class _Spending:
 
     def walked(self, first: int) -> Walked:
         """Let everybody through."""
-        all_cohorts = _cohorts(self._crowds, len(self._entering))
+        all_cohorts = _cohorts(self._crowds, len(self._entering), self._most)
         for number, crowd in enumerate(self._crowds if self._stages else ()):
             none, before = np.zeros(self._worlds), np.zeros(self._worlds)
             cohorts = all_cohorts[number]
@@ -184,14 +200,18 @@ class _Spending:
                     first, at, Here(until - before, none, 0), _Place(at, first, number, cohort, 0, 0, 0.0)
                 )
                 before = until
+        count = 0
         while self._agenda:
             now = self._agenda[0].at
             self._turn(now)
             wishes: list[_Wish] = []
             while self._agenda and self._agenda[0].at == now:
                 place = heappop(self._agenda)
+                count += 1
                 wishes += self._wishing(place, self._here.pop(place))
             self._serve(wishes)
+            if self._may is not None and count > self._may:
+                raise _TooLongError
         return added_up(self._whole)
 
     def _put(
@@ -317,7 +337,7 @@ class _Spending:
             self._put(to, at, more, place, paid)
 
 
-def _cohorts(crowds: Sequence[Crowd], count: int, most: int = MOST) -> list[list[int]]:
+def _cohorts(crowds: Sequence[Crowd], count: int, most: int) -> list[list[int]]:
     """Return at which of so many instants those of each crowd enter: many people at more of them than few,
     each crowd from another one on, so that all together come as evenly as may be."""
     people = [float(crowd.people.mean()) for crowd in crowds]
@@ -328,6 +348,32 @@ def _cohorts(crowds: Sequence[Crowd], count: int, most: int = MOST) -> list[list
         first = 0.5 if own == count else (0.5 + number * _GOLDEN) % 1.0
         found.append([int((n + first) * count / own) for n in range(own)])
     return found
+
+
+def _merged(crowds: Sequence[Crowd], most: int) -> list[Crowd]:
+    """Return about so many crowds, of those whose messages go the same way and cost about the same: each at
+    the mean price. Who gets other messages is never taken together."""
+    alike: dict[tuple[object, ...], list[Crowd]] = {}
+    for crowd in crowds:
+        alike.setdefault(tuple(ask and structs.replace(ask, price=0.0) for ask in crowd.asks), []).append(
+            crowd
+        )
+    found = []
+    for some in alike.values():
+        some.sort(key=lambda crowd: sum(ask.price for ask in crowd.asks if ask))
+        parts = min(len(some), max(1, len(some) * most // len(crowds)))
+        for n in range(parts):
+            found.append(_as_one(some[n * len(some) // parts : (n + 1) * len(some) // parts]))
+    return found
+
+
+def _as_one(crowds: Sequence[Crowd]) -> Crowd:
+    weights = [float(crowd.people.mean()) + _LEAST for crowd in crowds]
+    asks: list[Ask | None] = []
+    for each in zip(*(crowd.asks for crowd in crowds), strict=True):
+        prices = [ask.price for ask in each if ask]
+        asks.append(each[0] and structs.replace(each[0], price=float(np.average(prices, weights=weights))))
+    return Crowd(sum((crowd.people for crowd in crowds[1:]), crowds[0].people), tuple(asks))
 
 
 def _part(people: Worlds, share: float) -> Worlds:
