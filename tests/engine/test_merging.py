@@ -22,7 +22,7 @@ from support.stage import HASH_KEY, Stage, accepted
 from support.tables import columns
 
 STAYS = {  # found under the old number, which leads on; or told of nobody by it
-    "provider_ids", "look_ups", "segment_touched", "due_runs", "run_courses", "erasures",
+    "provider_ids", "look_ups", "segment_touched", "run_touched", "due_runs", "run_courses", "erasures",
     "double_messages",
     "erasure_searches", "booked_twice",
     "choices", "contact_hours",  # told of nobody once they are counted anew
