@@ -427,7 +427,7 @@ class World:
     def pace(self, moved: int, took_s: float) -> None:
         """Fit the next ticks to about TICK_S: short enough to hear reactions in, long enough to be cheap."""
         if moved and took_s > 2 * TICK_S:
-            self.due_limit = max(MIN_DUE, self.due_limit // 2)
+            self.due_limit = max(min(MIN_DUE, self.options.due_limit), self.due_limit // 2)
         elif moved >= self.due_limit and took_s < TICK_S:
             self.due_limit = min(self.options.due_limit, self.due_limit * 2)
 
