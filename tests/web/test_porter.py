@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -184,13 +185,19 @@ def test_webhooks_are_answered_by_the_process_once_they_are_durable(at):
     until(lambda: at.app.hooks.taken["own"] == before + 1)
 
 
+def stop(pid: int) -> None:
+    """Stop a process, and wait until it is: it goes on for a moment after the signal."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(") ", 1)[1].startswith("T"))
+
+
 def test_what_comes_at_once_is_handed_on_in_parts_so_that_one_is_kept_while_the_next_is_read(at):
     lines = [line_to(at.server) for _ in range(ENOUGH + 8)]
     for number, line in enumerate(lines):  # so that the process has them all
         line.sendall(request(told(f"before-{number}")))
         assert answer(line)[0] == 200
     at.intake.told.clear()
-    os.kill(at.porter.pid, signal.SIGSTOP)
+    stop(at.porter.pid)
     for number, line in enumerate(lines):
         line.sendall(request(told(f"then-{number}")))
     os.kill(at.porter.pid, signal.SIGCONT)
@@ -348,7 +355,7 @@ def test_when_the_process_dies_the_server_takes_webhooks_itself(at):
 
 
 def test_a_process_that_hangs_is_noticed_and_ended(at):
-    os.kill(at.porter.pid, signal.SIGSTOP)
+    stop(at.porter.pid)
     lines = []
     with mock.patch.object(porter_module, "HUNG_S", 0.05):
         ends = time.monotonic() + 20
