@@ -32,7 +32,7 @@ from kaskad.planning.walk import (
 
 _LEAST = 1e-9  # of a minor unit
 MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
-COARSE = 60  # of them, where the same is asked for many times
+COARSE = 24  # of them, where the same is asked for many times
 _PLACES = 10_000  # as many groups at steps are followed, about a second: else fewer are told apart
 _GOLDEN = 0.6180339887  # multiples of it lie evenly between whole numbers, however many
 _NEVER = 1e30  # what a message takes that may not go: more than is left of anything
@@ -130,10 +130,15 @@ def spend(
 ) -> Walked:  # fmt: skip
     """Return how the crowds go through, as `walk` does, while there is money. What would take long is told of
     fewer groups of people, in which those are alike whose messages cost about the same."""
-    most, fewest = budgets.most, max(1, COARSE // 8)
+    most, fewest, places = budgets.most, COARSE // 8, _PLACES
+    if most < MOST:
+        places = _PLACES // 5
+        crowds = _merged(crowds, most)
     while True:
         try:
-            return _Spending(stages, crowds, rates, take, budgets, most, most > fewest).walked(first)
+            return _Spending(
+                stages, crowds, rates, take, budgets, most, places if most > fewest else None
+            ).walked(first)
         except _TooLongError:
             most = max(fewest, most // 8)
             crowds = _merged(crowds, most)
@@ -172,9 +177,9 @@ class _Spending:
 
     def __init__(
         self, stages: Sequence[Stage], crowds: Sequence[Crowd], rates: Rates, take: Take, budgets: Budgets,
-        most: int, is_bound: bool,
+        most: int, places: int | None,
     ) -> None:  # fmt: skip
-        self._most, self._may = most, _PLACES if is_bound else None
+        self._most, self._may = most, places
         self._stages, self._crowds, self._rates, self._take = stages, crowds, rates, take
         self._asking = [structs.replace(stage, held=0.0) for stage in stages]  # the held out have gone on
         self._limits, self._each, self._timing = budgets.limits, budgets.each, budgets.timing
