@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from kaskad.store import deed_columns, run_blocks
+from kaskad.store import deed_columns, run_blocks, segment_blocks
 from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
@@ -172,14 +172,8 @@ def making(db: Database, write: Write | None = None) -> Iterator[tuple[int, int]
 
     `write` carries out a change in a transaction. Writes are short.
     """
-    with db.read() as tx:
-        waiting = run_blocks.all_due(tx)
-    for done, block in enumerate(waiting, 1):
-        with db.read() as tx:
-            due = run_blocks.is_due(tx, block)  # another process may have made it
-        if due:
-            make(db, block, write or writer(db))
-        yield done, len(waiting)
+    carry_out = write or writer(db)
+    return segment_blocks.making(db, run_blocks, lambda block: make(db, block, carry_out))
 
 
 def make(db: Database, block: int, write: Write) -> None:

@@ -105,14 +105,8 @@ def making(db: Database, now: int, write: Write | None = None) -> Iterator[tuple
     `write` carries out a change in a transaction. Writes are short. A block of which something is dropped
     meanwhile is left as it is for the next time.
     """
-    with db.read() as tx:
-        waiting = segment_blocks.all_due(tx)
-    for done, block in enumerate(waiting, 1):
-        with db.read() as tx:
-            due = segment_blocks.is_due(tx, block)  # another process may have made it
-        if due:
-            make(db, block, now, write or writer(db))
-        yield done, len(waiting)
+    carry_out = write or writer(db)
+    return segment_blocks.making(db, segment_blocks, lambda block: make(db, block, now, carry_out))
 
 
 def make(db: Database, block: int, now: int, write: Write) -> None:

@@ -5,7 +5,8 @@ Apart from the columns themselves, so that whoever only wants to know this does 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -77,6 +78,28 @@ def drop(tx: Transaction, block: int) -> int:
 def kept(tx: Transaction) -> list[int]:
     """Return the blocks that are made, or were begun."""
     return [row[0] for row in tx.all("segment_blocks")]
+
+
+class Kind(Protocol):
+    """What is kept by blocks; a module."""
+
+    def all_due(self, tx: Transaction) -> list[int]:
+        """Return the blocks that are due, in their order."""
+
+    def is_due(self, tx: Transaction, block: int) -> bool:
+        """Tell whether a block is due."""
+
+
+def making(db: Database, kind: Kind, make: Callable[[int], None]) -> Iterator[tuple[int, int]]:
+    """Make every block that is due; yield how many are done, of how many."""
+    with db.read() as tx:
+        waiting = kind.all_due(tx)
+    for done, block in enumerate(waiting, 1):
+        with db.read() as tx:
+            due = kind.is_due(tx, block)  # another process may have made it
+        if due:
+            make(block)
+        yield done, len(waiting)
 
 
 def writer(db: Database) -> Write:
