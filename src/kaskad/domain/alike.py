@@ -18,8 +18,7 @@ from kaskad.domain.run import NOTHING, PLAIN, Answers, Decision, Passage, Passag
 from kaskad.domain.terms import Channel, Kind, MessageState, Phase
 from kaskad.domain.version import Rule, Version
 
-# In `Run.marks`: of one of its messages more is known than that it was sent and delivered, or refused
-# at once.
+# In `Run.marks`: of a message more is known than that it was sent and delivered, or refused at once.
 TOLD = 1
 _ENTER, _SUBMITTED, _WAITING = Phase.ENTER.value, Phase.SUBMITTED.value, Phase.WAITING.value
 _NO_GAP = PerClass()

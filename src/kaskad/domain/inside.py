@@ -11,16 +11,13 @@ from msgspec import Struct
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
-_NUMBERS = re.compile(
-    r"(?:.*\.)?(?:[0-9_-]+|0x[0-9a-f]*)"
-)  # ends as no name does: 10.1.2, 10.1.2.5-9, 0x7f.1
+# Ends as no name does: 10.1.2, 10.1.2.5-9, 0x7f.1.
+_NUMBERS = re.compile(r"(?:.*\.)?(?:[0-9_-]+|0x[0-9a-f]*)")
 _SWITCHES = frozenset({"yes", "no", "true", "false", "on", "off"})
-_UNICAST = ipaddress.IPv6Network(
-    "2000::/3"
-)  # all other IPv6 is of one's own network, of a group, or of nobody
-_NAT64 = ipaddress.IPv6Network(
-    "64:ff9b::/96"
-)  # RFC 6052: a gateway calls the IPv4 address in the last 32 bits
+# All other IPv6 is of one's own network, of a group, or of nobody.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+# RFC 6052: a gateway calls the IPv4 address in the last 32 bits.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Inside(Struct, frozen=True):
