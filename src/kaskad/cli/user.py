@@ -10,7 +10,7 @@ import typer
 DB = Annotated[str, typer.Option("--db", help="SQLite file or postgresql://…; else that of the settings.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EMAIL = Annotated[str, typer.Argument(help="The person's email.")]
-ROLE = "owner, marketer, agent or viewer."
+ROLE = "owner, marketer, approver, agent or viewer."
 
 
 def register(app: typer.Typer) -> None:
