@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.random import default_rng
 from scipy import stats
+from scipy.special import betaln
 
 from kaskad.analytics.clusters import design_effect
 from kaskad.analytics.intervals import (
@@ -27,6 +28,7 @@ from kaskad.analytics.samples import Money, bootstrap_difference, bootstrap_mean
 from kaskad.analytics.sequential import (
     difference_at_any_look,
     evidence_above,
+    evidence_uneven,
     looks_z,
     p_value_at_any_look,
     share_at_any_look,
@@ -212,6 +214,27 @@ def test_one_share_and_its_bound_at_any_look():
     assert evidence_above(Share(5000, 5000), 0.5) == math.inf and evidence_above(Share(0, 5000), 0.02) < 1e-8
     with pytest.raises(ValueError, match="between 0 and 1"):
         evidence_above(HELD, 1)
+
+
+def test_an_uneven_lot_at_any_look():
+    trials, generator = TRIALS // 10 or 60, default_rng(15)
+    weights = [9000, 1000]
+    alarms = seen = 0
+    for _ in range(trials):
+        held = np.cumsum(generator.random(5_000) < 0.1)
+        looks = [(each - int(held[each - 1]), int(held[each - 1])) for each in range(10, 5_001, 50)]
+        alarms += any(evidence_uneven(look, weights) >= 20 for look in looks)
+        lost = int(generator.binomial(5_000, 0.13))
+        seen += evidence_uneven((5_000 - lost, lost), weights) >= 1_000
+    assert alarms / trials <= 0.05 + _slack(trials)
+    assert seen / trials > 0.95
+    # Against the mixture itself, by numbers: Beta(200, 200) of 60 : 40.
+    shares = np.linspace(0, 1, 200_001)[1:-1]
+    logs = 199 * np.log(shares * (1 - shares)) - betaln(200, 200)
+    logs += 60 * np.log(2 * shares) + 40 * np.log(2 * (1 - shares))
+    assert evidence_uneven((60, 40), (1, 1)) == pytest.approx(np.exp(logs).mean(), rel=1e-4)
+    assert evidence_uneven((5, 0), (1, 0)) == evidence_uneven((0, 0), (1, 1)) == 1
+    assert evidence_uneven((10**6, 0), (1, 1)) == math.inf
 
 
 def _slack(trials: int) -> float:

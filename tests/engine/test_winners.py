@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from kaskad.actions import alarm_book, trials, uplift, winners
+from kaskad.actions import alarm_book, lots, migrating, reports, trials, uplift, winners
 from kaskad.actions.alarm_book import Way
 from kaskad.actions.alarms import alarms
 from kaskad.domain.errors import NotFound
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.trials import Rule
 from kaskad.engine.arrival import Arrival
-from kaskad.store import cascades
+from kaskad.store import cascades, uneven_lots
 from support.marked import staged
 
 TEXT = """cascade: news
@@ -172,3 +172,73 @@ def test_a_version_wins_its_trial_by_the_rule_and_never_on_no_effect(db):
     ]
     assert len(books) == 2 and all(each.alarm.over_at for each in books)
     assert [one.occasion for each in books for one in each.told] == ["raised", "raised"], "told once each"
+
+
+def of_lots(office):
+    return [(one.kind, one.name, one.detail) for one in alarms(office) if one.kind.startswith("uneven")]
+
+
+def test_variants_whose_lot_is_uneven_have_no_winner_and_an_alarm_says_so(db):
+    stage, office = staged(db)
+    # One text cannot be made for whoever has no nick: half of its people are lost.
+    number = stage.cascade(TEXT.replace("text: warm", 'text: "{{ contact.nick }}"'))
+    for n in range(520):
+        stage.person(f"p{n}", [Channel.SMS], attributes={"nick": "warm"} if n % 2 else {})
+    version = stage.world.cascades[number].version_id
+    sent = launched(stage, version)
+    now = stage.clock.now()
+    stage.deliver(arrivals=[
+        Arrival(p.contact_id, p.run_id, p.step, Kind.CLICKED, f"c{p.contact_id}", now, None)
+        for p in sent.values() if p.outgoing.text == "warm"
+    ])  # fmt: skip
+    stage.passes("P3D")
+    warm = Counter(parcel.outgoing.text for parcel in sent.values())["warm"]
+    assert winners.decide(office) == 0 and winners.listing(office, "news") == []
+    assert warm > 100 and not stage.world.versions[version].weights
+
+    assert of_lots(office) == [], "it is looked at once an hour"
+    lots.look(office)
+    why = f"variant plain of step 'sms' went to {len(sent) - warm} of {len(sent)} people"
+    ((kind, name, detail),) = of_lots(office)
+    assert (kind, name) == ("uneven", "news/sms") and detail.startswith(why)
+    assert reports.report(office, "news").uneven == [detail]
+    alarm_book.sync(office)
+    lots.look(office)
+    alarm_book.sync(office)
+    assert len(alarm_book.listing(office, before=2**62, limit=9)) == 1
+
+    stage.cascade(TEXT)
+    assert of_lots(office) == [], "the version is over"
+    lots.look(office)
+    with db.read() as tx:
+        assert uneven_lots.kept(tx) == []
+
+
+def test_a_version_does_not_win_by_losing_its_people(db):
+    stage, office = staged(db)
+    stage.cascade(TRIED % "old")
+    with stage.db.write() as tx:
+        row = cascades.by_slug(tx, "basket")
+        cascades.freeze_version(tx, row.id, TRIED % "new", stage.clock.now())
+    stage.engine._load()
+    trials.start(office, "basket", {2: 5_000}, rule=Rule("goal", 100, promote=True))
+    stage.passes("1h")  # of the hour of the shares nobody counts later
+    people = [stage.person(f"p{n}", [Channel.SMS]) for n in range(480)]
+    entered(stage, people, lambda version: 50)
+    lots.look(office)
+    assert of_lots(office) == []
+    # Whoever has not bought is taken back to the first version: all who stay in the second have bought.
+    assert migrating.migrate(office, "basket", 1, {}, dry_run=False).moved > 100
+    stage.passes("P9D")
+    assert winners.decide(office) == 0
+    (told,) = trials.listing(office, "basket")
+    assert told.uneven and told.state == "running" and told.verdict is None
+    assert told.arms[1].found.goal == told.arms[1].found.entered > 100
+    lots.look(office)
+    ((kind, name, detail),) = of_lots(office)
+    old, new = (arm.people for arm in told.arms)
+    assert (kind, name) == ("uneven_trial", "basket") and old + new == 480
+    assert detail in (f"version 1 got {old} of 480 people; 240 should have got it",
+                      f"version 2 got {new} of 480 people; 240 should have got it")  # fmt: skip
+    trials.share(office, "basket", {2: 4_000})
+    assert of_lots(office) == [], "with other shares it begins anew"

@@ -13,7 +13,7 @@ from kaskad.actions.winners import undone
 from kaskad.domain.errors import Conflict
 from kaskad.domain.worded import worded
 from kaskad.store import accounts as account_store
-from kaskad.store import canaries, version_canaries, webhooks, winners
+from kaskad.store import canaries, uneven_lots, version_canaries, webhooks, winners
 from kaskad.store import cascades as store
 from kaskad.store import guards as guard_store
 from kaskad.store import step_holds as hold_store
@@ -31,7 +31,7 @@ class Alarm(Struct, frozen=True):
 
 KINDS = (
     "engine", "inbox", "guard", "guard_step", "canary", "canary_version", "account_held", "account_down",
-    "guard_told", "account_trouble", "budget_used", "budget_near",
+    "guard_told", "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near",
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
@@ -56,6 +56,7 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("stops", str(len(waiting)), "more" if len(waiting) == MOST_STOPS else ""))
     if not office.base_url:
         found.append(Alarm("no_address"))
+    found += _of_lots(office)
     found += _of_winners(office)
     return sorted(found, key=lambda alarm: KINDS.index(alarm.kind))
 
@@ -138,6 +139,14 @@ def _of_cascades(office: Office) -> Iterator[Alarm]:
                 continue
             if lacking:
                 yield Alarm("stranded", row.slug, lacking[0])
+
+
+def _of_lots(office: Office) -> Iterator[Alarm]:
+    """Yield the lots that do not fall as they should: what they share out cannot be compared."""
+    with office.read() as tx:
+        for one in uneven_lots.standing(tx):
+            kind = "uneven_trial" if one.kind == uneven_lots.OF_TRIAL else "uneven"
+            yield Alarm(kind, f"{one.slug}/{one.step}" if one.step else one.slug, one.why)
 
 
 def _of_winners(office: Office) -> Iterator[Alarm]:

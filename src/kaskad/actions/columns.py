@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from time import monotonic
 
-from kaskad.actions import learning, rhythms, scores, sunset, watching, winners
+from kaskad.actions import learning, lots, rhythms, scores, sunset, watching, winners
 from kaskad.actions.asked import drop, is_wanted, refresh, standings
 from kaskad.actions.office import Office
 from kaskad.domain.errors import KaskadError
@@ -62,6 +62,7 @@ class Keeper:
             scores.renew(self._office)
             if now >= self._learn_at:
                 learning.renew(self._office)
+                lots.look(self._office)
                 winners.decide(self._office)
                 if now - rhythms.counted_at(self._office) >= _DAY_MS:
                     rhythms.renew(self._office)

@@ -34,7 +34,7 @@ from kaskad.domain.worded import worded
 from kaskad.engine.sheets import csv_text
 from kaskad.engine.workbooks import Cell, write_workbook
 from kaskad.store import cascades as store
-from kaskad.store import settings
+from kaskad.store import settings, uneven_lots
 from kaskad.store.db import Transaction
 from kaskad.store.runs import RunKey
 
@@ -64,6 +64,7 @@ class Told(Struct, frozen=True):
     flows: list[Flow]
     variants: list[Variant]
     rates: Mapping[tuple[str, str], Mapping[str, Rate]]  # of OF_MESSAGES, by step and channel
+    uneven: list[str]  # which lots of it do not fall as they should, in words
 
 
 def report(office: Office, slug: str, among: Among = ALL) -> Told:
@@ -78,12 +79,13 @@ def report(office: Office, slug: str, among: Among = ALL) -> Told:
         version = store.version(tx, row.version_id or 0).number
         scope = scope_of(office, tx, slug, among)
         told, accounts = tally(tx, row.id, scope, Changed(tx, office.now())), services(tx)
+        uneven = [one.why for one in uneven_lots.standing(tx) if one.slug == slug]
         worth, told_in = reach.worth(tx, told), exchanges(tx, row.id, office.now(), scope)
         known = measures.seen(tx, told, accounts, settings.currency(tx), told_in)
     rates = measures.of_lines(measures.measured(told, cascade, known))
     made = reach.report_of(told, cascade, accounts, worth, office.now(), told_in)
     flows, variants = paths.flows(told, cascade), paths.variants(told, cascade, accounts, told_in.cost)
-    return Told(row.state, version, launches[0] if launches else 0, made, flows, variants, rates)
+    return Told(row.state, version, launches[0] if launches else 0, made, flows, variants, rates, uneven)
 
 
 def people(

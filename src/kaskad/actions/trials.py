@@ -43,6 +43,7 @@ _DAY_MS = 24 * HOUR_MS
 class ArmTold(Struct, frozen=True):
     """A version of a trial, and what became of those who entered it; `share` of 10 000.
 
+    `people` entered for the first time: by them it is asked whether the lot fell as the shares say.
     `apart`: by measure, how far its rate is from that of what ran before, at any look; nothing where one of
     them has nobody.
     """
@@ -50,6 +51,7 @@ class ArmTold(Struct, frozen=True):
     version: int
     running: bool
     share: int
+    people: int
     found: Outcomes
     apart: Mapping[str, Interval]
 
@@ -305,14 +307,15 @@ def _told(
     told_in = exchanges(tx, row.id, now, Scope(None, 0, since, until)).cost
     arms: list[ArmTold] = []
     effects: list[Mapping[str, float]] = []
-    people, changed = [], Changed(tx, now)
+    changed = Changed(tx, now)
     for version_id, part in shares.items():
         told = tally(tx, row.id, Scope(None, version_id, since, until), changed)
         found = outcomes(told, money, told_in)
         effects.append(design_effects(tx, version_id, since, until, told))
         apart = _apart((found, arms[0].found), (effects[-1], effects[0])) if arms else {}
-        arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, found, apart))
-        people.append(told.people[version_id, 0])
+        first = told.people[version_id, 0]
+        arms.append(ArmTold(numbers[version_id], version_id == trial.base_id, part, first, found, apart))
+    people = [arm.people for arm in arms]
     evenly = sample_ratio(people, list(shares.values())) if since >= trial.shared_at else None
     return TrialTold(
         trial.id, trial.state, trial.started_at, trial.started_by, trial.ended_at, trial.ended_by, trial.why,

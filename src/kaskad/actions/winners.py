@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct, structs
 
-from kaskad.actions import audit
+from kaskad.actions import audit, lots
 from kaskad.actions.learning import time_ms
 from kaskad.actions.office import Office
-from kaskad.analytics.winners import Count, counts, people, winner
+from kaskad.analytics.winners import Count, counts, people, uneven, winner
 from kaskad.domain.cascade import Span, Step, Winner
 from kaskad.domain.errors import NotFound
 from kaskad.domain.policy import DAY
@@ -108,6 +108,9 @@ def _decide(office: Office, version: Version, step: Step, rule: Winner) -> bool:
     told = winner(found, rule.after, 1 - rule.confidence / EQUAL, margin)
     if told is None:
         return False
+    if uneven(found, _told(step)) or lots.variants_uneven(office, version, step):
+        log.warning("no winner: an uneven lot", cascade=version.cascade.id, step=step.id)
+        return False
     best, least = told
     figures = tuple(
         Figures(variant.id, one.of, one.hits, one.opted_out)
@@ -163,6 +166,11 @@ def _decide_trial(office: Office, trial: TrialRow, rule: Rule) -> bool:
     margin = None if rule.opt_out is None else rule.opt_out / EQUAL
     told = winner(counted, rule.after, 1 - rule.confidence / EQUAL, margin)
     if told is None:
+        return False
+    shares = [arm.share for arm in trial.arms]
+    slug = versions[0].cascade.id
+    if uneven(counted, [EQUAL - sum(shares), *shares]) or lots.trial_uneven(office, slug):
+        log.warning("no winner: an uneven lot", cascade=slug)
         return False
     best, least = versions[told[0]], told[1]
     figures = tuple(

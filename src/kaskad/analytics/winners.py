@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from kaskad.analytics.courses import Tally
-from kaskad.analytics.intervals import Share
+from kaskad.analytics.intervals import UNEVEN, Share
+from kaskad.analytics.samples import sample_ratio
 from kaskad.analytics.sequential import difference_at_any_look
 from kaskad.analytics.trials import outcomes
 from kaskad.domain.course import Leg, Part
@@ -20,12 +21,14 @@ STANDING = 0.01  # of the people of a version, whose runs may be under way still
 class Count(Struct):
     """Messages of one variant that left us, successes among them, and people who opted out.
 
-    Of a version on trial: people who entered it, the control group aside.
+    Of a version on trial: people who entered it, the control group aside. `people` were in their first run
+    through the cascade: these the lot has shared out.
     """
 
     of: int = 0
     hits: int = 0
     opted_out: int = 0
+    people: int = 0
 
 
 def counts(runs: Iterable[tuple[Sequence[Part], int]], step: int, variants: int, by: str) -> list[Count]:
@@ -43,6 +46,7 @@ def counts(runs: Iterable[tuple[Sequence[Part], int]], step: int, variants: int,
             hit = goal if by == "goal" else OF_STEPS[by].counts(leg.state, leg.mask, leg.past)
             one = found[leg.variant]
             one.of += number
+            one.people += number * (not leg.again)
             one.hits += number * hit
             one.opted_out += number * bool(leg.left or leg.in_time & Kind.COMPLAINED.bit)
     return found
@@ -60,7 +64,13 @@ def people(runs: Iterable[tuple[Sequence[Part], int]], by: str) -> Count | None:
     found = outcomes(told, {})
     if found.under_way > STANDING * found.entered:
         return None
-    return Count(found.entered, found.of(by), found.opted_out)
+    return Count(found.entered, found.of(by), found.opted_out, told.people[0, 0])
+
+
+def uneven(found: Sequence[Count], weights: Sequence[int]) -> bool:
+    """Say whether something other than the lot has chosen who counts: then nothing can be concluded."""
+    told = sample_ratio([one.people for one in found], weights)
+    return told is not None and told < UNEVEN
 
 
 def winner(

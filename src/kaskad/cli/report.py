@@ -53,6 +53,7 @@ def report(
             return
         if not watch:
             Screen().report(_read(told), (), _days(client, told, among))
+            _warn(told)
             return
         try:
             with Screen().refreshing() as show:
@@ -63,6 +64,18 @@ def report(
         except KeyboardInterrupt:
             pass
         Screen().report(_read(told), (), _days(client, told, among))
+        _warn(told)
+
+
+def _warn(told: Mapping[str, Any]) -> None:
+    """Say which differences mean nothing."""
+    from kaskad.cli.screens.prose import tell
+
+    for why in told["uneven"]:
+        tell(
+            f"The lot does not fall as it should: {why}. Compare nothing there until the cause is found; "
+            "no rule decides meanwhile.", fg="red",
+        )  # fmt: skip
 
 
 def _days(client: Client, told: Mapping[str, Any], among: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

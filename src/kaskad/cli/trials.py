@@ -216,8 +216,12 @@ def _print(trial: dict[str, Any]) -> None:
     why = f" ({trial['why']})" if trial["why"] else ""
     since = trial["since"][:16].replace("T", " ")
     typer.echo(f"Trial {trial['id']}, {state}{why}; of those who entered since {since} UTC:")
-    if trial["evenly"] is not None and trial["evenly"] < 0.001:
-        typer.secho("The lot did not fall as the shares say: believe no difference.", fg="red")
+    uneven = trial["evenly"] is not None and trial["evenly"] < 0.001
+    if uneven:
+        typer.secho(
+            "The lot did not fall as the shares say: believe no difference until the cause is found; no rule "
+            "decides meanwhile.", fg="red",
+        )  # fmt: skip
     rows = [
         (
             f"{arm['version']}{' (runs)' if arm['running'] else ''}", f"{arm['share']:g}%", arm["entered"],
@@ -229,7 +233,7 @@ def _print(trial: dict[str, Any]) -> None:
     heads = ("VERSION", "SHARE", "ENTERED", "UNDER WAY", "DELIVERED", "SEEN", "REACTED", "GOAL", "LEFT")
     typer.echo(table(heads, rows))
     for arm in trial["arms"]:
-        if arm["apart"]:
+        if arm["apart"] and not uneven:
             shown = [
                 f"{name} {100 * told['low']:+.1f} to {100 * told['high']:+.1f} points"
                 for name in COUNTED

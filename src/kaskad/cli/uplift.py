@@ -166,13 +166,16 @@ def _variants(variants: list[dict[str, Any]]) -> None:
     for one in variants:
         tell(f"\nVariants of {one['step']}, against {one['arms'][0]['id']}", bold=True)
         if one["evenly"] is not None and one["evenly"] < 0.001:
-            tell("The lot did not fall as the weights say: believe no difference.", fg="red")
+            tell(
+                "The lot did not fall as the weights say: believe no difference until the cause is found; no "
+                "rule decides meanwhile.", fg="red",
+            )  # fmt: skip
         if one["until"]:
             tell(f"Of who entered before {_day(one['until'])}, when the best one took over.")
         scale = _scale([arm["reacted"]["between"] for arm in one["arms"][1:]])
         rows = []
         for place, arm in enumerate(one["arms"]):
-            cells = _cells(arm["reacted"], scale, None, arm["p_reacted"]) if place else ("", "", "")
+            cells = _cells(arm["reacted"], scale, one["evenly"], arm["p_reacted"]) if place else ("", "", "")
             reacted, goal = _rate(arm["reacted"]["treated"]["rate"]), _rate(arm["goal"]["treated"]["rate"])
             rows.append((arm["id"], arm["messages"], reacted, goal, *cells))
         typer.echo(table(("VARIANT", "MESSAGES", "REACTED", "GOALS", "", "OF REACTIONS", ""), rows))

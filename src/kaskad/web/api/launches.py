@@ -225,6 +225,10 @@ class ReportView(View):
         int,
         Field(description="0; where very much has just changed, so many runs or more are left out."),
     ]
+    uneven: Annotated[
+        list[str],
+        Field(description="Which lots do not fall as they should, in words: compare nothing there."),
+    ]
     entered: int
     under_way: int
     outcomes: dict[str, int]
@@ -274,6 +278,7 @@ class ReportView(View):
             launches=told.launches,
             as_of=instant(made.as_of),
             uncounted=made.uncounted,
+            uneven=told.uneven,
             entered=made.entered,
             under_way=made.under_way,
             outcomes=made.outcomes,

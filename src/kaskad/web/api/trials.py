@@ -95,6 +95,7 @@ class ArmView(View):
     running: Annotated[bool, Field(description="What ran before, and the others are compared with.")]
     share: Annotated[float, Field(description="In percent of those who enter.")]
     entered: int
+    people: Annotated[int, Field(description="Who entered for the first time: the lot is judged by them.")]
     under_way: int
     goal: int
     reacted: int
@@ -111,7 +112,8 @@ class ArmView(View):
     def of(cls, told: ArmTold) -> ArmView:
         found = told.found
         return cls(
-            version=told.version, running=told.running, share=told.share / 100, entered=found.entered,
+            version=told.version, running=told.running, share=told.share / 100, people=told.people,
+            entered=found.entered,
             under_way=found.under_way, goal=found.goal, reacted=found.reacted, seen=found.seen,
             delivered=found.delivered, opted_out=found.opted_out, cost=found.cost,
             apart={name: IntervalView(low=one.low, high=one.high) for name, one in told.apart.items()},

@@ -52,6 +52,15 @@ def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
             text = look._("People in %(name)s cannot be carried on: %(why)s",
                           name=each.name, why=each.detail)  # fmt: skip
             yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+        case "uneven" | "uneven_trial":
+            slug, _, step = each.name.partition("/")
+            name = look._("step %(step)s of %(name)s", step=step, name=slug) if step else slug
+            text = look._("The lot of %(name)s does not fall as it should. %(why)s. Compare nothing there "
+                          "until the cause is found; no rule decides meanwhile.",
+                          name=name, why=why)  # fmt: skip
+            trial = each.kind == "uneven_trial"
+            page, act = ("trials", look._("Trials")) if trial else ("uplift", look._("Does it work?"))
+            yield ShownAlarm("warn", text, f"/cascades/{slug}/{page}", act)
         case "winner":
             text = look._("The best of %(name)s is found by its rule. %(what)s", name=each.name, what=why)
             slug = each.name.split("/")[0]

@@ -80,5 +80,6 @@ def _names(look: Look) -> dict[str, str]:
         "budget_used": look._("Budget used up"), "budget_near": look._("Budget nearly used up"),
         "stranded": look._("People stranded"), "webhook": look._("Webhook"),
         "stops": look._("Replies that may mean “stop”"), "no_address": look._("No public address"),
+        "uneven": look._("Uneven lot"), "uneven_trial": look._("Uneven lot of a trial"),
         "winner": look._("Won by its rule"),
     }  # fmt: skip

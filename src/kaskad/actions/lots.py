@@ -1,0 +1,135 @@
+"""Whether lots fall as they should: who gets which version, which variant, or nothing at all.
+
+Looked at once an hour, and kept: where people are lost on one side, or something but the lot chooses, no
+difference between the sides means anything. The test holds however often it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from kaskad.actions import trials, uplift
+from kaskad.actions.office import Office
+from kaskad.actions.reports import Among
+from kaskad.analytics.effects import StepEffect, VariantEffects
+from kaskad.analytics.intervals import UNEVEN
+from kaskad.analytics.samples import sample_ratio
+from kaskad.analytics.sequential import evidence_uneven
+from kaskad.domain.cascade import Step
+from kaskad.domain.errors import Conflict, NotFound
+from kaskad.domain.version import Version
+from kaskad.log import get_logger
+from kaskad.store import cascades as store
+from kaskad.store import trials as trial_store
+from kaskad.store import uneven_lots, winners
+from kaskad.store.cascades import CascadeRow
+from kaskad.store.uneven_lots import OF_CASCADE, OF_STEP, OF_TRIAL, OF_VARIANTS, Uneven
+
+log = get_logger(__name__)
+
+
+class _Lot(Struct, frozen=True):
+    """A lot to be looked at: how many each side got, and by which weights."""
+
+    kind: str
+    step: str
+    number: int
+    since: int
+    arms: tuple[str, ...]
+    counts: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    def uneven(self, slug: str) -> Uneven:
+        """Tell the side that is furthest off."""
+        total, whole = sum(self.counts), sum(self.weights)
+        hoped = [total * weight / whole for weight in self.weights]
+        sides = range(len(hoped)) if self.kind in (OF_TRIAL, OF_VARIANTS) else (0,)  # else who is held out
+        at = max(sides, key=lambda n: (self.counts[n] - hoped[n]) ** 2 / hoped[n])
+        return Uneven(self.kind, slug, self.step, self.number, self.since, self.arms[at], self.counts[at],
+                      total, round(hoped[at]))  # fmt: skip
+
+
+def look(office: Office) -> list[Uneven]:
+    """Look at all lots that fall now, and keep which did not fall as they should."""
+    with office.read() as tx:
+        rows = [row for row in store.all_cascades(tx) if row.state == store.ACTIVE and row.version_id]
+        kept = uneven_lots.kept(tx)
+    known, found = {one.place for one in kept}, []
+    for row in rows:
+        for lot in _lots(office, row):
+            before = (lot.kind, row.slug, lot.step, lot.number, lot.since) in known
+            if not _off(lot, before):
+                continue
+            found.append(lot.uneven(row.slug))
+            if not before:
+                log.warning("uneven lot", cascade=row.slug, of=lot.kind, step=lot.step)
+    if found != kept:
+        office.write(lambda tx: uneven_lots.put(tx, found))
+    return found
+
+
+def variants_uneven(office: Office, version: Version, step: Step) -> bool:
+    """Say whether the lot between a step's variants looks uneven now, as figures show it."""
+    with office.read() as tx:
+        number = store.version(tx, version.id).number
+    told = uplift.measure(office, version.cascade.id, Among(version=number), ripe=False)
+    found = (one.evenly for one in told.variants if one.step == step.id)
+    return any(evenly is not None and evenly < UNEVEN for evenly in found)
+
+
+def trial_uneven(office: Office, slug: str) -> bool:
+    """Say whether the lot between the versions on trial looks uneven now, as figures show it."""
+    return any(told.uneven for told in trials.listing(office, slug, 1))
+
+
+def _off(lot: _Lot, known: bool) -> bool:
+    """Say whether a lot is off; once that is certain it stays so until a single look finds nothing wrong."""
+    if evidence_uneven(lot.counts, lot.weights) >= 1 / UNEVEN:
+        return True
+    told = sample_ratio(lot.counts, lot.weights) if known else None
+    return told is not None and told < UNEVEN
+
+
+def _lots(office: Office, row: CascadeRow) -> Iterator[_Lot]:
+    with office.read() as tx:
+        running = trial_store.under_way(tx, row.id)
+        decided = {(one.version_id, one.step) for one in winners.of_cascade(tx, row.id)}
+    if running is not None:
+        yield from _of_trial(office, row, running.shared_at)
+    assert row.version_id is not None
+    version = office.engine.world.versions.get(row.version_id)
+    try:
+        told = uplift.measure(office, row.slug, ripe=False)
+    except (Conflict, NotFound):
+        return
+    if version is None or told.uncounted:  # what is left out may be of one side
+        return
+    if told.expected_share:
+        groups = (told.effect.other.of, told.effect.one.of)
+        yield _Lot(OF_CASCADE, "", version.id, 0, ("", ""), groups,
+                   (told.expected_share, 1 - told.expected_share))  # fmt: skip
+    by_id = {step.id: step for step in version.cascade.steps}
+    yield from (_of_step(one, version.id) for one in told.steps)
+    for one in told.variants:
+        if (version.id, by_id[one.step].number) not in decided:
+            yield _of_variants(one, by_id[one.step], version.id)
+
+
+def _of_trial(office: Office, row: CascadeRow, shared_at: int) -> Iterator[_Lot]:
+    told = trials.listing(office, row.slug, 1)[0]
+    if told.evenly is not None:
+        yield _Lot(OF_TRIAL, "", told.id, shared_at, tuple(str(arm.version) for arm in told.arms),
+                   tuple(arm.people for arm in told.arms), tuple(arm.share for arm in told.arms))  # fmt: skip
+
+
+def _of_step(one: StepEffect, version_id: int) -> _Lot:
+    counts = (one.goal.other.of, one.goal.one.of)
+    return _Lot(OF_STEP, one.step, version_id, 0, ("", ""), counts, (one.share, 1 - one.share))
+
+
+def _of_variants(one: VariantEffects, step: Step, version_id: int) -> _Lot:
+    weights: Sequence[float] = [variant.weight for variant in step.variants]
+    return _Lot(OF_VARIANTS, one.step, version_id, 0, tuple(arm.id for arm in one.arms),
+                tuple(arm.messages for arm in one.arms), tuple(weights))  # fmt: skip
