@@ -21,13 +21,20 @@ steps:
 
 
 @pytest.fixture(scope="module")
-def taker(api) -> Iterator[Taker]:
+def begun(api) -> Iterator[Taker]:
     """Return a provider that has taken the first message of a cascade; its second step waits an hour."""
     with taking() as taker:
         equip(api.service, taker.url, Channel.EMAIL, Channel.TELEGRAM)
         people(api.service, "ann", "bob", listed="all")
         begin(api, "waits")
         yield taker
+
+
+@pytest.fixture
+def taker(api, begun) -> Taker:
+    """Return the same, with its accounts, which another test may have removed."""
+    equip(api.service, begun.url, Channel.EMAIL, Channel.TELEGRAM)
+    return begun
 
 
 def begin(api, slug: str, account: str = "") -> None:
@@ -58,7 +65,6 @@ def test_what_nobody_needs_any_more_is_deleted(api, taker):
     spare(api, "second")
     api.delete("/accounts/second")  # the first stands in
     api.delete("/accounts/telegram")  # every chat has been sent
-    equip(api.service, taker.url, Channel.TELEGRAM)
 
 
 def test_an_account_named_by_an_older_version_is_needed_whatever_else_there_is(api, taker):

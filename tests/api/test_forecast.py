@@ -236,7 +236,13 @@ def _paused_steps_are_not_sent(api, text):
     api.post("/cascades/five/steps/sms/resume", {})
 
 
-def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(api):
+def test_what_has_happened_is_learnt_from_and_other_cascades_lend_their_figures(tmp_path):
+    settings = Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0")
+    with attending(settings, "the tests") as service:
+        _learnt(Api(service))
+
+
+def _learnt(api):
     accounts(api)
     text = STEPS.replace("TEXT", "Hi")
     api.put("/cascades/five", content=text)
@@ -397,3 +403,4 @@ def test_what_goes_after_a_change_of_price_is_counted_at_the_later_price(api):
         less, more = spots[before], spots[*before, "sms"]
         paid = (more["messages"] - less["messages"]) * price
         assert paid > 0 and more["cost"] - less["cost"] == pytest.approx(paid, rel=1e-3)
+    api.delete("/accounts/sms/prices")

@@ -14,10 +14,10 @@ def test_a_key_opens_what_its_scopes_say_and_nothing_else(api):
     event = {"id": "1", "name": "seen", "contact": {"external_id": "nobody"}}
     taken = api.call("POST", "/events", event, key=made["key"])
     assert taken.status_code == 422 and "no such contact" in taken.text  # let in: the contact is unknown
-    assert [key["name"] for key in api.get("/keys")["items"]] == ["crm"]
+    assert [key["name"] for key in api.get("/keys")["items"]].count("crm") == 1
     api.delete("/keys/crm")
     assert api.call("POST", "/events", event, key=made["key"]).status_code == 401
-    assert api.get("/keys")["items"] == []
+    assert "crm" not in [key["name"] for key in api.get("/keys")["items"]]
 
 
 def test_a_key_gives_no_more_than_it_has(api):

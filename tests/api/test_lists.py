@@ -57,14 +57,16 @@ def test_a_list_is_made_filled_emptied_and_forgotten(api):
 
 
 def test_lists_come_by_name_in_pages(api):
-    for name in ("p-3", "p-1", "Список 2", "p-2"):
+    made = ("p-3", "p-1", "Список 2", "p-2")
+    for name in made:
         api.post("/lists", {"name": name})
     shown, cursor = [], ""
     while cursor is not None:
         page = api.get("/lists", params={"limit": 1, "cursor": cursor})
         shown += [item["name"] for item in page["items"]]
         cursor = page["next"]
-    assert shown == ["p-1", "p-2", "p-3", "Список 2"]
+    assert [name for name in shown if name in made] == ["p-1", "p-2", "p-3", "Список 2"]
+    assert len(shown) == len(set(shown))
     api.delete("/lists/Список 2")
 
 
@@ -85,7 +87,9 @@ def test_a_segment_is_who_has_all_of_its_attributes(api):
     assert names(api.get("/segments/almaty/preview")) == ["s1"]
     assert api.put("/segments/level", {"all": [{"attribute": "level", "equals": 1}]})["name"] == "level"
     assert names(api.get("/segments/level/preview")) == ["s1", "s2"]
-    assert [each["name"] for each in api.get("/segments")["items"]] == ["almaty", "level"]
+    both_names = ("level", "almaty")
+    shown = [each["name"] for each in api.get("/segments")["items"] if each["name"] in both_names]
+    assert shown == ["almaty", "level"]
     assert api.call("DELETE", "/segments/level").status_code == 204
     assert api.call("DELETE", "/segments/level").status_code == 404
     assert api.call("GET", "/segments/level/count").status_code == 404

@@ -99,7 +99,7 @@ def test_what_is_needed_and_has_no_rate_is_named(rates):
     })  # fmt: skip
     assert api.put("/rates/reporting", {"currency": "kzt"}) == {"currency": "KZT"}
     (needed,) = api.get("/rates")["needed"]
-    assert (needed["currency"], needed["accounts"], needed["rate"]) == ("USD", ["gate"], None)
+    assert (needed["currency"], needed["rate"]) == ("USD", None) and "gate" in needed["accounts"]
     api.put("/rates/days/USD/KZT/2020-01-02", {"rate": "378,5"})
     (needed,) = api.get("/rates")["needed"]
     assert (needed["rate"], needed["day"], needed["old"]) == ("378.5", "2020-01-02", True)

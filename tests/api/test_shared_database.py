@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,25 +46,29 @@ def api(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> I
 
 
 @pytest.fixture(scope="module")
-def begun(api: Api) -> dict[str, object]:
-    """Return the launch of a cascade whose first messages are sent."""
+def begun(api: Api) -> dict[str, Any]:
+    """Return the launch of a cascade whose first messages are sent, and what was told of it then."""
     assert api.put("/cascades/news", content=CASCADE)["ok"]
     assert api.post("/cascades/news/plan")["version"] == 1
     assert api.post("/cascades/news/activate")["version"] == 1
-    launch: dict[str, object] = api.post("/cascades/news/launch", {"list": "vip", "pace": "100000/h"})
+    launch: dict[str, Any] = api.post("/cascades/news/launch", {"list": "vip", "pace": "100000/h"})
 
     def sent() -> dict[str, int]:
         return {line["id"]: line["sent"] for line in api.get("/cascades/news/report")["lines"]}
 
     until(lambda: sent() == {"chat": 2, "letter": 1}, 60)
-    return launch
+    return {
+        **launch,
+        "launches": api.get("/cascades/news/launches")["items"],
+        "in_flight": api.post("/cascades/news/plan")["in_flight"],
+    }
 
 
 def test_a_cascade_goes_its_whole_way(api, begun):
     assert api.raw("GET", "/f/%00").status_code == 404  # which no text of PostgreSQL holds
-    (launch,) = api.get("/cascades/news/launches")["items"]
+    (launch,) = begun["launches"]
     assert (launch["id"], launch["enrolled"], launch["audience"]) == (begun["id"], 3, "list vip")
-    assert api.post("/cascades/news/plan")["in_flight"] == [
+    assert begun["in_flight"] == [
         {"version": 1, "step": "chat", "runs": 2},
         {"version": 1, "step": "letter", "runs": 1},
     ]

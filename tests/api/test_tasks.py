@@ -22,12 +22,20 @@ DESK = {"provider": "desk", "channel": "agent_call", "settings": {"agents": "5"}
 
 
 @pytest.fixture(scope="module")
-def desk(api):
+def furnished(api):
     """An installation with a call desk that may call at any hour."""
     api.service.office.write(lambda tx: setting_store.put(tx, POLICY, Policy.unlimited()))
     api.service.office.reload()
     api.put("/accounts/desk", DESK)
     return api
+
+
+@pytest.fixture
+def desk(furnished):
+    """The installation, with nobody left to be called afterwards."""
+    yield furnished
+    for task in furnished.get("/tasks", params={"limit": 1000})["items"]:
+        furnished.call("POST", f"/runs/{task['run']}/cancel")
 
 
 def opened(desk, slug, number, **more):

@@ -19,12 +19,17 @@ DESK = {"provider": "desk", "channel": "agent_call", "settings": {"agents": "9"}
 
 
 @pytest.fixture(scope="module")
-def desk(site):
-    """The installation, with a call desk; `desk(name)` lets somebody wait to be called."""
+def numbers(site):
+    """Give the installation a call desk; return the ends of numbers that nobody has."""
     site.api.put("/accounts/desk", DESK)
     site.api.call("PUT", "/cascades/carts", content=CASCADE).raise_for_status()
     site.api.post("/cascades/carts/activate")
-    numbers = iter(range(110, 199))
+    return iter(range(110, 199))
+
+
+@pytest.fixture
+def desk(site, numbers):
+    """Return what lets somebody wait to be called: `desk(name)`; nobody waits any more afterwards."""
 
     def wait(name):
         phone = f"+77000000{next(numbers)}"
@@ -45,7 +50,9 @@ def desk(site):
         until(lambda: tasks_of(site, contact))
         return contact, phone
 
-    return wait
+    yield wait
+    for task in site.api.get("/tasks", params={"limit": 1000})["items"]:
+        site.api.call("POST", f"/runs/{task['run']}/cancel")
 
 
 def tasks_of(site, contact, state="live"):

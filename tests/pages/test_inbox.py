@@ -33,8 +33,9 @@ def thread_of(site, name):
 def test_a_conversation_is_read_answered_and_closed(site, visit, writes):
     opened = visit("agent", language="ru")
     page = opened.goto("/inbox")
-    others = len(site.api.get("/threads")["items"])  # of tests that another worker would have run
-    if not others:
+    threads = site.api.get("/threads")["items"]  # of other tests
+    others = sum(thread["unread"] > 0 for thread in threads)
+    if not threads:
         page.get_by_text("Никто не писал").wait_for()
     writes("ann", "Здравствуйте! Есть ли пальто в красном цвете?")
     page.get_by_role("link", name="Ann").wait_for()  # without a reload
@@ -59,11 +60,11 @@ def test_a_conversation_is_read_answered_and_closed(site, visit, writes):
     page.get_by_label("Ваш ответ").fill("Есть, 25 000 ₸. Отложить?")
     page.locator("select[name=channel]").select_option("telegram")
     page.get_by_label("Ваш ответ").press("Control+Enter")
-    page.locator(".bubble.out").wait_for()
+    page.locator(".bubble.out").filter(has_text="Отложить?").wait_for()
     until(lambda: thread_of(site, "ann")["texts"][-1]["state"] == "sent")
     page.get_by_text("отправлено").last.wait_for()
     told = thread_of(site, "ann")
-    assert [each["author"] for each in told["texts"]] == ["", "", "", "agent@example.org"]
+    assert [each["author"] for each in told["texts"]][-4:] == ["", "", "", "agent@example.org"]
     assert told["assignee"] == "agent@example.org" and told["texts"][-1]["channel"] == "telegram"
     assert opened.axe() == [] and not opened.overflows()
     opened.shoot("inbox-talk-ru-light")

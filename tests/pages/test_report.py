@@ -103,11 +103,14 @@ def test_the_way_of_a_marketer_by_keyboard(visit, opened):
 
 
 def test_a_launch_shows_what_is_refused_before_it_begins(visit, opened):
-    office = opened.service.office
+    office, news = opened.service.office, opened.api.get("/cascades/news")
+    text = news["source"].replace("cascade: news", "cascade: late").replace(news["title"], "Late")
+    opened.api.put("/cascades/late", content=text)
+    opened.api.post("/cascades/late/activate")
     office.write(lambda tx: upsert(tx, hash_key(tx, opened.service.vault), [Contact(external_id="carl")], 1))
     opened.api.post("/lists", {"name": "late"})
     opened.api.post("/lists/late/members", {"contacts": ["carl"]})
-    page = visit("marketer").goto("/cascades/news/launch")
+    page = visit("marketer").goto("/cascades/late/launch")
     page.get_by_label("Who enters").select_option("list late")
     page.get_by_role("button", name="Show who that is").click()
     page.wait_for_selector("text=Launch for 1 person")
@@ -115,7 +118,7 @@ def test_a_launch_shows_what_is_refused_before_it_begins(visit, opened):
     _ways_are_drawn_and_told(page)
     page.get_by_role("button", name="Launch for 1 person").click()
     page.wait_for_selector("text=Launched for 1 person.")
-    until(lambda: opened.api.get("/cascades/news/report")["skips"].get("chat"))
+    until(lambda: opened.api.get("/cascades/late/report")["skips"].get("chat"))
 
 
 def _cells_fold_whole(page):

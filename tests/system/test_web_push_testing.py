@@ -42,7 +42,8 @@ def installed(folder):
 @pytest.fixture(scope="module")
 def service(request):
     """Return the address of a running push service."""
-    folder = request.config.cache.mkdir("web-push-testing")
+    folder = request.config.rootpath / ".pytest_cache/d/web-push-testing"
+    folder.mkdir(parents=True, exist_ok=True)
     sources, port = installed(folder), free_port()
     program = START % (sources, sources, port)
     quiet = subprocess.DEVNULL

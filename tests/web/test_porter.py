@@ -95,12 +95,17 @@ def house():
     server = Server(app, settings, porter=porter)
     world.accounts = current[0].accounts
     server.start()
-    with mock.patch.object(porter_module, "MANY", 3):  # in a second, which a busy machine may need for a few
-        while not porter.ready:
-            post(line_to(server), told("none"), secret="not the one")
+    start(server, porter)
     yield SimpleNamespace(server=server, porter=porter, world=world, current=current, app=app)
     server.stop()
     assert not porter.ready
+
+
+def start(server: Server, porter: Porter) -> None:
+    """Let webhooks come until the porter's process takes them."""
+    with mock.patch.object(porter_module, "MANY", 3):  # in a second, which a busy machine may need for a few
+        while not porter.ready:
+            post(line_to(server), told("none"), secret="not the one")
 
 
 @pytest.fixture
@@ -349,8 +354,7 @@ def test_when_the_process_dies_the_server_takes_webhooks_itself(at):
     at.intake.held = None
     assert post(line_to(at.server), told("e1")) == 200
     assert at.intake.told[-1][0] == "receipts"
-    at.porter.start(lambda connection, data: None)
-    until(lambda: at.porter.ready)
+    start(at.server, at.porter)
     assert post(line_to(at.server), told("e2")) == 200 and at.intake.told[-1][0] == "reports"
 
 
@@ -366,8 +370,7 @@ def test_a_process_that_hangs_is_noticed_and_ended(at):
             time.sleep(0.005)
     for line in lines:
         line.close()
-    at.porter.start(lambda connection, data: None)
-    until(lambda: at.porter.ready)
+    start(at.server, at.porter)
 
 
 GOOD = b"POST /hooks/own HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n"
