@@ -100,10 +100,13 @@ def test_bounces_pause_a_cascade_until_somebody_has_looked(either):
     alarm_book.sync(office)
     alarm_book.sync(office)
     assert next((each.kind, each.name) for each in alarms(office)) == ("guard", "cart")
-    assert alarm_book.tell(office, send) == 1
+    assert alarm_book.tell(office, send, lambda why: why.replace("bounces of step", "возвраты шага")) == 1
     assert alarm_book.tell(office, send) == 0  # the mail is told once, the other waits for its next attempt
     assert [one[:2] for one in sent] == [("email", "ops@example.org"), ("telegram", "77")]
-    assert "12 of 24" in sent[0][3] and "приостановлен" in sent[0][3] and "/cascades/cart" in sent[0][3]
+    english, russian, page = sent[0][3].split("\n\n")
+    assert english.endswith("guardrail. Bounces of step 'letter': 12 of 24 messages, 50 %; the bound is 4 %.")
+    assert "приостановлен предохранителем. Возвраты шага 'letter'" in russian
+    assert page == "https://go.example.org/cascades/cart/guard"
     kinds = told(stage)
     assert "message.failed" in kinds
     assert kinds.count("cascade.paused") == 1 and kinds.count("alarm.raised") == 1

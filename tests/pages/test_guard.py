@@ -3,7 +3,7 @@
 import inspect
 import re
 
-from kaskad.actions.alarm_words import WORDS
+from kaskad.actions.alarm_words import WORDS, page
 from kaskad.actions.alarms import KINDS
 from kaskad.cli.root import run
 from kaskad.domain.guard import Figure
@@ -33,6 +33,12 @@ def test_every_kind_of_alarm_has_its_words():
     assert set(KINDS) == set(WORDS)
     source = inspect.getsource(settings_alarms)
     assert [kind for kind in KINDS if f'"{kind}": look._(' not in source] == []
+
+
+def test_every_alarm_leads_to_a_page_that_is_there():
+    assert page("guard_step", "cart/letter") == page("guard_told", "cart") == "/cascades/cart/guard"
+    assert page("uneven", "cart/letter") == "/cascades/cart/uplift?all=yes"
+    assert page("account_told", "mail") == "/channels/accounts/mail" and page("engine", "") == ""
 
 
 def watched(site) -> set[str]:
@@ -158,8 +164,8 @@ def test_a_first_part_that_waits_for_figures_says_so(site, monkeypatch):
     office.write(lambda tx: cascades.stop_launch(tx, cascades.by_slug(tx, "news").id, launch_id))
 
 
-def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site):
-    api = site.api
+def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site, capsys):
+    api, at = site.api, ["--db", str(site.service.office.db.name)]
     begun = api.post("/cascades/news/launch", {"everybody": True, "canary": "1%", "canary_after": "6h"})
     assert begun["canary"] == 0  # two people are no more than a first part
     assert api.call("POST", "/cascades/news/launch", {"everybody": True, "canary": "x"}).status_code == 422
@@ -181,6 +187,19 @@ def test_the_api_and_the_launch_page_take_a_first_part_and_say_who_is_told(site)
         assert client.post("/settings/alarms", data=more).status_code == 303
         gone = {"csrf": token, "account": "email", "to": "ops@example.org"}
         assert client.post("/settings/alarms/remove", data=gone).status_code == 303
+    told = {"provider": "apprise", "channel": "sms", "settings": {"service_url": "json://192.0.2.1/{to}"}}
+    api.put("/accounts/pager", {**told, "enabled": False})  # for alarms only: its addresses are its own
+    with site.client("owner") as client:
+        page = client.get("/settings/alarms?lang=en").text
+        assert ">pager · tells alarms only<" in page and ">email<" in page
+    api.put("/alarms/ways", {"ways": [*api.get("/alarms/ways")["ways"], {"account": "pager", "to": "duty"}]})
+    assert run(["alarm", "spare", "pager", "duty", *at]) == run(["alarm", "tell", "pager", "duty", *at]) == 0
+    assert "also carries" not in capsys.readouterr().out
+    api.post("/accounts/pager/enable")
+    assert run(["alarm", "tell", "pager", "duty", *at]) == 0
+    assert "pager also carries messages of cascades by sms" in capsys.readouterr().out
+    assert run(["alarm", "spare", "pager", "duty", *at]) == 0
+    assert api.call("DELETE", "/accounts/pager").status_code == 204
     (left,) = api.get("/alarms/ways")["ways"]
     assert left["account"] == "telegram" and "guard" in left["kinds"] and "stops" not in left["kinds"]
     assert {one["kind"] for one in api.get("/alarms/history")["items"]} <= {"guard"}

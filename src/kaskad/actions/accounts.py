@@ -21,6 +21,7 @@ from kaskad.engine.account_form import AccountForm
 from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import Trial, TrialMessage, send_trial
 from kaskad.providers import PROVIDERS, provider
+from kaskad.providers.apprise import Apprise
 from kaskad.providers.base import Provider
 from kaskad.providers.evidence import evidence
 from kaskad.store import accounts as account_store
@@ -180,6 +181,19 @@ def delete(office: Office, name: str, force: bool = False) -> None:
     office.reload()
 
 
+def address_at(account: Account, to: str) -> str:
+    """Return an address as an account's channel knows it; services behind Apprise have their own.
+
+    Raises BadAddress.
+    """
+    text = to.strip()
+    if account.provider == Apprise.name and account.channel is not Channel.EMAIL:
+        if not text:
+            raise BadAddress(worded("Say at which address."))
+        return text
+    return normalise(account.channel, text)
+
+
 def try_out(office: Office, name: str, message: TrialMessage) -> Trial:
     """Send one real message through an account, also a disabled one; raises NotFound, Invalid."""
     shown = get(office, name)
@@ -195,7 +209,7 @@ def try_out(office: Office, name: str, message: TrialMessage) -> Trial:
             ]
         )
     try:
-        to = normalise(account.channel, message.to)
+        to = address_at(shown.account, message.to)
     except BadAddress as error:
         raise Invalid([str(error)]) from None
     told = TrialMessage(to, message.subject, message.text, message.html, message.say)

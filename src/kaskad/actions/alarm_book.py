@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from kaskad.actions import alarm_words
+from kaskad.actions.accounts import address_at
 from kaskad.actions.alarms import KINDS, NEWS, Alarm, alarms
 from kaskad.actions.office import Office
-from kaskad.domain.address import BadAddress, normalise
+from kaskad.domain.address import BadAddress
 from kaskad.domain.errors import Invalid, KaskadError
-from kaskad.domain.terms import Channel, MessageClass
+from kaskad.domain.terms import MessageClass
 from kaskad.domain.worded import worded
 from kaskad.engine.catalog import to_send_by
 from kaskad.engine.trial import NOBODY, Trial, send_out
@@ -90,7 +91,7 @@ def put_ways(office: Office, told: Sequence[Way]) -> list[Way]:
             problems.append(worded("%(kind)r is no kind of alarm: %(kinds)s.", kind=kind,
                                    kinds=", ".join(KINDS)))  # fmt: skip
         try:
-            kept.append(Way(way.account, _address(account, way.to), way.kinds))
+            kept.append(Way(way.account, address_at(account, way.to), way.kinds))
         except BadAddress as error:
             problems.append(str(error))
     if problems:
@@ -122,8 +123,8 @@ def sync(office: Office) -> None:
         office.write(lambda tx: _keep(office, tx, new, gone, late, now))
 
 
-def tell(office: Office, send: Send = send_out) -> int:
-    """Tell whoever is to be told now; return how many were."""
+def tell(office: Office, send: Send = send_out, in_russian: Callable[[str], str] = str) -> int:
+    """Tell whoever is to be told now; return how many were. `in_russian` says a reason in Russian."""
     now, done = office.now(), 0
     with office.read() as tx:
         due = store.due(tx, now, _AT_ONCE)
@@ -136,7 +137,7 @@ def tell(office: Office, send: Send = send_out) -> int:
             _end(office, one, "there is no such account any more", None)
             continue
         try:
-            trial = send(to_send_by(account), _outgoing(office, account, one, now), office.now)
+            trial = send(to_send_by(account), _outgoing(office, account, one, in_russian, now), office.now)
         except KaskadError as error:
             trial = Trial(None, 0, detail=str(error))
         again = RETRY_MS[one.attempts] if one.attempts < len(RETRY_MS) else None
@@ -179,23 +180,16 @@ def _tell(
         outbox.alarm(tx, number, occasion, each.kind, each.name, each.detail, now)
 
 
-def _outgoing(office: Office, account: account_store.Account, one: Telling, now: int) -> Outgoing:
-    words = alarm_words.text(one.occasion, one.kind, one.name, one.detail, office.base_url)
+def _outgoing(
+    office: Office, account: account_store.Account, one: Telling, in_russian: Callable[[str], str], now: int
+) -> Outgoing:  # fmt: skip
+    why = one.detail, in_russian(one.detail)
+    words = alarm_words.text(one.occasion, one.kind, one.name, why, office.base_url)
     return Outgoing(
         reference=office.signer.reference(*NOBODY, account.id), key=f"alarm:{one.id}",
         channel=account.channel, to=one.person, at=now, message_class=MessageClass.TRANSACTIONAL,
         subject=alarm_words.subject(one.occasion, one.kind, one.name, one.detail), text=words, say=words,
     )  # fmt: skip
-
-
-def _address(account: account_store.Account, to: str) -> str:
-    """Return an address as the account's channel knows it; services behind Apprise have their own."""
-    text = to.strip()
-    if account.provider == "apprise" and account.channel is not Channel.EMAIL:
-        if not text:
-            raise BadAddress(worded("Say at which address."))
-        return text
-    return normalise(account.channel, text)
 
 
 def _end(office: Office, one: Telling, answer: str, again_ms: int | None) -> None:

@@ -10,6 +10,8 @@ WORDS: Mapping[str, tuple[str, str]] = {  # kind -> English, Russian
     "guard": ("Cascade {name} is paused by a guardrail", "Каскад {name} приостановлен предохранителем"),
     "guard_step": ("Step {name} is paused by a guardrail", "Шаг {name} приостановлен предохранителем"),
     "guard_told": ("{name} is beyond a bound, and goes on", "{name}: граница превышена, каскад идёт"),
+    "account_told": ("Account {name} is beyond a bound, and goes on",
+                     "Аккаунт {name}: граница превышена, отправка идёт"),
     "canary": ("The canary of {name} was stopped", "Пробный запуск каскада {name} остановлен"),
     "canary_version": ("The canary of a new version was stopped: {name}",
                        "Проба новой версии остановлена: {name}"),
@@ -41,7 +43,19 @@ _SAYS_IT = (
     "stops",
     "no_address",
 )  # their words hold the detail already
-_BY_CASCADE = ("guard", "guard_step", "guard_told", "canary", "canary_version", "stranded", "winner")
+_GUARD, _ACCOUNT = "/cascades/{cascade}/guard", "/channels/accounts/{name}"
+_PAGES: Mapping[str, str] = {  # kind -> where something can be done about it
+    "guard": _GUARD, "guard_step": _GUARD, "guard_told": _GUARD, "canary": _GUARD, "canary_version": _GUARD,
+    "stranded": "/cascades/{cascade}", "winner": "/cascades/{cascade}/trials",
+    "uneven_trial": "/cascades/{cascade}/trials", "uneven": "/cascades/{cascade}/uplift?all=yes",
+    "account_told": _ACCOUNT, "account_held": _ACCOUNT, "account_down": "/channels",
+    "account_trouble": "/channels", "webhook": "/settings/webhooks/{name}", "stops": "/inbox",
+}  # fmt: skip
+
+
+def page(kind: str, name: str) -> str:
+    """Return the page where something can be done about an alarm; "" where there is none of its own."""
+    return _PAGES.get(kind, "").format(cascade=name.split("/")[0], name=name)
 
 
 def subject(occasion: str, kind: str, name: str, detail: str) -> str:
@@ -49,13 +63,16 @@ def subject(occasion: str, kind: str, name: str, detail: str) -> str:
     return f"Kaskad: {_line(0, occasion, kind, name, detail)}"
 
 
-def text(occasion: str, kind: str, name: str, detail: str, base_url: str) -> str:
-    """Return what is told, with the page where something can be done about it."""
-    lines = [_line(language, occasion, kind, name, detail) + "." for language in (0, 1)]
-    if detail and kind not in _SAYS_IT:
-        lines.append(detail)
+def text(occasion: str, kind: str, name: str, details: tuple[str, str], base_url: str) -> str:
+    """Return what is told, in English and then in Russian, each with its reason of `details`, and the page
+    where something can be done about it."""
+    lines = []
+    for language, detail in enumerate(details):
+        told = _line(language, occasion, kind, name, detail)
+        why = "" if kind in _SAYS_IT or not detail else f" {detail[:1].upper()}{detail[1:]}"
+        lines.append(f"{told}.{why}{'.' if why and not why.endswith('.') else ''}")
     if base_url:
-        lines.append(f"{base_url}/cascades/{name.split('/')[0]}" if kind in _BY_CASCADE else f"{base_url}/")
+        lines.append(f"{base_url}{page(kind, name) or '/'}")
     return "\n\n".join(lines)
 
 

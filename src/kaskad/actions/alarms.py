@@ -31,7 +31,7 @@ class Alarm(Struct, frozen=True):
 
 KINDS = (
     "engine", "inbox", "guard", "guard_step", "canary", "canary_version", "account_held", "account_down",
-    "guard_told", "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near",
+    "guard_told", "account_told", "account_trouble", "uneven", "uneven_trial", "budget_used", "budget_near",
     "stranded", "webhook", "stops", "no_address", "winner",
 )  # fmt: skip
 NEWS = ("winner",)  # told once, and not when it is over
@@ -93,7 +93,7 @@ def _of_guards(office: Office) -> Iterator[Alarm]:
         held = {row.id: row.name for row in account_store.all_accounts(tx, office.vault)}
         for stop in guard_store.stops(tx):
             account = held.get(stop.stream.account_id, "")
-            kind = "guard" if stop.paused else "guard_told"
+            kind = "guard" if stop.paused else "account_told" if account else "guard_told"
             name = names.get(stop.stream.version_id, account)
             of_step = (stop.stream.version_id, stop.stream.step) in paused
             if (stop.paused and (account or of_step)) or (kind, name) in named:

@@ -25,7 +25,7 @@ from kaskad.store import cascades as store
 from kaskad.store import trials as trial_store
 from kaskad.store import uneven_lots, winners
 from kaskad.store.cascades import CascadeRow
-from kaskad.store.uneven_lots import OF_CASCADE, OF_STEP, OF_TRIAL, OF_VARIANTS, Uneven
+from kaskad.store.uneven_lots import OF_CASCADE, OF_STEP, OF_TRIAL, OF_VARIANTS, Uneven, standing
 
 log = get_logger(__name__)
 
@@ -68,6 +68,12 @@ def look(office: Office) -> list[Uneven]:
     if found != kept:
         office.write(lambda tx: uneven_lots.put(tx, found))
     return found
+
+
+def of_cascade(office: Office, slug: str) -> list[str]:
+    """Return which lots of a cascade stood uneven at the last look, in words."""
+    with office.read() as tx:
+        return [one.why for one in standing(tx) if one.slug == slug]
 
 
 def variants_uneven(office: Office, version: Version, step: Step) -> bool:

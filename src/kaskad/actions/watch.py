@@ -20,8 +20,8 @@ _RARER = 40  # between two looks at least so many times what one takes
 class Watch:
     """Looks until it is stopped; what fails is tried again at the next look."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, office: Office, in_russian: Callable[[str], str] = str) -> None:
+        self._office, self._in_russian = office, in_russian
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -40,7 +40,7 @@ class Watch:
         canaries.go_on(self._office)
         version_canaries.go_on(self._office)
         alarm_book.sync(self._office)
-        alarm_book.tell(self._office)
+        alarm_book.tell(self._office, in_russian=self._in_russian)
         weeks.go_on(self._office)
 
     def _run(self) -> None:

@@ -116,7 +116,8 @@ def add(
         value = saved["settings"].get(one["name"])
         if value and value != one["default"] and one["name"] not in settings:
             typer.echo(f"Its {one['name']} is {value}")
-    typer.echo(f"Its provider sends webhooks to {saved['webhook_url']}")
+    if saved["provider"] != "apprise":  # which tells nothing afterwards
+        typer.echo(f"Its provider sends webhooks to {saved['webhook_url']}")
     typer.echo(f"Try it: kaskad send-test {name} TO")
 
 

@@ -78,6 +78,12 @@ def tell(
         kept = [one for one in known if (one["account"], one["to"]) != (account, to)]
         wanted = [*kept, {"account": account, "to": to, "kinds": kind or []}]
         _print(client.call("PUT", "/alarms/ways", {"ways": wanted}), as_json)
+        used = client.get(f"/accounts/{account}")
+    if used["provider"] == "apprise" and used["enabled"] and not as_json:
+        typer.echo(
+            f"{account} also carries messages of cascades by {used['channel']}: `kaskad account disable "
+            f"{account}` leaves it to alarms only."
+        )
 
 
 def spare(account: ACCOUNT, to: TO, db: DB = "", as_json: JSON = False) -> None:

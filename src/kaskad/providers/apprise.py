@@ -50,6 +50,8 @@ class Apprise(Provider):
     connect = (
         "Find the service in [Apprise's list](https://github.com/caronc/apprise/wiki) and write its URL, "
         "with `{to}` in place of the recipient; name the `channel` that it serves.",
+        "It then carries that channel's messages to people, beside other accounts of it. Only for alarms? "
+        "Add it with `--disabled` (in the pages: pause it): alarms and tests go through it all the same.",
         "Try it: `kaskad send-test ACCOUNT TO`. A message that Apprise could not send counts as unknown and "
         "is not sent again, since Apprise does not say whether the service has it.",
     )

@@ -170,8 +170,10 @@ def _answer_requests(
 
 def _tell_and_watch(stack: ExitStack, office: Office) -> None:
     """Tell subscribers, keep columns and watch for alarms until the stack ends."""
+    from kaskad.web.pages.look import Look  # late, like the app
+
     herald = Herald(office.engine, office.db, office.vault, wall_ms, inside=office.inside)
-    for part in (herald, Keeper(office), Watch(office)):
+    for part in (herald, Keeper(office), Watch(office, Look("ru", "").told)):
         part.start()
         stack.callback(part.stop)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from kaskad.actions.alarm_words import page
 from kaskad.actions.alarms import Alarm
 from kaskad.web.pages.look import Look
 
@@ -26,60 +27,63 @@ def lines_of(look: Look, found: Iterable[Alarm]) -> Iterator[ShownAlarm]:
 
 
 def _of_cascade(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
-    guard, why = f"/cascades/{each.name}/guard", look.told(each.detail)
+    why, path = look.told(each.detail), page(each.kind, each.name)
     why = why[:1].upper() + why[1:]  # a sentence of its own
     match each.kind:
         case "guard":
             text = look._("%(name)s is paused by a guardrail. %(why)s.", name=each.name, why=why)
-            yield ShownAlarm("bad", text, guard, look._("Guardrails"))
+            yield ShownAlarm("bad", text, path, look._("Guardrails"))
         case "guard_step":
             slug, _, step = each.name.partition("/")
             text = look._("Step %(step)s of %(name)s is paused by a guardrail, the rest goes on. %(why)s.",
                           step=step, name=slug, why=why)  # fmt: skip
-            yield ShownAlarm("bad", text, f"/cascades/{slug}/guard", look._("Guardrails"))
+            yield ShownAlarm("bad", text, path, look._("Guardrails"))
         case "guard_told":
             text = look._("%(name)s is beyond a bound. %(why)s.", name=each.name, why=why)
-            yield ShownAlarm("warn", text, guard, look._("Guardrails"))
+            yield ShownAlarm("warn", text, path, look._("Guardrails"))
         case "canary":
             text = look._("The canary of %(name)s was stopped. %(why)s.", name=each.name, why=why)
-            yield ShownAlarm("bad", text, guard, look._("Guardrails"))
+            yield ShownAlarm("bad", text, path, look._("Guardrails"))
         case "canary_version":
             slug, _, number = each.name.partition("/")
             text = look._("The canary of version %(n)s of %(name)s was stopped; everybody enters the one "
                           "before. %(why)s.", n=number, name=slug, why=why)  # fmt: skip
-            yield ShownAlarm("bad", text, f"/cascades/{slug}/guard", look._("Guardrails"))
+            yield ShownAlarm("bad", text, path, look._("Guardrails"))
         case "stranded":
             text = look._("People in %(name)s cannot be carried on: %(why)s",
-                          name=each.name, why=each.detail)  # fmt: skip
-            yield ShownAlarm("bad", text, f"/cascades/{each.name}", look._("Report"))
+                          name=each.name, why=why)  # fmt: skip
+            yield ShownAlarm("bad", text, path, look._("Report"))
         case "uneven" | "uneven_trial":
             slug, _, step = each.name.partition("/")
             name = look._("step %(step)s of %(name)s", step=step, name=slug) if step else slug
             text = look._("The lot of %(name)s does not fall as it should. %(why)s. Compare nothing there "
                           "until the cause is found; no rule decides meanwhile.",
                           name=name, why=why)  # fmt: skip
-            trial = each.kind == "uneven_trial"
-            page, act = ("trials", look._("Trials")) if trial else ("uplift", look._("Does it work?"))
-            yield ShownAlarm("warn", text, f"/cascades/{slug}/{page}", act)
+            act = look._("Trials") if each.kind == "uneven_trial" else look._("Does it work?")
+            yield ShownAlarm("warn", text, path, act)
         case "winner":
             text = look._("The best of %(name)s is found by its rule. %(what)s", name=each.name, what=why)
-            slug = each.name.split("/")[0]
-            yield ShownAlarm("info", text, f"/cascades/{slug}/trials", look._("Trials"))
+            yield ShownAlarm("info", text, path, look._("Trials"))
 
 
 def _of_account(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
+    path = page(each.kind, each.name)
     match each.kind:
+        case "account_told":
+            text = look._("Account %(name)s is beyond a bound, and goes on: %(why)s.",
+                          name=each.name, why=look.told(each.detail))  # fmt: skip
+            yield ShownAlarm("warn", text, path, look._("Account"))
         case "account_down":
             text = look._("Account %(name)s does not answer; messages wait for it: %(count)s.",
                           name=each.name, count=look.n(int(each.detail)))  # fmt: skip
-            yield ShownAlarm("bad", text, "/channels", look._("Channels"))
+            yield ShownAlarm("bad", text, path, look._("Channels"))
         case "account_held":
             text = look._("Account %(name)s is held and sends nothing: %(why)s. Mend that, then let it send "
                           "again.", name=each.name, why=look.told(each.detail))  # fmt: skip
-            yield ShownAlarm("bad", text, f"/channels/accounts/{each.name}", look._("Account"))
+            yield ShownAlarm("bad", text, path, look._("Account"))
         case "account_trouble":
-            text = look._("Account %(name)s: %(why)s", name=each.name, why=each.detail)
-            yield ShownAlarm("warn", text, "/channels", look._("Channels"))
+            text = look._("Account %(name)s: %(why)s", name=each.name, why=look.told(each.detail))
+            yield ShownAlarm("warn", text, path, look._("Channels"))
         case "budget_used":
             text = look._("The budget of %(name)s is used up: steps wait or are passed over.",
                           name=_whose(look, each))  # fmt: skip
@@ -98,21 +102,21 @@ def _whose(look: Look, budget: Alarm) -> str:
 def _of_all(look: Look, each: Alarm) -> Iterator[ShownAlarm]:
     match each.kind:
         case "engine":
-            yield ShownAlarm("bad", look._("The engine has stopped: %(why)s", why=each.detail))
+            yield ShownAlarm("bad", look._("The engine has stopped: %(why)s", why=look.told(each.detail)))
         case "inbox":
             text = look._("What has arrived waits too long: the engine does not keep up.")
             yield ShownAlarm("bad", text)
         case "webhook":
             text = look._("Webhook %(number)s does not take what it is told: %(why)s",
-                          number=each.name, why=each.detail)  # fmt: skip
-            yield ShownAlarm("warn", text, f"/settings/webhooks/{each.name}", look._("Webhook"))
+                          number=each.name, why=look.told(each.detail))  # fmt: skip
+            yield ShownAlarm("warn", text, page(each.kind, each.name), look._("Webhook"))
         case "stops":
             count = int(each.name)
             text = look.words.ngettext(
                 "%(num)s reply may mean “stop” and wants a person to look at it.",
                 "%(num)s replies may mean “stop” and want a person to look at them.", count,
             ) % {"num": look.n(count) + ("+" if each.detail else "")}  # fmt: skip
-            yield ShownAlarm("warn", text, "/inbox", look._("Inbox"))
+            yield ShownAlarm("warn", text, page(each.kind, each.name), look._("Inbox"))
         case "no_address":
             text = look._("Nobody outside can reach this installation: links, unsubscribing and receipts "
                           "need its public address (setting base_url).")  # fmt: skip

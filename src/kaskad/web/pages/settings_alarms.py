@@ -59,8 +59,9 @@ def _page(
     office: Office, request: Request, seen: Visitor, account: str = "", to: str = "", problem: str = ""
 ) -> Response:
     look = look_of(request, seen)
-    able = [one.account for one in accounts.listing(office) if one.account.enabled]
-    choices = [(one.name, one.name) for one in able if one.provider != Desk.name]
+    able = [one.account for one in accounts.listing(office) if one.account.provider != Desk.name]
+    spare = look._("tells alarms only")
+    choices = [(one.name, one.name if one.enabled else f"{one.name} · {spare}") for one in able]
     return render(
         request, look, "alarms.html", 422 if problem else 200, seen=seen, problem=problem, account=account,
         to=to, ways=alarm_book.ways(office), choices=choices, names=_names(look),
@@ -76,6 +77,7 @@ def _names(look: Look) -> dict[str, str]:
         "guard_step": look._("Step paused by a guardrail"),
         "canary": look._("First part of a launch"),
         "canary_version": look._("Canary of a version"), "account_held": look._("Account held"),
+        "account_told": look._("Account beyond a bound"),
         "account_down": look._("Account does not answer"), "account_trouble": look._("Trouble of an account"),
         "budget_used": look._("Budget used up"), "budget_near": look._("Budget nearly used up"),
         "stranded": look._("People stranded"), "webhook": look._("Webhook"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from kaskad.actions import attribution, cascades, uplift
+from kaskad.actions import attribution, cascades, lots, uplift
 from kaskad.analytics.effects import Effect, differs
 from kaskad.analytics.uplift import Uplift
 from kaskad.web.auth import InOffice
@@ -49,7 +49,7 @@ def does_it_work(
         steps=_steps(told) if told else [],
         variants={one.step: [_row(arm.id, arm.reacted, differs(arm.p_reacted)) for arm in one.arms[1:]]
                   for one in (told.variants if told else ())},
-        **offered(office, slug),
+        uneven=[look.told(one) for one in lots.of_cascade(office, slug)], **offered(office, slug),
         differs=differs,
     )  # fmt: skip
 
