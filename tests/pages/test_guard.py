@@ -64,6 +64,8 @@ def test_what_was_stopped_is_seen_looked_at_and_goes_on(visit, site, capsys):
         assert looked.axe() == [] and not looked.overflows()
     with site.client("marketer") as client:
         assert "/cascades/news/guard" in client.get("/?lang=en").text
+        said = "на шаге «chat»: 31 из 120 сообщений, 25,83\u00a0%; граница 5 %"
+        assert said in client.get("/?lang=ru").text
         token = re.search(r'name="csrf" value="([^"]+)', client.get("/cascades/news/guard").text)[1]
         wrong = {"csrf": token, "complaints": "0.2", "bounces": "a lot"}
         refused = client.post("/cascades/news/guard?lang=en", data=wrong)
@@ -230,7 +232,7 @@ def test_a_step_that_a_guardrail_has_paused_is_told_once_and_asks_for_one_thing(
     assert page.count("40 of 50 messages") == 1 and "the rest goes on. Failures of step" in page
     assert "Let the step go on" in page and "I have looked" not in page
     with site.client("marketer") as client:
-        assert "на шаге &#39;chat&#39;: 40 из 50" in client.get("/cascades/stopped/guard?lang=ru").text
+        assert "на шаге «chat»: 40 из 50" in client.get("/cascades/stopped/guard?lang=ru").text
         assert "failures" not in client.get("/cascades/stopped/guard?lang=ru").text.partition("<form")[0]
     assert run(["guard", "show", "stopped", "--db", str(office.db.name)]) == 1
     said = capsys.readouterr().out

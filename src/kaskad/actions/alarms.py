@@ -58,7 +58,10 @@ def alarms(office: Office) -> list[Alarm]:
         found.append(Alarm("no_address"))
     found += _of_lots(office)
     found += _of_winners(office)
-    return sorted(found, key=lambda alarm: KINDS.index(alarm.kind))
+    once: dict[tuple[str, str], Alarm] = {}
+    for each in found:
+        once.setdefault((each.kind, each.name), each)  # a step may be paused in two versions
+    return sorted(once.values(), key=lambda alarm: KINDS.index(alarm.kind))
 
 
 def _of_accounts(office: Office) -> Iterator[Alarm]:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from kaskad.actions import trials, uplift
+from kaskad.actions import trials
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
+from kaskad.actions.uplift import measure
 from kaskad.analytics.effects import StepEffect, VariantEffects
 from kaskad.analytics.intervals import UNEVEN
 from kaskad.analytics.samples import sample_ratio
@@ -80,7 +81,7 @@ def variants_uneven(office: Office, version: Version, step: Step) -> bool:
     """Say whether the lot between a step's variants looks uneven now, as figures show it."""
     with office.read() as tx:
         number = store.version(tx, version.id).number
-    told = uplift.measure(office, version.cascade.id, Among(version=number), ripe=False)
+    told = measure(office, version.cascade.id, Among(version=number), ripe=False)
     found = (one.evenly for one in told.variants if one.step == step.id)
     return any(evenly is not None and evenly < UNEVEN for evenly in found)
 
@@ -107,7 +108,7 @@ def _lots(office: Office, row: CascadeRow) -> Iterator[_Lot]:
     assert row.version_id is not None
     version = office.engine.world.versions.get(row.version_id)
     try:
-        told = uplift.measure(office, row.slug, ripe=False)
+        told = measure(office, row.slug, ripe=False)
     except (Conflict, NotFound):
         return
     if version is None or told.uncounted:  # what is left out may be of one side

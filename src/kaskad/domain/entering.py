@@ -15,6 +15,7 @@ from kaskad.domain.run import Address, Answers, Decision, Dialogue, Passage, Pas
 from kaskad.domain.shares import even, point
 from kaskad.domain.terms import Channel, MessageState, Outcome, Phase, RunState, SkipReason
 from kaskad.domain.version import Version
+from kaskad.domain.worded import worded
 
 _CHANNELS = {channel.code: channel for channel in Channel}
 # Calls go to the number that SMS go to; every other channel has addresses of its own.
@@ -28,11 +29,6 @@ _SUBMITTED = Phase.SUBMITTED
 _PAUSE_LOOK_MS = HOUR
 _PUNCTUAL_MS = MINUTE  # no later than this is on time for an anchored step
 _NO_GAP = PerClass()
-_WHOSE = {
-    "person": "the person",
-    "country": "people of the country",
-    "everyone": "all people",
-}
 
 Skip = tuple[int, int, SkipReason, str]
 
@@ -386,7 +382,14 @@ def _at_best_hour(
     if best is None or best == at:
         return None
     shown = f"{hours.hour_of_day(best, zone) // HOUR:02}:00"
-    return When(best, f"best hour {shown}, by reactions of {_WHOSE[rhythm.whose]}", best)
+    match rhythm.whose:
+        case "person":
+            why = worded("best hour %(hour)s, by reactions of the person", hour=shown)
+        case "country":
+            why = worded("best hour %(hour)s, by reactions of people of the country", hour=shown)
+        case _:
+            why = worded("best hour %(hour)s, by reactions of all people", hour=shown)
+    return When(best, str(why), best)
 
 
 def _at_another_hour(version: Version, before: Passage | None, at: int, zone: str) -> int:

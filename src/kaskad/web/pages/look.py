@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Context, Decimal
@@ -29,6 +30,7 @@ ZONE_COOKIE = "kaskad_zone"  # set by js/app.js: a request does not tell where t
 _CHANNEL_PLACES = ("channel", "first", "second")
 THEMES = ("light", "dark")
 YEAR_S = 365 * 86_400
+_PERCENT = re.compile(r"(\d+)\.(\d+) %")
 _RATE = Context(prec=8)  # digits of an exchange rate that people look at
 
 
@@ -94,11 +96,9 @@ class Look(Struct, frozen=True):
             return self.word("channel", value.value)
         if isinstance(value, Amount):
             return format_money(value.money, self.language)
-        return (
-            self.told(value)
-            if isinstance(value, Worded) or (isinstance(value, str) and " " in value)
-            else value
-        )
+        if isinstance(value, Worded):
+            return self.told(value)
+        return self._spaced(value) if isinstance(value, str) and " " in value else value
 
     def _read(self, name: str, value: str) -> str:
         """Return what was found in a text: a channel's or a figure's word, a sentence, or a name as it is."""
@@ -108,7 +108,13 @@ class Look(Struct, frozen=True):
             return self.coded(value)
         if name == "figure":
             return self._(value)
-        return self.told(value) if " " in value else value
+        return self._spaced(value) if " " in value else value
+
+    def _spaced(self, value: str) -> str:
+        """Return a share, or a sentence, that stands in a text."""
+        if self.language == "ru" and (share := _PERCENT.fullmatch(value)):
+            return f"{share[1]},{share[2]}\u00a0%"
+        return self.told(value)
 
     def word(self, kind: str, name: str) -> str:
         """Return how a channel, an outcome, a reason … is called (`words.py`)."""

@@ -34,7 +34,7 @@ for (let place = 0; place < 12; place += 1) {
     return {
       height: 236,
       grid: grid({ top: 54, right: 24, bottom: 44 }),
-      xAxis: values(told.words.hours, number, { min: 0, max: end }),
+      xAxis: values(told.words.hours, (hours) => number(hours, 1), { min: 0, max: end }),
       yAxis: values("", percent, { min: 0, max: 1 }),
       tooltip: tip((all) => {
         const one = (Array.isArray(all) ? all : [all]).at(-1);
