@@ -5,11 +5,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from kaskad.actions import rhythms, runs
+from kaskad.actions import contacts, rhythms, runs
+from kaskad.domain.ids import contact_text
 from kaskad.domain.policy import Policy, Window
 from kaskad.domain.terms import Channel, Kind
 from kaskad.engine.catalog import POLICY
 from kaskad.store import settings
+from kaskad.web.pages.look import Look
 from support.marked import staged
 
 TEXT = """cascade: news
@@ -49,9 +51,16 @@ def test_a_step_waits_for_the_hour_at_which_the_person_reacts(db):
     lived(stage, people, 6)
     assert rhythms.counted_at(office) == office.now(), "nobody asks for hours: nothing is counted"
     stage.cascade(TEXT % ", send_at: best_hour")
-    assert rhythms.counted_at(office) == 0
+    assert rhythms.counted_at(office) == 0 and rhythms.of_all(office) == (None, 0)
     assert rhythms.renew(office) == 9 and rhythms.counted_at(office) == office.now()
     assert sum(stage.world.curves.everyone) > 50
+    for contact in people:
+        told = contacts.show(office, contact_text(contact)).hour
+        assert told is not None and (told.hour, told.whose, told.reactions) == (20, "person", 6)
+    told = contacts.show(office, contact_text(fresh)).hour
+    assert told is not None and (told.hour, told.whose, told.reactions) == (20, "everyone", 0)
+    known, at = rhythms.of_all(office)
+    assert known is not None and (known.hour, at) == (20, office.now()) and 50 < known.reactions <= 54
 
     before = {contact: len(stage.at(contact)) for contact in people}
     began = stage.clock.now()
@@ -65,6 +74,8 @@ def test_a_step_waits_for_the_hour_at_which_the_person_reacts(db):
     run = stage.run(next(iter(people)))
     told = [one.detail for one in runs.explain(office, (run.contact_id, run.id)).decisions]
     assert "best hour 20:00, by reactions of the person" in told
+    russian = Look("ru", "").told("best hour 20:00, by reactions of the person")
+    assert russian == "лучший час 20:00, по реакциям человека"
     stage.passes("2h")
     assert stage.outcome(next(iter(people))) == "exhausted", "the clock counts from the sending"
 

@@ -2,6 +2,10 @@
 
 from playwright.sync_api import expect
 
+from kaskad.cli.root import run
+from kaskad.domain.rhythm import Curves
+from kaskad.store import rhythms, settings
+
 
 def test_contacts_are_found_chosen_and_put_on_a_list_by_keyboard(visit, site):
     opened = visit("marketer", language="ru", theme="light")
@@ -50,6 +54,38 @@ def test_the_card_tells_everything_and_why(visit, site):
     page.locator("a[data-peek]").first.press("Enter")
     expect(page.get_by_role("dialog", name="Сообщение")).to_contain_text("Hello")
     opened.shoot("contact message ru")
+
+
+def test_the_hour_at_which_somebody_reacts_is_told_before_a_step_waits_for_it(site, capsys):
+    api, office = site.api, site.service.office
+    text = (
+        "cascade: hour\ntitle: Hour\nclass: service\ntrigger: {event: left}\nsteps:\n"
+        "  - {id: chat, channel: telegram, text: Hello, wait: 1h, send_at: best_hour}\n"
+    )
+    api.put("/cascades/hour", content=text)
+    panel = "/cascades/hour/edit?panel=step&at=0&lang="
+    person = int(api.get("/contacts/bob")["id"].removeprefix("con_"))
+    with site.client("marketer") as client:
+        assert api.get("/contacts/bob")["best_hour"] is None
+        assert "Reacts most" not in client.get("/contacts/bob?lang=en").text
+        assert "Nothing is counted yet" in client.get(panel + "en").text
+        everyone = tuple(3.0 if hour % 24 == 20 else 0.3 for hour in range(168))
+
+        def count(tx) -> None:
+            settings.put(tx, rhythms.CURVES, Curves(everyone, {}, office.now()))
+            rhythms.put(tx, person - 1, person, {person: ({7: 9.0}, 9)})
+
+        office.write(count)
+        office.reload()
+        told = api.get("/contacts/bob")["best_hour"]
+        assert told == {"hour": 7, "whose": "person", "reactions": 9}
+        page = client.get("/contacts/bob?lang=ru").text
+        assert "около 07:00" in page and "по 9 собственным реакциям" in page
+        assert "react most about 20:00" in client.get(panel + "en").text
+    assert run(["contact", "show", "bob", "--db", str(office.db.name)]) == 0
+    assert "reacts most about 07:00 (by their own reactions)" in capsys.readouterr().out
+    office.write(lambda tx: (settings.put(tx, rhythms.CURVES, Curves()), rhythms.put(tx, 0, person, {})))
+    office.reload()
 
 
 def test_a_file_is_rehearsed_and_brought_in(visit, site):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
-from kaskad.actions import attributes
+from kaskad.actions import attributes, rhythms
 from kaskad.actions.office import Office
 from kaskad.actions.refusals import Refusal, refuse
 from kaskad.domain.address import BadAddress, country_of, normalise
@@ -17,6 +17,7 @@ from kaskad.domain.control import drawn
 from kaskad.domain.errors import Conflict, Invalid, NotFound
 from kaskad.domain.hours import ZONE_SOURCES, Zones, is_zone, zones_known
 from kaskad.domain.ids import contact_text, read_contact
+from kaskad.domain.rhythm import Favourite
 from kaskad.domain.terms import Channel, Suppressed
 from kaskad.domain.worded import worded
 from kaskad.store import cards, merges, suppressions
@@ -85,6 +86,7 @@ class Whole(Struct, frozen=True):
     external_ids: list[str]
     zones: Zones
     control_group: bool = False  # of all advertising, now
+    hour: Favourite | None = None  # at which reactions are likeliest; None: nothing is known
 
 
 class Page(Struct, frozen=True):
@@ -164,7 +166,8 @@ def show(office: Office, who: str) -> Whole:
         policy = office.engine.world.policy
         group = drawn(policy.control, policy.zone)
         held = group is not None and group.holds(card.id, office.now())
-        return Whole(card, addresses, consents, cards.lists(tx, card.id), names, zones, held)
+        hour = rhythms.of_contact(office, tx, card.id, card.country or "")
+        return Whole(card, addresses, consents, cards.lists(tx, card.id), names, zones, held, hour)
 
 
 def search(office: Office, said: str, country: str, *, after: int, limit: int) -> Page:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kaskad.actions.office import Office
-from kaskad.domain.rhythm import HALF_LIFE_MS, WEEK, Curves, counted
+from kaskad.domain.rhythm import HALF_LIFE_MS, WEEK, Curves, Favourite, counted, favourite, rhythm_of
 from kaskad.log import get_logger
 from kaskad.store import rhythms, settings
 from kaskad.store.db import Transaction
@@ -45,6 +45,18 @@ def renew(office: Office) -> int:
     office.reload()
     log.info("hours of reactions", people=people)
     return people
+
+
+def of_contact(office: Office, tx: Transaction, contact_id: int, country: str) -> Favourite | None:
+    """Return at which hour steps that wait for the best one would write to somebody, as last counted."""
+    own, reactions = rhythms.of_contacts(tx, [contact_id]).get(contact_id, ({}, 0))
+    return favourite(rhythm_of(office.engine.world.curves, own, reactions, country), reactions)
+
+
+def of_all(office: Office) -> tuple[Favourite | None, int]:
+    """Return at which hour all people react most, and when that was counted (0: never)."""
+    curves = office.engine.world.curves
+    return favourite(rhythm_of(curves, {}, 0, ""), round(sum(curves.everyone))), curves.at
 
 
 def _piece(office: Office, after: int, now: int, zone: str) -> tuple[_Found, dict[int, str]]:

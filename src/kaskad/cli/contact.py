@@ -173,6 +173,9 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     plain.append(zone_words(told["zones"]))
     plain += [] if told["tracking"] else ["no open pixel"]
     plain += ["no advertising: in the control group"] if told["control_group"] else []
+    if hour := told["best_hour"]:
+        whose = {"person": "their own", "country": "their country's"}.get(hour["whose"], "everybody's")
+        plain.append(f"reacts most about {hour['hour']:02}:00 (by {whose} reactions)")
     yield f"  {', '.join(plain)}"
     if told["external_ids"][1:]:
         yield f"  known as {', '.join(told['external_ids'])}"

@@ -39,6 +39,22 @@ class Rhythm(Struct, frozen=True):
     whose: str  # person | country | everyone
 
 
+class Favourite(Struct, frozen=True):
+    """The hour of the day at which most reactions come, and whose hours these are: 20 is from eight on."""
+
+    hour: int
+    whose: str  # person | country | everyone
+    reactions: int  # of the person, whoever's hours these are
+
+
+def favourite(rhythm: Rhythm | None, reactions: int) -> Favourite | None:
+    """Return the best hour of all days together; None: too little is known."""
+    if rhythm is None:
+        return None
+    days = [sum(rhythm.shares[hour::24]) for hour in range(24)]
+    return Favourite(days.index(max(days)), rhythm.whose, reactions)
+
+
 def rhythm_of(curves: Curves, own: Mapping[int, float], reactions: int, country: str) -> Rhythm | None:
     """Return what is believed of a person; None: too little is known of anybody."""
     total = sum(curves.everyone)

@@ -244,6 +244,14 @@ class ZonesView(View):
                    told_at=when(told_at))  # fmt: skip
 
 
+class HourView(View):
+    """The hour of the day, by the contact's clock, at which reactions are likeliest; by whose reactions."""
+
+    hour: int
+    whose: Annotated[str, Field(description="person, country or everyone: of whom enough is known.")]
+    reactions: Annotated[int, Field(description="How often the contact has reacted.")]
+
+
 class WholeContact(ContactView):
     """Everything that is known of a contact."""
 
@@ -252,6 +260,9 @@ class WholeContact(ContactView):
     consents: list[ConsentView]
     lists: list[str]
     control_group: Annotated[bool, Field(description="Gets no advertising, by lot: `control` of the policy.")]
+    best_hour: Annotated[
+        HourView | None, Field(description="For steps with `send_at: best_hour`; null: nothing is known yet.")
+    ]
 
 
 class EventView(View):
@@ -396,6 +407,7 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
         consents=[ConsentView.of(consent) for consent in whole.consents],
         lists=whole.lists,
         control_group=whole.control_group,
+        best_hour=HourView.model_validate(whole.hour, from_attributes=True) if whole.hour else None,
     )
 
 

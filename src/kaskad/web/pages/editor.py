@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import FormData
 
-from kaskad.actions import brand, cascades, editing, presets, version_canaries
+from kaskad.actions import brand, cascades, editing, presets, rhythms, version_canaries
 from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Overtaken
 from kaskad.actions.editing import Sheet
@@ -231,6 +231,7 @@ def _page(
         main=step_form.main_field, channels_of=flow.channels_of, mine=(told or {}).get("source", ""),
         text=flow.text, joined=lambda names: ", ".join(look.word("waited", each).lower() for each in names),
         hours=hours(look, office, values["step"], flow.text(top.get("class"))),
+        best_hour=rhythms.of_all(office),
         **choices(look, office, values["step"], drawn), **values,
     )  # fmt: skip
 
