@@ -103,6 +103,14 @@ def test_how_people_react_here_moves_the_figures_of_steps_that_nobody_came_to_ye
         assert agent * moved > 0.05 or (moved == 0 and abs(agent) < 0.05), (letters, agent)
 
 
+def test_a_step_whose_people_are_under_way_teaches_nothing_by_its_quick_ones_either():
+    """Who has reacted already is not held against nobody: that would be more than certain."""
+    early = Outlook(PLAN, Happened({(3, 3): Cell(reacted=40, waiting=400)}), {})
+    assert early.means(3, ASKS[3], 3).reacts[0] == NOTHING.means(3, ASKS[3], 3).reacts[0]
+    drawn, nothing = (each.drawn(1, 500)(3, ASKS[3], 3).reacts for each in (early, NOTHING))
+    assert np.array_equal(drawn, nothing)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1])
 def test_who_leaves_a_step_at_which_few_are_silent_is_told_by_the_steps_beside_it(share):
     """Of two who are silent and stay nobody would say that a quarter of such people leave."""

@@ -36,6 +36,12 @@ class Plan(Struct, frozen=True):
         return list(zip(self.channels, self.successes, strict=True))
 
 
+def _told(cell: Cell) -> Seen:
+    """Return what a cell teaches: nothing while too many of it may still react, nor who has already."""
+    of = cell.of
+    return Seen(of, cell.reacted if of else 0)
+
+
 class Outlook:
     """What is believed of each step's rates, by what is known."""
 
@@ -94,7 +100,7 @@ class Outlook:
         seen = dict(self._elsewhere)
         for number, event in enumerate(self._plan.events):
             cell = self._own.step(number)
-            seen[event] = [*seen.get(event, ()), Seen(cell.of, cell.reacted)]
+            seen[event] = [*seen.get(event, ()), _told(cell)]
         figures = ((reacts(*event), cells) for event, cells in seen.items())
         return [
             (figure, cell) for figure, cells in figures if figure is not None for cell in cells if cell.of
@@ -112,7 +118,7 @@ class Outlook:
             return NEVER
         near = self._near(step, before)
         cell = self._own.cells.get((step, before), _NOTHING)
-        alike, own = self._family(event), Seen(cell.of, cell.reacted)
+        alike, own = self._family(event), _told(cell)
         if not near:
             return alike.believed(own)
         beliefs = []
@@ -135,11 +141,7 @@ class Outlook:
 
     def _seen_at(self, step: int) -> dict[int, Seen]:
         """Return what was seen at a step of those to whom so many messages went before."""
-        return {
-            before: Seen(cell.of, cell.reacted)
-            for (number, before), cell in self._own.cells.items()
-            if number == step
-        }
+        return {before: _told(cell) for (number, before), cell in self._own.cells.items() if number == step}
 
     def _family(self, event: Event) -> Family:
         if event not in self._families:
