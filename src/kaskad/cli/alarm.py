@@ -99,7 +99,8 @@ def spare(account: ACCOUNT, to: TO, db: DB = "", as_json: JSON = False) -> None:
 
 
 def _told(one: dict[str, Any]) -> str:
-    return ", ".join(f"{each['to']}: {each['answer'] or 'waits'}" for each in one["told"]) or "nobody"
+    last = {(each["account"], each["to"]): each for each in one["told"]}  # it is told again each day
+    return ", ".join(f"{each['to']}: {each['answer'] or 'waits'}" for each in last.values()) or "nobody"
 
 
 def _print(told: dict[str, Any], as_json: bool) -> None:
