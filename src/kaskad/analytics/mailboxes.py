@@ -6,25 +6,32 @@ contacts are in nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from kaskad.domain.figures import FAILED, LEFT, WINDOW_MS
+from kaskad.domain.figures import FAILED, WINDOW_MS, arrived
 from kaskad.domain.guarded import DEAD
 from kaskad.domain.mailboxes import service_of
 from kaskad.domain.terms import Kind, MessageState
-from kaskad.store.db import Transaction
+from kaskad.store import courses
+from kaskad.store.db import Row, Transaction
+from kaskad.store.segment_blocks import BLOCK
 
-PIECE = 20_000  # contacts
+DAY_MS = 86_400_000
+MOST = 20_000  # runs that are due, and people who were changed since, each: above that columns do not help
+_LOOSE = BLOCK // 8  # of a block: where more were changed, all its mails are read as they stand
 
 
 def _bits(codes: Iterable[int]) -> int:
     return sum(1 << code for code in codes)
 
 
-_ENDED, _FAILED, _DEAD = _bits({*LEFT, MessageState.REJECTED.code}), _bits(FAILED), _bits(DEAD)
+_ASKED = {
+    "window": WINDOW_MS, "complained": Kind.COMPLAINED.bit, "complaint": Kind.COMPLAINED.value,
+    "failed": _bits(FAILED), "bounced": MessageState.BOUNCED.code, "dead": _bits(DEAD),
+}  # fmt: skip
 
 
 class Mails(Struct):
@@ -53,7 +60,7 @@ class Counted(Struct, frozen=True):
 
 
 def counted(tx: Transaction, since: int) -> Counted:
-    """Return how mail has fared since an instant."""
+    """Return how mail has fared since the first instant of a day by UTC."""
     days: dict[tuple[int, str], Mails] = defaultdict(Mails)
     domains: dict[str, Mails] = defaultdict(Mails)
 
@@ -62,16 +69,71 @@ def counted(tx: Transaction, since: int) -> Counted:
             days[day, service_of(domain)].add(mails)
             domains[domain].add(mails)
 
-    last = tx.one("last_messaged_contact")
-    for after in range(0, (last[0] or 0) if last else 0, PIECE):
-        rows = tx.all(
-            "mails_by_domain", after=after, until=after + PIECE, since=since, window=WINDOW_MS,
-            complained=Kind.COMPLAINED.bit, complaint=Kind.COMPLAINED.value, ended=_ENDED, failed=_FAILED,
-            bounced=MessageState.BOUNCED.code, dead=_DEAD,
-        )  # fmt: skip
-        for day, domain, *mails in rows:
-            add(day, domain, Mails(*mails))
+    for day, domain, *mails in _mails(tx, since):
+        add(day, domain, Mails(*mails))
     people = sorted({row[0] for row in tx.all("left_lately", since=since)})
     for day, domain, count in tx.among("mails_left_by", people, since=since, window=WINDOW_MS):
         add(day, domain, Mails(opt_outs=count))
     return Counted(days, domains)
+
+
+def _mails(tx: Transaction, since: int) -> Iterator[Row]:
+    """Yield mails by day and domain, several times each: what is made by column, all else as it stands."""
+    where = _sources(tx)
+    for block in where.rest:
+        span = {"first": block * BLOCK, "last": block * BLOCK + BLOCK - 1}
+        yield from tx.all("mails_by_domain", since=since, **span, **_ASKED)
+    if where.made:
+        from kaskad.store import mail_columns  # numpy, where there is something to count with it
+
+        tells = {account_id: told & Kind.DELIVERED.bit for account_id, told, _ in tx.all("services")}
+
+        def counts(fate: mail_columns.Fate) -> mail_columns.Sums:
+            account_id, state, reason, mask, spam = fate
+            bounced = state in FAILED and (state == MessageState.BOUNCED.code or reason in DEAD)
+            return 1, int(arrived(state, mask, tells.get(account_id, 0))), int(bounced), spam
+
+        yield from tx.among("mails_by_domain_of", where.loose, since=since, **_ASKED)
+        for day, domain, told in mail_columns.summed(tx, where.made, where.loose, since // DAY_MS, counts):
+            yield day, domain, *told
+
+
+class _Sources(Struct, frozen=True):
+    """Where mails are read: blocks that are made, without those `loose`, whose are read as they stand; and
+    blocks of which all are."""
+
+    made: list[int]
+    loose: list[int]
+    rest: list[int]
+
+
+def _sources(tx: Transaction) -> _Sources:
+    """Return where mails are read; who was changed since a block was made, or is due to be, is loose."""
+    last = (tx.one("last_messaged_contact") or (None,))[0]
+    blocks = range(0 if last is None else int(last) // BLOCK + 1)
+    made = _made(tx)
+    changed = _changed(tx) if made else []
+    if changed is None:
+        return _Sources([], [], list(blocks))
+    often = Counter(contact_id // BLOCK for contact_id in changed)
+    made = {block for block in made if often[block] <= _LOOSE}
+    loose = [contact_id for contact_id in changed if contact_id // BLOCK in made]
+    return _Sources(sorted(made), loose, [block for block in blocks if block not in made])
+
+
+def _made(tx: Transaction) -> set[int]:
+    """Return the blocks that are made, with mails and with whose mailbox is whose."""
+    mails = {block for block, is_made in tx.all("run_blocks") if is_made}
+    return mails & {block for block, built_at in tx.all("segment_blocks") if built_at is not None}
+
+
+def _changed(tx: Transaction) -> list[int] | None:
+    """Return who was changed since blocks were made, or is due to be, in order; None: too many."""
+    for count in ("count_touched_runs", "count_touched"):
+        if tx.all(count, most=MOST + 1)[0][0] > MOST:
+            return None
+    due = courses.waiting(tx, MOST)
+    if len(due) > MOST:
+        return None
+    touched = [row[0] for name in ("touched_runs", "segment_touched") for row in tx.all(name)]
+    return sorted({*touched, *(contact_id for contact_id, _ in due)})

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from kaskad.store import deed_columns, run_blocks, segment_blocks
+from kaskad.store import deed_columns, mail_columns, run_blocks, segment_blocks
 from kaskad.store.db import Database, Row, Transaction
 from kaskad.store.packed import Packed, pack, unpack
 from kaskad.store.segment_blocks import BLOCK, Write, writer
@@ -189,7 +189,7 @@ def make(db: Database, block: int, write: Write) -> None:
     with db.read() as tx:
         turn = run_blocks.last_turn(tx)
         packed = [(cascade_id, block, data) for cascade_id, data in _pack(tx, block)]
-        deeds = list(deed_columns.pack_block(tx, block))
+        deeds = [*deed_columns.pack_block(tx, block), *mail_columns.pack_block(tx, block)]
 
     def end(tx: Transaction) -> int:
         tx.one("lock_counter")  # whoever counts changes the same rows, in another order

@@ -76,6 +76,10 @@ class Block(Protocol):
     def consents(self) -> Coded:
         """Values are lists of ConsentRow."""
 
+    @property
+    def mailboxes(self) -> Coded:
+        """Values are domains of mail addresses, each contact's preferred one."""
+
     def attribute(self, name: str) -> Coded: ...
     def events(self, name: str) -> Happened: ...
     def amounts(self, name: str, property_name: str) -> Floats | None:
@@ -142,6 +146,17 @@ class Live:
             known.setdefault(tuple(told[each]), len(known) + 1) if each in told else 0 for each in self._ids
         ]
         return Coded(narrow(codes, len(known)), [list(rows) for rows in known])
+
+    @cached_property
+    def mailboxes(self) -> Coded:
+        domains: dict[int, str] = {}
+        for contact_id, domain in self._tx.among("mailboxes_of", self._ids):
+            domains.setdefault(contact_id, domain)  # the preferred one comes first
+        known: dict[str, int] = {}
+        codes = [
+            known.setdefault(domains[each], len(known) + 1) if each in domains else 0 for each in self._ids
+        ]
+        return Coded(narrow(codes, len(known)), list(known))
 
     def names_of_events(self) -> list[str]:
         """Return the names of all events of these people."""
@@ -282,11 +297,12 @@ class Made:
             return self._nothing()
         return Coded(np.frombuffer(kept.data, kept.kind), _consents(kept.values))
 
+    @cached_property
+    def mailboxes(self) -> Coded:
+        return self._listed("mailboxes")
+
     def attribute(self, name: str) -> Coded:
-        kept = self._column("attribute", name)
-        if kept is None:
-            return self._nothing()
-        return Coded(np.frombuffer(kept.data, kept.kind), _list(kept.values))
+        return self._listed("attribute", name)
 
     def events(self, name: str) -> Happened:
         kept = self._column("events", name)
@@ -297,6 +313,12 @@ class Made:
     def amounts(self, name: str, property_name: str) -> Floats | None:
         kept = self._column("amounts", name, property_name)
         return None if kept is None else np.frombuffer(kept.data, kept.kind).astype(np.float64, copy=False)
+
+    def _listed(self, kind: str, name: str = "") -> Coded:
+        kept = self._column(kind, name)
+        if kept is None:
+            return self._nothing()
+        return Coded(np.frombuffer(kept.data, kept.kind), _list(kept.values))
 
     def _nothing(self) -> Coded:
         return Coded(np.zeros(len(self.ids), np.uint8), [])
@@ -322,6 +344,9 @@ def pack(people: Whole) -> Columns:
     consents = people.consents
     if consents.values:
         add("consents", _coded(consents, consents.values))
+    mailboxes = people.mailboxes
+    if mailboxes.values:
+        add("mailboxes", _coded(mailboxes, mailboxes.values))
     for name in people.attributes():
         column = people.attribute(name)
         if column.values:

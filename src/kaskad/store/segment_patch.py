@@ -39,6 +39,10 @@ class Patched:
     def consents(self) -> Coded:
         return self._coded(self._made.consents, self._live.consents)
 
+    @property
+    def mailboxes(self) -> Coded:
+        return self._coded(self._made.mailboxes, self._live.mailboxes)
+
     def attributes(self) -> list[str]:
         """Return the names of all attributes that were made or are there now."""
         return sorted({*self._made.names("attribute"), *self._live.attributes()})

@@ -99,16 +99,16 @@ SELECT contact_id, id FROM events
    AND name = :name;
 
 -- name: mails_by_domain
--- The mails that some contacts were handed since :since, by UTC day and the domain of the contact's address (the
--- preferred one of several, as it is now; NULL: none): how many are in a state of :ended, have arrived, have bounced (a
--- :failed one in state :bounced or for a reason of :dead), and were called spam within :window ms; sets are bits
--- 1 << code. Some contacts at a time: nobody should wait while all messages are looked through. Most are too old, and
--- when they were handed over stands before the channel in a row.
+-- The mails that contacts from one id to another were handed since :since and that have left or were refused (3 to 10),
+-- by UTC day and the domain of the contact's address (the preferred one of several, as it is now; NULL: none): how
+-- many, how many have arrived, have bounced (a :failed one in state :bounced or for a reason of :dead), and were
+-- called spam within :window ms; sets are bits 1 << code. Some contacts at a time: nobody should wait while all
+-- messages are looked through. Most are too old, and when they were handed over stands before the channel in a row.
 SELECT m.submitted_at / 86400000 AS day,
        (SELECT substr(b.value, /* sqlite: instr(b.value, '@') */ /* postgresql: strpos(b.value, '@') */ + 1)
           FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
          ORDER BY b.preferred DESC, b.health, b.value LIMIT 1) AS domain,
-       count(*) FILTER (WHERE CAST(:ended AS BIGINT) >> m.state & 1 = 1),
+       count(*),
        count(*) FILTER (WHERE m.arrived = 1),
        count(*) FILTER (WHERE CAST(:failed AS BIGINT) >> m.state & 1 = 1
                           AND (m.state = :bounced OR CAST(:dead AS BIGINT) >> m.reason & 1 = 1)),
@@ -117,7 +117,28 @@ SELECT m.submitted_at / 86400000 AS day,
                                          AND f.step = m.step AND f.kind = :complaint
                                          AND f.at <= m.submitted_at + :window))
   FROM arrivals m
- WHERE m.contact_id > :after AND m.contact_id <= :until AND m.submitted_at >= :since AND m.channel = 1
+ WHERE m.contact_id BETWEEN :first AND :last
+   AND m.submitted_at >= :since AND m.channel = 1 AND m.state BETWEEN 3 AND 10
+   AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
+ GROUP BY 1, 2;
+
+-- name: mails_by_domain_of
+-- The same of some contacts.
+SELECT m.submitted_at / 86400000 AS day,
+       (SELECT substr(b.value, /* sqlite: instr(b.value, '@') */ /* postgresql: strpos(b.value, '@') */ + 1)
+          FROM addresses b WHERE b.contact_id = m.contact_id AND b.channel = 1
+         ORDER BY b.preferred DESC, b.health, b.value LIMIT 1) AS domain,
+       count(*),
+       count(*) FILTER (WHERE m.arrived = 1),
+       count(*) FILTER (WHERE CAST(:failed AS BIGINT) >> m.state & 1 = 1
+                          AND (m.state = :bounced OR CAST(:dead AS BIGINT) >> m.reason & 1 = 1)),
+       count(*) FILTER (WHERE m.mask & :complained <> 0
+                          AND EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
+                                         AND f.step = m.step AND f.kind = :complaint
+                                         AND f.at <= m.submitted_at + :window))
+  FROM arrivals m
+ WHERE m.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */
+   AND m.submitted_at >= :since AND m.channel = 1 AND m.state BETWEEN 3 AND 10
    AND m.contact_id NOT IN (SELECT id FROM contacts WHERE seed = 1)
  GROUP BY 1, 2;
 

@@ -108,3 +108,14 @@ SELECT r.cascade_id, f.contact_id, f.at, f.kind
   FROM facts f CROSS JOIN runs r
  WHERE r.contact_id = f.contact_id AND r.id = f.run_id AND f.contact_id BETWEEN :first AND :last
    AND f.step >= 0 AND f.kind IN (3, 4, 5, 6, 7, 20, 21);
+
+-- name: mails_within
+-- The mails that contacts from one id to another were handed, that have left or were refused (3 to 10), by UTC day:
+-- account, state, reason, of their facts whether the person opted out by them or called them spam (24576, as in the
+-- view `arrivals`), and whether the latter came within :window ms. As `mails_by_domain`.
+SELECT m.contact_id, m.submitted_at / 86400000, coalesce(m.account_id, 0), m.state, coalesce(m.reason, 0), m.mask & 24576,
+       CASE WHEN m.mask & 16384 <> 0
+             AND EXISTS (SELECT 1 FROM facts f WHERE f.contact_id = m.contact_id AND f.run_id = m.run_id
+                            AND f.step = m.step AND f.kind = 14 AND f.at <= m.submitted_at + :window) THEN 1 ELSE 0 END
+  FROM messages m
+ WHERE m.contact_id BETWEEN :first AND :last AND m.channel = 1 AND m.state BETWEEN 3 AND 10 AND m.submitted_at IS NOT NULL;

@@ -8,6 +8,13 @@ SELECT m.contact_id, l.name FROM list_members m JOIN lists l ON l.id = m.list_id
 SELECT DISTINCT contact_id, channel FROM addresses
  WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND health = 0;
 
+-- name: mailboxes_of
+-- The domains of the mail addresses of contacts, each contact's preferred one first; as `mails_by_domain` has it.
+SELECT contact_id, substr(value, /* sqlite: instr(value, '@') */ /* postgresql: strpos(value, '@') */ + 1) AS domain
+  FROM addresses
+ WHERE contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */ AND channel = 1
+ ORDER BY contact_id, preferred DESC, health, value;
+
 -- name: runs_of_segments
 SELECT r.contact_id, c.slug, r.entered_at, r.finished_at, r.outcome FROM runs r JOIN cascades c ON c.id = r.cascade_id
  WHERE r.contact_id /* sqlite: IN (SELECT value FROM carray(:ids)) */ /* postgresql: = ANY(:ids) */;
