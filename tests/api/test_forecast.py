@@ -145,7 +145,13 @@ def _what_has_no_account_is_said_first(api, text, file, capsys):
     assert told["cost_ranges"]["KZT"]["high"] <= 1_000
     assert [step["passed"].get("over_budget", 0) > 0 for step in told["steps"]] == [False, True, True, True]
     assert {step["step"]: step["messages"] for step in told["steps"]}["sms"] == 0
-    assert run(asked) == 0 and "Of its budget ₸10 are left" in capsys.readouterr().out
+    assert run(asked) == 0 and "Of its budget ₸10 are left" in (shown := capsys.readouterr().out)
+    assert told["coarse"] == [] and "wrong by a tenth" not in shown
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kaskad.planning.budgets._ROUGH", 0.5)  # as if there were many more groups
+        rough = {"definition": file.read_text(), "everybody": True, "sample": 9}
+        assert api.post("/cascades/five/forecast", rough)["coarse"] == ["figures", "without"]
+        assert run(asked) == 0 and capsys.readouterr().out.count("wrong by a tenth") == 2
     _budgets_by_day_are_kept(api, text)
     rich = file.read_text().replace("10 KZT", "10000 KZT")
     for whom in ({"definition": rich, "everybody": True}, {"definition": file.read_text(), "typical": True}):

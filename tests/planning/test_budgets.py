@@ -329,6 +329,11 @@ def test_what_would_take_long_is_told_of_fewer_groups(monkeypatch):
         told[most] = spend(stages, crowds, 0, at_rates, at_its_rate, counted_in), len(asked)
     (fine, many), (coarse, few) = told.values()
     assert few < 2_700 < many
+    assert fine.coarse and coarse.coarse, "of 7 200 groups at most 600 are told apart"
+    monkeypatch.undo()
+    some = spend(stages, crowds[:40], 0, at_rates, at_its_rate, limits)
+    assert not some.coarse, "of 960 groups 600"
+    assert spend(stages, crowds[:40], 0, at_rates, at_its_rate, structs.replace(limits, most=24)).coarse
     assert coarse.cost["KZT"][0] == pytest.approx(fine.cost["KZT"][0], rel=0.05)
     for ours, theirs in zip(coarse.steps, fine.steps, strict=True):
         assert ours.arrived[0] == pytest.approx(theirs.arrived[0], rel=0.05)

@@ -101,7 +101,10 @@ class Without(Struct, frozen=True):
 
 class Expected(Struct, frozen=True):
     """A whole cascade. `audience` "": people whom each step reaches. `basis` says what reactions rest on:
-    `prior` (the field's figures), `others` (and one's own other cascades), `own` (this cascade's past)."""
+    `prior` (the field's figures), `others` (and one's own other cascades), `own` (this cascade's past).
+    `coarse` names what was reckoned of far fewer groups of people than there are, as money may run out in
+    many ways (`figures`, `without`): who gets a message of those that compete for it may be wrong by a tenth.
+    """
 
     audience: str
     size: int
@@ -122,6 +125,7 @@ class Expected(Struct, frozen=True):
     basis: str
     budget_left: Amounts = {}  # of the cascade, where all would cost more: who comes later goes without
     over: tuple[Over, ...] = ()  # when half, nine of ten and all of the runs are over; (): not looked at
+    coarse: tuple[str, ...] = ()
     edges: tuple[Edge, ...] = ()  # along which somebody may go; (): kept before they were told, or of trials
 
 
@@ -241,6 +245,7 @@ class _Making:
         goal = [Seen(own.over, own.converted)] if self._cascade.goal else []
         self._budgets = budgets
         self._base: tuple[Walked, Worlds] | None = None  # of `_without`: with all steps
+        self._rough = False  # so is it reckoned there
         self.told = forecast(
             self._plan, self._people, self._outlook, goal, part=self._part, budgets=budgets
         )  # fmt: skip
@@ -253,6 +258,8 @@ class _Making:
         }  # fmt: skip
         if converted is not None:
             ranges["converted"] = self.told.conversions
+        without = tuple(map(self._without, self._cascade.steps if what_if else ()))
+        rough = {"figures": mean.coarse or draws.coarse, "without": self._rough}
         return Expected(
             audience="" if self._sampled is None else self._sampled.name, size=self._size,
             sample=0 if self._sampled is None else len(self._sampled.ids),
@@ -265,8 +272,8 @@ class _Making:
             converted=None if converted is None else round(converted),
             ranges={name: range_of(each) for name, each in ranges.items()},
             cost_ranges={c: range_of(each) for c, each in draws.cost.items() if c},
-            without=tuple(map(self._without, self._cascade.steps if what_if else ())), basis=self._basis(),
-            edges=tuple(self._edges()),
+            without=without, basis=self._basis(), edges=tuple(self._edges()),
+            coarse=tuple(what for what, is_so in rough.items() if is_so),
         )  # fmt: skip
 
     def _edges(self) -> Iterator[Edge]:
@@ -335,6 +342,7 @@ class _Making:
             mean = self.told.mean if budgets is None else expected(plan, people, outlook, budgets)
             self._base = mean, reaching(plan, people, outlook, budgets=budgets)
         before, whole = self._base
+        self._rough |= before.coarse
         mean = expected(plan, without(people, step.number), outlook, budgets)
         fewer = lost(plan, people, outlook, step.number, budgets=budgets, whole=whole)
         fewer = fewer / (self._entered or 1.0)

@@ -103,6 +103,7 @@ def _together(people: Sampled, parts: Sequence[_Part]) -> Expected:
         converted=sum(one.converted or 0 for one in told) if known else None,
         ranges=_ranges(drawn), cost_ranges=_ranges(paid),
         basis=min((one.basis for one in told), key=BASES.index),
+        coarse=("figures",) if any("figures" in one.coarse for one in told) else (),
     )  # fmt: skip
 
 

@@ -214,6 +214,11 @@ def _print_whole(told: Mapping[str, Any]) -> None:
             f"Of its budget {_money(told['budget_left'])} are left, and all would cost more: who comes later "
             "goes without the steps that are paid.", fg=typer.colors.YELLOW,
         )  # fmt: skip
+    if "figures" in told["coarse"]:
+        tell(
+            "Kinds of people and days are so many that money is followed for groups of them: what all costs "
+            "hardly changes, but which of the steps that compete for it gets it may be wrong by a tenth."
+        )
     if told["converted"] is not None:
         tell(f"{_likely(told['converted'], ranges['converted'])} are expected to reach the goal.")
 
@@ -253,6 +258,8 @@ def _print_without(told: Mapping[str, Any]) -> None:
         for one in told["without"]
     ]  # fmt: skip
     typer.echo(table(("WITHOUT", "REACH", "RANGE", "MESSAGES", "COST"), rows))
+    if "without" in told["coarse"]:
+        tell("Reckoned of fewer groups of people than all else here: may be wrong by a tenth.")
 
 
 def _points(share: float) -> str:

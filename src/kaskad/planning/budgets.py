@@ -34,6 +34,7 @@ _LEAST = 1e-9  # of a minor unit
 MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
 COARSE = 24  # of them, where the same is asked for many times
 _PLACES = 10_000  # as many groups at steps are followed, about a second: else fewer are told apart
+_ROUGH = 4  # times as many groups as are told apart: then it is said
 _GOLDEN = 0.6180339887  # multiples of it lie evenly between whole numbers, however many
 _NEVER = 1e30  # what a message takes that may not go: more than is left of anything
 
@@ -129,16 +130,19 @@ def spend(
     stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Rates, take: Take, budgets: Budgets
 ) -> Walked:  # fmt: skip
     """Return how the crowds go through, as `walk` does, while there is money. What would take long is told of
-    fewer groups of people, in which those are alike whose messages cost about the same."""
+    fewer groups of people, in which those are alike whose messages cost about the same: that is `coarse`."""
     most, fewest, places = budgets.most, COARSE // 8, _PLACES
+    finest = len(crowds) * len(budgets.timing.entering)
     if most < MOST:
         places = _PLACES // 5
         crowds = _merged(crowds, most)
     while True:
         try:
-            return _Spending(
+            told = _Spending(
                 stages, crowds, rates, take, budgets, most, places if most > fewest else None
             ).walked(first)
+            told.coarse = _ROUGH * _groups(crowds, len(budgets.timing.entering), most) < finest
+            return told
         except _TooLongError:
             most = max(fewest, most // 8)
             crowds = _merged(crowds, most)
@@ -353,6 +357,11 @@ def _cohorts(crowds: Sequence[Crowd], count: int, most: int) -> list[list[int]]:
         first = 0.5 if own == count else (0.5 + number * _GOLDEN) % 1.0
         found.append([int((n + first) * count / own) for n in range(own)])
     return found
+
+
+def _groups(crowds: Sequence[Crowd], count: int, most: int) -> int:
+    """Return how many groups of people enter, each at an instant."""
+    return sum(map(len, _cohorts(crowds, count, most)))
 
 
 def _merged(crowds: Sequence[Crowd], most: int) -> list[Crowd]:

@@ -81,13 +81,15 @@ class Passed(Struct):
 
 
 class Walked(Struct):
-    """A whole cascade; `cost` is in minor units, by currency."""
+    """A whole cascade; `cost` is in minor units, by currency. `coarse`: money was followed for far fewer
+    groups of people than there are."""
 
     steps: list[Passed]
     reached: Worlds = _NOBODY  # reacted to any message
     silent: Worlds = _NOBODY  # came to the end without any reaction
     messages: Worlds = _NOBODY
     cost: dict[str, Worlds] = field(default_factory=dict)
+    coarse: bool = False
 
 
 def stages(cascade: Cascade, waiting: Container[int] = ()) -> list[Stage]:

@@ -140,6 +140,14 @@ class ForecastView(View):
             "overspend it are passed over (over_budget), as all figures here reckon. Empty: it is enough."
         ),
     ]
+    coarse: Annotated[
+        list[str],
+        Field(
+            description="What was reckoned of far fewer groups of people than there are, as money may run "
+            "out in many ways: figures, without. What all costs hardly changes; which of the steps that "
+            "compete for it gets it may be wrong by a tenth."
+        ),
+    ]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
     over: Annotated[
         list[OverView],
