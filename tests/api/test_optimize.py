@@ -49,6 +49,11 @@ def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, t
     assert waits["figures"]["cost"]["proposed"] >= waits["figures"]["cost"]["now"]
     assert f"for: {waits['waits']['letter']}" in waits["definition"] and "from: opened" in waits["definition"]
     assert told["waits"][2]["why"] == "nothing follows it"
+    # What brings people for next to nothing goes only because of the time that it takes, and that is said.
+    hasty = api.post("/cascades/cart/optimize", {"typical": True, "value": "500 KZT", "fades": "6h"})
+    (first, *_) = hasty["proposals"][0]["changes"]
+    assert (first["kind"], first["step"]) == ("left_out", "letter")
+    assert first["why"] == "waiting for it delays what comes after by more than it is worth"
     # Where people say no in the chat, more of them would.
     said_no(api, 5)
     (order, _) = api.post("/cascades/cart/optimize", asked)["proposals"]

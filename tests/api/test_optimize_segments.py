@@ -158,6 +158,10 @@ def test_what_one_text_must_say_for_all_is_written_or_nothing_is(peopled, tmp_pa
     file, better = tmp_path / "cart.yaml", tmp_path / "better.yaml"
     looks = CART.replace("say: t", "say: t, if: steps.letter.sent")  # so the call stands once, for all
     file.write_text(looks)
+    told = peopled.post("/cascades/cart/optimize", {"definition": looks, "everybody": True})
+    stays = {step["step"]: step["fixed"] for step in told["steps"]}
+    assert stays == {"letter": "looked_at", "robot": "condition", "chat": ""}
+    assert all("letter" in spot["steps"] for spot in told["spots"]), "without it the call would say nothing"
     wished = ["--everybody", "--value", "500 KZT", "--fades", "60d", "--db", peopled.service.db.name]
     # A wait of the call, which is that of all parts, is in the text.
     assert run(["optimize", str(file), "--by", "cart-few", "--write", str(better), *wished]) == 0

@@ -4,11 +4,15 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.special import expit
 
+from kaskad.actions.arranging import Arrangement
+from kaskad.actions.past import Past
+from kaskad.actions.weighing import Weighing
 from kaskad.domain.terms import Channel
 from kaskad.planning.frontier import Point, Wish, best, efficient, keeps, mixed
-from kaskad.planning.history import Cell
+from kaskad.planning.history import Cell, Happened
 from kaskad.planning.orders import Freedom, chosen, intrusion, orders, table, table_of
 from kaskad.planning.propensity import SPREADS, Group, Item, Rate, base_of, believed, fitted, nodes
 
@@ -301,6 +305,30 @@ def test_the_spread_is_learnt_from_those_to_whom_less_was_sent():
         assert abs(likely @ SPREADS - truth) < 0.6
     # Nothing seen: the prior alone, so most likely not much.
     assert believed(fitted(items, groups, told, SPREADS), {}) @ SPREADS == pytest.approx(0.65, abs=0.01)
+
+
+def test_other_waits_change_the_hours_only_of_those_who_wait():
+    """Half of the people have no chat, so no wait of it puts off their SMS."""
+    items = [replace(item, hours=hours) for item, hours in zip(five(3), (24.0, 6.0, 2.0), strict=True)]
+    groups = (
+        Group(0.5, CHANNELS[:3], PRICES[:3]), Group(0.5, (Channel.EMAIL, None, Channel.SMS), (0.05, 0, 15))
+    )  # fmt: skip
+
+    def told(at, channel, before):
+        return Rate(np.full(1, STORY[at]), np.zeros(1))
+
+    fit = fitted(items, groups, told, np.zeros(1))
+    adds = table(items, groups, fit)
+    ground = Arrangement((), tuple(items), groups, (), {}, "KZT")
+    whole = Weighing(ground, Past(Happened({}), {}), ONE, fit, adds, adds, (), ())
+
+    def by_hand(letter, chat):
+        hit = 0.2 * 0 + 0.5 * (0.4 * letter + 0.15 * (letter + chat)) + 0.5 * 0.3 * letter
+        return hit / (0.2 + 0.5 * (0.4 + 0.15) + 0.5 * 0.3)
+
+    assert whole.hours_at([0, 0, 0]) == pytest.approx(by_hand(24, 6))
+    assert chosen(adds, (0, 1, 2)).hours[0] == pytest.approx(by_hand(24, 6))
+    assert whole.hours_at([20, 5, 0]) == pytest.approx(by_hand(4, 1)) and by_hand(4, 1) > 2
 
 
 def _cell(people, silent, p):

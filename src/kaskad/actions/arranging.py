@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -37,6 +38,9 @@ class Arrangement(Struct, frozen=True):
     asks: tuple[Mapping[Channel, Ask], ...]  # of each item, one on each channel
     fixed: Mapping[int, str]
     currency: str
+    looked_at: frozenset[int] = (
+        frozenset()
+    )  # steps that another one's condition or words name: these stay too
 
     @property
     def free(self) -> int:
@@ -62,11 +66,12 @@ def arranged(
         )  # fmt: skip
     currency = _currency(kinds) if currency is None else currency
     fixed = {step.number: why for step in path if (why := fixed_by(cascade, step))}
+    looked_at = frozenset(step.number for step in path if _is_looked_at(cascade, step))
     hours = [ms / HOUR_MS for ms in silences_ms(cascade)]
     stages = walking.stages(cascade)
     items: list[Item] = []
     for step in path:
-        last, needed = items[-1] if items else None, step.number in fixed
+        last, needed = items[-1] if items else None, step.number in fixed or step.number in looked_at
         block = 0 if last is None else last.block + (needed or last.needed)
         led = _led(cascade, step, stages, kinds, outlook, currency)
         stage = stages[step.number]
@@ -75,7 +80,7 @@ def arranged(
                  stage.held, led, hours[step.number])
         )  # fmt: skip
     groups, asks = _groups(path, kinds, currency, when)
-    return Arrangement(tuple(path), tuple(items), groups, asks, fixed, currency)
+    return Arrangement(tuple(path), tuple(items), groups, asks, fixed, currency, looked_at)
 
 
 def told_by(arrangement: Arrangement, rates: walking.Rates) -> Told:
@@ -153,11 +158,29 @@ def fixed_by(cascade: Cascade, step: Step) -> str:
         return "keys"
     if step.success is Reaction.NONE:
         return "informs"
-    looks = step.condition is not None and any(
-        isinstance(node, Name) and node.path[0] in ("steps", "run") for node in walk(step.condition.tree)
+    looks = any(path[0] in ("steps", "run") for path in _names_in(step))
+    return "condition" if looks or "steps." in _words_of(step) else ""
+
+
+def _is_looked_at(cascade: Cascade, step: Step) -> bool:
+    """Say whether another step's condition or words name this one: without it they would say nothing."""
+    named = re.compile(rf"\bsteps\.{re.escape(step.id)}\b")
+    return any(
+        ("steps", step.id) in (path[:2] for path in _names_in(other)) or named.search(_words_of(other))
+        for other in cascade.steps
+        if other is not step
     )
-    words = str((step.content, step.variants))
-    return "condition" if looks or "steps." in words else ""
+
+
+def _names_in(step: Step) -> list[tuple[str, ...]]:
+    """Return what a step's condition looks at."""
+    if step.condition is None:
+        return []
+    return [tuple(node.path) for node in walk(step.condition.tree) if isinstance(node, Name)]
+
+
+def _words_of(step: Step) -> str:
+    return str((step.content, step.variants))
 
 
 def _currency(kinds: Sequence[Kind]) -> str:

@@ -204,7 +204,13 @@ class _Making:
         return Weighed(
             today=today, best=best_one, free=free, front=[choices[n] for n in efficient(points)], wish=wish,
             drawn=self._whole.drawn, mean=self._mean, own=self._known.own, unpriced=self._whole.unpriced,
+            hours_at=self._whole.hours_at,
         )  # fmt: skip
+
+    def _stays(self, number: int) -> str:
+        """Return why a step stays where it is; "": it does not."""
+        looked_at = "looked_at" if number in self._ground.looked_at else ""
+        return self._ground.fixed.get(number, looked_at)
 
     def _spots(self, choices: Sequence[Choice], points: Sequence[Point]) -> list[Spot]:
         """Return the orders that are worth showing: of each set of steps the cheapest, and today's."""
@@ -249,7 +255,7 @@ class _Making:
                     round(rate, 6), self._known.own.step(step.number).of,
                     None if step.id in self._whole.unpriced else round(price, 4),
                     round(cost / reach, 4) if reach and step.id not in self._whole.unpriced else None,
-                    keeps(rate, price, wish) if sent else None, self._ground.fixed.get(step.number, ""),
+                    keeps(rate, price, wish) if sent else None, self._stays(step.number),
                     round(hours[at], 4),
                 )
             )  # fmt: skip

@@ -5,7 +5,7 @@ A proposal is a text that may become a draft; nothing is changed here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -112,10 +112,7 @@ class Weighed(Struct, frozen=True):
     mean: Table
     own: Happened
     unpriced: tuple[str, ...]
-
-    def reached_at(self, at: int) -> float:
-        """Return whom an item of today's order reaches, of each who enters."""
-        return float(self.mean.reach[(1 << at) - 1, at, 0])
+    hours_at: Callable[[Sequence[float]], float]  # as `Weighing.hours_at`
 
 
 def proposals(
@@ -238,6 +235,8 @@ def changes_of(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Chan
         now = _each(weighed.mean, weighed.today.order, at)
         if at not in best.order:
             why = worded("one more person whom it reaches costs %(each)s", each=_money(ground, now))
+            if weighed.wish.value is not None and now is not None and now < weighed.wish.value:
+                why = worded("waiting for it delays what comes after by more than it is worth")
             found.append(Change("left_out", step.id, str(at + 1), "", why))
         elif best.order.index(at) != kept.index(at):
             then = _each(weighed.mean, best.order, at)
@@ -371,28 +370,26 @@ def wait_figures(
     waits that change."""
     means = _summed([(share, weighed.today) for share, weighed, _ in parts])
     now = _summed([(share, chosen(weighed.drawn, weighed.today.order)) for share, weighed, _ in parts])
-    more = {"reach": 0.0, "cost": 0.0, "messages": 0.0, "hours": 0.0}
+    more = {"reach": 0.0, "cost": 0.0, "messages": 0.0}
+    hours = 0.0
     for share, weighed, changed in parts:
         more["cost"] += share * sum(one.extra_cost for one in changed)
         more["messages"] += share * sum(one.extra_messages for one in changed)
-        sooner = np.zeros(len(ground.items))
-        for at, step in enumerate(ground.steps):
-            sooner[at] = sum(
-                one.wait_hours - (one.proposed_hours or 0) for one in changed if one.step == step.id
-            )
-        # Whoever is reached by a later step is written to that much earlier, or later.
-        more["hours"] -= share * sum(
-            weighed.reached_at(at) * float(sooner[:at].sum()) for at in range(len(ground.items))
-        )
-    more["hours"] /= max(float(means["reach"][0]), 1e-12)
-    scale = now["reach"] / max(float(means["reach"][0]), 1e-12)
-    return {
-        name: figure(
-            float(means[name][0]), float(means[name][0]) + extra, now[name],
-            now[name] + extra * (1.0 if name == "hours" else scale),
-        )
+        sooner = [
+            sum(one.wait_hours - (one.proposed_hours or 0) for one in changed if one.step == step.id)
+            for step in ground.steps
+        ]
+        hours += share * float(weighed.today.reach[0]) * weighed.hours_at(sooner)
+    before = {name: float(told[0]) for name, told in means.items()}
+    hours /= max(before["reach"], 1e-12)
+    scale = now["reach"] / max(before["reach"], 1e-12)
+    found = {
+        name: figure(before[name], before[name] + extra, now[name], now[name] + extra * scale)
         for name, extra in more.items()
-    }  # fmt: skip
+    }
+    # Of the hours whoever is reached waits for fewer or more: they are drawn as today's are.
+    sped = now["hours"] * hours / max(before["hours"], 1e-12)
+    return {**found, "hours": figure(before["hours"], hours, now["hours"], sped)}
 
 
 def wait_changes(changed: Sequence[Patience]) -> list[Change]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from kaskad.actions.arranging import Arrangement, arranged, spread_over, told_by
 from kaskad.actions.crowds import Asker
@@ -43,6 +43,16 @@ class Weighing(Struct, frozen=True):
     def choice(self, order: Order) -> Choice:
         """Return what an order is expected to do."""
         return chosen(self.mean, order)
+
+    def hours_at(self, sooner: Sequence[float]) -> float:
+        """Return after how many hours today's order reaches somebody, where its items wait so much less:
+        only those wait at an item to whom it is open."""
+        items = [
+            structs.replace(item, hours=item.hours - less)
+            for item, less in zip(self.ground.items, sooner, strict=True)
+        ]
+        told = table(items, self.ground.groups, self.fit).mean(self.spreads)
+        return float(chosen(told, self.today).hours[0])
 
     def point(self, order: Order) -> Point:
         """Return the same as it is compared."""

@@ -17,6 +17,7 @@ FIXED = {
     "branch": "a branch leads from or to it",
     "keys": "a key asks for a person",
     "condition": "looks at other steps",
+    "looked_at": "another step looks at it",
     "informs": "only informs",
 }
 BASES = {

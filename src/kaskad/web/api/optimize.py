@@ -85,7 +85,10 @@ class StepWorthView(View):
     each_reached: Annotated[float | None, Field(description="What one more reached person costs here.")]
     keeps: Annotated[bool | None, Field(description="Whether that is worth the value; null: none was told.")]
     fixed: Annotated[
-        str, Field(description="Why it stays: anchor, branch, keys, condition, informs; empty: it may move.")
+        str,
+        Field(
+            description="Why it stays: anchor, branch, keys, condition, informs, looked_at; empty: no reason."
+        ),
     ]
     wait_hours: float
 
