@@ -45,7 +45,10 @@ def test_a_marketer_looks_wishes_and_makes_a_proposal_the_draft(visit, site):
 
     page = visit("marketer").goto(wish)
     page.wait_for_selector("#p-order")
-    assert "from place 3 to place 2" in page.locator("#better").inner_text()
+    said = page.locator("#better").inner_text()
+    assert (
+        "from place 3 to place 2" in said and " h instead of 24 h" in said and "h instead of 24h" not in said
+    )
     page.get_by_role("button", name="Make it the draft").first.press("Enter")
     page.wait_for_url(re.compile("versions"))
     page.wait_for_selector("text=The proposal is the draft now.")

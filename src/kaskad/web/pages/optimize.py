@@ -21,6 +21,7 @@ from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import CHOICES, WRITE, Reader, Slug, Writer
 from kaskad.web.pages.expected import EVERYBODY, TYPICAL
 from kaskad.web.pages.figures import figures_of
+from kaskad.web.pages.flow import span_words
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, note
 from kaskad.web.pages.shell import go, render
@@ -66,7 +67,7 @@ def could_do_better(
         request, look, "optimize.html", 422 if wished.problems else 200, seen=seen,
         cascade=whole.overview, told=told, refused=refused, asked=wished.raw, problems=wished.problems,
         choices=_choices(office, look), may_write=seen.may(WRITE), frontier=_frontier(look, told),
-        curves=_curves(look, told), ways=_ways(told),
+        curves=_curves(look, told), ways=_ways(told), span=lambda told: span_words(look, told),
     )  # fmt: skip
 
 
