@@ -88,7 +88,7 @@ def test_the_control_group_gets_no_advertising_and_is_what_the_rest_is_held_agai
     unheld = replace(ControlGroup(), event="order")
     stage.engine.world.policy = replace(stage.engine.world.policy, control=unheld)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control, "everybody", None)  # nobody is held out: nobody is read
+        patch.setattr(control, "measure", None)  # nobody is held out: nobody is read
         assert control.show(office).told is None
     early = [stage.person(f"e{n}") for n in range(12)]
     for person in early:

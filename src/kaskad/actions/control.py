@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from kaskad.actions.office import Office
-from kaskad.analytics.control import NOBODY, Whole, everybody, measure
+from kaskad.analytics.control import Whole, measure
 from kaskad.domain.control import Drawn, key_of
 from kaskad.domain.policy import ControlGroup
 from kaskad.store import held_shares, settings
@@ -37,7 +37,6 @@ def show(office: Office) -> Control:
         looked = [
             Drawn(one.share, key_of(one.salt), one.since, one.until) for one in begun[-EARLIER - 1 :][::-1]
         ]
-        people = everybody(tx, min(now, max(one.until for one in looked))) if looked else NOBODY
-        found = [measure(tx, people, group, one, currency, now) for one in looked]
+        found = [measure(tx, group, one, currency, now) for one in looked]
     current = found[0] if begun and group.share and begun[-1] == known[-1] else None
     return Control(group, now, current, tuple(found[1:] if current else found[:EARLIER]))
