@@ -146,6 +146,7 @@ def _what_has_no_account_is_said_first(api, text, file, capsys):
     assert [step["passed"].get("over_budget", 0) > 0 for step in told["steps"]] == [False, True, True, True]
     assert {step["step"]: step["messages"] for step in told["steps"]}["sms"] == 0
     assert run(asked) == 0 and "Of its budget ₸10 are left" in (shown := capsys.readouterr().out)
+    assert told["uncounted"] == ["others"] and "as if nobody else spent it" in shown
     assert told["coarse"] == [] and "wrong by a tenth" not in shown
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kaskad.planning.budgets._ROUGH", 0.5)  # as if there were many more groups
@@ -155,7 +156,13 @@ def _what_has_no_account_is_said_first(api, text, file, capsys):
     _budgets_by_day_are_kept(api, text)
     rich = file.read_text().replace("10 KZT", "10000 KZT")
     for whom in ({"definition": rich, "everybody": True}, {"definition": file.read_text(), "typical": True}):
-        assert api.post("/cascades/five/forecast", whom)["budget_left"] == {}, "enough, or nobody to say of"
+        enough = api.post("/cascades/five/forecast", whom)
+        assert enough["budget_left"] == {}, "enough, or nobody to say of"
+        assert enough["uncounted"] == (["budgets"] if "typical" in whom else [])
+    half = enough["over"][0]["between"]
+    assert half["high"] >= 4 * 3600, "nor is it over at once for want of money"
+    assert run([*asked[:2], "--typical", *asked[3:]]) == 0
+    assert "Budgets are not counted for these people" in capsys.readouterr().out
     head, _, _ = text.partition("steps:")
     file.write_text(f"{head}steps:\n  - {{id: chat, channel: viber, text: t}}\n")
     told = api.post("/cascades/five/forecast", {"definition": file.read_text(), "everybody": True})

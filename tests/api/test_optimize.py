@@ -1,6 +1,7 @@
 """Optimisation over the API and as a command: proposals with reasons, and answers where little is known."""
 
 import json
+import re
 import time
 
 import pytest
@@ -94,6 +95,7 @@ def test_a_better_order_and_shorter_waits_are_proposed_and_become_a_draft(api, t
     assert cost["proposed"] == pytest.approx(cost["now"] + letter["extra_cost"] + robot["extra_cost"])
     assert 0 < hours["proposed"] - hours["now"] < 8
     assert "20 % of those silent at letter" in waits["cautions"][0]
+    assert "not played" in waits["cautions"][-1]
     file.write_text(CART)
     wished = ["--typical", "--order", "as-is", "--value", "500 KZT", "--fades", "60d"]
     assert run(["optimize", str(file), *wished, *db]) == 0
@@ -215,6 +217,13 @@ def _unknown(api, capsys):
     api.post("/contacts", one)
     told = api.post("/cascades/new/optimize", {"definition": text, "everybody": True})
     assert (told["size"], told["today"]["messages"]) == (1, 1) and told["sorts"][0]["steps"] == ["letter"]
+    robot = told["steps"][1]
+    assert (robot["open"], robot["rate"], robot["price"], robot["each_reached"]) == (0, None, None, None)
+    poor = text.replace("class:", "budget: {total: 0 KZT}\nclass:", 1)
+    told = api.post("/cascades/new/optimize", {"definition": poor, "everybody": True})
+    assert "What is left of budgets is not counted" in told["notes"][-1]
+    optimize._print(told)
+    assert re.search(r"^robot +robot_call +0% +\? ", capsys.readouterr().out, re.MULTILINE)
     api.post("/lists", {"name": "empty"})
     told = api.post("/cascades/new/optimize", {"definition": text, "list": "empty"})
     assert told["notes"] == ["There is nobody in this audience."] and told["proposals"] == []

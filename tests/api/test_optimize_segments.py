@@ -108,7 +108,8 @@ def test_what_is_wished_holds_for_all_together_and_waits_are_those_of_each(peopl
     theirs = {one["segment"]: one for one in order["parts"]}
     assert theirs["cart-vip"]["order"] == ["letter", "chat"] and theirs[""]["order"] == ["letter", "robot"]
     told = api.post("/cascades/cart/optimize", {**asked, "value": "500 KZT", "fades": "60d"})
-    (_, waits) = told["proposals"]
+    (order, waits) = told["proposals"]
+    assert "not played" in waits["cautions"][-1] and "not played" not in str(order["cautions"])
     theirs = {one["segment"]: one for one in waits["parts"]}
     assert theirs["cart-vip"]["waits"] == {"letter": "4h", "robot": "1h"}
     assert theirs["cart-few"]["waits"] == theirs[""]["waits"] == {"robot": "1h"}

@@ -42,6 +42,12 @@ def budgets_of(
     return Budgets(limits, one, asker.timing())
 
 
+def budgeted(office: Office, cascade: Cascade) -> bool:
+    """Say whether a budget limits what all who enter may cost together: the cascade's, or accounts'."""
+    kept = office.engine.world.spending
+    return cascade.budget.total is not None or bool(kept is not None and kept.limits)
+
+
 def limits_of_all(office: Office, told_in: str) -> list[Limit]:
     """Return what accounts, and all of them together, may spend by day or month, of costs in their own
     currencies and in one more."""

@@ -33,6 +33,8 @@ def finishing(office: Office, cascade: Cascade, people: Sampled | None, known: P
     """Return when half, nine of ten and all of the runs are over; () where nobody enters, or some never
     end."""
     size = PEOPLE if people is None else people.size
+    if people is None:  # whom the forecast does not hold against what all may cost
+        cascade = structs.replace(cascade, budget=structs.replace(cascade.budget, total=None))
     ready = of_people(office, cascade, Asked(people=_count(size)), Wanted(), people, known)
     if not ready.scene.sorts or (people is not None and not people.size):
         return ()

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, structs, to_builtins
 
 from kaskad.actions.audience import Audience
-from kaskad.actions.budget_left import budgets_of, short_of
+from kaskad.actions.budget_left import budgeted, budgets_of, short_of
 from kaskad.actions.cascades import source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn, sampled
 from kaskad.actions.finishing import Over, finishing
@@ -104,6 +104,8 @@ class Expected(Struct, frozen=True):
     `prior` (the field's figures), `others` (and one's own other cascades), `own` (this cascade's past).
     `coarse` names what was reckoned of far fewer groups of people than there are, as money may run out in
     many ways (`figures`, `without`): who gets a message of those that compete for it may be wrong by a tenth.
+    `uncounted`: `budgets` there are, which are not counted for people who stand for others; `others`: money
+    is short, and reckoned as if nobody else spent it, all were in one zone, and messages took no time.
     """
 
     audience: str
@@ -126,6 +128,7 @@ class Expected(Struct, frozen=True):
     budget_left: Amounts = {}  # of the cascade, where all would cost more: who comes later goes without
     over: tuple[Over, ...] = ()  # when half, nine of ten and all of the runs are over; (): not looked at
     coarse: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
     edges: tuple[Edge, ...] = ()  # along which somebody may go; (): kept before they were told, or of trials
 
 
@@ -169,8 +172,15 @@ def of_people(
     making, is_whole = _Making(office, cascade, people, known, size), is_whole and people is not None
     found = making.made(what_if, budgets_of(office, cascade, making.asker, is_whole=is_whole))
     if not is_whole:
-        return found
-    return structs.replace(found, budget_left=short_of(office, cascade, whole(making.wanted)))
+        return structs.replace(found, uncounted=("budgets",) if budgeted(office, cascade) else ())
+    left = short_of(office, cascade, whole(making.wanted))
+    return structs.replace(found, budget_left=left, uncounted=uncounted(left, found.steps))
+
+
+def uncounted(left: Amounts, steps: Sequence[StepForecast]) -> tuple[str, ...]:
+    """Return what is not known of money where that is short: of a budget so much is left for these steps."""
+    lacking = any(SkipReason.OVER_BUDGET.value in step.passed for step in steps)
+    return ("others",) if left or lacking else ()
 
 
 class Part(Struct, frozen=True):
@@ -348,7 +358,7 @@ class _Making:
         fewer = fewer / (self._entered or 1.0)
         saved = {c: each - mean.cost.get(c, 0.0 * each) for c, each in before.cost.items() if c}
         return Without(
-            step.id, range_of(-fewer),
+            step.id, range_of(0.0 - fewer),
             round(float(mean.reached[0] - before.reached[0]) / (self._entered or 1.0), 6),
             _whole(mean.messages - before.messages),
             {currency: -_whole(each) for currency, each in saved.items()},

@@ -49,7 +49,10 @@ def expected(office: Office, slug: str, cascade: Cascade, version_id: int, peopl
         for currency, cost in one.drawn.wanted.cost.items():
             wanted[currency] = wanted.get(currency, 0.0) + float(cost[0])
     left = short_of(office, cascade, forecast.whole({name: cost for name, cost in wanted.items() if name}))
-    return structs.replace(_together(people, told), budget_left=left)
+    steps = [step for one in told for step in one.told.steps]
+    return structs.replace(
+        _together(people, told), budget_left=left, uncounted=forecast.uncounted(left, steps)
+    )
 
 
 def _shared(trial: Trial, people: Sampled) -> dict[int, Sampled]:

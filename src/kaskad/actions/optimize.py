@@ -13,6 +13,7 @@ from msgspec import structs
 
 from kaskad.actions import crowds
 from kaskad.actions.audience import Audience
+from kaskad.actions.budget_left import budgeted
 from kaskad.actions.by_segment import Asked, Grounds, order_proposal, parts_told, settled, spot_of
 from kaskad.actions.cascades import revision_of, source_of
 from kaskad.actions.crowds import SAMPLE, TYPICAL, Asker, Sampled, audience_of, drawn
@@ -247,15 +248,16 @@ class _Making:
         for at, step in enumerate(self._ground.steps):
             reach, sent = float(self._mean.reach[placed, at, 0]), float(self._mean.messages[placed, at, 0])
             cost = float(self._mean.cost[placed, at, 0])
-            rate, price = (reach / sent, cost / sent) if sent else (0.0, 0.0)
+            rate, price = (reach / sent, cost / sent) if sent else (None, None)
             found.append(
                 StepWorth(
                     step.id, step.channels[0].value,
                     round(sum(g.share for g in self._ground.groups if g.channels[at] is not None), 4),
-                    round(rate, 6), self._known.own.step(step.number).of,
-                    None if step.id in self._whole.unpriced else round(price, 4),
+                    None if rate is None else round(rate, 6), self._known.own.step(step.number).of,
+                    None if price is None or step.id in self._whole.unpriced else round(price, 4),
                     round(cost / reach, 4) if reach and step.id not in self._whole.unpriced else None,
-                    keeps(rate, price, wish) if sent else None, self._stays(step.number),
+                    None if rate is None or price is None else keeps(rate, price, wish),
+                    self._stays(step.number),
                     round(hours[at], 4),
                 )
             )  # fmt: skip
@@ -300,6 +302,8 @@ class _Making:
         elif self._whole.unpriced:
             steps = ", ".join(self._whole.unpriced)
             notes.append(worded("No account tells a price for %(steps)s: counted as free.", steps=steps))
+        if ground.groups and self._target.budget is None and budgeted(self._office, self._cascade):
+            notes.append(worded("What is left of budgets is not counted here: tell how much may be spent."))
         if self._whole.unknown:
             notes.append(
                 worded("Nothing is known of who reacts to %(steps)s: nobody is counted as reacting.",

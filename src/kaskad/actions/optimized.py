@@ -24,15 +24,15 @@ class Target(Struct, frozen=True):
 
 
 class StepWorth(Struct, frozen=True):
-    """A step where it stands today. `rate` is of those who get it while silent, `seen` of how many of its own
-    that is known; `each_reached` what one more reached person costs there, minor units; `keeps` whether that
-    is worth the value told, None: none was. `fixed` says why it stays (anchor, branch, keys, condition,
-    informs), "": it may move. `open`: the share of people to whom it is open."""
+    """A step where it stands today. `rate` is of those who get it while silent (None: nobody would), `seen`
+    of how many of its own that is known; `each_reached` what one more reached person costs there, minor
+    units; `keeps` whether that is worth the value told, None: none was. `fixed` says why it stays (anchor,
+    branch, keys, condition, informs), "": it may move. `open`: the share of people to whom it is open."""
 
     step: str
     channel: str
     open: float
-    rate: float
+    rate: float | None
     seen: int
     price: float | None
     each_reached: float | None

@@ -401,7 +401,7 @@ def wait_changes(changed: Sequence[Patience]) -> list[Change]:
 
 
 def wait_cautions(changed: Sequence[Patience]) -> list[str]:
-    """Return what one should know of who reacts late."""
+    """Return what one should know of who reacts late, and of figures that nothing was played for."""
     late: list[str] = [
         worded("%(share)s %% of those silent at %(step)s so far react later: they are spared what follows.",
                share=f"{100 * one.spared:.0f}", step=one.step)
@@ -412,6 +412,13 @@ def wait_cautions(changed: Sequence[Patience]) -> list[str]:
                share=f"{100 * one.late:.0f}", step=one.step)
         for one in changed if one.late >= 0.005
     ]  # fmt: skip
+    if changed:
+        late.append(
+            worded(
+                "Reckoned from how long people took to react, not played: nights, caps and the speed of "
+                "services are not in it. A simulation of the text shows them."
+            )
+        )
     return late
 
 

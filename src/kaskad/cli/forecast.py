@@ -26,6 +26,11 @@ NOTES = {
 BY = {
     "entry": "", "reaction": "reaction", "silence": "silence", "other": "goal, no or stop", "pause": "pause",
 }  # fmt: skip
+UNCOUNTED = {
+    "budgets": "Budgets are not counted for these people, as they stand for others.",
+    "others": "Money is reckoned as if nobody else spent it (runs under way, other cascades), all were in "
+    "the brand's time zone, and services took all messages at once.",
+}
 BASES = {
     "prior": "How many react are figures of the field, not of your own people: hence the wide ranges.",
     "others": "How many react is known from your other cascades, and where they say little, from the field.",
@@ -214,6 +219,8 @@ def _print_whole(told: Mapping[str, Any]) -> None:
             f"Of its budget {_money(told['budget_left'])} are left, and all would cost more: who comes later "
             "goes without the steps that are paid.", fg=typer.colors.YELLOW,
         )  # fmt: skip
+    for what in told["uncounted"]:
+        tell(UNCOUNTED[what])
     if "figures" in told["coarse"]:
         tell(
             "Kinds of people and days are so many that money is followed for groups of them: what all costs "

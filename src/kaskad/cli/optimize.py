@@ -161,8 +161,9 @@ def _print_steps(told: Mapping[str, Any]) -> None:
     valued = any(step["keeps"] is not None for step in told["steps"])
     rows = [
         (
-            step["step"], step["channel"], f"{step['open']:.0%}", f"{step['rate']:.1%}",
-            step["seen"] or "field", _each(told, step["price"]), _each(told, step["each_reached"]),
+            step["step"], step["channel"], f"{step['open']:.0%}",
+            "?" if step["rate"] is None else f"{step['rate']:.1%}", step["seen"] or "field",
+            _each(told, step["price"]), _each(told, step["each_reached"]),
             *([{True: "yes", False: "no", None: ""}[step["keeps"]]] if valued else []),
             FIXED.get(step["fixed"], ""),
         )

@@ -148,6 +148,14 @@ class ForecastView(View):
             "compete for it gets it may be wrong by a tenth."
         ),
     ]
+    uncounted: Annotated[
+        list[str],
+        Field(
+            description="budgets: there are some, which are not counted as these people stand for others; "
+            "others: money is short, and reckoned as if runs under way and other cascades spent nothing, all "
+            "were in the brand's time zone, and services took all messages at once."
+        ),
+    ]
     without: Annotated[list[WithoutView], Field(description="The same with one step left out.")]
     over: Annotated[
         list[OverView],

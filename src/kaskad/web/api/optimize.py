@@ -79,7 +79,10 @@ class StepWorthView(View):
     step: str
     channel: str
     open: Annotated[float, Field(description="The share of people to whom it can be sent.")]
-    rate: Annotated[float, Field(description="The share that reacts, of those who get it while silent.")]
+    rate: Annotated[
+        float | None,
+        Field(description="The share that reacts, of those who get it while silent; null: nobody would."),
+    ]
     seen: Annotated[int, Field(description="People of this step itself on whom that rests.")]
     price: Annotated[float | None, Field(description="Of a message, minor units; null: not known.")]
     each_reached: Annotated[float | None, Field(description="What one more reached person costs here.")]
