@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -270,10 +270,12 @@ def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
 
     title = {"order": "Proposed: another order", "waits": "Proposed: other waits"}[one["name"]]
     tell(f"\n{title}", bold=True)
-    for part in (one, *one["parts"]):
-        if part is not one:
-            tell(f" {_whose(part)}, {part['share']:.0%}: {' > '.join(part['order'])}")
-        for change in part["changes"]:
+    for change in one["changes"]:
+        tell(f"  {change['step']}: {_change(change)}, since {change['why']}.")
+    for alike in _together(one["parts"]):
+        names, share = ", ".join(_whose(part) for part in alike), sum(part["share"] for part in alike)
+        tell(f" {names}, {share:.0%}: {' > '.join(alike[0]['order'])}")
+        for change in alike[0]["changes"]:
             tell(f"  {change['step']}: {_change(change)}, since {change['why']}.")
     rows = _figures(told, "", one["figures"])
     for part in one["parts"]:
@@ -288,6 +290,14 @@ def _print_proposal(told: Mapping[str, Any], one: Mapping[str, Any]) -> None:
         tell(f"  Not ready: {text}", fg=typer.colors.YELLOW)
     if one["ready"]:
         tell("  --draft makes it the draft, --write FILE writes it down.")
+
+
+def _together(parts: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return the parts of a proposal's people, those together who go the same way."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for part in parts:
+        found.setdefault(str((part["order"], part["changes"])), []).append(part)
+    return list(found.values())
 
 
 def _whose(part: Mapping[str, Any]) -> str:

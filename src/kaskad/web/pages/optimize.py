@@ -28,6 +28,7 @@ from kaskad.web.pages.shell import go, render
 
 if TYPE_CHECKING:  # it brings scipy along
     from kaskad.actions.optimized import Optimized, Spot
+    from kaskad.actions.proposals import Theirs
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 FIELDS = ("who", "reach", "value", "fades", "budget", "annoyance", "calls", "order", "by")
@@ -68,7 +69,16 @@ def could_do_better(
         cascade=whole.overview, told=told, refused=refused, asked=wished.raw, problems=wished.problems,
         choices=_choices(office, look), may_write=seen.may(WRITE), frontier=_frontier(look, told),
         curves=_curves(look, told), ways=_ways(told), span=lambda told: span_words(look, told),
+        together=together,
     )  # fmt: skip
+
+
+def together(parts: Sequence[Theirs]) -> list[list[Theirs]]:
+    """Return the parts of a proposal's people, those together who go the same way."""
+    found: dict[tuple[object, ...], list[Theirs]] = {}
+    for part in parts:
+        found.setdefault((part.order, part.changes), []).append(part)
+    return list(found.values())
 
 
 @router.post("/cascades/{slug}/optimize/draft")
