@@ -223,3 +223,62 @@ def test_what_is_due_is_noted_once_until_it_is_claimed(
     assert noted.new({first, other}) == {other}
     noted.committed()
     assert other not in noted.unknown(rows) and second in noted.unknown(rows)
+
+
+def test_counting_lets_others_go_first_and_more_so_while_reports_are_hardly_behind(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece takes a second: while others wait the next follows after 20, or 10 once 15 have passed."""
+    place, at = Place(either, monkeypatch), 100.0
+
+    def clock() -> float:
+        nonlocal at
+        at += 0.5
+        return at
+
+    monkeypatch.setattr(counting, "monotonic", clock)
+    place.changes(*place.keys)
+    one = Counting(1)
+    pauses: list[float] = []
+    for _ in range(PEOPLE - 1):
+        at = max(at, one._next_s)
+        with either.write() as tx:
+            assert not one.run(tx, busy=True)
+        one.committed()
+        pauses.append(round(one._next_s - at, 3))
+    share, less = counting._SHARE, counting._LESS
+    took = [pause / part for pause, part in zip(pauses, (less, *(share,) * (PEOPLE - 2)), strict=True)]
+    assert took == [1.0, *(0.5,) * (PEOPLE - 2)]  # the first has looked at the clock once more, for its claim
+    assert place.right() == PEOPLE - 1
+
+
+def test_who_enters_again_and_whose_cascades_are_several_is_found_among_all_runs_of_a_contact(
+    either: Database,
+) -> None:
+    stage = Stage(either)
+    stage.cascade(TEXT)
+    stage.cascade(TEXT.replace("cascade: counted", "cascade: second").replace("event: left", "event: came"))
+    once, twice, both = [stage.person(f"p{n}") for n in range(3)]
+    stage.event(once, "left")
+    stage.event(twice, "left")
+    stage.event(both, "left")
+    stage.event(both, "came")
+    first = stage.runs(twice)[0]
+    keys = {(person, run.id) for person in (once, twice, both) for run in stage.runs(person)}
+    keys.add((twice, first.id + 1))
+    with either.write() as tx:
+        tx.script(
+            "INSERT INTO runs (contact_id, id, seq, cascade_id, version_id, slot, wake_at, due_at,"
+            " entered_at, state, phase, step) SELECT contact_id, id + 1, seq, cascade_id, version_id, 1,"
+            f" wake_at, due_at, entered_at, state, phase, step FROM runs WHERE contact_id = {twice}"
+        )
+        texts: dict[int, str] = {}
+        several: set[int] = set()
+        found = courses.stand(tx, keys, texts, several=several)
+        alone = courses.stand(tx, {(twice, first.id + 1)}, texts)
+    again = {
+        key for key, one in found.items()
+        if one.entry is not None and parts_of(texts[one.entry.course_id])[0].again
+    }  # fmt: skip
+    assert again == {(twice, first.id + 1)} and several == {twice, both}
+    assert alone == {(twice, first.id + 1): found[twice, first.id + 1]}

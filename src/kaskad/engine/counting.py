@@ -35,7 +35,8 @@ from kaskad.store.runs import RunKey
 PIECE = 500  # runs counted between two ticks: some ten milliseconds
 ROUND = 20_000  # runs claimed at once
 EVERY_S = 10.0  # a run that changes several times within it is counted once
-_SHARE = 10  # of the time that ticks want for themselves, one part in so many
+SHORT_S = 15.0  # that reports are behind, at most, before counting takes its full share …
+_SHARE, _LESS = 10, 20  # … of the time that ticks want for themselves: one part in so many; until then
 
 
 class Round(Struct, frozen=True):
@@ -55,6 +56,7 @@ class Counting:
         self._round: Round | None = None
         self._after: Round | None = None  # what the round is once this transaction is committed
         self._last = 0  # up to where rounds follow each other at once; 0: the next one says
+        self._since_s = 0.0  # when the first of these began
 
     def run(self, tx: Transaction, busy: bool, now: int = LATE) -> bool:
         """Count a piece if it is time to; return whether another should follow at once.
@@ -67,7 +69,8 @@ class Counting:
             return False
         more = _may_count(tx) and self._count(tx, now)
         ended_s = monotonic()
-        pause_s = (ended_s - began_s) * _SHARE if busy else 0.0
+        share = _LESS if ended_s - self._since_s < SHORT_S else _SHARE
+        pause_s = (ended_s - began_s) * share if busy else 0.0
         self._next_s = ended_s + (pause_s if more else EVERY_S)
         return more and not busy
 
@@ -92,7 +95,8 @@ class Counting:
 
     def _claim(self, tx: Transaction) -> Round:
         """Return a new round, of what was due when the first of several began: what comes later can wait."""
-        self._last = self._last or last_due(tx)
+        if not self._last:
+            self._last, self._since_s = last_due(tx), monotonic()
         if self._noted is not None:
             self._noted.clear()
         return Round(*claim(tx, ROUND, wall_ms(), self._last))
@@ -116,7 +120,8 @@ def count(tx: Transaction, limit: int, now: int = LATE, noted: Noted | None = No
 def recount(tx: Transaction, keys: Collection[RunKey], now: int = LATE) -> None:
     """Count these runs as they stand now, and not as they were counted."""
     courses: dict[int, str] = {}
-    found = stand(tx, set(keys), courses, now)
+    several: set[int] = set()
+    found = stand(tx, set(keys), courses, now, several)
     changed = [(key, one) for key, one in found.items() if one.counted != one.entry]
     if changed:
         tx.many("put_courses", sorted(courses.items()))
@@ -124,7 +129,7 @@ def recount(tx: Transaction, keys: Collection[RunKey], now: int = LATE) -> None:
         _add(tx, changed, courses)
     people = {contact_id for contact_id, _ in found}
     run_blocks.note(tx, people)
-    doubles.recount(tx, people)
+    doubles.recount(tx, people, several)
 
 
 def _may_count(tx: Transaction) -> bool:
@@ -134,7 +139,10 @@ def _may_count(tx: Transaction) -> bool:
 
 def _put(tx: Transaction, changed: Sequence[tuple[RunKey, Standing]]) -> None:
     """Keep as what each run is counted now."""
-    put = [(*key, *structs.astuple(one.entry)) for key, one in changed if one.entry is not None]
+    put = [
+        (*key, of.course_id, of.version_id, of.entered_at, of.value, of.hours, of.returned)
+        for key, one in changed if (of := one.entry) is not None
+    ]  # fmt: skip
     gone = [key for key, one in changed if one.entry is None]
     if put:
         tx.many("put_run_courses", sorted(put))
@@ -147,12 +155,16 @@ def _add(
 ) -> None:  # fmt: skip
     """Move the parts of these runs from one count to another."""
     moved: dict[tuple[int, int, int, str], list[int]] = {}
-    for _, one in changed:
-        for entry, sign in ((one.counted, -1), (one.entry, 1)):
-            if entry is not None:
-                place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS, entry.hours)
-                total = moved.setdefault(place, [0, 0, 0])
-                total[0] += sign
+    before = [one.counted for _, one in changed if one.counted is not None]
+    after = [one.entry for _, one in changed if one.entry is not None]
+    for sign, entries in ((-1, before), (1, after)):
+        for entry in entries:
+            place = (entry.course_id, entry.version_id, entry.entered_at // HOUR_MS, entry.hours)
+            total = moved.get(place)
+            if total is None:
+                total = moved[place] = [0, 0, 0]
+            total[0] += sign
+            if entry.value or entry.returned:
                 total[1] += sign * entry.value
                 total[2] += sign * entry.returned
     known = parts(tx, {place[0] for place in moved}, courses)

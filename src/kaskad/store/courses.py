@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -26,7 +27,8 @@ TOGETHER = 500  # runs that are due in one row, at most
 LEASE_MS = 60_000
 _ROWS = 50  # that are read at first: these may be of one run each, or of TOGETHER
 # Where in rows of `runs_to_count` are what they are named for:
-_ENTERED, _SEED, _SHAPE, _MARKS, _COUNTED, _LEGS, _RETURNED, _AMOUNTS = 3, 5, 7, 11, 13, 19, 20, 21
+_ENTERED, _SEED, _SHAPE, _MARKS, _CASCADE, _COUNTED = 3, 5, 6, 11, 12, 13
+_LEGS, _RETURNED, _AMOUNTS = 19, 20, 21
 _KNOWN = 5_000  # ways in which runs went that are remembered
 _NOTED = 50_000  # runs that are remembered as due, some MiB
 
@@ -164,22 +166,29 @@ def _unpacked(text: str) -> Iterator[RunKey]:
 
 
 def stand(
-    tx: Transaction, keys: Set[RunKey], courses: dict[int, str], now: int = LATE
+    tx: Transaction, keys: Set[RunKey], courses: dict[int, str], now: int = LATE,
+    several: set[int] | None = None,
 ) -> dict[RunKey, Standing]:  # fmt: skip
     """Return how these runs stand, those that are gone too; texts of their courses go into `courses`.
 
-    Nothing about them is known that came after `now`, which spares asking when it came.
+    Nothing about them is known that came after `now`, which spares asking when it came. Those of their
+    contacts who have several runs go into `several`.
     """
     rows = tx.among("runs_to_count", sorted({key[0] for key in keys}))
+    more = _repeated([row[0] for row in rows])
+    again = _again([row for row in rows if row[0] in more]) if more else ()
+    if several is not None:
+        several |= more
     runs = [(key, row, _legs(row[_LEGS])) for row in rows if (key := row[:2]) in keys]
     firsts, words, times = _firsts(tx, runs), _words(tx, runs), _times(tx, runs, now)
     found: dict[RunKey, Standing] = {}
-    for key, row, _ in runs:
+    for key, row, legs in runs:
         entry = None
         if not row[_SEED]:
             course_id, text, hours = _course(
-                row[_SHAPE:_COUNTED], row[_LEGS], firsts.get(key), words.get(key, ()), row[_SEED + 1],
-                times.get(key, IN_TIME), row[_AMOUNTS],
+                row[_SHAPE:_CASCADE], key in again, row[_LEGS],
+                firsts.get(key) if legs.doubtful else None, words.get(key, ()) if legs.failed else (),
+                times.get(key) if times else None, row[_AMOUNTS],
             )  # fmt: skip
             courses[course_id] = text
             entry = Entry(course_id, row[2], row[3], row[4], hours, row[_RETURNED])
@@ -205,6 +214,22 @@ def submitted(entered: int, hours: str, course: Sequence[Part]) -> Iterator[tupl
         for leg, told in zip(legs, hours.split(","), strict=False):
             if told:
                 yield entered + int(told), leg
+
+
+def _repeated(ids: Sequence[int]) -> set[int]:
+    """Return those of these ids that are there more than once."""
+    if len(set(ids)) == len(ids):
+        return set()
+    return {each for each, times in Counter(ids).items() if times > 1}
+
+
+def _again(rows: Sequence[Row]) -> set[RunKey]:
+    """Return which of these runs are not their contact's first through their cascade."""
+    first: dict[tuple[int, int], int] = {}
+    for row in rows:
+        place = (row[0], row[_CASCADE])
+        first[place] = min(row[1], first.get(place, row[1]))
+    return {row[:2] for row in rows if row[1] > first[row[0], row[_CASCADE]]}
 
 
 class _Legs(Struct, frozen=True):
@@ -247,16 +272,16 @@ def _numbers_of(text: str) -> Row:
 
 @lru_cache(_KNOWN)
 def _course(
-    shape: Row, text: str | None, first: int | None, words: Sequence[str], hidden: int, times: Times,
+    shape: Row, again: bool, text: str | None, first: int | None, words: Sequence[str], times: Times | None,
     amounts: str | None,
 ) -> tuple[int, str, str]:  # fmt: skip
     """Return the course of all runs that are so, with its id, and the hours of submission.
 
-    `words` are those of the failed messages; `hidden` is 1 where openings may not be noted; `amounts` tell
-    how what messages cost has changed.
+    `words` are those of the failed messages; `times` is None where they say nothing; `amounts` tell how what
+    messages cost has changed. The first of `shape` is 1 where openings may not be noted.
     """
-    holdout, outcome, outcome_step, late, marks, again = shape
-    legs = _legs(text)
+    hidden, holdout, outcome, outcome_step, late, marks = shape
+    legs, times = _legs(text), times or IN_TIME
     told = dict(zip(legs.failed, words, strict=False))
     past, early, changes = dict(times.past), _early(legs, times, outcome), _changes(amounts)
     made = [_leg(row, told.get(row[0], ""), past.get(row[0], 0)) for row in legs.rows]
@@ -268,12 +293,12 @@ def _course(
     made = [
         structs.replace(
             leg, first=bool(reacted) and leg.step == first, left=leg.step == times.left, goal=goal,
-            again=bool(again), last=leg.step == last, hidden=bool(hidden) and leg.channel == _EMAIL,
+            again=again, last=leg.step == last, hidden=bool(hidden) and leg.channel == _EMAIL,
             early=early.get(leg.step, ()), changes=changes.get(leg.step, ()),
         )
         for leg in made
     ]  # fmt: skip
-    made_of = shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made, bool(again))
+    made_of = shape_of(holdout, outcome or 0, outcome_step, late, marks & ~TOLD, made, again)
     course = text_of([made_of, *made])
     return id_of(course), course, legs.hours
 
@@ -309,10 +334,11 @@ def _leg(row: Row, word: str, past: int) -> Leg:
 def _times(tx: Transaction, runs: Sequence[_Counted], now: int) -> dict[RunKey, Times]:
     """Return what was told late, and what went last before an opt-out, of runs of which it may be."""
     old = (now - WINDOW_MS) // HOUR_MS
+    until = (old + 1) * HOUR_MS  # nothing of who entered later is so old
     asked = [
         key for key, row, legs in runs
         if legs.left or legs.early or row[_MARKS] & _LEFT
-        or row[_ENTERED] // HOUR_MS + legs.told <= old
+        or (row[_ENTERED] < until and row[_ENTERED] // HOUR_MS + legs.told <= old)
     ]  # fmt: skip
     return times_of(tx, asked) if asked else {}
 

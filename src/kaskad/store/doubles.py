@@ -40,12 +40,12 @@ def now(tx: Transaction, contact_ids: Collection[int]) -> set[Double]:
     return {Double(*row) for row in tx.among("double_messages_now", several)}
 
 
-def recount(tx: Transaction, contact_ids: Collection[int]) -> None:
-    """Keep of these contacts what should be kept.
+def recount(tx: Transaction, contact_ids: Collection[int], several: Collection[int]) -> None:
+    """Keep of these contacts what should be kept; only those among `several` have more than one run.
 
     Of all their messages: one that is told late may be what another one followed.
     """
-    before, after = kept(tx, contact_ids), now(tx, contact_ids)
+    before, after = kept(tx, contact_ids), now(tx, several)
     gone = {one.key for one in before} - {one.key for one in after}
     if gone:
         tx.many("drop_double_messages", sorted(gone))

@@ -25,8 +25,7 @@ DELETE FROM due_runs WHERE id /* sqlite: IN (SELECT value FROM carray(:ids)) */ 
 -- (an attempt before another one is paid besides it, so what it cost comes on top).
 SELECT r.contact_id, r.id, r.version_id, r.entered_at, coalesce(r.value, 0) - r.returned,
        c.seed, 1 - c.tracking,
-       r.holdout, r.outcome, r.outcome_step, r.late, r.marks,
-       EXISTS (SELECT 1 FROM runs o WHERE o.contact_id = r.contact_id AND o.id < r.id AND o.cascade_id = r.cascade_id),
+       r.holdout, r.outcome, r.outcome_step, r.late, r.marks, r.cascade_id,
        k.course_id, k.version_id, k.entered_at, k.value, k.hours, k.returned,
        (SELECT string_agg(concat(m.step, ',', m.channel, ',', m.state, ',', m.mask, ',', m.account_id, ',',
                                  m.variant, ',', m.reason, ',', m.price, ',',
