@@ -181,7 +181,7 @@ def test_no_name_of_the_ways_covers_another_on_a_phone(visit, opened):
     page.goto(f"{opened.url}/cascades/tried/uplift")
     page.wait_for_selector("#steps svg")
     named, out, covered = page.locator("#steps").evaluate(COVERED)
-    assert (named > 3, out) == (True, []), "what an axis says stands in the drawing"
+    assert (named > 3, out, covered) == (True, [], []), "what an axis says stands in the drawing"
 
 
 def test_tabs_and_the_table_of_steps_fit_beside_the_navigation(visit, opened):

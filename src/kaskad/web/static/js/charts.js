@@ -75,7 +75,7 @@ export const tip = (formatter, more = {}) => ({
 });
 
 const axis = (name, more) => ({
-  name, nameLocation: "middle", nameGap: 32, nameTextStyle: { color: colour("--quiet"), fontSize: 12 },
+  name, nameLocation: "middle", nameGap: 32, nameTextStyle: { color: colour("--quiet"), fontSize: 12, lineHeight: 15 },
   axisLine: { lineStyle: { color: colour("--line") } }, axisTick: { show: false },
   axisLabel: { color: colour("--quiet"), fontSize: 12, hideOverlap: true, ...more.axisLabel },
   splitLine: { lineStyle: { color: colour("--line"), opacity: 0.6 } },
