@@ -43,6 +43,8 @@ def test_whom_and_what_is_counted(either: Database, monkeypatch: pytest.MonkeyPa
         told = measure(tx, group, span, "KZT", 100)
         assert told.effect.one == Share(6, 6) and not told.more, "who is known later is of another time"
         assert told.treated == (1250 + 700) / 6
+        nothing = measure(tx, ControlGroup(event="none", value=path), span, "KZT", 100)
+        assert (nothing.effect.one, nothing.treated) == (Share(0, 6), 0)
         monkeypatch.setattr("kaskad.analytics.control.MOST", 7)
         last = measure(tx, group, span, "KZT", 100)
     assert last.more and last.effect.one == Share(4, 6), "the last seven, of whom three do not count"

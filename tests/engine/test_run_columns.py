@@ -268,7 +268,21 @@ def test_what_people_did_once_more_is_known_by_columns(office: tuple[Stage, Offi
     stage.receipt(person, Kind.OPENED)
     stage.works()
     with stage.db.read() as tx:
-        assert deed_columns.doers(tx, "sale", "opened", 0, stage.clock.now()) is not None
+        assert deed_columns.Deeds(tx).doers("sale", "opened", 0, stage.clock.now()) is not None
     assert segments.count(office, "lively") == 1
     list(asked.refresh(office))
     assert segments.count(office, "lively") == 1
+
+
+def test_who_is_asked_as_they_stand_is_looked_up_once(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, office = office
+    list(asked.refresh(office))
+    seen: list[int] = []
+    waiting = courses.waiting
+    monkeypatch.setattr(courses, "waiting", lambda tx, most: seen.append(most) or waiting(tx, most))
+    segments.create(office, "both", 'cascade("sale").entered(9d) and not cascade("sale").clicked(1d)')
+    assert segments.count(office, "both") == COUNT and seen
+    before = len(seen)
+    assert segments.count(office, "both") == COUNT and len(seen) == before + 1

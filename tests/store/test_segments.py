@@ -284,11 +284,12 @@ def test_what_cascades_did_is_told_by_columns(peopled: tuple[Database, list[int]
     with db.read() as tx:
         if not tx.all("run_blocks"):
             return
+        deeds = deed_columns.Deeds(tx)
         for slug in ("sale", "any", "none"):
             condition = read(f'cascade("{slug}").{word}')
             assert isinstance(condition.tree, Kept)
             after, until, name = span(condition.tree, NOW)
-            found = deed_columns.doers(tx, slug, name, -(2**61) if after is None else after, until)
+            found = deeds.doers(slug, name, -(2**61) if after is None else after, until)
             assert found is not None
             assert found.tolist() == sorted(segments.judged(tx, condition, range(1, ids[-1] + 2), NOW))
 

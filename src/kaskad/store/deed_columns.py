@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import msgspec
@@ -61,46 +62,62 @@ def pack_block(tx: Transaction, block: int) -> Iterator[tuple[str, int, int, byt
         yield word, cascade_id, block, _encode(packed)
 
 
-def doers(tx: Transaction, slug: str, word: str, after: int, until: int) -> Integers | None:
-    """Return of whom a cascade (or `any`) did that, or who did that with it, after an instant, up to another.
+class Deeds:
+    """What is kept by column, as one transaction sees it; who is asked as they stand is looked up once."""
 
-    In the order of their ids. None: the tables are to be asked.
-    """
-    made = {block for block, is_made in tx.all("run_blocks") if is_made}
-    loose = _loose(tx) if len(made) > last_block(tx) and made else None
-    if loose is None:
-        return None
-    row = (0,) if slug == ANY else tx.one("cascade_by_slug", slug=slug)
-    if row is None:
-        return np.zeros(0, np.int64)
-    kept, codes = _meant(word)
-    marks: dict[int, Flags] = {}
-    for block, data in tx.all("deed_columns", word=kept, cascade_id=row[0]):
-        if block in made:
-            deeds = _decode(data)
-            at = unpack(deeds.at)
-            chosen = (at > after - deeds.first) & (at <= until - deeds.first)
-            if codes is not None:
-                chosen &= codes(unpack(deeds.codes).astype(np.int64))
-            marks.setdefault(block, np.zeros(BLOCK, np.bool_))[unpack(deeds.contacts)[chosen]] = True
-    found = [np.flatnonzero(marks[block]) + block * BLOCK for block in sorted(marks)]
-    whole = np.concatenate(found) if found else np.zeros(0, np.int64)
-    if not loose:
-        return whole
-    own = {
-        contact_id
-        for contact_id, of, at, code in _as_they_stand(tx, kept, loose)
-        if slug in (ANY, of) and after < at <= until and (codes is None or codes(code))
-    }
-    whole = whole[~np.isin(whole, np.array(loose, np.int64))]
-    return np.sort(np.concatenate([whole, np.array(sorted(own), np.int64)]), kind="stable")
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
 
+    @cached_property
+    def _made(self) -> set[int]:
+        return {block for block, is_made in self._tx.all("run_blocks") if is_made}
 
-def _loose(tx: Transaction) -> list[int] | None:
-    """Return who was counted anew since blocks were made, or is due to be; None: too many."""
-    due = courses.waiting(tx, MOST)
-    found = {row[0] for row in tx.all("touched_runs")} | {contact_id for contact_id, _ in due}
-    return None if len(due) > MOST or len(found) > MOST else sorted(found)
+    @cached_property
+    def _loose(self) -> list[int] | None:
+        """Who was counted anew since blocks were made, or is due to be; None: too many, or no block is."""
+        if not self._made or len(self._made) <= last_block(self._tx):
+            return None
+        due = courses.waiting(self._tx, MOST)
+        found = {row[0] for row in self._tx.all("touched_runs")} | {contact_id for contact_id, _ in due}
+        return None if len(due) > MOST or len(found) > MOST else sorted(found)
+
+    def doers(self, slug: str, word: str, after: int, until: int) -> Integers | None:
+        """Return of whom a cascade (or `any`) did that, or who did that with it, in the order of their ids.
+
+        After an instant, up to another. None: the tables are to be asked.
+        """
+        if self._loose is None:
+            return None
+        row = (0,) if slug == ANY else self._tx.one("cascade_by_slug", slug=slug)
+        if row is None:
+            return np.zeros(0, np.int64)
+        kept, codes = _meant(word)
+        whole = self._by_column(row[0], kept, codes, after, until)
+        if not self._loose:
+            return whole
+        own = {
+            contact_id
+            for contact_id, of, at, code in _as_they_stand(self._tx, kept, self._loose)
+            if slug in (ANY, of) and after < at <= until and (codes is None or codes(code))
+        }
+        whole = whole[~np.isin(whole, np.array(self._loose, np.int64))]
+        return np.sort(np.concatenate([whole, np.array(sorted(own), np.int64)]), kind="stable")
+
+    def _by_column(
+        self, cascade_id: int, kept: str, codes: _Codes | None, after: int, until: int
+    ) -> Integers:  # fmt: skip
+        """Return whom the columns tell of, in the order of their ids."""
+        marks: dict[int, Flags] = {}
+        for block, data in self._tx.all("deed_columns", word=kept, cascade_id=cascade_id):
+            if block in self._made:
+                deeds = _decode(data)
+                at = unpack(deeds.at)
+                chosen = (at > after - deeds.first) & (at <= until - deeds.first)
+                if codes is not None:
+                    chosen &= codes(unpack(deeds.codes).astype(np.int64))
+                marks.setdefault(block, np.zeros(BLOCK, np.bool_))[unpack(deeds.contacts)[chosen]] = True
+        found = [np.flatnonzero(marks[block]) + block * BLOCK for block in sorted(marks)]
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def _meant(word: str) -> tuple[str, _Codes | None]:

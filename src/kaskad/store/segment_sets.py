@@ -62,6 +62,7 @@ class Question(Struct):
     ask: Asker  # the matcher: which of these people meet a node
     rfm: Rfm | None = None  # the edges of scores; None: they are not counted yet
     held: dict[Kept, Integers] = {}
+    deeds: deed_columns.Deeds | None = None
 
     def meets(self, block: Block) -> Flags:
         """Return who of the block meets the condition."""
@@ -70,7 +71,8 @@ class Question(Struct):
     def holders(self, node: Kept) -> Integers:
         """Return who is on the list, or has been where the cascade is asked about."""
         if node not in self.held:
-            self.held[node] = _holders(self.tx, node, self.now)
+            self.deeds = self.deeds or deed_columns.Deeds(self.tx)
+            self.held[node] = _holders(self.tx, self.deeds, node, self.now)
         return self.held[node]
 
 
@@ -412,13 +414,13 @@ def _constant(node: Node, now: int) -> int | float | None:
     return None
 
 
-def _holders(tx: Transaction, node: Kept, now: int) -> Integers:
+def _holders(tx: Transaction, deeds: deed_columns.Deeds, node: Kept, now: int) -> Integers:
     if node.function == "in_list":
         return _ids(tx.one("segment_listed", name=node.names[0]))
     after, until, word = span(node, now)
     since = _LONG_AGO if after is None else after
     slug = node.names[0]
-    found = deed_columns.doers(tx, slug, word, since, until)
+    found = deeds.doers(slug, word, since, until)
     if found is not None:
         return found
     match word:
