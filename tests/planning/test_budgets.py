@@ -329,7 +329,12 @@ def test_what_would_take_long_is_told_of_fewer_groups(monkeypatch):
         told[most] = spend(stages, crowds, 0, at_rates, at_its_rate, counted_in), len(asked)
     (fine, many), (coarse, few) = told.values()
     assert few < 2_700 < many
+    assert (fine.groups, 6 < coarse.groups < MOST) == (MOST, True), "as many as may be followed"
     assert fine.coarse and coarse.coarse, "of 7 200 groups at most 600 are told apart"
+    people = People(6_000, [Kind(20, crowd.asks) for crowd in crowds])
+    plan = structs.replace(PLAN, stages=stages, channels=PLAN.channels[:3], successes=PLAN.successes[:3])
+    whole = forecast(plan, people, NOTHING, draws=20, budgets=limits)
+    assert whole.draws.groups == whole.mean.groups < MOST, "what the mean has found is not sought again"
     monkeypatch.undo()
     some = spend(stages, crowds[:40], 0, at_rates, at_its_rate, limits)
     assert not some.coarse, "of 960 groups 600"

@@ -345,12 +345,16 @@ class _Making:
 
     def _without(self, step: Step) -> Without:
         """Return what is different where a step is left out."""
-        plan, people, outlook, budgets = self._plan, self._people, self._outlook, self._budgets
-        if budgets is not None:
-            budgets = structs.replace(budgets, most=COARSE)
+        plan, people, outlook = self._plan, self._people, self._outlook
         if self._base is None:
-            mean = self.told.mean if budgets is None else expected(plan, people, outlook, budgets)
+            mean, budgets = self.told.mean, self._budgets
+            if budgets is not None:
+                budgets = structs.replace(budgets, most=COARSE, is_quick=True)
+                mean = expected(plan, people, outlook, budgets)
+                budgets = structs.replace(budgets, most=mean.groups or COARSE)  # as many as may be followed
+            self._budgets = budgets
             self._base = mean, reaching(plan, people, outlook, budgets=budgets)
+        budgets = self._budgets
         before, whole = self._base
         self._rough |= before.coarse
         mean = expected(plan, without(people, step.number), outlook, budgets)

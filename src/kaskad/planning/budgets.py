@@ -34,6 +34,8 @@ _LEAST = 1e-9  # of a minor unit
 MOST = 600  # groups of people who enter at one instant: of many kinds fewer instants are told apart
 COARSE = 24  # of them, where the same is asked for many times
 _PLACES = 10_000  # as many groups at steps are followed, about a second: else fewer are told apart
+_FEWEST = 6  # groups, which are followed wherever they come
+_ROOM = 0.7  # of the places: more groups come to rather more of them each
 _ROUGH = 4  # times as many groups as are told apart: then it is said
 _GOLDEN = 0.6180339887  # multiples of it lie evenly between whole numbers, however many
 _NEVER = 1e30  # what a message takes that may not go: more than is left of anything
@@ -98,6 +100,7 @@ class Budgets(Struct, frozen=True):
     each: Limit | None
     timing: Timing
     most: int = MOST  # groups of people who enter at one instant that are told apart, if kinds are no more
+    is_quick: bool = False  # the same is asked many times
 
     def shared(self, number: int, paid: Sequence[Mapping[tuple[int, str], float]]) -> Budgets:
         """Return what one of several may spend who all spend of these: of each limit as large a share as it
@@ -130,22 +133,31 @@ def spend(
     stages: Sequence[Stage], crowds: Sequence[Crowd], first: int, rates: Rates, take: Take, budgets: Budgets
 ) -> Walked:  # fmt: skip
     """Return how the crowds go through, as `walk` does, while there is money. What would take long is told of
-    fewer groups of people, in which those are alike whose messages cost about the same: that is `coarse`."""
-    most, fewest, places = budgets.most, COARSE // 8, _PLACES
+    fewer groups of people, in which those are alike whose messages cost about the same: that is `coarse`.
+
+    As many groups as may be followed are told by how many places a few of them come to."""
     finest = len(crowds) * len(budgets.timing.entering)
-    if most < MOST:
-        places = _PLACES // 5
-        crowds = _merged(crowds, most)
-    while True:
+    places = _PLACES // 8 if budgets.is_quick else _PLACES
+
+    def followed(most: int, places: int | None) -> tuple[Walked, int]:
+        some = crowds if most >= MOST else _merged(crowds, most)
+        going = _Spending(stages, some, rates, take, budgets, most, places)
+        told = going.walked(first)
+        told.groups = most
+        told.coarse = _ROUGH * _groups(some, len(budgets.timing.entering), most) < finest
+        return told, going.places
+
+    try:
+        return followed(budgets.most, places)[0]
+    except _TooLongError:
+        told, count = followed(_FEWEST, None)
+    more = min(int(_ROOM * places / count * _FEWEST), budgets.most // 2)
+    if more > _FEWEST:
         try:
-            told = _Spending(
-                stages, crowds, rates, take, budgets, most, places if most > fewest else None
-            ).walked(first)
-            told.coarse = _ROUGH * _groups(crowds, len(budgets.timing.entering), most) < finest
-            return told
+            return followed(more, places)[0]
         except _TooLongError:
-            most = max(fewest, most // 8)
-            crowds = _merged(crowds, most)
+            pass
+    return told
 
 
 class _TooLongError(Exception):
@@ -196,6 +208,7 @@ class _Spending:
         self._agenda: list[_Place] = []
         self._here: dict[_Place, Here] = {}
         self._whole = Walked([Passed() for _ in stages])
+        self.places = 0  # that were come to
 
     def walked(self, first: int) -> Walked:
         """Let everybody through."""
@@ -209,17 +222,16 @@ class _Spending:
                     first, at, Here(until - before, none, 0), _Place(at, first, number, cohort, 0, 0, 0.0)
                 )
                 before = until
-        count = 0
         while self._agenda:
             now = self._agenda[0].at
             self._turn(now)
             wishes: list[_Wish] = []
             while self._agenda and self._agenda[0].at == now:
                 place = heappop(self._agenda)
-                count += 1
+                self.places += 1
                 wishes += self._wishing(place, self._here.pop(place))
             self._serve(wishes)
-            if self._may is not None and count > self._may:
+            if self._may is not None and self.places > self._may:
                 raise _TooLongError
         return added_up(self._whole)
 

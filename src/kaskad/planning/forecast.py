@@ -81,6 +81,8 @@ def forecast(
     ]
     wanted = expected(plan, people, outlook)
     mean = wanted if budgets is None else expected(plan, people, outlook, budgets)
+    if budgets is not None and mean.groups:  # which tells how many may be followed
+        budgets = structs.replace(budgets, most=mean.groups)
     drawn = _walked(plan, crowds, outlook.drawn(seed, draws), by_chance(chance), budgets)
     entered = sum((crowd.people for crowd in crowds), np.zeros(draws))
     if not any(seen.of for seen in goal):

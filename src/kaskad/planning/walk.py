@@ -90,6 +90,7 @@ class Walked(Struct):
     messages: Worlds = _NOBODY
     cost: dict[str, Worlds] = field(default_factory=dict)
     coarse: bool = False
+    groups: int = 0  # at most so many, where money was followed
 
 
 def stages(cascade: Cascade, waiting: Container[int] = ()) -> list[Stage]:
