@@ -216,6 +216,10 @@ def test_the_editor_works_without_a_script_and_tells_what_is_wrong(site):
         put = client.put("/api/v1/cascades/draft", content=b"cascade: draft", headers=headers)
         assert put.status_code == 409 and "Marketer" in put.json()["detail"]
         taken = client.post("/cascades/new", data={"csrf": token, "slug": "draft", "title": "x"})
+        made = client.post("/api/v1/lists", json={"name": "nobody"}, headers={"X-CSRF-Token": token})
+        assert made.status_code < 300, made.text
+        of_none = client.get("/cascades/draft/edit?for=list+nobody").text
+        assert "Nobody is in it now." in of_none and "<b>—</b>" in of_none  # no share of nobody
         named = client.post("/cascades/new", data={"csrf": token, "preset": "birthday"})
         assert named.url.path == "/cascades/birthday/edit"  # a preset brings its own name
         assert taken.status_code == 409
