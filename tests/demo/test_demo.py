@@ -13,9 +13,10 @@ from starlette.testclient import TestClient
 from kaskad.cli.root import run
 from kaskad.cli.screens.demo import CHANNELS, Screen, as_panel, by_channel
 from kaskad.demo.people import as_csv, invent
-from kaskad.demo.play import MARK, SCENARIOS, Picture, Plan, playing
+from kaskad.demo.play import MARK, PORT, SCENARIOS, Picture, Plan, _listener, playing
 from kaskad.demo.shop import Shop, Visit
 from kaskad.domain.errors import Conflict
+from kaskad.store.sqlite import held
 from kaskad.web import soon
 
 
@@ -75,7 +76,33 @@ def test_people_move_through_the_channels_and_reach_goals(tmp_path, monkeypatch)
     assert all((folder / f"{slug}.yaml").exists() for slug in SCENARIOS)
     with playing(Plan(folder, 20, 20_000.0), print) as play:  # what the earlier one left is replaced
         assert play.picture().people == 20
+        with (
+            pytest.raises(Conflict, match=r"in use by kaskad demo, process \d+"),
+            playing(Plan(folder), print),
+        ):
+            pass
+        assert play.picture().people == 20 and (folder / "people.csv").exists(), "nothing was taken from it"
     assert (folder / MARK).exists()
+
+
+def test_what_an_earlier_demo_left_is_not_replaced_while_somebody_serves_it(tmp_path):
+    (tmp_path / MARK).touch()
+    with (
+        held(tmp_path / "kaskad.db", "kaskad serve"),
+        pytest.raises(Conflict, match="in use by kaskad serve"),
+        playing(Plan(tmp_path), print),
+    ):
+        pass
+
+
+def test_demos_begun_at_once_listen_at_ports_of_their_own():
+    """Whoever has found a port keeps it: no other finds it free until it listens."""
+    first, second = _listener(0), _listener(0)
+    with first, second:
+        one, other = first.getsockname()[1], second.getsockname()[1]
+        assert one != other and other != PORT
+        with pytest.raises(Conflict, match="Cannot listen on"):
+            _listener(one)
 
 
 def drawn(picture, width):

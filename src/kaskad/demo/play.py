@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,11 +27,13 @@ from kaskad.demo.desk import AGENTS, Agents
 from kaskad.demo.people import Person, as_csv, everywhere, invent
 from kaskad.demo.shop import Shop
 from kaskad.demo.traffic import Traffic
-from kaskad.domain.errors import Conflict, Invalid
+from kaskad.domain.errors import Conflict, Invalid, Locked
 from kaskad.providers import provider
 from kaskad.sandbox.person import Person as Recipient
 from kaskad.sandbox.serve import Sandbox, SandboxConfig, running
 from kaskad.store import cascades as cascade_store
+from kaskad.store.sqlite import held
+from kaskad.web.local import holder
 from kaskad.web.server import Server, listen
 from kaskad.web.service import Service, serving
 
@@ -141,13 +144,19 @@ class Play:
 
 @contextmanager
 def playing(plan: Plan, say: Say) -> Iterator[Play]:
-    """Yield a demo that runs until the end of the block. Raises Conflict for a folder that is not its own."""
+    """Yield a demo that runs until the end of the block.
+
+    Raises Conflict for a folder that is not its own or in use, and for a port that is asked for and taken.
+    """
     people = [person for group in _parts(invent(plan.people, plan.seed)) for person in group]
     with ExitStack() as stack:
+        stack.enter_context(_own(plan.folder))
+        listener = _listener(plan.port)
+        stack.callback(listener.close)
         shop_at = listen("127.0.0.1", 0)
         stack.callback(shop_at.close)
         shop_url = f"http://127.0.0.1:{shop_at.getsockname()[1]}"
-        settings = _settle(plan, as_csv(people, f"{shop_url}/sale-"))
+        settings = _settle(plan, as_csv(people, f"{shop_url}/sale-"), listener.getsockname()[1])
         say(f"The sandbox: {plan.people} people with mailboxes, chats and phones, all on this machine.")
         recipients = [recipient_of(person) for person in people]
         world = SandboxConfig(
@@ -155,7 +164,9 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         )
         sandbox = stack.enter_context(running(world))
         say("Kaskad: database, engine, API and pages.")
-        service = stack.enter_context(serving(settings, "kaskad demo", time_factor=plan.time_factor))
+        service = stack.enter_context(
+            serving(settings, "kaskad demo", time_factor=plan.time_factor, listener=listener)
+        )
         client = stack.enter_context(_client(service))
         shop = Shop(lambda event: _tell(client, [event]))
         server = Server(shop.app, settings, shop_at)
@@ -198,15 +209,38 @@ def _words(expected: Mapping[str, Any]) -> str:
     )
 
 
-def _settle(plan: Plan, people: bytes) -> Settings:
-    """Make the folder, with everything that one may want to look at; return the installation's settings."""
-    folder = plan.folder
-    if folder.exists() and any(folder.iterdir()):
-        if not (folder / MARK).exists():
+@contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """Let the folder be there, empty, and no other demo's until the end of the block; raises Conflict."""
+    kept = {MARK, f"{MARK}.lock"}
+    if folder.exists() and not folder.is_dir():
+        raise Conflict(f"{folder} is a file: choose another folder with --folder.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = {path.name for path in folder.iterdir()}
+        if found - kept and MARK not in found:
             raise Conflict(f"{folder} is not empty and no earlier demo's: choose another with --folder.")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).touch()
+        (folder / MARK).touch()
+    except OSError as error:
+        raise Conflict(f"{folder} cannot be made: {error.strerror}. Choose another with --folder.") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder / MARK, "kaskad demo"))
+        except Locked:
+            who = holder(folder / MARK) or "another demo"
+        else:
+            who = holder(folder / "kaskad.db")  # somebody may look at what an earlier demo has left
+        if who:
+            raise Conflict(f"{folder} is in use by {who}: stop it first, or choose another with --folder.")
+        for path in folder.iterdir():
+            if path.name not in kept:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        yield
+
+
+def _settle(plan: Plan, people: bytes, port: int) -> Settings:
+    """Fill the folder with everything that one may want to look at; return the installation's settings."""
+    folder = plan.folder
     (folder / "people.csv").write_bytes(people)
     for slug in SCENARIOS:
         text = files("kaskad.demo").joinpath(f"scenarios/{slug}.yaml").read_text("utf-8")
@@ -216,18 +250,18 @@ def _settle(plan: Plan, people: bytes) -> Settings:
     toml.touch(mode=0o600)
     toml.write_text(f'database = "sqlite:kaskad.db"\nsecret_key = "{secret_key}"\n', encoding="utf-8")
     return Settings(
-        database=f"sqlite:{folder / 'kaskad.db'}",
-        listen=f"127.0.0.1:{plan.port or _free_port()}",
-        secret_key=secret_key,
+        database=f"sqlite:{folder / 'kaskad.db'}", listen=f"127.0.0.1:{port}", secret_key=secret_key
     )
 
 
-def _free_port() -> int:
+def _listener(port: int) -> socket.socket:
+    """Return a socket at the port; 0: at PORT, or any free one. It stays ours from here on."""
+    if port:
+        return listen("127.0.0.1", port)
     try:
-        listen("127.0.0.1", PORT).close()
+        return listen("127.0.0.1", PORT)
     except Conflict:
-        return 0
-    return PORT
+        return listen("127.0.0.1", 0)
 
 
 def _client(service: Service) -> httpx2.Client:

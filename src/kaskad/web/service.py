@@ -84,17 +84,19 @@ def serving(
     moves: bool = True,
     pages: bool = True,
     playground: Playground | None = None,
+    listener: socket.socket | None = None,
 ) -> Iterator[Service]:
     """Run everything until the end of the block, then stop it in order and lose nothing.
 
     `owner` is what a second process on the same SQLite file is told. `base_url` "" is that of the address
     listened on. `moves` False: nothing is decided or sent, what is asked for and arrives is only kept.
     `pages` False: nothing is listened to, `base_url` is that of the processes which do.
-    `playground` runs the sandbox, where one may be opened.
+    `playground` runs the sandbox, where one may be opened. `listener` is listened on, where the caller has
+    one already, instead of the settings' address, and closed at the end.
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
-        listener, url = _listened(stack, settings) if pages else (None, "")
+        listener, url = _listened(stack, settings, listener) if pages else (None, "")
         own = structs.replace(settings, base_url=(base_url or url).rstrip("/"))
         service = _opened(stack, own, owner, url, time_factor, moves, playground)
         engine = service.engine
@@ -124,11 +126,11 @@ def serving(
                 service.keep_time()
 
 
-def _listened(stack: ExitStack, settings: Settings) -> tuple[socket.socket, str]:
+def _listened(stack: ExitStack, settings: Settings, given: socket.socket | None) -> tuple[socket.socket, str]:
     """Return the socket that is listened on until the stack ends, and its URL."""
     from kaskad.web.server import listen  # late, like the app: seconds of imports
 
-    listener = listen(settings.host, settings.port)
+    listener = given or listen(settings.host, settings.port)
     stack.callback(listener.close)
     host, port = listener.getsockname()[:2]
     return listener, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
