@@ -37,7 +37,7 @@ def send_before_commit(engine: Engine, db: Database) -> None:
         return ticked
 
     engine_module.tick = mutated
-    engine._submit = lambda parcels: None  # type: ignore[method-assign]
+    engine._effects._submit = lambda parcels: None  # type: ignore[method-assign]
 
 
 def timers_before_inbox(engine: Engine, db: Database) -> None:

@@ -15,16 +15,16 @@ from typing import Any, TypeVar
 import structlog
 
 from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked, StoreError, Unavailable
-from kaskad.domain.terms import Reason
 from kaskad.engine import catalog
 from kaskad.engine.clock import follow_database
 from kaskad.engine.counting import Counting
 from kaskad.engine.dated import next_look_at
 from kaskad.engine.dispatch import Dispatch
+from kaskad.engine.effects import Effects, refuse
 from kaskad.engine.enrol import next_entry_at
 from kaskad.engine.heard import Listener
 from kaskad.engine.housekeeping import Housekeeping
-from kaskad.engine.parcel import Parcel, Result
+from kaskad.engine.parcel import Result
 from kaskad.engine.pulse import Pulse
 from kaskad.engine.receive import Delivery
 from kaskad.engine.reports import ENOUGH
@@ -79,6 +79,7 @@ class Engine:
         self._follow_clock()
         self._load()
         self._dispatch = make_dispatch(self)
+        self._effects = Effects(db, self._dispatch, world.clock.now, self.take_results, self._wake.set)
 
     def start(self) -> None:
         """Begin to tick, in a thread of its own."""
@@ -87,6 +88,7 @@ class Engine:
         gc.collect()
         gc.freeze()
         gc.set_threshold(1_000_000, 20, 100)
+        self._effects.ahead = True
         self._thread = threading.Thread(target=self._run, name="engine")
         self._thread.start()
 
@@ -97,6 +99,8 @@ class Engine:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+        self._effects.catch_up()
+        self._effects.ahead = False
         try:
             self._dispatch.close(timeout_s)
             if self._problem is None and self._thread is not None:
@@ -159,7 +163,7 @@ class Engine:
 
     def _run(self) -> None:
         failures = 0
-        while not self._stopping:
+        while not self._stopping and self._effects.lost is None:
             try:
                 more = self._work()
                 failures = 0
@@ -179,6 +183,8 @@ class Engine:
                 self._give_up(f"The engine stopped because of a defect: {error!r}")
                 return
             self._sleep(more, failures)
+        if self._effects.lost is not None:
+            self._give_up(str(self._effects.lost))
 
     def _work(self) -> bool:
         """Do the waiting writes and one tick; return whether there is more to do at once."""
@@ -227,7 +233,8 @@ class Engine:
         except BaseException as error:
             if deliveries and _may_be_theirs(error):
                 log.exception("intake failed")
-                return self._one_by_one(results, deliveries, shared, closing)
+                with self._effects.in_step():
+                    return self._one_by_one(results, deliveries, shared, closing)
             self._after_failure(results, deliveries, shared, error)
             raise
         self._after_commit(ticked, results, deliveries, shared)
@@ -272,7 +279,7 @@ class Engine:
         for tries in count(1):
             try:
                 now, began_s = self.world.clock.now(), monotonic()
-                with self._db.write() as tx:
+                with self._effects.transaction() as tx:
                     ticked = tick(tx, self.world, results, deliveries, now, closing=closing)
                     if self.world.options.moves:
                         self._housekeeping.run(tx, self.world, now)
@@ -332,23 +339,7 @@ class Engine:
         under_way = self.world.under_way
         under_way.subtract(Counter([result.account_id for result in results]))
         under_way.update(Counter([parcel.account_id for parcel in ticked.parcels]))
-        self._submit(ticked.parcels)
-        for delivery in deliveries:
-            if delivery.done is not None:
-                delivery.done.set_result(delivery.problems)
-        if deliveries:
-            shared.set_result(None)
-
-    def _submit(self, parcels: list[Parcel]) -> None:
-        """Let the parcels go; those that nobody took come back as not sent, and are tried again."""
-        if not parcels:
-            return
-        try:
-            self._dispatch.submit(parcels)
-        except KaskadError as error:
-            log.error("nobody sends", why=str(error), messages=len(parcels))
-            now = self.world.clock.now()
-            self.take_results([_not_sent(parcel, now, str(error)) for parcel in parcels])
+        self._effects.follow(ticked.parcels, deliveries, shared)
 
     def _after_failure(
         self, results: list[Result], deliveries: list[Delivery], shared: Future[None], error: BaseException
@@ -358,14 +349,14 @@ class Engine:
         self.world.forget_tick()
         if not isinstance(error, KaskadError):
             error = Unavailable(f"The engine stopped because of a defect: {error!r}")
-        _refuse(deliveries, shared, error)
+        refuse(deliveries, shared, error)
 
     def _give_up(self, problem: str) -> None:
         self._problem = problem
         self._refuse_waiting(Unavailable(problem))
 
     def _refuse_waiting(self, error: KaskadError) -> None:
-        _refuse(*self._take_deliveries(), error)
+        refuse(*self._take_deliveries(), error)
         while self._writes:
             self._writes.popleft()[1].set_exception(error)
 
@@ -407,13 +398,6 @@ def _told_in(deliveries: list[Delivery]) -> int:
     return sum([len(delivery.raw) or 1 for delivery in deliveries])
 
 
-def _not_sent(parcel: Parcel, at: int, why: str) -> Result:
-    return Result(
-        parcel.contact_id, parcel.run_id, parcel.step, parcel.attempt, parcel.account_id, at,
-        reason=Reason.TRANSIENT, detail=why, accepted=False,
-    )  # fmt: skip
-
-
 def _failed(error: KaskadError) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_exception(error)
@@ -424,14 +408,6 @@ def _may_be_theirs(error: BaseException) -> bool:
     """Return whether what was delivered may be what a tick has failed of: a defect, or an odd value."""
     passing = isinstance(error, (Conflict, Locked, Unavailable, Full, Corrupted))
     return isinstance(error, Exception) and not passing
-
-
-def _refuse(deliveries: list[Delivery], shared: Future[None], error: BaseException) -> None:
-    for delivery in deliveries:
-        if delivery.done is not None and not delivery.done.done():
-            delivery.done.set_exception(error)
-    if deliveries and not shared.done():
-        shared.set_exception(error)
 
 
 def _next_at(tx: Transaction, world: World, now: int) -> int | None:

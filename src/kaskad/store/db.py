@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from kaskad.domain.errors import StoreError
 from kaskad.store.statements import Dialect, Statement
 
 Row = tuple[Any, ...]
@@ -76,6 +77,14 @@ class Database(Protocol):
         Without `synced` its commit does not wait for the disk: a loss of power may take it back, with all
         that was committed so after it, until another commit has waited.
         """
+
+    def write_ahead(self) -> AbstractContextManager[Transaction]:
+        """Return a transaction as `write` does, whose commit need not wait for the disk: it is seen by
+        everybody, but nothing outside may follow from it before `when_durable` says so."""
+
+    def when_durable(self, then: Callable[[StoreError | None], None]) -> None:
+        """Call `then` once all that has been committed by now is on the disk: at once, or from another
+        thread, in the order of the calls. It is given what was wrong where that cannot be said any more."""
 
     def read(self) -> AbstractContextManager[Transaction]:
         """Return a transaction that sees one state of the database throughout and may not change it."""

@@ -340,6 +340,12 @@ class PostgresDatabase:
             begin += b"; SET LOCAL synchronous_commit = off"
         return self._transaction(self._writers, begin, b"COMMIT")
 
+    def write_ahead(self) -> AbstractContextManager[PostgresTransaction]:
+        return self.write()
+
+    def when_durable(self, then: Callable[[StoreError | None], None]) -> None:
+        then(None)  # its commits wait for the disk, as many of them together as there are
+
     def read(self) -> AbstractContextManager[PostgresTransaction]:
         begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
         return self._transaction(self._readers, begin, b"ROLLBACK")

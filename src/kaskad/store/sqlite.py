@@ -22,6 +22,7 @@ from kaskad.domain.errors import Conflict, Corrupted, Full, KaskadError, Locked,
 from kaskad.store.checkpoints import Checkpointer
 from kaskad.store.db import Row
 from kaskad.store.statements import Dialect, Statement, statements
+from kaskad.store.syncing import Syncer, Then
 
 READERS: Final = 4
 BUSY_MS: Final = 5_000
@@ -118,6 +119,7 @@ class SqliteDatabase:
         self._lock = threading.RLock()
         self._much = 0  # how many write much at the moment
         self._checkpointer: Checkpointer | None = None
+        self._syncer = Syncer(Path(f"{path}-wal"))
         self._readers: queue.LifoQueue[apsw.Connection | None] = queue.LifoQueue()
         for _ in range(READERS):
             self._readers.put(None)  # opened when first needed
@@ -127,6 +129,7 @@ class SqliteDatabase:
             self._writer.pragma("page_size", PAGE_BYTES)
             self._writer.pragma("journal_mode", "wal")
             self._writer.pragma("synchronous", "full")
+            self._synced = True
             # Overwrites what is deleted where its page is written anyway, in no time that could be measured.
             # Who erases a person has all of it overwritten (`erasures.overwriting`).
             self._writer.pragma("secure_delete", "fast")
@@ -137,8 +140,9 @@ class SqliteDatabase:
         with self._lock, self._told():
             if self._writer.in_transaction:
                 raise RuntimeError("write() inside write(): pass the transaction on instead")
-            if not synced:
-                self._writer.pragma("synchronous", "normal")
+            if synced is not self._synced:
+                self._writer.pragma("synchronous", "full" if synced else "normal")
+                self._synced = synced
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield SqliteTransaction(self._writer, self._known)
@@ -147,9 +151,12 @@ class SqliteDatabase:
                 if self._writer.in_transaction:  # some errors of the disk have already rolled back
                     self._writer.execute("ROLLBACK")
                 raise
-            finally:
-                if not synced:
-                    self._writer.pragma("synchronous", "full")
+
+    def write_ahead(self) -> AbstractContextManager[SqliteTransaction]:
+        return self.write(synced=False)
+
+    def when_durable(self, then: Then) -> None:
+        self._syncer.after(then)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -206,6 +213,7 @@ class SqliteDatabase:
         return self._known[name]
 
     def close(self) -> None:
+        self._syncer.close()
         with self._lock:
             if self._checkpointer is not None:
                 self._checkpointer.close()

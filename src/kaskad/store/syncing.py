@@ -1,0 +1,87 @@
+"""Syncs the journal of an SQLite file from a thread of its own: who commits can go on meanwhile.
+
+A disk takes 4 ms and more for that, as long as a small tick needs for its work. What was committed is seen by
+everybody at once, but whoever tells anybody outside of it waits until it is on the disk (`after`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kaskad.domain.errors import Unavailable
+
+Then = Callable[[Unavailable | None], None]
+
+_sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+
+
+class Syncer:
+    """Syncs `journal`, a file that is there from the first commit on, as often as somebody waits for it."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._file: int | None = None
+        self._changed = threading.Condition()
+        self._waiting: list[Then] = []
+        self._ended = False
+        self._failed: Unavailable | None = None
+        self._thread: threading.Thread | None = None
+
+    def after(self, then: Then) -> None:
+        """Call `then` from another thread once all that has been written by now is on the disk, in order.
+
+        It is given what was wrong where the disk failed: from then on nobody knows what is there.
+        """
+        with self._changed:
+            self._waiting.append(then)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="syncer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End, once all who wait have been told."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+        if self._file is not None:
+            os.close(self._file)
+
+    def _run(self) -> None:
+        while waiting := self._next():
+            if self._failed is None:  # a second attempt may succeed although the first has lost something
+                self._failed = self._problem()
+            for then in waiting:
+                then(self._failed)
+
+    def _next(self) -> list[Then]:
+        """Return who waits now, as soon as there is somebody; nobody at the end."""
+        with self._changed:
+            while not self._waiting and not self._ended:
+                self._changed.wait()
+            taken, self._waiting = self._waiting, []
+            return taken
+
+    def _problem(self) -> Unavailable | None:
+        try:
+            if self._file is None:
+                self._file = os.open(self._journal, os.O_RDONLY)
+                self._sync_folder()  # that the file is there at all must be on the disk too
+            _sync(self._file)
+        except OSError as error:
+            return Unavailable(
+                f"The disk of {self._journal} failed ({error.strerror}): check it, then start again."
+            )
+        return None
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._journal.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
