@@ -48,6 +48,6 @@ def test_messages_are_counted_by_variant_with_the_goal_of_their_run():
     other = (Shape(0, 2, 0, 0, 0, (0,), 0), Leg(0, 7, 4, Kind.SENT.bit, 1, 1, None, 0, 0, left=True))
     skipped = (Shape(0, 2, 0, 0, 0, (), 0), Leg(0, 7, 11, 0, None, None, 1, 0, 0))
     runs = [(first, 3), (other, 2), (skipped, 9)]
-    assert counts(runs, 0, 2, "clicked") == [Count(3, 3, 0), Count(2, 0, 2)]
-    assert counts(runs, 0, 2, "goal") == [Count(3, 3, 0), Count(2, 0, 2)]
+    assert counts(runs, 0, 2, "clicked") == [Count(3, 3, 0, people=3), Count(2, 0, 2, people=2)]
+    assert counts(runs, 0, 2, "goal") == [Count(3, 3, 0, people=3), Count(2, 0, 2, people=2)]
     assert counts(runs, 1, 2, "goal") == [Count(), Count()]
