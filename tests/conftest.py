@@ -12,8 +12,9 @@ import pytest
 import structlog
 from httpx2._config import DEFAULT_TIMEOUT_CONFIG
 
-from kaskad.store import sqlite
+from kaskad.store import sqlite, syncing
 from kaskad.web import soon
+from support.disks import Disk
 from support.examples import EXPLORING
 from support.faults import PATIENCE_S
 from support.one_thread import OneThread
@@ -103,3 +104,12 @@ def aiogram() -> ModuleType:
     import aiogram.methods
 
     return aiogram
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """A disk that keeps what SQLite's ticks have written when it is told to."""
+    disk = Disk()
+    monkeypatch.setattr(syncing, "_sync", disk.sync)
+    yield disk
+    disk.release()

@@ -7,9 +7,7 @@ import pytest
 
 from kaskad.domain.errors import Unavailable
 from kaskad.engine.receive import Delivery
-from kaskad.store import syncing
 from kaskad.store.db import Database
-from support.disks import Disk
 from support.stage import Stage
 
 CASCADE = """
@@ -21,14 +19,6 @@ steps:
   - {id: letter, channel: email, subject: Hello, text: Hello, wait: 1d}
 """
 WAIT_S = 30.0
-
-
-@pytest.fixture
-def disk(monkeypatch):
-    disk = Disk()
-    monkeypatch.setattr(syncing, "_sync", disk.sync)
-    yield disk
-    disk.release()
 
 
 @pytest.fixture

@@ -4,19 +4,9 @@ import threading
 
 import pytest
 
-from kaskad.store import syncing
 from kaskad.store.sqlite import SqliteDatabase
-from support.disks import Disk
 
 WAIT_S = 20.0
-
-
-@pytest.fixture
-def disk(monkeypatch):
-    disk = Disk()
-    monkeypatch.setattr(syncing, "_sync", disk.sync)
-    yield disk
-    disk.release()
 
 
 @pytest.fixture
@@ -71,6 +61,16 @@ def test_what_the_disk_has_lost_is_never_kept_later(db, disk):
     assert last.wait(WAIT_S) and told[1] == told[0]
 
 
+def test_who_has_written_nothing_wakes_no_disk(db, disk):
+    disk.release()
+    put(db, 1)
+    for _ in range(3):
+        last = threading.Event()
+        db.when_durable(lambda _, last=last: last.set())
+        assert last.wait(WAIT_S)
+    assert disk.synced == 1
+
+
 def test_closing_tells_all_who_wait(tmp_path, disk):
     disk.release()
     db = SqliteDatabase(str(tmp_path / "closed.db"))
@@ -81,6 +81,8 @@ def test_closing_tells_all_who_wait(tmp_path, disk):
         db.when_durable(lambda lost, number=number: told.append((number, lost)))
     db.close()
     assert told == [(0, None), (1, None), (2, None)]
+    db.when_durable(lambda lost: told.append(str(lost)))
+    assert "has been closed" in told[3], "nobody is left waiting"
 
 
 def test_a_write_that_waits_is_synced_by_its_commit_also_after_one_that_did_not(db):

@@ -130,6 +130,7 @@ class SqliteDatabase:
             self._writer.pragma("journal_mode", "wal")
             self._writer.pragma("synchronous", "full")
             self._synced = True
+            self._written = 0  # rows changed by what has been committed
             # Overwrites what is deleted where its page is written anyway, in no time that could be measured.
             # Who erases a person has all of it overwritten (`erasures.overwriting`).
             self._writer.pragma("secure_delete", "fast")
@@ -147,6 +148,7 @@ class SqliteDatabase:
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield SqliteTransaction(self._writer, self._known)
                 self._writer.execute("COMMIT")
+                self._written = self._writer.total_changes()
             except BaseException:
                 if self._writer.in_transaction:  # some errors of the disk have already rolled back
                     self._writer.execute("ROLLBACK")
@@ -156,7 +158,7 @@ class SqliteDatabase:
         return self.write(synced=False)
 
     def when_durable(self, then: Then) -> None:
-        self._syncer.after(then)
+        self._syncer.after(self._written, then)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:

@@ -19,28 +19,33 @@ _sync = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
 
 
 class Syncer:
-    """Syncs `journal`, a file that is there from the first commit on, as often as somebody waits for it."""
+    """Syncs `journal`, a file that is there from the first commit on, as often as somebody waits for more."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
         self._file: int | None = None
         self._changed = threading.Condition()
-        self._waiting: list[Then] = []
+        self._waiting: list[tuple[int, Then]] = []
+        self._kept = 0  # how much of what was written is on the disk
         self._ended = False
         self._failed: Unavailable | None = None
         self._thread: threading.Thread | None = None
 
-    def after(self, then: Then) -> None:
-        """Call `then` from another thread once all that has been written by now is on the disk, in order.
+    def after(self, written: int, then: Then) -> None:
+        """Call `then` from another thread once as much as has been `written` is on the disk, in order.
 
-        It is given what was wrong where the disk failed: from then on nobody knows what is there.
+        `written` is a count that only grows: an idle engine wakes no disk. `then` is given what was wrong
+        where the disk failed: from then on nobody knows what is there. After `close` it is called at once.
         """
         with self._changed:
-            self._waiting.append(then)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="syncer", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            if not self._ended:
+                self._waiting.append((written, then))
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="syncer", daemon=True)
+                    self._thread.start()
+                self._changed.notify()
+                return
+        then(self._failed or Unavailable(f"{self._journal} has been closed."))
 
     def close(self) -> None:
         """End, once all who wait have been told."""
@@ -54,12 +59,14 @@ class Syncer:
 
     def _run(self) -> None:
         while waiting := self._next():
-            if self._failed is None:  # a second attempt may succeed although the first has lost something
-                self._failed = self._problem()
-            for then in waiting:
+            written = waiting[-1][0]
+            if written != self._kept and self._failed is None:
+                self._failed = self._problem()  # for good: a second attempt may succeed, and hide the loss
+                self._kept = written
+            for _, then in waiting:
                 then(self._failed)
 
-    def _next(self) -> list[Then]:
+    def _next(self) -> list[tuple[int, Then]]:
         """Return who waits now, as soon as there is somebody; nobody at the end."""
         with self._changed:
             while not self._waiting and not self._ended:
