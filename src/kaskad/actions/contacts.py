@@ -357,43 +357,16 @@ def _consent(
         problems.append((worded("This was before 1970."), f"{pointer}/at"))
     by_itself = told.purpose is not None and not told.purpose.is_class
     if by_itself and (told.channels or told.topic):
-        problems.append(
-            (
-                worded("Consent to %(purpose)s is not narrowed by channels or topic.", purpose=told.purpose),
-                pointer,
-            )
-        )
+        why = worded("Consent to %(purpose)s is not narrowed by channels or topic.", purpose=told.purpose)
+        problems.append((why, pointer))
     whole = told.purpose is None and not (told.topic or told.channels or told.brand)
     if not told.granted and (by_itself or (whole and told.expires_at is not None)):
         return _set_aside(told, min(at, now), before, pointer, problems)
     if not told.granted:
-        if told.expires_at is not None:
-            problems.append(
-                (
-                    worded("Only a rest from everything ends by itself."),
-                    f"{pointer}/expires_at",
-                )
-            )
-        narrowed = [bool(told.topic), bool(told.channels), told.purpose is not None]
-        if sum(narrowed) > 1:
-            problems.append((worded("A withdrawal is of one: topic, channels, or purpose."), pointer))
-        if told.purpose not in (None, Purpose.ADVERTISING):
-            problems.append(
-                (
-                    worded("Only advertising can be refused by itself."),
-                    f"{pointer}/purpose",
-                )
-            )
-        proof = dict(told.proof or {})
-        refusal = Refusal(told.topic, told.channels, told.purpose is not None, min(at, now), proof,
-                          told.brand)  # fmt: skip
-        return refusal if len(problems) == before else None
+        return _refusal(told, min(at, now), before, pointer, problems)
     if not told.proof:
         problems.append(
-            (
-                worded("A consent needs its proof: where and how it was given."),
-                f"{pointer}/proof",
-            )
+            (worded("A consent needs its proof: where and how it was given."), f"{pointer}/proof")
         )
     if told.expires_at is not None and told.expires_at <= at:
         problems.append((worded("This is before it was given."), f"{pointer}/expires_at"))
@@ -409,6 +382,22 @@ def _consent(
         proof=contact_store.proof_text({"act": "api", **(told.proof or {})}),
         brand=told.brand,
     )
+
+
+def _refusal(
+    told: ToldConsent, at: int, before: int, pointer: str, problems: list[tuple[str, str]]
+) -> Refusal | None:
+    """Return a withdrawal that ends runs."""
+    if told.expires_at is not None:
+        problems.append((worded("Only a rest from everything ends by itself."), f"{pointer}/expires_at"))
+    if bool(told.topic) + bool(told.channels) + (told.purpose is not None) > 1:
+        problems.append((worded("A withdrawal is of one: topic, channels, or purpose."), pointer))
+    if told.purpose not in (None, Purpose.ADVERTISING):
+        problems.append((worded("Only advertising can be refused by itself."), f"{pointer}/purpose"))
+    if len(problems) > before:
+        return None
+    of_class = told.purpose is not None
+    return Refusal(told.topic, told.channels, of_class, at, dict(told.proof or {}), told.brand)
 
 
 def _set_aside(
