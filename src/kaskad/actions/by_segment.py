@@ -271,8 +271,9 @@ def weighed_for(grounds: Grounds, part: int, order: Order | None) -> Weighed:
         front = [weighing.choice(compared.orders[n]) for n in efficient(compared.points)]
     return Weighed(
         today=weighing.choice(weighing.today), best=None if order is None else weighing.choice(order),
-        free=None, front=front, wish=grounds.asked.wish, drawn=weighing.drawn, mean=weighing.mean,
-        own=grounds.pasts[part], unpriced=weighing.unpriced, hours_at=weighing.hours_at,
+        free=None, front=front, wish=grounds.asked.wish, freedom=grounds.asked.freedom,
+        drawn=weighing.drawn, mean=weighing.mean, own=grounds.pasts[part], unpriced=weighing.unpriced,
+        hours_at=weighing.hours_at,
     )  # fmt: skip
 
 

@@ -204,8 +204,8 @@ class _Making:
             free = None if place is None else others[place]
         return Weighed(
             today=today, best=best_one, free=free, front=[choices[n] for n in efficient(points)], wish=wish,
-            drawn=self._whole.drawn, mean=self._mean, own=self._known.own, unpriced=self._whole.unpriced,
-            hours_at=self._whole.hours_at,
+            freedom=self._target.freedom, drawn=self._whole.drawn, mean=self._mean, own=self._known.own,
+            unpriced=self._whole.unpriced, hours_at=self._whole.hours_at,
         )  # fmt: skip
 
     def _stays(self, number: int) -> str:

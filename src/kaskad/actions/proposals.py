@@ -6,12 +6,14 @@ A proposal is a text that may become a draft; nothing is changed here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from msgspec import Struct
 
 from kaskad.actions.arranging import Arrangement, in_text
 from kaskad.actions.crowds import drawn
+from kaskad.actions.left_out import why_left_out
 from kaskad.actions.rewaiting import rewaited
 from kaskad.actions.splitting import Way, split_drawn
 from kaskad.actions.waiting import Patience
@@ -25,7 +27,7 @@ from kaskad.domain.worded import worded
 from kaskad.planning.forecast import Range, range_of
 from kaskad.planning.frontier import Point, Wish
 from kaskad.planning.history import Happened
-from kaskad.planning.orders import Choice, Order, Table, chosen
+from kaskad.planning.orders import Choice, Freedom, Order, Table, chosen
 from kaskad.planning.propensity import Floats
 from kaskad.store.courses import HOUR_MS
 
@@ -101,13 +103,17 @@ class Proposal(Struct, frozen=True):
 
 
 class Weighed(Struct, frozen=True):
-    """Orders as they were weighed: today's, the best of those allowed, the best of all, the frontier."""
+    """Orders as they were weighed: today's, the best of those allowed, the best of all, the frontier.
+
+    Of a part of the people `wish` is that of all, and its limits are theirs together.
+    """
 
     today: Choice
     best: Choice | None
     free: Choice | None
     front: Sequence[Choice]
     wish: Wish
+    freedom: Freedom
     drawn: Table
     mean: Table
     own: Happened
@@ -234,9 +240,9 @@ def changes_of(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Chan
     for at, step in enumerate(ground.steps):
         now = _each(weighed.mean, weighed.today.order, at)
         if at not in best.order:
-            why = worded("one more person whom it reaches costs %(each)s", each=_money(ground, now))
-            if weighed.wish.value is not None and now is not None and now < weighed.wish.value:
-                why = worded("waiting for it delays what comes after by more than it is worth")
+            why = why_left_out(
+                ground, weighed.mean, weighed.wish, weighed.freedom, best, at, now, partial(_priced, ground)
+            )
             found.append(Change("left_out", step.id, str(at + 1), "", why))
         elif best.order.index(at) != kept.index(at):
             then = _each(weighed.mean, best.order, at)
@@ -248,6 +254,10 @@ def changes_of(ground: Arrangement, weighed: Weighed, best: Choice) -> list[Chan
                 )  # fmt: skip
             found.append(Change("moved", step.id, str(at + 1), str(best.order.index(at) + 1), why))
     return found
+
+
+def _priced(ground: Arrangement, each: float | None) -> str:
+    return worded("one more person whom it reaches costs %(each)s", each=_money(ground, each))
 
 
 def _each(mean: Table, order: Order, at: int) -> float | None:

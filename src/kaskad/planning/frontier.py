@@ -37,6 +37,12 @@ class Wish(Struct, frozen=True):
         """Return what an order brings beyond what it costs."""
         return (self.value or 0.0) * point.worth - point.cost - self.annoyance * point.messages
 
+    def loss(self, point: Point) -> float:
+        """Return what is to be as little as can be."""
+        if self.value is not None:
+            return -self.gains(point)
+        return point.cost if self.reach is not None else -point.reach
+
     def lacks(self, point: Point) -> str:
         """Return which limit an order does not keep: reach, budget or capped; "" where it keeps all."""
         if self.reach is not None and point.reach < self.reach - TINY:
@@ -162,7 +168,9 @@ def split(parts: Sequence[Sequence[Point]], shares: Sequence[float], wish: Wish)
             return None
         highest[over > left] = 0.0
         rows.append(LinearConstraint(np.where(over > left, 0.0, over) / max(left, 1e-300), -np.inf, 1.0))
-    loss, even = (np.array([of(one, wish) for one in told]) for of in (_loss, _even))
+    loss, even = (
+        np.array(each) for each in ([wish.loss(one) for one in told], [_even(one, wish) for one in told])
+    )  # fmt: skip
     loss = share * (_SCALE * loss / _largest(loss) + even / _largest(even))
     for _ in range(_TRIES):
         found = milp(
@@ -197,19 +205,12 @@ def _even(point: Point, wish: Wish) -> float:
     return -point.reach if wish.reach is not None else point.cost
 
 
-def _loss(point: Point, wish: Wish) -> float:
-    """Return what is to be as little as can be."""
-    if wish.value is not None:
-        return -wish.gains(point)
-    return point.cost if wish.reach is not None else -point.reach
-
-
 def _undominated(points: Sequence[Point], wish: Wish) -> list[int]:
     """Return the orders that no other beats or equals in all that is wished; of equal ones the first."""
     told = np.array(
         [
             (
-                _loss(one, wish), -one.reach if wish.reach is not None else 0.0,
+                wish.loss(one), -one.reach if wish.reach is not None else 0.0,
                 one.cost if wish.budget is not None else 0.0,
                 one.capped if wish.capped is not None else 0.0, _even(one, wish), one.messages,
             )
