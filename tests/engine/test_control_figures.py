@@ -9,7 +9,7 @@ from kaskad.domain.policy import ControlGroup
 from kaskad.store.db import Database
 
 
-@pytest.mark.parametrize("path", ["total", "sum.total"])
+@pytest.mark.parametrize("path", ["total", "sum.total", 'to"tal'])
 def test_whom_and_what_is_counted(either: Database, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     worth = {
         "1": "12.5",
@@ -29,8 +29,9 @@ def test_whom_and_what_is_counted(either: Database, monkeypatch: pytest.MonkeyPa
                 "5" if number == "8" else "NULL",
                 90 if number == "9" else 0,
             )
-            total = f'{{"total": {amount}, "of": [1]}}'
-            properties = total if path == "total" else f'{{"total": 1, "sum": {total}}}'
+            plain, odd = f'{{"total": {amount}, "of": [1]}}', f'{{"to\\"tal": {amount}}}'
+            nested = f'{{"total": 1, "sum": {plain}}}'
+            properties = {"total": plain, "sum.total": nested}.get(path, odd)
             tx.script(
                 "INSERT INTO contacts (id, created_at, seed, erased_at) "
                 f"VALUES ({number}, {created}, {seed}, {erased}); "
@@ -40,11 +41,59 @@ def test_whom_and_what_is_counted(either: Database, monkeypatch: pytest.MonkeyPa
     group, span = ControlGroup(event="bought", value=path), Drawn(0, 1, 0, 50)  # nobody is held out
     with either.read() as tx:
         assert not len(everybody(tx, 0)) and len(everybody(tx, 100)) == 7
-        told = measure(tx, group, span, "KZT", 100)
+        (told,) = measure(tx, group, [span], "KZT", 100)
         assert told.effect.one == Share(6, 6) and not told.more, "who is known later is of another time"
         assert told.treated == (1250 + 700) / 6
-        nothing = measure(tx, ControlGroup(event="none", value=path), span, "KZT", 100)
+        (nothing,) = measure(tx, ControlGroup(event="none", value=path), [span], "KZT", 100)
         assert (nothing.effect.one, nothing.treated) == (Share(0, 6), 0)
         monkeypatch.setattr("kaskad.analytics.control.MOST", 7)
-        last = measure(tx, group, span, "KZT", 100)
+        (last,) = measure(tx, group, [span], "KZT", 100)
     assert last.more and last.effect.one == Share(4, 6), "the last seven, of whom three do not count"
+
+
+_TIMES = [Drawn(5_000, 3, 40, 300), Drawn(4_000, 1, 30, 40), Drawn(3_000, 1, 8, 25), Drawn(2_000, 2, 0, 8)]
+
+
+@pytest.mark.parametrize("times", [_TIMES[:2], _TIMES[::3], _TIMES])
+def test_several_times_are_each_what_it_is_alone(
+    either: Database, monkeypatch: pytest.MonkeyPatch, times: list[Drawn]
+) -> None:
+    with either.write() as tx:
+        for number in range(1, 41):
+            tx.script(
+                "INSERT INTO contacts (id, created_at, seed, erased_at) VALUES "
+                f"({number}, {number * 7 % 45}, {number % 9 == 0:d}, {'5' if number % 8 == 0 else 'NULL'}); "
+                "INSERT INTO events (contact_id, id, name, at, properties) VALUES "
+                f"({number}, 'a', 'bought', {number % 25}, '{{\"total\": {number}}}'), "
+                f"({number}, 'b', 'bought', {number % 13 + 32}, '{{\"total\": 1}}')"
+            )
+    group = ControlGroup(event="bought", value="total")
+    people = {n: n * 7 % 45 for n in range(1, 41) if n % 9 and n % 8}
+    with either.read() as tx:
+        for most, more in ((100, False), (11, True)):
+            monkeypatch.setattr("kaskad.analytics.control.MOST", most)
+            told = measure(tx, group, times, "KZT", 60)
+            assert told == [measure(tx, group, [one], "KZT", 60)[0] for one in times]
+            assert any(one.more for one in told) == more and len({one.effect.one for one in told}) > 1
+        for one in measure(tx, group, times, "KZT", 60):
+            known = sum(created < min(one.until, 60) for created in people.values())
+            assert one.effect.one.of + one.effect.other.of == known > 0
+
+
+@pytest.mark.parametrize("at_once", [2, 9])
+def test_of_too_many_events_the_last_are_read(
+    either: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """All of an instant or none; where one instant has more than may be read, as many of its own."""
+    with either.write() as tx:
+        for number in range(9):
+            tx.script(
+                f"INSERT INTO contacts (id, created_at) VALUES ({number + 1}, 0); "
+                "INSERT INTO events (contact_id, id, name, at, properties) VALUES "
+                f"({number + 1}, 'a', 'bought', {5 + number // at_once}, '{{}}')"
+            )
+    group, span = ControlGroup(event="bought"), Drawn(0, 1, 0, 50)
+    monkeypatch.setattr("kaskad.analytics.control.MOST", 4)
+    with either.read() as tx:
+        (told,) = measure(tx, group, [span], "KZT", 100)
+    assert told.more and told.effect.one == Share(3 if at_once == 2 else 4, 9)

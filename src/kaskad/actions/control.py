@@ -37,6 +37,6 @@ def show(office: Office) -> Control:
         looked = [
             Drawn(one.share, key_of(one.salt), one.since, one.until) for one in begun[-EARLIER - 1 :][::-1]
         ]
-        found = [measure(tx, group, one, currency, now) for one in looked]
+        found = measure(tx, group, looked, currency, now) if looked else []
     current = found[0] if begun and group.share and begun[-1] == known[-1] else None
     return Control(group, now, current, tuple(found[1:] if current else found[:EARLIER]))

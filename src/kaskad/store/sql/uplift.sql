@@ -58,17 +58,25 @@ SELECT m.contact_id, coalesce(m.sent_at, m.submitted_at), r.cascade_id, r.versio
    AND m.arrived = 1 AND m.submitted_at IS NOT NULL;
 
 -- name: contacts_before
--- Everybody who was known before an instant, seed and erased contacts aside: as one text, which is quick, however many
--- they are.
-SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',')
-  FROM contacts WHERE created_at < :until AND seed = 0 AND erased_at IS NULL;
+-- Everybody who was known before an instant, erased contacts aside, and all seed contacts: as texts, which is quick,
+-- however many they are. Seeds have an index; their mark is at the end of a row, behind all that is told of a contact.
+SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ','),
+       (SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',') FROM contacts WHERE seed = 1)
+  FROM contacts WHERE created_at < :until AND erased_at IS NULL;
 
--- name: some_events_of_all
+-- name: contacts_by_age
+-- The same, and beside each as a digit how many of three instants in order had come when it became known.
+SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ','),
+       (SELECT string_agg(/* sqlite: id */ /* postgresql: CAST(id AS TEXT) */, ',') FROM contacts WHERE seed = 1),
+       string_agg(CASE WHEN created_at < :first THEN '0' WHEN created_at < :second THEN '1'
+                       WHEN created_at < :third THEN '2' ELSE '3' END, '')
+  FROM contacts WHERE created_at < :until AND erased_at IS NULL;
+
+-- name: events_of_all
 -- Events of a name in a period, in no order. Looks at all events: asked where there is a control group, and remembered.
-SELECT contact_id, properties FROM events WHERE name = :name AND at >= :since AND at < :until LIMIT :limit;
+SELECT contact_id, at, properties FROM events WHERE name = :name AND at >= :since AND at < :until LIMIT :limit;
 
--- name: last_events_of_all
--- The last of them.
-SELECT contact_id, properties FROM events
- WHERE name = :name AND at >= :since AND at < :until
- ORDER BY at DESC, contact_id, id LIMIT :limit;
+-- name: when_events_of_all
+-- When all of them were, as one text: which are the last ones is found in that sooner than by sorting them.
+SELECT string_agg(/* sqlite: at */ /* postgresql: CAST(at AS TEXT) */, ',') FROM events
+ WHERE name = :name AND at >= :since AND at < :until;
