@@ -18,6 +18,7 @@ from kaskad.demo.shop import Shop, Visit
 from kaskad.domain.errors import Conflict
 from kaskad.store.sqlite import held
 from kaskad.web import soon
+from kaskad.web.server import listen
 
 
 def test_people_are_the_same_for_a_seed_and_can_be_nobody_s():
@@ -93,6 +94,18 @@ def test_what_an_earlier_demo_left_is_not_replaced_while_somebody_serves_it(tmp_
         playing(Plan(tmp_path), print),
     ):
         pass
+
+
+def test_what_an_earlier_demo_left_stays_where_the_port_is_refused(tmp_path):
+    (tmp_path / MARK).touch()
+    (tmp_path / "kaskad.db").write_text("of before")
+    with (
+        listen("127.0.0.1", 0) as taken,
+        pytest.raises(Conflict, match="Cannot listen on"),
+        playing(Plan(tmp_path, 20, port=taken.getsockname()[1]), print),
+    ):
+        pass
+    assert (tmp_path / "kaskad.db").read_text() == "of before"
 
 
 def test_demos_begun_at_once_listen_at_ports_of_their_own():

@@ -150,9 +150,9 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
     """
     people = [person for group in _parts(invent(plan.people, plan.seed)) for person in group]
     with ExitStack() as stack:
-        stack.enter_context(_own(plan.folder))
-        listener = _listener(plan.port)
+        listener = _listener(plan.port)  # before the folder is emptied: it may be refused
         stack.callback(listener.close)
+        stack.enter_context(_own(plan.folder))
         shop_at = listen("127.0.0.1", 0)
         stack.callback(shop_at.close)
         shop_url = f"http://127.0.0.1:{shop_at.getsockname()[1]}"
