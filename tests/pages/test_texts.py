@@ -32,6 +32,16 @@ def test_every_text_has_its_russian_once():
         assert all(set(PLACES.findall(form)) == set(PLACES.findall(english)) for form in forms), message.id
 
 
+def test_what_is_worded_stands_where_its_russian_is_looked_for():
+    told, source = messages(), ROOT / "src" / "kaskad"
+    looked_in = {*told.BELOW, "web/pages", "web/soon.py"}
+    files = {
+        path for path in source.rglob("*.py") if re.search(r"\bworded\(\s*[\"']", path.read_text("utf-8"))
+    }
+    said = {path.relative_to(source).as_posix() for path in files}
+    assert [name for name in sorted(said) if not any(name.startswith(each) for each in looked_in)] == []
+
+
 def test_plurals_and_times_are_russian():
     from kaskad.web.pages.i18n import words
     from kaskad.web.pages.look import Look

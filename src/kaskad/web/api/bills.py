@@ -12,7 +12,6 @@ from kaskad.actions import accounts, bills
 from kaskad.actions.office import Office
 from kaskad.domain.errors import NotFound
 from kaskad.domain.ids import bill_text, contact_text, read_bill, run_text
-from kaskad.domain.worded import worded
 from kaskad.store.bills import Bill
 from kaskad.web.api.accounts import Name
 from kaskad.web.api.fields import InPath, Text
@@ -198,5 +197,5 @@ def _names(office: Office) -> dict[int, str]:
 def _number(text: str) -> int:
     number = read_bill(text)
     if number is None:
-        raise NotFound(worded("There is no bill %(name)r: ids look like bill_12.", name=text))
+        raise NotFound(f"There is no bill {text!r}: an id is like bill_12.")
     return number
