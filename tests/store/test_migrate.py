@@ -1,10 +1,12 @@
 """Databases are brought up to date once, in order, and only by the program that they belong to."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from kaskad.domain.errors import StoreError
+from kaskad.store import alarms, settings
 from kaskad.store.db import Database
 from kaskad.store.migrate import Migration, migrations, upgrade, words_for
 
@@ -48,6 +50,37 @@ def test_two_programs_that_start_at_once_upgrade_once(empty: Database) -> None:
         applied = list(programs.map(upgrade, [empty] * 4))
     made = [migration for part in applied for migration in part]
     assert sorted(made, key=lambda migration: migration.number) == list(migrations())
+
+
+def test_whoever_is_told_of_bounds_stays_told_of_accounts(db: Database) -> None:
+    text = next(each.text for each in migrations() if each.name == "account_told")
+    ways = [
+        {"account": "guard_told", "to": 'ops,"guard_told"', "kinds": ["guard", "guard_told"]},
+        {"account": "mail", "to": "a@example.org", "kinds": ["guard_told", "stops"]},
+        {"account": "mail", "to": "b@example.org", "kinds": []},
+    ]
+    with db.write() as tx:
+        tx.script(
+            "INSERT INTO accounts (id, name, provider, channel, settings, secrets, limits, prices) VALUES "
+            "(1, 'mail', 'smtp', 5, '', '', '', ''), (2, 'cart', 'smtp', 5, '', '', '', ''); "
+            "INSERT INTO cascades (id, slug, changed_at) VALUES (1, 'cart', 0); "
+            "INSERT INTO alarms (kind, name, detail, began_at, told_at, over_at) VALUES "
+            "('guard_told', 'mail', '', 1, 1, NULL), ('guard_told', 'cart', '', 1, 1, NULL), "
+            "('guard_told', 'mail', 'over', 0, 0, 1)"
+        )
+        settings.put(tx, "alarm_ways", ways)
+        for _ in range(2):  # done again, it changes nothing
+            tx.script(words_for(text, tx.dialect, 0))
+    with db.read() as tx:
+        kept = settings.get(tx, "alarm_ways", list[dict[str, Any]])
+        standing = {(row.kind, row.name) for row in alarms.standing(tx)}
+    assert kept is not None and [one["kinds"] for one in kept] == [
+        ["guard", "guard_told", "account_told"], ["guard_told", "account_told", "stops"], [],
+    ]  # fmt: skip
+    assert kept[0]["to"] == ways[0]["to"] and kept[0]["account"] == "guard_told"
+    assert standing == {("account_told", "mail"), ("guard_told", "cart")}, (
+        "a cascade of that name may be meant"
+    )
 
 
 def test_later_tables_are_spread_as_the_first_ones(empty: Database) -> None:
