@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kaskad.analytics.intervals import ALPHA, Interval
 
 DRAWS = 2_000
-_SINGLE = 64  # of the greatest values each stands for itself; the rest in as many bins, each by its mean
+_SINGLE = 16  # of the greatest values each stands for itself; the rest in as many bins
 _AT_ONCE = 200  # draws in memory
 
 
@@ -81,30 +81,42 @@ def _chi_square_tail(square: float, freedom: int) -> float:
     return tail
 
 
+class _Bins(Struct, frozen=True):
+    """Amounts, near ones together: their mean, their variance about it, and how many people have them."""
+
+    values: NDArray[np.float64]
+    variances: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
 def _means(money: Money, generator: Generator, draws: int) -> NDArray[np.float64]:
-    values, counts = _bins(money)
-    total = counts.sum()
-    shares = counts / total
-    found = [
-        generator.multinomial(total, shares, size=min(_AT_ONCE, draws - done)) @ values / total
-        for done in range(0, draws, _AT_ONCE)
-    ]
+    """Return means of people drawn again: so many of each bin; about its mean their sum is a normal."""
+    bins = _bins(money)
+    total = bins.counts.sum()
+    shares = bins.counts / total
+    found = []
+    for done in range(0, draws, _AT_ONCE):
+        drawn = generator.multinomial(total, shares, size=min(_AT_ONCE, draws - done))
+        within = generator.standard_normal(len(drawn)) * np.sqrt(drawn @ bins.variances)
+        found.append((drawn @ bins.values + within) / total)
     return np.concatenate(found)
 
 
-def _bins(money: Money) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the amounts and how many have each; few enough, with the same sum and almost the same spread."""
+def _bins(money: Money) -> _Bins:
+    """Return the amounts and how many have each: few enough, with the same sum and the same spread."""
     ordered = sorted((value, count) for value, count in money.counts.items() if count)
     values = np.array([value for value, _ in ordered], dtype=np.float64)
     counts = np.array([count for _, count in ordered], dtype=np.int64)
     if len(values) <= 2 * _SINGLE:
-        return values, counts
-    tail, low, weights = values[-_SINGLE:], values[:-_SINGLE], counts[:-_SINGLE]
-    sizes = np.bincount(places := _places(low), weights=weights, minlength=_SINGLE)
-    sums = np.bincount(places, weights=weights * low, minlength=_SINGLE)
+        return _Bins(values, np.zeros(len(values)), counts)
+    low, weights, places = values[:-_SINGLE], counts[:-_SINGLE], _places(values[:-_SINGLE])
+    sizes = np.bincount(places, weights=weights, minlength=_SINGLE)
+    means = np.bincount(places, weights=weights * low, minlength=_SINGLE) / np.maximum(sizes, 1)
+    squares = np.bincount(places, weights=weights * (low - means[places]) ** 2, minlength=_SINGLE)
     full = sizes > 0
-    return (
-        np.concatenate([sums[full] / sizes[full], tail]),
+    return _Bins(
+        np.concatenate([means[full], values[-_SINGLE:]]),
+        np.concatenate([squares[full] / sizes[full], np.zeros(_SINGLE)]),
         np.concatenate([sizes[full].astype(np.int64), counts[-_SINGLE:]]),
     )
 
