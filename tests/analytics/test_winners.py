@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+from msgspec import structs
 
 from kaskad.analytics.winners import Count, counts, winner
 from kaskad.domain.course import Leg, Shape
@@ -47,7 +48,9 @@ def test_messages_are_counted_by_variant_with_the_goal_of_their_run():
     first = (Shape(0, 2, 0, 0, goal, (0,), 0), Leg(0, 7, 5, clicked, 1, 0, None, 0, 0))
     other = (Shape(0, 2, 0, 0, 0, (0,), 0), Leg(0, 7, 4, Kind.SENT.bit, 1, 1, None, 0, 0, left=True))
     skipped = (Shape(0, 2, 0, 0, 0, (), 0), Leg(0, 7, 11, 0, None, None, 1, 0, 0))
+    again = (other[0], structs.replace(other[1], again=True, left=False))
     runs = [(first, 3), (other, 2), (skipped, 9)]
+    assert counts([*runs, (again, 4)], 0, 2, "clicked")[1] == Count(6, 0, 2, people=2), "each person once"
     assert counts(runs, 0, 2, "clicked") == [Count(3, 3, 0, people=3), Count(2, 0, 2, people=2)]
     assert counts(runs, 0, 2, "goal") == [Count(3, 3, 0, people=3), Count(2, 0, 2, people=2)]
     assert counts(runs, 1, 2, "goal") == [Count(), Count()]

@@ -6,26 +6,24 @@ difference between the sides means anything. The test holds however often it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from kaskad.actions import trials
 from kaskad.actions.office import Office
 from kaskad.actions.reports import Among
-from kaskad.actions.uplift import measure
+from kaskad.actions.uplift import drawn
 from kaskad.analytics.effects import StepEffect, VariantEffects
 from kaskad.analytics.intervals import UNEVEN
 from kaskad.analytics.samples import sample_ratio
 from kaskad.analytics.sequential import evidence_uneven
 from kaskad.domain.cascade import Step
-from kaskad.domain.errors import Conflict, NotFound
 from kaskad.domain.version import Version
 from kaskad.log import get_logger
 from kaskad.store import cascades as store
 from kaskad.store import trials as trial_store
-from kaskad.store import uneven_lots, winners
-from kaskad.store.cascades import CascadeRow
+from kaskad.store import uneven_lots
 from kaskad.store.uneven_lots import OF_CASCADE, OF_STEP, OF_TRIAL, OF_VARIANTS, Uneven, standing
 
 log = get_logger(__name__)
@@ -53,21 +51,41 @@ class _Lot(Struct, frozen=True):
 
 
 def look(office: Office) -> list[Uneven]:
-    """Look at all lots that fall now, and keep which did not fall as they should."""
+    """Look at all lots that fall now, and keep which did not fall as they should.
+
+    Of a cascade of which nothing can be said now that stays which was kept.
+    """
     with office.read() as tx:
         rows = [row for row in store.all_cascades(tx) if row.state == store.ACTIVE and row.version_id]
         kept = uneven_lots.kept(tx)
-    known, found = {one.place for one in kept}, []
-    for row in rows:
-        for lot in _lots(office, row):
-            before = (lot.kind, row.slug, lot.step, lot.number, lot.since) in known
-            if not _off(lot, before):
-                continue
-            found.append(lot.uneven(row.slug))
-            if not before:
-                log.warning("uneven lot", cascade=row.slug, of=lot.kind, step=lot.step)
+    found = [
+        one
+        for row in rows
+        for one in _found(office, row.slug, [each for each in kept if each.slug == row.slug])
+    ]
     if found != kept:
         office.write(lambda tx: uneven_lots.put(tx, found))
+    return found
+
+
+def _found(office: Office, slug: str, kept: Sequence[Uneven]) -> list[Uneven]:
+    known, found = {one.place for one in kept}, list[Uneven]()
+    for of_trial, drawn_lots in ((True, _of_trial), (False, _of_version)):
+        try:
+            lots = drawn_lots(office, slug)
+        except Exception:  # of one cascade: the others, and what else is due in this hour, are looked at
+            log.exception("lots are not looked at", cascade=slug)
+            lots = None
+        if lots is None:
+            found += [one for one in kept if (one.kind == OF_TRIAL) == of_trial]
+            continue
+        for lot in lots:
+            before = (lot.kind, slug, lot.step, lot.number, lot.since) in known
+            if not _off(lot, before):
+                continue
+            found.append(lot.uneven(slug))
+            if not before:
+                log.warning("uneven lot", cascade=slug, of=lot.kind, step=lot.step)
     return found
 
 
@@ -81,7 +99,7 @@ def variants_uneven(office: Office, version: Version, step: Step) -> bool:
     """Say whether the lot between a step's variants looks uneven now, as figures show it."""
     with office.read() as tx:
         number = store.version(tx, version.id).number
-    told = measure(office, version.cascade.id, Among(version=number), ripe=False)
+    told = drawn(office, version.cascade.id, Among(version=number))
     found = (one.evenly for one in told.variants if one.step == step.id)
     return any(evenly is not None and evenly < UNEVEN for evenly in found)
 
@@ -99,36 +117,35 @@ def _off(lot: _Lot, known: bool) -> bool:
     return told is not None and told < UNEVEN
 
 
-def _lots(office: Office, row: CascadeRow) -> Iterator[_Lot]:
+def _of_trial(office: Office, slug: str) -> list[_Lot] | None:
+    """Return the lot between versions on trial; None: nothing can be said now."""
     with office.read() as tx:
-        running = trial_store.under_way(tx, row.id)
-        decided = {(one.version_id, one.step) for one in winners.of_cascade(tx, row.id)}
-    if running is not None:
-        yield from _of_trial(office, row, running.shared_at)
-    assert row.version_id is not None
-    version = office.engine.world.versions.get(row.version_id)
-    try:
-        told = measure(office, row.slug, ripe=False)
-    except (Conflict, NotFound):
-        return
-    if version is None or told.uncounted:  # what is left out may be of one side
-        return
-    if told.expected_share:
-        groups = (told.effect.other.of, told.effect.one.of)
-        yield _Lot(OF_CASCADE, "", version.id, 0, ("", ""), groups,
-                   (told.expected_share, 1 - told.expected_share))  # fmt: skip
-    by_id = {step.id: step for step in version.cascade.steps}
-    yield from (_of_step(one, version.id) for one in told.steps)
-    for one in told.variants:
-        if (version.id, by_id[one.step].number) not in decided:
-            yield _of_variants(one, by_id[one.step], version.id)
+        running = trial_store.under_way(tx, store.by_slug(tx, slug).id)
+    if running is None:
+        return []
+    told = trials.listing(office, slug, 1)[0]
+    if told.uncounted:  # what is left out may be of one side
+        return None
+    if told.id != running.id or told.evenly is None:
+        return []
+    return [
+        _Lot(OF_TRIAL, "", told.id, running.shared_at, tuple(str(arm.version) for arm in told.arms),
+             tuple(arm.people for arm in told.arms), tuple(arm.share for arm in told.arms))
+    ]  # fmt: skip
 
 
-def _of_trial(office: Office, row: CascadeRow, shared_at: int) -> Iterator[_Lot]:
-    told = trials.listing(office, row.slug, 1)[0]
-    if told.evenly is not None:
-        yield _Lot(OF_TRIAL, "", told.id, shared_at, tuple(str(arm.version) for arm in told.arms),
-                   tuple(arm.people for arm in told.arms), tuple(arm.share for arm in told.arms))  # fmt: skip
+def _of_version(office: Office, slug: str) -> list[_Lot] | None:
+    """Return the other lots of a cascade, by the version that runs; None: nothing can be said now."""
+    told = drawn(office, slug)
+    if told.uncounted:
+        return None
+    found = list[_Lot]()
+    if told.held_share:
+        found.append(_Lot(OF_CASCADE, "", told.version_id, 0, ("", ""), told.groups,
+                          (told.held_share, 1 - told.held_share)))  # fmt: skip
+    steps = {step.id: step for step in told.cascade.steps}
+    found += [_of_step(one, told.version_id) for one in told.steps]
+    return found + [_of_variants(one, steps[one.step], told.version_id) for one in told.variants]
 
 
 def _of_step(one: StepEffect, version_id: int) -> _Lot:

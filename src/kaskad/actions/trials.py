@@ -77,6 +77,7 @@ class TrialTold(Struct, frozen=True):
     rule: Rule | None  # None: people decide
     verdict: TrialVerdict | None  # of the rule, since the shares are as they are
     evenly: float | None
+    uncounted: int  # so many runs that have changed, or more, are left out
     paused: Mapping[int, tuple[PausedStep, ...]] = {}  # by version that `start` began: what they are there
 
     @property
@@ -321,7 +322,7 @@ def _told(
         trial.id, trial.state, trial.started_at, trial.started_by, trial.ended_at, trial.ended_by, trial.why,
         None if trial.winner_id is None else numbers[trial.winner_id], since, trial.ended_at, tuple(arms),
         trial.rule, winners.of_trial(tx, trial),
-        evenly,
+        evenly, changed.uncounted,
     )  # fmt: skip
 
 

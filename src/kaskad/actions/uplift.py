@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from kaskad.actions.cascades import cascade_of, definition_of
 from kaskad.actions.office import Office
@@ -13,7 +13,7 @@ from kaskad.actions.reports import ALL, Among, scope_of
 from kaskad.analytics import reach, uplift
 from kaskad.analytics.changed import Changed
 from kaskad.analytics.courses import Tally, tally
-from kaskad.analytics.effects import Effect, VariantEffects, step_effects, variant_effects
+from kaskad.analytics.effects import Effect, StepEffect, VariantEffects, step_effects, variant_effects
 from kaskad.analytics.exchange import Told, exchanges
 from kaskad.analytics.scope import FOREVER, Scope
 from kaskad.analytics.services import currencies
@@ -24,12 +24,48 @@ from kaskad.domain.policy import Policy
 from kaskad.engine.catalog import POLICY
 from kaskad.store import cascades as store
 from kaskad.store import held_shares, settings, winners
-from kaskad.store.cascades import CascadeRow
+from kaskad.store.cascades import CascadeRow, VersionRow
 from kaskad.store.courses import HOUR_MS
 from kaskad.store.db import Transaction
 from kaskad.store.held_shares import Stretch
 
 WEEK = Span(days=7)
+
+
+class Drawn(Struct, frozen=True):
+    """How the lots of a version fell, of all who entered: what `measure` says of them, and no more.
+
+    `groups`: people held out of the cascade and treated, of all versions that are compared, and `held_share`,
+    of 1, that should have been held out. `variants` are those that still weigh what the definition says.
+    """
+
+    version_id: int
+    cascade: Cascade
+    groups: tuple[int, int]
+    held_share: float | None
+    steps: Sequence[StepEffect]
+    variants: Sequence[VariantEffects]
+    uncounted: int
+
+
+class _Counted(Struct, frozen=True):
+    """Who counts. `whole` is all that is asked for, `told` of `counted`: who is ripe, and was held out alike.
+
+    `own` are the people of one version, that whose steps and variants are compared: `one` of these.
+    """
+
+    row: CascadeRow
+    cascade: Cascade
+    within: Span
+    whole: Scope
+    counted: Scope
+    told: Tally
+    shares: Mapping[int, int]
+    span: Stretch
+    version: VersionRow
+    defined: Cascade
+    own: Scope
+    one: Tally
 
 
 def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True) -> Uplift:
@@ -40,78 +76,102 @@ def measure(office: Office, slug: str, among: Among = ALL, *, ripe: bool = True)
     """
     now = office.now()
     with office.read() as tx:
-        row, changed = store.by_slug(tx, slug), Changed(tx, now)
-        cascade = definition_of(office, tx, row)
-        whole = scope_of(office, tx, slug, among)
-        within = cascade.goal.within if cascade.goal else WEEK
-        until = min(whole.until, subtract(now, within, "UTC") // HOUR_MS * HOUR_MS) if ripe else whole.until
-        counted = structs.replace(whole, until=until)
-        known = _lots(office, tx, row)
-        if whole.version_id:
-            known = {whole.version_id: known[whole.version_id]}
-        span, shares = _alike(tx, row, known, counted, changed)
-        whole, counted = (
-            structs.replace(each, since=max(each.since, span.since), until=min(each.until, span.until))
-            for each in (whole, counted)
-        )
+        changed = Changed(tx, now)
+        return _measured(office, tx, _counted(office, tx, slug, among, ripe, now, changed), now, changed)
+
+
+def drawn(office: Office, slug: str, among: Among = ALL) -> Drawn:
+    """Return how the lots of a cascade's version fell. Raises as `measure`, and takes much less than that."""
+    now = office.now()
+    with office.read() as tx:
+        changed = Changed(tx, now)
+        of = _counted(office, tx, slug, among, False, now, changed)
+        effect = uplift.treated_and_held(of.told)
+        over = _taken_over(tx, of.row, of.version.id)
+        numbers = {step.id: step.number for step in of.defined.steps}
+        return Drawn(
+            of.version.id, of.defined, (effect.other.of, effect.one.of), uplift.lot(of.told, of.shares)[0],
+            step_effects(of.one, of.defined),
+            [each for each in variant_effects(of.one, of.defined) if numbers[each.step] not in over],
+            changed.uncounted,
+        )  # fmt: skip
+
+
+def _counted(
+    office: Office, tx: Transaction, slug: str, among: Among, ripe: bool, now: int, changed: Changed
+) -> _Counted:  # fmt: skip
+    row = store.by_slug(tx, slug)
+    cascade = definition_of(office, tx, row)
+    whole = scope_of(office, tx, slug, among)
+    within = cascade.goal.within if cascade.goal else WEEK
+    until = min(whole.until, subtract(now, within, "UTC") // HOUR_MS * HOUR_MS) if ripe else whole.until
+    counted = structs.replace(whole, until=until)
+    known = _lots(office, tx, row)
+    if whole.version_id:
+        known = {whole.version_id: known[whole.version_id]}
+    span, shares = _alike(tx, row, known, counted, changed)
+    whole, counted = (
+        structs.replace(each, since=max(each.since, span.since), until=min(each.until, span.until))
+        for each in (whole, counted)
+    )
+    told = tally(tx, row.id, counted, changed)
+    if not whole.version_id and (only := uplift.alike(told, shares)):
+        whole, counted = (structs.replace(each, versions=only) for each in (whole, counted))
         told = tally(tx, row.id, counted, changed)
-        if not whole.version_id and (only := uplift.alike(told, shares)):
-            whole, counted = (structs.replace(each, versions=only) for each in (whole, counted))
-            told = tally(tx, row.id, counted, changed)
-        return _measured(office, tx, row, cascade, within, whole, counted, told, shares, now, span, changed)
-
-
-def _measured(
-    office: Office, tx: Transaction, row: CascadeRow, cascade: Cascade, within: Span, whole: Scope,
-    counted: Scope, told: Tally, shares: Mapping[int, int], now: int, span: Stretch, changed: Changed,
-) -> Uplift:  # fmt: skip
-    told_in = exchanges(tx, row.id, now, counted)
-    effect = uplift.treated_and_held(told)
-    expected, evenly = uplift.lot(told, shares)
     version = store.version(tx, whole.version_id or row.version_id or 0)
-    defined = cascade_of(office, tx, version.id)
     own = structs.replace(counted, version_id=version.id, versions=())
     alone = {each for each, _ in told.people} <= {version.id}
-    one = told if alone else tally(tx, row.id, own, changed)
-    waiting, first_at = _waiting(tx, row, whole, counted.until, within, changed)
+    return _Counted(
+        row, cascade, within, whole, counted, told, shares, span, version, cascade_of(office, tx, version.id),
+        own, told if alone else tally(tx, row.id, own, changed),
+    )  # fmt: skip
+
+
+def _measured(office: Office, tx: Transaction, of: _Counted, now: int, changed: Changed) -> Uplift:
+    row, whole, counted, told, span = of.row, of.whole, of.counted, of.told, of.span
+    told_in = exchanges(tx, row.id, now, counted)
+    effect = uplift.treated_and_held(told)
+    expected, evenly = uplift.lot(told, of.shares)
+    waiting, first_at = _waiting(tx, row, whole, counted.until, of.within, changed)
     within_ms, share, pace = (
-        add(now, within, "UTC") - now,
-        _share(defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
+        add(now, of.within, "UTC") - now,
+        _share(of.defined, settings.get(tx, POLICY, Policy) or Policy()) / 10_000,
         _pace(tx, row, whole, now, changed),
     )
     return Uplift(
-        cascade=cascade.id, title=cascade.title, version=version.number, as_of=now,
+        cascade=of.cascade.id, title=of.cascade.title, version=of.version.number, as_of=now,
         until=min(counted.until, now), only=_numbers(tx, row, counted),
         since=span.since or None, later=counted.until == span.until < FOREVER,
         ripe=counted.until < whole.until,
         first_ripe_at=first_at if not effect.one.of + effect.other.of else None,
-        goal=cascade.goal.event if cascade.goal else "", within_ms=within_ms, share=share, waiting=waiting,
-        effect=effect, expected_share=expected, evenly=evenly,
+        goal=of.cascade.goal.event if of.cascade.goal else "", within_ms=within_ms, share=share,
+        waiting=waiting, effect=effect, expected_share=expected, evenly=evenly,
         worth=_worth(tx, row, counted, told, effect, told_in, changed),
         cost=uplift.cost_of(told, currencies(tx), told_in.cost),
         touched=uplift.contamination(tx, row.id, counted, within_ms, changed), pace=pace,
-        plans=uplift.plans(effect, share, pace, waiting, now, within_ms), steps=step_effects(one, defined),
-        variants=_variants(tx, row, own, one, defined, changed), uncounted=told.uncounted,
+        plans=uplift.plans(effect, share, pace, waiting, now, within_ms),
+        steps=step_effects(of.one, of.defined), variants=_variants(tx, of, changed),
+        uncounted=told.uncounted,
     )  # fmt: skip
 
 
-def _variants(
-    tx: Transaction, row: CascadeRow, own: Scope, told: Tally, defined: Cascade, changed: Changed
-) -> list[VariantEffects]:
+def _taken_over(tx: Transaction, row: CascadeRow, version_id: int) -> dict[int, int]:
+    """Return the steps of a version whose best variant has taken over, and when."""
+    return {each.step: each.at for each in winners.of_cascade(tx, row.id) if each.version_id == version_id}
+
+
+def _variants(tx: Transaction, of: _Counted, changed: Changed) -> list[VariantEffects]:
     """Return how variants compare; where the best one has taken over, of who entered before.
 
     Who entered shortly before it may have got the new weights at a later step: nothing is said of the lot.
     """
-    over = {
-        each.step: each.at for each in winners.of_cascade(tx, row.id) if each.version_id == own.version_id
-    }
-    found = []
-    for one in variant_effects(told, defined):
-        number = next(step.number for step in defined.steps if step.id == one.step)
+    over, found = _taken_over(tx, of.row, of.version.id), []
+    for one in variant_effects(of.one, of.defined):
+        number = next(step.number for step in of.defined.steps if step.id == one.step)
         if number in over:
-            until = min(own.until, over[number] // HOUR_MS * HOUR_MS)
-            earlier = tally(tx, row.id, structs.replace(own, until=until), changed)
-            before = variant_effects(earlier, defined)
+            until = min(of.own.until, over[number] // HOUR_MS * HOUR_MS)
+            earlier = tally(tx, of.row.id, structs.replace(of.own, until=until), changed)
+            before = variant_effects(earlier, of.defined)
             one = next(each for each in before if each.step == one.step)
             one = structs.replace(one, evenly=None, until=until)
         found.append(one)
