@@ -1,5 +1,7 @@
 """Events for subscribers are written with what they tell of, once each, and only where one subscribed."""
 
+from datetime import datetime, timedelta
+
 import msgspec
 import pytest
 
@@ -149,7 +151,10 @@ def test_a_later_goal_gives_the_run_another_outcome(db):
     stage.event(ann, "joined")
     stage.passes("3d")
     stage.event(ann, "bought")
-    assert [one["data"]["outcome"] for one in told(stage)] == ["exhausted", "converted"]
+    ends = told(stage)
+    assert [one["data"]["outcome"] for one in ends] == ["exhausted", "converted"]
+    first, second = (datetime.fromisoformat(str(one["timestamp"])) for one in ends)
+    assert second - first == timedelta(days=1), "who goes by the timestamp knows which came last"
 
 
 @pytest.mark.parametrize("types", [("run.entered",), ("message.sent", "message.failed")])

@@ -39,6 +39,7 @@ class Changes:
         self._ends = sums is None  # else who has given them writes them, last of all
         self._outbox = outbox
         self.runs: list[Row] = []
+        self.turned: dict[RunKey, int] = {}  # runs that were over and have got another outcome, and when
         self.submits: list[Row] = []  # runs of which no more changes than that a message has been submitted
         self.messages: list[Row] = []
         self.bodies: list[Row] = []
@@ -148,7 +149,9 @@ class Changes:
 
     def _flush_runs(self, tx: Transaction) -> None:
         if self._outbox is not None:
-            self._outbox.note(tx, [(*row[:3], 1, row[3]) for row in self.calls], self.facts, self.runs)
+            taken = [(*row[:3], 1, row[3]) for row in self.calls]
+            self._outbox.note(tx, taken, self.facts, self.runs, self.turned)
+        self.turned.clear()
         self.count(
             self.runs, self.withdrawn, self.reopened, self.messages, self.new_messages, self.folded,
             self.requeued, self.calls, self.left,
@@ -217,8 +220,11 @@ class Changes:
         if decision.wake_at == run.wake_at and _same(run, decision):
             return
         finished_at = run.finished_at
-        if decision.state == _FINISHED and finished_at is None:
-            finished_at = now
+        if decision.state == _FINISHED:
+            if finished_at is None:
+                finished_at = now
+            elif decision.outcome != run.outcome:
+                self.turned[run.contact_id, run.id] = now
         self.runs.append((
             run.contact_id, run.id, run.seq, decision.state, decision.phase, decision.step, decision.branch,
             decision.wake_at, decision.due_at, decision.outcome, decision.outcome_step, int(decision.late),

@@ -6,7 +6,7 @@ worded and delivered is in `announce.py` and `herald.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -74,9 +74,13 @@ class Outbox:
         self.types = types
 
     def note(
-        self, tx: Transaction, accepted: Sequence[Row], facts: Sequence[Row], runs: Sequence[Row]
-    ) -> None:
-        """Keep what is to be told of rows that are about to be written; see `Changes` for their columns."""
+        self, tx: Transaction, accepted: Sequence[Row], facts: Sequence[Row], runs: Sequence[Row],
+        turned: Mapping[tuple[int, int], int] = {},
+    ) -> None:  # fmt: skip
+        """Keep what is to be told of rows that are about to be written; see `Changes` for their columns.
+
+        `turned` is when runs that were over have got another outcome: receivers go by it.
+        """
         rows: list[Row] = []
         if EventType.MESSAGE_SENT in self.types:
             rows += [_row(row[4], row[:3], EventType.MESSAGE_SENT) for row in accepted if row[3]]
@@ -97,7 +101,7 @@ class Outbox:
             elif kind == _SENT and EventType.MESSAGE_SENT in self.types:
                 rows.append(_row(at, place, EventType.MESSAGE_SENT))
         if EventType.RUN_FINISHED in self.types:
-            rows += [_finished(row) for row in runs if row[9] is not None]
+            rows += [_finished(row, turned.get((row[0], row[1]))) for row in runs if row[9] is not None]
         _put(tx, rows)
 
     def entered(self, tx: Transaction, runs: Sequence[Row], now: int) -> None:
@@ -168,10 +172,10 @@ class Outbox:
             _put(tx, [_row(at, _NOBODY, told, once, alarm=kind, about=name, why=why, **more)])
 
 
-def _finished(row: Row) -> Row:
-    """Return what a run's row of `update_runs` tells of its end."""
+def _finished(row: Row, turned_at: int | None) -> Row:
+    """Return what a run's row of `update_runs` tells of its end, or of another outcome since `turned_at`."""
     outcome = Outcome.of(row[9])
-    at, step = row[12], -1 if row[10] is None else row[10]
+    at, step = turned_at or row[12], -1 if row[10] is None else row[10]
     return _row(at, (row[0], row[1], step), EventType.RUN_FINISHED, outcome.value, outcome=outcome.value,
                 late=bool(row[11]))  # fmt: skip
 
