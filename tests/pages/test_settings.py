@@ -121,6 +121,12 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
             post(client, path, **both)
             changed = webhooks.get(office, hook.webhook.id).webhook
             assert changed.types == {"run.entered", "run.finished"} and not changed.enabled
+            refused = post(client, path, url="ftp://crm.example.org", description="Other words")
+            assert 'data-open-now="change"' in refused.text, "the form stands open, with what is wrong"
+            assert 'value="ftp://crm.example.org"' in refused.text and 'value="Other words"' in refused.text
+            assert not re.findall(
+                r'name="types" value="[^"]+" checked', refused.text.partition('"change"')[2]
+            )
             post(client, f"{path}/remove")
         assert webhooks.listing(office) == []
     finally:

@@ -89,7 +89,8 @@ def change(
     try:
         webhooks.change(office, webhook_id, url.strip(), types, description.strip()[:500], enabled == "yes")
     except Invalid as error:
-        return _one(office, request, seen, webhook_id, wrong=error)
+        given = {"url": url, "description": description, "types": types, "enabled": enabled == "yes"}
+        return _one(office, request, seen, webhook_id, given=given, wrong=error)
     note(office, seen, "PUT /webhooks/{webhook_id}", str(webhook_id))
     return go(f"/settings/webhooks/{webhook_id}", look_of(request, seen)._("Saved."))
 
@@ -145,7 +146,8 @@ def _list(
 
 def _one(
     office: Office, request: Request, seen: Visitor, webhook_id: int, *, secret: str = "",
-    tried: Answer | None = None, wrong: Invalid | None = None, state: str = "", cursor: str = "",
+    tried: Answer | None = None, given: Mapping[str, object] | None = None, wrong: Invalid | None = None,
+    state: str = "", cursor: str = "",
 ) -> Response:  # fmt: skip
     shown = webhooks.get(office, webhook_id)
     # What is shown after a form was sent has links too: they lead to the page, not to where the form went.
@@ -155,7 +157,7 @@ def _one(
     found = webhooks.latest(office, webhook_id, before, ROWS + 1, kind)
     return render(
         request, look, "webhook.html", 422 if wrong else 200, seen=seen, shown=shown, secret=secret,
-        tried=tried, events=EVENTS, states=STATES, rows=found[:ROWS], state=state,
+        tried=tried, events=EVENTS, states=STATES, rows=found[:ROWS], state=state, given=given,
         next=str(found[ROWS - 1].id) if len(found) > ROWS else "",
         problems=[look.told(each) for each in wrong.worded] if wrong else [],
     )  # fmt: skip
