@@ -12,10 +12,12 @@ from starlette.testclient import TestClient
 
 from kaskad.cli.root import run
 from kaskad.cli.screens.demo import CHANNELS, Screen, as_panel, by_channel
+from kaskad.config import load
 from kaskad.demo.people import as_csv, invent
 from kaskad.demo.play import MARK, PORT, SCENARIOS, Picture, Plan, _listener, playing
 from kaskad.demo.shop import Shop, Visit
 from kaskad.domain.errors import Conflict
+from kaskad.domain.inside import read_inside
 from kaskad.store.sqlite import held
 from kaskad.web import soon
 from kaskad.web.server import listen
@@ -75,6 +77,9 @@ def test_people_move_through_the_channels_and_reach_goals(tmp_path, monkeypatch)
         assert 0 < figures["reached"].between.low <= figures["reached"].expected
         assert "Launch: reactivation" in drawn(picture, 80) and "├──" in drawn(picture, 140)
     assert all((folder / f"{slug}.yaml").exists() for slug in SCENARIOS)
+    opened = read_inside(load({}, folder).private_webhooks)
+    assert opened.opens("127.0.0.1", ["127.0.0.1"]) and opened.opens("localhost", ["::1"])
+    assert not opened.opens("10.0.0.1", ["10.0.0.1"])
     with playing(Plan(folder, 20, 20_000.0), print) as play:  # what the earlier one left is replaced
         assert play.picture().people == 20
         with (

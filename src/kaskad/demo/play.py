@@ -48,6 +48,7 @@ SLEEPING = "sleeping"
 SPREAD_S = 45.0  # of real time, over which carts are left behind
 SHARES = (0.45, 0.65, 0.8)  # of the people: carts, then webinar, then regulars; the rest is asleep
 PORT = 8_000
+HERE = "localhost, 127.0.0.0/8"  # webhooks of a demo may go to a receiver beside it
 LIMITS = {"concurrency": 64, "per_second": 1000, "burst": 1000}  # of a local world; real services take less
 DESK = {
     "provider": "desk", "price": "300 KZT",
@@ -248,10 +249,14 @@ def _settle(plan: Plan, people: bytes, port: int) -> Settings:
     secret_key = secrets.token_urlsafe(32)
     toml = folder / "kaskad.toml"
     toml.touch(mode=0o600)
-    toml.write_text(f'database = "sqlite:kaskad.db"\nsecret_key = "{secret_key}"\n', encoding="utf-8")
-    return Settings(
-        database=f"sqlite:{folder / 'kaskad.db'}", listen=f"127.0.0.1:{port}", secret_key=secret_key
+    toml.write_text(
+        f'database = "sqlite:kaskad.db"\nsecret_key = "{secret_key}"\nprivate_webhooks = "{HERE}"\n',
+        encoding="utf-8",
     )
+    return Settings(
+        database=f"sqlite:{folder / 'kaskad.db'}", listen=f"127.0.0.1:{port}", secret_key=secret_key,
+        private_webhooks=HERE,
+    )  # fmt: skip
 
 
 def _listener(port: int) -> socket.socket:
