@@ -78,6 +78,25 @@ def test_where_columns_cannot_fit_each_row_stands_by_itself(width):
     assert [line.split()[0] for line in chat] == ["ARRIVE", "MESSAGES"], "what is empty is not said"
 
 
+def test_rows_that_are_compared_keep_their_columns_in_tables_below_one_another():
+    head = ("Messages", "sent", "delivered", "seen", "reacted", "cost", "why")
+    rows = [(f"step {n} (email)", n, 9, 5, 2, "₸120", "no consent 300, no address 12") for n in (7, 12, 100)]
+    lines = table(head, rows, 46, compared=True).split("\n")
+    assert max(map(len, lines)) <= 46 and [lines[at] for at in (4, 9)] == ["", ""]
+    assert [lines[at].split() for at in (0, 5, 10)] == [
+        [*head[:4]],
+        [head[0], *head[4:6]],
+        [head[0], head[6]],
+    ]
+    assert [lines[at].split()[3] for at in (1, 2, 3)] == ["7", "12", "100"], "each row where it was"
+    assert lines[1].index("7  ") == lines[3].rindex("100") + 2, "numbers stand at the right"
+    assert lines[11].startswith("step 7 (email)") and lines[12].strip() == "12", (
+        "texts are broken as elsewhere"
+    )
+    assert table(head, rows[:2], 46, compared=True) == table(head, rows[:2], 46), "two are read one by one"
+    assert table(head, rows, 24, compared=True) == table(head, rows, 24), "no room for a name and a column"
+
+
 def test_a_picture_without_room_is_left_out_and_a_long_word_still_ends_in_the_terminal():
     shown = table(("", "A"), [("x", "─" * 60), ("y", "w" * 100)], 30)
     assert "─" not in shown and shown.count("w") == 100

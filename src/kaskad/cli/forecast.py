@@ -161,7 +161,7 @@ def _print_steps(told: Mapping[str, Any]) -> None:
     ]  # fmt: skip
     known = ["KNOWN FROM"] if own else []
     heads = ("STEP", "ARRIVE", "MESSAGES", "REACT", *known, "REACTIONS", "COST", "PASSED OVER")
-    typer.echo(table(heads, rows))
+    typer.echo(table(heads, rows, compared=True))
 
 
 def _plot_steps(told: Mapping[str, Any]) -> None:

@@ -13,6 +13,8 @@ import typer
 from kaskad.cli.screens.prose import LEAST, terminal
 from kaskad.domain.worded import Worded
 
+FEW = 3  # rows before they are compared by their columns rather than read one after another
+PARTS = 3  # tables into which one that is too wide is dealt at most
 TALLEST = 4  # lines of a cell, before its row rather stands by itself
 _GAP = "  "
 _PIECES = re.compile(r"\([^()]{1,20}\)[^\s()]*|\S+")
@@ -41,14 +43,16 @@ def say(as_json: bool, value: object, text: str) -> None:
 
 
 def table(
-    head: Sequence[str], rows: Sequence[Sequence[object]], width: int = 0, *, names: int = 1
+    head: Sequence[str], rows: Sequence[Sequence[object]], width: int = 0, *, names: int = 1,
+    compared: bool = False,
 ) -> str:  # fmt: skip
     """Return rows in columns as wide as they need; numbers stand at the right.
 
     Where a terminal has fewer columns, those that are empty are left out and texts are broken into lines;
     where that is not enough, each row stands by itself: its first `names` cells on a line (from → to), and
-    each of the others on one. What goes to a file or to a program is never broken. `width`: columns of a
-    whole line, by itself those of the terminal.
+    each of the others on one. Rows that are `compared` with one another, at least three, rather keep their
+    columns, in up to three tables below one another. What goes to a file or to a program is never broken.
+    `width`: columns of a whole line, by itself those of the terminal.
     """
     wide = width or terminal()
     shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
@@ -58,9 +62,44 @@ def table(
         head, right = [head[at] for at in kept], [right[at] for at in kept]
         shown = [[row[at] for at in kept] for row in shown]
     widths = _narrowed(head, shown, right, wide)
-    if widths is None:
-        return "\n".join(_stacked(head, shown, max(LEAST, wide), names))
-    return "\n".join(line for row in (head, *shown) for line in _in_columns(row, widths, right))
+    if widths is not None:
+        return _columns(head, shown, widths, right)
+    if compared and len(rows) >= FEW:
+        parts = [_part(head, shown, right, wide, part) for part in _dealt(head, shown, wide, names)]
+        if len(parts) <= PARTS and all(parts):
+            return "\n\n".join(parts)
+    return "\n".join(_stacked(head, shown, max(LEAST, wide), names))
+
+
+def _columns(
+    head: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool]
+) -> str:
+    return "\n".join(line for row in (head, *rows) for line in _in_columns(row, widths, right))
+
+
+def _dealt(head: Sequence[str], rows: Sequence[Sequence[str]], wide: int, names: int) -> list[list[int]]:
+    """Return the columns of tables that are no wider than that as far as it can be, each with the names."""
+    parts: list[list[int]] = []
+    for at in range(names, len(head)):
+        if parts and _wide_of(head, rows, [*parts[-1], at]) <= wide:
+            parts[-1].append(at)
+        else:
+            parts.append([*range(names), at])
+    return parts
+
+
+def _part(
+    head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], wide: int, part: Sequence[int]
+) -> str:
+    """Return a table of some of the columns; "" where they do not fit."""
+    kept_head, kept = [head[at] for at in part], [[row[at] for at in part] for row in rows]
+    kept_right = [right[at] for at in part]
+    widths = _narrowed(kept_head, kept, kept_right, wide)
+    return "" if widths is None else _columns(kept_head, kept, widths, kept_right)
+
+
+def _wide_of(head: Sequence[str], rows: Sequence[Sequence[str]], part: Sequence[int]) -> int:
+    return _wide([head[at] for at in part], [[row[at] for at in part] for row in rows])
 
 
 def _wide(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -315,7 +315,7 @@ def _reach_table(levels: Sequence[Level]) -> _Figures:
 
 
 class _Figures:
-    """A table of figures; where a terminal is too narrow for it, each row stands by itself, in lines.
+    """A table of figures; where a terminal is too narrow for it, several, or each row by itself, in lines.
 
     `summed`: the last row is the sum of those above.
     """
@@ -333,7 +333,7 @@ class _Figures:
         """Yield what fits."""
         wide = console.measure(self._table, options=options.update(max_width=ENDLESS)).maximum
         fits = wide <= options.max_width
-        yield self._table if fits else Text(table(self.head, self.rows, options.max_width))
+        yield self._table if fits else Text(table(self.head, self.rows, options.max_width, compared=True))
 
 
 def _print_people(out: Console, report: Report, trips: Sequence[Trip]) -> None:
