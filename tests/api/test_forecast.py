@@ -377,6 +377,7 @@ def _launched_on_trial(api):
     assert 0 < tried < 8 and trial["state"] == "running"
     told, before = api.get("/cascades/five/forecasts")
     assert (told["launch"], told["versions"], before["versions"]) == (launch["id"], [1, 2], [])
+    assert told["uncounted"] == ["others"] and before["uncounted"] == []
     figures = {one["figure"]: one for one in told["figures"]}
     assert {name: one["happened"] for name, one in figures.items()} == {
         "entered": 8, "reached": tried, "silent": 8 - tried, "messages": 8, "cost": 40, "converted": 0,

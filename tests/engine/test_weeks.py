@@ -40,6 +40,9 @@ def test_where_nothing_is_known_that_is_said(stage, office):
     assert told.figures == () and not told.over, "of nobody nothing is told, nor how many will come"
     stage.passes("P9D")
     assert not hindsight.of_cascade(office, "cart")[0].over, "nobody has come: nothing can be held against it"
+    stage.cascade(TEXT % "new" + "budget: {total: 10 KZT}\n")
+    weeks.go_on(office)
+    assert [one.uncounted for one in hindsight.of_cascade(office, "cart")] == [("budgets",), ()]
 
 
 def test_a_week_is_held_against_what_was_told_of_as_many_as_came(either, monkeypatch):

@@ -66,7 +66,8 @@ class Compared(Struct, frozen=True):
 class Hindsight(Struct, frozen=True):
     """A launch, what was expected of it, and what has become of it; `launch` 0: a `version`'s week.
 
-    `versions` are those whose runs are counted, where versions were on trial meanwhile.
+    `versions` are those whose runs are counted, where versions were on trial meanwhile. `uncounted` is what
+    the forecast did not count (`Expected`).
     """
 
     cascade: str
@@ -79,6 +80,7 @@ class Hindsight(Struct, frozen=True):
     under_way: int
     figures: tuple[Compared, ...]
     versions: tuple[int, ...] = ()
+    uncounted: tuple[str, ...] = ()
 
 
 def of_cascade(office: Office, slug: str, limit: int = LAUNCHES) -> list[Hindsight]:
@@ -159,7 +161,7 @@ def _compared(seen: _Seen, slug: str, cascade_id: int, told: Foretold) -> Hindsi
     over = told.state == "done" and past.under_way <= SETTLED * entered  # of one stopped, some never entered
     return Hindsight(
         slug, told.launch, 0, told.audience, told.started_at, expected.basis, over, past.under_way,
-        tuple(figures), tuple(sorted(numbers)) if len(numbers) > 1 else (),
+        tuple(figures), tuple(sorted(numbers)) if len(numbers) > 1 else (), expected.uncounted,
     )  # fmt: skip
 
 
@@ -213,7 +215,7 @@ def _week(seen: _Seen, row: WeekRow) -> Hindsight:
     over = now >= until and past.under_way <= SETTLED * people and people > 0
     return Hindsight(
         row.slug, 0, row.number, f"trigger {told.trigger}", row.at, told.basis, over, past.under_way,
-        tuple(figures),
+        tuple(figures), uncounted=told.uncounted,
     )  # fmt: skip
 
 

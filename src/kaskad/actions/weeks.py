@@ -57,6 +57,7 @@ class Week(Struct, frozen=True):
     basis: str
     figures: Mapping[str, Told]
     costs: Mapping[str, Told]  # by currency, minor units
+    uncounted: tuple[str, ...] = ()  # as that of Expected
 
 
 def go_on(office: Office) -> None:
@@ -105,7 +106,7 @@ def week(
         for each, minor in large.cost.items()
         if each in small.cost_ranges
     }
-    return Week(name, entries(daily, DAYS), len(enough), large.basis, figures, costs)
+    return Week(name, entries(daily, DAYS), len(enough), large.basis, figures, costs, large.uncounted)
 
 
 def _name(cascade: Cascade) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kaskad.cli.forecast import UNCOUNTED
 from kaskad.cli.screens.options import DB, JSON
 from kaskad.cli.screens.prose import tell, terminal
 
@@ -76,6 +77,8 @@ def _print(told: dict[str, Any]) -> None:
         for one in told["figures"]
     ]  # fmt: skip
     typer.echo(table(("FIGURE", "EXPECTED", "8 OF 10", "HAPPENED", "", ""), rows))
+    for what in told["uncounted"]:
+        tell(UNCOUNTED[what])
 
 
 def _print_calibration(told: dict[str, Any]) -> None:

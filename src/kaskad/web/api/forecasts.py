@@ -200,6 +200,10 @@ class HindsightView(View):
     over: Annotated[bool, Field(description="At most one run of a hundred is still under way.")]
     under_way: int
     figures: list[ComparedView]
+    uncounted: Annotated[
+        tuple[str, ...],
+        Field(description="What the forecast did not count: budgets, others; see `uncounted` of a forecast."),
+    ]
 
     @classmethod
     def of(cls, told: Hindsight) -> HindsightView:
@@ -208,6 +212,7 @@ class HindsightView(View):
             version=told.version, versions=told.versions, audience=told.audience,
             started_at=instant(told.started_at), basis=told.basis, over=told.over, under_way=told.under_way,
             figures=[ComparedView.model_validate(one, from_attributes=True) for one in told.figures],
+            uncounted=told.uncounted,
         )  # fmt: skip
 
 
