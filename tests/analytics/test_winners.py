@@ -51,6 +51,10 @@ def test_messages_are_counted_by_variant_with_the_goal_of_their_run():
     again = (other[0], structs.replace(other[1], again=True, left=False))
     runs = [(first, 3), (other, 2), (skipped, 9)]
     assert counts([*runs, (again, 4)], 0, 2, "clicked")[1] == Count(6, 0, 2, people=2), "each person once"
+    moved = (other[0], structs.replace(other[1], moved=True))
+    assert counts([*runs, (moved, 4)], 0, 2, "clicked") == counts(runs, 0, 2, "clicked"), (
+        "another version's words"
+    )
     assert counts(runs, 0, 2, "clicked") == [Count(3, 3, 0, people=3), Count(2, 0, 2, people=2)]
     assert counts(runs, 0, 2, "goal") == [Count(3, 3, 0, people=3), Count(2, 0, 2, people=2)]
     assert counts(runs, 1, 2, "goal") == [Count(), Count()]

@@ -1,5 +1,7 @@
 """Lots that do not fall as they should: where little can be said of them, and of which people they are."""
 
+from collections import Counter
+
 import pytest
 
 from engine.test_winners import TEXT, TRIED, entered, launched, of_lots
@@ -155,3 +157,43 @@ def test_no_version_wins_by_people_lost_among_those_compared_or_later(db, first)
         migrating.migrate(office, "basket", 2, {}, dry_run=False)
         stage.passes("3h")
         assert winners.decide(office) == 1, "both sides have as many again"
+
+
+SHARED = """cascade: news
+title: News
+class: service
+trigger: {broadcast: all}
+reentry: {after_finish: 1h}
+steps:
+  - id: sms
+    channel: sms
+    wait: 6h
+    holdout: 40%
+    variants: [{id: plain, text: plain, weight: 9}, {id: warm, text: warm}]
+  - {id: last, channel: sms, text: last, wait: 9d}
+"""
+
+
+def test_who_was_moved_here_from_another_version_is_of_that_ones_lot(either):
+    stage, office = staged(either)
+    old = activated(stage, SHARED)
+    before = set(people(stage, 300))
+    launched(stage, old)
+    stage.passes("1h")
+    new = activated(stage, SHARED.replace(", weight: 9", "").replace("40%", "10%"))
+    assert migrating.migrate(office, "news", 2, {}, dry_run=False).moved == 300
+    stage.passes("1d")
+    after = people(stage, 120, "late")
+    sent = launched(stage, new)
+    stage.passes("1d")
+    assert before.isdisjoint(sent), "they are under way"
+    # Counted again, slowly: who entered the version itself, by the text that went out.
+    texts = Counter(parcel.outgoing.text for parcel in sent.values() if parcel.step == 0)
+    told = lots.drawn(office, "news")
+    assert [arm.messages for arm in told.variants[0].arms] == [texts["plain"], texts["warm"]]
+    assert (told.steps[0].goal.one.of, told.steps[0].goal.other.of) == (
+        texts.total(),
+        len(after) - texts.total(),
+    )
+    assert texts.total() > 90 and told.variants[0].evenly > 0.001 and told.steps[0].evenly > 0.001
+    assert looked(office) == []

@@ -8,7 +8,9 @@ from functools import partial
 from msgspec import Struct, field
 
 from kaskad.actions.office import Office
+from kaskad.domain.alike import TOLD
 from kaskad.domain.cascade import Step
+from kaskad.domain.course import MOVED
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.migrating import Move, move, wrong_mapping
 from kaskad.domain.version import Version
@@ -124,7 +126,7 @@ def _piece(
             tx.run("drop_skip", contact_id=run.contact_id, run_id=run.id, step=step)
         tx.run(
             "migrate_run", contact_id=run.contact_id, run_id=run.id, seq=run.seq, step=found.step,
-            version_id=target.id, now=now,
+            version_id=target.id, marks=TOLD | MOVED, now=now,
         )  # fmt: skip
         course_store.due(tx, [(run.contact_id, run.id)])
 

@@ -91,10 +91,11 @@ def step_effects(told: Tally, cascade: Cascade) -> list[StepEffect]:
 
     Who came to the step is everybody whom its condition let through, whether a message could be made or not:
     the lot is drawn before addresses, consents and lateness are asked for, so both groups have such people.
+    Who was moved here from another version is not among them: that one's lot may have been another.
     """
     arrived: dict[int, list[int]] = {}
     for leg, runs in told.legs.items():
-        if leg.again or (leg.state == SKIPPED and leg.reason in _BEFORE):
+        if leg.again or leg.moved or (leg.state == SKIPPED and leg.reason in _BEFORE):
             continue
         held = int(leg.state == SKIPPED and leg.reason == _HELD)
         counts = arrived.setdefault(leg.step, [0, 0, 0, 0])
@@ -111,7 +112,10 @@ def step_effects(told: Tally, cascade: Cascade) -> list[StepEffect]:
 
 
 def variant_effects(told: Tally, cascade: Cascade) -> list[VariantEffects]:
-    """Return how the variants of each step compare; `told` must be of one version."""
+    """Return how the variants of each step compare; `told` must be of one version.
+
+    Who was moved here from another version got that one's words, by its weights, and does not count.
+    """
     found = []
     for step in cascade.steps:
         if step.variants:
@@ -123,7 +127,7 @@ def variant_effects(told: Tally, cascade: Cascade) -> list[VariantEffects]:
 def _variants(step: Step, legs: Sequence[tuple[Leg, int]]) -> VariantEffects:
     counts: dict[int | None, list[int]] = {place: [0, 0, 0] for place in range(len(step.variants))}
     for leg, runs in legs:
-        if leg.variant in counts and leg.state not in NO_MESSAGE and not leg.again:
+        if leg.variant in counts and leg.state not in NO_MESSAGE and not leg.again and not leg.moved:
             of = counts[leg.variant]
             of[0] += runs
             of[1] += runs * bool(leg.in_time & REACTED)

@@ -34,13 +34,16 @@ class Count(Struct):
 def counts(runs: Iterable[tuple[Sequence[Part], int]], step: int, variants: int, by: str) -> list[Count]:
     """Return the counts of a step's variants: of courses (their parts) with how many runs went so.
 
-    `by` is a figure of OF_STEPS, or `goal`: the run's goal came in its time.
+    `by` is a figure of OF_STEPS, or `goal`: the run's goal came in its time. Who was moved here from another
+    version got that one's words.
     """
     found = [Count() for _ in range(variants)]
     for parts, number in runs:
         marks = next((part.marks for part in parts if not isinstance(part, Leg)), 0)
         for leg in parts:
             if not isinstance(leg, Leg) or leg.step != step or leg.variant is None or leg.state not in LEFT:
+                continue
+            if leg.moved:
                 continue
             goal = bool(marks & Kind.GOAL.bit)
             hit = goal if by == "goal" else OF_STEPS[by].counts(leg.state, leg.mask, leg.past)

@@ -17,6 +17,9 @@ from msgspec import Struct
 from kaskad.domain.figures import DELIVERED, NO_MESSAGE, REACTED, SEEN
 from kaskad.domain.terms import Channel, Kind
 
+MOVED = (
+    1 << 47
+)  # a bit of a run's marks: it was moved from one version to another; see domain/returns for others
 WORD = 60  # characters of a provider's own words
 LEVELS = ("delivered", "seen", "seen_or_sms_delivered", "reacted")
 SIGNS = ("clicked", "beyond", "rescued", "left", "complained")
@@ -48,6 +51,7 @@ class Leg(Struct, frozen=True, array_like=True, tag="leg", gc=False):
     held: int = 0  # its price while it is under way
     early: tuple[tuple[int, int, int], ...] = ()  # step, channel, bits: done elsewhere before this one left
     changes: tuple[tuple[int, int, int], ...] = ()  # of domain/ledger: how many, by how much together
+    moved: bool = False  # of a run that came from another version: whose lot it was is not known
 
     @property
     def in_time(self) -> int:

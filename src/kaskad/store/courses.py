@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from kaskad.domain.alike import TOLD
-from kaskad.domain.course import Leg, Part, id_of, impersonal, parts_of, reaches, shape_of, text_of
+from kaskad.domain.course import MOVED, Leg, Part, id_of, impersonal, parts_of, reaches, shape_of, text_of
 from kaskad.domain.figures import FAILED, SEEN, UNDER_WAY, WINDOW_MS, WINDOWED, cost_of, price_of
 from kaskad.domain.terms import Channel, Kind
 from kaskad.store.course_times import IN_TIME, Times, times_of
@@ -289,12 +289,13 @@ def _course(
     if reacted:
         first = reacted[0] if len(reacted) == 1 else first
     last = max([leg.step for leg in made if reaches(leg)], default=None)
-    goal = bool(marks & Kind.GOAL.bit)
+    goal, moved = bool(marks & Kind.GOAL.bit), bool(marks & MOVED)
     made = [
         structs.replace(
             leg, first=bool(reacted) and leg.step == first, left=leg.step == times.left, goal=goal,
             again=again, last=leg.step == last, hidden=bool(hidden) and leg.channel == _EMAIL,
             early=early.get(leg.step, ()), changes=changes.get(leg.step, ()),
+            moved=moved,
         )
         for leg in made
     ]  # fmt: skip

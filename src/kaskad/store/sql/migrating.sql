@@ -7,7 +7,7 @@ SELECT contact_id, id FROM runs
 
 -- name: migrate_run
 -- It is decided about at once, by itself: deadlines are worked out anew.
-UPDATE runs SET version_id = :version_id, step = :step, wake_at = :now, guard_at = NULL, seq = seq + 1, marks = marks | 1
+UPDATE runs SET version_id = :version_id, step = :step, wake_at = :now, guard_at = NULL, seq = seq + 1, marks = marks | :marks
  WHERE contact_id = :contact_id AND id = :run_id AND seq = :seq AND outcome IS NULL;
 
 -- name: drop_skip
