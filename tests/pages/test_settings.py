@@ -14,6 +14,7 @@ import kaskad
 from kaskad.actions import brand, keys, policy, suppressions, webhooks
 from kaskad.actions.contacts import ToldAddress
 from kaskad.domain.terms import Channel
+from kaskad.engine.herald import GONE_WHY
 from kaskad.web.api.idempotent import IdempotentRoute
 from kaskad.web.api.noted import PREFIX, is_noted
 from kaskad.web.app import ROUTERS
@@ -127,6 +128,9 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
             assert not re.findall(
                 r'name="types" value="[^"]+" checked', refused.text.partition('"change"')[2]
             )
+            post(client, path, url=url, types="run.entered", enabled="yes")
+            office.write(lambda tx: tx.run("disable_webhook", id=hook.webhook.id, why=str(GONE_WHY)))
+            assert "Он отключён: ответил 410 Gone" in client.get(path, headers={"Accept-Language": "ru"}).text
             post(client, f"{path}/remove")
         assert webhooks.listing(office) == []
     finally:

@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from kaskad.domain.errors import KaskadError, SendError
 from kaskad.domain.inside import Inside
+from kaskad.domain.worded import worded
 from kaskad.engine import announce, catalog
 from kaskad.engine.engine import Engine
 from kaskad.engine.errands import end_of
@@ -44,6 +45,7 @@ AT_ONCE = 8  # attempts under way to one endpoint
 STOP_S = 3.0  # so long a server that stops waits for attempts under way
 KEPT_MS = 30 * 86_400_000  # of deliveries that have ended
 GONE = 410
+GONE_WHY = worded("it answered 410 Gone")
 _S, _MIN, _H = 1_000, 60_000, 3_600_000
 SCHEDULE_MS = (5 * _S, 5 * _MIN, 30 * _MIN, 2 * _H, 5 * _H, 10 * _H, 14 * _H, 20 * _H, 24 * _H)
 JITTER = 0.1
@@ -207,7 +209,7 @@ class Herald:
         def keep(tx: Transaction) -> None:
             tx.run("end_delivery", **end)
             if answer.status == GONE:
-                tx.run("disable_webhook", id=webhook.id, why="it answered 410 Gone")
+                tx.run("disable_webhook", id=webhook.id, why=str(GONE_WHY))
                 catalog.load(tx, self._vault, self._engine.world)
 
         await self._write(keep)
