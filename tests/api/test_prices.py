@@ -40,6 +40,9 @@ def test_a_file_becomes_the_list_and_comes_out_again(api, account):
     exported = api.call("GET", f"{account}/export")
     assert exported.headers["content-type"].startswith("text/csv")
     assert api.put(account, content=exported.text, headers=CSV)["rows"] == told["rows"]
+    heads = "страна;префикс;оператор;класс;отправитель;за;цена;с;по\n"
+    russian = heads + GOOD.partition("\n")[2]
+    assert api.put(account, content=russian.encode(), headers=CSV)["rows"] == told["rows"]
 
 
 def test_the_price_of_a_number_is_told_with_its_row(api, account):

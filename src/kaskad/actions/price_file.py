@@ -31,8 +31,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {  # what a column is: how its header may 
     "per": ("per", "unit", "за", "единица"),
     "price": ("price", "rate", "цена", "тариф"),
     "currency": ("currency", "валюта"),
-    "since": ("validfrom", "since", "начало", "действуетс"),
-    "until": ("validuntil", "validto", "until", "конец", "действуетпо"),
+    "since": ("validfrom", "since", "начало", "действуетс", "с"),
+    "until": ("validuntil", "validto", "until", "конец", "действуетпо", "по"),
 }
 WRITTEN = (
     "country", "prefix", "domain", "operator", "class", "category", "sender", "per", "price", "currency",
@@ -251,7 +251,9 @@ def _number_place(country: str, prefix: str) -> str:
             )
         return f"+{digits}"
     if country != ELSEWHERE and not country_code_for_region(country.upper()):
-        raise ValueError(worded("country %(country)r is no code of two letters, such as KZ", country=country))
+        raise ValueError(
+            worded("country %(country)r is no country's code of two letters, such as KZ", country=country)
+        )
     return country.upper()
 
 

@@ -193,8 +193,8 @@ def _page(
     )  # fmt: skip
 
 
-def _amount(look: Look, micros: int) -> str:
-    return amount_text(micros).replace(".", "," if look.language == "ru" else ".")
+def _amount(look: Look, micros: int, currency: str) -> str:
+    return look.fine(amount_text(micros), currency)
 
 
 def _labels(look: Look, provider: Provider | None) -> Mapping[str, str]:
