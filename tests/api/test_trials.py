@@ -2,7 +2,9 @@
 
 import json
 
+from kaskad.cli import trials as cli
 from kaskad.cli.root import run
+from kaskad.cli.trials import COUNTED
 from kaskad.store import trials, winners
 from kaskad.store.winners import Detail, Figures
 
@@ -223,3 +225,19 @@ def test_paused_steps_are_told_of_alike_wherever_another_version_begins(api, cap
     assert said("apply", str(file), "--yes").endswith("kept is at version 6.\n" + both)
     api.put("/cascades/kept", content=file.read_text() + "# the same\n")
     assert api.post("/cascades/kept/activate")["paused"] == [waits], "what is gone is told once"
+
+
+def test_no_difference_of_an_uneven_lot_is_told(capsys):
+    apart = {name: {"low": 0.01, "high": 0.05} for name in COUNTED}
+    arm = {"share": 50, "entered": 500, "under_way": 0, "cost": {}, **dict.fromkeys(COUNTED, 100)}
+    told = {
+        "id": 1, "state": "running", "why": "", "winner": None, "ended_by": "", "rule": None, "verdict": None,
+        "since": "2026-11-27T12:00:00Z", "evenly": 0.4,
+        "arms": [{**arm, "version": 1, "running": True, "apart": {}},
+                 {**arm, "version": 2, "running": False, "apart": apart}],
+    }  # fmt: skip
+    cli._print(told)
+    assert "reacted +1.0 to +5.0 points" in capsys.readouterr().out
+    cli._print({**told, "evenly": 0.0001})
+    said = capsys.readouterr().out
+    assert said.count("uneven lot: believe nothing") == 1 and "points" not in said

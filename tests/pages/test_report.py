@@ -358,3 +358,26 @@ def test_a_part_whose_figures_fail_says_so_in_its_place_and_asks_no_more(site, v
     page.evaluate('document.dispatchEvent(new CustomEvent("htmx:before:response", {detail: {ctx: {}}}))')
     page.evaluate(again, 1)
     assert page.locator(".toast").count() == 1
+
+
+def test_no_difference_of_an_uneven_lot_is_shown_anywhere(opened, capsys):
+    opened.api.put("/cascades/askew", content=TRIED.replace("cascade: tried", "cascade: askew"))
+    opened.api.post("/cascades/askew/activate")
+    office = opened.service.office
+    with office.read() as tx:
+        version_id = by_slug(tx, "askew").version_id
+    office.write(
+        lambda tx: put_tried(tx, version_id, office.now(), held=2000, variants=(4500, 2250), stepped=2300)
+    )
+    told = opened.api.get("/cascades/askew/uplift")
+    assert told["effect"]["shown_at_any_look"] and told["steps"][0]["goal"]["shown"]
+    assert told["variants"][0]["arms"][1]["p_reacted"] < 0.001, "all of it would be, were the lots even"
+    with opened.client("viewer") as client:
+        page = client.get("/cascades/askew/uplift").text
+    charts = [json.loads(each) for each in re.findall(r"data-told='([^']*)'", page)]
+    assert [len(each["rows"]) for each in charts] == [2, 1, 1]
+    assert {row["tone"] for each in charts for row in each["rows"]} == {"quiet"}
+    assert page.count("uneven lot</span>") == 4 and "shown</span>" not in page
+    assert run(["uplift", "askew", "--db", office.db.name]) == 0
+    said = capsys.readouterr().out
+    assert said.count("uneven lot: believe nothing") == 4 and "shown" not in said

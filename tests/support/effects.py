@@ -25,7 +25,10 @@ _SENT, _SKIPPED = MessageState.SENT.code, MessageState.SKIPPED.code
 _HELD = SkipReason.STEP_HOLDOUT.code
 
 
-def put_tried(tx: Transaction, version_id: int, now: int, *, treated: int = 9000, held: int = 1000) -> None:
+def put_tried(
+    tx: Transaction, version_id: int, now: int, *, treated: int = 9000, held: int = 1000,
+    variants: tuple[int, int] = (4500, 4500), stepped: int = 4500,
+) -> None:  # fmt: skip
     """Count 540 goals of 9 000 who were treated and 42 of 1 000 held out; a step and variants likewise."""
     done, goal = Outcome.EXHAUSTED.code, Kind.GOAL.bit
     parts: list[tuple[Part, int]] = []
@@ -33,9 +36,9 @@ def put_tried(tx: Transaction, version_id: int, now: int, *, treated: int = 9000
         parts.append((Shape(holdout, Outcome.CONVERTED.code, None, 0, goal, steps, 0), goals))
         parts.append((Shape(holdout, done, None, 0, 0, steps, 0), people - goals))
     for variant, reacted in ((0, 400), (1, 560)):
-        for mask, count in ((Kind.CLICKED.bit, reacted), (0, 4500 - reacted)):
+        for mask, count in ((Kind.CLICKED.bit, reacted), (0, variants[variant] - reacted)):
             parts.append((Leg(0, 1, _SENT, mask, None, variant, None, 0, 0, goal=bool(mask)), count))
-    for state, reason, goals, count in ((_SENT, None, 200, 4500), (_SKIPPED, _HELD, 18, 500)):
+    for state, reason, goals, count in ((_SENT, None, 200, stepped), (_SKIPPED, _HELD, 18, 500)):
         for came in (True, False):
             leg = Leg(1, 2, state, 0, None, None, reason, 0, 0, goal=came)
             parts.append((leg, goals if came else count - goals))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from kaskad.analytics.courses import Tally
-from kaskad.analytics.intervals import ALPHA, Interval, Share, difference, holm, lift, p_value
+from kaskad.analytics.intervals import ALPHA, UNEVEN, Interval, Share, difference, holm, lift, p_value
 from kaskad.analytics.samples import sample_ratio
 from kaskad.analytics.sequential import difference_at_any_look
 from kaskad.domain.cascade import Cascade, Step
@@ -54,6 +54,11 @@ class StepEffect(Struct, frozen=True):
     goal: Effect
     evenly: float | None  # p-value of the groups being so full
 
+    @property
+    def uneven(self) -> bool:
+        """Say whether something other than the lot has chosen who is held out."""
+        return self.evenly is not None and self.evenly < UNEVEN
+
 
 class ArmEffect(Struct, frozen=True):
     """One variant of a step against the first one."""
@@ -76,6 +81,11 @@ class VariantEffects(Struct, frozen=True):
     evenly: float | None
     arms: list[ArmEffect]
     until: int | None = None
+
+    @property
+    def uneven(self) -> bool:
+        """Say whether something other than the lot has chosen who gets which variant."""
+        return self.evenly is not None and self.evenly < UNEVEN
 
 
 def effect(one: Share, other: Share) -> Effect:

@@ -22,7 +22,7 @@ def control(db: DB = "", as_json: JSON = False) -> None:
     """Measure what all advertising together brings, against the control group that gets none of it."""
     from kaskad.cli.client import reached
     from kaskad.cli.screens.output import as_text
-    from kaskad.cli.uplift import amount, print_effect
+    from kaskad.cli.uplift import amount, is_uneven, print_effect
 
     with reached(db) as client:
         told = client.get("/control")
@@ -36,8 +36,8 @@ def control(db: DB = "", as_json: JSON = False) -> None:
         one = told["measured"]
         since = f" · since {one['since'][:10]}" if one["since"] else ""
         typer.secho(f"{told['share']:.1%} of contacts get no advertising · {told['event']}{since}", bold=True)
-        print_effect(one["effect"], "everybody")
-        if one["evenly"] is not None and one["evenly"] < 0.001:
+        print_effect(one["effect"], "everybody", is_uneven(one))
+        if is_uneven(one):
             typer.secho("The lot did not fall as it should: believe no effect.", fg="red")
         if one["worth"] and one["currency"]:
             each = [amount(one[name], one["currency"]) for name in ("treated", "control")]

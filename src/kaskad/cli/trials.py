@@ -206,6 +206,7 @@ def _ask(cascade: str, path: str, told: dict[str, Any], db: str, as_json: bool) 
 def _print(trial: dict[str, Any]) -> None:
     """Print a trial with its versions side by side."""
     from kaskad.cli.screens.output import table
+    from kaskad.cli.uplift import UNEVEN_LOT, is_uneven
 
     by = "" if trial["ended_by"] else " by its rule"
     state = {
@@ -216,7 +217,7 @@ def _print(trial: dict[str, Any]) -> None:
     why = f" ({trial['why']})" if trial["why"] else ""
     since = trial["since"][:16].replace("T", " ")
     typer.echo(f"Trial {trial['id']}, {state}{why}; of those who entered since {since} UTC:")
-    uneven = trial["evenly"] is not None and trial["evenly"] < 0.001
+    uneven = is_uneven(trial)
     if uneven:
         typer.secho(
             "The lot did not fall as the shares say: believe no difference until the cause is found; no rule "
@@ -233,13 +234,13 @@ def _print(trial: dict[str, Any]) -> None:
     heads = ("VERSION", "SHARE", "ENTERED", "UNDER WAY", "DELIVERED", "SEEN", "REACTED", "GOAL", "LEFT")
     typer.echo(table(heads, rows))
     for arm in trial["arms"]:
-        if arm["apart"] and not uneven:
+        if arm["apart"]:
             shown = [
                 f"{name} {100 * told['low']:+.1f} to {100 * told['high']:+.1f} points"
                 for name in COUNTED
                 if (told := arm["apart"][name])["low"] > 0 or told["high"] < 0
             ]
-            words = "; ".join(shown) or "no difference is shown"
+            words = UNEVEN_LOT if uneven else "; ".join(shown) or "no difference is shown"
             typer.echo(f"Version {arm['version']} against {base} (95 %, however often you look): {words}")
     if trial["rule"]:
         _print_rule(trial["rule"], trial["verdict"], trial["state"] == "running")

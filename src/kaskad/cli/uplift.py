@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from kaskad.cli.screens.options import CASCADE, DB, JSON, SINCE, UNTIL, when
 from kaskad.cli.screens.prose import tell
+
+UNEVEN = 0.001  # the p-value below which a lot is said to be uneven
+UNEVEN_LOT = "uneven lot: believe nothing"
 
 
 def register(app: typer.Typer) -> None:
@@ -87,8 +90,8 @@ def _head(told: dict[str, Any]) -> None:
         tell(f"{told['uncounted']} runs or more have just changed and are not counted yet.")
 
 
-def print_effect(one: dict[str, Any], treated: str) -> None:
-    """Print both groups, and the difference for one look and for any look."""
+def print_effect(one: dict[str, Any], treated: str, uneven: bool) -> None:
+    """Print both groups, and the difference for one look and any look; of an `uneven` lot none is shown."""
     from kaskad.cli.screens.output import table
     from kaskad.cli.screens.plots import around_zero
 
@@ -103,14 +106,14 @@ def print_effect(one: dict[str, Any], treated: str) -> None:
     scale = _scale(ends)
     tell(f"Difference {_points(one['difference'])} points")
     for text, interval in (("one look, fixed beforehand", ends[0]), ("if you look again and again", ends[1])):
-        shown = "shown" if interval["low"] > 0 or interval["high"] < 0 else "not shown"
+        shown = _shown(interval["low"] > 0 or interval["high"] < 0, uneven)
         line = around_zero(interval["low"], interval["high"], scale)
         typer.echo(f"  {line}  {_pair(interval)} · {text}: {shown}")
 
 
 def _whole(told: dict[str, Any]) -> None:
     one = told["effect"]
-    print_effect(one, "treated")
+    print_effect(one, "treated", told["uneven"])
     orders, lift = told["orders"], one["lift"]
     if one["shown"] and not told["uneven"]:
         between = orders["between"]
@@ -120,7 +123,7 @@ def _whole(told: dict[str, Any]) -> None:
         )
         if lift:
             tell(f"Relative lift: {lift['low']:+.0%} to {lift['high']:+.0%}")
-    else:
+    elif not told["uneven"]:
         tell("An effect is not shown: what there is may be chance.")
     _money(told)
     if told["touched"]:
@@ -136,7 +139,7 @@ def _money(told: dict[str, Any]) -> None:
         currency = worth["currency"]
         treated, control = amount(worth["treated"], currency), amount(worth["control"], currency)
         low, high = (amount(worth["between"][end], currency) for end in ("low", "high"))
-        shown = "shown" if worth["shown"] else "not shown"
+        shown = _shown(worth["shown"], told["uneven"])
         tell(f"Revenue for each person: {treated} against {control}; difference {low} to {high}: {shown}")
     if each:
         for currency, minor in each["cost"].items():
@@ -154,7 +157,7 @@ def _steps(steps: list[dict[str, Any]]) -> None:
     rows = [
         (one["step"], one["goal"]["treated"]["people"], _rate(one["goal"]["treated"]["rate"]),
          one["goal"]["control"]["people"], _rate(one["goal"]["control"]["rate"]),
-         *_cells(one["goal"], scale, one["evenly"]))
+         *_cells(one["goal"], scale, is_uneven(one)))
         for one in steps
     ]  # fmt: skip
     typer.echo(table(("STEP", "CAME", "GOALS", "HELD OUT", "GOALS", "", "DIFFERENCE", ""), rows))
@@ -165,7 +168,7 @@ def _variants(variants: list[dict[str, Any]]) -> None:
 
     for one in variants:
         tell(f"\nVariants of {one['step']}, against {one['arms'][0]['id']}", bold=True)
-        if one["evenly"] is not None and one["evenly"] < 0.001:
+        if is_uneven(one):
             tell(
                 "The lot did not fall as the weights say: believe no difference until the cause is found; no "
                 "rule decides meanwhile.", fg="red",
@@ -175,7 +178,7 @@ def _variants(variants: list[dict[str, Any]]) -> None:
         scale = _scale([arm["reacted"]["between"] for arm in one["arms"][1:]])
         rows = []
         for place, arm in enumerate(one["arms"]):
-            cells = _cells(arm["reacted"], scale, one["evenly"], arm["p_reacted"]) if place else ("", "", "")
+            cells = _cells(arm["reacted"], scale, is_uneven(one), arm["p_reacted"]) if place else ("", "", "")
             reacted, goal = _rate(arm["reacted"]["treated"]["rate"]), _rate(arm["goal"]["treated"]["rate"])
             rows.append((arm["id"], arm["messages"], reacted, goal, *cells))
         typer.echo(table(("VARIANT", "MESSAGES", "REACTED", "GOALS", "", "OF REACTIONS", ""), rows))
@@ -195,7 +198,7 @@ def _plans(told: dict[str, Any]) -> None:
 
 
 def _cells(
-    effect: dict[str, Any], scale: float, evenly: float | None, p: float | None = None
+    effect: dict[str, Any], scale: float, uneven: bool, p: float | None = None
 ) -> tuple[str, str, str]:  # fmt: skip
     """Return the bar, the interval, and what is shown of one effect."""
     from kaskad.cli.screens.plots import around_zero
@@ -203,10 +206,18 @@ def _cells(
     if effect["between"] is None:
         return "", "", "nobody yet"
     line = around_zero(effect["between"]["low"], effect["between"]["high"], scale)
-    if evenly is not None and evenly < 0.001:
-        return line, _pair(effect["between"]), "uneven lot: believe nothing"
-    shown = effect["shown"] if p is None else p < 0.05
-    return line, _pair(effect["between"]), "shown" if shown else "not shown"
+    return line, _pair(effect["between"]), _shown(effect["shown"] if p is None else p < 0.05, uneven)
+
+
+def is_uneven(told: Mapping[str, Any]) -> bool:
+    """Say whether the lot of what is told so (`evenly`) did not fall as it should."""
+    return told["evenly"] is not None and told["evenly"] < UNEVEN
+
+
+def _shown(shown: bool, uneven: bool) -> str:
+    if uneven:
+        return UNEVEN_LOT
+    return "shown" if shown else "not shown"
 
 
 def _scale(intervals: Sequence[dict[str, float] | None]) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from kaskad.actions import attribution, cascades, lots, uplift
-from kaskad.analytics.effects import Effect, differs
+from kaskad.analytics.effects import Effect, VariantEffects, differs
 from kaskad.analytics.uplift import Uplift
 from kaskad.web.auth import InOffice
 from kaskad.web.pages.cascades import Reader, Slug
@@ -47,8 +47,7 @@ def does_it_work(
         rules={name: look._(text) for name, text in RULES.items()},
         verdict=_verdict(told) if told else "", whole=_whole(look, told) if told else [],
         steps=_steps(told) if told else [],
-        variants={one.step: [_row(arm.id, arm.reacted, differs(arm.p_reacted)) for arm in one.arms[1:]]
-                  for one in (told.variants if told else ())},
+        variants={one.step: _variants(one) for one in (told.variants if told else ())},
         uneven=[look.told(one) for one in lots.of_cascade(office, slug)], **offered(office, slug),
         differs=differs,
     )  # fmt: skip
@@ -71,21 +70,25 @@ def _verdict(told: Uplift) -> str:
 
 
 def _whole(look: Look, told: Uplift) -> list[Row]:
-    one = told.effect
+    one, off = told.effect, told.uneven
     if one.difference is None or one.any_look is None:
         return []
     return [
-        {**_row(look._("One look"), one), "tone": _tone(one)},
+        _row(look._("One look"), one, one.shown and not off),
         {"name": look._("Any look"), "value": one.estimate, "low": one.any_look.low,
-         "high": one.any_look.high, "tone": _tone(one) if one.shown_at_any_look else "quiet"},
+         "high": one.any_look.high, "tone": _tone(one, one.shown_at_any_look and not off)},
     ]  # fmt: skip
 
 
 def _steps(told: Uplift) -> list[Row]:
-    return [_row(one.step, one.goal) for one in told.steps]
+    return [_row(one.step, one.goal, one.goal.shown and not one.uneven) for one in told.steps]
 
 
-def _row(name: str, effect: Effect, shown: bool | None = None) -> Row:
+def _variants(one: VariantEffects) -> list[Row]:
+    return [_row(arm.id, arm.reacted, differs(arm.p_reacted) and not one.uneven) for arm in one.arms[1:]]
+
+
+def _row(name: str, effect: Effect, shown: bool) -> Row:
     between = effect.difference
     return {
         "name": name, "value": effect.estimate, "low": between.low if between else None,
@@ -93,7 +96,8 @@ def _row(name: str, effect: Effect, shown: bool | None = None) -> Row:
     }  # fmt: skip
 
 
-def _tone(effect: Effect, shown: bool | None = None) -> str:
-    if not (effect.shown if shown is None else shown):
+def _tone(effect: Effect, shown: bool) -> str:
+    """Return the colour of a difference: none where it is not shown, or means nothing."""
+    if not shown:
         return "quiet"
     return "good" if (effect.estimate or 0) > 0 else "bad"
