@@ -109,7 +109,9 @@ def serve(
     settings = _with(chosen(db), listen=listen, base_url=base_url)
     log.configure(settings.log_level, settings.log_style)
     ending = _ending()
-    with serving(settings, "kaskad serve", base_url=settings.base_url, playground=Playground()) as service:
+    with serving(
+        settings, "kaskad serve", base_url=settings.base_url, playground=Playground(), ahead=True
+    ) as service:
         link = sign_in.link(service.office, _seen_at(settings, service.url))
         if as_json:
             typer.echo(as_line({"url": service.url, "base_url": service.base_url, "sign_in": link}))

@@ -166,7 +166,7 @@ def playing(plan: Plan, say: Say) -> Iterator[Play]:
         sandbox = stack.enter_context(running(world))
         say("Kaskad: database, engine, API and pages.")
         service = stack.enter_context(
-            serving(settings, "kaskad demo", time_factor=plan.time_factor, listener=listener)
+            serving(settings, "kaskad demo", time_factor=plan.time_factor, listener=listener, ahead=True)
         )
         client = stack.enter_context(_client(service))
         shop = Shop(lambda event: _tell(client, [event]))

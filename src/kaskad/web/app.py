@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -390,6 +390,12 @@ def _answered_with_office() -> list[BaseRoute]:
     return together.routes
 
 
+def routes() -> Iterator[Callable[[], object]]:
+    """Yield for each router what derives its routes: the framework leaves that for the first requests."""
+    scope = {"type": "http", "method": "GET", "path": "/nowhere", "root_path": "", "headers": []}
+    return (partial(route.matches, scope) for route in _answered_with_office())
+
+
 class Front:
     """Takes webhooks straight to their handler, all the rest by the routes.
 
@@ -405,6 +411,10 @@ class Front:
         self._office = office  # whose brands may have such hosts of their own
         self._routed = routed
         self._lines, self._figures = lines, figures
+
+    def is_seen(self) -> bool:
+        """Say whether somebody has a page open."""
+        return self._lines.open > 0
 
     def close(self) -> None:
         """End what would keep the server from stopping: the streams of open pages, figures not yet begun."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -42,6 +43,9 @@ from kaskad.store.db import Database, Transaction, open_database
 from kaskad.store.migrate import upgrade
 from kaskad.store.vault import Vault, key_file, open_vault
 from kaskad.web.local import database_file, found_at
+
+if TYPE_CHECKING:
+    from kaskad.web.app import Front
 
 SIGNING = "signing_key"
 AHEAD = "clock"  # how far a database's time has come that was run faster than the world
@@ -85,6 +89,7 @@ def serving(
     pages: bool = True,
     playground: Playground | None = None,
     listener: socket.socket | None = None,
+    ahead: bool = False,
 ) -> Iterator[Service]:
     """Run everything until the end of the block, then stop it in order and lose nothing.
 
@@ -92,7 +97,8 @@ def serving(
     listened on. `moves` False: nothing is decided or sent, what is asked for and arrives is only kept.
     `pages` False: nothing is listened to, `base_url` is that of the processes which do.
     `playground` runs the sandbox, where one may be opened. `listener` is listened on, where the caller has
-    one already, instead of the settings' address, and closed at the end.
+    one already, instead of the settings' address, and closed at the end. `ahead`: what pages need when they
+    are first looked at is made while there is nothing else to do.
     Raises StoreError for a database that can't be used, Conflict for an address that is taken.
     """
     with ExitStack() as stack:
@@ -112,7 +118,9 @@ def serving(
             errands.start()
             _ask_services(service, settings, errands, ingest)
         if listener is not None:
-            _answer_requests(stack, service, own, ingest, listener, real_time)
+            front = _answer_requests(stack, service, own, ingest, listener, real_time)
+            if ahead:
+                _look_ahead(stack, front)
         if moves:
             _tell_and_watch(stack, service.office)
         if playground is not None:
@@ -152,8 +160,8 @@ def _ask_services(service: Service, settings: Settings, errands: Errands, ingest
 def _answer_requests(
     stack: ExitStack, service: Service, settings: Settings, ingest: Ingest, listener: socket.socket,
     real_time: bool,
-) -> None:  # fmt: skip
-    """Answer API, pages and webhooks until the stack ends."""
+) -> Front:  # fmt: skip
+    """Answer API, pages and webhooks until the stack ends; return what answers."""
     from kaskad.web.app import build_app, short_host
     from kaskad.web.porter.porter import WORKS, Porter
     from kaskad.web.server import Server
@@ -168,6 +176,17 @@ def _answer_requests(
     stack.callback(server.stop)
     stack.callback(app.close)
     server.start()
+    return app
+
+
+def _look_ahead(stack: ExitStack, front: Front) -> None:
+    """Make ahead what pages need, until all is made or the stack ends."""
+    from kaskad.web.ahead import Ahead
+    from kaskad.web.app import routes
+
+    part = Ahead(routes(), front.is_seen)
+    part.start()
+    stack.callback(part.stop)
 
 
 def _tell_and_watch(stack: ExitStack, office: Office) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote, unquote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 from msgspec import Struct
 from starlette.requests import Request
@@ -119,11 +120,36 @@ def cascade_pages(request: Request, seen: Visitor | None) -> list[tuple[str, str
     return [(path.format(slug=slug), name) for path, name in TABS if path in needs and seen.may(needs[path])]
 
 
+class _Compiled(BytecodeCache):
+    """Templates as they were compiled, for all languages: texts are looked up when a page is made."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@cache
+def _compiled() -> _Compiled:
+    return _Compiled()
+
+
+def templates() -> Iterator[Callable[[], object]]:
+    """Yield for each template what compiles it."""
+    known = _environment("en")
+    return (partial(known.get_template, name) for name in known.list_templates())
+
+
 @cache
 def _environment(language: str) -> Environment:
     made = Environment(
         loader=PackageLoader("kaskad.web", "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.i18n"],
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.i18n"], bytecode_cache=_compiled(),
     )  # fmt: skip
     told = words(language)
     install: Any = getattr(made, "install_gettext_callables")  # noqa: B009 - the extension's, not the type's

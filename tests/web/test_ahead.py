@@ -1,0 +1,84 @@
+"""What the first look at a page would take is done before anybody looks, when there is nothing else to do."""
+
+import time
+from collections.abc import Iterator
+from threading import Event
+from types import SimpleNamespace
+
+import pytest
+
+from kaskad.web import ahead, app
+from kaskad.web.ahead import Ahead
+from kaskad.web.pages import shell
+from support.faults import until
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise AssertionError("this was to be done before")
+
+
+def test_nothing_is_left_for_the_first_look_at_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    app._answered_with_office.cache_clear()
+    for piece in ahead.pieces(app.routes()):
+        piece()
+    monkeypatch.setattr("fastapi.routing.get_dependant", _fail)
+    scope = {"type": "http", "method": "GET", "path": "/cascades/sale", "root_path": "", "headers": []}
+    assert sum(route.matches(scope)[0].value > 0 for route in app._answered_with_office()) >= 1
+    for language in ("en", "ru"):
+        fresh = shell._environment.__wrapped__(language)
+        monkeypatch.setattr(fresh, "compile", _fail)
+        assert len([fresh.get_template(name) for name in fresh.list_templates()]) > 90
+
+
+class _Steps:
+    """Pieces that note themselves, and a process that is busy or not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        self.busy, self.seen, self.used = True, Event(), 0.0
+        monkeypatch.setattr(ahead, "pieces", lambda given: given)
+        monkeypatch.setattr(ahead, "import_module", self.done.append)
+        monkeypatch.setattr(ahead, "HEAVY", ("heavy",))
+        monkeypatch.setattr(ahead, "_LOOK_S", 0.005)
+        clock = SimpleNamespace(monotonic=time.monotonic, process_time=self._used)
+        monkeypatch.setattr(ahead, "time", clock)
+
+    def _used(self) -> float:
+        self.used += 1000.0 if self.busy else 0.0
+        return self.used
+
+    def pieces(self) -> Iterator[ahead.Piece]:
+        for name in ("one", "two"):
+            yield lambda name=name: self.done.append(name)  # type: ignore[misc]
+
+
+def test_it_gives_way_and_loads_what_is_heavy_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = _Steps(monkeypatch)
+    part = Ahead(steps.pieces(), steps.seen.is_set)
+    part.start()
+    until(lambda: steps.used > 10_000)
+    assert steps.done == []
+    steps.busy = False
+    until(lambda: len(steps.done) == 2)
+    time.sleep(0.03)
+    assert steps.done == ["one", "two"]
+    steps.seen.set()
+    until(lambda: steps.done == ["one", "two", "heavy"])
+    part.stop()
+
+
+def test_it_ends_while_it_waits_and_when_something_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = _Steps(monkeypatch)
+    waiting = Ahead(steps.pieces(), steps.seen.is_set)
+    waiting.start()
+    waiting.stop()
+    assert steps.done == []
+    steps.busy = False
+    failing = Ahead(iter([_fail]), lambda: True)
+    failing.start()
+    failing.stop()
+    unseen = Ahead(steps.pieces(), steps.seen.is_set)
+    unseen.start()
+    until(lambda: len(steps.done) == 2)
+    unseen.stop()
+    assert steps.done == ["one", "two"]
