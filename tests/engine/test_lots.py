@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from engine.test_winners import TEXT, TRIED, entered, launched, of_lots
-from kaskad.actions import alarm_book, lots, migrating, trials, winners
+from kaskad.actions import alarm_book, lots, migrating, trials, uplift, winners
 from kaskad.analytics import changed
 from kaskad.domain.terms import Channel, Kind
 from kaskad.domain.trials import Rule
@@ -197,3 +197,39 @@ def test_who_was_moved_here_from_another_version_is_of_that_ones_lot(either):
     )
     assert texts.total() > 90 and told.variants[0].evenly > 0.001 and told.steps[0].evenly > 0.001
     assert looked(office) == []
+
+
+HELD = """cascade: news
+title: News
+class: service
+holdout: 10%
+trigger: {broadcast: all}
+goal: {event: bought}
+steps:
+  - {id: sms, channel: sms, text: one, wait: 9d}
+  - {id: last, channel: sms, text: last, wait: 9d}
+"""
+
+
+def test_who_was_moved_from_a_version_that_holds_out_another_share_is_of_that_ones_lot(either):
+    stage, office = staged(either)
+    old = activated(stage, HELD)
+    people(stage, 400)
+    launched(stage, old)
+    stage.passes("1h")
+    new = activated(stage, HELD.replace("holdout: 10%", "holdout: 30%"))
+    assert migrating.migrate(office, "news", 2, {}, dry_run=False).moved > 300
+    after = people(stage, 200, "late")
+    sent = launched(stage, new)
+    stage.passes("1d")
+    # Counted again, slowly: who entered the version itself, written to or not.
+    held = len(after) - len(sent)
+    assert lots.drawn(office, "news").groups == (held, len(sent)) and 40 < held < 80
+    told = uplift.measure(office, "news", ripe=False)
+    assert (told.effect.other.of, told.effect.one.of, told.uneven) == (held, len(sent), False)
+    assert looked(office) == []
+    # Nobody is lost where the share stays the same: those held out stay where they are.
+    activated(stage, HELD.replace("holdout: 10%", "holdout: 30%").replace("text: one", "text: two"))
+    assert migrating.migrate(office, "news", 3, {}, dry_run=False).moved > 400
+    stage.passes("1h")
+    assert lots.drawn(office, "news").groups == (held, len(sent)) and looked(office) == []

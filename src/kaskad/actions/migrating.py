@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from kaskad.actions.office import Office
 from kaskad.domain.alike import TOLD
 from kaskad.domain.cascade import Step
-from kaskad.domain.course import MOVED
+from kaskad.domain.course import MOVED, STRANGE
 from kaskad.domain.errors import Invalid, NotFound
 from kaskad.domain.migrating import Move, move, wrong_mapping
 from kaskad.domain.version import Version
@@ -112,7 +112,8 @@ def _piece(
     live = [run for run in runs if run.outcome is None and run.version_id != target.id]
     passages, _ = run_store.passages(tx, live, world.retriable, world.plain)
     for run in live:
-        old = world.versions[run.version_id].cascade
+        version = world.versions[run.version_id]
+        old = version.cascade
         found = move(run, passages[run.contact_id, run.id], old, target, mapping)
         if not isinstance(found, Move):
             told.stay[found] = told.stay.get(found, 0) + 1
@@ -124,9 +125,10 @@ def _piece(
             continue
         for step in found.dropped:
             tx.run("drop_skip", contact_id=run.contact_id, run_id=run.id, step=step)
+        marks = TOLD | MOVED | (0 if version.held_share == target.held_share else STRANGE)
         tx.run(
             "migrate_run", contact_id=run.contact_id, run_id=run.id, seq=run.seq, step=found.step,
-            version_id=target.id, marks=TOLD | MOVED, now=now,
+            version_id=target.id, marks=marks, now=now,
         )  # fmt: skip
         course_store.due(tx, [(run.contact_id, run.id)])
 

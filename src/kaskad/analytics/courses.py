@@ -27,7 +27,7 @@ class Tally(Struct):
     shapes: Counter[Shape] = field(default_factory=Counter)
     values: Counter[int] = field(default_factory=Counter)
     legs: Counter[Leg] = field(default_factory=Counter)
-    people: Counter[tuple[int, int]] = field(default_factory=Counter)  # version, held out -> first runs
+    people: Counter[tuple[int, int]] = field(default_factory=Counter)  # version, held out -> runs of its lot
     placed: dict[tuple[int, Leg], tuple[int, int]] = field(
         default_factory=dict
     )  # version, leg -> runs, worth
@@ -45,7 +45,7 @@ class Tally(Struct):
             self.shapes[part] += runs
             (self.held if part.holdout else self.values)[version_id] += value
             self.returned[version_id] += 0 if part.holdout else returned
-            self.people[version_id, part.holdout] += 0 if part.again else runs
+            self.people[version_id, part.holdout] += runs * part.of_the_lot
 
 
 def tally(tx: Transaction, cascade_id: int, scope: Scope, changed: Changed | None = None) -> Tally:
@@ -197,7 +197,7 @@ def worth_each(
     arms: dict[int, Counter[int]] = {0: Counter(), 1: Counter()}
     for (course_id, value), count in found.items():
         shape = next(part for part in known[course_id] if isinstance(part, Shape))
-        if not shape.again:
+        if shape.of_the_lot:
             arms[shape.holdout][value] += count
     return arms
 

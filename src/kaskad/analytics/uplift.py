@@ -117,7 +117,7 @@ def treated_and_held(told: Tally) -> Effect:
     """Return the effect of the whole cascade on its goal."""
     counts = {0: [0, 0], 1: [0, 0]}
     for shape, runs in told.shapes.items():
-        if not shape.again:
+        if shape.of_the_lot:
             counts[shape.holdout][0] += runs * bool(shape.marks & Kind.GOAL.bit)
             counts[shape.holdout][1] += runs
     return effect(Share(*counts[0]), Share(*counts[1]))

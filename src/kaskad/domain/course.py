@@ -17,9 +17,9 @@ from msgspec import Struct
 from kaskad.domain.figures import DELIVERED, NO_MESSAGE, REACTED, SEEN
 from kaskad.domain.terms import Channel, Kind
 
-MOVED = (
-    1 << 47
-)  # a bit of a run's marks: it was moved from one version to another; see domain/returns for others
+# Bits of a run's marks (see domain/returns for others): it was moved from one version to another,
+MOVED = 1 << 47
+STRANGE = 1 << 48  # and from one that held out another share of people: another lot made its group
 WORD = 60  # characters of a provider's own words
 LEVELS = ("delivered", "seen", "seen_or_sms_delivered", "reacted")
 SIGNS = ("clicked", "beyond", "rescued", "left", "complained")
@@ -71,6 +71,11 @@ class Shape(Struct, frozen=True, array_like=True, tag="run"):
     levels: int
     again: bool = False  # not the person's first run through the cascade
     signs: int = 0  # bits of SIGNS
+
+    @property
+    def of_the_lot(self) -> bool:
+        """Say whether the lot of its version made this run's group: held out, or treated."""
+        return not self.again and not self.marks & STRANGE
 
 
 Part = Leg | Shape

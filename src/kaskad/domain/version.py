@@ -83,6 +83,12 @@ class Version(Struct, frozen=True):
     held: dict[int, bool] = {}  # steps that are paused: whether people pass them over, else they wait
     chances: dict[int, Chances] = {}  # by step: what was learnt since; the version itself stays as it is
 
+    @property
+    def held_share(self) -> int:
+        """Return how many of 10 000 people get nothing, so that the others can be held against them."""
+        own = self.cascade.holdout
+        return self.policy.holdout.of(self.cascade.message_class) if own is None else own
+
 
 def prepare(
     version_id: int, cascade_id: int, cascade: Cascade, policy: Policy, texts: TextBook = NO_TEXTS

@@ -92,16 +92,11 @@ def _new_run(request: Request, mine: Sequence[Run], now: int, seed: bool = False
         request.contact_id, run_id, version.cascade_id, version.id, _slot(request), RunState.PENDING.code,
         Phase.ENTER, -1, None, 0, due_at, due_at, request.at,
     )  # fmt: skip
-    holdout = _holdout(version)
-    if seed or not holdout or share(version, request.contact_id, "holdout") >= holdout:
+    held = version.held_share
+    if seed or not held or share(version, request.contact_id, "holdout") >= held:
         return run
     ends_at = goal_ends_at(version, run)
     return msgspec.structs.replace(run, holdout=1, wake_at=max(ends_at, now), due_at=ends_at)
-
-
-def _holdout(version: Version) -> int:
-    own = version.cascade.holdout
-    return version.policy.holdout.of(version.cascade.message_class) if own is None else own
 
 
 def _slot(request: Request) -> int:
