@@ -242,3 +242,27 @@ def test_columns_are_made_unasked_and_dropped_where_nobody_asks(
     stage.passes("1h")
     assert keeper.round() and kept() == (1, 1, 0), "a live cascade asks"
     assert segments.count(office, "buyers") == 1
+
+
+def test_what_is_done_once_an_hour_is_done_whatever_fails_of_it_and_sooner_then(
+    office: tuple[Stage, Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, office = office
+    keeper, done = columns.Keeper(office), []
+
+    def fails(office: Office) -> None:
+        raise ZeroDivisionError
+
+    keeper.round()
+    with monkeypatch.context() as once:
+        once.setattr(columns.learning, "renew", fails)
+        once.setattr(columns.lots, "look", fails)
+        once.setattr(columns.winners, "decide", done.append)
+        stage.passes("1h")
+        keeper.round()
+        assert done == [office]
+    monkeypatch.setattr(columns.lots, "look", done.append)
+    for wait, times in (("9m", 1), ("5m", 2), ("50m", 2), ("15m", 3)):
+        stage.passes(wait)
+        keeper.round()
+        assert len(done) == times, wait

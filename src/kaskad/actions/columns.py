@@ -61,18 +61,24 @@ class Keeper:
             watching.look(self._office)
             scores.renew(self._office)
             if now >= self._learn_at:
-                learning.renew(self._office)
-                lots.look(self._office)
-                winners.decide(self._office)
-                if now - rhythms.counted_at(self._office) >= _DAY_MS:
-                    rhythms.renew(self._office)
-                self._learn_at = now + _HOUR_MS
+                self._learn_at = now + (_HOUR_MS if self._learn() else int(_REST_S * 1000))
             if now >= self._sunset_at:
                 if silent := sunset.let_go(self._office):
                     log.info("sunset", contacts=silent)
                 self._sunset_at = now + _DAY_MS
             self._watch_at = now + max(_WATCH_MS, int((monotonic() - began) * 1000 * _RARER))
         return self._keep()
+
+    def _learn(self) -> bool:
+        """Do what is done once an hour, each whatever became of the others; return whether all went well."""
+        failed = False
+        for work in (learning.renew, lots.look, winners.decide, _rhythms):
+            try:
+                work(self._office)
+            except Exception:
+                log.exception("hourly work has failed", of=work.__module__)
+                failed = True
+        return not failed
 
     def _keep(self) -> bool:
         """Make or drop columns, a block at a time; return whether any was."""
@@ -91,3 +97,8 @@ class Keeper:
                 break
             began = monotonic()
         return True
+
+
+def _rhythms(office: Office) -> None:
+    if office.now() - rhythms.counted_at(office) >= _DAY_MS:
+        rhythms.renew(office)
