@@ -4,7 +4,8 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from kaskad.store import cascades, contacts
+from kaskad.engine import counting
+from kaskad.store import cascades, contacts, courses
 from kaskad.web import metrics as metrics_module
 
 CASCADE = """
@@ -61,6 +62,7 @@ def test_messages_money_runs_and_webhooks_are_counted(api, monkeypatch):
         sms = next(row[0] for row in tx.all("accounts") if row[1] == "sms")
         tx.many("put_messages", [(ann, 1, 0, 8, 2, None, None, sms, 2, None, 5, 1450, None, None)])
         tx.many("accept_messages", [(ann, 1, 0, 2, 5, None)])
+        courses.due(tx, {(ann, 1)})  # as whoever changes a run does
 
     office.write(prepare)
     office.reload()
@@ -71,6 +73,11 @@ def test_messages_money_runs_and_webhooks_are_counted(api, monkeypatch):
     assert metrics["kaskad_messages", "sent", "sms"] == 1
     assert metrics["kaskad_money_spent", "KZT", "sms"] == 14.5
     assert metrics["kaskad_runs_live", "counted"] == 1
+    monkeypatch.setattr(metrics_module, "monotonic", lambda: real() + 122)
+    while office.write(lambda tx: counting.count(tx, 100)):
+        pass
+    assert figures(api)["kaskad_messages", "sent", "sms"] == 1, "counted by now"
+    assert figures(api)["kaskad_money_spent", "KZT", "sms"] == 14.5
     assert metrics["kaskad_webhooks_refused_total", "sms"] == 1
     assert metrics["kaskad_tick_seconds_count",] >= 1
     assert "Secret-Ann" not in str(metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from msgspec import Struct, field, structs
@@ -85,22 +85,48 @@ def standings(tx: Transaction, cascade_id: int = 0) -> dict[int, tuple[int, int]
     found: dict[int, list[int]] = {
         row[0]: [row[1], row[2]] for row in tx.all("counts_under_way", cascade_id=cascade_id)
     }
-    changed = waiting(tx, PIECE)
     cascades = {row[0]: row[1] for row in tx.all("version_cascades")}
-    courses: dict[int, str] = {}
-    told = stand(tx, changed if len(changed) <= PIECE else set(), courses)
-    moved = [
-        (entry, sign) for one in told.values() for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry
-    ]
-    known = parts(tx, {entry.course_id for entry, _ in moved}, courses)
-    for entry, sign in moved:
+    for sign, entry, own in _corrected(tx, _waiting(tx)):
         of = cascades[entry.version_id]
-        for under_way in (live(part) for part in known[entry.course_id]):
+        for under_way in (live(part) for part in own):
             if under_way is not None and cascade_id in (0, of):
                 counts = found.setdefault(of, [0, 0])
                 counts[0] += sign
                 counts[1] += sign * under_way
     return {number: (begun, under_way) for number, (begun, under_way) in found.items() if begun}
+
+
+def messages(tx: Transaction) -> Counter[Leg]:
+    """Return how many messages and skipped steps there are, by what became of each; no seeds'.
+
+    While very much is going on this is as of some seconds ago.
+    """
+    found = Counter[Leg]()
+    for text, count in tx.all("parts_ever"):
+        if isinstance(part := part_of_text(text), Leg):
+            found[part] += count
+    for sign, _, own in _corrected(tx, _waiting(tx)):
+        for leg in (part for part in own if isinstance(part, Leg)):
+            found[leg] += sign
+    return found
+
+
+def _waiting(tx: Transaction) -> set[tuple[int, int]]:
+    """Return the runs that are to be counted anew; none, where there are too many to be looked at."""
+    changed = waiting(tx, PIECE)
+    return changed if len(changed) <= PIECE else set()
+
+
+def _corrected(
+    tx: Transaction, keys: set[tuple[int, int]]
+) -> Iterator[tuple[int, Entry, Sequence[Part]]]:  # fmt: skip
+    """Yield as what these runs are counted (-1), and as what they should be (1), each with its parts."""
+    courses: dict[int, str] = {}
+    told = stand(tx, keys, courses).values()
+    moved = [(sign, entry) for one in told for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry]
+    known = parts(tx, {entry.course_id for _, entry in moved}, courses)
+    for sign, entry in moved:
+        yield sign, entry, known[entry.course_id]
 
 
 def _scan(tx: Transaction, cascade_id: int, scope: Scope, counts: Counts) -> None:
@@ -148,8 +174,7 @@ def left_between(tx: Transaction, since: int, until: int, *, by_hour: bool = Fal
             "legs_between", hours=hours, since=first, until=last, by=int(by_hour)
         ):
             found[hour, version_id, leg_of(text)] += count
-    changed = waiting(tx, PIECE)
-    for hour, version_id, leg, sign in moves(tx, changed if len(changed) <= PIECE else set()):
+    for hour, version_id, leg, sign in moves(tx, _waiting(tx)):
         if since <= hour < until:
             found[hour if by_hour else 0, version_id, leg] += sign
     return found
@@ -157,13 +182,9 @@ def left_between(tx: Transaction, since: int, until: int, *, by_hour: bool = Fal
 
 def moves(tx: Transaction, keys: set[tuple[int, int]]) -> Iterator[tuple[int, int, Leg, int]]:
     """Yield the messages of these runs by hour and version: as counted (-1), and as they are (1)."""
-    courses: dict[int, str] = {}
-    told = stand(tx, keys, courses).values()
-    moved = [(entry, sign) for one in told for entry, sign in ((one.counted, -1), (one.entry, 1)) if entry]
-    known = parts(tx, {entry.course_id for entry, _ in moved}, courses)
-    for entry, sign in moved:
+    for sign, entry, own in _corrected(tx, keys):
         entered = entry.entered_at // HOUR_MS
-        for hour, leg in submitted(entered, entry.hours, known[entry.course_id]):
+        for hour, leg in submitted(entered, entry.hours, own):
             yield hour, entry.version_id, leg, sign
 
 

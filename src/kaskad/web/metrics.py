@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from importlib.metadata import version
@@ -24,6 +25,8 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from kaskad.actions.office import Office
+from kaskad.analytics.courses import messages
+from kaskad.domain.course import Leg
 from kaskad.domain.money import DIGITS
 from kaskad.domain.terms import Channel, MessageState, TaskState
 from kaskad.engine.pulse import BOUNDS_S
@@ -32,16 +35,16 @@ from kaskad.store.webhooks import STATES
 from kaskad.web.auth import may
 from kaskad.web.hooks import Hooks
 
-COUNT_EVERY_S = 60.0  # whole tables are counted no oftener, and for at most a fiftieth of the time
+COUNT_EVERY_S = 60.0  # all there is is counted no oftener, and for at most a fiftieth of the time
 _SHARE = 50
 
 router = APIRouter(tags=["metrics"])
 
 
 class Counts(Struct, frozen=True):
-    """What takes a scan of whole tables to know."""
+    """What there is of messages and runs altogether."""
 
-    messages: list[Row]
+    messages: Counter[Leg]
     live_runs: list[Row]
     until: float
 
@@ -51,7 +54,7 @@ class Metrics(Collector):
 
     def __init__(self, office: Office, hooks: Hooks) -> None:
         self._office, self._hooks = office, hooks
-        self._counts = Counts([], [], 0.0)
+        self._counts = Counts(Counter(), [], 0.0)
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -79,10 +82,10 @@ class Metrics(Collector):
         with self._lock:
             began = monotonic()
             if began >= self._counts.until:
-                messages, live_runs = tx.all("metric_messages"), tx.all("metric_live_runs")
+                told, live_runs = messages(tx), tx.all("metric_live_runs")
                 ended = monotonic()
                 pause_s = max(COUNT_EVERY_S, _SHARE * (ended - began))
-                self._counts = Counts(messages, live_runs, ended + pause_s)
+                self._counts = Counts(told, live_runs, ended + pause_s)
             return self._counts
 
     def _of_engine(self, tx: Transaction) -> Iterable[Metric]:
@@ -127,20 +130,21 @@ class Metrics(Collector):
             row[0]: (row[1], msgspec.json.decode(row[8]).get("currency", "")) for row in tx.all("accounts")
         }
         slugs = {one.id: one.slug for one in list(self._office.engine.world.cascades.values())}
-        messages = GaugeMetricFamily(
+        told = GaugeMetricFamily(
             "kaskad_messages", "Messages and skipped steps, counted once a minute.",
             labels=["channel", "state"],
         )  # fmt: skip
         money = GaugeMetricFamily("kaskad_money_spent", "What messages cost.", labels=["account", "currency"])
         spent: dict[tuple[str, str], int] = {}
         states: dict[tuple[str, str], int] = {}
-        for channel, state, account_id, count, cost in counts.messages:
-            place = (Channel.of(channel).value, MessageState.of(state).value)
+        for leg, count in counts.messages.items():
+            place = (Channel.of(leg.channel).value, MessageState.of(leg.state).value)
             states[place] = states.get(place, 0) + count
-            if account_id in names and names[account_id][1]:
-                spent[names[account_id]] = spent.get(names[account_id], 0) + int(cost)
+            if leg.account_id in names and names[leg.account_id][1]:
+                spent[names[leg.account_id]] = spent.get(names[leg.account_id], 0) + count * leg.cost
         for place, count in sorted(states.items()):
-            messages.add_metric(list(place), count)
+            if count:
+                told.add_metric(list(place), count)
         for (name, currency), minor in sorted(spent.items()):
             money.add_metric([name, currency], float(Decimal(minor).scaleb(-DIGITS.get(currency, 2))))
         live = GaugeMetricFamily(
@@ -148,7 +152,7 @@ class Metrics(Collector):
         )
         for cascade_id, count in counts.live_runs:
             live.add_metric([slugs.get(cascade_id, str(cascade_id))], count)
-        yield from (messages, money, live)
+        yield from (told, money, live)
 
     def _of_webhooks(self, tx: Transaction) -> Iterable[Metric]:
         yield _counter("kaskad_webhooks_received", "Webhooks of providers that were kept.", self._hooks.taken)

@@ -210,6 +210,13 @@ SELECT v.cascade_id, sum(k.runs), coalesce(sum(CASE WHEN p.live = 1 THEN k.runs 
  WHERE k.version_id = v.id AND k.hours = 0 AND p.live IS NOT NULL AND (:cascade_id = 0 OR v.cascade_id = :cascade_id)
  GROUP BY v.cascade_id;
 
+-- name: parts_ever
+-- How many runs of all cascades have each part. Version by version, as above.
+SELECT p.detail, sum(k.runs)
+  FROM versions v CROSS JOIN course_counts k JOIN course_parts p ON p.id = k.part_id
+ WHERE k.version_id = v.id AND k.hours = 0
+ GROUP BY k.part_id, p.detail;
+
 -- name: version_cascades
 SELECT id, cascade_id FROM versions;
 
