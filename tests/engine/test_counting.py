@@ -147,6 +147,25 @@ def test_what_a_process_has_claimed_no_other_counts_until_it_must_be_dead(
     assert (place.right(), place.due()) == (PEOPLE, set())
 
 
+def test_what_comes_under_the_id_of_what_was_counted_meanwhile_stays_due(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(either, monkeypatch)
+    place.changes(*place.keys)
+    one = Counting(PIECE)
+    place.counts(one)
+    with place.db.write() as tx:
+        counting.count(tx, PEOPLE)  # all of it, for a report
+    place.changes(place.keys[0])  # SQLite gives a table that is empty the same ids again
+    for _ in range(PEOPLE):
+        if one._round is None:
+            break
+        place.counts(one)
+    assert (place.right(), place.due()) == (PEOPLE - 1, {place.keys[0]})
+    place.counts(one)
+    assert (place.right(), place.due()) == (PEOPLE, set())
+
+
 def test_one_process_counts_at_a_time(either: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     if either.dialect == "sqlite":
         return  # it has one writer
