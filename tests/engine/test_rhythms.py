@@ -89,3 +89,6 @@ def test_a_step_waits_for_the_hour_at_which_the_person_reacts(db):
     for contact, zone in people.items():
         new = stage.at(contact)[before[contact] :]
         assert new and all(9 <= clock(at, zone).hour < 18 for at in new)
+        hour = contacts.show(office, contact_text(contact)).hour
+        assert hour is not None and hour.hour == 20 and hour.counted_at > 0, "reactions are what they are"
+        assert hour.sends == ((Channel.TELEGRAM, clock(new[0], zone).hour),), "what goes keeps the hours"

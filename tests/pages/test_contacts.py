@@ -1,9 +1,14 @@
 """The list of contacts, the card of one, and files of people, as people use them."""
 
+from datetime import UTC, datetime
+
+from msgspec.structs import replace
 from playwright.sync_api import expect
 
 from kaskad.cli.root import run
+from kaskad.domain.policy import Window
 from kaskad.domain.rhythm import Curves
+from kaskad.engine.catalog import POLICY
 from kaskad.store import rhythms, settings
 
 
@@ -78,12 +83,27 @@ def test_the_hour_at_which_somebody_reacts_is_told_before_a_step_waits_for_it(si
         office.write(count)
         office.reload()
         told = api.get("/contacts/bob")["best_hour"]
-        assert told == {"hour": 7, "whose": "person", "reactions": 9}
+        assert told.pop("counted_at")[:10] == f"{datetime.fromtimestamp(office.now() / 1000, UTC):%Y-%m-%d}"
+        assert told == {"hour": 7, "whose": "person", "reactions": 9, "sends": []}
         page = client.get("/contacts/bob?lang=ru").text
-        assert "около 07:00" in page and "по 9 собственным реакциям" in page
-        assert "react most about 20:00" in client.get(panel + "en").text
+        assert "около 07:00" in page and "по 9 собственным реакциям, посчитано" in page
+        shown = client.get(panel + "en").text
+        assert "react most about 20:00" in shown and "Within the sending hours" not in shown
+        late = tuple(3.0 if hour % 24 == 23 else 0.5 if hour % 24 == 18 else 0.3 for hour in range(168))
+        kept = office.engine.world.policy
+        until_nine = replace(kept, windows=(Window(("09:00-21:00",)),))
+
+        def late_at_night(tx) -> None:
+            settings.put(tx, rhythms.CURVES, Curves(late, {}, office.now()))
+            settings.put(tx, POLICY, until_nine)
+
+        office.write(late_at_night)
+        office.reload()
+        shown = client.get(panel + "en").text
+        office.write(lambda tx: settings.put(tx, POLICY, kept))
+        assert "react most about 23:00" in shown and "it mostly goes at: Telegram 18:00." in shown
     assert run(["contact", "show", "bob", "--db", str(office.db.name)]) == 0
-    assert "reacts most about 07:00 (by their own reactions)" in capsys.readouterr().out
+    assert "reacts most about 07:00 (by their own reactions, counted 20" in capsys.readouterr().out
     office.write(lambda tx: (settings.put(tx, rhythms.CURVES, Curves()), rhythms.put(tx, 0, person, {})))
     office.reload()
 

@@ -166,7 +166,7 @@ def show(office: Office, who: str) -> Whole:
         policy = office.engine.world.policy
         group = drawn(policy.control, policy.zone)
         held = group is not None and group.holds(card.id, office.now())
-        hour = rhythms.of_contact(office, tx, card.id, card.country or "")
+        hour = rhythms.of_contact(office, tx, card.id, zones.zones, card.country or "")
         return Whole(card, addresses, consents, cards.lists(tx, card.id), names, zones, held, hour)
 
 

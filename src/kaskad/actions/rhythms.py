@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from kaskad.actions.office import Office
-from kaskad.domain.rhythm import HALF_LIFE_MS, WEEK, Curves, Favourite, counted, favourite, rhythm_of
+from kaskad.domain.hours import WindowKey, Windows
+from kaskad.domain.rhythm import (
+    HALF_LIFE_MS,
+    WEEK,
+    Curves,
+    Favourite,
+    Rhythm,
+    counted,
+    favourite,
+    rhythm_of,
+    sending_hour,
+)
+from kaskad.domain.terms import Channel, MessageClass
 from kaskad.log import get_logger
 from kaskad.store import rhythms, settings
 from kaskad.store.db import Transaction
@@ -47,16 +60,62 @@ def renew(office: Office) -> int:
     return people
 
 
-def of_contact(office: Office, tx: Transaction, contact_id: int, country: str) -> Favourite | None:
-    """Return at which hour steps that wait for the best one would write to somebody, as last counted."""
+def of_contact(
+    office: Office, tx: Transaction, contact_id: int, zones: tuple[str, ...], country: str
+) -> Favourite | None:
+    """Return at which hour somebody reacts, as last counted, and when steps that wait for it would go."""
+    world = office.engine.world
     own, reactions = rhythms.of_contacts(tx, [contact_id]).get(contact_id, ({}, 0))
-    return favourite(rhythm_of(office.engine.world.curves, own, reactions, country), reactions)
+    rhythm = rhythm_of(world.curves, own, reactions, country)
+    asking = {
+        (channel, version.cascade.message_class)
+        for version in list(world.versions.values())
+        if version.best_hours and not version.cascade.urgent
+        for step in version.cascade.steps
+        if step.best_hour and not step.urgent
+        for channel in step.channels
+    }
+    return favourite(
+        rhythm,
+        reactions,
+        world.curves.at,
+        _sends(office, rhythm, asking, zones, country or world.policy.country),
+    )
 
 
-def of_all(office: Office) -> tuple[Favourite | None, int]:
-    """Return at which hour all people react most, and when that was counted (0: never)."""
-    curves = office.engine.world.curves
-    return favourite(rhythm_of(curves, {}, 0, ""), round(sum(curves.everyone))), curves.at
+def of_all(
+    office: Office, channels: Iterable[Channel] = (), message_class: MessageClass = MessageClass.SERVICE
+) -> tuple[Favourite | None, int]:
+    """Return at which hour all people react most, and when that was counted (0: never).
+
+    With `channels`, also when a step on these would go by it.
+    """
+    world = office.engine.world
+    rhythm = rhythm_of(world.curves, {}, 0, "")
+    asking = {(channel, message_class) for channel in channels}
+    sends = _sends(office, rhythm, asking, (world.policy.zone,), world.policy.country)
+    return favourite(rhythm, round(sum(world.curves.everyone)), world.curves.at, sends), world.curves.at
+
+
+def _sends(
+    office: Office, rhythm: Rhythm | None, asking: set[tuple[Channel, MessageClass]], zones: tuple[str, ...],
+    country: str,
+) -> tuple[tuple[Channel, int], ...]:  # fmt: skip
+    """Return the hours at which messages of these channels and classes would mostly go."""
+    if rhythm is None:
+        return ()
+    now, windows = office.now(), Windows(office.engine.world.policy)
+    found: dict[tuple[Channel, int], None] = {}
+    for channel, message_class in sorted(asking, key=lambda one: (one[0].code, one[1].code)):
+        key = windows.key(channel, message_class, zones, country)
+        hour = sending_hour(rhythm, now, zones[0], partial(_is_open, windows, key))
+        if hour is not None:
+            found[channel, hour] = None
+    return tuple(found)
+
+
+def _is_open(windows: Windows, key: WindowKey, at: int) -> bool:
+    return windows.next(at, key) == at
 
 
 def _piece(office: Office, after: int, now: int, zone: str) -> tuple[_Found, dict[int, str]]:

@@ -175,7 +175,14 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     plain += ["no advertising: in the control group"] if told["control_group"] else []
     if hour := told["best_hour"]:
         whose = {"person": "their own", "country": "their country's"}.get(hour["whose"], "everybody's")
-        plain.append(f"reacts most about {hour['hour']:02}:00 (by {whose} reactions)")
+        others = [
+            f"{each['channel']} {each['hour']:02}:00"
+            for each in hour["sends"]
+            if each["hour"] != hour["hour"]
+        ]
+        inside = f"; within the sending hours steps go at: {', '.join(others)}" if others else ""
+        counted = f"counted {hour['counted_at'][:10]}"
+        plain.append(f"reacts most about {hour['hour']:02}:00 (by {whose} reactions, {counted}{inside})")
     yield f"  {', '.join(plain)}"
     if told["external_ids"][1:]:
         yield f"  known as {', '.join(told['external_ids'])}"

@@ -8,12 +8,14 @@ times shows nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
 from kaskad.domain.hours import hour_of_day, hour_of_week
 from kaskad.domain.policy import HOUR
+from kaskad.domain.terms import Channel
 
 WEEK = 168  # hours, the first is Monday's after midnight
 HALF_LIFE_MS = 90 * 24 * HOUR
@@ -45,14 +47,29 @@ class Favourite(Struct, frozen=True):
     hour: int
     whose: str  # person | country | everyone
     reactions: int  # of the person, whoever's hours these are
+    counted_at: int = 0
+    sends: tuple[tuple[Channel, int], ...] = ()  # the hours at which steps that wait for it mostly go
 
 
-def favourite(rhythm: Rhythm | None, reactions: int) -> Favourite | None:
+def favourite(
+    rhythm: Rhythm | None, reactions: int, counted_at: int = 0, sends: tuple[tuple[Channel, int], ...] = ()
+) -> Favourite | None:
     """Return the best hour of all days together; None: too little is known."""
     if rhythm is None:
         return None
     days = [sum(rhythm.shares[hour::24]) for hour in range(24)]
-    return Favourite(days.index(max(days)), rhythm.whose, reactions)
+    return Favourite(days.index(max(days)), rhythm.whose, reactions, counted_at, sends)
+
+
+def sending_hour(rhythm: Rhythm, now: int, zone: str, opens: Callable[[int], bool]) -> int | None:
+    """Return the hour of the day at which steps that come due in the next week mostly go; None: at none.
+
+    `opens` as for `best_hour`: reactions may come at hours at which nothing is sent.
+    """
+    began = now - hour_of_day(now, zone) % HOUR
+    chosen = [best_hour(rhythm, began + day * 24 * HOUR, zone, opens) for day in range(7)]
+    found = Counter(hour_of_day(at, zone) // HOUR for at in chosen if at is not None)
+    return found.most_common(1)[0][0] if found else None
 
 
 def rhythm_of(curves: Curves, own: Mapping[int, float], reactions: int, country: str) -> Rhythm | None:

@@ -17,6 +17,7 @@ from kaskad.domain.consent import ALL_CHANNELS, Purpose, purpose_of
 from kaskad.domain.errors import Invalid
 from kaskad.domain.hours import Zones
 from kaskad.domain.ids import contact_text
+from kaskad.domain.rhythm import Favourite
 from kaskad.domain.terms import Channel, MessageClass, Suppressed
 from kaskad.store.cards import Card, KnownAddress, KnownConsent, KnownEvent
 from kaskad.web.api.fields import PLAIN, Country, InPath, Instant, Json, Language, Name, Text, Words, in_ms
@@ -244,12 +245,30 @@ class ZonesView(View):
                    told_at=when(told_at))  # fmt: skip
 
 
+class SendingHour(View):
+    """The hour of the day, by the contact's clock, at which steps on a channel mostly go."""
+
+    channel: str
+    hour: int
+
+
 class HourView(View):
     """The hour of the day, by the contact's clock, at which reactions are likeliest; by whose reactions."""
 
     hour: int
     whose: Annotated[str, Field(description="person, country or everyone: of whom enough is known.")]
     reactions: Annotated[int, Field(description="How often the contact has reacted.")]
+    counted_at: Annotated[datetime, Field(description="As of when: counted daily while a step asks for it.")]
+    sends: Annotated[
+        list[SendingHour],
+        Field(description="When steps that wait for it mostly go, inside the sending hours."),
+    ]
+
+    @classmethod
+    def of(cls, hour: Favourite) -> HourView:
+        sends = [SendingHour(channel=channel.value, hour=at) for channel, at in hour.sends]
+        return cls(hour=hour.hour, whose=hour.whose, reactions=hour.reactions,
+                   counted_at=instant(hour.counted_at), sends=sends)  # fmt: skip
 
 
 class WholeContact(ContactView):
@@ -407,7 +426,7 @@ def show_contact(office: InOffice, contact: InPath) -> WholeContact:
         consents=[ConsentView.of(consent) for consent in whole.consents],
         lists=whole.lists,
         control_group=whole.control_group,
-        best_hour=HourView.model_validate(whole.hour, from_attributes=True) if whole.hour else None,
+        best_hour=HourView.of(whole.hour) if whole.hour else None,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kaskad.actions import policy
+from kaskad.actions import policy, rhythms
 from kaskad.actions.office import Office
 from kaskad.domain.channels import CHANNELS, tells
 from kaskad.domain.definition.rewrite import Tree
 from kaskad.domain.definition.schema import ACTIONS
+from kaskad.domain.rhythm import Favourite
 from kaskad.domain.terms import Channel, MessageClass, Reaction
 from kaskad.store import templates
 from kaskad.store.templates import PART
@@ -87,6 +88,12 @@ def hours(look: Look, office: Office, step: Mapping[str, Tree], message_class: s
         told = [" ".join((", ".join(each.hours), look.word("days", each.days.value))) for each in windows]
         found.append((name, "; ".join(told) or look._("at any hour")))
     return found
+
+
+def best_hour(office: Office, step: Mapping[str, Tree], message_class: str) -> tuple[Favourite | None, int]:
+    """Return at which hour all people react most, when the step would go by it, and when that was counted."""
+    kind = {each.value: each for each in MessageClass}.get(message_class, MessageClass.SERVICE)
+    return rhythms.of_all(office, [flow.KNOWN[name] for name in flow.channels_of(step)], kind)
 
 
 EXAMPLES = (

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import FormData
 
-from kaskad.actions import brand, cascades, editing, presets, rhythms, version_canaries
+from kaskad.actions import brand, cascades, editing, presets, version_canaries
 from kaskad.actions.canaries import LEAST, wanted
 from kaskad.actions.cascades import Overtaken
 from kaskad.actions.editing import Sheet
@@ -27,7 +27,7 @@ from kaskad.store.version_canaries import RUNNING
 from kaskad.web.auth import InOffice
 from kaskad.web.pages import expected, flow, moving, preview, step_form
 from kaskad.web.pages.cascades import READ, WRITE, Slug
-from kaskad.web.pages.choices import choices, examples, hours
+from kaskad.web.pages.choices import best_hour, choices, examples, hours
 from kaskad.web.pages.figures import figures_of
 from kaskad.web.pages.look import Look
 from kaskad.web.pages.session import PageRoute, look_of, needs, note
@@ -231,7 +231,7 @@ def _page(
         main=step_form.main_field, channels_of=flow.channels_of, mine=(told or {}).get("source", ""),
         text=flow.text, joined=lambda names: ", ".join(look.word("waited", each).lower() for each in names),
         hours=hours(look, office, values["step"], flow.text(top.get("class"))),
-        best_hour=rhythms.of_all(office),
+        best_hour=best_hour(office, values["step"], flow.text(top.get("class"))),
         **choices(look, office, values["step"], drawn), **values,
     )  # fmt: skip
 
