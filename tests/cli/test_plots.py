@@ -124,6 +124,8 @@ def test_the_days_that_are_drawn_are_those_the_report_is_of(since, until, first,
 def test_points_lie_within_the_width_that_there_is():
     lines = scatter([(0, 0, "·"), (1, 1, "●")], "a to b", "reach", width=30)
     assert max(map(len, lines)) == 33 and lines[1].endswith("●") and lines[1].index("●") == 32
+    assert len(lines) == 5 + 3, "few points need few lines"
+    assert len(scatter([(at, at, "·") for at in range(40)], "a to b", "reach")) == 14 + 3
 
 
 def test_who_wants_no_colour_gets_none(monkeypatch, capsys):

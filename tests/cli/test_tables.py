@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from kaskad.cli import backtest
+from kaskad.cli import backtest, optimize
 from kaskad.cli.screens.output import table
 from kaskad.cli.screens.prose import tell
 from kaskad.cli.screens.run import _Figures
@@ -95,6 +95,25 @@ def test_rows_that_are_compared_keep_their_columns_in_tables_below_one_another()
     )
     assert table(head, rows[:2], 46, compared=True) == table(head, rows[:2], 46), "two are read one by one"
     assert table(head, rows, 24, compared=True) == table(head, rows, 24), "no room for a name and a column"
+
+
+def test_amounts_and_shares_stand_at_the_right_as_numbers_do():
+    rows = [("sms", "₸4,110", "18.5%", "14.5 KZT", "2026-12-01"), ("chat", "₸0", "", "-₸1,200.50", "3 d")]
+    lines = table(("STEP", "COST", "REACT", "BY", "LAST"), rows, 100).split("\n")
+    assert lines[0].index("COST") + 4 == lines[1].index("₸4,110") + 6 == lines[2].index("₸0") + 2
+    assert lines[1].index("18.5%") == lines[0].index("REACT"), "a gap is no word"
+    assert lines[1].index("14.5 KZT") + 8 == lines[2].index("-₸1,200.50") + 10
+    assert lines[2].index("3 d") == lines[0].index("LAST"), "days and spans are texts"
+
+
+def test_what_holds_for_several_waits_is_said_once(capsys):
+    why = "say what a reached person is worth"
+    waits = [{"step": f"step{n}", "wait_hours": 6, "proposed_hours": None, "people": 9, "reactions": n,
+              "why": why if n < 3 else "nothing follows it"} for n in range(4)]  # fmt: skip
+    optimize._print_waits({"waits": waits})
+    told = capsys.readouterr().out
+    assert told.count(why) == 1 and f"step0, step1, step2: {why}." in told
+    assert "nothing follows it" in told.partition(why)[0], "what is of one step stands beside it"
 
 
 def test_a_picture_without_room_is_left_out_and_a_long_word_still_ends_in_the_terminal():

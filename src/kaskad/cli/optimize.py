@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -227,16 +228,20 @@ def _print_mixed(told: Mapping[str, Any]) -> None:
 def _print_waits(told: Mapping[str, Any]) -> None:
     from kaskad.cli.screens.output import table
 
+    often = {why: count for why, count in Counter(one["why"] for one in told["waits"]).items() if count > 2}
     rows = [
         (
             one["step"], f"{one['wait_hours']:g} h",
             "" if one["proposed_hours"] is None else f"{one['proposed_hours']:g} h", one["people"],
-            one["reactions"], one["why"],
+            one["reactions"], "" if one["why"] in often else one["why"],
         )
         for one in told["waits"]
     ]  # fmt: skip
     if rows:
         typer.echo("\n" + table(("WAITS AT", "NOW", "PROPOSED", "PEOPLE", "REACTIONS", "WHY"), rows))
+    for why in filter(None, often):
+        steps = ", ".join(one["step"] for one in told["waits"] if one["why"] == why)
+        tell(f"{steps}: {why}.")
 
 
 def _print_parts(told: Mapping[str, Any]) -> None:

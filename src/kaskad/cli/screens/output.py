@@ -17,6 +17,7 @@ FEW = 3  # rows before they are compared by their columns rather than read one a
 PARTS = 3  # tables into which one that is too wide is dealt at most
 TALLEST = 4  # lines of a cell, before its row rather stands by itself
 _GAP = "  "
+_AMOUNT = re.compile(r"[+-]?[₸$€₽£¥₴]?\d[\d,.\u00a0\u202f]*(?:[ \u00a0]?(?:%|[₸$€₽£¥₴]|[A-Z]{3}))?").fullmatch
 _PIECES = re.compile(r"\([^()]{1,20}\)[^\s()]*|\S+")
 
 
@@ -46,7 +47,7 @@ def table(
     head: Sequence[str], rows: Sequence[Sequence[object]], width: int = 0, *, names: int = 1,
     compared: bool = False,
 ) -> str:  # fmt: skip
-    """Return rows in columns as wide as they need; numbers stand at the right.
+    """Return rows in columns as wide as they need; numbers and amounts stand at the right.
 
     Where a terminal has fewer columns, those that are empty are left out and texts are broken into lines;
     where that is not enough, each row stands by itself: its first `names` cells on a line (from → to), and
@@ -56,7 +57,7 @@ def table(
     """
     wide = width or terminal()
     shown = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    right = [bool(rows) and all(isinstance(row[at], int | float) for row in rows) for at in range(len(head))]
+    right = [_of_numbers([row[at] for row in rows]) for at in range(len(head))]
     if rows and _wide(head, shown) > wide:
         kept = [at for at in range(len(head)) if any(row[at] for row in shown)]
         head, right = [head[at] for at in kept], [right[at] for at in kept]
@@ -100,6 +101,12 @@ def _part(
 
 def _wide_of(head: Sequence[str], rows: Sequence[Sequence[str]], part: Sequence[int]) -> int:
     return _wide([head[at] for at in part], [[row[at] for at in part] for row in rows])
+
+
+def _of_numbers(cells: Sequence[object]) -> bool:
+    """Say whether a column has numbers, shares and amounts of money only; it may have gaps."""
+    told = [cell for cell in cells if cell is not None and cell != ""]
+    return bool(told) and all(isinstance(cell, int | float) or _AMOUNT(str(cell)) for cell in told)
 
 
 def _wide(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 WIDTH = 60  # columns
+LOW, HIGH = 5, 14  # lines
 Dot = tuple[float, float, str]  # across, up, how it is drawn; those that come later lie above
 
 
-def scatter(dots: Sequence[Dot], across: str, up: str, *, width: int = WIDTH, height: int = 14) -> list[str]:
-    """Return the lines of a picture; `across` and `up` tell in words what the ends of the axes are."""
+def scatter(dots: Sequence[Dot], across: str, up: str, *, width: int = WIDTH, height: int = 0) -> list[str]:
+    """Return the lines of a picture; `across` and `up` tell in words what the ends of the axes are.
+
+    `height`: its lines, by itself no more than the dots have use for.
+    """
+    height = height or min(HIGH, max(LOW, 2 * len(dots)))
     xs, ys = [dot[0] for dot in dots], [dot[1] for dot in dots]
     low_x, high_x, low_y, high_y = min(xs), max(xs), min(ys), max(ys)
     rows = [[" "] * width for _ in range(height)]
