@@ -20,7 +20,7 @@ PAGES = {
     "/contacts": "viewer", "/contacts/con_2": "owner", "/account?code=new": "viewer",
     "/segments": "owner", "/segments/of/inactive-90": "viewer", "/segments/lists": "viewer",
     "/templates": "owner",
-    "/ui": "owner", "/sign-in": "",
+    "/ui": "owner", "/sign-in": "", "/settings/exports": "viewer",
 }  # fmt: skip
 
 

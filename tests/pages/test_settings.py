@@ -4,6 +4,7 @@ import ast
 import base64
 import json
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -136,6 +137,28 @@ def test_a_webhook_is_added_tried_out_and_told_again(site):
     finally:
         ear.shutdown()
         ear.server_close()
+
+
+def test_what_has_happened_is_taken_out_as_a_file(site, monkeypatch):
+    path = "/settings/exports"
+    with site.client("viewer") as client:
+        assert client.get(path).text.count('name="what"') == 9
+        days = {"since": "2020-01-01", "until": "2020-01-31"}
+        none = post(client, path, what="contacts", form="csv", **days)
+        assert none.headers["content-disposition"].endswith('"contacts-2020-01-01-2020-01-31.csv"')
+        assert none.content.startswith(b"\xef\xbb\xbfcontact,") and none.text.count("\n") == 1
+        whole = post(client, path, what="contacts", form="jsonl").text
+        assert "con_1" in whole and "external_id" not in whole
+        assert "external_id" in post(client, path, what="contacts", form="jsonl", identified="yes").text
+        assert post(client, path, what="messages", form="xlsx").content.startswith(b"PK")
+        for wrong in ({"what": "secrets", "form": "csv"}, {"what": "runs", "form": "exe"}):
+            told = post(client, path, **wrong)
+            assert told.status_code == 422 and "Choose what is taken out" in told.text
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        told = post(client, path, what="runs", form="parquet", **days)
+        assert (
+            told.status_code == 422 and "kaskad[parquet]" in told.text and 'value="2020-01-31"' in told.text
+        )
 
 
 def test_the_stop_list_takes_a_file_and_tells_of_an_address(site):

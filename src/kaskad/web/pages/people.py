@@ -58,6 +58,8 @@ PARTS = (
          "keys:write"),
     Part("/settings/webhooks", N_("Webhooks"), N_("Which programs are told what happens."), icon("webhook"),
          "webhooks:write"),
+    Part("/settings/exports", N_("Exports"), N_("What has happened as files: CSV, XLSX, Parquet."),
+         icon("download"), "cascades:read"),
     Part("/settings/alarms", N_("Alarms"), N_("What was raised, and who is told besides the first page."),
          icon("bell"), "settings:read"),
     Part("/settings/health", N_("Health"),
