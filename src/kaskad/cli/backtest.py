@@ -56,7 +56,8 @@ def _print(told: dict[str, Any]) -> None:
     from kaskad.cli.screens.plots import INSIDE, OUTSIDE, plot
 
     sides = (INSIDE, OUTSIDE) if terminal() >= WIDE else (12, 3)
-    state = "over" if told["over"] else f"{told['under_way']} people under way"
+    people = "person" if told["under_way"] == 1 else "people"
+    state = "over" if told["over"] else f"{told['under_way']} {people} under way"
     whom = told["audience"]
     if told["version"]:
         whom = f"version {told['version']}, the week after it (by {whom.partition(' ')[2]})"
