@@ -19,7 +19,7 @@ from kaskad.store import cascades, contacts
 from kaskad.store import webhooks as store
 from kaskad.store.db import open_database
 from kaskad.web.service import serving
-from support.faults import PATIENCE_S
+from support.faults import PATIENCE_S, until
 from support.receiver import Receiver, receiver
 
 CASCADE = """
@@ -234,6 +234,31 @@ def test_a_receiver_inside_is_opened_by_its_host_or_its_network_and_nothing_else
             shown, secret = webhooks.add(office, url, ["run.entered"], "", True)
             got.secret = secret
             assert webhooks.try_out(office, shown.webhook.id).ok
+
+
+def test_what_is_due_goes_without_pauses_and_who_is_gone_gets_no_more_than_was_under_way(
+    tmp_path, got, monkeypatch
+):
+    settings = Settings(database=f"sqlite:{tmp_path / 'k.db'}", listen="127.0.0.1:0", private_webhooks="yes")
+
+    def tell(office: Any, first: int, count: int) -> None:
+        events = [(5, 1, run, -1, "run.entered", "", "{}") for run in range(first, first + count)]
+        office.write(lambda tx: tx.many("put_outbox", events))
+
+    with serving(settings, "the tests") as service:
+        office = service.office
+        shown, got.secret = webhooks.add(office, got.url, ["run.entered"], "", True)
+        monkeypatch.setattr(herald, "IDLE_S", 10.0)  # a rest after each round would take minutes
+        tell(office, 1, 200)
+        assert len({message_id for message_id, _ in got.waits_for(200)}) == 200
+        got.answer = lambda _: 410
+        tell(office, 301, 60)
+        until(lambda: not webhooks.get(office, shown.webhook.id).webhook.enabled)
+        until(lambda: webhooks.get(office, shown.webhook.id).waiting == 60)
+        assert len(got.got) <= 200 + herald.AT_ONCE
+        with office.read() as tx:
+            waiting = store.listing(tx, shown.webhook.id, 0, 100, store.WAITING)
+        assert sum(one.attempts for one in waiting) <= herald.AHEAD
 
 
 SERVE = """

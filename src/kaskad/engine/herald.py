@@ -3,7 +3,7 @@
 An event is worded once, then tried until the endpoint answers 2xx: at once, after 5 s, 5 and 30 min, 2, 5,
 10, 14, 20 and 24 h, each a tenth more or less by chance; then it is given up, and shown, and can be
 replayed. 410 disables the endpoint. Several are on their way to one endpoint at a time, so their order is not
-promised.
+promised; some more are claimed meanwhile, so that it need not wait for a tick.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ log = get_logger(__name__)
 TIMEOUT_S = 15.0
 LEASE_MS = 60_000  # longer than an attempt: one whose process died is begun again after it
 AT_ONCE = 8  # attempts under way to one endpoint
+AHEAD = (
+    3 * AT_ONCE
+)  # claimed of one endpoint, with those: the last is over within its lease, however slow all are
 STOP_S = 3.0  # so long a server that stops waits for attempts under way
 KEPT_MS = 30 * 86_400_000  # of deliveries that have ended
 GONE = 410
@@ -99,7 +102,9 @@ class Herald:
     ) -> None:
         self._engine, self._db, self._vault, self._wall = engine, db, vault, wall
         self._inside = inside
-        self._under_way: Counter[int] = Counter()  # attempts by webhook
+        self._claimed: Counter[int] = Counter()  # attempts by webhook
+        self._slots: dict[int, asyncio.Semaphore] = {}  # of attempts that are under way, by webhook
+        self._gone: set[int] = set()  # webhooks that have answered 410 since they were last looked at
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="herald", daemon=True)
         self._ready = threading.Event()
@@ -111,8 +116,12 @@ class Herald:
 
     def stop(self) -> None:
         """Begin no more attempts, and wait for those under way."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._loop.call_soon_threadsafe(self._end_rest)
         self._thread.join()
+
+    def _end_rest(self) -> None:
+        self._stopping.set()
+        self._room.set()
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -120,7 +129,7 @@ class Herald:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+        self._stopping, self._room = asyncio.Event(), asyncio.Event()
         self._ready.set()
         self._http = Http(inside=self._inside)
         swept_at = -SWEEP_S
@@ -129,9 +138,10 @@ class Herald:
                 if self._loop.time() - swept_at > SWEEP_S:
                     swept_at = self._loop.time()
                     await self._guarded(self._sweep())
+                self._room.clear()
                 more = await self._guarded(self._round())
                 if not more:
-                    await self._rest(IDLE_S if self._engine.world.outbox else 4 * IDLE_S)
+                    await self._rest(IDLE_S if self._engine.world.outbox else 4 * IDLE_S, self._room)
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=STOP_S)
         finally:
@@ -149,9 +159,9 @@ class Herald:
         await self._rest(2.0)
         return False
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rest(self, seconds: float, until: asyncio.Event | None = None) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait_for((until or self._stopping).wait(), seconds)
 
     async def _round(self) -> bool:
         """Word what the ticks have told, begin what is due; return whether there is more to do at once."""
@@ -163,8 +173,10 @@ class Herald:
             await self._write(partial(announce.keep, piece=piece))
         begun = 0
         for webhook in webhooks:
-            free = AT_ONCE - self._under_way[webhook.id]
-            if webhook.enabled and free > 0:
+            free = AHEAD - self._claimed[webhook.id]
+            if free == AHEAD:
+                self._gone.discard(webhook.id)
+            if webhook.enabled and free > 0 and webhook.id not in self._gone:
                 begun += await self._begin(webhook, free)
         return len(piece.ids) == announce.PIECE or begun > 0
 
@@ -176,7 +188,7 @@ class Herald:
         now = self._wall()
         attempts = await self._write(lambda tx: webhook_store.claim(tx, webhook.id, now, free, LEASE_MS))
         for attempt in attempts:
-            self._under_way[webhook.id] += 1
+            self._claimed[webhook.id] += 1
             task = self._loop.create_task(self._deliver(webhook, attempt))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -184,12 +196,23 @@ class Herald:
 
     async def _deliver(self, webhook: Webhook, attempt: Attempt) -> None:
         try:
-            answer = await call(self._http, webhook, attempt.message_id, attempt.body, self._wall())
-            await self._end(webhook, attempt, answer)
+            async with self._slots.setdefault(webhook.id, asyncio.Semaphore(AT_ONCE)):
+                if self._stopping.is_set() or webhook.id in self._gone:
+                    answer = None
+                else:
+                    answer = await call(self._http, webhook, attempt.message_id, attempt.body, self._wall())
+                    if answer.status == GONE:
+                        self._gone.add(webhook.id)
+            if answer is None:
+                await self._write(partial(webhook_store.give_back, attempt=attempt, now=self._wall()))
+            else:
+                await self._end(webhook, attempt, answer)
         except KaskadError as error:  # it comes due again after its lease
             log.warning("webhook's end not kept", webhook=webhook.id, why=str(error))
         finally:
-            self._under_way[webhook.id] -= 1
+            self._claimed[webhook.id] -= 1
+            if self._claimed[webhook.id] <= AHEAD - AT_ONCE:
+                self._room.set()
 
     async def _end(self, webhook: Webhook, attempt: Attempt, answer: Answer) -> None:
         """Keep how an attempt ended."""

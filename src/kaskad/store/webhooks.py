@@ -121,6 +121,11 @@ def claim(
     return [Attempt(*row) for row in rows]
 
 
+def give_back(tx: Transaction, attempt: Attempt, now: int) -> None:
+    """Let an attempt that was claimed and not made come due again, as if it had not been."""
+    tx.run("give_back_delivery", id=attempt.id, attempts=attempt.number, now=now)
+
+
 def listing(tx: Transaction, webhook_id: int, after: int, limit: int, state: int = -1) -> list[Delivery]:
     """Return deliveries of a webhook after the one with the id `after`; `state` -1: all."""
     rows = tx.all("deliveries", webhook_id=webhook_id, after=after, limit=limit, state=state)

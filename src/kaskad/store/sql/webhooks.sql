@@ -68,6 +68,11 @@ UPDATE deliveries SET attempts = attempts + 1, next_at = :again_at
                ORDER BY next_at LIMIT :limit /* postgresql: FOR UPDATE SKIP LOCKED */)
 RETURNING id, message_id, type, body, attempts;
 
+-- name: give_back_delivery
+-- What was claimed and not begun: its receiver is gone, or the server stops.
+UPDATE deliveries SET attempts = attempts - 1, next_at = :now
+ WHERE id = :id AND attempts = :attempts AND state = 0;
+
 -- name: end_delivery
 -- Only of the attempt that was begun: a slow one whose turn was taken meanwhile says nothing any more.
 UPDATE deliveries SET state = :state, next_at = :next_at, ended_at = :ended_at, answer = :answer
