@@ -59,6 +59,12 @@ UPDATE things SET c = c + :by WHERE c < :below
 DELETE FROM things
 """
 )
+JOINS = """
+-- name: neighbours
+SELECT t.c, n.c FROM things t JOIN things n ON n.a = :c2 WHERE t.a = :c1 AND t.b = n.b
+-- name: some_things
+SELECT a FROM things WHERE c > 5 ORDER BY a LIMIT :limit
+"""
 
 
 @pytest.fixture
@@ -398,6 +404,28 @@ def test_sqlite_does_not_lock_what_we_give_to_one_thread_at_a_time(tmp_path: Pat
         found.append(tx._connection)
     assert len({id(connection) for connection in found}) == 3
     assert all(connection.open_flags & apsw.SQLITE_OPEN_NOMUTEX for connection in found)
+    db.close()
+
+
+def test_what_is_written_on_sqlite_is_prepared_once_whatever_the_values(tmp_path: Path) -> None:
+    db = SqliteDatabase(str(tmp_path / "a.db"))
+    db._known.update(read([("things.sql", STATEMENTS + JOINS)], "sqlite"))
+    prepared: list[str | None] = []
+
+    def look(code: int, first: str | None, *more: object) -> int:  # is asked of all that a statement names
+        prepared.append(first)
+        return apsw.SQLITE_OK
+
+    with db.write() as tx:
+        tx.run("make_things")
+        db._writer.authorizer = look
+        for number in range(3):
+            tx.many("neighbours", [(number, number + 1), (number + 1, number)])
+            tx.all("some_things", limit=number)
+            if number == 0:
+                assert "things" in prepared
+                prepared.clear()
+        assert prepared == []
     db.close()
 
 

@@ -107,8 +107,9 @@ SELECT h.contact_id, h.run_id, h.step, count(*)
  GROUP BY h.contact_id, h.run_id, h.step;
 
 -- name: unjudged_messages
--- Messages with hits that are due to be judged.
-SELECT DISTINCT contact_id, run_id, step FROM hits WHERE judge_at <= :now LIMIT :limit;
+-- Messages with hits that are due to be judged: few of all, so begin with those.
+SELECT DISTINCT contact_id, run_id, step FROM hits /* sqlite: INDEXED BY hits_unjudged */
+ WHERE judge_at <= :now LIMIT :limit;
 
 -- name: next_judgement
 SELECT min(judge_at) FROM hits WHERE judge_at IS NOT NULL;
